@@ -1,0 +1,207 @@
+"""A folder on disk that is whole or absent: safetensors, JSON and Parquet under a manifest.
+
+Nothing in it is ever unpickled. A folder is written beside its place and renamed into it, with its
+checksums, so that a crash leaves either what was there before or what is there now.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from tastemaker.errors import ArtifactError
+
+FORMAT = 1
+"""Raised when a newer layout could not be read by older code."""
+
+MANIFEST = "manifest.json"
+LARGEST_JSON_BYTES = 64 << 20
+
+
+class ArtifactWriter:
+    """Writes the files of one artifact into a folder that nobody sees yet."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.names: list[str] = []
+
+    def json(self, name: str, value: Any) -> None:
+        """Writes plain data as indented JSON; NaN and infinity are refused."""
+        text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+        self._add(name).write_text(text + "\n", encoding="utf-8")
+
+    def tensors(self, name: str, tensors: dict[str, torch.Tensor]) -> None:
+        """Writes named tensors as safetensors, from whatever device they are on."""
+        plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+        save_file(plain, self._add(name))
+
+    def table(self, name: str, frame: pl.DataFrame) -> None:
+        """Writes a table as Parquet."""
+        frame.write_parquet(self._add(name))
+
+    def _add(self, name: str) -> Path:
+        self.names.append(name)
+        return self.folder / name
+
+
+@contextmanager
+def writing(path: Path, kind: str) -> Iterator[ArtifactWriter]:
+    """Writes an artifact: `with writing(path, "run") as out: out.json(…)`.
+
+    An artifact of the same kind that is already there is kept as `<path>.previous`.
+
+    Args:
+        path: the folder to make.
+        kind: what it is, so that one kind is not opened as another.
+
+    Raises:
+        ArtifactError: something that is not such an artifact is in the way.
+    """
+    refuse_foreign(path, kind)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        beside.chmod(0o755)
+        writer = ArtifactWriter(beside)
+        yield writer
+        _write_manifest(writer, kind)
+        if path.exists():
+            previous = path.with_name(path.name + ".previous")
+            shutil.rmtree(previous, ignore_errors=True)
+            path.rename(previous)
+        beside.rename(path)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def refuse_foreign(path: Path, kind: str) -> None:
+    """Raises ArtifactError where writing to the path would overwrite anything but its own kind."""
+    if path.is_dir():
+        empty = not any(path.iterdir())
+        if empty or _kind_of(path) == kind:
+            return
+        raise ArtifactError(f"{path}: is a folder, but not a {kind}; name another place")
+    if path.exists():
+        raise ArtifactError(f"{path}: is a file; name a folder that does not exist yet")
+
+
+@dataclass(frozen=True)
+class ArtifactReader:
+    """Reads the files of one artifact whose checksums were found right."""
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.manifest["files"]
+
+    def json(self, name: str) -> Any:
+        """Plain data out of a JSON file."""
+        return _read_json(self._path(name))
+
+    def tensors(self, name: str) -> dict[str, torch.Tensor]:
+        """Named tensors, on the CPU."""
+        path = self._path(name)
+        try:
+            return load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise ArtifactError(f"{path}: is damaged: {error}") from None
+
+    def table(self, name: str) -> pl.DataFrame:
+        """A table out of a Parquet file."""
+        path = self._path(name)
+        try:
+            return pl.read_parquet(path)
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise ArtifactError(f"{path}: is damaged: {error}") from None
+
+    def _path(self, name: str) -> Path:
+        if name not in self:
+            raise ArtifactError(f"{self.folder}: lacks {name}; make it anew")
+        return self.folder / name
+
+
+def reading(path: Path, kind: str) -> ArtifactReader:
+    """Opens an artifact after checking that it is whole.
+
+    Raises:
+        ArtifactError: there is none, it is of another kind, made by a newer version, or damaged;
+            names the file.
+    """
+    if not path.is_dir():
+        there = "is a file, not the folder of a run" if path.exists() else "there is no such folder"
+        raise ArtifactError(f"{path}: {there}")
+    if not (path / MANIFEST).exists():
+        raise ArtifactError(f"{path}: is not a {kind}: it has no {MANIFEST}")
+    manifest = _read_json(path / MANIFEST)
+    if not isinstance(manifest, dict) or manifest.get("kind") != kind:
+        raise ArtifactError(f"{path}: is not a {kind}; its {MANIFEST} says otherwise")
+    if manifest.get("format", 0) > FORMAT:
+        raise ArtifactError(
+            f"{path}: was written by tastemaker {manifest.get('tastemaker')} in format "
+            f"{manifest['format']}, and this version reads up to {FORMAT}; upgrade tastemaker"
+        )
+    for name, recorded in manifest.get("files", {}).items():
+        _check(path, name, recorded)
+    return ArtifactReader(path, manifest)
+
+
+def _write_manifest(writer: ArtifactWriter, kind: str) -> None:
+    files = {
+        name: {"sha256": _sha256(writer.folder / name)} for name in sorted(writer.names)
+    }
+    manifest = {
+        "kind": kind,
+        "format": FORMAT,
+        "tastemaker": version("tastemaker"),
+        "files": files,
+    }
+    path = writer.folder / MANIFEST
+    with path.open("w", encoding="utf-8") as out:
+        json.dump(manifest, out, indent=2)
+        out.flush()
+        os.fsync(out.fileno())
+
+
+def _check(path: Path, name: str, recorded: dict[str, str]) -> None:
+    file = path / name
+    if Path(name).name != name:
+        raise ArtifactError(f"{path}: its {MANIFEST} points outside the folder ({name}); refused")
+    if not file.is_file():
+        raise ArtifactError(f"{path}: is damaged: {name} is missing")
+    if _sha256(file) != recorded.get("sha256"):
+        raise ArtifactError(f"{path}: is damaged: {name} is not what was written (wrong checksum)")
+
+
+def _kind_of(path: Path) -> str | None:
+    try:
+        manifest = _read_json(path / MANIFEST)
+    except (ArtifactError, OSError):
+        return None
+    return manifest.get("kind") if isinstance(manifest, dict) else None
+
+
+def _read_json(path: Path) -> Any:
+    if path.stat().st_size > LARGEST_JSON_BYTES:
+        raise ArtifactError(f"{path}: is larger than any such file that tastemaker writes; refused")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ArtifactError(f"{path}: is damaged: {error}") from None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

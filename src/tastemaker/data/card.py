@@ -1,0 +1,102 @@
+"""A data card: what a data set is like, before anyone trains on it."""
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from tastemaker.data.dataset import Dataset
+
+QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
+
+HEAD_SHARE = 0.2
+"""The most popular fifth of the items is the head; the rest is the long tail."""
+
+
+@dataclass(frozen=True)
+class DataCard:
+    """The figures by which one judges a log of interactions."""
+
+    name: str
+    n_interactions: int
+    n_users: int
+    n_items: int
+    density: float
+    """Share of all (user, item) pairs that occurred."""
+    n_duplicates: int
+    """Rows dropped because the pair occurred before."""
+    time_range: tuple[str, str] | None
+    """First and last time as ISO 8601 (or as ranks where times are only an order)."""
+    user_activity: dict[str, float]
+    """Quantiles of the interactions a user has."""
+    item_popularity: dict[str, float]
+    """Quantiles of the interactions an item has."""
+    long_tail_share: float
+    """Share of the interactions that fall outside the most popular fifth of the items."""
+    activity_histogram: list[tuple[int, int, int]]
+    """(from, to, users): how many users have that many interactions; bins double in width."""
+    has_titles: bool
+    has_ratings: bool
+    fingerprint: str
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+
+def describe(dataset: Dataset) -> DataCard:
+    """Computes the data card of a data set."""
+    users, items = dataset.user_counts, dataset.item_counts
+    return DataCard(
+        name=dataset.name,
+        n_interactions=len(dataset),
+        n_users=dataset.n_users,
+        n_items=dataset.n_items,
+        density=len(dataset) / (dataset.n_users * dataset.n_items),
+        n_duplicates=dataset.n_duplicates,
+        time_range=_time_range(dataset),
+        user_activity=_quantiles(users),
+        item_popularity=_quantiles(items),
+        long_tail_share=_long_tail_share(items),
+        activity_histogram=_doubling_histogram(users),
+        has_titles="title" in dataset.catalog.columns,
+        has_ratings=dataset.ratings is not None,
+        fingerprint=dataset.fingerprint,
+        notes=dataset.notes,
+    )
+
+
+def _time_range(dataset: Dataset) -> tuple[str, str] | None:
+    if dataset.timestamps is None:
+        return None
+    first, last = int(dataset.timestamps.min()), int(dataset.timestamps.max())
+    if dataset.time_unit == "order":
+        return str(first), str(last)
+    return _iso(first), _iso(last)
+
+
+def _iso(seconds: int) -> str:
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return str(seconds)
+
+
+def _quantiles(counts: np.ndarray) -> dict[str, float]:
+    values = np.quantile(counts, QUANTILES)
+    return {f"{q:.0%}": float(v) for q, v in zip(QUANTILES, values, strict=True)}
+
+
+def _long_tail_share(item_counts: np.ndarray) -> float:
+    by_popularity = np.sort(item_counts)[::-1]
+    head = int(np.ceil(HEAD_SHARE * len(by_popularity)))
+    return float(by_popularity[head:].sum() / by_popularity.sum())
+
+
+def _doubling_histogram(counts: np.ndarray) -> list[tuple[int, int, int]]:
+    powers = np.floor(np.log2(np.maximum(counts, 1))).astype(int)
+    users = np.bincount(powers)
+    first = int(powers.min())
+    return [(2**p, 2 ** (p + 1) - 1, int(users[p])) for p in range(first, len(users))]

@@ -1,0 +1,119 @@
+"""Which column is the user, which the item, which the time: given by name, or guessed."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+from tastemaker.errors import DataError, did_you_mean
+
+USUAL_NAMES: dict[str, tuple[str, ...]] = {
+    "user": (
+        "user", "userid", "uid", "visitor", "visitorid", "customer", "customerid", "member",
+        "memberid", "account", "accountid", "session", "sessionid", "reviewerid", "person",
+        "personid", "client", "clientid",
+    ),
+    "item": (
+        "item", "itemid", "iid", "movie", "movieid", "product", "productid", "sku", "asin",
+        "article", "articleid", "track", "trackid", "song", "songid", "book", "bookid", "isbn",
+        "video", "videoid", "content", "contentid", "game", "gameid", "business", "businessid",
+    ),
+    "time": (
+        "timestamp", "time", "ts", "datetime", "date", "eventtime", "createdat", "occurredat",
+        "unixreviewtime", "ratedat", "clickedat",
+    ),
+    "rating": ("rating", "stars", "score", "overall"),
+    "weight": (),
+}  # fmt: skip
+"""Names by which the world calls each role, without case or punctuation. A weight is never guessed:
+it changes what is learned, so it must be asked for."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The column of each role in one table; None where the table has no such column."""
+
+    user: str
+    item: str
+    time: str | None = None
+    rating: str | None = None
+    weight: str | None = None
+    guessed: tuple[str, ...] = ()
+    """Roles that were guessed rather than given."""
+
+    def by_role(self) -> dict[str, str]:
+        """Role to column name, for the roles that are there."""
+        roles = (field.name for field in fields(self) if field.name != "guessed")
+        return {role: getattr(self, role) for role in roles if getattr(self, role) is not None}
+
+    def describe(self) -> str:
+        """One line for the reader of a log: `user = userId, item = movieId (guessed)`."""
+        return ", ".join(
+            f"{role} = {name}" + (" (guessed)" if role in self.guessed else "")
+            for role, name in self.by_role().items()
+        )
+
+
+def resolve_columns(available: Sequence[str], source: str, **given: str | None) -> Columns:
+    """Finds each role's column among those available.
+
+    Args:
+        available: the table's column names.
+        source: what the table is called in an error.
+        **given: role to column name, where the caller knows; None means guess.
+
+    Raises:
+        DataError: a given name is not there, a user or item column cannot be guessed, or one column
+            would serve two roles.
+    """
+    chosen: dict[str, str] = {}
+    for role, name in given.items():
+        if name is None:
+            continue
+        if name not in available:
+            raise DataError(
+                f'{source}: there is no column "{name}" for the {role}; '
+                + did_you_mean(name, available)
+            )
+        chosen[role] = name
+    guessed = []
+    for role, usual in USUAL_NAMES.items():
+        free = [name for name in available if name not in chosen.values()]
+        match = _first_match(free, usual)
+        if role not in chosen and match is not None:
+            chosen[role] = match
+            guessed.append(role)
+    for role in ("user", "item"):
+        if role not in chosen:
+            raise DataError(_cannot_guess(role, available, source))
+    _refuse_shared_columns(chosen, source)
+    return Columns(**chosen, guessed=tuple(guessed))
+
+
+def _first_match(names: Sequence[str], usual: Sequence[str]) -> str | None:
+    by_plain = {re.sub(r"[^a-z0-9]", "", name.lower()): name for name in reversed(names)}
+    return next((by_plain[plain] for plain in usual if plain in by_plain), None)
+
+
+def _cannot_guess(role: str, available: Sequence[str], source: str) -> str:
+    if all(re.fullmatch(r"-?[\d.]+", name) for name in available):
+        return (
+            f"{source}: the first line ({', '.join(available)}) looks like data, not like column "
+            "names; say --no-header (has_header=False) and name the columns column_1, column_2, …"
+        )
+    return (
+        f"{source}: no column looks like the {role}; name it with --{role} ({role}=…); "
+        f"the columns are {', '.join(available)}"
+    )
+
+
+def _refuse_shared_columns(chosen: dict[str, str], source: str) -> None:
+    roles_of: dict[str, list[str]] = {}
+    for role, name in chosen.items():
+        roles_of.setdefault(name, []).append(role)
+    for name, roles in roles_of.items():
+        # A rating may double as the weight: that is how "stronger taste counts more" is asked for.
+        if len(roles) > 1 and set(roles) != {"rating", "weight"}:
+            raise DataError(
+                f'{source}: column "{name}" is named as both {" and ".join(roles)}; '
+                "each needs a column of its own"
+            )

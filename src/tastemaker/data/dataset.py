@@ -1,0 +1,264 @@
+"""Dataset: interactions as integer codes, sorted by user and time. Frozen."""
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from hashlib import blake2b
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from tastemaker.data.catalog import Catalog
+from tastemaker.data.interactions import Interactions
+from tastemaker.data.vocabulary import Vocabulary
+from tastemaker.errors import DataError
+
+Duplicates = Literal["latest", "first"]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Interactions by dense code, in the order of user, then time, then input.
+
+    Never changes: every operation returns a new object that shares what it can. User `u` owns the
+    rows `indptr[u]:indptr[u + 1]`, oldest first. No (user, item) pair occurs twice.
+    """
+
+    name: str
+    users: np.ndarray
+    """(n,) int32 user codes, ascending."""
+    items: np.ndarray
+    """(n,) int32 item codes."""
+    user_vocabulary: Vocabulary
+    item_vocabulary: Vocabulary
+    catalog: Catalog
+    """Aligned to the item codes."""
+    timestamps: np.ndarray | None = None
+    """(n,) int64 seconds since 1970 UTC, or None for data without time."""
+    ratings: np.ndarray | None = None
+    """(n,) float32, or None."""
+    weights: np.ndarray | None = None
+    """(n,) float32, how much each interaction counts, or None for 1 each."""
+    time_unit: str | None = None
+    n_duplicates: int = 0
+    """Rows dropped because the same user had the same item more than once."""
+    notes: tuple[str, ...] = field(default=())
+    """What was decided on the way here, for a log."""
+
+    def __post_init__(self) -> None:
+        for array in (self.users, self.items, self.timestamps, self.ratings, self.weights):
+            if array is not None:
+                array.flags.writeable = False
+
+    @classmethod
+    def from_interactions(
+        cls,
+        interactions: Interactions,
+        catalog: Catalog | None = None,
+        *,
+        duplicates: Duplicates = "latest",
+        min_rating: float | None = None,
+        user_vocabulary: Vocabulary | None = None,
+        item_vocabulary: Vocabulary | None = None,
+    ) -> "Dataset":
+        """Encodes, sorts and removes duplicates.
+
+        Args:
+            interactions: the validated log.
+            catalog: what is known of the items; an item nobody touched is left out.
+            duplicates: which of several interactions of one user with one item to keep.
+            min_rating: keep only interactions rated at least this. It looks at the rating that
+                duplicates left, so a change of heart counts.
+            user_vocabulary: codes to use instead of those of these interactions alone.
+            item_vocabulary: likewise for the items.
+
+        Raises:
+            DataError: a threshold on data without ratings, or one that leaves nothing.
+        """
+        frame = interactions.frame
+        users = user_vocabulary or Vocabulary.of(frame["user_id"], kind="user")
+        items = item_vocabulary or Vocabulary.of(frame["item_id"], kind="item")
+        user_codes, item_codes = users.find(frame["user_id"]), items.find(frame["item_id"])
+        times = frame["timestamp"].to_numpy() if "timestamp" in frame.columns else None
+        order = _order_by_user_and_time(user_codes, times)
+        ratings = frame["rating"].to_numpy() if "rating" in frame.columns else None
+        weights = frame["weight"].to_numpy() if "weight" in frame.columns else None
+        dataset = cls(
+            interactions.name,
+            _take(user_codes, order),
+            _take(item_codes, order),
+            users,
+            items,
+            Catalog(pl.DataFrame({"item_id": items.ids})),
+            *(None if a is None else _take(a, order) for a in (times, ratings, weights)),
+            time_unit=interactions.time_unit,
+            notes=interactions.notes,
+        )._without_duplicates(duplicates)
+        dataset = dataset if min_rating is None else dataset._rated_at_least(min_rating)
+        return dataset if catalog is None else dataset.with_catalog(catalog)
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    @property
+    def n_users(self) -> int:
+        """Users in the vocabulary, those without interactions here included."""
+        return len(self.user_vocabulary)
+
+    @property
+    def n_items(self) -> int:
+        """Items in the vocabulary, those without interactions here included."""
+        return len(self.item_vocabulary)
+
+    @cached_property
+    def indptr(self) -> np.ndarray:
+        """(n_users + 1,) int64 row pointers."""
+        return pointers(self.users, self.n_users)
+
+    @cached_property
+    def user_counts(self) -> np.ndarray:
+        """(n_users,) int64 interactions of each user."""
+        return np.diff(self.indptr)
+
+    @cached_property
+    def item_counts(self) -> np.ndarray:
+        """(n_items,) int64 interactions of each item."""
+        return np.bincount(self.items, minlength=self.n_items)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """BLAKE2b of ids, codes, times and weights: equal data, equal fingerprint."""
+        digest = blake2b(digest_size=16)
+        for vocabulary in (self.user_vocabulary, self.item_vocabulary):
+            ids = vocabulary.ids
+            digest.update(
+                "\0".join(ids).encode() if vocabulary.is_text else ids.to_numpy().tobytes()
+            )
+            digest.update(f"|{len(ids)}|".encode())
+        for array in (self.users, self.items, self.timestamps, self.ratings, self.weights):
+            digest.update(b"none" if array is None else np.ascontiguousarray(array))
+        return digest.hexdigest()
+
+    def history(self, user: int) -> np.ndarray:
+        """Item codes of one user, oldest first: (n,) int32."""
+        return self.items[self.indptr[user] : self.indptr[user + 1]]
+
+    def histories(self, users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Item codes of many users end to end, and the row pointers into them.
+
+        Args:
+            users: (n,) codes.
+
+        Returns:
+            (m,) int64 item codes and (n + 1,) int64 pointers.
+        """
+        rows, indptr = take_runs(self.indptr, users)
+        return self.items[rows].astype(np.int64), indptr
+
+    def rows(self, keep: np.ndarray) -> "Dataset":
+        """Only the rows kept (a boolean mask or ascending positions), codes unchanged."""
+        return replace(
+            self,
+            users=self.users[keep],
+            items=self.items[keep],
+            timestamps=None if self.timestamps is None else self.timestamps[keep],
+            ratings=None if self.ratings is None else self.ratings[keep],
+            weights=None if self.weights is None else self.weights[keep],
+        )
+
+    def compact(self) -> "Dataset":
+        """Codes afresh, without the users and items that have no interaction left."""
+        users, items = self.user_counts > 0, self.item_counts > 0
+        new_user, new_item = np.cumsum(users) - 1, np.cumsum(items) - 1
+        catalog = self.catalog.frame.filter(pl.Series(items))
+        return replace(
+            self,
+            users=new_user[self.users].astype(np.int32),
+            items=new_item[self.items].astype(np.int32),
+            user_vocabulary=Vocabulary(self.user_vocabulary.ids.filter(pl.Series(users)), "user"),
+            item_vocabulary=Vocabulary(self.item_vocabulary.ids.filter(pl.Series(items)), "item"),
+            catalog=Catalog(catalog),
+        )
+
+    def with_catalog(self, catalog: Catalog) -> "Dataset":
+        """The same interactions, with what is known of the items."""
+        return replace(self, catalog=catalog.aligned_to(self.item_vocabulary))
+
+    def with_note(self, note: str) -> "Dataset":
+        """The same data, with one more line in its log."""
+        return replace(self, notes=(*self.notes, note))
+
+    def to_frame(self) -> pl.DataFrame:
+        """The interactions with their external ids, as a new table."""
+        columns = {
+            "user_id": self.user_vocabulary.decode(self.users),
+            "item_id": self.item_vocabulary.decode(self.items),
+            "timestamp": self.timestamps,
+            "rating": self.ratings,
+            "weight": self.weights,
+        }
+        return pl.DataFrame({name: c for name, c in columns.items() if c is not None})
+
+    def _without_duplicates(self, keep: Duplicates) -> "Dataset":
+        pairs = self.users.astype(np.int64) * self.n_items + self.items
+        if not _has_repeats(pairs):
+            return self
+        marked = pl.Series(pairs)
+        kept = (marked.is_last_distinct() if keep == "latest" else marked.is_first_distinct())
+        dropped = len(self) - int(kept.sum())
+        dataset = replace(self.rows(kept.to_numpy()), n_duplicates=dropped)
+        return dataset.with_note(
+            f"duplicates: {dropped:,} repeated (user, item) rows dropped, the {keep} kept"
+        )
+
+    def _rated_at_least(self, min_rating: float) -> "Dataset":
+        if self.ratings is None:
+            raise DataError(
+                f"{self.name}: a minimum rating was asked for, but there is no rating column; "
+                "name it with --rating, or leave --min-rating out"
+            )
+        liked = self.ratings >= min_rating
+        if not liked.any():
+            raise DataError(
+                f"{self.name}: no rating is {min_rating:g} or above "
+                f"(the highest is {np.nanmax(self.ratings):g}); lower --min-rating"
+            )
+        note = f"ratings below {min_rating:g}: {int((~liked).sum()):,} rows left out"
+        return self.rows(liked).compact().with_note(note)
+
+
+def pointers(sorted_codes: np.ndarray, n: int) -> np.ndarray:
+    """(n + 1,) int64 pointers to where each code's run begins in ascending codes."""
+    return np.concatenate([[0], np.cumsum(np.bincount(sorted_codes, minlength=n))])
+
+
+def take_runs(indptr: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of the chosen runs of a ragged array end to end, and the pointers into them."""
+    counts = indptr[which + 1] - indptr[which]
+    taken = np.concatenate([[0], np.cumsum(counts)])
+    return np.arange(taken[-1]) - np.repeat(taken[:-1] - indptr[which], counts), taken
+
+
+def _take(array: np.ndarray, order: np.ndarray | None) -> np.ndarray:
+    return np.array(array) if order is None else array[order]
+
+
+def _order_by_user_and_time(users: np.ndarray, times: np.ndarray | None) -> np.ndarray | None:
+    """Positions that sort stably by user, then time; None where the rows are sorted already."""
+    if times is None:
+        key = users
+    else:
+        low, high = int(times.min()), int(times.max())
+        span = high - low + 1
+        if (int(users.max()) + 1) * span >= 2**63:
+            return np.lexsort((times, users))
+        # One 64-bit key sorts several times faster than two columns.
+        key = users * np.int64(span) + (times - low)
+    if (key[1:] >= key[:-1]).all():
+        return None
+    return np.argsort(key, kind="stable")
+
+
+def _has_repeats(values: np.ndarray) -> bool:
+    ordered = np.sort(values)
+    return bool((ordered[1:] == ordered[:-1]).any())

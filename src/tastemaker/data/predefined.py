@@ -1,0 +1,109 @@
+"""A split that somebody published, used exactly as it is."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from tastemaker.data.catalog import Catalog
+from tastemaker.data.dataset import Dataset, pointers
+from tastemaker.data.interactions import Interactions
+from tastemaker.data.splitting import Candidates, Split, Targets
+from tastemaker.data.vocabulary import Vocabulary
+from tastemaker.errors import SplitError
+
+
+def predefined_split(
+    train: Interactions,
+    test: Interactions,
+    *,
+    validation: Interactions | None = None,
+    candidates: pl.DataFrame | None = None,
+    catalog: Catalog | None = None,
+) -> Split:
+    """Puts parts that come ready-made into one split.
+
+    The vocabularies are those of all parts together, so that an item nobody trained on can still be
+    a candidate. Items that only the catalog lists are left out.
+
+    Args:
+        train: what a model may learn from.
+        test: what it is asked about.
+        validation: what it may be tuned on.
+        candidates: user_id, and item_id as a list column: what each user's held-out item is ranked
+            against. The held-out item itself need not be listed.
+        catalog: what is known of the items.
+
+    Raises:
+        SplitError: a test interaction is also in training, a test user has no training history, or
+            a test user has no candidates.
+    """
+    parts = [train, test, *([validation] if validation is not None else [])]
+    users, items = _vocabularies(parts, candidates)
+    dataset = Dataset.from_interactions(
+        train, catalog, user_vocabulary=users, item_vocabulary=items
+    )
+    held_out = _targets(test, users, items)
+    _refuse_strangers(dataset, held_out)
+    lists = None if candidates is None else _candidates(candidates, users, items)
+    if lists is not None:
+        _refuse_missing_lists(dataset, held_out, lists)
+    return Split(
+        dataset,
+        held_out,
+        None if validation is None else _targets(validation, users, items),
+        lists,
+        method="given files",
+    )
+
+
+def _vocabularies(
+    parts: Sequence[Interactions], candidates: pl.DataFrame | None
+) -> tuple[Vocabulary, Vocabulary]:
+    user_columns = [part.frame["user_id"] for part in parts]
+    item_columns = [part.frame["item_id"] for part in parts]
+    if candidates is not None:
+        item_columns.append(_like(candidates["item_id"].explode(), item_columns[0]))
+    return Vocabulary.of(*user_columns, kind="user"), Vocabulary.of(*item_columns, kind="item")
+
+
+def _like(column: pl.Series, other: pl.Series) -> pl.Series:
+    """Integers of any width are one kind of id."""
+    return column.cast(pl.Int64) if column.dtype.is_integer() and other.dtype.is_integer() else column
+
+
+def _targets(part: Interactions, users: Vocabulary, items: Vocabulary) -> Targets:
+    user_codes = users.encode(part.frame["user_id"])
+    order = np.argsort(user_codes, kind="stable")
+    times = part.frame["timestamp"].to_numpy()[order] if "timestamp" in part.frame.columns else None
+    return Targets(user_codes[order], items.encode(part.frame["item_id"])[order], times)
+
+
+def _candidates(lists: pl.DataFrame, users: Vocabulary, items: Vocabulary) -> Candidates:
+    flat = lists.explode("item_id").drop_nulls()
+    user_codes = users.find(_like(flat["user_id"], users.ids))
+    item_codes = items.encode(_like(flat["item_id"], items.ids))
+    known = user_codes >= 0
+    order = np.argsort(user_codes[known], kind="stable")
+    ordered = user_codes[known][order]
+    return Candidates(item_codes[known][order], pointers(ordered, len(users)))
+
+
+def _refuse_strangers(train: Dataset, test: Targets) -> None:
+    strangers = train.user_counts[test.users] == 0
+    if strangers.any():
+        first = train.user_vocabulary.ids[int(test.users[strangers.argmax()])]
+        raise SplitError(
+            f"{int(strangers.sum()):,} test interactions are of users without any in the training "
+            f"file (first: user {first}); there is nothing to recommend from: remove them"
+        )
+
+
+def _refuse_missing_lists(train: Dataset, test: Targets, lists: Candidates) -> None:
+    missing = np.diff(lists.indptr)[test.users] == 0
+    if missing.any():
+        first = train.user_vocabulary.ids[int(test.users[missing.argmax()])]
+        raise SplitError(
+            f"{int(missing.sum()):,} test users have no list of candidates (first: user {first}); "
+            "give every test user one, or leave the candidates out"
+        )

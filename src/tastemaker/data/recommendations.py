@@ -1,0 +1,65 @@
+"""Recommendations: the one answer that a model gives."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from tastemaker.data.dataset import Dataset
+
+
+@dataclass(frozen=True, eq=False)
+class Recommendations:
+    """A tidy table, best first: user_id, rank (from 1), item_id, score, and title where known.
+
+    A list with fewer items left than were asked for is shorter; nothing is padded. A stranger's
+    user_id is null.
+    """
+
+    frame: pl.DataFrame
+
+    @classmethod
+    def from_codes(
+        cls, dataset: Dataset, users: np.ndarray, items: np.ndarray, scores: np.ndarray,
+        lengths: np.ndarray,
+    ) -> "Recommendations":
+        """Decodes the top lists of a block of users.
+
+        Args:
+            dataset: whose vocabularies and titles to use.
+            users: (n,) user codes, UNKNOWN for a stranger.
+            items: (n, k) item codes, best first.
+            scores: (n, k) float32.
+            lengths: (n,) how many entries of each row are real.
+        """  # fmt: skip
+        k = items.shape[1]
+        real = np.arange(k) < lengths[:, None]
+        codes = items[real]
+        columns = {
+            "user_id": dataset.user_vocabulary.decode(np.repeat(users, lengths)),
+            "rank": pl.Series(np.broadcast_to(np.arange(1, k + 1), items.shape)[real]),
+            "item_id": dataset.item_vocabulary.decode(codes),
+            "score": pl.Series(scores[real].astype(np.float32)),
+        }
+        if "title" in dataset.catalog.columns:
+            columns["title"] = dataset.catalog.frame["title"].gather(codes)
+        return cls(pl.DataFrame(columns))
+
+    def __len__(self) -> int:
+        return self.frame.height
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return self.frame.iter_rows(named=True)
+
+    def __repr__(self) -> str:
+        with pl.Config(tbl_rows=20, tbl_hide_column_data_types=True, tbl_hide_dataframe_shape=True):
+            return repr(self.frame)
+
+    def _repr_html_(self) -> str:
+        return self.frame._repr_html_()
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """So that any dataframe library takes the table without a copy."""
+        return self.frame.__arrow_c_stream__(requested_schema)

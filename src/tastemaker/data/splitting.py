@@ -1,0 +1,277 @@
+"""Holding out: what a model may learn from, and what it is then asked about."""
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from tastemaker.data.dataset import Dataset
+from tastemaker.errors import ConfigError, SplitError
+
+Part = Literal["validation", "test"]
+Order = Literal["time", "input", "random"]
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """Held-out interactions, sorted by user: what a good model would have recommended."""
+
+    users: np.ndarray
+    """(n,) int64 codes, ascending; a user with several targets stands several times."""
+    items: np.ndarray
+    """(n,) int64 codes."""
+    timestamps: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """For each listed user, the items that a held-out one is ranked against."""
+
+    items: np.ndarray
+    """(m,) int64 codes, all users' lists end to end in the order of the user codes."""
+    indptr: np.ndarray
+    """(n_users + 1,) int64; a user without a list has an empty run."""
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Training data with the interactions held out of them. Frozen.
+
+    All parts share the vocabularies of `train`. The held-out pairs are in no way visible there:
+    neither as positives nor by being kept out of the negatives.
+    """
+
+    train: Dataset
+    test: Targets | None = None
+    validation: Targets | None = None
+    candidates: Candidates | None = None
+    method: str = "none"
+    """How it was made, for a result's label."""
+    notes: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        train = (self.train.users, self.train.items)
+        if self.validation is not None:
+            _refuse_leak(self.train, train, self.validation, "validation")
+        if self.test is not None:
+            _refuse_leak(self.train, train, self.test, "test")
+            if self.validation is not None:
+                validation = (self.validation.users, self.validation.items)
+                _refuse_leak(self.train, validation, self.test, "test")
+
+    def targets(self, part: Part) -> Targets:
+        """The held-out interactions of a part.
+
+        Raises:
+            SplitError: nothing was held out for it.
+        """
+        targets = self.test if part == "test" else self.validation
+        if targets is None or len(targets) == 0:
+            raise SplitError(
+                f"{self.train.name}: the split ({self.method}) holds out nothing for {part}"
+            )
+        return targets
+
+    def known_before(self, part: Part) -> Dataset:
+        """What is known of the users when the part is asked about.
+
+        The training data; for the test also the validation targets, which the users had touched
+        by then, so that they are neither candidates nor news.
+        """
+        if part == "test" and self.validation is not None and len(self.validation):
+            return _with_appended(self.train, self.validation)
+        return self.train
+
+
+def leave_one_out(
+    data: Dataset, *, validation: bool = True, by: Order = "time", seed: int = 0
+) -> Split:
+    """Each user's latest interaction is the test, the one before it the validation part.
+
+    A user needs two interactions to be tested and three to be validated on; the others only train.
+
+    Args:
+        data: what to split; not changed.
+        validation: also hold out the last but one. False leaves it in training.
+        by: what "last" means: time, the order of the input, or a random draw.
+        seed: of the random draw.
+
+    Raises:
+        SplitError: by time, on data without times; or nobody has two interactions.
+    """
+    return leave_k_out(data, 1, validation=validation, by=by, seed=seed)
+
+
+def leave_k_out(
+    data: Dataset, k: int, *, validation: bool = True, by: Order = "time", seed: int = 0
+) -> Split:
+    """Each user's k latest interactions are the test, the k before them the validation part.
+
+    A user keeps at least one interaction to train on, else nothing of the user is held out.
+
+    Raises:
+        SplitError: by time, on data without times; or no user has more than k interactions.
+    """
+    if k < 1:
+        raise ConfigError(f"leave_k_out: k is {k}; at least 1 interaction must be held out")
+    from_end, counts = _position_from_end(data, by, seed), data.user_counts[data.users]
+    test = (from_end < k) & (counts > k)
+    if not test.any():
+        raise SplitError(
+            f"{data.name}: no user has more than {k} interaction(s), so nothing can be held out"
+        )
+    held = validation & (from_end >= k) & (from_end < 2 * k) & (counts > 2 * k)
+    method = f"leave {'one' if k == 1 else k} out by {by}" + (f", seed {seed}" * (by == "random"))
+    return Split(
+        data.rows(~test & ~held), _targets(data, test), _targets_or_none(data, held), method=method
+    )
+
+
+def temporal(data: Dataset, *, test_share: float = 0.1, validation: bool = True) -> Split:
+    """Everything after one moment is the test; the moment is where the latest share begins.
+
+    Unlike leave-one-out it never learns from one person's future to predict another's present. A
+    held-out interaction of a user or with an item that training does not have is dropped and
+    counted, since no model that looks users up could answer for it.
+
+    Args:
+        data: what to split; not changed.
+        test_share: the share of all interactions, the latest, to test on.
+        validation: also hold out the same share just before.
+
+    Raises:
+        SplitError: data without times, or nothing left to test on.
+    """
+    if not 0 < test_share < (0.5 if validation else 1):
+        raise ConfigError(
+            f"temporal: test_share is {test_share}; it must be above 0 and leave data to train on"
+        )
+    times = _times(data)
+    test_from = np.quantile(times, 1 - test_share, method="higher")
+    validate_from = np.quantile(times, 1 - 2 * test_share, method="higher")
+    test = times >= test_from
+    held = (times >= validate_from) & ~test if validation else np.zeros_like(test)
+    train = data.rows(~test & ~held)
+    warm = (train.user_counts > 0)[data.users] & (train.item_counts > 0)[data.items]
+    if not (test & warm).any():
+        raise SplitError(
+            f"{data.name}: after the cut nobody is left whom training knows; lower test_share"
+        )
+    dropped = int(((test | held) & ~warm).sum())
+    return Split(
+        train,
+        _targets(data, test & warm),
+        _targets_or_none(data, held & warm),
+        method=f"temporal, latest {test_share:g}",
+        notes=(f"{dropped:,} held-out interactions of users or items new after the cut dropped",),
+    )
+
+
+def no_holdout(data: Dataset) -> Split:
+    """Everything is training: for a model that goes to production, or data that cannot be split."""
+    return Split(data)
+
+
+def sample_users(data: Dataset, share: float, *, seed: int = 0) -> Dataset:
+    """A random share of the users with all their interactions; items nobody is left for go.
+
+    Args:
+        data: what to sample from; not changed.
+        share: above 0, at most 1.
+        seed: one seed, one sample.
+    """
+    if not 0 < share <= 1:
+        raise ConfigError(f"sample_users: the share is {share}; it must be above 0 and at most 1")
+    n_kept = max(1, round(share * data.n_users))
+    kept = np.zeros(data.n_users, dtype=bool)
+    kept[np.random.default_rng(seed).permutation(data.n_users)[:n_kept]] = True
+    sampled = data.rows(kept[data.users]).compact()
+    return sampled.with_note(f"users: {n_kept:,} of {data.n_users:,} sampled with seed {seed}")
+
+
+def k_core(data: Dataset, k: int) -> Dataset:
+    """The largest part in which every user and every item has at least k interactions.
+
+    Raises:
+        SplitError: nothing is left.
+    """
+    core = data
+    while len(core):
+        keep = (core.user_counts >= k)[core.users] & (core.item_counts >= k)[core.items]
+        if keep.all():
+            break
+        core = core.rows(keep)
+    if len(core) == 0:
+        raise SplitError(f"{data.name}: the {k}-core is empty; lower k")
+    core = core.compact()
+    return core.with_note(f"{k}-core: {len(core):,} of {len(data):,} interactions kept")
+
+
+def _times(data: Dataset) -> np.ndarray:
+    if data.timestamps is None:
+        raise SplitError(
+            f"{data.name}: there is no time column, so nothing can be held out by time; "
+            "name it with --time, or say --by input, --by random or --split none"
+        )
+    return data.timestamps
+
+
+def _position_from_end(data: Dataset, by: Order, seed: int) -> np.ndarray:
+    """(n,) 0 for each user's last interaction, 1 for the one before it, and so on."""
+    if by == "random":
+        shuffled = np.lexsort((np.random.default_rng(seed).random(len(data)), data.users))
+        position = np.empty(len(data), dtype=np.int64)
+        position[shuffled] = np.arange(len(data))
+    else:
+        if by == "time":
+            _times(data)
+        elif data.timestamps is not None:
+            raise SplitError(
+                f"{data.name}: the interactions have times and are sorted by them; "
+                "hold out by time or at random"
+            )
+        position = np.arange(len(data))
+    return data.indptr[1:][data.users] - 1 - position
+
+
+def _targets(data: Dataset, held: np.ndarray) -> Targets:
+    times = None if data.timestamps is None else data.timestamps[held]
+    return Targets(data.users[held].astype(np.int64), data.items[held].astype(np.int64), times)
+
+
+def _targets_or_none(data: Dataset, held: np.ndarray) -> Targets | None:
+    return _targets(data, held) if held.any() else None
+
+
+def _with_appended(train: Dataset, targets: Targets) -> Dataset:
+    """The training data with each user's targets behind the user's own history."""
+    users = np.concatenate([train.users, targets.users.astype(np.int32)])
+    order = np.argsort(users, kind="stable")
+    times = None
+    if train.timestamps is not None and targets.timestamps is not None:
+        times = np.concatenate([train.timestamps, targets.timestamps])[order]
+    items = np.concatenate([train.items, targets.items.astype(np.int32)])[order]
+    return replace(
+        train, users=users[order], items=items, timestamps=times, ratings=None, weights=None
+    )
+
+
+def _refuse_leak(
+    data: Dataset, known: tuple[np.ndarray, np.ndarray], targets: Targets, part: Part
+) -> None:
+    """Refuses targets that are among the known pairs (users, items) of an earlier part."""
+    known_keys = pl.Series(known[0].astype(np.int64) * data.n_items + known[1])
+    target_keys = pl.Series(targets.users * data.n_items + targets.items)
+    leaked = known_keys.filter(known_keys.is_in(target_keys.implode()))
+    if len(leaked):
+        user, item = divmod(int(leaked[0]), data.n_items)
+        raise SplitError(
+            f"{data.name}: {len(leaked):,} of the {len(targets):,} {part} interactions are also in "
+            f"the data before it (first: user {data.user_vocabulary.ids[user]}, item "
+            f"{data.item_vocabulary.ids[item]}); a model would be tested on what it was shown: "
+            "remove them from one of the two"
+        )

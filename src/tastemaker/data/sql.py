@@ -1,0 +1,55 @@
+"""Tables from a database: a query and an SQLAlchemy URL."""
+
+from pathlib import Path
+
+import polars as pl
+
+from tastemaker.errors import DataError
+
+try:
+    import sqlalchemy
+except ImportError:  # the extra `sql` is not installed
+    sqlalchemy = None  # type: ignore[assignment]
+
+
+def read_query(query: str, url: str) -> pl.DataFrame:
+    """Runs a query and takes its result as a table.
+
+    Args:
+        query: SQL that selects at least a user and an item.
+        url: as SQLAlchemy has it, for example sqlite:///shop.db or postgresql://host/shop.
+
+    Raises:
+        DataError: SQLAlchemy or the driver is not installed, the database cannot be reached, or it
+            refuses the query. A password in the URL is not repeated.
+    """
+    if sqlalchemy is None:
+        raise DataError('reading from a database needs SQLAlchemy: pip install "tastemaker[sql]"')
+    try:
+        engine = sqlalchemy.create_engine(url)
+    except (sqlalchemy.exc.ArgumentError, ModuleNotFoundError) as error:
+        raise DataError(f"the database URL cannot be used: {error}") from None
+    shown = engine.url.render_as_string(hide_password=True)
+    if engine.url.get_backend_name() == "sqlite":
+        _refuse_missing_file(engine.url.database, shown)
+    try:
+        with engine.connect() as connection:
+            return pl.read_database(
+                sqlalchemy.text(query), connection, infer_schema_length=None
+            )
+    except sqlalchemy.exc.SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+        raise DataError(f"{shown}: the query failed: {reason}") from None
+    finally:
+        engine.dispose()
+
+
+def _refuse_missing_file(database: str | None, shown: str) -> None:
+    """SQLite would make an empty database out of a misspelt path."""
+    if database and database != ":memory:" and not _exists(database):
+        raise DataError(f"{shown}: there is no such database file")
+
+
+def _exists(database: str) -> bool:
+    from_uri = database.removeprefix("file:").split("?")[0]
+    return Path(from_uri).exists()

@@ -1,0 +1,139 @@
+"""An invented data set with known structure, for a machine with neither network nor data.
+
+It is never passed off as real: its name begins with "synthetic" wherever results are shown.
+
+How it is made: every film has a few genres and a popularity that falls off as a power of its rank
+(a long tail). Every person has two favourite genres; halfway through the person's time one of them
+changes (tastes drift). Each event draws a film with probability proportional to its popularity times
+how well its genres fit the person's taste at that moment, never the same film twice.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from tastemaker.data.catalog import Catalog
+from tastemaker.data.columns import Columns
+from tastemaker.data.interactions import Interactions
+from tastemaker.errors import ConfigError
+
+GENRES = (
+    "Action", "Animation", "Comedy", "Crime", "Documentary", "Drama", "Fantasy", "Horror",
+    "Musical", "Mystery", "Romance", "Science Fiction",
+)  # fmt: skip
+
+FIRST_WORDS = (
+    "Amber", "Broken", "Crimson", "Distant", "Electric", "Forgotten", "Golden", "Hollow", "Iron",
+    "Jade", "Kindred", "Last", "Midnight", "Northern", "Open", "Paper", "Quiet", "Restless",
+    "Silver", "Tender", "Uncharted", "Velvet", "Winter", "Yellow",
+)  # fmt: skip
+
+SECOND_WORDS = (
+    "Archive", "Bridge", "Carnival", "Departure", "Echo", "Frontier", "Garden", "Harbour",
+    "Inheritance", "Journey", "Kingdom", "Lantern", "Mirror", "Nocturne", "Orchard", "Parade",
+    "Question", "River", "Signal", "Tide", "Umbrella", "Voyage", "Witness", "Zenith",
+)  # fmt: skip
+
+FIT = 8.0
+"""How many times likelier a film of a favourite genre is than an equally popular other one."""
+
+DAY_S = 86_400
+STARTS_AT = 1_577_836_800  # 2020-01-01
+PERIOD_DAYS = 1_461
+
+
+def synthetic(
+    n_users: int = 1_000, n_items: int = 800, mean_history: float = 60.0, seed: int = 0
+) -> tuple[Interactions, Catalog]:
+    """Generates interactions and the catalog of films that nobody ever made.
+
+    Args:
+        n_users: people.
+        n_items: films.
+        mean_history: films a person touches on average; at least 5 each, at most a third of all.
+        seed: one seed, one data set.
+
+    Raises:
+        ConfigError: too few users or items to hold a structure.
+    """
+    if n_users < 1 or n_items < 20:
+        raise ConfigError(
+            f"synthetic data need at least 1 user and 20 items, not {n_users} and {n_items}"
+        )
+    random = np.random.default_rng(seed)
+    films = _Films.invent(n_items, random)
+    lengths = random.geometric(1 / max(mean_history - 5, 1), n_users) + 5
+    lengths = np.minimum(lengths, n_items // 3)
+    events = [_one_history(films, length, random) for length in lengths]
+    items, times, ratings = (np.concatenate(column) for column in zip(*events, strict=True))
+    frame = pl.DataFrame(
+        {
+            "user_id": np.repeat(np.arange(1, n_users + 1), lengths),
+            "item_id": items + 1,
+            "timestamp": times,
+            "rating": ratings,
+        }
+    )
+    columns = Columns(user="user_id", item="item_id", time="timestamp", rating="rating")
+    return Interactions.from_frame(frame, columns, f"synthetic (seed {seed})"), films.catalog()
+
+
+@dataclass(frozen=True)
+class _Films:
+    titles: list[str]
+    genres: np.ndarray  # (n_items, n_genres) bool
+    popularity: np.ndarray  # (n_items,) float64
+
+    @classmethod
+    def invent(cls, n_items: int, random: np.random.Generator) -> "_Films":
+        genres = np.zeros((n_items, len(GENRES)), dtype=bool)
+        genres[np.arange(n_items), random.integers(len(GENRES), size=n_items)] = True
+        genres |= random.random(genres.shape) < 0.06
+        popularity = (1.0 + random.permutation(n_items)) ** -0.8
+        pairs = random.permutation(len(FIRST_WORDS) * len(SECOND_WORDS))
+        titles = []
+        for i in range(n_items):
+            first, second = divmod(int(pairs[i % len(pairs)]), len(SECOND_WORDS))
+            sequel = f" {i // len(pairs) + 1}" if i >= len(pairs) else ""
+            year = int(random.integers(1960, 2024))
+            titles.append(f"The {FIRST_WORDS[first]} {SECOND_WORDS[second]}{sequel} ({year})")
+        return cls(titles, genres, popularity)
+
+    def catalog(self) -> Catalog:
+        categories = [[GENRES[g] for g in np.flatnonzero(row)] for row in self.genres]
+        return Catalog(
+            pl.DataFrame(
+                {
+                    "item_id": np.arange(1, len(self.titles) + 1),
+                    "title": self.titles,
+                    "categories": categories,
+                }
+            )
+        )
+
+
+def _one_history(
+    films: _Films, length: int, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    before = random.choice(len(GENRES), 2, replace=False)
+    after = np.array([before[0], random.integers(len(GENRES))])
+    half = length // 2
+    early = _draw(films, before, half, np.array([], dtype=int), random)
+    items = np.concatenate([early, _draw(films, after, length - half, early, random)])
+    start = STARTS_AT + random.integers(PERIOD_DAYS // 2) * DAY_S
+    times = np.sort(start + random.integers(PERIOD_DAYS // 2 * DAY_S, size=length))
+    fits = films.genres[items][:, before].any(axis=1) | films.genres[items][:, after].any(axis=1)
+    ratings = np.clip(np.round(2 * random.normal(3.0 + fits, 0.8)) / 2, 0.5, 5.0)
+    return items, times, ratings
+
+
+def _draw(
+    films: _Films, taste: np.ndarray, n: int, seen: np.ndarray, random: np.random.Generator
+) -> np.ndarray:
+    """n different unseen films, likelier the more popular and the better they fit."""
+    appeal = films.popularity * np.where(films.genres[:, taste].any(axis=1), FIT, 1.0)
+    # The n largest of log(weight) + Gumbel noise are a weighted sample without replacement.
+    keys = np.log(appeal) + random.gumbel(size=len(appeal))
+    keys[seen] = -np.inf
+    return random.permutation(np.argsort(-keys, kind="stable")[:n])

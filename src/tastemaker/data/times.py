@@ -1,0 +1,135 @@
+"""Times of any usual kind, as whole seconds since 1970 (UTC)."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from tastemaker.errors import DataError
+
+LARGEST_RANK = 10**8
+"""Whole numbers up to this (early 1973 if they were seconds) are an order, not a clock."""
+
+UNITS_PER_SECOND = {
+    "seconds": 1,
+    "milliseconds": 10**3,
+    "microseconds": 10**6,
+    "nanoseconds": 10**9,
+}
+
+
+@dataclass(frozen=True)
+class Times:
+    """One column of times, read."""
+
+    seconds: pl.Series
+    """Int64, seconds since 1970 UTC."""
+    exact: pl.Series
+    """The times at the resolution they came in, for sorting events within one second."""
+    unit: str
+    """What was seen: seconds, milliseconds, …, ISO 8601, datetime, or order (a rank, no clock)."""
+
+
+def read_times(column: pl.Series, source: str, time_format: str | None = None) -> Times:
+    """Reads a column of seconds, milliseconds, ISO 8601 text, dates or datetimes.
+
+    Args:
+        column: the raw values; no nulls.
+        source: what the table is called in an error.
+        time_format: a strftime pattern for text that is not ISO 8601.
+
+    Raises:
+        DataError: with row and value, where one is not a time.
+    """
+    if column.dtype == pl.String:
+        numbers = column.cast(pl.Int64, strict=False)
+        if time_format is None and numbers.null_count() == 0:
+            return _from_numbers(numbers)
+        return _from_datetimes(_parse_text(column, source, time_format), time_format or "ISO 8601")
+    if column.dtype.is_integer():
+        return _from_numbers(column.cast(pl.Int64))
+    if column.dtype.is_float():
+        return _from_floats(column, source)
+    if isinstance(column.dtype, pl.Date | pl.Datetime):
+        return _from_datetimes(column.cast(pl.Datetime("us")), "datetime")
+    raise DataError(
+        f'{source}: column "{column.name}" holds {column.dtype}, which is not a time; '
+        "use seconds, milliseconds, ISO 8601 or a datetime column"
+    )
+
+
+def _from_numbers(numbers: pl.Series) -> Times:
+    unit = _unit_of(int(numbers.abs().max() or 0))
+    per_second = UNITS_PER_SECOND.get(unit, 1)
+    return Times((numbers // per_second).cast(pl.Int64), numbers, unit)
+
+
+def _from_floats(column: pl.Series, source: str) -> Times:
+    bad = ~column.is_finite()
+    if bad.any():
+        raise _not_a_time(column, bad, source)
+    unit = _unit_of(int(column.abs().max() or 0))
+    seconds = (column / UNITS_PER_SECOND.get(unit, 1)).floor().cast(pl.Int64)
+    return Times(seconds, column, unit)
+
+
+def _unit_of(largest: int) -> str:
+    if largest <= LARGEST_RANK:
+        return "order"
+    # The bounds are the year 5138 in the finer unit and 1973 in the coarser: no overlap in practice.
+    for unit, per_second in UNITS_PER_SECOND.items():
+        if largest < 10**11 * per_second:
+            return unit
+    return "nanoseconds"
+
+
+def _parse_text(column: pl.Series, source: str, time_format: str | None) -> pl.Series:
+    if time_format is not None:
+        parsed = column.str.to_datetime(time_format, strict=False, time_unit="us")
+        if parsed.null_count() == len(parsed):
+            # A pattern without hours is refused by to_datetime, so try it as a date.
+            parsed = column.str.to_date(time_format, strict=False).cast(pl.Datetime("us"))
+    else:
+        parsed = _parse_iso(column)
+    bad = parsed.is_null()
+    if bad.any():
+        raise _not_a_time(column, bad, source)
+    return parsed.dt.replace_time_zone(None) if _zone(parsed) is None else _to_utc(parsed)
+
+
+def _parse_iso(column: pl.Series) -> pl.Series:
+    """ISO 8601 with or without a zone, a fraction, or a time of day; each row by its own form."""
+    text = column.str.strip_chars().str.replace(r"^(\d{4}-\d\d-\d\d) ", "${1}T")
+    text = text.str.replace(r"[zZ]$", "+00:00")
+    zoned = text.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%:z", strict=False, time_unit="us")
+    parsed = _to_utc(zoned)
+    for pattern in ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"):
+        if parsed.null_count():
+            plain = text.str.to_datetime(pattern, strict=False, time_unit="us")
+            parsed = parsed.zip_with(parsed.is_not_null(), plain)
+    if parsed.null_count():
+        days = text.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us"))
+        parsed = parsed.zip_with(parsed.is_not_null(), days)
+    return parsed
+
+
+def _zone(times: pl.Series) -> str | None:
+    return times.dtype.time_zone if isinstance(times.dtype, pl.Datetime) else None
+
+
+def _to_utc(times: pl.Series) -> pl.Series:
+    if _zone(times) is None:
+        return times
+    return times.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+
+
+def _from_datetimes(times: pl.Series, unit: str) -> Times:
+    exact = _to_utc(times).dt.timestamp("us")
+    return Times((exact // 10**6).cast(pl.Int64), exact, unit)
+
+
+def _not_a_time(column: pl.Series, bad: pl.Series, source: str) -> DataError:
+    row = int(bad.arg_max() or 0)
+    return DataError(
+        f'{source}: column "{column.name}", row {row + 1}: "{column[row]}" is not a time; '
+        "use seconds, milliseconds or ISO 8601, or --time-format"
+    )

@@ -1,0 +1,67 @@
+"""UserBatch: the one question that a model is asked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tastemaker.data.dataset import Dataset, take_runs
+from tastemaker.data.vocabulary import UNKNOWN
+
+
+@dataclass(frozen=True, eq=False)
+class UserBatch:
+    """Some users, each known by code, by history, or by both.
+
+    A stranger, whom the model never trained on, has the code UNKNOWN (-1) and only a history.
+    """
+
+    codes: np.ndarray
+    """(n,) int64 user codes; UNKNOWN for a stranger."""
+    items: np.ndarray
+    """(m,) int64 item codes of all histories end to end, each oldest first."""
+    indptr: np.ndarray
+    """(n + 1,) int64: user i's history is items[indptr[i]:indptr[i + 1]]."""
+
+    @classmethod
+    def known(cls, dataset: Dataset, codes: np.ndarray) -> "UserBatch":
+        """Users by code, with the histories that the data set holds of them."""
+        codes = np.asarray(codes, dtype=np.int64)
+        return cls(codes, *dataset.histories(codes))
+
+    @classmethod
+    def strangers(cls, histories: Sequence[Sequence[int] | np.ndarray]) -> "UserBatch":
+        """Users that no model has met, by the item codes that they touched, oldest first."""
+        lengths = [len(history) for history in histories]
+        items = np.concatenate([np.asarray(h, dtype=np.int64) for h in histories] or [[]])
+        return cls(
+            np.full(len(histories), UNKNOWN, dtype=np.int64),
+            items.astype(np.int64),
+            np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        )
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """(n,) int64 length of each history."""
+        return np.diff(self.indptr)
+
+    @property
+    def rows(self) -> np.ndarray:
+        """(m,) int64: for each entry of `items`, the position in the batch that it belongs to."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+    def part(self, start: int, stop: int) -> "UserBatch":
+        """The users at the positions start … stop - 1."""
+        indptr = self.indptr[start : stop + 1]
+        return UserBatch(
+            self.codes[start:stop], self.items[indptr[0] : indptr[-1]], indptr - indptr[0]
+        )
+
+    def at(self, positions: np.ndarray) -> "UserBatch":
+        """The users at the given positions (or where a boolean mask is true), in that order."""
+        positions = np.arange(len(self))[positions]
+        rows, indptr = take_runs(self.indptr, positions)
+        return UserBatch(self.codes[positions], self.items[rows], indptr)

@@ -1,0 +1,119 @@
+"""Vocabulary: external ids on the outside, dense codes on the inside."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from tastemaker.errors import DataError, UnknownIdError
+
+UNKNOWN = -1
+"""The code of an id that is not in the vocabulary."""
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """A bijection between external ids and the codes 0 … len-1, in ascending order of the ids.
+
+    Sorted rather than in order of appearance, so that the same ids give the same codes however the
+    rows of the file are shuffled.
+    """
+
+    ids: pl.Series
+    """Int64 or String, unique, ascending; the code of an id is its position."""
+    kind: str
+    """"user" or "item": how an error calls a member."""
+
+    @classmethod
+    def of(cls, *columns: pl.Series, kind: str) -> "Vocabulary":
+        """The vocabulary of every id in the columns.
+
+        Raises:
+            DataError: the columns mix whole numbers and text, so that "7" and 7 would be two ids.
+        """
+        dtypes = {column.dtype for column in columns}
+        if len(dtypes) > 1:
+            raise DataError(
+                f"the {kind} ids are whole numbers in one table and text in another; "
+                "store them alike"
+            )
+        unique = [column.unique() for column in columns]
+        ids = (pl.concat(unique).unique() if len(unique) > 1 else unique[0]).sort()
+        return cls(ids.alias(f"{kind}_id"), kind)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the ids are text rather than whole numbers."""
+        return self.ids.dtype == pl.String
+
+    def find(self, ids: pl.Series) -> np.ndarray:
+        """Codes of the ids, int32 of the same length; UNKNOWN where an id is not a member."""
+        if self.is_text:
+            codes = ids.cast(pl.Enum(self.ids), strict=False).to_physical()
+            return codes.cast(pl.Int32).fill_null(UNKNOWN).to_numpy()
+        return _find_integers(self.ids.to_numpy(), ids.to_numpy())
+
+    def encode(self, ids: Sequence[int] | Sequence[str] | pl.Series) -> np.ndarray:
+        """Codes of the ids, int64 of the same length.
+
+        Raises:
+            UnknownIdError: names the first id that is not a member.
+        """
+        column = ids if isinstance(ids, pl.Series) else self._as_column(ids)
+        codes = self.find(column).astype(np.int64)
+        if len(codes) and codes.min() == UNKNOWN:
+            raise UnknownIdError(self._unknown(column[int(np.argmin(codes))]))
+        return codes
+
+    def decode(self, codes: np.ndarray) -> pl.Series:
+        """Ids of the codes; null for UNKNOWN."""
+        known = pl.Series(codes).cast(pl.Int64)
+        return self.ids.gather(known.set(known < 0, None))
+
+    def parse(self, texts: Iterable[str]) -> list[int] | list[str]:
+        """Ids as typed on a command line or in a URL, in the type of this vocabulary.
+
+        Raises:
+            UnknownIdError: a text is not a whole number where ids are whole numbers.
+        """
+        texts = list(texts)
+        if self.is_text:
+            return texts
+        try:
+            return [int(text) for text in texts]
+        except ValueError:
+            bad = next(text for text in texts if not text.strip().lstrip("+-").isdigit())
+            raise UnknownIdError(self._unknown(bad)) from None
+
+    def _as_column(self, ids: Sequence[int] | Sequence[str]) -> pl.Series:
+        expected, word = (str, "text") if self.is_text else (int, "whole numbers")
+        for value in ids:
+            # NumPy integers are not ints, but index like them.
+            if not isinstance(value, expected | (np.str_ if self.is_text else np.integer)):
+                raise UnknownIdError(
+                    f"{self.kind} {value!r} is not in the data: its {self.kind} ids are {word} "
+                    f"(for example {self.ids[0]!r})"
+                )
+        return pl.Series(list(ids), dtype=self.ids.dtype)
+
+    def _unknown(self, value: object) -> str:
+        return (
+            f"{self.kind} {value} is not in the data "
+            f"({len(self):,} {self.kind}s, ids from {self.ids[0]} to {self.ids[-1]})"
+        )
+
+
+def _find_integers(members: np.ndarray, values: np.ndarray) -> np.ndarray:
+    low, high = int(members[0]), int(members[-1])
+    if high - low < 8 * len(members) + 1_000_000:
+        # Ids close together, as they mostly are: one look-up table beats a search by far.
+        table = np.full(high - low + 2, UNKNOWN, dtype=np.int32)
+        table[members - low] = np.arange(len(members), dtype=np.int32)
+        inside = (values >= low) & (values <= high)
+        return table[np.where(inside, values - low, high - low + 1)]
+    position = np.searchsorted(members, values).clip(max=len(members) - 1)
+    return np.where(members[position] == values, position, UNKNOWN).astype(np.int32)

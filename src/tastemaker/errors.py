@@ -1,0 +1,48 @@
+"""What a user can get wrong, in words that say what, where and what to do."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class TastemakerError(Exception):
+    """Base of every error that is the user's to mend; its text is a complete answer.
+
+    The CLI prints it in one line and exits with 2; the service answers 4xx with the same words.
+    """
+
+
+class DataError(TastemakerError):
+    """The data are not what was promised: a missing column, an unreadable time, an empty file."""
+
+
+class SplitError(TastemakerError):
+    """The split asked for does not exist in these data, or would leak the test into training."""
+
+
+class ConfigError(TastemakerError):
+    """A setting is unknown, out of its range, or contradicts another."""
+
+
+class UnknownIdError(TastemakerError):
+    """A user or an item that the model has never heard of."""
+
+
+class UnsupportedError(TastemakerError):
+    """This model cannot answer this question, by its nature."""
+
+
+class ArtifactError(TastemakerError):
+    """A folder on disk is damaged, foreign, from a newer version, or in the way."""
+
+
+class DownloadError(TastemakerError):
+    """A file could not be fetched, or is not the file that was published."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The nearest known name as a clause to append to an error, or all of them if none is near."""
+    known = list(known)
+    close = get_close_matches(str(name), known, n=1, cutoff=0.6)
+    if close:
+        return f'did you mean "{close[0]}"?'
+    return "known: " + ", ".join(known)

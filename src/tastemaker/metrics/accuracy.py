@@ -1,0 +1,65 @@
+"""How far up the held-out items stand, one value for each user.
+
+Every function takes the ranks of all users' held-out items end to end and pointers to where each
+user's begin, and answers for each user. A rank counts from 1; a relevant item is a held-out one.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+Metric = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
+
+
+def hit_rate(ranks: np.ndarray, indptr: np.ndarray, k: int) -> np.ndarray:
+    """1 where any relevant item is among the first k, else 0.
+
+    Args:
+        ranks: (n_targets,) int64, from 1.
+        indptr: (n_users + 1,) pointers into ranks; every user has at least one target.
+        k: the length of the list.
+
+    Returns:
+        (n_users,) float64.
+    """
+    return np.minimum(_sum_by_user(ranks <= k, indptr), 1.0)
+
+
+def recall(ranks: np.ndarray, indptr: np.ndarray, k: int) -> np.ndarray:
+    """The share of a user's relevant items that are among the first k. As for `hit_rate`."""
+    return _sum_by_user(ranks <= k, indptr) / np.diff(indptr)
+
+
+def precision(ranks: np.ndarray, indptr: np.ndarray, k: int) -> np.ndarray:
+    """The share of the first k that is relevant. As for `hit_rate`."""
+    return _sum_by_user(ranks <= k, indptr) / k
+
+
+def ndcg(ranks: np.ndarray, indptr: np.ndarray, k: int) -> np.ndarray:
+    """Discounted cumulative gain over that of the best order (Järvelin and Kekäläinen 2002).
+
+    Relevance is 0 or 1 and the discount of rank r is 1 / log2(r + 1). As for `hit_rate`.
+    """
+    gains = np.where(ranks <= k, 1.0 / np.log2(ranks + 1.0), 0.0)
+    best = np.concatenate([[0.0], np.cumsum(1.0 / np.log2(np.arange(1, k + 1) + 1.0))])
+    return _sum_by_user(gains, indptr) / best[np.minimum(np.diff(indptr), k)]
+
+
+def mrr(ranks: np.ndarray, indptr: np.ndarray, k: int) -> np.ndarray:
+    """One over the rank of the first relevant item, 0 beyond k. As for `hit_rate`."""
+    first = np.minimum.reduceat(ranks, indptr[:-1])
+    return np.where(first <= k, 1.0 / first, 0.0)
+
+
+ACCURACY: dict[str, Metric] = {
+    "hit_rate": hit_rate,
+    "ndcg": ndcg,
+    "mrr": mrr,
+    "recall": recall,
+    "precision": precision,
+}
+"""Metrics by the name under which results are stored, `name@k`."""
+
+
+def _sum_by_user(values: np.ndarray, indptr: np.ndarray) -> np.ndarray:
+    return np.add.reduceat(values.astype(np.float64), indptr[:-1])

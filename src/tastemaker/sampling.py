@@ -1,0 +1,130 @@
+"""Negatives: items that a user has not touched, drawn on the device of the codes."""
+
+import numpy as np
+import torch
+
+from tastemaker.data.dataset import Dataset
+from tastemaker.errors import ConfigError
+
+BITMAP_BUDGET_BYTES = 256 << 20
+"""A bitmap of users x items is used up to this size; beyond it, sorted keys."""
+
+REJECTION_ROUNDS = 4
+"""After so many redraws the few users who touched almost everything are served exactly."""
+
+
+class UnseenItems:
+    """For each user, the items that the user has not touched, drawn uniformly and exactly.
+
+    Two ways to the same distribution. Within the memory budget a bitmap answers "touched?" in one
+    look-up, and what was touched is drawn again. Without it, or where redrawing drags on, the r-th
+    untouched item is found by its rank: with a user's touched items ascending as a_0 < a_1 < …,
+    a_j - j untouched ones lie below a_j, so the r-th untouched item is r plus the number of j with
+    a_j - j <= r, which is one binary search in keys of the size of the data.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        device: torch.device | str = "cpu",
+        budget_bytes: int = BITMAP_BUDGET_BYTES,
+    ) -> None:
+        self.n_users, self.n_items = dataset.n_users, dataset.n_items
+        self.device = torch.device(device)
+        keys = dataset.users.astype(np.int64) * self.n_items + dataset.items
+        keys.sort()
+        self._bits = self._bitmap(keys) if self._bitmap_bytes <= budget_bytes else None
+        users, items = np.divmod(keys, self.n_items)
+        below = items - (np.arange(len(keys)) - dataset.indptr[users])
+        # One more than n_items values are possible, so the stride is n_items + 1.
+        self._below_keys = torch.from_numpy(users * (self.n_items + 1) + below).to(self.device)
+        self._starts = torch.from_numpy(dataset.indptr[:-1].copy()).to(self.device)
+        self.counts = torch.from_numpy(self.n_items - dataset.user_counts).to(self.device)
+        """(n_users,) int64: how many items each user has not touched."""
+
+    def sample(self, users: torch.Tensor, n: int, generator: torch.Generator) -> torch.Tensor:
+        """Draws n items for each user, independently, so that an item may come twice.
+
+        Args:
+            users: (b,) int64 codes of users who have not touched everything.
+            n: how many for each.
+            generator: on the device of the codes.
+
+        Returns:
+            (b, n) int64 item codes.
+        """
+        if self._bits is None:
+            return self._sample_by_rank(users[:, None].expand(-1, n), generator)
+        shape = (len(users), n)
+        drawn = torch.randint(self.n_items, shape, generator=generator, device=self.device)
+        again = self.touched(users[:, None], drawn).nonzero()
+        for _ in range(REJECTION_ROUNDS):
+            if len(again) == 0:
+                return drawn
+            rows, columns = again.unbind(1)
+            redrawn = torch.randint(
+                self.n_items, (len(again),), generator=generator, device=self.device
+            )
+            drawn[rows, columns] = redrawn
+            again = again[self.touched(users[rows], redrawn)]
+        rows, columns = again.unbind(1)
+        drawn[rows, columns] = self._sample_by_rank(users[rows], generator)
+        return drawn
+
+    def sample_distinct(
+        self, users: torch.Tensor, n: int, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Draws up to n different items for each user; all of them where there are no more.
+
+        Floyd's algorithm (Bentley and Floyd 1987), one step for all users at a time.
+
+        Returns:
+            (b, n) int64 item codes and (b,) how many of each row are real; the rest is 0.
+        """
+        available = self.counts[users]
+        lengths = available.clamp(max=n)
+        ranks = torch.full((len(users), n), -1, dtype=torch.int64, device=self.device)
+        for step in range(n):
+            top = available - lengths + step
+            drawn = self._below(top + 1, generator)
+            taken = (ranks[:, :step] == drawn[:, None]).any(dim=1)
+            ranks[:, step] = torch.where(taken, top, drawn)
+        real = torch.arange(n, device=self.device) < lengths[:, None]
+        items = self.by_rank(users[:, None].expand(-1, n), ranks.masked_fill(~real, 0))
+        return items.masked_fill(~real, 0), lengths
+
+    def touched(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+        """Whether each user touched each item; the shapes broadcast.
+
+        Raises:
+            ConfigError: the bitmap did not fit its budget; sampling does not need it.
+        """
+        if self._bits is None:
+            raise ConfigError(f"the bitmap needs {self._bitmap_bytes:,} bytes, over its budget")
+        cell = users * self.n_items + items
+        return (self._bits[cell >> 3] >> (cell & 7).to(torch.uint8)) & 1 != 0
+
+    def by_rank(self, users: torch.Tensor, ranks: torch.Tensor) -> torch.Tensor:
+        """The ranks-th (from 0) untouched item of each user, in the order of the codes."""
+        key = users * (self.n_items + 1) + ranks
+        passed = torch.searchsorted(self._below_keys, key.contiguous(), right=True)
+        return ranks + passed - self._starts[users]
+
+    def _sample_by_rank(self, users: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        return self.by_rank(users, self._below(self.counts[users], generator))
+
+    def _below(self, bounds: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """A uniform whole number from 0 to below each bound (0 where the bound is 0)."""
+        uniform = torch.rand(
+            bounds.shape, generator=generator, device=self.device, dtype=torch.float64
+        )
+        return (uniform * bounds).long()
+
+    @property
+    def _bitmap_bytes(self) -> int:
+        return self.n_users * self.n_items // 8 + 1
+
+    def _bitmap(self, keys: np.ndarray) -> torch.Tensor:
+        bits = np.zeros(self._bitmap_bytes, dtype=np.uint8)
+        np.bitwise_or.at(bits, keys >> 3, np.uint8(1) << (keys & 7).astype(np.uint8))
+        return torch.from_numpy(bits).to(self.device)
