@@ -7,11 +7,13 @@ checksums, so that a crash leaves either what was there before or what is there 
 import hashlib
 import json
 import os
+import platform
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,8 @@ from tastemaker.errors import ArtifactError
 
 FORMAT = 1
 """Raised when a newer layout could not be read by older code."""
+
+RECORDED_VERSIONS = ("tastemaker", "torch", "lightning", "polars", "numpy")
 
 MANIFEST = "manifest.json"
 LARGEST_JSON_BYTES = 64 << 20
@@ -150,7 +154,7 @@ def reading(path: Path, kind: str) -> ArtifactReader:
         raise ArtifactError(f"{path}: is not a {kind}; its {MANIFEST} says otherwise")
     if manifest.get("format", 0) > FORMAT:
         raise ArtifactError(
-            f"{path}: was written by tastemaker {manifest.get('tastemaker')} in format "
+            f"{path}: was written by tastemaker {manifest.get('versions', {}).get('tastemaker')} in format "
             f"{manifest['format']}, and this version reads up to {FORMAT}; upgrade tastemaker"
         )
     for name, recorded in manifest.get("files", {}).items():
@@ -165,7 +169,11 @@ def _write_manifest(writer: ArtifactWriter, kind: str) -> None:
     manifest = {
         "kind": kind,
         "format": FORMAT,
-        "tastemaker": version("tastemaker"),
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {
+            "python": platform.python_version(),
+            **{package: version(package) for package in RECORDED_VERSIONS},
+        },
         "files": files,
     }
     path = writer.folder / MANIFEST

@@ -1,13 +1,17 @@
 """Recommendations: the one answer that a model gives."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+from polars.io.plugins import register_io_source
 
 from tastemaker.data.dataset import Dataset
+from tastemaker.errors import ConfigError
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,3 +67,44 @@ class Recommendations:
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """So that any dataframe library takes the table without a copy."""
         return self.frame.__arrow_c_stream__(requested_schema)
+
+
+def write_recommendations(blocks: Iterable[Recommendations], path: Path) -> int:
+    """Writes recommendations as they come, so that memory holds one block at a time.
+
+    Args:
+        blocks: at least one, all with the same columns.
+        path: ends in .parquet, .csv or .jsonl; it appears only once it is whole.
+
+    Returns:
+        How many rows were written.
+
+    Raises:
+        ConfigError: another ending, or a folder that does not exist.
+    """
+    sinks = {
+        ".parquet": pl.LazyFrame.sink_parquet,
+        ".csv": pl.LazyFrame.sink_csv,
+        ".jsonl": pl.LazyFrame.sink_ndjson,
+    }
+    if path.suffix not in sinks:
+        raise ConfigError(f'{path}: cannot write "{path.suffix}"; use {", ".join(sinks)}')
+    if not path.parent.is_dir():
+        raise ConfigError(f"{path}: there is no folder {path.parent}")
+    frames = (block.frame for block in blocks)
+    first = next(frames)
+    n_rows = 0
+
+    def stream(*_: object) -> Iterator[pl.DataFrame]:
+        nonlocal n_rows
+        for frame in chain([first], frames):
+            n_rows += frame.height
+            yield frame
+
+    beside = path.with_name(f".{path.name}.tmp")
+    try:
+        sinks[path.suffix](register_io_source(stream, schema=first.schema), beside)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    return n_rows

@@ -1,6 +1,7 @@
 """Holding out: what a model may learn from, and what it is then asked about."""
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -82,9 +83,15 @@ class Split:
         The training data; for the test also the validation targets, which the users had touched
         by then, so that they are neither candidates nor news.
         """
-        if part == "test" and self.validation is not None and len(self.validation):
+        if part == "test" and self.validation is not None:
             return _with_appended(self.train, self.validation)
         return self.train
+
+    @cached_property
+    def everything(self) -> Dataset:
+        """All that is known of the users by now, the held-out interactions included."""
+        known = self.known_before("test")
+        return known if self.test is None else _with_appended(known, self.test)
 
 
 def leave_one_out(

@@ -1,0 +1,111 @@
+"""Bundle: a trained model with its data, metrics and history, as a folder."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tastemaker import artifact
+from tastemaker.data.recommendations import Recommendations
+from tastemaker.data.splitting import Split
+from tastemaker.data.users import UserBatch
+from tastemaker.errors import ArtifactError, ConfigError
+from tastemaker.evaluation.results import Evaluation
+from tastemaker.models.recommender import RUN, Id, Recommender
+from tastemaker.models.registry import model_class
+from tastemaker.models.split_files import read_split
+from tastemaker.training.run import DeviceName, resolve_device
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A run folder, opened: the model ready to answer, and what is known of how it came about."""
+
+    path: Path
+    model: Recommender
+    manifest: dict[str, Any]
+    """Format, time, versions of the libraries, checksums."""
+    evaluation: dict[str, Any] | None
+    """As `Evaluation.to_dict`, or None for a model that was saved without one."""
+    training: dict[str, Any] | None
+    """Epochs, elapsed seconds and whether it was interrupted, or None likewise."""
+
+    @property
+    def split(self) -> Split:
+        """What the model was trained on and what was held out."""
+        return self.model.split
+
+    def recommend(
+        self, users: UserBatch | Sequence[Id] | Id | None = None, k: int = 10, *,
+        exclude_seen: bool = True,
+    ) -> Recommendations:
+        """As Recommender.recommend."""  # fmt: skip
+        return self.model.recommend(users, k, exclude_seen=exclude_seen)
+
+    def similar_items(self, items: Sequence[Id] | Id, k: int = 10) -> Recommendations:
+        """As Recommender.similar_items."""
+        return self.model.similar_items(items, k)
+
+
+def save_run(
+    path: Path, model: Recommender, evaluation: Evaluation | None = None,
+    logs: Path | None = None,
+) -> None:
+    """Writes a run folder: the model, its split, its metrics, and how training went.
+
+    Args:
+        path: the folder; a run that is there already is kept as `<path>.previous`.
+        model: fitted.
+        evaluation: its metrics.
+        logs: a folder whose files (but not its checkpoints) come along.
+
+    Raises:
+        ArtifactError: something other than a run is in the way.
+    """  # fmt: skip
+    with artifact.writing(path, RUN) as out:
+        if logs is not None:
+            ignored = shutil.ignore_patterns("checkpoints", "identity.json")
+            shutil.copytree(logs, out.folder, dirs_exist_ok=True, ignore=ignored)
+        model.write(out)
+        if evaluation is not None:
+            out.json("evaluation.json", evaluation.to_dict())
+        log = model.log
+        out.json(
+            "training.json",
+            {
+                "epochs": log.records,
+                "best_epoch": log.best_epoch,
+                "elapsed_s": log.elapsed_s,
+                "interrupted": log.interrupted,
+            },
+        )
+
+
+def open_run(path: str | Path, device: DeviceName = "cpu") -> Bundle:
+    """Opens a run folder; nothing in it is unpickled.
+
+    Args:
+        path: the folder.
+        device: where the model is to answer.
+
+    Raises:
+        ArtifactError: it is no run, damaged, or from a newer version.
+    """
+    source = artifact.reading(Path(path), RUN)
+    description = source.json("model.json")
+    split = read_split(source)
+    try:
+        kind = model_class(description["model"])
+        config = kind.Config.of(description["config"], description["model"])
+        state = source.tensors("weights.safetensors")
+        model = kind.from_state(config, split, state, resolve_device(device))
+    except (ConfigError, KeyError, RuntimeError) as error:
+        raise ArtifactError(f"{path}: its model cannot be opened: {error}") from None
+    return Bundle(
+        Path(path),
+        model,
+        source.manifest,
+        source.json("evaluation.json") if "evaluation.json" in source else None,
+        source.json("training.json") if "training.json" in source else None,
+    )

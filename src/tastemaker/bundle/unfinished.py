@@ -1,0 +1,84 @@
+"""The folder in which a run grows: `<run>.partial`, with its checkpoints, until the run is whole."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tastemaker.errors import ArtifactError
+
+IDENTITY = "identity.json"
+
+
+@contextmanager
+def unfinished(
+    path: Path, identity: dict[str, Any], *, resume: bool = False, restart: bool = False
+) -> Iterator[Path]:
+    """The folder to train in; it stays for a later resume where training did not finish.
+
+    A block that ends normally removes it. One that fails leaves it if there is a checkpoint to go
+    on from, and removes it otherwise.
+
+    Args:
+        path: where the finished run will be.
+        identity: everything the result depends on; a resume must agree with it.
+        resume: go on from what is there.
+        restart: discard what is there.
+
+    Raises:
+        ArtifactError: there is an unfinished run and neither was asked for; nothing to resume; or
+            what is there was begun with other settings or data (names the first).
+    """
+    folder = path.with_name(path.name + ".partial")
+    if resume:
+        _check_same(folder, identity)
+    elif folder.exists():
+        if has_checkpoint(folder) and not restart:
+            raise ArtifactError(
+                f"{folder}: holds an unfinished run; --resume goes on with it, --restart discards it"
+            )
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / IDENTITY).write_text(json.dumps(identity, indent=2) + "\n", encoding="utf-8")
+    try:
+        yield folder
+    except BaseException:
+        if not has_checkpoint(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    shutil.rmtree(folder)
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether there is anything to go on from."""
+    checkpoints = folder / "checkpoints"
+    return checkpoints.is_dir() and any(checkpoints.glob("last.*"))
+
+
+def _check_same(folder: Path, identity: dict[str, Any]) -> None:
+    if not has_checkpoint(folder):
+        raise ArtifactError(f"nothing to resume: there is no unfinished run at {folder}")
+    try:
+        begun = json.loads((folder / IDENTITY).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{folder}: is damaged: {error}; --restart discards it") from None
+    for key, now in _flat(identity).items():
+        then = _flat(begun).get(key)
+        if then != now:
+            raise ArtifactError(
+                f"{folder}: was begun with {key} = {then}, now it is {now}; "
+                "resume with the same command, or --restart to begin anew"
+            )
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested dictionaries as one, with dotted keys; tuples as the lists that JSON makes of them."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = list(value) if isinstance(value, tuple) else value
+    return flat

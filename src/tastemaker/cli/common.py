@@ -1,0 +1,51 @@
+"""What every verb shares: where output goes, and how numbers and tables look."""
+
+import json
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+out = Console(highlight=False)
+"""Results: standard output."""
+
+err = Console(stderr=True, highlight=False)
+"""Everything else: progress, notes, errors."""
+
+
+def print_json(value: Any) -> None:
+    """Prints one JSON object, and nothing else, to standard output."""
+    typer.echo(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def note(text: str) -> None:
+    """A remark on what was decided or done, kept apart from results."""
+    err.print(text, style="dim", markup=False, soft_wrap=True)
+
+
+def table_of(rows: Iterable[dict[str, Any]], title: str | None = None) -> Table:
+    """A plain table of dictionaries with the same keys; numbers to the right."""
+    rows = list(rows)
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for name, value in (rows[0] if rows else {}).items():
+        justify = "right" if isinstance(value, int | float) else "left"
+        table.add_column(name, justify=justify, header_style="bold", overflow="fold")
+    for row in rows:
+        table.add_row(*(_shown(value) for value in row.values()))
+    return table
+
+
+def wants_debugging() -> bool:
+    """Whether TASTEMAKER_DEBUG asks for tracebacks."""
+    return bool(os.environ.get("TASTEMAKER_DEBUG"))
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return str(value)

@@ -1,0 +1,96 @@
+"""tastemaker demo: the whole road once, on real data where there are any."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tastemaker.cli import options
+from tastemaker.cli.common import note, out, table_of
+
+if TYPE_CHECKING:
+    from tastemaker.data.dataset import Dataset
+    from tastemaker.models.recommender import Recommender
+
+PREFERRED = "ml-latest-small"
+LAST_SHOWN = 10
+
+
+def demo(
+    out_folder: Annotated[Path, typer.Option("--out", help="Run folder to make.")] = Path(
+        "runs/demo"
+    ),
+    data: Annotated[
+        str | None,
+        typer.Option("--data", help="A data set by name.  [default: ml-latest-small, or synthetic]"),
+    ] = None,
+    device: options.Device = "auto",
+    json: options.Json = False,
+) -> None:
+    """Train NCF on MovieLens, judge it beside popularity, and recommend to one user.
+
+    Without MovieLens at hand and without a network it runs on synthetic data, and says so.
+    """
+    from tastemaker.cli.judging import print_evaluation
+    from tastemaker.cli.training import Training
+    from tastemaker.data.splitting import leave_one_out
+    from tastemaker.evaluation.evaluate import evaluate
+    from tastemaker.evaluation.protocols import FullRanking
+
+    training = Training(
+        "ncf", {"epochs": 20, "patience": 3}, out_folder, device=device, restart=True
+    )
+    training.check()
+    split = leave_one_out(_load(data))
+    model = training.run(split, json=json)
+    if json:
+        return
+    print_evaluation(evaluate(model, split, FullRanking()).to_dict())
+    _show_one_user(model)
+    out.print("\n[bold]where everything is[/bold]")
+    for name, what in (
+        ("", "the run: weights, config, data, metrics"),
+        ("learning_curve.png", "loss and validation by epoch"),
+        ("epochs.csv", "the same as numbers"),
+        ("evaluation.json", "metrics, popularity's beside them"),
+    ):
+        out.print(f"  {out_folder / name!s:<36} {what}", markup=False)
+    out.print("\n[bold]go on with[/bold]")
+    items = ",".join(map(str, model.dataset.item_vocabulary.ids[:3]))
+    for command in (
+        f"tastemaker recommend {out_folder} --history {items}",
+        f"tastemaker similar {out_folder} {model.dataset.item_vocabulary.ids[0]}",
+        f"tastemaker evaluate {out_folder} --protocol full -k 10 -k 20",
+    ):
+        out.print(f"  {command}", markup=False, soft_wrap=True)
+
+
+def _load(data: str | None) -> "Dataset":
+    from tastemaker.cli.sources import DataOptions
+    from tastemaker.errors import DownloadError
+
+    nothing = dict.fromkeys(DataOptions.__dataclass_fields__)
+    source = DataOptions.of({**nothing, "no_header": False, "duplicates": "latest", "seed": 0})
+    try:
+        return source.dataset(data or PREFERRED)
+    except DownloadError as error:
+        if data is not None:
+            raise
+        note(str(error))
+        out.print("[bold yellow]no MovieLens here: going on with SYNTHETIC data[/bold yellow]")
+        return source.dataset("synthetic")
+
+
+def _show_one_user(model: "Recommender") -> None:
+    """A user of ordinary activity: what the model knew, and what it recommends."""
+    import numpy as np
+
+    dataset = model.dataset
+    user = int(np.argsort(dataset.user_counts, kind="stable")[dataset.n_users // 2])
+    user_id = dataset.user_vocabulary.ids[user]
+    known = model.split.everything.history(user)[-LAST_SHOWN:]
+    rows = dataset.catalog.frame[known.tolist()].drop("categories", strict=False)
+    out.print(f"\n[bold]user {user_id} has lately touched[/bold]")
+    out.print(table_of(rows.iter_rows(named=True)))
+    out.print(f"\n[bold]top 10 for user {user_id}[/bold]")
+    out.print(table_of(model.recommend([user_id], 10).frame.drop("user_id").iter_rows(named=True)))

@@ -1,0 +1,37 @@
+"""tastemaker evaluate: how good is a saved model?"""
+
+from typing import Annotated, Literal
+
+import typer
+
+from tastemaker.cli import options
+from tastemaker.cli.common import print_json
+
+
+def evaluate(
+    run: options.Run,
+    protocol: options.Protocol = "auto",
+    negatives: options.Negatives = 99,
+    k: options.Cutoffs = None,
+    candidate_seed: options.CandidateSeed = 0,
+    part: Annotated[
+        Literal["test", "validation"], typer.Option("--part", help="Which held-out part.")
+    ] = "test",
+    device: options.Device = "auto",
+    json: options.Json = False,
+) -> None:
+    """Evaluate a run on what was held out when it was trained, beside popularity.
+
+    Example: tastemaker evaluate runs/ml-100k-ncf --protocol full -k 10 -k 20
+    """
+    from tastemaker.bundle.bundle import open_run
+    from tastemaker.cli.judging import make_protocol, print_evaluation
+    from tastemaker.evaluation.evaluate import evaluate as evaluate_model
+
+    bundle = open_run(run, device)
+    ranking = make_protocol(protocol, negatives, candidate_seed, bundle.split)
+    result = evaluate_model(bundle.model, protocol=ranking, k=k or [10], part=part).to_dict()
+    if json:
+        print_json(result)
+    else:
+        print_evaluation(result)

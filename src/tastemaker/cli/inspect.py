@@ -1,0 +1,79 @@
+"""tastemaker inspect: what is in these data?"""
+
+from typing import TYPE_CHECKING
+
+from tastemaker.cli import options
+from tastemaker.cli.common import out, print_json, table_of
+
+if TYPE_CHECKING:
+    from tastemaker.data.card import DataCard
+
+BAR_WIDTH = 40
+
+
+def inspect(
+    data: options.Data,
+    user: options.User = None,
+    item: options.Item = None,
+    time: options.Time = None,
+    rating: options.Rating = None,
+    weight: options.Weight = None,
+    time_format: options.TimeFormat = None,
+    no_header: options.NoHeader = False,
+    query: options.Query = None,
+    items: options.Items = None,
+    min_rating: options.MinRating = None,
+    duplicates: options.Duplicates = "latest",
+    sample_users: options.SampleUsers = None,
+    k_core: options.KCore = None,
+    seed: options.Seed = 0,
+    json: options.Json = False,
+) -> None:
+    """Describe a data set: size, density, time, activity, long tail.
+
+    Example: tastemaker inspect clicks.csv --user visitor --item sku
+    """
+    from tastemaker.cli.sources import DataOptions
+    from tastemaker.data.card import describe
+
+    source = DataOptions.of(locals())
+    card = describe(source.dataset(data))
+    if json:
+        print_json(card.to_dict())
+    else:
+        _print(card)
+
+
+def _print(card: "DataCard") -> None:
+    first, last = card.time_range or ("-", "no times")
+    facts = {
+        "interactions": f"{card.n_interactions:,}",
+        "users": f"{card.n_users:,}",
+        "items": f"{card.n_items:,}",
+        "density": f"{card.density:.3%}",
+        "time": f"{first} to {last}" if card.time_range else last,
+        "duplicates dropped": f"{card.n_duplicates:,}",
+        "long tail": f"{card.long_tail_share:.1%} of interactions outside the top fifth of items",
+        "titles, ratings": f"{_yes(card.has_titles)}, {_yes(card.has_ratings)}",
+        "fingerprint": card.fingerprint,
+    }
+    out.print(f"[bold]{card.name}[/bold]")
+    for name, value in facts.items():
+        out.print(f"  {name:<20}{value}", markup=False)
+    for note in card.notes:
+        out.print(f"  {note}", style="dim", markup=False)
+    quantiles = [
+        {"interactions per": label, **{q: f"{v:,.0f}" for q, v in values.items()}}
+        for label, values in (("user", card.user_activity), ("item", card.item_popularity))
+    ]
+    out.print()
+    out.print(table_of(quantiles))
+    out.print("\n[bold]users by number of interactions[/bold]")
+    most = max(n for _, _, n in card.activity_histogram)
+    for low, high, n in card.activity_histogram:
+        bar = "█" * max(round(BAR_WIDTH * n / most), 1 if n else 0)
+        out.print(f"  {f'{low:,} to {high:,}':>20} {bar} {n:,}", markup=False)
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"

@@ -1,0 +1,70 @@
+"""The entry point: the verbs, and how a user's mistake is answered."""
+
+import sys
+
+import typer
+from rich.text import Text
+from typer.exceptions import Abort, TyperException
+
+from tastemaker.cli import demo, evaluate, inspect, recommend, similar, train
+from tastemaker.cli.common import err, wants_debugging
+from tastemaker.errors import TastemakerError
+
+VERBS = {
+    "inspect": inspect.inspect,
+    "train": train.train,
+    "evaluate": evaluate.evaluate,
+    "recommend": recommend.recommend,
+    "similar": similar.similar,
+    "demo": demo.demo,
+}
+
+USER_ERROR = 2
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="tastemaker",
+    help="Recommendations from a log of interactions: inspect it, train on it, judge, recommend.",
+    epilog="Begin with: tastemaker demo",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+)
+for name, verb in VERBS.items():
+    app.command(name)(verb)
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(False, "--version", help="Print the version and leave."),
+) -> None:
+    if version:
+        from importlib.metadata import version as version_of
+
+        typer.echo(version_of("tastemaker"))
+        raise typer.Exit
+
+
+def main() -> None:
+    """Runs the command line; a user's mistake ends in one line and exit code 2."""
+    try:
+        code = app(standalone_mode=False)
+    except (TastemakerError, TyperException) as error:
+        if wants_debugging():
+            raise
+        fail(error.format_message() if isinstance(error, TyperException) else str(error))
+        code = USER_ERROR
+    except (KeyboardInterrupt, Abort):
+        fail("interrupted")
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has had enough, as `head` does.
+        sys.stderr.close()
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def fail(message: str) -> None:
+    """Prints an error in one red line."""
+    line = " ".join(message.split())
+    err.print(Text(f"error: {line}", style="red"), soft_wrap=True)

@@ -1,0 +1,28 @@
+"""tastemaker similar: what is like this item?"""
+
+from typing import Annotated
+
+import typer
+
+from tastemaker.cli import options
+from tastemaker.cli.common import out, print_json, table_of
+
+
+def similar(
+    run: options.Run,
+    items: Annotated[list[str], typer.Argument(help="Ids of items.", show_default=False)],
+    k: options.K = 10,
+    json: options.Json = False,
+) -> None:
+    """List the items most like the given ones, by the model's own vectors.
+
+    Example: tastemaker similar runs/demo 296
+    """
+    from tastemaker.bundle.bundle import open_run
+
+    model = open_run(run).model
+    table = model.similar_items(model.dataset.item_vocabulary.parse(items), k)
+    if json:
+        print_json({"model": model.name, "similar": list(table)})
+    else:
+        out.print(table_of(table))

@@ -1,0 +1,173 @@
+"""From the options of a command line to a data set and a split."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from tastemaker.cli.common import err, note
+from tastemaker.data.dataset import Dataset
+from tastemaker.data.interactions import Interactions
+from tastemaker.data.movielens import ARCHIVES
+from tastemaker.data.predefined import predefined_split
+from tastemaker.data.sources import (
+    NAMES,
+    is_movielens_path,
+    load,
+    read,
+    read_candidate_lists,
+    read_catalog,
+    read_interactions,
+    read_sql,
+)
+from tastemaker.data.splitting import (
+    Order,
+    Split,
+    k_core,
+    leave_k_out,
+    no_holdout,
+    sample_users,
+    temporal,
+)
+from tastemaker.errors import ConfigError
+
+
+class _FromOptions:
+    """Takes from a verb's local variables the ones that are its own fields."""
+
+    @classmethod
+    def of(cls, options: dict[str, Any]) -> Self:
+        return cls(**{field.name: options[field.name] for field in fields(cls)})  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class DataOptions(_FromOptions):
+    """The options under "Reading the data"."""
+
+    user: str | None
+    item: str | None
+    time: str | None
+    rating: str | None
+    weight: str | None
+    time_format: str | None
+    no_header: bool
+    query: str | None
+    items: Path | None
+    min_rating: float | None
+    duplicates: Literal["latest", "first"]
+    sample_users: float | None
+    k_core: int | None
+    seed: int
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What `read_interactions` is told about the columns."""
+        names = ("user", "item", "time", "rating", "weight", "time_format")
+        return {name: getattr(self, name) for name in names} | {"has_header": not self.no_header}
+
+    def dataset(self, data: str) -> Dataset:
+        """Loads DATA, whatever kind of thing it names, and takes the asked part of it."""
+        dataset = self._whole(data)
+        if self.sample_users is not None:
+            dataset = sample_users(dataset, self.sample_users, seed=self.seed)
+        if self.k_core is not None:
+            dataset = k_core(dataset, self.k_core)
+        return dataset
+
+    def interactions(self, path: Path) -> Interactions:
+        """Reads one part of a ready-made split."""
+        return read_interactions(path, **self.columns)
+
+    def _whole(self, data: str) -> Dataset:
+        rules = {"min_rating": self.min_rating, "duplicates": self.duplicates}
+        if "://" in data:
+            if self.query is None:
+                raise ConfigError(f"{data}: a database needs --query, the SQL that selects the rows")
+            return read_sql(self.query, data, items=self.items, **rules, **self._columns_for_sql())
+        if self.query is not None:
+            raise ConfigError("--query goes with a database URL such as sqlite:///shop.db")
+        if data in NAMES or is_movielens_path(data):
+            return self._named(data, rules)
+        if not Path(data).exists() and not Path(data).suffix:
+            return load(data)  # raises, naming the nearest data set
+        return read(data, items=self.items, **rules, **self.columns)
+
+    def _columns_for_sql(self) -> dict[str, Any]:
+        return {name: value for name, value in self.columns.items() if name != "has_header"}
+
+    def _named(self, data: str, rules: dict[str, Any]) -> Dataset:
+        given = [name for name, value in self.columns.items() if value and name != "has_header"]
+        if given or self.no_header:
+            raise ConfigError(f"{data}: its columns are known; leave --{(given or ['no-header'])[0]} out")
+        if data not in ARCHIVES:
+            return load(data, **rules)
+        with Progress(
+            TextColumn("fetching {task.description}"), BarColumn(), DownloadColumn(),
+            TransferSpeedColumn(), console=err, transient=True,
+        ) as progress:  # fmt: skip
+            task = None
+
+            def on_bytes(here: int, total: int | None) -> None:
+                nonlocal task
+                task = progress.add_task(data) if task is None else task
+                progress.update(task, completed=here, total=total)
+
+            return load(data, on_bytes=on_bytes, **rules)
+
+
+@dataclass(frozen=True)
+class SplitOptions(_FromOptions):
+    """The options under "Holding out"."""
+
+    split: Literal["leave-one-out", "leave-k-out", "temporal", "none"]
+    by: Order
+    hold_out: int
+    test_share: float
+    validation: bool
+    train: Path | None
+    test: Path | None
+    valid: Path | None
+    candidates: Path | None
+    seed: int
+
+    def split_of(self, data: str | None, source: DataOptions) -> Split:
+        """Splits DATA, or puts the ready-made parts together."""
+        if self.train is not None:
+            return self._predefined(data, source)
+        if data is None:
+            raise ConfigError("name the DATA to train on, or a ready-made split: --train and --test")
+        stray = next((n for n in ("test", "valid", "candidates") if getattr(self, n)), None)
+        if stray is not None:
+            raise ConfigError(f"--{stray} is a part of a ready-made split; give --train as well")
+        dataset = source.dataset(data)
+        for line in dataset.notes:
+            note(line)
+        return self._split(dataset)
+
+    def _split(self, dataset: Dataset) -> Split:
+        if self.split == "none":
+            return no_holdout(dataset)
+        if self.split == "temporal":
+            return temporal(dataset, test_share=self.test_share, validation=self.validation)
+        k = 1 if self.split == "leave-one-out" else self.hold_out
+        return leave_k_out(dataset, k, validation=self.validation, by=self.by, seed=self.seed)
+
+    def _predefined(self, data: str | None, source: DataOptions) -> Split:
+        if data is not None:
+            raise ConfigError(f"give either DATA ({data}) or --train and --test, not both")
+        if self.train is None or self.test is None:
+            raise ConfigError("a ready-made split needs both --train and --test")
+        unused = ("min_rating", "sample_users", "k_core")
+        changed = next((n for n in unused if getattr(source, n) is not None), None)
+        if changed is not None:
+            raise ConfigError(
+                f"--{changed.replace('_', '-')} would change a ready-made split; leave it out"
+            )
+        return predefined_split(
+            source.interactions(self.train),
+            source.interactions(self.test),
+            validation=None if self.valid is None else source.interactions(self.valid),
+            candidates=None if self.candidates is None else read_candidate_lists(self.candidates),
+            catalog=None if source.items is None else read_catalog(source.items),
+        )

@@ -1,0 +1,183 @@
+"""The steps that train and demo share: fit with progress, evaluate, save, show."""
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import typer
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as ProgressBar
+
+from tastemaker import artifact
+from tastemaker.bundle.bundle import save_run
+from tastemaker.bundle.unfinished import unfinished
+from tastemaker.cli.common import err, note, out, print_json
+from tastemaker.cli.judging import make_protocol, print_evaluation
+from tastemaker.data.splitting import Split
+from tastemaker.errors import ConfigError
+from tastemaker.evaluation.evaluate import evaluate
+from tastemaker.evaluation.results import Evaluation
+from tastemaker.models.recommender import RUN, Recommender
+from tastemaker.models.registry import model_class
+from tastemaker.reports.figures import learning_curve
+from tastemaker.training.run import DeviceName, Progress, TrainingRun, resolve_device
+
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training as the command line asks for it."""
+
+    model: str
+    settings: dict[str, Any]
+    out: Path
+    seed: int = 0
+    device: DeviceName = "auto"
+    protocol: Literal["auto", "sampled", "full", "candidates"] = "auto"
+    negatives: int = 99
+    k: tuple[int, ...] = (10,)
+    candidate_seed: int = 0
+    resume: bool = False
+    restart: bool = False
+
+    def check(self) -> Recommender:
+        """Builds the unfitted model and refuses, before any work, what could only fail later."""
+        kind = model_class(self.model)
+        settings = dict(self.settings)
+        if "seed" in kind.Config.model_fields:
+            settings.setdefault("seed", self.seed)
+        artifact.refuse_foreign(self.out, RUN)
+        if self.out.parent.exists() and not self.out.parent.is_dir():
+            raise ConfigError(f"--out: {self.out.parent} is a file, not a folder")
+        if min(self.k) < 1:
+            raise ConfigError(f"--k is {min(self.k)}; give lengths of list of 1 or more")
+        if self.resume and self.restart:
+            raise ConfigError("--resume goes on with a run and --restart discards it: choose one")
+        resolve_device(self.device)
+        return kind(**settings)
+
+    def run(self, split: Split, *, json: bool = False) -> Recommender:
+        """Fits, evaluates, saves and shows the result.
+
+        Raises:
+            typer.Exit: with 130 after a Ctrl-C; what was reached is saved, and can be resumed.
+        """
+        model = self.check()
+        identity = {
+            "model": self.model,
+            "config": model.config.model_dump(mode="json"),
+            "fingerprint": split.train.fingerprint,
+            "split": split.method,
+        }
+        with unfinished(self.out, identity, resume=self.resume, restart=self.restart) as folder:
+            self._fit(model, split, folder)
+            evaluation = self._evaluate(model, split)
+            replaced = self.out.exists()
+            save_run(self.out, model, evaluation, logs=folder)
+            self._show(model, evaluation, replaced, json)
+            if model.log.interrupted:
+                raise typer.Exit(INTERRUPTED)
+        return model
+
+    def _fit(self, model: Recommender, split: Split, folder: Path) -> None:
+        train = split.train
+        note(
+            f"training {self.model} on {train.name}: {len(train):,} interactions, "
+            f"{train.n_users:,} users, {train.n_items:,} items; held out: {split.method}"
+        )
+        with ProgressBar(
+            TextColumn("epoch {task.fields[epoch]}"), BarColumn(), MofNCompleteColumn(),
+            TextColumn("batches"), TimeRemainingColumn(), console=err, transient=True,
+        ) as bar:  # fmt: skip
+            task = bar.add_task("", epoch="", visible=False)
+
+            def on_progress(progress: Progress) -> None:
+                epoch = f"{progress.epoch}/{progress.epochs}"
+                bar.update(
+                    task, completed=progress.batch, total=progress.batches, epoch=epoch,
+                    visible=True,
+                )  # fmt: skip
+                if progress.metrics is not None:
+                    values = "  ".join(f"{n} {v:.4f}" for n, v in progress.metrics.items())
+                    bar.console.print(f"epoch {epoch}  {values}", style="dim", markup=False)
+
+            run = TrainingRun(self.device, folder, self.resume, on_progress)
+            model.fit(split, run)
+        if model.log.records:
+            learning_curve(
+                model.log, f"{self.model} on {train.name}", folder / "learning_curve.png"
+            )
+
+    def _evaluate(self, model: Recommender, split: Split) -> Evaluation | None:
+        if split.test is None:
+            return None
+        protocol = make_protocol(self.protocol, self.negatives, self.candidate_seed, split)
+        return evaluate(model, split, protocol, k=self.k)
+
+    def _show(
+        self, model: Recommender, evaluation: Evaluation | None, replaced: bool, json: bool
+    ) -> None:
+        log = model.log
+        if log.interrupted:
+            note(
+                f"interrupted: epoch {log.best_epoch} of {len(log.records)} was kept and saved; "
+                "the same command with --resume goes on"
+            )
+        if replaced:
+            note(f"the run that was there is now {self.out}.previous")
+        if json:
+            result = {} if evaluation is None else evaluation.to_dict()
+            training = {
+                "out": str(self.out),
+                "model": self.model,
+                "epochs": len(log.records),
+                "best_epoch": log.best_epoch,
+                "elapsed_s": log.elapsed_s,
+                "interrupted": log.interrupted,
+            }
+            print_json(result | training)
+            return
+        if evaluation is None:
+            note("nothing was held out, so there is nothing to evaluate on")
+        else:
+            print_evaluation(evaluation.to_dict())
+        out.print(f"saved to {self.out}", markup=False, soft_wrap=True)
+
+
+def read_settings(config: Path | None, assignments: list[str]) -> dict[str, Any]:
+    """Settings out of a TOML file, overruled by `name=value` assignments.
+
+    Raises:
+        ConfigError: no such file, not TOML, or an assignment without "=".
+    """
+    settings: dict[str, Any] = {}
+    if config is not None:
+        try:
+            settings |= tomllib.loads(config.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"{config}: cannot be read: {error.strerror}") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{config}: is not TOML: {error}") from None
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not equals:
+            raise ConfigError(f'--set {assignment}: write it as name=value, for example epochs=20')
+        settings[name.strip()] = _value(value.strip())
+    return settings
+
+
+def _value(text: str) -> Any:
+    """A TOML value, or the text itself where it is none: 20, 0.1, [64, 32], none, relu."""
+    if text.lower() == "none":
+        return None
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

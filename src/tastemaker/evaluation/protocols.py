@@ -1,0 +1,167 @@
+"""Protocols: what a held-out item is ranked against."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import numpy as np
+import torch
+
+from tastemaker.data.dataset import take_runs
+from tastemaker.data.splitting import Part, Split
+from tastemaker.data.users import UserBatch
+from tastemaker.errors import ConfigError, SplitError
+from tastemaker.models.recommender import SCORES_AT_ONCE, Recommender
+from tastemaker.ranking.candidates import CandidateRows, draw_candidates
+from tastemaker.ranking.ranks import rank_among
+
+
+class RankingProtocol(Protocol):
+    """Gives the rank of each held-out item; deterministic, and the same question for every model."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def ranks(self, model: Recommender, split: Split, part: Part) -> np.ndarray:
+        """(n_targets,) int64 ranks from 1, in the order of `split.targets(part)`."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """One line that says exactly what was done, for a result's label."""
+
+
+@dataclass(frozen=True)
+class SampledRanking:
+    """Each held-out item among items that its user never touched, drawn uniformly.
+
+    Cheap and common, but it can order models differently than ranking everything does: Krichene and
+    Rendle 2020, On Sampled Metrics for Item Recommendation (KDD).
+    """
+
+    negatives: int = 99
+    """How many items each held-out one is ranked against."""
+    seed: int = 0
+    """Of the draw; independent of any model's."""
+    name: ClassVar[str] = "sampled"
+
+    def __post_init__(self) -> None:
+        if self.negatives < 1:
+            raise ConfigError(f"SampledRanking: negatives is {self.negatives}; 1 or more are needed")
+
+    def ranks(self, model: Recommender, split: Split, part: Part) -> np.ndarray:
+        """As RankingProtocol.ranks."""
+        rows = draw_candidates(split, part, self.negatives, self.seed)
+        return _ranks_in_rows(model, split, part, rows)
+
+    def describe(self) -> str:
+        """As RankingProtocol.describe."""
+        return f"sampled: {self.negatives} uniform negatives a held-out item, seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class FullRanking:
+    """Each held-out item among the whole catalog, without what its user had touched before.
+
+    A user's other held-out items do not push each other down: the list is one ranking in which all
+    of them stand.
+    """
+
+    name: ClassVar[str] = "full"
+
+    def ranks(self, model: Recommender, split: Split, part: Part) -> np.ndarray:
+        """As RankingProtocol.ranks; memory does not grow with the number of users."""
+        targets, known = split.targets(part), split.known_before(part)
+        users, starts = np.unique(targets.users, return_index=True)
+        indptr = np.append(starts, len(targets))
+        step = max(1, SCORES_AT_ONCE // split.train.n_items)
+        ranks = [
+            _full_ranks(
+                model,
+                UserBatch.known(known, users[first : first + step]),
+                targets.items[indptr[first] : indptr[min(first + step, len(users))]],
+                np.diff(indptr[first : first + step + 1]),
+            )
+            for first in range(0, len(users), step)
+        ]
+        return np.concatenate(ranks)
+
+    def describe(self) -> str:
+        """As RankingProtocol.describe."""
+        return "full ranking: the whole catalog without what the user had touched before"
+
+
+@dataclass(frozen=True)
+class CandidateLists:
+    """Each held-out item among the candidates that the split gives for its user."""
+
+    name: ClassVar[str] = "candidates"
+
+    def ranks(self, model: Recommender, split: Split, part: Part) -> np.ndarray:
+        """As RankingProtocol.ranks.
+
+        Raises:
+            SplitError: the split has no candidates.
+        """
+        return _ranks_in_rows(model, split, part, _given_rows(split, part))
+
+    def describe(self) -> str:
+        """As RankingProtocol.describe."""
+        return "given candidates: the lists that came with the split"
+
+
+def _given_rows(split: Split, part: Part) -> CandidateRows:
+    if split.candidates is None:
+        raise SplitError(f"{split.train.name}: the split has no candidate lists; give --candidates")
+    targets, lists = split.targets(part), split.candidates
+    positions, indptr = take_runs(lists.indptr, targets.users)
+    lengths = np.diff(indptr)
+    filled = np.arange(lengths.max()) < lengths[:, None]
+    items = np.zeros((len(targets), lengths.max() + 1), dtype=np.int64)
+    items[:, 0] = targets.items
+    items[:, 1:][filled] = lists.items[positions]
+    # A list may hold the held-out item itself, which is not ranked against itself.
+    return CandidateRows(targets.users, items, filled & (items[:, 1:] != items[:, :1]))
+
+
+def _ranks_in_rows(
+    model: Recommender, split: Split, part: Part, rows: CandidateRows
+) -> np.ndarray:
+    known = split.known_before(part)
+    step = max(1, SCORES_AT_ONCE // rows.items.shape[1])
+    ranks = []
+    for first in range(0, len(rows.users), step):
+        block = slice(first, first + step)
+        users = UserBatch.known(known, rows.users[block])
+        scores = model.score_candidates(users, torch.from_numpy(rows.items[block]))
+        counts = torch.from_numpy(rows.counts[block]).to(scores.device)
+        ranks.append(rank_among(scores[:, 0], scores[:, 1:], counts).cpu().numpy())
+    return np.concatenate(ranks)
+
+
+def _full_ranks(
+    model: Recommender, users: UserBatch, targets: np.ndarray, n_targets: np.ndarray
+) -> np.ndarray:
+    """Ranks of a block of users' targets, which stand end to end, n_targets each."""
+    scores = model.score(users)
+    owner = torch.from_numpy(np.repeat(np.arange(len(users)), n_targets)).to(scores.device)
+    held = torch.from_numpy(targets).to(scores.device)
+    counts = torch.ones_like(scores, dtype=torch.bool)
+    counts[torch.from_numpy(users.rows), torch.from_numpy(users.items)] = False
+    counts[owner, held] = False
+    target_scores = scores[owner, held]
+    single = len(targets) == len(users)
+    others, ranked = (scores, counts) if single else (scores[owner], counts[owner])
+    ranks = rank_among(target_scores, others, ranked)
+    return (ranks + _place_among_own(target_scores, owner)).cpu().numpy()
+
+
+def _place_among_own(scores: torch.Tensor, owner: torch.Tensor) -> torch.Tensor:
+    """For each target, how many of the same user's targets stand above it, from 0."""
+    by_score = scores.nan_to_num(nan=-torch.inf).argsort(descending=True, stable=True)
+    order = by_score[owner[by_score].argsort(stable=True)]
+    sorted_owner = owner[order]
+    position = torch.arange(len(order), device=owner.device)
+    first = torch.searchsorted(sorted_owner, sorted_owner)
+    place = torch.empty_like(position)
+    place[order] = position - first
+    return place

@@ -1,0 +1,280 @@
+"""Recommender: the one contract of all models."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import polars as pl
+import torch
+
+from tastemaker import artifact
+from tastemaker.artifact import ArtifactWriter
+from tastemaker.config import Config
+from tastemaker.data.dataset import Dataset
+from tastemaker.data.recommendations import Recommendations
+from tastemaker.data.splitting import Split
+from tastemaker.data.users import UserBatch
+from tastemaker.data.vocabulary import UNKNOWN
+from tastemaker.errors import ConfigError, UnsupportedError
+from tastemaker.models.split_files import write_split
+from tastemaker.ranking.exclusion import exclude_seen as set_seen_to_minus_infinity
+from tastemaker.ranking.topk import top_k
+from tastemaker.training.run import TrainingLog, TrainingRun
+
+Id = int | str
+
+RUN = "run"
+"""The kind of artifact that a saved model is."""
+
+SCORES_AT_ONCE = 1 << 24
+"""Scores held in memory at a time when many users are ranked (64 MiB)."""
+
+
+class Recommender(ABC):
+    """A model that learns from a Split and answers for anybody with a history.
+
+    A child gives its name and Config and implements `_fit`, `_score`, `state` and `_restore`, and
+    where it can, `_score_candidates` without scoring everything and `item_vectors`.
+    """
+
+    name: ClassVar[str]
+    """Under which the registry, results and the command line know it."""
+    Config: ClassVar[type[Config]]
+
+    def __init__(self, config: Config | None = None, **settings: Any) -> None:
+        """Takes a config, or its settings by name, never both.
+
+        Raises:
+            ConfigError: an unknown setting or a value out of range.
+        """
+        if config is not None and settings:
+            raise ConfigError(f"{self.name}: give a config or single settings, not both")
+        self.config = config if config is not None else self.Config.of(settings, self.name)
+        self.log = TrainingLog()
+        """What happened in training; empty for a model that has no epochs."""
+        self._split: Split | None = None
+
+    @abstractmethod
+    def _fit(self, split: Split, run: TrainingRun) -> None: ...
+
+    @abstractmethod
+    def _score(self, users: UserBatch) -> torch.Tensor:
+        """As `score`, for users each of whom is known or has a history."""
+
+    def _score_candidates(self, users: UserBatch, items: torch.Tensor) -> torch.Tensor:
+        return self._score(users).gather(1, items.to(self.device))
+
+    @abstractmethod
+    def state(self) -> dict[str, torch.Tensor]:
+        """Everything that was learned, as named tensors."""
+
+    @abstractmethod
+    def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
+        """Takes up a state; `split` is set."""
+
+    @property
+    def item_vectors(self) -> torch.Tensor | None:
+        """(n_items, d) vectors whose cosine says how alike items are, or None without such."""
+        return None
+
+    @property
+    def device(self) -> torch.device:
+        """Where scores are computed."""
+        return torch.device("cpu")
+
+    def fit(self, split: Split, run: TrainingRun | None = None) -> Self:
+        """Learns from the training part of a split.
+
+        Args:
+            split: only `train` is learned from; `validation` may decide when to stop.
+            run: device, folder, resume and progress; the result does not depend on it.
+
+        Returns:
+            The model itself.
+        """
+        if not isinstance(split, Split):
+            raise ConfigError(
+                f"{self.name}.fit takes a Split: leave_one_out(data), or no_holdout(data) to train "
+                f"on everything, not a {type(split).__name__}"
+            )
+        self._fit(split, run or TrainingRun())
+        self._split = split
+        return self
+
+    @property
+    def split(self) -> Split:
+        """What the model was fitted on.
+
+        Raises:
+            ConfigError: it was not fitted yet.
+        """
+        if self._split is None:
+            raise ConfigError(f"{self.name} was not fitted yet: call fit(split) first")
+        return self._split
+
+    @property
+    def dataset(self) -> Dataset:
+        """The training data."""
+        return self.split.train
+
+    def users(self, ids: Sequence[Id]) -> UserBatch:
+        """The question "what for these users?", with all that is known of them by now.
+
+        Raises:
+            UnknownIdError: a user is not in the data.
+        """
+        return UserBatch.known(self.split.everything, self.dataset.user_vocabulary.encode(ids))
+
+    def strangers(self, histories: Sequence[Sequence[Id]]) -> UserBatch:
+        """The question "what for somebody who touched these items?", oldest first.
+
+        Raises:
+            UnknownIdError: an item is not in the data.
+        """
+        encode = self.dataset.item_vocabulary.encode
+        return UserBatch.strangers([encode(history) for history in histories])
+
+    def score(self, users: UserBatch) -> torch.Tensor:
+        """Scores of all items: (n_users, n_items) float32 on `device`, higher is better.
+
+        Scores of one user compare with each other, not with another user's. Somebody of whom
+        nothing is known gets the popularity of the items.
+        """
+        nothing_known = self._nothing_known(users)
+        if not nothing_known.any():
+            return self._score(users)
+        scores = self._popularity().expand(len(users), -1).clone()
+        known = ~nothing_known
+        if known.any():
+            scores[torch.from_numpy(known)] = self._score(users.at(known))
+        return scores
+
+    def score_candidates(self, users: UserBatch, items: torch.Tensor) -> torch.Tensor:
+        """Scores of some items for each user.
+
+        Args:
+            users: n of them.
+            items: (n, c) int64 codes.
+
+        Returns:
+            (n, c) float32 on `device`, the same as `score` would give.
+        """
+        items = items.to(self.device)
+        nothing_known = self._nothing_known(users)
+        if not nothing_known.any():
+            return self._score_candidates(users, items)
+        scores = self._popularity()[items]
+        known = ~nothing_known
+        if known.any():
+            rows = torch.from_numpy(known)
+            scores[rows] = self._score_candidates(users.at(known), items[rows])
+        return scores
+
+    def recommend(
+        self, users: UserBatch | Sequence[Id] | Id | None = None, k: int = 10, *,
+        exclude_seen: bool = True,
+    ) -> Recommendations:
+        """The best k items for each user.
+
+        Args:
+            users: ids, one id, a UserBatch (see `users` and `strangers`), or None for all.
+            k: at most so many each; fewer where fewer are left.
+            exclude_seen: leave out what the user has touched, held-out interactions included.
+
+        Raises:
+            UnknownIdError: a user is not in the data.
+            ConfigError: k is below 1.
+        """  # fmt: skip
+        batch = self._as_batch(users)
+        blocks = self.recommend_in_blocks(batch, k, exclude_seen=exclude_seen)
+        return Recommendations(pl.concat(block.frame for block in blocks))
+
+    def recommend_in_blocks(
+        self, users: UserBatch | Sequence[Id] | Id | None = None, k: int = 10, *,
+        exclude_seen: bool = True,
+    ) -> Iterator[Recommendations]:
+        """As `recommend`, a block of users at a time, so that memory does not grow with them."""  # fmt: skip
+        if k < 1:
+            raise ConfigError(f"k is {k}; ask for at least 1 recommendation")
+        batch = self._as_batch(users)
+        step = max(1, SCORES_AT_ONCE // self.dataset.n_items)
+        for start in range(0, max(len(batch), 1), step):
+            part = batch.part(start, min(start + step, len(batch)))
+            scores = self.score(part)
+            if exclude_seen:
+                # A model may hand out a view of what it keeps; the mask must not reach that.
+                scores = set_seen_to_minus_infinity(scores.clone(), part)
+            items, values, lengths = (tensor.cpu().numpy() for tensor in top_k(scores, k))
+            yield Recommendations.from_codes(self.dataset, part.codes, items, values, lengths)
+
+    def similar_items(self, items: Sequence[Id] | Id, k: int = 10) -> Recommendations:
+        """The k items most like each of the given ones, by the cosine of their vectors.
+
+        Returns:
+            A table: item_id (the one asked about), rank, similar_item_id, score, and title.
+
+        Raises:
+            UnknownIdError: an item is not in the data.
+            UnsupportedError: this model has no notion of likeness.
+        """
+        if k < 1:
+            raise ConfigError(f"k is {k}; ask for at least 1 similar item")
+        vectors = self.item_vectors
+        if vectors is None:
+            raise UnsupportedError(f"{self.name} has no notion of items being alike")
+        asked = [items] if isinstance(items, int | str) else items
+        codes = torch.from_numpy(self.dataset.item_vocabulary.encode(asked)).to(vectors.device)
+        unit = torch.nn.functional.normalize(vectors, dim=1)
+        scores = unit[codes] @ unit.T
+        scores[torch.arange(len(codes)), codes] = -torch.inf
+        found, values, lengths = (tensor.cpu().numpy() for tensor in top_k(scores, k))
+        table = Recommendations.from_codes(
+            self.dataset, np.full(len(codes), UNKNOWN), found, values, lengths
+        ).frame.rename({"item_id": "similar_item_id"})
+        asked_ids = self.dataset.item_vocabulary.decode(np.repeat(codes.cpu().numpy(), lengths))
+        return Recommendations(table.drop("user_id").insert_column(0, asked_ids))
+
+    def save(self, path: str | Path) -> None:
+        """Writes the model and its split to a folder that `open_run` opens again.
+
+        Raises:
+            ArtifactError: something other than a run is in the way.
+        """
+        with artifact.writing(Path(path), RUN) as out:
+            self.write(out)
+
+    def write(self, out: ArtifactWriter) -> None:
+        """Writes the model and its split into an artifact."""
+        split = self.split
+        out.json("model.json", {"model": self.name, "config": self.config.model_dump(mode="json")})
+        out.tensors("weights.safetensors", self.state())
+        write_split(out, split)
+
+    @classmethod
+    def from_state(
+        cls, config: Config, split: Split, state: dict[str, torch.Tensor],
+        device: torch.device | None = None,
+    ) -> Self:
+        """The fitted model that `state` was taken from."""  # fmt: skip
+        model = cls(config)
+        model._split = split
+        model._restore(state, device or torch.device("cpu"))
+        return model
+
+    def _as_batch(self, users: UserBatch | Sequence[Id] | Id | None) -> UserBatch:
+        if isinstance(users, UserBatch):
+            return users
+        if users is None:
+            return UserBatch.known(self.split.everything, np.arange(self.dataset.n_users))
+        return self.users([users] if isinstance(users, int | str) else users)
+
+    def _nothing_known(self, users: UserBatch) -> np.ndarray:
+        """(n,) bool: no history, and no code that was trained."""
+        trained = self.dataset.user_counts[users.codes.clip(min=0)] > 0
+        return (users.lengths == 0) & ~(trained & (users.codes != UNKNOWN))
+
+    def _popularity(self) -> torch.Tensor:
+        counts = torch.from_numpy(self.dataset.item_counts.astype(np.float32))
+        return counts.to(self.device)

@@ -1,0 +1,36 @@
+"""Registry: the models by name, our own and those that other packages bring."""
+
+from importlib.metadata import EntryPoint, entry_points
+
+from tastemaker.errors import ConfigError, did_you_mean
+from tastemaker.models.recommender import Recommender
+
+GROUP = "tastemaker.models"
+"""The entry-point group in which another package announces its models."""
+
+BUILT_IN = {
+    "popularity": "tastemaker.models.popularity:Popularity",
+    "ncf": "tastemaker.models.ncf:NCF",
+}
+
+
+def model_names() -> list[str]:
+    """Every name that `model_class` knows."""
+    return list(_entries())
+
+
+def model_class(name: str) -> type[Recommender]:
+    """The class of that name.
+
+    Raises:
+        ConfigError: no such model; names the nearest.
+    """
+    entries = _entries()
+    if name not in entries:
+        raise ConfigError(f'there is no model "{name}"; {did_you_mean(name, entries)}')
+    return entries[name].load()
+
+
+def _entries() -> dict[str, EntryPoint]:
+    ours = {name: EntryPoint(name, place, GROUP) for name, place in BUILT_IN.items()}
+    return {entry.name: entry for entry in entry_points(group=GROUP)} | ours

@@ -1,0 +1,48 @@
+"""Figures, drawn with Matplotlib's object interface: no global state, no display needed."""
+
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from tastemaker.training.run import TrainingLog
+
+INK, LOSS_COLOUR, METRIC_COLOURS = "#333333", "#8a8f98", ("#0b6e99", "#d9730d")
+
+
+def learning_curve(log: TrainingLog, title: str, path: Path) -> None:
+    """Draws the loss and, where there are any, the validation metrics by epoch.
+
+    Args:
+        log: at least one epoch.
+        title: what was trained on what.
+        path: a .png to write.
+    """
+    epochs = [record["epoch"] for record in log.records]
+    metrics = [name for name in log.records[0] if name not in ("epoch", "loss", "elapsed_s")]
+    figure = Figure(figsize=(8, 4.5 if not metrics else 3.6), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, 2 if metrics else 1, squeeze=False)[0]
+    axes[0].plot(epochs, [r["loss"] for r in log.records], "o-", color=LOSS_COLOUR, markersize=4)
+    axes[0].set_title("training loss", loc="left", fontsize=10, color=INK)
+    for axis in axes[1:]:
+        for name, colour in zip(metrics, METRIC_COLOURS, strict=False):
+            values = [record[name] for record in log.records]
+            axis.plot(epochs, values, "o-", color=colour, markersize=4, label=name)
+        axis.axvline(log.best_epoch, color=INK, linewidth=0.8, linestyle=":")
+        axis.annotate(
+            f"kept: epoch {log.best_epoch}", (log.best_epoch, 0.02), xytext=(-4, 0),
+            xycoords=("data", "axes fraction"), textcoords="offset points", ha="right",
+            fontsize=8, color=INK,
+        )  # fmt: skip
+        axis.set_title("validation", loc="left", fontsize=10, color=INK)
+        axis.legend(frameon=False, fontsize=8)
+    for axis in axes:
+        axis.set_xlabel("epoch", fontsize=9, color=INK)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axis.tick_params(labelsize=8, colors=INK)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(axis="y", color="#e6e6e6", linewidth=0.8)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=INK)
+    figure.savefig(path)

@@ -1,0 +1,24 @@
+"""What every trained model can be told about its training."""
+
+from pydantic import Field
+
+from tastemaker.config import Config
+
+
+class TrainingConfig(Config):
+    """Settings of stochastic training, with the same names in every model that has them."""
+
+    epochs: int = Field(5, ge=1)
+    """Passes over all positives."""
+    batch_size: int = Field(1024, ge=1)
+    """Positives in a batch; each brings its negatives along."""
+    learning_rate: float = Field(1e-3, gt=0)
+    """Step size of Adam."""
+    weight_decay: float = Field(0.0, ge=0)
+    """L2 penalty that Adam adds to every gradient."""
+    negatives: int = Field(4, ge=1)
+    """Items drawn for each positive, anew each epoch, from those the user has not touched."""
+    patience: int | None = Field(None, ge=1)
+    """Stop when the validation metric has not improved for so many epochs; none: never."""
+    seed: int = Field(0, ge=0)
+    """One seed gives one result on one machine, resumed or not."""

@@ -1,0 +1,172 @@
+"""Fitting a network through Lightning's Trainer, with checkpoints, early stopping and resume."""
+
+import logging
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from tastemaker.training.batches import PairBatches
+from tastemaker.training.callbacks import BatchProgress, EpochLog, Interrupted, StopOnInterrupt
+from tastemaker.training.checkpoint import SafetensorsIO
+from tastemaker.training.config import TrainingConfig
+from tastemaker.training.losses import Loss
+from tastemaker.training.module import RankingModule
+from tastemaker.training.run import TrainingLog, TrainingRun, Validate
+
+MONITORED = "ndcg@10"
+"""The validation metric that decides which epoch is the best and when to stop."""
+
+LOG_NAME = "epochs.csv"
+LAST, BEST = "last", "best"
+
+
+def fit(
+    network: torch.nn.Module,
+    batches: PairBatches,
+    loss: Loss,
+    config: TrainingConfig,
+    validate: Validate | None = None,
+    run: TrainingRun | None = None,
+) -> TrainingLog:
+    """Trains the network in place and leaves it with the weights of its best epoch.
+
+    Args:
+        network: takes users (b,) and items (b, c), gives scores (b, c); on the batches' device.
+        batches: the positives with their negatives.
+        loss: sees the scores.
+        config: how long, how fast, which seed.
+        validate: gives the metrics of the network as it is, `ndcg@10` among them.
+        run: the device, the folder for checkpoints and logs, and who hears of progress.
+
+    Returns:
+        The log. After a Ctrl-C it ends with the last whole epoch and is marked interrupted.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C before the first epoch ended, so that there is nothing to keep.
+    """
+    run = run or TrainingRun()
+    with _folder(run) as folder:
+        checkpoints = folder / "checkpoints"
+        epoch_log, interrupt = EpochLog(folder / LOG_NAME, run, config.epochs), StopOnInterrupt()
+        keeper = _checkpointing(checkpoints, monitored=validate is not None)
+        stopper = _early_stopping(config) if validate is not None else None
+        progress = BatchProgress(run.on_progress, config.epochs) if run.on_progress else None
+        optional = [callback for callback in (progress, stopper) if callback is not None]
+        callbacks = [*optional, interrupt, epoch_log, keeper]
+        last = checkpoints / f"{LAST}{keeper.FILE_EXTENSION}"
+        resume_from = last if run.resume and last.exists() else None
+        module = RankingModule(network, batches, loss, config, validate)
+        with _quiet_lightning():
+            trainer = _trainer(batches.users.device, config, callbacks, folder, keep=run.folder)
+            if resume_from is None or not _had_stopped_early(resume_from, stopper):
+                try:
+                    with interrupt.listening():
+                        trainer.fit(module, ckpt_path=resume_from)
+                except Interrupted:
+                    epoch_log.training_log.interrupted = True
+        if not last.exists():
+            raise KeyboardInterrupt
+        return _keep_best(network, epoch_log.training_log, checkpoints, keeper)
+
+
+def _keep_best(
+    network: torch.nn.Module, log: TrainingLog, checkpoints: Path, keeper: ModelCheckpoint
+) -> TrainingLog:
+    io = SafetensorsIO()
+    best = io.load_checkpoint(checkpoints / f"{BEST}{keeper.FILE_EXTENSION}")
+    prefix = "network."
+    weights = {name.removeprefix(prefix): tensor for name, tensor in best["state_dict"].items()}
+    network.load_state_dict(weights)
+    network.eval()
+    last = io.load_checkpoint(checkpoints / f"{LAST}{keeper.FILE_EXTENSION}")
+    # The log is read back from the checkpoint too, since an early stop may have left it there.
+    log.records = log.records or next(
+        state["records"] for state in last["callbacks"].values() if "records" in state
+    )
+    log.best_epoch = int(best["epoch"]) + 1
+    return log
+
+
+def _trainer(
+    device: torch.device, config: TrainingConfig, callbacks: list[Callback], folder: Path,
+    keep: Path | None,
+) -> Trainer:  # fmt: skip
+    logger = TensorBoardLogger(folder, name="tensorboard", version="") if keep else False
+    return Trainer(
+        accelerator="gpu" if device.type == "cuda" else device.type,
+        devices=1,
+        max_epochs=config.epochs,
+        callbacks=callbacks,
+        logger=logger,
+        plugins=[SafetensorsIO()],
+        default_root_dir=folder,
+        reload_dataloaders_every_n_epochs=1,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+
+
+def _checkpointing(folder: Path, *, monitored: bool) -> ModelCheckpoint:
+    keeper = ModelCheckpoint(
+        dirpath=folder,
+        filename=BEST,
+        monitor=MONITORED if monitored else None,
+        mode="max",
+        save_top_k=1,
+        save_last=True,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
+    keeper.FILE_EXTENSION = ".safetensors"
+    return keeper
+
+
+def _early_stopping(config: TrainingConfig) -> EarlyStopping | None:
+    if config.patience is None:
+        return None
+    return EarlyStopping(
+        MONITORED, mode="max", patience=config.patience, check_on_train_epoch_end=True
+    )
+
+
+def _had_stopped_early(checkpoint: Path, stopper: EarlyStopping | None) -> bool:
+    """Whether the run to resume was past its patience, so that an unbroken one would have ended."""
+    if stopper is None:
+        return False
+    state = SafetensorsIO().load_checkpoint(checkpoint)["callbacks"].get(stopper.state_key, {})
+    return state.get("wait_count", 0) >= stopper.patience
+
+
+@contextmanager
+def _folder(run: TrainingRun) -> Iterator[Path]:
+    if run.folder is not None:
+        run.folder.mkdir(parents=True, exist_ok=True)
+        if not run.resume:
+            shutil.rmtree(run.folder / "checkpoints", ignore_errors=True)
+        yield run.folder
+        return
+    with tempfile.TemporaryDirectory(prefix="tastemaker-") as temporary:
+        yield Path(temporary)
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Lightning's advice on hardware, workers and folders is not for our users."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning")
+            yield
+    finally:
+        logger.setLevel(level)

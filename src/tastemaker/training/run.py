@@ -1,0 +1,79 @@
+"""TrainingRun: where and how a model is trained. Nothing in it changes the result."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from tastemaker.errors import ConfigError
+
+DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+
+Validate = Callable[[], dict[str, float]]
+"""Called after each epoch, with the network in evaluation mode; names and values of metrics."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far training is; handed to whoever draws it."""
+
+    epoch: int
+    """From 1."""
+    epochs: int
+    batch: int
+    """Batches done in this epoch."""
+    batches: int
+    metrics: dict[str, float] | None
+    """At the end of an epoch its loss and validation metrics, else None."""
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """The circumstances of one training."""
+
+    device: DeviceName = "auto"
+    """auto takes the first of cuda, mps and cpu that is there."""
+    folder: Path | None = None
+    """Where checkpoints and logs go; a temporary place where None."""
+    resume: bool = False
+    """Go on from the folder's last checkpoint."""
+    on_progress: Callable[[Progress], None] | None = None
+    """Called after batches (a few times a second) and after each epoch."""
+
+
+@dataclass
+class TrainingLog:
+    """What happened, epoch by epoch."""
+
+    records: list[dict[str, Any]] = field(default_factory=list)
+    """One an epoch: epoch (from 1), loss, the validation metrics, elapsed_s since the start."""
+    best_epoch: int = 0
+    """The epoch whose weights were kept: the best on validation, or the last without one."""
+    interrupted: bool = False
+    """Whether Ctrl-C ended it before its time."""
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds of training, those before a resume included."""
+        return self.records[-1]["elapsed_s"] if self.records else 0.0
+
+
+def resolve_device(name: DeviceName) -> torch.device:
+    """The device of that name.
+
+    Raises:
+        ConfigError: this machine or this PyTorch has none.
+    """
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        name = next(device for device in ("cuda", "mps", "cpu") if there[device])
+    if not there.get(name, False):
+        known = ", ".join(device for device, is_there in there.items() if is_there)
+        raise ConfigError(f'device "{name}" is not to be had here; there is {known}')
+    return torch.device(name)
