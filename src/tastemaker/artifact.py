@@ -181,6 +181,9 @@ def _write_manifest(writer: ArtifactWriter, kind: str) -> None:
         json.dump(manifest, out, indent=2)
         out.flush()
         os.fsync(out.fileno())
+    for name in writer.names:
+        # safetensors keeps its files to their owner; a run may be shared like any other file.
+        shutil.copymode(path, writer.folder / name)
 
 
 def _check(path: Path, name: str, recorded: dict[str, str]) -> None:

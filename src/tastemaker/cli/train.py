@@ -6,11 +6,14 @@ from typing import Annotated
 import typer
 
 from tastemaker.cli import options
+from tastemaker.models.registry import BUILT_IN
 
 
 def train(
     data: options.OptionalData = None,
-    model: Annotated[str, typer.Option("--model", help="Which model (ncf, popularity).")] = "ncf",
+    model: Annotated[
+        str, typer.Option("--model", help=f"Which model: {', '.join(BUILT_IN)}; see tastemaker models.")
+    ] = "ncf",
     out: Annotated[
         Path | None,
         typer.Option("--out", help="Run folder to make.  [default: runs/DATA-MODEL]",

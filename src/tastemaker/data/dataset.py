@@ -46,9 +46,13 @@ class Dataset:
     """What was decided on the way here, for a log."""
 
     def __post_init__(self) -> None:
-        for array in (self.users, self.items, self.timestamps, self.ratings, self.weights):
+        for name in ("users", "items", "timestamps", "ratings", "weights"):
+            array = getattr(self, name)
             if array is not None:
-                array.flags.writeable = False
+                # A view, so that the caller's own array stays as writable as it was.
+                frozen = array.view()
+                frozen.flags.writeable = False
+                object.__setattr__(self, name, frozen)
 
     @classmethod
     def from_interactions(

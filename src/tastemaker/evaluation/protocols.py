@@ -92,7 +92,13 @@ class FullRanking:
 
 @dataclass(frozen=True)
 class CandidateLists:
-    """Each held-out item among the candidates that the split gives for its user."""
+    """Each held-out item among the candidates that the split gives for its user, exactly as given.
+
+    Lists may be of negatives or of whole slates. Where every list holds the user's held-out item
+    they are slates, and the item is not ranked against itself. Where only some do, as 156 of the
+    6,040 published with the NCF paper, that is a fault of the lists which published figures
+    include: the item's second entry ties with it, and a tie counts against the model.
+    """
 
     name: ClassVar[str] = "candidates"
 
@@ -119,8 +125,11 @@ def _given_rows(split: Split, part: Part) -> CandidateRows:
     items = np.zeros((len(targets), lengths.max() + 1), dtype=np.int64)
     items[:, 0] = targets.items
     items[:, 1:][filled] = lists.items[positions]
-    # A list may hold the held-out item itself, which is not ranked against itself.
-    return CandidateRows(targets.users, items, filled & (items[:, 1:] != items[:, :1]))
+    own = filled & (items[:, 1:] == items[:, :1])
+    if own.any(axis=1).all():
+        # Every list holds its own held-out item: these are whole slates, not negatives.
+        filled &= ~own
+    return CandidateRows(targets.users, items, filled)
 
 
 def _ranks_in_rows(

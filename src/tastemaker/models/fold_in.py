@@ -12,10 +12,10 @@ import torch
 from tastemaker.data.users import UserBatch
 from tastemaker.training.losses import bce_terms
 
-STEPS = 60
-LEARNING_RATE = 0.2
+STEPS = 30
+LEARNING_RATE = 0.1
 NEGATIVES = 4
-LONGEST_HISTORY = 200
+LONGEST_HISTORY = 100
 """The most recent so many interactions decide; more would cost time and change little."""
 
 ScoreVectors = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]

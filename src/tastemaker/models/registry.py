@@ -1,9 +1,12 @@
 """Registry: the models by name, our own and those that other packages bring."""
 
 from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
 from tastemaker.errors import ConfigError, did_you_mean
-from tastemaker.models.recommender import Recommender
+
+if TYPE_CHECKING:  # the names alone must not cost the import of torch
+    from tastemaker.models.recommender import Recommender
 
 GROUP = "tastemaker.models"
 """The entry-point group in which another package announces its models."""
@@ -19,7 +22,7 @@ def model_names() -> list[str]:
     return list(_entries())
 
 
-def model_class(name: str) -> type[Recommender]:
+def model_class(name: str) -> "type[Recommender]":
     """The class of that name.
 
     Raises:

@@ -84,14 +84,18 @@ def _frame(**columns: np.ndarray | None) -> pl.DataFrame:
 
 
 def _column(frame: pl.DataFrame, name: str) -> np.ndarray | None:
-    return frame[name].to_numpy() if name in frame.columns else None
+    return frame[name].to_numpy(writable=True) if name in frame.columns else None
 
 
 def _targets(source: ArtifactReader, part: Part) -> Targets | None:
     if f"{part}.parquet" not in source:
         return None
     rows = source.table(f"{part}.parquet")
-    return Targets(rows["user"].to_numpy(), rows["item"].to_numpy(), _column(rows, "timestamp"))
+    return Targets(
+        rows["user"].to_numpy(writable=True),
+        rows["item"].to_numpy(writable=True),
+        _column(rows, "timestamp"),
+    )
 
 
 def _candidates(source: ArtifactReader, n_users: int) -> Candidates | None:
