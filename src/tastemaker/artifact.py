@@ -62,7 +62,7 @@ class ArtifactWriter:
 
 @contextmanager
 def writing(path: Path, kind: str) -> Iterator[ArtifactWriter]:
-    """Writes an artifact: `with writing(path, "run") as out: out.json(…)`.
+    """Writes an artifact: the block fills it, and it appears when the block ends.
 
     An artifact of the same kind that is already there is kept as `<path>.previous`.
 
@@ -153,9 +153,10 @@ def reading(path: Path, kind: str) -> ArtifactReader:
     if not isinstance(manifest, dict) or manifest.get("kind") != kind:
         raise ArtifactError(f"{path}: is not a {kind}; its {MANIFEST} says otherwise")
     if manifest.get("format", 0) > FORMAT:
+        writer = manifest.get("versions", {}).get("tastemaker", "of a later version")
         raise ArtifactError(
-            f"{path}: was written by tastemaker {manifest.get('versions', {}).get('tastemaker')} in format "
-            f"{manifest['format']}, and this version reads up to {FORMAT}; upgrade tastemaker"
+            f"{path}: was written by tastemaker {writer} in format {manifest['format']}; "
+            f"this version reads up to format {FORMAT}: upgrade tastemaker"
         )
     for name, recorded in manifest.get("files", {}).items():
         _check(path, name, recorded)
@@ -163,9 +164,7 @@ def reading(path: Path, kind: str) -> ArtifactReader:
 
 
 def _write_manifest(writer: ArtifactWriter, kind: str) -> None:
-    files = {
-        name: {"sha256": _sha256(writer.folder / name)} for name in sorted(writer.names)
-    }
+    files = {name: {"sha256": _sha256(writer.folder / name)} for name in sorted(writer.names)}
     manifest = {
         "kind": kind,
         "format": FORMAT,

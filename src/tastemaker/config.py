@@ -34,6 +34,4 @@ class Config(BaseModel):
                 known = did_you_mean(setting, cls.model_fields)
                 raise ConfigError(f'{what} has no setting "{setting}"; {known}') from None
             reason = first["msg"][0].lower() + first["msg"][1:]
-            raise ConfigError(
-                f"{what}: {setting} is {first['input']!r}, but {reason}"
-            ) from None
+            raise ConfigError(f"{what}: {setting} is {first['input']!r}, but {reason}") from None

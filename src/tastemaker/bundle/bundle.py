@@ -1,7 +1,6 @@
 """Bundle: a trained model with its data, metrics and history, as a folder."""
 
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from tastemaker.data.splitting import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.errors import ArtifactError, ConfigError
 from tastemaker.evaluation.results import Evaluation
-from tastemaker.models.recommender import RUN, Id, Recommender
+from tastemaker.models.recommender import RUN, Id, Ids, Recommender
 from tastemaker.models.registry import model_class
 from tastemaker.models.split_files import read_split
 from tastemaker.training.run import DeviceName, resolve_device
@@ -37,19 +36,24 @@ class Bundle:
         return self.model.split
 
     def recommend(
-        self, users: UserBatch | Sequence[Id] | Id | None = None, k: int = 10, *,
+        self,
+        users: UserBatch | Ids | Id | None = None,
+        k: int = 10,
+        *,
         exclude_seen: bool = True,
     ) -> Recommendations:
         """As Recommender.recommend."""  # fmt: skip
         return self.model.recommend(users, k, exclude_seen=exclude_seen)
 
-    def similar_items(self, items: Sequence[Id] | Id, k: int = 10) -> Recommendations:
+    def similar_items(self, items: Ids | Id, k: int = 10) -> Recommendations:
         """As Recommender.similar_items."""
         return self.model.similar_items(items, k)
 
 
 def save_run(
-    path: Path, model: Recommender, evaluation: Evaluation | None = None,
+    path: Path,
+    model: Recommender,
+    evaluation: Evaluation | None = None,
     logs: Path | None = None,
 ) -> None:
     """Writes a run folder: the model, its split, its metrics, and how training went.
@@ -97,7 +101,7 @@ def open_run(path: str | Path, device: DeviceName = "cpu") -> Bundle:
     split = read_split(source)
     try:
         kind = model_class(description["model"])
-        config = kind.Config.of(description["config"], description["model"])
+        config = kind.config_class.of(description["config"], description["model"])
         state = source.tensors("weights.safetensors")
         model = kind.from_state(config, split, state, resolve_device(device))
     except (ConfigError, KeyError, RuntimeError) as error:

@@ -1,4 +1,4 @@
-"""The folder in which a run grows: `<run>.partial`, with its checkpoints, until the run is whole."""
+"""The folder in which a run grows, `<run>.partial`: its logs and checkpoints until it is whole."""
 
 import json
 import shutil
@@ -37,7 +37,8 @@ def unfinished(
     elif folder.exists():
         if has_checkpoint(folder) and not restart:
             raise ArtifactError(
-                f"{folder}: holds an unfinished run; --resume goes on with it, --restart discards it"
+                f"{folder}: holds an unfinished run; "
+                "--resume goes on with it, --restart discards it"
             )
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -31,8 +31,10 @@ def table_of(rows: Iterable[dict[str, Any]], title: str | None = None) -> Table:
     rows = list(rows)
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for name, value in (rows[0] if rows else {}).items():
-        justify = "right" if isinstance(value, int | float) else "left"
-        table.add_column(name, justify=justify, header_style="bold", overflow="fold")
+        number = isinstance(value, int | float)
+        table.add_column(
+            name, justify="right" if number else "left", header_style="bold", overflow="fold"
+        )
     for row in rows:
         table.add_row(*(_shown(value) for value in row.values()))
     return table

@@ -22,7 +22,9 @@ def demo(
     ),
     data: Annotated[
         str | None,
-        typer.Option("--data", help="A data set by name.  [default: ml-latest-small, or synthetic]"),
+        typer.Option(
+            "--data", help="A data set by name.  [default: ml-latest-small, or synthetic]"
+        ),
     ] = None,
     device: options.Device = "auto",
     json: options.Json = False,

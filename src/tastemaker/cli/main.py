@@ -1,21 +1,25 @@
 """The entry point: the verbs, and how a user's mistake is answered."""
 
 import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 from rich.text import Text
 from typer.exceptions import Abort, TyperException
 
-from tastemaker.cli import demo, evaluate, inspect, recommend, similar, train
+from tastemaker.cli import demo, evaluate, inspect, models, recommend, similar, train
 from tastemaker.cli.common import err, wants_debugging
 from tastemaker.errors import TastemakerError
 
-VERBS = {
+VERBS: dict[str, Callable[..., None]] = {
     "inspect": inspect.inspect,
     "train": train.train,
     "evaluate": evaluate.evaluate,
     "recommend": recommend.recommend,
     "similar": similar.similar,
+    "models": models.models,
     "demo": demo.demo,
 }
 
@@ -34,15 +38,22 @@ for name, verb in VERBS.items():
     app.command(name)(verb)
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(version("tastemaker"))
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
-    version: bool = typer.Option(False, "--version", help="Print the version and leave."),
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Print the version and leave."
+        ),
+    ] = False,
 ) -> None:
-    if version:
-        from importlib.metadata import version as version_of
-
-        typer.echo(version_of("tastemaker"))
-        raise typer.Exit
+    pass  # the options of the app itself; each verb does its own work
 
 
 def main() -> None:

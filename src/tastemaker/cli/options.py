@@ -26,10 +26,16 @@ Data = Annotated[str, typer.Argument(help=DATA_HELP, show_default=False)]
 OptionalData = Annotated[str | None, typer.Argument(help=DATA_HELP, show_default=False)]
 Run = Annotated[Path, typer.Argument(help="A run folder that train made.", show_default=False)]
 
-User = Annotated[str | None, _data("--user", help="Column with the user's id; guessed if left out.")]
-Item = Annotated[str | None, _data("--item", help="Column with the item's id; guessed if left out.")]
+User = Annotated[
+    str | None, _data("--user", help="Column with the user's id; guessed if left out.")
+]
+Item = Annotated[
+    str | None, _data("--item", help="Column with the item's id; guessed if left out.")
+]
 Time = Annotated[str | None, _data("--time", help="Column with the time; guessed if left out.")]
-Rating = Annotated[str | None, _data("--rating", help="Column with the rating; guessed if left out.")]
+Rating = Annotated[
+    str | None, _data("--rating", help="Column with the rating; guessed if left out.")
+]
 Weight = Annotated[
     str | None, _data("--weight", help="Column that says how much a row counts; never guessed.")
 ]
@@ -84,9 +90,7 @@ Seed = Annotated[int, typer.Option("--seed", help="Of everything drawn at random
 Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"], typer.Option("--device", help="Where to compute.")
 ]
-Json = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object instead of a table.")
-]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 K = Annotated[int, typer.Option("--k", "-k", help="How many items.")]
 
 PROTOCOL_PANEL = "Evaluation"

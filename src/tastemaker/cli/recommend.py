@@ -24,7 +24,9 @@ def recommend(
     everyone: Annotated[bool, typer.Option("--all", help="Every user.")] = False,
     history: Annotated[
         str | None,
-        typer.Option("--history", help="Item ids that somebody new touched, oldest first: 1,50,296"),
+        typer.Option(
+            "--history", help="Item ids that somebody new touched, oldest first: 1,50,296"
+        ),
     ] = None,
     k: options.K = 10,
     include_seen: Annotated[

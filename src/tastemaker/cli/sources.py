@@ -80,10 +80,12 @@ class DataOptions(_FromOptions):
         return read_interactions(path, **self.columns)
 
     def _whole(self, data: str) -> Dataset:
-        rules = {"min_rating": self.min_rating, "duplicates": self.duplicates}
+        rules: dict[str, Any] = {"min_rating": self.min_rating, "duplicates": self.duplicates}
         if "://" in data:
             if self.query is None:
-                raise ConfigError(f"{data}: a database needs --query, the SQL that selects the rows")
+                raise ConfigError(
+                    f"{data}: a database needs --query, the SQL that selects the rows"
+                )
             return read_sql(self.query, data, items=self.items, **rules, **self._columns_for_sql())
         if self.query is not None:
             raise ConfigError("--query goes with a database URL such as sqlite:///shop.db")
@@ -99,7 +101,9 @@ class DataOptions(_FromOptions):
     def _named(self, data: str, rules: dict[str, Any]) -> Dataset:
         given = [name for name, value in self.columns.items() if value and name != "has_header"]
         if given or self.no_header:
-            raise ConfigError(f"{data}: its columns are known; leave --{(given or ['no-header'])[0]} out")
+            raise ConfigError(
+                f"{data}: its columns are known; leave --{(given or ['no-header'])[0]} out"
+            )
         if data not in ARCHIVES:
             return load(data, **rules)
         with Progress(
@@ -136,7 +140,9 @@ class SplitOptions(_FromOptions):
         if self.train is not None:
             return self._predefined(data, source)
         if data is None:
-            raise ConfigError("name the DATA to train on, or a ready-made split: --train and --test")
+            raise ConfigError(
+                "name the DATA to train on, or a ready-made split: --train and --test"
+            )
         stray = next((n for n in ("test", "valid", "candidates") if getattr(self, n)), None)
         if stray is not None:
             raise ConfigError(f"--{stray} is a part of a ready-made split; give --train as well")

@@ -12,19 +12,24 @@ from tastemaker.models.registry import BUILT_IN
 def train(
     data: options.OptionalData = None,
     model: Annotated[
-        str, typer.Option("--model", help=f"Which model: {', '.join(BUILT_IN)}; see tastemaker models.")
+        str,
+        typer.Option("--model", help=f"Which model: {', '.join(BUILT_IN)}; see tastemaker models."),
     ] = "ncf",
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="Run folder to make.  [default: runs/DATA-MODEL]",
-                     show_default=False),
+        typer.Option(
+            "--out", help="Run folder to make.  [default: runs/DATA-MODEL]", show_default=False
+        ),
     ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", help="A setting of the model, as epochs=20; may be given several times."),
+        typer.Option(
+            "--set", help="A setting of the model, as epochs=20; may be given several times."
+        ),
     ] = None,
     config: Annotated[
-        Path | None, typer.Option("--config", help="A TOML file of such settings; --set goes before it.")
+        Path | None,
+        typer.Option("--config", help="A TOML file of such settings; --set goes before it."),
     ] = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",

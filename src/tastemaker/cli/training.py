@@ -51,7 +51,7 @@ class Training:
         """Builds the unfitted model and refuses, before any work, what could only fail later."""
         kind = model_class(self.model)
         settings = dict(self.settings)
-        if "seed" in kind.Config.model_fields:
+        if "seed" in kind.config_class.model_fields:
             settings.setdefault("seed", self.seed)
         artifact.refuse_foreign(self.out, RUN)
         if self.out.parent.exists() and not self.out.parent.is_dir():
@@ -168,7 +168,7 @@ def read_settings(config: Path | None, assignments: list[str]) -> dict[str, Any]
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
         if not equals:
-            raise ConfigError(f'--set {assignment}: write it as name=value, for example epochs=20')
+            raise ConfigError(f"--set {assignment}: write it as name=value, for example epochs=20")
         settings[name.strip()] = _value(value.strip())
     return settings
 

@@ -20,9 +20,7 @@ class Catalog:
     frame: pl.DataFrame
 
     @classmethod
-    def from_frame(
-        cls, frame: pl.DataFrame, source: str, item: str | None = None
-    ) -> "Catalog":
+    def from_frame(cls, frame: pl.DataFrame, source: str, item: str | None = None) -> "Catalog":
         """A catalog from any table with an item id; titles and categories are found by usual names.
 
         Categories may be a list or text with `|` between them; "(no genres listed)", as MovieLens

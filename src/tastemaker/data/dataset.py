@@ -85,8 +85,6 @@ class Dataset:
         user_codes, item_codes = users.find(frame["user_id"]), items.find(frame["item_id"])
         times = frame["timestamp"].to_numpy() if "timestamp" in frame.columns else None
         order = _order_by_user_and_time(user_codes, times)
-        ratings = frame["rating"].to_numpy() if "rating" in frame.columns else None
-        weights = frame["weight"].to_numpy() if "weight" in frame.columns else None
         dataset = cls(
             interactions.name,
             _take(user_codes, order),
@@ -94,7 +92,9 @@ class Dataset:
             users,
             items,
             Catalog(pl.DataFrame({"item_id": items.ids})),
-            *(None if a is None else _take(a, order) for a in (times, ratings, weights)),
+            timestamps=None if times is None else _take(times, order),
+            ratings=_column(frame, "rating", order),
+            weights=_column(frame, "weight", order),
             time_unit=interactions.time_unit,
             notes=interactions.notes,
         )._without_duplicates(duplicates)
@@ -103,6 +103,12 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.users)
+
+    def __repr__(self) -> str:
+        return (
+            f"Dataset({self.name}: {len(self):,} interactions, {self.n_users:,} users, "
+            f"{self.n_items:,} items)"
+        )
 
     @property
     def n_users(self) -> int:
@@ -140,7 +146,7 @@ class Dataset:
             )
             digest.update(f"|{len(ids)}|".encode())
         for array in (self.users, self.items, self.timestamps, self.ratings, self.weights):
-            digest.update(b"none" if array is None else np.ascontiguousarray(array))
+            digest.update(b"none" if array is None else np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
     def history(self, user: int) -> np.ndarray:
@@ -208,7 +214,7 @@ class Dataset:
         if not _has_repeats(pairs):
             return self
         marked = pl.Series(pairs)
-        kept = (marked.is_last_distinct() if keep == "latest" else marked.is_first_distinct())
+        kept = marked.is_last_distinct() if keep == "latest" else marked.is_first_distinct()
         dropped = len(self) - int(kept.sum())
         dataset = replace(self.rows(kept.to_numpy()), n_duplicates=dropped)
         return dataset.with_note(
@@ -241,6 +247,10 @@ def take_runs(indptr: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.nda
     counts = indptr[which + 1] - indptr[which]
     taken = np.concatenate([[0], np.cumsum(counts)])
     return np.arange(taken[-1]) - np.repeat(taken[:-1] - indptr[which], counts), taken
+
+
+def _column(frame: pl.DataFrame, name: str, order: np.ndarray | None) -> np.ndarray | None:
+    return _take(frame[name].to_numpy(), order) if name in frame.columns else None
 
 
 def _take(array: np.ndarray, order: np.ndarray | None) -> np.ndarray:

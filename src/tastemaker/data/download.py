@@ -61,7 +61,7 @@ def _fetch(client: httpx.Client, url: str, part: Path, on_bytes: OnBytes | None)
     headers = {"Range": f"bytes={here}-"} if here else {}
     with client.stream("GET", url, headers=headers) as response:
         if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
-            return  # every byte is here already; the checksum decides whether they are the right ones
+            return  # every byte is here already; the checksum decides if they are the right ones
         response.raise_for_status()
         if response.status_code != httpx.codes.PARTIAL_CONTENT:
             here = 0

@@ -47,7 +47,9 @@ class Interactions:
         }
         exact, unit = None, None
         if "time" in roles:
-            times = read_times(_without_nulls(frame[roles["time"]], "time", name), name, time_format)
+            times = read_times(
+                _without_nulls(frame[roles["time"]], "time", name), name, time_format
+            )
             out["timestamp"], exact, unit = times.seconds, times.exact, times.unit
             notes.append(f"time: {_described(unit)}")
         if "rating" in roles:

@@ -4,10 +4,10 @@ F. Maxwell Harper and Joseph A. Konstan, 2015: The MovieLens Datasets: History a
 https://grouplens.org/datasets/movielens/
 """
 
-import io
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import polars as pl
@@ -71,9 +71,7 @@ def _movies_double_colon(source: Path | bytes) -> pl.DataFrame:
 
 
 def _ratings_tab(source: Path | bytes) -> pl.DataFrame:
-    return pl.read_csv(
-        source, separator="\t", has_header=False, new_columns=list(RATING_TYPES)
-    )
+    return pl.read_csv(source, separator="\t", has_header=False, new_columns=list(RATING_TYPES))
 
 
 GENRES_100K = (
@@ -173,7 +171,7 @@ def read_movielens(source: Path, name: str | None = None) -> tuple[Interactions,
 def _files_in_folder(folder: Path) -> dict[str, Callable[[], Path | bytes]]:
     inner = [folder, *(path for path in folder.iterdir() if path.is_dir())]
     found = {file.name: file for place in reversed(inner) for file in place.iterdir()}
-    return {name: (lambda path=path: path) for name, path in found.items() if path.is_file()}
+    return {name: partial(Path, path) for name, path in found.items() if path.is_file()}
 
 
 def _files_in_zip(source: Path) -> dict[str, Callable[[], Path | bytes]]:
@@ -183,8 +181,7 @@ def _files_in_zip(source: Path) -> dict[str, Callable[[], Path | bytes]]:
     with zipfile.ZipFile(source) as archive:
         members = [info for info in archive.infolist() if not info.is_dir()]
     return {
-        PurePosixPath(info.filename).name: (lambda info=info: _read_member(source, info))
-        for info in members
+        PurePosixPath(info.filename).name: partial(_read_member, source, info) for info in members
     }
 
 
@@ -193,6 +190,6 @@ def _read_member(source: Path, info: zipfile.ZipInfo) -> bytes:
         raise DataError(f"{source}: {info.filename} claims {info.file_size:,} bytes; refused")
     try:
         with zipfile.ZipFile(source) as archive, archive.open(info) as member:
-            return io.BytesIO(member.read(info.file_size)).getvalue()
+            return member.read(info.file_size)
     except zipfile.BadZipFile as error:
         raise DataError(f"{source}: the archive is damaged: {error}") from None

@@ -69,7 +69,9 @@ def _vocabularies(
 
 def _like(column: pl.Series, other: pl.Series) -> pl.Series:
     """Integers of any width are one kind of id."""
-    return column.cast(pl.Int64) if column.dtype.is_integer() and other.dtype.is_integer() else column
+    return (
+        column.cast(pl.Int64) if column.dtype.is_integer() and other.dtype.is_integer() else column
+    )
 
 
 def _targets(part: Interactions, users: Vocabulary, items: Vocabulary) -> Targets:

@@ -16,7 +16,9 @@ TEXT_SEPARATORS = {".csv": None, ".txt": None, ".tsv": "\t", ".tab": "\t", ".dat
 
 
 def read_table(
-    path: Path, *, columns: Callable[[list[str]], Sequence[str]] | None = None,
+    path: Path,
+    *,
+    columns: Callable[[list[str]], Sequence[str]] | None = None,
     has_header: bool = True,
 ) -> pl.DataFrame:
     """Reads a file by its ending: .csv .tsv .txt (also .gz and .zst), .parquet, .jsonl .ndjson.
@@ -73,7 +75,10 @@ def frame_from_arrow(source: Any) -> pl.DataFrame:
 
 
 def _read_text(
-    path: Path, choose: Callable[[list[str]], Sequence[str]], has_header: bool, separator: str | None
+    path: Path,
+    choose: Callable[[list[str]], Sequence[str]],
+    has_header: bool,
+    separator: str | None,
 ) -> pl.DataFrame:
     separator = separator or _sniff_separator(path)
     options: dict[str, Any] = {"separator": separator, "has_header": has_header}
@@ -83,36 +88,41 @@ def _read_text(
             f'{path}: there is only one column ("{head.columns[0]}"); a user and an item are '
             "needed, separated by a comma, a tab, a semicolon or |"
         )
-    options["columns"] = list(choose(head.columns))
+    chosen = list(choose(head.columns))
     # Ids like 007 are text: read as numbers they would lose their zeros and meet the id 7.
-    padded = {
-        name: pl.String
-        for name in options["columns"]
-        if head[name].str.contains(r"^0\d").any()
-    }
-    try:
-        return pl.read_csv(path, schema_overrides=padded, infer_schema_length=SNIFFED_ROWS, **options)
-    except pl.exceptions.PolarsError:
-        # A value further down is not of the kind that the first rows promised. As text everything
-        # can be read, and validation then names the row.
-        text = _parse_text(path, infer_schema=False, **options)
-        return text.with_columns(
-            _as_numbers(text[name]) for name in text.columns if name not in padded
-        )
+    padded = {name: pl.String for name in chosen if head[name].str.contains(r"^0\d").any()}
+    if has_header:
+        try:
+            return pl.read_csv(
+                path,
+                columns=chosen,
+                schema_overrides=padded,
+                infer_schema_length=SNIFFED_ROWS,
+                **options,
+            )
+        except pl.exceptions.PolarsError:
+            # A value further down is not of the kind that the first rows promised. As text
+            # everything can be read, and validation then names the row.
+            pass
+    text = _parse_text(path, infer_schema=False, **options).select(chosen)
+    return text.with_columns(_as_numbers(text[name]) for name in text.columns if name not in padded)
 
 
 def _parse_text(path: Path, **options: Any) -> pl.DataFrame:
     try:
-        return pl.read_csv(path, **options)
+        frame = pl.read_csv(path, **options)
     except pl.exceptions.NoDataError:
         raise DataError(f"{path}: the file is empty") from None
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(f"{path}: {_plain_reason(error)}") from None
+    if not options["has_header"]:
+        frame.columns = [f"column_{number}" for number in range(1, frame.width + 1)]
+    return frame
 
 
 def _plain_reason(error: Exception) -> str:
     text = str(error)
-    if "utf" in text.lower():
+    if "invalid utf" in text.lower():
         return "is not UTF-8 text; save it as UTF-8"
     if "found more fields" in text:
         return (

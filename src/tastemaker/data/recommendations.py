@@ -1,6 +1,6 @@
 """Recommendations: the one answer that a model gives."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -26,7 +26,11 @@ class Recommendations:
 
     @classmethod
     def from_codes(
-        cls, dataset: Dataset, users: np.ndarray, items: np.ndarray, scores: np.ndarray,
+        cls,
+        dataset: Dataset,
+        users: np.ndarray,
+        items: np.ndarray,
+        scores: np.ndarray,
         lengths: np.ndarray,
     ) -> "Recommendations":
         """Decodes the top lists of a block of users.
@@ -82,7 +86,7 @@ def write_recommendations(blocks: Iterable[Recommendations], path: Path) -> int:
     Raises:
         ConfigError: another ending, or a folder that does not exist.
     """
-    sinks = {
+    sinks: dict[str, Callable[[pl.LazyFrame, Path], object]] = {
         ".parquet": pl.LazyFrame.sink_parquet,
         ".csv": pl.LazyFrame.sink_csv,
         ".jsonl": pl.LazyFrame.sink_ndjson,

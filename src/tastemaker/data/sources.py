@@ -49,7 +49,8 @@ def load(
         interactions, catalog = read_movielens(Path(name))
     else:
         raise DataError(
-            f'"{name}" is neither a data set nor a path that exists; {did_you_mean(str(name), NAMES)}'
+            f'"{name}" is neither a data set nor a path that exists; '
+            + did_you_mean(str(name), NAMES)
         )
     return Dataset.from_interactions(
         interactions, catalog, min_rating=min_rating, duplicates=duplicates

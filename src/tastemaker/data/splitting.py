@@ -64,6 +64,11 @@ class Split:
                 validation = (self.validation.users, self.validation.items)
                 _refuse_leak(self.train, validation, self.test, "test")
 
+    def __repr__(self) -> str:
+        held = {"validation": self.validation, "test": self.test}
+        sizes = "".join(f", {len(t):,} {part}" for part, t in held.items() if t is not None)
+        return f"Split({self.method}: {self.train!r} to train on{sizes})"
+
     def targets(self, part: Part) -> Targets:
         """The held-out interactions of a part.
 

@@ -34,9 +34,7 @@ def read_query(query: str, url: str) -> pl.DataFrame:
         _refuse_missing_file(engine.url.database, shown)
     try:
         with engine.connect() as connection:
-            return pl.read_database(
-                sqlalchemy.text(query), connection, infer_schema_length=None
-            )
+            return pl.read_database(sqlalchemy.text(query), connection, infer_schema_length=None)
     except sqlalchemy.exc.SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
         raise DataError(f"{shown}: the query failed: {reason}") from None

@@ -3,8 +3,8 @@
 It is never passed off as real: its name begins with "synthetic" wherever results are shown.
 
 How it is made: every film has a few genres and a popularity that falls off as a power of its rank
-(a long tail). Every person has two favourite genres; halfway through the person's time one of them
-changes (tastes drift). Each event draws a film with probability proportional to its popularity times
+(a long tail). Every person has two favourite genres; halfway through, one of them changes (tastes
+drift). Each event draws a film with probability proportional to its popularity times
 how well its genres fit the person's taste at that moment, never the same film twice.
 """
 
@@ -131,7 +131,7 @@ def _one_history(
 def _draw(
     films: _Films, taste: np.ndarray, n: int, seen: np.ndarray, random: np.random.Generator
 ) -> np.ndarray:
-    """n different unseen films, likelier the more popular and the better they fit."""
+    """So many different unseen films, likelier the more popular and the better they fit."""
     appeal = films.popularity * np.where(films.genres[:, taste].any(axis=1), FIT, 1.0)
     # The n largest of log(weight) + Gumbel noise are a weighted sample without replacement.
     keys = np.log(appeal) + random.gumbel(size=len(appeal))

@@ -42,7 +42,9 @@ def read_times(column: pl.Series, source: str, time_format: str | None = None) -
     """
     if column.dtype == pl.String:
         numbers = column.cast(pl.Int64, strict=False)
-        if time_format is None and numbers.null_count() == 0:
+        if time_format is None and numbers.null_count() < len(numbers) / 2:
+            if numbers.null_count():
+                raise _not_a_time(column, numbers.is_null(), source)
             return _from_numbers(numbers)
         return _from_datetimes(_parse_text(column, source, time_format), time_format or "ISO 8601")
     if column.dtype.is_integer():
@@ -58,7 +60,7 @@ def read_times(column: pl.Series, source: str, time_format: str | None = None) -
 
 
 def _from_numbers(numbers: pl.Series) -> Times:
-    unit = _unit_of(int(numbers.abs().max() or 0))
+    unit = _unit_of(int(numbers.abs().to_numpy().max()))
     per_second = UNITS_PER_SECOND.get(unit, 1)
     return Times((numbers // per_second).cast(pl.Int64), numbers, unit)
 
@@ -67,7 +69,7 @@ def _from_floats(column: pl.Series, source: str) -> Times:
     bad = ~column.is_finite()
     if bad.any():
         raise _not_a_time(column, bad, source)
-    unit = _unit_of(int(column.abs().max() or 0))
+    unit = _unit_of(int(column.abs().to_numpy().max()))
     seconds = (column / UNITS_PER_SECOND.get(unit, 1)).floor().cast(pl.Int64)
     return Times(seconds, column, unit)
 
@@ -75,7 +77,7 @@ def _from_floats(column: pl.Series, source: str) -> Times:
 def _unit_of(largest: int) -> str:
     if largest <= LARGEST_RANK:
         return "order"
-    # The bounds are the year 5138 in the finer unit and 1973 in the coarser: no overlap in practice.
+    # The bounds are the year 5138 in the finer unit and 1973 in the coarser: no overlap here.
     for unit, per_second in UNITS_PER_SECOND.items():
         if largest < 10**11 * per_second:
             return unit

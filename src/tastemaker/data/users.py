@@ -33,10 +33,11 @@ class UserBatch:
     def strangers(cls, histories: Sequence[Sequence[int] | np.ndarray]) -> "UserBatch":
         """Users that no model has met, by the item codes that they touched, oldest first."""
         lengths = [len(history) for history in histories]
-        items = np.concatenate([np.asarray(h, dtype=np.int64) for h in histories] or [[]])
+        nothing = np.array([], dtype=np.int64)
+        items = np.concatenate([nothing, *(np.asarray(h, dtype=np.int64) for h in histories)])
         return cls(
             np.full(len(histories), UNKNOWN, dtype=np.int64),
-            items.astype(np.int64),
+            items,
             np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         )
 

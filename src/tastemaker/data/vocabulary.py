@@ -57,7 +57,7 @@ class Vocabulary:
             return codes.cast(pl.Int32).fill_null(UNKNOWN).to_numpy()
         return _find_integers(self.ids.to_numpy(), ids.to_numpy())
 
-    def encode(self, ids: Sequence[int] | Sequence[str] | pl.Series) -> np.ndarray:
+    def encode(self, ids: Sequence[int | str] | pl.Series) -> np.ndarray:
         """Codes of the ids, int64 of the same length.
 
         Raises:
@@ -89,7 +89,7 @@ class Vocabulary:
             bad = next(text for text in texts if not text.strip().lstrip("+-").isdigit())
             raise UnknownIdError(self._unknown(bad)) from None
 
-    def _as_column(self, ids: Sequence[int] | Sequence[str]) -> pl.Series:
+    def _as_column(self, ids: Sequence[int | str]) -> pl.Series:
         expected, word = (str, "text") if self.is_text else (int, "whole numbers")
         for value in ids:
             # NumPy integers are not ints, but index like them.

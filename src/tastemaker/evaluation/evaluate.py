@@ -1,4 +1,4 @@
-"""Evaluating a model, with popularity beside it: a deep model that loses to it must be seen losing."""
+"""Evaluating a model, with popularity beside it, so that one that loses to it is seen losing."""
 
 from collections.abc import Sequence
 

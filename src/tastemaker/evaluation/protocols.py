@@ -17,7 +17,7 @@ from tastemaker.ranking.ranks import rank_among
 
 
 class RankingProtocol(Protocol):
-    """Gives the rank of each held-out item; deterministic, and the same question for every model."""
+    """Gives each held-out item's rank; deterministic, and the same question for every model."""
 
     name: ClassVar[str]
 
@@ -46,7 +46,9 @@ class SampledRanking:
 
     def __post_init__(self) -> None:
         if self.negatives < 1:
-            raise ConfigError(f"SampledRanking: negatives is {self.negatives}; 1 or more are needed")
+            raise ConfigError(
+                f"SampledRanking: negatives is {self.negatives}; 1 or more are needed"
+            )
 
     def ranks(self, model: Recommender, split: Split, part: Part) -> np.ndarray:
         """As RankingProtocol.ranks."""
@@ -132,9 +134,7 @@ def _given_rows(split: Split, part: Part) -> CandidateRows:
     return CandidateRows(targets.users, items, filled)
 
 
-def _ranks_in_rows(
-    model: Recommender, split: Split, part: Part, rows: CandidateRows
-) -> np.ndarray:
+def _ranks_in_rows(model: Recommender, split: Split, part: Part, rows: CandidateRows) -> np.ndarray:
     known = split.known_before(part)
     step = max(1, SCORES_AT_ONCE // rows.items.shape[1])
     ranks = []

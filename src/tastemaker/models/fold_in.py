@@ -1,8 +1,9 @@
 """Fold-in: a vector for somebody the model never trained on, with everything else frozen.
 
 The vector is the most probable one a posteriori: the history is explained by the model's own
-likelihood (binary cross-entropy against sampled negatives) under the Gaussian prior that the trained
-users' vectors follow, dimension by dimension. A short history thus stays near the average user.
+likelihood (binary cross-entropy against sampled negatives) under the Gaussian prior that the
+trained users' vectors follow, dimension by dimension. A short history thus stays near the average
+user.
 """
 
 from collections.abc import Callable

@@ -84,7 +84,7 @@ class NCF(Recommender):
     """
 
     name = "ncf"
-    Config = NCFConfig
+    config_class = NCFConfig
     config: NCFConfig
 
     def _fit(self, split: Split, run: TrainingRun) -> None:

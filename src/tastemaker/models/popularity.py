@@ -15,10 +15,10 @@ class PopularityConfig(Config):
 
 
 class Popularity(Recommender):
-    """Scores an item by how many users touched it in training, by weight where there are weights."""
+    """Scores an item by how many users touched it in training, or by their weights."""
 
     name = "popularity"
-    Config = PopularityConfig
+    config_class = PopularityConfig
 
     def _fit(self, split: Split, run: TrainingRun) -> None:
         train = split.train

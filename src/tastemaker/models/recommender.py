@@ -24,6 +24,7 @@ from tastemaker.ranking.topk import top_k
 from tastemaker.training.run import TrainingLog, TrainingRun
 
 Id = int | str
+Ids = Sequence[Id]
 
 RUN = "run"
 """The kind of artifact that a saved model is."""
@@ -35,13 +36,13 @@ SCORES_AT_ONCE = 1 << 24
 class Recommender(ABC):
     """A model that learns from a Split and answers for anybody with a history.
 
-    A child gives its name and Config and implements `_fit`, `_score`, `state` and `_restore`, and
-    where it can, `_score_candidates` without scoring everything and `item_vectors`.
+    A child gives its name and config class and implements `_fit`, `_score`, `state` and `_restore`,
+    and where it can, `_score_candidates` without scoring everything and `item_vectors`.
     """
 
     name: ClassVar[str]
     """Under which the registry, results and the command line know it."""
-    Config: ClassVar[type[Config]]
+    config_class: ClassVar[type[Config]]
 
     def __init__(self, config: Config | None = None, **settings: Any) -> None:
         """Takes a config, or its settings by name, never both.
@@ -51,7 +52,7 @@ class Recommender(ABC):
         """
         if config is not None and settings:
             raise ConfigError(f"{self.name}: give a config or single settings, not both")
-        self.config = config if config is not None else self.Config.of(settings, self.name)
+        self.config = config if config is not None else self.config_class.of(settings, self.name)
         self.log = TrainingLog()
         """What happened in training; empty for a model that has no epochs."""
         self._split: Split | None = None
@@ -119,7 +120,7 @@ class Recommender(ABC):
         """The training data."""
         return self.split.train
 
-    def users(self, ids: Sequence[Id]) -> UserBatch:
+    def users(self, ids: Ids) -> UserBatch:
         """The question "what for these users?", with all that is known of them by now.
 
         Raises:
@@ -127,7 +128,7 @@ class Recommender(ABC):
         """
         return UserBatch.known(self.split.everything, self.dataset.user_vocabulary.encode(ids))
 
-    def strangers(self, histories: Sequence[Sequence[Id]]) -> UserBatch:
+    def strangers(self, histories: Sequence[Ids]) -> UserBatch:
         """The question "what for somebody who touched these items?", oldest first.
 
         Raises:
@@ -173,7 +174,10 @@ class Recommender(ABC):
         return scores
 
     def recommend(
-        self, users: UserBatch | Sequence[Id] | Id | None = None, k: int = 10, *,
+        self,
+        users: UserBatch | Ids | Id | None = None,
+        k: int = 10,
+        *,
         exclude_seen: bool = True,
     ) -> Recommendations:
         """The best k items for each user.
@@ -192,10 +196,13 @@ class Recommender(ABC):
         return Recommendations(pl.concat(block.frame for block in blocks))
 
     def recommend_in_blocks(
-        self, users: UserBatch | Sequence[Id] | Id | None = None, k: int = 10, *,
+        self,
+        users: UserBatch | Ids | Id | None = None,
+        k: int = 10,
+        *,
         exclude_seen: bool = True,
     ) -> Iterator[Recommendations]:
-        """As `recommend`, a block of users at a time, so that memory does not grow with them."""  # fmt: skip
+        """As `recommend`, some users at a time, so that memory does not grow with them."""
         if k < 1:
             raise ConfigError(f"k is {k}; ask for at least 1 recommendation")
         batch = self._as_batch(users)
@@ -209,7 +216,7 @@ class Recommender(ABC):
             items, values, lengths = (tensor.cpu().numpy() for tensor in top_k(scores, k))
             yield Recommendations.from_codes(self.dataset, part.codes, items, values, lengths)
 
-    def similar_items(self, items: Sequence[Id] | Id, k: int = 10) -> Recommendations:
+    def similar_items(self, items: Ids | Id, k: int = 10) -> Recommendations:
         """The k items most like each of the given ones, by the cosine of their vectors.
 
         Returns:
@@ -254,7 +261,10 @@ class Recommender(ABC):
 
     @classmethod
     def from_state(
-        cls, config: Config, split: Split, state: dict[str, torch.Tensor],
+        cls,
+        config: Config,
+        split: Split,
+        state: dict[str, torch.Tensor],
         device: torch.device | None = None,
     ) -> Self:
         """The fitted model that `state` was taken from."""  # fmt: skip
@@ -263,7 +273,7 @@ class Recommender(ABC):
         model._restore(state, device or torch.device("cpu"))
         return model
 
-    def _as_batch(self, users: UserBatch | Sequence[Id] | Id | None) -> UserBatch:
+    def _as_batch(self, users: UserBatch | Ids | Id | None) -> UserBatch:
         if isinstance(users, UserBatch):
             return users
         if users is None:

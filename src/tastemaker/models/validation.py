@@ -1,4 +1,4 @@
-"""The metrics of a network during training, on the validation part and cheap enough for each epoch."""
+"""A network's metrics on the validation part, cheap enough for every epoch."""
 
 from collections.abc import Callable
 

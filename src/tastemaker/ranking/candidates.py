@@ -11,7 +11,7 @@ from tastemaker.sampling import UnseenItems
 
 @dataclass(frozen=True, eq=False)
 class CandidateRows:
-    """One row a held-out interaction: the item itself in column 0, what it is ranked against behind."""
+    """One row a held-out interaction: the item in column 0, what it is ranked against behind."""
 
     users: np.ndarray
     """(n,) int64 codes, ascending."""

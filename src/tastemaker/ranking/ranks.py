@@ -3,9 +3,7 @@
 import torch
 
 
-def rank_among(
-    target: torch.Tensor, others: torch.Tensor, counts: torch.Tensor
-) -> torch.Tensor:
+def rank_among(target: torch.Tensor, others: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
     """The rank of each row's target among that row's other items.
 
     An item that scores as high as the target stands above it, and so does one whose score is not a

@@ -17,14 +17,14 @@ from tastemaker.training.run import Progress, TrainingLog, TrainingRun
 PROGRESS_EVERY_S = 0.1
 
 
-class Interrupted(Exception):
+class TrainingInterruptedError(Exception):
     """Training was asked to stop; raised between two batches."""
 
 
 class EpochLog(Checkpoint):
     """Keeps the record of every epoch, writes it as CSV, and carries it through a resume.
 
-    A Checkpoint to Lightning, because only those hear of an epoch's end after its metrics are known.
+    A Checkpoint to Lightning, since only those hear of an epoch's end once its metrics are known.
     """
 
     def __init__(self, csv: Path, run: TrainingRun, epochs: int) -> None:
@@ -86,7 +86,7 @@ class StopOnInterrupt(Callback):
     ) -> None:
         """Stops if asked to."""
         if self.asked:
-            raise Interrupted
+            raise TrainingInterruptedError
 
     @contextmanager
     def listening(self) -> Iterator[None]:

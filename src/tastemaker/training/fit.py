@@ -14,7 +14,12 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from tastemaker.training.batches import PairBatches
-from tastemaker.training.callbacks import BatchProgress, EpochLog, Interrupted, StopOnInterrupt
+from tastemaker.training.callbacks import (
+    BatchProgress,
+    EpochLog,
+    StopOnInterrupt,
+    TrainingInterruptedError,
+)
 from tastemaker.training.checkpoint import SafetensorsIO
 from tastemaker.training.config import TrainingConfig
 from tastemaker.training.losses import Loss
@@ -60,7 +65,7 @@ def fit(
         stopper = _early_stopping(config) if validate is not None else None
         progress = BatchProgress(run.on_progress, config.epochs) if run.on_progress else None
         optional = [callback for callback in (progress, stopper) if callback is not None]
-        callbacks = [*optional, interrupt, epoch_log, keeper]
+        callbacks: list[Callback] = [*optional, interrupt, epoch_log, keeper]
         last = checkpoints / f"{LAST}{keeper.FILE_EXTENSION}"
         resume_from = last if run.resume and last.exists() else None
         module = RankingModule(network, batches, loss, config, validate)
@@ -70,7 +75,7 @@ def fit(
                 try:
                     with interrupt.listening():
                         trainer.fit(module, ckpt_path=resume_from)
-                except Interrupted:
+                except TrainingInterruptedError:
                     epoch_log.training_log.interrupted = True
         if not last.exists():
             raise KeyboardInterrupt

@@ -1,0 +1,47 @@
+"""tastemaker models: which models are there, and what can be set?"""
+
+from typing import Annotated, Any
+
+import typer
+
+from tastemaker.cli import options
+from tastemaker.cli.common import out, print_json, table_of
+
+
+def models(
+    model: Annotated[str | None, typer.Argument(help="List the settings of this one.")] = None,
+    json: options.Json = False,
+) -> None:
+    """List the models, or the settings of one of them.
+
+    Example: tastemaker models ncf
+    """
+    from tastemaker.models.registry import model_class, model_names
+
+    if model is None:
+        rows = [
+            {"model": name, "what it is": _summary(model_class(name))} for name in model_names()
+        ]
+    else:
+        rows = _settings(model_class(model))
+    if json:
+        print_json({"models": rows} if model is None else {"model": model, "settings": rows})
+    elif rows:
+        out.print(table_of(rows))
+    else:
+        out.print(f"{model} has nothing to set", markup=False)
+
+
+def _summary(kind: type) -> str:
+    return (kind.__doc__ or "").strip().splitlines()[0]
+
+
+def _settings(kind: Any) -> list[dict[str, Any]]:
+    return [
+        {
+            "setting": name,
+            "default": str(field.default).lower() if field.default is None else str(field.default),
+            "what it does": field.description,
+        }
+        for name, field in kind.config_class.model_fields.items()
+    ]

@@ -1,0 +1,222 @@
+"""RecommenderContract: the suite that every model passes, ours and a plug-in's.
+
+    class TestMyModel(RecommenderContract):
+        def make(self) -> Recommender:
+            return MyModel(epochs=30)
+
+The settings should be such that the model learns the tiny worlds in a second or two.
+"""
+
+from abc import abstractmethod
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tastemaker.bundle.bundle import open_run
+from tastemaker.data.dataset import Dataset
+from tastemaker.data.splitting import Split, leave_one_out, no_holdout
+from tastemaker.data.users import UserBatch
+from tastemaker.errors import ConfigError, UnknownIdError, UnsupportedError
+from tastemaker.evaluation.evaluate import evaluate
+from tastemaker.evaluation.protocols import FullRanking
+from tastemaker.models.recommender import Recommender
+from tastemaker.testing.worlds import checkerboard, one_item_left, two_tastes
+
+TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}
+"""Scores of one user alone and of the same user in a batch may differ by rounding."""
+
+
+class RecommenderContract:
+    """Inherit, say how to make the model, and pytest does the rest."""
+
+    personal: bool = True
+    """Whether the model tells tastes apart; a popularity ranking does not."""
+
+    @abstractmethod
+    def make(self) -> Recommender:
+        """A fresh, unfitted model."""
+
+    def fitted(self, world: str) -> Recommender:
+        """A model fitted on a whole world; fitted once for all tests of the class."""
+        return _fitted(type(self), world)
+
+    def test_the_missing_square_of_a_checkerboard_is_recommended(self) -> None:
+        if not self.personal:
+            pytest.skip("this model does not tell tastes apart")
+        model = self.fitted("checkerboard")
+        best = model.recommend(k=1).frame
+        hits = (best["user_id"] == best["item_id"]).mean()
+        assert hits > 0.9, f"only {hits:.0%} of the users got the item that they left out"
+
+    def test_a_stranger_gets_the_taste_that_the_history_shows(self) -> None:
+        if not self.personal:
+            pytest.skip("this model does not tell tastes apart")
+        model = self.fitted("two tastes")
+        low, high = model.strangers([[0, 1, 2, 3]]), model.strangers([[20, 21, 22, 23]])
+        assert (model.recommend(low, 5).frame["item_id"] < 20).mean() >= 0.8
+        assert (model.recommend(high, 5).frame["item_id"] >= 20).mean() >= 0.8
+
+    def test_held_out_interactions_are_found_better_than_by_chance(self) -> None:
+        split = leave_one_out(two_tastes(length=12))
+        result = evaluate(self.make().fit(split), split, FullRanking(), k=[10])
+        chance = 10 / 30
+        assert result.metrics["hit_rate@10"] > (chance if self.personal else 0.1)
+
+    def test_a_list_is_short_where_little_is_left_and_never_padded(self) -> None:
+        model = self.fitted("one item left")
+        lists = model.recommend(users=[0, 1, 8], k=10).frame
+        assert lists.filter(lists["user_id"] == 0)["item_id"].to_list() == [0]
+        assert lists.filter(lists["user_id"] == 1)["item_id"].to_list() == [1]
+        assert sorted(lists.filter(lists["user_id"] == 8)["item_id"]) == [1, 2, 3, 4, 5]
+        assert lists["score"].is_finite().all()
+
+    def test_seen_items_come_back_only_when_asked_for(self) -> None:
+        model = self.fitted("two tastes")
+        seen = {int(item) for item in model.dataset.history(3)}
+        fresh = model.recommend(3, k=40).frame["item_id"]
+        assert seen.isdisjoint(fresh)
+        assert len(fresh) == model.dataset.n_items - len(seen)
+        assert len(model.recommend(3, k=40, exclude_seen=False)) == model.dataset.n_items
+
+    def test_held_out_items_are_not_recommended_either(self) -> None:
+        split = leave_one_out(two_tastes())
+        model = self.make().fit(split)
+        assert split.test is not None
+        lists = model.recommend(users=list(range(60)), k=40).frame
+        pairs = set(zip(lists["user_id"], lists["item_id"], strict=True))
+        held = set(zip(split.test.users.tolist(), split.test.items.tolist(), strict=True))
+        assert pairs.isdisjoint(held)
+
+    def test_ranks_count_from_one_and_scores_descend(self) -> None:
+        lists = self.fitted("two tastes").recommend(users=[5, 2], k=7).frame
+        assert lists["user_id"].to_list() == [5] * 7 + [2] * 7
+        assert lists["rank"].to_list() == list(range(1, 8)) * 2
+        for scores in np.split(lists["score"].to_numpy(), 2):
+            assert (np.diff(scores) <= 0).all()
+
+    def test_titles_come_along(self) -> None:
+        lists = self.fitted("two tastes").recommend(1, k=3).frame
+        assert lists["title"].to_list() == [f"Item {item}" for item in lists["item_id"]]
+
+    def test_text_ids_stay_text(self) -> None:
+        model = self.fitted("checkerboard with text ids")
+        lists = model.recommend("u3", k=2).frame
+        assert lists["user_id"].to_list() == ["u3", "u3"]
+        assert all(item.startswith("i") for item in lists["item_id"])
+
+    def test_a_user_gets_the_same_scores_alone_and_in_a_batch(self) -> None:
+        model = self.fitted("two tastes")
+        users = model.users([7, 3, 11])
+        together = model.score(users)
+        assert together.shape == (3, model.dataset.n_items)
+        for row in range(3):
+            alone = model.score(users.part(row, row + 1))[0]
+            torch.testing.assert_close(alone, together[row], **TOLERANCE)
+
+    def test_strangers_get_the_same_scores_in_any_order(self) -> None:
+        model = self.fitted("two tastes")
+        histories = [[0, 5, 9], [30], [21, 25]]
+        there = model.score(model.strangers(histories))
+        back = model.score(model.strangers(histories[::-1]))
+        torch.testing.assert_close(there, back.flip(0), **TOLERANCE)
+
+    def test_known_users_and_strangers_mix_in_one_batch(self) -> None:
+        model = self.fitted("two tastes")
+        known, stranger = model.users([4]), model.strangers([[0, 1, 2]])
+        mixed = UserBatch(
+            np.concatenate([known.codes, stranger.codes]),
+            np.concatenate([known.items, stranger.items]),
+            np.concatenate([known.indptr, known.indptr[-1] + stranger.indptr[1:]]),
+        )
+        scores = model.score(mixed)
+        torch.testing.assert_close(scores[:1], model.score(known), **TOLERANCE)
+        torch.testing.assert_close(scores[1:], model.score(stranger), **TOLERANCE)
+
+    def test_candidate_scores_are_those_of_the_whole_catalog(self) -> None:
+        model = self.fitted("two tastes")
+        users = model.users([0, 1, 2])
+        items = torch.tensor([[3, 1, 1], [39, 0, 20], [5, 6, 7]])
+        whole = model.score(users).gather(1, items)
+        torch.testing.assert_close(model.score_candidates(users, items), whole, **TOLERANCE)
+
+    def test_an_empty_history_gets_the_popularity_answer(self) -> None:
+        model = self.fitted("two tastes")
+        counts = model.dataset.item_counts
+        best = model.recommend(model.strangers([[]]), k=5).frame["item_id"].to_list()
+        by_popularity = np.lexsort((np.arange(len(counts)), -counts))[:5]
+        assert best == by_popularity.tolist()
+
+    def test_asking_does_not_change_the_model(self) -> None:
+        model = self.fitted("two tastes")
+        before = {name: tensor.clone() for name, tensor in model.state().items()}
+        model.recommend(k=3)
+        model.recommend(model.strangers([[1, 2]]), k=3)
+        for name, tensor in model.state().items():
+            assert torch.equal(tensor, before[name]), name
+
+    def test_similar_items_are_of_the_same_taste_and_not_the_item_itself(self) -> None:
+        model = self.fitted("two tastes")
+        if model.item_vectors is None:
+            with pytest.raises(UnsupportedError, match="no notion"):
+                model.similar_items([3])
+            return
+        found = model.similar_items([3, 33], k=5).frame
+        assert found["item_id"].to_list() == [3] * 5 + [33] * 5
+        assert 3 not in found["similar_item_id"].to_list()[:5]
+        same_side = (found["similar_item_id"] >= 20) == (found["item_id"] >= 20)
+        assert same_side.mean() >= 0.8
+
+    def test_the_same_seed_gives_the_same_model(self) -> None:
+        split = no_holdout(two_tastes())
+        first, second = self.make().fit(split).state(), self.make().fit(split).state()
+        assert all(torch.equal(first[name], second[name]) for name in first)
+
+    def test_global_random_state_is_left_alone(self) -> None:
+        torch.manual_seed(5)
+        np.random.seed(5)  # noqa: NPY002
+        before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+        self.make().fit(no_holdout(one_item_left()))
+        assert torch.equal(torch.get_rng_state(), before[0])
+        assert np.array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002
+
+    def test_a_saved_model_answers_as_the_one_in_memory(self, tmp_path: Path) -> None:
+        model = self.fitted("two tastes")
+        model.save(tmp_path / "run")
+        opened = open_run(tmp_path / "run")
+        assert opened.model.config == model.config
+        for batch in (model.users([0, 9]), model.strangers([[1, 2, 3]])):
+            assert torch.equal(opened.model.score(batch), model.score(batch))
+        assert opened.recommend([1]).frame.equals(model.recommend([1]).frame)
+
+    def test_unknown_ids_are_named(self) -> None:
+        model = self.fitted("two tastes")
+        with pytest.raises(UnknownIdError, match="user 4711 is not in the data"):
+            model.recommend([0, 4711])
+        with pytest.raises(UnknownIdError, match="item 99 is not in the data"):
+            model.strangers([[1, 99]])
+
+    def test_mistaken_questions_are_refused(self) -> None:
+        with pytest.raises(ConfigError, match="not fitted"):
+            self.make().recommend([1])
+        with pytest.raises(ConfigError, match="takes a Split"):
+            self.make().fit(two_tastes())  # type: ignore[arg-type]
+        with pytest.raises(ConfigError, match="at least 1"):
+            self.fitted("two tastes").recommend([1], k=0)
+
+
+@cache
+def _fitted(contract: type[RecommenderContract], world: str) -> Recommender:
+    return contract().make().fit(_whole(world))
+
+
+def _whole(world: str) -> Split:
+    worlds: dict[str, Dataset] = {
+        "checkerboard": checkerboard(),
+        "checkerboard with text ids": checkerboard(text_ids=True),
+        "two tastes": two_tastes(),
+        "one item left": one_item_left(),
+    }
+    return no_holdout(worlds[world])

@@ -1,0 +1,74 @@
+"""Tiny worlds whose right answer is known beforehand."""
+
+import numpy as np
+import polars as pl
+
+from tastemaker.data.catalog import Catalog
+from tastemaker.data.columns import Columns
+from tastemaker.data.dataset import Dataset
+from tastemaker.data.interactions import Interactions
+
+
+def dataset_of(
+    histories: dict[int, list[int]] | dict[str, list[str]], name: str = "world"
+) -> Dataset:
+    """A data set of histories, oldest first, with the position as the time and made-up titles."""
+    frame = pl.DataFrame(
+        {
+            "user_id": [user for user, items in histories.items() for _ in items],
+            "item_id": [item for items in histories.values() for item in items],
+            "timestamp": [time for items in histories.values() for time in range(len(items))],
+        }
+    )
+    columns = Columns(user="user_id", item="item_id", time="timestamp")
+    ids = frame["item_id"].unique().sort()
+    titles = [f"Item {item}" for item in ids]
+    catalog = Catalog(pl.DataFrame({"item_id": ids, "title": titles}))
+    return Dataset.from_interactions(Interactions.from_frame(frame, columns, name), catalog)
+
+
+def checkerboard(n: int = 40, *, text_ids: bool = False, seed: int = 0) -> Dataset:
+    """Even users touched even items and odd users odd ones; each left one of the own kind out.
+
+    Right answer: for every user, the one item of the own parity that is left. User u (from 0) left
+    out item u. With text_ids the ids are u0, u1, … and i0, i1, …
+    """
+    random = np.random.default_rng(seed)
+    histories = {}
+    for user in range(n):
+        own = [item for item in range(user % 2, n, 2) if item != user]
+        histories[user] = [int(item) for item in random.permutation(own)]
+    if text_ids:
+        named = {f"u{user}": [f"i{i}" for i in items] for user, items in histories.items()}
+        return dataset_of(named, "checkerboard")
+    return dataset_of(histories, "checkerboard")
+
+
+def two_tastes(n_users: int = 60, n_items: int = 40, length: int = 10, seed: int = 0) -> Dataset:
+    """Half of the users touch only the first half of the items, the others only the second.
+
+    Right answer: the first items of anybody's list are of the taste that the history shows.
+    """
+    random = np.random.default_rng(seed)
+    half = n_items // 2
+    return dataset_of(
+        {
+            user: [
+                int(item) + half * (user % 2) for item in random.choice(half, length, replace=False)
+            ]
+            for user in range(n_users)
+        },
+        "two tastes",
+    )
+
+
+def one_item_left(n_users: int = 8, n_items: int = 6) -> Dataset:
+    """Everybody but the last user has touched everything but one item; the last touched one.
+
+    Right answer: user u's list is item u % n_items alone, however many are asked for.
+    """
+    histories = {
+        user: [item for item in range(n_items) if item != user % n_items] for user in range(n_users)
+    }
+    histories[n_users] = [0]
+    return dataset_of(histories, "one item left")

@@ -1,0 +1,113 @@
+"""The encoded data set: order, duplicates, thresholds, fingerprints."""
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tastemaker as tm
+from tastemaker.errors import DataError, UnknownIdError
+
+LOGS = st.lists(
+    st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(0, 4)), min_size=1, max_size=40
+)
+
+
+def read(rows: list[tuple], **how: object) -> tm.Dataset:
+    schema = ["user", "item", "time", "rating"][: len(rows[0])]
+    return tm.read(pl.DataFrame(rows, schema=schema, orient="row"), **how)
+
+
+@given(LOGS)
+def test_rows_are_sorted_by_user_then_time_then_input(log: list[tuple[int, int, int]]) -> None:
+    data = read(log)
+    latest = {(u, i): (u, t, n, i) for n, (u, i, t) in sorted(
+        enumerate(log), key=lambda row: (row[1][2], row[0])
+    )}  # fmt: skip
+    expected = [(u, i) for u, _, _, i in sorted(latest.values())]
+    assert data.to_frame().select("user_id", "item_id").rows() == expected
+    assert data.n_duplicates == len(log) - len(expected)
+
+
+@given(LOGS)
+def test_codes_and_fingerprint_do_not_depend_on_the_order_of_users(log: list[tuple]) -> None:
+    by_user = sorted(log, key=lambda row: row[0])
+    assert read(log).fingerprint == read(by_user).fingerprint
+
+
+def test_any_change_changes_the_fingerprint() -> None:
+    base = [("a", 1, 5), ("b", 2, 6)]
+    changed = [[("a", 1, 5), ("c", 2, 6)], [("a", 1, 5), ("b", 3, 6)], [("a", 1, 5), ("b", 2, 7)]]
+    assert len({read(rows).fingerprint for rows in [base, *changed]}) == 4
+
+
+def test_the_latest_of_a_repeated_pair_is_kept_by_default() -> None:
+    rows = [("a", 1, 300, 5.0), ("a", 1, 200, 1.0), ("a", 2, 100, 3.0)]
+    assert read(rows).to_frame()["rating"].to_list() == [3.0, 5.0]
+    assert read(rows, duplicates="first").to_frame()["rating"].to_list() == [3.0, 1.0]
+    assert any("1 repeated (user, item) rows dropped" in note for note in read(rows).notes)
+
+
+def test_a_minimum_rating_looks_at_the_latest_rating() -> None:
+    rows = [("a", 1, 100, 5.0), ("a", 1, 200, 1.0), ("b", 1, 100, 4.0), ("b", 2, 200, 3.5)]
+    liked = read(rows, min_rating=4)
+    assert liked.to_frame().select("user_id", "item_id").rows() == [("b", 1)]
+    assert (liked.n_users, liked.n_items) == (1, 1)
+    with pytest.raises(DataError, match=r"no rating is 6 or above \(the highest is 4\)"):
+        read(rows, min_rating=6)
+    with pytest.raises(DataError, match="there is no rating column"):
+        read([("a", 1, 100)], min_rating=4)
+
+
+def test_a_data_set_cannot_be_changed() -> None:
+    data = read([("a", 1, 5)])
+    with pytest.raises(ValueError, match="read-only"):
+        data.items[0] = 3
+
+
+def test_histories_of_many_users_are_those_of_each() -> None:
+    data = read([("a", 1, 1), ("a", 2, 2), ("b", 3, 1), ("c", 1, 9), ("c", 3, 8)])
+    items, indptr = data.histories(np.array([2, 0, 2]))
+    assert [items[indptr[i] : indptr[i + 1]].tolist() for i in range(3)] == [[2, 0], [0, 1], [2, 0]]
+
+
+@given(st.lists(st.integers(-(2**62), 2**62), min_size=1, unique=True), st.booleans())
+def test_a_vocabulary_finds_its_members_and_only_them(ids: list[int], text: bool) -> None:
+    column = pl.Series(ids).cast(pl.String) if text else pl.Series(ids)
+    members, others = column[: len(ids) // 2 + 1], column[len(ids) // 2 + 1 :]
+    vocabulary = read([(u, 1, 1) for u in members]).user_vocabulary
+    assert vocabulary.decode(vocabulary.encode(members)).to_list() == members.to_list()
+    assert (vocabulary.find(others) == -1).all()
+
+
+def test_unknown_ids_say_what_there_is() -> None:
+    vocabulary = read([(1, 10, 1), (9, 20, 1)]).user_vocabulary
+    with pytest.raises(
+        UnknownIdError, match=r"user 5 is not in the data \(2 users, ids from 1 to 9"
+    ):
+        vocabulary.encode([1, 5])
+    with pytest.raises(UnknownIdError, match="its user ids are whole numbers"):
+        vocabulary.encode(["1"])
+    with pytest.raises(UnknownIdError, match="user abc is not in the data"):
+        vocabulary.parse(["1", "abc"])
+    assert vocabulary.parse(["9"]) == [9]
+
+
+def test_ids_stored_unlike_are_refused() -> None:
+    catalog = pl.DataFrame({"item_id": ["1", "2"], "title": ["A", "B"]})
+    with pytest.raises(DataError, match="store them alike"):
+        tm.read(pl.DataFrame({"user": [1], "item": [1]}), items=catalog)
+
+
+def test_the_data_card_counts_right() -> None:
+    rows = [("a", item, 1_500_000_000 + item) for item in range(8)] + [("b", 0, 1_500_000_000)]
+    card = tm.describe(read([*rows, ("b", 0, 1_500_000_009)]))
+    assert (card.n_interactions, card.n_users, card.n_items, card.n_duplicates) == (9, 2, 8, 1)
+    assert card.density == 9 / 16
+    assert card.time_range == ("2017-07-14T02:40:00Z", "2017-07-14T02:40:09Z")
+    assert card.user_activity["0%"] == 1
+    assert card.user_activity["100%"] == 8
+    assert card.activity_histogram == [(1, 1, 1), (2, 3, 0), (4, 7, 0), (8, 15, 1)]
+    # The top fifth of 8 items is 2 of them: item 0 with 2 interactions and one with 1.
+    assert card.long_tail_share == pytest.approx(6 / 9)

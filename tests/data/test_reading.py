@@ -1,0 +1,217 @@
+"""Reading one's own data, whatever file or frame they come in."""
+
+import gzip
+import json
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+import tastemaker as tm
+from tastemaker.errors import DataError
+
+ROWS = [("ann", "tea", 100), ("bob", "tea", 300), ("ann", "jam", 200)]
+IN_ORDER = [("ann", "tea", 100), ("ann", "jam", 200), ("bob", "tea", 300)]
+
+
+def frame() -> pl.DataFrame:
+    return pl.DataFrame(ROWS, schema=["visitor", "sku", "ts"], orient="row")
+
+
+def triples(data: tm.Dataset) -> list[tuple]:
+    return data.to_frame().select("user_id", "item_id", "timestamp").rows()
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "txt", "csv.gz", "parquet", "jsonl", "ndjson"])
+def test_one_log_in_any_kind_of_file_is_one_data_set(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"clicks.{ending}"
+    if ending == "parquet":
+        frame().write_parquet(path)
+    elif ending in ("jsonl", "ndjson"):
+        frame().write_ndjson(path)
+    elif ending == "csv.gz":
+        path.write_bytes(gzip.compress(frame().write_csv().encode()))
+    else:
+        frame().write_csv(path, separator={"csv": ",", "tsv": "\t", "txt": "|"}[ending])
+    assert triples(tm.read(path)) == IN_ORDER
+
+
+@pytest.mark.parametrize("convert", [pl.DataFrame, pd.DataFrame, pa.table, pl.LazyFrame])
+def test_any_dataframe_with_the_arrow_interface_will_do(convert: type) -> None:
+    source = convert(frame().to_dict(as_series=False))
+    assert triples(tm.read(source)) == IN_ORDER
+
+
+def test_a_sql_query_is_read_through_sqlalchemy(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "shop.db") as shop:
+        shop.execute("CREATE TABLE clicks (visitor TEXT, sku TEXT, ts INTEGER)")
+        shop.executemany("INSERT INTO clicks VALUES (?, ?, ?)", ROWS)
+    shop.close()
+    url = f"sqlite:///{tmp_path}/shop.db"
+    assert triples(tm.read_sql("SELECT visitor, sku, ts FROM clicks", url)) == IN_ORDER
+    with pytest.raises(DataError, match="no such table: klicks"):
+        tm.read_sql("SELECT * FROM klicks", url)
+    with pytest.raises(DataError, match="no such database file"):
+        tm.read_sql("SELECT 1", f"sqlite:///{tmp_path}/shpo.db")
+    assert not (tmp_path / "shpo.db").exists()
+    with pytest.raises(DataError, match="URL cannot be used"):
+        tm.read_sql("SELECT 1", "no-such-database://host/shop")
+
+
+def test_the_callers_frame_is_never_changed() -> None:
+    mine = frame()
+    before = mine.clone()
+    tm.leave_one_out(tm.read(mine))
+    assert mine.equals(before)
+
+
+def test_columns_are_guessed_from_usual_names_and_the_guess_is_told() -> None:
+    data = tm.read(frame())
+    assert "user = visitor (guessed), item = sku (guessed), time = ts (guessed)" in data.notes[0]
+
+
+def test_columns_are_taken_as_named() -> None:
+    odd = frame().rename({"visitor": "a", "sku": "b", "ts": "c"})
+    assert triples(tm.read(odd, user="a", item="b", time="c")) == IN_ORDER
+    with pytest.raises(DataError, match='no column "vistor" for the user; did you mean "visitor"'):
+        tm.read(frame(), user="vistor")
+    with pytest.raises(DataError, match="no column looks like the user; name it with --user"):
+        tm.read(odd)
+    with pytest.raises(DataError, match='"sku" is named as both user and item'):
+        tm.read(frame(), user="sku", item="sku")
+
+
+def test_a_file_without_a_header_is_read_by_position(tmp_path: Path) -> None:
+    path = tmp_path / "u.data"
+    path.write_text("1\t50\t5\t100\n2\t50\t3\t200\n")
+    with pytest.raises(DataError, match="looks like data, not like column names; say --no-header"):
+        tm.read(path)
+    data = tm.read(
+        path, has_header=False, user="column_1", item="column_2", rating="column_3", time="column_4"
+    )
+    assert triples(data) == [(1, 50, 100), (2, 50, 200)]
+
+
+def test_ids_keep_their_type() -> None:
+    whole = tm.read(
+        pl.DataFrame({"user": [7, 8], "item": [1, 2]}, schema_overrides={"user": pl.UInt8})
+    )
+    assert whole.user_vocabulary.ids.to_list() == [7, 8]
+    text = tm.read(pl.DataFrame({"user": ["7", "8"], "item": [1, 2]}))
+    assert text.user_vocabulary.ids.to_list() == ["7", "8"]
+    with_nan_made_floats = tm.read(pd.DataFrame({"user": [7.0, 8.0], "item": [1, 2]}))
+    assert with_nan_made_floats.user_vocabulary.ids.to_list() == [7, 8]
+
+
+def test_leading_zeros_make_an_id_text(tmp_path: Path) -> None:
+    (tmp_path / "clicks.csv").write_text("user,item\n007,1\n7,2\n")
+    assert tm.read(tmp_path / "clicks.csv").user_vocabulary.ids.to_list() == ["007", "7"]
+
+
+@pytest.mark.parametrize(
+    ("times", "unit"),
+    [
+        ([1_500_000_000, 1_500_000_060], "seconds"),
+        ([1_500_000_000_250, 1_500_000_060_250], "milliseconds"),
+        ([1_500_000_000_250_000, 1_500_000_060_000_000], "microseconds"),
+        ([1_500_000_000.25, 1_500_000_060.5], "seconds"),
+        (["2017-07-14T02:40:00Z", "2017-07-14 02:41:00"], "ISO 8601"),
+        (["2017-07-14T04:40:00+02:00", "2017-07-14T02:41"], "ISO 8601"),
+        ([datetime(2017, 7, 14, 2, 40), datetime(2017, 7, 14, 2, 41)], "datetime"),
+        (
+            [datetime(2017, 7, 14, 2, 40, tzinfo=UTC), datetime(2017, 7, 14, 2, 41, tzinfo=UTC)],
+            "datetime",
+        ),
+    ],
+)
+def test_times_of_any_usual_kind_become_seconds(times: list, unit: str) -> None:
+    data = tm.read(pl.DataFrame({"user": ["a", "b"], "item": [1, 1], "time": times}))
+    assert data.to_frame()["timestamp"].to_list() == [1_500_000_000, 1_500_000_060]
+    assert f"time: {unit}" in data.notes
+
+
+def test_days_and_other_formats_are_times_too() -> None:
+    days = pl.DataFrame({"user": ["a", "b"], "item": [1, 1], "time": ["2017-07-14", "2017-07-15"]})
+    assert tm.read(days).to_frame()["timestamp"].to_list() == [1_499_990_400, 1_500_076_800]
+    german = days.with_columns(time=pl.Series(["14.07.2017", "15.07.2017"]))
+    read = tm.read(german, time_format="%d.%m.%Y").to_frame()
+    assert read["timestamp"].to_list() == [1_499_990_400, 1_500_076_800]
+    with pytest.raises(DataError, match=r'row 1: "14.07.2017" is not a time; use seconds'):
+        tm.read(german)
+
+
+def test_small_whole_numbers_are_an_order_rather_than_a_clock() -> None:
+    ranks = pl.DataFrame({"user": ["a", "a"], "item": [1, 2], "timestamp": [2, 1]})
+    data = tm.read(ranks)
+    assert data.time_unit == "order"
+    assert data.to_frame()["item_id"].to_list() == [2, 1]
+
+
+def test_order_within_one_second_survives_whole_seconds() -> None:
+    times = [1_500_000_000_900, 1_500_000_000_100]
+    data = tm.read(pl.DataFrame({"user": ["a", "a"], "item": ["later", "earlier"], "time": times}))
+    assert data.to_frame()["item_id"].to_list() == ["earlier", "later"]
+
+
+def test_a_bad_value_far_down_is_named_with_its_row(tmp_path: Path) -> None:
+    path = tmp_path / "ratings.csv"
+    rows = "".join(f"{i},{i % 7},1500000000\n" for i in range(3_000))
+    path.write_text("userId,movieId,timestamp\n" + rows + "5,6,yesterday\n")
+    with pytest.raises(DataError) as error:
+        tm.read(path)
+    assert str(error.value) == (
+        f'{path}: column "timestamp", row 3001: "yesterday" is not a time; '
+        "use seconds, milliseconds or ISO 8601, or --time-format"
+    )
+
+
+def test_missing_ids_times_and_weights_are_named_with_their_row(tmp_path: Path) -> None:
+    path = tmp_path / "clicks.csv"
+    path.write_text("user,item,time,strength\na,1,100,1\n,2,200,1\n")
+    with pytest.raises(
+        DataError, match=r'clicks.csv: column "user", row 2: the user id is missing'
+    ):
+        tm.read(path)
+    path.write_text("user,item,time,strength\na,1,,1\nb,2,200,-2\n")
+    with pytest.raises(DataError, match=r'column "time", row 1: the time is missing'):
+        tm.read(path)
+    path.write_text("user,item,time,strength\na,1,100,1\nb,2,200,-2\n")
+    assert len(tm.read(path)) == 2
+    with pytest.raises(DataError, match=r'column "strength", row 2: -2.* cannot be a weight'):
+        tm.read(path, weight="strength")
+
+
+def test_files_that_are_no_tables_are_refused(tmp_path: Path) -> None:
+    def refusal(name: str, content: bytes) -> str:
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(DataError) as error:
+            tm.read(tmp_path / name)
+        assert name in str(error.value)
+        return str(error.value)
+
+    assert "the file is empty" in refusal("empty.csv", b"")
+    assert "there are no rows" in refusal("header.csv", b"user,item\n")
+    assert "only one column" in refusal("one.csv", b"user\n1\n2\n")
+    assert "more fields than the first" in refusal("ragged.csv", b"user,item\n1,2\n1,2,3\n")
+    assert "not UTF-8" in refusal("latin.csv", b"user,item\nJos\xe9,1\n")
+    assert "not a readable Parquet file" in refusal("fake.parquet", b"user,item\n1,2\n")
+    assert "not a known kind of table" in refusal("clicks.xlsx", b"PK")
+    lines = json.dumps({"user": 1, "item": 2}) + '\n{"user": 1,\n'
+    assert "line 2 is not JSON" in refusal("cut.jsonl", lines.encode())
+    with pytest.raises(DataError, match="there is no such file"):
+        tm.read(tmp_path / "nowhere.csv")
+    with pytest.raises(DataError, match="neither a path nor a dataframe"):
+        tm.read(42)
+
+
+def test_a_catalog_of_items_brings_titles_and_categories(tmp_path: Path) -> None:
+    path = tmp_path / "items.csv"
+    path.write_text("item_id,title,genres\ntea,Green Tea,Drink|Hot\nrum,Rum,Drink\n")
+    catalog = tm.read(frame(), items=path).catalog.frame
+    assert catalog.rows() == [("jam", None, None), ("tea", "Green Tea", ["Drink", "Hot"])]
+    with pytest.raises(DataError, match="a catalog needs a column with the item's id"):
+        tm.read(frame(), items=pl.DataFrame({"a": [1]}))
