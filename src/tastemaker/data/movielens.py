@@ -52,11 +52,10 @@ def _movies_csv(source: Path | bytes) -> pl.DataFrame:
 
 
 def _ratings_double_colon(source: Path | bytes) -> pl.DataFrame:
-    # Read with one colon, every second of the seven columns is empty.
-    return pl.read_csv(
-        source, separator=":", has_header=False, columns=[0, 2, 4, 6],
-        new_columns=list(RATING_TYPES),
-    )  # fmt: skip
+    # Split at single colons, every second of the seven columns is empty.
+    names = ["userId", "", "movieId", " ", "rating", "  ", "timestamp"]
+    table = pl.read_csv(source, separator=":", has_header=False, new_columns=names)
+    return table.select(list(RATING_TYPES))
 
 
 def _movies_double_colon(source: Path | bytes) -> pl.DataFrame:
