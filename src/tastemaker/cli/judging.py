@@ -41,7 +41,8 @@ def print_evaluation(evaluation: dict[str, Any]) -> None:
     ]
     out.print(
         f"[bold]{evaluation['dataset']}[/bold], {evaluation['split']}, {evaluation['part']}: "
-        f"{evaluation['protocol']}; {evaluation['n_users']:,} users"
+        f"{evaluation['protocol']}; {evaluation['n_users']:,} users",
+        soft_wrap=True,
     )
     out.print(table_of(rows))
     for name, baseline in evaluation["baseline"].items():

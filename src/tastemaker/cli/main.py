@@ -79,3 +79,7 @@ def fail(message: str) -> None:
     """Prints an error in one red line."""
     line = " ".join(message.split())
     err.print(Text(f"error: {line}", style="red"), soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -42,7 +42,7 @@ def read_times(column: pl.Series, source: str, time_format: str | None = None) -
     """
     if column.dtype == pl.String:
         numbers = column.cast(pl.Int64, strict=False)
-        if time_format is None and numbers.null_count() < len(numbers) / 2:
+        if time_format is None and numbers.null_count() <= len(numbers) / 2:
             if numbers.null_count():
                 raise _not_a_time(column, numbers.is_null(), source)
             return _from_numbers(numbers)

@@ -1,0 +1,157 @@
+"""Run folders: what is in them, what is refused, what survives."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+
+import tastemaker as tm
+from tastemaker.artifact import MANIFEST
+from tastemaker.bundle.unfinished import unfinished
+from tastemaker.errors import ArtifactError
+from tastemaker.testing.worlds import two_tastes
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    split = tm.leave_one_out(two_tastes())
+    model = tm.NCF(epochs=2, seed=4).fit(split)
+    tm.save_run(tmp_path / "run", model, tm.evaluate(model, split))
+    return tmp_path / "run"
+
+
+def rewrite(path: Path, **changes: object) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_a_run_holds_everything_and_opens_again(run: Path) -> None:
+    opened = tm.open_run(run)
+    assert opened.model.name == "ncf"
+    assert opened.model.config == tm.NCF(epochs=2, seed=4).config
+    assert opened.split.train.fingerprint == tm.leave_one_out(two_tastes()).train.fingerprint
+    assert opened.evaluation == tm.evaluate(opened.model).to_dict(), "evaluated anew, the same"
+    assert opened.training is not None
+    assert [record["epoch"] for record in opened.training["epochs"]] == [1, 2]
+    assert {"tastemaker", "torch", "python"} <= opened.manifest["versions"].keys()
+    assert opened.recommend([3], k=2).frame.height == 2
+    assert opened.similar_items([3], k=2).frame.height == 2
+
+
+def test_candidates_ratings_and_weights_survive(tmp_path: Path) -> None:
+    def part(rows: list[tuple]) -> tm.Interactions:
+        frame = pl.DataFrame(rows, schema=["user", "item", "time", "rating"], orient="row")
+        return tm.read_interactions(frame, weight="rating")
+
+    lists = pl.DataFrame({"user_id": [1], "item_id": [[30, 20]]})
+    split = tm.predefined_split(
+        part([(1, 10, 5, 2.5), (2, 20, 6, 4.0)]), part([(1, 30, 7, 1.0)]), candidates=lists
+    )
+    tm.Popularity().fit(split).save(tmp_path / "run")
+    opened = tm.open_run(tmp_path / "run").split
+    assert opened.train.to_frame().equals(split.train.to_frame())
+    assert opened.candidates is not None
+    assert opened.candidates.items.tolist() == split.candidates.items.tolist()
+    assert opened.test is not None
+    assert opened.test.timestamps.tolist() == [7]
+
+
+def test_a_model_without_anything_held_out_can_be_kept(tmp_path: Path) -> None:
+    tm.Popularity().fit(tm.no_holdout(two_tastes())).save(tmp_path / "run")
+    opened = tm.open_run(tmp_path / "run")
+    assert (opened.evaluation, opened.split.test) == (None, None)
+    assert len(opened.recommend([0], k=5)) == 5
+
+
+def test_nothing_in_a_run_is_a_pickle(run: Path) -> None:
+    endings = {file.suffix for file in run.iterdir()}
+    assert endings == {".json", ".parquet", ".safetensors"}
+
+
+def test_damage_is_named(run: Path) -> None:
+    weights = run / "weights.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1] + b"\x00" if whole[-1:] != b"\x00" else whole[:-1] + b"\x01")
+    with pytest.raises(ArtifactError, match=r"weights.safetensors is not what was written"):
+        tm.open_run(run)
+    weights.unlink()
+    with pytest.raises(ArtifactError, match=r"weights.safetensors is missing"):
+        tm.open_run(run)
+    (run / MANIFEST).write_text("{")
+    with pytest.raises(ArtifactError, match="manifest.json: is damaged"):
+        tm.open_run(run)
+
+
+def test_foreign_and_newer_folders_are_named(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="there is no such folder"):
+        tm.open_run(tmp_path / "nowhere")
+    with pytest.raises(ArtifactError, match=r"is not a run: it has no manifest.json"):
+        tm.open_run(tmp_path)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ArtifactError, match="is a file, not the folder of a run"):
+        tm.open_run(tmp_path / "file")
+    rewrite(run / MANIFEST, format=99)
+    with pytest.raises(ArtifactError, match=r"in format 99; .* upgrade tastemaker"):
+        tm.open_run(run)
+    rewrite(run / MANIFEST, format=1, kind="cake")
+    with pytest.raises(ArtifactError, match="is not a run"):
+        tm.open_run(run)
+    rewrite(run / MANIFEST, kind="run", files={"../secret": {"sha256": ""}})
+    with pytest.raises(ArtifactError, match="points outside the folder"):
+        tm.open_run(run)
+
+
+def test_only_runs_are_replaced_and_the_former_one_is_kept(run: Path) -> None:
+    before = (run / "weights.safetensors").read_bytes()
+    tm.Popularity().fit(tm.no_holdout(two_tastes())).save(run)
+    assert tm.open_run(run).model.name == "popularity"
+    kept = run.with_name("run.previous")
+    assert (kept / "weights.safetensors").read_bytes() == before
+    thesis = run.with_name("thesis")
+    thesis.mkdir()
+    (thesis / "chapter1.txt").write_text("years of work")
+    with pytest.raises(ArtifactError, match="is a folder, but not a run"):
+        tm.Popularity().fit(tm.no_holdout(two_tastes())).save(thesis)
+    assert [file.name for file in thesis.iterdir()] == ["chapter1.txt"]
+
+
+def test_a_save_that_fails_leaves_what_was_there(run: Path, monkeypatch) -> None:
+    before = {file.name: file.read_bytes() for file in run.iterdir()}
+    model = tm.open_run(run).model
+
+    def full_disk() -> dict[str, torch.Tensor]:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(model, "state", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        model.save(run)
+    assert {file.name: file.read_bytes() for file in run.iterdir()} == before
+    assert [path.name for path in run.parent.iterdir()] == ["run"]
+
+
+def test_an_unfinished_run_is_neither_lost_nor_mistaken(tmp_path: Path) -> None:
+    path, identity = tmp_path / "run", {"model": "ncf", "config": {"epochs": 3, "hidden": (8,)}}
+    with (
+        pytest.raises(ArtifactError, match="nothing to resume"),
+        unfinished(path, identity, resume=True),
+    ):
+        pass
+    with pytest.raises(ZeroDivisionError), unfinished(path, identity) as folder:
+        (folder / "checkpoints").mkdir()
+        (folder / "checkpoints" / "last.safetensors").touch()
+        raise ZeroDivisionError
+    assert folder == tmp_path / "run.partial"
+    with pytest.raises(ArtifactError, match="--resume goes on with it, --restart discards it"):
+        with unfinished(path, identity):
+            pass
+    other = {"model": "ncf", "config": {"epochs": 5, "hidden": (8,)}}
+    with pytest.raises(ArtifactError, match="begun with config.epochs = 3, now it is 5"):
+        with unfinished(path, other, resume=True):
+            pass
+    with unfinished(path, identity, resume=True) as folder:
+        assert (folder / "checkpoints" / "last.safetensors").exists()
+    assert not folder.exists()
+    with pytest.raises(ZeroDivisionError), unfinished(path, identity) as folder:
+        raise ZeroDivisionError
+    assert not folder.exists(), "without a checkpoint there is nothing worth keeping"

@@ -1,0 +1,140 @@
+"""What careless people type: each time one clear line, exit code 2, nothing half-written."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+import tastemaker as tm
+from tastemaker.cli.main import main
+from tastemaker.testing.worlds import two_tastes
+
+GOOD = "user,item,timestamp,rating\n" + "".join(
+    f"{user},{item},{1_500_000_000 + 10 * item + user},{item % 5 + 1}\n"
+    for user in range(8)
+    for item in range(user % 2, 12, 2)
+)
+
+FILES = {
+    "good.csv": GOOD,
+    "empty.csv": "",
+    "header_only.csv": "user,item,timestamp\n",
+    "one_column.csv": "user\n1\n2\n",
+    "no_item.csv": "user,colour\n1,red\n",
+    "null_id.csv": "user,item\n1,2\n,3\n",
+    "bad_time.csv": "user,item,timestamp\n1,2,1500000000\n1,3,yesterday\n",
+    "ragged.csv": "user,item\n1,2\n1,2,3\n",
+    "no_time.csv": "user,item\n1,2\n1,3\n2,2\n2,4\n",
+    "negative.csv": "user,item,w\n1,2,-1\n1,3,2\n",
+    "singles.csv": "user,item,timestamp\n1,2,5\n2,3,6\n",
+    "headless.csv": "1,50,1500000000\n2,51,1500000001\n",
+    "notes.docx": "Dear diary",
+    "not_toml.toml": "epochs: 3",
+    "typo.toml": "epocs = 3",
+    "fake.parquet": "user,item",
+}
+
+NOWHERE = "must-not-appear"
+
+CASES = {
+    "a data set's name misspelt": ("inspect ml-100kk", 'did you mean "ml-100k"'),
+    "a file that is not there": ("inspect nowhere.csv", "there is no such file"),
+    "an empty file": ("train empty.csv --out OUT", "the file is empty"),
+    "a header and no rows": ("train header_only.csv --out OUT", "there are no rows"),
+    "only one column": ("train one_column.csv --out OUT", "only one column"),
+    "no column for the items": ("train no_item.csv --out OUT", "no column looks like the item"),
+    "a column misspelt": ("train good.csv --user usr --out OUT", 'did you mean "user"'),
+    "a missing id": ("train null_id.csv --out OUT", "row 2: the user id is missing"),
+    "a time that is none": ("train bad_time.csv --out OUT", 'row 2: "yesterday" is not a time'),
+    "a line with too many fields": ("train ragged.csv --out OUT", "more fields than the first"),
+    "a split by time without times": ("train no_time.csv --out OUT", "no time column"),
+    "a negative weight": ("train negative.csv --weight w --out OUT", "row 1: -1 cannot be a weight"),
+    "nobody with two interactions": ("train singles.csv --out OUT", "nothing can be held out"),
+    "no header": ("train headless.csv --out OUT", "say --no-header"),
+    "a kind of file nobody reads": ("train notes.docx --out OUT", "not a known kind of table"),
+    "a text file called Parquet": ("train fake.parquet --out OUT", "not a readable Parquet file"),
+    "a model misspelt": ("train good.csv --model nfc --out OUT", 'did you mean "ncf"'),
+    "a setting misspelt": ("train good.csv --set epocs=3 --out OUT", 'did you mean "epochs"'),
+    "a setting without a value": ("train good.csv --set epochs --out OUT", "write it as name=value"),
+    "a setting of the wrong kind": ("train good.csv --set epochs=many --out OUT", "epochs is 'many'"),
+    "a setting out of range": ("train good.csv --set epochs=-1 --out OUT", "greater than or equal"),
+    "a config that is not there": ("train good.csv --config no.toml --out OUT", "cannot be read"),
+    "a config that is no TOML": ("train good.csv --config not_toml.toml --out OUT", "is not TOML"),
+    "a config with a typo": ("train good.csv --config typo.toml --out OUT", 'no setting "epocs"'),
+    "nothing to train on": ("train --out OUT", "name the DATA to train on"),
+    "half a ready-made split": ("train --train good.csv --out OUT", "needs both --train and --test"),
+    "a leaking split": ("train --train good.csv --test good.csv --out OUT", "also in the data before"),
+    "data twice": ("train good.csv --train good.csv --test good.csv --out OUT", "not both"),
+    "a rating nobody gave": ("train good.csv --min-rating 9 --out OUT", "no rating is 9 or above"),
+    "a share that is a percentage": ("train good.csv --sample-users 30 --out OUT", "at most 1"),
+    "a core too deep": ("train good.csv --k-core 99 --out OUT", "the 99-core is empty"),
+    "a device that is not here": ("train good.csv --device mps --out OUT", "not to be had here"),
+    "a folder of somebody else's": ("train good.csv --out thesis", "is a folder, but not a run"),
+    "a file in the way": ("train good.csv --out good.csv", "is a file; name a folder"),
+    "nothing to resume": ("train good.csv --resume --out OUT", "nothing to resume"),
+    "a database without a query": ("inspect sqlite:///shop.db", "needs --query"),
+    "a database that is not there": (
+        "train sqlite:///shop.db --query SELECT --out OUT", "no such database file",
+    ),
+    "a run that is not there": ("evaluate nowhere", "there is no such folder"),
+    "a folder that is no run": ("recommend thesis --user 1", "is not a run"),
+    "a damaged run": ("recommend damaged --user 1", "is damaged"),
+    "a user nobody knows": ("recommend run --user 4711", "user 4711 is not in the data"),
+    "a user that is no number": ("recommend run --user bob", "user bob is not in the data"),
+    "an item nobody knows": ("recommend run --history 1,4711", "item 4711 is not in the data"),
+    "nobody to recommend to": ("recommend run", "say for whom"),
+    "no recommendations wanted": ("recommend run --user 1 -k 0", "at least 1"),
+    "an output nobody writes": ("recommend run --all --out OUT.xlsx", 'cannot write ".xlsx"'),
+    "an output in no folder": ("recommend run --all --out no/OUT.csv", "there is no folder"),
+    "candidates that were never given": ("evaluate run --protocol candidates", "no candidate lists"),
+    "likeness from a model without": ("similar popular 1", "no notion of items being alike"),
+    "a verb misspelt": ("trian good.csv", "train"),
+    "an option misspelt": ("train good.csv --modle ncf --out OUT", "--model"),
+    "a choice that is none": ("train good.csv --split halves --out OUT", "leave-one-out"),
+    "a word for a number": ("train good.csv --sample-users some --out OUT", "sample-users"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory) -> Path:
+    """A folder with good and bad files, a run, a damaged run and somebody's thesis."""
+    folder = tmp_path_factory.mktemp("desk")
+    for name, text in FILES.items():
+        (folder / name).write_text(text)
+    (folder / "thesis").mkdir()
+    (folder / "thesis" / "chapter1.txt").write_text("years of work")
+    split = tm.leave_one_out(two_tastes())
+    model = tm.NCF(epochs=1).fit(split)
+    model.save(folder / "run")
+    model.save(folder / "damaged")
+    tm.Popularity().fit(split).save(folder / "popular")
+    weights = folder / "damaged" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-9])
+    return folder
+
+
+def everything_in(folder: Path) -> dict[str, bytes]:
+    return {str(p): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_mistake_ends_in_one_clear_line(
+    case: str, desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    typed, expected = CASES[case]
+    monkeypatch.chdir(desk)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(desk / "cache"))
+    monkeypatch.setattr(sys, "argv", ["tastemaker", *typed.replace("OUT", NOWHERE).split()])
+    before = everything_in(desk)
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    out, err = capsys.readouterr()
+    assert exit_.value.code == 2
+    errors = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, err
+    assert expected in errors[0]
+    assert err.rstrip().endswith(errors[0]), "the error is the last thing said"
+    assert "Traceback" not in err
+    assert out == ""
+    assert everything_in(desk) == before
+    assert not list(desk.glob(f"*{NOWHERE}*")), "nothing half-written"

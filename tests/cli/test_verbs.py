@@ -1,0 +1,256 @@
+"""The verbs, as a person or a script calls them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import tastemaker as tm
+from tastemaker.cli.main import main
+from tastemaker.testing.worlds import two_tastes
+
+
+class Terminal:
+    """Calls the command line and keeps what it said."""
+
+    def __init__(self, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._capsys, self._monkeypatch = capsys, monkeypatch
+
+    def __call__(self, *arguments: object) -> tuple[int, str, str]:
+        self._monkeypatch.setattr(sys, "argv", ["tastemaker", *map(str, arguments)])
+        self._monkeypatch.setenv("COLUMNS", "120")
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        out, err = self._capsys.readouterr()
+        return int(exit_.value.code or 0), out, err
+
+    def json(self, *arguments: object) -> dict:
+        code, out, err = self(*arguments, "--json")
+        assert code == 0, err
+        return json.loads(out)
+
+
+@pytest.fixture
+def tastemaker(capsys, monkeypatch) -> Terminal:
+    return Terminal(capsys, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def clicks(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "clicks.csv"
+    two_tastes().to_frame().write_csv(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(clicks: Path) -> Path:
+    path = clicks.with_name("run")
+    tm.NCF(epochs=20, batch_size=64).fit(tm.leave_one_out(tm.read(clicks))).save(path)
+    return path
+
+
+def test_inspect_shows_the_card(tastemaker: Terminal, clicks: Path) -> None:
+    code, out, _ = tastemaker("inspect", clicks)
+    assert code == 0
+    for expected in ("interactions", "600", "density", "25.0", "users by number", "█", "guessed"):
+        assert expected in out
+    card = tastemaker.json("inspect", clicks)
+    assert (card["n_interactions"], card["n_users"], card["n_items"]) == (600, 60, 40)
+
+
+def test_train_evaluate_and_the_same_again(
+    tastemaker: Terminal, clicks: Path, tmp_path: Path
+) -> None:
+    command = ("train", clicks, "--set", "epochs=3", "--seed", 5, "--out", tmp_path / "run")
+    first = tastemaker.json(*command)
+    assert {"model", "dataset", "protocol", "n_users", "metrics", "baseline"} <= first.keys()
+    assert first["n_users"] == 60
+    assert {"hit_rate@10", "ndcg@10"} <= first["metrics"].keys()
+    assert first["baseline"]["popularity"].keys() == first["metrics"].keys()
+    again = tastemaker.json(*command)
+    assert again["metrics"] == first["metrics"]
+    evaluated = tastemaker.json("evaluate", tmp_path / "run")
+    assert evaluated["metrics"] == first["metrics"]
+    full = tastemaker.json("evaluate", tmp_path / "run", "--protocol", "full", "-k", 5, "-k", 20)
+    assert {"hit_rate@5", "ndcg@20"} <= full["metrics"].keys()
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "run.previous"}
+    image = (tmp_path / "run" / "learning_curve.png").read_bytes()
+    assert image.startswith(b"\x89PNG")
+    assert tm.open_run(tmp_path / "run").model.config.seed == 5
+
+
+def test_a_table_shows_the_model_losing_where_it_loses(
+    tastemaker: Terminal, tmp_path: Path
+) -> None:
+    settings = ("--set", "epochs=1", "--set", "learning_rate=1e-9")
+    code, out, err = tastemaker("train", "synthetic", *settings, "--out", tmp_path / "run")
+    assert code == 0
+    assert "popularity" in out
+    assert "ncf loses to popularity on" in out
+    assert "Krichene and Rendle 2020" in err
+
+
+def test_settings_come_from_a_file_and_are_overruled_by_set(
+    tastemaker: Terminal, clicks: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "ncf.toml"
+    config.write_text("epochs = 2\nhidden = [16, 8]\npatience = 9\n")
+    out = tmp_path / "run"
+    tastemaker.json("train", clicks, "--config", config, "--set", "epochs=1", "--set",
+                    "patience=none", "--out", out)  # fmt: skip
+    trained = tm.open_run(out).model.config
+    assert (trained.epochs, trained.hidden, trained.patience) == (1, (16, 8), None)
+
+
+def test_a_ready_made_split_is_used_exactly(tastemaker: Terminal, tmp_path: Path) -> None:
+    pl.DataFrame({"user": [1, 1, 2], "item": [10, 20, 10]}).write_csv(tmp_path / "train.csv")
+    pl.DataFrame({"user": [1, 2], "item": [30, 20]}).write_csv(tmp_path / "test.csv")
+    pl.DataFrame({"user": [1, 2], "negatives": [[40], [30]]}).write_parquet(tmp_path / "c.parquet")
+    result = tastemaker.json(
+        "train", "--train", tmp_path / "train.csv", "--test", tmp_path / "test.csv",
+        "--candidates", tmp_path / "c.parquet", "--model", "popularity", "--out", tmp_path / "run",
+        "-k", 1,
+    )  # fmt: skip
+    assert result["metrics"]["hit_rate@1"] == 0.5, "30 ties with 40; 20 is more popular than 30"
+    assert result["split"] == "given files"
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        ("--split", "temporal", "--test-share", "0.2"),
+        ("--split", "leave-k-out", "--hold-out", "2"),
+        ("--by", "random", "--no-validation"),
+        ("--sample-users", "0.5"),
+        ("--k-core", "3"),
+    ],
+)
+def test_every_way_to_hold_out_and_to_sample_works(
+    tastemaker: Terminal, clicks: Path, tmp_path: Path, how: tuple
+) -> None:
+    out = tmp_path / "run"
+    result = tastemaker.json("train", clicks, "--model", "popularity", "--out", out, *how)
+    assert result["n_users"] > 0
+
+
+def test_data_without_times_train_when_nothing_is_split_by_time(
+    tastemaker: Terminal, tmp_path: Path
+) -> None:
+    data = tmp_path / "likes.csv"
+    two_tastes().to_frame().drop("timestamp").write_csv(data)
+    code, _, err = tastemaker("train", data, "--model", "popularity", "--out", tmp_path / "run")
+    assert (code, len(err.strip().splitlines()[-1:])) == (2, 1)
+    assert "there is no time column" in err
+    out = tastemaker.json(
+        "train", data, "--model", "popularity", "--split", "none", "--out", tmp_path / "run"
+    )
+    assert out["out"] == str(tmp_path / "run")
+
+
+def test_recommend_to_users_to_histories_and_to_everybody(
+    tastemaker: Terminal, run: Path, tmp_path: Path
+) -> None:
+    lists = tastemaker.json("recommend", run, "--user", 3, "--user", 4, "-k", 2)
+    assert [row["user_id"] for row in lists["recommendations"]] == [3, 3, 4, 4]
+    code, out, _ = tastemaker("recommend", run, "--history", "0, 1,2")
+    assert code == 0
+    assert len(out.strip().splitlines()) == 11
+    (tmp_path / "who.txt").write_text("5\n6\n")
+    asked = tastemaker.json("recommend", run, "--users", tmp_path / "who.txt", "-k", 1)
+    assert [row["user_id"] for row in asked["recommendations"]] == [5, 6]
+    tables = []
+    for name in ("all.parquet", "all.csv", "all.jsonl"):
+        told = tastemaker.json("recommend", run, "--all", "-k", 3, "--out", tmp_path / name)
+        assert told == {"out": str(tmp_path / name), "n_users": 60, "n_rows": 180}
+        read = {"parquet": pl.read_parquet, "csv": pl.read_csv, "jsonl": pl.read_ndjson}
+        tables.append(
+            read[name.split(".")[1]](tmp_path / name).select("user_id", "rank", "item_id")
+        )
+    assert tables[0].rows() == tables[1].rows() == tables[2].rows()
+    expected = tm.open_run(run).recommend(k=3).frame.select("user_id", "rank", "item_id")
+    assert tables[0].rows() == expected.rows()
+
+
+def test_similar_lists_neighbours(tastemaker: Terminal, run: Path) -> None:
+    found = tastemaker.json("similar", run, 3, "-k", 4)["similar"]
+    assert [row["rank"] for row in found] == [1, 2, 3, 4]
+    assert all(row["item_id"] == 3 for row in found)
+
+
+def test_models_lists_every_setting_with_its_help(tastemaker: Terminal) -> None:
+    assert {row["model"] for row in tastemaker.json("models")["models"]} == set(tm.model_names())
+    settings = tastemaker.json("models", "ncf")["settings"]
+    assert {row["setting"] for row in settings} == set(tm.NCF.config_class.model_fields)
+    assert all(row["what it does"] for row in settings)
+
+
+def test_the_demo_runs_on_synthetic_data_and_says_so(
+    tastemaker: Terminal, tmp_path: Path, own_cache: Path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = tastemaker("demo", "--data", "synthetic")
+    assert code == 0
+    for expected in ("synthetic (seed 0)", "ncf", "popularity", "lately touched", "top 10 for user",
+                     "learning_curve.png", "tastemaker recommend runs/demo"):  # fmt: skip
+        assert expected in out, expected
+    assert tm.open_run("runs/demo").model.name == "ncf"
+
+
+def test_the_help_teaches_and_imports_nothing_heavy() -> None:
+    script = (
+        "import sys; from tastemaker.cli.main import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "heavy = {'torch', 'polars', 'lightning', 'numpy'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    for verb in ([], ["train"], ["recommend"]):
+        done = subprocess.run(
+            [sys.executable, "-c", script, *verb, "--help"], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert (
+            "tastemaker demo" in done.stdout or "xample" in done.stdout or "tutorial" in done.stdout
+        )
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "tastemaker.cli.main", *map(str, arguments)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_run_stopped_halfway_and_resumed_gives_the_numbers_of_one_never_stopped(
+    clicks: Path, tmp_path: Path, how: signal.Signals
+) -> None:
+    settings = ("train", clicks, "--set", "epochs=40", "--set", "batch_size=16", "--json")
+    done = subprocess.run(command(*settings, "--out", tmp_path / "a"), capture_output=True)
+    unbroken = json.loads(done.stdout)
+
+    process = subprocess.Popen(
+        command(*settings, "--out", tmp_path / "b"),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    log = tmp_path / "b.partial" / "epochs.csv"
+    while not log.exists() or len(log.read_text().splitlines()) < 6:
+        assert process.poll() is None, process.stderr.read().decode()
+        time.sleep(0.02)
+    process.send_signal(how)
+    process.communicate()
+    assert process.returncode == (-9 if how == signal.SIGKILL else 130)
+    assert (tmp_path / "b").exists() == (how == signal.SIGINT), "a kill leaves nothing half-written"
+    assert (tmp_path / "b.partial").exists()
+
+    resumed = subprocess.run(
+        command(*settings, "--out", tmp_path / "b", "--resume"), capture_output=True, check=True
+    )
+    assert json.loads(resumed.stdout)["metrics"] == unbroken["metrics"]
+    weights = [tmp_path / name / "weights.safetensors" for name in "ab"]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+    assert not (tmp_path / "b.partial").exists()

@@ -1,0 +1,183 @@
+"""Protocols and evaluations, against brute force and known answers."""
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tastemaker as tm
+from tastemaker.config import Config
+from tastemaker.data.splitting import Targets
+from tastemaker.errors import ConfigError, SplitError
+from tastemaker.ranking.candidates import draw_candidates
+from tastemaker.testing.worlds import dataset_of, two_tastes
+
+
+class GivenScores(tm.Recommender):
+    """Answers with scores that a test chose: (n_users, n_items)."""
+
+    name = "given"
+    config_class = Config
+
+    def __init__(self, scores: np.ndarray | torch.Tensor) -> None:
+        super().__init__()
+        self.scores = torch.as_tensor(scores, dtype=torch.float32)
+
+    def _fit(self, split: tm.Split, run: tm.TrainingRun) -> None: ...
+
+    def _score(self, users: tm.UserBatch) -> torch.Tensor:
+        return self.scores[torch.from_numpy(users.codes)]
+
+    def state(self) -> dict[str, torch.Tensor]:
+        return {"scores": self.scores}
+
+    def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
+        self.scores = state["scores"]
+
+
+def test_popularity_gives_the_known_answer_on_the_published_split(data_folder) -> None:
+    folder = data_folder / "ncf-ml-1m"
+    split = tm.predefined_split(
+        tm.read_interactions(folder / "train.parquet"),
+        tm.read_interactions(folder / "test.parquet"),
+        candidates=tm.read_candidate_lists(folder / "negatives.parquet"),
+        catalog=tm.read_catalog(folder / "items.parquet"),
+    )
+    result = tm.evaluate(tm.Popularity().fit(split), split)
+    assert result.n_users == 6_040
+    assert result.metrics["hit_rate@10"] == pytest.approx(0.4520, abs=5e-5)
+    assert result.metrics["ndcg@10"] == pytest.approx(0.2526, abs=5e-5)
+
+
+def full_ranks_by_brute_force(split: tm.Split, scores: np.ndarray) -> list[int]:
+    """The place of each target in one list that is sorted with targets behind their ties."""
+    known, ranks = split.known_before("test"), []
+    for user in np.unique(split.test.users):
+        targets = split.test.items[split.test.users == user].tolist()
+        seen = set(known.history(user).tolist())
+        listed = [item for item in range(known.n_items) if item not in seen]
+        order = sorted(listed, key=lambda i: (-scores[user, i], i in targets, targets.index(i)
+                                              if i in targets else 0))  # fmt: skip
+        ranks += [order.index(target) + 1 for target in targets]
+    return ranks
+
+
+@given(st.integers(0, 10_000), st.integers(1, 3), st.booleans())
+def test_full_ranking_is_the_place_in_the_sorted_list(seed: int, k: int, validation: bool) -> None:
+    split = tm.leave_k_out(two_tastes(8, 16, 7, seed), k, validation=validation)
+    # Few different values, so that ties are common.
+    scores = np.random.default_rng(seed).integers(0, 5, (8, split.train.n_items)).astype(float)
+    model = GivenScores(scores).fit(split)
+    ranks = tm.evaluate(model, split, tm.FullRanking(), baseline=False).ranks
+    assert ranks.tolist() == full_ranks_by_brute_force(split, scores)
+
+
+@pytest.mark.parametrize("scores", [0.0, float("nan"), float("-inf"), float("inf")])
+@pytest.mark.parametrize("protocol", [tm.FullRanking(), tm.SampledRanking(15)])
+def test_a_model_that_answers_the_same_for_everything_is_last(scores, protocol) -> None:
+    split = tm.leave_one_out(two_tastes())
+    model = GivenScores(np.full((60, split.train.n_items), scores)).fit(split)
+    assert tm.evaluate(model, split, protocol, baseline=False).metrics["hit_rate@10"] == 0
+
+
+def test_a_model_that_knows_the_answer_is_perfect() -> None:
+    split = tm.leave_one_out(two_tastes())
+    scores = np.zeros((60, split.train.n_items))
+    scores[split.test.users, split.test.items] = 1
+    result = tm.evaluate(GivenScores(scores).fit(split), split, k=[1, 10])
+    assert all(result.metrics[name] == 1 for name in ("hit_rate@1", "ndcg@10", "mrr@10"))
+
+
+def test_sampled_candidates_were_never_touched_and_are_the_same_for_every_model() -> None:
+    split = tm.leave_one_out(two_tastes())
+    rows = draw_candidates(split, "test", 20, seed=3)
+    for user, items in zip(rows.users, rows.items, strict=True):
+        touched = set(split.everything.history(user).tolist())
+        assert items[0] in touched, "column 0 is the held-out item"
+        assert touched.isdisjoint(items[1:])
+        assert len(set(items[1:].tolist())) == 20
+    again = draw_candidates(split, "test", 20, seed=3)
+    assert np.array_equal(rows.items, again.items)
+    assert not np.array_equal(rows.items, draw_candidates(split, "test", 20, seed=4).items)
+
+
+def test_the_validation_candidates_do_not_betray_the_test() -> None:
+    split = tm.leave_one_out(dataset_of({0: [0, 1, 2, 3], 1: [4, 0]}))
+    drawn = draw_candidates(split, "validation", 10, seed=0)
+    real = drawn.items[0, 1:][drawn.counts[0]]
+    assert 3 in real, "the test item is the future: to validation it is as unknown as any"
+
+
+def test_users_with_few_untouched_items_are_ranked_among_those_they_have() -> None:
+    split = tm.leave_one_out(dataset_of({0: [0, 1, 2], 1: [3, 4]}), validation=False)
+    model = GivenScores([[0, 0, 1, 9, 0], [0, 0, 0, 0, 0]]).fit(split)
+    ranks = tm.evaluate(model, split, tm.SampledRanking(99), baseline=False).ranks
+    assert ranks.tolist() == [2, 4]
+
+
+def predefined(lists: list[list[int]]) -> tm.Split:
+    train = tm.read_interactions(pl.DataFrame({"user": [1, 2], "item": [10, 20]}))
+    test = tm.read_interactions(pl.DataFrame({"user": [1, 2], "item": [30, 30]}))
+    candidates = pl.DataFrame({"user_id": [1, 2], "item_id": lists})
+    return tm.predefined_split(train, test, candidates=candidates)
+
+
+def test_given_candidates_are_used_as_they_are() -> None:
+    scores = [[5, 4, 3, 2], [5, 4, 3, 2]]  # of the items 10, 20, 30, 40
+    negatives = predefined([[40, 20], [10, 40]])
+    assert tm.evaluate(GivenScores(scores).fit(negatives), negatives).ranks.tolist() == [2, 2]
+    slates = predefined([[30, 20], [40, 30]])
+    assert tm.evaluate(GivenScores(scores).fit(slates), slates).ranks.tolist() == [2, 1]
+    one_faulty_list = predefined([[30, 40], [40, 20]])
+    faulty = GivenScores(scores).fit(one_faulty_list)
+    assert tm.evaluate(faulty, one_faulty_list).ranks.tolist() == [2, 2], "the tie counts"
+
+
+def test_popularity_stands_beside_every_model() -> None:
+    split = tm.leave_one_out(two_tastes())
+    result = tm.evaluate(tm.NCF(epochs=1).fit(split), split)
+    assert set(result.baselines) == {"popularity"}
+    assert result.baselines["popularity"].metrics.keys() == result.metrics.keys()
+    table = str(result)
+    assert "popularity" in table
+    assert "hit_rate@10" in table
+    as_dict = result.to_dict()
+    assert {"model", "dataset", "protocol", "n_users", "metrics", "baseline"} <= as_dict.keys()
+
+
+def test_means_are_those_of_the_users() -> None:
+    split = tm.leave_one_out(two_tastes())
+    result = tm.evaluate(tm.Popularity().fit(split), split, k=[5])
+    assert len(result.per_user["ndcg@5"]) == result.n_users == 60
+    assert result.metrics["ndcg@5"] == result.per_user["ndcg@5"].mean()
+
+
+def test_a_model_is_not_judged_on_what_it_may_have_seen() -> None:
+    data = two_tastes()
+    everything = tm.NCF(epochs=1).fit(tm.no_holdout(data))
+    with pytest.raises(SplitError, match="may have seen its held-out part"):
+        tm.evaluate(everything, tm.leave_one_out(data))
+    with pytest.raises(SplitError, match="holds out nothing for test"):
+        tm.evaluate(everything)
+
+
+def test_mistaken_questions_are_refused() -> None:
+    split = tm.leave_one_out(two_tastes())
+    model = tm.Popularity().fit(split)
+    with pytest.raises(ConfigError, match="lengths of list of 1 or more"):
+        tm.evaluate(model, split, k=[0])
+    with pytest.raises(ConfigError, match="1 or more are needed"):
+        tm.SampledRanking(negatives=0)
+    with pytest.raises(SplitError, match="no candidate lists"):
+        tm.evaluate(model, split, tm.CandidateLists())
+    with pytest.raises(SplitError, match="holds out nothing for validation"):
+        held = Targets(split.test.users, split.test.items)
+        tm.evaluate(model, tm.Split(split.train, held), part="validation")
+
+
+def test_the_same_question_twice_has_the_same_answer() -> None:
+    split = tm.leave_one_out(two_tastes())
+    first, second = (tm.evaluate(tm.NCF(epochs=3, seed=5).fit(split), split) for _ in range(2))
+    assert np.array_equal(first.ranks, second.ranks)
