@@ -76,8 +76,8 @@ class DataOptions(_FromOptions):
         return dataset
 
     def interactions(self, path: Path) -> Interactions:
-        """Reads one part of a ready-made split."""
-        return read_interactions(path, **self.columns)
+        """Reads one part of a ready-made split, which goes by the name of its folder."""
+        return read_interactions(path, name=path.resolve().parent.name, **self.columns)
 
     def _whole(self, data: str) -> Dataset:
         rules: dict[str, Any] = {"min_rating": self.min_rating, "duplicates": self.duplicates}

@@ -29,7 +29,7 @@ def train(
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option("--config", help="A TOML file of such settings; --set goes before it."),
+        typer.Option("--config", help="A TOML file of such settings; --set overrules it."),
     ] = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
@@ -98,4 +98,6 @@ def train(
 
 
 def _label(data: str | None, train: Path | None) -> str:
-    return Path(data.split("?")[0] if data else train or "data").stem
+    if train is not None:
+        return train.resolve().parent.name
+    return Path(data.split("?")[0] if data else "data").stem

@@ -31,11 +31,17 @@ def learning_curve(log: TrainingLog, title: str, path: Path) -> None:
             values = [record[name] for record in log.records]
             axis.plot(epochs, values, "o-", color=colour, markersize=4, label=name)
         axis.axvline(log.best_epoch, color=INK, linewidth=0.8, linestyle=":")
+        late = log.best_epoch > len(epochs) / 2
         axis.annotate(
-            f"kept: epoch {log.best_epoch}", (log.best_epoch, 0.02), xytext=(-4, 0),
-            xycoords=("data", "axes fraction"), textcoords="offset points", ha="right",
-            fontsize=8, color=INK,
-        )  # fmt: skip
+            f"kept: epoch {log.best_epoch}",
+            (log.best_epoch, 0.02),
+            xytext=(-4 if late else 4, 0),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            ha="right" if late else "left",
+            fontsize=8,
+            color=INK,
+        )
         axis.set_title("validation", loc="left", fontsize=10, color=INK)
         axis.legend(frameon=False, fontsize=8)
     for axis in axes:

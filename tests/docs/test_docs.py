@@ -1,0 +1,76 @@
+"""The documentation says what the code does: read both and compare; run the code that it shows."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+import typer
+
+import tastemaker as tm
+from tastemaker.cli.main import app
+from tastemaker.data.sources import NAMES
+from tastemaker.metrics.accuracy import ACCURACY
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+EVERY_PAGE = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    *DOCS.glob("*.md"),
+]
+
+
+def code_blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.M | re.S)
+
+
+def reference_pages() -> dict:
+    spec = importlib.util.spec_from_file_location("make_reference", DOCS / "make_reference.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.PAGES
+
+
+def test_the_generated_pages_are_up_to_date() -> None:
+    for page, make in reference_pages().items():
+        assert (DOCS / page).read_text() == make(), f"docs/{page} is out of date: run make docs"
+
+
+def test_every_model_metric_and_data_set_has_its_row() -> None:
+    models, evaluation = (DOCS / "models.md").read_text(), (DOCS / "evaluation.md").read_text()
+    data = (DOCS / "data.md").read_text()
+    assert all(f"| `{name}` |" in models for name in tm.model_names())
+    assert all(f"| `{name}` |" in evaluation for name in ACCURACY)
+    assert all(f"`{name}`" in data for name in NAMES)
+
+
+@pytest.mark.parametrize("page", EVERY_PAGE, ids=lambda page: page.name)
+def test_commands_that_are_shown_exist_with_their_options(page: Path) -> None:
+    verbs = typer.main.get_command(app).commands
+    shown = re.findall(r"tastemaker ([a-z]+)((?: [^\n`|]*)?)", "\n".join(
+        [*code_blocks(page, "sh"), *re.findall(r"`(tastemaker [a-z]+[^`]*)`", page.read_text())]
+    ))  # fmt: skip
+    for verb, rest in shown:
+        assert verb in verbs, f"{page.name} shows tastemaker {verb}"
+        known = {option for p in verbs[verb].params for option in [*p.opts, *p.secondary_opts]}
+        for option in re.findall(r"(?<!\S)--[a-z-]+", rest):
+            assert option in known | {"--help"}, f"{page.name} shows tastemaker {verb} {option}"
+
+
+@pytest.mark.parametrize("page", EVERY_PAGE, ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md"])
+def test_the_python_that_is_shown_runs(
+    page: str, data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = "\n".join(code_blocks(ROOT / page, "python"))
+    assert "tm.NCF" in code
+    exec(compile(code, page, "exec"), {})
