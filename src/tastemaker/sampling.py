@@ -1,5 +1,7 @@
 """Negatives: items that a user has not touched, drawn on the device of the codes."""
 
+from functools import cached_property
+
 import numpy as np
 import torch
 
@@ -33,7 +35,7 @@ class UnseenItems:
         self.device = torch.device(device)
         keys = dataset.users.astype(np.int64) * self.n_items + dataset.items
         keys.sort()
-        self._bits = self._bitmap(keys) if self._bitmap_bytes <= budget_bytes else None
+        self._dataset, self._budget_bytes = dataset, budget_bytes
         users, items = np.divmod(keys, self.n_items)
         below = items - (np.arange(len(keys)) - dataset.indptr[users])
         # One more than n_items values are possible, so the stride is n_items + 1.
@@ -120,11 +122,16 @@ class UnseenItems:
         )
         return (uniform * bounds).long()
 
-    @property
-    def _bitmap_bytes(self) -> int:
-        return self.n_users * self.n_items // 8 + 1
-
-    def _bitmap(self, keys: np.ndarray) -> torch.Tensor:
+    @cached_property
+    def _bits(self) -> torch.Tensor | None:
+        """The bitmap, made when it is first needed; None where it is over the budget."""
+        if self._bitmap_bytes > self._budget_bytes:
+            return None
+        keys = self._dataset.users.astype(np.int64) * self.n_items + self._dataset.items
         bits = np.zeros(self._bitmap_bytes, dtype=np.uint8)
         np.bitwise_or.at(bits, keys >> 3, np.uint8(1) << (keys & 7).astype(np.uint8))
         return torch.from_numpy(bits).to(self.device)
+
+    @property
+    def _bitmap_bytes(self) -> int:
+        return self.n_users * self.n_items // 8 + 1

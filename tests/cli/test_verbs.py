@@ -219,6 +219,17 @@ def test_the_help_teaches_and_imports_nothing_heavy() -> None:
         )
 
 
+def test_the_tutorials_model_beats_popularity_on_real_ratings(
+    tastemaker: Terminal, tmp_path: Path, data_folder: Path
+) -> None:
+    trained = tastemaker.json("train", "ml-100k", "--model", "ncf", "--out", tmp_path / "run")
+    evaluated = tastemaker.json("evaluate", tmp_path / "run")
+    assert evaluated["n_users"] == 943
+    for metric in ("hit_rate@10", "ndcg@10"):
+        assert evaluated["metrics"][metric] > evaluated["baseline"]["popularity"][metric] + 0.05
+        assert evaluated["metrics"][metric] == trained["metrics"][metric]
+
+
 def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "tastemaker.cli.main", *map(str, arguments)]
 

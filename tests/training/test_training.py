@@ -223,6 +223,8 @@ def test_mistaken_settings_are_named_with_the_nearest_known() -> None:
         tm.NCF(epoch=3)
     with pytest.raises(ConfigError, match="epochs is 0, but input should be greater than or equal"):
         tm.NCF(epochs=0)
+    with pytest.raises(ConfigError, match=r"takes a NCFConfig, not a dict; .* as in NCF\(seed=7\)"):
+        tm.NCF({"epochs": 3})
     with pytest.raises(ConfigError, match="a config or single settings, not both"):
         tm.NCF(tm.NCF().config, epochs=3)
     if not torch.cuda.is_available():

@@ -55,7 +55,7 @@ class UserBatch:
         return np.repeat(np.arange(len(self)), self.lengths)
 
     def part(self, start: int, stop: int) -> "UserBatch":
-        """The users at the positions start … stop - 1."""
+        """The users at the positions start … stop - 1, or to the last."""
         indptr = self.indptr[start : stop + 1]
         return UserBatch(
             self.codes[start:stop], self.items[indptr[0] : indptr[-1]], indptr - indptr[0]

@@ -19,6 +19,9 @@ NEGATIVES = 4
 LONGEST_HISTORY = 100
 """The most recent so many interactions decide; more would cost time and change little."""
 
+USERS_AT_ONCE = 256
+"""Users whose vectors are fitted together, so that memory does not grow with their number."""
+
 ScoreVectors = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """(n, d) user vectors and (n, c) int64 items to (n, c) logits."""
 
@@ -42,9 +45,24 @@ def fold_in(
         (n, d) vectors.
     """
     mean, deviation = trained.mean(dim=0), trained.std(dim=0, correction=0).clamp(min=1e-4)
-    items, labels, mask = _samples(users, n_items, seed, trained.device)
+    parts = [
+        _fit_part(score, users.part(start, start + USERS_AT_ONCE), mean, deviation, n_items, seed)
+        for start in range(0, len(users), USERS_AT_ONCE)
+    ]
+    return torch.cat(parts)
+
+
+def _fit_part(
+    score: ScoreVectors,
+    users: UserBatch,
+    mean: torch.Tensor,
+    deviation: torch.Tensor,
+    n_items: int,
+    seed: int,
+) -> torch.Tensor:
+    items, labels, mask = _samples(users, n_items, seed, mean.device)
     # Optimised in units of the prior's deviation, so that one step size suits every dimension.
-    offsets = torch.zeros(len(users), len(mean), device=trained.device, requires_grad=True)
+    offsets = torch.zeros(len(users), len(mean), device=mean.device, requires_grad=True)
     optimizer = torch.optim.Adam([offsets], lr=LEARNING_RATE)
     with torch.enable_grad():
         for _ in range(STEPS):

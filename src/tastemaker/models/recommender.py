@@ -52,6 +52,11 @@ class Recommender(ABC):
         """
         if config is not None and settings:
             raise ConfigError(f"{self.name}: give a config or single settings, not both")
+        if config is not None and not isinstance(config, self.config_class):
+            raise ConfigError(
+                f"{self.name} takes a {self.config_class.__name__}, not a {type(config).__name__}; "
+                f"settings go by name, as in {type(self).__name__}(seed=7)"
+            )
         self.config = config if config is not None else self.config_class.of(settings, self.name)
         self.log = TrainingLog()
         """What happened in training; empty for a model that has no epochs."""
