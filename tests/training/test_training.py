@@ -203,6 +203,16 @@ def test_logs_are_left_as_csv_and_for_tensorboard(tmp_path: Path) -> None:
     assert logged == pytest.approx(table["ndcg@10"].to_list())
 
 
+def test_training_that_cannot_go_well_says_why() -> None:
+    data = two_tastes()
+    with pytest.raises(
+        ConfigError, match=r"diverged: the loss of epoch 1 is .*lower learning_rate"
+    ):
+        ncf(learning_rate=1e30).fit(tm.no_holdout(data))
+    with pytest.raises(ConfigError, match="patience is 3, but the split has no validation part"):
+        ncf(patience=3).fit(tm.leave_one_out(data, validation=False))
+
+
 def test_sharing_the_users_half_gives_the_scores_of_the_plain_form() -> None:
     model = ncf(epochs=1).fit(tm.no_holdout(two_tastes()))
     state = {name: tensor.double() for name, tensor in model.state().items()}

@@ -13,6 +13,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from tastemaker.errors import ConfigError
 from tastemaker.training.batches import PairBatches
 from tastemaker.training.callbacks import (
     BatchProgress,
@@ -55,14 +56,20 @@ def fit(
         The log. After a Ctrl-C it ends with the last whole epoch and is marked interrupted.
 
     Raises:
+        ConfigError: training diverged, or patience without anything to validate on.
         KeyboardInterrupt: Ctrl-C before the first epoch ended, so that there is nothing to keep.
     """
     run = run or TrainingRun()
+    if config.patience is not None and validate is None:
+        raise ConfigError(
+            f"patience is {config.patience}, but the split has no validation part to lose patience "
+            "with; hold one out, or leave patience unset"
+        )
     with _folder(run) as folder:
         checkpoints = folder / "checkpoints"
         epoch_log, interrupt = EpochLog(folder / LOG_NAME, run, config.epochs), StopOnInterrupt()
         keeper = _checkpointing(checkpoints, monitored=validate is not None)
-        stopper = _early_stopping(config) if validate is not None else None
+        stopper = _early_stopping(config)
         progress = BatchProgress(run.on_progress, config.epochs) if run.on_progress else None
         optional = [callback for callback in (progress, stopper) if callback is not None]
         callbacks: list[Callback] = [*optional, interrupt, epoch_log, keeper]

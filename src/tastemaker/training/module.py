@@ -1,8 +1,11 @@
 """The LightningModule: network + loss + optimizer."""
 
+import math
+
 import torch
 from lightning.pytorch import LightningModule
 
+from tastemaker.errors import ConfigError
 from tastemaker.training.batches import Batch, Epoch, PairBatches
 from tastemaker.training.config import TrainingConfig
 from tastemaker.training.losses import Loss
@@ -48,8 +51,17 @@ class RankingModule(LightningModule):
         self._loss_sum = torch.zeros((), device=self.device)
 
     def on_train_epoch_end(self) -> None:
-        """Logs the epoch's mean loss and the validation metrics."""
+        """Logs the epoch's mean loss and the validation metrics.
+
+        Raises:
+            ConfigError: the loss is not a number any more.
+        """
         metrics = {"loss": float(self._loss_sum) / len(self._batches.epoch(0))}
+        if not math.isfinite(metrics["loss"]):
+            raise ConfigError(
+                f"training diverged: the loss of epoch {self.current_epoch + 1} is "
+                f"{metrics['loss']}; lower learning_rate (now {self._config.learning_rate:g})"
+            )
         if self._validate is not None:
             self.network.eval()
             with torch.no_grad():
