@@ -27,6 +27,7 @@ from .evaluation.protocols import CandidateLists as CandidateLists
 from .evaluation.protocols import FullRanking as FullRanking
 from .evaluation.protocols import SampledRanking as SampledRanking
 from .evaluation.results import Evaluation as Evaluation
+from .models.ease import EASE as EASE
 from .models.ncf import NCF as NCF
 from .models.popularity import Popularity as Popularity
 from .models.recommender import Recommender as Recommender

@@ -1,5 +1,6 @@
 """Every model passes the same contract."""
 
+from tastemaker.models.ease import EASE
 from tastemaker.models.ncf import NCF
 from tastemaker.models.popularity import Popularity
 from tastemaker.models.recommender import Recommender
@@ -11,6 +12,11 @@ class TestPopularity(RecommenderContract):
 
     def make(self) -> Recommender:
         return Popularity()
+
+
+class TestEASE(RecommenderContract):
+    def make(self) -> Recommender:
+        return EASE(regularization=1.0)
 
 
 class TestNCF(RecommenderContract):

@@ -13,6 +13,7 @@ GROUP = "tastemaker.models"
 
 BUILT_IN = {
     "popularity": "tastemaker.models.popularity:Popularity",
+    "ease": "tastemaker.models.ease:EASE",
     "ncf": "tastemaker.models.ncf:NCF",
 }
 

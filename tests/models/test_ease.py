@@ -1,0 +1,51 @@
+"""EASE against the paper's definition and the known answer on published data."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import tastemaker as tm
+from tastemaker.errors import UnsupportedError
+from tastemaker.models import ease
+from tastemaker.testing.worlds import two_tastes
+
+
+def test_each_item_is_predicted_by_ridge_regression_on_all_the_others() -> None:
+    # The definition column by column, without the closed form: min |x_j - X b|² + λ|b|², b_j = 0.
+    data = two_tastes(n_users=30, n_items=12, length=4)
+    x = np.zeros((data.n_users, data.n_items))
+    x[data.users, data.items] = 1
+    expected = np.zeros((data.n_items, data.n_items))
+    for j in range(data.n_items):
+        others = [i for i in range(data.n_items) if i != j]
+        gram = x[:, others].T @ x[:, others] + 3.0 * np.eye(len(others))
+        expected[others, j] = np.linalg.solve(gram, x[:, others].T @ x[:, j])
+    weights = tm.EASE(regularization=3.0).fit(tm.no_holdout(data)).state()["weights"]
+    np.testing.assert_allclose(weights.numpy(), expected, atol=1e-6)
+
+
+def test_the_known_answer_on_the_published_split(data_folder: Path) -> None:
+    folder = data_folder / "ncf-ml-1m"
+    split = tm.predefined_split(
+        tm.read_interactions(folder / "train.parquet"),
+        tm.read_interactions(folder / "test.parquet"),
+        candidates=tm.read_candidate_lists(folder / "negatives.parquet"),
+    )
+    result = tm.evaluate(tm.EASE(regularization=1000).fit(split))
+    assert result.metrics["hit_rate@10"] == pytest.approx(0.7177, abs=1e-4)
+    assert result.metrics["ndcg@10"] == pytest.approx(0.4483, abs=1e-4)
+
+
+def test_a_catalog_that_does_not_fit_is_refused_with_the_memory_it_needs(monkeypatch) -> None:
+    monkeypatch.setattr(ease, "MATRICES_AT_ONCE", 10**12)
+    with pytest.raises(UnsupportedError, match=r"40 items need [\d.]+ GiB of memory"):
+        tm.EASE().fit(tm.no_holdout(two_tastes()))
+
+
+def test_a_known_user_is_scored_by_the_history_of_the_moment() -> None:
+    model = tm.EASE(regularization=1.0).fit(tm.no_holdout(two_tastes()))
+    grown = tm.UserBatch(np.array([0]), np.array([0, 1, 2]), np.array([0, 3]))
+    stranger = model.strangers([[0, 1, 2]])
+    assert torch.equal(model.score(grown), model.score(stranger))
