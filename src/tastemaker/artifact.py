@@ -1,7 +1,8 @@
 """A folder on disk that is whole or absent: safetensors, JSON and Parquet under a manifest.
 
 Nothing in it is ever unpickled. A folder is written beside its place and renamed into it, with its
-checksums, so that a crash leaves either what was there before or what is there now.
+checksums, so that a crash leaves what was there before (under its own name or `.previous`) or what
+is there now, never a part.
 """
 
 import hashlib
@@ -61,19 +62,23 @@ class ArtifactWriter:
 
 
 @contextmanager
-def writing(path: Path, kind: str) -> Iterator[ArtifactWriter]:
+def writing(path: Path, kind: str, *, keep_previous: bool = True) -> Iterator[ArtifactWriter]:
     """Writes an artifact: the block fills it, and it appears when the block ends.
 
-    An artifact of the same kind that is already there is kept as `<path>.previous`.
+    An artifact of the same kind that is already there becomes `<path>.previous`.
 
     Args:
         path: the folder to make.
         kind: what it is, so that one kind is not opened as another.
+        keep_previous: False drops the one that is there.
 
     Raises:
         ArtifactError: something that is not such an artifact is in the way.
     """
+    path = path.absolute()
+    previous = path.with_name(path.name + ".previous")
     refuse_foreign(path, kind)
+    refuse_foreign(previous, kind)
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
@@ -81,13 +86,20 @@ def writing(path: Path, kind: str) -> Iterator[ArtifactWriter]:
         writer = ArtifactWriter(beside)
         yield writer
         _write_manifest(writer, kind)
-        if path.exists():
-            previous = path.with_name(path.name + ".previous")
-            shutil.rmtree(previous, ignore_errors=True)
-            path.rename(previous)
+        _make_room(path, previous if keep_previous else None)
         beside.rename(path)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def _make_room(path: Path, previous: Path | None) -> None:
+    if not path.exists():
+        return
+    if previous is None or not any(path.iterdir()):
+        shutil.rmtree(path)
+        return
+    shutil.rmtree(previous, ignore_errors=True)
+    path.rename(previous)
 
 
 def refuse_foreign(path: Path, kind: str) -> None:
@@ -127,7 +139,7 @@ class ArtifactReader:
         """A table out of a Parquet file."""
         path = self._path(name)
         try:
-            return pl.read_parquet(path)
+            return pl.read_parquet(path, glob=False)
         except (pl.exceptions.PolarsError, OSError) as error:
             raise ArtifactError(f"{path}: is damaged: {error}") from None
 
@@ -150,7 +162,10 @@ def reading(path: Path, kind: str) -> ArtifactReader:
     if not (path / MANIFEST).exists():
         raise ArtifactError(f"{path}: is not a {kind}: it has no {MANIFEST}")
     manifest = _read_json(path / MANIFEST)
-    if not isinstance(manifest, dict) or manifest.get("kind") != kind:
+    if not isinstance(manifest, dict) or (manifest.get("kind"), type(manifest.get("files"))) != (
+        kind,
+        dict,
+    ):
         raise ArtifactError(f"{path}: is not a {kind}; its {MANIFEST} says otherwise")
     if manifest.get("format", 0) > FORMAT:
         writer = manifest.get("versions", {}).get("tastemaker", "of a later version")
@@ -158,7 +173,7 @@ def reading(path: Path, kind: str) -> ArtifactReader:
             f"{path}: was written by tastemaker {writer} in format {manifest['format']}; "
             f"this version reads up to format {FORMAT}: upgrade tastemaker"
         )
-    for name, recorded in manifest.get("files", {}).items():
+    for name, recorded in manifest["files"].items():
         _check(path, name, recorded)
     return ArtifactReader(path, manifest)
 

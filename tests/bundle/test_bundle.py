@@ -116,6 +116,27 @@ def test_only_runs_are_replaced_and_the_former_one_is_kept(run: Path) -> None:
     assert [file.name for file in thesis.iterdir()] == ["chapter1.txt"]
 
 
+def test_what_is_not_ours_is_never_removed(run: Path) -> None:
+    model = tm.Popularity().fit(tm.no_holdout(two_tastes()))
+    for name in ("run.previous", "other.partial"):
+        folder = run.with_name(name)
+        folder.mkdir()
+        (folder / "thesis.txt").write_text("years of work")
+    with pytest.raises(ArtifactError, match="run.previous: is a folder, but not a run"):
+        model.save(run)
+    with pytest.raises(ArtifactError, match="other.partial: is in the way"):
+        with unfinished(run.with_name("other"), {"model": "ncf"}):
+            pass
+    for name in ("run.previous", "other.partial"):
+        assert (run.with_name(name) / "thesis.txt").exists()
+
+
+def test_a_folder_with_brackets_in_its_name_is_a_folder_like_any(run: Path) -> None:
+    odd = run.with_name("a[1]")
+    tm.open_run(run).model.save(odd)
+    assert len(tm.open_run(odd).recommend([1], k=3)) == 3
+
+
 def test_a_save_that_fails_leaves_what_was_there(run: Path, monkeypatch) -> None:
     before = {file.name: file.read_bytes() for file in run.iterdir()}
     model = tm.open_run(run).model

@@ -82,6 +82,14 @@ CASES = {
     "a user nobody knows": ("recommend run --user 4711", "user 4711 is not in the data"),
     "a user that is no number": ("recommend run --user bob", "user bob is not in the data"),
     "an item nobody knows": ("recommend run --history 1,4711", "item 4711 is not in the data"),
+    "a user beyond all numbers": ("recommend run --user 99999999999999999999", "not in the data"),
+    "a user that only looks like a number": ("recommend run --user ²", "user ² is not in the data"),
+    "a layer of no width": ("train good.csv --set hidden=[0] --out OUT", "hidden.0 is 0"),
+    "items for data that bring their own": (
+        "train synthetic --items good.csv --out OUT", "leave --items out",
+    ),
+    "a folder to write a list to": ("recommend run --all --out folder.csv", "is a folder"),
+    "a place where nothing can be made": ("train good.csv --out /proc/no/run", "/proc/no"),
     "nobody to recommend to": ("recommend run", "say for whom"),
     "no recommendations wanted": ("recommend run --user 1 -k 0", "at least 1"),
     "an output nobody writes": ("recommend run --all --out OUT.xlsx", 'cannot write ".xlsx"'),
@@ -102,6 +110,7 @@ def desk(tmp_path_factory) -> Path:
     for name, text in FILES.items():
         (folder / name).write_text(text)
     (folder / "thesis").mkdir()
+    (folder / "folder.csv").mkdir()
     (folder / "thesis" / "chapter1.txt").write_text("years of work")
     split = tm.leave_one_out(two_tastes())
     model = tm.NCF(epochs=1).fit(split)

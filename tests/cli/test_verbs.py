@@ -106,6 +106,11 @@ def test_settings_come_from_a_file_and_are_overruled_by_set(
                     "patience=none", "--out", out)  # fmt: skip
     trained = tm.open_run(out).model.config
     assert (trained.epochs, trained.hidden, trained.patience) == (1, (16, 8), None)
+    config.write_text("epochs = 1\nseed = 3\n")
+    tastemaker.json("train", clicks, "--config", config, "--out", out)
+    assert tm.open_run(out).model.config.seed == 3
+    tastemaker.json("train", clicks, "--config", config, "--seed", 8, "--out", out)
+    assert tm.open_run(out).model.config.seed == 8
 
 
 def test_a_ready_made_split_is_used_exactly(tastemaker: Terminal, tmp_path: Path) -> None:
@@ -175,6 +180,20 @@ def test_recommend_to_users_to_histories_and_to_everybody(
     assert tables[0].rows() == tables[1].rows() == tables[2].rows()
     expected = tm.open_run(run).recommend(k=3).frame.select("user_id", "rank", "item_id")
     assert tables[0].rows() == expected.rows()
+
+
+def test_titles_are_printed_as_they_are(tastemaker: Terminal, clicks: Path, tmp_path: Path) -> None:
+    titles = pl.DataFrame(
+        {"item_id": range(40), "title": [f"Film [uncut] [/{i}]" for i in range(40)]}
+    )
+    titles.write_csv(tmp_path / "films.csv")
+    out = tmp_path / "run"
+    tastemaker.json(
+        "train", clicks, "--items", tmp_path / "films.csv", "--set", "epochs=1", "--out", out
+    )
+    code, shown, _ = tastemaker("recommend", out, "--user", 3)
+    assert code == 0
+    assert shown.count("Film [uncut] [/") == 10
 
 
 def test_similar_lists_neighbours(tastemaker: Terminal, run: Path) -> None:

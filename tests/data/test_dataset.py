@@ -92,6 +92,11 @@ def test_unknown_ids_say_what_there_is() -> None:
     with pytest.raises(UnknownIdError, match="user abc is not in the data"):
         vocabulary.parse(["1", "abc"])
     assert vocabulary.parse(["9"]) == [9]
+    for odd in ("²", "--5", "9" * 30):
+        with pytest.raises(UnknownIdError, match="is not in the data"):
+            vocabulary.encode(vocabulary.parse([odd]))
+    with pytest.raises(DataError, match="store them alike"):
+        vocabulary.encode(pl.Series(["1"]))
 
 
 def test_ids_stored_unlike_are_refused() -> None:

@@ -107,9 +107,21 @@ def test_ids_keep_their_type() -> None:
     assert with_nan_made_floats.user_vocabulary.ids.to_list() == [7, 8]
 
 
-def test_leading_zeros_make_an_id_text(tmp_path: Path) -> None:
-    (tmp_path / "clicks.csv").write_text("user,item\n007,1\n7,2\n")
-    assert tm.read(tmp_path / "clicks.csv").user_vocabulary.ids.to_list() == ["007", "7"]
+def test_leading_zeros_make_an_id_text_wherever_they_stand(tmp_path: Path) -> None:
+    path = tmp_path / "clicks.csv"
+    path.write_text("user,item\n007,1\n7,2\n")
+    assert tm.read(path).user_vocabulary.ids.to_list() == ["007", "7"]
+    path.write_text("user,item\n" + "".join(f"{u},1\n" for u in range(1500)) + "007,1\n")
+    data = tm.read(path)
+    assert data.n_users == 1501
+    assert data.item_vocabulary.ids.to_list() == [1]
+
+
+def test_a_path_with_brackets_is_that_file_and_no_pattern(tmp_path: Path) -> None:
+    for ending, write in (("csv", frame().write_csv), ("parquet", frame().write_parquet)):
+        write(tmp_path / f"a[1].{ending}")
+        (tmp_path / f"a1.{ending}").write_text("something else")
+        assert triples(tm.read(tmp_path / f"a[1].{ending}")) == IN_ORDER
 
 
 @pytest.mark.parametrize(
@@ -149,6 +161,20 @@ def test_small_whole_numbers_are_an_order_rather_than_a_clock() -> None:
     data = tm.read(ranks)
     assert data.time_unit == "order"
     assert data.to_frame()["item_id"].to_list() == [2, 1]
+
+
+@pytest.mark.parametrize("times", [[1.5e9, 1.5e9 + 1.9, 1.5e9 + 1.1], [1.0, 2.9, 2.1]])
+def test_order_within_one_second_survives_of_times_with_fractions(times: list[float]) -> None:
+    data = tm.read(pl.DataFrame({"user": ["a"] * 3, "item": [10, 20, 30], "time": times}))
+    assert data.to_frame()["item_id"].to_list() == [10, 30, 20]
+
+
+def test_a_format_makes_times_of_whole_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "days.csv"
+    path.write_text("user,item,day\na,1,31122019\na,2,15012020\na,3,01022020\n")
+    data = tm.read(path, time="day", time_format="%d%m%Y")
+    assert data.to_frame()["item_id"].to_list() == [1, 2, 3]
+    assert data.time_unit == "%d%m%Y"
 
 
 def test_order_within_one_second_survives_whole_seconds() -> None:

@@ -102,6 +102,7 @@ def test_a_temporal_split_learns_from_nobodys_future() -> None:
     assert split.train.timestamps.max() < split.validation.timestamps.min()
     assert split.validation.timestamps.max() < split.test.timestamps.min()
     assert (split.train.user_counts[split.test.users] > 0).all()
+    assert len(split.everything) == len(data), "what was not asked about is still known"
     with pytest.raises(ConfigError, match="test_share is 0.7"):
         tm.temporal(data, test_share=0.7)
 
@@ -157,6 +158,15 @@ def test_ready_made_parts_are_used_exactly() -> None:
     assert split.candidates is not None
     assert [ids[item] for item in split.candidates.items] == [50, 10, 20]
     assert split.candidates.indptr.tolist() == [0, 2, 3]
+
+
+def test_a_repeated_row_of_a_ready_made_part_counts_once() -> None:
+    train = tm.read_interactions(pl.DataFrame({"user": [1, 2], "item": [10, 20]}))
+    test = tm.read_interactions(pl.DataFrame({"user": [1, 1, 1], "item": [20, 20, 30]}))
+    split = tm.predefined_split(train, test)
+    assert split.test is not None
+    assert len(split.test) == 2
+    assert split.everything.user_counts.tolist() == [3, 1]
 
 
 def test_mismatched_parts_are_refused() -> None:

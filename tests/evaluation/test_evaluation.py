@@ -135,6 +135,19 @@ def test_given_candidates_are_used_as_they_are() -> None:
     assert tm.evaluate(faulty, one_faulty_list).ranks.tolist() == [2, 2], "the tie counts"
 
 
+def test_users_without_candidates_are_not_ranked_first_among_nothing() -> None:
+    def part(*rows: tuple) -> tm.Interactions:
+        return tm.read_interactions(pl.DataFrame(rows, schema=["user", "item"], orient="row"))
+
+    lists = pl.DataFrame({"user_id": [1], "item_id": [[20]]})
+    split = tm.predefined_split(
+        part((1, 10), (2, 20)), part((1, 30)), validation=part((2, 10)), candidates=lists
+    )
+    model = tm.Popularity().fit(split)
+    with pytest.raises(SplitError, match=r"have no list of candidates \(first: user 2\)"):
+        tm.evaluate(model, part="validation")
+
+
 def test_popularity_stands_beside_every_model() -> None:
     split = tm.leave_one_out(two_tastes())
     result = tm.evaluate(tm.NCF(epochs=1).fit(split), split)

@@ -143,6 +143,19 @@ def test_a_resumed_run_ends_as_an_unbroken_one(tmp_path: Path, killed_in: int) -
     assert resumed.log.best_epoch == unbroken.log.best_epoch
 
 
+def test_a_run_can_be_resumed_in_a_folder_that_was_moved(tmp_path: Path) -> None:
+    split = tm.leave_one_out(two_tastes())
+    settings = {"epochs": 12, "learning_rate": 0.05}
+    unbroken = ncf(**settings).fit(split)
+    killed_after(10, tmp_path / "here", split, **settings)
+    (tmp_path / "here").rename(tmp_path / "there")
+    run = TrainingRun(folder=tmp_path / "there", resume=True)
+    resumed = ncf(**settings).fit(split, run)
+    assert unbroken.log.best_epoch < 10, "else this test shows nothing"
+    assert resumed.log.best_epoch == unbroken.log.best_epoch
+    assert torch.equal(resumed.item_vectors, unbroken.item_vectors)
+
+
 def test_resuming_a_finished_training_changes_nothing(tmp_path: Path) -> None:
     split = tm.leave_one_out(two_tastes())
     run = TrainingRun(folder=tmp_path)

@@ -67,7 +67,9 @@ def save_run(
     Raises:
         ArtifactError: something other than a run is in the way.
     """  # fmt: skip
-    with artifact.writing(path, RUN) as out:
+    # What an interrupted training left is not worth keeping once the same training has gone on.
+    keep = not _was_interrupted(path)
+    with artifact.writing(path, RUN, keep_previous=keep) as out:
         if logs is not None:
             ignored = shutil.ignore_patterns("checkpoints", "identity.json")
             shutil.copytree(logs, out.folder, dirs_exist_ok=True, ignore=ignored)
@@ -84,6 +86,14 @@ def save_run(
                 "interrupted": log.interrupted,
             },
         )
+
+
+def _was_interrupted(path: Path) -> bool:
+    try:
+        training = artifact.reading(path, RUN).json("training.json")
+    except ArtifactError:
+        return False
+    return bool(training["interrupted"])
 
 
 def open_run(path: str | Path, device: DeviceName = "cpu") -> Bundle:

@@ -35,6 +35,8 @@ def unfinished(
     if resume:
         _check_same(folder, identity)
     elif folder.exists():
+        if not (folder / IDENTITY).is_file():
+            raise ArtifactError(f"{folder}: is in the way, and not an unfinished run; move it")
         if has_checkpoint(folder) and not restart:
             raise ArtifactError(
                 f"{folder}: holds an unfinished run; "

@@ -8,6 +8,11 @@ from typing import Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+USER_ERROR = 2
+INTERRUPTED = 130
+"""Exit codes: a user's mistake, and Ctrl-C."""
 
 out = Console(highlight=False)
 """Results: standard output."""
@@ -36,7 +41,7 @@ def table_of(rows: Iterable[dict[str, Any]], title: str | None = None) -> Table:
             name, justify="right" if number else "left", header_style="bold", overflow="fold"
         )
     for row in rows:
-        table.add_row(*(_shown(value) for value in row.values()))
+        table.add_row(*(Text(_shown(value)) for value in row.values()))
     return table
 
 

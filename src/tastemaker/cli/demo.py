@@ -92,7 +92,7 @@ def _show_one_user(model: "Recommender") -> None:
     user_id = dataset.user_vocabulary.ids[user]
     known = model.split.everything.history(user)[-LAST_SHOWN:]
     rows = dataset.catalog.frame[known.tolist()].drop("categories", strict=False)
-    out.print(f"\n[bold]user {user_id} has lately touched[/bold]")
+    out.print(f"\nuser {user_id} has lately touched", style="bold", markup=False)
     out.print(table_of(rows.iter_rows(named=True)))
-    out.print(f"\n[bold]top 10 for user {user_id}[/bold]")
+    out.print(f"\ntop 10 for user {user_id}", style="bold", markup=False)
     out.print(table_of(model.recommend([user_id], 10).frame.drop("user_id").iter_rows(named=True)))

@@ -26,7 +26,7 @@ def inspect(
     duplicates: options.Duplicates = "latest",
     sample_users: options.SampleUsers = None,
     k_core: options.KCore = None,
-    seed: options.Seed = 0,
+    seed: options.Seed = None,
     json: options.Json = False,
 ) -> None:
     """Describe a data set: size, density, time, activity, long tail.
@@ -57,7 +57,7 @@ def _print(card: "DataCard") -> None:
         "titles, ratings": f"{_yes(card.has_titles)}, {_yes(card.has_ratings)}",
         "fingerprint": card.fingerprint,
     }
-    out.print(f"[bold]{card.name}[/bold]")
+    out.print(card.name, style="bold", markup=False)
     for name, value in facts.items():
         out.print(f"  {name:<20}{value}", markup=False)
     for note in card.notes:

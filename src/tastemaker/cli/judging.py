@@ -40,8 +40,10 @@ def print_evaluation(evaluation: dict[str, Any]) -> None:
         for name in names
     ]
     out.print(
-        f"[bold]{evaluation['dataset']}[/bold], {evaluation['split']}, {evaluation['part']}: "
+        f"{evaluation['dataset']}, {evaluation['split']}, {evaluation['part']}: "
         f"{evaluation['protocol']}; {evaluation['n_users']:,} users",
+        style="bold",
+        markup=False,
         soft_wrap=True,
     )
     out.print(table_of(rows))

@@ -1,5 +1,6 @@
 """The entry point: the verbs, and how a user's mistake is answered."""
 
+import os
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
@@ -10,7 +11,7 @@ from rich.text import Text
 from typer.exceptions import Abort, TyperException
 
 from tastemaker.cli import demo, evaluate, inspect, models, recommend, similar, train
-from tastemaker.cli.common import err, wants_debugging
+from tastemaker.cli.common import INTERRUPTED, USER_ERROR, err, wants_debugging
 from tastemaker.errors import TastemakerError
 
 VERBS: dict[str, Callable[..., None]] = {
@@ -22,9 +23,6 @@ VERBS: dict[str, Callable[..., None]] = {
     "models": models.models,
     "demo": demo.demo,
 }
-
-USER_ERROR = 2
-INTERRUPTED = 130
 
 app = typer.Typer(
     name="tastemaker",
@@ -70,8 +68,14 @@ def main() -> None:
         code = INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has had enough, as `head` does.
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:
+        # A path that cannot be written or read: the system says which and why.
+        if wants_debugging() or error.filename is None:
+            raise
+        fail(f"{error.filename}: {error.strerror}")
+        code = USER_ERROR
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -86,7 +86,13 @@ Candidates = Annotated[
     _split("--candidates", help="… and what each user's held-out item is ranked against."),
 ]
 
-Seed = Annotated[int, typer.Option("--seed", help="Of everything drawn at random.", min=0)]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        "--seed", min=0, max=2**32 - 1, show_default=False,
+        help="Of everything drawn at random; overrules a seed in --config.  [default: 0]",
+    ),
+]  # fmt: skip
 Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"], typer.Option("--device", help="Where to compute.")
 ]

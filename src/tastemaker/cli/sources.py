@@ -1,5 +1,6 @@
 """From the options of a command line to a data set and a split."""
 
+import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -33,6 +34,11 @@ from tastemaker.data.splitting import (
 from tastemaker.errors import ConfigError
 
 
+def without_password(url: str) -> str:
+    """A database URL that can be shown."""
+    return re.sub(r"//([^:/@]*):[^@]*@", r"//\1:***@", url)
+
+
 class _FromOptions:
     """Takes from a verb's local variables the ones that are its own fields."""
 
@@ -58,7 +64,7 @@ class DataOptions(_FromOptions):
     duplicates: Literal["latest", "first"]
     sample_users: float | None
     k_core: int | None
-    seed: int
+    seed: int | None
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -70,7 +76,7 @@ class DataOptions(_FromOptions):
         """Loads DATA, whatever kind of thing it names, and takes the asked part of it."""
         dataset = self._whole(data)
         if self.sample_users is not None:
-            dataset = sample_users(dataset, self.sample_users, seed=self.seed)
+            dataset = sample_users(dataset, self.sample_users, seed=self.seed or 0)
         if self.k_core is not None:
             dataset = k_core(dataset, self.k_core)
         return dataset
@@ -84,9 +90,11 @@ class DataOptions(_FromOptions):
         if "://" in data:
             if self.query is None:
                 raise ConfigError(
-                    f"{data}: a database needs --query, the SQL that selects the rows"
+                    f"{without_password(data)}: a database needs --query, the SQL that selects rows"
                 )
-            return read_sql(self.query, data, items=self.items, **rules, **self._columns_for_sql())
+            if self.no_header:
+                raise ConfigError("--no-header is for text files; a query names its columns")
+            return read_sql(self.query, data, items=self.items, **rules, **self.columns)
         if self.query is not None:
             raise ConfigError("--query goes with a database URL such as sqlite:///shop.db")
         if data in NAMES or is_movielens_path(data):
@@ -95,15 +103,12 @@ class DataOptions(_FromOptions):
             return load(data)  # raises, naming the nearest data set
         return read(data, items=self.items, **rules, **self.columns)
 
-    def _columns_for_sql(self) -> dict[str, Any]:
-        return {name: value for name, value in self.columns.items() if name != "has_header"}
-
     def _named(self, data: str, rules: dict[str, Any]) -> Dataset:
         given = [name for name, value in self.columns.items() if value and name != "has_header"]
-        if given or self.no_header:
-            raise ConfigError(
-                f"{data}: its columns are known; leave --{(given or ['no-header'])[0]} out"
-            )
+        given += ["no-header"] * self.no_header + ["items"] * (self.items is not None)
+        if given:
+            stray = given[0].replace("_", "-")
+            raise ConfigError(f"{data}: its columns and items are known; leave --{stray} out")
         if data not in ARCHIVES:
             return load(data, **rules)
         with Progress(
@@ -133,10 +138,16 @@ class SplitOptions(_FromOptions):
     test: Path | None
     valid: Path | None
     candidates: Path | None
-    seed: int
+    seed: int | None
 
     def split_of(self, data: str | None, source: DataOptions) -> Split:
-        """Splits DATA, or puts the ready-made parts together."""
+        """Splits DATA, or puts the ready-made parts together; says what was decided on the way."""
+        split = self._split_of(data, source)
+        for line in (*split.train.notes, *split.notes):
+            note(line)
+        return split
+
+    def _split_of(self, data: str | None, source: DataOptions) -> Split:
         if self.train is not None:
             return self._predefined(data, source)
         if data is None:
@@ -147,17 +158,12 @@ class SplitOptions(_FromOptions):
         if stray is not None:
             raise ConfigError(f"--{stray} is a part of a ready-made split; give --train as well")
         dataset = source.dataset(data)
-        for line in dataset.notes:
-            note(line)
-        return self._split(dataset)
-
-    def _split(self, dataset: Dataset) -> Split:
         if self.split == "none":
             return no_holdout(dataset)
         if self.split == "temporal":
             return temporal(dataset, test_share=self.test_share, validation=self.validation)
         k = 1 if self.split == "leave-one-out" else self.hold_out
-        return leave_k_out(dataset, k, validation=self.validation, by=self.by, seed=self.seed)
+        return leave_k_out(dataset, k, validation=self.validation, by=self.by, seed=self.seed or 0)
 
     def _predefined(self, data: str | None, source: DataOptions) -> Split:
         if data is not None:

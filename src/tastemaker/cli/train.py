@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -31,7 +32,7 @@ def train(
         Path | None,
         typer.Option("--config", help="A TOML file of such settings; --set overrules it."),
     ] = None,
-    seed: options.Seed = 0,
+    seed: options.Seed = None,
     device: options.Device = "auto",
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the unfinished run at --out.")
@@ -100,4 +101,6 @@ def train(
 def _label(data: str | None, train: Path | None) -> str:
     if train is not None:
         return train.resolve().parent.name
-    return Path(data.split("?")[0] if data else "data").stem
+    if data is not None and "://" in data:
+        return Path(urlsplit(data).path).stem or "database"
+    return Path(data or "data").stem

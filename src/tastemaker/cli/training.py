@@ -17,7 +17,7 @@ from rich.progress import Progress as ProgressBar
 from tastemaker import artifact
 from tastemaker.bundle.bundle import save_run
 from tastemaker.bundle.unfinished import unfinished
-from tastemaker.cli.common import err, note, out, print_json
+from tastemaker.cli.common import INTERRUPTED, err, note, out, print_json
 from tastemaker.cli.judging import make_protocol, print_evaluation
 from tastemaker.data.splitting import Split
 from tastemaker.errors import ConfigError
@@ -28,8 +28,6 @@ from tastemaker.models.registry import model_class
 from tastemaker.reports.figures import learning_curve
 from tastemaker.training.run import DeviceName, Progress, TrainingRun, resolve_device
 
-INTERRUPTED = 130
-
 
 @dataclass(frozen=True)
 class Training:
@@ -38,7 +36,7 @@ class Training:
     model: str
     settings: dict[str, Any]
     out: Path
-    seed: int = 0
+    seed: int | None = None
     device: DeviceName = "auto"
     protocol: Literal["auto", "sampled", "full", "candidates"] = "auto"
     negatives: int = 99
@@ -51,8 +49,8 @@ class Training:
         """Builds the unfitted model and refuses, before any work, what could only fail later."""
         kind = model_class(self.model)
         settings = dict(self.settings)
-        if "seed" in kind.config_class.model_fields:
-            settings.setdefault("seed", self.seed)
+        if self.seed is not None and "seed" in kind.config_class.model_fields:
+            settings["seed"] = self.seed
         artifact.refuse_foreign(self.out, RUN)
         if self.out.parent.exists() and not self.out.parent.is_dir():
             raise ConfigError(f"--out: {self.out.parent} is a file, not a folder")

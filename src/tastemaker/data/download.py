@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,9 @@ import httpx
 from tastemaker.errors import DownloadError
 
 CHUNK_BYTES = 1 << 18
+
+DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, NotImplementedError)
+"""What reading a damaged, encrypted or exotic archive raises."""
 
 OnBytes = Callable[[int, int | None], None]
 """Called with the bytes that are here and the bytes in all (None where the server does not say)."""
@@ -41,9 +45,9 @@ def download(
         DownloadError: no network, a refusal by the server, or a wrong checksum (the partial file is
             then removed).
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         with httpx.Client(follow_redirects=True, timeout=timeout_s) as client:
             published = _published_md5(client, url)
             _fetch(client, url, part, on_bytes)
@@ -87,8 +91,7 @@ def _published_md5(client: httpx.Client, url: str) -> str | None:
 def _check(part: Path, url: str, published: str | None) -> None:
     if published is None:
         # Without a published sum the archive's own checksums are the best there is.
-        whole = zipfile.is_zipfile(part) and zipfile.ZipFile(part).testzip() is None
-        if whole:
+        if _is_whole_zip(part):
             return
         part.unlink()
         raise DownloadError(f"{url}: what came is not a whole archive; try again")
@@ -100,6 +103,14 @@ def _check(part: Path, url: str, published: str | None) -> None:
             f"{url}: the checksum is {found}, but {published} is published; "
             "the download was damaged on its way, try again"
         )
+
+
+def _is_whole_zip(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except DAMAGED_ZIP:
+        return False
 
 
 def _reason(error: Exception) -> str:

@@ -57,7 +57,7 @@ class Interactions:
         if "weight" in roles:
             out["weight"] = _weights(frame[roles["weight"]], name)
         table = pl.DataFrame({column: series.alias(column) for column, series in out.items()})
-        if exact is not None and unit not in ("order", "seconds"):
+        if exact is not None and (exact.dtype.is_float() or unit not in ("order", "seconds")):
             # Whole seconds would lose the order of events within one second; input order keeps it.
             table = table[exact.arg_sort()] if not exact.is_sorted() else table
         return cls(table, name, unit, tuple(notes))

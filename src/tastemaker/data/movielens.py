@@ -14,7 +14,7 @@ import polars as pl
 
 from tastemaker.data.catalog import Catalog
 from tastemaker.data.columns import Columns
-from tastemaker.data.download import OnBytes, cache_folder, data_folders, download
+from tastemaker.data.download import DAMAGED_ZIP, OnBytes, cache_folder, data_folders, download
 from tastemaker.data.interactions import Interactions
 from tastemaker.errors import DataError, DownloadError
 
@@ -190,5 +190,5 @@ def _read_member(source: Path, info: zipfile.ZipInfo) -> bytes:
     try:
         with zipfile.ZipFile(source) as archive, archive.open(info) as member:
             return member.read(info.file_size)
-    except zipfile.BadZipFile as error:
+    except DAMAGED_ZIP as error:
         raise DataError(f"{source}: the archive is damaged: {error}") from None

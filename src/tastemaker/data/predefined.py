@@ -43,15 +43,16 @@ def predefined_split(
     dataset = Dataset.from_interactions(
         train, catalog, user_vocabulary=users, item_vocabulary=items
     )
-    held_out = _targets(test, users, items)
-    _refuse_strangers(dataset, held_out)
+    held_out = [_targets(part, users, items) for part in parts[1:]]
+    for targets in held_out:
+        _refuse_strangers(dataset, targets)
     lists = None if candidates is None else _candidates(candidates, users, items)
     if lists is not None:
-        _refuse_missing_lists(dataset, held_out, lists)
+        _refuse_missing_lists(dataset, held_out[0], lists)
     return Split(
         dataset,
-        held_out,
-        None if validation is None else _targets(validation, users, items),
+        held_out[0],
+        held_out[1] if validation is not None else None,
         lists,
         method="given files",
     )
@@ -75,10 +76,12 @@ def _like(column: pl.Series, other: pl.Series) -> pl.Series:
 
 
 def _targets(part: Interactions, users: Vocabulary, items: Vocabulary) -> Targets:
-    user_codes = users.encode(part.frame["user_id"])
+    # As in training, a repeated pair counts once.
+    frame = part.frame.unique(["user_id", "item_id"], keep="last", maintain_order=True)
+    user_codes = users.encode(frame["user_id"])
     order = np.argsort(user_codes, kind="stable")
-    times = part.frame["timestamp"].to_numpy()[order] if "timestamp" in part.frame.columns else None
-    return Targets(user_codes[order], items.encode(part.frame["item_id"])[order], times)
+    times = frame["timestamp"].to_numpy()[order] if "timestamp" in frame.columns else None
+    return Targets(user_codes[order], items.encode(frame["item_id"])[order], times)
 
 
 def _candidates(lists: pl.DataFrame, users: Vocabulary, items: Vocabulary) -> Candidates:
@@ -96,8 +99,8 @@ def _refuse_strangers(train: Dataset, test: Targets) -> None:
     if strangers.any():
         first = train.user_vocabulary.ids[int(test.users[strangers.argmax()])]
         raise SplitError(
-            f"{int(strangers.sum()):,} test interactions are of users without any in the training "
-            f"file (first: user {first}); there is nothing to recommend from: remove them"
+            f"{int(strangers.sum()):,} held-out interactions are of users without any in the "
+            f"training file (first: user {first}); there is nothing to recommend from: remove them"
         )
 
 

@@ -10,7 +10,7 @@ import polars as pl
 from tastemaker.errors import DataError
 
 SNIFFED_ROWS = 1_000
-"""Rows looked at to tell the separator and whether ids have leading zeros."""
+"""Rows looked at to tell what kind of values a column holds."""
 
 TEXT_SEPARATORS = {".csv": None, ".txt": None, ".tsv": "\t", ".tab": "\t", ".data": None}
 
@@ -67,7 +67,10 @@ def frame_from_arrow(source: Any) -> pl.DataFrame:
     if isinstance(source, pl.LazyFrame):
         return source.collect()
     if hasattr(source, "__arrow_c_stream__"):
-        return pl.DataFrame(source)
+        try:
+            return pl.DataFrame(source)
+        except (pl.exceptions.PolarsError, ValueError) as error:
+            raise DataError(f"the dataframe cannot be read: {error}") from None
     raise DataError(
         f"a {type(source).__name__} is neither a path nor a dataframe with the Arrow interface "
         "(Polars, pandas, PyArrow, …)"
@@ -89,15 +92,14 @@ def _read_text(
             "needed, separated by a comma, a tab, a semicolon or |"
         )
     chosen = list(choose(head.columns))
-    # Ids like 007 are text: read as numbers they would lose their zeros and meet the id 7.
-    padded = {name: pl.String for name in chosen if head[name].str.contains(r"^0\d").any()}
     if has_header:
         try:
             return pl.read_csv(
                 path,
                 columns=chosen,
-                schema_overrides=padded,
+                schema_overrides=_padded(path, chosen, options),
                 infer_schema_length=SNIFFED_ROWS,
+                glob=False,
                 **options,
             )
         except pl.exceptions.PolarsError:
@@ -105,12 +107,23 @@ def _read_text(
             # everything can be read, and validation then names the row.
             pass
     text = _parse_text(path, infer_schema=False, **options).select(chosen)
-    return text.with_columns(_as_numbers(text[name]) for name in text.columns if name not in padded)
+    return text.with_columns(_as_numbers(text[name]) for name in chosen)
+
+
+def _padded(path: Path, names: list[str], options: dict[str, Any]) -> dict[str, type[pl.String]]:
+    """Columns with values like 007: as numbers they would lose their zeros and meet the id 7."""
+    as_text = dict.fromkeys(names, pl.String)
+    table = pl.scan_csv(path, schema_overrides=as_text, glob=False, **options)
+    values = pl.col(names).str
+    found = table.select((values.starts_with("0") & values.contains(r"^0\d")).any()).collect(
+        engine="streaming"
+    )
+    return {name: pl.String for name in names if found[name].item()}
 
 
 def _parse_text(path: Path, **options: Any) -> pl.DataFrame:
     try:
-        frame = pl.read_csv(path, **options)
+        frame = pl.read_csv(path, glob=False, **options)
     except pl.exceptions.NoDataError:
         raise DataError(f"{path}: the file is empty") from None
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -133,6 +146,8 @@ def _plain_reason(error: Exception) -> str:
 
 
 def _as_numbers(text: pl.Series) -> pl.Series:
+    if text.str.contains(r"^0\d").any():
+        return text
     for dtype in (pl.Int64, pl.Float64):
         numbers = text.cast(dtype, strict=False)
         if numbers.null_count() == text.null_count():
@@ -150,8 +165,9 @@ def _sniff_separator(path: Path) -> str:
 
 def _read_parquet(path: Path, choose: Callable[[list[str]], Sequence[str]]) -> pl.DataFrame:
     try:
-        names = list(pl.read_parquet_schema(path))
-        return pl.read_parquet(path, columns=list(choose(names)))
+        with path.open("rb") as file:
+            names = list(pl.read_parquet_schema(file))
+        return pl.read_parquet(path, columns=list(choose(names)), glob=False)
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"{path}: is not a readable Parquet file ({reason})") from None
@@ -159,7 +175,7 @@ def _read_parquet(path: Path, choose: Callable[[list[str]], Sequence[str]]) -> p
 
 def _read_json_lines(path: Path, choose: Callable[[list[str]], Sequence[str]]) -> pl.DataFrame:
     try:
-        frame = pl.read_ndjson(path, infer_schema_length=None)
+        frame = pl.read_ndjson(path.read_bytes(), infer_schema_length=None)
     except (pl.exceptions.PolarsError, OSError):
         raise DataError(f"{path}: {_bad_json_line(path)}") from None
     return frame.select(choose(frame.columns))

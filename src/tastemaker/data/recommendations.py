@@ -95,6 +95,8 @@ def write_recommendations(blocks: Iterable[Recommendations], path: Path) -> int:
         raise ConfigError(f'{path}: cannot write "{path.suffix}"; use {", ".join(sinks)}')
     if not path.parent.is_dir():
         raise ConfigError(f"{path}: there is no folder {path.parent}")
+    if path.is_dir():
+        raise ConfigError(f"{path}: is a folder; name a file")
     frames = (block.frame for block in blocks)
     first = next(frames)
     n_rows = 0

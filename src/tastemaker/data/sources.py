@@ -1,5 +1,6 @@
 """The front door: a name, a path, a dataframe or a query in, a Dataset out."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -143,11 +144,8 @@ def read_interactions(
     else:
         frame = frame_from_arrow(source)
     columns = resolve_columns(frame.columns, shown, **given)
-    try:
-        return Interactions.from_frame(frame, columns, label, time_format)
-    except DataError as error:
-        # The label names the data in results; an error should name the file.
-        raise DataError(str(error).replace(label, shown, 1)) from None
+    interactions = Interactions.from_frame(frame, columns, shown, time_format)
+    return replace(interactions, name=label)  # results name the data, errors the file
 
 
 def read_catalog(source: Any) -> Catalog:

@@ -50,6 +50,9 @@ class Split:
     test: Targets | None = None
     validation: Targets | None = None
     candidates: Candidates | None = None
+    unasked: Targets | None = None
+    """Held-out interactions that no model could be asked about, of users or items that training
+    does not have; they count as known once everything is."""
     method: str = "none"
     """How it was made, for a result's label."""
     notes: tuple[str, ...] = field(default=())
@@ -96,7 +99,9 @@ class Split:
     def everything(self) -> Dataset:
         """All that is known of the users by now, the held-out interactions included."""
         known = self.known_before("test")
-        return known if self.test is None else _with_appended(known, self.test)
+        for targets in (self.test, self.unasked):
+            known = known if targets is None else _with_appended(known, targets)
+        return known
 
 
 def leave_one_out(
@@ -147,8 +152,8 @@ def temporal(data: Dataset, *, test_share: float = 0.1, validation: bool = True)
     """Everything after one moment is the test; the moment is where the latest share begins.
 
     Unlike leave-one-out it never learns from one person's future to predict another's present. A
-    held-out interaction of a user or with an item that training does not have is dropped and
-    counted, since no model that looks users up could answer for it.
+    held-out interaction of a user or with an item that training does not have is counted and not
+    asked about, since no model that looks users up could answer for it.
 
     Args:
         data: what to split; not changed.
@@ -173,13 +178,17 @@ def temporal(data: Dataset, *, test_share: float = 0.1, validation: bool = True)
         raise SplitError(
             f"{data.name}: after the cut nobody is left whom training knows; lower test_share"
         )
-    dropped = int(((test | held) & ~warm).sum())
+    cold = (test | held) & ~warm
     return Split(
         train,
         _targets(data, test & warm),
         _targets_or_none(data, held & warm),
+        unasked=_targets_or_none(data, cold),
         method=f"temporal, latest {test_share:g}",
-        notes=(f"{dropped:,} held-out interactions of users or items new after the cut dropped",),
+        notes=(
+            f"{int(cold.sum()):,} held-out interactions are of users or items new after the cut "
+            "and are not asked about",
+        ),
     )
 
 

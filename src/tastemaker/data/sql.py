@@ -38,6 +38,9 @@ def read_query(query: str, url: str) -> pl.DataFrame:
     except sqlalchemy.exc.SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
         raise DataError(f"{shown}: the query failed: {reason}") from None
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{shown}: the result is not a table: {reason}") from None
     finally:
         engine.dispose()
 

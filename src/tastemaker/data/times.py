@@ -40,6 +40,8 @@ def read_times(column: pl.Series, source: str, time_format: str | None = None) -
     Raises:
         DataError: with row and value, where one is not a time.
     """
+    if time_format is not None and column.dtype.is_integer():
+        column = column.cast(pl.String)  # days like 20200131 look like numbers
     if column.dtype == pl.String:
         numbers = column.cast(pl.Int64, strict=False)
         if time_format is None and numbers.null_count() <= len(numbers) / 2:
@@ -48,7 +50,10 @@ def read_times(column: pl.Series, source: str, time_format: str | None = None) -
             return _from_numbers(numbers)
         return _from_datetimes(_parse_text(column, source, time_format), time_format or "ISO 8601")
     if column.dtype.is_integer():
-        return _from_numbers(column.cast(pl.Int64))
+        whole = column.cast(pl.Int64, strict=False)
+        if whole.null_count():
+            raise _not_a_time(column, whole.is_null(), source)
+        return _from_numbers(whole)
     if column.dtype.is_float():
         return _from_floats(column, source)
     if isinstance(column.dtype, pl.Date | pl.Datetime):
@@ -66,7 +71,7 @@ def _from_numbers(numbers: pl.Series) -> Times:
 
 
 def _from_floats(column: pl.Series, source: str) -> Times:
-    bad = ~column.is_finite()
+    bad = ~(column.abs() < 2.0**62)  # not a number, infinite, or beyond 64 bits
     if bad.any():
         raise _not_a_time(column, bad, source)
     unit = _unit_of(int(column.abs().to_numpy().max()))

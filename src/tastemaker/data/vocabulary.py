@@ -51,7 +51,16 @@ class Vocabulary:
         return self.ids.dtype == pl.String
 
     def find(self, ids: pl.Series) -> np.ndarray:
-        """Codes of the ids, int32 of the same length; UNKNOWN where an id is not a member."""
+        """Codes of the ids, int32 of the same length; UNKNOWN where an id is not a member.
+
+        Raises:
+            DataError: the ids are text and the members whole numbers, or the other way round.
+        """
+        if (ids.dtype == pl.String) != self.is_text:
+            raise DataError(
+                f"the {self.kind} ids are {'text' if self.is_text else 'whole numbers'} in one "
+                f"table and {ids.dtype} in another; store them alike"
+            )
         if self.is_text:
             codes = ids.cast(pl.Enum(self.ids), strict=False).to_physical()
             return codes.cast(pl.Int32).fill_null(UNKNOWN).to_numpy()
@@ -83,11 +92,13 @@ class Vocabulary:
         texts = list(texts)
         if self.is_text:
             return texts
+        return [self._whole(text) for text in texts]
+
+    def _whole(self, text: str) -> int:
         try:
-            return [int(text) for text in texts]
+            return int(text)
         except ValueError:
-            bad = next(text for text in texts if not text.strip().lstrip("+-").isdigit())
-            raise UnknownIdError(self._unknown(bad)) from None
+            raise UnknownIdError(self._unknown(text)) from None
 
     def _as_column(self, ids: Sequence[int | str]) -> pl.Series:
         expected, word = (str, "text") if self.is_text else (int, "whole numbers")
@@ -98,6 +109,8 @@ class Vocabulary:
                     f"{self.kind} {value!r} is not in the data: its {self.kind} ids are {word} "
                     f"(for example {self.ids[0]!r})"
                 )
+            if not self.is_text and not -(2**63) <= int(value) < 2**63:
+                raise UnknownIdError(self._unknown(value))
         return pl.Series(list(ids), dtype=self.ids.dtype)
 
     def _unknown(self, value: object) -> str:

@@ -1,6 +1,7 @@
 """Evaluating a model, with popularity beside it, so that one that loses to it is seen losing."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -47,19 +48,17 @@ def evaluate(
             "trains on, and may have seen its held-out part: fit it on this split first"
         )
     protocol = protocol or (SampledRanking() if split.candidates is None else CandidateLists())
-    baselines = {}
-    if baseline and not isinstance(model, Popularity):
-        simple = Popularity().fit(split)
-        baselines[simple.name] = _evaluate(simple, split, protocol, k, part, {})
-    elif baseline:
-        baselines[model.name] = _evaluate(model, split, protocol, k, part, {})
-    return _evaluate(model, split, protocol, k, part, baselines)
+    result = _evaluate(model, split, protocol, k, part)
+    if not baseline:
+        return result
+    is_itself = isinstance(model, Popularity)
+    simple = result if is_itself else _evaluate(Popularity().fit(split), split, protocol, k, part)
+    return replace(result, baselines={simple.model: simple})
 
 
 def _evaluate(
-    model: Recommender, split: Split, protocol: RankingProtocol, k: Sequence[int], part: Part,
-    baselines: dict[str, Evaluation],
-) -> Evaluation:  # fmt: skip
+    model: Recommender, split: Split, protocol: RankingProtocol, k: Sequence[int], part: Part
+) -> Evaluation:
     ranks = protocol.ranks(model, split, part)
     users, starts = np.unique(split.targets(part).users, return_index=True)
     indptr = np.append(starts, len(ranks))
@@ -79,5 +78,4 @@ def _evaluate(
         ranks=ranks,
         indptr=indptr,
         per_user=per_user,
-        baselines=baselines,
     )

@@ -123,6 +123,12 @@ def _given_rows(split: Split, part: Part) -> CandidateRows:
     targets, lists = split.targets(part), split.candidates
     positions, indptr = take_runs(lists.indptr, targets.users)
     lengths = np.diff(indptr)
+    if (lengths == 0).any():
+        user = split.train.user_vocabulary.ids[int(targets.users[lengths.argmin()])]
+        raise SplitError(
+            f"{split.train.name}: {int((lengths == 0).sum()):,} users of the {part} part have no "
+            f"list of candidates (first: user {user}); rank them with --protocol sampled or full"
+        )
     filled = np.arange(lengths.max()) < lengths[:, None]
     items = np.zeros((len(targets), lengths.max() + 1), dtype=np.int64)
     items[:, 0] = targets.items
@@ -158,10 +164,12 @@ def _full_ranks(
     counts[torch.from_numpy(users.rows), torch.from_numpy(users.items)] = False
     counts[owner, held] = False
     target_scores = scores[owner, held]
-    single = len(targets) == len(users)
-    others, ranked = (scores, counts) if single else (scores[owner], counts[owner])
-    ranks = rank_among(target_scores, others, ranked)
-    return (ranks + _place_among_own(target_scores, owner)).cpu().numpy()
+    # One row of scores a target: users with many targets would fill the memory all at once.
+    ranks = [
+        rank_among(target_scores[part], scores[owner[part]], counts[owner[part]])
+        for part in torch.arange(len(targets)).split(len(users))
+    ]
+    return (torch.cat(ranks) + _place_among_own(target_scores, owner)).cpu().numpy()
 
 
 def _place_among_own(scores: torch.Tensor, owner: torch.Tensor) -> torch.Tensor:

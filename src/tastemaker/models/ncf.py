@@ -8,7 +8,7 @@ tutorial: embeddings of 8, layers of 64 and 32, four negatives a positive, Adam,
 import itertools
 
 import torch
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from torch import nn
 
 from tastemaker import training
@@ -34,7 +34,7 @@ class NCFConfig(TrainingConfig):
     """Step size of Adam; ten times its usual one did best on MovieLens validation parts."""
     embedding_size: int = Field(8, ge=1)
     """Numbers in a user's and in an item's vector."""
-    hidden: tuple[int, ...] = Field((64, 32), min_length=1)
+    hidden: tuple[PositiveInt, ...] = Field((64, 32), min_length=1)
     """Widths of the fully connected layers, each followed by a ReLU."""
 
 
@@ -101,7 +101,7 @@ class NCF(Recommender):
         validate = sampled_validation(split, self._network, device)
         self.log = training.fit(self._network, batches, bce, config, validate, run)
         self._network.to(device).requires_grad_(False)
-        self._trained_users = batches.unseen.counts < train.n_items
+        self._trained_users = torch.from_numpy(train.user_counts > 0).to(device)
 
     @property
     def device(self) -> torch.device:

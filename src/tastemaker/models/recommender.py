@@ -236,7 +236,7 @@ class Recommender(ABC):
         vectors = self.item_vectors
         if vectors is None:
             raise UnsupportedError(f"{self.name} has no notion of items being alike")
-        asked = [items] if isinstance(items, int | str) else items
+        asked = _as_list(items)
         codes = torch.from_numpy(self.dataset.item_vocabulary.encode(asked)).to(vectors.device)
         unit = torch.nn.functional.normalize(vectors, dim=1)
         scores = unit[codes] @ unit.T
@@ -283,7 +283,7 @@ class Recommender(ABC):
             return users
         if users is None:
             return UserBatch.known(self.split.everything, np.arange(self.dataset.n_users))
-        return self.users([users] if isinstance(users, int | str) else users)
+        return self.users(_as_list(users))
 
     def _nothing_known(self, users: UserBatch) -> np.ndarray:
         """(n,) bool: no history, and no code that was trained."""
@@ -293,3 +293,7 @@ class Recommender(ABC):
     def _popularity(self) -> torch.Tensor:
         counts = torch.from_numpy(self.dataset.item_counts.astype(np.float32))
         return counts.to(self.device)
+
+
+def _as_list(ids: Ids | Id) -> Ids:
+    return [ids] if isinstance(ids, int | str | np.integer) else ids

@@ -8,11 +8,9 @@ import polars as pl
 from tastemaker.artifact import ArtifactReader, ArtifactWriter
 from tastemaker.data.catalog import Catalog
 from tastemaker.data.dataset import Dataset
-from tastemaker.data.splitting import Candidates, Part, Split, Targets
+from tastemaker.data.splitting import Candidates, Split, Targets
 from tastemaker.data.vocabulary import Vocabulary
 from tastemaker.errors import ArtifactError
-
-PARTS: tuple[Part, ...] = ("validation", "test")
 
 
 def write_split(out: ArtifactWriter, split: Split) -> None:
@@ -24,7 +22,8 @@ def write_split(out: ArtifactWriter, split: Split) -> None:
         "method": split.method,
         "time_unit": train.time_unit,
         "n_duplicates": train.n_duplicates,
-        "notes": [*train.notes, *split.notes],
+        "notes": train.notes,
+        "split_notes": split.notes,
     }
     out.json("data.json", description)
     out.table("users.parquet", train.user_vocabulary.ids.to_frame())
@@ -36,8 +35,8 @@ def write_split(out: ArtifactWriter, split: Split) -> None:
             weight=train.weights,
         ),
     )  # fmt: skip
-    for part in PARTS:
-        targets = split.validation if part == "validation" else split.test
+    parts = {"validation": split.validation, "test": split.test, "unasked": split.unasked}
+    for part, targets in parts.items():
         if targets is not None:
             frame = _frame(user=targets.users, item=targets.items, timestamp=targets.timestamps)
             out.table(f"{part}.parquet", frame)
@@ -77,6 +76,8 @@ def read_split(source: ArtifactReader) -> Split:
         _targets(source, "test"),
         _targets(source, "validation"),
         _candidates(source, train.n_users),
+        _targets(source, "unasked"),
+        notes=tuple(description["split_notes"]),
         method=description["method"],
     )
 
@@ -89,7 +90,7 @@ def _column(frame: pl.DataFrame, name: str) -> np.ndarray | None:
     return frame[name].to_numpy(writable=True) if name in frame.columns else None
 
 
-def _targets(source: ArtifactReader, part: Part) -> Targets | None:
+def _targets(source: ArtifactReader, part: str) -> Targets | None:
     if f"{part}.parquet" not in source:
         return None
     rows = source.table(f"{part}.parquet")

@@ -20,5 +20,5 @@ class TrainingConfig(Config):
     """Items drawn for each positive, anew each epoch, from those the user has not touched."""
     patience: int | None = Field(None, ge=1)
     """Stop when the validation metric has not improved for so many epochs; none: never."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**32)
     """One seed gives one result on one machine, resumed or not."""

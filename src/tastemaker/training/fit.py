@@ -1,12 +1,12 @@
 """Fitting a network through Lightning's Trainer, with checkpoints, early stopping and resume."""
 
 import logging
-import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning.pytorch import Callback, Trainer
@@ -31,7 +31,7 @@ MONITORED = "ndcg@10"
 """The validation metric that decides which epoch is the best and when to stop."""
 
 LOG_NAME = "epochs.csv"
-LAST, BEST = "last", "best"
+LAST, BEST, ENDING = "last", "best", ".safetensors"
 
 
 def fit(
@@ -73,7 +73,7 @@ def fit(
         progress = BatchProgress(run.on_progress, config.epochs) if run.on_progress else None
         optional = [callback for callback in (progress, stopper) if callback is not None]
         callbacks: list[Callback] = [*optional, interrupt, epoch_log, keeper]
-        last = checkpoints / f"{LAST}{keeper.FILE_EXTENSION}"
+        last = checkpoints / f"{LAST}{ENDING}"
         resume_from = last if run.resume and last.exists() else None
         module = RankingModule(network, batches, loss, config, validate)
         with _quiet_lightning():
@@ -86,19 +86,17 @@ def fit(
                     epoch_log.training_log.interrupted = True
         if not last.exists():
             raise KeyboardInterrupt
-        return _keep_best(network, epoch_log.training_log, checkpoints, keeper)
+        return _keep_best(network, epoch_log.training_log, checkpoints)
 
 
-def _keep_best(
-    network: torch.nn.Module, log: TrainingLog, checkpoints: Path, keeper: ModelCheckpoint
-) -> TrainingLog:
+def _keep_best(network: torch.nn.Module, log: TrainingLog, checkpoints: Path) -> TrainingLog:
     io = SafetensorsIO()
-    best = io.load_checkpoint(checkpoints / f"{BEST}{keeper.FILE_EXTENSION}")
+    best = io.load_checkpoint(checkpoints / f"{BEST}{ENDING}")
     prefix = "network."
     weights = {name.removeprefix(prefix): tensor for name, tensor in best["state_dict"].items()}
     network.load_state_dict(weights)
     network.eval()
-    last = io.load_checkpoint(checkpoints / f"{LAST}{keeper.FILE_EXTENSION}")
+    last = io.load_checkpoint(checkpoints / f"{LAST}{ENDING}")
     # The log is read back from the checkpoint too, since an early stop may have left it there.
     log.records = log.records or next(
         state["records"] for state in last["callbacks"].values() if "records" in state
@@ -128,7 +126,7 @@ def _trainer(
 
 
 def _checkpointing(folder: Path, *, monitored: bool) -> ModelCheckpoint:
-    keeper = ModelCheckpoint(
+    keeper = MovableCheckpoint(
         dirpath=folder,
         filename=BEST,
         monitor=MONITORED if monitored else None,
@@ -138,7 +136,7 @@ def _checkpointing(folder: Path, *, monitored: bool) -> ModelCheckpoint:
         save_on_train_epoch_end=True,
         enable_version_counter=False,
     )
-    keeper.FILE_EXTENSION = ".safetensors"
+    keeper.FILE_EXTENSION = ENDING
     return keeper
 
 
@@ -158,12 +156,33 @@ def _had_stopped_early(checkpoint: Path, stopper: EarlyStopping | None) -> bool:
     return state.get("wait_count", 0) >= stopper.patience
 
 
+class MovableCheckpoint(ModelCheckpoint):
+    """Remembers its best epoch where the folder was moved or renamed before a resume."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """As ModelCheckpoint's, which forgets everything if the folder is another."""
+        folder = Path(str(self.dirpath))
+        moved = {
+            key: str(folder / Path(path).name) if path else path
+            for key, path in state_dict.items()
+            if key in ("best_model_path", "kth_best_model_path", "last_model_path")
+        }
+        best = {
+            str(folder / Path(path).name): score
+            for path, score in state_dict["best_k_models"].items()
+        }
+        super().load_state_dict(
+            state_dict | moved | {"dirpath": self.dirpath, "best_k_models": best}
+        )
+
+
 @contextmanager
 def _folder(run: TrainingRun) -> Iterator[Path]:
     if run.folder is not None:
         run.folder.mkdir(parents=True, exist_ok=True)
         if not run.resume:
-            shutil.rmtree(run.folder / "checkpoints", ignore_errors=True)
+            for name in (LAST, BEST):
+                (run.folder / "checkpoints" / f"{name}{ENDING}").unlink(missing_ok=True)
         yield run.folder
         return
     with tempfile.TemporaryDirectory(prefix="tastemaker-") as temporary:
