@@ -50,7 +50,10 @@ class ArtifactWriter:
     def tensors(self, name: str, tensors: dict[str, torch.Tensor]) -> None:
         """Writes named tensors as safetensors, from whatever device they are on."""
         plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-        save_file(plain, self._add(name))
+        try:
+            save_file(plain, self._add(name))
+        except SafetensorError as error:
+            raise ArtifactError(f"{self.folder / name}: cannot be written: {error}") from None
 
     def table(self, name: str, frame: pl.DataFrame) -> None:
         """Writes a table as Parquet."""

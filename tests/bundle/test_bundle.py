@@ -131,6 +131,15 @@ def test_what_is_not_ours_is_never_removed(run: Path) -> None:
         assert (run.with_name(name) / "thesis.txt").exists()
 
 
+def test_two_trainings_do_not_write_to_one_place(tmp_path: Path) -> None:
+    with unfinished(tmp_path / "run", {"model": "ncf"}):
+        with pytest.raises(ArtifactError, match="another training is writing here"):
+            with unfinished(tmp_path / "run", {"model": "ncf"}):
+                pass
+        with unfinished(tmp_path / "other", {"model": "ncf"}):
+            pass
+
+
 def test_a_folder_with_brackets_in_its_name_is_a_folder_like_any(run: Path) -> None:
     odd = run.with_name("a[1]")
     tm.open_run(run).model.save(odd)

@@ -109,8 +109,11 @@ def test_settings_come_from_a_file_and_are_overruled_by_set(
     config.write_text("epochs = 1\nseed = 3\n")
     tastemaker.json("train", clicks, "--config", config, "--out", out)
     assert tm.open_run(out).model.config.seed == 3
-    tastemaker.json("train", clicks, "--config", config, "--seed", 8, "--out", out)
+    tastemaker.json(
+        "train", clicks, "--config", config, "--seed", 8, "--set", "hidden=(12, 6)", "--out", out
+    )
     assert tm.open_run(out).model.config.seed == 8
+    assert tm.open_run(out).model.config.hidden == (12, 6)
 
 
 def test_a_ready_made_split_is_used_exactly(tastemaker: Terminal, tmp_path: Path) -> None:
@@ -254,7 +257,7 @@ def command(*arguments: object) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_a_run_stopped_halfway_and_resumed_gives_the_numbers_of_one_never_stopped(
     clicks: Path, tmp_path: Path, how: signal.Signals
 ) -> None:
@@ -273,7 +276,8 @@ def test_a_run_stopped_halfway_and_resumed_gives_the_numbers_of_one_never_stoppe
         time.sleep(0.02)
     process.send_signal(how)
     process.communicate()
-    assert process.returncode == (-9 if how == signal.SIGKILL else 130)
+    expected = {signal.SIGKILL: -9, signal.SIGINT: 130, signal.SIGTERM: 143}
+    assert process.returncode == expected[how]
     assert (tmp_path / "b").exists() == (how == signal.SIGINT), "a kill leaves nothing half-written"
     assert (tmp_path / "b.partial").exists()
 

@@ -53,6 +53,15 @@ def test_a_sql_query_is_read_through_sqlalchemy(tmp_path: Path) -> None:
     shop.close()
     url = f"sqlite:///{tmp_path}/shop.db"
     assert triples(tm.read_sql("SELECT visitor, sku, ts FROM clicks", url)) == IN_ORDER
+    for harm in (
+        "DROP TABLE clicks",
+        "DELETE FROM clicks",
+        "",
+        "WITH x AS (SELECT 1) DELETE FROM clicks",
+    ):
+        with pytest.raises(DataError):
+            tm.read_sql(harm, url)
+    assert len(tm.read_sql("SELECT visitor, sku FROM clicks", url)) == 3
     with pytest.raises(DataError, match="no such table: klicks"):
         tm.read_sql("SELECT * FROM klicks", url)
     with pytest.raises(DataError, match="no such database file"):
@@ -117,6 +126,18 @@ def test_leading_zeros_make_an_id_text_wherever_they_stand(tmp_path: Path) -> No
     assert data.item_vocabulary.ids.to_list() == [1]
 
 
+def test_blank_lines_and_blanks_around_values_are_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "clicks.csv"
+    path.write_text("user, item, timestamp\n1, tea , 300\n\n1, jam, 200\n\n\n")
+    assert triples(tm.read(path)) == [(1, "jam", 200), (1, "tea", 300)]
+
+
+def test_times_of_two_units_are_refused() -> None:
+    mixed = pl.DataFrame({"user": [1, 1], "item": [1, 2], "ts": [1_600_000_000_000, 1_600_000_001]})
+    with pytest.raises(DataError, match=r"row 2: 1600000001 is in another unit than the rest"):
+        tm.read(mixed)
+
+
 def test_a_path_with_brackets_is_that_file_and_no_pattern(tmp_path: Path) -> None:
     for ending, write in (("csv", frame().write_csv), ("parquet", frame().write_parquet)):
         write(tmp_path / f"a[1].{ending}")
@@ -154,6 +175,8 @@ def test_days_and_other_formats_are_times_too() -> None:
     assert read["timestamp"].to_list() == [1_499_990_400, 1_500_076_800]
     with pytest.raises(DataError, match=r'row 1: "14.07.2017" is not a time; use seconds'):
         tm.read(german)
+    with pytest.raises(DataError, match=r'"14.07.2017" is not a time of the form "%m.%d.%Y"'):
+        tm.read(german, time_format="%m.%d.%Y")
 
 
 def test_small_whole_numbers_are_an_order_rather_than_a_clock() -> None:

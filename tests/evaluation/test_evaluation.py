@@ -135,6 +135,27 @@ def test_given_candidates_are_used_as_they_are() -> None:
     assert tm.evaluate(faulty, one_faulty_list).ranks.tolist() == [2, 2], "the tie counts"
 
 
+@pytest.mark.parametrize("protocol", [tm.SampledRanking(15), tm.FullRanking()])
+def test_several_held_out_items_stand_in_one_list(protocol) -> None:
+    split = tm.leave_k_out(two_tastes(length=12), 5, validation=False)
+    scores = np.zeros((60, split.train.n_items))
+    scores[split.test.users, split.test.items] = 1
+    perfect = tm.evaluate(GivenScores(scores).fit(split), split, protocol, k=[3, 10])
+    assert perfect.ranks.reshape(60, 5).tolist() == [[1, 2, 3, 4, 5]] * 60
+    assert perfect.metrics["ndcg@10"] == pytest.approx(1)
+    assert perfect.metrics["precision@10"] == 0.5
+    assert perfect.metrics["recall@3"] == pytest.approx(3 / 5)
+
+
+def test_a_users_other_held_out_items_are_not_candidates_twice() -> None:
+    train = tm.read_interactions(pl.DataFrame({"user": [1], "item": [10]}))
+    test = tm.read_interactions(pl.DataFrame({"user": [1, 1], "item": [20, 30]}))
+    slate = pl.DataFrame({"user_id": [1], "item_id": [[20, 30, 40]]})
+    split = tm.predefined_split(train, test, candidates=slate)
+    model = GivenScores([[0, 5, 9, 7]]).fit(split)  # of the items 10, 20, 30, 40
+    assert tm.evaluate(model, k=1).ranks.tolist() == [3, 1]
+
+
 def test_users_without_candidates_are_not_ranked_first_among_nothing() -> None:
     def part(*rows: tuple) -> tm.Interactions:
         return tm.read_interactions(pl.DataFrame(rows, schema=["user", "item"], orient="row"))

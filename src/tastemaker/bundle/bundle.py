@@ -9,7 +9,7 @@ from tastemaker import artifact
 from tastemaker.data.recommendations import Recommendations
 from tastemaker.data.splitting import Split
 from tastemaker.data.users import UserBatch
-from tastemaker.errors import ArtifactError, ConfigError
+from tastemaker.errors import ArtifactError, ConfigError, SplitError
 from tastemaker.evaluation.results import Evaluation
 from tastemaker.models.recommender import RUN, Id, Ids, Recommender
 from tastemaker.models.registry import model_class
@@ -107,15 +107,17 @@ def open_run(path: str | Path, device: DeviceName = "cpu") -> Bundle:
         ArtifactError: it is no run, damaged, or from a newer version.
     """
     source = artifact.reading(Path(path), RUN)
-    description = source.json("model.json")
-    split = read_split(source)
     try:
+        description = source.json("model.json")
+        split = read_split(source)
         kind = model_class(description["model"])
         config = kind.config_class.of(description["config"], description["model"])
         state = source.tensors("weights.safetensors")
         model = kind.from_state(config, split, state, resolve_device(device))
-    except (ConfigError, KeyError, RuntimeError) as error:
-        raise ArtifactError(f"{path}: its model cannot be opened: {error}") from None
+    except (ConfigError, SplitError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ArtifactError(
+            f"{path}: cannot be opened: {error}; it may be of another version"
+        ) from None
     return Bundle(
         Path(path),
         model,

@@ -1,11 +1,15 @@
 """The folder in which a run grows, `<run>.partial`: its logs and checkpoints until it is whole."""
 
+import hashlib
 import json
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from tastemaker.errors import ArtifactError
 
@@ -31,6 +35,14 @@ def unfinished(
         ArtifactError: there is an unfinished run and neither was asked for; nothing to resume; or
             what is there was begun with other settings or data (names the first).
     """
+    path = path.absolute()
+    with _only_one(path):
+        yield from _unfinished(path, identity, resume=resume, restart=restart)
+
+
+def _unfinished(
+    path: Path, identity: dict[str, Any], *, resume: bool, restart: bool
+) -> Iterator[Path]:
     folder = path.with_name(path.name + ".partial")
     if resume:
         _check_same(folder, identity)
@@ -52,6 +64,23 @@ def unfinished(
             shutil.rmtree(folder, ignore_errors=True)
         raise
     shutil.rmtree(folder)
+
+
+@contextmanager
+def _only_one(path: Path) -> Iterator[None]:
+    """Holds a lock on the run; it lies among the temporary files and ends with the process."""
+    name = hashlib.sha256(str(path).encode()).hexdigest()[:16]
+    lock = FileLock(Path(tempfile.gettempdir()) / f"tastemaker-{name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ArtifactError(
+            f"{path}: another training is writing here; name another --out"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def has_checkpoint(folder: Path) -> bool:

@@ -72,9 +72,9 @@ def main() -> None:
         code = 0
     except OSError as error:
         # A path that cannot be written or read: the system says which and why.
-        if wants_debugging() or error.filename is None:
+        if wants_debugging():
             raise
-        fail(f"{error.filename}: {error.strerror}")
+        fail(f"{error.filename or 'output'}: {error.strerror or error}")
         code = USER_ERROR
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -82,7 +82,8 @@ def main() -> None:
 def fail(message: str) -> None:
     """Prints an error in one red line."""
     line = " ".join(message.split())
-    err.print(Text(f"error: {line}", style="red"), soft_wrap=True)
+    if line:  # without arguments the help has said everything
+        err.print(Text(f"error: {line}", style="red"), soft_wrap=True)
 
 
 if __name__ == "__main__":

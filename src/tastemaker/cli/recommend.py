@@ -88,7 +88,8 @@ def _question(
         try:
             user = [line.strip() for line in users.read_text().splitlines() if line.strip()]
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{users}: cannot be read: {error}") from None
+            reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
+            raise ConfigError(f"{users}: cannot be read: {reason}") from None
         if not user:
             raise ConfigError(f"{users}: holds no user id")
     return model.users(vocabulary.parse(user))

@@ -75,7 +75,11 @@ class Training:
             "split": split.method,
         }
         with unfinished(self.out, identity, resume=self.resume, restart=self.restart) as folder:
-            self._fit(model, split, folder)
+            try:
+                self._fit(model, split, folder)
+            except SystemExit:
+                note("terminated; the same command with --resume goes on from the last epoch")
+                raise
             evaluation = self._evaluate(model, split)
             replaced = self.out.exists()
             save_run(self.out, model, evaluation, logs=folder)
@@ -172,9 +176,11 @@ def read_settings(config: Path | None, assignments: list[str]) -> dict[str, Any]
 
 
 def _value(text: str) -> Any:
-    """A TOML value, or the text itself where it is none: 20, 0.1, [64, 32], none, relu."""
+    """A TOML value, or the text itself where it is none: 20, 0.1, [64, 32], 64,32, none, relu."""
     if text.lower() == "none":
         return None
+    if "," in text and not text.startswith("["):
+        text = f"[{text.strip('()')}]"
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

@@ -94,7 +94,7 @@ def _read_text(
     chosen = list(choose(head.columns))
     if has_header:
         try:
-            return pl.read_csv(
+            table = pl.read_csv(
                 path,
                 columns=chosen,
                 schema_overrides=_padded(path, chosen, options),
@@ -102,12 +102,20 @@ def _read_text(
                 glob=False,
                 **options,
             )
+            return _tidied(table)
         except pl.exceptions.PolarsError:
             # A value further down is not of the kind that the first rows promised. As text
             # everything can be read, and validation then names the row.
             pass
-    text = _parse_text(path, infer_schema=False, **options).select(chosen)
-    return text.with_columns(_as_numbers(text[name]) for name in chosen)
+    return _tidied(_parse_text(path, infer_schema=False, **options).select(chosen))
+
+
+def _tidied(table: pl.DataFrame) -> pl.DataFrame:
+    """Without blank lines, and without blanks around values, which may be numbers after all."""
+    texts = [name for name, dtype in table.schema.items() if dtype == pl.String]
+    stripped = table.with_columns(pl.col(texts).str.strip_chars().replace("", None))
+    full = stripped.filter(~pl.all_horizontal(pl.all().is_null()))
+    return full.with_columns(_as_numbers(full[name]) for name in texts)
 
 
 def _padded(path: Path, names: list[str], options: dict[str, Any]) -> dict[str, type[pl.String]]:

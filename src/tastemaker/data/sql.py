@@ -12,6 +12,13 @@ except ImportError:  # the extra `sql` is not installed
     sqlalchemy = None  # type: ignore[assignment]
 
 
+READING = ("select", "with", "values", "table", "(select")
+"""How a query that only reads begins."""
+
+READ_ONLY = {"sqlite": "PRAGMA query_only = ON", "postgresql": "SET TRANSACTION READ ONLY"}
+"""What makes the database itself refuse to write, where there is such a thing."""
+
+
 def read_query(query: str, url: str) -> pl.DataFrame:
     """Runs a query and takes its result as a table.
 
@@ -23,6 +30,8 @@ def read_query(query: str, url: str) -> pl.DataFrame:
         DataError: SQLAlchemy or the driver is not installed, the database cannot be reached, or it
             refuses the query. A password in the URL is not repeated.
     """
+    if query.split(maxsplit=1)[:1] == [] or query.split()[0].lower() not in READING:
+        raise DataError("the query must select rows: begin it with SELECT or WITH")
     if sqlalchemy is None:
         raise DataError('reading from a database needs SQLAlchemy: pip install "tastemaker[sql]"')
     try:
@@ -34,6 +43,8 @@ def read_query(query: str, url: str) -> pl.DataFrame:
         _refuse_missing_file(engine.url.database, shown)
     try:
         with engine.connect() as connection:
+            if engine.url.get_backend_name() in READ_ONLY:
+                connection.execute(sqlalchemy.text(READ_ONLY[engine.url.get_backend_name()]))
             return pl.read_database(sqlalchemy.text(query), connection, infer_schema_length=None)
     except sqlalchemy.exc.SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]

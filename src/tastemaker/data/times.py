@@ -47,13 +47,13 @@ def read_times(column: pl.Series, source: str, time_format: str | None = None) -
         if time_format is None and numbers.null_count() <= len(numbers) / 2:
             if numbers.null_count():
                 raise _not_a_time(column, numbers.is_null(), source)
-            return _from_numbers(numbers)
+            return _from_numbers(numbers, source)
         return _from_datetimes(_parse_text(column, source, time_format), time_format or "ISO 8601")
     if column.dtype.is_integer():
         whole = column.cast(pl.Int64, strict=False)
         if whole.null_count():
             raise _not_a_time(column, whole.is_null(), source)
-        return _from_numbers(whole)
+        return _from_numbers(whole, source)
     if column.dtype.is_float():
         return _from_floats(column, source)
     if isinstance(column.dtype, pl.Date | pl.Datetime):
@@ -64,9 +64,17 @@ def read_times(column: pl.Series, source: str, time_format: str | None = None) -
     )
 
 
-def _from_numbers(numbers: pl.Series) -> Times:
+def _from_numbers(numbers: pl.Series, source: str) -> Times:
     unit = _unit_of(int(numbers.abs().to_numpy().max()))
     per_second = UNITS_PER_SECOND.get(unit, 1)
+    if per_second > 1:
+        coarser = (numbers > LARGEST_RANK) & (numbers < 10**8 * per_second)
+        if coarser.any():
+            row = int(coarser.arg_max() or 0)
+            raise DataError(
+                f'{source}: column "{numbers.name}", row {row + 1}: {numbers[row]} is in another '
+                f"unit than the rest, which are {unit}; use one unit"
+            )
     return Times((numbers // per_second).cast(pl.Int64), numbers, unit)
 
 
@@ -99,7 +107,7 @@ def _parse_text(column: pl.Series, source: str, time_format: str | None) -> pl.S
         parsed = _parse_iso(column)
     bad = parsed.is_null()
     if bad.any():
-        raise _not_a_time(column, bad, source)
+        raise _not_a_time(column, bad, source, time_format)
     return parsed.dt.replace_time_zone(None) if _zone(parsed) is None else _to_utc(parsed)
 
 
@@ -134,9 +142,13 @@ def _from_datetimes(times: pl.Series, unit: str) -> Times:
     return Times((exact // 10**6).cast(pl.Int64), exact, unit)
 
 
-def _not_a_time(column: pl.Series, bad: pl.Series, source: str) -> DataError:
+def _not_a_time(
+    column: pl.Series, bad: pl.Series, source: str, time_format: str | None = None
+) -> DataError:
     row = int(bad.arg_max() or 0)
+    where = f'{source}: column "{column.name}", row {row + 1}: "{column[row]}"'
+    if time_format is not None:
+        return DataError(f'{where} is not a time of the form "{time_format}" (--time-format)')
     return DataError(
-        f'{source}: column "{column.name}", row {row + 1}: "{column[row]}" is not a time; '
-        "use seconds, milliseconds or ISO 8601, or --time-format"
+        f"{where} is not a time; use seconds, milliseconds or ISO 8601, or --time-format"
     )

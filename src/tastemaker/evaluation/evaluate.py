@@ -19,7 +19,7 @@ def evaluate(
     split: Split | None = None,
     protocol: RankingProtocol | None = None,
     *,
-    k: Sequence[int] = (10,),
+    k: int | Sequence[int] = (10,),
     part: Part = "test",
     baseline: bool = True,
 ) -> Evaluation:
@@ -40,6 +40,7 @@ def evaluate(
         ConfigError: a k below 1.
     """
     split = split or model.split
+    k = [k] if isinstance(k, int) else k
     if not k or min(k) < 1:
         raise ConfigError(f"k is {list(k)}; give lengths of list of 1 or more")
     if model.dataset.fingerprint != split.train.fingerprint:

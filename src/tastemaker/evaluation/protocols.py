@@ -32,7 +32,9 @@ class RankingProtocol(Protocol):
 
 @dataclass(frozen=True)
 class SampledRanking:
-    """Each held-out item among items that its user never touched, drawn uniformly.
+    """Each user's held-out items among items that the user never touched, drawn uniformly.
+
+    A user with fewer untouched items is ranked among those there are.
 
     Cheap and common, but it can order models differently than ranking everything does: Krichene and
     Rendle 2020, On Sampled Metrics for Item Recommendation (KDD).
@@ -57,7 +59,7 @@ class SampledRanking:
 
     def describe(self) -> str:
         """As RankingProtocol.describe."""
-        return f"sampled: {self.negatives} uniform negatives a held-out item, seed {self.seed}"
+        return f"sampled: up to {self.negatives} uniform negatives a user, seed {self.seed}"
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,10 @@ def _given_rows(split: Split, part: Part) -> CandidateRows:
     items[:, 0] = targets.items
     items[:, 1:][filled] = lists.items[positions]
     own = filled & (items[:, 1:] == items[:, :1])
+    # Another held-out item of the same user has a row of its own and is not ranked twice.
+    keys = targets.users * split.train.n_items
+    held = np.isin(keys[:, None] + items[:, 1:], keys + targets.items)
+    filled &= own | ~held
     if own.any(axis=1).all():
         # Every list holds its own held-out item: these are whole slates, not negatives.
         filled &= ~own
@@ -143,14 +149,16 @@ def _given_rows(split: Split, part: Part) -> CandidateRows:
 def _ranks_in_rows(model: Recommender, split: Split, part: Part, rows: CandidateRows) -> np.ndarray:
     known = split.known_before(part)
     step = max(1, SCORES_AT_ONCE // rows.items.shape[1])
-    ranks = []
+    ranks, target_scores = [], []
     for first in range(0, len(rows.users), step):
         block = slice(first, first + step)
         users = UserBatch.known(known, rows.users[block])
         scores = model.score_candidates(users, torch.from_numpy(rows.items[block]))
         counts = torch.from_numpy(rows.counts[block]).to(scores.device)
-        ranks.append(rank_among(scores[:, 0], scores[:, 1:], counts).cpu().numpy())
-    return np.concatenate(ranks)
+        ranks.append(rank_among(scores[:, 0], scores[:, 1:], counts).cpu())
+        target_scores.append(scores[:, 0].cpu())
+    places = _place_among_own(torch.cat(target_scores), torch.from_numpy(rows.users))
+    return (torch.cat(ranks) + places).numpy()
 
 
 def _full_ranks(

@@ -139,6 +139,8 @@ class Recommender(ABC):
         Raises:
             UnknownIdError: an item is not in the data.
         """
+        if any(isinstance(history, int | str | np.integer) for history in histories):
+            raise ConfigError("strangers takes a list of histories: strangers([[1, 50, 296]])")
         encode = self.dataset.item_vocabulary.encode
         return UserBatch.strangers([encode(history) for history in histories])
 

@@ -22,9 +22,10 @@ class CandidateRows:
 
 
 def draw_candidates(split: Split, part: Part, n: int, seed: int) -> CandidateRows:
-    """Draws n different items for each held-out interaction, uniformly from the untouched ones.
+    """Draws n different items for each user, uniformly from the untouched ones.
 
-    What counts as touched is all that is known up to and including the part: for the test that is
+    All of a user's held-out interactions are ranked against the same items, as in one list. What
+    counts as touched is all that is known up to and including the part: for the test that is
     everything, for the validation part the test is still the future.
 
     Raises:
@@ -33,7 +34,7 @@ def draw_candidates(split: Split, part: Part, n: int, seed: int) -> CandidateRow
     targets = split.targets(part)
     touched = split.everything if part == "test" else split.known_before("test")
     generator = torch.Generator().manual_seed(seed)
-    users = torch.from_numpy(targets.users)
-    drawn, lengths = UnseenItems(touched).sample_distinct(users, n, generator)
-    items = np.concatenate([targets.items[:, None], drawn.numpy()], axis=1)
-    return CandidateRows(targets.users, items, np.arange(n) < lengths.numpy()[:, None])
+    users, owner = np.unique(targets.users, return_inverse=True)
+    drawn, lengths = UnseenItems(touched).sample_distinct(torch.from_numpy(users), n, generator)
+    items = np.concatenate([targets.items[:, None], drawn.numpy()[owner]], axis=1)
+    return CandidateRows(targets.users, items, np.arange(n) < lengths.numpy()[owner, None])

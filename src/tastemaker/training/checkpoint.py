@@ -28,7 +28,11 @@ class SafetensorsIO(CheckpointIO):
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         beside = target.with_name(f".{target.name}.tmp")
-        save_file(tensors, beside, metadata={"tree": tree})
+        try:
+            save_file(tensors, beside, metadata={"tree": tree})
+        except SafetensorError as error:
+            beside.unlink(missing_ok=True)
+            raise ArtifactError(f"{target}: cannot be written: {error}") from None
         beside.replace(target)
 
     def load_checkpoint(

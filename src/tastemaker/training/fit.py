@@ -1,6 +1,7 @@
 """Fitting a network through Lightning's Trainer, with checkpoints, early stopping and resume."""
 
 import logging
+import signal
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from tastemaker.errors import ConfigError
 from tastemaker.training.batches import PairBatches
@@ -57,6 +59,7 @@ def fit(
 
     Raises:
         ConfigError: training diverged, or patience without anything to validate on.
+        SystemExit: 143 after SIGTERM; the run can be resumed.
         KeyboardInterrupt: Ctrl-C before the first epoch ended, so that there is nothing to keep.
     """
     run = run or TrainingRun()
@@ -84,6 +87,9 @@ def fit(
                         trainer.fit(module, ckpt_path=resume_from)
                 except TrainingInterruptedError:
                     epoch_log.training_log.interrupted = True
+                except SIGTERMException:
+                    # Lightning's own would end in exit code 0, which a scheduler takes for success.
+                    raise SystemExit(128 + signal.SIGTERM) from None
         if not last.exists():
             raise KeyboardInterrupt
         return _keep_best(network, epoch_log.training_log, checkpoints)

@@ -60,7 +60,8 @@ class RankingModule(LightningModule):
         if not math.isfinite(metrics["loss"]):
             raise ConfigError(
                 f"training diverged: the loss of epoch {self.current_epoch + 1} is "
-                f"{metrics['loss']}; lower learning_rate (now {self._config.learning_rate:g})"
+                f"{metrics['loss']}; lower learning_rate (now {self._config.learning_rate:g}) "
+                "and begin anew (--restart)"
             )
         if self._validate is not None:
             self.network.eval()
