@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from tastemaker.data.dataset import Dataset
+from tastemaker.data.users import UserBatch
 from tastemaker.errors import ConfigError
 
 BITMAP_BUDGET_BYTES = 256 << 20
@@ -13,6 +14,9 @@ BITMAP_BUDGET_BYTES = 256 << 20
 
 REJECTION_ROUNDS = 4
 """After so many redraws the few users who touched almost everything are served exactly."""
+
+NO_WEIGHT = 2.0**-64
+"""Stands for a weight of 0, which leaves an item for when all that weigh anything are drawn."""
 
 
 class UnseenItems:
@@ -85,14 +89,15 @@ class UnseenItems:
         """
         available = self.counts[users]
         lengths = available.clamp(max=n)
-        ranks = torch.full((len(users), n), -1, dtype=torch.int64, device=self.device)
+        # Steps as rows: comparing along contiguous users takes half the time.
+        ranks = torch.full((n, len(users)), -1, dtype=torch.int64, device=self.device)
         for step in range(n):
             top = available - lengths + step
             drawn = self._below(top + 1, generator)
-            taken = (ranks[:, :step] == drawn[:, None]).any(dim=1)
-            ranks[:, step] = torch.where(taken, top, drawn)
+            taken = (ranks[:step] == drawn).any(dim=0)
+            ranks[step] = torch.where(taken, top, drawn)
         real = torch.arange(n, device=self.device) < lengths[:, None]
-        items = self.by_rank(users[:, None].expand(-1, n), ranks.masked_fill(~real, 0))
+        items = self.by_rank(users[:, None].expand(-1, n), ranks.T.masked_fill(~real, 0))
         return items.masked_fill(~real, 0), lengths
 
     def touched(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
@@ -134,3 +139,35 @@ class UnseenItems:
     @property
     def _bitmap_bytes(self) -> int:
         return self.n_users * self.n_items // 8 + 1
+
+
+def sample_by_weight(
+    weights: torch.Tensor, users: UserBatch, n: int, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draws up to n different untouched items for each user, one after another by weight.
+
+    Each draw takes one of the items left with a probability proportional to its weight; items
+    without weight come last, uniformly. All draws at once: the n smallest of E / w, with E
+    exponential, come in just that order (Efraimidis and Spirakis 2006). Time and memory are those
+    of scoring every item for every user.
+
+    Args:
+        weights: (n_items,) 0 or more, as how often each item was touched.
+        users: b of them, each with every item once that may not be drawn.
+        n: how many for each.
+        generator: on the device of the weights.
+
+    Returns:
+        (b, n) int64 item codes and (b,) how many of each row are real; the rest is 0.
+    """
+    n_items, device = len(weights), weights.device
+    shape = (len(users), n_items)
+    # Of float32 numbers, the few that an unpopular item can win with are too coarse.
+    uniform = torch.rand(shape, generator=generator, device=device, dtype=torch.float64)
+    arrival = uniform.neg_().log1p_().neg_().float().div_(weights.clamp(min=NO_WEIGHT))
+    rows, touched = torch.from_numpy(users.rows), torch.from_numpy(users.items)
+    arrival[rows.to(device), touched.to(device)] = torch.inf
+    first = arrival.topk(min(n, n_items), dim=1, largest=False).indices
+    lengths = torch.from_numpy(n_items - users.lengths).to(device).clamp(max=n)
+    items = torch.nn.functional.pad(first, (0, n - first.shape[1]))
+    return items.masked_fill(torch.arange(n, device=device) >= lengths[:, None], 0), lengths

@@ -51,10 +51,26 @@ def mrr(ranks: np.ndarray, indptr: np.ndarray, k: int) -> np.ndarray:
     return np.where(first <= k, 1.0 / first, 0.0)
 
 
+def average_precision(ranks: np.ndarray, indptr: np.ndarray, k: int) -> np.ndarray:
+    """The precision at each relevant rank up to k, summed, over min(relevant items, k).
+
+    Its mean over the users is the MAP at k (Manning, Raghavan and Schütze 2008, section 8.4). Some
+    libraries divide by the relevant items even where k is shorter, so that no list could reach 1.
+    As for `hit_rate`; a user's ranks are distinct and may stand in any order.
+    """
+    n_relevant = np.diff(indptr)
+    owner = np.repeat(np.arange(len(n_relevant)), n_relevant)
+    ascending = ranks[np.lexsort((ranks, owner))]
+    found = np.arange(1, len(ranks) + 1) - indptr[owner]
+    precisions = np.where(ascending <= k, found / ascending, 0.0)
+    return _sum_by_user(precisions, indptr) / np.minimum(n_relevant, k)
+
+
 ACCURACY: dict[str, Metric] = {
     "hit_rate": hit_rate,
     "ndcg": ndcg,
     "mrr": mrr,
+    "map": average_precision,
     "recall": recall,
     "precision": precision,
 }

@@ -1,0 +1,256 @@
+"""What recommended lists are like beyond accuracy: how novel, varied, fair to the long tail.
+
+Lists are ragged: `items` are (m,) int64 codes, all users' lists end to end, each best first, and
+`indptr` are (n_users + 1,) int64 pointers to where each list begins. A list may be short or empty;
+where it is too short for a metric to mean anything the value is NaN, to be left out of the mean.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+NUMBERS_AT_ONCE = 1 << 20
+"""Numbers of looked-up vectors held in memory at a time (8 MiB)."""
+
+
+def first(items: np.ndarray, indptr: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Every list cut to its first k.
+
+    Returns:
+        (m',) int64 codes and (n_users + 1,) int64 pointers.
+    """
+    lengths = np.diff(indptr)
+    place = np.arange(len(items)) - np.repeat(indptr[:-1], lengths)
+    return items[place < k], np.concatenate([[0], np.cumsum(np.minimum(lengths, k))])
+
+
+def novelty(items: np.ndarray, indptr: np.ndarray, counts: np.ndarray, n_users: int) -> np.ndarray:
+    """Mean self-information, -log2 of the share of users who touched the item (Zhou et al. 2010).
+
+    An item that nobody touched counts as touched by one user: as novel as can be, and finite.
+
+    Args:
+        items: (m,) int64 codes, all lists end to end.
+        indptr: (n_users + 1,) pointers into items.
+        counts: (n_items,) how many users touched each item in training.
+        n_users: how many users there are in training.
+
+    Returns:
+        (n_users,) float64 bits, from 0 to log2(n_users); NaN for an empty list.
+    """
+    information = np.log2(n_users) - np.log2(np.maximum(counts, 1))
+    return _mean_by_list(information[items], indptr)
+
+
+def average_popularity(items: np.ndarray, indptr: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Mean number of training interactions of the listed items: ARP (Yin et al. 2012).
+
+    Args:
+        items: (m,) int64 codes, all lists end to end.
+        indptr: (n_users + 1,) pointers into items.
+        counts: (n_items,) training interactions of each item.
+
+    Returns:
+        (n_users,) float64; NaN for an empty list.
+    """
+    return _mean_by_list(counts[items], indptr)
+
+
+def long_tail_share(items: np.ndarray, indptr: np.ndarray, is_tail: np.ndarray) -> np.ndarray:
+    """The share of a list that is from the long tail: APLT (Abdollahpouri et al. 2019).
+
+    Args:
+        items: (m,) int64 codes, all lists end to end.
+        indptr: (n_users + 1,) pointers into items.
+        is_tail: (n_items,) bool, as from `long_tail`.
+
+    Returns:
+        (n_users,) float64 from 0 to 1; NaN for an empty list.
+    """
+    return _mean_by_list(is_tail[items], indptr)
+
+
+def intra_list_diversity(items: np.ndarray, indptr: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Mean of 1 - cosine over the pairs of a list's items (Ziegler et al. 2005).
+
+    The cosines of all pairs of n unit vectors sum to (|sum of them|^2 - n) / 2, so no pair needs to
+    be looked at. Nothing is known of an item whose vector is zero: it is left out, for to call it
+    unlike everything would reward lists of unknown items.
+
+    Args:
+        items: (m,) int64 codes, all lists end to end.
+        indptr: (n_users + 1,) pointers into items.
+        vectors: (n_items, d) category multi-hots or embeddings.
+
+    Returns:
+        (n_users,) float64 from 0 (all alike) over 1 (nothing in common) to 2 (opposites); NaN where
+        fewer than two items have a vector.
+    """
+    norms = np.linalg.norm(vectors, axis=1)
+    unit = np.ascontiguousarray((vectors / np.where(norms > 0, norms, 1.0)[:, None]).T)
+    diversity = np.empty(len(indptr) - 1)
+    for lists in _blocks(indptr, vectors.shape[1]):
+        listed, pointers = _part(items, indptr, lists)
+        n = _sum_by_list(norms[listed] > 0, pointers)
+        likeness = (_sum_vectors(unit, listed, pointers) ** 2).sum(axis=0) - n
+        diversity[lists] = 1.0 - _divide(likeness, n * (n - 1))
+    # Rounding would give lists of equal items a diversity just below 0.
+    return np.maximum(diversity, 0.0)
+
+
+def miscalibration(
+    items: np.ndarray,
+    indptr: np.ndarray,
+    histories: np.ndarray,
+    history_indptr: np.ndarray,
+    categories: np.ndarray,
+    *,
+    alpha: float = 0.01,
+) -> np.ndarray:
+    """How far the categories of a list are from those of its user's history (Steck 2018).
+
+    KL(p || q') = sum_g p(g) ln(p(g) / q'(g)) with q' = (1 - alpha) q + alpha p, where p and q are
+    the mean category weights of history and list. Items without a category are left out of both.
+
+    Args:
+        items: (m,) int64 codes, all lists end to end.
+        indptr: (n_users + 1,) pointers into items.
+        histories: (h,) int64 codes, the same users' histories end to end.
+        history_indptr: (n_users + 1,) pointers into histories.
+        categories: (n_items, n_categories) weights; a row sums to 1, or to 0 if nothing is known.
+        alpha: how much of p is mixed into q, which keeps the divergence finite.
+
+    Returns:
+        (n_users,) float64 from 0 (the same proportions) to -ln(alpha) (nothing in common); NaN
+        where no item of the list, or none of the history, has a category.
+    """
+    divergence = np.empty(len(indptr) - 1)
+    columns = np.ascontiguousarray(categories.T)
+    # The sum of two ragged arrays' pointers points into both together.
+    for lists in _blocks(indptr + history_indptr, categories.shape[1]):
+        wanted = _proportions(columns, *_part(histories, history_indptr, lists))
+        given = _proportions(columns, *_part(items, indptr, lists))
+        mixed = (1.0 - alpha) * given + alpha * wanted
+        # 0 ln 0 is 0; a proportion that is NaN makes the sum NaN.
+        ratio = np.divide(wanted, mixed, out=np.ones_like(mixed), where=wanted != 0)
+        divergence[lists] = (wanted * np.log(ratio)).sum(axis=0)
+    return np.maximum(divergence, 0.0)
+
+
+def coverage(items: np.ndarray, n_items: int) -> float:
+    """The share of the catalog that stands in any list (Ge, Delgado-Battenfeld and Jannach 2010).
+
+    Args:
+        items: (m,) int64 codes, all lists end to end.
+        n_items: how many items the catalog has.
+    """
+    return np.count_nonzero(np.bincount(items, minlength=n_items)) / n_items
+
+
+def gini(items: np.ndarray, n_items: int) -> float:
+    """How unequally often the items are listed: 0 all equally, 1 one item has everything.
+
+    With the share p of each item in all entries, ascending, the sum of (2 j - n - 1) p_j over
+    n - 1 (Shani and Gunawardana 2011, section 8.3.3.2). Items in no list count.
+
+    Args:
+        items: (m,) int64 codes, all lists end to end.
+        n_items: how many items the catalog has.
+
+    Returns:
+        From 0 to 1; NaN if nothing is listed.
+    """
+    if len(items) == 0:
+        return float("nan")
+    times = np.sort(np.bincount(items, minlength=n_items))
+    weights = 2.0 * np.arange(1, n_items + 1) - n_items - 1
+    return float(weights @ times) / (len(items) * max(n_items - 1, 1))
+
+
+def long_tail(counts: np.ndarray, head_share: float = 0.2) -> np.ndarray:
+    """The items outside the most popular 20% of the catalog (Abdollahpouri et al. 2019).
+
+    Args:
+        counts: (n_items,) training interactions; of equally popular items the lower code is first.
+        head_share: the share of the catalog that is the head, to the nearest whole item.
+
+    Returns:
+        (n_items,) bool.
+    """
+    is_tail = np.ones(len(counts), dtype=bool)
+    by_popularity = np.argsort(-counts, kind="stable")
+    is_tail[by_popularity[: round(head_share * len(counts))]] = False
+    return is_tail
+
+
+def tail_lift(shares: np.ndarray, counts: np.ndarray, is_tail: np.ndarray) -> float:
+    """The long tail's mean share of the lists over its share of what people chose themselves.
+
+    Below 1, the lists favour the popular more than people do: they amplify popularity bias.
+
+    Args:
+        shares: (n_users,) as from `long_tail_share`; NaN is left out.
+        counts: (n_items,) training interactions of each item.
+        is_tail: (n_items,) bool.
+
+    Returns:
+        0 or more; NaN if no list has an item or nobody chose from the tail.
+    """
+    chosen, listed = counts[is_tail].sum(), shares[~np.isnan(shares)]
+    if chosen == 0 or len(listed) == 0:
+        return float("nan")
+    return float(listed.mean() * counts.sum() / chosen)
+
+
+def _sum_by_list(values: np.ndarray, indptr: np.ndarray) -> np.ndarray:
+    owner = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+    return np.bincount(owner, weights=values, minlength=len(indptr) - 1)
+
+
+def _mean_by_list(values: np.ndarray, indptr: np.ndarray) -> np.ndarray:
+    return _divide(_sum_by_list(values, indptr), np.diff(indptr))
+
+
+def _divide(values: np.ndarray, by: np.ndarray) -> np.ndarray:
+    """NaN where there is nothing to divide by."""
+    return np.divide(values, by, out=np.full(values.shape, np.nan), where=by > 0)
+
+
+def _proportions(columns: np.ndarray, items: np.ndarray, indptr: np.ndarray) -> np.ndarray:
+    """(n_categories, n) shares of each list's categories; NaN throughout where none is known."""
+    weights = _sum_vectors(columns, items, indptr)
+    return _divide(weights, np.broadcast_to(weights.sum(axis=0), weights.shape))
+
+
+def _sum_vectors(columns: np.ndarray, items: np.ndarray, indptr: np.ndarray) -> np.ndarray:
+    """(d, n) sums of the vectors of each list's items.
+
+    Args:
+        columns: (d, n_items) vectors as columns: adding along contiguous rows is several times
+            faster than adding rows.
+        items: (m,) codes.
+        indptr: (n + 1,) pointers into items.
+    """
+    sums = np.zeros((len(columns), len(indptr) - 1))
+    filled = np.diff(indptr) > 0  # reduceat has no empty runs
+    if filled.any():
+        listed = np.take(columns, items, axis=1)
+        starts = indptr[:-1][filled]
+        sums[:, filled] = np.add.reduceat(listed, starts, axis=1, dtype=np.float64)
+    return sums
+
+
+def _blocks(indptr: np.ndarray, width: int) -> Iterator[slice]:
+    """Consecutive lists whose entries, of so many numbers each, fit in memory; at least one."""
+    size = indptr + np.arange(len(indptr))  # an empty list takes a row of the result too
+    start, budget = 0, max(1, NUMBERS_AT_ONCE // max(width, 1))
+    while start < len(indptr) - 1:
+        stop = int(np.searchsorted(size, size[start] + budget, side="right")) - 1
+        stop = max(stop, start + 1)
+        yield slice(start, stop)
+        start = stop
+
+
+def _part(items: np.ndarray, indptr: np.ndarray, lists: slice) -> tuple[np.ndarray, np.ndarray]:
+    pointers = indptr[lists.start : lists.stop + 1]
+    return items[pointers[0] : pointers[-1]], pointers - pointers[0]

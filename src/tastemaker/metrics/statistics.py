@@ -1,0 +1,125 @@
+"""How sure one can be of a mean over users, and of a difference between two models."""
+
+import numpy as np
+
+NUMBERS_AT_ONCE = 1 << 20
+"""Resampled users held in memory at a time (8 MiB)."""
+
+ROUNDING = 1e-12
+"""Sums of the same differences in another order, relative to their size, count as equal."""
+
+
+def bootstrap_intervals(
+    values: np.ndarray, *, seed: int = 0, resamples: int = 1000, level: float = 0.95
+) -> tuple[np.ndarray, np.ndarray]:
+    """Percentile bootstrap intervals of means over users (Efron 1979).
+
+    Every resample draws as many users as there are, with replacement, and the same for all metrics.
+
+    Args:
+        values: (n_metrics, n_users) float64; NaN where a metric says nothing of a user, which the
+            mean leaves out.
+        seed: of the draws.
+        resamples: how many times to draw.
+        level: the share of resampled means inside the interval.
+
+    Returns:
+        (n_metrics,) lower and (n_metrics,) upper ends; NaN for a metric without any value.
+    """
+    means = _resampled_means(values, np.random.default_rng(seed), resamples)
+    tail = (1.0 - level) / 2
+    ends = np.full((2, len(values)), np.nan)
+    known = ~np.isnan(means).all(axis=0)
+    if known.any():
+        ends[:, known] = np.nanquantile(means[:, known], [tail, 1.0 - tail], axis=0)
+    return ends[0], ends[1]
+
+
+def paired_permutation_test(
+    one: np.ndarray, other: np.ndarray, *, seed: int = 0, permutations: int = 10_000
+) -> float:
+    """The p-value of "both models are equally good": two-sided, by flipping signs (Fisher 1935).
+
+    If the models were alike, each user's difference could as well have had the other sign. The
+    p-value is how often random signs give a mean difference at least as far from 0 as the real one,
+    (1 + count) / (1 + permutations); where the differing users are few, all signs are tried once.
+
+    Args:
+        one: (n_users,) values of one model.
+        other: (n_users,) values of the other for the same users; a pair with a NaN is left out.
+        seed: of the signs.
+        permutations: how many to try.
+
+    Returns:
+        Above 0, at most 1; exactly 1 where no user differs.
+    """
+    differences = one - other
+    # A difference of 0 has no sign to flip, and leaves the sum as it is.
+    differences = differences[~np.isnan(differences) & (differences != 0)]
+    n = len(differences)
+    least = abs(differences.sum()) - ROUNDING * np.abs(differences).sum()
+    if n < 63 and 2**n <= permutations:
+        every = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
+        return _count_at_least(least, differences, every) / 2**n
+    rng, step, count = np.random.default_rng(seed), max(1, NUMBERS_AT_ONCE // n), 0
+    for start in range(0, permutations, step):
+        shape = (min(step, permutations - start), -(-n // 8))
+        random_bytes = rng.integers(0, 256, shape, dtype=np.uint8)
+        flips = np.unpackbits(random_bytes, axis=1, count=n)
+        count += _count_at_least(least, differences, flips)
+    return (1 + count) / (1 + permutations)
+
+
+def holm(p_values: np.ndarray) -> np.ndarray:
+    """p-values adjusted so that any false finding at all is improbable (Holm 1979).
+
+    Args:
+        p_values: (n,) in any order.
+
+    Returns:
+        (n,) adjusted, in the given order, at most 1.
+    """
+    order = np.argsort(p_values, kind="stable")
+    stepped = p_values[order] * np.arange(len(p_values), 0, -1)
+    return _in_place_of(order, np.maximum.accumulate(stepped))
+
+
+def benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
+    """p-values adjusted for the share of false among all findings (Benjamini and Hochberg 1995).
+
+    Args:
+        p_values: (n,) in any order.
+
+    Returns:
+        (n,) adjusted, in the given order, at most 1.
+    """
+    order = np.argsort(p_values, kind="stable")
+    stepped = p_values[order] * len(p_values) / np.arange(1, len(p_values) + 1)
+    return _in_place_of(order, np.minimum.accumulate(stepped[::-1])[::-1])
+
+
+def _resampled_means(values: np.ndarray, rng: np.random.Generator, resamples: int) -> np.ndarray:
+    """(resamples, n_metrics); NaN where only users without a value were drawn."""
+    known = ~np.isnan(values)
+    columns = np.concatenate([np.where(known, values, 0.0), known]).T  # (n_users, 2 n_metrics)
+    n_users, step = len(columns), max(1, NUMBERS_AT_ONCE // len(columns))
+    sums = np.empty((resamples, columns.shape[1]))
+    for start in range(0, resamples, step):
+        n = min(step, resamples - start)
+        drawn = rng.integers(n_users, size=(n, n_users)) + np.arange(n)[:, None] * n_users
+        times = np.bincount(drawn.ravel(), minlength=n * n_users).reshape(n, n_users)
+        sums[start : start + n] = times.astype(np.float64) @ columns
+    total, n_known = np.hsplit(sums, 2)
+    return np.divide(total, n_known, out=np.full(total.shape, np.nan), where=n_known > 0)
+
+
+def _count_at_least(least: float, differences: np.ndarray, flips: np.ndarray) -> int:
+    """How many rows of flips (m, n) give a sum at least so far from 0."""
+    sums = differences.sum() - 2.0 * (flips.astype(np.float64) @ differences)
+    return int((np.abs(sums) >= least).sum())
+
+
+def _in_place_of(order: np.ndarray, ascending: np.ndarray) -> np.ndarray:
+    adjusted = np.empty(len(order))
+    adjusted[order] = np.minimum(ascending, 1.0)
+    return adjusted
