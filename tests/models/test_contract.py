@@ -1,8 +1,17 @@
 """Every model passes the same contract."""
 
+from tastemaker.models.bpr import BPR
 from tastemaker.models.ease import EASE
-from tastemaker.models.ncf import NCF
+from tastemaker.models.gmf import GMF
+from tastemaker.models.ials import IALS
+from tastemaker.models.itemknn import ItemKNN
+from tastemaker.models.lightgcn import LightGCN
+from tastemaker.models.mf import MF
+from tastemaker.models.multvae import MultVAE
+from tastemaker.models.ncf import MLP, NCF
+from tastemaker.models.neumf import NeuMF
 from tastemaker.models.popularity import Popularity
+from tastemaker.models.random import Random
 from tastemaker.models.recommender import Recommender
 from tastemaker.testing.contract import RecommenderContract
 
@@ -22,3 +31,94 @@ class TestEASE(RecommenderContract):
 class TestNCF(RecommenderContract):
     def make(self) -> Recommender:
         return NCF(epochs=60, batch_size=64, seed=3)
+
+
+class TestMultVAE(RecommenderContract):
+    def make(self) -> Recommender:
+        return MultVAE(epochs=60, batch_size=20, hidden=50, embedding_size=16, learning_rate=1e-2)
+
+
+class TestLightGCN(RecommenderContract):
+    def make(self) -> Recommender:
+        return LightGCN(epochs=30, batch_size=128, embedding_size=16, learning_rate=3e-2)
+
+
+class TestMLP(RecommenderContract):
+    def make(self) -> Recommender:
+        return MLP(epochs=40, batch_size=64, seed=3)
+
+
+class TestGMF(RecommenderContract):
+    def make(self) -> Recommender:
+        return GMF(epochs=30, batch_size=64, embedding_size=8, seed=3)
+
+
+class TestNeuMF(RecommenderContract):
+    def make(self) -> Recommender:
+        return NeuMF(epochs=5, pretraining_epochs=30, batch_size=64, seed=3)
+
+
+class TestNeuMFWithoutPretraining(RecommenderContract):
+    def make(self) -> Recommender:
+        return NeuMF(epochs=40, pretraining_epochs=0, learning_rate=1e-2, batch_size=64, seed=3)
+
+
+class TestMF(RecommenderContract):
+    def make(self) -> Recommender:
+        return MF(batch_size=8, seed=3)
+
+
+class TestMFWithBCE(RecommenderContract):
+    def make(self) -> Recommender:
+        return MF(
+            loss="bce", epochs=40, embedding_size=8, batch_size=64, learning_rate=0.02, seed=3
+        )
+
+
+class TestMFWithBPR(RecommenderContract):
+    def make(self) -> Recommender:
+        return MF(loss="bpr", epochs=40, batch_size=64, learning_rate=0.02, seed=3)
+
+
+class TestMFWithSampledSoftmax(RecommenderContract):
+    def make(self) -> Recommender:
+        return MF(
+            loss="sampled_softmax",
+            epochs=40,
+            batch_size=64,
+            learning_rate=0.02,
+            negatives=8,
+            seed=3,
+        )
+
+
+class TestRandom(RecommenderContract):
+    personal = False
+
+    def make(self) -> Recommender:
+        return Random(seed=3)
+
+
+class TestItemKNN(RecommenderContract):
+    def make(self) -> Recommender:
+        return ItemKNN()
+
+
+class TestItemKNNWithCosine(RecommenderContract):
+    def make(self) -> Recommender:
+        return ItemKNN(similarity="cosine")
+
+
+class TestItemKNNWithBM25(RecommenderContract):
+    def make(self) -> Recommender:
+        return ItemKNN(similarity="bm25")
+
+
+class TestIALS(RecommenderContract):
+    def make(self) -> Recommender:
+        return IALS(embedding_size=8, alpha=10, regularization=1, seed=3)
+
+
+class TestBPR(RecommenderContract):
+    def make(self) -> Recommender:
+        return BPR(embedding_size=8, epochs=100, learning_rate=0.05, seed=3)

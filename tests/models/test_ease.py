@@ -49,3 +49,22 @@ def test_a_known_user_is_scored_by_the_history_of_the_moment() -> None:
     grown = tm.UserBatch(np.array([0]), np.array([0, 1, 2]), np.array([0, 3]))
     stranger = model.strangers([[0, 1, 2]])
     assert torch.equal(model.score(grown), model.score(stranger))
+
+
+def test_blocks_of_rows_give_what_the_plain_algebra_gives(monkeypatch) -> None:
+    data = two_tastes(n_users=300, n_items=50, length=9)
+    x = np.zeros((data.n_users, data.n_items))
+    x[data.users, data.items] = 1
+    inverse = np.linalg.inv(x.T @ x + 2.0 * np.eye(50))
+    expected = np.eye(50) - inverse / np.diag(inverse)
+    monkeypatch.setattr(ease, "ENTRIES_AT_ONCE", 7 * 50)  # blocks of 7 rows, the last of 1
+    gram = ease._gram(ease.interaction_matrix(data))
+    np.testing.assert_array_equal(gram.numpy(), x.T @ x)
+    weights = tm.EASE(regularization=2.0).fit(tm.no_holdout(data)).state()["weights"]
+    np.testing.assert_allclose(weights.numpy(), expected, atol=1e-6)
+
+
+def test_an_item_touched_twice_counts_once() -> None:
+    model = tm.EASE(regularization=1.0).fit(tm.no_holdout(two_tastes()))
+    scores = model.score(model.strangers([[0, 1], [0, 1, 0]]))
+    assert torch.equal(scores[0], scores[1])

@@ -236,7 +236,7 @@ def test_sharing_the_users_half_gives_the_scores_of_the_plain_form() -> None:
     first = torch.cat([state["first_user.weight"], state["first_item.weight"]], dim=1)
     hidden = torch.relu(pairs @ first.T + state["first_user.bias"])
     hidden = torch.relu(hidden @ state["tower.1.weight"].T + state["tower.1.bias"])
-    expected = (hidden @ state["tower.3.weight"].T + state["tower.3.bias"])[:, 0]
+    expected = (hidden @ state["output.weight"].T + state["output.bias"])[:, 0]
     scores = model.score_candidates(model.users([user]), items[None])[0].double()
     torch.testing.assert_close(scores, expected, rtol=1e-5, atol=1e-6)
 

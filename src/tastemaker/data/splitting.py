@@ -91,9 +91,12 @@ class Split:
         The training data; for the test also the validation targets, which the users had touched
         by then, so that they are neither candidates nor news.
         """
-        if part == "test" and self.validation is not None:
-            return _with_appended(self.train, self.validation)
-        return self.train
+        return self._known_before_test if part == "test" else self.train
+
+    @cached_property
+    def _known_before_test(self) -> Dataset:
+        held = self.validation
+        return self.train if held is None else _with_appended(self.train, held)
 
     @cached_property
     def everything(self) -> Dataset:

@@ -3,23 +3,29 @@
 Harald Steck, 2019: Embarrassingly Shallow Autoencoders for Sparse Data (WWW).
 """
 
-import os
+from typing import ClassVar
 
-import numpy as np
 import torch
 from pydantic import Field
-from scipy.sparse import csr_array
+from scipy.sparse import csr_matrix
+from torch.nn.functional import embedding_bag
 
 from tastemaker.config import Config
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.splitting import Split
 from tastemaker.data.users import UserBatch
-from tastemaker.errors import UnsupportedError
+from tastemaker.models.matrices import history_matrix, interaction_matrix
+from tastemaker.models.memory import refuse_beyond_memory
 from tastemaker.models.recommender import Recommender
+from tastemaker.models.space import Float, Range
 from tastemaker.training.run import TrainingRun
 
-MATRICES_AT_ONCE = 3
-"""n_items x n_items matrices of float64 that are in memory while the Gram matrix is inverted."""
+MATRICES_AT_ONCE = 1.8
+"""n_items x n_items matrices of float64 in memory at the peak: the Gram matrix that becomes its own
+inverse, the weights as float32 (half of one), and blocks of either."""
+
+ENTRIES_AT_ONCE = 1 << 22
+"""Entries of a block of rows, while a matrix is made of another (32 MiB)."""
 
 
 class EASEConfig(Config):
@@ -40,18 +46,18 @@ class EASE(Recommender):
     name = "ease"
     config_class = EASEConfig
     config: EASEConfig
+    space: ClassVar[dict[str, Range]] = {"regularization": Float(10.0, 5000.0, log=True)}
 
     def _fit(self, split: Split, run: TrainingRun) -> None:
         _refuse_too_large(split.train)
-        gram = _gram(split.train)
+        gram = _gram(interaction_matrix(split.train))
         gram.diagonal().add_(self.config.regularization)
-        inverse = torch.cholesky_inverse(torch.linalg.cholesky(gram))
-        weights = inverse.div_(-inverse.diagonal().clone())
-        weights.fill_diagonal_(0.0)
-        self._weights = weights.float().contiguous()
+        self._weights = _weights(_invert(gram))
 
     def _score(self, users: UserBatch) -> torch.Tensor:
-        return self._histories(users) @ self._weights
+        history = history_matrix(users, len(self._weights))
+        items, offsets = torch.from_numpy(history.indices), torch.from_numpy(history.indptr)
+        return embedding_bag(items, self._weights, offsets, mode="sum", include_last_offset=True)
 
     @property
     def item_vectors(self) -> torch.Tensor:
@@ -65,27 +71,42 @@ class EASE(Recommender):
     def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
         self._weights = state["weights"]
 
-    def _histories(self, users: UserBatch) -> torch.Tensor:
-        """(n, n_items) float32 of 0 and 1."""
-        histories = torch.zeros(len(users), len(self._weights))
-        histories[torch.from_numpy(users.rows), torch.from_numpy(users.items)] = 1.0
-        return histories
 
-
-def _gram(data: Dataset) -> torch.Tensor:
+def _gram(matrix: csr_matrix) -> torch.Tensor:
     """XᵀX: (n_items, n_items) float64, how many users two items have in common."""
-    matrix = csr_array(
-        (np.ones(len(data)), data.items, data.indptr), shape=(data.n_users, data.n_items)
-    )
-    return torch.from_numpy((matrix.T @ matrix).toarray())
+    n_items = matrix.shape[1]
+    by_item = matrix.T.tocsr()
+    gram = torch.empty(n_items, n_items, dtype=torch.float64)
+    for rows in _blocks(n_items):
+        gram[rows] = torch.from_numpy((by_item[rows] @ matrix).toarray())
+    return gram
+
+
+def _invert(matrix: torch.Tensor) -> torch.Tensor:
+    """The inverse of a symmetric, positive definite float64 matrix, in the memory of the matrix."""
+    # LAPACK reads columns where we have rows: only the transpose is worked on without a copy.
+    columns = matrix.mT
+    torch.linalg.cholesky(columns, out=columns)
+    torch.cholesky_inverse(columns, out=columns)
+    return matrix
+
+
+def _weights(inverse: torch.Tensor) -> torch.Tensor:
+    """I - P diag(P)⁻¹ of the inverse P, as float32."""
+    weights = torch.empty_like(inverse, dtype=torch.float32)
+    for rows in _blocks(len(inverse)):
+        weights[rows] = (inverse[rows] / -inverse.diagonal()).float()
+    return weights.fill_diagonal_(0.0)
+
+
+def _blocks(n: int) -> list[slice]:
+    step = max(1, ENTRIES_AT_ONCE // n)
+    return [slice(start, min(start + step, n)) for start in range(0, n, step)]
 
 
 def _refuse_too_large(data: Dataset) -> None:
-    needed = MATRICES_AT_ONCE * 8 * data.n_items**2
-    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if needed > there:
-        raise UnsupportedError(
-            f"ease on {data.name}: {data.n_items:,} items need {needed / 2**30:.1f} GiB of memory, "
-            f"and this machine has {there / 2**30:.1f} GiB; keep fewer items (--k-core) or choose "
-            "another model"
-        )
+    refuse_beyond_memory(
+        int(MATRICES_AT_ONCE * 8 * data.n_items**2),
+        f"ease on {data.name}: {data.n_items:,} items",
+        "keep fewer items (--k-core) or choose another model",
+    )

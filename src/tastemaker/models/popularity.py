@@ -1,28 +1,45 @@
 """Popularity: everybody gets what most people touched. The floor that any model must clear."""
 
+from typing import ClassVar
+
 import numpy as np
 import torch
+from pydantic import Field
 
 from tastemaker.config import Config
+from tastemaker.data.dataset import Dataset
 from tastemaker.data.splitting import Split
 from tastemaker.data.users import UserBatch
+from tastemaker.errors import ConfigError
 from tastemaker.models.recommender import Recommender
+from tastemaker.models.space import Float, Range
 from tastemaker.training.run import TrainingRun
+
+SECONDS_PER_DAY = 86_400
 
 
 class PopularityConfig(Config):
-    """Nothing to set."""
+    """Settings of Popularity."""
+
+    half_life_days: float | None = Field(None, gt=0)
+    """An interaction so many days older than the newest counts half as much; none: all the same.
+    Where the times are an order rather than a clock, their steps count as seconds."""
 
 
 class Popularity(Recommender):
-    """Scores an item by how many users touched it in training, or by their weights."""
+    """Scores an item by how many users touched it in training, or by their weights.
+
+    With a half-life the recent touches count for more: what is popular now.
+    """
 
     name = "popularity"
     config_class = PopularityConfig
+    config: PopularityConfig
+    space: ClassVar[dict[str, Range]] = {"half_life_days": Float(1.0, 3650.0, log=True)}
 
     def _fit(self, split: Split, run: TrainingRun) -> None:
         train = split.train
-        counts = np.bincount(train.items, weights=train.weights, minlength=train.n_items)
+        counts = np.bincount(train.items, weights=self._weights(train), minlength=train.n_items)
         self._counts = torch.from_numpy(counts.astype(np.float32))
 
     def _score(self, users: UserBatch) -> torch.Tensor:
@@ -37,3 +54,18 @@ class Popularity(Recommender):
 
     def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
         self._counts = state["counts"]
+
+    def _weights(self, train: Dataset) -> np.ndarray | None:
+        """(n,) how much each interaction counts, or None for 1 each."""
+        half_life_days = self.config.half_life_days
+        if half_life_days is None:
+            return train.weights
+        if train.timestamps is None:
+            raise ConfigError(
+                f"popularity: half_life_days is {half_life_days:g}, but {train.name} has no times "
+                "to tell how old an interaction is; name the time column with --time, or leave "
+                "half_life_days unset"
+            )
+        age_s = train.timestamps.max() - train.timestamps
+        recency = 0.5 ** (age_s / (SECONDS_PER_DAY * half_life_days))
+        return recency if train.weights is None else recency * train.weights

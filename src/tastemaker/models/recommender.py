@@ -1,5 +1,6 @@
 """Recommender: the one contract of all models."""
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from tastemaker.data.splitting import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.errors import ConfigError, UnsupportedError
+from tastemaker.models.space import Range
 from tastemaker.models.split_files import write_split
 from tastemaker.ranking.exclusion import exclude_seen as set_seen_to_minus_infinity
 from tastemaker.ranking.topk import top_k
@@ -43,6 +45,8 @@ class Recommender(ABC):
     name: ClassVar[str]
     """Under which the registry, results and the command line know it."""
     config_class: ClassVar[type[Config]]
+    space: ClassVar[dict[str, Range]] = {}
+    """The settings worth tuning and their ranges; nothing where there is nothing to tune."""
 
     def __init__(self, config: Config | None = None, **settings: Any) -> None:
         """Takes a config, or its settings by name, never both.
@@ -70,7 +74,14 @@ class Recommender(ABC):
         """As `score`, for users each of whom is known or has a history."""
 
     def _score_candidates(self, users: UserBatch, items: torch.Tensor) -> torch.Tensor:
-        return self._score(users).gather(1, items.to(self.device))
+        step = max(1, SCORES_AT_ONCE // self.dataset.n_items)
+        blocks = [
+            self._score(users.part(start, min(start + step, len(users)))).gather(
+                1, items[start : start + step].to(self.device)
+            )
+            for start in range(0, len(users), step)
+        ]
+        return torch.cat(blocks)
 
     @abstractmethod
     def state(self) -> dict[str, torch.Tensor]:
@@ -105,7 +116,10 @@ class Recommender(ABC):
                 f"{self.name}.fit takes a Split: leave_one_out(data), or no_holdout(data) to train "
                 f"on everything, not a {type(split).__name__}"
             )
+        started_at = time.monotonic()
         self._fit(split, run or TrainingRun())
+        # The epochs before a resume count as well.
+        self.log.fit_s = max(time.monotonic() - started_at, self.log.elapsed_s)
         self._split = split
         return self
 
@@ -210,18 +224,29 @@ class Recommender(ABC):
         exclude_seen: bool = True,
     ) -> Iterator[Recommendations]:
         """As `recommend`, some users at a time, so that memory does not grow with them."""
+        for part, items, values, lengths in self.top_items(self._as_batch(users), k, exclude_seen):
+            yield Recommendations.from_codes(self.dataset, part.codes, items, values, lengths)
+
+    def top_items(
+        self, users: UserBatch, k: int, exclude_seen: bool = True
+    ) -> Iterator[tuple[UserBatch, np.ndarray, np.ndarray, np.ndarray]]:
+        """The best k items as codes, some users at a time, so that memory does not grow with them.
+
+        Yields:
+            The users of a block (n), (n, k) int64 item codes, (n, k) float32 scores, and (n,) how
+            many entries of each row are real; the rest may not be recommended.
+        """
         if k < 1:
             raise ConfigError(f"k is {k}; ask for at least 1 recommendation")
-        batch = self._as_batch(users)
         step = max(1, SCORES_AT_ONCE // self.dataset.n_items)
-        for start in range(0, max(len(batch), 1), step):
-            part = batch.part(start, min(start + step, len(batch)))
+        for start in range(0, max(len(users), 1), step):
+            part = users.part(start, min(start + step, len(users)))
             scores = self.score(part)
             if exclude_seen:
                 # A model may hand out a view of what it keeps; the mask must not reach that.
                 scores = set_seen_to_minus_infinity(scores.clone(), part)
             items, values, lengths = (tensor.cpu().numpy() for tensor in top_k(scores, k))
-            yield Recommendations.from_codes(self.dataset, part.codes, items, values, lengths)
+            yield part, items, values, lengths
 
     def similar_items(self, items: Ids | Id, k: int = 10) -> Recommendations:
         """The k items most like each of the given ones, by the cosine of their vectors.

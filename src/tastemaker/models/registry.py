@@ -13,8 +13,18 @@ GROUP = "tastemaker.models"
 
 BUILT_IN = {
     "popularity": "tastemaker.models.popularity:Popularity",
+    "random": "tastemaker.models.random:Random",
+    "itemknn": "tastemaker.models.itemknn:ItemKNN",
     "ease": "tastemaker.models.ease:EASE",
+    "ials": "tastemaker.models.ials:IALS",
+    "bpr": "tastemaker.models.bpr:BPR",
+    "mf": "tastemaker.models.mf:MF",
+    "gmf": "tastemaker.models.gmf:GMF",
+    "mlp": "tastemaker.models.ncf:MLP",
     "ncf": "tastemaker.models.ncf:NCF",
+    "neumf": "tastemaker.models.neumf:NeuMF",
+    "multvae": "tastemaker.models.multvae:MultVAE",
+    "lightgcn": "tastemaker.models.lightgcn:LightGCN",
 }
 
 
@@ -27,12 +37,22 @@ def model_class(name: str) -> "type[Recommender]":
     """The class of that name.
 
     Raises:
-        ConfigError: no such model; names the nearest.
+        ConfigError: no such model (names the nearest), or a plug-in's that cannot be imported.
     """
     entries = _entries()
     if name not in entries:
         raise ConfigError(f'there is no model "{name}"; {did_you_mean(name, entries)}')
-    return entries[name].load()
+    entry = entries[name]
+    if name in BUILT_IN:
+        return entry.load()
+    try:
+        return entry.load()
+    except Exception as error:  # whatever a stranger's module does while it is imported
+        package = entry.dist.name if entry.dist else "a package"
+        raise ConfigError(
+            f'the model "{name}" of the plug-in {package} ({entry.value}) cannot be loaded: '
+            f"{type(error).__name__}: {error}; mend or uninstall {package}"
+        ) from error
 
 
 def _entries() -> dict[str, EntryPoint]:

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, cast
 
 import torch
 from lightning.pytorch import Callback, Trainer
@@ -16,7 +16,6 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from tastemaker.errors import ConfigError
-from tastemaker.training.batches import PairBatches
 from tastemaker.training.callbacks import (
     BatchProgress,
     EpochLog,
@@ -26,7 +25,7 @@ from tastemaker.training.callbacks import (
 from tastemaker.training.checkpoint import SafetensorsIO
 from tastemaker.training.config import TrainingConfig
 from tastemaker.training.losses import Loss
-from tastemaker.training.module import RankingModule
+from tastemaker.training.module import Batches, RankingModule, Step
 from tastemaker.training.run import TrainingLog, TrainingRun, Validate
 
 MONITORED = "ndcg@10"
@@ -38,8 +37,8 @@ LAST, BEST, ENDING = "last", "best", ".safetensors"
 
 def fit(
     network: torch.nn.Module,
-    batches: PairBatches,
-    loss: Loss,
+    batches: Batches,
+    loss: Loss | None,
     config: TrainingConfig,
     validate: Validate | None = None,
     run: TrainingRun | None = None,
@@ -48,8 +47,8 @@ def fit(
 
     Args:
         network: takes users (b,) and items (b, c), gives scores (b, c); on the batches' device.
-        batches: the positives with their negatives.
-        loss: sees the scores.
+        batches: the positives with their negatives, or what the network's own loss takes.
+        loss: sees the scores; None for a network that is an `OwnLoss`.
         config: how long, how fast, which seed.
         validate: gives the metrics of the network as it is, `ndcg@10` among them.
         run: the device, the folder for checkpoints and logs, and who hears of progress.
@@ -78,9 +77,10 @@ def fit(
         callbacks: list[Callback] = [*optional, interrupt, epoch_log, keeper]
         last = checkpoints / f"{LAST}{ENDING}"
         resume_from = last if run.resume and last.exists() else None
-        module = RankingModule(network, batches, loss, config, validate)
-        with _quiet_lightning():
-            trainer = _trainer(batches.users.device, config, callbacks, folder, keep=run.folder)
+        device = next(network.parameters()).device
+        module = RankingModule(network, batches, _step(network, loss), config, validate)
+        with _quiet_lightning(), _own_random_state(device):
+            trainer = _trainer(device, config, callbacks, folder, keep=run.folder)
             if resume_from is None or not _had_stopped_early(resume_from, stopper):
                 try:
                     with interrupt.listening():
@@ -93,6 +93,19 @@ def fit(
         if not last.exists():
             raise KeyboardInterrupt
         return _keep_best(network, epoch_log.training_log, checkpoints)
+
+
+class OwnLoss(Protocol):
+    """A network that learns from something else than scores of pairs."""
+
+    def loss(self, batch: Any) -> torch.Tensor:
+        """The scalar loss on one of its batches."""
+
+
+def _step(network: torch.nn.Module, loss: Loss | None) -> Step:
+    if loss is None:
+        return cast("OwnLoss", network).loss
+    return lambda batch: loss(network(batch.users, batch.items), batch.weights)
 
 
 def _keep_best(network: torch.nn.Module, log: TrainingLog, checkpoints: Path) -> TrainingLog:
@@ -193,6 +206,14 @@ def _folder(run: TrainingRun) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="tastemaker-") as temporary:
         yield Path(temporary)
+
+
+@contextmanager
+def _own_random_state(device: torch.device) -> Iterator[None]:
+    """Dropout and its like draw from the global state; the caller finds it as it was."""
+    devices = [] if device.type == "cpu" else [device]
+    with torch.random.fork_rng(devices, device_type=device.type):
+        yield
 
 
 @contextmanager

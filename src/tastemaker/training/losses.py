@@ -3,10 +3,13 @@
 from collections.abc import Callable
 
 import torch
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax, logsigmoid
 
 Loss = Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]
 """(n, 1 + negatives) scores and (n,) weights or None, to a scalar."""
+
+RowLoss = Callable[[torch.Tensor], torch.Tensor]
+"""(n, 1 + negatives) scores to (n,): what each positive and its negatives cost together."""
 
 
 def bce(scores: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
@@ -19,14 +22,62 @@ def bce(scores: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tens
     Returns:
         The mean over all scores.
     """
+    return _mean(bce_rows(scores), weights) / scores.shape[1]
+
+
+def bce_rows(scores: torch.Tensor) -> torch.Tensor:
+    """As `bce`, the sum of each row."""
     labels = torch.zeros_like(scores)
     labels[:, 0] = 1.0
-    losses = bce_terms(scores, labels)
-    if weights is not None:
-        losses = losses * weights[:, None]
-    return losses.mean()
+    return binary_cross_entropy_with_logits(scores, labels, reduction="none").sum(dim=1)
 
 
-def bce_terms(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """-log p of each label (0 or 1) under its logit, without overflow; any shape."""
-    return binary_cross_entropy_with_logits(logits, labels, reduction="none")
+def bpr(scores: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+    """Bayesian personalised ranking: -log σ(positive - negative) (Rendle et al. 2009). As `bce`.
+
+    Returns:
+        The mean over all pairs of a positive and one of its negatives.
+    """
+    return _mean(bpr_rows(scores), weights) / (scores.shape[1] - 1)
+
+
+def bpr_rows(scores: torch.Tensor) -> torch.Tensor:
+    """As `bpr`, the sum of each row."""
+    return -logsigmoid(scores[:, :1] - scores[:, 1:]).sum(dim=1)
+
+
+def sampled_softmax(scores: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+    """-log softmax of the positive among its negatives. As `bce`.
+
+    The negatives are drawn uniformly, so that the correction by log Q (Bengio and Senécal 2008)
+    would be one constant and changes nothing.
+
+    Returns:
+        The mean over the positives.
+    """
+    return _mean(sampled_softmax_rows(scores), weights)
+
+
+def sampled_softmax_rows(scores: torch.Tensor) -> torch.Tensor:
+    """As `sampled_softmax`, for each row."""
+    return -log_softmax(scores, dim=1)[:, 0]
+
+
+def multinomial(logits: torch.Tensor, histories: torch.Tensor) -> torch.Tensor:
+    """-Σ_i x_i log softmax(logits)_i of whole histories x, over the whole catalog.
+
+    The multinomial likelihood of Liang et al. 2018 (equation 2): every item that was touched is a
+    positive, every other one its negative, none is drawn.
+
+    Args:
+        logits: (n, n_items).
+        histories: (n, n_items) how much each interaction counts, 0 where there is none.
+
+    Returns:
+        (n,) one for each history.
+    """
+    return -(histories * log_softmax(logits, dim=1)).sum(dim=1)
+
+
+def _mean(rows: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
+    return rows.mean() if weights is None else (rows * weights).mean()

@@ -1,31 +1,49 @@
-"""The LightningModule: network + loss + optimizer."""
+"""The LightningModule: network + step + optimizer."""
 
 import math
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
 
 import torch
 from lightning.pytorch import LightningModule
 
 from tastemaker.errors import ConfigError
-from tastemaker.training.batches import Batch, Epoch, PairBatches
 from tastemaker.training.config import TrainingConfig
-from tastemaker.training.losses import Loss
 from tastemaker.training.run import Validate
+
+Step = Callable[[Any], torch.Tensor]
+"""A batch to the scalar loss of the network on it."""
+
+
+class Epoch(Protocol):
+    """The batches of one epoch; iterating twice gives the same ones."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Batches(Protocol):
+    """What a network learns from."""
+
+    def epoch(self, number: int) -> Epoch:
+        """The batches of one epoch, counted from 0; the number alone decides what they hold."""
 
 
 class RankingModule(LightningModule):
-    """Trains a network that scores (users, items) so that positives stand above negatives."""
+    """Trains a network by the loss of each batch."""
 
     def __init__(
         self,
         network: torch.nn.Module,
-        batches: PairBatches,
-        loss: Loss,
+        batches: Batches,
+        step: Step,
         config: TrainingConfig,
         validate: Validate | None,
     ) -> None:
         super().__init__()
         self.network = network
-        self._batches, self._loss, self._config = batches, loss, config
+        self._batches, self._step, self._config = batches, step, config
         self._validate = validate
         self._loss_sum = torch.zeros(())
 
@@ -34,20 +52,25 @@ class RankingModule(LightningModule):
         return self._batches.epoch(self.current_epoch)
 
     def transfer_batch_to_device(
-        self, batch: Batch, device: torch.device, dataloader_idx: int
-    ) -> Batch:
+        self, batch: Any, device: torch.device, dataloader_idx: int
+    ) -> Any:
         """Nothing to do: batches are made where the network is."""
         return batch
 
-    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
-        """Scores (b, 1 + negatives), then the loss."""
-        loss = self._loss(self.network(batch.users, batch.items), batch.weights)
+    def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
+        """The loss, kept for the epoch's mean."""
+        loss = self._step(batch)
         # Summed on the device: reading the value each step would make a GPU wait.
         self._loss_sum = self._loss_sum + loss.detach()
         return loss
 
     def on_train_epoch_start(self) -> None:
-        """Starts the epoch's mean loss."""
+        """Starts the epoch's mean loss, and the noise that a network draws from the global state.
+
+        That an epoch's noise depends on the epoch's number lets a resumed run end as an unbroken
+        one. The seed is negative, since the batches are drawn with the positive ones.
+        """
+        torch.manual_seed(-1 - (self._config.seed * 1_000_003 + self.current_epoch))
         self._loss_sum = torch.zeros((), device=self.device)
 
     def on_train_epoch_end(self) -> None:

@@ -53,6 +53,8 @@ class TrainingLog:
     """The epoch whose weights were kept: the best on validation, or the last without one."""
     interrupted: bool = False
     """Whether Ctrl-C ended it before its time."""
+    fit_s: float | None = None
+    """Seconds of the whole fit, what is done before and after the epochs included."""
 
     @property
     def elapsed_s(self) -> float:

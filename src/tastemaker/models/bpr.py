@@ -1,0 +1,109 @@
+"""BPR: matrix factorization that learns which of two items a user would rather touch.
+
+Steffen Rendle, Christoph Freudenthaler, Zeno Gantner and Lars Schmidt-Thieme, 2009: BPR: Bayesian
+Personalized Ranking from Implicit Feedback (UAI). It is trained by the package `implicit`;
+answering needs no more than the vectors.
+"""
+
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+
+from tastemaker.config import Config
+from tastemaker.data.splitting import Split
+from tastemaker.data.users import UserBatch
+from tastemaker.models import implicit_library
+from tastemaker.models.fold_in import fold_in, user_vectors
+from tastemaker.models.matrices import interaction_matrix
+from tastemaker.models.recommender import Recommender
+from tastemaker.models.space import Choice, Float, Int, Range
+from tastemaker.training.losses import bpr_rows
+from tastemaker.training.run import TrainingRun
+
+
+class BPRConfig(Config):
+    """Settings of BPR."""
+
+    embedding_size: int = Field(64, ge=1)
+    """Numbers in a user's and in an item's vector."""
+    epochs: int = Field(100, ge=1)
+    """Passes over as many pairs of items as there are interactions."""
+    learning_rate: float = Field(0.01, gt=0)
+    """Step size of stochastic gradient descent."""
+    regularization: float = Field(0.01, ge=0)
+    """λ: how much each step shrinks the vectors that it touches."""
+    seed: int = Field(0, ge=0, lt=2**32)
+    """Of the vectors to begin with and of the pairs drawn."""
+
+
+class BPR(Recommender):
+    """Maximises Σ ln σ(s_ui - s_uj) over items i that user u touched and others j (equation 4.2).
+
+    The score s_ui is x_u · y_i + b_i. It trains on one core, since several that write into the same
+    vectors would give another result each time. A stranger gets a vector by fold-in.
+    """
+
+    name = "bpr"
+    config_class = BPRConfig
+    config: BPRConfig
+    space: ClassVar[dict[str, Range]] = {
+        "embedding_size": Choice((16, 32, 64, 128)),
+        "epochs": Int(20, 300, log=True),
+        "learning_rate": Float(0.003, 0.1, log=True),
+        "regularization": Float(0.001, 0.1, log=True),
+    }
+
+    def _fit(self, split: Split, run: TrainingRun) -> None:
+        config, train = self.config, split.train
+        bpr = implicit_library.bpr(
+            self.name,
+            factors=config.embedding_size,
+            iterations=config.epochs,
+            learning_rate=config.learning_rate,
+            regularization=config.regularization,
+            random_state=config.seed,
+            num_threads=1,
+        )
+
+        def share_in_wrong_order(correct: float, skipped: float) -> float:
+            return 1 - correct / max(1, len(train) - skipped)
+
+        matrix = interaction_matrix(train)
+        self.log = implicit_library.fit(bpr, matrix, config.epochs, share_in_wrong_order, run)
+        # The package keeps the bias as one more dimension, in which every user has a 1.
+        self._users = torch.from_numpy(bpr.user_factors[:, :-1].copy())
+        self._items = torch.from_numpy(bpr.item_factors[:, :-1].copy())
+        self._biases = torch.from_numpy(bpr.item_factors[:, -1].copy())
+        self._trained = torch.from_numpy(train.user_counts > 0)
+
+    @property
+    def item_vectors(self) -> torch.Tensor:
+        """(n_items, embedding_size) float32."""
+        return self._items
+
+    def _score(self, users: UserBatch) -> torch.Tensor:
+        return self._vectors(users) @ self._items.T + self._biases
+
+    def _score_candidates(self, users: UserBatch, items: torch.Tensor) -> torch.Tensor:
+        return self._score_vectors(self._vectors(users), items)
+
+    def _score_vectors(self, vectors: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+        """Scores of user vectors (n, d) with items (n, c): (n, c)."""
+        return torch.einsum("nd,ncd->nc", vectors, self._items[items]) + self._biases[items]
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """users: (n_users, d), items: (n_items, d), biases: (n_items,), all float32."""
+        return {"users": self._users, "items": self._items, "biases": self._biases}
+
+    def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
+        self._users, self._items, self._biases = state["users"], state["items"], state["biases"]
+        self._trained = torch.from_numpy(self.dataset.user_counts > 0)
+
+    def _vectors(self, users: UserBatch) -> torch.Tensor:
+        """(n, embedding_size): the trained vector if there is one, a folded-in one for others."""
+        return user_vectors(users, self._users, self._trained, self._fold_in)
+
+    def _fold_in(self, strangers: UserBatch) -> torch.Tensor:
+        trained, n_items = self._users[self._trained], self.dataset.n_items
+        return fold_in(self._score_vectors, strangers, trained, n_items, self.config.seed, bpr_rows)

@@ -1,0 +1,65 @@
+"""GMF: generalized matrix factorization, a product in which every dimension has its own weight.
+
+Xiangnan He, Lizi Liao, Hanwang Zhang, Liqiang Nie, Xia Hu and Tat-Seng Chua, 2017: Neural
+Collaborative Filtering (WWW), section 3.2.
+"""
+
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from tastemaker.models.space import Choice, Float, Range
+from tastemaker.models.vector_model import VectorModel, VectorModelConfig, VectorNetwork
+
+
+class GMFConfig(VectorModelConfig):
+    """Settings of GMF."""
+
+    epochs: int = Field(20, ge=1)
+    """Passes over all positives."""
+    learning_rate: float = Field(1e-2, gt=0)
+    """Step size of Adam."""
+    embedding_size: int = Field(16, ge=1)
+    """Numbers in a user's and in an item's vector: the paper's predictive factors."""
+
+
+class GMFNetwork(VectorNetwork):
+    """s(u, i) = hᵀ(p_u ⊙ q_i) + b (equation 9), before the sigmoid that the loss brings."""
+
+    def __init__(self, n_users: int, n_items: int, config: GMFConfig) -> None:
+        super().__init__(config)
+        self.users = nn.Embedding(n_users, config.embedding_size)
+        self.items = nn.Embedding(n_items, config.embedding_size)
+        self.output = nn.Linear(config.embedding_size, 1)
+        nn.init.normal_(self.users.weight, std=0.05)
+        nn.init.normal_(self.items.weight, std=0.05)
+        nn.init.ones_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
+
+    def score_vectors(self, vectors: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+        """As VectorNetwork."""
+        weighted = vectors * self.output.weight
+        return torch.einsum("nd,ncd->nc", weighted, self.items(items)) + self.output.bias
+
+    def score_all(self, vectors: torch.Tensor) -> torch.Tensor:
+        """As VectorNetwork."""
+        return (vectors * self.output.weight) @ self.items.weight.T + self.output.bias
+
+
+class GMF(VectorModel):
+    """GMF, one half of NeuMF; a stranger gets a vector by fold-in."""
+
+    name = "gmf"
+    config_class = GMFConfig
+    config: GMFConfig
+    space: ClassVar[dict[str, Range]] = {
+        "embedding_size": Choice((8, 16, 32, 64, 128)),
+        "learning_rate": Float(1e-3, 3e-2, log=True),
+        "weight_decay": Float(1e-7, 1e-4, log=True),
+        "negatives": Choice((2, 4, 8)),
+    }
+
+    def _new_network(self, n_users: int, n_items: int) -> GMFNetwork:
+        return GMFNetwork(n_users, n_items, self.config)

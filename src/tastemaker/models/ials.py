@@ -1,0 +1,119 @@
+"""iALS: two matrices whose product is 1 where somebody touched something and 0 elsewhere.
+
+Yifan Hu, Yehuda Koren and Chris Volinsky, 2008: Collaborative Filtering for Implicit Feedback
+Datasets (ICDM). Well tuned it keeps up with far newer models: Steffen Rendle, Walid Krichene, Li
+Zhang and Yehuda Koren, 2022: Revisiting the Performance of iALS on Item Recommendation Benchmarks
+(RecSys). It is trained by the package `implicit`; answering needs no more than the item vectors.
+"""
+
+from typing import ClassVar
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from tastemaker.config import Config
+from tastemaker.data.splitting import Split
+from tastemaker.data.users import UserBatch
+from tastemaker.models import implicit_library
+from tastemaker.models.matrices import history_matrix, interaction_matrix
+from tastemaker.models.recommender import Recommender
+from tastemaker.models.space import Choice, Float, Int, Range
+from tastemaker.training.run import TrainingRun
+
+SYSTEMS_AT_ONCE = 1 << 22
+"""Entries of the users' linear systems that are in memory at a time (32 MiB)."""
+
+
+class IALSConfig(Config):
+    """Settings of iALS."""
+
+    embedding_size: int = Field(64, ge=1)
+    """Numbers in a user's and in an item's vector."""
+    epochs: int = Field(15, ge=1)
+    """Rounds, each of which solves for all users and then for all items."""
+    alpha: float = Field(5.0, gt=0)
+    """How much more an interaction counts than the absence of one: 1 + alpha to 1."""
+    regularization: float = Field(30.0, gt=0)
+    """λ: the penalty on the squared length of every vector."""
+    seed: int = Field(0, ge=0, lt=2**32)
+    """Of the vectors to begin with; one seed gives one result, on any number of cores."""
+
+
+class IALS(Recommender):
+    """Matrix factorization of all pairs of users and items by alternating least squares.
+
+    Minimises Σ_ui c_ui (p_ui - x_u · y_i)² + λ (Σ_u |x_u|² + Σ_i |y_i|²) over all pairs, where p_ui
+    is 1 and c_ui is 1 + alpha if user u touched item i, and 0 and 1 otherwise (equation 3). With
+    Rendle's weight α₀ of all pairs and penalty λ' that is alpha = 1 / α₀ and
+    λ = λ' (1 + α₀) / α₀, with every vector penalised alike (his ν = 0).
+
+    Given the item vectors Y, a user's vector is x = (YᵀC_uY + λI)⁻¹ YᵀC_u p_u (equation 4). It is
+    computed from the history of the moment, for users and strangers alike.
+    """
+
+    name = "ials"
+    config_class = IALSConfig
+    config: IALSConfig
+    space: ClassVar[dict[str, Range]] = {
+        "embedding_size": Choice((16, 32, 64, 128, 256)),
+        "epochs": Int(5, 30),
+        "alpha": Float(0.5, 100.0, log=True),
+        "regularization": Float(0.1, 200.0, log=True),
+    }
+
+    def _fit(self, split: Split, run: TrainingRun) -> None:
+        config = self.config
+        als = implicit_library.als(
+            self.name,
+            factors=config.embedding_size,
+            iterations=config.epochs,
+            alpha=1 + config.alpha,
+            regularization=config.regularization,
+            random_state=config.seed,
+            calculate_training_loss=True,
+        )
+        matrix = interaction_matrix(split.train)
+        self.log = implicit_library.fit(als, matrix, config.epochs, lambda loss: loss, run)
+        self._keep(torch.from_numpy(als.item_factors))
+
+    @property
+    def item_vectors(self) -> torch.Tensor:
+        """(n_items, embedding_size) float32."""
+        return self._items
+
+    def _score(self, users: UserBatch) -> torch.Tensor:
+        return self._vectors(users) @ self._items.T
+
+    def _score_candidates(self, users: UserBatch, items: torch.Tensor) -> torch.Tensor:
+        return torch.einsum("nd,ncd->nc", self._vectors(users), self._items[items])
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """items: (n_items, embedding_size) float32."""
+        return {"items": self._items}
+
+    def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
+        self._keep(state["items"])
+
+    def _keep(self, items: torch.Tensor) -> None:
+        self._items, self._exact = items, items.double().numpy()
+        # YᵀC_uY = YᵀY + alpha Y_hᵀY_h: all items once and for all, those of the history anew.
+        d = self._exact.shape[1]
+        self._base = self._exact.T @ self._exact + self.config.regularization * np.eye(d)
+
+    def _vectors(self, users: UserBatch) -> torch.Tensor:
+        """(n, embedding_size) float32, from the histories."""
+        step = max(1, SYSTEMS_AT_ONCE // self._base.size)
+        parts = [users.part(start, start + step) for start in range(0, len(users), step)]
+        return torch.from_numpy(np.concatenate([self._solve(part) for part in parts]))
+
+    def _solve(self, users: UserBatch) -> np.ndarray:
+        alpha, history = self.config.alpha, history_matrix(users, len(self._exact))
+        systems = np.repeat(self._base[None], len(users), axis=0)  # (n, d, d)
+        targets = (1 + alpha) * (history @ self._exact)  # (n, d)
+        for system, items in zip(
+            systems, np.split(history.indices, history.indptr[1:-1]), strict=True
+        ):
+            vectors = self._exact[items]
+            system += alpha * (vectors.T @ vectors)
+        return np.linalg.solve(systems, targets[..., None])[..., 0].astype(np.float32)

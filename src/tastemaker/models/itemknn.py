@@ -1,0 +1,137 @@
+"""ItemKNN: people who touched this also touched that; the oldest neighbourhood model.
+
+Badrul Sarwar, George Karypis, Joseph Konstan and John Riedl, 2001: Item-Based Collaborative
+Filtering Recommendation Algorithms (WWW); Mukund Deshpande and George Karypis, 2004: Item-Based
+Top-N Recommendation Algorithms (TOIS).
+"""
+
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from scipy.sparse import csr_matrix, diags_array
+
+from tastemaker.config import Config
+from tastemaker.data.splitting import Split
+from tastemaker.data.users import UserBatch
+from tastemaker.models.matrices import history_matrix, interaction_matrix
+from tastemaker.models.memory import refuse_beyond_memory
+from tastemaker.models.recommender import Recommender
+from tastemaker.models.space import Choice, Float, Int, Range
+from tastemaker.ranking.topk import top_k
+from tastemaker.training.run import TrainingRun
+
+Similarity = Literal["cosine", "tfidf", "bm25"]
+
+SIMILARITIES_AT_ONCE = 1 << 22
+"""Similarities in memory at a time while the nearest are chosen (32 MiB)."""
+
+
+class ItemKNNConfig(Config):
+    """Settings of ItemKNN."""
+
+    similarity: Similarity = "tfidf"
+    """What makes items alike: the cosine of who touched them; tfidf, the same with less said by
+    users who touch everything; bm25, where in addition a popular item counts for more."""
+    neighbours: int = Field(20, ge=1)
+    """The nearest items kept for each item; the others count as not alike."""
+    k1: float = Field(1.2, gt=0)
+    """BM25 alone: the smaller, the less each further user of an item adds."""
+    b: float = Field(0.75, ge=0, le=1)
+    """BM25 alone: how far an item's popularity is made up for, from 0, not at all, to 1, fully."""
+
+
+class ItemKNN(Recommender):
+    """Scores an item by its similarity to the items of the history, summed.
+
+    With w_i the weighted column of item i in the users x items matrix, items are alike by w_i · w_j
+    and the score of j is Σ_i w_i · w_j over the items i of the history that have j among their
+    nearest neighbours. Nobody has to be known: a stranger's history is as good as a user's.
+    """
+
+    name = "itemknn"
+    config_class = ItemKNNConfig
+    config: ItemKNNConfig
+    space: ClassVar[dict[str, Range]] = {
+        "similarity": Choice(("cosine", "tfidf", "bm25")),
+        "neighbours": Int(10, 1000, log=True),
+        "k1": Float(0.5, 200.0, log=True),
+        "b": Float(0.0, 1.0),
+    }
+
+    def _fit(self, split: Split, run: TrainingRun) -> None:
+        weighted = _weighted(interaction_matrix(split.train), self.config)
+        neighbours, similarities = _nearest(weighted, self.config.neighbours)
+        self._keep(neighbours, similarities)
+
+    def _score(self, users: UserBatch) -> torch.Tensor:
+        scores = history_matrix(users, self._similarity.shape[0]) @ self._similarity
+        return torch.from_numpy(scores.toarray())
+
+    @property
+    def item_vectors(self) -> torch.Tensor:
+        """(n_items, n_items) float32: an item is its similarity to the others; made when asked for.
+
+        Raises:
+            UnsupportedError: there are too many items for that.
+        """
+        n_items = self._similarity.shape[0]
+        refuse_beyond_memory(
+            3 * 4 * n_items**2, f"{self.name}: comparing {n_items:,} items", "keep fewer (--k-core)"
+        )
+        return torch.from_numpy(self._similarity.toarray())
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """neighbours: (n_items, k) int32, nearest first; similarities: (n_items, k) float32.
+
+        An item with fewer than k neighbours has a similarity of 0 to the rest.
+        """
+        return {"neighbours": self._neighbours, "similarities": self._similarities}
+
+    def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
+        self._keep(state["neighbours"], state["similarities"])
+
+    def _keep(self, neighbours: torch.Tensor, similarities: torch.Tensor) -> None:
+        self._neighbours, self._similarities = neighbours, similarities
+        n_items, k = neighbours.shape
+        ends = np.arange(0, n_items * k + 1, k)
+        self._similarity = csr_matrix(
+            (similarities.flatten().numpy(), neighbours.flatten().numpy(), ends),
+            shape=(n_items, n_items),
+        )
+
+
+def _weighted(matrix: csr_matrix, config: ItemKNNConfig) -> csr_matrix:
+    """Who touched what, so weighted that items are alike by inner product: (n_items, n_users)."""
+    n_items = matrix.shape[1]
+    by_item = matrix.T.tocsr().astype(np.float64)
+    user_counts, item_counts = np.diff(matrix.indptr), np.diff(by_item.indptr)
+    says = np.ones(len(user_counts))
+    if config.similarity != "cosine":
+        # A user who touched every item tells none from another.
+        says = np.log(n_items / (1.0 + user_counts))
+    if config.similarity == "bm25":
+        length = 1 - config.b + config.b * item_counts / item_counts.mean()
+        counts = (config.k1 + 1) / (config.k1 * length + 1)
+    else:
+        norms = np.sqrt(by_item.astype(bool) @ says**2)
+        counts = np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)
+    return csr_matrix(diags_array(counts) @ by_item @ diags_array(says))
+
+
+def _nearest(weighted: csr_matrix, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Each item's k nearest others and their similarities, (n_items, k) each, nearest first."""
+    n_items = weighted.shape[0]
+    by_user = weighted.T.tocsr()
+    step = max(1, SIMILARITIES_AT_ONCE // n_items)
+    neighbours, similarities = [], []
+    for start in range(0, n_items, step):
+        block = torch.from_numpy((weighted[start : start + step] @ by_user).toarray())
+        rows = torch.arange(len(block))
+        block[rows, start + rows] = 0.0
+        # Nothing in common is no neighbour, and the many ties of those need no breaking.
+        codes, values, _ = top_k(block.masked_fill_(block == 0, -torch.inf), k)
+        neighbours.append(codes.int())
+        similarities.append(values.clamp(min=0).float())
+    return torch.cat(neighbours), torch.cat(similarities)

@@ -1,0 +1,83 @@
+"""MF: matrix factorization, the product of a user's and an item's vector, with biases.
+
+Yehuda Koren, Robert Bell and Chris Volinsky, 2009: Matrix Factorization Techniques for Recommender
+Systems (Computer). Steffen Rendle, Walid Krichene, Li Zhang and John Anderson, 2020: Neural
+Collaborative Filtering vs. Matrix Factorization Revisited (RecSys) show that a well-tuned product
+is hard to beat.
+"""
+
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from tastemaker.models.space import Choice, Float, Range
+from tastemaker.models.vector_model import (
+    LossName,
+    VectorModel,
+    VectorModelConfig,
+    VectorNetwork,
+)
+
+
+class MFConfig(VectorModelConfig):
+    """Settings of MF."""
+
+    loss: LossName = "softmax"
+    """softmax has the whole catalog for negatives; bce, bpr and sampled_softmax draw them."""
+    epochs: int = Field(60, ge=1)
+    """Passes over all positives."""
+    batch_size: int = Field(256, ge=1)
+    """Users in a batch for the softmax loss; positives, each with its negatives, for the others."""
+    learning_rate: float = Field(5e-3, gt=0)
+    """Step size of Adam."""
+    regularization: float = Field(0.03, ge=0)
+    """λ: each interaction costs λ times the squared length of its user's and its item's vector, so
+    that those with many are held shorter (Rendle et al. 2022)."""
+    embedding_size: int = Field(64, ge=1)
+    """Numbers in a user's and in an item's vector, the bias not counted."""
+
+
+class MFNetwork(VectorNetwork):
+    """s(u, i) = p_u · q_i + b_u + b_i.
+
+    A user's bias is the last number of the user's vector, so that fold-in finds it too. No list
+    depends on it, but the probabilities that bce learns do.
+    """
+
+    def __init__(self, n_users: int, n_items: int, config: MFConfig) -> None:
+        super().__init__(config)
+        self.users = nn.Embedding(n_users, config.embedding_size + 1)
+        self.items = nn.Embedding(n_items, config.embedding_size)
+        self.biases = nn.Embedding(n_items, 1)
+        nn.init.normal_(self.users.weight, std=0.05)
+        nn.init.normal_(self.items.weight, std=0.05)
+        nn.init.zeros_(self.users.weight[:, -1])
+        nn.init.zeros_(self.biases.weight)
+
+    def score_vectors(self, vectors: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+        """As VectorNetwork."""
+        products = torch.einsum("nd,ncd->nc", vectors[:, :-1], self.items(items))
+        return products + vectors[:, -1:] + self.biases(items).squeeze(-1)
+
+    def score_all(self, vectors: torch.Tensor) -> torch.Tensor:
+        """As VectorNetwork."""
+        products = vectors[:, :-1] @ self.items.weight.T
+        return products + vectors[:, -1:] + self.biases.weight.T
+
+
+class MF(VectorModel):
+    """MF with a choice of losses; a stranger gets a vector by fold-in."""
+
+    name = "mf"
+    config_class = MFConfig
+    config: MFConfig
+    space: ClassVar[dict[str, Range]] = {
+        "embedding_size": Choice((32, 64, 128, 256)),
+        "learning_rate": Float(1e-3, 2e-2, log=True),
+        "regularization": Float(0.003, 0.1, log=True),
+    }
+
+    def _new_network(self, n_users: int, n_items: int) -> MFNetwork:
+        return MFNetwork(n_users, n_items, self.config)

@@ -1,0 +1,170 @@
+"""MultVAE: a variational autoencoder that explains a history as draws from one multinomial.
+
+Dawen Liang, Rahul G. Krishnan, Matthew D. Hoffman and Tony Jebara, 2018: Variational Autoencoders
+for Collaborative Filtering (WWW).
+"""
+
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+from torch import nn
+from torch.nn.functional import normalize
+
+from tastemaker import training
+from tastemaker.data.splitting import Split
+from tastemaker.data.users import UserBatch
+from tastemaker.models.matrices import history_matrix
+from tastemaker.models.recommender import Recommender
+from tastemaker.models.space import Choice, Float, Range
+from tastemaker.models.validation import ScoreCodes, sampled_validation
+from tastemaker.training.config import TrainingConfig
+from tastemaker.training.losses import multinomial
+from tastemaker.training.run import TrainingRun, resolve_device
+from tastemaker.training.user_batches import HistoryBatch, UserBatches
+
+USERS_AT_ONCE = 512
+"""Users whose scores of a whole catalog are in memory at a time while validating."""
+
+
+class MultVAEConfig(TrainingConfig):
+    """Settings of MultVAE."""
+
+    epochs: int = Field(50, ge=1)
+    """Passes over all users."""
+    batch_size: int = Field(100, ge=1)
+    """Users in a batch."""
+    learning_rate: float = Field(2e-3, gt=0)
+    """Step size of Adam."""
+    hidden: int = Field(600, ge=1)
+    """Width of the layer between the items and the code, on both sides."""
+    embedding_size: int = Field(200, ge=1)
+    """Numbers in a user's code."""
+    dropout: float = Field(0.5, ge=0, lt=1)
+    """Share of a history that is hidden from the encoder, drawn anew each time."""
+    kl_weight: float = Field(0.2, ge=0)
+    """β: how much the code's divergence from the standard normal counts at last."""
+    anneal_share: float = Field(0.5, ge=0, le=1)
+    """Share of the training over which β rises from 0, in a straight line."""
+
+
+class MultVAENetwork(nn.Module):
+    """One hidden layer on either side: items, tanh, (μ, log σ²), and z, tanh, items."""
+
+    def __init__(self, n_items: int, config: MultVAEConfig) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(config.dropout)
+        self.encoder = nn.Linear(n_items, config.hidden)
+        self.code = nn.Linear(config.hidden, 2 * config.embedding_size)
+        self.decoder = nn.Linear(config.embedding_size, config.hidden)
+        self.items = nn.Linear(config.hidden, n_items)
+        self._kl_weight, self._anneal_share = config.kl_weight, config.anneal_share
+        for layer in (self.encoder, self.code, self.decoder, self.items):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, histories: torch.Tensor) -> torch.Tensor:
+        """Logits (n, n_items) of histories (n, n_items), by the mean of the code."""
+        return self.decode(self.encode(histories)[0])
+
+    def encode(self, histories: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """μ and log σ² of the code, (n, embedding_size) each."""
+        hidden = torch.tanh(self.encoder(self.dropout(normalize(histories, dim=1))))
+        mean, log_variance = self.code(hidden).chunk(2, dim=1)
+        return mean, log_variance
+
+    def decode(self, code: torch.Tensor) -> torch.Tensor:
+        """Logits (n, n_items)."""
+        return self.items(torch.tanh(self.decoder(code)))
+
+    def loss(self, batch: HistoryBatch) -> torch.Tensor:
+        """The negative of the annealed lower bound L_β (section 2.2.2), the mean over users."""
+        mean, log_variance = self.encode(batch.histories)
+        code = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
+        unlikely = multinomial(self.decode(code), batch.histories)
+        divergence = kl_divergence(mean, log_variance)
+        return (unlikely + self.kl_weight_at(batch.progress) * divergence).mean()
+
+    def kl_weight_at(self, progress: float) -> float:
+        """β after a share of the training."""
+        rising = progress < self._anneal_share
+        return self._kl_weight * (progress / self._anneal_share if rising else 1.0)
+
+
+def kl_divergence(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
+    """(n,) divergence of N(mean, exp(log_variance)) from the standard normal."""
+    return 0.5 * (log_variance.exp() + mean.square() - 1 - log_variance).sum(dim=1)
+
+
+class MultVAE(Recommender):
+    """MultVAE answers from a history alone: a stranger's is as good as a user's.
+
+    The code of a history is its mean μ; nothing is drawn once training is over.
+    """
+
+    name = "multvae"
+    config_class = MultVAEConfig
+    config: MultVAEConfig
+    space: ClassVar[dict[str, Range]] = {
+        "learning_rate": Float(1e-4, 1e-2, log=True),
+        "batch_size": Choice((50, 100, 200, 500)),
+        "hidden": Choice((200, 400, 600)),
+        "embedding_size": Choice((50, 100, 200)),
+        "dropout": Float(0.2, 0.8),
+        "kl_weight": Float(0.05, 1.0, log=True),
+    }
+
+    def _fit(self, split: Split, run: TrainingRun) -> None:
+        device = resolve_device(run.device)
+        train, config = split.train, self.config
+        # A fork, so that the caller's random state is as it was.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            self._network = MultVAENetwork(train.n_items, config).to(device)
+        batches = UserBatches(
+            train, batch_size=config.batch_size, epochs=config.epochs, seed=config.seed,
+            device=device,
+        )  # fmt: skip
+        validate = sampled_validation(split, self._score_trained(split), device)
+        self.log = training.fit(self._network, batches, None, config, validate, run)
+        self._network.to(device).requires_grad_(False)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self._network.items.weight.device
+
+    @property
+    def item_vectors(self) -> torch.Tensor:
+        """(n_items, hidden) float32: the decoder's last layer."""
+        return self._network.items.weight
+
+    @torch.no_grad()
+    def _score(self, users: UserBatch) -> torch.Tensor:
+        n_items = self._network.items.out_features
+        histories = torch.from_numpy(history_matrix(users, n_items).toarray())
+        return self._network(histories.to(self.device))
+
+    def _score_trained(self, split: Split) -> ScoreCodes:
+        """Scores of users by code, through their histories in the training data."""
+
+        def score(users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+            parts = zip(users.split(USERS_AT_ONCE), items.split(USERS_AT_ONCE), strict=True)
+            return torch.cat(
+                [
+                    self._score(UserBatch.known(split.train, codes.cpu().numpy())).gather(1, part)
+                    for codes, part in parts
+                ]
+            )
+
+        return score
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """The network's parameters by name."""
+        return dict(self._network.state_dict())
+
+    def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
+        with torch.random.fork_rng(devices=[]):
+            self._network = MultVAENetwork(self.dataset.n_items, self.config)
+        self._network.load_state_dict(state)
+        self._network.to(device).eval().requires_grad_(False)

@@ -1,0 +1,189 @@
+"""What models with a trained vector for each user share: losses, fold-in, scoring in blocks."""
+
+from abc import ABC, abstractmethod
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from tastemaker import training
+from tastemaker.data.dataset import Dataset
+from tastemaker.data.splitting import Split
+from tastemaker.data.users import UserBatch
+from tastemaker.models.fold_in import fold_in, fold_in_whole, user_vectors
+from tastemaker.models.recommender import Recommender
+from tastemaker.models.validation import sampled_validation
+from tastemaker.training.batches import Batch, PairBatches
+from tastemaker.training.config import TrainingConfig
+from tastemaker.training.losses import (
+    Loss,
+    RowLoss,
+    bce,
+    bce_rows,
+    bpr,
+    bpr_rows,
+    multinomial,
+    sampled_softmax,
+    sampled_softmax_rows,
+)
+from tastemaker.training.run import TrainingRun, resolve_device
+from tastemaker.training.user_batches import HistoryBatch, UserBatches
+
+LossName = Literal["bce", "bpr", "sampled_softmax", "softmax"]
+
+PAIR_LOSSES: dict[str, tuple[Loss, RowLoss]] = {
+    "bce": (bce, bce_rows),
+    "bpr": (bpr, bpr_rows),
+    "sampled_softmax": (sampled_softmax, sampled_softmax_rows),
+}
+"""Losses of a positive and its sampled negatives; softmax has no negatives to sample."""
+
+PAIRS_AT_ONCE = 1 << 14
+"""(user, item) pairs whose hidden layers are in memory at a time when a whole catalog is scored."""
+
+
+class VectorModelConfig(TrainingConfig):
+    """Settings that all of these models have."""
+
+    loss: LossName = "bce"
+    """bce, bpr and sampled_softmax draw negatives; softmax has the whole catalog for negatives."""
+    batch_size: int = Field(1024, ge=1)
+    """Positives in a batch, each with its negatives; users in a batch for the softmax loss."""
+    regularization: float = Field(0.0, ge=0)
+    """λ: each interaction costs λ times the squared length of its user's and its item's vector, so
+    that those with many are held shorter (Rendle et al. 2022); unlike weight_decay, which shrinks
+    all alike."""
+
+
+class VectorNetwork(nn.Module, ABC):
+    """Scores an item for a vector that says who the user is."""
+
+    users: nn.Embedding
+    items: nn.Embedding
+
+    def __init__(self, config: VectorModelConfig) -> None:
+        super().__init__()
+        self._loss, self._regularization = config.loss, config.regularization
+
+    @abstractmethod
+    def score_vectors(self, vectors: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+        """Scores of user vectors (n, d) with items (n, c): (n, c)."""
+
+    @abstractmethod
+    def score_all(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Scores of user vectors (n, d) with every item: (n, n_items)."""
+
+    def forward(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+        """Scores of users (n,) with items (n, c): (n, c)."""
+        return self.score_vectors(self.users(users), items)
+
+    def loss(self, batch: Batch | HistoryBatch) -> torch.Tensor:
+        """The loss of the config and the penalty, each the mean over the interactions."""
+        if isinstance(batch, HistoryBatch):
+            return self._whole_loss(batch)
+        loss, _ = PAIR_LOSSES[self._loss]
+        fitting = loss(self(batch.users, batch.items), batch.weights)
+        if self._regularization == 0:
+            return fitting
+        lengths = self.users(batch.users).square().sum() + self.items(batch.items).square().sum()
+        return fitting + self._regularization * lengths / len(batch.users)
+
+    def _whole_loss(self, batch: HistoryBatch) -> torch.Tensor:
+        vectors = self.users(batch.users)
+        fitting = multinomial(self.score_all(vectors), batch.histories).sum()
+        of_users = batch.histories.sum(dim=1) @ vectors.square().sum(dim=1)
+        of_items = batch.histories.sum(dim=0) @ self.items.weight.square().sum(dim=1)
+        penalty = self._regularization * (of_users + of_items)
+        return (fitting + penalty) / batch.histories.sum()
+
+
+def _batches(
+    train: Dataset, config: VectorModelConfig, device: torch.device
+) -> PairBatches | UserBatches:
+    size, seed = config.batch_size, config.seed
+    if config.loss == "softmax":
+        return UserBatches(train, batch_size=size, epochs=config.epochs, seed=seed, device=device)
+    return PairBatches(train, batch_size=size, negatives=config.negatives, seed=seed, device=device)
+
+
+class VectorModel(Recommender):
+    """A model with a trained vector for each user; a stranger's is found by fold-in."""
+
+    config: VectorModelConfig
+    _network: VectorNetwork
+
+    @abstractmethod
+    def _new_network(self, n_users: int, n_items: int) -> VectorNetwork:
+        """The network before training."""
+
+    def _fit(self, split: Split, run: TrainingRun) -> None:
+        device = resolve_device(run.device)
+        # A fork, so that the caller's random state is as it was.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.config.seed)
+            self._network = self._initial_network(split, run).to(device)
+        self._train(split, run, device)
+        self._network.to(device).requires_grad_(False)
+        self._trained_users = torch.from_numpy(split.train.user_counts > 0).to(device)
+
+    def _initial_network(self, split: Split, run: TrainingRun) -> VectorNetwork:
+        return self._new_network(split.train.n_users, split.train.n_items)
+
+    def _train(self, split: Split, run: TrainingRun, device: torch.device) -> None:
+        config = self.config
+        validate = sampled_validation(split, self._network, device)
+        batches = _batches(split.train, config, device)
+        self.log = training.fit(self._network, batches, None, config, validate, run)
+
+    @property
+    def network(self) -> VectorNetwork:
+        """The trained network."""
+        return self._network
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self._network.items.weight.device
+
+    @property
+    def item_vectors(self) -> torch.Tensor:
+        """(n_items, d) float32: the items' vectors."""
+        return self._network.items.weight
+
+    @torch.no_grad()
+    def _score(self, users: UserBatch) -> torch.Tensor:
+        step = max(1, PAIRS_AT_ONCE // len(self._network.items.weight))
+        vectors = self._vectors(users)
+        return torch.cat([self._network.score_all(part) for part in vectors.split(step)])
+
+    @torch.no_grad()
+    def _score_candidates(self, users: UserBatch, items: torch.Tensor) -> torch.Tensor:
+        step = max(1, PAIRS_AT_ONCE // items.shape[1])
+        parts = zip(self._vectors(users).split(step), items.split(step), strict=True)
+        return torch.cat([self._network.score_vectors(*part) for part in parts])
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """The network's parameters by name."""
+        return dict(self._network.state_dict())
+
+    def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
+        train = self.dataset
+        with torch.random.fork_rng(devices=[]):
+            self._network = self._new_network(train.n_users, train.n_items)
+        self._network.load_state_dict(state)
+        self._network.to(device).eval().requires_grad_(False)
+        self._trained_users = torch.from_numpy(train.user_counts > 0).to(device)
+
+    def _vectors(self, users: UserBatch) -> torch.Tensor:
+        """(n, d): the trained vector where there is one, a folded-in one for a stranger."""
+        return user_vectors(users, self._network.users.weight, self._trained_users, self._fold_in)
+
+    def _fold_in(self, strangers: UserBatch) -> torch.Tensor:
+        network, config = self._network, self.config
+        trained = network.users.weight[self._trained_users]
+        if config.loss == "softmax":
+            return fold_in_whole(network.score_all, strangers, trained)
+        _, rows = PAIR_LOSSES[config.loss]
+        n_items = self.dataset.n_items
+        return fold_in(network.score_vectors, strangers, trained, n_items, config.seed, rows)

@@ -1,0 +1,71 @@
+"""BPR: the vectors are the package's, whatever way they are asked for."""
+
+import numpy as np
+import pytest
+import torch
+
+import tastemaker as tm
+from tastemaker.errors import UnsupportedError
+from tastemaker.models import bpr, implicit_library
+from tastemaker.models.bpr import BPR
+from tastemaker.testing.worlds import two_tastes
+from tastemaker.training.run import TrainingRun
+
+needs_implicit = pytest.mark.skipif(not implicit_library.INSTALLED, reason="needs implicit")
+
+
+def of_vectors(users: torch.Tensor, items: torch.Tensor, biases: torch.Tensor) -> BPR:
+    """A fitted model of these vectors, which needs nothing of the package implicit."""
+    config = bpr.BPRConfig(embedding_size=items.shape[1])
+    state = {"users": users, "items": items, "biases": biases}
+    return BPR.from_state(config, tm.no_holdout(two_tastes()), state)
+
+
+def test_a_score_is_the_product_of_the_vectors_and_the_items_bias() -> None:
+    random = torch.Generator().manual_seed(0)
+    users, items = torch.randn(60, 3, generator=random), torch.randn(40, 3, generator=random)
+    biases = torch.arange(40.0)
+    scores = of_vectors(users, items, biases).score(tm.UserBatch.known(two_tastes(), np.array([7])))
+    expected = [float(users[7] @ items[item]) + item for item in range(40)]
+    np.testing.assert_allclose(scores[0].numpy(), expected, rtol=1e-5)
+
+
+@needs_implicit
+def test_scores_are_those_of_the_package() -> None:
+    split = tm.no_holdout(two_tastes())
+    model = BPR(embedding_size=5, epochs=10, seed=2).fit(split)
+    package = implicit_library.bpr("bpr", factors=5, iterations=10, random_state=2, num_threads=1)
+    package.fit(bpr.interaction_matrix(split.train), show_progress=False)
+    np.testing.assert_allclose(
+        model.score(model.users([4])).numpy()[0],
+        package.item_factors @ package.user_factors[4],
+        rtol=1e-4,
+        atol=1e-6,
+    )
+
+
+@needs_implicit
+def test_a_stranger_with_a_users_history_gets_much_the_users_list() -> None:
+    model = BPR(embedding_size=8, epochs=100, learning_rate=0.05).fit(tm.no_holdout(two_tastes()))
+    known = model.users(list(range(60)))
+    strangers = tm.UserBatch(np.full(60, -1), known.items, known.indptr)
+    ours, theirs = model.score(known), model.score(strangers)
+    alike = torch.corrcoef(torch.stack([ours.flatten(), theirs.flatten()]))[0, 1]
+    assert alike > 0.9
+
+
+@needs_implicit
+def test_each_epoch_is_told_of_and_fewer_pairs_are_in_the_wrong_order(capfd) -> None:
+    told = []
+    model = BPR(embedding_size=8, epochs=50, learning_rate=0.05)
+    model.fit(tm.no_holdout(two_tastes()), TrainingRun(on_progress=told.append))
+    assert [progress.epoch for progress in told] == list(range(1, 51))
+    losses = [record["loss"] for record in model.log.records]
+    assert 0 <= losses[-1] < losses[0] <= 1
+    assert capfd.readouterr() == ("", "")
+
+
+def test_without_the_package_it_says_what_to_install(monkeypatch) -> None:
+    monkeypatch.setattr(implicit_library, "INSTALLED", False)
+    with pytest.raises(UnsupportedError, match=r"bpr needs .* 'tastemaker\[implicit\]'"):
+        BPR().fit(tm.no_holdout(two_tastes()))

@@ -1,0 +1,144 @@
+"""iALS against its own equations, Rendle's form of them and the known answer on published data."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import tastemaker as tm
+from tastemaker.errors import UnsupportedError
+from tastemaker.models import ials, implicit_library
+from tastemaker.models.ials import IALS
+from tastemaker.testing.worlds import two_tastes
+from tastemaker.training.run import TrainingRun
+
+needs_implicit = pytest.mark.skipif(not implicit_library.INSTALLED, reason="needs implicit")
+
+
+def of_vectors(items: torch.Tensor, **settings) -> IALS:
+    """A fitted model with these item vectors, which needs nothing of the package implicit."""
+    config = ials.IALSConfig(embedding_size=items.shape[1], **settings)
+    return IALS.from_state(config, tm.no_holdout(two_tastes()), {"items": items})
+
+
+def random_vectors(d: int = 5) -> torch.Tensor:
+    return torch.randn(40, d, generator=torch.Generator().manual_seed(0))
+
+
+def gradient(objective, vector: np.ndarray) -> np.ndarray:
+    variable = torch.from_numpy(vector).double().requires_grad_()
+    objective(variable).backward()
+    return variable.grad.numpy()
+
+
+def test_a_users_vector_is_where_the_objective_is_least() -> None:
+    items = random_vectors()
+    model = of_vectors(items, alpha=4.0, regularization=2.0)
+    vector = model._vectors(model.strangers([[1, 5, 9]]))[0].numpy()
+
+    def objective(x: torch.Tensor) -> torch.Tensor:
+        touched = torch.isin(torch.arange(40), torch.tensor([1, 5, 9])).double()
+        errors = (1 + 4.0 * touched) * (touched - items.double() @ x).square()
+        return errors.sum() + 2.0 * x.square().sum()
+
+    np.testing.assert_allclose(gradient(objective, vector), 0, atol=1e-4)
+    assert np.abs(gradient(objective, vector + 0.1)).max() > 1
+
+
+def test_the_mapping_to_rendles_weights_holds() -> None:
+    # With the items scaled by s and the user by s too, his target of 1 / (1 + α₀) becomes 1.
+    unobserved, penalty = 0.25, 3.0
+    scale = (1 + unobserved) ** 0.5
+    items = random_vectors()
+    model = of_vectors(
+        items * scale,
+        alpha=1 / unobserved,
+        regularization=penalty * (1 + unobserved) / unobserved,
+    )
+    vector = model._vectors(model.strangers([[1, 5, 9]]))[0].numpy() / scale
+
+    def objective(x: torch.Tensor) -> torch.Tensor:
+        scores = items.double() @ x
+        observed = (1 - scores[[1, 5, 9]]).square().sum()
+        return observed + unobserved * scores.square().sum() + penalty * x.square().sum()
+
+    np.testing.assert_allclose(gradient(objective, vector), 0, atol=1e-4)
+
+
+def test_blocks_of_users_get_what_all_at_once_get(monkeypatch) -> None:
+    model = of_vectors(random_vectors())
+    users = model.users(list(range(60)))
+    whole = model.score(users)
+    monkeypatch.setattr(ials, "SYSTEMS_AT_ONCE", 7 * 25)
+    torch.testing.assert_close(model.score(users), whole)
+
+
+def test_a_known_user_is_scored_by_the_history_of_the_moment() -> None:
+    model = of_vectors(random_vectors())
+    grown = tm.UserBatch(np.array([0]), np.array([0, 1, 2]), np.array([0, 3]))
+    assert torch.equal(model.score(grown), model.score(model.strangers([[0, 1, 2]])))
+
+
+@needs_implicit
+def test_users_get_the_vectors_that_the_package_gives_them() -> None:
+    split = tm.no_holdout(two_tastes())
+    model = IALS(embedding_size=6, alpha=3.0, regularization=0.5, epochs=4, seed=1).fit(split)
+    package = implicit_library.als(
+        "ials", factors=6, alpha=4.0, regularization=0.5, iterations=4, random_state=1
+    )
+    matrix = ials.interaction_matrix(split.train)
+    implicit_library.fit(package, matrix, 4, lambda loss: 0.0, TrainingRun())
+    np.testing.assert_array_equal(package.item_factors, model.state()["items"].numpy())
+    ours = model._vectors(model.users([0, 1, 2])).numpy()
+    theirs = package.recalculate_user(np.arange(3), matrix[:3])
+    np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
+@needs_implicit
+def test_each_epoch_is_told_of_and_the_loss_falls(capfd) -> None:
+    told = []
+    model = IALS(embedding_size=4, epochs=5)
+    model.fit(tm.no_holdout(two_tastes()), TrainingRun(on_progress=told.append))
+    assert [(progress.epoch, progress.epochs) for progress in told] == [
+        (epoch, 5) for epoch in range(1, 6)
+    ]
+    losses = [record["loss"] for record in model.log.records]
+    assert losses == sorted(losses, reverse=True)
+    assert model.log.best_epoch == 5
+    assert capfd.readouterr() == ("", "")
+
+
+@needs_implicit
+def test_the_number_of_cores_does_not_change_the_model(monkeypatch) -> None:
+    split = tm.no_holdout(two_tastes())
+    alone = implicit_library.AlternatingLeastSquares
+    many = IALS(embedding_size=8).fit(split).state()["items"]
+    monkeypatch.setattr(
+        implicit_library,
+        "AlternatingLeastSquares",
+        lambda **settings: alone(num_threads=1, **settings),
+    )
+    assert torch.equal(IALS(embedding_size=8).fit(split).state()["items"], many)
+
+
+def test_without_the_package_it_says_what_to_install_and_still_answers(monkeypatch) -> None:
+    monkeypatch.setattr(implicit_library, "INSTALLED", False)
+    with pytest.raises(UnsupportedError, match=r"pip install 'tastemaker\[implicit\]'"):
+        IALS().fit(tm.no_holdout(two_tastes()))
+    assert of_vectors(random_vectors()).recommend([0], k=3).frame.height == 3
+
+
+@needs_implicit
+@pytest.mark.slow
+def test_the_known_answer_on_the_published_split(data_folder: Path) -> None:
+    # Rendle et al. 2022 report 0.711 and 0.438 for iALS on this split and protocol.
+    folder = data_folder / "ncf-ml-1m"
+    split = tm.predefined_split(
+        tm.read_interactions(folder / "train.parquet"),
+        tm.read_interactions(folder / "test.parquet"),
+        candidates=tm.read_candidate_lists(folder / "negatives.parquet"),
+    )
+    result = tm.evaluate(IALS().fit(split))
+    assert result.metrics["hit_rate@10"] > 0.711
+    assert result.metrics["ndcg@10"] > 0.438

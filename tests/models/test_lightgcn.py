@@ -1,0 +1,111 @@
+"""LightGCN against the dense matrices of the paper."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import tastemaker as tm
+from tastemaker.models.lightgcn import LightGCN, LightGCNConfig, LightGCNNetwork
+from tastemaker.testing.worlds import dataset_of, two_tastes
+
+
+def lightgcn(**changes: object) -> LightGCN:
+    return LightGCN(**({"epochs": 3, "batch_size": 64, "embedding_size": 8, "seed": 1} | changes))
+
+
+def dense_layers(data: tm.Dataset, nodes: np.ndarray, n_layers: int) -> list[np.ndarray]:
+    """E⁰ … E^K as in equations 6 to 8: with R, A = [[0, R], [Rᵀ, 0]] and D^(-1/2) A D^(-1/2)."""
+    r = np.zeros((data.n_users, data.n_items))
+    r[data.users, data.items] = 1
+    a = np.block([[np.zeros((len(r), len(r))), r], [r.T, np.zeros((r.shape[1], r.shape[1]))]])
+    with np.errstate(divide="ignore"):
+        root = np.diag(np.where(a.sum(1) > 0, a.sum(1) ** -0.5, 0))
+    layers = [nodes]
+    for _ in range(n_layers):
+        layers.append(root @ a @ root @ layers[-1])
+    return layers
+
+
+def network_of(data: tm.Dataset, layers: int) -> LightGCNNetwork:
+    torch.manual_seed(0)
+    return LightGCNNetwork(data, LightGCNConfig(embedding_size=4, layers=layers))
+
+
+@pytest.mark.parametrize("n_layers", [1, 3])
+def test_propagation_is_the_papers_matrix_formula(n_layers: int) -> None:
+    data = two_tastes(n_users=9, n_items=8, length=3)
+    network = network_of(data, n_layers)
+    nodes = network.nodes.weight.detach().double().numpy()
+    expected = np.mean(dense_layers(data, nodes, n_layers), axis=0)
+    np.testing.assert_allclose(network.propagate().detach().numpy(), expected, atol=1e-6)
+    users, items = torch.tensor([0, 5]), torch.tensor([[1, 7], [6, 6]])
+    scores = network(users, items).detach().numpy()
+    for row in range(2):
+        by_hand = expected[9 + items[row]] @ expected[users[row]]
+        np.testing.assert_allclose(scores[row], by_hand, atol=1e-6)
+
+
+def test_the_gradient_is_that_of_the_dense_formula() -> None:
+    data = two_tastes(n_users=9, n_items=8, length=3)
+    network = network_of(data, 2)
+    target = torch.randn(17, 4, generator=torch.Generator().manual_seed(1))
+    (network.propagate() * target).sum().backward()
+    powers = dense_layers(data, np.eye(17), 2)
+    expected = np.mean(powers, axis=0).T @ target.numpy()
+    assert network.nodes.weight.grad is not None
+    np.testing.assert_allclose(network.nodes.weight.grad.numpy(), expected, atol=1e-6)
+
+
+def test_the_model_scores_with_the_propagated_vectors() -> None:
+    data = two_tastes()
+    model = lightgcn().fit(tm.no_holdout(data))
+    nodes = model.state()["nodes.weight"].double().numpy()
+    final = np.mean(dense_layers(data, nodes, 3), axis=0)
+    scores = model.score(model.users([4, 17])).numpy()
+    np.testing.assert_allclose(scores, final[[4, 17]] @ final[60:].T, atol=1e-5)
+
+
+def test_a_stranger_gets_a_users_vector_but_for_what_only_training_knows() -> None:
+    # Layers 1 to K of a user come from the history; layer 0 alone is the user's own.
+    data = two_tastes()
+    model = lightgcn().fit(tm.no_holdout(data))
+    nodes = model.state()["nodes.weight"]
+    history = data.history(4).tolist()
+    own, stand_in = nodes[4] / 4, nodes[60:][history].mean(dim=0) / 4
+    known = model.score(model.users([4]))[0]
+    stranger = model.score(model.strangers([history]))[0]
+    torch.testing.assert_close(stranger, known + model.item_vectors @ (stand_in - own))
+
+
+def test_a_strangers_vector_by_hand() -> None:
+    # Users 0 and 1 touched item 0, user 1 alone touched item 1: |N_0| = 2, |N_1| = 1. With one
+    # layer e_u = ½ (e_u⁰ + Σ e_i⁰ / √(|N_u| |N_i|)).
+    model = lightgcn(layers=1).fit(tm.no_holdout(dataset_of({0: [0], 1: [0, 1], 2: [2]})))
+    first, second = model.state()["nodes.weight"][3:5]
+    vector = 0.5 * ((first + second) / 2 + first / np.sqrt(2 * 2) + second / np.sqrt(2 * 1))
+    scores = model.score(model.strangers([[0, 1]]))[0]
+    torch.testing.assert_close(scores, model.item_vectors @ vector)
+
+
+def test_an_item_that_training_does_not_have_says_nothing_of_a_stranger() -> None:
+    split = tm.leave_one_out(dataset_of({0: [0, 1], 1: [0, 1, 2], 2: [0, 1, 2, 3]}))
+    assert split.train.item_counts.tolist() == [3, 1, 0, 0]
+    model = lightgcn().fit(split)
+    with_it, without = model.score(model.strangers([[1, 3], [1]]))
+    torch.testing.assert_close(with_it, without)
+    assert model.score(model.strangers([[3]])).isfinite().all()
+
+
+def test_a_known_user_keeps_the_trained_vector() -> None:
+    model = lightgcn().fit(tm.no_holdout(two_tastes()))
+    grown = tm.UserBatch(np.array([0]), np.array([30, 31]), np.array([0, 2]))
+    assert torch.equal(model.score(grown), model.score(model.users([0])))
+
+
+def test_it_beats_popularity_by_far_on_real_data(data_folder: Path) -> None:
+    split = tm.leave_one_out(tm.load("ml-100k"))
+    result = tm.evaluate(LightGCN(epochs=10).fit(split), split, tm.FullRanking())
+    popularity = result.baselines["popularity"].metrics["ndcg@10"]
+    assert result.metrics["ndcg@10"] > 1.4 * popularity
