@@ -1,17 +1,22 @@
 """Protocols and evaluations, against brute force and known answers."""
 
+from itertools import permutations
+
+import ir_measures
 import numpy as np
 import polars as pl
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tastemaker as tm
 from tastemaker.config import Config
 from tastemaker.data.splitting import Targets
 from tastemaker.errors import ConfigError, SplitError
-from tastemaker.ranking.candidates import draw_candidates
+from tastemaker.evaluation import protocols
+from tastemaker.ranking import candidates
+from tastemaker.ranking.candidates import CandidateRows, candidate_blocks, draw_candidates
 from tastemaker.testing.worlds import dataset_of, two_tastes
 
 
@@ -74,6 +79,28 @@ def test_full_ranking_is_the_place_in_the_sorted_list(seed: int, k: int, validat
     assert ranks.tolist() == full_ranks_by_brute_force(split, scores)
 
 
+@given(st.integers(0, 10_000))
+@settings(max_examples=20)
+def test_an_independent_package_finds_the_same_from_the_scores(seed: int) -> None:
+    split = tm.leave_k_out(two_tastes(8, 16, 7, seed), 3, validation=False)
+    scores = np.random.default_rng(seed).integers(0, 5, (8, split.train.n_items)).astype(float)
+    ours = tm.evaluate(GivenScores(scores).fit(split), split, tm.FullRanking(), k=[3, 10])
+    # trec_eval breaks ties by name; half a point less puts a held-out item behind its ties.
+    scores[split.test.users, split.test.items] -= 0.5
+    scores[split.train.users, split.train.items] = -np.inf
+    qrels = [ir_measures.Qrel(str(user), str(item), 1)
+             for user, item in zip(split.test.users, split.test.items, strict=True)]  # fmt: skip
+    run = [ir_measures.ScoredDoc(str(u), str(i), s) for (u, i), s in np.ndenumerate(scores)]
+    theirs = {
+        "hit_rate": ir_measures.Success, "ndcg": ir_measures.nDCG, "mrr": ir_measures.RR,
+        "recall": ir_measures.R, "precision": ir_measures.P, "map": ir_measures.AP,
+    }  # fmt: skip
+    for cut in (3, 10):
+        values = ir_measures.calc_aggregate([m @ cut for m in theirs.values()], qrels, run)
+        for name, measure in theirs.items():
+            assert ours.metrics[f"{name}@{cut}"] == pytest.approx(values[measure @ cut], abs=1e-6)
+
+
 @pytest.mark.parametrize("scores", [0.0, float("nan"), float("-inf"), float("inf")])
 @pytest.mark.parametrize("protocol", [tm.FullRanking(), tm.SampledRanking(15)])
 def test_a_model_that_answers_the_same_for_everything_is_last(scores, protocol) -> None:
@@ -90,24 +117,91 @@ def test_a_model_that_knows_the_answer_is_perfect() -> None:
     assert all(result.metrics[name] == 1 for name in ("hit_rate@1", "ndcg@10", "mrr@10"))
 
 
-def test_sampled_candidates_were_never_touched_and_are_the_same_for_every_model() -> None:
-    split = tm.leave_one_out(two_tastes())
-    rows = draw_candidates(split, "test", 20, seed=3)
+def assert_never_touched_and_distinct(split: tm.Split, rows: CandidateRows) -> None:
     for user, items in zip(rows.users, rows.items, strict=True):
         touched = set(split.everything.history(user).tolist())
         assert items[0] in touched, "column 0 is the held-out item"
         assert touched.isdisjoint(items[1:])
-        assert len(set(items[1:].tolist())) == 20
-    again = draw_candidates(split, "test", 20, seed=3)
-    assert np.array_equal(rows.items, again.items)
-    assert not np.array_equal(rows.items, draw_candidates(split, "test", 20, seed=4).items)
+        assert len(set(items[1:].tolist())) == rows.items.shape[1] - 1
 
 
-def test_the_validation_candidates_do_not_betray_the_test() -> None:
+@pytest.mark.parametrize("draw", ["uniform", "popularity"])
+def test_sampled_candidates_were_never_touched_and_are_the_same_for_every_model(draw) -> None:
+    split = tm.leave_one_out(two_tastes())
+    rows = draw_candidates(split, "test", 20, 3, draw)
+    assert rows.counts.all()
+    assert_never_touched_and_distinct(split, rows)
+    assert np.array_equal(rows.items, draw_candidates(split, "test", 20, 3, draw).items)
+    assert not np.array_equal(rows.items, draw_candidates(split, "test", 20, 4, draw).items)
+
+
+@pytest.mark.parametrize("draw", ["uniform", "popularity"])
+def test_a_few_users_at_a_time_get_candidates_as_good(draw, monkeypatch) -> None:
+    split = tm.leave_k_out(two_tastes(), 3, validation=False)
+    monkeypatch.setattr(candidates, "ENTRIES_AT_ONCE", 170)
+    blocks = list(candidate_blocks(split, "test", 20, 0, draw))
+    assert len(blocks) > 10
+    rows = draw_candidates(split, "test", 20, 0, draw)
+    assert np.array_equal(rows.users, split.test.users)
+    assert np.array_equal(rows.items[:, 0], split.test.items)
+    assert_never_touched_and_distinct(split, rows)
+    of_one_user = rows.items[:, 1:].reshape(60, 3, 20)
+    assert (of_one_user == of_one_user[:, :1]).all(), "one list for all of a user's targets"
+
+
+@pytest.mark.parametrize("draw", ["uniform", "popularity"])
+def test_the_validation_candidates_do_not_betray_the_test(draw) -> None:
     split = tm.leave_one_out(dataset_of({0: [0, 1, 2, 3], 1: [4, 0]}))
-    drawn = draw_candidates(split, "validation", 10, seed=0)
-    real = drawn.items[0, 1:][drawn.counts[0]]
+    rows = draw_candidates(split, "validation", 10, 0, draw)
+    real = rows.items[0, 1:][rows.counts[0]]
     assert 3 in real, "the test item is the future: to validation it is as unknown as any"
+
+
+N_ASKED = 4_000
+TRAINING_COUNTS = {2: 8, 3: 4, 4: 2, 5: 1}
+
+
+def popular_world() -> tm.Split:
+    """4,000 users with items 2 to 6 untouched, of which 6 occurs in the held-out part only."""
+    once = [item for item, count in TRAINING_COUNTS.items() for _ in range(count)]
+    histories = [[0, 1]] * N_ASKED + [[0, 6]] + [[item] for item in once]
+    return tm.leave_one_out(dataset_of(dict(enumerate(histories))), validation=False)
+
+
+def test_popular_negatives_are_drawn_one_after_another_by_popularity() -> None:
+    rows = draw_candidates(popular_world(), "test", 2, 0, "popularity").items[:N_ASKED, 1:]
+    for first, second in permutations(TRAINING_COUNTS, 2):
+        one, other = TRAINING_COUNTS[first], TRAINING_COUNTS[second]
+        expected = one / 15 * other / (15 - one)
+        share = np.mean((rows == [first, second]).all(axis=1))
+        error = np.sqrt(expected * (1 - expected) / N_ASKED)
+        assert abs(share - expected) < 4 * error, (first, second)
+
+
+def test_items_that_nobody_trained_on_are_drawn_when_the_others_run_out() -> None:
+    split = popular_world()
+    assert (
+        np.sort(draw_candidates(split, "test", 4, 0, "popularity").items[:N_ASKED, 1:])
+        == [2, 3, 4, 5]
+    ).all()
+    assert (draw_candidates(split, "test", 5, 0, "popularity").items[:N_ASKED, 5] == 6).all()
+    more_than_there_are = draw_candidates(split, "test", 9, 0, "popularity")
+    assert more_than_there_are.items.shape == (N_ASKED + 1, 10)
+    assert more_than_there_are.counts.sum(axis=1).tolist() == [5] * (N_ASKED + 1)
+
+
+def test_against_popular_negatives_popularity_is_no_longer_good() -> None:
+    random = np.random.default_rng(0)
+    share = 1 / np.arange(1, 201)
+    data = dataset_of({u: random.choice(200, 12, False, share / share.sum()).tolist()
+                       for u in range(300)})  # fmt: skip
+    split = tm.leave_one_out(data, validation=False)
+    model = tm.Popularity().fit(split)
+    uniform = tm.evaluate(model, split, tm.SampledRanking(50))
+    popular = tm.evaluate(model, split, tm.SampledRanking(50, draw="popularity"))
+    assert popular.metrics["hit_rate@10"] < 0.8 * uniform.metrics["hit_rate@10"]
+    assert "50 uniform negatives" in uniform.protocol
+    assert "50 popularity-weighted negatives" in popular.protocol
 
 
 def test_users_with_few_untouched_items_are_ranked_among_those_they_have() -> None:
@@ -135,6 +229,17 @@ def test_given_candidates_are_used_as_they_are() -> None:
     assert tm.evaluate(faulty, one_faulty_list).ranks.tolist() == [2, 2], "the tie counts"
 
 
+def test_a_few_lists_at_a_time_give_the_same_ranks(monkeypatch) -> None:
+    random = np.random.default_rng(0)
+    for lists in ([[40, 20], [10, 40]], [[30, 20], [40, 30]], [[30, 40], [40, 20]]):
+        split = predefined(lists)
+        model = GivenScores(random.integers(0, 3, (2, 4))).fit(split)
+        at_once = tm.evaluate(model).ranks.tolist()
+        with monkeypatch.context() as patch:
+            patch.setattr(protocols, "ENTRIES_AT_ONCE", 1)
+            assert tm.evaluate(model).ranks.tolist() == at_once
+
+
 @pytest.mark.parametrize("protocol", [tm.SampledRanking(15), tm.FullRanking()])
 def test_several_held_out_items_stand_in_one_list(protocol) -> None:
     split = tm.leave_k_out(two_tastes(length=12), 5, validation=False)
@@ -154,6 +259,15 @@ def test_a_users_other_held_out_items_are_not_candidates_twice() -> None:
     split = tm.predefined_split(train, test, candidates=slate)
     model = GivenScores([[0, 5, 9, 7]]).fit(split)  # of the items 10, 20, 30, 40
     assert tm.evaluate(model, k=1).ranks.tolist() == [3, 1]
+
+
+def test_a_faulty_list_is_taken_as_it_is_for_users_with_several_held_out_items_too() -> None:
+    train = tm.read_interactions(pl.DataFrame({"user": [1], "item": [10]}))
+    test = tm.read_interactions(pl.DataFrame({"user": [1, 1], "item": [20, 30]}))
+    with_one_of_them = pl.DataFrame({"user_id": [1], "item_id": [[20, 40]]})
+    split = tm.predefined_split(train, test, candidates=with_one_of_them)
+    model = GivenScores([[0, 5, 9, 7]]).fit(split)  # of the items 10, 20, 30, 40
+    assert tm.evaluate(model, k=1).ranks.tolist() == [4, 1], "20 ties with its second entry"
 
 
 def test_users_without_candidates_are_not_ranked_first_among_nothing() -> None:
@@ -204,6 +318,8 @@ def test_mistaken_questions_are_refused() -> None:
         tm.evaluate(model, split, k=[0])
     with pytest.raises(ConfigError, match="1 or more are needed"):
         tm.SampledRanking(negatives=0)
+    with pytest.raises(ConfigError, match='draw is \'popular\'; say "uniform" or "popularity"'):
+        tm.SampledRanking(draw="popular")
     with pytest.raises(SplitError, match="no candidate lists"):
         tm.evaluate(model, split, tm.CandidateLists())
     with pytest.raises(SplitError, match="holds out nothing for validation"):

@@ -5,11 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from tastemaker.data.dataset import pointers
 from tastemaker.data.splitting import Part, Split
 from tastemaker.errors import ConfigError, SplitError
+from tastemaker.evaluation.lists import list_metrics
 from tastemaker.evaluation.protocols import CandidateLists, RankingProtocol, SampledRanking
 from tastemaker.evaluation.results import Evaluation
-from tastemaker.metrics.accuracy import ACCURACY
+from tastemaker.evaluation.segments import accuracy, segments
 from tastemaker.models.popularity import Popularity
 from tastemaker.models.recommender import Recommender
 
@@ -22,6 +24,7 @@ def evaluate(
     k: int | Sequence[int] = (10,),
     part: Part = "test",
     baseline: bool = True,
+    lists: bool = False,
 ) -> Evaluation:
     """Ranks every held-out item and measures how far up it stands.
 
@@ -33,6 +36,8 @@ def evaluate(
         k: the lengths of list to judge.
         part: "test", or "validation" for choosing settings.
         baseline: also evaluate popularity, fitted on the same training data.
+        lists: also judge the lists themselves: coverage, novelty, diversity, the long tail. It
+            scores the whole catalog for every user.
 
     Raises:
         SplitError: nothing was held out, or the model was fitted on other data than this split's
@@ -40,43 +45,70 @@ def evaluate(
         ConfigError: a k below 1.
     """
     split = split or model.split
-    k = [k] if isinstance(k, int) else k
+    k = sorted({k} if isinstance(k, int) else set(k))
     if not k or min(k) < 1:
-        raise ConfigError(f"k is {list(k)}; give lengths of list of 1 or more")
+        raise ConfigError(f"k is {k}; give lengths of list of 1 or more")
     if model.dataset.fingerprint != split.train.fingerprint:
         raise SplitError(
             f"this {model.name} was fitted on other data ({model.dataset.name}) than this split "
             "trains on, and may have seen its held-out part: fit it on this split first"
         )
     protocol = protocol or (SampledRanking() if split.candidates is None else CandidateLists())
-    result = _evaluate(model, split, protocol, k, part)
+    result = _evaluate(model, split, protocol, k, part, lists)
     if not baseline:
         return result
-    is_itself = isinstance(model, Popularity)
-    simple = result if is_itself else _evaluate(Popularity().fit(split), split, protocol, k, part)
+    simple = result
+    if not isinstance(model, Popularity):
+        simple = _evaluate(Popularity().fit(split), split, protocol, k, part, lists)
     return replace(result, baselines={simple.model: simple})
 
 
 def _evaluate(
-    model: Recommender, split: Split, protocol: RankingProtocol, k: Sequence[int], part: Part
+    model: Recommender,
+    split: Split,
+    protocol: RankingProtocol,
+    k: Sequence[int],
+    part: Part,
+    lists: bool,
 ) -> Evaluation:
-    ranks = protocol.ranks(model, split, part)
-    users, starts = np.unique(split.targets(part).users, return_index=True)
-    indptr = np.append(starts, len(ranks))
-    per_user = {
-        f"{name}@{cut}": metric(ranks, indptr, cut)
-        for cut in k
-        for name, metric in ACCURACY.items()
-    }
+    result = from_ranks(
+        model.name, split, part, protocol.describe(), protocol.ranks(model, split, part), k
+    )
+    if not lists:
+        return result
+    per_user, overall = list_metrics(model, split, part, k, result.users)
+    return replace(result, per_user=result.per_user | per_user, overall=overall)
+
+
+def from_ranks(
+    model: str, split: Split, part: Part, protocol: str, ranks: np.ndarray, k: Sequence[int]
+) -> Evaluation:
+    """The accuracy that follows from the ranks of the held-out items.
+
+    Args:
+        model: its name.
+        split: what was held out.
+        part: of which the ranks are.
+        protocol: as RankingProtocol.describe.
+        ranks: (n_targets,) int64 from 1, in the order of `split.targets(part)`.
+        k: the lengths of list to judge.
+    """
+    targets = split.targets(part)
+    users, position = np.unique(targets.users, return_inverse=True)
+    indptr = pointers(position, len(users))
+    train = split.train
     return Evaluation(
-        model=model.name,
-        dataset=split.train.name,
-        fingerprint=split.train.fingerprint,
+        model=model,
+        dataset=train.name,
+        fingerprint=train.fingerprint,
         split=split.method,
         part=part,
-        protocol=protocol.describe(),
+        protocol=protocol,
         users=users,
         ranks=ranks,
         indptr=indptr,
-        per_user=per_user,
+        per_user=accuracy(ranks, indptr, k),
+        segments=segments(
+            targets.users, targets.items, ranks, split.known_before(part), train.item_counts, k
+        ),
     )

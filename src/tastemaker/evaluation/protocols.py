@@ -1,18 +1,24 @@
 """Protocols: what a held-out item is ranked against."""
 
 from abc import abstractmethod
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, get_args
 
 import numpy as np
 import torch
 
 from tastemaker.data.dataset import take_runs
-from tastemaker.data.splitting import Part, Split
+from tastemaker.data.splitting import Candidates, Part, Split
 from tastemaker.data.users import UserBatch
 from tastemaker.errors import ConfigError, SplitError
 from tastemaker.models.recommender import SCORES_AT_ONCE, Recommender
-from tastemaker.ranking.candidates import CandidateRows, draw_candidates
+from tastemaker.ranking.candidates import (
+    ENTRIES_AT_ONCE,
+    CandidateRows,
+    Draw,
+    candidate_blocks,
+)
 from tastemaker.ranking.ranks import rank_among
 
 
@@ -32,7 +38,7 @@ class RankingProtocol(Protocol):
 
 @dataclass(frozen=True)
 class SampledRanking:
-    """Each user's held-out items among items that the user never touched, drawn uniformly.
+    """Each user's held-out items among items that the user never touched, drawn at random.
 
     A user with fewer untouched items is ranked among those there are.
 
@@ -44,6 +50,10 @@ class SampledRanking:
     """How many items each held-out one is ranked against."""
     seed: int = 0
     """Of the draw; independent of any model's."""
+    draw: Draw = "uniform"
+    """uniform: every untouched item is equally likely. popularity: as likely as it is popular, by
+    how many users touched it in training; an item that nobody touched is drawn only when the others
+    have run out. Harder, and a model gains nothing by telling popular items from unpopular ones."""
     name: ClassVar[str] = "sampled"
 
     def __post_init__(self) -> None:
@@ -51,15 +61,20 @@ class SampledRanking:
             raise ConfigError(
                 f"SampledRanking: negatives is {self.negatives}; 1 or more are needed"
             )
+        if self.draw not in get_args(Draw):
+            raise ConfigError(
+                f'SampledRanking: draw is {self.draw!r}; say "uniform" or "popularity"'
+            )
 
     def ranks(self, model: Recommender, split: Split, part: Part) -> np.ndarray:
         """As RankingProtocol.ranks."""
-        rows = draw_candidates(split, part, self.negatives, self.seed)
-        return _ranks_in_rows(model, split, part, rows)
+        blocks = candidate_blocks(split, part, self.negatives, self.seed, self.draw)
+        return _ranks_in_rows(model, split, part, blocks)
 
     def describe(self) -> str:
         """As RankingProtocol.describe."""
-        return f"sampled: up to {self.negatives} uniform negatives a user, seed {self.seed}"
+        how = "popularity-weighted" if self.draw == "popularity" else "uniform"
+        return f"sampled: up to {self.negatives} {how} negatives a user, seed {self.seed}"
 
 
 @dataclass(frozen=True)
@@ -119,46 +134,65 @@ class CandidateLists:
         return "given candidates: the lists that came with the split"
 
 
-def _given_rows(split: Split, part: Part) -> CandidateRows:
+def _given_rows(split: Split, part: Part) -> Iterator[CandidateRows]:
+    """The split's lists as rows, some at a time."""
     if split.candidates is None:
         raise SplitError(f"{split.train.name}: the split has no candidate lists; give --candidates")
     targets, lists = split.targets(part), split.candidates
-    positions, indptr = take_runs(lists.indptr, targets.users)
-    lengths = np.diff(indptr)
+    lengths = np.diff(lists.indptr)[targets.users]
     if (lengths == 0).any():
         user = split.train.user_vocabulary.ids[int(targets.users[lengths.argmin()])]
         raise SplitError(
             f"{split.train.name}: {int((lengths == 0).sum()):,} users of the {part} part have no "
             f"list of candidates (first: user {user}); rank them with --protocol sampled or full"
         )
+    step = max(1, ENTRIES_AT_ONCE // (int(lengths.max()) + 1))
+    blocks = [slice(first, first + step) for first in range(0, len(targets), step)]
+    rows = (_padded(lists, targets.users[block], targets.items[block]) for block in blocks)
+    # Every list holds its own held-out item: these are whole slates, not negatives.
+    slates = all(_own(row).any(axis=1).all() for row in rows)
+    several = np.bincount(targets.users)[targets.users] > 1
+    keys = targets.users * split.train.n_items + targets.items
+    for block in blocks:
+        row, shared = _padded(lists, targets.users[block], targets.items[block]), several[block]
+        own = _own(row)
+        # Another held-out item of the same user has a row of its own and is not ranked twice.
+        behind = row.users[shared, None] * split.train.n_items + row.items[shared, 1:]
+        row.counts[shared] &= own[shared] | ~np.isin(behind, keys)
+        if slates:
+            row.counts[own] = False
+        yield row
+
+
+def _padded(lists: Candidates, users: np.ndarray, items: np.ndarray) -> CandidateRows:
+    """Each target with its user's list behind it; all that is in the list counts."""
+    positions, indptr = take_runs(lists.indptr, users)
+    lengths = np.diff(indptr)
     filled = np.arange(lengths.max()) < lengths[:, None]
-    items = np.zeros((len(targets), lengths.max() + 1), dtype=np.int64)
-    items[:, 0] = targets.items
-    items[:, 1:][filled] = lists.items[positions]
-    own = filled & (items[:, 1:] == items[:, :1])
-    # Another held-out item of the same user has a row of its own and is not ranked twice.
-    keys = targets.users * split.train.n_items
-    held = np.isin(keys[:, None] + items[:, 1:], keys + targets.items)
-    filled &= own | ~held
-    if own.any(axis=1).all():
-        # Every list holds its own held-out item: these are whole slates, not negatives.
-        filled &= ~own
-    return CandidateRows(targets.users, items, filled)
+    padded = np.zeros((len(users), lengths.max() + 1), dtype=np.int64)
+    padded[:, 0] = items
+    padded[:, 1:][filled] = lists.items[positions]
+    return CandidateRows(users, padded, filled)
 
 
-def _ranks_in_rows(model: Recommender, split: Split, part: Part, rows: CandidateRows) -> np.ndarray:
+def _own(rows: CandidateRows) -> np.ndarray:
+    """(n, m) bool: where the target stands in its own list."""
+    return rows.counts & (rows.items[:, 1:] == rows.items[:, :1])
+
+
+def _ranks_in_rows(
+    model: Recommender, split: Split, part: Part, blocks: Iterable[CandidateRows]
+) -> np.ndarray:
     known = split.known_before(part)
-    step = max(1, SCORES_AT_ONCE // rows.items.shape[1])
     ranks, target_scores = [], []
-    for first in range(0, len(rows.users), step):
-        block = slice(first, first + step)
-        users = UserBatch.known(known, rows.users[block])
-        scores = model.score_candidates(users, torch.from_numpy(rows.items[block]))
-        counts = torch.from_numpy(rows.counts[block]).to(scores.device)
+    for rows in blocks:
+        users = UserBatch.known(known, rows.users)
+        scores = model.score_candidates(users, torch.from_numpy(rows.items))
+        counts = torch.from_numpy(rows.counts).to(scores.device)
         ranks.append(rank_among(scores[:, 0], scores[:, 1:], counts).cpu())
         target_scores.append(scores[:, 0].cpu())
-    places = _place_among_own(torch.cat(target_scores), torch.from_numpy(rows.users))
-    return (torch.cat(ranks) + places).numpy()
+    owner = torch.from_numpy(split.targets(part).users)
+    return (torch.cat(ranks) + _place_among_own(torch.cat(target_scores), owner)).numpy()
 
 
 def _full_ranks(

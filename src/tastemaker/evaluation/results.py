@@ -1,9 +1,16 @@
 """Evaluation: what came of a model under a protocol, user by user."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+
+from tastemaker.evaluation.segments import Segment
+from tastemaker.metrics.statistics import bootstrap_intervals
+
+INTERVAL_SEED = 0
+"""Of the bootstrap: the same users are resampled for every model."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +32,11 @@ class Evaluation:
     indptr: np.ndarray
     """(n_users + 1,) pointers into ranks."""
     per_user: dict[str, np.ndarray]
-    """Metric name, as `ndcg@10`, to (n_users,) float64."""
+    """Metric name, as `ndcg@10`, to (n_users,) float64; NaN where a user has no such value."""
+    overall: dict[str, float] = field(default_factory=dict)
+    """Metrics of all lists together, as `coverage@10`; empty where lists were not asked for."""
+    segments: tuple[Segment, ...] = ()
+    """The accuracy for parts of the users and of the items."""
     baselines: dict[str, "Evaluation"] = field(default_factory=dict)
     """The same question put to simple models, by name."""
 
@@ -34,13 +45,18 @@ class Evaluation:
         """How many users were asked about."""
         return len(self.users)
 
-    @property
+    @cached_property
     def metrics(self) -> dict[str, float]:
-        """The mean of each metric over the users."""
-        return {name: float(values.mean()) for name, values in self.per_user.items()}
+        """The mean of each metric over the users who have it, and what all lists have together."""
+        return {name: mean(values) for name, values in self.per_user.items()} | self.overall
+
+    @cached_property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """The 95% interval of each mean: what other users of the same kind might have given."""
+        return intervals(self.per_user)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON: means, and those of the baselines beside them."""
+        """Plain data for JSON: means and intervals, and the means of the baselines beside them."""
         return {
             "model": self.model,
             "dataset": self.dataset,
@@ -49,18 +65,54 @@ class Evaluation:
             "part": self.part,
             "protocol": self.protocol,
             "n_users": self.n_users,
-            "metrics": self.metrics,
-            "baseline": {name: baseline.metrics for name, baseline in self.baselines.items()},
+            "metrics": plain(self.metrics),
+            "intervals": {n: [_plain(end) for end in ends] for n, ends in self.intervals.items()},
+            "segments": [
+                {
+                    "by": segment.by,
+                    "name": segment.name,
+                    "n_users": segment.n_users,
+                    "metrics": plain({n: mean(v) for n, v in segment.per_user.items()}),
+                }
+                for segment in self.segments
+            ],
+            "baseline": {name: plain(other.metrics) for name, other in self.baselines.items()},
         }
 
     def __str__(self) -> str:
         columns = {self.model: self.metrics} | {n: b.metrics for n, b in self.baselines.items()}
         width = max(12, *(len(name) + 2 for name in columns))
+        label = max(14, *(len(name) + 2 for name in self.metrics))
         lines = [
             f"{self.dataset}, {self.split}, {self.part}: {self.protocol}; {self.n_users:,} users",
-            " " * 14 + "".join(f"{name:>{width}}" for name in columns),
+            " " * label
+            + "".join(f"{name:>{width}}" for name in columns)
+            + f"  {self.model}, 95% interval",
         ]
-        for metric in self.per_user:
+        for metric in self.metrics:
             values = "".join(f"{means[metric]:>{width}.4f}" for means in columns.values())
-            lines.append(f"{metric:<14}{values}")
+            ends = self.intervals.get(metric)
+            between = "" if ends is None else f"  {ends[0]:.4f} to {ends[1]:.4f}"
+            lines.append(f"{metric:<{label}}{values}{between}")
         return "\n".join(lines)
+
+
+def mean(values: np.ndarray) -> float:
+    """The mean of what is there; NaN where nothing is."""
+    there = values[~np.isnan(values)]
+    return float(there.mean()) if len(there) else float("nan")
+
+
+def plain(values: dict[str, float]) -> dict[str, float | None]:
+    """As JSON has it: no number is null."""
+    return {name: _plain(value) for name, value in values.items()}
+
+
+def _plain(value: float) -> float | None:
+    return None if np.isnan(value) else value
+
+
+def intervals(per_user: dict[str, np.ndarray]) -> dict[str, tuple[float, float]]:
+    """The 95% bootstrap interval over users of each mean."""
+    low, high = bootstrap_intervals(np.stack(list(per_user.values())), seed=INTERVAL_SEED)
+    return dict(zip(per_user, zip(low.tolist(), high.tolist(), strict=True), strict=True))

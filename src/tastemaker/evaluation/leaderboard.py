@@ -1,0 +1,169 @@
+"""Leaderboard: many models, one question, one table; differences with their significance."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, Literal
+
+import numpy as np
+
+from tastemaker.errors import ConfigError, did_you_mean
+from tastemaker.evaluation.results import Evaluation, mean
+from tastemaker.metrics.statistics import benjamini_hochberg, holm, paired_permutation_test
+
+Correction = Literal["holm", "benjamini-hochberg"]
+
+CORRECTIONS = {"holm": holm, "benjamini-hochberg": benjamini_hochberg}
+
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One model's line: what came of it, or why nothing did."""
+
+    name: str
+    evaluation: Evaluation | None = None
+    fit_s: float | None = None
+    """Seconds of training."""
+    error: str | None = None
+    """What went wrong, for a model that failed."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The difference between two models on one metric, user by user."""
+
+    better: str
+    worse: str
+    difference: float
+    """Mean over users, 0 or more."""
+    p_value: float
+    """Of the paired permutation test, corrected for the number of pairs."""
+
+    @property
+    def significant(self) -> bool:
+        """Whether chance is an unlikely reason, at 5%."""
+        return self.p_value < SIGNIFICANT
+
+
+class Leaderboard:
+    """Models in the order of one metric, all asked the same question of the same users."""
+
+    def __init__(
+        self, entries: Sequence[Entry], metric: str = "ndcg@10", correction: Correction = "holm"
+    ) -> None:
+        """Orders the entries, the failed ones last.
+
+        Raises:
+            ConfigError: the metric was not measured, or the entries answer different questions.
+        """
+        there = [entry for entry in entries if entry.evaluation is not None]
+        evaluations = [entry.evaluation for entry in there if entry.evaluation is not None]
+        _refuse_same_names(entries)
+        _refuse_different_questions(evaluations)
+        if evaluations and metric not in evaluations[0].per_user:
+            near = did_you_mean(metric, evaluations[0].per_user)
+            raise ConfigError(f'the leaderboard cannot be ordered by "{metric}"; {near}')
+        there.sort(key=lambda entry: -mean(_values(entry, metric)))
+        self.metric, self.correction = metric, correction
+        self.entries = [*there, *(entry for entry in entries if entry.evaluation is None)]
+        self.comparisons = _compare(there, metric, correction)
+        """One of each two models, in the order of the table."""
+
+    @property
+    def ranked(self) -> list[tuple[Entry, Evaluation]]:
+        """The entries that have a result, best first."""
+        return [(entry, entry.evaluation) for entry in self.entries if entry.evaluation is not None]
+
+    def comparison(self, one: str, other: str) -> Comparison:
+        """The comparison of two models, whichever is the better."""
+        return next(c for c in self.comparisons if {c.better, c.worse} == {one, other})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        evaluations = [evaluation for _, evaluation in self.ranked]
+        question = evaluations[0] if evaluations else None
+        return {
+            "metric": self.metric,
+            "correction": self.correction,
+            "dataset": question and question.dataset,
+            "fingerprint": question and question.fingerprint,
+            "split": question and question.split,
+            "part": question and question.part,
+            "protocol": question and question.protocol,
+            "n_users": question and question.n_users,
+            "models": [
+                {"name": entry.name, "rank": place, "fit_s": entry.fit_s} | evaluation.to_dict()
+                for place, (entry, evaluation) in enumerate(self.ranked, 1)
+            ],
+            "failed": [
+                {"name": entry.name, "error": entry.error}
+                for entry in self.entries
+                if entry.evaluation is None
+            ],
+            "comparisons": [
+                {
+                    "better": c.better,
+                    "worse": c.worse,
+                    "difference": c.difference,
+                    "p_value": c.p_value,
+                    "significant": c.significant,
+                }
+                for c in self.comparisons
+            ],
+        }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One flat row a model, for a CSV: rank, name, every metric with its interval."""
+        measured = list(self.ranked[0][1].metrics) if self.ranked else []
+        rows: list[dict[str, Any]] = []
+        for place, (entry, evaluation) in enumerate(self.ranked, 1):
+            row = {"rank": place, "model": entry.name, "fit_s": entry.fit_s, "error": None}
+            for name in measured:
+                row[name] = evaluation.metrics.get(name)
+                if name in evaluation.intervals:
+                    row[f"{name}_low"], row[f"{name}_high"] = evaluation.intervals[name]
+            rows.append(row)
+        failed = [entry for entry in self.entries if entry.evaluation is None]
+        return rows + [
+            {"rank": None, "model": entry.name, "fit_s": None, "error": entry.error}
+            for entry in failed
+        ]
+
+
+def _values(entry: Entry, metric: str) -> np.ndarray:
+    assert entry.evaluation is not None
+    return entry.evaluation.per_user[metric]
+
+
+def _compare(entries: Sequence[Entry], metric: str, correction: Correction) -> list[Comparison]:
+    pairs = list(combinations(entries, 2))
+    values = [(_values(better, metric), _values(worse, metric)) for better, worse in pairs]
+    p_values = np.array([paired_permutation_test(one, other) for one, other in values])
+    corrected = CORRECTIONS[correction](p_values)
+    return [
+        Comparison(better.name, worse.name, mean(one - other), float(p))
+        for (better, worse), (one, other), p in zip(pairs, values, corrected, strict=True)
+    ]
+
+
+def _refuse_same_names(entries: Sequence[Entry]) -> None:
+    names = [entry.name for entry in entries]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ConfigError(f'two models of the leaderboard are called "{twice}"; name them apart')
+
+
+def _refuse_different_questions(evaluations: Sequence[Evaluation]) -> None:
+    def question(e: Evaluation) -> tuple[str, ...]:
+        return (e.fingerprint, e.split, e.part, e.protocol)
+
+    for other in evaluations[1:]:
+        first = evaluations[0]
+        if question(other) != question(first) or not np.array_equal(other.users, first.users):
+            raise ConfigError(
+                f"{first.model} and {other.model} were asked different questions ({first.dataset}, "
+                f"{first.split}, {first.protocol}; {other.dataset}, {other.split}, "
+                f"{other.protocol}); evaluate both on one split under one protocol"
+            )

@@ -1,0 +1,87 @@
+"""What is recommended, rather than how well: coverage, novelty, diversity, the long tail."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tastemaker.data.catalog import Catalog
+from tastemaker.data.splitting import Part, Split
+from tastemaker.data.users import UserBatch
+from tastemaker.metrics import lists as metrics
+from tastemaker.models.recommender import Recommender
+
+
+def list_metrics(
+    model: Recommender, split: Split, part: Part, k: Sequence[int], users: np.ndarray
+) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """Judges the lists that the model would have shown when the part was asked about.
+
+    Whatever the protocol, the lists are of the whole catalog without what was known of each user.
+
+    Args:
+        model: fitted on the training part of the split.
+        split: what was held out.
+        part: decides what was known by then.
+        k: the lengths of list to judge.
+        users: (n_users,) int64 codes of those who are asked about.
+
+    Returns:
+        Metrics of each user's list, `novelty@10` to (n_users,) float64 with NaN where a list has
+        none, and metrics of all lists together, `coverage@10` to a number.
+    """
+    known = split.known_before(part)
+    longest = top_lists(model, UserBatch.known(known, users), max(k))
+    train = split.train
+    is_tail = metrics.long_tail(train.item_counts)
+    categories = category_weights(train.catalog)
+    per_user: dict[str, np.ndarray] = {}
+    overall: dict[str, float] = {}
+    for cut in k:
+        items, indptr = metrics.first(*longest, cut)
+        own = {
+            "novelty": metrics.novelty(items, indptr, train.item_counts, train.n_users),
+            "average_popularity": metrics.average_popularity(items, indptr, train.item_counts),
+            "long_tail_share": metrics.long_tail_share(items, indptr, is_tail),
+        }
+        if categories is not None:
+            histories = known.histories(users)
+            own["diversity"] = metrics.intra_list_diversity(items, indptr, categories)
+            own["miscalibration"] = metrics.miscalibration(items, indptr, *histories, categories)
+        elif model.item_vectors is not None:
+            vectors = model.item_vectors.cpu().numpy()
+            own["embedding_diversity"] = metrics.intra_list_diversity(items, indptr, vectors)
+        per_user |= {f"{name}@{cut}": values for name, values in own.items()}
+        overall[f"coverage@{cut}"] = float(metrics.coverage(items, train.n_items))
+        overall[f"gini@{cut}"] = float(metrics.gini(items, train.n_items))
+        overall[f"long_tail_lift@{cut}"] = metrics.tail_lift(
+            own["long_tail_share"], train.item_counts, is_tail
+        )
+    return per_user, overall
+
+
+def top_lists(model: Recommender, users: UserBatch, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The best k items of each user, end to end: (m,) int64 codes and (n_users + 1,) pointers."""
+    items, lengths = [], []
+    for _, codes, _, counts in model.top_items(users, k):
+        items.append(codes[np.arange(codes.shape[1]) < counts[:, None]])
+        lengths.append(counts)
+    return np.concatenate(items), np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
+
+
+def category_weights(catalog: Catalog) -> np.ndarray | None:
+    """(n_items, n_categories) float64 whose rows sum to 1, or to 0 where none is known.
+
+    None for a catalog without categories.
+    """
+    if "categories" not in catalog.columns:
+        return None
+    lists = catalog.frame["categories"].list.drop_nulls().list.unique()
+    flat = lists.explode(empty_as_null=False, keep_nulls=False)
+    names = flat.unique().sort()
+    if len(names) == 0:
+        return None
+    weights = np.zeros((len(lists), len(names)))
+    counts = lists.list.len().fill_null(0).to_numpy()
+    items = np.repeat(np.arange(len(lists)), counts)
+    weights[items, names.search_sorted(flat).to_numpy()] = 1.0
+    return weights / np.maximum(counts, 1)[:, None]
