@@ -1,0 +1,150 @@
+"""Examples: a few users, what they did, and what each model would have shown them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tastemaker.data.dataset import Dataset
+from tastemaker.data.splitting import Part, Split
+from tastemaker.data.users import UserBatch
+from tastemaker.models.recommender import Recommender
+
+SHOWN_OF_HISTORY = 8
+"""The latest interactions that an example shows."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """An item as a reader knows it."""
+
+    item_id: str
+    title: str | None = None
+    categories: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The title, or the id where there is none."""
+        return self.title or self.item_id
+
+
+@dataclass(frozen=True)
+class ExampleList:
+    """What one model would have shown the user, best first."""
+
+    model: str
+    items: tuple[Item, ...]
+    hits: tuple[bool, ...]
+    """For each item, whether it was held out: the user went on to choose it."""
+    places: tuple[int | None, ...]
+    """For each held-out item, its place from 1 in all that the model could have shown; None where
+    the model never shows it."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One user: what was known, what was held out, and every model's list."""
+
+    user_id: str
+    activity: str
+    """light, regular or heavy, by the thirds of those asked about."""
+    n_known: int
+    """Interactions known when the lists were made."""
+    history: tuple[Item, ...]
+    """The latest of them, newest first."""
+    held_out: tuple[Item, ...]
+    lists: tuple[ExampleList, ...]
+    n_ranked: int
+    """Items that the lists were chosen from."""
+
+
+def examples(
+    models: dict[str, Recommender], split: Split, part: Part = "test", n: int = 3, k: int = 10
+) -> list[Example]:
+    """Users from the least to the most active, chosen by their activity and not by the results.
+
+    Args:
+        models: label to model, each fitted on the training part of the split.
+        split: what was held out.
+        part: decides what was known by then.
+        n: how many users; fewer where fewer were asked about.
+        k: the length of the lists.
+
+    Raises:
+        SplitError: nothing was held out.
+    """
+    known, targets = split.known_before(part), split.targets(part)
+    users, activities = _spread(known, np.unique(targets.users), n)
+    batch = UserBatch.known(known, users)
+    ranked = {name: _everything_ranked(model, batch) for name, model in models.items()}
+    return [
+        _example(
+            known,
+            user,
+            activity,
+            targets.items[targets.users == user],
+            {name: lists[place] for name, lists in ranked.items()},
+            k,
+        )
+        for place, (user, activity) in enumerate(zip(users, activities, strict=True))
+    ]
+
+
+def _spread(known: Dataset, asked: np.ndarray, n: int) -> tuple[np.ndarray, list[str]]:
+    """Users in the middle of each of n equal parts by activity, and what to call it."""
+    by_activity = asked[np.argsort(known.user_counts[asked], kind="stable")]
+    n = min(n, len(asked))
+    shares = (np.arange(n) + 0.5) / n
+    names = [("light", "regular", "heavy")[int(share * 3)] for share in shares]
+    return by_activity[(shares * len(asked)).astype(np.int64)], names
+
+
+def _everything_ranked(model: Recommender, users: UserBatch) -> list[np.ndarray]:
+    """For each user all codes that may be shown, best first."""
+    return [
+        codes[:length]
+        for _, items, _, lengths in model.top_items(users, model.dataset.n_items)
+        for codes, length in zip(items, lengths, strict=True)
+    ]
+
+
+def _example(
+    known: Dataset,
+    user: int,
+    activity: str,
+    held_out: np.ndarray,
+    ranked: dict[str, np.ndarray],
+    k: int,
+) -> Example:
+    history = known.history(user)
+    return Example(
+        user_id=str(known.user_vocabulary.ids[int(user)]),
+        activity=activity,
+        n_known=len(history),
+        history=_items(known, history[::-1][:SHOWN_OF_HISTORY]),
+        held_out=_items(known, held_out),
+        lists=tuple(
+            ExampleList(
+                model=name,
+                items=_items(known, codes[:k]),
+                hits=tuple(np.isin(codes[:k], held_out).tolist()),
+                places=tuple(_place(codes, item) for item in held_out),
+            )
+            for name, codes in ranked.items()
+        ),
+        n_ranked=known.n_items - len(history),
+    )
+
+
+def _place(ranked: np.ndarray, item: int) -> int | None:
+    found = np.flatnonzero(ranked == item)
+    return int(found[0]) + 1 if len(found) else None
+
+
+def _items(known: Dataset, codes: np.ndarray) -> tuple[Item, ...]:
+    """Items as their catalog has them: id, title, categories, each where it is known."""
+    rows = known.catalog.frame[codes.astype(np.int64)].iter_rows(named=True)
+    ids = known.item_vocabulary.decode(codes)
+    return tuple(
+        Item(str(item_id), row.get("title"), tuple(row.get("categories") or ()))
+        for item_id, row in zip(ids, rows, strict=True)
+    )

@@ -1,0 +1,39 @@
+"""Groups: which models the data cannot tell apart."""
+
+from collections.abc import Iterator
+
+from tastemaker.evaluation.leaderboard import Leaderboard
+
+
+def groups(leaderboard: Leaderboard) -> list[tuple[str, ...]]:
+    """Every largest set of models no two of which differ significantly, best first.
+
+    A model may stand in several: alike is not transitive. Two models differ significantly exactly
+    where no group holds both (the compact letter display of Piepho 2004).
+    """
+    names = [entry.name for entry, _ in leaderboard.ranked]
+    alike: dict[str, set[str]] = {name: set() for name in names}
+    for pair in leaderboard.comparisons:
+        if not pair.significant:
+            alike[pair.better].add(pair.worse)
+            alike[pair.worse].add(pair.better)
+    place = {name: i for i, name in enumerate(names)}
+    found = [sorted(group, key=place.__getitem__) for group in _cliques(set(), set(names), alike)]
+    return [tuple(group) for group in sorted(found, key=lambda group: [place[n] for n in group])]
+
+
+def _cliques(
+    members: set[str],
+    open_: set[str],
+    alike: dict[str, set[str]],
+    done: frozenset[str] = frozenset(),
+) -> Iterator[set[str]]:
+    """Maximal cliques (Bron and Kerbosch 1973, with a pivot)."""
+    if not open_ and not done:
+        if members:
+            yield members
+        return
+    pivot = max(sorted(open_ | done), key=lambda name: len(alike[name] & open_))
+    for name in sorted(open_ - alike[pivot]):
+        yield from _cliques(members | {name}, open_ & alike[name], alike, done & alike[name])
+        open_, done = open_ - {name}, done | {name}

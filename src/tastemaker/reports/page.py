@@ -1,0 +1,186 @@
+"""Page: everything that the report's template sees, said and drawn."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from tastemaker.evaluation.leaderboard import SIGNIFICANT, Leaderboard
+from tastemaker.evaluation.results import INTERVAL_SEED, Evaluation
+from tastemaker.reports import takeaways
+from tastemaker.reports.curves import Curve, curve_figures, curves
+from tastemaker.reports.examples import Example
+from tastemaker.reports.formats import counted, decimals, metric_title, missing, percent, seconds
+from tastemaker.reports.standings import Standings, near_best, standings
+from tastemaker.reports.tables import (
+    Table,
+    by_segment,
+    every_accuracy,
+    every_pair,
+    list_properties,
+)
+from tastemaker.reports.tail import chosen_share, tail_figure, tail_shares
+from tastemaker.reports.tradeoff import Point, tradeoff
+from tastemaker.training.run import TrainingLog
+
+CORRECTION_NAMES = {"holm": "Holm", "benjamini-hochberg": "Benjamini-Hochberg"}
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A section that is a figure under a sentence."""
+
+    heading: str
+    figure: Markup
+
+
+@dataclass(frozen=True)
+class Page:
+    """All that the template sees."""
+
+    title: str
+    question: str
+    """Data set, users, split, protocol."""
+    sampled: bool
+    heading: str
+    standings: Standings
+    correction: str
+    details: tuple[tuple[str, Table], ...]
+    """Tables folded away below the leaderboard, with what to call them."""
+    time: Drawn | None
+    coverage: Drawn | None
+    curves_heading: str
+    curves: list[tuple[Curve, Markup]]
+    segments_heading: str
+    segments: list[Table]
+    tail: Drawn | None
+    lists: Table | None
+    examples_heading: str
+    examples: Sequence[Example]
+    measured: frozenset[str]
+    """The metrics to define, without their k."""
+    interval_seed: int
+    significant: float
+
+
+def page(
+    leaderboard: Leaderboard, logs: dict[str, TrainingLog], examples: Sequence[Example]
+) -> Page:
+    """Gathers what the report shows; see `write_report`."""
+    evaluations = [evaluation for _, evaluation in leaderboard.ranked]
+    question = evaluations[0] if evaluations else None
+    k = leaderboard.metric.partition("@")[2]
+    drawn = curves(logs, leaderboard.metric)
+    segments = [by_segment(leaderboard, by) for by in ("history", "popularity") if question]
+    divided = [table for table in segments if table is not None]
+    return Page(
+        title=_title(leaderboard),
+        question=_question(question) if question else "",
+        sampled=question is not None and question.protocol.startswith("sampled"),
+        heading=takeaways.of_leaderboard(leaderboard),
+        standings=standings(leaderboard),
+        correction=CORRECTION_NAMES[leaderboard.correction],
+        details=_details(leaderboard),
+        time=_time(leaderboard),
+        coverage=_coverage(leaderboard, k),
+        curves_heading=takeaways.of_curves(drawn),
+        curves=curve_figures(drawn),
+        segments_heading=takeaways.of_segments(divided) if divided else "",
+        segments=divided,
+        tail=_tail(leaderboard, k),
+        lists=list_properties(leaderboard, k) if question else None,
+        examples_heading=takeaways.of_examples(examples),
+        examples=examples,
+        measured=frozenset(name.partition("@")[0] for e in evaluations for name in e.metrics),
+        interval_seed=INTERVAL_SEED,
+        significant=SIGNIFICANT,
+    )
+
+
+def _title(leaderboard: Leaderboard) -> str:
+    n_failed = len(leaderboard.entries) - len(leaderboard.ranked)
+    if not leaderboard.ranked:
+        return f"{counted(n_failed, 'model')} failed"
+    compared = f"{counted(len(leaderboard.ranked), 'model')} compared"
+    return f"{compared} on {leaderboard.ranked[0][1].dataset}" + (
+        f", {n_failed} failed" if n_failed else ""
+    )
+
+
+def _question(evaluation: Evaluation) -> str:
+    users = counted(evaluation.n_users, "user")
+    return f"{users} · {evaluation.split} · {evaluation.part} part · {evaluation.protocol}"
+
+
+def _details(leaderboard: Leaderboard) -> tuple[tuple[str, Table], ...]:
+    if not leaderboard.ranked:
+        return ()
+    every = (("Every accuracy metric", every_accuracy(leaderboard)),)
+    if len(leaderboard.ranked) == 1:
+        return every
+    return (*every, ("Every pair of models, with its p-value", every_pair(leaderboard)))
+
+
+def _time(leaderboard: Leaderboard) -> Drawn | None:
+    times = {entry.name: entry.fit_s or float("nan") for entry, _ in leaderboard.ranked}
+    points = _points(leaderboard, times)
+    if not points:
+        return None
+    metric = metric_title(leaderboard.metric)
+    figure = tradeoff(
+        "time",
+        points,
+        title=f"{metric} against training time",
+        x_title="training time, logarithmic scale",
+        y_title=metric,
+        description=_told(points, seconds),
+        time=True,
+    )
+    return Drawn(takeaways.of_time(leaderboard), figure)
+
+
+def _coverage(leaderboard: Leaderboard, k: str) -> Drawn | None:
+    shares = {
+        entry.name: float(evaluation.metrics.get(f"coverage@{k}", float("nan")))
+        for entry, evaluation in leaderboard.ranked
+    }
+    points = _points(leaderboard, shares)
+    if not points:
+        return None
+    metric = metric_title(leaderboard.metric)
+    figure = tradeoff(
+        "coverage",
+        points,
+        title=f"{metric} against coverage of the catalog",
+        x_title=f"share of the catalog in any list of {k}",
+        y_title=metric,
+        description=_told(points, percent),
+    )
+    return Drawn(takeaways.of_coverage(leaderboard, k), figure)
+
+
+def _points(leaderboard: Leaderboard, x: dict[str, float]) -> list[Point]:
+    """Of the models for which both numbers are known."""
+    points = [
+        Point(
+            entry.name,
+            x[entry.name],
+            evaluation.metrics[leaderboard.metric],
+            *evaluation.intervals[leaderboard.metric],
+            near_best=near_best(leaderboard, entry.name),
+        )
+        for entry, evaluation in leaderboard.ranked
+    ]
+    return [point for point in points if not missing(point.x) and not missing(point.y)]
+
+
+def _told(points: list[Point], write: Callable[[float], str]) -> str:
+    return "; ".join(f"{p.label}: {decimals(p.y)} at {write(p.x)}" for p in points) + "."
+
+
+def _tail(leaderboard: Leaderboard, k: str) -> Drawn | None:
+    shares = tail_shares(leaderboard, k)
+    if not shares:
+        return None
+    chosen = chosen_share([evaluation for _, evaluation in leaderboard.ranked], k)
+    return Drawn(takeaways.of_tail(shares, chosen), tail_figure(shares, chosen))

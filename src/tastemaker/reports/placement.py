@@ -1,0 +1,94 @@
+"""Placement: where the labels of points go, so that none covers another."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+DISTANCES = (9.0, 14.0, 20.0, 28.0, 37.0, 47.0, 58.0, 70.0)
+"""From the point to the nearest side of its label, in pixels; the nearest that is free is taken."""
+
+DIRECTIONS = np.deg2rad([0, 180, 90, 270, 20, 340, 160, 200, 40, 320, 140, 220, 65, 295, 115, 245])
+"""To the right first, where one looks for a label."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle in pixels."""
+
+    left: float
+    bottom: float
+    right: float
+    top: float
+
+    def overlap(self, other: "Box") -> float:
+        """The area that both cover."""
+        width = min(self.right, other.right) - max(self.left, other.left)
+        height = min(self.top, other.top) - max(self.bottom, other.bottom)
+        return max(width, 0.0) * max(height, 0.0)
+
+    def distance(self, point: tuple[float, float]) -> float:
+        """From the point to the nearest of the rectangle; 0 inside."""
+        across = max(self.left - point[0], point[0] - self.right, 0.0)
+        up = max(self.bottom - point[1], point[1] - self.top, 0.0)
+        return float(np.hypot(across, up))
+
+    @property
+    def area(self) -> float:
+        """Width times height."""
+        return (self.right - self.left) * (self.top - self.bottom)
+
+
+def placed(
+    points: Sequence[tuple[float, float]],
+    sizes: Sequence[tuple[float, float]],
+    area: Box,
+    obstacles: Sequence[Box] = (),
+) -> list[Box]:
+    """A box for each label: near its own point, inside the area, on nothing else.
+
+    None stands nearer to another point. Where there is no such room, the box that covers and
+    misleads the least is taken.
+
+    Args:
+        points: x and y of what is labelled.
+        sizes: width and height of each label.
+        area: what the labels must not leave.
+        obstacles: what they must not cover; the points themselves are added.
+    """
+    taken = [*obstacles, *(Box(x - 5, y - 5, x + 5, y + 5) for x, y in points)]
+    boxes: list[Box] = []
+    for point, size in zip(points, sizes, strict=True):
+        costs = {
+            box: _cost(box, area, taken) + _ambiguity(box, point, points)
+            for box in _candidates(point, size)
+        }
+        best = min(costs, key=costs.__getitem__)
+        boxes.append(best)
+        taken.append(best)
+    return boxes
+
+
+def _candidates(point: tuple[float, float], size: tuple[float, float]) -> Iterator[Box]:
+    """From the nearest to the farthest; min takes the first of equally good ones."""
+    (x, y), (width, height) = point, size
+    for distance in DISTANCES:
+        for angle in DIRECTIONS:
+            across, up = float(np.cos(angle)), float(np.sin(angle))
+            # The label's nearest corner or side lies at that distance.
+            left = x + across * distance + width * (across - 1) / 2
+            bottom = y + up * distance + height * (up - 1) / 2
+            yield Box(left, bottom, left + width, bottom + height)
+
+
+def _ambiguity(
+    box: Box, point: tuple[float, float], points: Sequence[tuple[float, float]]
+) -> float:
+    """What it costs to stand nearer to another point than to the own: half the label's area."""
+    nearest = min((box.distance(other) for other in points if other != point), default=np.inf)
+    return box.area / 2 if nearest < box.distance(point) + 2 else 0.0
+
+
+def _cost(box: Box, area: Box, taken: Sequence[Box]) -> float:
+    outside = box.area - box.overlap(area)
+    return round(4 * outside + sum(box.overlap(other) for other in taken), 6)

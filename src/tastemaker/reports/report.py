@@ -1,0 +1,57 @@
+"""The report of a comparison: one HTML file that needs nothing else, for people to read."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from tastemaker.errors import ConfigError
+from tastemaker.evaluation.leaderboard import Leaderboard
+from tastemaker.reports.examples import Example
+from tastemaker.reports.page import page
+from tastemaker.training.run import TrainingLog
+
+
+def write_report(
+    path: Path,
+    leaderboard: Leaderboard,
+    logs: dict[str, TrainingLog],
+    examples: Sequence[Example],
+) -> None:
+    """Writes the report; the same input gives the same bytes.
+
+    Args:
+        path: an .html file to write; it appears only once it is whole.
+        leaderboard: what came of the models.
+        logs: of their training, by the names of the leaderboard; models without epochs may be left
+            out or have an empty one.
+        examples: users to show, or none.
+
+    Raises:
+        ConfigError: the path is a folder, or in one that does not exist.
+    """
+    if path.is_dir():
+        raise ConfigError(f"{path}: is a folder; name a file")
+    if not path.parent.is_dir():
+        raise ConfigError(f"{path}: there is no folder {path.parent}")
+    text = (
+        _environment()
+        .get_template("report.html.jinja")
+        .render(page=page(leaderboard, logs, examples))
+    )
+    beside = path.with_name(f".{path.name}.tmp")
+    try:
+        beside.write_text(text, encoding="utf-8", newline="\n")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("tastemaker.reports", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

@@ -1,0 +1,171 @@
+"""Standings: the leaderboard's lines as a reader sees them."""
+
+from dataclasses import dataclass
+from string import ascii_lowercase
+
+from tastemaker.evaluation.leaderboard import Comparison, Leaderboard
+from tastemaker.evaluation.results import Evaluation
+from tastemaker.reports.formats import decimals, metric_title, missing, p_value, percent, seconds
+from tastemaker.reports.groups import groups
+
+WHISKER_WIDTH = 130.0
+"""Of the drawing beside the main metric."""
+
+IN_TABLE = ("hit_rate", "ndcg", "mrr", "recall", "map")
+"""Accuracy metrics that the table shows beside the main one; the rest is folded away."""
+
+SAME_WITH_ONE_TARGET = {"recall": "hit_rate", "map": "mrr"}
+"""Metrics that equal another where every user has one held-out item."""
+
+
+@dataclass(frozen=True)
+class Whisker:
+    """Where a mean and the ends of its interval stand on the common scale, from 0 to the width."""
+
+    low: float
+    mean: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One model's line."""
+
+    rank: int
+    name: str
+    value: str
+    interval: str
+    whisker: Whisker | None
+    cells: tuple[str, ...]
+    """In the order of `Standings.columns`."""
+    verdict: str
+    """How it compares with the best, in words."""
+    near_best: bool
+    """The best itself, or not distinguishable from it."""
+    letters: str
+    """Of its groups."""
+
+
+@dataclass(frozen=True)
+class Standings:
+    """The table, its columns and the scale of its whiskers."""
+
+    metric: str
+    columns: tuple[str, ...]
+    rows: tuple[Standing, ...]
+    failed: tuple[tuple[str, str], ...]
+    """Name and reason."""
+    scale: tuple[str, str]
+    """What the ends of the whiskers' scale stand for."""
+    one_target: bool
+    """Recall and MAP were left out, for they equal hit rate and MRR."""
+    groups: tuple[tuple[str, tuple[str, ...]], ...]
+    """Letter and models that cannot be told apart."""
+
+
+def standings(leaderboard: Leaderboard) -> Standings:
+    """Everything that the leaderboard's table shows."""
+    evaluations = [evaluation for _, evaluation in leaderboard.ranked]
+    lettered = [(_letter(i), names) for i, names in enumerate(groups(leaderboard))]
+    one_target = all(len(e.ranks) == e.n_users for e in evaluations)
+    columns = _columns(leaderboard, one_target)
+    ends = _scale(evaluations, leaderboard.metric)
+    return Standings(
+        metric=metric_title(leaderboard.metric),
+        columns=(*map(metric_title, columns), "Training"),
+        rows=tuple(
+            _standing(leaderboard, place, columns, ends, lettered)
+            for place in range(len(leaderboard.ranked))
+        ),
+        failed=tuple(
+            (entry.name, entry.error or "no reason was recorded")
+            for entry in leaderboard.entries
+            if entry.evaluation is None
+        ),
+        scale=(decimals(ends[0]), decimals(ends[1])),
+        one_target=one_target and bool(evaluations),
+        groups=tuple(lettered),
+    )
+
+
+def against_best(leaderboard: Leaderboard, name: str) -> Comparison | None:
+    """The comparison of a model with the first; None for the first itself."""
+    best = leaderboard.ranked[0][0].name
+    return None if name == best else leaderboard.comparison(best, name)
+
+
+def near_best(leaderboard: Leaderboard, name: str) -> bool:
+    """Whether a model is the best, or cannot be told apart from it."""
+    comparison = against_best(leaderboard, name)
+    return comparison is None or not comparison.significant
+
+
+def _standing(
+    leaderboard: Leaderboard,
+    place: int,
+    columns: list[str],
+    ends: tuple[float, float],
+    lettered: list[tuple[str, tuple[str, ...]]],
+) -> Standing:
+    entry, evaluation = leaderboard.ranked[place]
+    value, (low, high) = _with_interval(evaluation, leaderboard.metric)
+    return Standing(
+        rank=place + 1,
+        name=entry.name,
+        value=decimals(value),
+        interval=f"{decimals(low)} to {decimals(high)}",
+        whisker=_whisker(low, value, high, ends),
+        cells=(*(_shown(evaluation, name) for name in columns), seconds(entry.fit_s)),
+        verdict=_verdict(leaderboard, entry.name),
+        near_best=near_best(leaderboard, entry.name),
+        letters=" ".join(letter for letter, names in lettered if entry.name in names),
+    )
+
+
+def _columns(leaderboard: Leaderboard, one_target: bool) -> list[str]:
+    if not leaderboard.ranked:
+        return []
+    measured = leaderboard.ranked[0][1].metrics
+    k = leaderboard.metric.partition("@")[2]
+    wanted = [name for name in IN_TABLE if not (one_target and name in SAME_WITH_ONE_TARGET)]
+    names = [f"{name}@{k}" for name in (*wanted, "coverage")]
+    return [name for name in names if name in measured and name != leaderboard.metric]
+
+
+def _shown(evaluation: Evaluation, name: str) -> str:
+    value = evaluation.metrics.get(name)
+    return percent(value) if name.startswith("coverage@") else decimals(value)
+
+
+def _with_interval(evaluation: Evaluation, metric: str) -> tuple[float, tuple[float, float]]:
+    return evaluation.metrics[metric], evaluation.intervals[metric]
+
+
+def _scale(evaluations: list[Evaluation], metric: str) -> tuple[float, float]:
+    """From the lowest to the highest end of any interval."""
+    ends = [end for e in evaluations for end in _with_interval(e, metric)[1] if not missing(end)]
+    return (min(ends), max(ends)) if ends else (float("nan"), float("nan"))
+
+
+def _whisker(low: float, mean: float, high: float, ends: tuple[float, float]) -> Whisker | None:
+    if any(map(missing, (low, mean, high))):
+        return None
+    span, margin = ends[1] - ends[0], 6.0
+
+    def at(value: float) -> float:
+        share = (value - ends[0]) / span if span > 0 else 0.5
+        return round(margin + share * (WHISKER_WIDTH - 2 * margin), 2)
+
+    return Whisker(at(low), at(mean), at(high))
+
+
+def _verdict(leaderboard: Leaderboard, name: str) -> str:
+    comparison = against_best(leaderboard, name)
+    if comparison is None:
+        return "best" if len(leaderboard.ranked) > 1 else "the only one"
+    p = p_value(comparison.p_value)
+    return f"{'worse' if comparison.significant else 'could be chance'}, p {p}"
+
+
+def _letter(i: int) -> str:
+    return ascii_lowercase[i] if i < len(ascii_lowercase) else str(i + 1)

@@ -1,0 +1,131 @@
+"""Takeaways: one sentence a section, said by the numbers themselves."""
+
+from collections.abc import Sequence
+
+from tastemaker.evaluation.leaderboard import Leaderboard
+from tastemaker.reports.curves import Curve
+from tastemaker.reports.examples import Example
+from tastemaker.reports.formats import (
+    counted,
+    decimals,
+    listed,
+    metric_title,
+    missing,
+    percent,
+    seconds,
+)
+from tastemaker.reports.standings import against_best
+from tastemaker.reports.tables import Table
+
+
+def of_leaderboard(leaderboard: Leaderboard) -> str:
+    """Who leads, and whether that could be chance."""
+    ranked = leaderboard.ranked
+    if not ranked:
+        return "No model finished"
+    best, value = ranked[0][0].name, decimals(ranked[0][1].metrics[leaderboard.metric])
+    metric = metric_title(leaderboard.metric)
+    if len(ranked) == 1:
+        return f"{best} reaches {metric} {value}"
+    lead = f"{best} leads with {metric} {value}"
+    second = ranked[1][0].name
+    comparison = against_best(leaderboard, second)
+    if comparison is not None and not comparison.significant:
+        return f"{lead}; the difference to {second} (2nd) could be chance"
+    rivals = [
+        entry.name
+        for entry, _ in ranked[2:]
+        if (pair := against_best(leaderboard, entry.name)) is not None and not pair.significant
+    ]
+    if rivals:
+        return f"{lead}, clearly before {second} (2nd)"
+    return f"{lead}, clearly before {second if len(ranked) == 2 else 'all others'}"
+
+
+def of_time(leaderboard: Leaderboard) -> str:
+    """What the accuracy of the best costs in training, beside the fastest."""
+    timed = [(entry, e) for entry, e in leaderboard.ranked if not missing(entry.fit_s)]
+    (best, best_result), metric = leaderboard.ranked[0], leaderboard.metric
+    fastest, fastest_result = min(timed, key=lambda pair: pair[0].fit_s or 0.0)
+    if best.name == fastest.name:
+        trains = f"trains in {seconds(best.fit_s)}"
+        return f"{best.name} {trains}" + (", the fastest as well" if len(timed) > 1 else "")
+    if missing(best.fit_s):
+        return f"{fastest.name} trains fastest, in {seconds(fastest.fit_s)}"
+    ratio = _ratio(best_result.metrics[metric], fastest_result.metrics[metric])
+    return (
+        f"{best.name} trains in {seconds(best.fit_s)}; {fastest.name}, the fastest, in "
+        f"{seconds(fastest.fit_s)}" + (f" with {ratio} of its accuracy" if ratio else "")
+    )
+
+
+def of_coverage(leaderboard: Leaderboard, k: str) -> str:
+    """How much of the catalog the best shows, beside the model that shows most."""
+    name = f"coverage@{k}"
+    covering = [
+        (entry.name, e.metrics[name]) for entry, e in leaderboard.ranked if name in e.metrics
+    ]
+    (best, share), (widest, most) = covering[0], max(covering, key=lambda pair: pair[1])
+    said = f"{best}'s lists show {percent(share)} of the catalog"
+    if best != widest:
+        return f"{said}; {widest} shows most, {percent(most)}"
+    return f"{said}, the most of all" if len(covering) > 1 else said
+
+
+def of_curves(drawn: list[Curve]) -> str:
+    """Whether anybody might want more epochs."""
+    improving = [curve.model for curve in drawn if curve.still_improving]
+    if improving:
+        verb = "was" if len(improving) == 1 else "were"
+        return f"{listed(improving)} {verb} still improving at the last epoch; more may help"
+    if all(curve.metric == "loss" for curve in drawn):
+        return "Training loss by epoch; nothing was held out to validate on"
+    if all(curve.kept < curve.epochs[-1] for curve in drawn):
+        return "Every model was past its best epoch when training ended"
+    return "Validation by epoch, and the epoch that was kept"
+
+
+def of_segments(tables: list[Table]) -> str:
+    """Who is best in how many parts."""
+    names = [name for name, _ in tables[0].rows]
+    columns = [(table, i) for table in tables for i in range(len(table.columns))]
+    leaders = [{name for name, cells in table.rows if cells[i].best} for table, i in columns]
+    decided = [names for names in leaders if names]
+    if len(names) == 1 or not decided:
+        return "For whom, and for which items, the lists are right"
+    wins = {name: sum(name in lead for lead in decided) for name in names}
+    first = max(names, key=wins.__getitem__)
+    if wins[first] == len(columns):
+        return f"{first} is best in every segment"
+    return f"{first} is best in {wins[first]} of {len(columns)} segments"
+
+
+def of_tail(shares: list[tuple[str, float]], chosen: float | None) -> str:
+    """Whether the lists favour the popular more than people do."""
+    if chosen is None:
+        return "How much of the lists is from the long tail"
+    below = [name for name, share in shares if share < chosen]
+    said = f"{percent(chosen)} of what people chose is from the long tail"
+    if len(below) == len(shares):
+        return f"{said}; every model shows less of it"
+    if not below:
+        return f"{said}; no model shows less of it"
+    above = [name for name, share in shares if share >= chosen]
+    if len(above) <= 2:
+        return f"{said}; every model but {listed(above)} shows less of it"
+    return f"{said}; {len(below)} of {len(shares)} models show less of it"
+
+
+def of_examples(shown: Sequence[Example]) -> str:
+    """How often the held-out item is in a list."""
+    found = sum(any(one.hits) for example in shown for one in example.lists)
+    n_lists = sum(len(example.lists) for example in shown)
+    hold = "holds" if found == 1 else "hold"
+    found_in = f"{found} of {counted(n_lists, 'list')} {hold} a held-out item"
+    return f"{counted(len(shown), 'example user')}: {found_in}"
+
+
+def _ratio(best: float, other: float) -> str:
+    if missing(best) or missing(other) or best <= 0:
+        return ""
+    return f"{other / best:.0%}"

@@ -1,0 +1,156 @@
+"""Trade-off: accuracy against what it costs, one labelled point a model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+
+from tastemaker.reports.formats import missing, shortened
+from tastemaker.reports.placement import Box, placed
+from tastemaker.reports.svg import ACCENT, FONT_SIZE, INK, MUTED, PAPER, inline_svg
+
+WIDTH, HEIGHT = 420, 330
+LEFT, RIGHT, TOP, BOTTOM = 54, 14, 34, 48
+
+CHARACTER = 0.57 * FONT_SIZE
+"""Mean width of a character: what the browser will draw with is not known here."""
+
+TIMES = {
+    0.001: "1 ms", 0.01: "10 ms", 0.1: "0.1 s", 1.0: "1 s", 10.0: "10 s", 60.0: "1 min",
+    600.0: "10 min", 3600.0: "1 h", 36_000.0: "10 h", 360_000.0: "100 h",
+}  # fmt: skip
+"""Where a scale of time has its marks."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One model."""
+
+    label: str
+    x: float
+    y: float
+    low: float
+    high: float
+    """The ends of the interval of y."""
+    near_best: bool
+    """Drawn filled; the others are hollow."""
+
+
+def tradeoff(
+    name: str,
+    points: Sequence[Point],
+    *,
+    title: str,
+    x_title: str,
+    y_title: str,
+    description: str,
+    time: bool = False,
+) -> Markup:
+    """Draws the points; x is seconds on a logarithmic scale, or a share of 1.
+
+    Args:
+        name: unique on the page.
+        points: at least one, with y known; above 0 in x where it is time.
+        title: for those who cannot see the figure.
+        x_title: below the horizontal axis.
+        y_title: above the vertical axis.
+        description: what the figure shows, for those who cannot see it.
+        time: whether x is time.
+    """
+
+    def paint(figure: Figure) -> None:
+        plot = (LEFT / WIDTH, BOTTOM / HEIGHT)
+        extent = ((WIDTH - LEFT - RIGHT) / WIDTH, (HEIGHT - TOP - BOTTOM) / HEIGHT)
+        axes = figure.add_axes((*plot, *extent))
+        _scale_y(axes, points)
+        _scale_time(axes, points) if time else _scale_share(axes, points)
+        axes.set_xlabel(x_title, loc="right", labelpad=8)
+        axes.text(8, HEIGHT - 14, y_title, transform=None, color=MUTED)
+        _draw(axes, points)
+        _label(axes, points)
+
+    return inline_svg(name, (WIDTH, HEIGHT), title, description, paint)
+
+
+def _draw(axes: Axes, points: Sequence[Point]) -> None:
+    for point in points:
+        colour = ACCENT if point.near_best else MUTED
+        axes.plot([point.x] * 2, [point.low, point.high], color=colour, linewidth=1, alpha=0.45)
+        axes.plot(
+            point.x,
+            point.y,
+            "o",
+            markersize=8,
+            markeredgecolor=colour,
+            markeredgewidth=1.6,
+            markerfacecolor=colour if point.near_best else PAPER,
+            clip_on=False,
+            zorder=3,
+        )
+
+
+def _label(axes: Axes, points: Sequence[Point]) -> None:
+    to_pixels = axes.transData.transform
+    centres = [tuple(to_pixels((p.x, p.y))) for p in points]
+    ends = [
+        (to_pixels((p.x, p.low)), to_pixels((p.x, p.high))) for p in points if not missing(p.low)
+    ]
+    whiskers = [Box(low[0] - 2, low[1], high[0] + 2, high[1]) for low, high in ends]
+    labels = [shortened(p.label) for p in points]
+    sizes = [(len(label) * CHARACTER, FONT_SIZE * 1.15) for label in labels]
+    area = Box(LEFT + 4, BOTTOM + 3, WIDTH - 2, HEIGHT - TOP + 10)
+    boxes = placed(centres, sizes, area, whiskers)
+    for point, (x, y), box, label in zip(points, centres, boxes, labels, strict=True):
+        _connect(axes, x, y, box)
+        side = "left" if box.left > x else "right" if box.right < x else "center"
+        at = {"left": box.left, "right": box.right, "center": (box.left + box.right) / 2}[side]
+        axes.text(
+            at,
+            (box.bottom + box.top) / 2 - 0.36 * FONT_SIZE,
+            label,
+            transform=None,
+            ha=side,
+            va="baseline",
+            color=INK,
+            fontweight="bold" if point is points[0] else "normal",
+        )
+
+
+def _connect(axes: Axes, x: float, y: float, box: Box) -> None:
+    """A thin line to a label that stands apart from its point."""
+    near_x = min(max(x, box.left), box.right)
+    near_y = min(max(y, box.bottom), box.top)
+    if (near_x - x) ** 2 + (near_y - y) ** 2 > 15**2:
+        axes.plot([x, near_x], [y, near_y], transform=None, color=MUTED, linewidth=0.7, alpha=0.7)
+
+
+def _scale_y(axes: Axes, points: Sequence[Point]) -> None:
+    ends = [v for p in points for v in (p.low, p.y, p.high) if not missing(v)]
+    low, high = min(ends), max(ends)
+    margin = (high - low) * 0.08 or abs(high) * 0.1 or 0.01
+    # A scale that could as well begin at 0 does.
+    axes.set_ylim(0 if 0 <= low < 0.4 * high else low - margin, high + margin)
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.grid(axis="x", visible=False)
+    axes.spines["left"].set_visible(False)
+
+
+def _scale_time(axes: Axes, points: Sequence[Point]) -> None:
+    least, most = min(p.x for p in points), max(p.x for p in points)
+    first = max((t for t in TIMES if t <= least), default=min(TIMES))
+    last = min((t for t in TIMES if t >= most and t > first), default=max(TIMES))
+    marks = [t for t in TIMES if first <= t <= last]
+    axes.set_xscale("log")
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks(marks, [TIMES[t] for t in marks])
+    axes.set_xlim(min(first, least) / 1.25, max(last, most) * 1.25)
+
+
+def _scale_share(axes: Axes, points: Sequence[Point]) -> None:
+    most = max(p.x for p in points)
+    axes.set_xlim(-0.03 * most, (most or 0.01) * 1.12)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share * 100:.3g}%"))
