@@ -95,6 +95,31 @@ def writing(path: Path, kind: str, *, keep_previous: bool = True) -> Iterator[Ar
         shutil.rmtree(beside, ignore_errors=True)
 
 
+def claim(folder: Path, kind: str, about: dict[str, Any]) -> None:
+    """Marks a folder that grows bit by bit as one of its kind, so that `refuse_foreign` knows it.
+
+    Args:
+        folder: to make, where it does not exist yet.
+        kind: what it is.
+        about: what else its manifest says.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(folder / MANIFEST) as beside:
+        text = json.dumps({"kind": kind, "format": FORMAT} | about, indent=2, ensure_ascii=False)
+        beside.write_text(text + "\n", encoding="utf-8")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file beside the path to write to; it takes the path's place when the block ends."""
+    beside = path.with_name(f".tmp-{path.name}")
+    try:
+        yield beside
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
 def _make_room(path: Path, previous: Path | None) -> None:
     if not path.exists():
         return

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 import tastemaker as tm
+from tastemaker.artifact import claim
 from tastemaker.cli.main import main
 from tastemaker.testing.worlds import two_tastes
+from tastemaker.tuning.search import Search, search
 
 GOOD = "user,item,timestamp,rating\n" + "".join(
     f"{user},{item},{1_500_000_000 + 10 * item + user},{item % 5 + 1}\n"
@@ -96,6 +98,58 @@ CASES = {
     "an output in no folder": ("recommend run --all --out no/OUT.csv", "there is no folder"),
     "candidates that were never given": ("evaluate run --protocol candidates", "no candidate lists"),
     "likeness from a model without": ("similar popular 1", "no notion of items being alike"),
+    "an unknown model to compare": ("compare good.csv --models ease,nfc --out OUT", 'did you mean "ncf"'),
+    "a model compared with itself": ("compare good.csv --models ncf,ncf --out OUT", "ncf is named twice"),
+    "nothing to compare": ("compare good.csv --models , --out OUT", "name at least one model"),
+    "a label that cannot be": ("compare good.csv --models ../x=ncf --out OUT", "cannot be a label"),
+    "a comparison in somebody else's folder": (
+        "compare good.csv --models ease --out thesis", "is a folder, but not a comparison",
+    ),
+    "a comparison over a run": ("compare good.csv --out run", "is a folder, but not a comparison"),
+    "a setting of a model that is not compared": (
+        "compare good.csv --models ease --set ncf.epochs=3 --out OUT", '"ncf" is not compared',
+    ),
+    "a setting of no model": (
+        "compare good.csv --models ncf --set epochs=3 --out OUT", "write it as MODEL.setting=value",
+    ),
+    "a compared model's setting misspelt": (
+        "compare good.csv --models ncf --set ncf.epocs=3 --out OUT", 'did you mean "epochs"',
+    ),
+    "settings of no model in a file": (
+        "compare good.csv --models ncf --config typo.toml --out OUT", "write it as MODEL=FILE.toml",
+    ),
+    "a metric misspelt": (
+        "compare good.csv --models ease --metric ndgc@10 --out OUT", 'did you mean "ndcg@10"',
+    ),
+    "a metric at another length": (
+        "compare good.csv --models ease -k 5 --metric ndcg@50 --out OUT", "is not measured",
+    ),
+    "a comparison without a test": (
+        "compare good.csv --models ease --split none --out OUT", "holds out nothing for test",
+    ),
+    "a comparison by candidates that are not there": (
+        "compare good.csv --models ease --protocol candidates --out OUT", "no candidate lists",
+    ),
+    "a model without a space": ("tune good.csv --model random --out OUT", "has no settings to tune"),
+    "a model to tune that nobody knows": ("tune good.csv --model nfc --out OUT", 'did you mean "ncf"'),
+    "no trials": ("tune good.csv --model ease --trials 0 --out OUT", "--trials is 0"),
+    "no time": ("tune good.csv --model ease --timeout 0 --out OUT", "--timeout is 0"),
+    "a metric to tune misspelt": (
+        "tune good.csv --model ease --metric ndgc@10 --out OUT", 'did you mean "ndcg"',
+    ),
+    "a metric to tune without a length": (
+        "tune good.csv --model ease --metric ndcg --out OUT", "as ndcg@10",
+    ),
+    "nothing to tune on": (
+        "tune good.csv --model ease --no-validation --out OUT", "holds out nothing for validation",
+    ),
+    "nothing left to tune": (
+        "tune good.csv --model ease --set regularization=3 --out OUT", "nothing is left to tune",
+    ),
+    "a search in somebody else's folder": (
+        "tune good.csv --model ease --out thesis", "is a folder, but not a search",
+    ),
+    "a study of other data": ("tune good.csv --model ease --out study", "was begun with data"),
     "a verb misspelt": ("trian good.csv", "train"),
     "an option misspelt": ("train good.csv --modle ncf --out OUT", "--model"),
     "a choice that is none": ("train good.csv --split halves --out OUT", "leave-one-out"),
@@ -117,6 +171,9 @@ def desk(tmp_path_factory) -> Path:
     model.save(folder / "run")
     model.save(folder / "damaged")
     tm.Popularity().fit(split).save(folder / "popular")
+    (folder / "study").mkdir()
+    claim(folder / "study", "search", {})
+    search(Search("ease", split), folder / "study", 1)
     weights = folder / "damaged" / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-9])
     return folder

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tastemaker import artifact
+from tastemaker.bundle.evaluation_files import FIGURES, write_evaluation
 from tastemaker.data.recommendations import Recommendations
 from tastemaker.data.splitting import Split
 from tastemaker.data.users import UserBatch
@@ -28,7 +29,7 @@ class Bundle:
     evaluation: dict[str, Any] | None
     """As `Evaluation.to_dict`, or None for a model that was saved without one."""
     training: dict[str, Any] | None
-    """Epochs, elapsed seconds and whether it was interrupted, or None likewise."""
+    """Epochs, seconds of them and of all, and whether it was interrupted, or None likewise."""
 
     @property
     def split(self) -> Split:
@@ -75,7 +76,7 @@ def save_run(
             shutil.copytree(logs, out.folder, dirs_exist_ok=True, ignore=ignored)
         model.write(out)
         if evaluation is not None:
-            out.json("evaluation.json", evaluation.to_dict())
+            write_evaluation(out, evaluation)
         log = model.log
         out.json(
             "training.json",
@@ -84,6 +85,7 @@ def save_run(
                 "best_epoch": log.best_epoch,
                 "elapsed_s": log.elapsed_s,
                 "interrupted": log.interrupted,
+                "fit_s": log.fit_s,
             },
         )
 
@@ -122,6 +124,6 @@ def open_run(path: str | Path, device: DeviceName = "cpu") -> Bundle:
         Path(path),
         model,
         source.manifest,
-        source.json("evaluation.json") if "evaluation.json" in source else None,
+        source.json(FIGURES) if FIGURES in source else None,
         source.json("training.json") if "training.json" in source else None,
     )

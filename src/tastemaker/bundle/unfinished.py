@@ -11,7 +11,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from tastemaker.data.splitting import Split
 from tastemaker.errors import ArtifactError
+from tastemaker.models.recommender import Recommender
 
 IDENTITY = "identity.json"
 
@@ -36,7 +38,7 @@ def unfinished(
             what is there was begun with other settings or data (names the first).
     """
     path = path.absolute()
-    with _only_one(path):
+    with only_one(path):
         yield from _unfinished(path, identity, resume=resume, restart=restart)
 
 
@@ -67,9 +69,15 @@ def _unfinished(
 
 
 @contextmanager
-def _only_one(path: Path) -> Iterator[None]:
-    """Holds a lock on the run; it lies among the temporary files and ends with the process."""
-    name = hashlib.sha256(str(path).encode()).hexdigest()[:16]
+def only_one(path: Path) -> Iterator[None]:
+    """Holds a lock on the folder to write.
+
+    It lies among the temporary files and ends with the process.
+
+    Raises:
+        ArtifactError: another process holds it.
+    """
+    name = hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:16]
     lock = FileLock(Path(tempfile.gettempdir()) / f"tastemaker-{name}.lock")
     try:
         lock.acquire(timeout=0)
@@ -81,6 +89,25 @@ def _only_one(path: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def identity_of(model: Recommender, split: Split) -> dict[str, Any]:
+    """Everything that the result of a training depends on."""
+    return {
+        "model": model.name,
+        "config": model.config.model_dump(mode="json"),
+        "fingerprint": split.train.fingerprint,
+        "split": split.method,
+    }
+
+
+def can_resume(path: Path, identity: dict[str, Any]) -> bool:
+    """Whether the unfinished run at the path, if there is one, was begun as this."""
+    try:
+        _check_same(path.absolute().with_name(path.name + ".partial"), identity)
+    except ArtifactError:
+        return False
+    return True
 
 
 def has_checkpoint(folder: Path) -> bool:

@@ -9,11 +9,16 @@ from tastemaker.cli import options
 from tastemaker.cli.common import note, out, table_of
 
 if TYPE_CHECKING:
+    from tastemaker.cli.comparing import Comparing
     from tastemaker.data.dataset import Dataset
+    from tastemaker.data.splitting import Split
     from tastemaker.models.recommender import Recommender
 
 PREFERRED = "ml-latest-small"
 LAST_SHOWN = 10
+COMPARED = "popularity,itemknn,ease,ncf"
+SETTINGS = {"epochs": 20, "patience": 3}
+"""Of NCF."""
 
 
 def demo(
@@ -29,25 +34,21 @@ def demo(
     device: options.Device = "auto",
     json: options.Json = False,
 ) -> None:
-    """Train NCF on MovieLens, judge it beside popularity, and recommend to one user.
+    """Train NCF on MovieLens, recommend to one user, and compare it with other models.
 
     Without MovieLens at hand and without a network it runs on synthetic data, and says so.
     """
-    from tastemaker.cli.judging import print_evaluation
     from tastemaker.cli.training import Training
     from tastemaker.data.splitting import leave_one_out
-    from tastemaker.evaluation.evaluate import evaluate
-    from tastemaker.evaluation.protocols import FullRanking
 
-    training = Training(
-        "ncf", {"epochs": 20, "patience": 3}, out_folder, device=device, restart=True
-    )
+    training = Training("ncf", SETTINGS, out_folder, device=device, restart=True)
+    comparing = _comparing(out_folder, device)
     training.check()
+    comparing.check()
     split = leave_one_out(_load(data))
     model = training.run(split, json=json)
     if json:
         return
-    print_evaluation(evaluate(model, split, FullRanking()).to_dict())
     _show_one_user(model)
     out.print("\n[bold]where everything is[/bold]")
     for name, what in (
@@ -65,6 +66,29 @@ def demo(
         f"tastemaker evaluate {out_folder} --protocol full -k 10 -k 20",
     ):
         out.print(f"  {command}", markup=False, soft_wrap=True)
+    out.print("\n[bold]and which model is best here?[/bold]")
+    _compare(comparing, split, out_folder)
+
+
+def _comparing(run: Path, device: options.Device) -> "Comparing":
+    from tastemaker.cli.comparing import Comparing
+    from tastemaker.cli.contestants import contestants
+
+    models = contestants(COMPARED, [f"ncf.{n}={value}" for n, value in SETTINGS.items()], [], None)
+    return Comparing(models, run.with_name(f"{run.name}-comparison"), "ndcg@10", device=device)
+
+
+def _compare(comparing: "Comparing", split: "Split", run: Path) -> None:
+    """Puts the demo's own model in its place, so that it is not trained again."""
+    import shutil
+
+    from tastemaker.bundle.comparison import Question
+    from tastemaker.evaluation.protocols import FullRanking
+
+    place = comparing.folder("ncf")
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(run, place)
+    comparing.run(Question(split, FullRanking(), (10,)))
 
 
 def _load(data: str | None) -> "Dataset":

@@ -14,6 +14,13 @@ def evaluate(
     negatives: options.Negatives = 99,
     k: options.Cutoffs = None,
     candidate_seed: options.CandidateSeed = 0,
+    draw: options.Draw = "uniform",
+    lists: Annotated[
+        bool,
+        typer.Option(
+            "--lists", help="Also judge what is in the lists: coverage, novelty, diversity, tail."
+        ),
+    ] = False,
     part: Annotated[
         Literal["test", "validation"], typer.Option("--part", help="Which held-out part.")
     ] = "test",
@@ -29,8 +36,10 @@ def evaluate(
     from tastemaker.evaluation.evaluate import evaluate as evaluate_model
 
     bundle = open_run(run, device)
-    ranking = make_protocol(protocol, negatives, candidate_seed, bundle.split)
-    result = evaluate_model(bundle.model, protocol=ranking, k=k or [10], part=part).to_dict()
+    ranking = make_protocol(protocol, negatives, candidate_seed, draw, bundle.split)
+    result = evaluate_model(
+        bundle.model, protocol=ranking, k=k or [10], part=part, lists=lists
+    ).to_dict()
     if json:
         print_json(result)
     else:

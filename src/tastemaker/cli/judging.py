@@ -4,12 +4,15 @@ from typing import Any, Literal
 
 from tastemaker.cli.common import err, out, table_of
 from tastemaker.data.splitting import Split
+from tastemaker.errors import SplitError
 from tastemaker.evaluation.protocols import (
     CandidateLists,
     FullRanking,
     RankingProtocol,
     SampledRanking,
 )
+from tastemaker.metrics.accuracy import ACCURACY
+from tastemaker.ranking.candidates import Draw
 
 SAMPLED_WARNING = (
     "note: sampled metrics can order models differently than ranking the whole catalog does "
@@ -17,27 +20,45 @@ SAMPLED_WARNING = (
 )
 
 SHOWN = ("hit_rate", "ndcg", "mrr")
-"""Metrics in a table; --json has all."""
+"""Accuracy in a table; --json has all."""
 
 
 def make_protocol(
-    name: Literal["auto", "sampled", "full", "candidates"], negatives: int, seed: int, split: Split
+    name: Literal["auto", "sampled", "full", "candidates"],
+    negatives: int,
+    seed: int,
+    draw: Draw,
+    split: Split,
+    otherwise: Literal["sampled", "full"] = "sampled",
 ) -> RankingProtocol:
-    """The protocol that the options name."""
+    """The protocol that the options name; `otherwise` is what auto is without candidates.
+
+    Raises:
+        SplitError: candidates, where there are none.
+    """
     if name == "auto":
-        name = "sampled" if split.candidates is None else "candidates"
+        name = otherwise if split.candidates is None else "candidates"
     if name == "sampled":
-        return SampledRanking(negatives, seed)
-    return FullRanking() if name == "full" else CandidateLists()
+        return SampledRanking(negatives, seed, draw)
+    if name == "full":
+        return FullRanking()
+    if split.candidates is None:
+        raise SplitError(f"{split.train.name}: the split has no candidate lists; give --candidates")
+    return CandidateLists()
 
 
 def print_evaluation(evaluation: dict[str, Any]) -> None:
-    """Prints the model's metrics with the baselines' beside them, the better one in bold."""
-    names = [name for name in evaluation["metrics"] if name.split("@")[0] in SHOWN]
+    """Prints the model's metrics with their intervals, and the baselines' beside them."""
+    accuracy = [name for name in evaluation["metrics"] if name.split("@")[0] in SHOWN]
+    lists = [name for name in evaluation["metrics"] if name.split("@")[0] not in ACCURACY]
     columns = {evaluation["model"]: evaluation["metrics"]} | evaluation["baseline"]
     rows = [
-        {"metric": name, **{model: metrics[name] for model, metrics in columns.items()}}
-        for name in names
+        {
+            "metric": name,
+            **{model: metrics.get(name) for model, metrics in columns.items()},
+            f"{evaluation['model']}, 95% interval": _interval(evaluation["intervals"].get(name)),
+        }
+        for name in accuracy + lists
     ]
     out.print(
         f"{evaluation['dataset']}, {evaluation['split']}, {evaluation['part']}: "
@@ -48,10 +69,17 @@ def print_evaluation(evaluation: dict[str, Any]) -> None:
     )
     out.print(table_of(rows))
     for name, baseline in evaluation["baseline"].items():
-        lost = [metric for metric in names if evaluation["metrics"][metric] < baseline[metric]]
+        lost = [metric for metric in accuracy if evaluation["metrics"][metric] < baseline[metric]]
         if lost:
             out.print(
                 f"{evaluation['model']} loses to {name} on {', '.join(lost)}", style="bold yellow"
             )
     if evaluation["protocol"].startswith("sampled"):
         err.print(SAMPLED_WARNING, style="dim", soft_wrap=True)
+
+
+def _interval(ends: list[float | None] | None) -> str | None:
+    """Nothing where the metric has none, as one of all lists together."""
+    if ends is None or None in ends:
+        return None
+    return " to ".join(f"{end:.4f}" for end in ends)

@@ -10,7 +10,17 @@ import typer
 from rich.text import Text
 from typer.exceptions import Abort, TyperException
 
-from tastemaker.cli import demo, evaluate, inspect, models, recommend, similar, train
+from tastemaker.cli import (
+    compare,
+    demo,
+    evaluate,
+    inspect,
+    models,
+    recommend,
+    similar,
+    train,
+    tune,
+)
 from tastemaker.cli.common import INTERRUPTED, USER_ERROR, err, wants_debugging
 from tastemaker.errors import TastemakerError
 
@@ -18,6 +28,8 @@ VERBS: dict[str, Callable[..., None]] = {
     "inspect": inspect.inspect,
     "train": train.train,
     "evaluate": evaluate.evaluate,
+    "compare": compare.compare,
+    "tune": tune.tune,
     "recommend": recommend.recommend,
     "similar": similar.similar,
     "models": models.models,

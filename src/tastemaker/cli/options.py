@@ -109,6 +109,15 @@ Protocol = Annotated[
         rich_help_panel=PROTOCOL_PANEL,
     ),
 ]
+FullProtocol = Annotated[
+    Literal["auto", "sampled", "full", "candidates"],
+    typer.Option(
+        "--protocol",
+        help="Rank each held-out item against sampled items, the whole catalog, or given "
+        "candidates; auto takes the candidates if there are any, else the whole catalog.",
+        rich_help_panel=PROTOCOL_PANEL,
+    ),
+]
 Negatives = Annotated[
     int,
     typer.Option(
@@ -121,6 +130,21 @@ Cutoffs = Annotated[
     typer.Option(
         "--k", "-k", help="Length of list to judge; may be given several times.  [default: 10]",
         rich_help_panel=PROTOCOL_PANEL, show_default=False,
+    ),
+]  # fmt: skip
+ComparedCutoffs = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--k", "-k", help="Length of list to judge; may be given several times.  "
+        "[default: 10 and 20]",
+        rich_help_panel=PROTOCOL_PANEL, show_default=False,
+    ),
+]  # fmt: skip
+Draw = Annotated[
+    Literal["uniform", "popularity"],
+    typer.Option(
+        "--draw", help="Sample items all alike, or as often as they are popular, which is harder.",
+        rich_help_panel=PROTOCOL_PANEL,
     ),
 ]  # fmt: skip
 CandidateSeed = Annotated[

@@ -66,6 +66,7 @@ def train(
     negatives: options.Negatives = 99,
     k: options.Cutoffs = None,
     candidate_seed: options.CandidateSeed = 0,
+    draw: options.Draw = "uniform",
     json: options.Json = False,
 ) -> None:
     """Train a model, evaluate it beside popularity, and save both as a run folder.
@@ -82,13 +83,14 @@ def train(
     training = Training(
         model=model,
         settings=read_settings(config, set_ or []),
-        out=out or Path("runs") / f"{_label(data, train)}-{model}",
+        out=out or Path("runs") / f"{label_of(data, train)}-{model}",
         seed=seed,
         device=device,
         protocol=protocol,
         negatives=negatives,
         k=tuple(k or [10]),
         candidate_seed=candidate_seed,
+        draw=draw,
         resume=resume,
         restart=restart,
     )
@@ -98,7 +100,8 @@ def train(
     training.run(the_split, json=json)
 
 
-def _label(data: str | None, train: Path | None) -> str:
+def label_of(data: str | None, train: Path | None) -> str:
+    """A short name for the data, to name a folder after."""
     if train is not None:
         return train.resolve().parent.name
     if data is not None and "://" in data:

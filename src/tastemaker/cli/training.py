@@ -16,7 +16,7 @@ from rich.progress import Progress as ProgressBar
 
 from tastemaker import artifact
 from tastemaker.bundle.bundle import save_run
-from tastemaker.bundle.unfinished import unfinished
+from tastemaker.bundle.unfinished import identity_of, unfinished
 from tastemaker.cli.common import INTERRUPTED, err, note, out, print_json
 from tastemaker.cli.judging import make_protocol, print_evaluation
 from tastemaker.data.splitting import Split
@@ -25,6 +25,7 @@ from tastemaker.evaluation.evaluate import evaluate
 from tastemaker.evaluation.results import Evaluation
 from tastemaker.models.recommender import RUN, Recommender
 from tastemaker.models.registry import model_class
+from tastemaker.ranking.candidates import Draw
 from tastemaker.reports.figures import learning_curve
 from tastemaker.training.run import DeviceName, Progress, TrainingRun, resolve_device
 
@@ -42,15 +43,12 @@ class Training:
     negatives: int = 99
     k: tuple[int, ...] = (10,)
     candidate_seed: int = 0
+    draw: Draw = "uniform"
     resume: bool = False
     restart: bool = False
 
     def check(self) -> Recommender:
         """Builds the unfitted model and refuses, before any work, what could only fail later."""
-        kind = model_class(self.model)
-        settings = dict(self.settings)
-        if self.seed is not None and "seed" in kind.config_class.model_fields:
-            settings["seed"] = self.seed
         artifact.refuse_foreign(self.out, RUN)
         if self.out.parent.exists() and not self.out.parent.is_dir():
             raise ConfigError(f"--out: {self.out.parent} is a file, not a folder")
@@ -59,7 +57,7 @@ class Training:
         if self.resume and self.restart:
             raise ConfigError("--resume goes on with a run and --restart discards it: choose one")
         resolve_device(self.device)
-        return kind(**settings)
+        return unfitted(self.model, self.settings, self.seed)
 
     def run(self, split: Split, *, json: bool = False) -> Recommender:
         """Fits, evaluates, saves and shows the result.
@@ -68,12 +66,7 @@ class Training:
             typer.Exit: with 130 after a Ctrl-C; what was reached is saved, and can be resumed.
         """
         model = self.check()
-        identity = {
-            "model": self.model,
-            "config": model.config.model_dump(mode="json"),
-            "fingerprint": split.train.fingerprint,
-            "split": split.method,
-        }
+        identity = identity_of(model, split)
         with unfinished(self.out, identity, resume=self.resume, restart=self.restart) as folder:
             try:
                 self._fit(model, split, folder)
@@ -120,7 +113,9 @@ class Training:
     def _evaluate(self, model: Recommender, split: Split) -> Evaluation | None:
         if split.test is None:
             return None
-        protocol = make_protocol(self.protocol, self.negatives, self.candidate_seed, split)
+        protocol = make_protocol(
+            self.protocol, self.negatives, self.candidate_seed, self.draw, split
+        )
         return evaluate(model, split, protocol, k=self.k)
 
     def _show(
@@ -151,6 +146,18 @@ class Training:
         else:
             print_evaluation(evaluation.to_dict())
         out.print(f"saved to {self.out}", markup=False, soft_wrap=True)
+
+
+def unfitted(model: str, settings: dict[str, Any], seed: int | None) -> Recommender:
+    """The model of that name with its settings; a seed overrules theirs where there is any.
+
+    Raises:
+        ConfigError: no such model or setting, or a value out of range.
+    """
+    kind = model_class(model)
+    if seed is not None and "seed" in kind.config_class.model_fields:
+        settings = settings | {"seed": seed}
+    return kind(**settings)
 
 
 def read_settings(config: Path | None, assignments: list[str]) -> dict[str, Any]:

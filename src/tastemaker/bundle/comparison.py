@@ -1,0 +1,202 @@
+"""Many models asked one question: each becomes a run folder, and is trained only once."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tastemaker import artifact
+from tastemaker.artifact import ArtifactReader
+from tastemaker.bundle.bundle import save_run
+from tastemaker.bundle.evaluation_files import read_evaluation, write_evaluation
+from tastemaker.bundle.unfinished import can_resume, identity_of, unfinished
+from tastemaker.data.splitting import Part, Split
+from tastemaker.errors import ArtifactError
+from tastemaker.evaluation.evaluate import evaluate
+from tastemaker.evaluation.protocols import RankingProtocol
+from tastemaker.evaluation.results import Evaluation
+from tastemaker.models.recommender import RUN, Recommender
+from tastemaker.models.split_files import read_split
+from tastemaker.training.run import DeviceName, Progress, TrainingLog, TrainingRun, resolve_device
+
+COMPARISON = "comparison"
+"""The kind of folder that a comparison is written to."""
+
+PART: Part = "test"
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What every model is asked: which items were held out of this split?"""
+
+    split: Split
+    protocol: RankingProtocol
+    k: tuple[int, ...]
+    """The lengths of list to judge."""
+
+    def put_to(self, model: Recommender) -> Evaluation:
+        """The accuracy of a fitted model, and what its lists are like."""
+        return evaluate(
+            model, self.split, self.protocol, k=self.k, part=PART, baseline=False, lists=True
+        )
+
+    def is_answered_by(self, evaluation: Evaluation) -> bool:
+        """Whether this evaluation of a model on this split is of the same question."""
+        cuts = {int(name.partition("@")[2]) for name in evaluation.per_user}
+        same = (evaluation.part, evaluation.protocol) == (PART, self.protocol.describe())
+        return same and cuts == set(self.k) and bool(evaluation.overall)
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who is told how far a model is."""
+
+    on_stage: Callable[[str], None]
+    """Called with "training" and "evaluating" when either begins."""
+    on_progress: Callable[[Progress], None]
+    """As TrainingRun.on_progress."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What came of one model."""
+
+    model: Recommender
+    """Fitted, with its log."""
+    evaluation: Evaluation
+    how: str
+    """Whether it was trained now, for what reason anew, or what could be used again."""
+
+
+def answer(
+    path: Path, model: Recommender, question: Question, device: DeviceName, listener: Listener
+) -> Answer:
+    """Trains, evaluates and saves a model, or as much of that as its run folder lacks.
+
+    Args:
+        path: the run folder, to be made or made before.
+        model: unfitted; its settings decide whether what is there is this model.
+        question: the split to train on, and what to measure.
+        device: where to compute.
+        listener: is told how far it is.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C; what was trained can be resumed by the same call.
+        TastemakerError: whatever the model has to say against these data or settings.
+    """
+    artifact.refuse_foreign(path, RUN)
+    anew = None
+    if path.exists():
+        source, anew = _finished(path, model, question.split)
+        if source is not None:
+            return _reused(source, model, question, device, listener)
+    how = "trained" if anew is None else f"trained anew: {anew}"
+    return _trained(path, model, question, device, listener, how)
+
+
+def _trained(
+    path: Path,
+    model: Recommender,
+    question: Question,
+    device: DeviceName,
+    listener: Listener,
+    how: str,
+) -> Answer:
+    identity = identity_of(model, question.split)
+    resume = can_resume(path, identity)
+    with unfinished(path, identity, resume=resume, restart=not resume) as folder:
+        listener.on_stage("training")
+        model.fit(question.split, TrainingRun(device, folder, resume, listener.on_progress))
+        if model.log.interrupted:
+            raise KeyboardInterrupt
+        listener.on_stage("evaluating")
+        evaluation = question.put_to(model)
+        save_run(path, model, evaluation, logs=folder)
+    return Answer(model, evaluation, "training resumed" if resume else how)
+
+
+def _reused(
+    source: ArtifactReader,
+    model: Recommender,
+    question: Question,
+    device: DeviceName,
+    listener: Listener,
+) -> Answer:
+    # All models share one split in memory, rather than each its own copy of the data.
+    model = type(model).from_state(
+        model.config,
+        question.split,
+        source.tensors("weights.safetensors"),
+        resolve_device(device),
+    )
+    model.log = _log(source.json("training.json"))
+    stored = read_evaluation(source, question.split)
+    if stored is not None and question.is_answered_by(stored):
+        return Answer(model, stored, "reused")
+    listener.on_stage("evaluating")
+    evaluation = question.put_to(model)
+    _store_evaluation(source, evaluation)
+    return Answer(model, evaluation, "reused, evaluated anew")
+
+
+def _log(training: dict[str, Any]) -> TrainingLog:
+    return TrainingLog(
+        training["epochs"], training["best_epoch"], training["interrupted"], training.get("fit_s")
+    )
+
+
+def _store_evaluation(former: ArtifactReader, evaluation: Evaluation) -> None:
+    """Puts another evaluation into a run folder, where all else stays as it is."""
+    with artifact.writing(former.folder, RUN, keep_previous=False) as out:
+        shutil.copytree(former.folder, out.folder, dirs_exist_ok=True)
+        out.names += former.manifest["files"]
+        write_evaluation(out, evaluation)
+
+
+def _finished(
+    path: Path, model: Recommender, split: Split
+) -> tuple[ArtifactReader | None, str | None]:
+    """The run at the path if it is of this model on this split, else what is different now."""
+    try:
+        source = artifact.reading(path, RUN)
+        different = _difference(source, model, split)
+    except ArtifactError as error:
+        return None, str(error)
+    return (source, None) if different is None else (None, different)
+
+
+def _difference(source: ArtifactReader, model: Recommender, split: Split) -> str | None:
+    then, now = source.json("model.json"), identity_of(model, split)
+    if then["model"] != now["model"]:
+        return f"it was {then['model']}, now it is {now['model']}"
+    former, current = then["config"], now["config"]
+    for name in current | former:
+        if former.get(name) != current.get(name):
+            return f"{name} was {former.get(name)}, now it is {current.get(name)}"
+    if source.json("training.json")["interrupted"]:
+        return "its training was interrupted"
+    if not _same(read_split(source), split):
+        return "the data, or what is held out of them, were others"
+    return None
+
+
+def _same(one: Split, other: Split) -> bool:
+    def facts(split: Split) -> tuple[str, str]:
+        return split.method, split.train.fingerprint
+
+    return (
+        facts(one) == facts(other)
+        and one.train.catalog.frame.equals(other.train.catalog.frame)
+        and all(map(np.array_equal, _held_out(one), _held_out(other)))
+    )
+
+
+def _held_out(split: Split) -> list[Any]:
+    """The arrays of all that is held out, None where there is nothing of a kind."""
+    parts = (split.validation, split.test, split.unasked)
+    arrays = [None if t is None else np.stack([t.users, t.items]) for t in parts]
+    lists = split.candidates
+    return [*arrays, *((None, None) if lists is None else (lists.items, lists.indptr))]

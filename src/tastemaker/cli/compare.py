@@ -1,0 +1,113 @@
+"""tastemaker compare: which of these models is best on these data?"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from tastemaker.cli import options
+
+
+def compare(
+    data: options.OptionalData = None,
+    models: Annotated[
+        str,
+        typer.Option(
+            "--models",
+            help="Which models, with commas between; a variant gets a label, as ncf,wide=ncf.",
+        ),
+    ] = "popularity,itemknn,ease,mf,ncf,multvae",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Folder to make or go on with.  [default: runs/DATA-comparison]",
+            show_default=False,
+        ),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting of one model, as ncf.epochs=20; several times."),
+    ] = None,
+    config: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--config", help="A TOML file of one model's settings, as ncf=best.toml; several times."
+        ),
+    ] = None,
+    seed: options.Seed = None,
+    device: options.Device = "auto",
+    user: options.User = None,
+    item: options.Item = None,
+    time: options.Time = None,
+    rating: options.Rating = None,
+    weight: options.Weight = None,
+    time_format: options.TimeFormat = None,
+    no_header: options.NoHeader = False,
+    query: options.Query = None,
+    items: options.Items = None,
+    min_rating: options.MinRating = None,
+    duplicates: options.Duplicates = "latest",
+    sample_users: options.SampleUsers = None,
+    k_core: options.KCore = None,
+    split: options.SplitBy = "leave-one-out",
+    by: options.Order = "time",
+    hold_out: options.HoldOut = 5,
+    test_share: options.TestShare = 0.1,
+    validation: options.Validation = True,
+    train: options.Train = None,
+    test: options.Test = None,
+    valid: options.Valid = None,
+    candidates: options.Candidates = None,
+    protocol: options.FullProtocol = "auto",
+    negatives: options.Negatives = 99,
+    k: options.ComparedCutoffs = None,
+    candidate_seed: options.CandidateSeed = 0,
+    draw: options.Draw = "uniform",
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            "--metric",
+            help="What decides the order.  [default: ndcg at the first k]",
+            rich_help_panel=options.PROTOCOL_PANEL,
+            show_default=False,
+        ),
+    ] = None,
+    correction: Annotated[
+        Literal["holm", "benjamini-hochberg"],
+        typer.Option(
+            "--correction",
+            help="Of the p-values, for the number of pairs of models.",
+            rich_help_panel=options.PROTOCOL_PANEL,
+        ),
+    ] = "holm",
+    json: options.Json = False,
+) -> None:
+    """Train several models on one split and say which is best, and whether by chance.
+
+    Example: tastemaker compare ml-100k --models popularity,ease,ncf --set ncf.epochs=20
+
+    The same command again trains only what is missing or has other settings or data. A model that
+    fails is reported and the others go on: exit code 1 if some failed, 2 if all did. Ctrl-C shows
+    what is done.
+    """  # fmt: skip
+    from tastemaker.bundle.comparison import Question
+    from tastemaker.cli.comparing import Comparing
+    from tastemaker.cli.contestants import check_metric, contestants
+    from tastemaker.cli.judging import make_protocol
+    from tastemaker.cli.sources import DataOptions, SplitOptions
+    from tastemaker.cli.train import label_of
+
+    values = locals()
+    cuts = tuple(dict.fromkeys(k or (10, 20)))
+    comparing = Comparing(
+        contestants(models, set_ or [], config or [], seed),
+        out or Path("runs") / f"{label_of(data, train)}-comparison",
+        check_metric(metric, cuts),
+        correction,
+        device,
+    )
+    comparing.check()
+    the_split = SplitOptions.of(values).split_of(data, DataOptions.of(values))
+    ranking = make_protocol(protocol, negatives, candidate_seed, draw, the_split, otherwise="full")
+    comparing.run(Question(the_split, ranking, cuts), as_json=json)

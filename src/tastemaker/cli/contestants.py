@@ -1,0 +1,87 @@
+"""From the options of compare to the models that are compared, and to what decides."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from tastemaker.cli.training import read_settings, unfitted
+from tastemaker.errors import ConfigError, did_you_mean
+from tastemaker.metrics.accuracy import ACCURACY
+from tastemaker.models.recommender import Recommender
+
+LABEL = re.compile(r"[\w-]+")
+"""What a label may be made of: it names a folder, and stands before the dot in --set."""
+
+
+def contestants(
+    named: str, assignments: Sequence[str], configs: Sequence[str], seed: int | None
+) -> dict[str, Recommender]:
+    """The unfitted models by label.
+
+    Args:
+        named: models with commas between them, each as `ncf` or, with a label, `wide=ncf`.
+        assignments: settings as `LABEL.setting=value`.
+        configs: TOML files of settings as `LABEL=FILE`.
+        seed: overrules the seeds of all.
+
+    Raises:
+        ConfigError: a model or label that is unknown or named twice, or a wrong setting.
+    """
+    kinds = _labels(named)
+    sets: dict[str, list[str]] = {label: [] for label in kinds}
+    files: dict[str, Path] = {}
+    for assignment in assignments:
+        label, dot, _ = assignment.partition("=")[0].partition(".")
+        _check_label("--set", assignment, label, dot, kinds, "MODEL.setting=value")
+        sets[label].append(assignment.removeprefix(f"{label}."))
+    for config in configs:
+        label, equals, file = config.partition("=")
+        _check_label("--config", config, label, equals, kinds, "MODEL=FILE.toml")
+        files[label] = Path(file)
+    return {
+        label: unfitted(kind, read_settings(files.get(label), sets[label]), seed)
+        for label, kind in kinds.items()
+    }
+
+
+def check_metric(metric: str | None, k: Sequence[int]) -> str:
+    """The metric that decides the order, ndcg at the first k by default.
+
+    Raises:
+        ConfigError: it will not be measured.
+    """
+    if min(k) < 1:
+        raise ConfigError(f"--k is {min(k)}; give lengths of list of 1 or more")
+    measured = [f"{name}@{cut}" for cut in k for name in ACCURACY]
+    if metric is not None and metric not in measured:
+        raise ConfigError(f'--metric: "{metric}" is not measured; {did_you_mean(metric, measured)}')
+    return metric or f"ndcg@{k[0]}"
+
+
+def _labels(named: str) -> dict[str, str]:
+    kinds: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in named.split(","))):
+        label, equals, kind = (piece.strip() for piece in part.partition("="))
+        if not LABEL.fullmatch(label):
+            raise ConfigError(
+                f'--models: "{label}" cannot be a label; use letters, digits, _ and -'
+            )
+        if label in kinds:
+            raise ConfigError(
+                f"--models: {label} is named twice; give variants labels, as wide={label}"
+            )
+        kinds[label] = kind if equals else label
+    if not kinds:
+        raise ConfigError("--models: name at least one model, as popularity,ease,ncf")
+    return kinds
+
+
+def _check_label(
+    option: str, given: str, label: str, separator: str, labels: dict[str, str], form: str
+) -> None:
+    if not separator:
+        raise ConfigError(f"{option} {given}: write it as {form}")
+    if label not in labels:
+        raise ConfigError(
+            f'{option} {given}: "{label}" is not compared; {did_you_mean(label, labels)}'
+        )

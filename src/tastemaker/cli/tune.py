@@ -1,0 +1,113 @@
+"""tastemaker tune: which settings of this model are best on these data?"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from tastemaker.cli import options
+
+
+def tune(
+    data: options.OptionalData = None,
+    model: Annotated[str, typer.Option("--model", help="Which model to tune.")] = "ncf",
+    trials: Annotated[
+        int, typer.Option("--trials", help="How many to try in all, earlier calls included.")
+    ] = 20,
+    timeout: Annotated[
+        float | None,
+        typer.Option("--timeout", help="Begin no further trial after so many seconds."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Folder to make or go on with.  [default: runs/DATA-MODEL-tuning]",
+            show_default=False,
+        ),
+    ] = None,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Discard the trials at --out.")
+    ] = False,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting not to search for, as epochs=20; several times."),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", help="A TOML file of such settings; --set overrules it."),
+    ] = None,
+    seed: options.Seed = None,
+    device: options.Device = "auto",
+    user: options.User = None,
+    item: options.Item = None,
+    time: options.Time = None,
+    rating: options.Rating = None,
+    weight: options.Weight = None,
+    time_format: options.TimeFormat = None,
+    no_header: options.NoHeader = False,
+    query: options.Query = None,
+    items: options.Items = None,
+    min_rating: options.MinRating = None,
+    duplicates: options.Duplicates = "latest",
+    sample_users: options.SampleUsers = None,
+    k_core: options.KCore = None,
+    split: options.SplitBy = "leave-one-out",
+    by: options.Order = "time",
+    hold_out: options.HoldOut = 5,
+    test_share: options.TestShare = 0.1,
+    validation: options.Validation = True,
+    train: options.Train = None,
+    test: options.Test = None,
+    valid: options.Valid = None,
+    protocol: Annotated[
+        Literal["full", "sampled"],
+        typer.Option(
+            "--protocol",
+            help="Rank each validation item against the whole catalog or samples.",
+            rich_help_panel=options.PROTOCOL_PANEL,
+        ),
+    ] = "full",
+    negatives: options.Negatives = 99,
+    candidate_seed: options.CandidateSeed = 0,
+    draw: options.Draw = "uniform",
+    metric: Annotated[
+        str,
+        typer.Option(
+            "--metric",
+            help="What to make as large as possible.",
+            rich_help_panel=options.PROTOCOL_PANEL,
+        ),
+    ] = "ndcg@10",
+    json: options.Json = False,
+) -> None:
+    """Search for good settings of a model, on the validation part alone.
+
+    Example: tastemaker tune ml-100k --model ease --trials 20
+
+    best.toml in the folder is for train --config and compare --config. The same command goes on
+    where a killed one was. A model with epochs may end a trial early, when half of the others did
+    better by then; with --set patience=3 epochs that no longer help are saved as well.
+    """  # fmt: skip
+    from tastemaker.cli.judging import make_protocol
+    from tastemaker.cli.sources import DataOptions, SplitOptions
+    from tastemaker.cli.train import label_of
+    from tastemaker.cli.training import read_settings
+    from tastemaker.cli.tuning import Tuning
+
+    values = locals() | {"candidates": None}
+    tuning = Tuning(
+        model=model,
+        out=out or Path("runs") / f"{label_of(data, train)}-{model}-tuning",
+        settings=read_settings(config, set_ or []),
+        trials=trials,
+        timeout_s=timeout,
+        metric=metric,
+        seed=seed,
+        device=device,
+        restart=restart,
+    )
+    tuning.check()
+    the_split = SplitOptions.of(values).split_of(data, DataOptions.of(values))
+    ranking = make_protocol(protocol, negatives, candidate_seed, draw, the_split)
+    tuning.run(the_split, ranking, json=json)

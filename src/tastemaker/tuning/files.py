@@ -1,0 +1,45 @@
+"""What a search leaves behind: the best settings as TOML, and every trial as CSV."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from tastemaker.artifact import replacing
+from tastemaker.tuning.search import Search
+from tastemaker.tuning.trials import Trial
+
+BEST, TRIALS = "best.toml", "trials.csv"
+
+
+def write_best(path: Path, what: Search, best: Trial, n_trials: int) -> None:
+    """Writes all settings of the best trial, as `tastemaker train --config` takes them.
+
+    Epochs stand as they were configured, and patience beside them: training again stops where the
+    trial stopped, or later where there are more data. TOML has no null: a setting that is none
+    is left out.
+    """
+    train = what.split.train
+    name = " ".join(train.name.split())
+    config = what.configured(best.settings).config.model_dump(mode="json")
+    lines = [
+        f"# {what.model} on {name} ({train.fingerprint}), {what.split.method}",
+        f"# {what.metric} on the validation part: {best.value:.4f}, {what.protocol.describe()}",
+        f"# trial {best.number} of {n_trials}, seed {what.seed}",
+        *(f"{name} = {_toml(value)}" for name, value in config.items() if value is not None),
+    ]
+    with replacing(path) as beside:
+        beside.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write_trials(path: Path, trials: Sequence[Trial]) -> None:
+    """Writes one row a trial."""
+    with replacing(path) as beside:
+        pl.DataFrame([trial.flat() for trial in trials], infer_schema_length=None).write_csv(beside)
+
+
+def _toml(value: Any) -> str:
+    """A scalar or a list as TOML has it; JSON writes strings, numbers and truth the same."""
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,195 @@
+"""A search for good settings over a model's own space, on the validation part alone."""
+
+import hashlib
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tastemaker.data.splitting import Split
+from tastemaker.errors import ConfigError, UnsupportedError
+from tastemaker.evaluation.evaluate import evaluate
+from tastemaker.evaluation.protocols import FullRanking, RankingProtocol
+from tastemaker.models.recommender import Recommender
+from tastemaker.models.registry import model_class, model_names
+from tastemaker.models.space import Space
+from tastemaker.training.run import DeviceName, Progress, TrainingRun
+from tastemaker.tuning.study import Report, open_study
+from tastemaker.tuning.trials import Trial
+
+STUDY = "study.db"
+"""The file, in the folder of a search, that has every trial as soon as it ends."""
+
+EVERY_EPOCH = "ndcg@10"
+"""What may end a trial early where the metric of the search is not measured every epoch."""
+
+SAME_FAILURES = 3
+"""A search ends with the error that its first so many trials all ended with."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is searched for, and how it is judged."""
+
+    model: str
+    split: Split
+    """As for training; its test part is never looked at."""
+    protocol: RankingProtocol = field(default_factory=FullRanking)
+    metric: str = "ndcg@10"
+    fixed: dict[str, Any] = field(default_factory=dict)
+    """Settings that are not searched for."""
+    seed: int = 0
+    """Of the sampler, and of the models unless `fixed` has another."""
+
+    def configured(self, settings: dict[str, Any]) -> Recommender:
+        """The unfitted model with these settings and the fixed ones."""
+        kind = model_class(self.model)
+        own = {"seed": self.seed} if "seed" in kind.config_class.model_fields else {}
+        return kind(**own | self.fixed | settings)
+
+    def check(self) -> Space:
+        """The settings that are left to search for.
+
+        Raises:
+            UnsupportedError: there are none.
+            SplitError: nothing is held out for validation.
+            ConfigError: a fixed setting is unknown or out of its range.
+        """
+        space = space_of(self.model, self.fixed)
+        self.configured({})
+        self.split.targets("validation")
+        return space
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that the value of a trial depends on but its settings."""
+        held = self.split.targets("validation")
+        digest = hashlib.blake2b(np.stack([held.users, held.items]).tobytes(), digest_size=8)
+        return {
+            "model": self.model,
+            "data": self.split.train.fingerprint,
+            "split": self.split.method,
+            "validation part": digest.hexdigest(),
+            "metric": self.metric,
+            "protocol": self.protocol.describe(),
+            "fixed settings": dict(sorted(self.fixed.items())),
+            "seed": self.seed,
+        }
+
+
+def space_of(model: str, fixed: Collection[str] = ()) -> Space:
+    """The settings of a model worth tuning, without the fixed ones.
+
+    Raises:
+        UnsupportedError: there are none; names the models that have some, or what is fixed.
+    """
+    whole = model_class(model).space
+    if not whole:
+        names = ", ".join(name for name in model_names() if model_class(name).space)
+        raise UnsupportedError(f"{model} has no settings to tune; these models have: {names}")
+    space = {name: span for name, span in whole.items() if name not in fixed}
+    if not space:
+        raise UnsupportedError(f"nothing is left to tune: {', '.join(whole)} of {model} is fixed")
+    return space
+
+
+def without_test(split: Split) -> Split:
+    """The training and the validation part alone: what is not there cannot leak."""
+    return Split(split.train, validation=split.validation, method=split.method)
+
+
+def search(
+    what: Search,
+    folder: Path,
+    n_trials: int,
+    timeout_s: float | None = None,
+    device: DeviceName = "auto",
+    *,
+    on_begin: Callable[[list[Trial]], None] = lambda trials: None,
+    on_trial: Callable[[Trial], None] = lambda trial: None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> list[Trial]:
+    """Tries settings until there are so many trials, going on from those in the folder.
+
+    One seed gives the same trials, whether or not the search was stopped in between.
+
+    Args:
+        what: to search for.
+        folder: that exists; its study.db is made or gone on with.
+        n_trials: how many there are to be in all, the earlier ones included.
+        timeout_s: begin no further trial after so many seconds.
+        device: where to train.
+        on_begin: is told once which trials were there.
+        on_trial: is told of each trial that ends.
+        on_progress: as TrainingRun.on_progress.
+
+    Returns:
+        All trials, in order.
+
+    Raises:
+        ConfigError: n_trials or timeout_s is not positive.
+        ArtifactError: the study in the folder is of something else (named), or damaged.
+        KeyboardInterrupt: Ctrl-C; the trial under way is dropped, all others are kept.
+        Exception: what the first three trials all failed with.
+    """
+    check_extent(n_trials, timeout_s)
+    space, split = what.check(), without_test(what.split)
+    ends_at = None if timeout_s is None else time.monotonic() + timeout_s
+
+    def run(settings: dict[str, Any], report: Report) -> tuple[float, int | None]:
+        return _value(what, settings, split, device, on_progress, report)
+
+    with open_study(folder / STUDY, what.identity()) as study:
+        trials = study.trials()
+        on_begin(trials)
+        while len(trials) < n_trials and (ends_at is None or time.monotonic() < ends_at):
+            error = study.attempt(space, _seed(what.seed, len(trials)), run)
+            trials = study.trials()
+            on_trial(trials[-1])
+            if error is not None and _is_hopeless(trials):
+                raise error
+    return trials
+
+
+def check_extent(n_trials: int, timeout_s: float | None) -> None:
+    """Raises ConfigError where nothing would be tried."""
+    if n_trials < 1:
+        raise ConfigError(f"--trials is {n_trials}; try at least 1")
+    if timeout_s is not None and not timeout_s > 0:
+        raise ConfigError(f"--timeout is {timeout_s:g}; give seconds above 0")
+
+
+def _value(
+    what: Search,
+    settings: dict[str, Any],
+    split: Split,
+    device: DeviceName,
+    on_progress: Callable[[Progress], None],
+    report: Report,
+) -> tuple[float, int | None]:
+    """The metric of a model with these settings, and its best epoch if it has epochs."""
+
+    def listen(progress: Progress) -> None:
+        on_progress(progress)
+        metrics = progress.metrics or {}
+        value = metrics.get(what.metric, metrics.get(EVERY_EPOCH))
+        if value is not None:
+            report(progress.epoch, value, progress.epoch < progress.epochs)
+
+    model = what.configured(settings).fit(split, TrainingRun(device, on_progress=listen))
+    if model.log.interrupted:
+        raise KeyboardInterrupt
+    k = int(what.metric.partition("@")[2])
+    result = evaluate(model, split, what.protocol, k=k, part="validation", baseline=False)
+    return result.metrics[what.metric], model.log.best_epoch or None
+
+
+def _is_hopeless(trials: Sequence[Trial]) -> bool:
+    return len(trials) == SAME_FAILURES and len({(t.state, t.error) for t in trials}) == 1
+
+
+def _seed(seed: int, n_trials: int) -> int:
+    """Of the choice of one trial: where a search was taken up again plays no part in it."""
+    return int(np.random.SeedSequence([seed, n_trials]).generate_state(1)[0])

@@ -1,0 +1,192 @@
+"""The trials of a search in a database, so that a search that was killed goes on where it was.
+
+Akiba, Sano, Yanase, Ohta and Koyama, 2019: Optuna (KDD); the sampler is the tree-structured Parzen
+estimator of Bergstra, Bardenet, Bengio and Kégl, 2011 (NeurIPS).
+"""
+
+import json
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tastemaker.errors import ArtifactError, UnsupportedError
+from tastemaker.models.space import Choice, Float, Int, Range, Space
+from tastemaker.tuning.trials import State, Trial
+
+try:
+    import optuna
+    from optuna.trial import FrozenTrial, TrialState
+    from sqlalchemy.engine import URL
+    from sqlalchemy.exc import DatabaseError
+except ImportError as error:
+    raise UnsupportedError(
+        f"tuning needs {error.name}; install it with: pip install 'tastemaker[tune]'"
+    ) from None
+
+NAME = "tastemaker"
+IDENTITY, ERROR, BEST_EPOCH = "identity", "error", "best_epoch"
+
+WARM_UP_EPOCHS = 3
+"""No trial is pruned before: the first epochs say little about the last."""
+
+Report = Callable[[int, float, bool], None]
+"""Takes an epoch, from 1, its value, and whether more are to come: then it ends the trial if the
+median of the others was better."""
+
+Run = Callable[[dict[str, Any], Report], tuple[float, int | None]]
+"""Takes settings; gives their value and the best epoch, if there are epochs."""
+
+STATES: dict[TrialState, State] = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+}
+
+
+class Study:
+    """What was tried so far, and what to try next."""
+
+    def __init__(self, study: optuna.Study) -> None:
+        self._study = study
+
+    def trials(self) -> list[Trial]:
+        """All that ended by themselves, numbered from 1 without gaps."""
+        ended = [
+            trial
+            for trial in self._study.get_trials(deepcopy=False)
+            if trial.state in (TrialState.COMPLETE, TrialState.PRUNED) or ERROR in trial.user_attrs
+        ]
+        return [_trial(trial, number) for number, trial in enumerate(ended, 1)]
+
+    def attempt(self, space: Space, seed: int, run: Run) -> Exception | None:
+        """Tries the next settings and records what comes of them.
+
+        Args:
+            space: to choose from.
+            seed: of the choice, which follows from it and from the trials so far alone.
+            run: gives the value, the larger the better.
+
+        Returns:
+            The error, if it failed with one.
+
+        Raises:
+            KeyboardInterrupt: and the like, after which it is as if there had been no such trial.
+        """
+        self._study.sampler = optuna.samplers.TPESampler(seed=seed)
+        trial = self._study.ask()
+
+        def report(epoch: int, value: float, goes_on: bool) -> None:
+            trial.report(value, epoch)
+            if goes_on and trial.should_prune():
+                raise optuna.TrialPruned
+
+        try:
+            settings = {name: _suggest(trial, name, span) for name, span in space.items()}
+            value, best_epoch = run(settings, report)
+            trial.set_user_attr(BEST_EPOCH, best_epoch)
+            self._study.tell(trial, value)
+        except optuna.TrialPruned:
+            self._study.tell(trial, state=TrialState.PRUNED)
+        except Exception as error:
+            trial.set_user_attr(ERROR, " ".join(str(error).split()) or type(error).__name__)
+            self._study.tell(trial, state=TrialState.FAIL)
+            return error
+        except BaseException:
+            self._study.tell(trial, state=TrialState.FAIL)
+            raise
+        return None
+
+    def drop_unfinished(self) -> None:
+        """Forgets what a kill left running: its settings are tried again."""
+        for trial in self._study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
+            self._study.tell(trial.number, state=TrialState.FAIL)
+
+
+@contextmanager
+def open_study(path: Path, identity: dict[str, Any]) -> Iterator[Study]:
+    """Opens the study at the path, or makes it.
+
+    Args:
+        path: an SQLite file.
+        identity: everything that the value of a trial depends on but its settings.
+
+    Raises:
+        ArtifactError: it is of something else (named), or no study.
+    """
+    url = URL.create("sqlite", database=str(path.absolute()))
+    with _quiet_optuna():
+        try:
+            storage = optuna.storages.RDBStorage(url.render_as_string(hide_password=False))
+        except DatabaseError:
+            raise ArtifactError(f"{path}: is damaged; --restart begins anew") from None
+        try:
+            study = optuna.create_study(
+                storage=storage,
+                study_name=NAME,
+                direction="maximize",
+                load_if_exists=True,
+                pruner=optuna.pruners.MedianPruner(n_warmup_steps=WARM_UP_EPOCHS),
+            )
+            _refuse_other(study, identity, path)
+            ours = Study(study)
+            ours.drop_unfinished()
+            yield ours
+        finally:
+            storage.remove_session()
+            storage.engine.dispose()
+
+
+def _refuse_other(study: optuna.Study, identity: dict[str, Any], path: Path) -> None:
+    now = json.loads(json.dumps(identity, default=str))
+    then = study.user_attrs.get(IDENTITY)
+    if then is None:
+        study.set_user_attr(IDENTITY, now)
+        return
+    for name, value in now.items():
+        if then.get(name) != value:
+            raise ArtifactError(
+                f"{path}: was begun with {name} {then.get(name)}, now it is {value}; go on with "
+                "the same command, name another --out, or --restart to begin anew"
+            )
+
+
+def _suggest(trial: optuna.Trial, name: str, span: Range) -> Any:
+    match span:
+        case Float(low, high, log):
+            return trial.suggest_float(name, low, high, log=log)
+        case Int(low, high, log):
+            return trial.suggest_int(name, low, high, log=log)
+        case Choice(values):
+            return trial.suggest_categorical(name, values)
+
+
+def _trial(trial: FrozenTrial, number: int) -> Trial:
+    last = trial.last_step
+    value = trial.value
+    if trial.state == TrialState.PRUNED and last is not None:
+        value = trial.intermediate_values[last]
+    return Trial(
+        number,
+        STATES[trial.state],
+        value,
+        dict(trial.params),
+        0.0 if trial.duration is None else trial.duration.total_seconds(),
+        last,
+        trial.user_attrs.get(BEST_EPOCH),
+        trial.user_attrs.get(ERROR),
+    )
+
+
+@contextmanager
+def _quiet_optuna() -> Iterator[None]:
+    """Optuna's log of trials and its notes on what is experimental are not for our users."""
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="optuna")
+            yield
+    finally:
+        optuna.logging.set_verbosity(level)

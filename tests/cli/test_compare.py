@@ -1,0 +1,235 @@
+"""tastemaker compare: many models, one split, one table; trained once."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import tastemaker as tm
+from tastemaker.testing.worlds import two_tastes
+from tests.cli.test_verbs import Terminal, command
+
+QUICK = ("--models", "popularity,ease,ncf", "--set", "ncf.epochs=2", "--set", "ncf.batch_size=64")
+
+
+@pytest.fixture
+def tastemaker(capsys, monkeypatch) -> Terminal:
+    return Terminal(capsys, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def clicks(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "clicks.csv"
+    two_tastes().to_frame().write_csv(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def compared(clicks: Path) -> Path:
+    """A comparison, made as a person would; not to be changed."""
+    out = clicks.with_name("compared")
+    subprocess.run(command("compare", clicks, *QUICK, "--out", out), check=True)
+    return out
+
+
+def everything_in(folder: Path) -> dict[str, tuple[int, bytes]]:
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+
+def test_models_are_ranked_and_the_files_say_the_same(
+    tastemaker: Terminal, clicks: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    code, shown, err = tastemaker("compare", clicks, *QUICK, "--out", out)
+    assert code == 0, err
+    for expected in ("full ranking", "rank", "ndcg@10", "95% interval", "worse", "coverage",
+                     "paired permutation test", str(out / "report.html")):  # fmt: skip
+        assert expected in shown, expected
+    for label in ("popularity", "ease", "ncf"):
+        assert f"{label}: trained  ndcg@10 0." in err
+    assert "Krichene" not in err
+    board = json.loads((out / "leaderboard.json").read_text())
+    assert [model["rank"] for model in board["models"]] == [1, 2, 3]
+    values = [model["metrics"]["ndcg@10"] for model in board["models"]]
+    assert values == sorted(values, reverse=True)
+    assert all(model["fit_s"] >= 0 for model in board["models"])
+    assert {"ndcg@20", "coverage@10", "novelty@20"} <= board["models"][0]["metrics"].keys()
+    assert len(board["comparisons"]) == 3
+    table = pl.read_csv(out / "leaderboard.csv")
+    assert table["model"].to_list() == [model["name"] for model in board["models"]]
+    assert table["ndcg@10"].to_list() == pytest.approx(values)
+    assert "<html" in (out / "report.html").read_text()
+    assert {path.name for path in out.iterdir()} == {
+        "leaderboard.csv", "leaderboard.json", "manifest.json", "models", "report.html",
+    }  # fmt: skip
+
+
+def test_every_model_is_a_run_of_its_own(tastemaker: Terminal, compared: Path) -> None:
+    evaluated = tastemaker.json(
+        "evaluate", compared / "models" / "ncf", "--protocol", "full", "--lists", "-k", 20
+    )
+    board = json.loads((compared / "leaderboard.json").read_text())
+    ncf = next(model for model in board["models"] if model["name"] == "ncf")
+    assert evaluated["metrics"]["ndcg@20"] == ncf["metrics"]["ndcg@20"]
+    assert evaluated["metrics"]["coverage@20"] == ncf["metrics"]["coverage@20"]
+    code, shown, _ = tastemaker(
+        "evaluate", compared / "models" / "ncf", "--protocol", "full", "--lists"
+    )
+    assert code == 0
+    low, high = ncf["intervals"]["ndcg@10"]
+    for expected in ("ncf, 95% interval", f"{low:.4f} to {high:.4f}", "coverage@10", "novelty@10"):
+        assert expected in shown, expected
+    code, shown, _ = tastemaker("recommend", compared / "models" / "ease", "--user", 3)
+    assert code == 0
+    assert len(shown.splitlines()) == 11
+
+
+def test_a_second_call_trains_and_writes_nothing_but_the_table(
+    tastemaker: Terminal, clicks: Path, compared: Path
+) -> None:
+    before = everything_in(compared / "models")
+    first = json.loads((compared / "leaderboard.json").read_text())
+    again = tastemaker.json("compare", clicks, *QUICK, "--out", compared)
+    assert set(again["how"].values()) == {"reused"}
+    assert everything_in(compared / "models") == before
+    assert {name: again[name] for name in first} == first, "the seconds of training included"
+
+
+def test_another_question_is_answered_without_training(
+    tastemaker: Terminal, clicks: Path, tmp_path: Path
+) -> None:
+    small = ("--models", "popularity,ncf", "--set", "ncf.epochs=1", "--out", tmp_path / "out")
+    tastemaker.json("compare", clicks, *small)
+    weights = tmp_path / "out" / "models" / "ncf" / "weights.safetensors"
+    before = (weights.stat().st_mtime_ns, weights.read_bytes())
+    asked = ("--protocol", "sampled", "--draw", "popularity", "-k", 5, "--metric", "hit_rate@5")
+    code, shown, err = tastemaker("compare", clicks, *small, *asked)
+    assert code == 0
+    assert "popularity-weighted" in shown
+    assert "ncf: reused, evaluated anew  hit_rate@5" in err
+    assert "Krichene and Rendle 2020" in err
+    assert (weights.stat().st_mtime_ns, weights.read_bytes()) == before
+    code, _, err = tastemaker("compare", clicks, *small, *asked)
+    assert "ncf: reused  hit_rate@5" in err, "the new answer is kept"
+    assert tm.open_run(weights.parent).evaluation["metrics"].keys() >= {"hit_rate@5"}
+
+
+def test_other_settings_or_data_are_trained_anew_and_it_says_why(
+    tastemaker: Terminal, clicks: Path, tmp_path: Path
+) -> None:
+    out = ("--out", tmp_path / "out", "--set")
+    tastemaker.json("compare", clicks, "--models", "ease", *out, "ease.regularization=9")
+    again = tastemaker.json("compare", clicks, "--models", "ease", *out, "ease.regularization=99")
+    assert again["how"] == {"ease": "trained anew: regularization was 9.0, now it is 99.0"}
+    shorter = tmp_path / "shorter.csv"
+    pl.read_csv(clicks).head(300).write_csv(shorter)
+    other = tastemaker.json("compare", shorter, "--models", "ease", *out, "ease.regularization=99")
+    assert "the data, or what is held out of them, were others" in other["how"]["ease"]
+    assert other["n_users"] == 30
+
+
+def test_variants_of_one_model_go_by_labels_and_take_tuned_settings(
+    tastemaker: Terminal, clicks: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "best.toml").write_text("regularization = 7.0\n")
+    result = tastemaker.json(
+        "compare", clicks, "--models", "ease, light=ease", "--config",
+        f"light={tmp_path / 'best.toml'}", "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert {model["name"] for model in result["models"]} == {"ease", "light"}
+    light = tm.open_run(tmp_path / "out" / "models" / "light").model
+    assert (light.name, light.config.regularization) == ("ease", 7.0)
+
+
+def test_a_model_that_fails_is_a_row_and_the_others_go_on(
+    tastemaker: Terminal, clicks: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    impatient = ("compare", clicks, "--no-validation", "--set", "ncf.patience=3", "--out", out)
+    code, shown, err = tastemaker(*impatient, "--models", "ncf,popularity")
+    assert code == 1
+    assert "ncf failed: patience is 3, but the split has no validation part" in shown
+    assert "ncf: failed: patience is 3" in err
+    assert [path.name for path in (out / "models").iterdir()] == ["popularity"]
+    board = json.loads((out / "leaderboard.json").read_text())
+    assert board["failed"][0]["name"] == "ncf"
+    code, shown, err = tastemaker(*impatient[:-1], tmp_path / "all", "--models", "ncf")
+    assert (code, shown) == (2, "")
+    assert "error: every model failed: ncf: patience is 3" in err
+
+
+def test_a_plug_in_that_breaks_does_not_break_the_comparison(
+    tastemaker: Terminal, clicks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "site"
+    about = package / "fragile-1.0.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: fragile\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[tastemaker.models]\nfragile = fragile:Fragile\n")
+    (package / "fragile.py").write_text(
+        "from tastemaker.models.popularity import Popularity\n"
+        "class Fragile(Popularity):\n"
+        "    name = 'fragile'\n"
+        "    def _fit(self, split, run):\n"
+        "        raise MemoryError('47 GiB\\nwanted')\n"
+    )
+    monkeypatch.syspath_prepend(package)
+    code, shown, _ = tastemaker(
+        "compare", clicks, "--models", "fragile,popularity", "--out", tmp_path / "out"
+    )
+    assert code == 1
+    assert "fragile failed: MemoryError: 47 GiB wanted" in shown
+    assert "popularity" in shown
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_with_what_is_there_and_the_same_command_goes_on(
+    clicks: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    typed = command(
+        "compare", clicks, "--models", "popularity,ncf,ease", "--set", "ncf.epochs=60",
+        "--set", "ncf.batch_size=16", "--out", out, "--json",
+    )  # fmt: skip
+    process = subprocess.Popen(typed, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    log = out / "models" / "ncf.partial" / "epochs.csv"
+    while not log.exists() or len(log.read_text().splitlines()) < 4:
+        assert process.poll() is None, process.stderr.read().decode()
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    first, err = process.communicate()
+    assert process.returncode == 130, err
+    assert "Traceback" not in err.decode()
+    assert [model["name"] for model in json.loads(first)["models"]] == ["popularity"]
+    assert sorted(path.name for path in (out / "models").iterdir()) == ["ncf.partial", "popularity"]
+    second = subprocess.run(typed, capture_output=True, check=True)
+    assert json.loads(second.stdout)["how"] == {
+        "popularity": "reused", "ncf": "training resumed", "ease": "trained",
+    }  # fmt: skip
+    assert len(tm.open_run(out / "models" / "ncf").training["epochs"]) == 60
+
+
+def test_the_table_is_live_on_a_terminal(clicks: Path, tmp_path: Path) -> None:
+    pty = pytest.importorskip("pty", reason="needs a pseudo-terminal")
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        command("compare", clicks, *QUICK, "--out", tmp_path / "out"),
+        stdout=subprocess.DEVNULL, stderr=theirs,
+        env=os.environ | {"TERM": "xterm", "COLUMNS": "120"},
+    )  # fmt: skip
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # how a pseudo-terminal says that the other end is closed
+        while block := os.read(ours, 1 << 16):
+            shown += block
+    os.close(ours)
+    assert process.wait() == 0
+    for expected in ("waiting", "training, epoch 2/2", "evaluating", "trained", "ndcg@10 0."):
+        assert expected in shown.decode(), expected

@@ -1,0 +1,131 @@
+"""tastemaker tune: from data to settings that train takes."""
+
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import tastemaker as tm
+from tastemaker.testing.worlds import two_tastes
+from tests.cli.test_verbs import Terminal, command
+
+
+@pytest.fixture
+def tastemaker(capsys, monkeypatch) -> Terminal:
+    return Terminal(capsys, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def clicks(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "clicks.csv"
+    two_tastes().to_frame().write_csv(path)
+    return path
+
+
+def test_the_best_settings_are_for_train_as_they_are(
+    tastemaker: Terminal, clicks: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "tuning"
+    fixed = ("--set", "epochs=2", "--set", "hidden=[16,8]", "--set", "patience=2", "--seed", 3)
+    code, shown, err = tastemaker(
+        "tune", clicks, "--model", "ncf", "--trials", 7, *fixed, "--out", out
+    )
+    assert code == 0, err
+    assert "the best of 7 trials" in shown
+    assert len(shown.splitlines()) == 8, "a heading, five trials, and where the settings are"
+    assert "trial 7/7 ndcg@10 0." in err
+    settings = tomllib.loads((out / "best.toml").read_text())
+    assert (settings["epochs"], settings["hidden"], settings["seed"]) == (2, [16, 8], 3)
+    head = (out / "best.toml").read_text()
+    for expected in ("# ncf on clicks", "ndcg@10 on the validation part", "of 7, seed 3"):
+        assert expected in head
+    table = pl.read_csv(out / "trials.csv")
+    assert table["trial"].to_list() == [1, 2, 3, 4, 5, 6, 7]
+    tastemaker.json("train", clicks, "--config", out / "best.toml", "--out", tmp_path / "run")
+    model = tm.open_run(tmp_path / "run").model
+    best = table.sort("value", descending=True, maintain_order=True).row(0, named=True)
+    assert model.config.learning_rate == best["learning_rate"]
+    judged = tm.evaluate(model, protocol=tm.FullRanking(), part="validation")
+    assert judged.metrics["ndcg@10"] == best["value"], "the very model of the trial"
+
+
+def test_the_same_command_goes_on_and_restart_begins_anew(
+    tastemaker: Terminal, clicks: Path, tmp_path: Path
+) -> None:
+    typed = ("tune", clicks, "--model", "ease", "--out", tmp_path / "out")
+    first = tastemaker.json(*typed, "--trials", 2)
+    code, _, err = tastemaker(*typed, "--trials", 4)
+    assert code == 0
+    assert "2 trials were there; going on to 4" in err
+    again = tastemaker.json(*typed, "--trials", 4)
+    assert again["trials"][:2] == first["trials"]
+    assert len(again["trials"]) == 4
+    assert again["best"]["value"] == max(trial["value"] for trial in again["trials"])
+    code, _, err = tastemaker(*typed, "--trials", 4, "--metric", "mrr@10")
+    assert code == 2
+    assert "was begun with metric ndcg@10, now it is mrr@10" in err
+    anew = tastemaker.json(*typed, "--trials", 1, "--metric", "mrr@10", "--restart")
+    assert (anew["metric"], len(anew["trials"])) == ("mrr@10", 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_search_that_was_stopped_goes_on_to_what_one_never_stopped_finds(
+    clicks: Path, tmp_path: Path, how: signal.Signals
+) -> None:
+    typed = ("tune", clicks, "--trials", 4, "--set", "epochs=15", "--json", "--out")
+    done = subprocess.run(command(*typed, tmp_path / "a"), capture_output=True, check=True)
+    unbroken = json.loads(done.stdout)
+    process = subprocess.Popen(
+        command(*typed, tmp_path / "b"), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    while n_trials(tmp_path / "b" / "study.db") < 2:
+        assert process.poll() is None, process.stderr.read().decode()
+        time.sleep(0.02)
+    process.send_signal(how)
+    _, err = process.communicate()
+    assert process.returncode == {signal.SIGKILL: -9, signal.SIGINT: 130}[how], err
+    assert "Traceback" not in err.decode()
+    assert (tmp_path / "b" / "best.toml").exists() == (how == signal.SIGINT)
+    resumed = subprocess.run(command(*typed, tmp_path / "b"), capture_output=True, check=True)
+    found = json.loads(resumed.stdout)
+
+    def tried(result: dict) -> list[tuple]:
+        return [(t["number"], t["value"], t["settings"]) for t in result["trials"]]
+
+    assert tried(found) == tried(unbroken)
+
+
+def test_without_optuna_it_says_what_to_install(clicks: Path, tmp_path: Path) -> None:
+    script = (
+        "import sys; sys.modules['optuna'] = None\nfrom tastemaker.cli.main import main\nmain()"
+    )
+    typed = ("tune", clicks, "--model", "ease", "--out", tmp_path / "out")
+    done = subprocess.run(
+        [sys.executable, "-c", script, *map(str, typed)], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: tuning needs optuna; install it with: pip install 'tastemaker[tune]'\n"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def n_trials(database: Path) -> int:
+    """How many trials have begun."""
+    if not database.exists():
+        return 0
+    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=9)
+    try:
+        return connection.execute("select count(*) from trials").fetchone()[0]
+    except sqlite3.OperationalError:
+        return 0
+    finally:
+        connection.close()
