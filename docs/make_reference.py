@@ -48,16 +48,11 @@ def settings() -> str:
         "",
     ]
     for name in model_names():
-        fields = model_class(name).config_class.model_fields
         lines += [f"## {name}", ""]
-        if not fields:
-            lines += ["Nothing to set.", ""]
-            continue
         lines += ["| setting | default | what it does |", "| --- | --- | --- |"]
-        for setting, field in fields.items():
-            lines.append(
-                f"| `{setting}` | {_default(field.default)} | {_cell(field.description)} |"
-            )
+        for setting in model_class(name).config_class.settings():
+            cells = f"`{setting.name}`", _default(setting.default), _cell(setting.what_it_does)
+            lines.append("| " + " | ".join(cells) + " |")
         lines.append("")
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""The published split of MovieLens 1M (He et al. 2017), and one to tune on inside its training part."""
+"""The published split of MovieLens 1M (He et al. 2017), and one inside its training to tune on."""
 
 from pathlib import Path
 

@@ -1,6 +1,7 @@
 """Config: what everything configurable has in common."""
 
-from typing import Any, Self
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -19,19 +20,56 @@ class Config(BaseModel):
         """Builds the config from named values.
 
         Args:
-            settings: field name to value.
+            settings: field name to value; a field of a config within is named with a dot, as in
+                `gmf.epochs`, or stands in a dictionary of its own.
             what: whose settings they are, for an error.
 
         Raises:
             ConfigError: an unknown name (with the nearest known one) or a value out of range.
         """
         try:
-            return cls(**settings)
+            return cls(**_nested(settings))
         except ValidationError as error:
             first = error.errors()[0]
             setting = ".".join(str(part) for part in first["loc"]) or "settings"
             if first["type"] == "extra_forbidden":
-                known = did_you_mean(setting, cls.model_fields)
+                known = did_you_mean(setting, (known.name for known in cls.settings()))
                 raise ConfigError(f'{what} has no setting "{setting}"; {known}') from None
             reason = first["msg"][0].lower() + first["msg"][1:]
             raise ConfigError(f"{what}: {setting} is {first['input']!r}, but {reason}") from None
+
+    @classmethod
+    def settings(cls) -> "Iterator[Setting]":
+        """Every setting, those of a config within as `gmf.epochs`."""
+        for name, field in cls.model_fields.items():
+            default = field.get_default(call_default_factory=True)
+            if isinstance(default, Config):
+                for inner in type(default).settings():
+                    value = getattr(default, inner.name)
+                    yield Setting(f"{name}.{inner.name}", value, inner.what_it_does)
+            else:
+                yield Setting(name, default, field.description or "")
+
+
+class Setting(NamedTuple):
+    """One thing that can be set."""
+
+    name: str
+    default: Any
+    what_it_does: str
+
+
+def _nested(settings: dict[str, Any]) -> dict[str, Any]:
+    """Names with a dot as dictionaries within."""
+    tree: dict[str, Any] = {}
+    for name, value in settings.items():
+        outer, dot, inner = name.partition(".")
+        if not dot:
+            own = tree.get(name)
+            tree[name] = own | value if isinstance(own, dict) and isinstance(value, dict) else value
+            continue
+        within = tree.get(outer, {})
+        if isinstance(within, Config):
+            within = within.model_dump()
+        tree[outer] = _nested({**within, inner: value}) if isinstance(within, dict) else within
+    return tree

@@ -2,13 +2,13 @@
 
 from tastemaker.models.bpr import BPR
 from tastemaker.models.ease import EASE
-from tastemaker.models.gmf import GMF
+from tastemaker.models.gmf import GMF, GMFConfig
 from tastemaker.models.ials import IALS
 from tastemaker.models.itemknn import ItemKNN
 from tastemaker.models.lightgcn import LightGCN
 from tastemaker.models.mf import MF
 from tastemaker.models.multvae import MultVAE
-from tastemaker.models.ncf import MLP, NCF
+from tastemaker.models.ncf import MLP, NCF, MLPConfig
 from tastemaker.models.neumf import NeuMF
 from tastemaker.models.popularity import Popularity
 from tastemaker.models.random import Random
@@ -55,12 +55,25 @@ class TestGMF(RecommenderContract):
 
 class TestNeuMF(RecommenderContract):
     def make(self) -> Recommender:
-        return NeuMF(epochs=5, pretraining_epochs=30, batch_size=64, seed=3)
+        return NeuMF(
+            epochs=5,
+            batch_size=64,
+            seed=3,
+            gmf=GMFConfig(epochs=30, batch_size=64, embedding_size=8),
+            mlp=MLPConfig(epochs=30, batch_size=64),
+        )
 
 
 class TestNeuMFWithoutPretraining(RecommenderContract):
     def make(self) -> Recommender:
-        return NeuMF(epochs=40, pretraining_epochs=0, learning_rate=1e-2, batch_size=64, seed=3)
+        return NeuMF(
+            epochs=40,
+            pretraining=False,
+            learning_rate=1e-2,
+            batch_size=64,
+            seed=3,
+            gmf=GMFConfig(embedding_size=8),
+        )
 
 
 class TestMF(RecommenderContract):

@@ -39,9 +39,9 @@ def _summary(kind: type) -> str:
 def _settings(kind: Any) -> list[dict[str, Any]]:
     return [
         {
-            "setting": name,
-            "default": str(field.default).lower() if field.default is None else str(field.default),
-            "what it does": field.description,
+            "setting": setting.name,
+            "default": "none" if setting.default is None else str(setting.default),
+            "what it does": setting.what_it_does,
         }
-        for name, field in kind.config_class.model_fields.items()
+        for setting in kind.config_class.settings()
     ]

@@ -38,14 +38,18 @@ class GMFNetwork(VectorNetwork):
         nn.init.ones_(self.output.weight)
         nn.init.zeros_(self.output.bias)
 
+    def weighted(self, vectors: torch.Tensor) -> torch.Tensor:
+        """As VectorNetwork."""
+        return vectors * self.output.weight
+
     def score_vectors(self, vectors: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
         """As VectorNetwork."""
-        weighted = vectors * self.output.weight
-        return torch.einsum("nd,ncd->nc", weighted, self.items(items)) + self.output.bias
+        products = torch.einsum("nd,ncd->nc", self.weighted(vectors), self.items(items))
+        return products + self.output.bias
 
     def score_all(self, vectors: torch.Tensor) -> torch.Tensor:
         """As VectorNetwork."""
-        return (vectors * self.output.weight) @ self.items.weight.T + self.output.bias
+        return self.weighted(vectors) @ self.items.weight.T + self.output.bias
 
 
 class GMF(VectorModel):

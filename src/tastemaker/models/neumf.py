@@ -5,10 +5,10 @@ Collaborative Filtering (WWW), section 3.4.
 """
 
 from dataclasses import replace
-from typing import Any, ClassVar, cast
+from typing import ClassVar, cast
 
 import torch
-from pydantic import Field, PositiveInt
+from pydantic import Field
 from torch import nn
 
 from tastemaker.data.splitting import Split
@@ -26,18 +26,14 @@ class NeuMFConfig(VectorModelConfig):
     """Passes over all positives, with both halves together."""
     learning_rate: float = Field(1e-3, gt=0)
     """Step size of Adam, with both halves together."""
-    embedding_size: int = Field(16, ge=1)
-    """Numbers in a user's and in an item's vector in the GMF half."""
-    mlp_embedding_size: int = Field(32, ge=1)
-    """Numbers in a user's and in an item's vector in the MLP half."""
-    hidden: tuple[PositiveInt, ...] = Field((32, 16, 8), min_length=1)
-    """Widths of the fully connected layers of the MLP half, each followed by a ReLU."""
-    pretraining_epochs: int = Field(10, ge=0)
-    """Passes over all positives of each half alone, to begin with; 0: no pre-training."""
-    pretraining_learning_rate: float = Field(1e-2, gt=0)
-    """Step size of Adam, with each half alone."""
+    pretraining: bool = True
+    """Whether each half is trained alone first; False begins with both untrained."""
     alpha: float = Field(0.5, gt=0, lt=1)
     """α: how much the GMF half counts to begin with; the MLP half counts 1 - α."""
+    gmf: GMFConfig = GMFConfig()
+    """The GMF half: its size, and how it is trained alone."""
+    mlp: MLPConfig = MLPConfig()
+    """The MLP half: its sizes, and how it is trained alone."""
 
 
 class NeuMFNetwork(VectorNetwork):
@@ -48,14 +44,14 @@ class NeuMFNetwork(VectorNetwork):
 
     def __init__(self, n_users: int, n_items: int, config: NeuMFConfig) -> None:
         super().__init__(config)
-        gmf = GMFNetwork(n_users, n_items, gmf_config(config))
-        mlp = NCFNetwork(n_users, n_items, mlp_config(config))
-        self._sizes = [config.embedding_size, config.mlp_embedding_size]
+        gmf = GMFNetwork(n_users, n_items, config.gmf)
+        mlp = NCFNetwork(n_users, n_items, config.mlp)
+        self._sizes = [config.gmf.embedding_size, config.mlp.embedding_size]
         self.users = nn.Embedding(n_users, sum(self._sizes))
         self.items = nn.Embedding(n_items, sum(self._sizes))
         self.first_user, self.first_item, self.tower = mlp.first_user, mlp.first_item, mlp.tower
-        self.output = nn.Linear(config.embedding_size + config.hidden[-1], 1)
-        self.begin_with(gmf, mlp, alpha=0.5)
+        self.output = nn.Linear(config.gmf.embedding_size + config.mlp.hidden[-1], 1)
+        self.begin_with(gmf, mlp, config.alpha)
 
     @torch.no_grad()
     def begin_with(self, gmf: GMFNetwork, mlp: NCFNetwork, alpha: float) -> None:
@@ -73,6 +69,11 @@ class NeuMFNetwork(VectorNetwork):
         for name in ("first_user", "first_item", "tower"):
             getattr(self, name).load_state_dict(getattr(mlp, name).state_dict())
 
+    def weighted(self, vectors: torch.Tensor) -> torch.Tensor:
+        """As VectorNetwork."""
+        gmf, mlp = vectors.split(self._sizes, dim=-1)
+        return torch.cat([gmf * self._output_weights[0], mlp], dim=-1)
+
     def score_vectors(self, vectors: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
         """As VectorNetwork."""
         return self._scores(vectors, self.items(items))
@@ -85,13 +86,17 @@ class NeuMFNetwork(VectorNetwork):
         """Scores of user vectors (n, d) with item vectors (n or 1, c, d): (n, c)."""
         user_gmf, user_mlp = users.split(self._sizes, dim=-1)
         item_gmf, item_mlp = items.split(self._sizes, dim=-1)
-        output_gmf, output_mlp = self.output.weight[0].split(
-            [self._sizes[0], self.output.in_features - self._sizes[0]]
-        )
+        output_gmf, output_mlp = self._output_weights
         # The weights go to the users' side, so that the whole catalog is one product of matrices.
         products = (item_gmf @ (user_gmf * output_gmf)[:, :, None]).squeeze(-1)  # (n, c)
         hidden = self.first_user(user_mlp)[:, None] + self.first_item(item_mlp)  # (n, c, h)
         return products + self.tower(hidden) @ output_mlp + self.output.bias
+
+    @property
+    def _output_weights(self) -> tuple[torch.Tensor, ...]:
+        """h_GMF and h_MLP."""
+        gmf = self._sizes[0]
+        return self.output.weight[0].split([gmf, self.output.in_features - gmf])
 
 
 class NeuMF(VectorModel):
@@ -104,11 +109,11 @@ class NeuMF(VectorModel):
     config_class = NeuMFConfig
     config: NeuMFConfig
     space: ClassVar[dict[str, Range]] = {
-        "embedding_size": Choice((8, 16, 32, 64)),
         "learning_rate": Float(1e-4, 1e-2, log=True),
-        "pretraining_learning_rate": Float(1e-3, 3e-2, log=True),
-        "weight_decay": Float(1e-7, 1e-4, log=True),
-        "negatives": Choice((2, 4, 8)),
+        "alpha": Float(0.2, 0.8),
+        "gmf.embedding_size": Choice((8, 16, 32, 64)),
+        "gmf.learning_rate": Float(1e-3, 3e-2, log=True),
+        "mlp.learning_rate": Float(1e-3, 3e-2, log=True),
     }
 
     def _new_network(self, n_users: int, n_items: int) -> NeuMFNetwork:
@@ -116,10 +121,14 @@ class NeuMF(VectorModel):
 
     def _initial_network(self, split: Split, run: TrainingRun) -> NeuMFNetwork:
         network = self._new_network(split.train.n_users, split.train.n_items)
-        if self.config.pretraining_epochs == 0:
+        if not self.config.pretraining:
             return network
         halves: list[VectorNetwork] = []
-        for half in (GMF(gmf_config(self.config)), MLP(mlp_config(self.config))):
+        seed = {"seed": self.config.seed}
+        for half in (
+            GMF(self.config.gmf.model_copy(update=seed)),
+            MLP(self.config.mlp.model_copy(update=seed)),
+        ):
             folder = run.folder and run.folder / half.name
             half.fit(split, replace(run, folder=folder))
             if half.log.interrupted:
@@ -128,24 +137,3 @@ class NeuMF(VectorModel):
         gmf, mlp = halves
         network.begin_with(cast("GMFNetwork", gmf), cast("NCFNetwork", mlp), self.config.alpha)
         return network
-
-
-def gmf_config(config: NeuMFConfig) -> GMFConfig:
-    """The settings of the GMF half."""
-    return GMFConfig(embedding_size=config.embedding_size, **_pretraining(config))
-
-
-def mlp_config(config: NeuMFConfig) -> MLPConfig:
-    """The settings of the MLP half."""
-    return MLPConfig(
-        embedding_size=config.mlp_embedding_size, hidden=config.hidden, **_pretraining(config)
-    )
-
-
-def _pretraining(config: NeuMFConfig) -> dict[str, Any]:
-    """What both halves have in common."""
-    same = ("loss", "batch_size", "regularization", "weight_decay", "negatives", "patience", "seed")
-    return {name: getattr(config, name) for name in same} | {
-        "epochs": max(1, config.pretraining_epochs),
-        "learning_rate": config.pretraining_learning_rate,
-    }

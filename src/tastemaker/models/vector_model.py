@@ -86,16 +86,24 @@ class VectorNetwork(nn.Module, ABC):
         fitting = loss(self(batch.users, batch.items), batch.weights)
         if self._regularization == 0:
             return fitting
-        lengths = self.users(batch.users).square().sum() + self.items(batch.items).square().sum()
-        return fitting + self._regularization * lengths / len(batch.users)
+        of_users = self.weighted(self.users(batch.users)).square().sum()
+        of_items = self.items(batch.items).square().sum()
+        return fitting + self._regularization * (of_users + of_items) / len(batch.users)
 
     def _whole_loss(self, batch: HistoryBatch) -> torch.Tensor:
         vectors = self.users(batch.users)
         fitting = multinomial(self.score_all(vectors), batch.histories).sum()
-        of_users = batch.histories.sum(dim=1) @ vectors.square().sum(dim=1)
+        of_users = batch.histories.sum(dim=1) @ self.weighted(vectors).square().sum(dim=1)
         of_items = batch.histories.sum(dim=0) @ self.items.weight.square().sum(dim=1)
         penalty = self._regularization * (of_users + of_items)
         return (fitting + penalty) / batch.histories.sum()
+
+    def weighted(self, vectors: torch.Tensor) -> torch.Tensor:
+        """User vectors (n, d) as they meet the items', (n, d): what the penalty is on.
+
+        Weights between the two that the penalty does not see would grow and undo it.
+        """
+        return vectors
 
 
 def _batches(

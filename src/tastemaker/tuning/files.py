@@ -1,7 +1,7 @@
 """What a search leaves behind: the best settings as TOML, and every trial as CSV."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ def write_best(path: Path, what: Search, best: Trial, n_trials: int) -> None:
         f"# {what.model} on {name} ({train.fingerprint}), {what.split.method}",
         f"# {what.metric} on the validation part: {best.value:.4f}, {what.protocol.describe()}",
         f"# trial {best.number} of {n_trials}, seed {what.seed}",
-        *(f"{name} = {_toml(value)}" for name, value in config.items() if value is not None),
+        *_lines(config),
     ]
     with replacing(path) as beside:
         beside.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -38,6 +38,15 @@ def write_trials(path: Path, trials: Sequence[Trial]) -> None:
     """Writes one row a trial."""
     with replacing(path) as beside:
         pl.DataFrame([trial.flat() for trial in trials], infer_schema_length=None).write_csv(beside)
+
+
+def _lines(config: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """One line a setting, those of a config within as `gmf.epochs = 20`."""
+    for name, value in config.items():
+        if isinstance(value, dict):
+            yield from _lines(value, f"{prefix}{name}.")
+        elif value is not None:
+            yield f"{prefix}{name} = {_toml(value)}"
 
 
 def _toml(value: Any) -> str:
