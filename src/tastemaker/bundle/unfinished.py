@@ -111,9 +111,8 @@ def can_resume(path: Path, identity: dict[str, Any]) -> bool:
 
 
 def has_checkpoint(folder: Path) -> bool:
-    """Whether there is anything to go on from."""
-    checkpoints = folder / "checkpoints"
-    return checkpoints.is_dir() and any(checkpoints.glob("last.*"))
+    """Whether there is anything to go on from, be it of a part that is trained first."""
+    return any(folder.glob("**/checkpoints/last.*"))
 
 
 def _check_same(folder: Path, identity: dict[str, Any]) -> None:

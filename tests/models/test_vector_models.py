@@ -1,0 +1,183 @@
+"""MF, GMF, MLP and NeuMF against the papers' formulas, written out in NumPy."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import tastemaker as tm
+from tastemaker.errors import ConfigError
+from tastemaker.models.gmf import GMFConfig
+from tastemaker.models.ncf import MLPConfig
+from tastemaker.models.neumf import NeuMFConfig, NeuMFNetwork
+from tastemaker.models.vector_model import VectorModel
+from tastemaker.testing.worlds import two_tastes
+from tastemaker.training.batches import Batch
+from tastemaker.training.run import TrainingRun
+from tastemaker.training.user_batches import HistoryBatch
+
+SMALL_GMF = GMFConfig(embedding_size=3, epochs=2, batch_size=64)
+SMALL_MLP = MLPConfig(embedding_size=4, hidden=(6, 2), epochs=2, batch_size=64)
+
+
+def weights_of(model: VectorModel) -> dict[str, np.ndarray]:
+    return {name: tensor.double().numpy() for name, tensor in model.state().items()}
+
+
+def all_scores(model: VectorModel) -> np.ndarray:
+    return model.score(model.users(list(range(60)))).double().numpy()
+
+
+def test_mf_is_a_product_with_biases() -> None:
+    model = tm.MF(embedding_size=3, epochs=2).fit(tm.no_holdout(two_tastes()))
+    w = weights_of(model)
+    vectors, bias = w["users.weight"][:, :-1], w["users.weight"][:, -1:]
+    expected = vectors @ w["items.weight"].T + bias + w["biases.weight"].T
+    np.testing.assert_allclose(all_scores(model), expected, atol=1e-5)
+
+
+def gmf_formula(w: dict[str, np.ndarray]) -> np.ndarray:
+    product = w["users.weight"][:, None] * w["items.weight"][None]
+    return (product @ w["output.weight"].T + w["output.bias"])[..., 0]
+
+
+def mlp_formula(w: dict[str, np.ndarray]) -> np.ndarray:
+    n_users, n_items = len(w["users.weight"]), len(w["items.weight"])
+    pairs = np.concatenate(
+        [
+            np.repeat(w["users.weight"][:, None], n_items, axis=1),
+            np.repeat(w["items.weight"][None], n_users, axis=0),
+        ],
+        axis=2,
+    )
+    first = np.concatenate([w["first_user.weight"], w["first_item.weight"]], axis=1)
+    hidden = np.maximum(pairs @ first.T + w["first_user.bias"], 0)
+    hidden = np.maximum(hidden @ w["tower.1.weight"].T + w["tower.1.bias"], 0)
+    return (hidden @ w["output.weight"].T + w["output.bias"])[..., 0]
+
+
+def test_gmf_weighs_every_dimension_of_the_product() -> None:
+    model = tm.GMF(SMALL_GMF).fit(tm.no_holdout(two_tastes()))
+    np.testing.assert_allclose(all_scores(model), gmf_formula(weights_of(model)), atol=1e-5)
+
+
+def test_mlp_is_a_tower_on_both_vectors() -> None:
+    model = tm.MLP(SMALL_MLP).fit(tm.no_holdout(two_tastes()))
+    np.testing.assert_allclose(all_scores(model), mlp_formula(weights_of(model)), atol=1e-5)
+
+
+@pytest.mark.parametrize("alpha", [0.5, 0.8])
+def test_neumf_begins_as_the_weighted_sum_of_its_trained_halves(alpha: float) -> None:
+    split = tm.no_holdout(two_tastes())
+    gmf, mlp = tm.GMF(SMALL_GMF).fit(split), tm.MLP(SMALL_MLP).fit(split)
+    fused = NeuMFNetwork(60, 40, NeuMFConfig(gmf=SMALL_GMF, mlp=SMALL_MLP))
+    fused.begin_with(gmf.network, mlp.network, alpha)
+    users = torch.arange(60)
+    expected = alpha * all_scores(gmf) + (1 - alpha) * all_scores(mlp)
+    with torch.no_grad():
+        scores = fused.score_all(fused.users(users)).numpy()
+        of_pairs = fused(users, torch.arange(40).expand(60, -1)).numpy()
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
+    np.testing.assert_allclose(of_pairs, expected, atol=1e-5)
+
+
+def test_pretraining_is_what_gmf_and_mlp_do_alone(tmp_path: Path) -> None:
+    split = tm.leave_one_out(two_tastes())
+    barely = {"epochs": 1, "learning_rate": 1e-12, "batch_size": 4096, "seed": 5}
+    model = tm.NeuMF(gmf=SMALL_GMF, mlp=SMALL_MLP, **barely)
+    model.fit(split, TrainingRun(folder=tmp_path))
+    seed = {"seed": 5}
+    halves = (tm.GMF(SMALL_GMF.model_copy(update=seed)), tm.MLP(SMALL_MLP.model_copy(update=seed)))
+    expected = sum(0.5 * all_scores(half.fit(split)) for half in halves)
+    np.testing.assert_allclose(all_scores(model), expected, atol=1e-4)
+    assert (tmp_path / "gmf" / "epochs.csv").exists()
+    assert (tmp_path / "mlp" / "epochs.csv").exists()
+
+
+def test_neumf_without_pretraining_begins_small() -> None:
+    split = tm.no_holdout(two_tastes())
+    barely = {"epochs": 1, "learning_rate": 1e-12, "batch_size": 4096}
+    model = tm.NeuMF(pretraining=False, gmf=SMALL_GMF, mlp=SMALL_MLP, **barely).fit(split)
+    assert np.ptp(all_scores(model), axis=1).max() < 0.1
+
+
+def test_an_interrupted_pretraining_goes_on_where_it_was(tmp_path: Path) -> None:
+    split = tm.leave_one_out(two_tastes())
+    model = tm.NeuMF(gmf=SMALL_GMF, mlp=SMALL_MLP, epochs=2, batch_size=64)
+    unbroken = model.fit(split).state()
+
+    class StopError(Exception):
+        pass
+
+    def stop_in_the_second_half(progress) -> None:
+        done.append(progress)
+        if len([p for p in done if p.metrics is not None]) == 3:
+            raise StopError
+
+    done: list = []
+    again = tm.NeuMF(gmf=SMALL_GMF, mlp=SMALL_MLP, epochs=2, batch_size=64)
+    with pytest.raises(StopError):
+        again.fit(split, TrainingRun(folder=tmp_path, on_progress=stop_in_the_second_half))
+    resumed = again.fit(split, TrainingRun(folder=tmp_path, resume=True)).state()
+    assert all(torch.equal(resumed[name], unbroken[name]) for name in unbroken)
+
+
+def test_the_whole_loss_is_the_multinomial_likelihood_and_the_penalty() -> None:
+    model = tm.MF(embedding_size=3, epochs=1, regularization=0.2).fit(tm.no_holdout(two_tastes()))
+    network = model.network
+    data = model.dataset
+    histories = torch.zeros(2, 40)
+    histories[0, data.history(7).tolist()] = 1
+    histories[1, data.history(8)[:4].tolist()] = 2.0  # a weight
+    w, x = weights_of(model), histories.double().numpy()
+    scores = all_scores(model)[[7, 8]]
+    log_softmax = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+    likelihood = -(x * log_softmax).sum()
+    lengths = [(w[f"{side}.weight"] ** 2).sum(axis=1) for side in ("users", "items")]
+    penalty = sum(
+        x[row, item] * (lengths[0][user] + lengths[1][item])
+        for row, user in enumerate((7, 8))
+        for item in range(40)
+    )
+    loss = network.loss(HistoryBatch(torch.tensor([7, 8]), histories, 0.0))
+    assert float(loss) == pytest.approx((likelihood + 0.2 * penalty) / x.sum(), rel=1e-4)
+
+
+def test_the_penalty_of_pairs_is_on_every_vector_that_a_positive_brings() -> None:
+    split = tm.no_holdout(two_tastes())
+    with_penalty = tm.GMF(SMALL_GMF.model_copy(update={"regularization": 0.3})).fit(split)
+    batch = Batch(torch.tensor([3, 4]), torch.tensor([[1, 30, 31], [2, 33, 34]]), None)
+    w = weights_of(with_penalty)
+    users = w["users.weight"][[3, 4]] * w["output.weight"]
+    items = w["items.weight"][[1, 30, 31, 2, 33, 34]]
+    expected = 0.3 * ((users**2).sum() + (items**2).sum()) / 2
+    plain = tm.GMF(SMALL_GMF).fit(split).network
+    plain.load_state_dict(with_penalty.network.state_dict())
+    difference = float(with_penalty.network.loss(batch) - plain.loss(batch))
+    assert difference == pytest.approx(expected, rel=1e-4)
+
+
+def test_settings_of_a_half_are_named_with_a_dot() -> None:
+    model = tm.NeuMF(**{"gmf.embedding_size": 32, "mlp.hidden": [16, 4], "mlp.epochs": 3})
+    assert model.config.gmf.embedding_size == 32
+    assert (model.config.mlp.hidden, model.config.mlp.epochs) == ((16, 4), 3)
+    assert model.config.gmf.epochs == GMFConfig().epochs
+    with pytest.raises(ConfigError, match=r'did you mean "gmf.embedding_size"\?'):
+        tm.NeuMF(**{"gmf.embeding_size": 32})
+    with pytest.raises(ConfigError, match=r"gmf.epochs is 0, but input should be greater"):
+        tm.NeuMF(**{"gmf.epochs": 0})
+
+
+@pytest.mark.slow
+def test_a_tuned_product_beats_the_linear_model_on_the_published_split(data_folder: Path) -> None:
+    folder = data_folder / "ncf-ml-1m"
+    split = tm.predefined_split(
+        tm.read_interactions(folder / "train.parquet"),
+        tm.read_interactions(folder / "test.parquet"),
+        candidates=tm.read_candidate_lists(folder / "negatives.parquet"),
+    )
+    model = tm.MF(embedding_size=64, regularization=0.02, epochs=30).fit(split)
+    metrics = tm.evaluate(model, baseline=False).metrics
+    assert metrics["hit_rate@10"] > 0.70
+    assert metrics["ndcg@10"] > 0.43
