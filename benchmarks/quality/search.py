@@ -47,9 +47,7 @@ def attempt(model: str, settings: dict[str, Any], split: tm.Split) -> dict[str, 
     fitted = tm.model_class(model)(**settings).fit(split)
     fit_s = time.monotonic() - started_at
     protocol = tm.SampledRanking(99)
-    metrics = tm.evaluate(
-        fitted, split, protocol, part="validation", baseline=False
-    ).metrics
+    metrics = tm.evaluate(fitted, split, protocol, part="validation", baseline=False).metrics
     return {
         "settings": settings,
         "recall@10": round(metrics["recall@10"], 4),

@@ -36,17 +36,19 @@ def _row(name: str, runs: list[dict[str, Any]]) -> str:
     figures, source = PUBLISHED.get(name, ("", ""))
     reached = ""
     if figures:
-        targets = [float(figure) for figure in figures.split(" / ")]
-        means = [_mean(runs, metric) for metric in ("hit_rate@10", "ndcg@10")]
-        # As many digits as were published, no more.
-        got = [round(m, len(f.split(".")[1])) for m, f in zip(means, figures.split(" / "))]
-        missed = [n for n, g, t in zip(("HR", "NDCG"), got, targets, strict=True) if g < t]
-        reached = "yes" if not missed else f"no: {' and '.join(missed)}"
+        wanted = zip(("hit_rate@10", "ndcg@10"), figures.split(" / "), strict=True)
+        missed = [metric for metric, figure in wanted if _falls_short(_mean(runs, metric), figure)]
+        reached = f"no: {', '.join(missed)}" if missed else "yes"
     cells = (
         f"`{name}`", _spread(runs, "hit_rate@10"), _spread(runs, "ndcg@10"), str(len(runs)),
         f"{_mean(runs, 'fit_s'):.0f}", f"{figures} ({source})" if figures else "", reached,
     )  # fmt: skip
     return "| " + " | ".join(cells) + " |"
+
+
+def _falls_short(value: float, published: str) -> bool:
+    """Compares in as many digits as were published."""
+    return round(value, len(published.partition(".")[2])) < float(published)
 
 
 def _mean(runs: list[dict[str, Any]], name: str) -> float:

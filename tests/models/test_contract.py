@@ -78,7 +78,7 @@ class TestNeuMFWithoutPretraining(RecommenderContract):
 
 class TestMF(RecommenderContract):
     def make(self) -> Recommender:
-        return MF(batch_size=8, seed=3)
+        return MF(epochs=60, batch_size=8, seed=3)
 
 
 class TestMFWithBCE(RecommenderContract):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 PREFERRED = "ml-latest-small"
 LAST_SHOWN = 10
-COMPARED = "popularity,itemknn,ease,ncf"
+COMPARED = "popularity,itemknn,ease,mf,ncf"
 SETTINGS = {"epochs": 20, "patience": 3}
 """Of NCF."""
 

@@ -26,9 +26,9 @@ class MFConfig(VectorModelConfig):
 
     loss: LossName = "softmax"
     """softmax has the whole catalog for negatives; bce, bpr and sampled_softmax draw them."""
-    epochs: int = Field(60, ge=1)
+    epochs: int = Field(40, ge=1)
     """Passes over all positives."""
-    batch_size: int = Field(256, ge=1)
+    batch_size: int = Field(64, ge=1)
     """Users in a batch for the softmax loss; positives, each with its negatives, for the others."""
     learning_rate: float = Field(5e-3, gt=0)
     """Step size of Adam."""
