@@ -12,7 +12,7 @@ from tastemaker.models.gmf import GMFConfig
 from tastemaker.models.ncf import MLPConfig
 from tastemaker.models.neumf import NeuMFConfig, NeuMFNetwork
 from tastemaker.models.vector_model import VectorModel
-from tastemaker.testing.worlds import two_tastes
+from tastemaker.testing.worlds import dataset_of, two_tastes
 from tastemaker.training.batches import Batch
 from tastemaker.training.run import TrainingRun
 from tastemaker.training.user_batches import HistoryBatch
@@ -71,7 +71,7 @@ def test_mlp_is_a_tower_on_both_vectors() -> None:
 def test_neumf_begins_as_the_weighted_sum_of_its_trained_halves(alpha: float) -> None:
     split = tm.no_holdout(two_tastes())
     gmf, mlp = tm.GMF(SMALL_GMF).fit(split), tm.MLP(SMALL_MLP).fit(split)
-    fused = NeuMFNetwork(60, 40, NeuMFConfig(gmf=SMALL_GMF, mlp=SMALL_MLP))
+    fused = NeuMFNetwork(split.train, NeuMFConfig(gmf=SMALL_GMF, mlp=SMALL_MLP))
     fused.begin_with(gmf.network, mlp.network, alpha)
     users = torch.arange(60)
     expected = alpha * all_scores(gmf) + (1 - alpha) * all_scores(mlp)
@@ -123,39 +123,46 @@ def test_an_interrupted_pretraining_goes_on_where_it_was(tmp_path: Path) -> None
     assert all(torch.equal(resumed[name], unbroken[name]) for name in unbroken)
 
 
-def test_the_whole_loss_is_the_multinomial_likelihood_and_the_penalty() -> None:
-    model = tm.MF(embedding_size=3, epochs=1, regularization=0.2).fit(tm.no_holdout(two_tastes()))
-    network = model.network
-    data = model.dataset
-    histories = torch.zeros(2, 40)
-    histories[0, data.history(7).tolist()] = 1
-    histories[1, data.history(8)[:4].tolist()] = 2.0  # a weight
-    w, x = weights_of(model), histories.double().numpy()
-    scores = all_scores(model)[[7, 8]]
+@pytest.mark.parametrize("exponent", [1.0, 0.5, 0.0])
+def test_the_whole_loss_is_the_multinomial_likelihood_and_the_penalty(exponent: float) -> None:
+    histories = {user: list(range(user % 7, 12)) for user in range(20)}
+    split = tm.no_holdout(dataset_of(histories))
+    model = tm.MF(
+        embedding_size=3, epochs=1, regularization=0.2, regularization_exponent=exponent
+    ).fit(split)
+    data, w = model.dataset, weights_of(model)
+    x = np.zeros((20, 12))
+    x[data.users, data.items] = 1
+    scores = model.score(model.users(list(range(20)))).double().numpy()
     log_softmax = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
-    likelihood = -(x * log_softmax).sum()
     lengths = [(w[f"{side}.weight"] ** 2).sum(axis=1) for side in ("users", "items")]
+    # Rendle's form: each vector's length times n^ν, here as a mean with these weights.
     penalty = sum(
-        x[row, item] * (lengths[0][user] + lengths[1][item])
-        for row, user in enumerate((7, 8))
-        for item in range(40)
+        (counts**exponent * length).sum() / (counts**exponent).sum()
+        for counts, length in zip((x.sum(1), x.sum(0)), lengths, strict=True)
     )
-    loss = network.loss(HistoryBatch(torch.tensor([7, 8]), histories, 0.0))
-    assert float(loss) == pytest.approx((likelihood + 0.2 * penalty) / x.sum(), rel=1e-4)
+    expected = -(x * log_softmax).sum() / x.sum() + 0.2 * penalty
+    batch = HistoryBatch(torch.arange(20), torch.from_numpy(x).float(), 0.0)
+    assert float(model.network.loss(batch)) == pytest.approx(expected, rel=1e-4)
 
 
-def test_the_penalty_of_pairs_is_on_every_vector_that_a_positive_brings() -> None:
+@pytest.mark.parametrize("exponent", [1.0, 0.5])
+def test_the_penalty_of_pairs_is_that_of_the_whole(exponent: float) -> None:
     split = tm.no_holdout(two_tastes())
-    with_penalty = tm.GMF(SMALL_GMF.model_copy(update={"regularization": 0.3})).fit(split)
-    batch = Batch(torch.tensor([3, 4]), torch.tensor([[1, 30, 31], [2, 33, 34]]), None)
-    w = weights_of(with_penalty)
-    users = w["users.weight"][[3, 4]] * w["output.weight"]
-    items = w["items.weight"][[1, 30, 31, 2, 33, 34]]
-    expected = 0.3 * ((users**2).sum() + (items**2).sum()) / 2
+    penalty = {"regularization": 0.3, "regularization_exponent": exponent}
+    model = tm.GMF(SMALL_GMF.model_copy(update=penalty)).fit(split)
     plain = tm.GMF(SMALL_GMF).fit(split).network
-    plain.load_state_dict(with_penalty.network.state_dict())
-    difference = float(with_penalty.network.loss(batch) - plain.loss(batch))
-    assert difference == pytest.approx(expected, rel=1e-4)
+    plain.load_state_dict(model.network.state_dict())
+    data = model.dataset
+    users = torch.from_numpy(data.users.astype(np.int64))
+    items = torch.from_numpy(data.items.astype(np.int64))
+    pairs = Batch(users, torch.stack([items, (items + 20) % 40], dim=1), None)
+    x = torch.zeros(60, 40)
+    x[users, items] = 1
+    whole = HistoryBatch(torch.arange(60), x, 0.0)
+    of_pairs = model.network.loss(pairs) - plain.loss(pairs)
+    of_whole = model.network._whole_loss(whole) - plain._whole_loss(whole)
+    torch.testing.assert_close(of_pairs, of_whole, rtol=1e-4, atol=1e-6)
 
 
 def test_settings_of_a_half_are_named_with_a_dot() -> None:

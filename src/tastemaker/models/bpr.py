@@ -38,7 +38,9 @@ class BPRConfig(Config):
 
 
 class BPR(Recommender):
-    """Maximises Σ ln σ(s_ui - s_uj) over items i that user u touched and others j (equation 4.2).
+    """Matrix factorization by pairwise ranking: what was touched above what was not.
+
+    Maximises Σ ln σ(s_ui - s_uj) over items i that user u touched and others j (equation 4.2).
 
     The score s_ui is x_u · y_i + b_i. It trains on one core, since several that write into the same
     vectors would give another result each time. A stranger gets a vector by fold-in.

@@ -10,6 +10,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
+from tastemaker.data.dataset import Dataset
 from tastemaker.models.space import Choice, Float, Range
 from tastemaker.models.vector_model import VectorModel, VectorModelConfig, VectorNetwork
 
@@ -28,10 +29,10 @@ class GMFConfig(VectorModelConfig):
 class GMFNetwork(VectorNetwork):
     """s(u, i) = hᵀ(p_u ⊙ q_i) + b (equation 9), before the sigmoid that the loss brings."""
 
-    def __init__(self, n_users: int, n_items: int, config: GMFConfig) -> None:
-        super().__init__(config)
-        self.users = nn.Embedding(n_users, config.embedding_size)
-        self.items = nn.Embedding(n_items, config.embedding_size)
+    def __init__(self, train: Dataset, config: GMFConfig) -> None:
+        super().__init__(train, config)
+        self.users = nn.Embedding(train.n_users, config.embedding_size)
+        self.items = nn.Embedding(train.n_items, config.embedding_size)
         self.output = nn.Linear(config.embedding_size, 1)
         nn.init.normal_(self.users.weight, std=0.05)
         nn.init.normal_(self.items.weight, std=0.05)
@@ -53,7 +54,10 @@ class GMFNetwork(VectorNetwork):
 
 
 class GMF(VectorModel):
-    """GMF, one half of NeuMF; a stranger gets a vector by fold-in."""
+    """A product of two vectors in which every dimension has its own weight; one half of NeuMF.
+
+    A stranger gets a vector by fold-in.
+    """
 
     name = "gmf"
     config_class = GMFConfig
@@ -65,5 +69,5 @@ class GMF(VectorModel):
         "negatives": Choice((2, 4, 8)),
     }
 
-    def _new_network(self, n_users: int, n_items: int) -> GMFNetwork:
-        return GMFNetwork(n_users, n_items, self.config)
+    def _new_network(self, train: Dataset) -> GMFNetwork:
+        return GMFNetwork(train, self.config)

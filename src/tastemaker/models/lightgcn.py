@@ -121,7 +121,7 @@ def inner_products(users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
 
 
 class LightGCN(Recommender):
-    """LightGCN with the BPR loss.
+    """Vectors smoothed over the graph of who touched what, trained by pairwise ranking.
 
     A stranger is a node that joins the finished graph: layer k of its vector is, as any user's,
     e_u^k = Σ_i e_i^(k-1) / √(|N_u| |N_i|) over the history N_u, with the items' layers as they are.

@@ -12,6 +12,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
+from tastemaker.data.dataset import Dataset
 from tastemaker.models.space import Choice, Float, Range
 from tastemaker.models.vector_model import (
     LossName,
@@ -32,9 +33,11 @@ class MFConfig(VectorModelConfig):
     """Users in a batch for the softmax loss; positives, each with its negatives, for the others."""
     learning_rate: float = Field(5e-3, gt=0)
     """Step size of Adam."""
-    regularization: float = Field(0.03, ge=0)
-    """λ: each interaction costs λ times the squared length of its user's and its item's vector, so
-    that those with many are held shorter (Rendle et al. 2022)."""
+    regularization: float = Field(0.025, ge=0)
+    """λ: the penalty on the squared length of the vectors, per interaction."""
+    regularization_exponent: float = Field(0.75, ge=0, le=1)
+    """ν: a user or an item with n interactions is held short by λ n^ν, as in Rendle et al. 2022:
+    1 holds frequent ones shorter, 0 all alike."""
     embedding_size: int = Field(64, ge=1)
     """Numbers in a user's and in an item's vector, the bias not counted."""
 
@@ -46,11 +49,11 @@ class MFNetwork(VectorNetwork):
     depends on it, but the probabilities that bce learns do.
     """
 
-    def __init__(self, n_users: int, n_items: int, config: MFConfig) -> None:
-        super().__init__(config)
-        self.users = nn.Embedding(n_users, config.embedding_size + 1)
-        self.items = nn.Embedding(n_items, config.embedding_size)
-        self.biases = nn.Embedding(n_items, 1)
+    def __init__(self, train: Dataset, config: MFConfig) -> None:
+        super().__init__(train, config)
+        self.users = nn.Embedding(train.n_users, config.embedding_size + 1)
+        self.items = nn.Embedding(train.n_items, config.embedding_size)
+        self.biases = nn.Embedding(train.n_items, 1)
         nn.init.normal_(self.users.weight, std=0.05)
         nn.init.normal_(self.items.weight, std=0.05)
         nn.init.zeros_(self.users.weight[:, -1])
@@ -68,7 +71,10 @@ class MFNetwork(VectorNetwork):
 
 
 class MF(VectorModel):
-    """MF with a choice of losses; a stranger gets a vector by fold-in."""
+    """Matrix factorization: a product of two vectors, with biases and a choice of losses.
+
+    A stranger gets a vector by fold-in.
+    """
 
     name = "mf"
     config_class = MFConfig
@@ -77,7 +83,8 @@ class MF(VectorModel):
         "embedding_size": Choice((32, 64, 128, 256)),
         "learning_rate": Float(1e-3, 2e-2, log=True),
         "regularization": Float(0.003, 0.1, log=True),
+        "regularization_exponent": Float(0.25, 1.0),
     }
 
-    def _new_network(self, n_users: int, n_items: int) -> MFNetwork:
-        return MFNetwork(n_users, n_items, self.config)
+    def _new_network(self, train: Dataset) -> MFNetwork:
+        return MFNetwork(train, self.config)

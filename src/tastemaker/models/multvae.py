@@ -97,7 +97,7 @@ def kl_divergence(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tenso
 
 
 class MultVAE(Recommender):
-    """MultVAE answers from a history alone: a stranger's is as good as a user's.
+    """A variational autoencoder of whole histories: a stranger's is as good as a user's.
 
     The code of a history is its mean μ; nothing is drawn once training is over.
     """

@@ -12,6 +12,7 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import nn
 
+from tastemaker.data.dataset import Dataset
 from tastemaker.models.space import Choice, Float, Range
 from tastemaker.models.vector_model import VectorModel, VectorModelConfig, VectorNetwork
 
@@ -34,11 +35,11 @@ class NCFNetwork(VectorNetwork):
     positive and all its negatives, which saves a good part of the work.
     """
 
-    def __init__(self, n_users: int, n_items: int, config: NCFConfig) -> None:
-        super().__init__(config)
+    def __init__(self, train: Dataset, config: NCFConfig) -> None:
+        super().__init__(train, config)
         first, *rest = config.hidden
-        self.users = nn.Embedding(n_users, config.embedding_size)
-        self.items = nn.Embedding(n_items, config.embedding_size)
+        self.users = nn.Embedding(train.n_users, config.embedding_size)
+        self.items = nn.Embedding(train.n_items, config.embedding_size)
         # As in the paper: starting small matters, and PyTorch's default of 1 learns far slower.
         nn.init.normal_(self.users.weight, std=0.01)
         nn.init.normal_(self.items.weight, std=0.01)
@@ -82,8 +83,8 @@ class NCF(VectorModel):
         "negatives": Choice((2, 4, 8)),
     }
 
-    def _new_network(self, n_users: int, n_items: int) -> NCFNetwork:
-        return NCFNetwork(n_users, n_items, self.config)
+    def _new_network(self, train: Dataset) -> NCFNetwork:
+        return NCFNetwork(train, self.config)
 
 
 class MLPConfig(NCFConfig):
@@ -98,7 +99,7 @@ class MLPConfig(NCFConfig):
 
 
 class MLP(NCF):
-    """NCF with the tower of the paper: 32, 16 and 8 on embeddings of 32; one half of NeuMF."""
+    """Neural collaborative filtering with the paper's tower: 32, 16 and 8; one half of NeuMF."""
 
     name = "mlp"
     config_class = MLPConfig

@@ -11,6 +11,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
+from tastemaker.data.dataset import Dataset
 from tastemaker.data.splitting import Split
 from tastemaker.models.gmf import GMF, GMFConfig, GMFNetwork
 from tastemaker.models.ncf import MLP, MLPConfig, NCFNetwork
@@ -42,13 +43,13 @@ class NeuMFNetwork(VectorNetwork):
     A user's vector is that of the GMF half, then that of the MLP half; likewise an item's.
     """
 
-    def __init__(self, n_users: int, n_items: int, config: NeuMFConfig) -> None:
-        super().__init__(config)
-        gmf = GMFNetwork(n_users, n_items, config.gmf)
-        mlp = NCFNetwork(n_users, n_items, config.mlp)
+    def __init__(self, train: Dataset, config: NeuMFConfig) -> None:
+        super().__init__(train, config)
+        gmf = GMFNetwork(train, config.gmf)
+        mlp = NCFNetwork(train, config.mlp)
         self._sizes = [config.gmf.embedding_size, config.mlp.embedding_size]
-        self.users = nn.Embedding(n_users, sum(self._sizes))
-        self.items = nn.Embedding(n_items, sum(self._sizes))
+        self.users = nn.Embedding(train.n_users, sum(self._sizes))
+        self.items = nn.Embedding(train.n_items, sum(self._sizes))
         self.first_user, self.first_item, self.tower = mlp.first_user, mlp.first_item, mlp.tower
         self.output = nn.Linear(config.gmf.embedding_size + config.mlp.hidden[-1], 1)
         self.begin_with(gmf, mlp, config.alpha)
@@ -100,9 +101,10 @@ class NeuMFNetwork(VectorNetwork):
 
 
 class NeuMF(VectorModel):
-    """GMF and MLP fused, each trained alone first; a stranger gets a vector by fold-in.
+    """GMF and MLP fused in the last layer, each trained alone first.
 
-    The paper goes on from the halves with plain SGD; Adam with a small step does the same here.
+    A stranger gets a vector by fold-in. The paper goes on from the halves with plain SGD; Adam with
+    a small step does the same here.
     """
 
     name = "neumf"
@@ -116,11 +118,11 @@ class NeuMF(VectorModel):
         "mlp.learning_rate": Float(1e-3, 3e-2, log=True),
     }
 
-    def _new_network(self, n_users: int, n_items: int) -> NeuMFNetwork:
-        return NeuMFNetwork(n_users, n_items, self.config)
+    def _new_network(self, train: Dataset) -> NeuMFNetwork:
+        return NeuMFNetwork(train, self.config)
 
     def _initial_network(self, split: Split, run: TrainingRun) -> NeuMFNetwork:
-        network = self._new_network(split.train.n_users, split.train.n_items)
+        network = self._new_network(split.train)
         if not self.config.pretraining:
             return network
         halves: list[VectorNetwork] = []

@@ -20,10 +20,10 @@ class RandomConfig(Config):
 
 
 class Random(Recommender):
-    """Scores between 0 and 1 by hashing seed, user and item: nothing is learned or kept.
+    """An order of the items drawn by lot for each user: what chance alone would score.
 
-    So a user's scores are the same in any batch and on any day. A stranger is known by the items of
-    the history, in whatever order.
+    Scores are hashes of seed, user and item: nothing is learned. So a user has the same ones in
+    any batch and on any day. A stranger is known by the items of the history, in whatever order.
     """
 
     name = "random"

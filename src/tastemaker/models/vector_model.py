@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import Literal
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import nn
@@ -51,9 +52,10 @@ class VectorModelConfig(TrainingConfig):
     batch_size: int = Field(1024, ge=1)
     """Positives in a batch, each with its negatives; users in a batch for the softmax loss."""
     regularization: float = Field(0.0, ge=0)
-    """λ: each interaction costs λ times the squared length of its user's and its item's vector, so
-    that those with many are held shorter (Rendle et al. 2022); unlike weight_decay, which shrinks
-    all alike."""
+    """λ: the penalty on the squared length of the vectors, per interaction."""
+    regularization_exponent: float = Field(1.0, ge=0, le=1)
+    """ν: a user or an item with n interactions is held short by λ n^ν, as in Rendle et al. 2022:
+    1 holds frequent ones shorter, 0 all alike."""
 
 
 class VectorNetwork(nn.Module, ABC):
@@ -62,9 +64,15 @@ class VectorNetwork(nn.Module, ABC):
     users: nn.Embedding
     items: nn.Embedding
 
-    def __init__(self, config: VectorModelConfig) -> None:
+    user_shares: torch.Tensor
+    item_shares: torch.Tensor
+
+    def __init__(self, train: Dataset, config: VectorModelConfig) -> None:
         super().__init__()
         self._loss, self._regularization = config.loss, config.regularization
+        for name, counts in (("user", train.user_counts), ("item", train.item_counts)):
+            shares = penalty_shares(counts, config.regularization_exponent)
+            self.register_buffer(f"{name}_shares", shares, persistent=False)
 
     @abstractmethod
     def score_vectors(self, vectors: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
@@ -86,15 +94,19 @@ class VectorNetwork(nn.Module, ABC):
         fitting = loss(self(batch.users, batch.items), batch.weights)
         if self._regularization == 0:
             return fitting
-        of_users = self.weighted(self.users(batch.users)).square().sum()
-        of_items = self.items(batch.items).square().sum()
+        positives = batch.items[:, 0]
+        vectors = self.weighted(self.users(batch.users))
+        of_users = self.user_shares[batch.users] @ vectors.square().sum(dim=1)
+        of_items = self.item_shares[positives] @ self.items(positives).square().sum(dim=1)
         return fitting + self._regularization * (of_users + of_items) / len(batch.users)
 
     def _whole_loss(self, batch: HistoryBatch) -> torch.Tensor:
         vectors = self.users(batch.users)
         fitting = multinomial(self.score_all(vectors), batch.histories).sum()
-        of_users = batch.histories.sum(dim=1) @ self.weighted(vectors).square().sum(dim=1)
-        of_items = batch.histories.sum(dim=0) @ self.items.weight.square().sum(dim=1)
+        user_shares = self.user_shares[batch.users] * batch.histories.sum(dim=1)
+        item_shares = self.item_shares * batch.histories.sum(dim=0)
+        of_users = user_shares @ self.weighted(vectors).square().sum(dim=1)
+        of_items = item_shares @ self.items.weight.square().sum(dim=1)
         penalty = self._regularization * (of_users + of_items)
         return (fitting + penalty) / batch.histories.sum()
 
@@ -104,6 +116,15 @@ class VectorNetwork(nn.Module, ABC):
         Weights between the two that the penalty does not see would grow and undo it.
         """
         return vectors
+
+
+def penalty_shares(counts: np.ndarray, exponent: float) -> torch.Tensor:
+    """(n,) float32: by how much each interaction of a user or an item counts in the penalty.
+
+    n interactions together count n^ν, in a unit in which the mean over all interactions is 1.
+    """
+    shares = np.maximum(counts, 1.0) ** (exponent - 1)
+    return torch.from_numpy((shares * counts.sum() / (shares * counts).sum()).astype(np.float32))
 
 
 def _batches(
@@ -122,7 +143,7 @@ class VectorModel(Recommender):
     _network: VectorNetwork
 
     @abstractmethod
-    def _new_network(self, n_users: int, n_items: int) -> VectorNetwork:
+    def _new_network(self, train: Dataset) -> VectorNetwork:
         """The network before training."""
 
     def _fit(self, split: Split, run: TrainingRun) -> None:
@@ -136,7 +157,7 @@ class VectorModel(Recommender):
         self._trained_users = torch.from_numpy(split.train.user_counts > 0).to(device)
 
     def _initial_network(self, split: Split, run: TrainingRun) -> VectorNetwork:
-        return self._new_network(split.train.n_users, split.train.n_items)
+        return self._new_network(split.train)
 
     def _train(self, split: Split, run: TrainingRun, device: torch.device) -> None:
         config = self.config
@@ -178,7 +199,7 @@ class VectorModel(Recommender):
     def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
         train = self.dataset
         with torch.random.fork_rng(devices=[]):
-            self._network = self._new_network(train.n_users, train.n_items)
+            self._network = self._new_network(train)
         self._network.load_state_dict(state)
         self._network.to(device).eval().requires_grad_(False)
         self._trained_users = torch.from_numpy(train.user_counts > 0).to(device)
