@@ -4,7 +4,10 @@ from typing import Any
 
 Settings = dict[str, Any]
 
-_MF: Settings = {"epochs": 100, "patience": 5, "batch_size": 128, "learning_rate": 1e-3}
+_MF: Settings = {
+    "embedding_size": 512, "epochs": 100, "patience": 4, "batch_size": 256, "learning_rate": 2e-3,
+}  # fmt: skip
+_GMF: Settings = _MF | {"loss": "softmax"}
 
 GRIDS: dict[str, list[Settings]] = {
     "ease": [{"regularization": λ} for λ in (300, 500, 700, 1000, 1500)],
@@ -16,11 +19,10 @@ GRIDS: dict[str, list[Settings]] = {
         )
     ],
     "mf": [
-        _MF | {"embedding_size": 512, "regularization": 0.03},
-        _MF | {"embedding_size": 512, "regularization": 0.03, "batch_size": 64},
-        _MF | {"embedding_size": 256, "regularization": 0.03},
-        _MF | {"embedding_size": 256, "regularization": 0.02},
+        _MF | {"regularization": λ, "regularization_exponent": ν}
+        for λ, ν in ((0.03, 1.0), (0.025, 0.75), (0.025, 0.5), (0.03, 0.5), (0.03, 0.25))
     ],
+    "gmf": [_GMF | {"regularization": 0.03, "regularization_exponent": 0.5}],
     "itemknn": [
         {"similarity": s, "neighbours": k}
         for s in ("cosine", "tfidf", "bm25")

@@ -35,9 +35,10 @@ def mf(seed: int) -> tm.MF:
     return tm.MF(
         embedding_size=512,
         regularization=0.03,
-        learning_rate=1e-3,
-        batch_size=128,
-        epochs=59,
+        regularization_exponent=0.5,
+        learning_rate=2e-3,
+        batch_size=256,
+        epochs=52,
         seed=seed,
     )
 
@@ -51,9 +52,10 @@ GMF = GMFConfig(
     loss="softmax",
     embedding_size=512,
     regularization=0.03,
-    learning_rate=1.5e-3,
-    batch_size=128,
-    epochs=27,
+    regularization_exponent=0.5,
+    learning_rate=2e-3,
+    batch_size=256,
+    epochs=35,
 )
 MLP = MLPConfig(
     embedding_size=64, hidden=(64, 32, 16), learning_rate=5e-3, batch_size=2048, epochs=12
@@ -82,6 +84,7 @@ def neumf(seed: int) -> tm.NeuMF:
         alpha=0.9,
         loss="softmax",
         regularization=0.03,
+        regularization_exponent=0.5,
         batch_size=64,
         learning_rate=1e-5,
         epochs=1,

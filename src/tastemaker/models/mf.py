@@ -33,9 +33,9 @@ class MFConfig(VectorModelConfig):
     """Users in a batch for the softmax loss; positives, each with its negatives, for the others."""
     learning_rate: float = Field(5e-3, gt=0)
     """Step size of Adam."""
-    regularization: float = Field(0.025, ge=0)
+    regularization: float = Field(0.03, ge=0)
     """λ: the penalty on the squared length of the vectors, per interaction."""
-    regularization_exponent: float = Field(0.75, ge=0, le=1)
+    regularization_exponent: float = Field(0.5, ge=0, le=1)
     """ν: a user or an item with n interactions is held short by λ n^ν, as in Rendle et al. 2022:
     1 holds frequent ones shorter, 0 all alike."""
     embedding_size: int = Field(64, ge=1)
@@ -58,6 +58,10 @@ class MFNetwork(VectorNetwork):
         nn.init.normal_(self.items.weight, std=0.05)
         nn.init.zeros_(self.users.weight[:, -1])
         nn.init.zeros_(self.biases.weight)
+
+    def item_lengths(self, items: torch.Tensor) -> torch.Tensor:
+        """As VectorNetwork, the biases included: free, they would make all like the popular."""
+        return super().item_lengths(items) + self.biases(items).square().squeeze(-1)
 
     def score_vectors(self, vectors: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
         """As VectorNetwork."""

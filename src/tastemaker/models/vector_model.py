@@ -97,7 +97,7 @@ class VectorNetwork(nn.Module, ABC):
         positives = batch.items[:, 0]
         vectors = self.weighted(self.users(batch.users))
         of_users = self.user_shares[batch.users] @ vectors.square().sum(dim=1)
-        of_items = self.item_shares[positives] @ self.items(positives).square().sum(dim=1)
+        of_items = self.item_shares[positives] @ self.item_lengths(positives)
         return fitting + self._regularization * (of_users + of_items) / len(batch.users)
 
     def _whole_loss(self, batch: HistoryBatch) -> torch.Tensor:
@@ -106,9 +106,14 @@ class VectorNetwork(nn.Module, ABC):
         user_shares = self.user_shares[batch.users] * batch.histories.sum(dim=1)
         item_shares = self.item_shares * batch.histories.sum(dim=0)
         of_users = user_shares @ self.weighted(vectors).square().sum(dim=1)
-        of_items = item_shares @ self.items.weight.square().sum(dim=1)
+        everything = torch.arange(len(item_shares), device=item_shares.device)
+        of_items = item_shares @ self.item_lengths(everything)
         penalty = self._regularization * (of_users + of_items)
         return (fitting + penalty) / batch.histories.sum()
+
+    def item_lengths(self, items: torch.Tensor) -> torch.Tensor:
+        """Squared lengths (n,) of the vectors of items (n,): what the penalty is on."""
+        return self.items(items).square().sum(dim=1)
 
     def weighted(self, vectors: torch.Tensor) -> torch.Tensor:
         """User vectors (n, d) as they meet the items', (n, d): what the penalty is on.
