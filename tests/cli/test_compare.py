@@ -12,22 +12,9 @@ import polars as pl
 import pytest
 
 import tastemaker as tm
-from tastemaker.testing.worlds import two_tastes
-from tests.cli.test_verbs import Terminal, command
+from tests.cli.conftest import Terminal, command
 
 QUICK = ("--models", "popularity,ease,ncf", "--set", "ncf.epochs=2", "--set", "ncf.batch_size=64")
-
-
-@pytest.fixture
-def tastemaker(capsys, monkeypatch) -> Terminal:
-    return Terminal(capsys, monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def clicks(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("data") / "clicks.csv"
-    two_tastes().to_frame().write_csv(path)
-    return path
 
 
 @pytest.fixture(scope="module")

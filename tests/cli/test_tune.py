@@ -14,20 +14,7 @@ import polars as pl
 import pytest
 
 import tastemaker as tm
-from tastemaker.testing.worlds import two_tastes
-from tests.cli.test_verbs import Terminal, command
-
-
-@pytest.fixture
-def tastemaker(capsys, monkeypatch) -> Terminal:
-    return Terminal(capsys, monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def clicks(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("data") / "clicks.csv"
-    two_tastes().to_frame().write_csv(path)
-    return path
+from tests.cli.conftest import Terminal, command
 
 
 def test_the_best_settings_are_for_train_as_they_are(

@@ -12,40 +12,8 @@ import polars as pl
 import pytest
 
 import tastemaker as tm
-from tastemaker.cli.main import main
 from tastemaker.testing.worlds import two_tastes
-
-
-class Terminal:
-    """Calls the command line and keeps what it said."""
-
-    def __init__(self, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._capsys, self._monkeypatch = capsys, monkeypatch
-
-    def __call__(self, *arguments: object) -> tuple[int, str, str]:
-        self._monkeypatch.setattr(sys, "argv", ["tastemaker", *map(str, arguments)])
-        self._monkeypatch.setenv("COLUMNS", "120")
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        out, err = self._capsys.readouterr()
-        return int(exit_.value.code or 0), out, err
-
-    def json(self, *arguments: object) -> dict:
-        code, out, err = self(*arguments, "--json")
-        assert code == 0, err
-        return json.loads(out)
-
-
-@pytest.fixture
-def tastemaker(capsys, monkeypatch) -> Terminal:
-    return Terminal(capsys, monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def clicks(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("data") / "clicks.csv"
-    two_tastes().to_frame().write_csv(path)
-    return path
+from tests.cli.conftest import Terminal, command
 
 
 @pytest.fixture(scope="module")
@@ -250,10 +218,6 @@ def test_the_tutorials_model_beats_popularity_on_real_ratings(
     for metric in ("hit_rate@10", "ndcg@10"):
         assert evaluated["metrics"][metric] > evaluated["baseline"]["popularity"][metric] + 0.05
         assert evaluated["metrics"][metric] == trained["metrics"][metric]
-
-
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "tastemaker.cli.main", *map(str, arguments)]
 
 
 @pytest.mark.slow

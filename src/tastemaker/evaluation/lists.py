@@ -34,6 +34,8 @@ def list_metrics(
     train = split.train
     is_tail = metrics.long_tail(train.item_counts)
     categories = category_weights(train.catalog)
+    histories = known.histories(users)
+    vectors = None if categories is not None else model.item_vectors
     per_user: dict[str, np.ndarray] = {}
     overall: dict[str, float] = {}
     for cut in k:
@@ -44,12 +46,12 @@ def list_metrics(
             "long_tail_share": metrics.long_tail_share(items, indptr, is_tail),
         }
         if categories is not None:
-            histories = known.histories(users)
             own["diversity"] = metrics.intra_list_diversity(items, indptr, categories)
             own["miscalibration"] = metrics.miscalibration(items, indptr, *histories, categories)
-        elif model.item_vectors is not None:
-            vectors = model.item_vectors.cpu().numpy()
-            own["embedding_diversity"] = metrics.intra_list_diversity(items, indptr, vectors)
+        elif vectors is not None:
+            own["embedding_diversity"] = metrics.intra_list_diversity(
+                items, indptr, vectors.cpu().numpy()
+            )
         per_user |= {f"{name}@{cut}": values for name, values in own.items()}
         overall[f"coverage@{cut}"] = float(metrics.coverage(items, train.n_items))
         overall[f"gini@{cut}"] = float(metrics.gini(items, train.n_items))
