@@ -35,7 +35,7 @@ def gradient(objective, vector: np.ndarray) -> np.ndarray:
 def test_a_users_vector_is_where_the_objective_is_least() -> None:
     items = random_vectors()
     model = of_vectors(items, alpha=4.0, regularization=2.0)
-    vector = model._vectors(model.strangers([[1, 5, 9]]))[0].numpy()
+    vector = model.queries(model.strangers([[1, 5, 9]]))[0].numpy()
 
     def objective(x: torch.Tensor) -> torch.Tensor:
         touched = torch.isin(torch.arange(40), torch.tensor([1, 5, 9])).double()
@@ -56,7 +56,7 @@ def test_the_mapping_to_rendles_weights_holds() -> None:
         alpha=1 / unobserved,
         regularization=penalty * (1 + unobserved) / unobserved,
     )
-    vector = model._vectors(model.strangers([[1, 5, 9]]))[0].numpy() / scale
+    vector = model.queries(model.strangers([[1, 5, 9]]))[0].numpy() / scale
 
     def objective(x: torch.Tensor) -> torch.Tensor:
         scores = items.double() @ x
@@ -90,7 +90,7 @@ def test_users_get_the_vectors_that_the_package_gives_them() -> None:
     matrix = ials.interaction_matrix(split.train)
     implicit_library.fit(package, matrix, 4, lambda loss: 0.0, TrainingRun())
     np.testing.assert_array_equal(package.item_factors, model.state()["items"].numpy())
-    ours = model._vectors(model.users([0, 1, 2])).numpy()
+    ours = model.queries(model.users([0, 1, 2])).numpy()
     theirs = package.recalculate_user(np.arange(3), matrix[:3])
     np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)
 

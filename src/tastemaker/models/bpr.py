@@ -9,8 +9,10 @@ from typing import ClassVar
 
 import torch
 from pydantic import Field
+from torch.nn.functional import pad
 
 from tastemaker.config import Config
+from tastemaker.data.dataset import Dataset
 from tastemaker.data.splitting import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.models import implicit_library
@@ -77,6 +79,10 @@ class BPR(Recommender):
         self._users = torch.from_numpy(bpr.user_factors[:, :-1].copy())
         self._items = torch.from_numpy(bpr.item_factors[:, :-1].copy())
         self._biases = torch.from_numpy(bpr.item_factors[:, -1].copy())
+        self._finish(train)
+
+    def _finish(self, train: Dataset) -> None:
+        self._keys = torch.cat([self._items, self._biases[:, None]], dim=1)
         self._trained = torch.from_numpy(train.user_counts > 0)
 
     @property
@@ -84,11 +90,10 @@ class BPR(Recommender):
         """(n_items, embedding_size) float32."""
         return self._items
 
-    def _score(self, users: UserBatch) -> torch.Tensor:
-        return self._vectors(users) @ self._items.T + self._biases
-
-    def _score_candidates(self, users: UserBatch, items: torch.Tensor) -> torch.Tensor:
-        return self._score_vectors(self._vectors(users), items)
+    @property
+    def item_keys(self) -> torch.Tensor:
+        """(n_items, embedding_size + 1) float32: the vectors and behind them the biases."""
+        return self._keys
 
     def _score_vectors(self, vectors: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
         """Scores of user vectors (n, d) with items (n, c): (n, c)."""
@@ -100,11 +105,11 @@ class BPR(Recommender):
 
     def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
         self._users, self._items, self._biases = state["users"], state["items"], state["biases"]
-        self._trained = torch.from_numpy(self.dataset.user_counts > 0)
+        self._finish(self.dataset)
 
-    def _vectors(self, users: UserBatch) -> torch.Tensor:
-        """(n, embedding_size): the trained vector if there is one, a folded-in one for others."""
-        return user_vectors(users, self._users, self._trained, self._fold_in)
+    def _queries(self, users: UserBatch) -> torch.Tensor:
+        """(n, embedding_size + 1): the trained vector or a folded-in one, and a 1 for the bias."""
+        return pad(user_vectors(users, self._users, self._trained, self._fold_in), (0, 1), value=1)
 
     def _fold_in(self, strangers: UserBatch) -> torch.Tensor:
         trained, n_items = self._users[self._trained], self.dataset.n_items

@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 from pydantic import Field
 from torch import nn
+from torch.nn.functional import pad
 
 from tastemaker.data.dataset import Dataset
 from tastemaker.models.space import Choice, Float, Range
@@ -51,6 +52,14 @@ class GMFNetwork(VectorNetwork):
     def score_all(self, vectors: torch.Tensor) -> torch.Tensor:
         """As VectorNetwork."""
         return self.weighted(vectors) @ self.items.weight.T + self.output.bias
+
+    def keys(self) -> torch.Tensor:
+        """(n_items, d + 1): the vector, and a 1 that the bias meets."""
+        return pad(self.items.weight, (0, 1), value=1)
+
+    def queries(self, vectors: torch.Tensor) -> torch.Tensor:
+        """(n, d + 1): the weighted vector and the bias."""
+        return torch.cat([self.weighted(vectors), self.output.bias.expand(len(vectors), 1)], dim=1)
 
 
 class GMF(VectorModel):

@@ -82,11 +82,10 @@ class IALS(Recommender):
         """(n_items, embedding_size) float32."""
         return self._items
 
-    def _score(self, users: UserBatch) -> torch.Tensor:
-        return self._vectors(users) @ self._items.T
-
-    def _score_candidates(self, users: UserBatch, items: torch.Tensor) -> torch.Tensor:
-        return torch.einsum("nd,ncd->nc", self._vectors(users), self._items[items])
+    @property
+    def item_keys(self) -> torch.Tensor:
+        """(n_items, embedding_size) float32: the same vectors."""
+        return self._items
 
     def state(self) -> dict[str, torch.Tensor]:
         """items: (n_items, embedding_size) float32."""
@@ -101,7 +100,7 @@ class IALS(Recommender):
         d = self._exact.shape[1]
         self._base = self._exact.T @ self._exact + self.config.regularization * np.eye(d)
 
-    def _vectors(self, users: UserBatch) -> torch.Tensor:
+    def _queries(self, users: UserBatch) -> torch.Tensor:
         """(n, embedding_size) float32, from the histories."""
         step = max(1, SYSTEMS_AT_ONCE // self._base.size)
         parts = [users.part(start, start + step) for start in range(0, len(users), step)]

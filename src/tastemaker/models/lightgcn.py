@@ -168,11 +168,10 @@ class LightGCN(Recommender):
         """(n_items, embedding_size) float32: the final vectors."""
         return self._items
 
-    def _score(self, users: UserBatch) -> torch.Tensor:
-        return self._vectors(users) @ self._items.T
-
-    def _score_candidates(self, users: UserBatch, items: torch.Tensor) -> torch.Tensor:
-        return inner_products(self._vectors(users), self._items[items])
+    @property
+    def item_keys(self) -> torch.Tensor:
+        """(n_items, embedding_size) float32: the same vectors."""
+        return self._items
 
     def state(self) -> dict[str, torch.Tensor]:
         """nodes.weight: the vectors of users, then items, before propagation."""
@@ -198,7 +197,7 @@ class LightGCN(Recommender):
         self._first_layers = layers[0] / len(layers)
         self._trained_users = torch.from_numpy(train.user_counts > 0).to(self.device)
 
-    def _vectors(self, users: UserBatch) -> torch.Tensor:
+    def _queries(self, users: UserBatch) -> torch.Tensor:
         """(n, d): the trained vector where there is one, a sum over the history for a stranger."""
         return user_vectors(users, self._users, self._trained_users, self._strangers)
 

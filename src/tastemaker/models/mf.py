@@ -11,6 +11,7 @@ from typing import ClassVar
 import torch
 from pydantic import Field
 from torch import nn
+from torch.nn.functional import pad
 
 from tastemaker.data.dataset import Dataset
 from tastemaker.models.space import Choice, Float, Range
@@ -72,6 +73,15 @@ class MFNetwork(VectorNetwork):
         """As VectorNetwork."""
         products = vectors[:, :-1] @ self.items.weight.T
         return products + vectors[:, -1:] + self.biases.weight.T
+
+    def keys(self) -> torch.Tensor:
+        """(n_items, d + 2): the vector, the item's bias, and a 1 that the user's bias meets."""
+        return torch.cat([self.items.weight, pad(self.biases.weight, (0, 1), value=1)], dim=1)
+
+    def queries(self, vectors: torch.Tensor) -> torch.Tensor:
+        """(n, d + 2): the vector, a 1 that the item's bias meets, and the user's bias."""
+        own, bias = vectors[:, :-1], vectors[:, -1:]
+        return torch.cat([pad(own, (0, 1), value=1), bias], dim=1)
 
 
 class MF(VectorModel):

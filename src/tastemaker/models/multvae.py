@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from pydantic import Field
 from torch import nn
-from torch.nn.functional import normalize
+from torch.nn.functional import normalize, pad
 
 from tastemaker import training
 from tastemaker.data.splitting import Split
@@ -75,7 +75,11 @@ class MultVAENetwork(nn.Module):
 
     def decode(self, code: torch.Tensor) -> torch.Tensor:
         """Logits (n, n_items)."""
-        return self.items(torch.tanh(self.decoder(code)))
+        return self.items(self.hidden(code))
+
+    def hidden(self, code: torch.Tensor) -> torch.Tensor:
+        """(n, hidden): what the decoder's last layer, one vector and bias an item, is given."""
+        return torch.tanh(self.decoder(code))
 
     def loss(self, batch: HistoryBatch) -> torch.Tensor:
         """The negative of the annealed lower bound L_β (section 2.2.2), the mean over users."""
@@ -139,11 +143,18 @@ class MultVAE(Recommender):
         """(n_items, hidden) float32: the decoder's last layer."""
         return self._network.items.weight
 
+    @property
+    def item_keys(self) -> torch.Tensor:
+        """(n_items, hidden + 1) float32: the decoder's last layer and its biases."""
+        last = self._network.items
+        return torch.cat([last.weight, last.bias[:, None]], dim=1).detach()
+
     @torch.no_grad()
-    def _score(self, users: UserBatch) -> torch.Tensor:
-        n_items = self._network.items.out_features
-        histories = torch.from_numpy(history_matrix(users, n_items).toarray())
-        return self._network(histories.to(self.device))
+    def _queries(self, users: UserBatch) -> torch.Tensor:
+        network, n_items = self._network, self._network.items.out_features
+        histories = torch.from_numpy(history_matrix(users, n_items).toarray()).to(self.device)
+        mean, _ = network.encode(histories)
+        return pad(network.hidden(mean), (0, 1), value=1)
 
     def _score_trained(self, split: Split) -> ScoreCodes:
         """Scores of users by code, through their histories in the training data."""

@@ -38,8 +38,10 @@ SCORES_AT_ONCE = 1 << 24
 class Recommender(ABC):
     """A model that learns from a Split and answers for anybody with a history.
 
-    A child gives its name and config class and implements `_fit`, `_score`, `state` and `_restore`,
-    and where it can, `_score_candidates` without scoring everything and `item_vectors`.
+    A child gives its name and config class and implements `_fit`, `state`, `_restore`, and either
+    `item_keys` and `_queries`, where a score is the inner product of two vectors, or `_score` and,
+    where it can without scoring everything, `_score_candidates`; and `item_vectors` if items can be
+    compared.
     """
 
     name: ClassVar[str]
@@ -69,11 +71,29 @@ class Recommender(ABC):
     @abstractmethod
     def _fit(self, split: Split, run: TrainingRun) -> None: ...
 
-    @abstractmethod
+    @property
+    def item_keys(self) -> torch.Tensor | None:
+        """(n_items, d) float32 vectors whose inner product with a query is the score.
+
+        None for a model whose scores have no such form.
+        """
+        return None
+
+    def _queries(self, users: UserBatch) -> torch.Tensor:
+        """As `queries`, for users each of whom is known or has a history."""
+        raise UnsupportedError(f"{self.name}: scores are no inner products of two vectors")
+
     def _score(self, users: UserBatch) -> torch.Tensor:
         """As `score`, for users each of whom is known or has a history."""
+        keys = self.item_keys
+        assert keys is not None, f"{type(self).__name__} implements neither item_keys nor _score"
+        return self._queries(users) @ keys.T
 
     def _score_candidates(self, users: UserBatch, items: torch.Tensor) -> torch.Tensor:
+        """As `score_candidates`, for users each of whom is known or has a history."""
+        keys = self.item_keys
+        if keys is not None:
+            return torch.einsum("nd,ncd->nc", self._queries(users), keys[items])
         step = max(1, SCORES_AT_ONCE // self.dataset.n_items)
         blocks = [
             self._score(users.part(start, min(start + step, len(users)))).gather(
@@ -172,6 +192,17 @@ class Recommender(ABC):
         if known.any():
             scores[torch.from_numpy(known)] = self._score(users.at(known))
         return scores
+
+    def queries(self, users: UserBatch) -> torch.Tensor:
+        """What `item_keys` are multiplied with: (n_users, d) float32 on `device`.
+
+        Args:
+            users: each of whom is known or has a history.
+
+        Raises:
+            UnsupportedError: this model's scores are no inner products.
+        """
+        return self._queries(users)
 
     def score_candidates(self, users: UserBatch, items: torch.Tensor) -> torch.Tensor:
         """Scores of some items for each user.

@@ -82,6 +82,14 @@ class VectorNetwork(nn.Module, ABC):
     def score_all(self, vectors: torch.Tensor) -> torch.Tensor:
         """Scores of user vectors (n, d) with every item: (n, n_items)."""
 
+    def keys(self) -> torch.Tensor | None:
+        """(n_items, k) whose inner products with `queries` are the scores; None without such."""
+        return None
+
+    def queries(self, vectors: torch.Tensor) -> torch.Tensor:
+        """User vectors (n, d) as they meet the `keys`: (n, k)."""
+        return vectors
+
     def forward(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
         """Scores of users (n,) with items (n, c): (n, c)."""
         return self.score_vectors(self.users(users), items)
@@ -184,6 +192,15 @@ class VectorModel(Recommender):
     def item_vectors(self) -> torch.Tensor:
         """(n_items, d) float32: the items' vectors."""
         return self._network.items.weight
+
+    @property
+    def item_keys(self) -> torch.Tensor | None:
+        """(n_items, k) float32, biases included; None for a network that is more than a product."""
+        return self._network.keys()
+
+    @torch.no_grad()
+    def _queries(self, users: UserBatch) -> torch.Tensor:
+        return self._network.queries(self._vectors(users))
 
     @torch.no_grad()
     def _score(self, users: UserBatch) -> torch.Tensor:
