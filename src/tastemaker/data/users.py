@@ -22,12 +22,16 @@ class UserBatch:
     """(m,) int64 item codes of all histories end to end, each oldest first."""
     indptr: np.ndarray
     """(n + 1,) int64: user i's history is items[indptr[i]:indptr[i + 1]]."""
+    timestamps: np.ndarray | None = None
+    """(m,) int64 seconds since 1970 UTC of the items, or None where times are not known."""
 
     @classmethod
     def known(cls, dataset: Dataset, codes: np.ndarray) -> "UserBatch":
         """Users by code, with the histories that the data set holds of them."""
         codes = np.asarray(codes, dtype=np.int64)
-        return cls(codes, *dataset.histories(codes))
+        rows, indptr = take_runs(dataset.indptr, codes)
+        times = None if dataset.timestamps is None else dataset.timestamps[rows]
+        return cls(codes, dataset.items[rows].astype(np.int64), indptr, times)
 
     @classmethod
     def strangers(cls, histories: Sequence[Sequence[int] | np.ndarray]) -> "UserBatch":
@@ -57,12 +61,13 @@ class UserBatch:
     def part(self, start: int, stop: int) -> "UserBatch":
         """The users at the positions start … stop - 1, or to the last."""
         indptr = self.indptr[start : stop + 1]
-        return UserBatch(
-            self.codes[start:stop], self.items[indptr[0] : indptr[-1]], indptr - indptr[0]
-        )
+        rows = slice(indptr[0], indptr[-1])
+        times = None if self.timestamps is None else self.timestamps[rows]
+        return UserBatch(self.codes[start:stop], self.items[rows], indptr - indptr[0], times)
 
     def at(self, positions: np.ndarray) -> "UserBatch":
         """The users at the given positions (or where a boolean mask is true), in that order."""
         positions = np.arange(len(self))[positions]
         rows, indptr = take_runs(self.indptr, positions)
-        return UserBatch(self.codes[positions], self.items[rows], indptr)
+        times = None if self.timestamps is None else self.timestamps[rows]
+        return UserBatch(self.codes[positions], self.items[rows], indptr, times)

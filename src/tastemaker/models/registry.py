@@ -25,6 +25,8 @@ BUILT_IN = {
     "neumf": "tastemaker.models.neumf:NeuMF",
     "multvae": "tastemaker.models.multvae:MultVAE",
     "lightgcn": "tastemaker.models.lightgcn:LightGCN",
+    "sasrec": "tastemaker.models.sasrec:SASRec",
+    "esasrec": "tastemaker.models.sasrec:ESASRec",
 }
 
 

@@ -32,6 +32,28 @@ def bce_rows(scores: torch.Tensor) -> torch.Tensor:
     return binary_cross_entropy_with_logits(scores, labels, reduction="none").sum(dim=1)
 
 
+def gbce(
+    scores: torch.Tensor, weights: torch.Tensor | None = None, *, power: float
+) -> torch.Tensor:
+    """Generalised binary cross-entropy: as `bce`, the positive's probability to a power.
+
+    With k negatives out of n - 1 items sampled at the rate α = k / (n - 1), the power is
+    β = α (t (1 - 1/α) + 1/α) with a calibration t from 0 (plain bce) to 1, and undoes the
+    overconfidence that comes of seeing few negatives: Aleksandr Petrov and Craig Macdonald, 2023:
+    gSASRec (RecSys), equations 9 and 11.
+
+    Args:
+        scores: (n, 1 + negatives) logits.
+        weights: (n,) how much each positive and its negatives count, or None for 1 each.
+        power: β.
+
+    Returns:
+        The mean over all scores.
+    """
+    positive, negatives = -logsigmoid(scores[:, 0]), -logsigmoid(-scores[:, 1:]).sum(dim=1)
+    return _mean(power * positive + negatives, weights) / scores.shape[1]
+
+
 def bpr(scores: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
     """Bayesian personalised ranking: -log σ(positive - negative) (Rendle et al. 2009). As `bce`.
 

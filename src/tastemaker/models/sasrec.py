@@ -1,0 +1,170 @@
+"""SASRec: a causal transformer reads what somebody touched, in order, and predicts the next item.
+
+Wang-Cheng Kang and Julian McAuley, 2018: Self-Attentive Sequential Recommendation (ICDM). With LiGR
+layers and a softmax loss it becomes eSASRec: Daria Tikhonovich et al., 2025: eSASRec: Enhancing
+Transformer-based Recommendations in a Modular Fashion (RecSys); the layers are those of Fedor
+Borisyuk et al., 2024: From Features to Transformers: Redefining Ranking for Scalable Impact.
+"""
+
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import nn
+from torch.nn.functional import scaled_dot_product_attention, silu
+
+from tastemaker.data.dataset import Dataset
+from tastemaker.models.sequence_model import (
+    SequenceModel,
+    SequenceModelConfig,
+    SequenceNetwork,
+)
+from tastemaker.models.space import Choice, Float, Int, Range
+from tastemaker.training.sequence_batches import Histories
+
+
+class SASRecConfig(SequenceModelConfig):
+    """Settings of SASRec."""
+
+    layers: int = Field(2, ge=1)
+    """Blocks of attention and feed-forward, one on the other."""
+    heads: int = Field(1, ge=1)
+    """Attentions side by side in a block, each on its share of the numbers; divides
+    embedding_size."""
+    layer: Literal["sasrec", "ligr"] = "sasrec"
+    """sasrec: the paper's block. ligr: gated residuals, normalisation first and SwiGLU, as in
+    eSASRec."""
+    feed_forward: int = Field(1, ge=1)
+    """How many times wider than the embedding the hidden part of the feed-forward is."""
+
+
+class SelfAttention(nn.Module):
+    """Multi-head attention in which an event sees itself and what came before it."""
+
+    def __init__(self, size: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.query, self.key, self.value, self.output = (nn.Linear(size, size) for _ in range(4))
+        self._heads, self._dropout = heads, dropout
+
+    def forward(
+        self, queries: torch.Tensor, events: torch.Tensor, visible: torch.Tensor
+    ) -> torch.Tensor:
+        """Queries and events (rows, width, d), visible (rows, 1, width, width): as the queries."""
+        query = self._split(self.query(queries))  # (rows, heads, width, d / heads)
+        key, value = self._split(self.key(events)), self._split(self.value(events))
+        dropout = self._dropout if self.training else 0.0
+        seen = scaled_dot_product_attention(query, key, value, visible, dropout)
+        return self.output(seen.transpose(1, 2).flatten(2))
+
+    def _split(self, x: torch.Tensor) -> torch.Tensor:
+        return x.unflatten(2, (self._heads, -1)).transpose(1, 2)
+
+
+class SASRecBlock(nn.Module):
+    """The paper's block: queries are normalised, keys and values are not (section 3.2)."""
+
+    def __init__(self, config: SASRecConfig) -> None:
+        super().__init__()
+        size, hidden = config.embedding_size, config.embedding_size * config.feed_forward
+        self.attention_norm, self.forward_norm = nn.LayerNorm(size), nn.LayerNorm(size)
+        self.attention = SelfAttention(size, config.heads, config.dropout)
+        self.forward_layers = nn.Sequential(
+            nn.Linear(size, hidden),
+            nn.ReLU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(hidden, size),
+            nn.Dropout(config.dropout),
+        )
+
+    def forward(self, x: torch.Tensor, visible: torch.Tensor) -> torch.Tensor:
+        """(rows, width, d) to the same."""
+        queries = self.attention_norm(x)
+        x = self.forward_norm(queries + self.attention(queries, x, visible))
+        return x + self.forward_layers(x)
+
+
+class LiGRBlock(nn.Module):
+    """x + σ(W x) ⊙ f(norm(x)) for f attention, then a SwiGLU feed-forward."""
+
+    def __init__(self, config: SASRecConfig) -> None:
+        super().__init__()
+        size, hidden = config.embedding_size, config.embedding_size * config.feed_forward
+        self.attention_norm, self.forward_norm = nn.LayerNorm(size), nn.LayerNorm(size)
+        self.attention_gate, self.forward_gate = nn.Linear(size, size), nn.Linear(size, size)
+        self.attention = SelfAttention(size, config.heads, config.dropout)
+        self.rise, self.gate = nn.Linear(size, hidden), nn.Linear(size, hidden)
+        self.fall = nn.Linear(hidden, size)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: torch.Tensor, visible: torch.Tensor) -> torch.Tensor:
+        """(rows, width, d) to the same."""
+        normed = self.attention_norm(x)
+        seen = self.dropout(self.attention(normed, normed, visible))
+        x = x + torch.sigmoid(self.attention_gate(x)) * seen
+        normed = self.forward_norm(x)
+        fed = self.dropout(self.fall(self.dropout(silu(self.gate(normed)) * self.rise(normed))))
+        return x + torch.sigmoid(self.forward_gate(x)) * fed
+
+
+class SASRecNetwork(SequenceNetwork):
+    """Items and positions through the blocks; what comes out at an event predicts the next."""
+
+    def __init__(self, train: Dataset, config: SASRecConfig) -> None:
+        super().__init__(train, config)
+        self.positions = nn.Embedding(config.length, config.embedding_size)
+        block = LiGRBlock if config.layer == "ligr" else SASRecBlock
+        self.blocks = nn.ModuleList(block(config) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(config.embedding_size)
+        nn.init.normal_(self.positions.weight, std=0.02)
+
+    def encode(self, histories: Histories) -> torch.Tensor:
+        """As SequenceNetwork."""
+        x = self.embed(histories) + self.positions(histories.positions)
+        x = self.dropout(x)
+        visible = causal(histories.owners)
+        for block in self.blocks:
+            x = block(x, visible)
+        return self.norm(x)
+
+
+def causal(owners: torch.Tensor) -> torch.Tensor:
+    """(rows, 1, width, width) bool: may the first event see the second? Its own history's past."""
+    same = owners[:, :, None] == owners[:, None, :]
+    return same.tril()[:, None]
+
+
+class SASRec(SequenceModel):
+    """A transformer that reads a history in its order; a stranger's is as good as a user's."""
+
+    name = "sasrec"
+    config_class = SASRecConfig
+    config: SASRecConfig
+    space: ClassVar[dict[str, Range]] = {
+        "embedding_size": Choice((32, 64, 128)),
+        "layers": Int(1, 3),
+        "dropout": Float(0.1, 0.6),
+        "learning_rate": Float(3e-4, 3e-3, log=True),
+    }
+
+    def _new_network(self, train: Dataset) -> SASRecNetwork:
+        return SASRecNetwork(train, self.config)
+
+
+class ESASRecConfig(SASRecConfig):
+    """Settings of eSASRec."""
+
+    layers: int = Field(1, ge=1)
+    """Blocks of attention and feed-forward, one on the other."""
+    layer: Literal["sasrec", "ligr"] = "ligr"
+    """sasrec: the paper's block. ligr: gated residuals, normalisation first and SwiGLU, as in
+    eSASRec."""
+    feed_forward: int = Field(4, ge=1)
+    """How many times wider than the embedding the hidden part of the feed-forward is."""
+
+
+class ESASRec(SASRec):
+    """SASRec with LiGR layers and a softmax loss: the strongest recipe without content."""
+
+    name = "esasrec"
+    config_class = ESASRecConfig
+    config: ESASRecConfig

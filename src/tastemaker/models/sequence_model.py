@@ -1,0 +1,165 @@
+"""What models share that read a history in its order and predict the next item."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from pydantic import Field
+from torch import nn
+from torch.nn.functional import embedding
+
+from tastemaker import training
+from tastemaker.data.dataset import Dataset
+from tastemaker.data.splitting import Split
+from tastemaker.data.users import UserBatch
+from tastemaker.models.item_features import ItemFeatures
+from tastemaker.models.recommender import Recommender
+from tastemaker.models.validation import full_validation
+from tastemaker.training.config import TrainingConfig
+from tastemaker.training.next_item import NextItemLoss, NextItemLossName, next_item_loss
+from tastemaker.training.run import TrainingRun, resolve_device
+from tastemaker.training.sequence_batches import (
+    Histories,
+    SequenceBatch,
+    SequenceBatches,
+    histories_of,
+)
+
+USERS_AT_ONCE = 1024
+"""Histories that are encoded together, so that memory does not grow with their number."""
+
+LONGEST_GAP = 32
+"""Gaps between events are told apart by their order of magnitude, 2^32 seconds at most."""
+
+
+class SequenceModelConfig(TrainingConfig):
+    """Settings that all of these models have."""
+
+    epochs: int = Field(100, ge=1)
+    """Passes over all histories."""
+    batch_size: int = Field(128, ge=1)
+    """Histories in a batch."""
+    negatives: int = Field(1024, ge=1)
+    """Items drawn for a whole batch (sampled_softmax) or for each target (gbce, bce)."""
+    patience: int | None = Field(None, ge=1)
+    """Stop when the validation metric has not improved for so many epochs; none: never."""
+    loss: NextItemLossName = "softmax"
+    """softmax has the whole catalog for negatives; sampled_softmax some of it, for large catalogs;
+    in_batch the other targets; gbce and bce draw negatives for each target."""
+    calibration: float = Field(0.75, ge=0, le=1)
+    """t of gbce: how far the overconfidence that comes of few negatives is undone."""
+    embedding_size: int = Field(64, ge=1)
+    """Numbers in an item's vector and in what a history is encoded to."""
+    length: int = Field(50, ge=1)
+    """The latest so many events of a history are read."""
+    dropout: float = Field(0.2, ge=0, lt=1)
+    """Share of the numbers that are hidden inside the network, drawn anew each time."""
+    features: bool = False
+    """Whether an item's vector is its own plus that of its categories in the catalog."""
+    time_gaps: bool = False
+    """Whether the time since the event before is read as well, where times are known."""
+
+
+class SequenceNetwork(nn.Module, ABC):
+    """Encodes a history, event by event, into queries that score the item that comes next."""
+
+    criterion: NextItemLoss
+    """What it learns by; set for the time of training."""
+
+    def __init__(self, train: Dataset, config: SequenceModelConfig) -> None:
+        super().__init__()
+        size = config.embedding_size
+        self.items = nn.Embedding(train.n_items, size)
+        nn.init.normal_(self.items.weight, std=0.02)
+        self.features = ItemFeatures(train.catalog, size) if config.features else None
+        self.gaps = nn.Embedding(LONGEST_GAP + 1, size, padding_idx=0) if config.time_gaps else None
+        self.dropout = nn.Dropout(config.dropout)
+
+    @abstractmethod
+    def encode(self, histories: Histories) -> torch.Tensor:
+        """Queries (rows, width, d), each from its event and those before it in its history."""
+
+    def vectors(self, items: torch.Tensor | None) -> torch.Tensor:
+        """Vectors (…, d) of items (…,), or of the whole catalog (n_items, d)."""
+        own = self.items.weight if items is None else embedding(items, self.items.weight)
+        return own if self.features is None else own + self.features(items)
+
+    def embed(self, histories: Histories) -> torch.Tensor:
+        """What the encoder is given: (rows, width, d), scaled as in Vaswani et al. 2017."""
+        x = self.vectors(histories.items) * self.items.embedding_dim**0.5
+        if self.gaps is not None and histories.gaps is not None:
+            # 0 is an unknown gap, which says nothing.
+            magnitudes = (histories.gaps + 2).clamp(min=1, max=2**LONGEST_GAP).log2()
+            x = x + self.gaps(magnitudes.ceil().long())
+        return x
+
+    def loss(self, batch: SequenceBatch) -> torch.Tensor:
+        """How badly the queries at all events of the batch score what came next."""
+        queries = self.encode(batch.inputs).flatten(0, 1)[batch.places]
+        return self.criterion(queries, self.vectors, batch)
+
+
+class SequenceModel(Recommender):
+    """A model that reads a history in its order: a stranger's is as good as a user's."""
+
+    config: SequenceModelConfig
+    _network: SequenceNetwork
+
+    @abstractmethod
+    def _new_network(self, train: Dataset) -> SequenceNetwork:
+        """The network before training."""
+
+    def _fit(self, split: Split, run: TrainingRun) -> None:
+        device = resolve_device(run.device)
+        train, config = split.train, self.config
+        # A fork, so that the caller's random state is as it was.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            network = self._new_network(train).to(device)
+        network.criterion = next_item_loss(
+            config.loss, train, config.negatives, config.calibration, device
+        )
+        batches = SequenceBatches(
+            train, network.criterion.draw, length=config.length, batch_size=config.batch_size,
+            seed=config.seed, device=device,
+        )  # fmt: skip
+        self._network = network
+        validate = full_validation(split, self._queries, network.vectors)
+        self.log = training.fit(network, batches, None, config, validate, run)
+        self._finish(network.to(device))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self._network.items.weight.device
+
+    @property
+    def item_keys(self) -> torch.Tensor:
+        """(n_items, embedding_size) float32: the items' vectors."""
+        return self._keys
+
+    @property
+    def item_vectors(self) -> torch.Tensor:
+        """(n_items, embedding_size) float32: the same vectors."""
+        return self._keys
+
+    @torch.no_grad()
+    def _queries(self, users: UserBatch) -> torch.Tensor:
+        parts = (
+            histories_of(users.part(start, start + USERS_AT_ONCE), self.config.length, self.device)
+            for start in range(0, len(users), USERS_AT_ONCE)
+        )
+        return torch.cat([self._network.encode(part).flatten(0, 1)[part.last] for part in parts])
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """The network's parameters by name."""
+        return dict(self._network.state_dict())
+
+    def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
+        with torch.random.fork_rng(devices=[]):
+            network = self._new_network(self.dataset)
+        network.load_state_dict(state)
+        self._finish(network.to(device))
+
+    def _finish(self, network: SequenceNetwork) -> None:
+        self._network = network.eval().requires_grad_(False)
+        self._keys = network.vectors(None)

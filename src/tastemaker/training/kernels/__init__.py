@@ -1,0 +1,1 @@
+"""Fused computations; each has a plain form that says the same more slowly."""

@@ -1,0 +1,86 @@
+"""The softmax loss over a whole catalog, without the scores of a whole batch in memory.
+
+The plain form makes (m, n_items) scores, their logarithms and both their gradients, and moves each
+through memory several times; that, not the arithmetic, is what takes the time. Fused, some rows'
+scores are made, turned into the loss and into the gradients of queries and keys, and forgotten,
+while they are still in the processor's cache.
+"""
+
+from typing import Any, cast
+
+import torch
+from torch.nn.functional import cross_entropy
+
+SCORES_AT_ONCE = {"cpu": 1 << 19, "cuda": 1 << 26}
+"""By device: what stays in the cache of a core (2 MiB), or fills a GPU."""
+
+FEWEST_ROWS = 16
+"""Rows at a time at least: with fewer, reading the keys takes longer than the products."""
+
+
+def softmax(
+    queries: torch.Tensor,
+    keys: torch.Tensor,
+    targets: torch.Tensor,
+    weights: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """The plain form: the mean over the rows of -log softmax of the scores at the target.
+
+    Args:
+        queries: (m, d).
+        keys: (n_items, d).
+        targets: (m,) int64 rows of `keys`.
+        weights: (m,) how much each row counts, or None for 1 each.
+    """
+    costs = cross_entropy(queries @ keys.T, targets, reduction="none")
+    return costs.mean() if weights is None else (costs * weights).mean()
+
+
+def fused_softmax(
+    queries: torch.Tensor,
+    keys: torch.Tensor,
+    targets: torch.Tensor,
+    weights: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """As `softmax`, with the gradients computed on the way."""
+    if weights is None:
+        weights = queries.new_ones(len(queries))
+    return cast("torch.Tensor", _FusedSoftmax.apply(queries, keys, targets, weights))
+
+
+class _FusedSoftmax(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        context: Any,
+        queries: torch.Tensor,
+        keys: torch.Tensor,
+        targets: torch.Tensor,
+        weights: torch.Tensor,
+    ) -> torch.Tensor:
+        m, n_items = len(queries), len(keys)
+        step = max(FEWEST_ROWS, SCORES_AT_ONCE.get(queries.device.type, 1 << 22) // n_items)
+        scores = queries.new_empty(min(step, m), n_items)
+        for_queries, for_keys = torch.empty_like(queries), torch.zeros_like(keys)
+        cost = queries.new_zeros(())
+        for start in range(0, m, step):
+            rows = slice(start, start + step)
+            some, wanted, counts = queries[rows], targets[rows], weights[rows, None]
+            chances = torch.mm(some, keys.T, out=scores[: len(some)])
+            of_targets = chances.gather(1, wanted[:, None])
+            highest = chances.amax(dim=1, keepdim=True)
+            total = chances.sub_(highest).exp_().sum(dim=1, keepdim=True)
+            cost += ((total.log() + highest - of_targets) * counts).sum()
+            # The gradient of the scores is chances / total - 1[target]. Dividing the smaller
+            # matrix by the total spares one more way through the larger one.
+            torch.mm(chances, keys, out=for_queries[rows])
+            for_queries[rows].div_(total).sub_(keys[wanted]).mul_(counts)
+            for_keys.addmm_(chances.T, some * (counts / total))
+            for_keys.index_add_(0, wanted, some * counts, alpha=-1)
+        context.save_for_backward(for_queries.div_(m), for_keys.div_(m))
+        return cost / m
+
+    @staticmethod
+    def backward(context: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        for_queries, for_keys = context.saved_tensors
+        (of_loss,) = gradients
+        return for_queries * of_loss, for_keys * of_loss, None, None

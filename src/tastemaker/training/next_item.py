@@ -1,0 +1,166 @@
+"""Losses of the next item: what a query should score highest, and what it is told apart from."""
+
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+import torch
+
+from tastemaker.data.dataset import Dataset
+from tastemaker.sampling import UnseenItems
+from tastemaker.training.kernels.softmax import fused_softmax
+from tastemaker.training.losses import gbce, sampled_softmax
+from tastemaker.training.sequence_batches import SequenceBatch
+
+NextItemLossName = Literal["softmax", "sampled_softmax", "in_batch", "gbce", "bce"]
+
+Vectors = Callable[[torch.Tensor | None], torch.Tensor]
+"""(…,) item codes to their vectors (…, d); None to those of the whole catalog, (n_items, d)."""
+
+IMPOSSIBLE = -1e9
+"""The score of an entry that must not count: its gradient is 0."""
+
+
+class NextItemLoss(Protocol):
+    """Draws the negatives of a batch and judges the queries by them."""
+
+    def draw(self, users: torch.Tensor, generator: torch.Generator) -> torch.Tensor | None:
+        """Negatives for the targets of users (m,): (m, k), or (k,) for all together, or None."""
+
+    def __call__(
+        self, queries: torch.Tensor, vectors: Vectors, batch: SequenceBatch
+    ) -> torch.Tensor:
+        """The scalar loss of queries (m, d) whose targets the batch holds."""
+
+
+def next_item_loss(
+    name: NextItemLossName,
+    train: Dataset,
+    negatives: int,
+    calibration: float,
+    device: torch.device,
+) -> NextItemLoss:
+    """The loss of that name.
+
+    Args:
+        name: which.
+        train: the training data.
+        negatives: how many are drawn, for each target or for the whole batch.
+        calibration: t of gbce.
+        device: of the network.
+    """
+    match name:
+        case "softmax":
+            return Softmax()
+        case "sampled_softmax":
+            return SampledSoftmax(train.n_items, negatives)
+        case "in_batch":
+            return InBatchSoftmax(train, device)
+        case "gbce":
+            return GBCE(train, negatives, calibration, device)
+        case "bce":
+            return GBCE(train, negatives, 0.0, device)
+
+
+class Softmax:
+    """Every other item of the catalog is a negative."""
+
+    def draw(self, users: torch.Tensor, generator: torch.Generator) -> None:
+        """Nothing to draw."""
+
+    def __call__(
+        self, queries: torch.Tensor, vectors: Vectors, batch: SequenceBatch
+    ) -> torch.Tensor:
+        """As NextItemLoss."""
+        return fused_softmax(queries, vectors(None), batch.targets, batch.weights)
+
+
+class SampledSoftmax:
+    """The same items, drawn uniformly, are the negatives of all targets of a batch.
+
+    Shared, they cost one product of matrices. Drawn uniformly, the correction by log Q (Bengio and
+    Senécal 2008) would be one constant for all and changes nothing.
+    """
+
+    def __init__(self, n_items: int, negatives: int) -> None:
+        self._n_items, self._negatives = n_items, negatives
+
+    def draw(self, users: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """(negatives,) int64 codes."""
+        shape = (self._negatives,)
+        return torch.randint(self._n_items, shape, generator=generator, device=users.device)
+
+    def __call__(
+        self, queries: torch.Tensor, vectors: Vectors, batch: SequenceBatch
+    ) -> torch.Tensor:
+        """As NextItemLoss."""
+        assert batch.negatives is not None
+        scores = queries @ vectors(batch.negatives).T
+        hit = batch.targets[:, None] == batch.negatives
+        return _softmax_beside(queries, vectors, batch, scores.masked_fill(hit, IMPOSSIBLE))
+
+
+class InBatchSoftmax:
+    """The other targets of the batch are the negatives, corrected by log Q of how often they come.
+
+    Xinyang Yi et al., 2019: Sampling-Bias-Corrected Neural Modeling for Large Corpus Item
+    Recommendations (RecSys), with the frequencies of the training data instead of estimated ones.
+    """
+
+    def __init__(self, train: Dataset, device: torch.device) -> None:
+        counts = torch.from_numpy(train.item_counts).to(device, torch.float32)
+        self._log_q = (counts.clamp(min=1) / counts.sum()).log()
+
+    def draw(self, users: torch.Tensor, generator: torch.Generator) -> None:
+        """Nothing to draw: the batch itself is the sample."""
+
+    def __call__(
+        self, queries: torch.Tensor, vectors: Vectors, batch: SequenceBatch
+    ) -> torch.Tensor:
+        """As NextItemLoss."""
+        targets = batch.targets
+        scores = queries @ vectors(targets).T - self._log_q[targets]
+        hit = targets[:, None] == targets
+        scores = scores.masked_fill(hit, IMPOSSIBLE)
+        return _softmax_beside(queries, vectors, batch, scores, self._log_q[targets, None])
+
+
+class GBCE:
+    """Each target has its own negatives, of which its user has touched none.
+
+    The generalised binary cross-entropy of Petrov and Macdonald 2023 (gSASRec, RecSys): the
+    positive's probability to the power β = α (t (1 - 1/α) + 1/α), where α = k / (n_items - 1) is
+    the rate at which k negatives are drawn. With t = 0 it is the plain binary cross-entropy of the
+    SASRec paper; with t = 1 the overconfidence that comes of few negatives is fully undone.
+    """
+
+    def __init__(
+        self, train: Dataset, negatives: int, calibration: float, device: torch.device
+    ) -> None:
+        self._unseen, self._negatives = UnseenItems(train, device), negatives
+        rate = min(1.0, negatives / max(1, train.n_items - 1))
+        self.power = rate * (calibration * (1 - 1 / rate) + 1 / rate)
+
+    def draw(self, users: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """(m, negatives) int64 codes."""
+        return self._unseen.sample(users, self._negatives, generator)
+
+    def __call__(
+        self, queries: torch.Tensor, vectors: Vectors, batch: SequenceBatch
+    ) -> torch.Tensor:
+        """As NextItemLoss."""
+        assert batch.negatives is not None
+        items = torch.cat([batch.targets[:, None], batch.negatives], dim=1)
+        scores = (vectors(items) @ queries[:, :, None]).squeeze(2)
+        return gbce(scores, batch.weights, power=self.power)
+
+
+def _softmax_beside(
+    queries: torch.Tensor,
+    vectors: Vectors,
+    batch: SequenceBatch,
+    negatives: torch.Tensor,
+    log_q: torch.Tensor | float = 0.0,
+) -> torch.Tensor:
+    """-log softmax of the targets beside the scores of negatives (m, k)."""
+    positives = (queries * vectors(batch.targets)).sum(dim=1, keepdim=True) - log_q
+    return sampled_softmax(torch.cat([positives, negatives], dim=1), batch.weights)
