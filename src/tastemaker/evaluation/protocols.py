@@ -19,7 +19,7 @@ from tastemaker.ranking.candidates import (
     Draw,
     candidate_blocks,
 )
-from tastemaker.ranking.ranks import rank_among
+from tastemaker.ranking.ranks import rank_among, rank_in_catalog
 
 
 class RankingProtocol(Protocol):
@@ -200,18 +200,12 @@ def _full_ranks(
 ) -> np.ndarray:
     """Ranks of a block of users' targets, which stand end to end, n_targets each."""
     scores = model.score(users)
-    owner = torch.from_numpy(np.repeat(np.arange(len(users)), n_targets)).to(scores.device)
-    held = torch.from_numpy(targets).to(scores.device)
-    counts = torch.ones_like(scores, dtype=torch.bool)
-    counts[torch.from_numpy(users.rows), torch.from_numpy(users.items)] = False
-    counts[owner, held] = False
-    target_scores = scores[owner, held]
-    # One row of scores a target: users with many targets would fill the memory all at once.
-    ranks = [
-        rank_among(target_scores[part], scores[owner[part]], counts[owner[part]])
-        for part in torch.arange(len(targets)).split(len(users))
-    ]
-    return (torch.cat(ranks) + _place_among_own(target_scores, owner)).cpu().numpy()
+    owner = np.repeat(np.arange(len(users)), n_targets)
+    ranks = rank_in_catalog(scores, users, owner, targets)
+    if len(targets) > len(users):
+        rows = torch.from_numpy(owner).to(scores.device)
+        ranks += _place_among_own(scores[rows, torch.from_numpy(targets).to(scores.device)], rows)
+    return ranks.cpu().numpy()
 
 
 def _place_among_own(scores: torch.Tensor, owner: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,7 @@ from tastemaker.data.splitting import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.metrics.accuracy import hit_rate, ndcg
 from tastemaker.ranking.candidates import draw_candidates
-from tastemaker.ranking.ranks import rank_among
+from tastemaker.ranking.ranks import rank_among, rank_in_catalog
 from tastemaker.training.run import Validate
 
 N_NEGATIVES = 99
@@ -75,48 +75,33 @@ def full_validation(
     """
     if split.validation is None:
         return None
-    targets = split.targets("validation")
+    targets = split.targets("validation")  # one or more a user, each ranked as if alone
     known = UserBatch.known(split.known_before("validation"), targets.users)
     rows = np.flatnonzero(known.lengths > 0)
     if len(rows) > MOST_USERS:
         rows = np.sort(np.random.default_rng(SEED).choice(rows, MOST_USERS, replace=False))
-    users, wanted = known.at(rows), torch.from_numpy(targets.items[rows].astype(np.int64))
+    users, wanted = known.at(rows), targets.items[rows]
     one_each = np.arange(len(rows) + 1)
+    step = max(1, SCORES_AT_ONCE // split.train.n_items)
 
     def validate() -> dict[str, float]:
-        ranks = ranks_in_catalog(queries(users), keys(None), users, wanted).cpu().numpy()
+        columns = keys(None).T
+        ranks = np.concatenate(
+            [
+                rank_in_catalog(
+                    vectors @ columns,
+                    users.part(start, start + step),
+                    np.arange(len(vectors)),
+                    wanted[start : start + step],
+                ).cpu()
+                for start, vectors in zip(
+                    range(0, len(rows), step), queries(users).split(step), strict=True
+                )
+            ]
+        )
         return {
             "hit_rate@10": float(hit_rate(ranks, one_each, 10).mean()),
             "ndcg@10": float(ndcg(ranks, one_each, 10).mean()),
         }
 
     return validate
-
-
-def ranks_in_catalog(
-    queries: torch.Tensor, keys: torch.Tensor, users: UserBatch, targets: torch.Tensor
-) -> torch.Tensor:
-    """The rank of one target each among all items that the user had not touched.
-
-    Args:
-        queries: (n, d).
-        keys: (n_items, d).
-        users: n of them, whose histories are left out; no history holds an item twice or its own
-            target.
-        targets: (n,) int64 codes.
-
-    Returns:
-        (n,) int64 ranks from 1; a tie counts against the model.
-    """
-    ranks = []
-    step = max(1, SCORES_AT_ONCE // len(keys))
-    for start in range(0, len(users), step):
-        part = users.part(start, start + step)
-        scores = queries[start : start + step] @ keys.T
-        target = scores.gather(1, targets[start : start + step, None].to(scores.device))
-        # Not below, rather than above or equal: what is not a number counts against the model too.
-        not_below = ~(scores < target)
-        rows = torch.from_numpy(part.rows).to(scores.device)
-        seen = not_below[rows, torch.from_numpy(part.items).to(scores.device)]
-        ranks.append(not_below.sum(dim=1) - torch.bincount(rows[seen], minlength=len(part)))
-    return torch.cat(ranks)
