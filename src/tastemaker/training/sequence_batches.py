@@ -23,7 +23,7 @@ class Histories(NamedTuple):
     owners: torch.Tensor
     """(rows, width) int64: the position in the batch of the history it belongs to; -1: filling."""
     positions: torch.Tensor
-    """(rows, width) int64: how many events of the history come after this one."""
+    """(rows, width) int64: how many of the events that are read of the history come before."""
     gaps: torch.Tensor | None
     """(rows, width) int64 seconds since the event before, -1 where unknown; None without times."""
     last: torch.Tensor
@@ -168,7 +168,7 @@ def pack(
     histories = Histories(
         laid(items, 0),
         laid(owners, -1),
-        laid(counts[owners] - 1 - nth, 0),
+        laid(nth, 0),
         gaps,
         torch.from_numpy(starts + counts - 1).to(device),
     )

@@ -1,0 +1,43 @@
+"""Ranks in a whole catalog, against a plain count."""
+
+import math
+
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tastemaker.data.users import UserBatch
+from tastemaker.ranking.ranks import rank_in_catalog
+
+N_ITEMS = 6
+SCORES = st.lists(
+    st.sampled_from([-1.0, 0.0, 0.5, math.nan]), min_size=N_ITEMS, max_size=N_ITEMS
+)  # few different values, so that ties are common
+ITEMS = st.sets(st.integers(0, N_ITEMS - 1), max_size=3)
+
+
+def plain_rank(scores: list[float], target: int, not_ranked: set[int]) -> int:
+    others = [scores[item] for item in range(N_ITEMS) if item not in not_ranked]
+    return 1 + sum(not other < scores[target] for other in others)
+
+
+@given(st.lists(st.tuples(SCORES, ITEMS, ITEMS), min_size=1, max_size=5))
+def test_everything_is_ranked_but_what_was_touched_and_the_other_targets(people) -> None:
+    scores = torch.tensor([row for row, _, _ in people])
+    users = UserBatch.strangers([sorted(seen) for _, seen, _ in people])
+    wanted = [(row, target) for row, (_, _, targets) in enumerate(people) for target in targets]
+    owner = np.array([row for row, _ in wanted], dtype=np.int64)
+    targets = np.array([target for _, target in wanted], dtype=np.int64)
+    expected = [
+        plain_rank(people[row][0], target, people[row][1] | people[row][2])
+        for row, target in wanted
+    ]
+    assert rank_in_catalog(scores, users, owner, targets).tolist() == expected
+
+
+def test_one_target_each_needs_no_copy_and_gives_the_same() -> None:
+    scores = torch.tensor([[3.0, 2.0, 2.0, 1.0], [0.0, 5.0, 4.0, 4.0]])
+    users = UserBatch.strangers([[0], [2]])
+    ranks = rank_in_catalog(scores, users, np.array([0, 1]), np.array([1, 3]))
+    assert ranks.tolist() == [2, 2]
