@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -28,6 +29,15 @@ def compared(clicks: Path) -> Path:
 def everything_in(folder: Path) -> dict[str, tuple[int, bytes]]:
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     return {str(path): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+
+def plug_in(site: Path, name: str, code: str) -> None:
+    """Puts a package with a model called Plugin where Python will look for it."""
+    about = site / f"{name}-1.0.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(f"[tastemaker.models]\n{name} = {name}:Plugin\n")
+    (site / f"{name}.py").write_text(code)
 
 
 def test_models_are_ranked_and_the_files_say_the_same(
@@ -155,25 +165,114 @@ def test_a_model_that_fails_is_a_row_and_the_others_go_on(
 def test_a_plug_in_that_breaks_does_not_break_the_comparison(
     tastemaker: Terminal, clicks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    package = tmp_path / "site"
-    about = package / "fragile-1.0.dist-info"
-    about.mkdir(parents=True)
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: fragile\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text("[tastemaker.models]\nfragile = fragile:Fragile\n")
-    (package / "fragile.py").write_text(
+    plug_in(
+        tmp_path / "site",
+        "fragile",
         "from tastemaker.models.popularity import Popularity\n"
-        "class Fragile(Popularity):\n"
+        "class Plugin(Popularity):\n"
         "    name = 'fragile'\n"
         "    def _fit(self, split, run):\n"
-        "        raise MemoryError('47 GiB\\nwanted')\n"
+        "        raise MemoryError('47 GiB\\nwanted')\n",
     )
-    monkeypatch.syspath_prepend(package)
+    monkeypatch.syspath_prepend(tmp_path / "site")
     code, shown, _ = tastemaker(
         "compare", clicks, "--models", "fragile,popularity", "--out", tmp_path / "out"
     )
     assert code == 1
     assert "fragile failed: MemoryError: 47 GiB wanted" in shown
     assert "popularity" in shown
+
+
+def test_models_are_asked_about_users_whom_they_never_met(
+    tastemaker: Terminal, clicks: Path, tmp_path: Path
+) -> None:
+    asked = ("compare", clicks, *QUICK, "--cold-start", "--out", tmp_path / "out")
+    code, shown, err = tastemaker(*asked)
+    assert code == 0, err
+    for expected in ("new users: 10% of the users", "6 after 1, 6 after 2, 6 after 5",
+                     "ndcg@10 after 1"):  # fmt: skip
+        assert expected in shown, expected
+    assert "every model again, without 6 of the users" in err
+    assert re.search(r"ncf: trained  ndcg@10 0\.\d{4} after 1, 0\.\d{4} after 5 ", err)
+    board = json.loads((tmp_path / "out" / "leaderboard.json").read_text())
+    cold = board["cold_start"]
+    assert [model["name"] for model in cold["models"]] == [m["name"] for m in board["models"]]
+    for model in cold["models"]:
+        assert (model["share"], model["seed"], model["n_users"]) == (0.1, 0, 6)
+        assert [at["length"] for at in model["lengths"]] == [1, 2, 5], "nobody has more than 10"
+        for at in model["lengths"]:
+            low, high = at["intervals"]["ndcg@10"]
+            assert 0 <= low <= at["metrics"]["ndcg@10"] <= high <= 1
+            assert at["metrics"]["ndcg@10"] <= at["metrics"]["hit_rate@10"]
+    assert "New users: " in (tmp_path / "out" / "report.html").read_text()
+    before = everything_in(tmp_path / "out" / "models")
+    again = tastemaker.json(*asked)
+    assert set(again["how"].values()) | set(again["cold_start_how"].values()) == {"reused"}
+    assert again["cold_start"] == cold
+    assert everything_in(tmp_path / "out" / "models") == before
+
+
+def test_new_users_are_asked_about_only_where_it_is_wanted(
+    tastemaker: Terminal, clicks: Path, tmp_path: Path
+) -> None:
+    asked = ("compare", clicks, "--models", "popularity,ease", "--out", tmp_path / "out")
+    plain = tastemaker.json(*asked)
+    assert not {"cold_start", "cold_start_how"} & plain.keys()
+    assert "New users" not in (tmp_path / "out" / "report.html").read_text()
+    later = tastemaker.json(*asked, "--cold-start")
+    assert set(later["how"].values()) == {"reused"}
+    assert later["cold_start_how"] == {"popularity": "trained", "ease": "trained"}
+    assert {name: later[name] for name in plain if name != "interrupted"} == {
+        name: value if name != "how" else later["how"]
+        for name, value in plain.items()
+        if name != "interrupted"
+    }
+    again = tastemaker.json(*asked, "--cold-start", "--set", "ease.regularization=9")
+    assert again["cold_start_how"] == {"popularity": "reused", "ease": "trained"}
+
+
+def test_a_model_that_fails_without_the_newcomers_is_a_row(
+    tastemaker: Terminal, clicks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plug_in(
+        tmp_path / "site",
+        "wary",
+        "from tastemaker.models.popularity import Popularity\n"
+        "class Plugin(Popularity):\n"
+        "    name = 'wary'\n"
+        "    def _fit(self, split, run):\n"
+        "        if (split.train.user_counts == 0).any():\n"
+        "            raise ValueError('somebody did nothing')\n"
+        "        super()._fit(split, run)\n",
+    )
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    out = tmp_path / "out"
+    code, shown, err = tastemaker(
+        "compare", clicks, "--models", "wary,popularity", "--cold-start", "--out", out
+    )
+    assert code == 1
+    assert "wary failed: ValueError: somebody did nothing" in shown
+    assert "wary: failed: ValueError: somebody did nothing" in err
+    board = json.loads((out / "leaderboard.json").read_text())
+    assert {model["name"] for model in board["models"]} == {"wary", "popularity"}
+    assert [model["name"] for model in board["cold_start"]["models"]] == ["popularity"]
+    assert board["cold_start"]["failed"] == [
+        {"name": "wary", "error": "ValueError: somebody did nothing"}
+    ]
+    assert "somebody did nothing" in (out / "report.html").read_text()
+    assert {path.name for path in (out / "models").iterdir()} == {"wary", "popularity"}
+
+
+def test_users_who_cannot_be_held_out_are_refused_before_any_training(
+    tastemaker: Terminal, tmp_path: Path
+) -> None:
+    lonely = tmp_path / "lonely.csv"
+    lonely.write_text("user,item,time\n1,10,1\n1,11,2\n1,12,3\n")
+    asked = ("compare", lonely, "--models", "popularity", "--out", tmp_path / "out")
+    code, _, err = tastemaker(*asked, "--cold-start")
+    assert code == 2
+    assert "no users can be held out: nobody is left to train on" in err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
@@ -201,6 +300,32 @@ def test_ctrl_c_ends_with_what_is_there_and_the_same_command_goes_on(
         "popularity": "reused", "ncf": "training resumed", "ease": "trained",
     }  # fmt: skip
     assert len(tm.open_run(out / "models" / "ncf").training["epochs"]) == 60
+
+
+@pytest.mark.slow
+def test_ctrl_c_among_the_second_trainings_keeps_all_of_the_first(
+    clicks: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    typed = command(
+        "compare", clicks, "--models", "popularity,ncf", "--set", "ncf.epochs=60", "--set",
+        "ncf.batch_size=16", "--cold-start", "--out", out, "--json",
+    )  # fmt: skip
+    process = subprocess.Popen(typed, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    log = out / "models" / "ncf.cold-start.partial" / "epochs.csv"
+    while not log.exists() or len(log.read_text().splitlines()) < 4:
+        assert process.poll() is None, process.stderr.read().decode()
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    first, err = process.communicate()
+    assert process.returncode == 130, err
+    board = json.loads(first)
+    assert {model["name"] for model in board["models"]} == {"popularity", "ncf"}
+    assert board["cold_start_how"] == {"popularity": "trained"}
+    second = json.loads(subprocess.run(typed, capture_output=True, check=True).stdout)
+    assert set(second["how"].values()) == {"reused"}
+    assert second["cold_start_how"] == {"popularity": "reused", "ncf": "training resumed"}
+    assert {path.name for path in (out / "models").iterdir()} == {"popularity", "ncf"}
 
 
 def test_the_table_is_live_on_a_terminal(clicks: Path, tmp_path: Path) -> None:

@@ -12,12 +12,13 @@ import pytest
 import tastemaker as tm
 from tastemaker.data.catalog import Catalog
 from tastemaker.errors import ConfigError
+from tastemaker.evaluation.cold_start_results import AtLength, ColdStartResult, ColdStarts
 from tastemaker.evaluation.leaderboard import Comparison, Entry, Leaderboard
 from tastemaker.evaluation.results import Evaluation
 from tastemaker.reports.examples import Example, examples
 from tastemaker.reports.formats import percent, seconds, shortened
 from tastemaker.reports.groups import groups
-from tastemaker.reports.placement import Box, placed
+from tastemaker.reports.placement import Box, placed, stacked
 from tastemaker.reports.report import write_report
 from tastemaker.testing.worlds import checkerboard, dataset_of, two_tastes
 from tastemaker.training.run import TrainingLog
@@ -80,9 +81,10 @@ def written(
     board: Leaderboard,
     logs: dict[str, TrainingLog] | None = None,
     shown: list[Example] | None = None,
+    cold_starts: ColdStarts | None = None,
 ) -> str:
     path = folder / "report.html"
-    write_report(path, board, logs or {}, shown or [])
+    write_report(path, board, logs or {}, shown or [], cold_starts)
     assert [p.name for p in folder.iterdir()] == ["report.html"]
     html = path.read_text(encoding="utf-8")
     Checked(html)
@@ -259,6 +261,74 @@ def test_values_that_are_missing(tmp_path: Path, entries: list[Entry]) -> None:
     assert "–" in written(tmp_path, board, {"ease": log})
 
 
+def met(*values: float) -> ColdStartResult:
+    """A result with these values of NDCG after 1, 2, 5 and so on, each a hundredth wide."""
+    lengths = tuple(
+        AtLength(
+            length,
+            60 - length,
+            {"ndcg@10": value, "hit_rate@10": 2 * value},
+            {"ndcg@10": (value - 0.01, value + 0.01), "hit_rate@10": (value, 3 * value)},
+        )
+        for length, value in zip((1, 2, 5, 10, 20), values, strict=False)
+    )
+    return ColdStartResult("10% of the users …", 0.1, 7, 60, lengths)
+
+
+def test_new_users_have_a_line_a_model_and_every_number(
+    tmp_path: Path, entries: list[Entry]
+) -> None:
+    starts = ColdStarts(
+        {"ease": met(0.11, 0.12, 0.33), "popularity": met(0.21, 0.22, 0.23)}, {"ncf": "no memory"}
+    )
+    html = written(tmp_path, Leaderboard(entries), cold_starts=starts)
+    assert (
+        "<h2>New users: popularity is best after 1 interaction, ease after 5 interactions" in html
+    )
+    assert "60 users, 10% of those with two interactions or more, drawn with seed 7, were" in html
+    assert "first 1, 2 and 5 interactions alone" in html
+    for name, result in starts.results.items():
+        told = [f"{at.metrics['ndcg@10']:.4f} from {at.length}" for at in result.lengths]
+        assert f"{name}: {', '.join(told)}" in html
+        for at in result.lengths:
+            assert f"<small>{at.n_users} users</small>" in html
+            assert f"{at.metrics['hit_rate@10']:.4f}" in html
+            assert "{:.4f} to {:.4f}".format(*at.intervals["ndcg@10"]) in html
+    assert "intervals reach about 0.010 to each side" in html
+    assert "<strong>ncf</strong> failed: no memory" in html
+    (figure,) = re.findall(r'<svg[^>]*aria-labelledby="new-users.*?</svg>', html, re.DOTALL)
+    assert not re.search(r"#[0-9a-f]{6}\b", figure), "colours are left to the theme"
+    assert "New users" not in written(tmp_path, Leaderboard(entries))
+
+
+@pytest.mark.parametrize(
+    ("results", "said"),
+    [
+        ({"a": met(0.2, 0.2), "b": met(0.1, 0.1)}, "a is best, however much is known of them"),
+        ({"a": met(0.2, 0.1, 0.2), "b": met(0.1, 0.2, 0.1)},
+         "a is best after 1 and after 5 interactions"),
+        ({"a": met(0.2), "b": met(0.1)}, "a is best, however much is known of them"),
+        ({"a": met(0.2, 0.3)}, "NDCG@10 by how much is known of them"),
+        ({"a": met(0.0, 0.0), "b": met(0.0, 0.0)}, "NDCG@10 by how much is known of them"),
+        ({}, "no model finished"),
+    ],
+)  # fmt: skip
+def test_new_users_of_all_kinds(
+    tmp_path: Path, entries: list[Entry], results: dict[str, ColdStartResult], said: str
+) -> None:
+    starts = ColdStarts(results, {} if results else {"a": "<b>"})
+    html = written(tmp_path, Leaderboard(entries), cold_starts=starts)
+    assert f"<h2>New users: {said}</h2>" in html
+
+
+def test_new_users_of_many_models_with_long_labels(tmp_path: Path, entries: list[Entry]) -> None:
+    many = {
+        f"model(embedding_size={i}, dropout=0.{i})": met(0.2, 0.1 + 0.001 * i) for i in range(30)
+    }
+    html = written(tmp_path, Leaderboard(entries), cold_starts=ColdStarts(many, {}))
+    assert all(name in html for name in many)
+
+
 def test_a_report_needs_a_folder_and_a_file_name(tmp_path: Path, entries: list[Entry]) -> None:
     with pytest.raises(ConfigError, match="is a folder"):
         write_report(tmp_path, Leaderboard(entries), {}, [])
@@ -317,6 +387,13 @@ def test_labels_cover_neither_each_other_nor_a_point() -> None:
     for i, box in enumerate(boxes):
         assert all(box.overlap(other) == 0 for other in boxes[:i])
         assert all(box.overlap(Box(x - 4, y - 4, x + 4, y + 4)) == 0 for x, y in points)
+
+
+def test_labels_in_a_column_keep_apart_and_near_their_lines() -> None:
+    assert stacked([10.0, 50.0, 90.0], 10, 0, 100) == [10, 50, 90]
+    assert stacked([50.0, 52.0, 48.0], 10, 0, 100) == [50, 60, 40], "around their middle"
+    assert stacked([98.0, 99.0, 2.0, 1.0], 10, 0, 100) == [90, 100, 10, 0], "inside the column"
+    assert stacked([5.0, 5.0, 5.0], 10, 0, 15) == [0, 10, 20], "upward where there is no room"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """Many models asked one question: each becomes a run folder, and is trained only once."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from tastemaker import artifact
-from tastemaker.artifact import ArtifactReader
+from tastemaker.artifact import ArtifactReader, ArtifactWriter
 from tastemaker.bundle.bundle import save_run
 from tastemaker.bundle.evaluation_files import read_evaluation, write_evaluation
 from tastemaker.bundle.unfinished import can_resume, identity_of, unfinished
 from tastemaker.data.splitting import Part, Split
 from tastemaker.errors import ArtifactError
+from tastemaker.evaluation.cold_start import ColdStart
 from tastemaker.evaluation.evaluate import evaluate
 from tastemaker.evaluation.protocols import RankingProtocol
 from tastemaker.evaluation.results import Evaluation
@@ -36,6 +38,8 @@ class Question:
     protocol: RankingProtocol
     k: tuple[int, ...]
     """The lengths of list to judge."""
+    cold_start: ColdStart | None = None
+    """Users whom every model is to be asked about without having met them, where it is wanted."""
 
     def put_to(self, model: Recommender) -> Evaluation:
         """The accuracy of a fitted model, and what its lists are like."""
@@ -105,17 +109,33 @@ def _trained(
     listener: Listener,
     how: str,
 ) -> Answer:
-    identity = identity_of(model, question.split)
-    resume = can_resume(path, identity)
-    with unfinished(path, identity, resume=resume, restart=not resume) as folder:
-        listener.on_stage("training")
-        model.fit(question.split, TrainingRun(device, folder, resume, listener.on_progress))
-        if model.log.interrupted:
-            raise KeyboardInterrupt
+    with trained_in(path, model, question.split, device, listener) as (folder, resumed):
         listener.on_stage("evaluating")
         evaluation = question.put_to(model)
         save_run(path, model, evaluation, logs=folder)
-    return Answer(model, evaluation, "training resumed" if resume else how)
+    return Answer(model, evaluation, "training resumed" if resumed else how)
+
+
+@contextmanager
+def trained_in(
+    path: Path, model: Recommender, split: Split, device: DeviceName, listener: Listener
+) -> Iterator[tuple[Path, bool]]:
+    """Fits the model in `<path>.partial`, from where a Ctrl-C ended the same training.
+
+    Yields:
+        The folder with its logs, which goes when the block ends, and whether it was resumed.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C.
+    """
+    identity = identity_of(model, split)
+    resume = can_resume(path, identity)
+    with unfinished(path, identity, resume=resume, restart=not resume) as folder:
+        listener.on_stage("training")
+        model.fit(split, TrainingRun(device, folder, resume, listener.on_progress))
+        if model.log.interrupted:
+            raise KeyboardInterrupt
+        yield folder, resume
 
 
 def _reused(
@@ -138,7 +158,8 @@ def _reused(
         return Answer(model, stored, "reused")
     listener.on_stage("evaluating")
     evaluation = question.put_to(model)
-    _store_evaluation(source, evaluation)
+    with amending(source) as out:
+        write_evaluation(out, evaluation)
     return Answer(model, evaluation, "reused, evaluated anew")
 
 
@@ -148,12 +169,13 @@ def _log(training: dict[str, Any]) -> TrainingLog:
     )
 
 
-def _store_evaluation(former: ArtifactReader, evaluation: Evaluation) -> None:
-    """Puts another evaluation into a run folder, where all else stays as it is."""
+@contextmanager
+def amending(former: ArtifactReader) -> Iterator[ArtifactWriter]:
+    """Writes files into a finished run folder, where all else stays as it is."""
     with artifact.writing(former.folder, RUN, keep_previous=False) as out:
         shutil.copytree(former.folder, out.folder, dirs_exist_ok=True)
         out.names += former.manifest["files"]
-        write_evaluation(out, evaluation)
+        yield out
 
 
 def _finished(

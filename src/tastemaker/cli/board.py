@@ -1,16 +1,62 @@
-"""How a comparison stands: a live table on a terminal, a line a model elsewhere."""
+"""Every model in its turn, and how they stand: a live table, or a line a model elsewhere."""
 
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Self
+from typing import Generic, Self, TypeVar
 
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from tastemaker.bundle.comparison import Answer, Listener
-from tastemaker.cli.common import err, note
+from tastemaker.bundle.comparison import Listener
+from tastemaker.cli.common import err, note, wants_debugging
+from tastemaker.errors import TastemakerError
 from tastemaker.training.run import Progress
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[T]):
+    """What came of the models."""
+
+    done: dict[str, T]
+    failed: dict[str, str]
+    """Reasons."""
+    interrupted: bool = False
+    """Whether Ctrl-C ended it before all had their turn."""
+
+
+def in_turn(
+    labels: Iterable[str],
+    work: Callable[[str, Listener], T],
+    describe: Callable[[T], tuple[str, str]],
+) -> Outcome[T]:
+    """Does the work for every label, and shows how it stands; one that fails stops no other.
+
+    Args:
+        labels: in the order to take them.
+        work: is told the label, and whom to tell how far it is.
+        describe: of what came of one, how it came about, and the result in a few words.
+    """
+    labels = list(labels)
+    done: dict[str, T] = {}
+    failed: dict[str, str] = {}
+    with Board(labels) as board:
+        for label in labels:
+            try:
+                done[label] = work(label, board.listener(label))
+            except KeyboardInterrupt:
+                return Outcome(done, failed, interrupted=True)
+            except Exception as error:
+                if wants_debugging():
+                    raise
+                failed[label] = _reason(error)
+                board.failed(label, failed[label])
+            else:
+                board.done(label, *describe(done[label]))
+    return Outcome(done, failed)
 
 
 @dataclass
@@ -24,8 +70,7 @@ class _Line:
 class Board:
     """One line a model: waiting, training, evaluating, then what came of it."""
 
-    def __init__(self, labels: list[str], metric: str) -> None:
-        self._metric = metric
+    def __init__(self, labels: list[str]) -> None:
         self._lines = {label: _Line() for label in labels}
         can_redraw = err.is_terminal and not err.is_dumb_terminal
         self._live = Live(console=err, auto_refresh=False) if can_redraw else None
@@ -51,13 +96,9 @@ class Board:
 
         return Listener(lambda stage: self._set(label, stage, "cyan"), on_progress)
 
-    def done(self, label: str, answer: Answer) -> None:
+    def done(self, label: str, how: str, result: str) -> None:
         """The model has an answer."""
-        evaluation = answer.evaluation
-        low, high = evaluation.intervals[self._metric]
-        mean = evaluation.metrics[self._metric]
-        result = f"{self._metric} {mean:.4f} ({low:.4f} to {high:.4f})"
-        self._finish(label, answer.how, "green", result)
+        self._finish(label, how, "green", result)
 
     def failed(self, label: str, reason: str) -> None:
         """The model has failed; the others go on."""
@@ -82,3 +123,10 @@ class Board:
             cells = (label, line.result, line.seconds)
             table.add_row(Text(cells[0], "bold"), Text(line.state, line.style), *cells[1:])
         self._live.update(table, refresh=True)
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, TastemakerError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -46,6 +46,7 @@ def compare(
     no_header: options.NoHeader = False,
     query: options.Query = None,
     items: options.Items = None,
+    untouched_items: options.UntouchedItems = False,
     min_rating: options.MinRating = None,
     duplicates: options.Duplicates = "latest",
     sample_users: options.SampleUsers = None,
@@ -81,6 +82,16 @@ def compare(
             rich_help_panel=options.PROTOCOL_PANEL,
         ),
     ] = "holm",
+    cold_start: Annotated[
+        bool,
+        typer.Option(
+            "--cold-start",
+            help="Also hold out a tenth of the users entirely, train every model a second time on "
+            "the others, and ask it about the newcomers, from their first 1, 2, 5, 10 and 20 "
+            "interactions.",
+            rich_help_panel=options.PROTOCOL_PANEL,
+        ),
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Train several models on one split and say which is best, and whether by chance.
@@ -97,6 +108,7 @@ def compare(
     from tastemaker.cli.judging import make_protocol
     from tastemaker.cli.sources import DataOptions, SplitOptions
     from tastemaker.cli.train import label_of
+    from tastemaker.evaluation.cold_start import hold_out_users
 
     values = locals()
     cuts = tuple(dict.fromkeys(k or (10, 20)))
@@ -110,4 +122,5 @@ def compare(
     comparing.check()
     the_split = SplitOptions.of(values).split_of(data, DataOptions.of(values))
     ranking = make_protocol(protocol, negatives, candidate_seed, draw, the_split, otherwise="full")
-    comparing.run(Question(the_split, ranking, cuts), as_json=json)
+    newcomers = hold_out_users(the_split) if cold_start else None
+    comparing.run(Question(the_split, ranking, cuts, newcomers), as_json=json)

@@ -2,19 +2,24 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import typer
 
 from tastemaker import artifact
+from tastemaker.bundle.cold_start import ColdStartAnswer, cold_start_answer
 from tastemaker.bundle.comparison import COMPARISON, Answer, Question, answer
 from tastemaker.bundle.unfinished import identity_of, only_one
-from tastemaker.cli.board import Board
-from tastemaker.cli.common import INTERRUPTED, note, out, print_json, wants_debugging
+from tastemaker.cli.board import Outcome, in_turn
+from tastemaker.cli.common import INTERRUPTED, note, out, print_json
 from tastemaker.cli.leaderboard import print_leaderboard
-from tastemaker.errors import ConfigError, TastemakerError
+from tastemaker.cli.new_users import in_few_words, print_new_users
+from tastemaker.errors import ConfigError
+from tastemaker.evaluation.cold_start_results import ColdStarts
 from tastemaker.evaluation.leaderboard import Correction, Entry, Leaderboard
 from tastemaker.models.recommender import RUN, Recommender
 from tastemaker.reports.examples import examples
@@ -57,69 +62,90 @@ class Comparing:
         new = not self.out.exists()
         with only_one(self.out):
             artifact.claim(self.out, COMPARISON, self._about(question))
-            answers, failures, interrupted = self._answers(question)
-            if not answers:
+            fitted = self._fitted(question)
+            if not fitted.done:
                 if new and not any((self.out / "models").glob("*")):
                     shutil.rmtree(self.out)
-                if interrupted:
+                if fitted.interrupted:
                     raise KeyboardInterrupt
-                reasons = "; ".join(f"{label}: {reason}" for label, reason in failures.items())
+                reasons = "; ".join(f"{label}: {why}" for label, why in fitted.failed.items())
                 raise ConfigError(f"every model failed: {reasons}")
-            board = self._leaderboard(answers, failures)
-            paths = self._write(board, answers, question)
+            again = self._fitted_again(fitted, question)
+            board = self._leaderboard(fitted)
+            new_users = _new_users(again, board)
+            self._write(board, fitted.done, new_users, question)
+        interrupted = fitted.interrupted or again.interrupted
         if as_json:
-            how = {label: each.how for label, each in answers.items()}
-            print_json(board.to_dict() | {"how": how, "interrupted": interrupted} | paths)
+            hows = {"how": _hows(fitted.done), "interrupted": interrupted}
+            hows |= {} if new_users is None else {"cold_start_how": _hows(again.done)}
+            print_json(_facts(board, new_users) | hows | self._paths())
         else:
             print_leaderboard(board)
-            out.print(f"report: {paths['report']}", markup=False, soft_wrap=True)
+            if new_users is not None:
+                print_new_users(new_users)
+            out.print(f"report: {self.out / REPORT}", markup=False, soft_wrap=True)
         if interrupted:
             note("interrupted; the same command goes on with the models that are missing")
             raise typer.Exit(INTERRUPTED)
-        if failures:
+        if fitted.failed or again.failed:
             raise typer.Exit(SOME_FAILED)
 
-    def _answers(self, question: Question) -> tuple[dict[str, Answer], dict[str, str], bool]:
-        """What came of each model, why the others failed, and whether Ctrl-C ended it early."""
-        answers: dict[str, Answer] = {}
-        failures: dict[str, str] = {}
-        with Board(list(self.models), self.metric) as board:
-            for label, model in self.models.items():
-                listener = board.listener(label)
-                try:
-                    answers[label] = answer(
-                        self.folder(label), model, question, self.device, listener
-                    )
-                except KeyboardInterrupt:
-                    return answers, failures, True
-                except Exception as error:
-                    if wants_debugging():
-                        raise
-                    failures[label] = _reason(error)
-                    board.failed(label, failures[label])
-                else:
-                    board.done(label, answers[label])
-        return answers, failures, False
+    def _fitted(self, question: Question) -> Outcome[Answer]:
+        def told(of: Answer) -> tuple[str, str]:
+            low, high = of.evaluation.intervals[self.metric]
+            mean = of.evaluation.metrics[self.metric]
+            return of.how, f"{self.metric} {mean:.4f} ({low:.4f} to {high:.4f})"
 
-    def _leaderboard(self, answers: dict[str, Answer], failures: dict[str, str]) -> Leaderboard:
+        return in_turn(
+            self.models,
+            lambda label, listener: answer(
+                self.folder(label), self.models[label], question, self.device, listener
+            ),
+            told,
+        )
+
+    def _fitted_again(
+        self, fitted: Outcome[Answer], question: Question
+    ) -> Outcome[ColdStartAnswer]:
+        """Every model that did not fail, without the newcomers; nothing where none are asked."""
+        cold = question.cold_start
+        if cold is None or fitted.interrupted:
+            return Outcome({}, {})
+        note(f"new users: every model again, without {cold.n_users:,} of the users")
+        return in_turn(
+            fitted.done,
+            lambda label, listener: cold_start_answer(
+                self.folder(label), self.models[label], cold, self.device, listener
+            ),
+            lambda of: (of.how, in_few_words(of.result)),
+        )
+
+    def _leaderboard(self, fitted: Outcome[Answer]) -> Leaderboard:
         entries = [
-            Entry(label, each.evaluation, each.model.log.fit_s) for label, each in answers.items()
+            Entry(label, each.evaluation, each.model.log.fit_s)
+            for label, each in fitted.done.items()
         ]
-        entries += [Entry(label, error=reason) for label, reason in failures.items()]
+        entries += [Entry(label, error=reason) for label, reason in fitted.failed.items()]
         return Leaderboard(entries, self.metric, self.correction)
 
     def _write(
-        self, board: Leaderboard, answers: dict[str, Answer], question: Question
-    ) -> dict[str, str]:
+        self,
+        board: Leaderboard,
+        answers: dict[str, Answer],
+        new_users: ColdStarts | None,
+        question: Question,
+    ) -> None:
         logs = {label: each.model.log for label, each in answers.items()}
         models = {label: each.model for label, each in answers.items()}
         shown = examples(models, question.split)
-        text = json.dumps(board.to_dict(), indent=2, ensure_ascii=False)
+        text = json.dumps(_facts(board, new_users), indent=2, ensure_ascii=False)
         with artifact.replacing(self.out / LEADERBOARD) as beside:
             beside.write_text(text + "\n", encoding="utf-8")
         with artifact.replacing(self.out / TABLE) as beside:
             pl.DataFrame(board.rows(), infer_schema_length=None).write_csv(beside)
-        write_report(self.out / REPORT, board, logs, shown)
+        write_report(self.out / REPORT, board, logs, shown, new_users)
+
+    def _paths(self) -> dict[str, str]:
         return {
             "out": str(self.out),
             "leaderboard": str(self.out / LEADERBOARD),
@@ -135,8 +161,18 @@ class Comparing:
         return self.out / "models" / label
 
 
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    if isinstance(error, TastemakerError):
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+def _facts(board: Leaderboard, new_users: ColdStarts | None) -> dict[str, Any]:
+    """What the files and --json say alike."""
+    return board.to_dict() | ({} if new_users is None else {"cold_start": new_users.to_dict()})
+
+
+def _new_users(again: Outcome[ColdStartAnswer], board: Leaderboard) -> ColdStarts | None:
+    """In the order of the leaderboard; None where nobody was asked."""
+    if not again.done and not again.failed:
+        return None
+    done = [entry.name for entry, _ in board.ranked if entry.name in again.done]
+    return ColdStarts({name: again.done[name].result for name in done}, again.failed)
+
+
+def _hows(answers: Mapping[str, Answer | ColdStartAnswer]) -> dict[str, str]:
+    return {label: each.how for label, each in answers.items()}

@@ -49,6 +49,10 @@ Query = Annotated[str | None, _data("--query", help="SQL to run where DATA is a 
 Items = Annotated[
     Path | None, _data("--items", help="Table of the items: id, and title and categories if any.")
 ]
+UntouchedItems = Annotated[
+    bool,
+    _data("--untouched-items", help="Take in items of the table (--items) that nobody touched."),
+]
 MinRating = Annotated[
     float | None, _data("--min-rating", help="Keep only what was rated at least this.")
 ]

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from tastemaker.evaluation.cold_start_results import ColdStarts
 from tastemaker.evaluation.leaderboard import SIGNIFICANT, Leaderboard
 from tastemaker.evaluation.results import INTERVAL_SEED, Evaluation
 from tastemaker.reports import takeaways
 from tastemaker.reports.curves import Curve, curve_figures, curves
 from tastemaker.reports.examples import Example
 from tastemaker.reports.formats import counted, decimals, metric_title, missing, percent, seconds
+from tastemaker.reports.new_users import NewUsers, new_users
 from tastemaker.reports.standings import Standings, near_best, standings
 from tastemaker.reports.tables import (
     Table,
@@ -53,6 +55,7 @@ class Page:
     curves: list[tuple[Curve, Markup]]
     segments_heading: str
     segments: list[Table]
+    new_users: NewUsers | None
     tail: Drawn | None
     lists: Table | None
     examples_heading: str
@@ -64,7 +67,10 @@ class Page:
 
 
 def page(
-    leaderboard: Leaderboard, logs: dict[str, TrainingLog], examples: Sequence[Example]
+    leaderboard: Leaderboard,
+    logs: dict[str, TrainingLog],
+    examples: Sequence[Example],
+    cold_starts: ColdStarts | None = None,
 ) -> Page:
     """Gathers what the report shows; see `write_report`."""
     evaluations = [evaluation for _, evaluation in leaderboard.ranked]
@@ -87,6 +93,7 @@ def page(
         curves=curve_figures(drawn),
         segments_heading=takeaways.of_segments(divided) if divided else "",
         segments=divided,
+        new_users=None if cold_starts is None else new_users(cold_starts),
         tail=_tail(leaderboard, k),
         lists=list_properties(leaderboard, k) if question else None,
         examples_heading=takeaways.of_examples(examples),

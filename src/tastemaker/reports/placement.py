@@ -69,6 +69,29 @@ def placed(
     return boxes
 
 
+def stacked(wanted: Sequence[float], height: float, low: float, high: float) -> list[float]:
+    """Places in a column, each a height from the next and together as near as can be to the wanted.
+
+    Args:
+        wanted: where each label would stand if it were alone; the order is kept.
+        height: what each takes.
+        low: the lowest place; where there is no room for all, they go on above the highest.
+        high: the highest place.
+    """
+    order = np.argsort(wanted, kind="stable")
+    # Less the room that those below take, places need only not descend: isotonic regression.
+    blocks: list[list[float]] = []
+    for i, label in enumerate(order):
+        blocks.append([wanted[label] - i * height])
+        while len(blocks) > 1 and np.mean(blocks[-2]) > np.mean(blocks[-1]):
+            blocks[-2:] = [blocks[-2] + blocks[-1]]
+    free = np.repeat([np.mean(block) for block in blocks], [len(block) for block in blocks])
+    room = max(low, high - (len(order) - 1) * height)
+    places = np.empty(len(order))
+    places[order] = free.clip(low, room) + np.arange(len(order)) * height
+    return [float(place) for place in places]
+
+
 def _candidates(point: tuple[float, float], size: tuple[float, float]) -> Iterator[Box]:
     """From the nearest to the farthest; min takes the first of equally good ones."""
     (x, y), (width, height) = point, size

@@ -6,6 +6,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from tastemaker.errors import ConfigError
+from tastemaker.evaluation.cold_start_results import ColdStarts
 from tastemaker.evaluation.leaderboard import Leaderboard
 from tastemaker.reports.examples import Example
 from tastemaker.reports.page import page
@@ -17,6 +18,7 @@ def write_report(
     leaderboard: Leaderboard,
     logs: dict[str, TrainingLog],
     examples: Sequence[Example],
+    cold_starts: ColdStarts | None = None,
 ) -> None:
     """Writes the report; the same input gives the same bytes.
 
@@ -26,6 +28,7 @@ def write_report(
         logs: of their training, by the names of the leaderboard; models without epochs may be left
             out or have an empty one.
         examples: users to show, or none.
+        cold_starts: what came of the models for newcomers, where that was asked.
 
     Raises:
         ConfigError: the path is a folder, or in one that does not exist.
@@ -37,7 +40,7 @@ def write_report(
     text = (
         _environment()
         .get_template("report.html.jinja")
-        .render(page=page(leaderboard, logs, examples))
+        .render(page=page(leaderboard, logs, examples, cold_starts))
     )
     beside = path.with_name(f".{path.name}.tmp")
     try:

@@ -116,7 +116,7 @@ def by_segment(leaderboard: Leaderboard, by: str) -> Table | None:
         ),
         tuple(Column(segment.name, counted(segment.n_users, "user")) for segment in parts),
         tuple(
-            (name, tuple(_shaded(value, top) for value, top in zip(row, best, strict=True)))
+            (name, tuple(shaded(value, top) for value, top in zip(row, best, strict=True)))
             for name, row in values.items()
         ),
     )
@@ -142,6 +142,14 @@ def list_properties(leaderboard: Leaderboard, k: str) -> Table | None:
     )
 
 
+def shaded(value: float, best: float) -> Cell:
+    """A value of the column whose best is given: the nearer to it, the darker."""
+    if missing(value):
+        return Cell(ABSENT)
+    heat = value / best if best > 0 else 0.0
+    return Cell(decimals(value), round(heat, 2), best=best > 0 and value == best)
+
+
 def _property(evaluation: Evaluation, name: str, k: str) -> Cell:
     return Cell(LIST_PROPERTIES[name](evaluation.metrics.get(f"{name}@{k}")))
 
@@ -149,10 +157,3 @@ def _property(evaluation: Evaluation, name: str, k: str) -> Cell:
 def _mean_in(evaluation: Evaluation, segment: Segment, metric: str) -> float:
     same = (s for s in evaluation.segments if (s.by, s.name) == (segment.by, segment.name))
     return next((mean(s.per_user[metric]) for s in same), float("nan"))
-
-
-def _shaded(value: float, best: float) -> Cell:
-    if missing(value):
-        return Cell(ABSENT)
-    heat = value / best if best > 0 else 0.0
-    return Cell(decimals(value), round(heat, 2), best=best > 0 and value == best)

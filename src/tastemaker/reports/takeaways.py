@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from tastemaker.evaluation.cold_start_results import ColdStartResult
 from tastemaker.evaluation.leaderboard import Leaderboard
 from tastemaker.reports.curves import Curve
 from tastemaker.reports.examples import Example
@@ -98,6 +99,22 @@ def of_segments(tables: list[Table]) -> str:
     if wins[first] == len(columns):
         return f"{first} is best in every segment"
     return f"{first} is best in {wins[first]} of {len(columns)} segments"
+
+
+def of_new_users(results: dict[str, ColdStartResult], metric: str) -> str:
+    """Who is best for people of whom little is known, and who once there is more."""
+    lengths = next(iter(results.values())).lengths
+    values = {name: [at.metrics[metric] for at in r.lengths] for name, r in results.items()}
+    if len(values) == 1 or not any(map(any, values.values())):
+        return f"New users: {metric_title(metric)} by how much is known of them"
+    leaders = [max(values, key=lambda name: values[name][i]) for i in range(len(lengths))]
+    first, last = leaders[0], leaders[-1]
+    after_first, after_last = (counted(lengths[i].length, "interaction") for i in (0, -1))
+    if first != last:
+        return f"New users: {first} is best after {after_first}, {last} after {after_last}"
+    if set(leaders) == {first}:
+        return f"New users: {first} is best, however much is known of them"
+    return f"New users: {first} is best after {lengths[0].length} and after {after_last}"
 
 
 def of_tail(shares: list[tuple[str, float]], chosen: float | None) -> str:

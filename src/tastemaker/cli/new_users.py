@@ -1,0 +1,35 @@
+"""What is shown of models that were asked about newcomers."""
+
+from typing import Any
+
+from tastemaker.cli.common import out, table_of
+from tastemaker.evaluation.cold_start_results import AtLength, ColdStartResult, ColdStarts
+
+METRIC = "ndcg@10"
+
+
+def in_few_words(result: ColdStartResult) -> str:
+    """The shortest and the longest history: what a line of progress has room for."""
+    ends = result.lengths[:: max(1, len(result.lengths) - 1)]
+    return f"{METRIC} " + ", ".join(f"{_value(at):.4f} after {at.length}" for at in ends)
+
+
+def print_new_users(starts: ColdStarts) -> None:
+    """Prints how good each model is for newcomers, by how much is known of them."""
+    for result in list(starts.results.values())[:1]:
+        out.print(f"\nnew users: {result.protocol}", style="bold", markup=False, soft_wrap=True)
+        asked = ", ".join(f"{at.n_users:,} after {at.length}" for at in result.lengths)
+        out.print(f"users asked about: {asked}", style="dim", markup=False, soft_wrap=True)
+    out.print(table_of(_row(name, result) for name, result in starts.results.items()))
+    for name, reason in starts.failed.items():
+        out.print(f"{name} failed: {reason}", style="bold yellow", markup=False)
+
+
+def _row(name: str, result: ColdStartResult) -> dict[str, Any]:
+    first, *others = result.lengths
+    named = {f"{METRIC} after {first.length}": first} | {f"after {at.length}": at for at in others}
+    return {"model": name} | {title: _value(at) for title, at in named.items()}
+
+
+def _value(at: AtLength) -> float:
+    return at.metrics[METRIC]

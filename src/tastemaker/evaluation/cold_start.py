@@ -1,0 +1,152 @@
+"""Cold start: how good a model is for people it never met, by how much is known of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tastemaker.data.dataset import Dataset
+from tastemaker.data.splitting import Split, Targets
+from tastemaker.data.users import UserBatch
+from tastemaker.errors import ConfigError, SplitError
+from tastemaker.evaluation.cold_start_results import AtLength, ColdStartResult
+from tastemaker.evaluation.results import intervals, mean
+from tastemaker.metrics.accuracy import hit_rate, ndcg
+from tastemaker.models.recommender import SCORES_AT_ONCE, Recommender
+from tastemaker.ranking.ranks import rank_in_catalog
+
+LENGTHS = (1, 2, 5, 10, 20)
+"""How many interactions are known of a newcomer when the next one is asked about."""
+
+
+@dataclass(frozen=True, eq=False)
+class ColdStart:
+    """Some users kept apart entirely: what is left to train on, and what those users did."""
+
+    split: Split
+    """To train on: without a single row of those users; vocabularies and codes as before."""
+    newcomers: Dataset
+    """All that those users did, oldest first, and nothing else; the same codes."""
+    share: float
+    seed: int
+    """Of the draw; no model's own."""
+
+    @property
+    def n_users(self) -> int:
+        """How many users were kept apart."""
+        return int((self.newcomers.user_counts > 0).sum())
+
+    def describe(self, k: int = 10, lengths: Sequence[int] = LENGTHS) -> str:
+        """One line that says exactly what was done, for a result's label."""
+        known = ", ".join(map(str, lengths))
+        return (
+            f"{self.share:.0%} of the users with two interactions or more, drawn with seed "
+            f"{self.seed} and never trained on; the next item after their first {known} "
+            f"interactions, ranked among the whole catalog without those known; lists of {k}"
+        )
+
+
+def hold_out_users(split: Split, *, share: float = 0.1, seed: int = 0) -> ColdStart:
+    """Keeps some users apart entirely, drawn from those with two interactions or more.
+
+    The others keep the training and validation part that they have, so that a model is fitted as it
+    would be on the split itself. An item that only newcomers touched stays in the catalog.
+
+    Args:
+        split: of whose users; `no_holdout(data)` for a data set as it is.
+        share: of the users with two interactions or more; at least one of them.
+        seed: one seed, one draw.
+
+    Raises:
+        ConfigError: the share is not between 0 and 1.
+        SplitError: nobody has two interactions, or nobody is left to train on.
+    """
+    if not 0 < share < 1:
+        raise ConfigError(f"hold_out_users: the share is {share}; it must be between 0 and 1")
+    everything = split.everything
+    if everything.timestamps is not None:
+        everything = everything.rows(np.lexsort((everything.timestamps, everything.users)))
+    eligible = np.flatnonzero(everything.user_counts >= 2)
+    n = min(len(eligible), max(1, round(share * len(eligible))))
+    apart = np.zeros(everything.n_users, dtype=bool)
+    apart[np.random.default_rng(seed).choice(eligible, n, replace=False)] = True
+    train = split.train.rows(~apart[split.train.users])
+    if n == 0 or len(train) == 0:
+        why = "nobody is left to train on" if n else "nobody has two interactions"
+        raise SplitError(f"{split.train.name}: no users can be held out: {why}")
+    left = Split(
+        train,
+        validation=_without(split.validation, apart),
+        method=f"{split.method}, {n} users held out with seed {seed}",
+    )
+    return ColdStart(left, everything.rows(apart[everything.users]), share, seed)
+
+
+def evaluate_cold_start(
+    model: Recommender, cold: ColdStart, *, k: int = 10, lengths: Sequence[int] = LENGTHS
+) -> ColdStartResult:
+    """Asks for each newcomer's next item, from the first one, two, … interactions alone.
+
+    The next item is ranked among the whole catalog without those known; a tie counts against the
+    model. Longer histories are those of fewer, more active people, who are by then asked for
+    another item: models compare at one length, lengths do not compare with each other.
+
+    Args:
+        model: fitted on `cold.split`.
+        cold: whom to ask about.
+        k: the length of list to judge.
+        lengths: how many interactions are known; each newcomer with more is asked about.
+
+    Raises:
+        SplitError: the model was fitted on other data, and may have met the newcomers.
+        ConfigError: a length or k below 1.
+    """
+    lengths = sorted(set(lengths))
+    if min(k, *lengths) < 1:
+        raise ConfigError(f"k is {k} and lengths are {lengths}; all must be 1 or more")
+    if model.dataset.fingerprint != cold.split.train.fingerprint:
+        raise SplitError(
+            f"this {model.name} was fitted on other data ({model.dataset.name}) than what the "
+            "newcomers are held out of, and may have met them: fit it on cold.split first"
+        )
+    measured = (_at(model, cold.newcomers, length, k) for length in lengths)
+    return ColdStartResult(
+        cold.describe(k, lengths),
+        cold.share,
+        cold.seed,
+        cold.n_users,
+        tuple(at for at in measured if at is not None),
+    )
+
+
+def _without(targets: Targets | None, apart: np.ndarray) -> Targets | None:
+    """The targets of the others; None where there are none."""
+    if targets is None or apart[targets.users].all():
+        return None
+    kept, times = ~apart[targets.users], targets.timestamps
+    return replace(
+        targets,
+        users=targets.users[kept],
+        items=targets.items[kept],
+        timestamps=None if times is None else times[kept],
+    )
+
+
+def _at(model: Recommender, newcomers: Dataset, length: int, k: int) -> AtLength | None:
+    begins = newcomers.indptr[:-1][newcomers.user_counts > length]
+    if len(begins) == 0:
+        return None
+    events = newcomers.items[begins[:, None] + np.arange(length + 1)].astype(np.int64)
+    step = max(1, SCORES_AT_ONCE // newcomers.n_items)
+    blocks = [_next_ranks(model, events[i : i + step]) for i in range(0, len(events), step)]
+    ranks, indptr = np.concatenate(blocks), np.arange(len(events) + 1)
+    per_user = {f"ndcg@{k}": ndcg(ranks, indptr, k), f"hit_rate@{k}": hit_rate(ranks, indptr, k)}
+    means = {name: mean(values) for name, values in per_user.items()}
+    return AtLength(length, len(events), means, intervals(per_user))
+
+
+def _next_ranks(model: Recommender, events: np.ndarray) -> np.ndarray:
+    """Ranks (n,) of the last of each row of events (n, length + 1), the others being known."""
+    users = UserBatch.strangers(list(events[:, :-1]))
+    ranks = rank_in_catalog(model.score(users), users, np.arange(len(users)), events[:, -1])
+    return ranks.cpu().numpy()

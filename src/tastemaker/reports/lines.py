@@ -1,0 +1,131 @@
+"""Lines: a metric by how much is known, one line a model, each named at its end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator
+
+from tastemaker.reports.formats import shortened
+from tastemaker.reports.placement import stacked
+from tastemaker.reports.svg import ACCENT, FONT_SIZE, INK, MUTED, PAPER, inline_svg
+
+WIDTH, LEAST_HEIGHT = 420, 310
+LEFT, RIGHT, TOP, BOTTOM = 54, 4, 34, 48
+
+CHARACTER, ROW = 0.57 * FONT_SIZE, 1.25 * FONT_SIZE
+"""Mean width of a character, and the height of a label: the browser's font is not known here."""
+
+TO_LABEL = 24
+"""From the end of a line to its label, in pixels."""
+
+Dashes = tuple[int, tuple[float, ...]]
+
+DASHES: tuple[Dashes, ...] = ((0, ()), (0, (5, 2)), (0, (1.2, 1.8)), (0, (7, 2, 1.5, 2)))
+"""Of the lines of one colour, in turn."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One model."""
+
+    label: str
+    values: tuple[float, ...]
+    leads: tuple[bool, ...]
+    """Where it is the best; drawn filled."""
+
+
+def line_figure(
+    name: str,
+    lines: Sequence[Line],
+    lengths: Sequence[int],
+    *,
+    title: str,
+    x_title: str,
+    y_title: str,
+    description: str,
+) -> Markup:
+    """Draws the lines; those that are the best somewhere stand out.
+
+    Args:
+        name: unique on the page.
+        lines: at least one, with a value for each length.
+        lengths: ascending, above 0; on a logarithmic scale.
+        title: for those who cannot see the figure.
+        x_title: below the horizontal axis.
+        y_title: above the vertical axis.
+        description: what the figure shows, for those who cannot see it.
+    """
+    labels = [shortened(line.label, 18) for line in lines]
+    right = TO_LABEL + RIGHT + max(map(len, labels)) * CHARACTER
+    height = max(LEAST_HEIGHT, int(TOP + BOTTOM + ROW * len(lines)))
+
+    def paint(figure: Figure) -> None:
+        extent = ((WIDTH - LEFT - right) / WIDTH, (height - TOP - BOTTOM) / height)
+        axes = figure.add_axes((LEFT / WIDTH, BOTTOM / height, *extent))
+        _scale(axes, lines, lengths)
+        axes.set_xlabel(x_title, loc="left", labelpad=8)
+        axes.text(8, height - 14, y_title, transform=None, color=MUTED)
+        for colour, leading in ((MUTED, False), (ACCENT, True)):
+            alike = [line for line in lines if any(line.leads) is leading]
+            for i, line in enumerate(alike):
+                _draw(axes, line, lengths, colour, DASHES[i % len(DASHES)])
+        _label(axes, lines, labels, lengths[-1], height)
+
+    return inline_svg(name, (WIDTH, height), title, description, paint)
+
+
+def _scale(axes: Axes, lines: Sequence[Line], lengths: Sequence[int]) -> None:
+    axes.set_xscale("log")
+    axes.set_xlim(lengths[0] / 1.1, lengths[-1] * 1.04)
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks(lengths, [f"{length:,}" for length in lengths])
+    axes.set_ylim(0, max(max(line.values) for line in lines) * 1.08 or 0.01)
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.grid(axis="x", visible=False)
+    axes.spines["left"].set_visible(False)
+
+
+def _draw(axes: Axes, line: Line, lengths: Sequence[int], colour: str, dashes: Dashes) -> None:
+    axes.plot(lengths, line.values, linestyle=dashes, color=colour, linewidth=1.8, clip_on=False)
+    for length, value, leads in zip(lengths, line.values, line.leads, strict=True):
+        axes.plot(
+            length,
+            value,
+            "o",
+            markersize=8 if leads else 5,
+            markeredgecolor=colour,
+            markeredgewidth=1.6,
+            markerfacecolor=colour if leads else PAPER,
+            clip_on=False,
+            zorder=4 if leads else 3,
+        )
+
+
+def _label(
+    axes: Axes, lines: Sequence[Line], labels: Sequence[str], last: int, height: float
+) -> None:
+    """Each at the end of its line, moved up or down where they would cover each other."""
+    ends = [axes.transData.transform((last, line.values[-1])) for line in lines]
+    places = stacked([float(y) for _, y in ends], ROW, BOTTOM, height - TOP)
+    for line, label, (x, y), place in zip(lines, labels, ends, places, strict=True):
+        axes.plot(
+            [x + 7, x + TO_LABEL - 4],
+            [y, place],
+            transform=None,
+            color=MUTED,
+            linewidth=0.7,
+            alpha=0.7,
+            clip_on=False,
+        )
+        axes.text(
+            x + TO_LABEL,
+            place - 0.36 * FONT_SIZE,
+            label,
+            transform=None,
+            va="baseline",
+            color=INK,
+            fontweight="bold" if any(line.leads) else "normal",
+        )

@@ -1,0 +1,119 @@
+"""New users: how good each model is for people it never met, by how much is known of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from tastemaker.evaluation.cold_start_results import AtLength, ColdStartResult, ColdStarts
+from tastemaker.reports import takeaways
+from tastemaker.reports.formats import counted, decimals, listed, metric_title
+from tastemaker.reports.lines import Line, line_figure
+from tastemaker.reports.tables import Cell, Column, Table, shaded
+
+Results = dict[str, ColdStartResult]
+
+
+@dataclass(frozen=True)
+class NewUsers:
+    """The section: what follows, how it was measured, the figure and the numbers."""
+
+    heading: str
+    how: str = ""
+    figure: Markup | None = None
+    margin: str = ""
+    """How far the intervals reach to each side, on average."""
+    table: Table | None = None
+    details: tuple[Table, ...] = ()
+    """Folded away."""
+    failed: tuple[tuple[str, str], ...] = ()
+    """Name and reason."""
+
+
+def new_users(starts: ColdStarts) -> NewUsers:
+    """Everything that the section shows."""
+    results, failed = starts.results, tuple(starts.failed.items())
+    if not results:
+        return NewUsers("New users: no model finished", failed=failed)
+    first = next(iter(results.values()))
+    metric, *others = first.lengths[0].metrics
+    best = {
+        at.length: max(result.lengths[i].metrics[metric] for result in results.values())
+        for i, at in enumerate(first.lengths)
+    }
+    return NewUsers(
+        takeaways.of_new_users(results, metric),
+        _how(first),
+        _figure(results, metric, best),
+        _margin(results, metric),
+        _table(
+            metric_title(metric), results, lambda at: shaded(at.metrics[metric], best[at.length])
+        ),
+        (
+            _table(
+                f"95% intervals of {metric_title(metric)}",
+                results,
+                lambda at: Cell(" to ".join(map(decimals, at.intervals[metric]))),
+            ),
+            *(_plain(results, name) for name in others),
+        ),
+        failed,
+    )
+
+
+def _how(result: ColdStartResult) -> str:
+    users = counted(result.n_users, "user")
+    lengths = listed([f"{at.length:,}" for at in result.lengths])
+    return (
+        f"{users}, {result.share:.0%} of those with two interactions or more, drawn with seed "
+        f"{result.seed}, were kept apart entirely, and every model was trained a second time "
+        "without them. "
+        f"From each one's first {lengths} interactions alone, the very next item is ranked among "
+        "the whole catalog without those known."
+    )
+
+
+def _margin(results: Results, metric: str) -> str:
+    ends = [at.intervals[metric] for result in results.values() for at in result.lengths]
+    return decimals(sum(high - low for low, high in ends) / len(ends) / 2, 3)
+
+
+def _plain(results: Results, metric: str) -> Table:
+    return _table(metric_title(metric), results, lambda at: Cell(decimals(at.metrics[metric])))
+
+
+def _table(measured: str, results: Results, cell: Callable[[AtLength], Cell]) -> Table:
+    lengths = next(iter(results.values())).lengths
+    return Table(
+        f"{measured} for new users, by interactions known",
+        tuple(Column(f"{at.length:,} known", counted(at.n_users, "user")) for at in lengths),
+        tuple((name, tuple(map(cell, result.lengths))) for name, result in results.items()),
+    )
+
+
+def _figure(results: Results, metric: str, best: dict[int, float]) -> Markup:
+    lines = [
+        Line(
+            name,
+            tuple(at.metrics[metric] for at in result.lengths),
+            tuple(0 < best[at.length] == at.metrics[metric] for at in result.lengths),
+        )
+        for name, result in results.items()
+    ]
+    told = "; ".join(
+        f"{line.label}: "
+        + ", ".join(
+            f"{decimals(value)} from {length:,}"
+            for length, value in zip(best, line.values, strict=True)
+        )
+        for line in lines
+    )
+    return line_figure(
+        "new-users",
+        lines,
+        list(best),
+        title=f"{metric_title(metric)} for new users",
+        x_title="interactions known, logarithmic scale",
+        y_title=metric_title(metric),
+        description=f"{told}.",
+    )
