@@ -1,10 +1,10 @@
-"""Chooses settings for the published split of MovieLens 1M, without a look at its test.
+"""Chooses settings for a data set, without a look at its test.
 
-python benchmarks/quality/search.py FOLDER [--models mf,ease]
+python benchmarks/quality/search.py FOLDER amazon-beauty [--models sasrec,ease]
 
-Every setting of the grids is fitted on the training file without three random interactions of each
-user, and judged by ranking those among 99 items that the user never touched, as the test does. The
-results go to results/search.json, the best of each model first; what is there is not tried again.
+FOLDER holds the data sets. Every setting of the grids is fitted without the validation part and
+judged by ranking that. The results go to results/DATA-search.json, the best of each model first;
+what is there is not tried again.
 """
 
 import argparse
@@ -13,40 +13,46 @@ import time
 from pathlib import Path
 from typing import Any
 
-from grids import GRIDS
-from splits import for_tuning
+from problems import PROBLEMS, Problem
 
 import tastemaker as tm
 
-RESULTS = Path(__file__).parent / "results" / "search.json"
+RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> None:
     """Tries what was not tried yet and says what it finds."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("folder", type=Path, help="where train.parquet is")
-    parser.add_argument("--models", default=",".join(GRIDS), help="which, with commas between")
+    parser.add_argument("folder", type=Path, help="where the data sets are")
+    parser.add_argument("data", choices=PROBLEMS, help="which of them")
+    parser.add_argument("--models", help="which, with commas between; all by default")
     arguments = parser.parse_args()
-    split = for_tuning(arguments.folder)
-    for model in arguments.models.split(","):
-        for settings in GRIDS[model]:
-            tried = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    problem = PROBLEMS[arguments.data]
+    path = RESULTS / f"{arguments.data}-search.json"
+    split = problem.tuning(arguments.folder)
+    for model in (arguments.models or ",".join(problem.grids)).split(","):
+        for settings in problem.grids[model]:
+            tried = json.loads(path.read_text()) if path.exists() else {}
             if any(trial["settings"] == settings for trial in tried.get(model, [])):
                 continue
-            trial = attempt(model, settings, split)
+            trial = attempt(model, settings, split, problem)
             print(model, json.dumps(trial), flush=True)
+            # Read again, since another process may have written while this one tried.
+            tried = json.loads(path.read_text()) if path.exists() else {}
             trials = [*tried.get(model, []), trial]
             tried[model] = sorted(trials, key=lambda each: -each["ndcg@10"])
-            RESULTS.parent.mkdir(exist_ok=True)
-            RESULTS.write_text(json.dumps(tried, indent=1) + "\n")
+            RESULTS.mkdir(exist_ok=True)
+            path.write_text(json.dumps(tried, indent=1) + "\n")
 
 
-def attempt(model: str, settings: dict[str, Any], split: tm.Split) -> dict[str, Any]:
-    """One fit on the inner split: its metrics, its best epoch if it has epochs, its seconds."""
+def attempt(
+    model: str, settings: dict[str, Any], split: tm.Split, problem: Problem
+) -> dict[str, Any]:
+    """One fit on the split to tune on: its metrics, its best epoch, its seconds."""
     started_at = time.monotonic()
     fitted = tm.model_class(model)(**settings).fit(split)
     fit_s = time.monotonic() - started_at
-    protocol = tm.SampledRanking(99)
+    protocol = problem.tuned_by or next(iter(problem.protocols.values()))
     metrics = tm.evaluate(fitted, split, protocol, part="validation", baseline=False).metrics
     return {
         "settings": settings,

@@ -1,48 +1,50 @@
-"""The table of results in README.md, with what others published beside it."""
+"""The tables of results in README.md, with what others published beside them."""
 
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from problems import Problem
+
 PAGE = Path(__file__).parent / "README.md"
-BEGIN, END = "<!-- table -->", "<!-- end of table -->"
 
-PUBLISHED = {
-    "ease": ("0.7177 / 0.448", "λ = 1000, computed on this split"),
-    "ials": ("0.711 / 0.438", "Rendle et al. 2020"),
-    "mf": ("0.7294 / 0.4523", "Rendle et al. 2020: a dot product, tuned SGD"),
-    "neumf": ("0.730 / 0.447", "He et al. 2017, with pre-training"),
-}
-"""HR@10 / NDCG@10 that are to be reached, by recipe."""
+Run = dict[str, Any]
 
 
-def write_table(runs: list[dict[str, Any]]) -> None:
-    """Puts the runs into the page, best mean NDCG first."""
-    by_recipe: dict[str, list[dict[str, Any]]] = {}
+def write_table(name: str, problem: Problem, runs: list[Run]) -> None:
+    """Puts the runs on a problem into the page, best mean NDCG first."""
+    by_recipe: dict[str, list[Run]] = {}
     for run in runs:
         by_recipe.setdefault(run["recipe"], []).append(run)
-    ordered = sorted(by_recipe.items(), key=lambda item: -_mean(item[1], "ndcg@10"))
-    lines = [
-        "| model | HR@10 | NDCG@10 | runs | seconds to fit | published HR@10 / NDCG@10 | reached |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-        *(_row(name, own) for name, own in ordered),
-    ]
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}")
+    first = next(iter(problem.protocols))
+    ordered = sorted(by_recipe.items(), key=lambda item: -_mean(item[1], f"{first} ndcg@10"))
+    metrics = [(p, m) for p in problem.protocols for m in ("hit_rate@10", "ndcg@10")]
+    several = len(problem.protocols) > 1
+    titles = [f"{SHORT[m]}{', ' + p if several else ''}" for p, m in metrics]
+    heads = ["model", *titles, "runs", "seconds to fit", "published HR@10 / NDCG@10", "reached"]
+    lines = ["| " + " | ".join(heads) + " |", "| --- " * len(heads) + "|"]
+    lines += [_row(recipe, own, problem, metrics) for recipe, own in ordered]
+    begin, end = f"<!-- table: {name} -->", f"<!-- end of table: {name} -->"
+    before, _, rest = PAGE.read_text().partition(begin)
+    _, _, after = rest.partition(end)
+    PAGE.write_text(f"{before}{begin}\n" + "\n".join(lines) + f"\n{end}{after}")
 
 
-def _row(name: str, runs: list[dict[str, Any]]) -> str:
-    figures, source = PUBLISHED.get(name, ("", ""))
+SHORT = {"hit_rate@10": "HR@10", "ndcg@10": "NDCG@10"}
+
+
+def _row(recipe: str, runs: list[Run], problem: Problem, metrics: list[tuple[str, str]]) -> str:
+    figures, source = problem.published.get(recipe, ("", ""))
+    names = [f"{protocol} {metric}" for protocol, metric in metrics]
     reached = ""
     if figures:
-        wanted = zip(("hit_rate@10", "ndcg@10"), figures.split(" / "), strict=True)
-        missed = [metric for metric, figure in wanted if _falls_short(_mean(runs, metric), figure)]
+        wanted = zip(names, figures.split(" / "), strict=False)
+        missed = [name for name, figure in wanted if _falls_short(_mean(runs, name), figure)]
         reached = f"no: {', '.join(missed)}" if missed else "yes"
-    cells = (
-        f"`{name}`", _spread(runs, "hit_rate@10"), _spread(runs, "ndcg@10"), str(len(runs)),
+    cells = [
+        f"`{recipe}`", *(_spread(runs, name) for name in names), str(len(runs)),
         f"{_mean(runs, 'fit_s'):.0f}", f"{figures} ({source})" if figures else "", reached,
-    )  # fmt: skip
+    ]  # fmt: skip
     return "| " + " | ".join(cells) + " |"
 
 
@@ -51,10 +53,10 @@ def _falls_short(value: float, published: str) -> bool:
     return round(value, len(published.partition(".")[2])) < float(published)
 
 
-def _mean(runs: list[dict[str, Any]], name: str) -> float:
+def _mean(runs: list[Run], name: str) -> float:
     return mean(run[name] for run in runs)
 
 
-def _spread(runs: list[dict[str, Any]], name: str) -> str:
+def _spread(runs: list[Run], name: str) -> str:
     spread = f" ± {stdev(run[name] for run in runs):.4f}" if len(runs) > 1 else ""
     return f"{_mean(runs, name):.4f}{spread}"

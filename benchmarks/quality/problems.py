@@ -1,0 +1,77 @@
+"""The data sets that are measured on: how each is split, ranked and tuned.
+
+A problem has two splits. The final one trains on everything but the test; the one to tune on holds
+the validation part out as well, and nothing that is fitted or judged on it sees the test.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from grids import GRIDS, Settings
+from recipes import amazon_beauty, ml_100k, ncf_ml_1m, sasrec_games
+from splits import attributed, by_order, published, published_for_tuning
+
+import tastemaker as tm
+
+MakeSplit = Callable[[Path], tm.Split]
+Recipe = Callable[[int], tm.Recommender]
+"""Takes a seed and gives the unfitted model."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One data set with one question."""
+
+    final: MakeSplit
+    """Takes the folder of the data sets; trains on everything but the test."""
+    tuning: MakeSplit
+    """Likewise, with a validation part and nothing of the test."""
+    protocols: dict[str, tm.RankingProtocol]
+    """By the name that they have in the results; the first is the one that settings go by."""
+    recipes: dict[str, Recipe]
+    grids: dict[str, list[Settings]]
+    published: dict[str, tuple[str, str]]
+    """By recipe: HR@10 / NDCG@10 that are to be reached with the first protocol, and whose."""
+    tuned_by: tm.RankingProtocol | None = None
+    """Ranks the validation part where the first protocol cannot."""
+
+
+FULL = tm.FullRanking()
+SAMPLED = tm.SampledRanking(100)
+
+PROBLEMS = {
+    "ncf-ml-1m": Problem(
+        final=published,
+        tuning=published_for_tuning,
+        protocols={"candidates": tm.CandidateLists()},
+        recipes=ncf_ml_1m.RECIPES,
+        grids=GRIDS["ncf-ml-1m"],
+        published=ncf_ml_1m.PUBLISHED,
+        tuned_by=tm.SampledRanking(99),
+    ),
+    "amazon-beauty": Problem(
+        final=lambda data: tm.leave_one_out(attributed(data), validation=False),
+        tuning=lambda data: tm.leave_one_out(attributed(data)),
+        protocols={"full": FULL},
+        recipes=amazon_beauty.RECIPES,
+        grids=GRIDS["amazon-beauty"],
+        published=amazon_beauty.PUBLISHED,
+    ),
+    "sasrec-games": Problem(
+        final=lambda data: tm.leave_one_out(by_order(data, "sasrec-games"), validation=False),
+        tuning=lambda data: tm.leave_one_out(by_order(data, "sasrec-games")),
+        protocols={"sampled": SAMPLED, "full": FULL},
+        recipes=sasrec_games.RECIPES,
+        grids=GRIDS["sasrec-games"],
+        published=sasrec_games.PUBLISHED,
+    ),
+    "ml-100k": Problem(
+        final=lambda data: tm.leave_one_out(tm.load(data / "ml-100k.zip"), validation=False),
+        tuning=lambda data: tm.leave_one_out(tm.load(data / "ml-100k.zip")),
+        protocols={"sampled": SAMPLED, "full": FULL},
+        recipes=ml_100k.RECIPES,
+        grids=GRIDS["ml-100k"],
+        published={},
+    ),
+}

@@ -1,0 +1,1 @@
+"""What stands in the tables of results: one function a published figure, one file a data set."""

@@ -1,0 +1,21 @@
+"""MovieLens 100K, all but each user's last rating: one function a model, as found."""
+
+import tastemaker as tm
+
+
+def popularity(seed: int) -> tm.Popularity:
+    """What most people touched: the floor."""
+    return tm.Popularity()
+
+
+def sasrec(seed: int) -> tm.SASRec:
+    """A transformer with the softmax over the catalog: the defaults."""
+    return tm.SASRec(epochs=60, seed=seed)
+
+
+def esasrec(seed: int) -> tm.ESASRec:
+    """Gated residuals and SwiGLU: the defaults."""
+    return tm.ESASRec(epochs=35, batch_size=32, seed=seed)
+
+
+RECIPES = {recipe.__name__: recipe for recipe in (popularity, sasrec, esasrec)}

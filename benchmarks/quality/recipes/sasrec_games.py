@@ -1,0 +1,19 @@
+"""Video games of the SASRec paper, all but each last event: one function a model, as found."""
+
+import tastemaker as tm
+
+
+def popularity(seed: int) -> tm.Popularity:
+    """What most people touched: the floor."""
+    return tm.Popularity()
+
+
+def sasrec(seed: int) -> tm.SASRec:
+    """A transformer with a softmax over 4,096 items that are drawn for each batch."""
+    return tm.SASRec(loss="sampled_softmax", negatives=4096, epochs=14, seed=seed)
+
+
+RECIPES = {recipe.__name__: recipe for recipe in (popularity, sasrec)}
+
+PUBLISHED = {"sasrec": ("0.7410 / 0.5360", "Kang and McAuley 2018")}
+"""HR@10 / NDCG@10 among 100 random negatives that are to be reached, and whose they are."""

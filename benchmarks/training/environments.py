@@ -1,0 +1,142 @@
+"""The peers that are measured beside ours, each in a virtual environment of its own."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+TORCH = "torch==2.13.0"
+PARQUET = "pyarrow==17.0.0"
+
+
+class PeerError(Exception):
+    """A peer could not be installed or run; the message says why in one line."""
+
+
+@dataclass(frozen=True)
+class Repair:
+    """One piece of text in an installed file that keeps it from being imported."""
+
+    file: str
+    """Within site-packages."""
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One library to compare with."""
+
+    title: str
+    script: str
+    """In peers/."""
+    requirements: tuple[str, ...]
+    alone: str | None = None
+    """A requirement installed last, without what it asks for and whatever Python it asks for."""
+    repairs: tuple[Repair, ...] = ()
+
+
+PEERS = {
+    "rectools": Peer(
+        "RecTools",
+        "peer_rectools.py",
+        (
+            "rectools[torch]==0.19.0",
+            TORCH,
+            PARQUET,
+            "pytorch-lightning==2.5.2",
+            "numpy==1.26.4",
+            "pandas==2.3.3",
+            "scipy==1.17.1",
+        ),
+    ),
+    "recbole": Peer(
+        "RecBole",
+        "peer_recbole.py",
+        (
+            "recbole==1.2.1",
+            TORCH,
+            PARQUET,
+            "numpy==1.26.4",
+            "pandas==2.3.3",
+            "scipy==1.17.1",
+            "ray==2.6.3",
+        ),
+    ),
+    "warprec": Peer(
+        "WarpRec",
+        "peer_warprec.py",
+        (
+            TORCH,
+            PARQUET,
+            "lightning==2.6.6",
+            "torchmetrics==1.9.0",
+            "numpy==2.4.6",
+            "pandas==2.3.3",
+            "polars==1.44.2",
+            "scipy==1.17.1",
+            "scikit-learn==1.9.1",
+            "narwhals==2.29.0",
+            "pydantic==2.14.4",
+            "optuna==4.9.0",
+            "hyperopt==0.2.7",
+            "ray[data,train,tune]==2.60.0",
+            "coolname==5.0.0",
+            "loguru==0.7.3",
+            "tabulate==0.9.0",
+            "tensorboard==2.21.0",
+            "tensorboardX==2.6.5",
+        ),
+        alone="warprec==2.2.8",
+        # It asks for Python 3.12, of which it needs one thing: a backslash within an f-string, in
+        # a warning.
+        repairs=(Repair("warprec/utils/config/common.py", r"{'\t'}", "a tab"),),
+    ),
+}
+
+
+def prepare(name: str, root: Path) -> Path:
+    """The Python of a peer's environment, which is made unless it is there as it should be.
+
+    Raises:
+        PeerError: something could not be installed; the log beside the environment says more.
+    """
+    peer, folder, log = PEERS[name], root / name, root / f"{name}-install.log"
+    python, stamp = folder / "bin" / "python", folder / "installed.txt"
+    wanted = "\n".join((sys.version, *peer.requirements, peer.alone or "", repr(peer.repairs)))
+    if stamp.exists() and stamp.read_text() == wanted:
+        return python
+    root.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    pip = [str(python), "-m", "pip", "install", "--no-compile"]
+    with log.open("w") as output:
+        _run([sys.executable, "-m", "venv", str(folder)], output)
+        _run([*pip, *peer.requirements], output)
+        if peer.alone:
+            _run([*pip, "--no-deps", "--ignore-requires-python", peer.alone], output)
+    for repair in peer.repairs:
+        _repair(folder, repair)
+    stamp.write_text(wanted)
+    return python
+
+
+def last_words(log: Path) -> str:
+    """The line of a log that says what went wrong: pip's last error, else the last line."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("ERROR:")]
+    return (errors or lines or ["nothing was said"])[-1].removeprefix("ERROR: ")
+
+
+def _run(command: Sequence[str], output: TextIO) -> None:
+    done = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False)
+    if done.returncode:
+        log = Path(output.name)
+        raise PeerError(f"was not installed: {last_words(log)} (more in {log})")
+
+
+def _repair(folder: Path, repair: Repair) -> None:
+    for path in folder.glob(f"lib/python*/site-packages/{repair.file}"):
+        path.write_text(path.read_text().replace(repair.old, repair.new))
