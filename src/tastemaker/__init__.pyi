@@ -27,11 +27,14 @@ from .evaluation.leaderboard import Entry as Entry
 from .evaluation.leaderboard import Leaderboard as Leaderboard
 from .evaluation.protocols import CandidateLists as CandidateLists
 from .evaluation.protocols import FullRanking as FullRanking
+from .evaluation.protocols import RankingProtocol as RankingProtocol
 from .evaluation.protocols import SampledRanking as SampledRanking
 from .evaluation.results import Evaluation as Evaluation
 from .models.bpr import BPR as BPR
 from .models.ease import EASE as EASE
 from .models.gmf import GMF as GMF
+from .models.gru4rec import GRU4Rec as GRU4Rec
+from .models.hstu import HSTU as HSTU
 from .models.ials import IALS as IALS
 from .models.itemknn import ItemKNN as ItemKNN
 from .models.lightgcn import LightGCN as LightGCN
@@ -45,4 +48,11 @@ from .models.random import Random as Random
 from .models.recommender import Recommender as Recommender
 from .models.registry import model_class as model_class
 from .models.registry import model_names as model_names
+from .models.sasrec import ESASRec as ESASRec
+from .models.sasrec import SASRec as SASRec
+from .models.two_tower import TwoTower as TwoTower
+from .ranking.approximate import ApproximateIndex as ApproximateIndex
+from .ranking.filters import Eligible as Eligible
+from .ranking.index import BFloat16Index as BFloat16Index
+from .ranking.index import ExactIndex as ExactIndex
 from .training.run import TrainingRun as TrainingRun

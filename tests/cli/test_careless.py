@@ -90,6 +90,12 @@ CASES = {
     "items for data that bring their own": (
         "train synthetic --items good.csv --out OUT", "leave --items out",
     ),
+    "untouched items of no table": (
+        "train good.csv --untouched-items --out OUT", "no catalog that lists any",
+    ),
+    "two towers without categories": (
+        "train good.csv --model two_tower --out OUT", "but the catalog has none",
+    ),
     "a folder to write a list to": ("recommend run --all --out folder.csv", "is a folder"),
     "a place where nothing can be made": ("train good.csv --out /proc/no/run", "/proc/no"),
     "nobody to recommend to": ("recommend run", "say for whom"),

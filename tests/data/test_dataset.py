@@ -116,3 +116,32 @@ def test_the_data_card_counts_right() -> None:
     assert card.activity_histogram == [(1, 1, 1), (2, 3, 0), (4, 7, 0), (8, 15, 1)]
     # The top fifth of 8 items is 2 of them: item 0 with 2 interactions and one with 1.
     assert card.long_tail_share == pytest.approx(6 / 9)
+
+
+NEW = pl.DataFrame({"item_id": [9, 3, 1], "genre": ["rock", "jazz", "pop"]})
+"""Items of which only 1 and 9 are ever touched below."""
+
+
+def test_items_that_nobody_touched_come_in_when_asked_for() -> None:
+    rows = [("a", 9, 100), ("a", 1, 200), ("b", 7, 300)]
+    without, data = read(rows, items=NEW), read(rows, items=NEW, untouched_items=True)
+    assert without.item_vocabulary.ids.to_list() == [1, 7, 9]
+    assert data.item_vocabulary.ids.to_list() == [1, 3, 7, 9]
+    assert data.item_counts.tolist() == [1, 0, 1, 1]
+    assert data.to_frame().equals(without.to_frame())
+    assert data.catalog.frame["categories"].to_list() == [["pop"], ["jazz"], None, ["rock"]]
+    assert data.fingerprint != without.fingerprint
+
+
+def test_an_item_that_a_threshold_leaves_untouched_is_one_of_them() -> None:
+    rows = [("a", 9, 100, 5.0), ("a", 1, 200, 1.0)]
+    liked = read(rows, items=NEW, min_rating=4, untouched_items=True)
+    assert liked.item_vocabulary.ids.to_list() == [1, 3, 9]
+    assert liked.item_counts.tolist() == [0, 0, 1]
+
+
+def test_untouched_items_need_a_catalog_with_ids_of_the_same_kind() -> None:
+    with pytest.raises(DataError, match="no catalog that lists any; give one"):
+        read([("a", 9, 100)], untouched_items=True)
+    with pytest.raises(DataError, match="whole numbers in one table and text in another"):
+        read([("a", "x", 100)], items=NEW, untouched_items=True)

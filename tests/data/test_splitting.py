@@ -160,6 +160,18 @@ def test_ready_made_parts_are_used_exactly() -> None:
     assert split.candidates.indptr.tolist() == [0, 2, 3]
 
 
+def test_items_that_only_the_catalog_lists_join_ready_made_parts_when_asked_for() -> None:
+    train = tm.read_interactions(pl.DataFrame({"user": [1, 1, 2], "item": [10, 30, 10]}))
+    test = tm.read_interactions(pl.DataFrame({"user": [2], "item": [30]}))
+    catalog = tm.read_catalog(pl.DataFrame({"item_id": [20, 30, 5]}))
+    split = tm.predefined_split(train, test, catalog=catalog, untouched_items=True)
+    ids = split.train.item_vocabulary.ids.to_list()
+    assert ids == [5, 10, 20, 30]
+    assert split.test is not None
+    assert [ids[item] for item in split.test.items] == [30]
+    assert tm.predefined_split(train, test, catalog=catalog).train.n_items == 2
+
+
 def test_a_repeated_row_of_a_ready_made_part_counts_once() -> None:
     train = tm.read_interactions(pl.DataFrame({"user": [1, 2], "item": [10, 20]}))
     test = tm.read_interactions(pl.DataFrame({"user": [1, 1, 1], "item": [20, 20, 30]}))

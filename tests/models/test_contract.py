@@ -3,6 +3,8 @@
 from tastemaker.models.bpr import BPR
 from tastemaker.models.ease import EASE
 from tastemaker.models.gmf import GMF, GMFConfig
+from tastemaker.models.gru4rec import GRU4Rec
+from tastemaker.models.hstu import HSTU
 from tastemaker.models.ials import IALS
 from tastemaker.models.itemknn import ItemKNN
 from tastemaker.models.lightgcn import LightGCN
@@ -13,6 +15,8 @@ from tastemaker.models.neumf import NeuMF
 from tastemaker.models.popularity import Popularity
 from tastemaker.models.random import Random
 from tastemaker.models.recommender import Recommender
+from tastemaker.models.sasrec import ESASRec, SASRec
+from tastemaker.models.two_tower import TwoTower
 from tastemaker.testing.contract import RecommenderContract
 
 
@@ -135,3 +139,31 @@ class TestIALS(RecommenderContract):
 class TestBPR(RecommenderContract):
     def make(self) -> Recommender:
         return BPR(embedding_size=8, epochs=100, learning_rate=0.05, seed=3)
+
+
+SMALL = {"epochs": 12, "batch_size": 16, "embedding_size": 16, "learning_rate": 1e-2, "seed": 3}
+
+
+class TestSASRec(RecommenderContract):
+    def make(self) -> Recommender:
+        return SASRec(**SMALL, layers=1)
+
+
+class TestESASRec(RecommenderContract):
+    def make(self) -> Recommender:
+        return ESASRec(**SMALL)
+
+
+class TestGRU4Rec(RecommenderContract):
+    def make(self) -> Recommender:
+        return GRU4Rec(**SMALL, hidden=16)
+
+
+class TestHSTU(RecommenderContract):
+    def make(self) -> Recommender:
+        return HSTU(**SMALL, layers=1)
+
+
+class TestTwoTower(RecommenderContract):
+    def make(self) -> Recommender:
+        return TwoTower(**SMALL, hidden=16)

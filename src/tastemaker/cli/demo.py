@@ -96,7 +96,8 @@ def _load(data: str | None) -> "Dataset":
     from tastemaker.errors import DownloadError
 
     nothing = dict.fromkeys(DataOptions.__dataclass_fields__)
-    source = DataOptions.of({**nothing, "no_header": False, "duplicates": "latest", "seed": 0})
+    given = {"no_header": False, "untouched_items": False, "duplicates": "latest", "seed": 0}
+    source = DataOptions.of(nothing | given)
     try:
         return source.dataset(data or PREFERRED)
     except DownloadError as error:

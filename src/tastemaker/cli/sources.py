@@ -60,6 +60,7 @@ class DataOptions(_FromOptions):
     no_header: bool
     query: str | None
     items: Path | None
+    untouched_items: bool
     min_rating: float | None
     duplicates: Literal["latest", "first"]
     sample_users: float | None
@@ -74,11 +75,14 @@ class DataOptions(_FromOptions):
 
     def dataset(self, data: str) -> Dataset:
         """Loads DATA, whatever kind of thing it names, and takes the asked part of it."""
-        dataset = self._whole(data)
+        dataset = whole = self._whole(data)
         if self.sample_users is not None:
             dataset = sample_users(dataset, self.sample_users, seed=self.seed or 0)
         if self.k_core is not None:
             dataset = k_core(dataset, self.k_core)
+        if self.untouched_items:
+            # The part has lost those that nobody in it touched.
+            dataset = dataset.with_catalog(whole.catalog, untouched_items=True)
         return dataset
 
     def interactions(self, path: Path) -> Interactions:
@@ -86,7 +90,8 @@ class DataOptions(_FromOptions):
         return read_interactions(path, name=path.resolve().parent.name, **self.columns)
 
     def _whole(self, data: str) -> Dataset:
-        rules: dict[str, Any] = {"min_rating": self.min_rating, "duplicates": self.duplicates}
+        names = ("min_rating", "duplicates", "untouched_items")
+        rules: dict[str, Any] = {name: getattr(self, name) for name in names}
         if "://" in data:
             if self.query is None:
                 raise ConfigError(
@@ -182,4 +187,5 @@ class SplitOptions(_FromOptions):
             validation=None if self.valid is None else source.interactions(self.valid),
             candidates=None if self.candidates is None else read_candidate_lists(self.candidates),
             catalog=None if source.items is None else read_catalog(source.items),
+            untouched_items=source.untouched_items,
         )

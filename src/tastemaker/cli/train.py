@@ -49,6 +49,7 @@ def train(
     no_header: options.NoHeader = False,
     query: options.Query = None,
     items: options.Items = None,
+    untouched_items: options.UntouchedItems = False,
     min_rating: options.MinRating = None,
     duplicates: options.Duplicates = "latest",
     sample_users: options.SampleUsers = None,

@@ -48,6 +48,7 @@ def tune(
     no_header: options.NoHeader = False,
     query: options.Query = None,
     items: options.Items = None,
+    untouched_items: options.UntouchedItems = False,
     min_rating: options.MinRating = None,
     duplicates: options.Duplicates = "latest",
     sample_users: options.SampleUsers = None,

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from tastemaker.data.vocabulary import Vocabulary
-from tastemaker.errors import DataError
+from tastemaker.errors import ConfigError, DataError, did_you_mean
 
 TITLE_NAMES = ("title", "name", "item_name", "product_name")
 CATEGORY_NAMES = ("categories", "genres", "category", "genre", "tags")
@@ -52,6 +53,33 @@ class Catalog:
     def columns(self) -> list[str]:
         """What is known of the items, the id left out."""
         return [name for name in self.frame.columns if name != "item_id"]
+
+    @property
+    def categories(self) -> list[str]:
+        """Every category that an item is in, in order."""
+        if "categories" not in self.columns:
+            return []
+        return self.frame["categories"].explode().drop_nulls().unique().sort().to_list()
+
+    def in_categories(self, names: Sequence[str]) -> np.ndarray:
+        """(n_items,) bool: which items are in any of the categories.
+
+        Raises:
+            ConfigError: no item is in one of them; gives the nearest name.
+        """
+        known = self.categories
+        if not known:
+            raise ConfigError(
+                "no categories of the items are known; give a table of them (--items) with a "
+                "column of categories when the model is trained"
+            )
+        for name in names:
+            if name not in known:
+                raise ConfigError(
+                    f'no item is of the category "{name}"; {did_you_mean(name, known)}'
+                )
+        wanted = self.frame["categories"].list.eval(pl.element().is_in(list(names))).list.any()
+        return wanted.fill_null(value=False).to_numpy()
 
     def aligned_to(self, items: Vocabulary) -> "Catalog":
         """The same catalog with exactly one row for each member of the vocabulary, in code order.

@@ -64,21 +64,30 @@ class Dataset:
         min_rating: float | None = None,
         user_vocabulary: Vocabulary | None = None,
         item_vocabulary: Vocabulary | None = None,
+        untouched_items: bool = False,
     ) -> "Dataset":
         """Encodes, sorts and removes duplicates.
 
         Args:
             interactions: the validated log.
-            catalog: what is known of the items; an item nobody touched is left out.
+            catalog: what is known of the items.
             duplicates: which of several interactions of one user with one item to keep.
             min_rating: keep only interactions rated at least this. It looks at the rating that
                 duplicates left, so a change of heart counts.
             user_vocabulary: codes to use instead of those of these interactions alone.
             item_vocabulary: likewise for the items.
+            untouched_items: take in the items of the catalog that nobody touched, so that a model
+                that knows items by their categories can recommend them; else they are left out.
 
         Raises:
-            DataError: a threshold on data without ratings, or one that leaves nothing.
+            DataError: a threshold on data without ratings, or one that leaves nothing; or untouched
+                items without a catalog.
         """
+        if untouched_items and catalog is None:
+            raise DataError(
+                f"{interactions.name}: items that nobody touched were asked for, but there is no "
+                "catalog that lists any; give one (--items)"
+            )
         frame = interactions.frame
         users = user_vocabulary or Vocabulary.of(frame["user_id"], kind="user")
         items = item_vocabulary or Vocabulary.of(frame["item_id"], kind="item")
@@ -99,7 +108,9 @@ class Dataset:
             notes=interactions.notes,
         )._without_duplicates(duplicates)
         dataset = dataset if min_rating is None else dataset._rated_at_least(min_rating)
-        return dataset if catalog is None else dataset.with_catalog(catalog)
+        if catalog is None:
+            return dataset
+        return dataset.with_catalog(catalog, untouched_items=untouched_items)
 
     def __len__(self) -> int:
         return len(self.users)
@@ -190,9 +201,20 @@ class Dataset:
             catalog=Catalog(catalog),
         )
 
-    def with_catalog(self, catalog: Catalog) -> "Dataset":
-        """The same interactions, with what is known of the items."""
-        return replace(self, catalog=catalog.aligned_to(self.item_vocabulary))
+    def with_catalog(self, catalog: Catalog, *, untouched_items: bool = False) -> "Dataset":
+        """The same interactions, with what is known of the items.
+
+        Args:
+            catalog: what is known of them.
+            untouched_items: take in those that only the catalog lists; their codes are among the
+                others', in the order of the ids.
+        """
+        known, items = self.item_vocabulary, self.items
+        if untouched_items:
+            known = Vocabulary.of(known.ids, catalog.frame["item_id"], kind="item")
+            items = known.find(self.item_vocabulary.ids)[items]
+        aligned = catalog.aligned_to(known)
+        return replace(self, items=items, item_vocabulary=known, catalog=aligned)
 
     def with_note(self, note: str) -> "Dataset":
         """The same data, with one more line in its log."""

@@ -20,11 +20,12 @@ def predefined_split(
     validation: Interactions | None = None,
     candidates: pl.DataFrame | None = None,
     catalog: Catalog | None = None,
+    untouched_items: bool = False,
 ) -> Split:
     """Puts parts that come ready-made into one split.
 
     The vocabularies are those of all parts together, so that an item nobody trained on can still be
-    a candidate. Items that only the catalog lists are left out.
+    a candidate.
 
     Args:
         train: what a model may learn from.
@@ -33,6 +34,7 @@ def predefined_split(
         candidates: user_id, and item_id as a list column: what each user's held-out item is ranked
             against. The held-out item itself need not be listed.
         catalog: what is known of the items.
+        untouched_items: take in those that only the catalog lists.
 
     Raises:
         SplitError: a test interaction is also in training, a test user has no training history, or
@@ -41,8 +43,10 @@ def predefined_split(
     parts = [train, test, *([validation] if validation is not None else [])]
     users, items = _vocabularies(parts, candidates)
     dataset = Dataset.from_interactions(
-        train, catalog, user_vocabulary=users, item_vocabulary=items
-    )
+        train, catalog, user_vocabulary=users, item_vocabulary=items,
+        untouched_items=untouched_items,
+    )  # fmt: skip
+    items = dataset.item_vocabulary
     held_out = [_targets(part, users, items) for part in parts[1:]]
     for targets in held_out:
         _refuse_strangers(dataset, targets)

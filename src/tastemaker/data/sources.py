@@ -26,6 +26,7 @@ def load(
     *,
     min_rating: float | None = None,
     duplicates: Duplicates = "latest",
+    untouched_items: bool = False,
     on_bytes: OnBytes | None = None,
 ) -> Dataset:
     """Loads a data set that goes by a name, or a MovieLens archive or folder by its path.
@@ -35,6 +36,7 @@ def load(
             fetched from GroupLens. Or the path of a MovieLens .zip or folder.
         min_rating: keep only interactions rated at least this; every rating counts otherwise.
         duplicates: which of several interactions of one user with one item to keep.
+        untouched_items: take in the items of the catalog that nobody touched.
         on_bytes: hears of a download's progress.
 
     Raises:
@@ -54,8 +56,9 @@ def load(
             + did_you_mean(str(name), NAMES)
         )
     return Dataset.from_interactions(
-        interactions, catalog, min_rating=min_rating, duplicates=duplicates
-    )
+        interactions, catalog, min_rating=min_rating, duplicates=duplicates,
+        untouched_items=untouched_items,
+    )  # fmt: skip
 
 
 def is_movielens_path(name: str | Path) -> bool:
@@ -70,6 +73,7 @@ def read(
     min_rating: float | None = None,
     duplicates: Duplicates = "latest",
     items: Any = None,
+    untouched_items: bool = False,
     **how: Any,
 ) -> Dataset:
     """Reads your own interactions.
@@ -80,6 +84,8 @@ def read(
         duplicates: which of several interactions of one user with one item to keep.
         items: what is known of the items (a path or a dataframe): the id, and title and categories
             where there are any.
+        untouched_items: take in those of them that nobody touched, so that a model that knows
+            items by their categories can recommend them.
         **how: as for `read_interactions`: user, item, time, rating, weight, time_format,
             has_header, name.
 
@@ -89,8 +95,9 @@ def read(
     interactions = read_interactions(source, **how)
     catalog = None if items is None else read_catalog(items)
     return Dataset.from_interactions(
-        interactions, catalog, min_rating=min_rating, duplicates=duplicates
-    )
+        interactions, catalog, min_rating=min_rating, duplicates=duplicates,
+        untouched_items=untouched_items,
+    )  # fmt: skip
 
 
 def read_sql(query: str, url: str, **how: Any) -> Dataset:

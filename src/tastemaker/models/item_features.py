@@ -20,7 +20,7 @@ class ItemFeatures(nn.Module):
                 "categories column (--items), or leave the features out"
             )
         lists = catalog.frame["categories"]
-        names = lists.explode(empty_as_null=False, keep_nulls=False)
+        names = lists.explode().drop_nulls()
         known = names.unique().sort()
         codes = np.searchsorted(known.to_numpy(), names.to_numpy())
         counts = lists.list.len().fill_null(0).to_numpy()

@@ -25,8 +25,11 @@ BUILT_IN = {
     "neumf": "tastemaker.models.neumf:NeuMF",
     "multvae": "tastemaker.models.multvae:MultVAE",
     "lightgcn": "tastemaker.models.lightgcn:LightGCN",
+    "gru4rec": "tastemaker.models.gru4rec:GRU4Rec",
     "sasrec": "tastemaker.models.sasrec:SASRec",
     "esasrec": "tastemaker.models.sasrec:ESASRec",
+    "hstu": "tastemaker.models.hstu:HSTU",
+    "two_tower": "tastemaker.models.two_tower:TwoTower",
 }
 
 

@@ -11,53 +11,26 @@ from typing import ClassVar, Literal
 import torch
 from pydantic import Field
 from torch import nn
-from torch.nn.functional import scaled_dot_product_attention, silu
+from torch.nn.functional import silu
 
 from tastemaker.data.dataset import Dataset
-from tastemaker.models.sequence_model import (
-    SequenceModel,
-    SequenceModelConfig,
-    SequenceNetwork,
-)
+from tastemaker.models.attention import AttentionConfig, SelfAttention, causal
+from tastemaker.models.sequence_model import SequenceModel, SequenceNetwork
 from tastemaker.models.space import Choice, Float, Int, Range
+from tastemaker.training.kernels.dropout import Dropout
 from tastemaker.training.sequence_batches import Histories
 
 
-class SASRecConfig(SequenceModelConfig):
+class SASRecConfig(AttentionConfig):
     """Settings of SASRec."""
 
     layers: int = Field(2, ge=1)
     """Blocks of attention and feed-forward, one on the other."""
-    heads: int = Field(1, ge=1)
-    """Attentions side by side in a block, each on its share of the numbers; divides
-    embedding_size."""
     layer: Literal["sasrec", "ligr"] = "sasrec"
     """sasrec: the paper's block. ligr: gated residuals, normalisation first and SwiGLU, as in
     eSASRec."""
     feed_forward: int = Field(1, ge=1)
     """How many times wider than the embedding the hidden part of the feed-forward is."""
-
-
-class SelfAttention(nn.Module):
-    """Multi-head attention in which an event sees itself and what came before it."""
-
-    def __init__(self, size: int, heads: int, dropout: float) -> None:
-        super().__init__()
-        self.query, self.key, self.value, self.output = (nn.Linear(size, size) for _ in range(4))
-        self._heads, self._dropout = heads, dropout
-
-    def forward(
-        self, queries: torch.Tensor, events: torch.Tensor, visible: torch.Tensor
-    ) -> torch.Tensor:
-        """Queries and events (rows, width, d), visible (rows, 1, width, width): as the queries."""
-        query = self._split(self.query(queries))  # (rows, heads, width, d / heads)
-        key, value = self._split(self.key(events)), self._split(self.value(events))
-        dropout = self._dropout if self.training else 0.0
-        seen = scaled_dot_product_attention(query, key, value, visible, dropout)
-        return self.output(seen.transpose(1, 2).flatten(2))
-
-    def _split(self, x: torch.Tensor) -> torch.Tensor:
-        return x.unflatten(2, (self._heads, -1)).transpose(1, 2)
 
 
 class SASRecBlock(nn.Module):
@@ -71,9 +44,9 @@ class SASRecBlock(nn.Module):
         self.forward_layers = nn.Sequential(
             nn.Linear(size, hidden),
             nn.ReLU(),
-            nn.Dropout(config.dropout),
+            Dropout(config.dropout),
             nn.Linear(hidden, size),
-            nn.Dropout(config.dropout),
+            Dropout(config.dropout),
         )
 
     def forward(self, x: torch.Tensor, visible: torch.Tensor) -> torch.Tensor:
@@ -94,7 +67,7 @@ class LiGRBlock(nn.Module):
         self.attention = SelfAttention(size, config.heads, config.dropout)
         self.rise, self.gate = nn.Linear(size, hidden), nn.Linear(size, hidden)
         self.fall = nn.Linear(hidden, size)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, x: torch.Tensor, visible: torch.Tensor) -> torch.Tensor:
         """(rows, width, d) to the same."""
@@ -127,12 +100,6 @@ class SASRecNetwork(SequenceNetwork):
         return self.norm(x)
 
 
-def causal(owners: torch.Tensor) -> torch.Tensor:
-    """(rows, 1, width, width) bool: may the first event see the second? Its own history's past."""
-    same = owners[:, :, None] == owners[:, None, :]
-    return same.tril()[:, None]
-
-
 class SASRec(SequenceModel):
     """A transformer that reads a history in its order; a stranger's is as good as a user's."""
 
@@ -153,12 +120,14 @@ class SASRec(SequenceModel):
 class ESASRecConfig(SASRecConfig):
     """Settings of eSASRec."""
 
+    embedding_size: int = Field(128, ge=1)
+    """Numbers in an item's vector and in what a history is encoded to."""
     layers: int = Field(1, ge=1)
     """Blocks of attention and feed-forward, one on the other."""
     layer: Literal["sasrec", "ligr"] = "ligr"
     """sasrec: the paper's block. ligr: gated residuals, normalisation first and SwiGLU, as in
     eSASRec."""
-    feed_forward: int = Field(4, ge=1)
+    feed_forward: int = Field(2, ge=1)
     """How many times wider than the embedding the hidden part of the feed-forward is."""
 
 

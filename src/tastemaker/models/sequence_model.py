@@ -15,6 +15,7 @@ from tastemaker.models.item_features import ItemFeatures
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.validation import full_validation
 from tastemaker.training.config import TrainingConfig
+from tastemaker.training.kernels.dropout import Dropout
 from tastemaker.training.next_item import NextItemLoss, NextItemLossName, next_item_loss
 from tastemaker.training.run import TrainingRun, resolve_device
 from tastemaker.training.sequence_batches import (
@@ -40,18 +41,22 @@ class SequenceModelConfig(TrainingConfig):
     """Histories in a batch."""
     negatives: int = Field(1024, ge=1)
     """Items drawn for a whole batch (sampled_softmax) or for each target (gbce, bce)."""
-    patience: int | None = Field(None, ge=1)
-    """Stop when the validation metric has not improved for so many epochs; none: never."""
-    loss: NextItemLossName = "softmax"
-    """softmax has the whole catalog for negatives; sampled_softmax some of it, for large catalogs;
-    in_batch the other targets; gbce and bce draw negatives for each target."""
+    negative_exponent: float = Field(0.0, ge=0, le=1)
+    """sampled_softmax alone: 0 draws uniformly, 1 in proportion to popularity."""
+    patience: int | None = Field(5, ge=1)
+    """Stop when the validation metric has not improved for so many epochs; none: never. Without a
+    validation part all epochs are taken."""
+    loss: NextItemLossName = "auto"
+    """softmax has the whole catalog for negatives and ranks best; sampled_softmax some of it, for
+    large catalogs; auto takes the one up to 50,000 items and the other beyond; in_batch has the
+    other targets; gbce and bce draw negatives for each target."""
     calibration: float = Field(0.75, ge=0, le=1)
     """t of gbce: how far the overconfidence that comes of few negatives is undone."""
     embedding_size: int = Field(64, ge=1)
     """Numbers in an item's vector and in what a history is encoded to."""
     length: int = Field(50, ge=1)
     """The latest so many events of a history are read."""
-    dropout: float = Field(0.2, ge=0, lt=1)
+    dropout: float = Field(0.5, ge=0, lt=1)
     """Share of the numbers that are hidden inside the network, drawn anew each time."""
     features: bool = False
     """Whether an item's vector is its own plus that of its categories in the catalog."""
@@ -72,7 +77,7 @@ class SequenceNetwork(nn.Module, ABC):
         nn.init.normal_(self.items.weight, std=0.02)
         self.features = ItemFeatures(train.catalog, size) if config.features else None
         self.gaps = nn.Embedding(LONGEST_GAP + 1, size, padding_idx=0) if config.time_gaps else None
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     @abstractmethod
     def encode(self, histories: Histories) -> torch.Tensor:
@@ -116,8 +121,9 @@ class SequenceModel(Recommender):
             torch.manual_seed(config.seed)
             network = self._new_network(train).to(device)
         network.criterion = next_item_loss(
-            config.loss, train, config.negatives, config.calibration, device
-        )
+            config.loss, train, config.negatives, config.negative_exponent, config.calibration,
+            device,
+        )  # fmt: skip
         batches = SequenceBatches(
             train, network.criterion.draw, length=config.length, batch_size=config.batch_size,
             seed=config.seed, device=device,

@@ -1,5 +1,8 @@
 """Tiny worlds whose right answer is known beforehand."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import polars as pl
 
@@ -10,9 +13,17 @@ from tastemaker.data.interactions import Interactions
 
 
 def dataset_of(
-    histories: dict[int, list[int]] | dict[str, list[str]], name: str = "world"
+    histories: dict[int, list[int]] | dict[str, list[str]],
+    name: str = "world",
+    category: Callable[[Any], str] | None = None,
 ) -> Dataset:
-    """A data set of histories, oldest first, with the position as the time and made-up titles."""
+    """A data set of histories, oldest first, with the position as the time and made-up titles.
+
+    Args:
+        histories: user to items.
+        name: what the data are called.
+        category: an item's one category; the catalog has none without.
+    """
     frame = pl.DataFrame(
         {
             "user_id": [user for user, items in histories.items() for _ in items],
@@ -22,16 +33,18 @@ def dataset_of(
     )
     columns = Columns(user="user_id", item="item_id", time="timestamp")
     ids = frame["item_id"].unique().sort()
-    titles = [f"Item {item}" for item in ids]
-    catalog = Catalog(pl.DataFrame({"item_id": ids, "title": titles}))
-    return Dataset.from_interactions(Interactions.from_frame(frame, columns, name), catalog)
+    known = pl.DataFrame({"item_id": ids, "title": [f"Item {item}" for item in ids]})
+    if category is not None:
+        known = known.with_columns(categories=pl.Series([[category(item)] for item in ids]))
+    interactions = Interactions.from_frame(frame, columns, name)
+    return Dataset.from_interactions(interactions, Catalog(known))
 
 
 def checkerboard(n: int = 40, *, text_ids: bool = False, seed: int = 0) -> Dataset:
     """Even users touched even items and odd users odd ones; each left one of the own kind out.
 
     Right answer: for every user, the one item of the own parity that is left. User u (from 0) left
-    out item u. With text_ids the ids are u0, u1, … and i0, i1, …
+    out item u. An item's category is its parity. With text_ids the ids are u0, u1, … and i0, i1, …
     """
     random = np.random.default_rng(seed)
     histories = {}
@@ -40,14 +53,15 @@ def checkerboard(n: int = 40, *, text_ids: bool = False, seed: int = 0) -> Datas
         histories[user] = [int(item) for item in random.permutation(own)]
     if text_ids:
         named = {f"u{user}": [f"i{i}" for i in items] for user, items in histories.items()}
-        return dataset_of(named, "checkerboard")
-    return dataset_of(histories, "checkerboard")
+        return dataset_of(named, "checkerboard", lambda item: str(int(item[1:]) % 2))
+    return dataset_of(histories, "checkerboard", lambda item: str(item % 2))
 
 
 def two_tastes(n_users: int = 60, n_items: int = 40, length: int = 10, seed: int = 0) -> Dataset:
     """Half of the users touch only the first half of the items, the others only the second.
 
-    Right answer: the first items of anybody's list are of the taste that the history shows.
+    Right answer: the first items of anybody's list are of the taste that the history shows, which
+    is also what the items' categories say.
     """
     random = np.random.default_rng(seed)
     half = n_items // 2
@@ -59,6 +73,7 @@ def two_tastes(n_users: int = 60, n_items: int = 40, length: int = 10, seed: int
             for user in range(n_users)
         },
         "two tastes",
+        lambda item: "low" if item < half else "high",
     )
 
 
@@ -71,4 +86,4 @@ def one_item_left(n_users: int = 8, n_items: int = 6) -> Dataset:
         user: [item for item in range(n_items) if item != user % n_items] for user in range(n_users)
     }
     histories[n_users] = [0]
-    return dataset_of(histories, "one item left")
+    return dataset_of(histories, "one item left", lambda item: f"shelf {item}")

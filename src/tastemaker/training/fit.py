@@ -57,12 +57,12 @@ def fit(
         The log. After a Ctrl-C it ends with the last whole epoch and is marked interrupted.
 
     Raises:
-        ConfigError: training diverged, or patience without anything to validate on.
+        ConfigError: training diverged, or patience was asked for without anything to validate on.
         SystemExit: 143 after SIGTERM; the run can be resumed.
         KeyboardInterrupt: Ctrl-C before the first epoch ended, so that there is nothing to keep.
     """
     run = run or TrainingRun()
-    if config.patience is not None and validate is None:
+    if "patience" in config.model_fields_set and config.patience and validate is None:
         raise ConfigError(
             f"patience is {config.patience}, but the split has no validation part to lose patience "
             "with; hold one out, or leave patience unset"
@@ -71,7 +71,7 @@ def fit(
         checkpoints = folder / "checkpoints"
         epoch_log, interrupt = EpochLog(folder / LOG_NAME, run, config.epochs), StopOnInterrupt()
         keeper = _checkpointing(checkpoints, monitored=validate is not None)
-        stopper = _early_stopping(config)
+        stopper = _early_stopping(config) if validate is not None else None
         progress = BatchProgress(run.on_progress, config.epochs) if run.on_progress else None
         optional = [callback for callback in (progress, stopper) if callback is not None]
         callbacks: list[Callback] = [*optional, interrupt, epoch_log, keeper]

@@ -11,10 +11,13 @@ from tastemaker.training.kernels.softmax import fused_softmax
 from tastemaker.training.losses import gbce, sampled_softmax
 from tastemaker.training.sequence_batches import SequenceBatch
 
-NextItemLossName = Literal["softmax", "sampled_softmax", "in_batch", "gbce", "bce"]
+NextItemLossName = Literal["auto", "softmax", "sampled_softmax", "in_batch", "gbce", "bce"]
 
 Vectors = Callable[[torch.Tensor | None], torch.Tensor]
 """(…,) item codes to their vectors (…, d); None to those of the whole catalog, (n_items, d)."""
+
+LARGEST_SOFTMAX = 50_000
+"""Items up to which the softmax over the whole catalog is worth its time; it ranks best."""
 
 IMPOSSIBLE = -1e9
 """The score of an entry that must not count: its gradient is 0."""
@@ -36,6 +39,7 @@ def next_item_loss(
     name: NextItemLossName,
     train: Dataset,
     negatives: int,
+    exponent: float,
     calibration: float,
     device: torch.device,
 ) -> NextItemLoss:
@@ -45,14 +49,17 @@ def next_item_loss(
         name: which.
         train: the training data.
         negatives: how many are drawn, for each target or for the whole batch.
+        exponent: 0 to draw those of sampled_softmax uniformly, 1 by popularity.
         calibration: t of gbce.
         device: of the network.
     """
+    if name == "auto":
+        name = "softmax" if train.n_items <= LARGEST_SOFTMAX else "sampled_softmax"
     match name:
         case "softmax":
             return Softmax()
         case "sampled_softmax":
-            return SampledSoftmax(train.n_items, negatives)
+            return SampledSoftmax(train, negatives, exponent, device)
         case "in_batch":
             return InBatchSoftmax(train, device)
         case "gbce":
@@ -75,28 +82,34 @@ class Softmax:
 
 
 class SampledSoftmax:
-    """The same items, drawn uniformly, are the negatives of all targets of a batch.
+    """The same items, drawn for the whole batch, are the negatives of all its targets.
 
-    Shared, they cost one product of matrices. Drawn uniformly, the correction by log Q (Bengio and
-    Senécal 2008) would be one constant for all and changes nothing.
+    Shared, they cost one product of matrices. An item is drawn in proportion to its interactions to
+    the power `exponent`, and its score is corrected by log Q, Q being that proportion, so that the
+    loss stays an estimate of the softmax over the catalog: Yoshua Bengio and Jean-Sébastien
+    Senécal, 2008: Adaptive Importance Sampling to Accelerate Training of a Neural Probabilistic
+    Language Model (IEEE Transactions on Neural Networks). With an exponent of 0 the draw is uniform
+    and the correction one constant, which changes nothing.
     """
 
-    def __init__(self, n_items: int, negatives: int) -> None:
-        self._n_items, self._negatives = n_items, negatives
+    def __init__(
+        self, train: Dataset, negatives: int, exponent: float, device: torch.device
+    ) -> None:
+        counts = torch.from_numpy(train.item_counts).to(device, torch.float32)
+        weights = counts.clamp(min=1) ** exponent
+        self._chances, self._negatives = weights / weights.sum(), negatives
+        self._log_q = self._chances.log()
 
     def draw(self, users: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """(negatives,) int64 codes."""
-        shape = (self._negatives,)
-        return torch.randint(self._n_items, shape, generator=generator, device=users.device)
+        return self._chances.multinomial(self._negatives, replacement=True, generator=generator)
 
     def __call__(
         self, queries: torch.Tensor, vectors: Vectors, batch: SequenceBatch
     ) -> torch.Tensor:
         """As NextItemLoss."""
         assert batch.negatives is not None
-        scores = queries @ vectors(batch.negatives).T
-        hit = batch.targets[:, None] == batch.negatives
-        return _softmax_beside(queries, vectors, batch, scores.masked_fill(hit, IMPOSSIBLE))
+        return _softmax_beside(queries, vectors, batch, batch.negatives, self._log_q)
 
 
 class InBatchSoftmax:
@@ -117,11 +130,7 @@ class InBatchSoftmax:
         self, queries: torch.Tensor, vectors: Vectors, batch: SequenceBatch
     ) -> torch.Tensor:
         """As NextItemLoss."""
-        targets = batch.targets
-        scores = queries @ vectors(targets).T - self._log_q[targets]
-        hit = targets[:, None] == targets
-        scores = scores.masked_fill(hit, IMPOSSIBLE)
-        return _softmax_beside(queries, vectors, batch, scores, self._log_q[targets, None])
+        return _softmax_beside(queries, vectors, batch, batch.targets, self._log_q)
 
 
 class GBCE:
@@ -159,8 +168,19 @@ def _softmax_beside(
     vectors: Vectors,
     batch: SequenceBatch,
     negatives: torch.Tensor,
-    log_q: torch.Tensor | float = 0.0,
+    log_q: torch.Tensor,
 ) -> torch.Tensor:
-    """-log softmax of the targets beside the scores of negatives (m, k)."""
-    positives = (queries * vectors(batch.targets)).sum(dim=1, keepdim=True) - log_q
-    return sampled_softmax(torch.cat([positives, negatives], dim=1), batch.weights)
+    """-log softmax of each target among items (k,), the target itself left out of these.
+
+    Args:
+        queries: (m, d).
+        vectors: gives those of items.
+        batch: what the queries' targets are.
+        negatives: (k,) int64 codes.
+        log_q: (n_items,) logarithm of how likely each is drawn, which its score is corrected by.
+    """
+    targets = batch.targets
+    others = queries @ vectors(negatives).T - log_q[negatives]
+    others = others.masked_fill(targets[:, None] == negatives, IMPOSSIBLE)
+    own = (queries * vectors(targets)).sum(dim=1) - log_q[targets]
+    return sampled_softmax(torch.cat([own[:, None], others], dim=1), batch.weights)

@@ -1,0 +1,114 @@
+"""Two towers: one makes a vector of an item's categories, the other one of somebody's history.
+
+Xinyang Yi et al., 2019: Sampling-Bias-Corrected Neural Modeling for Large Corpus Item
+Recommendations (RecSys). An item that nobody has touched has categories, hence a vector, and is
+recommended from its first day. What an item is beyond its categories is a vector of its own, hidden
+now and then in training so that the categories learn to do without it: Maksims Volkovs et al.,
+2017: DropoutNet: Addressing Cold Start in Recommender Systems (NIPS).
+"""
+
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import nn
+from torch.nn.functional import embedding, normalize, softplus
+
+from tastemaker.data.dataset import Dataset
+from tastemaker.errors import DataError
+from tastemaker.models.attention import causal
+from tastemaker.models.item_features import ItemFeatures
+from tastemaker.models.sequence_model import (
+    SequenceModel,
+    SequenceModelConfig,
+    SequenceNetwork,
+)
+from tastemaker.models.space import Choice, Float, Range
+from tastemaker.training.kernels.dropout import Dropout
+from tastemaker.training.next_item import NextItemLossName
+from tastemaker.training.sequence_batches import Histories
+
+
+class TwoTowerConfig(SequenceModelConfig):
+    """Settings of the two towers."""
+
+    loss: NextItemLossName = "in_batch"
+    """softmax has the whole catalog for negatives; sampled_softmax some of it, for large catalogs;
+    auto takes the one up to 50,000 items and the other beyond; in_batch has the other targets; gbce
+    and bce draw negatives for each target."""
+    features: Literal[True] = True
+    """Whether an item's vector is its own plus that of its categories in the catalog: always."""
+    id_dropout: float = Field(0.2, ge=0, le=1)
+    """How often an item's own vector is hidden in training; 1: its categories are all there is."""
+    hidden: int = Field(128, ge=1)
+    """Width of the layer between the mean of a history and what is added to it."""
+    temperature: float = Field(0.07, gt=0)
+    """What the cosine of query and item is divided by; the lower, the more the best ones count."""
+
+
+class TwoTowerNetwork(SequenceNetwork):
+    """The cosine of what a history is encoded to and what an item is, over the temperature."""
+
+    features: ItemFeatures
+
+    def __init__(self, train: Dataset, config: TwoTowerConfig) -> None:
+        super().__init__(train, config)
+        size = config.embedding_size
+        self.fading = nn.Parameter(torch.zeros(()))
+        self.tower = nn.Sequential(
+            nn.Linear(size, config.hidden),
+            nn.ReLU(),
+            Dropout(config.dropout),
+            nn.Linear(config.hidden, size),
+        )
+        self._id_dropout, self._temperature = config.id_dropout, config.temperature
+        # Of an item that nobody touched, its own vector has learned nothing that it stands for.
+        has_own = torch.from_numpy(train.item_counts > 0) & (config.id_dropout < 1)
+        self._has_own: torch.Tensor
+        self.register_buffer("_has_own", has_own.float()[:, None], persistent=False)
+
+    def vectors(self, items: torch.Tensor | None) -> torch.Tensor:
+        """As SequenceNetwork, of length 1, so that new items score as high as known ones."""
+        own = self.items.weight if items is None else embedding(items, self.items.weight)
+        counts = self._has_own if items is None else self._has_own[items]
+        if self.training:
+            counts = counts * (torch.rand_like(counts) >= self._id_dropout)
+        return normalize(own * counts + self.features(items), dim=-1)
+
+    def encode(self, histories: Histories) -> torch.Tensor:
+        """As SequenceNetwork."""
+        x = self.dropout(self.embed(histories))
+        mean = self._shares(histories) @ x
+        return normalize(mean + self.tower(mean), dim=-1) / self._temperature
+
+    def _shares(self, histories: Histories) -> torch.Tensor:
+        """(rows, width, width): what the second event counts for in the mean up to the first.
+
+        The further back, the less, by a factor that is learned.
+        """
+        positions = histories.positions
+        back = (positions[:, :, None] - positions[:, None, :]).clamp(min=0)
+        weights = causal(histories.owners)[:, 0] * torch.exp(-softplus(self.fading) * back)
+        return weights / weights.sum(dim=2, keepdim=True)
+
+
+class TwoTower(SequenceModel):
+    """Items by what they are, people by what they touched; new items and strangers alike."""
+
+    name = "two_tower"
+    config_class = TwoTowerConfig
+    config: TwoTowerConfig
+    space: ClassVar[dict[str, Range]] = {
+        "embedding_size": Choice((32, 64, 128)),
+        "id_dropout": Float(0.0, 0.7),
+        "dropout": Float(0.0, 0.5),
+        "learning_rate": Float(3e-4, 3e-3, log=True),
+    }
+
+    def _new_network(self, train: Dataset) -> TwoTowerNetwork:
+        if "categories" not in train.catalog.columns:
+            raise DataError(
+                f"{train.name}: two_tower makes an item's vector of its categories, but the "
+                "catalog has none; give a table of the items with a categories column (--items)"
+            )
+        return TwoTowerNetwork(train, self.config)

@@ -1,0 +1,126 @@
+"""What every network that reads a history in its order must do, whatever is inside it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import tastemaker as tm
+from tastemaker.models.sequence_model import SequenceModel, SequenceNetwork
+from tastemaker.testing.worlds import two_tastes
+from tastemaker.training.sequence_batches import Histories, histories_of
+
+CPU = torch.device("cpu")
+LENGTH = 8
+
+MODELS = {
+    "sasrec": tm.SASRec(embedding_size=8, length=LENGTH, heads=2),
+    "sasrec with time": tm.SASRec(embedding_size=8, length=LENGTH, time_gaps=True),
+    "esasrec": tm.ESASRec(embedding_size=8, length=LENGTH, features=True),
+    "gru4rec": tm.GRU4Rec(embedding_size=8, length=LENGTH, hidden=6, layers=2),
+    "hstu": tm.HSTU(embedding_size=8, length=LENGTH, heads=2),
+    "hstu with time": tm.HSTU(embedding_size=8, length=LENGTH, time_gaps=True),
+    "two_tower": tm.TwoTower(embedding_size=8, length=LENGTH, hidden=6),
+}
+
+
+@pytest.fixture(params=MODELS.values(), ids=MODELS.keys())
+def model(request: pytest.FixtureRequest) -> SequenceModel:
+    return request.param
+
+
+def network_of(model: SequenceModel) -> SequenceNetwork:
+    """With random parameters far from what they begin with, where little differs from nothing."""
+    torch.manual_seed(0)
+    network = model._new_network(two_tastes()).eval().requires_grad_(False)
+    for parameter in network.parameters():
+        parameter.copy_(torch.randn_like(parameter))
+    return network
+
+
+def batch_of(histories: list[list[int]]) -> tm.UserBatch:
+    """Strangers whose events come at irregular times."""
+    plain = tm.UserBatch.strangers(histories)
+    times = np.random.default_rng(1).integers(1, 10**6, len(plain.items)).cumsum()
+    return tm.UserBatch(plain.codes, plain.items, plain.indptr, times)
+
+
+def packed(histories: list[list[int]]) -> Histories:
+    return histories_of(batch_of(histories), LENGTH, CPU)
+
+
+def untimed(histories: list[list[int]]) -> Histories:
+    return histories_of(tm.UserBatch.strangers(histories), LENGTH, CPU)
+
+
+def answers(network: SequenceNetwork, histories: Histories) -> torch.Tensor:
+    return network.encode(histories).flatten(0, 1)[histories.last]
+
+
+def random_histories(n: int) -> list[list[int]]:
+    random = np.random.default_rng(0)
+    return [random.permutation(40)[: random.integers(1, 12)].tolist() for _ in range(n)]
+
+
+def test_a_packed_batch_encodes_each_history_as_alone(model: SequenceModel) -> None:
+    network, users = network_of(model), batch_of(random_histories(30))
+    together = histories_of(users, LENGTH, CPU)
+    assert together.items.shape[0] < 30, "nothing was packed, so that nothing is tested"
+    alone = [
+        answers(network, histories_of(users.part(row, row + 1), LENGTH, CPU)) for row in range(30)
+    ]
+    torch.testing.assert_close(answers(network, together), torch.cat(alone), rtol=1e-4, atol=1e-4)
+
+
+def test_what_comes_later_does_not_change_what_was_thought_before(model: SequenceModel) -> None:
+    network = network_of(model)
+    whole = network.encode(packed([[3, 1, 4, 15, 9, 26]]))
+    other_end = network.encode(packed([[3, 1, 4, 30, 31, 32]]))
+    torch.testing.assert_close(whole[:, :3], other_end[:, :3])
+    assert not torch.allclose(whole[:, 3], other_end[:, 3])
+
+
+def test_another_order_gives_other_scores(model: SequenceModel) -> None:
+    there, back = answers(network_of(model), packed([[3, 1, 4, 15], [15, 4, 1, 3]]))
+    assert not torch.allclose(there, back, atol=1e-3)
+
+
+def test_only_the_latest_events_are_read(model: SequenceModel) -> None:
+    latest = list(range(LENGTH))
+    long, other, short = answers(
+        network_of(model), untimed([[*range(20, 25), *latest], [30, *latest], latest])
+    )
+    torch.testing.assert_close(long, short)
+    torch.testing.assert_close(other, short)
+
+
+def test_vectors_of_items_are_the_rows_of_the_whole_catalogs(model: SequenceModel) -> None:
+    network = network_of(model)
+    items = torch.tensor([[3, 39], [3, 0]])
+    torch.testing.assert_close(network.vectors(items), network.vectors(None)[items])
+
+
+def test_one_step_of_learning_reaches_every_parameter(model: SequenceModel) -> None:
+    fitted = type(model)(model.config.model_copy(update={"epochs": 1, "batch_size": 16}))
+    fitted.fit(tm.no_holdout(two_tastes()))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(model.config.seed)
+        before = model._new_network(two_tastes()).state_dict()
+    # Keys add the same to all scores of an event, which the softmax of SASRec does not see.
+    unmoved = [
+        name
+        for name, tensor in fitted.state().items()
+        if torch.equal(before[name], tensor) and not name.endswith("key.bias")
+    ]
+    assert unmoved == []
+
+
+def test_times_matter_where_they_are_read() -> None:
+    network, users = network_of(MODELS["hstu with time"]), batch_of([[3, 1, 4]])
+    slow, fast, unknown = (
+        answers(network, histories_of(replace(users, timestamps=times), LENGTH, CPU))
+        for times in (np.array([0, 10**6, 10**7]), np.array([0, 1, 2]), None)
+    )
+    assert not torch.allclose(slow, fast)
+    assert not torch.allclose(slow, unknown)

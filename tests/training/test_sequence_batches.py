@@ -1,0 +1,148 @@
+"""Batches of histories in their order: nothing lost, nothing mixed."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tastemaker as tm
+from tastemaker.data.users import UserBatch
+from tastemaker.errors import DataError
+from tastemaker.testing.worlds import dataset_of, two_tastes
+from tastemaker.training.sequence_batches import (
+    SequenceBatch,
+    SequenceBatches,
+    histories_of,
+    pack,
+)
+
+CPU = torch.device("cpu")
+
+HISTORIES = st.lists(
+    st.lists(st.integers(0, 9), min_size=1, max_size=12, unique=True), min_size=1, max_size=15
+)
+
+
+def nothing(users: torch.Tensor, generator: torch.Generator) -> None:
+    """Draws no negatives."""
+
+
+def batches_of(data: tm.Dataset, **changes: int) -> SequenceBatches:
+    return SequenceBatches(
+        data, nothing, device=CPU, **({"length": 5, "batch_size": 4, "seed": 0} | changes)
+    )
+
+
+def by_owner(values: torch.Tensor, owners: torch.Tensor) -> list[list[int]]:
+    """What each history of a batch holds, in the order in which it lies in the rows."""
+    values, owners = values.flatten(), owners.flatten()
+    return [values[owners == owner].tolist() for owner in range(int(owners.max()) + 1)]
+
+
+@given(HISTORIES, st.integers(1, 14))
+def test_packing_loses_nothing_mixes_nothing_and_keeps_the_order(
+    histories: list[list[int]], length: int
+) -> None:
+    packed = histories_of(UserBatch.strangers(histories), length, CPU)
+    latest = [history[-length:] for history in histories]
+    assert by_owner(packed.items, packed.owners) == latest
+    assert by_owner(packed.positions, packed.owners) == [list(range(len(h))) for h in latest]
+    assert packed.items.flatten()[packed.last].tolist() == [history[-1] for history in latest]
+    assert packed.owners.flatten()[packed.last].tolist() == list(range(len(histories)))
+    assert int((packed.owners >= 0).sum()) == sum(map(len, latest))
+    assert packed.items.shape[1] <= length
+    for row in packed.owners.tolist():
+        owners = [owner for owner in row if owner >= 0]
+        assert owners == sorted(owners), "a history goes on after another began"
+    whole = packed.owners.flatten().tolist()
+    rows = {owner: {at // packed.owners.shape[1] for at, o in enumerate(whole) if o == owner}
+            for owner in range(len(histories))}  # fmt: skip
+    assert all(len(of_one) == 1 for of_one in rows.values()), "a history is torn apart"
+
+
+@given(HISTORIES)
+def test_every_second_row_is_more_than_half_full(histories: list[list[int]]) -> None:
+    # What does not fit into a row begins the next: two rows together hold more than one full one.
+    packed = histories_of(UserBatch.strangers(histories), 12, CPU)
+    filled = (packed.owners >= 0).sum(dim=1)
+    assert ((filled[:-1] + filled[1:]) > packed.items.shape[1]).all()
+
+
+@given(HISTORIES.filter(lambda histories: any(len(history) > 1 for history in histories)))
+def test_targets_are_the_next_events_of_the_latest_ones(histories: list[list[int]]) -> None:
+    data = dataset_of(dict(enumerate(histories)) | {99: list(range(10)), 98: [11]})
+    source = batches_of(data)
+    generator = torch.Generator()
+    batch = source.batch(source.users, generator)
+    items = batch.inputs.items.flatten()[batch.places].tolist()
+    learned: dict[int, list[tuple[int, int]]] = {}
+    for user, item, target in zip(batch.users.tolist(), items, batch.targets.tolist(), strict=True):
+        learned.setdefault(user, []).append((item, target))
+    expected = {}
+    for user in range(data.n_users):
+        codes = data.history(user).tolist()
+        if len(codes) > 1:
+            expected[user] = list(pairwise(codes))[-5:]
+    assert learned == expected
+
+
+def test_gaps_are_the_seconds_since_the_event_before() -> None:
+    items, indptr = np.array([1, 2, 3, 4, 5]), np.array([0, 2, 5])
+    times = np.array([100, 107, 3, 3, 50])
+    packed, places = pack(items, indptr, 5, times, CPU)
+    assert packed.gaps is not None
+    assert packed.gaps.flatten()[places].tolist() == [-1, 7, -1, 0, 47]
+    assert pack(items, indptr, 5, None, CPU)[0].gaps is None
+
+
+def test_the_gap_before_the_first_event_that_is_read_is_unknown() -> None:
+    users = UserBatch(np.array([-1]), np.array([1, 2, 3]), np.array([0, 3]), np.array([0, 5, 9]))
+    packed = histories_of(users, 2, CPU)
+    assert packed.gaps is not None
+    assert packed.gaps.tolist() == [[-1, 4]]
+
+
+def flat(batch: SequenceBatch) -> tuple[list[int], list[int]]:
+    return batch.users.tolist(), batch.targets.tolist()
+
+
+def test_an_epoch_reads_every_history_once_in_an_order_of_its_own() -> None:
+    batches = batches_of(two_tastes(), batch_size=16)
+    epoch = [flat(batch) for batch in batches.epoch(0)]
+    assert len(batches.epoch(0)) == len(epoch) == 4
+    users = [user for users, _ in epoch for user in dict.fromkeys(users)]
+    assert sorted(users) == list(range(60)) != users
+    assert [flat(batch) for batch in batches.epoch(0)] == epoch
+    assert [flat(batch) for batch in batches.epoch(1)] != epoch
+    assert [flat(b) for b in batches_of(two_tastes(), batch_size=16, seed=1).epoch(0)] != epoch
+
+
+def test_negatives_depend_on_seed_and_epoch_alone() -> None:
+    def drawn(seed: int, number: int) -> list[int]:
+        def draw(users: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+            return torch.randint(10**6, (3,), generator=generator)
+
+        source = SequenceBatches(two_tastes(), draw, length=5, batch_size=16, seed=seed, device=CPU)
+        return [item for batch in source.epoch(number) for item in batch.negatives.tolist()]
+
+    assert drawn(0, 0) == drawn(0, 0)
+    assert len({tuple(drawn(seed, number)) for seed in (0, 1) for number in (0, 1, 2)}) == 6
+
+
+def test_a_weight_goes_with_the_event_that_came_next() -> None:
+    data = two_tastes(n_users=4, n_items=12, length=4)
+    weighted = tm.Dataset(
+        data.name, data.users, data.items, data.user_vocabulary, data.item_vocabulary, data.catalog,
+        weights=data.items.astype(np.float32),
+    )  # fmt: skip
+    (batch,) = batches_of(weighted).epoch(0)
+    assert batch.weights is not None
+    assert batch.weights.tolist() == batch.targets.tolist()
+
+
+def test_without_any_order_there_is_nothing_to_learn() -> None:
+    with pytest.raises(DataError, match="no order to learn from"):
+        batches_of(dataset_of({0: [1], 1: [2]}))
