@@ -50,7 +50,7 @@ SETTINGS = {
     "loss_type": "BPR",
     "train_neg_sample_args": {"distribution": "uniform", "sample_num": NEGATIVES},
     "train_batch_size": BATCH_SIZE,
-    "eval_batch_size": 512,
+    "eval_batch_size": 128,
     "learning_rate": LEARNING_RATE,
     "seed": SEED,
     "use_gpu": False,

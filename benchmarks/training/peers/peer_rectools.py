@@ -65,16 +65,19 @@ def measure(task: Task) -> Measurement:
     history = Dataset.construct(known)
     metrics = {"hit_rate": HitRate(k=K), "ndcg": NDCG(k=K)}
 
-    def evaluate() -> dict[str, float]:
-        lists = model.recommend(users=users, dataset=history, k=K, filter_viewed=True)
-        return calc_metrics(metrics, reco=lists, interactions=test)
+    def evaluate() -> tuple[pd.DataFrame, dict[str, float]]:
+        # It ignores the few of whose history it knows no item.
+        lists = model.recommend(
+            users, history, k=K, filter_viewed=True, on_unsupported_targets="ignore"
+        )
+        return lists, calc_metrics(metrics, reco=lists, interactions=test)
 
-    evaluate_s, result = timed(evaluate, task.evaluations)
+    evaluate_s, (lists, result) = timed(evaluate, task.evaluations)
     return Measurement(
         epoch_s=epoch_s,
         evaluate_s=evaluate_s,
         samples=int((train[Columns.User].value_counts() > 1).sum()),
-        users=len(users),
+        users=lists[Columns.User].nunique(),
         items=len(model.data_preparator.get_known_item_ids()),
         hit_rate=float(result["hit_rate"]),
     )
