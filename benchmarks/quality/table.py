@@ -39,7 +39,9 @@ def _row(recipe: str, runs: list[Run], problem: Problem, metrics: list[tuple[str
     reached = ""
     if figures:
         wanted = zip(names, figures.split(" / "), strict=False)
-        missed = [name for name, figure in wanted if _falls_short(_mean(runs, name), figure)]
+        missed = [
+            name.split()[-1] for name, figure in wanted if _falls_short(_mean(runs, name), figure)
+        ]
         reached = f"no: {', '.join(missed)}" if missed else "yes"
     cells = [
         f"`{recipe}`", *(_spread(runs, name) for name in names), str(len(runs)),

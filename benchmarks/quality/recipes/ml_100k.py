@@ -8,6 +8,21 @@ def popularity(seed: int) -> tm.Popularity:
     return tm.Popularity()
 
 
+def itemknn(seed: int) -> tm.ItemKNN:
+    """Neighbours by TF-IDF, the default; not tuned."""
+    return tm.ItemKNN()
+
+
+def ease(seed: int) -> tm.EASE:
+    """A linear model in closed form, the default; not tuned."""
+    return tm.EASE()
+
+
+def mf(seed: int) -> tm.MF:
+    """A dot product by softmax, the default; not tuned."""
+    return tm.MF(seed=seed)
+
+
 def sasrec(seed: int) -> tm.SASRec:
     """A transformer with the softmax over the catalog: the defaults."""
     return tm.SASRec(epochs=60, seed=seed)
@@ -18,4 +33,4 @@ def esasrec(seed: int) -> tm.ESASRec:
     return tm.ESASRec(epochs=35, batch_size=32, seed=seed)
 
 
-RECIPES = {recipe.__name__: recipe for recipe in (popularity, sasrec, esasrec)}
+RECIPES = {recipe.__name__: recipe for recipe in (popularity, itemknn, ease, mf, sasrec, esasrec)}

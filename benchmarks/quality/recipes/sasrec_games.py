@@ -8,12 +8,27 @@ def popularity(seed: int) -> tm.Popularity:
     return tm.Popularity()
 
 
+def itemknn(seed: int) -> tm.ItemKNN:
+    """Neighbours by TF-IDF, the default; not tuned."""
+    return tm.ItemKNN()
+
+
+def ease(seed: int) -> tm.EASE:
+    """A linear model in closed form, the default; not tuned."""
+    return tm.EASE()
+
+
+def mf(seed: int) -> tm.MF:
+    """A dot product by softmax, the default; not tuned."""
+    return tm.MF(seed=seed)
+
+
 def sasrec(seed: int) -> tm.SASRec:
     """A transformer with a softmax over 4,096 items that are drawn for each batch."""
     return tm.SASRec(loss="sampled_softmax", negatives=4096, epochs=14, seed=seed)
 
 
-RECIPES = {recipe.__name__: recipe for recipe in (popularity, sasrec)}
+RECIPES = {recipe.__name__: recipe for recipe in (popularity, itemknn, ease, mf, sasrec)}
 
 PUBLISHED = {"sasrec": ("0.7410 / 0.5360", "Kang and McAuley 2018")}
 """HR@10 / NDCG@10 among 100 random negatives that are to be reached, and whose they are."""
