@@ -15,6 +15,7 @@ from tastemaker.models.neumf import NeuMF
 from tastemaker.models.popularity import Popularity
 from tastemaker.models.random import Random
 from tastemaker.models.recommender import Recommender
+from tastemaker.models.registry import BUILT_IN
 from tastemaker.models.sasrec import ESASRec, SASRec
 from tastemaker.models.two_tower import TwoTower
 from tastemaker.testing.contract import RecommenderContract
@@ -22,12 +23,15 @@ from tastemaker.testing.contract import RecommenderContract
 
 class TestPopularity(RecommenderContract):
     personal = False
+    twin_overlap = 1.0
 
     def make(self) -> Recommender:
         return Popularity()
 
 
 class TestEASE(RecommenderContract):
+    twin_overlap = 1.0
+
     def make(self) -> Recommender:
         return EASE(regularization=1.0)
 
@@ -38,11 +42,15 @@ class TestNCF(RecommenderContract):
 
 
 class TestMultVAE(RecommenderContract):
+    twin_overlap = 1.0
+
     def make(self) -> Recommender:
         return MultVAE(epochs=60, batch_size=20, hidden=50, embedding_size=16, learning_rate=1e-2)
 
 
 class TestLightGCN(RecommenderContract):
+    twin_overlap = 0.9
+
     def make(self) -> Recommender:
         return LightGCN(epochs=30, batch_size=128, embedding_size=16, learning_rate=3e-2)
 
@@ -111,27 +119,36 @@ class TestMFWithSampledSoftmax(RecommenderContract):
 
 class TestRandom(RecommenderContract):
     personal = False
+    twin_overlap = 0.0
 
     def make(self) -> Recommender:
         return Random(seed=3)
 
 
 class TestItemKNN(RecommenderContract):
+    twin_overlap = 1.0
+
     def make(self) -> Recommender:
         return ItemKNN()
 
 
 class TestItemKNNWithCosine(RecommenderContract):
+    twin_overlap = 1.0
+
     def make(self) -> Recommender:
         return ItemKNN(similarity="cosine")
 
 
 class TestItemKNNWithBM25(RecommenderContract):
+    twin_overlap = 1.0
+
     def make(self) -> Recommender:
         return ItemKNN(similarity="bm25")
 
 
 class TestIALS(RecommenderContract):
+    twin_overlap = 1.0
+
     def make(self) -> Recommender:
         return IALS(embedding_size=8, alpha=10, regularization=1, seed=3)
 
@@ -145,25 +162,44 @@ SMALL = {"epochs": 12, "batch_size": 16, "embedding_size": 16, "learning_rate": 
 
 
 class TestSASRec(RecommenderContract):
+    twin_overlap = 1.0
+
     def make(self) -> Recommender:
         return SASRec(**SMALL, layers=1)
 
 
 class TestESASRec(RecommenderContract):
+    twin_overlap = 1.0
+
     def make(self) -> Recommender:
         return ESASRec(**SMALL)
 
 
 class TestGRU4Rec(RecommenderContract):
+    twin_overlap = 1.0
+
     def make(self) -> Recommender:
         return GRU4Rec(**SMALL, hidden=16)
 
 
 class TestHSTU(RecommenderContract):
+    twin_overlap = 1.0
+
     def make(self) -> Recommender:
         return HSTU(**SMALL, layers=1)
 
 
 class TestTwoTower(RecommenderContract):
+    twin_overlap = 1.0
+
     def make(self) -> Recommender:
         return TwoTower(**SMALL, hidden=16)
+
+
+def test_every_model_of_the_registry_is_held_to_the_contract() -> None:
+    held = {contract().make().name for contract in RecommenderContract.__subclasses__()}
+    missing = sorted(BUILT_IN.keys() - held)
+    assert not missing, (
+        "give each a class here that inherits RecommenderContract and makes it: "
+        + ", ".join(missing)
+    )

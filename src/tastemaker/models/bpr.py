@@ -16,10 +16,12 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.data.splitting import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.models import implicit_library
-from tastemaker.models.fold_in import fold_in, user_vectors
+from tastemaker.models.evidence import against_samples
+from tastemaker.models.fold_in import FoldIn
 from tastemaker.models.matrices import interaction_matrix
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.space import Choice, Float, Int, Range
+from tastemaker.models.user_vectors import user_vectors
 from tastemaker.training.losses import bpr_rows
 from tastemaker.training.run import TrainingRun
 
@@ -83,7 +85,11 @@ class BPR(Recommender):
 
     def _finish(self, train: Dataset) -> None:
         self._keys = torch.cat([self._items, self._biases[:, None]], dim=1)
-        self._trained = torch.from_numpy(train.user_counts > 0)
+        evidence_of = against_samples(
+            self._score_vectors, train.n_items, self.config.seed, bpr_rows
+        )
+        is_trained = torch.from_numpy(train.user_counts > 0)
+        self._fold_in = FoldIn.of(evidence_of, self._users, is_trained)
 
     @property
     def item_vectors(self) -> torch.Tensor:
@@ -109,8 +115,5 @@ class BPR(Recommender):
 
     def _queries(self, users: UserBatch) -> torch.Tensor:
         """(n, embedding_size + 1): the trained vector or a folded-in one, and a 1 for the bias."""
-        return pad(user_vectors(users, self._users, self._trained, self._fold_in), (0, 1), value=1)
-
-    def _fold_in(self, strangers: UserBatch) -> torch.Tensor:
-        trained, n_items = self._users[self._trained], self.dataset.n_items
-        return fold_in(self._score_vectors, strangers, trained, n_items, self.config.seed, bpr_rows)
+        vectors = user_vectors(users, self._users, self.dataset, self._fold_in)
+        return pad(vectors, (0, 1), value=1)

@@ -1,163 +1,94 @@
-"""Fold-in: a vector for somebody the model never trained on, with everything else frozen.
+"""Fold-in: the vector of somebody whose history nobody trained on, with all else frozen.
 
-The vector is the most probable one a posteriori: the history is explained by the loss that the
-model was trained with, under the Gaussian prior that the trained users' vectors follow, dimension
-by dimension. A short history thus stays near the average user.
+A stranger's vector is the most probable one a posteriori: it explains the history by the loss that
+the model was trained with, under a Gaussian prior around the mean of the trained users' vectors, as
+wide as they lie apart, dimension by dimension. A short history thus stays near the average user.
+
+A known user's vector comes from the trained one, in the same way. The trained one counts as right
+about what it was trained on: with L₀ the loss of the history that training knew and s₀ the scores
+that the trained vector gives, the loss L of the whole history becomes
+
+    L(s) - s · ∂L₀(s₀),
+
+so that new events alone pull, against what the others hold. For softmax and binary cross-entropy
+the others' part is then the Kullback-Leibler divergence from what the trained vector says of them.
 """
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 
 from tastemaker.data.users import UserBatch
-from tastemaker.data.vocabulary import UNKNOWN
-from tastemaker.models.matrices import history_matrix
-from tastemaker.training.losses import RowLoss, bce_rows, multinomial
+from tastemaker.models.evidence import Evidence, EvidenceOf
+from tastemaker.models.user_vectors import trained_or
 
-STEPS = 30
-LEARNING_RATE = 0.1
-NEGATIVES = 4
-LONGEST_HISTORY = 100
-"""The most recent so many interactions decide; more would cost time and change little."""
+STEPS = 15
+LEARNING_RATE = 0.4
+"""Of the first step, in deviations of the prior; it falls to 0 in a straight line."""
 
-USERS_AT_ONCE = 256
-"""Users whose vectors are fitted together, so that memory does not grow with their number."""
+MOMENTS = 0.5, 0.9
+"""Adam's, which forget sooner than the usual ones: there are only so few steps."""
 
-IMPOSSIBLE = -1e9
-"""The score of an entry that is only filling: no loss minds it, and its gradient is 0."""
+USERS_AT_ONCE = 64
+"""Users whose vectors are fitted together, few enough for a processor's cache."""
 
-ScoreVectors = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""(n, d) user vectors and (n, c) int64 items to (n, c) scores."""
-
-ScoreAll = Callable[[torch.Tensor], torch.Tensor]
-"""(n, d) user vectors to (n, n_items) scores."""
-
-Misfit = Callable[[torch.Tensor], torch.Tensor]
-"""How badly (n, d) vectors explain their users' histories, summed over the users."""
+PRIOR_WEIGHT = 0.5
+"""Trained vectors are held short, and so lie less far apart than the tastes behind them."""
 
 
-def user_vectors(
-    users: UserBatch,
-    table: torch.Tensor,
-    is_trained: torch.Tensor,
-    of_strangers: Callable[[UserBatch], torch.Tensor],
-) -> torch.Tensor:
-    """The trained vector of each user who has one, another for the rest.
+@dataclass(frozen=True, eq=False)
+class FoldIn:
+    """Finds vectors by a few steps of Adam, each user's on its own history alone."""
 
-    Args:
-        users: n of them.
-        table: (n_users, d) vectors by code.
-        is_trained: (n_users,) bool: whose vector was trained.
-        of_strangers: gives the others' vectors, (n_others, d), by their histories.
+    evidence_of: EvidenceOf
+    """What histories say, by the loss of the model."""
+    table: torch.Tensor
+    """(n_users, d) trained vectors by code."""
+    mean: torch.Tensor
+    """(d,) of the trained users' vectors."""
+    deviation: torch.Tensor
+    """(d,) likewise."""
 
-    Returns:
-        (n, d) vectors.
-    """
-    codes = torch.from_numpy(users.codes).to(table.device)
-    known = (codes != UNKNOWN) & is_trained[codes.clamp(min=0)]
-    vectors = table[codes.clamp(min=0)]
-    if not known.all():
-        vectors[~known] = of_strangers(users.at((~known).cpu().numpy()))
-    return vectors
+    @classmethod
+    def of(cls, evidence_of: EvidenceOf, table: torch.Tensor, is_trained: torch.Tensor) -> "FoldIn":
+        """With the prior that the trained users' vectors, (n_users,) bool, give."""
+        trained = table[is_trained]
+        deviation = trained.std(dim=0, correction=0).clamp(min=1e-4)
+        return cls(evidence_of, table, trained.mean(dim=0), deviation)
 
+    def __call__(self, users: UserBatch, before: UserBatch) -> torch.Tensor:
+        """The vectors (n, d) of n users.
 
-def fold_in(
-    score: ScoreVectors,
-    users: UserBatch,
-    trained: torch.Tensor,
-    n_items: int,
-    seed: int,
-    loss: RowLoss = bce_rows,
-) -> torch.Tensor:
-    """Fits the vectors of a batch of users, each on its own history alone and sampled negatives.
+        Args:
+            users: with their histories.
+            before: the same users with what training knew of each, nothing of a stranger.
+        """
+        vectors = trained_or(self.mean, self.table, before)
+        # Together with others of its length, a history needs little filling.
+        by_length = users.lengths.argsort(kind="stable")
+        for start in range(0, len(users), USERS_AT_ONCE):
+            block = by_length[start : start + USERS_AT_ONCE]
+            evidence = self.evidence_of(users.at(block), before.at(block), vectors.device)
+            vectors[block] = self._descend(evidence, vectors[block])
+        return vectors
 
-    Every user's negatives come from a generator of the user's own, so that who else is in the batch
-    changes nothing.
-
-    Args:
-        score: the model with everything but the user vectors frozen.
-        users: n users, each with a history.
-        trained: (n_trained, d) vectors of users who were trained; they give the prior.
-        n_items: size of the catalog.
-        seed: of the negatives.
-        loss: what the model was trained with.
-
-    Returns:
-        (n, d) vectors.
-    """
-
-    def misfit_of(part: UserBatch) -> Misfit:
-        items, filling, real = _samples(part, n_items, seed, trained.device)
-
-        def misfit(vectors: torch.Tensor) -> torch.Tensor:
-            scores = score(vectors, items.flatten(1)).view(items.shape)
-            rows = scores.masked_fill(filling, IMPOSSIBLE).flatten(0, 1)
-            return (loss(rows) * real.flatten()).sum()
-
-        return misfit
-
-    return _fit(misfit_of, users, trained)
+    def _descend(self, evidence: Evidence, centre: torch.Tensor) -> torch.Tensor:
+        """Vectors (n, d) from those that the prior is centred on."""
+        offsets = torch.zeros_like(centre, requires_grad=True)
+        optimizer = torch.optim.Adam([offsets], betas=MOMENTS)
+        with torch.enable_grad():
+            known_slope = _known_slope(evidence, centre)
+            for step in range(STEPS):
+                optimizer.param_groups[0]["lr"] = LEARNING_RATE * (1 - step / STEPS)
+                optimizer.zero_grad()
+                scores = evidence.score(centre + self.deviation * offsets)
+                misfit = evidence.loss(scores, evidence.now) - (scores * known_slope).sum()
+                (misfit + 0.5 * PRIOR_WEIGHT * offsets.square().sum()).backward()
+                optimizer.step()
+        return (centre + self.deviation * offsets).detach()
 
 
-def fold_in_whole(score_all: ScoreAll, users: UserBatch, trained: torch.Tensor) -> torch.Tensor:
-    """As `fold_in`, for a model trained with the multinomial likelihood over the whole catalog.
-
-    Args:
-        score_all: the model with everything but the user vectors frozen.
-        users: n users, each with a history.
-        trained: (n_trained, d) vectors of users who were trained; they give the prior.
-    """
-
-    def misfit_of(part: UserBatch) -> Misfit:
-        n_items = score_all(trained[:1]).shape[1]
-        histories = torch.from_numpy(history_matrix(part, n_items).toarray()).to(trained.device)
-        return lambda vectors: multinomial(score_all(vectors), histories).sum()
-
-    return _fit(misfit_of, users, trained)
-
-
-def _fit(
-    misfit_of: Callable[[UserBatch], Misfit], users: UserBatch, trained: torch.Tensor
-) -> torch.Tensor:
-    mean, deviation = trained.mean(dim=0), trained.std(dim=0, correction=0).clamp(min=1e-4)
-    fitted = []
-    for start in range(0, len(users), USERS_AT_ONCE):
-        part = users.part(start, min(start + USERS_AT_ONCE, len(users)))
-        offsets = _descend(misfit_of(part), len(part), mean, deviation)
-        fitted.append(mean + deviation * offsets)
-    return torch.cat(fitted)
-
-
-def _descend(misfit: Misfit, n: int, mean: torch.Tensor, deviation: torch.Tensor) -> torch.Tensor:
-    """(n, d) offsets from the mean in units of the deviation, so that one step size suits all."""
-    offsets = torch.zeros(n, len(mean), device=mean.device, requires_grad=True)
-    optimizer = torch.optim.Adam([offsets], lr=LEARNING_RATE)
-    with torch.enable_grad():
-        for _ in range(STEPS):
-            optimizer.zero_grad()
-            (misfit(mean + deviation * offsets) + 0.5 * offsets.square().sum()).backward()
-            optimizer.step()
-    return offsets.detach()
-
-
-def _samples(
-    users: UserBatch, n_items: int, seed: int, device: torch.device
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Items and which are filling, (n, longest, 1 + NEGATIVES), positives in front; weights."""
-    longest = int(min(users.lengths.max(), LONGEST_HISTORY))
-    n = len(users)
-    items = torch.zeros(n, longest, 1 + NEGATIVES, dtype=torch.int64)
-    filling = torch.ones(n, longest, 1 + NEGATIVES, dtype=torch.bool)
-    real = torch.zeros(n, longest)
-    generator = torch.Generator()
-    for row in range(n):
-        whole = torch.from_numpy(users.items[users.indptr[row] : users.indptr[row + 1]])
-        recent = whole[-longest:]
-        drawn = torch.randint(
-            n_items, (len(recent), NEGATIVES), generator=generator.manual_seed(seed)
-        )
-        items[row, : len(recent), 0], items[row, : len(recent), 1:] = recent, drawn
-        filling[row, : len(recent), 0] = False
-        filling[row, : len(recent), 1:] = torch.isin(drawn, whole)
-        real[row, : len(recent)] = 1.0
-    return items.to(device), filling.to(device), real.to(device)
+def _known_slope(evidence: Evidence, centre: torch.Tensor) -> torch.Tensor:
+    """∂L₀(s₀), in the shape of the scores; 0 for strangers."""
+    scores = evidence.score(centre).requires_grad_()
+    return torch.autograd.grad(evidence.loss(scores, evidence.before), scores)[0]

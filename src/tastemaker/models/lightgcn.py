@@ -12,20 +12,24 @@ import torch
 from pydantic import Field
 from scipy.sparse import csr_array
 from torch import nn
-from torch.nn.functional import embedding
+from torch.nn.functional import embedding, embedding_bag
 
 from tastemaker import training
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.splitting import Split
 from tastemaker.data.users import UserBatch
-from tastemaker.models.fold_in import user_vectors
+from tastemaker.models.matrices import history_matrix, interaction_matrix
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.space import Choice, Float, Int, Range
+from tastemaker.models.user_vectors import trained_or, user_vectors
 from tastemaker.models.validation import sampled_validation
 from tastemaker.training.batches import PairBatches
 from tastemaker.training.config import TrainingConfig
 from tastemaker.training.losses import bpr
 from tastemaker.training.run import TrainingRun, resolve_device
+
+RIDGE = 0.1
+"""How far a stranger's stand-in is held short, in the mean square of what it is made of."""
 
 
 class LightGCNConfig(TrainingConfig):
@@ -120,15 +124,30 @@ def inner_products(users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
     return torch.einsum("nd,ncd->nc", users, items)
 
 
+def stand_ins(users: torch.Tensor, items: torch.Tensor, train: Dataset) -> torch.Tensor:
+    """W e_i^0 (n_items, d), whose sums over histories come near e_u^0, by ridge regression.
+
+    Args:
+        users: (n_users, d), e_u^0.
+        items: (n_items, d), e_i^0.
+        train: who touched what.
+    """
+    sums = torch.from_numpy(interaction_matrix(train) @ items.cpu().numpy()).to(items.device)
+    gram = sums.T @ sums
+    gram.diagonal().add_(RIDGE * gram.diagonal().mean())
+    return items @ torch.linalg.solve(gram, sums.T @ users)
+
+
 class LightGCN(Recommender):
     """Vectors smoothed over the graph of who touched what, trained by pairwise ranking.
 
     A stranger is a node that joins the finished graph: layer k of its vector is, as any user's,
     e_u^k = Σ_i e_i^(k-1) / √(|N_u| |N_i|) over the history N_u, with the items' layers as they are.
-    Only e_u^0, which training would have found, is missing; the mean of the items' e_i^0 stands in
-    for it. The mean of the layers is then two sums over the history:
+    Only e_u^0, which training would have found, is missing. Training adds up steps towards the
+    items, so W Σ_i e_i^0 stands in for it, with the W that does best for the trained users. A user
+    whose history has grown since keeps e_u^0 and has more neighbours:
 
-        e_u = Σ_i m_i / √|N_u| + Σ_i e_i^0 / ((K + 1) |N_u|)
+        e_u = Σ_i m_i / √|N_u| + e_u^0 / (K + 1)
         m_i = (e_i^0 + … + e_i^(K-1)) / ((K + 1) √|N_i|)
     """
 
@@ -188,27 +207,24 @@ class LightGCN(Recommender):
         """Propagates once and for all."""
         self._parameters = dict(network.state_dict())
         self._users, self._items = network.propagate().split([train.n_users, train.n_items])
-        layers = [layer[train.n_users :] for layer in network.layers()]
+        layers = network.layers()
         counts = torch.from_numpy(train.item_counts).to(self.device)
-        # An item that nobody touched in training is no node of the graph.
-        self._is_node = counts > 0
-        self._messages = sum(layers[1:-1], layers[0]) * counts.clamp(min=1).rsqrt()[:, None]
-        self._messages /= len(layers)
-        self._first_layers = layers[0] / len(layers)
-        self._trained_users = torch.from_numpy(train.user_counts > 0).to(self.device)
+        messages = sum(layers[1:-1], layers[0])[train.n_users :] / len(layers)
+        self._messages = messages * counts.clamp(min=1).rsqrt()[:, None]
+        users, items = (layers[0] / len(layers)).split([train.n_users, train.n_items])
+        self._own, self._stand_ins = users, stand_ins(users, items, train)
 
     def _queries(self, users: UserBatch) -> torch.Tensor:
-        """(n, d): the trained vector where there is one, a sum over the history for a stranger."""
-        return user_vectors(users, self._users, self._trained_users, self._strangers)
+        """(n, d): the trained vector of a user as in training, of any other a sum over N_u."""
+        return user_vectors(users, self._users, self.dataset, self._join)
 
-    def _strangers(self, users: UserBatch) -> torch.Tensor:
-        """(n, d) by the formula above."""
-        rows = torch.from_numpy(users.rows).to(self.device)
-        items = torch.from_numpy(users.items).to(self.device)
-        rows, items = rows[self._is_node[items]], items[self._is_node[items]]
-        lengths = torch.bincount(rows, minlength=len(users)).clamp(min=1)[:, None]
-        nothing = self._items.new_zeros(len(users), self._items.shape[1])
-        messages = nothing.index_add(0, rows, self._messages[items])
-        return messages * lengths.rsqrt() + nothing.index_add(
-            0, rows, self._first_layers[items] / lengths[rows]
+    def _join(self, users: UserBatch, before: UserBatch) -> torch.Tensor:
+        """(n, d) by the formula above, of users with what training knew of each."""
+        history = history_matrix(users, len(self._items))
+        items, ends = (
+            torch.from_numpy(array).to(self.device) for array in (history.indices, history.indptr)
         )
+        messages = embedding_bag(items, self._messages, ends, mode="sum", include_last_offset=True)
+        own = embedding_bag(items, self._stand_ins, ends, mode="sum", include_last_offset=True)
+        roots = ends.diff().clamp(min=1).rsqrt()[:, None]
+        return messages * roots + trained_or(own, self._own, before)

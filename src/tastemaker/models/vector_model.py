@@ -12,8 +12,10 @@ from tastemaker import training
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.splitting import Split
 from tastemaker.data.users import UserBatch
-from tastemaker.models.fold_in import fold_in, fold_in_whole, user_vectors
+from tastemaker.models.evidence import EvidenceOf, against_samples, in_whole_catalog
+from tastemaker.models.fold_in import FoldIn
 from tastemaker.models.recommender import Recommender
+from tastemaker.models.user_vectors import user_vectors
 from tastemaker.models.validation import sampled_validation
 from tastemaker.training.batches import Batch, PairBatches
 from tastemaker.training.config import TrainingConfig
@@ -150,7 +152,7 @@ def _batches(
 
 
 class VectorModel(Recommender):
-    """A model with a trained vector for each user; a stranger's is found by fold-in."""
+    """A model with a trained vector for each user; of a new history it is found by fold-in."""
 
     config: VectorModelConfig
     _network: VectorNetwork
@@ -166,8 +168,7 @@ class VectorModel(Recommender):
             torch.manual_seed(self.config.seed)
             self._network = self._initial_network(split, run).to(device)
         self._train(split, run, device)
-        self._network.to(device).requires_grad_(False)
-        self._trained_users = torch.from_numpy(split.train.user_counts > 0).to(device)
+        self._finish(self._network.to(device), split.train)
 
     def _initial_network(self, split: Split, run: TrainingRun) -> VectorNetwork:
         return self._new_network(split.train)
@@ -219,22 +220,25 @@ class VectorModel(Recommender):
         return dict(self._network.state_dict())
 
     def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
-        train = self.dataset
         with torch.random.fork_rng(devices=[]):
-            self._network = self._new_network(train)
-        self._network.load_state_dict(state)
-        self._network.to(device).eval().requires_grad_(False)
-        self._trained_users = torch.from_numpy(train.user_counts > 0).to(device)
+            network = self._new_network(self.dataset)
+        network.load_state_dict(state)
+        self._finish(network.to(device), self.dataset)
+
+    def _finish(self, network: VectorNetwork, train: Dataset) -> None:
+        self._network = network.eval().requires_grad_(False)
+        table = network.users.weight
+        is_trained = torch.from_numpy(train.user_counts > 0).to(table.device)
+        self._fold_in = FoldIn.of(self._evidence(train.n_items), table, is_trained)
+
+    def _evidence(self, n_items: int) -> EvidenceOf:
+        """What histories say by the loss of the config."""
+        network, config = self._network, self.config
+        if config.loss == "softmax":
+            return in_whole_catalog(network.score_all, n_items)
+        _, rows = PAIR_LOSSES[config.loss]
+        return against_samples(network.score_vectors, n_items, config.seed, rows)
 
     def _vectors(self, users: UserBatch) -> torch.Tensor:
-        """(n, d): the trained vector where there is one, a folded-in one for a stranger."""
-        return user_vectors(users, self._network.users.weight, self._trained_users, self._fold_in)
-
-    def _fold_in(self, strangers: UserBatch) -> torch.Tensor:
-        network, config = self._network, self.config
-        trained = network.users.weight[self._trained_users]
-        if config.loss == "softmax":
-            return fold_in_whole(network.score_all, strangers, trained)
-        _, rows = PAIR_LOSSES[config.loss]
-        n_items = self.dataset.n_items
-        return fold_in(network.score_vectors, strangers, trained, n_items, config.seed, rows)
+        """(n, d): the trained vector of a user as in training, a folded-in one of any other."""
+        return user_vectors(users, self._network.users.weight, self.dataset, self._fold_in)

@@ -87,3 +87,14 @@ def one_item_left(n_users: int = 8, n_items: int = 6) -> Dataset:
     }
     histories[n_users] = [0]
     return dataset_of(histories, "one item left", lambda item: f"shelf {item}")
+
+
+def untouched_item() -> Dataset:
+    """The world of `one_item_left` with one more item in the catalog, 6, that nobody touched.
+
+    Right answer: nothing follows from it, for nothing is known of it, not even a category.
+    """
+    data = one_item_left()
+    known = data.catalog.frame
+    new = pl.DataFrame({"item_id": [6], "title": ["Item 6"], "categories": [[]]}, known.schema)
+    return data.with_catalog(Catalog(pl.concat([known, new])), untouched_items=True)

@@ -1,0 +1,119 @@
+"""The part of the contract that is about histories which a model never trained on."""
+
+from abc import abstractmethod
+from random import Random
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tastemaker.data.users import UserBatch
+from tastemaker.data.vocabulary import UNKNOWN
+from tastemaker.models.recommender import Recommender
+
+N_USERS, N_ITEMS = 60, 40
+"""Of the world of two tastes: even users touch items below 20, odd users the others."""
+
+some_examples = settings(
+    max_examples=10,
+    derandomize=True,
+    deadline=None,
+    # One test is inherited by many classes, each of which asks another model.
+    suppress_health_check=[HealthCheck.differing_executors, HealthCheck.too_slow],
+)
+
+People = list[tuple[int, list[int]]]
+"""Users, and what they touched since training; for a stranger that is all there is."""
+
+ITEMS = st.lists(st.integers(0, N_ITEMS - 1), min_size=1, max_size=6, unique=True)
+PEOPLE = st.lists(
+    st.tuples(st.just(UNKNOWN) | st.integers(0, N_USERS - 1), ITEMS), min_size=2, max_size=5
+)
+
+
+class InductiveContract:
+    """A stranger is answered from the history alone, a known user from what happened since."""
+
+    personal: ClassVar[bool] = True
+    """Whether the model tells tastes apart; a popularity ranking does not."""
+
+    twin_overlap: ClassVar[float] = 0.75
+    """How much of a user's ten best, of 40 items, somebody with the same history gets: a floor of
+    the mean over all users. 1 for a model that knows a user by the history; chance is 0.25."""
+
+    @abstractmethod
+    def fitted(self, world: str) -> Recommender:
+        """A model fitted on a whole world."""
+
+    @some_examples
+    @given(PEOPLE, st.randoms(use_true_random=False))
+    def test_the_order_of_the_users_changes_nothing(self, people: People, random: Random) -> None:
+        """Each has the same scores at any place in the batch."""
+        model = self.fitted("two tastes")
+        batch = _grown(model, people)
+        order = np.array(random.sample(range(len(people)), len(people)))
+        there, back = model.score(batch), model.score(batch.at(order))
+        assert_same_scores(back, there[torch.from_numpy(order)])
+
+    def test_somebody_with_a_users_history_is_answered_much_as_the_user(self) -> None:
+        """The ten best have `twin_overlap` in common."""
+        model = self.fitted("two tastes")
+        known = UserBatch.known(model.dataset, np.arange(N_USERS))
+        twins = UserBatch(np.full(N_USERS, UNKNOWN), known.items, known.indptr, known.timestamps)
+        best, theirs = (model.score(batch).topk(10).indices.cpu() for batch in (known, twins))
+        overlap = float((best[:, :, None] == theirs[:, None, :]).any(dim=2).float().mean())
+        assert overlap >= self.twin_overlap, f"{overlap:.2f} of the ten best are the same"
+
+    @some_examples
+    @given(PEOPLE)
+    def test_what_was_touched_since_is_not_recommended_again(self, people: People) -> None:
+        """Everything else is, to users and strangers."""
+        model = self.fitted("two tastes")
+        batch = _grown(model, people)
+        for row in range(len(people)):
+            asked = batch.part(row, row + 1)
+            fresh = model.recommend(asked, k=N_ITEMS).frame["item_id"]
+            assert set(fresh) == set(range(N_ITEMS)) - set(asked.items.tolist())
+
+    @some_examples
+    @given(st.lists(st.integers(0, N_USERS - 1), min_size=1, max_size=5, unique=True), st.data())
+    def test_events_of_the_other_taste_move_a_user_towards_it(
+        self, users: list[int], data: st.DataObject
+    ) -> None:
+        """Its items gain on the others, measured in deviations of the user's scores."""
+        if not self.personal:
+            pytest.skip("this model does not tell tastes apart")
+        model = self.fitted("two tastes")
+        other = [list(range(20, 40)) if user % 2 == 0 else list(range(20)) for user in users]
+        since = [data.draw(st.permutations(items))[:6] for items in other]
+        before = model.score(UserBatch.known(model.dataset, np.array(users)))
+        after = model.score(_grown(model, list(zip(users, since, strict=True))))
+        for row, items in enumerate(other):
+            standing = [
+                float(((scores - scores.mean()) / scores.std())[items].mean())
+                for scores in (before[row], after[row])
+            ]
+            assert standing[1] > standing[0], f"user {users[row]}: {standing}"
+
+    def test_an_item_that_nobody_touched_tells_nothing_of_a_stranger(self) -> None:
+        """Somebody who touched nothing else gets the popularity answer."""
+        model = self.fitted("an untouched item")
+        nothing, untouched, both = model.score(model.strangers([[], [6], [0, 6]]))
+        assert torch.equal(untouched, nothing)
+        assert both.isfinite().all()
+
+
+def assert_same_scores(one: torch.Tensor, other: torch.Tensor) -> None:
+    """Scores of one user in two batches may differ by rounding."""
+    torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def _grown(model: Recommender, people: People) -> UserBatch:
+    """People with all that they touched, in training and since."""
+    known = [[] if code == UNKNOWN else model.dataset.history(code).tolist() for code, _ in people]
+    since = [items for _, items in people]
+    batch = UserBatch.strangers([old + new for old, new in zip(known, since, strict=True)])
+    return UserBatch(np.array([code for code, _ in people]), batch.items, batch.indptr)

@@ -1,0 +1,133 @@
+"""Vectors found from histories that nobody trained on, against the objective written out."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import minimize
+from scipy.special import log_softmax, softmax
+
+import tastemaker as tm
+from tastemaker.models import evidence
+from tastemaker.models.fold_in import PRIOR_WEIGHT
+from tastemaker.models.vector_model import VectorModel
+from tastemaker.ranking.ranks import rank_in_catalog
+from tastemaker.testing.worlds import two_tastes, untouched_item
+from tastemaker.training.losses import bce_rows
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def mf() -> tm.MF:
+    model = tm.MF(embedding_size=6, epochs=60, batch_size=8, seed=3)
+    return model.fit(tm.no_holdout(two_tastes()))
+
+
+def of_history(code: int, items: list[int]) -> tm.UserBatch:
+    return tm.UserBatch(
+        np.array([code]), np.array(items, dtype=np.int64), np.array([0, len(items)])
+    )
+
+
+def prior_of(model: VectorModel) -> tuple[np.ndarray, np.ndarray]:
+    table = model.network.users.weight.double().numpy()
+    return table.mean(axis=0), table.std(axis=0)
+
+
+def scores_of(model: tm.MF, vector: np.ndarray) -> np.ndarray:
+    w = {name: tensor.double().numpy() for name, tensor in model.state().items()}
+    return w["items.weight"] @ vector[:-1] + vector[-1] + w["biases.weight"][:, 0]
+
+
+def assert_near_the_least(objective, found: np.ndarray, start: np.ndarray) -> None:
+    least, at_start = minimize(objective, start).fun, objective(start)
+    assert objective(found) < least + 0.05 * (at_start - least)
+
+
+def test_a_strangers_vector_explains_the_history_near_the_average_user(mf: tm.MF) -> None:
+    mean, deviation = prior_of(mf)
+
+    def objective(vector: np.ndarray) -> float:
+        prior = 0.5 * PRIOR_WEIGHT * (((vector - mean) / deviation) ** 2).sum()
+        return prior - log_softmax(scores_of(mf, vector))[[1, 5, 9]].sum()
+
+    found = mf._vectors(mf.strangers([[1, 5, 9]]))[0].double().numpy()
+    assert_near_the_least(objective, found, mean)
+
+
+def test_a_grown_users_vector_explains_the_news_and_says_the_same_of_the_rest(mf: tm.MF) -> None:
+    _, deviation = prior_of(mf)
+    known = mf.dataset.history(4).tolist()
+    trained = mf.network.users.weight[4].double().numpy()
+    before = softmax(scores_of(mf, trained))
+
+    def objective(vector: np.ndarray) -> float:
+        now = log_softmax(scores_of(mf, vector))
+        divergence = (before * (np.log(before) - now)).sum()
+        prior = 0.5 * PRIOR_WEIGHT * (((vector - trained) / deviation) ** 2).sum()
+        return prior + len(known) * divergence - now[[30, 31]].sum()
+
+    found = mf._vectors(of_history(4, [*known, 30, 31]))[0].double().numpy()
+    assert_near_the_least(objective, found, trained)
+
+
+def test_a_user_as_in_training_keeps_the_trained_vector(mf: tm.MF) -> None:
+    table = mf.network.users.weight
+    assert torch.equal(mf._vectors(mf.users([7, 4])), table[[7, 4]])
+    assert torch.equal(mf._vectors(of_history(4, [])), table[[4]])
+    # Nothing that training did not know: there is nothing to move for.
+    fewer = of_history(4, mf.dataset.history(4).tolist()[:-2])
+    torch.testing.assert_close(mf._vectors(fewer), table[[4]])
+
+
+@pytest.mark.parametrize("loss", ["softmax", "bce", "bpr", "sampled_softmax"])
+def test_an_item_that_nobody_touched_says_nothing(loss: str) -> None:
+    model = tm.MF(loss=loss, embedding_size=4, epochs=2).fit(tm.no_holdout(untouched_item()))
+    history = model.dataset.history(3).tolist()
+    assert torch.equal(model.score(of_history(3, [*history, 6])), model.score(model.users([3])))
+    assert torch.equal(
+        model.score(model.strangers([[6, 0, 6]])), model.score(model.strangers([[0]]))
+    )
+
+
+def test_each_interaction_meets_drawn_items_that_its_user_never_touched(monkeypatch) -> None:
+    monkeypatch.setattr(evidence, "LONGEST_HISTORY", 3)
+    evidence_of = evidence.against_samples(lambda _, items: items.float(), 8, 0, bce_rows)
+    users = tm.UserBatch.strangers([[7, 1, 2, 3], [5]])
+    before = tm.UserBatch.strangers([[7, 1, 2], []])
+    found = evidence_of(users, before, CPU)
+    rows = found.score(torch.zeros(2, 1))
+    # Rows of three for each user, the latest in front; of four interactions the oldest is left out.
+    assert rows[:4, 0].tolist() == [3, 2, 1, 5]
+    assert found.now.tolist() == [1, 1, 1, 1, 0, 0]
+    assert found.before.tolist() == [0, 1, 1, 0, 0, 0]
+    negatives = rows[:4, 1:]
+    drawn = negatives > evidence.IMPOSSIBLE
+    assert not torch.isin(negatives[:3], torch.tensor([7, 1, 2, 3])).any()
+    assert not (negatives[3] == 5).any()
+    # All are given the same, but for what they touched.
+    assert torch.equal(negatives[0][drawn[0] & drawn[3]], negatives[3][drawn[0] & drawn[3]])
+
+
+@pytest.mark.slow
+def test_on_real_data_what_was_touched_since_brings_the_next_items_up(data_folder: Path) -> None:
+    split = tm.leave_k_out(tm.load("ml-100k"), 5)
+    model, targets = tm.MF().fit(split), split.targets("test")
+    stale = tm.UserBatch.known(split.train, targets.users)
+    grown = tm.UserBatch.known(split.known_before("test"), targets.users)
+    before, after = (
+        rank_in_catalog(model.score(asked), grown, np.arange(len(targets)), targets.items)
+        for asked in (stale, grown)
+    )
+    assert after.log2().mean() < before.log2().mean() - 0.1
+
+
+@pytest.mark.slow
+def test_on_real_data_a_twin_is_answered_much_as_the_user(data_folder: Path) -> None:
+    model = tm.MF().fit(tm.leave_one_out(tm.load("ml-100k")))
+    known = tm.UserBatch.known(model.dataset, np.arange(model.dataset.n_users))
+    twins = tm.UserBatch(np.full(len(known), -1), known.items, known.indptr)
+    best, theirs = (model.score(batch).topk(10).indices for batch in (known, twins))
+    assert (best[:, :, None] == theirs[:, None]).any(dim=2).float().mean() > 0.75
