@@ -32,6 +32,19 @@ def test_inspect_shows_the_card(tastemaker: Terminal, clicks: Path) -> None:
     assert (card["n_interactions"], card["n_users"], card["n_items"]) == (600, 60, 40)
 
 
+def test_items_that_nobody_touched_come_in_when_asked_for(
+    tastemaker: Terminal, clicks: Path, tmp_path: Path
+) -> None:
+    items = tmp_path / "items.csv"
+    items.write_text("item_id,genre\n" + "".join(f"{item},pop\n" for item in range(45)))
+    given = (clicks, "--items", items)
+    assert tastemaker.json("inspect", *given)["n_items"] == 40
+    assert tastemaker.json("inspect", *given, "--untouched-items")["n_items"] == 45
+    part = ("--untouched-items", "--sample-users", 0.1, "--k-core", 1)
+    card = tastemaker.json("inspect", *given, *part)
+    assert (card["n_users"], card["n_items"]) == (6, 45)
+
+
 def test_train_evaluate_and_the_same_again(
     tastemaker: Terminal, clicks: Path, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ from scipy.sparse import csr_matrix
 import tastemaker as tm
 from tastemaker.models import itemknn
 from tastemaker.models.itemknn import ItemKNN
+from tastemaker.ranking.likeness import VectorLikeness
 from tastemaker.testing.worlds import dataset_of, two_tastes
 
 # Three users: items 0 and 1 share two of them, 0 and 2 one, 1 and 2 one, 3 and 2 one.
@@ -88,3 +89,13 @@ def test_users_who_touch_everything_do_not_upset_the_weights() -> None:
     for similarity in ("cosine", "tfidf", "bm25"):
         model = ItemKNN(similarity=similarity).fit(tm.no_holdout(everything))
         assert model.score(model.users([0, 1])).isfinite().all()
+
+
+def test_likeness_needs_no_dense_matrix_and_is_that_of_one(monkeypatch) -> None:
+    model = ItemKNN().fit(tm.no_holdout(two_tastes()))
+    plain = VectorLikeness(model.item_vectors)
+    monkeypatch.delattr(ItemKNN, "item_vectors")
+    items = torch.tensor([[3, 0, 7], [39, 20, 3]])
+    torch.testing.assert_close(model.likeness.to_all(items[0]), plain.to_all(items[0]))
+    torch.testing.assert_close(model.likeness.within(items), plain.within(items))
+    assert len(model.similar_items([3, 9], k=4)) == 8

@@ -2,11 +2,13 @@
 
 import shutil
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from tastemaker import artifact
 from tastemaker.bundle.evaluation_files import FIGURES, write_evaluation
+from tastemaker.bundle.index_files import item_keys, read_index, write_index
 from tastemaker.data.recommendations import Recommendations
 from tastemaker.data.splitting import Split
 from tastemaker.data.users import UserBatch
@@ -15,6 +17,8 @@ from tastemaker.evaluation.results import Evaluation
 from tastemaker.models.recommender import RUN, Id, Ids, Recommender
 from tastemaker.models.registry import model_class
 from tastemaker.models.split_files import read_split
+from tastemaker.ranking.approximate import ApproximateIndex
+from tastemaker.ranking.filters import Eligible
 from tastemaker.training.run import DeviceName, resolve_device
 
 
@@ -42,9 +46,36 @@ class Bundle:
         k: int = 10,
         *,
         exclude_seen: bool = True,
+        eligible: Eligible | None = None,
+        diversity: float = 0.0,
+        because: int = 0,
+        approximate: bool = False,
     ) -> Recommendations:
-        """As Recommender.recommend."""  # fmt: skip
-        return self.model.recommend(users, k, exclude_seen=exclude_seen)
+        """As Recommender.recommend; `approximate` searches the run's index."""
+        return self.model.recommend(
+            users, k, exclude_seen=exclude_seen, eligible=eligible, diversity=diversity,
+            because=because, index=self.index if approximate else None,
+        )  # fmt: skip
+
+    @cached_property
+    def index(self) -> ApproximateIndex:
+        """The approximate index, read when it is first asked for.
+
+        Raises:
+            ArtifactError: the run has none, or one of other weights.
+        """
+        return read_index(self.path, self.manifest, self.model)
+
+    def make_index(self) -> ApproximateIndex:
+        """Builds the approximate index and keeps it in the run's folder.
+
+        Raises:
+            UnsupportedError: the model's scores are no inner products, or the package that an
+                index needs is not installed.
+        """
+        index = ApproximateIndex.build(item_keys(self.model))
+        write_index(self.path, self.manifest, index)
+        return index
 
     def similar_items(self, items: Ids | Id, k: int = 10) -> Recommendations:
         """As Recommender.similar_items."""

@@ -14,6 +14,7 @@ from tastemaker.cli import (
     compare,
     demo,
     evaluate,
+    index,
     inspect,
     models,
     recommend,
@@ -32,6 +33,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "tune": tune.tune,
     "recommend": recommend.recommend,
     "similar": similar.similar,
+    "index": index.index,
     "models": models.models,
     "demo": demo.demo,
 }

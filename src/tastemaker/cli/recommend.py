@@ -1,16 +1,17 @@
 """tastemaker recommend: the best items for known users, or for a history."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
 from tastemaker.cli import options
 from tastemaker.cli.common import note, out, print_json, table_of
 
-if TYPE_CHECKING:
-    from tastemaker.data.users import UserBatch
-    from tastemaker.models.recommender import Recommender
+REASONS = 3
+"""Items of the history that --because names, at most."""
+
+ITEMS_PANEL = "Which items"
 
 
 def recommend(
@@ -30,7 +31,46 @@ def recommend(
     ] = None,
     k: options.K = 10,
     include_seen: Annotated[
-        bool, typer.Option("--include-seen", help="Do not leave out what the user has touched.")
+        bool,
+        typer.Option(
+            "--include-seen", help="Do not leave out what the user has touched.",
+            rich_help_panel=ITEMS_PANEL,
+        ),
+    ] = False,
+    category: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--category", help="Only items of this category; several times: of any of them.",
+            rich_help_panel=ITEMS_PANEL,
+        ),
+    ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            "--only", help="Only these items, as what is in stock: ids between commas, or a text "
+            "file with one a line.", rich_help_panel=ITEMS_PANEL,
+        ),
+    ] = None,
+    never: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--never", help="Not these items: ids or a file, as for --only; may be given several "
+            "times.", rich_help_panel=ITEMS_PANEL,
+        ),
+    ] = None,
+    diversity: Annotated[
+        float,
+        typer.Option(
+            "--diversity", help="From 0, the best by score, to 1, the least alike.", min=0, max=1,
+            rich_help_panel=ITEMS_PANEL,
+        ),
+    ] = 0.0,
+    because: Annotated[
+        bool,
+        typer.Option("--because", help="Say which items of the history speak for each item."),
+    ] = False,
+    approximate: Annotated[
+        bool, typer.Option("--approximate", help="Search the index that tastemaker index made.")
     ] = False,
     out_file: Annotated[
         Path | None,
@@ -38,19 +78,32 @@ def recommend(
     ] = None,
     device: options.Device = "auto",
     json: options.Json = False,
-) -> None:
+) -> None:  # fmt: skip
     """Recommend items to users whom the model knows, or to somebody new by a history.
 
     Examples: tastemaker recommend runs/demo --user 42, tastemaker recommend runs/demo --history
-    1,50,296, tastemaker recommend runs/demo --all --out lists.parquet
+    1,50,296 --because, tastemaker recommend runs/demo --all --out lists.parquet
     """
     from tastemaker.bundle.bundle import open_run
+    from tastemaker.cli.questions import eligible_items, users_asked
     from tastemaker.data.recommendations import write_recommendations
+    from tastemaker.errors import ConfigError
+    from tastemaker.models.retrieval import ListRules
 
-    model = open_run(run, device).model
-    batch = _question(model, user or [], users, everyone, history)
+    if because and out_file is not None and out_file.suffix == ".csv":
+        raise ConfigError(f"{out_file}: CSV has no place for --because; write .parquet or .jsonl")
+    bundle = open_run(run, device)
+    model = bundle.model
+    batch = users_asked(model, user or [], users, everyone, history)
+    rules = ListRules(
+        exclude_seen=not include_seen,
+        eligible=eligible_items(model.dataset, category or [], only, never or []),
+        diversity=diversity,
+        because=REASONS if because else 0,
+        index=bundle.index if approximate else None,
+    )
+    blocks = model.recommend_in_blocks(batch, k, rules)
     if out_file is not None:
-        blocks = model.recommend_in_blocks(batch, k, exclude_seen=not include_seen)
         n_rows = write_recommendations(blocks, out_file)
         summary = {"out": str(out_file), "n_users": len(batch), "n_rows": n_rows}
         if json:
@@ -58,38 +111,18 @@ def recommend(
         else:
             note(f"{n_rows:,} rows for {len(batch):,} users written to {out_file}")
         return
-    lists = model.recommend(batch, k, exclude_seen=not include_seen)
+    rows = [row for block in blocks for row in block]
     if json:
-        print_json({"model": model.name, "recommendations": list(lists)})
-    elif len(lists) == 0:
-        note("nothing is left to recommend: everything in the catalog was seen")
+        print_json({"model": model.name, "recommendations": rows})
+    elif rows:
+        out.print(table_of(map(_shown, rows)))
     else:
-        out.print(table_of(lists))
+        note("nothing is left to recommend: everything that may be shown was seen")
 
 
-def _question(
-    model: "Recommender", user: list[str], users: Path | None, everyone: bool, history: str | None
-) -> "UserBatch":
-    import numpy as np
-
-    from tastemaker.data.users import UserBatch
-    from tastemaker.errors import ConfigError
-
-    given = [bool(user), users is not None, everyone, history is not None]
-    if sum(given) != 1:
-        raise ConfigError("say for whom: one of --user, --users FILE, --all or --history")
-    vocabulary = model.dataset.user_vocabulary
-    if everyone:
-        return UserBatch.known(model.split.everything, np.arange(len(vocabulary)))
-    if history is not None:
-        asked = [part.strip() for part in history.split(",") if part.strip()]
-        return model.strangers([model.dataset.item_vocabulary.parse(asked)])
-    if users is not None:
-        try:
-            user = [line.strip() for line in users.read_text().splitlines() if line.strip()]
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
-            raise ConfigError(f"{users}: cannot be read: {reason}") from None
-        if not user:
-            raise ConfigError(f"{users}: holds no user id")
-    return model.users(vocabulary.parse(user))
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    """The reasons of a row by name."""
+    if "because" not in row:
+        return row
+    names = [str(reason.get("title") or reason["item_id"]) for reason in row.pop("because")]
+    return row | {"because of": ", ".join(names) or None}

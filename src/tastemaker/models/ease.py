@@ -59,6 +59,10 @@ class EASE(Recommender):
         items, offsets = torch.from_numpy(history.indices), torch.from_numpy(history.indptr)
         return embedding_bag(items, self._weights, offsets, mode="sum", include_last_offset=True)
 
+    def contributions(self, history: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+        """As Recommender.contributions: B_hi, whose sum over the history is the score."""
+        return self._weights[history][:, items].T
+
     @property
     def item_vectors(self) -> torch.Tensor:
         """(n_items, n_items) float32: an item is what it says of the others."""

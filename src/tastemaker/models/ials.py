@@ -107,12 +107,23 @@ class IALS(Recommender):
         return torch.from_numpy(np.concatenate([self._solve(part) for part in parts]))
 
     def _solve(self, users: UserBatch) -> np.ndarray:
-        alpha, history = self.config.alpha, history_matrix(users, len(self._exact))
-        systems = np.repeat(self._base[None], len(users), axis=0)  # (n, d, d)
-        targets = (1 + alpha) * (history @ self._exact)  # (n, d)
-        for system, items in zip(
-            systems, np.split(history.indices, history.indptr[1:-1]), strict=True
-        ):
-            vectors = self._exact[items]
-            system += alpha * (vectors.T @ vectors)
+        history = history_matrix(users, len(self._exact))
+        targets = (1 + self.config.alpha) * (history @ self._exact)  # (n, d)
+        systems = np.stack(
+            [self._system(items) for items in np.split(history.indices, history.indptr[1:-1])]
+        )
         return np.linalg.solve(systems, targets[..., None])[..., 0].astype(np.float32)
+
+    def _system(self, history: np.ndarray) -> np.ndarray:
+        """YᵀC_uY + λI: (d, d), of somebody who touched these items."""
+        vectors = self._exact[history]
+        return self._base + self.config.alpha * (vectors.T @ vectors)
+
+    def contributions(self, history: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+        """As Recommender.contributions: (1 + alpha) y_iᵀ (YᵀC_uY + λI)⁻¹ y_h (section 5).
+
+        Their sum over the history is the score.
+        """
+        of_history, of_items = self._exact[history.numpy()], self._exact[items.numpy()]
+        solved = np.linalg.solve(self._system(history.numpy()), of_history.T)  # (d, h)
+        return torch.from_numpy(((1 + self.config.alpha) * of_items @ solved).astype(np.float32))

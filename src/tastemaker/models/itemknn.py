@@ -19,6 +19,7 @@ from tastemaker.models.matrices import history_matrix, interaction_matrix
 from tastemaker.models.memory import refuse_beyond_memory
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.space import Choice, Float, Int, Range
+from tastemaker.ranking.likeness import SparseLikeness
 from tastemaker.ranking.topk import top_k
 from tastemaker.training.run import TrainingRun
 
@@ -68,6 +69,16 @@ class ItemKNN(Recommender):
     def _score(self, users: UserBatch) -> torch.Tensor:
         scores = history_matrix(users, self._similarity.shape[0]) @ self._similarity
         return torch.from_numpy(scores.toarray())
+
+    def contributions(self, history: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+        """As Recommender.contributions: w_h · w_i, whose sum over the history is the score."""
+        terms = self._similarity[history.numpy()][:, items.numpy()]
+        return torch.from_numpy(terms.toarray().T)
+
+    @property
+    def likeness(self) -> SparseLikeness:
+        """As Recommender.likeness, without the item vectors, of which nearly all is 0."""
+        return SparseLikeness(self._similarity)
 
     @property
     def item_vectors(self) -> torch.Tensor:

@@ -19,20 +19,18 @@ from tastemaker.data.splitting import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.errors import ConfigError, UnsupportedError
+from tastemaker.models.explanations import explain, with_reasons
+from tastemaker.models.retrieval import SCORES_AT_ONCE, ListRules, Lists, top_items
+from tastemaker.models.similar import similar_items
 from tastemaker.models.space import Range
 from tastemaker.models.split_files import write_split
-from tastemaker.ranking.exclusion import exclude_seen as set_seen_to_minus_infinity
-from tastemaker.ranking.topk import top_k
+from tastemaker.ranking.filters import Eligible, Id, Ids, as_list
+from tastemaker.ranking.index import Index
+from tastemaker.ranking.likeness import Likeness, VectorLikeness
 from tastemaker.training.run import TrainingLog, TrainingRun
-
-Id = int | str
-Ids = Sequence[Id]
 
 RUN = "run"
 """The kind of artifact that a saved model is."""
-
-SCORES_AT_ONCE = 1 << 24
-"""Scores held in memory at a time when many users are ranked (64 MiB)."""
 
 
 class Recommender(ABC):
@@ -115,6 +113,36 @@ class Recommender(ABC):
     def item_vectors(self) -> torch.Tensor | None:
         """(n_items, d) vectors whose cosine says how alike items are, or None without such."""
         return None
+
+    @property
+    def likeness(self) -> Likeness:
+        """How alike items are.
+
+        Raises:
+            UnsupportedError: this model has no notion of that.
+        """
+        vectors = self.item_vectors
+        if vectors is None:
+            raise UnsupportedError(f"{self.name} has no notion of items being alike")
+        return VectorLikeness(vectors)
+
+    def contributions(self, history: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+        """How much each item of one history contributes to the scores of some items.
+
+        Here, how alike they are; a model whose score is a sum over the history gives its terms.
+
+        Args:
+            history: (h,) different int64 codes.
+            items: (c,) int64 codes.
+
+        Returns:
+            (c, h) float32.
+
+        Raises:
+            UnsupportedError: this model has no notion of items being alike.
+        """
+        both = torch.cat([items, history])[None]
+        return self.likeness.within(both)[0, : len(items), len(items) :]
 
     @property
     def device(self) -> torch.device:
@@ -231,6 +259,10 @@ class Recommender(ABC):
         k: int = 10,
         *,
         exclude_seen: bool = True,
+        eligible: Eligible | None = None,
+        diversity: float = 0.0,
+        because: int = 0,
+        index: Index | None = None,
     ) -> Recommendations:
         """The best k items for each user.
 
@@ -238,46 +270,58 @@ class Recommender(ABC):
             users: ids, one id, a UserBatch (see `users` and `strangers`), or None for all.
             k: at most so many each; fewer where fewer are left.
             exclude_seen: leave out what the user has touched, held-out interactions included.
+            eligible: leave out whatever is not among these.
+            diversity: from 0, the best by score, to 1, the least alike.
+            because: with each item, at most so many items of the history that speak for it.
+            index: how the best are found; None searches exactly.
 
         Raises:
-            UnknownIdError: a user is not in the data.
-            ConfigError: k is below 1.
+            UnknownIdError: a user or an item is not in the data.
+            ConfigError: k is below 1, or there is no such category.
+            UnsupportedError: reasons or diversity are asked of a model that has none.
         """  # fmt: skip
-        batch = self._as_batch(users)
-        blocks = self.recommend_in_blocks(batch, k, exclude_seen=exclude_seen)
+        rules = ListRules(exclude_seen, eligible, diversity, because, index)
+        blocks = self.recommend_in_blocks(users, k, rules)
         return Recommendations(pl.concat(block.frame for block in blocks))
 
     def recommend_in_blocks(
         self,
         users: UserBatch | Ids | Id | None = None,
         k: int = 10,
-        *,
-        exclude_seen: bool = True,
+        rules: ListRules = ListRules(),  # noqa: B008, frozen
     ) -> Iterator[Recommendations]:
         """As `recommend`, some users at a time, so that memory does not grow with them."""
-        for part, items, values, lengths in self.top_items(self._as_batch(users), k, exclude_seen):
-            yield Recommendations.from_codes(self.dataset, part.codes, items, values, lengths)
+        for block in self.top_items(self._as_batch(users), k, rules):
+            answer = Recommendations.from_codes(
+                self.dataset, block.users.codes, block.items, block.scores, block.lengths
+            )
+            yield with_reasons(self, answer, block, rules.because) if rules.because else answer
 
     def top_items(
-        self, users: UserBatch, k: int, exclude_seen: bool = True
-    ) -> Iterator[tuple[UserBatch, np.ndarray, np.ndarray, np.ndarray]]:
-        """The best k items as codes, some users at a time, so that memory does not grow with them.
+        self,
+        users: UserBatch,
+        k: int,
+        rules: ListRules = ListRules(),  # noqa: B008, frozen
+    ) -> Iterator[Lists]:
+        """The best k items as codes, some users at a time."""
+        return top_items(self, users, k, rules)
 
-        Yields:
-            The users of a block (n), (n, k) int64 item codes, (n, k) float32 scores, and (n,) how
-            many entries of each row are real; the rest may not be recommended.
+    def explain(self, users: UserBatch | Ids | Id, items: Ids | Id, n: int = 3) -> Recommendations:
+        """The n items of each user's history that speak most for each of some items.
+
+        How much an item contributes is exact for models whose score is a sum over the history
+        (ease, itemknn, ials), and else how alike the two items are.
+
+        Returns:
+            A table: user_id, item_id (the one asked about), rank, because_item_id, contribution,
+            and because_title where titles are known. What speaks against an item is left out.
+
+        Raises:
+            UnknownIdError: a user or an item is not in the data.
+            UnsupportedError: this model looks at no history and has no notion of likeness.
         """
-        if k < 1:
-            raise ConfigError(f"k is {k}; ask for at least 1 recommendation")
-        step = max(1, SCORES_AT_ONCE // self.dataset.n_items)
-        for start in range(0, max(len(users), 1), step):
-            part = users.part(start, min(start + step, len(users)))
-            scores = self.score(part)
-            if exclude_seen:
-                # A model may hand out a view of what it keeps; the mask must not reach that.
-                scores = set_seen_to_minus_infinity(scores.clone(), part)
-            items, values, lengths = (tensor.cpu().numpy() for tensor in top_k(scores, k))
-            yield part, items, values, lengths
+        codes = self.dataset.item_vocabulary.encode(as_list(items))
+        return explain(self, self._as_batch(users), codes, n)
 
     def similar_items(self, items: Ids | Id, k: int = 10) -> Recommendations:
         """The k items most like each of the given ones, by the cosine of their vectors.
@@ -289,22 +333,7 @@ class Recommender(ABC):
             UnknownIdError: an item is not in the data.
             UnsupportedError: this model has no notion of likeness.
         """
-        if k < 1:
-            raise ConfigError(f"k is {k}; ask for at least 1 similar item")
-        vectors = self.item_vectors
-        if vectors is None:
-            raise UnsupportedError(f"{self.name} has no notion of items being alike")
-        asked = _as_list(items)
-        codes = torch.from_numpy(self.dataset.item_vocabulary.encode(asked)).to(vectors.device)
-        unit = torch.nn.functional.normalize(vectors, dim=1)
-        scores = unit[codes] @ unit.T
-        scores[torch.arange(len(codes)), codes] = -torch.inf
-        found, values, lengths = (tensor.cpu().numpy() for tensor in top_k(scores, k))
-        table = Recommendations.from_codes(
-            self.dataset, np.full(len(codes), UNKNOWN), found, values, lengths
-        ).frame.rename({"item_id": "similar_item_id"})
-        asked_ids = self.dataset.item_vocabulary.decode(np.repeat(codes.cpu().numpy(), lengths))
-        return Recommendations(table.drop("user_id").insert_column(0, asked_ids))
+        return similar_items(self, self.dataset.item_vocabulary.encode(as_list(items)), k)
 
     def save(self, path: str | Path) -> None:
         """Writes the model and its split to a folder that `open_run` opens again.
@@ -341,17 +370,22 @@ class Recommender(ABC):
             return users
         if users is None:
             return UserBatch.known(self.split.everything, np.arange(self.dataset.n_users))
-        return self.users(_as_list(users))
+        return self.users(as_list(users))
 
     def _nothing_known(self, users: UserBatch) -> np.ndarray:
-        """(n,) bool: no history, and no code that was trained."""
+        """(n,) bool: no code that was trained, and no item in the history that says anything."""
         trained = self.dataset.user_counts[users.codes.clip(min=0)] > 0
-        return (users.lengths == 0) & ~(trained & (users.codes != UNKNOWN))
+        says = np.zeros(len(users), dtype=bool)
+        says[users.rows[self._telling_items()[users.items]]] = True
+        return ~says & ~(trained & (users.codes != UNKNOWN))
+
+    def _telling_items(self) -> np.ndarray:
+        """(n_items,) bool: the items that say something of whose history they are in.
+
+        Those that somebody touched in training; a model that knows what items are adds to them.
+        """
+        return self.dataset.item_counts > 0
 
     def _popularity(self) -> torch.Tensor:
         counts = torch.from_numpy(self.dataset.item_counts.astype(np.float32))
         return counts.to(self.device)
-
-
-def _as_list(ids: Ids | Id) -> Ids:
-    return [ids] if isinstance(ids, int | str | np.integer) else ids

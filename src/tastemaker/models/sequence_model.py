@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import nn
@@ -147,6 +148,14 @@ class SequenceModel(Recommender):
     def item_vectors(self) -> torch.Tensor:
         """(n_items, embedding_size) float32: the same vectors."""
         return self._keys
+
+    def _telling_items(self) -> np.ndarray:
+        """As Recommender, and those whose categories are read."""
+        touched = super()._telling_items()
+        if not self.config.features:
+            return touched
+        categories = self.dataset.catalog.frame["categories"].list.len().fill_null(0)
+        return touched | (categories.to_numpy() > 0)
 
     @torch.no_grad()
     def _queries(self, users: UserBatch) -> torch.Tensor:

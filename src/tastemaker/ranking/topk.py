@@ -1,28 +1,94 @@
 """The best k of each row, with ties broken by code so that one score gives one list."""
 
+from typing import NamedTuple
+
+import numpy as np
 import torch
 
+GROUP = 32
+"""Neighbouring items whose maximum stands for all of them while the best are sought."""
 
-def top_k(scores: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The k best items of each row, best first; equal scores in the order of the codes.
+
+class TopItems(NamedTuple):
+    """The best items of some users, best first."""
+
+    items: torch.Tensor
+    """(n, k) int64 codes."""
+    scores: torch.Tensor
+    """(n, k), -inf past a row's length."""
+    lengths: torch.Tensor
+    """(n,) int64: the entries past it are items that may not be recommended; drop them."""
+
+    def at(self, where: np.ndarray) -> "TopItems":
+        """The rows where the mask is true."""
+        return TopItems(*(column[torch.from_numpy(where)] for column in self))
+
+
+def top_k(scores: torch.Tensor, k: int) -> TopItems:
+    """The k best items of each row; equal scores in the order of the codes.
+
+    Exactly what `plain_top_k` gives, several times faster on a CPU: the k best items are in the k
+    groups of neighbours with the best maxima, and maxima are cheap. For an item elsewhere there
+    would be k groups that each hold one as good or better and, where as good, of a lower code.
 
     Args:
-        scores: (n, n_items); -inf for an item that may not be recommended.
+        scores: (n, n_items), rows or columns contiguous; -inf for an item that may not be
+            recommended, and what is not a number counts as that.
         k: at most so many.
 
     Returns:
-        (n, k') int64 codes, (n, k') scores and (n,) int64 lengths, with k' = min(k, n_items).
-        Entries past a row's length are items that may not be recommended: drop them.
-    """
+        As wide as k or n_items, whichever is less.
+    """  # fmt: skip
+    n_groups = scores.shape[1] // GROUP
+    if 2 * k > n_groups:
+        return plain_top_k(scores, k)
+    end = n_groups * GROUP
+    groups = scores[:, :end].unflatten(1, (n_groups, GROUP))
+    # In the layout of the scores: against it a maximum takes many times as long.
+    maxima = torch.amax(groups, 2, out=torch.empty_like(groups[:, :, 0]))
+    if maxima.isnan().any():
+        return plain_top_k(scores, k)
+    best = plain_top_k(maxima, k).items.sort(dim=1).values
+    rows = torch.arange(len(scores), device=scores.device)[:, None]
+    # The last items, which fill no group, are candidates of every row.
+    candidates = torch.cat([groups[rows, best].flatten(1), scores[:, end:]], dim=1)
+    top = plain_top_k(candidates, k)
+    group, member = top.items // GROUP, top.items % GROUP
+    in_groups = best.gather(1, group.clamp(max=k - 1)) * GROUP + member
+    items = torch.where(group < k, in_groups, top.items - k * GROUP + end)
+    return top._replace(items=items)
+
+
+def plain_top_k(scores: torch.Tensor, k: int) -> TopItems:
+    """As `top_k`, in one selection from each whole row."""
     k = min(k, scores.shape[1])
     values, items = scores.topk(k, dim=1)
+    if values.isnan().any():
+        return plain_top_k(scores.masked_fill(scores.isnan(), -torch.inf), k)
     # topk breaks ties as it likes; where the tie crosses the cut, a stable sort decides.
     last = values[:, -1:]
-    crosses = ((scores == last).sum(1) > (values == last).sum(1)) & last[:, 0].isfinite()
+    crosses = ((scores == last).sum(1) > (values == last).sum(1)) & (last[:, 0] > -torch.inf)
     if crosses.any():
         items[crosses] = scores[crosses].argsort(dim=1, descending=True, stable=True)[:, :k]
     items = items.sort(dim=1).values
     values = scores.gather(1, items)
     order = values.argsort(dim=1, descending=True, stable=True)
     values = values.gather(1, order)
-    return items.gather(1, order), values, (values > -torch.inf).sum(dim=1)
+    return TopItems(items.gather(1, order), values, (values > -torch.inf).sum(dim=1))
+
+
+def merged(one: TopItems, other: TopItems, where: np.ndarray) -> TopItems:
+    """One answer of two, which are equally wide: the rows of `one` where the mask is true.
+
+    Args:
+        one: for the n_true rows where it is true.
+        other: for the rest.
+        where: (n,) bool.
+    """
+    rows = torch.from_numpy(where)
+    columns = []
+    for first, second in zip(one, other, strict=True):
+        column = first.new_empty(len(where), *first.shape[1:])
+        column[rows], column[~rows] = first, second.to(first.device)
+        columns.append(column)
+    return TopItems(*columns)

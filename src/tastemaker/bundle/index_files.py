@@ -1,0 +1,64 @@
+"""The approximate index of a run: a folder in the run's, made for one state of its weights."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tastemaker import artifact
+from tastemaker.errors import ArtifactError, UnsupportedError
+from tastemaker.models.recommender import Recommender
+from tastemaker.ranking.approximate import ApproximateIndex
+from tastemaker.ranking.hnsw import Graph
+
+INDEX = "index"
+"""The folder's name and its kind of artifact."""
+
+
+def write_index(run: Path, manifest: dict[str, Any], index: ApproximateIndex) -> None:
+    """Writes the links of an index into its run; the vectors are in the weights already.
+
+    Args:
+        run: the run's folder.
+        manifest: the run's.
+        index: of the run's item keys.
+    """
+    links = {name: torch.from_numpy(array) for name, array in index.graph.state().items()}
+    with artifact.writing(run / INDEX, INDEX, keep_previous=False) as out:
+        out.json("index.json", {"weights": _checksum(manifest)})
+        out.tensors("graph.safetensors", links)
+
+
+def read_index(run: Path, manifest: dict[str, Any], model: Recommender) -> ApproximateIndex:
+    """Reads the index that `write_index` wrote.
+
+    Raises:
+        ArtifactError: there is none, it is damaged, or the weights are others by now.
+    """
+    if not (run / INDEX).exists():
+        raise ArtifactError(f"{run}: has no index yet; make one with: tastemaker index {run}")
+    source = artifact.reading(run / INDEX, INDEX)
+    if source.json("index.json")["weights"] != _checksum(manifest):
+        raise ArtifactError(f"{run}: its index is of other weights; tastemaker index {run}")
+    links = source.tensors("graph.safetensors")
+    keys = item_keys(model)
+    graph = Graph.from_state(keys.numpy(), {name: links[name].numpy() for name in links})
+    return ApproximateIndex(keys, graph)
+
+
+def item_keys(model: Recommender) -> torch.Tensor:
+    """(n_items, d) float32 on the CPU, to be indexed.
+
+    Raises:
+        UnsupportedError: the model's scores are no inner products.
+    """
+    if model.item_keys is None:
+        raise UnsupportedError(
+            f"{model.name} cannot be searched approximately: its scores are no inner products of "
+            "a user's and an item's vector; recommend needs no index"
+        )
+    return model.item_keys.detach().cpu().float().contiguous()
+
+
+def _checksum(manifest: dict[str, Any]) -> str:
+    return manifest["files"]["weights.safetensors"]["sha256"]

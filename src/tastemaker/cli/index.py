@@ -1,0 +1,84 @@
+"""tastemaker index: an approximate index of a run, and what it is worth."""
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tastemaker.cli import options
+from tastemaker.cli.common import note, out, print_json, table_of
+
+if TYPE_CHECKING:
+    from tastemaker.models.recommender import Recommender
+    from tastemaker.ranking.comparison import Comparison
+    from tastemaker.ranking.index import Index
+
+
+def index(
+    run: options.Run,
+    k: options.K = 10,
+    users: Annotated[
+        int, typer.Option("--users", help="Users drawn at random to measure with.", min=1)
+    ] = 1000,
+    seed: options.Seed = None,
+    json: options.Json = False,
+) -> None:
+    """Build the index that recommend --approximate searches; measure its recall and its speed.
+
+    Example: tastemaker index runs/demo
+    """
+    from tastemaker.bundle.bundle import open_run
+    from tastemaker.ranking.approximate import WORTHWHILE
+
+    bundle = open_run(run)
+    started_at = time.monotonic()
+    made = bundle.make_index()
+    build_s = time.monotonic() - started_at
+    n_users, comparison = _measure(bundle.model, made, k, users, seed or 0)
+    n_items = len(made.keys)
+    result = {
+        "model": bundle.model.name,
+        "run": str(run),
+        "n_items": n_items,
+        "n_users": n_users,
+        "build_s": build_s,
+        f"recall@{k}": comparison.recall,
+        "latency_ms": comparison.latency_ms,
+        "exact_latency_ms": comparison.exact_latency_ms,
+    }
+    if json:
+        print_json(result)
+        return
+    out.print(table_of(_rows(comparison, k)))
+    note(f"{n_items:,} items, {n_users:,} users drawn at random; built in {build_s:.1f} s")
+    if n_items < WORTHWHILE:
+        note(f"up to some {WORTHWHILE:,} items the exact search is fast enough for most purposes")
+
+
+def _measure(
+    model: "Recommender", made: "Index", k: int, n_users: int, seed: int
+) -> tuple[int, "Comparison"]:
+    """How many users there were to measure with, and the index beside the exact one."""
+    import numpy as np
+
+    from tastemaker.data.users import UserBatch
+    from tastemaker.ranking.comparison import compare
+    from tastemaker.ranking.exclusion import Exclusion
+    from tastemaker.ranking.index import ExactIndex
+
+    trained = np.flatnonzero(model.dataset.user_counts)
+    draw = np.random.default_rng(seed).permutation(trained)[:n_users]
+    batch = UserBatch.known(model.split.everything, draw)
+    exact = ExactIndex(made.keys)
+    return len(draw), compare(made, exact, model.queries(batch).cpu(), k, Exclusion(batch))
+
+
+def _rows(comparison: "Comparison", k: int) -> list[dict[str, Any]]:
+    return [
+        {"search": "exact", f"recall@{k}": 1.0, "ms a user": comparison.exact_latency_ms},
+        {
+            "search": "approximate",
+            f"recall@{k}": comparison.recall,
+            "ms a user": comparison.latency_ms,
+        },
+    ]

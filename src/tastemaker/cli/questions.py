@@ -1,0 +1,80 @@
+"""For whom, and of which items: questions to a model as options ask them."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tastemaker.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tastemaker.data.dataset import Dataset
+    from tastemaker.data.users import UserBatch
+    from tastemaker.models.recommender import Recommender
+    from tastemaker.ranking.filters import Eligible
+
+
+def users_asked(
+    model: "Recommender", user: list[str], users: Path | None, everyone: bool, history: str | None
+) -> "UserBatch":
+    """The users that exactly one of the options names.
+
+    Raises:
+        ConfigError: none of them, or several; or a file that cannot be read.
+        UnknownIdError: a user or an item is not in the data.
+    """
+    import numpy as np
+
+    from tastemaker.data.users import UserBatch
+
+    given = [bool(user), users is not None, everyone, history is not None]
+    if sum(given) != 1:
+        raise ConfigError("say for whom: one of --user, --users FILE, --all or --history")
+    vocabulary = model.dataset.user_vocabulary
+    if everyone:
+        return UserBatch.known(model.split.everything, np.arange(len(vocabulary)))
+    if history is not None:
+        return model.strangers([model.dataset.item_vocabulary.parse(_between_commas(history))])
+    if users is not None:
+        user = _lines_of(users, "user id")
+    return model.users(vocabulary.parse(user))
+
+
+def eligible_items(
+    dataset: "Dataset", category: list[str], only: str | None, never: list[str]
+) -> "Eligible | None":
+    """What --category, --only and --never leave; None where none of them is given.
+
+    Raises:
+        ConfigError: a file that cannot be read.
+        UnknownIdError: an item is not a whole number where ids are whole numbers.
+    """
+    from tastemaker.ranking.filters import Eligible
+
+    if not (category or only is not None or never):
+        return None
+    parse = dataset.item_vocabulary.parse
+    return Eligible(
+        categories=category,
+        only=None if only is None else parse(_items_in(only)),
+        never=parse(item for text in never for item in _items_in(text)),
+    )
+
+
+def _items_in(text: str) -> Iterable[str]:
+    """Ids between commas, or those of a file, one a line."""
+    return _lines_of(Path(text), "item id") if Path(text).is_file() else _between_commas(text)
+
+
+def _between_commas(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _lines_of(path: Path, what: str) -> list[str]:
+    try:
+        lines = [line.strip() for line in path.read_text().splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
+        raise ConfigError(f"{path}: cannot be read: {reason}") from None
+    if not lines:
+        raise ConfigError(f"{path}: holds no {what}")
+    return lines

@@ -1,0 +1,68 @@
+"""What an approximate index costs in right answers and saves in time."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from tastemaker.ranking.exclusion import Exclusion
+from tastemaker.ranking.index import Index
+from tastemaker.ranking.topk import TopItems
+
+USERS_TIMED = 200
+"""Users asked about one at a time; enough for a steady median."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One index beside the exact one, on the same users."""
+
+    recall: float
+    """Share of the items in the exact lists that its own hold, the mean over the users."""
+    latency_ms: float
+    """Of one user asked about alone, the median."""
+    exact_latency_ms: float
+    """Of the same by the exact index."""
+
+
+def compare(
+    index: Index, exact: Index, queries: torch.Tensor, k: int, exclusion: Exclusion
+) -> Comparison:
+    """Asks both about all users at once, for the recall, and about some alone, for the time.
+
+    Args:
+        index: to judge.
+        exact: to judge it by.
+        queries: (n_users, d) float32.
+        k: length of the lists.
+        exclusion: what these users may not get.
+    """
+    lists = (one.search(queries, k, exclusion) for one in (index, exact))
+    return Comparison(
+        recall(*lists),
+        _median_ms(lambda *one: index.search(one[0], k, one[1]), queries, exclusion),
+        _median_ms(lambda *one: exact.search(one[0], k, one[1]), queries, exclusion),
+    )
+
+
+def recall(found: TopItems, exact: TopItems) -> float:
+    """Share of the items in the exact lists that were found, the mean over non-empty lists."""
+    place = torch.arange(exact.items.shape[1])
+    real = place < exact.lengths.cpu()[:, None]
+    theirs = torch.where(place < found.lengths.cpu()[:, None], found.items.cpu(), -1)
+    hits = (exact.items.cpu()[:, :, None] == theirs[:, None, :]).any(dim=2) & real
+    asked = real.any(dim=1)
+    return float((hits.sum(dim=1)[asked] / real.sum(dim=1)[asked]).mean())
+
+
+def _median_ms(
+    search: Callable[[torch.Tensor, Exclusion], object], queries: torch.Tensor, exclusion: Exclusion
+) -> float:
+    times = []
+    for row in range(min(USERS_TIMED, len(queries))):
+        started_at = time.perf_counter()
+        search(queries[row : row + 1], exclusion.part(row, row + 1))
+        times.append(time.perf_counter() - started_at)
+    return 1000 * float(np.median(times))

@@ -1,0 +1,88 @@
+"""Maximal marginal relevance: a list that does not say the same thing ten times.
+
+Jaime Carbonell and Jade Goldstein, 1998: The Use of MMR, Diversity-Based Reranking for Reordering
+Documents and Producing Summaries (SIGIR).
+"""
+
+from collections.abc import Callable
+
+import torch
+
+from tastemaker.ranking.topk import TopItems
+
+CANDIDATES_PER_PLACE = 10
+"""A list of k is chosen among the best so many times k."""
+
+LIKENESSES_AT_ONCE = 1 << 22
+"""Pairs of candidates compared at a time (16 MiB)."""
+
+NO_CANDIDATE = -1e9
+"""A relevance below that of every candidate, and above that of what is chosen already."""
+
+LikenessWithin = Callable[[torch.Tensor], torch.Tensor]
+"""(n, c) item codes to (n, c, c): how alike the items of each row are, at most 1."""
+
+
+def diversify(top: TopItems, likeness: LikenessWithin, k: int, diversity: float) -> TopItems:
+    """Chooses k of each user's candidates, one after the other, by maximal marginal relevance.
+
+    Args:
+        top: the candidates, best first.
+        likeness: of the candidates to each other.
+        k: at most so many.
+        diversity: 1 - λ, from 0, which leaves the order as it is, to 1, which looks at nothing but
+            how unlike the items are.
+
+    Returns:
+        The items in the order of choice, with the scores that they came with.
+    """
+    n_users, width = top.items.shape
+    step = max(1, LIKENESSES_AT_ONCE // width**2)
+    chosen = torch.cat(
+        [
+            marginal_relevance(
+                top.scores[start : start + step],
+                likeness(top.items[start : start + step]).to(top.scores.device),
+                k,
+                diversity,
+            )
+            for start in range(0, max(n_users, 1), step)
+        ]
+    )
+    lengths = top.lengths.clamp(max=chosen.shape[1])
+    return TopItems(top.items.gather(1, chosen), top.scores.gather(1, chosen), lengths)
+
+
+def marginal_relevance(
+    scores: torch.Tensor, likeness: torch.Tensor, k: int, diversity: float
+) -> torch.Tensor:
+    """The positions of k candidates, each the best by MMR given those before.
+
+    argmax_i λ r_i - (1 - λ) max_j∈chosen likeness_ij, with λ = 1 - diversity and r the scores
+    stretched to 0 … 1 over the user's own candidates, so that λ weighs the same for every user and
+    every model. The first choice is the best by score. A tie goes to the better candidate.
+
+    Args:
+        scores: (n, c), best first; -inf for no candidate.
+        likeness: (n, c, c).
+        k: at most so many.
+        diversity: 1 - λ.
+
+    Returns:
+        (n, min(k, c)) int64; no candidates stand last.
+    """
+    n, width = scores.shape
+    real = scores > -torch.inf
+    low = scores.masked_fill(~real, torch.inf).amin(dim=1, keepdim=True)
+    high = scores.amax(dim=1, keepdim=True)
+    spread = (high - low).clamp(min=torch.finfo(scores.dtype).tiny)
+    relevance = (1 - diversity) * (scores.masked_fill(~real, 0) - low) / spread
+    relevance = relevance.masked_fill(~real, NO_CANDIDATE)
+    rows = torch.arange(n, device=scores.device)
+    nearest = torch.full_like(scores, -torch.inf)
+    chosen = [torch.zeros(n, dtype=torch.int64, device=scores.device)]
+    for _ in range(min(k, width) - 1):
+        nearest = torch.maximum(nearest, likeness[rows, chosen[-1]])
+        relevance[rows, chosen[-1]] = -torch.inf
+        chosen.append((relevance - diversity * nearest).argmax(dim=1))
+    return torch.stack(chosen, dim=1)

@@ -1,0 +1,66 @@
+"""How alike items are: the cosine of their vectors, dense or sparse."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from scipy.sparse import csr_array, csr_matrix, diags_array
+from torch.nn.functional import normalize
+
+SHORTEST = 1e-12
+"""A vector no longer than this is like none."""
+
+NUMBERS_AT_ONCE = 1 << 24
+"""Numbers of vectors copied at a time (64 MiB)."""
+
+
+class Likeness(Protocol):
+    """Tells how alike items are, from -1 to 1."""
+
+    def to_all(self, items: torch.Tensor) -> torch.Tensor:
+        """Some items (m,) and all: (m, n_items)."""
+
+    def within(self, items: torch.Tensor) -> torch.Tensor:
+        """The items (n, c) of each row among themselves: (n, c, c)."""
+
+
+@dataclass(frozen=True, eq=False)
+class VectorLikeness:
+    """The cosine of dense vectors."""
+
+    vectors: torch.Tensor
+    """(n_items, d) float32."""
+
+    def to_all(self, items: torch.Tensor) -> torch.Tensor:
+        """As Likeness.to_all."""
+        # Without unit vectors of all, a copy of what may be as large as EASE's weights.
+        lengths = self.vectors.norm(dim=1).clamp(min=SHORTEST)
+        return normalize(self.vectors[items], dim=1) @ self.vectors.T / lengths
+
+    def within(self, items: torch.Tensor) -> torch.Tensor:
+        """As Likeness.within."""
+        step = max(1, NUMBERS_AT_ONCE // (items.shape[1] * self.vectors.shape[1]))
+        units = (normalize(self.vectors[part], dim=2) for part in items.split(step))
+        return torch.cat([unit @ unit.mT for unit in units])
+
+
+class SparseLikeness:
+    """The cosine of sparse vectors."""
+
+    def __init__(self, vectors: csr_array | csr_matrix) -> None:
+        vectors = csr_array(vectors)
+        lengths = np.sqrt(vectors.power(2).sum(axis=1))
+        self._unit = csr_array(diags_array(1 / np.maximum(lengths, SHORTEST)) @ vectors)
+
+    def to_all(self, items: torch.Tensor) -> torch.Tensor:
+        """As Likeness.to_all."""
+        return torch.from_numpy((self._unit[items.numpy()] @ self._unit.T).toarray()).float()
+
+    def within(self, items: torch.Tensor) -> torch.Tensor:
+        """As Likeness.within."""
+        within = torch.empty(*items.shape, items.shape[1])
+        for row, codes in enumerate(items.numpy()):
+            unit = self._unit[codes]
+            within[row] = torch.from_numpy((unit @ unit.T).toarray())
+        return within

@@ -1,0 +1,71 @@
+"""tastemaker index: builds, measures, and is searched by recommend --approximate."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+import tastemaker as tm
+from tests.cli.conftest import Terminal
+
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("faiss") is None, reason="needs faiss")
+
+
+@pytest.fixture(scope="module")
+def run(clicks: Path) -> Path:
+    path = clicks.with_name("mf")
+    tm.MF(epochs=2, embedding_size=8).fit(tm.leave_one_out(tm.read(clicks))).save(path)
+    return path
+
+
+def test_the_index_is_built_measured_and_searched(tastemaker: Terminal, run: Path) -> None:
+    told = tastemaker.json("index", run, "--users", 20, "--seed", 3, "-k", 5)
+    assert told["n_items"] == 40
+    assert told["n_users"] == 20
+    assert 0.9 < told["recall@5"] <= 1
+    assert min(told["latency_ms"], told["exact_latency_ms"], told["build_s"]) > 0
+    assert {path.name for path in (run / "index").iterdir()} == {
+        "graph.safetensors", "index.json", "manifest.json",
+    }  # fmt: skip
+    ask = ("recommend", run, "--user", 3, "--user", 4, "-k", 4)
+    found = tastemaker.json(*ask, "--approximate")["recommendations"]
+    exact = tastemaker.json(*ask)["recommendations"]
+    assert [row["item_id"] for row in found] == [row["item_id"] for row in exact]
+
+
+def test_a_table_shows_both_ways_and_says_when_it_is_not_worth_it(
+    tastemaker: Terminal, run: Path
+) -> None:
+    code, out, err = tastemaker("index", run)
+    assert code == 0
+    for expected in ("exact", "approximate", "recall@10", "ms a user"):
+        assert expected in out
+    assert "the exact search is fast enough" in err
+
+
+def test_a_run_trained_anew_has_no_index_of_the_old_weights(
+    tastemaker: Terminal, run: Path, clicks: Path
+) -> None:
+    tastemaker.json("index", run)
+    tm.MF(epochs=1, embedding_size=8).fit(tm.leave_one_out(tm.read(clicks))).save(run)
+    code, _, err = tastemaker("recommend", run, "--user", 3, "--approximate")
+    assert code == 2
+    assert "has no index yet" in err
+
+
+def test_a_damaged_index_is_refused(tastemaker: Terminal, run: Path) -> None:
+    tastemaker.json("index", run)
+    graph = run / "index" / "graph.safetensors"
+    graph.write_bytes(graph.read_bytes()[:-1] + b"\x01")
+    code, _, err = tastemaker("recommend", run, "--user", 3, "--approximate")
+    assert code == 2
+    assert "wrong checksum" in err
+
+
+def test_a_model_whose_scores_are_no_products_says_so(tastemaker: Terminal, clicks: Path) -> None:
+    path = clicks.with_name("knn")
+    tm.ItemKNN().fit(tm.leave_one_out(tm.read(clicks))).save(path)
+    code, out, err = tastemaker("index", path)
+    assert (code, out) == (2, "")
+    assert "itemknn cannot be searched approximately" in err
+    assert len(err.strip().splitlines()) == 1

@@ -1,0 +1,91 @@
+"""Why this item: contributions that add up to the score, and who cannot say."""
+
+import numpy as np
+import pytest
+import torch
+
+import tastemaker as tm
+from tastemaker.data.recommendations import Recommendations
+from tastemaker.errors import UnknownIdError, UnsupportedError
+from tastemaker.models.ials import IALSConfig
+from tastemaker.models.recommender import Recommender
+from tastemaker.testing.worlds import two_tastes
+
+HISTORY = [1, 2, 5, 30]
+
+
+def ials(split: tm.Split) -> Recommender:
+    vectors = torch.randn(40, 6, generator=torch.Generator().manual_seed(0))
+    return tm.IALS.from_state(IALSConfig(embedding_size=6), split, {"items": vectors})
+
+
+EXACT = {
+    "ease": lambda split: tm.EASE(regularization=5.0).fit(split),
+    "itemknn": lambda split: tm.ItemKNN().fit(split),
+    "ials": ials,
+}
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_contributions_sum_to_the_score(name: str) -> None:
+    model = EXACT[name](tm.no_holdout(two_tastes()))
+    history, items = torch.tensor(HISTORY), torch.arange(40)
+    contributions = model.contributions(history, items)
+    assert contributions.shape == (40, 4)
+    scores = model.score(model.strangers([HISTORY]))[0]
+    torch.testing.assert_close(contributions.sum(dim=1), scores, rtol=1e-4, atol=1e-5)
+
+
+def test_other_models_compare_the_vectors_of_the_items() -> None:
+    model = tm.MF(epochs=2, embedding_size=4).fit(tm.no_holdout(two_tastes()))
+    found = model.contributions(torch.tensor(HISTORY), torch.tensor([7, 8]))
+    unit = torch.nn.functional.normalize(model.item_vectors, dim=1)
+    torch.testing.assert_close(found, unit[[7, 8]] @ unit[HISTORY].T)
+
+
+def test_the_reasons_are_the_items_that_contribute_most() -> None:
+    model = EXACT["ease"](tm.no_holdout(two_tastes()))
+    table = model.explain(model.strangers([[*HISTORY, 1], [30]]), [7, 8], n=2).frame
+    contributions = model.contributions(torch.tensor(HISTORY), torch.tensor([7, 8]))
+    for row, item in enumerate([7, 8]):
+        mine = table.filter(item_id=item).head(2)
+        order = contributions[row].argsort(descending=True)[:2]
+        assert mine["because_item_id"].to_list() == [HISTORY[i] for i in order]
+        assert mine["rank"].to_list() == [1, 2]
+        assert mine["because_title"].to_list() == [f"Item {HISTORY[i]}" for i in order]
+        np.testing.assert_allclose(mine["contribution"], contributions[row][order], rtol=1e-6)
+
+
+def test_what_speaks_against_an_item_and_the_item_itself_are_no_reasons() -> None:
+    model = EXACT["ease"](tm.no_holdout(two_tastes()))
+    assert (model.contributions(torch.tensor([30]), torch.tensor([7])) <= 0).all()
+    assert len(model.explain(model.strangers([[30]]), 7)) == 0
+    similar = tm.MF(epochs=2, embedding_size=4).fit(model.split)
+    assert 7 not in similar.explain(similar.strangers([[7, 8, 9]]), 7).frame["because_item_id"]
+
+
+def test_recommendations_come_with_their_reasons() -> None:
+    model = EXACT["itemknn"](tm.no_holdout(two_tastes()))
+    lists = model.recommend([0, 1], k=3, because=2).frame
+    assert lists.drop("because").equals(model.recommend([0, 1], k=3).frame)
+    for row in Recommendations(lists):
+        explained = model.explain(row["user_id"], row["item_id"], n=2).frame
+        assert 0 < len(row["because"]) <= 2
+        assert [r["item_id"] for r in row["because"]] == explained["because_item_id"].to_list()
+        assert [r["title"] for r in row["because"]] == explained["because_title"].to_list()
+
+
+def test_who_has_no_history_gets_no_reasons_but_the_same_table() -> None:
+    model = EXACT["itemknn"](tm.no_holdout(two_tastes()))
+    nobody = model.recommend(model.strangers([[]]), k=3, because=2).frame
+    assert nobody["because"].to_list() == [[], [], []]
+    assert nobody.schema["because"] == model.recommend(0, because=2).frame.schema["because"]
+
+
+def test_a_model_that_knows_no_likeness_says_so() -> None:
+    for model in (tm.Popularity(), tm.Random()):
+        model.fit(tm.no_holdout(two_tastes()))
+        with pytest.raises(UnsupportedError, match="no notion of items being alike"):
+            model.explain(0, 1)
+    with pytest.raises(UnknownIdError, match="item 99"):
+        EXACT["ease"](tm.no_holdout(two_tastes())).explain(0, 99)

@@ -1,0 +1,76 @@
+"""The best k: the selection by groups beside the plain one, ties and things that are no numbers."""
+
+import math
+
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from tastemaker.ranking.topk import GROUP, TopItems, merged, plain_top_k, top_k
+
+# Few different values, so that ties are common.
+VALUES = st.sampled_from([-math.inf, -1.0, 0.0, 0.5, 2.0])
+ROWS = st.lists(VALUES, min_size=1, max_size=12)
+MATRICES = st.tuples(st.integers(1, 4), st.integers(4 * GROUP, 9 * GROUP)).flatmap(
+    lambda shape: arrays(np.float32, shape, elements=VALUES.map(np.float32))
+)
+
+
+def assert_same(one: TopItems, other: TopItems) -> None:
+    assert torch.equal(one.lengths, other.lengths)
+    assert torch.equal(one.scores, other.scores)
+    real = torch.arange(one.items.shape[1]) < one.lengths[:, None]
+    assert torch.equal(one.items[real], other.items[real])
+
+
+@given(ROWS, st.integers(1, 14))
+def test_the_plain_top_k_are_those_of_a_sort_with_ties_by_code(row: list[float], k: int) -> None:
+    items, scores, lengths = plain_top_k(torch.tensor([row]), k)
+    allowed = [item for item in range(len(row)) if row[item] > -math.inf]
+    expected = sorted(allowed, key=lambda item: (-row[item], item))[:k]
+    length = int(lengths[0])
+    assert items[0, :length].tolist() == expected
+    assert scores[0, :length].tolist() == [row[item] for item in expected]
+
+
+@given(MATRICES, st.integers(1, 4))
+def test_the_selection_by_groups_gives_what_the_plain_one_gives(matrix: np.ndarray, k: int) -> None:
+    scores = torch.from_numpy(matrix)
+    expected = plain_top_k(scores, k)
+    assert_same(top_k(scores, k), expected)
+    by_item = scores.T.contiguous().T
+    assert_same(top_k(by_item, k), expected)
+    in_short = top_k(scores.bfloat16(), k)
+    assert_same(in_short._replace(scores=in_short.scores.float()), expected)
+
+
+def test_fewer_than_k_left_are_found_in_whichever_groups_they_are() -> None:
+    scores = torch.full((3, 10 * GROUP + 5), -math.inf)
+    scores[0, [3, GROUP, 10 * GROUP + 4]] = 1.0
+    scores[1, 10 * GROUP + 1] = 0.0
+    top = top_k(scores, 4)
+    assert top.lengths.tolist() == [3, 1, 0]
+    assert top.items[0, :3].tolist() == [3, GROUP, 10 * GROUP + 4]
+    assert top.items[1, 0] == 10 * GROUP + 1
+
+
+def test_a_score_that_is_not_a_number_is_not_recommended() -> None:
+    scores = torch.zeros(1, 10 * GROUP)
+    scores[0, :3] = math.nan
+    scores[0, 7] = 1.0
+    for select in (top_k, plain_top_k):
+        assert select(scores, 3).items.tolist() == [[7, 3, 4]]
+        assert select(scores[:, :4], 4).lengths.tolist() == [1]
+
+
+def test_nobody_gets_no_lists() -> None:
+    assert top_k(torch.zeros(0, 10 * GROUP), 3).items.shape == (0, 3)
+
+
+def test_two_answers_merge_row_by_row() -> None:
+    scores = torch.rand(5, 20, generator=torch.Generator().manual_seed(0))
+    whole, where = top_k(scores, 3), np.array([True, False, False, True, True])
+    again = merged(whole.at(where), whole.at(~where), where)
+    assert_same(again, whole)
