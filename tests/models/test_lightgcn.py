@@ -79,7 +79,7 @@ def stand_in(model: LightGCN, history: list[int]) -> torch.Tensor:
 
 
 def ridge(data: tm.Dataset, nodes: np.ndarray) -> np.ndarray:
-    """W, by which the sum of a history's e_i^0 comes nearest to e_u^0, from the normal equations."""
+    """W, by which the sum of a history's e_i^0 comes near e_u^0, from the normal equations."""
     users, items = np.split(nodes, [data.n_users])
     sums = np.array([items[data.history(user)].sum(axis=0) for user in range(data.n_users)])
     short = 0.1 * (sums**2).sum(axis=0).mean() * np.eye(len(sums.T))
