@@ -67,17 +67,6 @@ def test_the_model_scores_with_the_propagated_vectors() -> None:
     np.testing.assert_allclose(scores, final[[4, 17]] @ final[60:].T, atol=1e-5)
 
 
-def stand_in(model: LightGCN, history: list[int]) -> torch.Tensor:
-    """W Σ e_i⁰, W the ridge regression of the users' e_u⁰ on such sums, by the normal equations."""
-    train = model.dataset
-    users, items = model.state()["nodes.weight"].double().split([train.n_users, train.n_items])
-    sums = torch.stack([items[train.history(u).tolist()].sum(0) for u in range(train.n_users)])
-    gram = sums.T @ sums
-    ridge = 0.1 * gram.diagonal().mean() * torch.eye(len(gram), dtype=torch.float64)
-    weights = torch.linalg.inv(gram + ridge) @ sums.T @ users
-    return (items[history].sum(0) @ weights).float()
-
-
 def ridge(data: tm.Dataset, nodes: np.ndarray) -> np.ndarray:
     """W, by which the sum of a history's e_i^0 comes near e_u^0, from the normal equations."""
     users, items = np.split(nodes, [data.n_users])
