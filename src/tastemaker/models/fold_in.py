@@ -1,8 +1,9 @@
 """Fold-in: the vector of somebody whose history nobody trained on, with all else frozen.
 
 A stranger's vector is the most probable one a posteriori: it explains the history by the loss that
-the model was trained with, under a Gaussian prior around the mean of the trained users' vectors, as
-wide as they lie apart, dimension by dimension. A short history thus stays near the average user.
+the model was trained with, under a Gaussian prior around the mean of the trained users' vectors,
+somewhat wider than they lie apart, dimension by dimension. A short history thus stays near the
+average user.
 
 A known user's vector comes from the trained one, in the same way. The trained one counts as right
 about what it was trained on: with L₀ the loss of the history that training knew and s₀ the scores

@@ -34,8 +34,8 @@ class Graph:
     """Vectors and links between those with large inner products.
 
     The search is by the inner product itself. The usual detour, one more dimension in which all
-    vectors become equally long, loses a third of the right answers on vectors whose lengths vary
-    as those of popular and unpopular items do (docs/retrieval.md has the figures).
+    vectors become equally long, loses more than a third of the right answers where lengths vary as
+    those of popular and unpopular items do (docs/retrieval.md has the figures).
     """
 
     _index: Any
