@@ -1,11 +1,7 @@
 """Amazon Beauty, all but each user's last event: one function a model, with the settings found."""
 
 import tastemaker as tm
-
-
-def popularity(seed: int) -> tm.Popularity:
-    """What most people touched: the floor."""
-    return tm.Popularity()
+from recipes.defaults import popularity
 
 
 def itemknn(seed: int) -> tm.ItemKNN:

@@ -1,13 +1,9 @@
 """MovieLens 1M as split by the NCF paper: one function a model, with the settings found."""
 
 import tastemaker as tm
+from recipes.defaults import popularity
 from tastemaker.models.gmf import GMFConfig
 from tastemaker.models.ncf import MLPConfig
-
-
-def popularity(seed: int) -> tm.Popularity:
-    """What most people touched: the floor."""
-    return tm.Popularity()
 
 
 def itemknn(seed: int) -> tm.ItemKNN:
