@@ -275,6 +275,19 @@ def test_users_who_cannot_be_held_out_are_refused_before_any_training(
     assert not (tmp_path / "out").exists()
 
 
+def interrupted(typed: list[str], log: Path) -> bytes:
+    """What a command said that Ctrl-C ended once its log had some epochs."""
+    process = subprocess.Popen(typed, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while not log.exists() or len(log.read_text().splitlines()) < 4:
+        assert process.poll() is None, process.stderr.read().decode()
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    said, err = process.communicate()
+    assert process.returncode == 130, err
+    assert "Traceback" not in err.decode()
+    return said
+
+
 @pytest.mark.slow
 def test_ctrl_c_ends_with_what_is_there_and_the_same_command_goes_on(
     clicks: Path, tmp_path: Path
@@ -284,15 +297,7 @@ def test_ctrl_c_ends_with_what_is_there_and_the_same_command_goes_on(
         "compare", clicks, "--models", "popularity,ncf,ease", "--set", "ncf.epochs=60",
         "--set", "ncf.batch_size=16", "--out", out, "--json",
     )  # fmt: skip
-    process = subprocess.Popen(typed, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    log = out / "models" / "ncf.partial" / "epochs.csv"
-    while not log.exists() or len(log.read_text().splitlines()) < 4:
-        assert process.poll() is None, process.stderr.read().decode()
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    first, err = process.communicate()
-    assert process.returncode == 130, err
-    assert "Traceback" not in err.decode()
+    first = interrupted(typed, log=out / "models" / "ncf.partial" / "epochs.csv")
     assert [model["name"] for model in json.loads(first)["models"]] == ["popularity"]
     assert sorted(path.name for path in (out / "models").iterdir()) == ["ncf.partial", "popularity"]
     second = subprocess.run(typed, capture_output=True, check=True)
@@ -311,14 +316,7 @@ def test_ctrl_c_among_the_second_trainings_keeps_all_of_the_first(
         "compare", clicks, "--models", "popularity,ncf", "--set", "ncf.epochs=60", "--set",
         "ncf.batch_size=16", "--cold-start", "--out", out, "--json",
     )  # fmt: skip
-    process = subprocess.Popen(typed, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    log = out / "models" / "ncf.cold-start.partial" / "epochs.csv"
-    while not log.exists() or len(log.read_text().splitlines()) < 4:
-        assert process.poll() is None, process.stderr.read().decode()
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    first, err = process.communicate()
-    assert process.returncode == 130, err
+    first = interrupted(typed, log=out / "models" / "ncf.cold-start.partial" / "epochs.csv")
     board = json.loads(first)
     assert {model["name"] for model in board["models"]} == {"popularity", "ncf"}
     assert board["cold_start_how"] == {"popularity": "trained"}
