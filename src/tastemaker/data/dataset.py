@@ -266,9 +266,13 @@ def pointers(sorted_codes: np.ndarray, n: int) -> np.ndarray:
 
 def take_runs(indptr: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Positions of the chosen runs of a ragged array end to end, and the pointers into them."""
-    counts = indptr[which + 1] - indptr[which]
-    taken = np.concatenate([[0], np.cumsum(counts)])
-    return np.arange(taken[-1]) - np.repeat(taken[:-1] - indptr[which], counts), taken
+    return runs(indptr[which], indptr[which + 1] - indptr[which])
+
+
+def runs(starts: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(m,) positions of the runs that begin at `starts`, end to end, and (n + 1,) pointers."""
+    indptr = np.concatenate([[0], np.cumsum(counts)])
+    return np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], counts), indptr
 
 
 def _column(frame: pl.DataFrame, name: str, order: np.ndarray | None) -> np.ndarray | None:

@@ -9,6 +9,7 @@ import torch
 from tastemaker.data.dataset import Dataset
 from tastemaker.errors import DataError
 from tastemaker.sampling import UnseenItems
+from tastemaker.training.epochs import RepeatableEpoch, epoch_generator
 
 SAMPLED_AT_ONCE = 1 << 15
 """Positives whose negatives are drawn in one go: large enough to be vectorised, small enough to
@@ -51,33 +52,21 @@ class PairBatches:
             self.weights = torch.from_numpy(np.array(dataset.weights)).to(device)[rows]
         self.batch_size, self.negatives, self.seed = batch_size, negatives, seed
 
-    def epoch(self, number: int) -> "Epoch":
+    def epoch(self, number: int) -> RepeatableEpoch[Batch]:
         """The batches of one epoch, counted from 0."""
-        return Epoch(self, number)
+        return RepeatableEpoch(len(self.users), self.batch_size, lambda: self._drawn(number))
 
-
-class Epoch:
-    """The batches of one epoch; iterating twice gives the same ones."""
-
-    def __init__(self, source: PairBatches, number: int) -> None:
-        self._source, self._number = source, number
-
-    def __len__(self) -> int:
-        return -(-len(self._source.users) // self._source.batch_size)
-
-    def __iter__(self) -> Iterator[Batch]:
-        source = self._source
-        device = source.users.device
-        # An odd multiplier keeps neighbouring seeds' epochs from being each other's.
-        generator = torch.Generator(device).manual_seed(source.seed * 1_000_003 + self._number)
-        order = torch.randperm(len(source.users), generator=generator, device=device)
-        step = max(1, SAMPLED_AT_ONCE // source.batch_size) * source.batch_size
+    def _drawn(self, number: int) -> Iterator[Batch]:
+        device = self.users.device
+        generator = epoch_generator(self.seed, number, device)
+        order = torch.randperm(len(self.users), generator=generator, device=device)
+        step = max(1, SAMPLED_AT_ONCE // self.batch_size) * self.batch_size
         for start in range(0, len(order), step):
             rows = order[start : start + step]
-            users = source.users[rows]
-            negatives = source.unseen.sample(users, source.negatives, generator)
-            items = torch.cat([source.items[rows, None], negatives], dim=1)
-            weights = None if source.weights is None else source.weights[rows]
-            for first in range(0, len(rows), source.batch_size):
-                part = slice(first, first + source.batch_size)
+            users = self.users[rows]
+            negatives = self.unseen.sample(users, self.negatives, generator)
+            items = torch.cat([self.items[rows, None], negatives], dim=1)
+            weights = None if self.weights is None else self.weights[rows]
+            for first in range(0, len(rows), self.batch_size):
+                part = slice(first, first + self.batch_size)
                 yield Batch(users[part], items[part], None if weights is None else weights[part])

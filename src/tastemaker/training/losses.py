@@ -8,6 +8,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax, l
 Loss = Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]
 """(n, 1 + negatives) scores and (n,) weights or None, to a scalar."""
 
+IMPOSSIBLE = -1e9
+"""The score of an entry that must not count: no loss minds it, and its gradient is 0."""
+
 RowLoss = Callable[[torch.Tensor], torch.Tensor]
 """(n, 1 + negatives) scores to (n,): what each positive and its negatives cost together."""
 

@@ -9,6 +9,7 @@ from lightning.pytorch import LightningModule
 
 from tastemaker.errors import ConfigError
 from tastemaker.training.config import TrainingConfig
+from tastemaker.training.epochs import epoch_seed
 from tastemaker.training.run import Validate
 
 Step = Callable[[Any], torch.Tensor]
@@ -70,7 +71,7 @@ class RankingModule(LightningModule):
         That an epoch's noise depends on the epoch's number lets a resumed run end as an unbroken
         one. The seed is negative, since the batches are drawn with the positive ones.
         """
-        torch.manual_seed(-1 - (self._config.seed * 1_000_003 + self.current_epoch))
+        torch.manual_seed(-1 - epoch_seed(self._config.seed, self.current_epoch))
         self._loss_sum = torch.zeros((), device=self.device)
 
     def on_train_epoch_end(self) -> None:

@@ -8,7 +8,7 @@ import torch
 from tastemaker.data.dataset import Dataset
 from tastemaker.sampling import UnseenItems
 from tastemaker.training.kernels.softmax import fused_softmax
-from tastemaker.training.losses import gbce, sampled_softmax
+from tastemaker.training.losses import IMPOSSIBLE, gbce, sampled_softmax
 from tastemaker.training.sequence_batches import SequenceBatch
 
 NextItemLossName = Literal["auto", "softmax", "sampled_softmax", "in_batch", "gbce", "bce"]
@@ -18,9 +18,6 @@ Vectors = Callable[[torch.Tensor | None], torch.Tensor]
 
 LARGEST_SOFTMAX = 50_000
 """Items up to which the softmax over the whole catalog is worth its time; it ranks best."""
-
-IMPOSSIBLE = -1e9
-"""The score of an entry that must not count: its gradient is 0."""
 
 
 class NextItemLoss(Protocol):

@@ -6,9 +6,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from tastemaker.data.dataset import Dataset
+from tastemaker.data.dataset import Dataset, runs
 from tastemaker.data.users import UserBatch
 from tastemaker.errors import DataError
+from tastemaker.training.epochs import RepeatableEpoch, epoch_generator
 
 
 class Histories(NamedTuple):
@@ -73,16 +74,22 @@ class SequenceBatches:
                 "recommended, so there is no order to learn from"
             )
 
-    def epoch(self, number: int) -> "SequenceEpoch":
+    def epoch(self, number: int) -> RepeatableEpoch[SequenceBatch]:
         """The batches of one epoch, counted from 0."""
-        return SequenceEpoch(self, number)
+        return RepeatableEpoch(len(self.users), self.batch_size, lambda: self._drawn(number))
+
+    def _drawn(self, number: int) -> Iterator[SequenceBatch]:
+        order = np.random.default_rng([self.seed, number]).permutation(self.users)
+        generator = epoch_generator(self.seed, number, self.device)
+        for start in range(0, len(order), self.batch_size):
+            yield self.batch(order[start : start + self.batch_size], generator)
 
     def batch(self, users: np.ndarray, generator: torch.Generator) -> SequenceBatch:
         """The batch of some users by code, each of whom has two events or more."""
         data = self.dataset
         ends = data.indptr[users + 1] - 1
         counts = np.minimum(data.user_counts[users] - 1, self.length)
-        rows, indptr = _runs(ends - counts, counts)
+        rows, indptr = runs(ends - counts, counts)
         times = None if data.timestamps is None else data.timestamps[rows]
         inputs, places = pack(data.items[rows], indptr, self.length, times, self.device)
         weights = None if data.weights is None else torch.from_numpy(data.weights[rows + 1])
@@ -97,25 +104,6 @@ class SequenceBatches:
         )
 
 
-class SequenceEpoch:
-    """The batches of one epoch; iterating twice gives the same ones."""
-
-    def __init__(self, source: SequenceBatches, number: int) -> None:
-        self._source, self._number = source, number
-
-    def __len__(self) -> int:
-        return -(-len(self._source.users) // self._source.batch_size)
-
-    def __iter__(self) -> Iterator[SequenceBatch]:
-        source = self._source
-        order = np.random.default_rng([source.seed, self._number]).permutation(source.users)
-        generator = torch.Generator(source.device)
-        # An odd multiplier keeps neighbouring seeds' epochs from being each other's.
-        generator.manual_seed(source.seed * 1_000_003 + self._number)
-        for start in range(0, len(order), source.batch_size):
-            yield source.batch(order[start : start + source.batch_size], generator)
-
-
 def histories_of(users: UserBatch, length: int, device: torch.device) -> Histories:
     """The latest events of some users, each of whom has one.
 
@@ -125,7 +113,7 @@ def histories_of(users: UserBatch, length: int, device: torch.device) -> Histori
         device: where to.
     """
     counts = np.minimum(users.lengths, length)
-    rows, indptr = _runs(users.indptr[1:] - counts, counts)
+    rows, indptr = runs(users.indptr[1:] - counts, counts)
     times = None if users.timestamps is None else users.timestamps[rows]
     return pack(users.items[rows], indptr, length, times, device)[0]
 
@@ -185,9 +173,3 @@ def _next_fit(counts: np.ndarray, width: int) -> np.ndarray:
         starts.append(filled)
         filled += count
     return np.array(starts, dtype=np.int64)
-
-
-def _runs(starts: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(m,) positions of the runs that begin at `starts`, end to end, and (n + 1,) pointers."""
-    indptr = np.concatenate([[0], np.cumsum(counts)])
-    return np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], counts), indptr

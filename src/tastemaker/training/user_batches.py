@@ -8,6 +8,7 @@ import torch
 from scipy.sparse import csr_array
 
 from tastemaker.data.dataset import Dataset
+from tastemaker.training.epochs import RepeatableEpoch
 
 
 class HistoryBatch(NamedTuple):
@@ -39,26 +40,16 @@ class UserBatches:
         self.users = np.flatnonzero(dataset.user_counts)
         self.batch_size, self.epochs, self.seed, self.device = batch_size, epochs, seed, device
 
-    def epoch(self, number: int) -> "UserEpoch":
+    def epoch(self, number: int) -> RepeatableEpoch[HistoryBatch]:
         """The batches of one epoch, counted from 0."""
-        return UserEpoch(self, number)
+        return RepeatableEpoch(len(self.users), self.batch_size, lambda: self._drawn(number))
 
-
-class UserEpoch:
-    """The batches of one epoch; iterating twice gives the same ones."""
-
-    def __init__(self, source: UserBatches, number: int) -> None:
-        self._source, self._number = source, number
-
-    def __len__(self) -> int:
-        return -(-len(self._source.users) // self._source.batch_size)
-
-    def __iter__(self) -> Iterator[HistoryBatch]:
-        source = self._source
-        order = np.random.default_rng([source.seed, self._number]).permutation(source.users)
-        first, n_steps = self._number * len(self), source.epochs * len(self)
-        for batch in range(len(self)):
-            codes = order[batch * source.batch_size : (batch + 1) * source.batch_size]
-            users = torch.from_numpy(codes).to(source.device)
-            histories = torch.from_numpy(source.histories[codes].toarray()).to(source.device)
+    def _drawn(self, number: int) -> Iterator[HistoryBatch]:
+        order = np.random.default_rng([self.seed, number]).permutation(self.users)
+        n_batches = len(self.epoch(number))
+        first, n_steps = number * n_batches, self.epochs * n_batches
+        for batch in range(n_batches):
+            codes = order[batch * self.batch_size : (batch + 1) * self.batch_size]
+            users = torch.from_numpy(codes).to(self.device)
+            histories = torch.from_numpy(self.histories[codes].toarray()).to(self.device)
             yield HistoryBatch(users, histories, (first + batch) / n_steps)

@@ -1,0 +1,32 @@
+"""Epochs: the seed and their number alone decide what they hold, in a resumed run too."""
+
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+import torch
+
+Batch = TypeVar("Batch")
+
+
+class RepeatableEpoch(Generic[Batch]):
+    """The batches of one epoch; iterating twice gives the same ones."""
+
+    def __init__(self, size: int, batch_size: int, draw: Callable[[], Iterator[Batch]]) -> None:
+        """Takes how many things an epoch and a batch hold, and what draws the batches anew."""
+        self._n_batches, self._draw = -(-size // batch_size), draw
+
+    def __len__(self) -> int:
+        return self._n_batches
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self._draw()
+
+
+def epoch_seed(seed: int, number: int) -> int:
+    """The seed of an epoch: an odd multiplier keeps neighbouring seeds' from being each other's."""
+    return seed * 1_000_003 + number
+
+
+def epoch_generator(seed: int, number: int, device: torch.device) -> torch.Generator:
+    """The randomness of one epoch, counted from 0."""
+    return torch.Generator(device).manual_seed(epoch_seed(seed, number))
