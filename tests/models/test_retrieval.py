@@ -140,3 +140,9 @@ def test_a_model_without_keys_has_no_index(tmp_path) -> None:
     tm.EASE().fit(tm.no_holdout(two_tastes())).save(tmp_path / "run")
     with pytest.raises(UnsupportedError, match="ease cannot be searched approximately"):
         tm.open_run(tmp_path / "run").make_index()
+
+
+def test_a_model_that_is_more_than_a_product_has_no_queries() -> None:
+    model = tm.NCF(epochs=1).fit(tm.no_holdout(two_tastes()))
+    with pytest.raises(UnsupportedError, match="no inner products"):
+        model.queries(model.users([0]))

@@ -8,15 +8,12 @@ import torch
 
 from tastemaker.data.users import UserBatch
 from tastemaker.models.matrices import history_matrix
-from tastemaker.training.losses import RowLoss, multinomial
+from tastemaker.training.losses import IMPOSSIBLE, RowLoss, multinomial
 
 NEGATIVES = 4
 
 LONGEST_HISTORY = 200
 """Where negatives are drawn the most recent so many interactions decide; more would cost time."""
-
-IMPOSSIBLE = -1e9
-"""The score of an entry that is only filling: no loss minds it, and its gradient is 0."""
 
 ScoreVectors = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """(n, d) user vectors and (n, c) int64 items to (n, c) scores."""

@@ -19,6 +19,7 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.data.splitting import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.models.matrices import history_matrix, interaction_matrix
+from tastemaker.models.networks import restored, seeded
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.space import Choice, Float, Int, Range
 from tastemaker.models.user_vectors import trained_or, user_vectors
@@ -165,10 +166,7 @@ class LightGCN(Recommender):
     def _fit(self, split: Split, run: TrainingRun) -> None:
         device = resolve_device(run.device)
         train, config = split.train, self.config
-        # A fork, so that the caller's random state is as it was.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.seed)
-            network = LightGCNNetwork(train, config).to(device)
+        network = seeded(lambda: LightGCNNetwork(train, config), config.seed, device)
         batches = PairBatches(
             train, batch_size=config.batch_size, negatives=config.negatives, seed=config.seed,
             device=device,
@@ -197,10 +195,8 @@ class LightGCN(Recommender):
         return self._parameters
 
     def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
-        with torch.random.fork_rng(devices=[]):
-            network = LightGCNNetwork(self.dataset, self.config)
-        network.load_state_dict(state)
-        self._finish(network.to(device), self.dataset)
+        network = restored(lambda: LightGCNNetwork(self.dataset, self.config), state, device)
+        self._finish(network, self.dataset)
 
     @torch.no_grad()
     def _finish(self, network: LightGCNNetwork, train: Dataset) -> None:

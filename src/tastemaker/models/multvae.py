@@ -15,6 +15,7 @@ from tastemaker import training
 from tastemaker.data.splitting import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.models.matrices import history_matrix
+from tastemaker.models.networks import restored, seeded
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.space import Choice, Float, Range
 from tastemaker.models.validation import ScoreCodes, sampled_validation
@@ -121,17 +122,14 @@ class MultVAE(Recommender):
     def _fit(self, split: Split, run: TrainingRun) -> None:
         device = resolve_device(run.device)
         train, config = split.train, self.config
-        # A fork, so that the caller's random state is as it was.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.seed)
-            self._network = MultVAENetwork(train.n_items, config).to(device)
+        network = seeded(lambda: MultVAENetwork(train.n_items, config), config.seed, device)
         batches = UserBatches(
             train, batch_size=config.batch_size, epochs=config.epochs, seed=config.seed,
             device=device,
         )  # fmt: skip
-        validate = sampled_validation(split, self._score_trained(split), device)
-        self.log = training.fit(self._network, batches, None, config, validate, run)
-        self._network.to(device).requires_grad_(False)
+        validate = sampled_validation(split, _score_trained(network, split), device)
+        self.log = training.fit(network, batches, None, config, validate, run)
+        self._finish(network.to(device))
 
     @property
     def device(self) -> torch.device:
@@ -146,36 +144,41 @@ class MultVAE(Recommender):
     @property
     def item_keys(self) -> torch.Tensor:
         """(n_items, hidden + 1) float32: the decoder's last layer and its biases."""
-        last = self._network.items
-        return torch.cat([last.weight, last.bias[:, None]], dim=1).detach()
+        return self._keys
 
     @torch.no_grad()
     def _queries(self, users: UserBatch) -> torch.Tensor:
-        network, n_items = self._network, self._network.items.out_features
-        histories = torch.from_numpy(history_matrix(users, n_items).toarray()).to(self.device)
-        mean, _ = network.encode(histories)
-        return pad(network.hidden(mean), (0, 1), value=1)
-
-    def _score_trained(self, split: Split) -> ScoreCodes:
-        """Scores of users by code, through their histories in the training data."""
-
-        def score(users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-            parts = zip(users.split(USERS_AT_ONCE), items.split(USERS_AT_ONCE), strict=True)
-            return torch.cat(
-                [
-                    self._score(UserBatch.known(split.train, codes.cpu().numpy())).gather(1, part)
-                    for codes, part in parts
-                ]
-            )
-
-        return score
+        code, _ = self._network.encode(_histories(self._network, users))
+        return pad(self._network.hidden(code), (0, 1), value=1)
 
     def state(self) -> dict[str, torch.Tensor]:
         """The network's parameters by name."""
         return dict(self._network.state_dict())
 
     def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
-        with torch.random.fork_rng(devices=[]):
-            self._network = MultVAENetwork(self.dataset.n_items, self.config)
-        self._network.load_state_dict(state)
-        self._network.to(device).eval().requires_grad_(False)
+        n_items = self.dataset.n_items
+        self._finish(restored(lambda: MultVAENetwork(n_items, self.config), state, device))
+
+    def _finish(self, network: MultVAENetwork) -> None:
+        self._network = network.eval().requires_grad_(False)
+        self._keys = torch.cat([network.items.weight, network.items.bias[:, None]], dim=1)
+
+
+def _histories(network: MultVAENetwork, users: UserBatch) -> torch.Tensor:
+    """(n, n_items) float32 of 0 and 1, where the network is."""
+    items = network.items
+    histories = history_matrix(users, items.out_features).toarray()
+    return torch.from_numpy(histories).to(items.weight.device)
+
+
+def _score_trained(network: MultVAENetwork, split: Split) -> ScoreCodes:
+    """Scores of users by code, through their histories in the training data."""
+
+    def score(users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+        parts = []
+        for codes, part in zip(users.split(USERS_AT_ONCE), items.split(USERS_AT_ONCE), strict=True):
+            batch = UserBatch.known(split.train, codes.cpu().numpy())
+            parts.append(network(_histories(network, batch)).gather(1, part))
+        return torch.cat(parts)
+
+    return score

@@ -78,8 +78,8 @@ class Recommender(ABC):
         return None
 
     def _queries(self, users: UserBatch) -> torch.Tensor:
-        """As `queries`, for users each of whom is known or has a history."""
-        raise UnsupportedError(f"{self.name}: scores are no inner products of two vectors")
+        """As `queries`; of every model that has `item_keys`."""
+        raise NotImplementedError
 
     def _score(self, users: UserBatch) -> torch.Tensor:
         """As `score`, for users each of whom is known or has a history."""
@@ -230,6 +230,8 @@ class Recommender(ABC):
         Raises:
             UnsupportedError: this model's scores are no inner products.
         """
+        if self.item_keys is None:
+            raise UnsupportedError(f"{self.name}: scores are no inner products of two vectors")
         return self._queries(users)
 
     def score_candidates(self, users: UserBatch, items: torch.Tensor) -> torch.Tensor:

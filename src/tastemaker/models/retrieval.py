@@ -12,14 +12,11 @@ from tastemaker.errors import ConfigError
 from tastemaker.ranking.diversify import CANDIDATES_PER_PLACE, diversify
 from tastemaker.ranking.exclusion import Exclusion
 from tastemaker.ranking.filters import Eligible
-from tastemaker.ranking.index import ExactIndex, Index
+from tastemaker.ranking.index import SCORES_AT_ONCE, ExactIndex, Index
 from tastemaker.ranking.topk import TopItems, merged, top_k
 
 if TYPE_CHECKING:
     from tastemaker.models.recommender import Recommender
-
-SCORES_AT_ONCE = 1 << 24
-"""Scores held in memory at a time when many users are ranked (64 MiB)."""
 
 
 @dataclass(frozen=True, eq=False)

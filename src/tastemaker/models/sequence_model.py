@@ -13,6 +13,7 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.data.splitting import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.models.item_features import ItemFeatures
+from tastemaker.models.networks import restored, seeded
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.validation import full_validation
 from tastemaker.training.config import TrainingConfig
@@ -117,10 +118,7 @@ class SequenceModel(Recommender):
     def _fit(self, split: Split, run: TrainingRun) -> None:
         device = resolve_device(run.device)
         train, config = split.train, self.config
-        # A fork, so that the caller's random state is as it was.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.seed)
-            network = self._new_network(train).to(device)
+        network = seeded(lambda: self._new_network(train), config.seed, device)
         network.criterion = next_item_loss(
             config.loss, train, config.negatives, config.negative_exponent, config.calibration,
             device,
@@ -170,10 +168,7 @@ class SequenceModel(Recommender):
         return dict(self._network.state_dict())
 
     def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
-        with torch.random.fork_rng(devices=[]):
-            network = self._new_network(self.dataset)
-        network.load_state_dict(state)
-        self._finish(network.to(device))
+        self._finish(restored(lambda: self._new_network(self.dataset), state, device))
 
     def _finish(self, network: SequenceNetwork) -> None:
         self._network = network.eval().requires_grad_(False)

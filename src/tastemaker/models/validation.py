@@ -34,7 +34,6 @@ def sampled_validation(split: Split, score: ScoreCodes, device: torch.device) ->
     users = torch.from_numpy(rows.users).to(device)
     items = torch.from_numpy(rows.items).to(device)
     counts = torch.from_numpy(rows.counts).to(device)
-    one_each = np.arange(len(rows.users) + 1)
 
     def validate() -> dict[str, float]:
         ranks = []
@@ -42,11 +41,7 @@ def sampled_validation(split: Split, score: ScoreCodes, device: torch.device) ->
             part = slice(start, start + ROWS_AT_ONCE)
             scores = score(users[part], items[part])
             ranks.append(rank_among(scores[:, 0], scores[:, 1:], counts[part]).cpu().numpy())
-        together = np.concatenate(ranks)
-        return {
-            "hit_rate@10": float(hit_rate(together, one_each, 10).mean()),
-            "ndcg@10": float(ndcg(together, one_each, 10).mean()),
-        }
+        return _metrics(np.concatenate(ranks))
 
     return validate
 
@@ -81,7 +76,6 @@ def full_validation(
     if len(rows) > MOST_USERS:
         rows = np.sort(np.random.default_rng(SEED).choice(rows, MOST_USERS, replace=False))
     users, wanted = known.at(rows), targets.items[rows]
-    one_each = np.arange(len(rows) + 1)
     step = max(1, SCORES_AT_ONCE // split.train.n_items)
 
     def validate() -> dict[str, float]:
@@ -99,9 +93,15 @@ def full_validation(
                 )
             ]
         )
-        return {
-            "hit_rate@10": float(hit_rate(ranks, one_each, 10).mean()),
-            "ndcg@10": float(ndcg(ranks, one_each, 10).mean()),
-        }
+        return _metrics(ranks)
 
     return validate
+
+
+def _metrics(ranks: np.ndarray) -> dict[str, float]:
+    """Of (n,) ranks, each of an item held out on its own."""
+    one_each = np.arange(len(ranks) + 1)
+    return {
+        "hit_rate@10": float(hit_rate(ranks, one_each, 10).mean()),
+        "ndcg@10": float(ndcg(ranks, one_each, 10).mean()),
+    }

@@ -14,6 +14,7 @@ from tastemaker.data.splitting import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.models.evidence import EvidenceOf, against_samples, in_whole_catalog
 from tastemaker.models.fold_in import FoldIn
+from tastemaker.models.networks import restored, seeded
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.user_vectors import user_vectors
 from tastemaker.models.validation import sampled_validation
@@ -163,10 +164,7 @@ class VectorModel(Recommender):
 
     def _fit(self, split: Split, run: TrainingRun) -> None:
         device = resolve_device(run.device)
-        # A fork, so that the caller's random state is as it was.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.config.seed)
-            self._network = self._initial_network(split, run).to(device)
+        self._network = seeded(lambda: self._initial_network(split, run), self.config.seed, device)
         self._train(split, run, device)
         self._finish(self._network.to(device), split.train)
 
@@ -197,7 +195,7 @@ class VectorModel(Recommender):
     @property
     def item_keys(self) -> torch.Tensor | None:
         """(n_items, k) float32, biases included; None for a network that is more than a product."""
-        return self._network.keys()
+        return self._keys
 
     @torch.no_grad()
     def _queries(self, users: UserBatch) -> torch.Tensor:
@@ -220,13 +218,12 @@ class VectorModel(Recommender):
         return dict(self._network.state_dict())
 
     def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
-        with torch.random.fork_rng(devices=[]):
-            network = self._new_network(self.dataset)
-        network.load_state_dict(state)
-        self._finish(network.to(device), self.dataset)
+        network = restored(lambda: self._new_network(self.dataset), state, device)
+        self._finish(network, self.dataset)
 
     def _finish(self, network: VectorNetwork, train: Dataset) -> None:
         self._network = network.eval().requires_grad_(False)
+        self._keys = network.keys()
         table = network.users.weight
         is_trained = torch.from_numpy(train.user_counts > 0).to(table.device)
         self._fold_in = FoldIn.of(self._evidence(train.n_items), table, is_trained)
