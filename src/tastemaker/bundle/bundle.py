@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,12 @@ class Bundle:
             users, k, exclude_seen=exclude_seen, eligible=eligible, diversity=diversity,
             because=because, index=self.index if approximate else None,
         )  # fmt: skip
+
+    @cached_property
+    def version(self) -> str:
+        """12 hexadecimal digits that another training or other data would change."""
+        checksums = sorted(entry["sha256"] for entry in self.manifest["files"].values())
+        return sha256("".join(checksums).encode()).hexdigest()[:12]
 
     @cached_property
     def index(self) -> ApproximateIndex:

@@ -78,6 +78,16 @@ class Vocabulary:
             raise UnknownIdError(self._unknown(column[int(np.argmin(codes))]))
         return codes
 
+    def code_of(self, member: int | str) -> int:
+        """The code of one id, UNKNOWN if it is not a member; sooner than `find` for a single."""
+        if isinstance(member, str) != self.is_text:
+            return UNKNOWN
+        if isinstance(member, str):
+            position = int(self.ids.search_sorted(member))
+        else:
+            position = int(np.searchsorted(self.ids.to_numpy(), member))
+        return position if position < len(self) and self.ids[position] == member else UNKNOWN
+
     def decode(self, codes: np.ndarray) -> pl.Series:
         """Ids of the codes; null for UNKNOWN."""
         known = pl.Series(codes).cast(pl.Int64)

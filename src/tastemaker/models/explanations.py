@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def explain(model: "Recommender", users: UserBatch, items: np.ndarray, n: int) -> Recommendations:
     """As Recommender.explain, of (c,) item codes for each user."""
     asked = np.tile(items, (len(users), 1))
-    reasons = _reasons(model, users, asked, np.full(len(users), len(items)), n)
+    reasons = reasons_of(model, users, asked, np.full(len(users), len(items)), n)
     of_pair = reasons["pair"].to_numpy()
     owner = np.repeat(users.codes, len(items))
     columns = [
@@ -41,7 +41,7 @@ def with_reasons(
         lists: the same as codes.
         n: at most so many reasons an item.
     """
-    reasons = _reasons(model, lists.users, lists.items, lists.lengths, n)
+    reasons = reasons_of(model, lists.users, lists.items, lists.lengths, n)
     grouped = reasons.group_by("pair").agg(because=pl.struct(pl.exclude("pair")))
     numbered = answer.frame.with_row_index("pair").cast({"pair": pl.Int64})
     joined = numbered.join(grouped, on="pair", how="left", maintain_order="left").drop("pair")
@@ -49,12 +49,24 @@ def with_reasons(
     return Recommendations(joined.with_columns(pl.col("because").fill_null(nothing)))
 
 
-def _reasons(
+def reasons_of(
     model: "Recommender", users: UserBatch, items: np.ndarray, lengths: np.ndarray, n: int
 ) -> pl.DataFrame:
-    """A row a reason: pair, item_id, contribution, and title where known.
+    """Which items of the histories speak for the items of some lists.
 
-    `pair` counts the items of all lists end to end; its reasons stand in order of importance.
+    Args:
+        model: whose lists they are.
+        users: n of them.
+        items: (n, k) codes, best first.
+        lengths: (n,) how many entries of each row are real.
+        n: at most so many reasons an item.
+
+    Returns:
+        A row a reason: pair, item_id, contribution, and title where known. `pair` counts the items
+        of all lists end to end; its reasons stand in order of importance.
+
+    Raises:
+        UnsupportedError: this model looks at no history and has no notion of likeness.
     """
     starts = np.cumsum(lengths) - lengths
     pairs, codes, contributions = [], [], []

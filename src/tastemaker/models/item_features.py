@@ -1,5 +1,7 @@
 """What the catalog says of an item, as a vector."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import nn
@@ -21,10 +23,11 @@ class ItemFeatures(nn.Module):
             )
         lists = catalog.frame["categories"]
         names = lists.explode().drop_nulls()
-        known = names.unique().sort()
-        codes = np.searchsorted(known.to_numpy(), names.to_numpy())
+        self.names: list[str] = names.unique().sort().to_list()
+        """The categories, in the order of their codes."""
+        codes = np.searchsorted(np.array(self.names), names.to_numpy())
         counts = lists.list.len().fill_null(0).to_numpy()
-        self.categories = nn.Embedding(len(known), size)
+        self.categories = nn.Embedding(len(self.names), size)
         nn.init.normal_(self.categories.weight, std=0.02)
         self._codes: torch.Tensor
         self._starts: torch.Tensor
@@ -44,3 +47,17 @@ class ItemFeatures(nn.Module):
         codes = self._codes[each + (starts - first).repeat_interleave(counts)]
         vectors = embedding_bag(codes, self.categories.weight, first, mode="mean")
         return vectors.unflatten(0, items.shape)
+
+    def of_categories(self, lists: Sequence[Sequence[str]]) -> torch.Tensor:
+        """Vectors (n, size) of items that are in such categories; unknown ones say nothing."""
+        code = {name: number for number, name in enumerate(self.names)}
+        device = self.categories.weight.device
+        codes = [
+            torch.tensor([code[name] for name in names if name in code], dtype=torch.int64)
+            for names in lists
+        ]
+        starts = torch.tensor([0, *(len(each) for each in codes)]).cumsum(0)[:-1]
+        flat = torch.cat([torch.empty(0, dtype=torch.int64), *codes])
+        return embedding_bag(
+            flat.to(device), self.categories.weight, starts.to(device), mode="mean"
+        )

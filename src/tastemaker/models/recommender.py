@@ -4,7 +4,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import polars as pl
@@ -24,10 +24,20 @@ from tastemaker.models.retrieval import SCORES_AT_ONCE, ListRules, Lists, top_it
 from tastemaker.models.similar import similar_items
 from tastemaker.models.space import Range
 from tastemaker.models.split_files import write_split
-from tastemaker.ranking.filters import Eligible, Id, Ids, as_list
+from tastemaker.ranking.filters import Id, Ids, ItemFilter, as_list
 from tastemaker.ranking.index import Index
 from tastemaker.ranking.likeness import Likeness, VectorLikeness
 from tastemaker.training.run import TrainingLog, TrainingRun
+
+
+class NewItemKeys(NamedTuple):
+    """What stands for items that nobody touched yet."""
+
+    keys: torch.Tensor
+    """(n, d) float32, in the space of `item_keys`."""
+    known: np.ndarray
+    """(n,) bool: whether any of the item's categories is known; else its key says nothing."""
+
 
 RUN = "run"
 """The kind of artifact that a saved model is."""
@@ -212,7 +222,7 @@ class Recommender(ABC):
         Scores of one user compare with each other, not with another user's. Somebody of whom
         nothing is known gets the popularity of the items.
         """
-        nothing_known = self._nothing_known(users)
+        nothing_known = self.nothing_known(users)
         if not nothing_known.any():
             return self._score(users)
         scores = self._popularity().expand(len(users), -1).clone()
@@ -234,6 +244,27 @@ class Recommender(ABC):
             raise UnsupportedError(f"{self.name}: scores are no inner products of two vectors")
         return self._queries(users)
 
+    def nothing_known(self, users: UserBatch) -> np.ndarray:
+        """(n,) bool: no code that was trained, and no item in the history that says anything.
+
+        They get the popularity of the items.
+        """
+        trained = self.dataset.user_counts[users.codes.clip(min=0)] > 0
+        says = np.zeros(len(users), dtype=bool)
+        says[users.rows[self._telling_items()[users.items]]] = True
+        return ~says & ~(trained & (users.codes != UNKNOWN))
+
+    def new_item_keys(self, categories: Sequence[Sequence[str]]) -> NewItemKeys | None:
+        """Keys of items that are not in the data, made of what they are.
+
+        Args:
+            categories: of each of the items.
+
+        Returns:
+            None for a model that knows items by who touched them alone.
+        """
+        return None
+
     def score_candidates(self, users: UserBatch, items: torch.Tensor) -> torch.Tensor:
         """Scores of some items for each user.
 
@@ -245,7 +276,7 @@ class Recommender(ABC):
             (n, c) float32 on `device`, the same as `score` would give.
         """
         items = items.to(self.device)
-        nothing_known = self._nothing_known(users)
+        nothing_known = self.nothing_known(users)
         if not nothing_known.any():
             return self._score_candidates(users, items)
         scores = self._popularity()[items]
@@ -261,7 +292,7 @@ class Recommender(ABC):
         k: int = 10,
         *,
         exclude_seen: bool = True,
-        eligible: Eligible | None = None,
+        eligible: ItemFilter | None = None,
         diversity: float = 0.0,
         because: int = 0,
         index: Index | None = None,
@@ -373,13 +404,6 @@ class Recommender(ABC):
         if users is None:
             return UserBatch.known(self.split.everything, np.arange(self.dataset.n_users))
         return self.users(as_list(users))
-
-    def _nothing_known(self, users: UserBatch) -> np.ndarray:
-        """(n,) bool: no code that was trained, and no item in the history that says anything."""
-        trained = self.dataset.user_counts[users.codes.clip(min=0)] > 0
-        says = np.zeros(len(users), dtype=bool)
-        says[users.rows[self._telling_items()[users.items]]] = True
-        return ~says & ~(trained & (users.codes != UNKNOWN))
 
     def _telling_items(self) -> np.ndarray:
         """(n_items,) bool: the items that say something of whose history they are in.

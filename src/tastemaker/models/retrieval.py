@@ -11,7 +11,7 @@ from tastemaker.data.users import UserBatch
 from tastemaker.errors import ConfigError
 from tastemaker.ranking.diversify import CANDIDATES_PER_PLACE, diversify
 from tastemaker.ranking.exclusion import Exclusion
-from tastemaker.ranking.filters import Eligible
+from tastemaker.ranking.filters import ItemFilter
 from tastemaker.ranking.index import SCORES_AT_ONCE, ExactIndex, Index
 from tastemaker.ranking.topk import TopItems, merged, top_k
 
@@ -25,7 +25,7 @@ class ListRules:
 
     exclude_seen: bool = True
     """Leave out what the user has touched, held-out interactions included."""
-    eligible: Eligible | None = None
+    eligible: ItemFilter | None = None
     """Leave out whatever is not among these."""
     diversity: float = 0.0
     """From 0, the best by score, to 1, the least alike: see ranking/diversify.py."""
@@ -81,7 +81,7 @@ def top_items(model: "Recommender", users: UserBatch, k: int, rules: ListRules) 
 def _best(
     model: "Recommender", users: UserBatch, k: int, index: Index | None, exclusion: Exclusion
 ) -> TopItems:
-    unknown = model._nothing_known(users)
+    unknown = model.nothing_known(users)
     if index is None or unknown.all():
         # A model may hand out a view of what it keeps; the mask must not reach that.
         return top_k(exclusion.apply(model.score(users).clone()), k)

@@ -1,6 +1,7 @@
 """What models share that read a history in its order and predict the next item."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from tastemaker.data.splitting import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.models.item_features import ItemFeatures
 from tastemaker.models.networks import restored, seeded
-from tastemaker.models.recommender import Recommender
+from tastemaker.models.recommender import NewItemKeys, Recommender
 from tastemaker.models.validation import full_validation
 from tastemaker.training.config import TrainingConfig
 from tastemaker.training.kernels.dropout import Dropout
@@ -45,7 +46,7 @@ class SequenceModelConfig(TrainingConfig):
     """Items drawn for a whole batch (sampled_softmax) or for each target (gbce, bce)."""
     negative_exponent: float = Field(0.0, ge=0, le=1)
     """sampled_softmax alone: 0 draws uniformly, 1 in proportion to popularity."""
-    patience: int | None = Field(5, ge=1)
+    patience: int | None = Field(10, ge=1)
     """Stop when the validation metric has not improved for so many epochs; none: never. Without a
     validation part all epochs are taken."""
     loss: NextItemLossName = "auto"
@@ -89,6 +90,10 @@ class SequenceNetwork(nn.Module, ABC):
         """Vectors (…, d) of items (…,), or of the whole catalog (n_items, d)."""
         own = self.items.weight if items is None else embedding(items, self.items.weight)
         return own if self.features is None else own + self.features(items)
+
+    def new_vectors(self, categories: Sequence[Sequence[str]]) -> torch.Tensor | None:
+        """Vectors (n, d) of items that are not in the data; None without features."""
+        return None if self.features is None else self.features.of_categories(categories)
 
     def embed(self, histories: Histories) -> torch.Tensor:
         """What the encoder is given: (rows, width, d), scaled as in Vaswani et al. 2017."""
@@ -146,6 +151,15 @@ class SequenceModel(Recommender):
     def item_vectors(self) -> torch.Tensor:
         """(n_items, embedding_size) float32: the same vectors."""
         return self._keys
+
+    @torch.no_grad()
+    def new_item_keys(self, categories: Sequence[Sequence[str]]) -> NewItemKeys | None:
+        """As Recommender; of a model that reads the items' categories."""
+        keys, features = self._network.new_vectors(categories), self._network.features
+        if keys is None or features is None:
+            return None
+        known = [not set(features.names).isdisjoint(names) for names in categories]
+        return NewItemKeys(keys, np.array(known, dtype=bool))
 
     def _telling_items(self) -> np.ndarray:
         """As Recommender, and those whose categories are read."""

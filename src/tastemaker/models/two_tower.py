@@ -7,6 +7,7 @@ now and then in training so that the categories learn to do without it: Maksims 
 2017: DropoutNet: Addressing Cold Start in Recommender Systems (NIPS).
 """
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import torch
@@ -74,6 +75,10 @@ class TwoTowerNetwork(SequenceNetwork):
         if self.training:
             counts = counts * (torch.rand_like(counts) >= self._id_dropout)
         return normalize(own * counts + self.features(items), dim=-1)
+
+    def new_vectors(self, categories: Sequence[Sequence[str]]) -> torch.Tensor:
+        """As SequenceNetwork."""
+        return normalize(self.features.of_categories(categories), dim=-1)
 
     def encode(self, histories: Histories) -> torch.Tensor:
         """As SequenceNetwork."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
@@ -11,6 +11,25 @@ from tastemaker.data.dataset import Dataset
 
 Id = int | str
 Ids = Sequence[Id] | pl.Series
+
+
+class ItemFilter(Protocol):
+    """Says which items may be recommended."""
+
+    def mask(self, dataset: Dataset) -> np.ndarray:
+        """(n_items,) bool, true for the items of the data set that may."""
+
+
+@dataclass(frozen=True, eq=False)
+class EligibleCodes:
+    """The items that are wanted, by code: for whoever keeps them at hand."""
+
+    codes: np.ndarray
+    """(n_items,) bool."""
+
+    def mask(self, dataset: Dataset) -> np.ndarray:
+        """As ItemFilter."""
+        return self.codes
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,103 @@
+"""tastemaker keys: who may use a service."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from tastemaker.cli import options
+from tastemaker.cli.common import note, out, print_json, table_of
+
+if TYPE_CHECKING:
+    from tastemaker.serving.key_store import KeyStore
+
+
+def keys(
+    action: Annotated[
+        Literal["add", "list", "revoke"], typer.Argument(help="What to do.", show_default=False)
+    ],
+    key_id: Annotated[
+        str | None, typer.Argument(help="Which one to revoke: the part before the dot.")
+    ] = None,
+    run: Annotated[
+        Path | None, typer.Option("--run", help="The run whose service it is: its database.")
+    ] = None,
+    database: Annotated[
+        str | None, typer.Option("--database", help="… or the database's URL, as given to serve.")
+    ] = None,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--scope", help="read, write or admin; may be given several times.  [default: read]",
+            show_default=False,
+        ),
+    ] = None,
+    label: Annotated[str, typer.Option("--label", help="For whom or what it is.")] = "",
+    json: options.Json = False,
+) -> None:  # fmt: skip
+    """Make, list and revoke the keys of a service; a key is shown once, when it is made.
+
+    Examples: tastemaker keys add --run runs/demo --scope read --scope write --label shop,
+    tastemaker keys revoke 3f2a9c1b7d5e --run runs/demo
+    """
+    from tastemaker.errors import ConfigError
+
+    store = _store(run, database)
+    if action == "add":
+        _add(store, scope or ["read"], label, json)
+    elif action == "list":
+        _list(store, json)
+    elif key_id is None:
+        raise ConfigError("say which key to revoke: tastemaker keys revoke KEY_ID")
+    else:
+        store.revoke(key_id)
+        note(f"key {key_id} does not work any more")
+
+
+def _store(run: Path | None, database: str | None) -> "KeyStore":
+    from tastemaker.serving.database import Database
+    from tastemaker.serving.key_store import KeyStore
+    from tastemaker.serving.settings import database_url_of
+
+    opened = Database(database_url_of(run, database))
+    opened.migrate()
+    return KeyStore(opened)
+
+
+def _add(store: "KeyStore", scopes: list[str], label: str, json: bool) -> None:
+    from tastemaker.errors import ConfigError, did_you_mean
+    from tastemaker.serving.key_store import SCOPES
+
+    for scope in scopes:
+        if scope not in SCOPES:
+            raise ConfigError(f'there is no scope "{scope}"; {did_you_mean(scope, SCOPES)}')
+    key = store.add(frozenset(scopes), label)
+    if json:
+        print_json({"key": key, "key_id": key.partition(".")[0], "scopes": scopes, "label": label})
+        return
+    out.print(key, markup=False, soft_wrap=True)
+    note("keep it: it is not shown again. Requests send it as Authorization: Bearer KEY")
+
+
+def _list(store: "KeyStore", json: bool) -> None:
+    from datetime import UTC, datetime
+
+    def day(seconds: int | None) -> str | None:
+        return None if seconds is None else datetime.fromtimestamp(seconds, UTC).date().isoformat()
+
+    rows: list[dict[str, Any]] = [
+        {
+            "key_id": key.key_id,
+            "scopes": " ".join(sorted(key.scopes)),
+            "label": key.label,
+            "created": day(key.created_at),
+            "revoked": day(key.revoked_at),
+        }
+        for key in store.all()
+    ]
+    if json:
+        print_json({"keys": rows})
+    elif rows:
+        out.print(table_of(rows))
+    else:
+        note("there are no keys yet; make one with: tastemaker keys add")

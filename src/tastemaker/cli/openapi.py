@@ -1,0 +1,32 @@
+"""tastemaker openapi: the API of the service as a schema."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tastemaker.cli.common import note
+
+
+def openapi(
+    out_file: Annotated[
+        Path | None, typer.Option("--out", help="Write to this file.  [default: standard output]")
+    ] = None,
+) -> None:
+    """Write the OpenAPI schema of the service, for documentation and for clients of any language.
+
+    Example: tastemaker openapi --out openapi.json
+    """
+    import json
+
+    from tastemaker.serving.app import make_app
+    from tastemaker.serving.settings import ServiceSettings
+
+    # The schema is the same whatever is served.
+    schema = make_app(ServiceSettings(run=Path("run"), database="sqlite://")).openapi()
+    text = json.dumps(schema, indent=2, ensure_ascii=False)
+    if out_file is None:
+        typer.echo(text)
+        return
+    out_file.write_text(text + "\n", encoding="utf-8")
+    note(f"{len(schema['paths'])} paths written to {out_file}")

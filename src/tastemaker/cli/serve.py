@@ -1,0 +1,104 @@
+"""tastemaker serve: a run as a service."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from tastemaker.cli.common import note, out
+
+RUNNING, SAFETY, LEARNING = "Running", "Safety", "Learning"
+
+
+def _running(*names: str, help: str, **more: Any) -> Any:  # noqa: A002
+    return typer.Option(*names, help=help, rich_help_panel=RUNNING, show_default=False, **more)
+
+
+def _safety(*names: str, help: str, **more: Any) -> Any:  # noqa: A002
+    return typer.Option(*names, help=help, rich_help_panel=SAFETY, show_default=False, **more)
+
+
+def _learning(*names: str, help: str, **more: Any) -> Any:  # noqa: A002
+    return typer.Option(*names, help=help, rich_help_panel=LEARNING, show_default=False, **more)
+
+
+def serve(
+    run: Annotated[
+        Path, typer.Argument(help="A run folder that train made.", show_default=False)
+    ],
+    host: Annotated[
+        str | None,
+        _running("--host", help="Address to listen on; any but loopback needs keys.  "
+                 "[default: 127.0.0.1]"),
+    ] = None,
+    port: Annotated[
+        int | None, _running("--port", help="0 takes a free one.  [default: 8000]")
+    ] = None,
+    database: Annotated[
+        str | None,
+        _running("--database", help="Where events go: sqlite:///events.db, "
+                 "postgresql://user@host/name.  [default: RUN.events.db beside the run]"),
+    ] = None,
+    workers: Annotated[
+        int | None, _running("--workers", help="Processes that answer.  [default: 1]")
+    ] = None,
+    threads: Annotated[
+        int | None, _running("--threads", help="Threads of each.  [default: 4]")
+    ] = None,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda", "mps"] | None,
+        _running("--device", help="Where to compute.  [default: cpu]"),
+    ] = None,
+    approximate: Annotated[
+        bool | None,
+        _running("--approximate", help="Search the index that tastemaker index made."),
+    ] = None,
+    logs: Annotated[
+        Literal["pretty", "json"] | None,
+        _running("--logs", help="How log lines look.  [default: pretty]"),
+    ] = None,
+    require_key: Annotated[
+        bool | None,
+        _safety("--require-key", help="Ask for a key on a loopback address too."),
+    ] = None,
+    cors: Annotated[
+        list[str] | None,
+        _safety("--cors", help="An origin whose pages may call the API, as https://shop.example; "
+                "may be given several times."),
+    ] = None,
+    rate: Annotated[
+        float | None,
+        _safety("--rate", help="Requests a second for each key and worker.  [default: no limit]"),
+    ] = None,
+    learn: Annotated[
+        bool | None,
+        _learning("--learn", help="Train on fresh events in the background, and swap the result in "
+                  "where it is not worse."),
+    ] = None,
+    learn_every_s: Annotated[
+        float | None, _learning("--learn-every-s", help="How often it looks.  [default: 3600]")
+    ] = None,
+    learn_from: Annotated[
+        int | None, _learning("--learn-from", help="New events that are worth it.  [default: 1000]")
+    ] = None,
+) -> None:  # fmt: skip
+    """Serve a run over HTTP: recommendations that move with every event.
+
+    Examples: tastemaker serve runs/demo, then curl localhost:8000/v1/users/42/recommendations;
+    tastemaker serve runs/demo --workers 4 --database postgresql://app@db/events
+
+    All settings can also come from the environment, as TASTEMAKER_PORT; docs/serving.md has them.
+    """
+    given = dict(locals())
+    from tastemaker.serving.run import run as run_service
+    from tastemaker.serving.settings import ServiceSettings
+    from tastemaker.serving.start import check
+
+    settings = ServiceSettings.gathered(given)
+    check(settings)
+
+    def announce(url: str) -> None:
+        out.print(f"serving {run} at {url}", markup=False, soft_wrap=True)
+        note(f"events go to {settings.shown_database}; documentation at {url}/docs; Ctrl-C ends")
+
+    run_service(settings, announce)

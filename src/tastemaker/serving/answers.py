@@ -1,0 +1,126 @@
+"""Answers: lists as they go over the wire, kept as bytes for whoever asks the same again."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from tastemaker.data.vocabulary import Vocabulary
+from tastemaker.serving.event_store import Touched
+from tastemaker.serving.ids import id_of, key_of
+from tastemaker.serving.item_store import ItemRecord
+from tastemaker.serving.lists import MadeList, Place
+from tastemaker.serving.live import Live, LiveLists, Snapshot
+from tastemaker.serving.telemetry import Telemetry
+from tastemaker.wire import AskedUser, Listing
+
+MOST_KEPT = 10_000
+"""Answers that a worker keeps."""
+
+
+@dataclass
+class _Kept:
+    """An answer, and what must still hold for it to be right."""
+
+    body: bytes
+    snapshot: Snapshot
+    touched: list[Touched]
+
+
+class Answers:
+    """The lists of single users, as JSON."""
+
+    def __init__(self, live: Live, telemetry: Telemetry) -> None:
+        self._live, self._telemetry = live, telemetry
+        self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
+
+    def at_hand(self, user: str, query: str) -> bytes | None:
+        """The answer to the same question, if nobody has written anything since. Waits for nobody.
+
+        Args:
+            user: as in the path.
+            query: as in the URL.
+        """
+        kept = self._kept.get((user, query))
+        if kept is None or not self._live.database.is_sqlite:
+            return None
+        return kept.body if self._live.snapshot() is kept.snapshot else None
+
+    def recommend(self, user: str, query: str, listing: Listing) -> bytes:
+        """The list of a user as of now.
+
+        Raises:
+            ConfigError: no item is in one of the categories.
+            UnsupportedError: diversity or reasons are asked of a model that has none.
+        """
+        live = self._live
+        vocabulary = live.held.deployed.everything.user_vocabulary
+        key = key_of(vocabulary, user)
+        still = self._still_right(user, query, key)
+        if still is not None:
+            return still
+        found = live.recommend([AskedUser(user_id=id_of(vocabulary, key))], listing)
+        body = orjson.dumps(self.in_full(found, found.lists[0], key))
+        if not found.snapshot.degraded and found.lists[0].source == "model":
+            self._keep(user, query, _Kept(body, found.snapshot, found.touched[key]))
+        return body
+
+    def in_full(self, found: LiveLists, made: MadeList, key: str | None) -> dict[str, Any]:
+        """A list as wire.Recommendations has it."""
+        self._telemetry.lists.labels(made.source).inc()
+        deployed = found.snapshot.deployed
+        users, items = deployed.everything.user_vocabulary, deployed.everything.item_vocabulary
+        return {
+            "user_id": None if key is None else id_of(users, key),
+            "items": [in_place(items, place, rank) for rank, place in enumerate(made.places, 1)],
+            "model": deployed.record.model,
+            "version": deployed.record.version,
+            "source": made.source,
+            "degraded": found.snapshot.degraded,
+        }
+
+    def _still_right(self, user: str, query: str, key: str) -> bytes | None:
+        """What was kept, if others wrote, but nothing that concerns this user."""
+        kept = self._kept.get((user, query))
+        if kept is None:
+            return None
+        snapshot = self._live.snapshot()
+        held, then = snapshot, kept.snapshot
+        if snapshot.degraded or (held.deployed, held.catalog, held.forgotten) != (
+            then.deployed,
+            then.catalog,
+            then.forgotten,
+        ):
+            return None
+        if self._live.events.touched([key])[key] != kept.touched:
+            return None
+        kept.snapshot = snapshot
+        return kept.body
+
+    def _keep(self, user: str, query: str, kept: _Kept) -> None:
+        self._kept[user, query] = kept
+        if len(self._kept) > MOST_KEPT:
+            try:
+                self._kept.popitem(last=False)
+            except KeyError:
+                return  # another thread was as quick
+
+
+def in_place(vocabulary: Vocabulary, place: Place, rank: int) -> dict[str, Any]:
+    """One place as wire.RecommendedItem has it."""
+    return described(vocabulary, place.item) | {
+        "rank": rank,
+        "score": place.score,
+        "because": place.because,
+    }
+
+
+def described(vocabulary: Vocabulary, item: ItemRecord) -> dict[str, Any]:
+    """What every answer says of an item."""
+    return {
+        "item_id": id_of(vocabulary, item.item_id),
+        "title": item.title,
+        "categories": item.categories,
+        "image_url": item.image_url,
+    }

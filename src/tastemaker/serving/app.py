@@ -1,0 +1,74 @@
+"""The app: routes, and what stands around them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import APIRouter, FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from tastemaker.serving import problems
+from tastemaker.serving.body_limit import BodyLimit
+from tastemaker.serving.headers import SecurityHeaders
+from tastemaker.serving.routes import (
+    admin,
+    events,
+    health,
+    items,
+    recommendations,
+    trending,
+    users,
+)
+from tastemaker.serving.service import Service
+from tastemaker.serving.settings import ServiceSettings
+from tastemaker.serving.telemetry import Observed
+from tastemaker.wire import Problem
+
+
+def make_app(settings: ServiceSettings) -> FastAPI:
+    """The service as an ASGI application; it opens the run when it is started."""
+    service = Service(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        service.start()
+        yield
+        service.stop()
+
+    app = FastAPI(
+        title="Tastemaker",
+        version=version("tastemaker"),
+        summary="Recommendations that move with every event.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.service = service
+    api = APIRouter(prefix="/v1")
+    for routes in (recommendations, events, items, users, trending, admin):
+        api.include_router(routes.router)
+    app.include_router(api)
+    app.include_router(health.router)
+    problems.install(app)
+    _document_problems(app)
+    # The last one added is the outermost.
+    app.add_middleware(BodyLimit, most_bytes=settings.most_body_bytes)
+    if settings.cors:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=settings.cors, allow_methods=["*"], allow_headers=["*"]
+        )
+    app.add_middleware(SecurityHeaders)
+    app.add_middleware(Observed, telemetry=service.telemetry)
+    return app
+
+
+def _document_problems(app: FastAPI) -> None:
+    """Adds the schema that `problems.documented` points to."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, object]:
+        schema = plain()
+        schema["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+        return schema
+
+    app.openapi = openapi  # type: ignore[method-assign]

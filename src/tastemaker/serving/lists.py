@@ -1,0 +1,214 @@
+"""Lists: what the model, or where it knows nothing what is trending, has for some people."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from tastemaker.data.users import UserBatch
+from tastemaker.models.explanations import reasons_of
+from tastemaker.models.recommender import Recommender
+from tastemaker.models.retrieval import ListRules
+from tastemaker.ranking.diversify import CANDIDATES_PER_PLACE, diversify
+from tastemaker.ranking.exclusion import Exclusion
+from tastemaker.ranking.filters import EligibleCodes
+from tastemaker.ranking.index import Index
+from tastemaker.ranking.topk import top_k
+from tastemaker.serving.ids import key_of
+from tastemaker.serving.item_store import ItemRecord
+from tastemaker.serving.live_catalog import LiveCatalog
+from tastemaker.serving.people import Person, batch_of
+from tastemaker.serving.trending import trending_scores
+from tastemaker.wire import Listing, Source
+
+REASONS = 3
+"""Items of the history that an explanation names, at most."""
+
+
+class Place(NamedTuple):
+    """One place of a list."""
+
+    item: ItemRecord
+    score: float
+    because: list[dict[str, Any]] | None = None
+
+
+@dataclass(frozen=True)
+class MadeList:
+    """A list and where it came from."""
+
+    source: Source
+    places: list[Place] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How lists are to be chosen, in keys and codes."""
+
+    k: int
+    exclude_seen: bool
+    diversity: float
+    explain: bool
+    categories: frozenset[str]
+    exclude: frozenset[str]
+    eligible: EligibleCodes | None
+
+    @classmethod
+    def of(cls, listing: Listing, catalog: LiveCatalog) -> "Asked":
+        """What a request asks, given the catalog of now.
+
+        Raises:
+            ConfigError: no item is in one of the categories.
+        """
+        catalog.refuse_unknown(listing.categories)
+        exclude = frozenset(key_of(catalog.vocabulary, item) for item in listing.exclude)
+        return cls(
+            listing.k,
+            listing.exclude_seen,
+            listing.diversity,
+            listing.explain,
+            frozenset(listing.categories),
+            exclude,
+            catalog.eligible(listing.categories, exclude),
+        )
+
+    def allows(self, item: ItemRecord, seen: frozenset[str]) -> bool:
+        """Whether a new item may stand in the list of somebody who has seen those."""
+        in_category = not self.categories or not self.categories.isdisjoint(item.categories or ())
+        unseen = not self.exclude_seen or item.item_id not in seen
+        return item.listable and in_category and unseen and item.item_id not in self.exclude
+
+
+def make_lists(
+    model: Recommender,
+    catalog: LiveCatalog,
+    people: Sequence[Person],
+    asked: Asked,
+    trending: dict[str, float],
+    index: Index | None = None,
+) -> list[MadeList]:
+    """A list for each of the people.
+
+    Args:
+        model: which answers for everybody it knows anything of.
+        catalog: of now.
+        people: n of them.
+        asked: how lists are chosen.
+        trending: counts of late, for the others.
+        index: how the best are found; None searches exactly.
+
+    Raises:
+        UnsupportedError: diversity or reasons are asked of a model that has none.
+    """
+    batch = batch_of(people)
+    unknown = model.nothing_known(batch)
+    lists = [MadeList("trending")] * len(people)
+    if not unknown.all():
+        places = np.flatnonzero(~unknown).tolist()
+        known = [people[place] for place in places]
+        for place, made in zip(places, _by_model(model, catalog, known, asked, index), strict=True):
+            lists[place] = made
+    for place in np.flatnonzero(unknown).tolist():
+        lists[place] = trending_list(model, catalog, people[place], asked, trending)
+    return lists
+
+
+def _by_model(
+    model: Recommender,
+    catalog: LiveCatalog,
+    people: list[Person],
+    asked: Asked,
+    index: Index | None,
+) -> list[MadeList]:
+    batch = batch_of(people)
+    rules = ListRules(asked.exclude_seen, asked.eligible, asked.diversity, index=index)
+    lists, start = [], 0
+    for block in model.top_items(batch, asked.k, rules):
+        reasons = _reasons(model, block.users, block.items, block.lengths) if asked.explain else {}
+        pair = 0
+        for row, length in enumerate(block.lengths):
+            places = []
+            for code, score in zip(block.items[row, :length], block.scores[row], strict=False):
+                because = reasons.get(pair, []) if asked.explain else None
+                places.append(Place(catalog.at(int(code)), float(score), because))
+                pair += 1
+            lists.append(MadeList("model", places))
+        start += len(block.lengths)
+    if catalog.new_items is None:
+        return lists
+    scores = model.queries(batch).cpu().numpy() @ catalog.new_items.keys.T
+    return [
+        replace(made, places=_with_new(made.places, person, asked, catalog.new_items.records, row))
+        for made, person, row in zip(lists, people, scores, strict=True)
+    ]
+
+
+def _with_new(
+    places: list[Place],
+    person: Person,
+    asked: Asked,
+    new: Sequence[ItemRecord],
+    scores: np.ndarray | Sequence[float],
+) -> list[Place]:
+    """The list with new items before the first one whose score is lower."""
+    seen = frozenset(key for key, _ in person.new_items)
+    allowed = sorted(
+        (
+            Place(item, float(score), [] if asked.explain else None)
+            for item, score in zip(new, scores, strict=True)
+            if asked.allows(item, seen)
+        ),
+        key=lambda place: -place.score,
+    )[: asked.k]
+    merged = []
+    for place in places:
+        while allowed and allowed[0].score > place.score:
+            merged.append(allowed.pop(0))
+        merged.append(place)
+    return (merged + allowed)[: asked.k]
+
+
+def trending_list(
+    model: Recommender,
+    catalog: LiveCatalog,
+    person: Person,
+    asked: Asked,
+    counts: dict[str, float],
+) -> MadeList:
+    """What is trending, for somebody of whom the model knows nothing.
+
+    Raises:
+        UnsupportedError: diversity is asked of a model without a notion of likeness.
+    """
+    scores, new = trending_scores(catalog, counts)
+    batch = batch_of([person])
+    eligible = None if asked.eligible is None else torch.from_numpy(asked.eligible.codes)
+    exclusion = Exclusion(batch if asked.exclude_seen else None, eligible)
+    rows = exclusion.apply(torch.from_numpy(scores)[None])
+    top = top_k(rows, asked.k * CANDIDATES_PER_PLACE if asked.diversity else asked.k)
+    if asked.diversity:
+        top = diversify(top, model.likeness.within, asked.k, asked.diversity)
+    length = int(top.lengths[0])
+    because: list[dict[str, Any]] | None = [] if asked.explain else None
+    places = [
+        Place(catalog.at(code), score, because)
+        for code, score in zip(
+            top.items[0, :length].tolist(), top.scores[0, :length].tolist(), strict=True
+        )
+    ]
+    records = [catalog.record(key) for key in new]
+    there = [(item, new[item.item_id]) for item in records if item is not None]
+    items, values = [item for item, _ in there], [value for _, value in there]
+    return MadeList("trending", _with_new(places, person, asked, items, values))
+
+
+def _reasons(
+    model: Recommender, users: UserBatch, items: np.ndarray, lengths: np.ndarray
+) -> dict[int, list[dict[str, Any]]]:
+    """Reasons by the position of their item, all lists end to end."""
+    found: dict[int, list[dict[str, Any]]] = {}
+    for row in reasons_of(model, users, items, lengths, REASONS).iter_rows(named=True):
+        found.setdefault(row.pop("pair"), []).append(row)
+    return found

@@ -1,0 +1,69 @@
+"""Admin: which model serves."""
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from tastemaker.serving.auth import needs
+from tastemaker.serving.deployments import DeploymentRecord
+from tastemaker.serving.problems import documented
+from tastemaker.serving.routes.common import TheService, json
+from tastemaker.wire import Deployment, Deployments
+
+router = APIRouter(prefix="/admin", tags=["admin"], dependencies=needs("admin"))
+
+PROBLEMS = documented(401, 403, 409, 422, 429, 503)
+
+
+@router.get("/deployments", response_model=Deployments, responses=documented(401, 403, 429, 503))
+async def deployments(service: TheService) -> Response:
+    """Which models served since when, and by what figures; the newest first."""
+
+    def log() -> dict[str, Any]:
+        records = service.live.deployments.all()
+        return {"deployments": [shown(record, records[0].seq) for record in records]}
+
+    return json(await service.gate.run(log))
+
+
+@router.post("/reload", response_model=Deployment, responses=PROBLEMS)
+async def reload(service: TheService) -> Response:
+    """Swaps in what is in the run's folder now, without dropping a request.
+
+    A run that cannot be opened is refused, and the model before goes on.
+    """
+
+    def swap() -> dict[str, Any]:
+        record = service.live.deploy(service.settings.run, "reload")
+        service.telemetry.swaps.labels("reload").inc()
+        return shown(record, record.seq)
+
+    return json(await service.gate.run(swap))
+
+
+@router.post("/rollback", response_model=Deployment, responses=PROBLEMS)
+async def rollback(service: TheService) -> Response:
+    """Lets the model serve again that served before."""
+
+    def swap() -> dict[str, Any]:
+        record = service.live.roll_back()
+        service.telemetry.swaps.labels("rollback").inc()
+        return shown(record, record.seq)
+
+    return json(await service.gate.run(swap))
+
+
+def shown(record: DeploymentRecord, current: int) -> dict[str, Any]:
+    """As wire.Deployment has it."""
+    return {
+        "deployment": record.seq,
+        "version": record.version,
+        "model": record.model,
+        "run": Path(record.run).name,
+        "trained_at": record.trained_at,
+        "deployed_at": record.deployed_at,
+        "reason": record.reason,
+        "current": record.seq == current,
+        "figures": record.figures,
+    }

@@ -1,0 +1,32 @@
+"""Health: whether the process answers, whether it should be sent requests, and its numbers."""
+
+from fastapi import APIRouter, Response
+
+from tastemaker.serving.routes.common import TheService, json
+from tastemaker.wire import Health, Readiness
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz", response_model=Health)
+async def healthz() -> Response:
+    """The process answers."""
+    return json(Health())
+
+
+@router.get("/readyz", response_model=Readiness)
+async def readyz(service: TheService) -> Response:
+    """It has a model, and so can answer; `degraded` while the database is away."""
+    snapshot = await service.gate.run(service.live.snapshot)
+    record = snapshot.deployed.record
+    status = "degraded" if snapshot.degraded else "ready"
+    return json({"status": status, "model": record.model, "version": record.version})
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics(service: TheService) -> Response:
+    """Numbers for Prometheus."""
+    service.telemetry.inside.set(service.gate.inside)
+    service.telemetry.degraded.set(service.live.held.degraded)
+    body, media_type = service.telemetry.exposed()
+    return Response(body, media_type=media_type)

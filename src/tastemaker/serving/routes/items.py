@@ -1,0 +1,199 @@
+"""Items: the catalog, which may change while the service runs."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+from pydantic import Field
+
+from tastemaker.errors import ConfigError, UnknownIdError
+from tastemaker.serving.answers import described, in_place
+from tastemaker.serving.auth import needs
+from tastemaker.serving.ids import PathId, id_of, key_of
+from tastemaker.serving.item_store import ItemRecord
+from tastemaker.serving.lists import Place
+from tastemaker.serving.live_catalog import LiveCatalog
+from tastemaker.serving.problems import NotFoundError, documented
+from tastemaker.serving.routes.common import TheService, json
+from tastemaker.serving.service import Service
+from tastemaker.wire import Categories, Category, Item, ItemBody, Items, K, SimilarItems
+
+router = APIRouter(tags=["items"])
+
+MOST_ITEMS = 200
+"""On a page."""
+
+Text = Annotated[str, Field(max_length=200)]
+Cursor = Annotated[str, Field(max_length=20, pattern=r"^\d+$")]
+
+
+@router.get(
+    "/items",
+    response_model=Items,
+    responses=documented(401, 403, 422, 429, 503),
+    dependencies=needs("read"),
+)
+async def search_items(
+    service: TheService,
+    q: Annotated[Text, Query(description="Words of the title, in any order and case.")] = "",
+    categories: Annotated[list[Category], Query(max_length=100)] = [],  # noqa: B006
+    cursor: Annotated[Cursor | None, Query(description="next_cursor of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=MOST_ITEMS)] = 50,
+) -> Response:
+    """A page of the catalog, or of what a search finds: the best matches, then the most popular."""
+
+    def page() -> dict[str, Any]:
+        catalog = service.live.snapshot().catalog
+        catalog.refuse_unknown(categories)
+        keys, start = catalog.search(q, categories), int(cursor or 0)
+        records = (catalog.record(key) for key in keys[start : start + limit])
+        return {
+            "items": [_item(catalog, record) for record in records if record is not None],
+            "next_cursor": str(start + limit) if start + limit < len(keys) else None,
+        }
+
+    return json(await service.gate.run(page))
+
+
+@router.get(
+    "/items/{item_id}",
+    response_model=Item,
+    responses=documented(401, 403, 404, 422, 429, 503),
+    dependencies=needs("read"),
+)
+async def get_item(service: TheService, item_id: PathId) -> Response:
+    """What is known of an item."""
+
+    def item() -> dict[str, Any]:
+        catalog = service.live.snapshot().catalog
+        return _item(catalog, _record(catalog, item_id))
+
+    return json(await service.gate.run(item))
+
+
+@router.get(
+    "/items/{item_id}/similar",
+    response_model=SimilarItems,
+    responses=documented(401, 403, 404, 422, 429, 503),
+    dependencies=needs("read"),
+)
+async def similar_items(service: TheService, item_id: PathId, k: K = 10) -> Response:
+    """What is most like an item, by the model; for one it was not trained with, by categories."""
+    return json(await service.gate.run(lambda: _similar(service, item_id, k)))
+
+
+@router.put(
+    "/items/{item_id}",
+    response_model=Item,
+    responses=documented(401, 403, 413, 422, 429, 503),
+    dependencies=needs("write"),
+)
+async def put_item(service: TheService, item_id: PathId, body: ItemBody) -> Response:
+    """Puts an item into the catalog, or replaces what is known of it.
+
+    `recommendable` in the answer says how a new one can come into lists.
+    """
+
+    def put() -> dict[str, Any]:
+        catalog = service.live.snapshot().catalog
+        key = key_of(catalog.vocabulary, item_id)
+        return _put(service, ItemRecord(key).with_fields(body.model_dump()))
+
+    return json(await service.gate.run(put))
+
+
+@router.patch(
+    "/items/{item_id}",
+    response_model=Item,
+    responses=documented(401, 403, 404, 413, 422, 429, 503),
+    dependencies=needs("write"),
+)
+async def patch_item(service: TheService, item_id: PathId, body: ItemBody) -> Response:
+    """Changes what is given; hides an item, or says that it is not to be had."""
+
+    def patch() -> dict[str, Any]:
+        record = _record(service.live.snapshot().catalog, item_id)
+        return _put(service, record.with_fields(body.model_dump(exclude_unset=True)))
+
+    return json(await service.gate.run(patch))
+
+
+@router.delete(
+    "/items/{item_id}",
+    status_code=204,
+    responses=documented(401, 403, 404, 422, 429, 503),
+    dependencies=needs("write"),
+)
+async def delete_item(service: TheService, item_id: PathId) -> Response:
+    """Takes an item out of the catalog: out of lists, searches and histories that are shown."""
+
+    def delete() -> None:
+        record = _record(service.live.snapshot().catalog, item_id)
+        service.live.items.put(ItemRecord(record.item_id, deleted=True))
+
+    await service.gate.run(delete)
+    return Response(status_code=204)
+
+
+@router.get(
+    "/categories",
+    response_model=Categories,
+    responses=documented(401, 403, 429, 503),
+    dependencies=needs("read"),
+)
+async def categories_of_items(service: TheService) -> Response:
+    """All categories, and how many items are in each."""
+
+    def counted() -> dict[str, Any]:
+        counts = service.live.snapshot().catalog.n_in_category
+        return {"categories": [{"name": name, "n_items": n} for name, n in counts.items()]}
+
+    return json(await service.gate.run(counted))
+
+
+def _record(catalog: LiveCatalog, item_id: str) -> ItemRecord:
+    try:
+        record = catalog.record(key_of(catalog.vocabulary, item_id))
+    except UnknownIdError:
+        record = None
+    if record is None:
+        raise NotFoundError(f"item {item_id} is not in the catalog; PUT it to add it")
+    return record
+
+
+def _item(catalog: LiveCatalog, record: ItemRecord) -> dict[str, Any]:
+    """As wire.Item has it."""
+    return described(catalog.vocabulary, record) | {
+        "hidden": record.hidden,
+        "available": record.available,
+        "trained": catalog.code(record.item_id) is not None,
+        "recommendable": catalog.recommendable(record),
+    }
+
+
+def _put(service: Service, record: ItemRecord) -> dict[str, Any]:
+    service.live.items.put(record)
+    return _item(service.live.snapshot().catalog, record)
+
+
+def _similar(service: Service, item_id: str, k: int) -> dict[str, Any]:
+    snapshot = service.live.snapshot()
+    catalog, deployed = snapshot.catalog, snapshot.deployed
+    record = _record(catalog, item_id)
+    if catalog.code(record.item_id) is None:
+        raise ConfigError(
+            f"item {item_id} is new: what is like it is known after the next training"
+        )
+    table = deployed.bundle.similar_items(
+        id_of(catalog.vocabulary, record.item_id), k + len(catalog.changed)
+    )
+    rows = table.frame.select("similar_item_id", "score").rows()
+    found = [(catalog.record(str(other)), score) for other, score in rows]
+    places = [Place(other, score) for other, score in found if other and other.listable][:k]
+    return {
+        "item_id": id_of(catalog.vocabulary, record.item_id),
+        "items": [
+            in_place(catalog.vocabulary, place, rank) for rank, place in enumerate(places, 1)
+        ],
+        "model": deployed.record.model,
+        "version": deployed.record.version,
+    }

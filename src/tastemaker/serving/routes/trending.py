@@ -1,0 +1,43 @@
+"""Trending: what is touched most lately."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+
+from tastemaker.serving.answers import in_place
+from tastemaker.serving.auth import needs
+from tastemaker.serving.lists import Asked, trending_list
+from tastemaker.serving.people import stranger
+from tastemaker.serving.problems import documented
+from tastemaker.serving.routes.common import TheService, json
+from tastemaker.wire import Category, K, Listing, Trending
+
+router = APIRouter(tags=["recommendations"], dependencies=needs("read"))
+
+
+@router.get("/trending", response_model=Trending, responses=documented(401, 403, 422, 429, 503))
+async def trending(
+    service: TheService,
+    k: K = 10,
+    categories: Annotated[list[Category], Query(max_length=100)] = [],  # noqa: B006
+) -> Response:
+    """What is touched most of late; before there are events, what was popular in training."""
+
+    def found() -> dict[str, Any]:
+        live = service.live
+        snapshot = live.snapshot()
+        deployed, catalog = snapshot.deployed, snapshot.catalog
+        asked = Asked.of(Listing(k=k, categories=categories), catalog)
+        nobody = stranger(deployed.everything, [])
+        counts = live.trending_counts(snapshot)
+        made = trending_list(deployed.bundle.model, catalog, nobody, asked, counts)
+        return {
+            "items": [
+                in_place(catalog.vocabulary, place, rank)
+                for rank, place in enumerate(made.places, 1)
+            ],
+            "half_life_s": live.trending.half_life_s,
+            "degraded": live.held.degraded,
+        }
+
+    return json(await service.gate.run(found))

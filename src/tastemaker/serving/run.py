@@ -1,0 +1,58 @@
+"""Running: one process or several on one port, and an end without a dropped request."""
+
+import os
+import socket
+import tempfile
+from collections.abc import Callable
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from tastemaker.errors import ConfigError
+from tastemaker.serving.settings import ServiceSettings
+from tastemaker.serving.telemetry import SHARED
+
+APPLICATION = "tastemaker.asgi:application"
+
+
+def run(settings: ServiceSettings, announce: Callable[[str], None]) -> None:
+    """Serves until SIGTERM or Ctrl-C.
+
+    Args:
+        settings: of the service.
+        announce: told the URL once the port is taken.
+
+    Raises:
+        ConfigError: the address cannot be listened on.
+    """
+    config = uvicorn.Config(
+        APPLICATION, factory=True, host=settings.host, port=settings.port,
+        workers=settings.workers, log_config=None, access_log=False, server_header=False,
+        timeout_graceful_shutdown=max(1, round(settings.drain_s)), backlog=2048,
+        limit_concurrency=None, lifespan="on",
+    )  # fmt: skip
+    settings.export()
+    with _listening(settings) as listening:
+        port = listening.getsockname()[1]
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        announce(f"http://{host}:{port}")
+        if settings.workers == 1:
+            uvicorn.Server(config).run(sockets=[listening])
+            return
+        with tempfile.TemporaryDirectory(prefix="tastemaker-metrics-") as folder:
+            os.environ[SHARED] = folder
+            Multiprocess(config, sockets=[listening]).run()
+
+
+def _listening(settings: ServiceSettings) -> socket.socket:
+    try:
+        return socket.create_server(
+            (settings.host, settings.port),
+            family=socket.AF_INET6 if ":" in settings.host else socket.AF_INET,
+            backlog=2048,
+        )
+    except OSError as error:
+        raise ConfigError(
+            f"{settings.host}:{settings.port} cannot be listened on: {error.strerror or error}; "
+            "choose another with --port (0 takes a free one)"
+        ) from None

@@ -1,0 +1,57 @@
+"""The service as an object: what all routes share."""
+
+import time
+
+from tastemaker.serving.answers import Answers
+from tastemaker.serving.gate import Gate
+from tastemaker.serving.live import Live, Snapshot
+from tastemaker.serving.rates import Rates
+from tastemaker.serving.settings import LOOPBACK, ServiceSettings
+from tastemaker.serving.telemetry import Telemetry
+
+AS_OF_NOW_S = 1.0
+"""How old what is known of keys may be on a database that must be asked over the network."""
+
+
+class Service:
+    """One worker's."""
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        """Opens nothing yet."""
+        self.settings = settings
+        self.live = Live(settings)
+        self.gate = Gate(settings.threads, settings.most_waiting, settings.request_s)
+        self.rates = Rates(settings.rate, settings.burst)
+        self.telemetry = Telemetry()
+        self.answers = Answers(self.live, self.telemetry)
+        self._looked_at = 0.0
+
+    def start(self) -> None:
+        """Opens the run and the database.
+
+        Raises:
+            ArtifactError: the run cannot be opened.
+            ConfigError: others could reach the service without a key.
+        """
+        self.live.start()
+        self.settings.refuse_exposure(bool(self.live.held.keys))
+
+    def stop(self) -> None:
+        """Lets what runs end."""
+        self.gate.close()
+        self.live.stop()
+
+    async def recent_snapshot(self) -> Snapshot:
+        """What is in memory, looked at a moment ago."""
+        if self.live.database.is_sqlite:
+            return self.live.snapshot()  # takes microseconds, and waits for nobody
+        now = time.monotonic()
+        if now - self._looked_at < AS_OF_NOW_S:
+            return self.live.held
+        self._looked_at = now
+        return await self.gate.run(self.live.snapshot)
+
+    def asks_for_keys(self, snapshot: Snapshot) -> bool:
+        """Whether a request needs a key: wherever others could reach the service, or one exists."""
+        exposed = self.settings.host not in LOOPBACK
+        return exposed or self.settings.require_key or bool(snapshot.keys)

@@ -1,0 +1,120 @@
+"""What the service can be told: from the command line, or from TASTEMAKER_… in the environment."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field
+
+from tastemaker.config import Config
+from tastemaker.errors import ConfigError
+
+PREFIX = "TASTEMAKER_"
+"""Of the environment's variables: TASTEMAKER_DATABASE, TASTEMAKER_RATE, …"""
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class ServiceSettings(Config):
+    """Settings of the service; each is also a variable of the environment, in capitals."""
+
+    run: Path
+    """The run folder to serve."""
+    host: str = "127.0.0.1"
+    """The address to listen on; any but a loopback address needs keys (tastemaker keys)."""
+    port: int = Field(8000, ge=0, le=65_535)
+    """The port; 0 takes a free one and says which."""
+    database: str | None = None
+    """Where events go: a URL of SQLAlchemy. None: a SQLite file beside the run."""
+    workers: int = Field(1, ge=1, le=256)
+    """Processes that answer; they share the port and the database."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "cpu"
+    """Where to compute."""
+    approximate: bool = False
+    """Search the approximate index of the run (tastemaker index)."""
+    learn: bool = False
+    """Train on fresh events in the background, and swap the result in where it is not worse."""
+    learn_every_s: float = Field(3600, gt=0)
+    """How often it looks whether there is something to learn."""
+    learn_from: int = Field(1000, ge=1)
+    """New events that are worth it."""
+    require_key: bool = False
+    """Ask for a key on a loopback address too."""
+    cors: tuple[str, ...] = ()
+    """Origins whose pages may call the API, as https://shop.example; none by default."""
+    trending_half_life_h: float = Field(24, gt=0)
+    """Hours after which an event counts half in what is trending."""
+    rate: float = Field(0, ge=0)
+    """Requests a second for each key (or address, without keys) and worker; 0: no limit."""
+    burst: int = Field(100, ge=1)
+    """Requests that a key may send at once before the rate counts."""
+    most_body_bytes: int = Field(1 << 20, ge=1024)
+    """Larger requests are refused unread."""
+    most_waiting: int = Field(128, ge=1)
+    """Requests that may wait for a thread; more are told to come again (429)."""
+    threads: int = Field(4, ge=1, le=64)
+    """Threads of a worker that compute lists and talk to the database."""
+    request_s: float = Field(10, gt=0)
+    """A request that takes longer is given up (503)."""
+    drain_s: float = Field(10, ge=0)
+    """Seconds that requests under way are given to end after SIGTERM."""
+    logs: Literal["pretty", "json"] = "pretty"
+    """How log lines look."""
+
+    @classmethod
+    def gathered(cls, given: dict[str, Any]) -> Self:
+        """What is given, then what the environment says, then the defaults.
+
+        Args:
+            given: by name; None stands for what was not given.
+
+        Raises:
+            ConfigError: a value out of its range, or an unknown TASTEMAKER_ variable's value.
+        """
+        settings = {name: value for name, value in given.items() if value is not None}
+        for name in cls.model_fields:
+            text = os.environ.get(PREFIX + name.upper())
+            if text is not None and name not in settings:
+                settings[name] = tuple(filter(None, text.split(","))) if name == "cors" else text
+        return cls.of(settings, "the service")
+
+    def export(self) -> None:
+        """Puts the settings into the environment, where the processes of the service find them."""
+        for name, value in self.model_dump().items():
+            if value is not None:
+                text = ",".join(value) if isinstance(value, tuple) else str(value)
+                os.environ[PREFIX + name.upper()] = text
+
+    @property
+    def database_url(self) -> str:
+        """Where events go."""
+        return database_url_of(self.run, self.database)
+
+    @property
+    def shown_database(self) -> str:
+        """The same without a password."""
+        return re.sub(r"//([^:/@]*):[^@]*@", r"//\1:***@", self.database_url)
+
+    def refuse_exposure(self, has_keys: bool) -> None:
+        """Raises ConfigError where anybody on the network could read and write without a key."""
+        if self.host not in LOOPBACK and not has_keys:
+            raise ConfigError(
+                f"--host {self.host}: others could reach the service, and there are no keys yet; "
+                "make one first: tastemaker keys add --scope read --scope write, with the same "
+                "--database or run"
+            )
+
+
+def database_url_of(run: Path | None, database: str | None) -> str:
+    """The database of that URL, or the SQLite file beside a run.
+
+    Raises:
+        ConfigError: neither is given.
+    """
+    if database is not None:
+        return database
+    if run is None:
+        raise ConfigError("say which database: --run RUN or --database URL, as given to serve")
+    beside = run.absolute()
+    return f"sqlite:///{beside.with_name(beside.name + '.events.db')}"

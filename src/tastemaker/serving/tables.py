@@ -1,0 +1,84 @@
+"""The tables of the service's database; migrations/ makes them."""
+
+import sqlalchemy as sql
+
+metadata = sql.MetaData(
+    naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "pk": "pk_%(table_name)s"}
+)
+
+BIG = sql.BigInteger().with_variant(sql.Integer, "sqlite")
+"""SQLite counts rows up only in an INTEGER."""
+
+events = sql.Table(
+    "events",
+    metadata,
+    sql.Column("seq", BIG, primary_key=True, autoincrement=True),
+    sql.Column("event_id", sql.String(128), nullable=False, unique=True),
+    sql.Column("user_id", sql.String(256), nullable=False),
+    sql.Column("item_id", sql.String(256), nullable=False),
+    sql.Column("timestamp", BIG, nullable=False),
+    sql.Column("type", sql.String(64), nullable=False),
+    sql.Column("received_at", BIG, nullable=False),
+    sql.Index("ix_events_user_id_timestamp", "user_id", "timestamp"),
+    sql.Index("ix_events_timestamp", "timestamp"),
+    sqlite_autoincrement=True,
+)
+"""What happened, one row an event. Ids are text here, whatever they are in the data."""
+
+items = sql.Table(
+    "items",
+    metadata,
+    sql.Column("item_id", sql.String(256), primary_key=True),
+    sql.Column("title", sql.Text),
+    sql.Column("categories", sql.JSON(none_as_null=True)),
+    sql.Column("image_url", sql.Text),
+    sql.Column("hidden", sql.Boolean, nullable=False),
+    sql.Column("available", sql.Boolean, nullable=False),
+    sql.Column("deleted", sql.Boolean, nullable=False),
+)
+"""What the catalog of the run does not say, or no longer."""
+
+forgotten = sql.Table(
+    "forgotten",
+    metadata,
+    sql.Column("user_hash", sql.String(64), primary_key=True),
+    sql.Column("at", BIG, nullable=False),
+)
+"""Whose training data are not to be used; hashed, since the id is what they want forgotten."""
+
+deployments = sql.Table(
+    "deployments",
+    metadata,
+    sql.Column("seq", BIG, primary_key=True, autoincrement=True),
+    sql.Column("version", sql.String(64), nullable=False),
+    sql.Column("run", sql.Text, nullable=False),
+    sql.Column("model", sql.String(64), nullable=False),
+    sql.Column("trained_at", sql.String(64), nullable=False),
+    sql.Column("deployed_at", BIG, nullable=False),
+    sql.Column("reason", sql.String(16), nullable=False),
+    sql.Column("figures", sql.JSON(none_as_null=True)),
+    sqlite_autoincrement=True,
+)
+"""Which trained model served from when on; the last row serves."""
+
+keys = sql.Table(
+    "keys",
+    metadata,
+    sql.Column("key_id", sql.String(16), primary_key=True),
+    sql.Column("hash", sql.String(64), nullable=False),
+    sql.Column("scopes", sql.String(64), nullable=False),
+    sql.Column("label", sql.Text, nullable=False),
+    sql.Column("created_at", BIG, nullable=False),
+    sql.Column("revoked_at", BIG),
+)
+"""API keys, of which only a hash is kept."""
+
+counters = sql.Table(
+    "counters",
+    metadata,
+    sql.Column("name", sql.String(16), primary_key=True),
+    sql.Column("value", BIG, nullable=False),
+)
+"""Raised with every change to a table that the workers hold in memory, so that they notice."""
+
+COUNTED = ("items", "forgotten", "deployments", "keys")

@@ -1,0 +1,139 @@
+"""Telemetry: what can be seen of a service from outside: metrics, logs, request ids."""
+
+import logging
+import os
+import re
+import secrets
+import sys
+import time
+from typing import Any
+
+import structlog
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+BUCKETS_S = (
+    0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0,
+)  # fmt: skip
+
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable by which prometheus_client knows where several workers put their numbers."""
+
+QUIET = ("/healthz", "/readyz", "/metrics")
+"""Asked every few seconds by machines: no line in the log."""
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+log = structlog.get_logger("tastemaker.service")
+
+
+class Telemetry:
+    """The numbers of a service."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        shared = self.registry
+        self.latency = Histogram(
+            "tastemaker_request_seconds", "Time to answer", ["method", "route", "status"],
+            buckets=BUCKETS_S, registry=shared,
+        )  # fmt: skip
+        self.events = Counter("tastemaker_events", "Events received", ["outcome"], registry=shared)
+        self.lists = Counter("tastemaker_lists", "Lists by source", ["source"], registry=shared)
+        self.problems = Counter(
+            "tastemaker_problems", "Answers that were problems", ["status"], registry=shared
+        )
+        self.inside = Gauge(
+            "tastemaker_requests_inside", "Running and waiting", registry=shared,
+            multiprocess_mode="livesum",
+        )  # fmt: skip
+        self.degraded = Gauge(
+            "tastemaker_degraded", "Whether the database is away", registry=shared,
+            multiprocess_mode="livemax",
+        )  # fmt: skip
+        self.swaps = Counter("tastemaker_swaps", "Swaps of the model", ["reason"], registry=shared)
+
+    def exposed(self) -> tuple[bytes, str]:
+        """All numbers, those of the other workers included, and their media type."""
+        registry = self.registry
+        if SHARED in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)
+        return generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+class Observed:
+    """Gives every request an id, measures it, and writes it down."""
+
+    def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
+        self._app, self._telemetry = app, telemetry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As ASGI has it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started_at = time.perf_counter()
+        scope["request_id"] = request_id = _given_id(scope) or secrets.token_hex(8)
+        status = 500
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"].append((b"x-request-id", request_id.encode()))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        finally:
+            self._note(scope, status, time.perf_counter() - started_at)
+
+    def _note(self, scope: Scope, status: int, elapsed_s: float) -> None:
+        route = getattr(scope.get("route"), "path", "unknown")
+        self._telemetry.latency.labels(scope["method"], route, status).observe(elapsed_s)
+        if status >= 400:
+            self._telemetry.problems.labels(status).inc()
+        if route not in QUIET:
+            log.info(
+                "request",
+                method=scope["method"],
+                path=scope["path"],
+                status=status,
+                ms=round(elapsed_s * 1000, 2),
+                request_id=scope["request_id"],
+            )
+
+
+def configure_logs(style: str) -> None:
+    """Lines of JSON for machines, or coloured ones for people; to standard error."""
+    shared: list[Any] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if style == "json":
+        shared += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    else:
+        shared += [structlog.dev.ConsoleRenderer()]
+    structlog.configure(
+        processors=shared,
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _given_id(scope: Scope) -> str | None:
+    """The id that the sender or a proxy gave, if it is harmless."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            text = value.decode("latin-1")
+            return text if _REQUEST_ID.fullmatch(text) else None
+    return None
