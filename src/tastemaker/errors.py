@@ -39,6 +39,23 @@ class DownloadError(TastemakerError):
     """A file could not be fetched, or is not the file that was published."""
 
 
+class ServiceError(TastemakerError):
+    """The service refused a request, or could not answer it.
+
+    Args:
+        text: what the service said, or why it could not be asked.
+        status: of HTTP; None where no answer came.
+        retry_after_s: when to try again, where the service said so.
+    """
+
+    def __init__(
+        self, text: str, *, status: int | None = None, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(text)
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The nearest known name as a clause to append to an error, or all of them if none is near."""
     known = list(known)

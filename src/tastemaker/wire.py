@@ -51,22 +51,25 @@ def _seconds(value: Any) -> Any:
     return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp())
 
 
-Text = Annotated[str, AfterValidator(_printable)]
+PRINTABLE = AfterValidator(_printable)
+
+Text = Annotated[str, PRINTABLE]
 Id = (
     Annotated[StrictInt, Field(ge=-(2**63), lt=2**63)]
-    | Annotated[
-        str,
-        StringConstraints(strict=True, min_length=1, max_length=256),
-        AfterValidator(_printable),
-    ]
+    | Annotated[str, StringConstraints(strict=True, min_length=1, max_length=256), PRINTABLE]
 )
 """A user's or an item's id, as it is in the data."""
 
 Timestamp = Annotated[int, BeforeValidator(_seconds), Field(ge=0, le=LATEST_TIME)]
 """Seconds since 1970 UTC; ISO 8601 is understood too."""
 
-EventType = Annotated[Text, StringConstraints(min_length=1, max_length=64)]
-Category = Annotated[Text, StringConstraints(min_length=1, max_length=256)]
+EventType = Annotated[str, StringConstraints(min_length=1, max_length=64), PRINTABLE]
+EventId = Annotated[str, StringConstraints(min_length=1, max_length=128), PRINTABLE]
+Category = Annotated[str, StringConstraints(min_length=1, max_length=256), PRINTABLE]
+Title = Annotated[str, StringConstraints(max_length=1_000), PRINTABLE]
+ImageUrl = Annotated[
+    str, StringConstraints(max_length=2_000, pattern=r"^(https://|http://|/)"), PRINTABLE
+]
 K = Annotated[int, Field(ge=1, le=MOST_RECOMMENDATIONS)]
 
 
@@ -96,7 +99,7 @@ class Event(Wire):
     """When, in seconds since 1970 UTC or ISO 8601; now where left out."""
     type: EventType = "interaction"
     """What was done: view, click, purchase. `retract` takes the item out of the history again."""
-    event_id: Annotated[Text, StringConstraints(min_length=1, max_length=128)] | None = None
+    event_id: EventId | None = None
     """Of the sender's choice: an event that is sent twice with one id counts once."""
 
 
@@ -250,12 +253,9 @@ class Trending(Answer):
 class ItemBody(Wire):
     """What is known of an item; PUT replaces everything, PATCH what is given."""
 
-    title: Annotated[Text, StringConstraints(max_length=1_000)] | None = None
+    title: Title | None = None
     categories: Annotated[list[Category], Field(max_length=100)] | None = None
-    image_url: (
-        Annotated[Text, StringConstraints(max_length=2_000, pattern=r"^(https://|http://|/)")]
-        | None
-    ) = None
+    image_url: ImageUrl | None = None
     hidden: bool = False
     """Not shown: in no list and no search."""
     available: bool = True
@@ -375,6 +375,13 @@ class Deployments(Answer):
     deployments: list[Deployment]
 
 
+class LearningStarted(Answer):
+    """A look at the events is under way; the log of deployments shows what comes of it."""
+
+    status: Literal["started", "running"]
+    """running: one had been started before."""
+
+
 class Problem(Answer):
     """What went wrong, as RFC 9457 has it: application/problem+json."""
 
@@ -386,3 +393,22 @@ class Problem(Answer):
     detail: str
     """What was wrong, where, and what to do."""
     request_id: str | None = None
+
+
+# What the desk shows
+
+
+class KnownUser(Answer):
+    """Somebody of the training data."""
+
+    user_id: Id
+    n_items: int
+    """In their history, as the training data have it."""
+
+
+class KnownUsers(Answer):
+    """Some users, those with the shortest histories first."""
+
+    users: list[KnownUser]
+    n_users: int
+    """How many there are in all."""

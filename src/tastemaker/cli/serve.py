@@ -1,5 +1,8 @@
 """tastemaker serve: a run as a service."""
 
+import threading
+import time
+import webbrowser
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -8,6 +11,8 @@ import typer
 from tastemaker.cli.common import note, out
 
 RUNNING, SAFETY, LEARNING = "Running", "Safety", "Learning"
+
+LONGEST_START_S = 120
 
 
 def _running(*names: str, help: str, **more: Any) -> Any:  # noqa: A002
@@ -53,6 +58,9 @@ def serve(
         bool | None,
         _running("--approximate", help="Search the index that tastemaker index made."),
     ] = None,
+    open_page: Annotated[
+        bool, _running("--open", help="Show the page in a browser once the service answers.")
+    ] = False,
     logs: Annotated[
         Literal["pretty", "json"] | None,
         _running("--logs", help="How log lines look.  [default: pretty]"),
@@ -60,6 +68,11 @@ def serve(
     require_key: Annotated[
         bool | None,
         _safety("--require-key", help="Ask for a key on a loopback address too."),
+    ] = None,
+    page_key: Annotated[
+        str | None,
+        _safety("--page-key", help="The key with which the pages ask, where keys are needed: one "
+                "with the scopes read and write."),
     ] = None,
     cors: Annotated[
         list[str] | None,
@@ -90,6 +103,7 @@ def serve(
     All settings can also come from the environment, as TASTEMAKER_PORT; docs/serving.md has them.
     """
     given = dict(locals())
+    del given["open_page"]
     from tastemaker.serving.run import run as run_service
     from tastemaker.serving.settings import ServiceSettings
     from tastemaker.serving.start import check
@@ -100,5 +114,22 @@ def serve(
     def announce(url: str) -> None:
         out.print(f"serving {run} at {url}", markup=False, soft_wrap=True)
         note(f"events go to {settings.shown_database}; documentation at {url}/docs; Ctrl-C ends")
+        if open_page:
+            threading.Thread(target=_show, args=(url,), daemon=True).start()
 
     run_service(settings, announce)
+
+
+def _show(url: str) -> None:
+    """Opens the page in a browser as soon as there is one."""
+    import httpx
+
+    until = time.monotonic() + LONGEST_START_S
+    while time.monotonic() < until:
+        try:
+            httpx.get(f"{url}/healthz", timeout=1, trust_env=False).raise_for_status()
+        except httpx.HTTPError:
+            time.sleep(0.2)
+            continue
+        webbrowser.open(url)
+        return

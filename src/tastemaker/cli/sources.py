@@ -44,7 +44,8 @@ class _FromOptions:
 
     @classmethod
     def of(cls, options: dict[str, Any]) -> Self:
-        return cls(**{field.name: options[field.name] for field in fields(cls)})  # type: ignore[arg-type]
+        own = (field.name for field in fields(cls) if field.name in options)
+        return cls(**{name: options[name] for name in own})
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ class DataOptions(_FromOptions):
     sample_users: float | None
     k_core: int | None
     seed: int | None
+    from_events: str | None = None
+    """A service's database whose events come along; of train alone."""
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -73,8 +76,17 @@ class DataOptions(_FromOptions):
         names = ("user", "item", "time", "rating", "weight", "time_format")
         return {name: getattr(self, name) for name in names} | {"has_header": not self.no_header}
 
-    def dataset(self, data: str) -> Dataset:
+    def dataset(self, data: str | None) -> Dataset:
         """Loads DATA, whatever kind of thing it names, and takes the asked part of it."""
+        if self.from_events is not None:
+            return _with_events(None if data is None else self._part(data), self.from_events)
+        if data is None:
+            raise ConfigError(
+                "name the DATA to train on, or a ready-made split: --train and --test"
+            )
+        return self._part(data)
+
+    def _part(self, data: str) -> Dataset:
         dataset = whole = self._whole(data)
         if self.sample_users is not None:
             dataset = sample_users(dataset, self.sample_users, seed=self.seed or 0)
@@ -130,6 +142,19 @@ class DataOptions(_FromOptions):
             return load(data, on_bytes=on_bytes, **rules)
 
 
+def _with_events(base: Dataset | None, url: str) -> Dataset:
+    """The data, if there are any, and what a service has seen since."""
+    # Imported here, since nothing else that trains needs a database.
+    from tastemaker.serving.database import Database
+    from tastemaker.serving.event_data import with_events
+    from tastemaker.serving.event_store import EventStore
+    from tastemaker.serving.item_store import ItemStore
+
+    database = Database(url)
+    database.migrate()
+    return with_events(base, EventStore(database), ItemStore(database))
+
+
 @dataclass(frozen=True)
 class SplitOptions(_FromOptions):
     """The options under "Holding out"."""
@@ -155,10 +180,6 @@ class SplitOptions(_FromOptions):
     def _split_of(self, data: str | None, source: DataOptions) -> Split:
         if self.train is not None:
             return self._predefined(data, source)
-        if data is None:
-            raise ConfigError(
-                "name the DATA to train on, or a ready-made split: --train and --test"
-            )
         stray = next((n for n in ("test", "valid", "candidates") if getattr(self, n)), None)
         if stray is not None:
             raise ConfigError(f"--{stray} is a part of a ready-made split; give --train as well")

@@ -40,6 +40,15 @@ def train(
     restart: Annotated[
         bool, typer.Option("--restart", help="Discard the unfinished run at --out.")
     ] = False,
+    from_events: Annotated[
+        str | None,
+        typer.Option(
+            "--from-events",
+            help="Also learn from the events of a service: its database's URL. Without DATA, from "
+            "them alone.",
+            rich_help_panel=options.DATA_PANEL,
+        ),
+    ] = None,
     user: options.User = None,
     item: options.Item = None,
     time: options.Time = None,
@@ -76,6 +85,8 @@ def train(
 
     Your own data: tastemaker train clicks.csv --user visitor --set epochs=20 --set patience=3
 
+    What a service has seen: tastemaker train clicks.csv --from-events sqlite:///runs/clicks.events.db
+
     Ctrl-C keeps the best epoch so far; --resume goes on after that or after a crash.
     """  # fmt: skip
     from tastemaker.cli.sources import DataOptions, SplitOptions
@@ -84,7 +95,7 @@ def train(
     training = Training(
         model=model,
         settings=read_settings(config, set_ or []),
-        out=out or Path("runs") / f"{label_of(data, train)}-{model}",
+        out=out or Path("runs") / f"{label_of(data or from_events, train)}-{model}",
         seed=seed,
         device=device,
         protocol=protocol,

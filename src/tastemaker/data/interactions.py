@@ -42,14 +42,12 @@ class Interactions:
         roles = columns.by_role()
         notes = [f"columns: {columns.describe()}"]
         out = {
-            "user_id": _ids(frame[roles["user"]], "user", name),
-            "item_id": _ids(frame[roles["item"]], "item", name),
+            "user_id": read_ids(frame[roles["user"]], "user", name),
+            "item_id": read_ids(frame[roles["item"]], "item", name),
         }
         exact, unit = None, None
         if "time" in roles:
-            times = read_times(
-                _without_nulls(frame[roles["time"]], "time", name), name, time_format
-            )
+            times = read_times(without_nulls(frame[roles["time"]], "time", name), name, time_format)
             out["timestamp"], exact, unit = times.seconds, times.exact, times.unit
             notes.append(f"time: {_described(unit)}")
         if "rating" in roles:
@@ -70,7 +68,12 @@ def _described(unit: str) -> str:
     return "an order (small whole numbers), not a clock" if unit == "order" else unit
 
 
-def _without_nulls(column: pl.Series, role: str, name: str) -> pl.Series:
+def without_nulls(column: pl.Series, role: str, name: str) -> pl.Series:
+    """The column.
+
+    Raises:
+        DataError: a value is missing; says in which row.
+    """
     if column.null_count():
         row = int(column.is_null().arg_max() or 0)
         raise DataError(
@@ -80,8 +83,13 @@ def _without_nulls(column: pl.Series, role: str, name: str) -> pl.Series:
     return column
 
 
-def _ids(column: pl.Series, role: str, name: str) -> pl.Series:
-    column = _without_nulls(column, f"{role} id", name)
+def read_ids(column: pl.Series, role: str, name: str) -> pl.Series:
+    """Ids as whole numbers or text.
+
+    Raises:
+        DataError: one is missing, or they are of another kind.
+    """
+    column = without_nulls(column, f"{role} id", name)
     if column.dtype.is_integer():
         return _whole(column, role, name)
     if column.dtype == pl.String or isinstance(column.dtype, pl.Categorical | pl.Enum):
@@ -118,7 +126,7 @@ def _numbers(column: pl.Series, role: str, name: str) -> pl.Series:
 
 
 def _weights(column: pl.Series, name: str) -> pl.Series:
-    weights = _numbers(_without_nulls(column, "weight", name), "weight", name)
+    weights = _numbers(without_nulls(column, "weight", name), "weight", name)
     bad = ~(weights.is_finite() & (weights >= 0))
     if bad.any():
         row = int(bad.arg_max() or 0)

@@ -3,7 +3,11 @@
 from collections.abc import Callable
 from typing import TypeVar
 
+import numpy as np
 import torch
+
+from tastemaker.data.dataset import Dataset
+from tastemaker.data.vocabulary import UNKNOWN, Vocabulary
 
 Network = TypeVar("Network", bound=torch.nn.Module)
 
@@ -23,3 +27,44 @@ def restored(
         network = make()
     network.load_state_dict(state)
     return network.to(device).eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def warmed(
+    network: Network, train: Dataset, state: dict[str, torch.Tensor], before: Dataset
+) -> Network:
+    """The network with the weights of a model of the same kind, trained on earlier data.
+
+    A table with a row for each user or item takes the rows of those who are in both, whatever their
+    codes are now; the others' keep their first weights, as does a weight of another shape.
+
+    Args:
+        network: new.
+        train: what it is to be trained on.
+        state: of the earlier model.
+        before: what that was trained on.
+    """
+    users = _same(train.user_vocabulary, before.user_vocabulary)
+    items = _same(train.item_vocabulary, before.item_vocabulary)
+    for name, own in network.state_dict().items():
+        earlier = state.get(name)
+        if earlier is None or earlier.shape[1:] != own.shape[1:]:
+            continue
+        rows = users if name.startswith("users") else items
+        here, there = (torch.from_numpy(each).to(own.device) for each in rows)
+        sizes = (
+            (train.n_users, before.n_users) if rows is users else (train.n_items, before.n_items)
+        )
+        if own.ndim and (len(own), len(earlier)) == sizes:
+            own[here] = earlier[there.to(earlier.device)].to(own.device)
+        elif own.shape == earlier.shape:
+            own.copy_(earlier)
+    return network
+
+
+def _same(now: Vocabulary, before: Vocabulary) -> tuple[np.ndarray, np.ndarray]:
+    """Codes of the ids that are in both vocabularies: in the one, and in the other."""
+    ids = before.ids if before.is_text == now.is_text else before.ids.cast(now.ids.dtype)
+    codes = now.find(ids)
+    there = np.flatnonzero(codes != UNKNOWN)
+    return codes[there].astype(np.int64), there

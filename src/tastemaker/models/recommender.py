@@ -20,6 +20,7 @@ from tastemaker.data.users import UserBatch
 from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.errors import ConfigError, UnsupportedError
 from tastemaker.models.explanations import explain, with_reasons
+from tastemaker.models.networks import Network, warmed
 from tastemaker.models.retrieval import SCORES_AT_ONCE, ListRules, Lists, top_items
 from tastemaker.models.similar import similar_items
 from tastemaker.models.space import Range
@@ -75,6 +76,7 @@ class Recommender(ABC):
         self.log = TrainingLog()
         """What happened in training; empty for a model that has no epochs."""
         self._split: Split | None = None
+        self._start_from: Recommender | None = None
 
     @abstractmethod
     def _fit(self, split: Split, run: TrainingRun) -> None: ...
@@ -159,12 +161,17 @@ class Recommender(ABC):
         """Where scores are computed."""
         return torch.device("cpu")
 
-    def fit(self, split: Split, run: TrainingRun | None = None) -> Self:
+    def fit(
+        self, split: Split, run: TrainingRun | None = None, start_from: "Recommender | None" = None
+    ) -> Self:
         """Learns from the training part of a split.
 
         Args:
             split: only `train` is learned from; `validation` may decide when to stop.
             run: device, folder, resume and progress; the result does not depend on it.
+            start_from: a fitted model of the same kind, on earlier data: what it learned of the
+                users and items that are still there is gone on from, by the models that are a
+                network of tables by user and item. The others learn anew.
 
         Returns:
             The model itself.
@@ -174,8 +181,12 @@ class Recommender(ABC):
                 f"{self.name}.fit takes a Split: leave_one_out(data), or no_holdout(data) to train "
                 f"on everything, not a {type(split).__name__}"
             )
+        if start_from is not None and type(start_from) is not type(self):
+            raise ConfigError(f"{self.name} cannot go on from a {start_from.name}")
         started_at = time.monotonic()
+        self._start_from = start_from
         self._fit(split, run or TrainingRun())
+        self._start_from = None
         # The epochs before a resume count as well.
         self.log.fit_s = max(time.monotonic() - started_at, self.log.elapsed_s)
         self._split = split
@@ -397,6 +408,13 @@ class Recommender(ABC):
         model._split = split
         model._restore(state, device or torch.device("cpu"))
         return model
+
+    def _gone_on(self, network: Network, train: Dataset) -> Network:
+        """The network before training, with what the model that it goes on from has learned."""
+        before = self._start_from
+        if before is None:
+            return network
+        return warmed(network, train, before.state(), before.dataset)
 
     def _as_batch(self, users: UserBatch | Ids | Id | None) -> UserBatch:
         if isinstance(users, UserBatch):

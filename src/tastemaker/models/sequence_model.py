@@ -123,7 +123,8 @@ class SequenceModel(Recommender):
     def _fit(self, split: Split, run: TrainingRun) -> None:
         device = resolve_device(run.device)
         train, config = split.train, self.config
-        network = seeded(lambda: self._new_network(train), config.seed, device)
+        new = seeded(lambda: self._new_network(train), config.seed, device)
+        network = self._gone_on(new, train)
         network.criterion = next_item_loss(
             config.loss, train, config.negatives, config.negative_exponent, config.calibration,
             device,

@@ -164,7 +164,8 @@ class VectorModel(Recommender):
 
     def _fit(self, split: Split, run: TrainingRun) -> None:
         device = resolve_device(run.device)
-        self._network = seeded(lambda: self._initial_network(split, run), self.config.seed, device)
+        network = seeded(lambda: self._initial_network(split, run), self.config.seed, device)
+        self._network = self._gone_on(network, split.train)
         self._train(split, run, device)
         self._finish(self._network.to(device), split.train)
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from tastemaker.serving import problems
@@ -12,6 +12,7 @@ from tastemaker.serving.body_limit import BodyLimit
 from tastemaker.serving.headers import SecurityHeaders
 from tastemaker.serving.routes import (
     admin,
+    desk,
     events,
     health,
     items,
@@ -32,7 +33,9 @@ def make_app(settings: ServiceSettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.start()
+        service.learning.begin()
         yield
+        await service.learning.end()
         service.stop()
 
     app = FastAPI(
@@ -44,10 +47,8 @@ def make_app(settings: ServiceSettings) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
-    api = APIRouter(prefix="/v1")
-    for routes in (recommendations, events, items, users, trending, admin):
-        api.include_router(routes.router)
-    app.include_router(api)
+    for routes in (recommendations, events, items, users, trending, admin, desk):
+        app.include_router(routes.router, prefix="/v1")
     app.include_router(health.router)
     problems.install(app)
     _document_problems(app)

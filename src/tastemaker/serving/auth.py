@@ -1,52 +1,57 @@
 """Auth: who may do what."""
 
-from collections.abc import Awaitable, Callable
-
-from fastapi import Depends, Request
+from fastapi import Depends, Request, params
 from fastapi.security import HTTPBearer
 
 from tastemaker.serving.key_store import KeyRecord, Scope
 from tastemaker.serving.problems import NotAllowedError
 from tastemaker.serving.service import Service
 
-bearer = HTTPBearer(auto_error=False, description="A key from `tastemaker keys add`.")
-"""Only documents; `allowed` looks at the header itself."""
 
+class Allowed(HTTPBearer):
+    """A dependency that lets pass whoever has a key with a scope, wherever keys are asked for."""
 
-def allowed(scope: Scope) -> Callable[[Request], Awaitable[None]]:
-    """A dependency that lets pass whoever has a key with that scope, if keys are asked for.
+    def __init__(self, scope: Scope) -> None:
+        super().__init__(
+            scheme_name="key", auto_error=False, description="A key from `tastemaker keys add`."
+        )
+        self._scope = scope
 
-    Raises:
-        NotAllowedError: 401 without a key that works, 403 where its scopes do not suffice.
-        TooBusyError: the key, or the address, sends more than it may.
-    """
+    async def __call__(self, request: Request) -> None:  # type: ignore[override]
+        """Lets pass, or refuses.
 
-    async def check(request: Request) -> None:
+        Raises:
+            NotAllowedError: 401 without a key that works, 403 where its scopes do not suffice.
+            TooBusyError: the key, or the address, sends more than it may.
+        """
         service: Service = request.app.state.service
         snapshot = await service.recent_snapshot()
         key = _key_in(request, snapshot.keys)
-        caller = key.key_id if key else request.client.host if request.client else ""
-        service.rates.take(caller)
+        service.rates.take(
+            key.key_id if key else request.client.host if request.client else "unknown"
+        )
         if not service.asks_for_keys(snapshot):
             return
         if key is None:
             raise NotAllowedError(
                 "this needs a key that works: send it as Authorization: Bearer KEY", 401
             )
-        if scope not in key.scopes:
+        if self._scope not in key.scopes:
             has = ", ".join(sorted(key.scopes))
-            raise NotAllowedError(f"this needs a key with the scope {scope}; yours has {has}", 403)
+            raise NotAllowedError(
+                f"this needs a key with the scope {self._scope}; yours has {has}", 403
+            )
 
-    return check
 
-
-def needs(scope: Scope) -> list[Depends]:  # type: ignore[valid-type]
+def needs(scope: Scope) -> list[params.Depends]:
     """The dependencies of a route that needs a scope."""
-    return [Depends(bearer), Depends(allowed(scope))]
+    return [Depends(Allowed(scope))]
 
 
 def _key_in(request: Request, keys: dict[str, KeyRecord]) -> KeyRecord | None:
-    given = request.headers.get("authorization", "")
+    given = request.headers.get("authorization")
+    if given is None:
+        return None
     scheme, _, token = given.partition(" ")
     key_id, _, secret = token.strip().partition(".")
     key = keys.get(key_id) if scheme.lower() == "bearer" else None

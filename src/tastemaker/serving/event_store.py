@@ -134,6 +134,12 @@ class EventStore:
         with self._database.reading() as connection:
             return connection.scalar(sql.select(sql.func.max(events.c.seq))) or 0
 
+    def n_since(self, seq: int) -> int:
+        """How many events came after the one of that number."""
+        query = sql.select(sql.func.count()).select_from(events).where(events.c.seq > seq)
+        with self._database.reading() as connection:
+            return connection.scalar(query) or 0
+
     def rows(self) -> Iterator[pl.DataFrame]:
         """All events in the order of their time, some at a time.
 

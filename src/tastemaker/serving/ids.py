@@ -6,8 +6,9 @@ from pydantic import Field
 
 from tastemaker.data.vocabulary import UNKNOWN, Vocabulary
 from tastemaker.errors import UnknownIdError
+from tastemaker.wire import Text
 
-PathId = Annotated[str, Field(min_length=1, max_length=256)]
+PathId = Annotated[Text, Field(min_length=1, max_length=256)]
 """An id in the path of a request."""
 
 Id = int | str

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tastemaker.serving.live_catalog import LiveCatalog
 from tastemaker.serving.people import Person, person_of, stranger
 from tastemaker.serving.settings import ServiceSettings
 from tastemaker.serving.trending import Trending
+from tastemaker.training.run import DeviceName
 from tastemaker.wire import AskedUser, Listing
 
 
@@ -72,6 +74,7 @@ class Live:
         self.trending = Trending(self.events, settings.trending_half_life_h * 3600)
         self._swapping, self._refreshing = threading.Lock(), threading.Lock()
         self._snapshot: Snapshot | None = None
+        self._joined = False
 
     def start(self) -> None:
         """Opens the model that is to serve, and reads what the database has.
@@ -83,19 +86,9 @@ class Live:
             ArtifactError: the run cannot be opened.
         """
         bundle = open_run(self.settings.run, self.settings.device)
-        try:
-            self.database.migrate()
-            record = next(
-                (each for each in self.deployments.all() if each.version == bundle.version), None
-            )
-            latest = self.deployments.latest()
-            if record is None or latest is None:
-                latest = self.deployments.record(bundle, "start")
-            deployed = self._opened(latest, bundle)
-        except DatabaseAwayError:
-            deployed = Deployed(bundle, _unrecorded(bundle), bundle.split.everything)
-        empty = LiveCatalog(deployed.bundle.model, [])
-        self._snapshot = Snapshot(deployed, empty, frozenset(), {}, None, degraded=True)
+        deployed = Deployed(bundle, _unrecorded(bundle), bundle.split.everything)
+        nothing = LiveCatalog(bundle.model, [])
+        self._snapshot = Snapshot(deployed, nothing, frozenset(), {}, None, degraded=True)
         self.snapshot()
 
     def stop(self) -> None:
@@ -112,6 +105,8 @@ class Live:
         """What is in memory, after a look whether the database has something newer."""
         held = self.held
         try:
+            if not self._joined:
+                self._join()
             pulse = self.database.pulse()
             if held.pulse == pulse and not held.degraded:
                 return held
@@ -169,12 +164,7 @@ class Live:
             DatabaseAwayError: the other workers cannot be told; the one before goes on.
         """
         with self._swapping:
-            bundle = open_run(run, self.settings.device)
-            if self.settings.approximate:
-                _ = bundle.index  # raises here rather than at the first question
-            record = self.deployments.record(bundle, reason, figures)
-            self._take(Deployed(bundle, record, bundle.split.everything))
-            return record
+            return self._serve(open_run(run, self.settings.device), reason, figures)
 
     def roll_back(self) -> DeploymentRecord:
         """Lets the model serve that served before the current one.
@@ -188,7 +178,30 @@ class Live:
         before = next((each for each in earlier if each.version != current.version), None)
         if before is None:
             raise ConfigError("no other model served before this one; there is nothing to go to")
-        return self.deploy(Path(before.run), "rollback", before.figures)
+        with self._swapping:
+            bundle = _reopened(before, self.settings.device)
+            return self._serve(bundle, "rollback", before.figures)
+
+    def _serve(
+        self, bundle: Bundle, reason: Reason, figures: dict[str, object] | None
+    ) -> DeploymentRecord:
+        if self.settings.approximate:
+            _ = bundle.index  # raises here rather than at the first question
+        record = self.deployments.record(bundle, reason, figures)
+        self._take(Deployed(bundle, record, bundle.split.everything))
+        return record
+
+    def _join(self) -> None:
+        """Brings the database up to date once it is there, and finds out what is to serve."""
+        with self._swapping:
+            if self._joined:
+                return
+            self.database.migrate()
+            bundle, log = self.held.deployed.bundle, self.deployments.all()
+            if all(record.version != bundle.version for record in log):
+                log = [self.deployments.record(bundle, "start")]
+            self._take(self._opened(log[0], bundle))
+            self._joined = True
 
     def _take(self, deployed: Deployed) -> None:
         """Puts a model in the place of the one that serves."""
@@ -236,10 +249,10 @@ class Live:
         """The deployment, with the bundle at hand if it is the same."""
         if record.version != bundle.version:
             try:
-                opened = open_run(record.run, self.settings.device)
+                bundle = _reopened(record, self.settings.device)
             except ArtifactError:
-                opened = bundle  # its folder is gone: the run that was named serves
-            bundle = opened
+                # It is gone: the bundle at hand serves, under its own name.
+                record = replace(_unrecorded(bundle), seq=record.seq)
         return Deployed(bundle, record, bundle.split.everything)
 
     def _touched(
@@ -269,6 +282,23 @@ class Live:
     def _person_by_key(self, snapshot: Snapshot, key: str, touched: list[Touched]) -> Person:
         is_forgotten = hashed(key) in snapshot.forgotten
         return person_of(snapshot.deployed.everything, key, touched, is_forgotten)
+
+
+def _reopened(record: DeploymentRecord, device: DeviceName) -> Bundle:
+    """The bundle of a deployment, from its folder or from where a later training has put it.
+
+    Raises:
+        ArtifactError: neither holds that version any more.
+    """
+    run = Path(record.run)
+    for folder in (run, run.with_name(run.name + ".previous")):
+        with suppress(ArtifactError):
+            bundle = open_run(folder, device)
+            if bundle.version == record.version:
+                return bundle
+    raise ArtifactError(
+        f"{run}: version {record.version} is not there any more, nor in {run.name}.previous"
+    )
 
 
 def _unrecorded(bundle: Bundle) -> DeploymentRecord:

@@ -4,6 +4,7 @@ import time
 
 from tastemaker.serving.answers import Answers
 from tastemaker.serving.gate import Gate
+from tastemaker.serving.learning import Learning
 from tastemaker.serving.live import Live, Snapshot
 from tastemaker.serving.rates import Rates
 from tastemaker.serving.settings import LOOPBACK, ServiceSettings
@@ -24,6 +25,7 @@ class Service:
         self.rates = Rates(settings.rate, settings.burst)
         self.telemetry = Telemetry()
         self.answers = Answers(self.live, self.telemetry)
+        self.learning = Learning(settings)
         self._looked_at = 0.0
 
     def start(self) -> None:

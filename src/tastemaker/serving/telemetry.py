@@ -8,6 +8,7 @@ import sys
 import time
 from typing import Any
 
+import orjson
 import structlog
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -119,7 +120,7 @@ def configure_logs(style: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if style == "json":
-        shared += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        shared += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_dumped)]
     else:
         shared += [structlog.dev.ConsoleRenderer()]
     structlog.configure(
@@ -128,6 +129,10 @@ def configure_logs(style: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+def _dumped(line: dict[str, Any], **_: Any) -> str:
+    return orjson.dumps(line, default=str).decode()
 
 
 def _given_id(scope: Scope) -> str | None:

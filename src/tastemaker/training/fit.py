@@ -57,12 +57,15 @@ def fit(
         The log. After a Ctrl-C it ends with the last whole epoch and is marked interrupted.
 
     Raises:
-        ConfigError: training diverged, or patience was asked for without anything to validate on.
+        ConfigError: training diverged, or a patience that is not the default was asked for without
+            anything to validate on.
         SystemExit: 143 after SIGTERM; the run can be resumed.
         KeyboardInterrupt: Ctrl-C before the first epoch ended, so that there is nothing to keep.
     """
     run = run or TrainingRun()
-    if "patience" in config.model_fields_set and config.patience and validate is None:
+    # The default asks for nothing: a config read from a file has all fields set.
+    usual = type(config).model_fields["patience"].default
+    if config.patience not in (None, usual) and validate is None:
         raise ConfigError(
             f"patience is {config.patience}, but the split has no validation part to lose patience "
             "with; hold one out, or leave patience unset"

@@ -9,7 +9,7 @@ from tastemaker.serving.auth import needs
 from tastemaker.serving.deployments import DeploymentRecord
 from tastemaker.serving.problems import documented
 from tastemaker.serving.routes.common import TheService, json
-from tastemaker.wire import Deployment, Deployments
+from tastemaker.wire import Deployment, Deployments, LearningStarted
 
 router = APIRouter(prefix="/admin", tags=["admin"], dependencies=needs("admin"))
 
@@ -54,16 +54,31 @@ async def rollback(service: TheService) -> Response:
     return json(await service.gate.run(swap))
 
 
+@router.post("/learn", status_code=202, response_model=LearningStarted, responses=PROBLEMS)
+async def learn(service: TheService) -> Response:
+    """Starts to train on what has happened since, beside the service.
+
+    What comes of it is swapped in where it is not worse on the newest events.
+    """
+    started = await service.learning.start(least=1)
+    return json({"status": "started" if started else "running"}, 202)
+
+
 def shown(record: DeploymentRecord, current: int) -> dict[str, Any]:
     """As wire.Deployment has it."""
     return {
         "deployment": record.seq,
         "version": record.version,
         "model": record.model,
-        "run": Path(record.run).name,
+        "run": _short(Path(record.run)),
         "trained_at": record.trained_at,
         "deployed_at": record.deployed_at,
         "reason": record.reason,
         "current": record.seq == current,
         "figures": record.figures,
     }
+
+
+def _short(run: Path) -> str:
+    """The folder's name, and of one on the shelf the shelf's as well: runs.versions/0001."""
+    return "/".join(run.parts[-2:]) if run.parent.suffix == ".versions" else run.name

@@ -55,7 +55,18 @@ async def search_items(
 
 
 @router.get(
-    "/items/{item_id}",
+    "/items/{item_id:path}/similar",
+    response_model=SimilarItems,
+    responses=documented(401, 403, 404, 422, 429, 503),
+    dependencies=needs("read"),
+)
+async def similar_items(service: TheService, item_id: PathId, k: K = 10) -> Response:
+    """What is most like an item, by the model; for one it was not trained with, by categories."""
+    return json(await service.gate.run(lambda: _similar(service, item_id, k)))
+
+
+@router.get(
+    "/items/{item_id:path}",
     response_model=Item,
     responses=documented(401, 403, 404, 422, 429, 503),
     dependencies=needs("read"),
@@ -70,19 +81,8 @@ async def get_item(service: TheService, item_id: PathId) -> Response:
     return json(await service.gate.run(item))
 
 
-@router.get(
-    "/items/{item_id}/similar",
-    response_model=SimilarItems,
-    responses=documented(401, 403, 404, 422, 429, 503),
-    dependencies=needs("read"),
-)
-async def similar_items(service: TheService, item_id: PathId, k: K = 10) -> Response:
-    """What is most like an item, by the model; for one it was not trained with, by categories."""
-    return json(await service.gate.run(lambda: _similar(service, item_id, k)))
-
-
 @router.put(
-    "/items/{item_id}",
+    "/items/{item_id:path}",
     response_model=Item,
     responses=documented(401, 403, 413, 422, 429, 503),
     dependencies=needs("write"),
@@ -102,7 +102,7 @@ async def put_item(service: TheService, item_id: PathId, body: ItemBody) -> Resp
 
 
 @router.patch(
-    "/items/{item_id}",
+    "/items/{item_id:path}",
     response_model=Item,
     responses=documented(401, 403, 404, 413, 422, 429, 503),
     dependencies=needs("write"),
@@ -118,7 +118,7 @@ async def patch_item(service: TheService, item_id: PathId, body: ItemBody) -> Re
 
 
 @router.delete(
-    "/items/{item_id}",
+    "/items/{item_id:path}",
     status_code=204,
     responses=documented(401, 403, 404, 422, 429, 503),
     dependencies=needs("write"),

@@ -1,36 +1,32 @@
 """Recommendations: for somebody by id, or for a history in the request."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from tastemaker.serving.auth import needs
 from tastemaker.serving.ids import PathId, key_of
 from tastemaker.serving.problems import documented
 from tastemaker.serving.routes.common import TheService, json
-from tastemaker.wire import (
-    Listing,
-    ManyRecommendations,
-    Recommendations,
-    RecommendationsRequest,
-)
+from tastemaker.serving.routes.listing import LISTING_PARAMETERS, listing_in
+from tastemaker.serving.service import Service
+from tastemaker.wire import ManyRecommendations, Recommendations, RecommendationsRequest
 
 router = APIRouter(tags=["recommendations"], dependencies=needs("read"))
 
 
 @router.get(
-    "/users/{user_id}/recommendations",
+    "/users/{user_id:path}/recommendations",
     response_model=Recommendations,
     responses=documented(401, 403, 422, 429, 503),
+    openapi_extra={"parameters": LISTING_PARAMETERS},
 )
-async def recommendations_of_user(
-    service: TheService, user_id: PathId, listing: Annotated[Listing, Query()], request: Request
-) -> Response:
+async def recommendations_of_user(user_id: PathId, request: Request) -> Response:
     """The list of a user as of now, events of a moment ago included.
 
     Somebody who is not known yet gets what is trending.
     """
+    service: Service = request.app.state.service
     query = request.scope["query_string"].decode("latin-1")
+    listing = listing_in(query)
     body = service.answers.at_hand(user_id, query)
     if body is None:
         body = await service.gate.run(lambda: service.answers.recommend(user_id, query, listing))

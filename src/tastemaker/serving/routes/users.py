@@ -19,7 +19,7 @@ router = APIRouter(tags=["users"])
 
 
 @router.get(
-    "/users/{user_id}/history",
+    "/users/{user_id:path}/history",
     response_model=UserHistory,
     responses=documented(401, 403, 422, 429, 503),
     dependencies=needs("read"),
@@ -34,7 +34,7 @@ async def history_of_user(
 
 
 @router.delete(
-    "/users/{user_id}/history/{item_id}",
+    "/users/{user_id:path}/history/{item_id:path}",
     status_code=204,
     responses=documented(401, 403, 422, 429, 503),
     dependencies=needs("write"),
@@ -58,7 +58,7 @@ async def retract(service: TheService, user_id: PathId, item_id: PathId) -> Resp
 
 
 @router.delete(
-    "/users/{user_id}",
+    "/users/{user_id:path}",
     response_model=Forgotten,
     responses=documented(401, 403, 422, 429, 503),
     dependencies=needs("write"),

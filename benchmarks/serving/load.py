@@ -1,0 +1,97 @@
+"""A load generator: HTTP/1.1 over kept-alive connections, with as little of its own as can be."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Load:
+    """What came of it."""
+
+    elapsed_s: float = 0.0
+    latencies_s: list[float] = field(default_factory=list)
+    statuses: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def rate(self) -> float:
+        """Answers a second."""
+        return len(self.latencies_s) / self.elapsed_s
+
+
+def request(method: str, path: str, body: bytes = b"") -> bytes:
+    """A request as it goes over the wire."""
+    head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
+    if body:
+        head += "Content-Type: application/json\r\n"
+    return head.encode() + b"\r\n" + body
+
+
+def as_fast_as_possible(
+    port: int, requests: Sequence[bytes], connections: int, duration_s: float
+) -> Load:
+    """Each connection sends the next request when it has its answer."""
+    return asyncio.run(_closed(port, requests, connections, duration_s))
+
+
+def steadily(
+    port: int, requests: Sequence[bytes], connections: int, rate: float, duration_s: float
+) -> Load:
+    """So many requests a second, whether or not answers come; latency counts from when it was due.
+
+    Otherwise a slow answer would hold back the requests that would have seen it.
+    """
+    return asyncio.run(_open(port, requests, connections, rate, duration_s))
+
+
+async def _closed(
+    port: int, requests: Sequence[bytes], connections: int, duration_s: float
+) -> Load:
+    load, numbers = Load(), iter(range(1 << 62))
+    started_at = time.perf_counter()
+    until = started_at + duration_s
+
+    async def one() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        while (sent_at := time.perf_counter()) < until:
+            writer.write(requests[next(numbers) % len(requests)])
+            await _answer(reader, load, sent_at)
+        writer.close()
+
+    await asyncio.gather(*(one() for _ in range(connections)))
+    load.elapsed_s = time.perf_counter() - started_at
+    return load
+
+
+async def _open(
+    port: int, requests: Sequence[bytes], connections: int, rate: float, duration_s: float
+) -> Load:
+    load = Load()
+    started_at = time.perf_counter()
+    due: Iterator[float] = (started_at + n / rate for n in range(int(rate * duration_s)))
+    numbers = iter(range(1 << 62))
+
+    async def one() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for due_at in due:
+            wait_s = due_at - time.perf_counter()
+            if wait_s > 0:
+                await asyncio.sleep(wait_s)
+            writer.write(requests[next(numbers) % len(requests)])
+            await _answer(reader, load, due_at)
+        writer.close()
+
+    await asyncio.gather(*(one() for _ in range(connections)))
+    load.elapsed_s = time.perf_counter() - started_at
+    return load
+
+
+async def _answer(reader: asyncio.StreamReader, load: Load, sent_at: float) -> None:
+    head = await reader.readuntil(b"\r\n\r\n")
+    lower = head.lower()
+    start = lower.index(b"content-length:") + 15
+    await reader.readexactly(int(lower[start : lower.index(b"\r", start)]))
+    load.latencies_s.append(time.perf_counter() - sent_at)
+    status = int(head[9:12])
+    load.statuses[status] = load.statuses.get(status, 0) + 1

@@ -1,0 +1,58 @@
+"""tastemaker events: the event log as a file, in and out."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from tastemaker.cli import options
+from tastemaker.cli.common import note, print_json
+
+
+def events(
+    action: Annotated[
+        Literal["import", "export"], typer.Argument(help="What to do.", show_default=False)
+    ],
+    file: Annotated[
+        Path, typer.Argument(help="A .parquet, .csv or .jsonl file.", show_default=False)
+    ],
+    run: Annotated[
+        Path | None, typer.Option("--run", help="The run whose service it is: its database.")
+    ] = None,
+    database: Annotated[
+        str | None, typer.Option("--database", help="… or the database's URL, as given to serve.")
+    ] = None,
+    user: options.User = None,
+    item: options.Item = None,
+    time: options.Time = None,
+    time_format: options.TimeFormat = None,
+    json: options.Json = False,
+) -> None:
+    """Write the events of a service to a file, or take in those of a file.
+
+    A file with a column event_id can be imported again and again: what is there is left out. So it
+    is without one, since an id is made of user, item, time and type.
+
+    Examples: tastemaker events export log.parquet --run runs/demo,
+    tastemaker events import clicks.csv --run runs/demo --user visitor --item sku
+    """
+    from tastemaker.serving.database import Database
+    from tastemaker.serving.event_files import export_events, import_events
+    from tastemaker.serving.event_store import EventStore
+    from tastemaker.serving.settings import database_url_of
+
+    opened = Database(database_url_of(run, database))
+    opened.migrate()
+    store = EventStore(opened)
+    if action == "export":
+        n = export_events(store, file)
+        summary, words = {"out": str(file), "events": n}, f"{n:,} events written to {file}"
+    else:
+        columns = {"user": user, "item": item, "time": time}
+        accepted, duplicates = import_events(store, file, columns, time_format)
+        summary = {"accepted": accepted, "duplicates": duplicates}
+        words = f"{accepted:,} events taken in, {duplicates:,} were there already"
+    if json:
+        print_json(summary)
+    else:
+        note(words)

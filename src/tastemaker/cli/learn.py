@@ -1,0 +1,66 @@
+"""tastemaker learn: what has happened since becomes part of the model that serves."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tastemaker.cli import options
+from tastemaker.cli.common import err, note, out, print_json, table_of
+
+if TYPE_CHECKING:
+    from tastemaker.serving.learner import Lesson
+    from tastemaker.training.run import Progress
+
+
+def learn(
+    run: options.Run,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            "--database", help="Where the events are, as given to serve.  [default: beside the run]"
+        ),
+    ] = None,
+    least: Annotated[
+        int, typer.Option("--least", help="Fresh events that are worth it.", min=1)
+    ] = 1,
+    json: options.Json = False,
+) -> None:
+    """Train on the events of a service, and let the result serve if it is not worse.
+
+    The newest fifth of the fresh events is held out; the model that serves and the new one are
+    asked for it alike. What wins is put beside the run, and running services swap it in.
+
+    Example: tastemaker learn runs/demo
+    """
+    from tastemaker.serving.database import Database
+    from tastemaker.serving.learner import Learner
+    from tastemaker.serving.settings import database_url_of
+
+    opened = Database(database_url_of(run, database))
+    opened.migrate()
+    with err.status("learning") as status:
+
+        def on_progress(progress: "Progress") -> None:
+            status.update(f"learning: epoch {progress.epoch} of {progress.epochs}")
+
+        lesson = Learner(run, opened).learn(least, on_progress)
+    if json:
+        print_json(vars(lesson))
+    else:
+        _show(lesson)
+
+
+def _show(lesson: "Lesson") -> None:
+    if lesson.figures is None:
+        note(f"{lesson.fresh:,} fresh events, too few to learn from and to judge by")
+        return
+    figures = lesson.figures
+    rows: list[dict[str, Any]] = [
+        {"metric": name, "new": value, "before": figures["before"].get(name)}
+        for name, value in figures["metrics"].items()
+    ]
+    out.print(table_of(rows, f"{figures['split']}; {figures['n_users']:,} users"))
+    if lesson.outcome == "deployed":
+        note(f"not worse: version {lesson.version} serves from now on")
+    else:
+        note("worse than what serves, which goes on")

@@ -1,0 +1,99 @@
+"""tastemaker mcp: let language-model agents ask the service."""
+
+import socket
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from tastemaker.cli.common import note
+from tastemaker.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mcp.server import MCPServer
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def mcp(
+    service: Annotated[
+        str,
+        typer.Option(
+            "--service", help="Where the service is, as http://127.0.0.1:8000.", show_default=False
+        ),
+    ],
+    transport: Annotated[
+        Literal["stdio", "http"],
+        typer.Option("--transport", help="How agents come: they start it (stdio), or over HTTP."),
+    ] = "stdio",
+    host: Annotated[str, typer.Option("--host", help="The address to listen on, for http.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[
+        int,
+        typer.Option(
+            "--port",
+            min=0,
+            max=65_535,
+            help="The port, for http; 0 takes a free one and says which.",
+        ),
+    ] = 8001,
+    key: Annotated[
+        str | None,
+        typer.Option("--key", envvar="TASTEMAKER_KEY", help="The service's key to read with."),
+    ] = None,
+    write_key: Annotated[
+        str | None,
+        typer.Option(
+            "--write-key",
+            envvar="TASTEMAKER_WRITE_KEY",
+            help="The service's key to write with; without it agents cannot record.",
+        ),
+    ] = None,
+    allow_remote: Annotated[
+        bool,
+        typer.Option("--allow-remote", help="Listen on an address that others can reach."),
+    ] = False,
+) -> None:
+    """Offer the service's answers to language-model agents, as tools of the MCP.
+
+    Example: tastemaker mcp --service http://127.0.0.1:8000
+    """  # fmt: skip
+    if transport == "http" and host not in LOOPBACK and not allow_remote:
+        raise ConfigError(
+            f"--host {host}: whoever reaches it could use the tools, with the keys given here; "
+            "keep to 127.0.0.1, or say --allow-remote where only those reach it who may"
+        )
+    try:
+        from tastemaker.agents import make_server
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f'agents need the package {error.name}: pip install "tastemaker[agents]"'
+        ) from None
+
+    server = make_server(service, read_key=key, write_key=write_key)
+    if transport == "stdio":
+        server.run("stdio")
+    else:
+        _listen(server, host, port)
+
+
+def _listen(server: "MCPServer", host: str, port: int) -> None:
+    import uvicorn
+
+    with _bound(host, port) as listening:
+        shown = f"[{host}]" if ":" in host else host
+        note(f"agents connect to http://{shown}:{listening.getsockname()[1]}/mcp; Ctrl-C ends it")
+        app = server.streamable_http_app(host=host)
+        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    # Bound here and not by uvicorn: a port in use is answered in one line, a free one is known.
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {host}, port {port}: {error.strerror}; choose another --port or "
+            "--host"
+        ) from None

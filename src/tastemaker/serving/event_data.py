@@ -1,0 +1,86 @@
+"""Events as data: what training knew and what has happened since, as one data set."""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from tastemaker.data.dataset import Dataset
+from tastemaker.data.sources import read
+from tastemaker.errors import DataError
+from tastemaker.serving.event_store import RETRACT, SCHEMA, EventStore, hashed
+from tastemaker.serving.item_store import ItemRecord, ItemStore
+
+PAIR = ["user_id", "item_id"]
+
+
+def with_events(base: Dataset | None, store: EventStore, items: ItemStore) -> Dataset:
+    """The data of a run and all events, without what was retracted or is to be forgotten.
+
+    Ids stay whole numbers if all of them are; else they are text from here on.
+
+    Args:
+        base: what a run holds, or None for the events alone.
+        store: of the events.
+        items: what has changed of the catalog; new items come in once somebody has touched them.
+
+    Raises:
+        DataError: there is nothing to learn from.
+        DatabaseAwayError: the database does not answer.
+    """
+    events = pl.concat([pl.DataFrame(schema=SCHEMA), *store.rows()])
+    known = _without_forgotten(base, store.forgotten())
+    gone = events.group_by(PAIR).agg(pl.col("type").last()).filter(pl.col("type") == RETRACT)
+    happened = events.filter(pl.col("type") != RETRACT).select(*PAIR, "timestamp")
+    rows = pl.concat([known, happened]).join(gone, on=PAIR, how="anti", maintain_order="left")
+    if rows.is_empty():
+        raise DataError("there are no events yet, and so nothing to learn from")
+    typed = rows.with_columns(_as_numbers(rows[name]) for name in PAIR)
+    catalog = _catalog(base, items.changed(), typed["item_id"].dtype)
+    return read(
+        typed, items=catalog, name="events" if base is None else base.name,
+        user="user_id", item="item_id", time="timestamp",
+    )  # fmt: skip
+
+
+def _without_forgotten(base: Dataset | None, forgotten: frozenset[str]) -> pl.DataFrame:
+    schema = pl.Schema({name: SCHEMA[name] for name in (*PAIR, "timestamp")})
+    if base is None:
+        return pl.DataFrame(schema=schema)
+    rows = base.to_frame()
+    if "timestamp" not in rows.columns:
+        # Without times, all of it was before the first event; the order within stays.
+        rows = rows.with_columns(timestamp=pl.lit(0, pl.Int64))
+    rows = rows.select(*PAIR, "timestamp").cast(schema)
+    if not forgotten:
+        return rows
+    users = rows["user_id"].unique()
+    out = [user for user in users if hashed(user) in forgotten]
+    return rows.filter(~pl.col("user_id").is_in(out))
+
+
+def _as_numbers(ids: pl.Series) -> pl.Series:
+    """Whole numbers if all ids are, written as numbers are; else the text."""
+    numbers = ids.cast(pl.Int64, strict=False)
+    return numbers if (numbers.cast(pl.String) == ids).fill_null(value=False).all() else ids
+
+
+def _catalog(
+    base: Dataset | None, changed: Sequence[ItemRecord], dtype: pl.DataType
+) -> pl.DataFrame | None:
+    """What is known of the items now, those that were deleted left out."""
+    rows = pl.DataFrame(
+        {
+            "item_id": [record.item_id for record in changed if not record.deleted],
+            "title": [record.title for record in changed if not record.deleted],
+            "categories": [
+                list(record.categories or ()) for record in changed if not record.deleted
+            ],
+        },
+        schema={"item_id": pl.String, "title": pl.String, "categories": pl.List(pl.String)},
+    )
+    if base is not None and base.catalog.columns:
+        before = base.catalog.frame.cast({"item_id": pl.String})
+        rows = pl.concat([rows, before], how="diagonal")
+    if rows.is_empty():
+        return None
+    return rows.unique("item_id", keep="first", maintain_order=True).cast({"item_id": dtype})

@@ -1,0 +1,266 @@
+"""The learner: trains on fresh events, and lets the result serve only where it is not worse."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+
+from tastemaker.bundle.bundle import Bundle, open_run, save_run
+from tastemaker.bundle.store import Store
+from tastemaker.data.dataset import Dataset
+from tastemaker.data.splitting import Split, Targets
+from tastemaker.data.users import UserBatch
+from tastemaker.data.vocabulary import UNKNOWN
+from tastemaker.errors import ConfigError
+from tastemaker.evaluation.evaluate import evaluate, from_ranks
+from tastemaker.evaluation.protocols import FullRanking
+from tastemaker.evaluation.results import Evaluation
+from tastemaker.models.recommender import Recommender
+from tastemaker.serving.database import Database
+from tastemaker.serving.deployments import Deployments
+from tastemaker.serving.event_data import with_events
+from tastemaker.serving.event_store import EventStore
+from tastemaker.serving.item_store import ItemStore
+from tastemaker.training.run import Progress, TrainingRun
+
+HELD_OUT = 0.2
+"""Share of the fresh events, the newest, that old and new model are asked for."""
+
+MOST_HELD_OUT = 5_000
+
+CRITERION = "ndcg@10"
+
+LOG = "learning.jsonl"
+
+Outcome = Literal["too few events", "not better", "deployed"]
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What came of one look at the events."""
+
+    outcome: Outcome
+    at: int
+    """Seconds since 1970 UTC."""
+    events_until: int
+    """The number of the last event that it saw."""
+    fresh: int
+    """Events since the lesson before."""
+    figures: dict[str, Any] | None = None
+    """Of the new model and the one before it, on the same newest events."""
+    version: str | None = None
+    """Of the new model, where it serves now."""
+
+
+class Learner:
+    """Learns for one run; one at a time on a machine, whoever asks."""
+
+    def __init__(self, run: Path, database: Database) -> None:
+        self.store, self._run, self._database = Store(run), run, database
+        self._events, self._items = EventStore(database), ItemStore(database)
+        self._deployments = Deployments(database)
+
+    def lessons(self) -> list[Lesson]:
+        """All lessons so far, the oldest first."""
+        path = self.store.folder / LOG
+        if not path.exists():
+            return []
+        return [Lesson(**json.loads(line)) for line in path.read_text().splitlines()]
+
+    def fresh(self) -> tuple[int, int]:
+        """The number of the last event, and how many there are since the lesson before.
+
+        Raises:
+            DatabaseAwayError: the database does not answer.
+        """
+        seen = max((lesson.events_until for lesson in self.lessons()), default=0)
+        newest = self._events.newest()
+        return newest, self._events.n_since(seen)
+
+    def learn(
+        self, least: int = 1, on_progress: Callable[[Progress], None] | None = None
+    ) -> Lesson:
+        """Trains on what the run and the events hold, judges, and deploys what is not worse.
+
+        Args:
+            least: fresh events that are worth it.
+            on_progress: told how far training is.
+
+        Raises:
+            ConfigError: somebody else is learning for this run right now.
+            DataError: the events leave nothing to learn from.
+            DatabaseAwayError: the database does not answer; nothing has changed.
+        """
+        self.store.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self.store.folder / "learning.lock", timeout=0):
+                return self._learn(least, on_progress)
+        except Timeout:
+            raise ConfigError(f"{self._run}: another process is learning right now") from None
+
+    def _learn(self, least: int, on_progress: Callable[[Progress], None] | None) -> Lesson:
+        newest, fresh = self.fresh()
+        now = int(time.time())
+        if fresh < least:
+            return Lesson("too few events", now, newest, fresh)
+        current = self._current()
+        data = with_events(current.split.everything, self._events, self._items)
+        split = newest_held_out(data, current.split.everything)
+        if split.test is None:
+            return Lesson("too few events", now, newest, fresh)
+        model = _unfitted(current)
+        run = TrainingRun(current.model.device.type, on_progress=on_progress)  # type: ignore[arg-type]
+        model.fit(split, run, start_from=current.model)
+        evaluation = evaluate(model, split, FullRanking())
+        before = judged(current.model, split)
+        figures = _figures(evaluation, before)
+        if evaluation.metrics[CRITERION] < before.metrics[CRITERION]:
+            return self._noted(Lesson("not better", now, newest, fresh, figures))
+        place = self.store.next_place()
+        save_run(place, model, evaluation)
+        bundle = open_run(place)
+        self._deployments.record(bundle, "learned", figures)
+        self._prune()
+        return self._noted(Lesson("deployed", now, newest, fresh, figures, bundle.version))
+
+    def _current(self) -> Bundle:
+        """The model that serves."""
+        latest = self._deployments.latest()
+        return open_run(self._run if latest is None else latest.run)
+
+    def _prune(self) -> None:
+        self.store.prune({Path(record.run) for record in self._deployments.all()[:3]})
+
+    def _noted(self, lesson: Lesson) -> Lesson:
+        with (self.store.folder / LOG).open("a") as log:
+            log.write(json.dumps(asdict(lesson)) + "\n")
+        return lesson
+
+
+def newest_held_out(data: Dataset, before: Dataset) -> Split:
+    """A split whose test is the newest of what is fresh: what happened after all the rest of it.
+
+    Args:
+        data: the earlier data and the events since.
+        before: the earlier data.
+    """
+    fresh = _is_fresh(data, before)
+    assert data.timestamps is not None, "events have times"
+    n_held = min(max(1, int(HELD_OUT * fresh.sum())), MOST_HELD_OUT)
+    rows = np.flatnonzero(fresh)
+    newest = rows[np.argsort(data.timestamps[rows], kind="stable")[-n_held:]]
+    held = np.zeros(len(data), dtype=bool)
+    held[newest] = True
+    train = data.rows(~held)
+    # No model could be asked for an item that nobody has touched before.
+    askable = held & (train.item_counts[data.items] > 0)
+    targets = Targets(
+        data.users[askable].astype(np.int64),
+        data.items[askable].astype(np.int64),
+        data.timestamps[askable],
+    )
+    unasked = held & ~askable
+    others = Targets(
+        data.users[unasked].astype(np.int64),
+        data.items[unasked].astype(np.int64),
+        data.timestamps[unasked],
+    )
+    return Split(
+        train,
+        targets if len(targets) else None,
+        unasked=others if len(others) else None,
+        method=f"the newest {n_held:,} of {int(fresh.sum()):,} fresh events held out",
+    )
+
+
+def judged(model: Recommender, split: Split) -> Evaluation:
+    """An earlier model, asked as the new one is: with all that its users have touched since."""
+    protocol = FullRanking()
+    ranks = protocol.ranks(_Earlier(model, split), split, "test")
+    return from_ranks(model.name, split, "test", protocol.describe(), ranks, [10])
+
+
+class _Earlier(Recommender):
+    """An earlier model in the codes of later data; of what it does not know it says nothing."""
+
+    def __init__(self, model: Recommender, split: Split) -> None:
+        self.config, self.name = model.config, model.name  # type: ignore[misc]
+        self._model, self._split = model, split
+        train, before = split.train, model.dataset
+        self._user = _codes(before.user_vocabulary.ids, train.user_vocabulary, train.n_users)
+        self._item = _codes(before.item_vocabulary.ids, train.item_vocabulary, train.n_items)
+
+    def score(self, users: UserBatch) -> torch.Tensor:
+        """As Recommender; -inf for an item that the earlier model does not know."""
+        items = self._item[users.items]
+        known = items != UNKNOWN
+        lengths = np.bincount(users.rows[known], minlength=len(users))
+        earlier = UserBatch(
+            np.where(users.codes == UNKNOWN, UNKNOWN, self._user[users.codes.clip(min=0)]),
+            items[known],
+            np.concatenate([[0], np.cumsum(lengths)]),
+            None if users.timestamps is None else users.timestamps[known],
+        )
+        scores = self._model.score(earlier).cpu()
+        all_scores = torch.full((len(users), len(self._item)), -torch.inf)
+        there = np.flatnonzero(self._item != UNKNOWN)
+        all_scores[:, torch.from_numpy(there)] = scores[:, torch.from_numpy(self._item[there])]
+        return all_scores
+
+    def _fit(self, split: Split, run: TrainingRun) -> None:
+        raise NotImplementedError
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Nothing of its own."""
+        return {}
+
+    def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
+        raise NotImplementedError
+
+
+def _codes(earlier: Any, later: Any, n: int) -> np.ndarray:
+    """(n,) the earlier code of each later one; UNKNOWN of what came since."""
+    ids = earlier.cast(later.ids.dtype)
+    found = later.find(ids)
+    codes = np.full(n, UNKNOWN, dtype=np.int64)
+    there = found != UNKNOWN
+    codes[found[there]] = np.flatnonzero(there)
+    return codes
+
+
+def _is_fresh(data: Dataset, before: Dataset) -> np.ndarray:
+    """(n,) bool: which interactions the earlier data do not have."""
+    users = _codes(before.user_vocabulary.ids, data.user_vocabulary, data.n_users)[data.users]
+    items = _codes(before.item_vocabulary.ids, data.item_vocabulary, data.n_items)[data.items]
+    known = (users != UNKNOWN) & (items != UNKNOWN)
+    pairs = before.users.astype(np.int64) * before.n_items + before.items
+    return ~(known & np.isin(users * before.n_items + items, pairs))
+
+
+def _unfitted(current: Bundle) -> Recommender:
+    """A model with the same settings, and as many epochs as were best when it was trained first."""
+    config, training = current.model.config, current.training
+    best = training["best_epoch"] if training else 0
+    fields = type(config).model_fields
+    update: dict[str, Any] = {"epochs": best} if best and "epochs" in fields else {}
+    if "patience" in fields:
+        update["patience"] = None
+    return type(current.model)(config.model_copy(update=update))
+
+
+def _figures(new: Evaluation, before: Evaluation) -> dict[str, Any]:
+    return {
+        "split": new.split,
+        "protocol": new.protocol,
+        "n_users": new.n_users,
+        "metrics": dict(new.metrics),
+        "intervals": {name: list(ends) for name, ends in new.intervals.items()},
+        "before": dict(before.metrics),
+        "baseline": {name: dict(each.metrics) for name, each in new.baselines.items()},
+    }

@@ -1,0 +1,73 @@
+"""Learning beside the service: a process of its own, so that answers do not wait for training."""
+
+import asyncio
+import contextlib
+import sys
+
+import structlog
+
+from tastemaker.serving.settings import ServiceSettings
+
+log = structlog.get_logger("tastemaker.service")
+
+COMMAND = (sys.executable, "-m", "tastemaker.cli.main", "learn")
+
+
+class Learning:
+    """Starts `tastemaker learn` now and then, and never twice at a time."""
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self._settings = settings
+        self._looking: asyncio.Task[None] | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._watching: set[asyncio.Task[None]] = set()
+
+    @property
+    def running(self) -> bool:
+        """Whether it is learning right now."""
+        return self._process is not None and self._process.returncode is None
+
+    def begin(self) -> None:
+        """Looks at the events every so often from now on, if that is wanted."""
+        if self._settings.learn:
+            self._looking = asyncio.create_task(self._look())
+
+    async def end(self) -> None:
+        """Stops looking, and a training under way."""
+        if self._looking is not None:
+            self._looking.cancel()
+        if self._process is not None and self.running:
+            self._process.terminate()
+            await self._process.wait()
+
+    async def start(self, least: int) -> bool:
+        """Starts a look at the events; False if one is under way.
+
+        Args:
+            least: fresh events that are worth training.
+        """
+        if self.running:
+            return False
+        settings = self._settings
+        self._process = await asyncio.create_subprocess_exec(
+            *COMMAND, str(settings.run), "--database", settings.database_url,
+            "--least", str(least), "--json",
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        task = asyncio.create_task(self._watch(self._process))
+        self._watching.add(task)
+        task.add_done_callback(self._watching.discard)
+        return True
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.learn_every_s)
+            with contextlib.suppress(OSError):
+                await self.start(self._settings.learn_from)
+
+    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+        out, err = await process.communicate()
+        if process.returncode == 0:
+            log.info("learned", lesson=out.decode().strip())
+        else:
+            log.warning("learning failed", why=err.decode().strip()[-500:])
