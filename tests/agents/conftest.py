@@ -156,8 +156,10 @@ def deployments() -> wire.Deployments:
 
 
 @routes.post("/v1/admin/{what}")
-def swap(what: str) -> wire.Deployment | None:
-    return wire.LearningStarted(status="started") if what == "learn" else wire.Deployment(**DEPLOYMENT)
+def swap(what: str) -> wire.Deployment | wire.LearningStarted:
+    return (
+        wire.LearningStarted(status="started") if what == "learn" else wire.Deployment(**DEPLOYMENT)
+    )
 
 
 def make_app(service: Service) -> FastAPI:

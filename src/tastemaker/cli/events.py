@@ -41,17 +41,17 @@ def events(
     from tastemaker.serving.event_store import EventStore
     from tastemaker.serving.settings import database_url_of
 
-    opened = Database(database_url_of(run, database))
-    opened.migrate()
-    store = EventStore(opened)
-    if action == "export":
-        n = export_events(store, file)
-        summary, words = {"out": str(file), "events": n}, f"{n:,} events written to {file}"
-    else:
-        columns = {"user": user, "item": item, "time": time}
-        accepted, duplicates = import_events(store, file, columns, time_format)
-        summary = {"accepted": accepted, "duplicates": duplicates}
-        words = f"{accepted:,} events taken in, {duplicates:,} were there already"
+    with Database(database_url_of(run, database)) as opened:
+        opened.migrate()
+        store = EventStore(opened)
+        if action == "export":
+            n = export_events(store, file)
+            summary, words = {"out": str(file), "events": n}, f"{n:,} events written to {file}"
+        else:
+            columns = {"user": user, "item": item, "time": time}
+            accepted, duplicates = import_events(store, file, columns, time_format)
+            summary = {"accepted": accepted, "duplicates": duplicates}
+            words = f"{accepted:,} events taken in, {duplicates:,} were there already"
     if json:
         print_json(summary)
     else:

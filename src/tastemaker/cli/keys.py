@@ -41,27 +41,22 @@ def keys(
     tastemaker keys revoke 3f2a9c1b7d5e --run runs/demo
     """
     from tastemaker.errors import ConfigError
-
-    store = _store(run, database)
-    if action == "add":
-        _add(store, scope or ["read"], label, json)
-    elif action == "list":
-        _list(store, json)
-    elif key_id is None:
-        raise ConfigError("say which key to revoke: tastemaker keys revoke KEY_ID")
-    else:
-        store.revoke(key_id)
-        note(f"key {key_id} does not work any more")
-
-
-def _store(run: Path | None, database: str | None) -> "KeyStore":
     from tastemaker.serving.database import Database
     from tastemaker.serving.key_store import KeyStore
     from tastemaker.serving.settings import database_url_of
 
-    opened = Database(database_url_of(run, database))
-    opened.migrate()
-    return KeyStore(opened)
+    with Database(database_url_of(run, database)) as opened:
+        opened.migrate()
+        store = KeyStore(opened)
+        if action == "add":
+            _add(store, scope or ["read"], label, json)
+        elif action == "list":
+            _list(store, json)
+        elif key_id is None:
+            raise ConfigError("say which key to revoke: tastemaker keys revoke KEY_ID")
+        else:
+            store.revoke(key_id)
+            note(f"key {key_id} does not work any more")
 
 
 def _add(store: "KeyStore", scopes: list[str], label: str, json: bool) -> None:

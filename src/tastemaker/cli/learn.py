@@ -36,9 +36,11 @@ def learn(
     from tastemaker.serving.learner import Learner
     from tastemaker.serving.settings import database_url_of
 
-    opened = Database(database_url_of(run, database))
-    opened.migrate()
-    with err.status("learning") as status:
+    with (
+        Database(database_url_of(run, database)) as opened,
+        err.status("learning") as status,
+    ):
+        opened.migrate()
 
         def on_progress(progress: "Progress") -> None:
             status.update(f"learning: epoch {progress.epoch} of {progress.epochs}")

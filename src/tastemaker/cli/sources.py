@@ -44,8 +44,8 @@ class _FromOptions:
 
     @classmethod
     def of(cls, options: dict[str, Any]) -> Self:
-        own = (field.name for field in fields(cls) if field.name in options)
-        return cls(**{name: options[name] for name in own})
+        own = {field.name for field in fields(cls)}  # type: ignore[arg-type]
+        return cls(**{name: value for name, value in options.items() if name in own})
 
 
 @dataclass(frozen=True)
@@ -150,9 +150,9 @@ def _with_events(base: Dataset | None, url: str) -> Dataset:
     from tastemaker.serving.event_store import EventStore
     from tastemaker.serving.item_store import ItemStore
 
-    database = Database(url)
-    database.migrate()
-    return with_events(base, EventStore(database), ItemStore(database))
+    with Database(url) as database:
+        database.migrate()
+        return with_events(base, EventStore(database), ItemStore(database))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 from tastemaker.serving import problems
 from tastemaker.serving.body_limit import BodyLimit
 from tastemaker.serving.headers import SecurityHeaders
+from tastemaker.serving.paths import WholeIds
 from tastemaker.serving.routes import (
     admin,
     desk,
@@ -58,6 +59,7 @@ def make_app(settings: ServiceSettings) -> FastAPI:
         app.add_middleware(
             CORSMiddleware, allow_origins=settings.cors, allow_methods=["*"], allow_headers=["*"]
         )
+    app.add_middleware(WholeIds)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Observed, telemetry=service.telemetry)
     return app

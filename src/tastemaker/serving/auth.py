@@ -13,7 +13,9 @@ class Allowed(HTTPBearer):
 
     def __init__(self, scope: Scope) -> None:
         super().__init__(
-            scheme_name="key", auto_error=False, description="A key from `tastemaker keys add`."
+            scheme_name=f"{scope}-key",
+            auto_error=False,
+            description=f"A key with the scope {scope}, made by `tastemaker keys add`.",
         )
         self._scope = scope
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import sqlalchemy as sql
 from alembic import command
@@ -126,8 +126,14 @@ class Database:
             self._pulse = Pulse(token, tuple(values.get(name, 0) for name in COUNTED))
             return self._pulse
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.dispose()
+
     def dispose(self) -> None:
-        """Closes all connections."""
+        """Closes all connections; the end of a `with` does as well."""
         if self._sentry:
             self._sentry.close()
         self._engine.dispose()

@@ -1,15 +1,7 @@
-"""Ids at the border: text in the database and in paths, their own type in data and answers."""
-
-from typing import Annotated
-
-from pydantic import Field
+"""Ids at the border: text in the database, their own type in data and answers."""
 
 from tastemaker.data.vocabulary import UNKNOWN, Vocabulary
 from tastemaker.errors import UnknownIdError
-from tastemaker.wire import Text
-
-PathId = Annotated[Text, Field(min_length=1, max_length=256)]
-"""An id in the path of a request."""
 
 Id = int | str
 

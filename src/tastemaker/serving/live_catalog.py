@@ -58,6 +58,7 @@ class LiveCatalog:
             str(self._ids[code]),
             self._titles[code] if self._titles else None,
             self._categories[code] if self._categories else None,
+            self._images[code] if self._images else None,
         )
 
     @cached_property
@@ -167,6 +168,21 @@ class LiveCatalog:
         )  # fmt: skip
         return table.sort(fit, maintain_order=True)["key"].to_list()
 
+    def alike_by_categories(self, item: ItemRecord, k: int) -> list[tuple[ItemRecord, float]]:
+        """The k items that share most of their categories with one, of equal ones the most popular.
+
+        Returns:
+            The items, and which share of the categories of both is in both.
+        """
+        own = pl.lit(list(item.categories or ()), dtype=pl.List(pl.String))
+        both = pl.col("categories").list.set_intersection(own).list.len()
+        either = pl.col("categories").list.set_union(own).list.len()
+        table = self._searchable.select("key", share=both / either)
+        table = table.filter((pl.col("share") > 0) & (pl.col("key") != item.item_id))
+        best = table.sort("share", descending=True, maintain_order=True)
+        found = ((self.record(key), share) for key, share in best.iter_rows())
+        return [(one, share) for one, share in found if one is not None and one.listable][:k]
+
     @cached_property
     def _searchable(self) -> pl.DataFrame:
         """All items that may be found, the most popular first: key, folded title, categories."""
@@ -209,6 +225,10 @@ class LiveCatalog:
     def _categories(self) -> list[tuple[str, ...] | None] | None:
         lists = self._column("categories")
         return lists and [None if names is None else tuple(names) for names in lists]
+
+    @cached_property
+    def _images(self) -> list[str | None] | None:
+        return self._column("image_url")
 
     def _column(self, name: str) -> list[Any] | None:
         catalog = self.dataset.catalog

@@ -103,6 +103,10 @@ def install(app: FastAPI) -> None:
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         detail = error.detail
+        if error.status_code == HTTPStatus.BAD_REQUEST:
+            # What FastAPI says of a body that is no text, or too deep; other bad JSON is a 422.
+            detail = "body: it cannot be read; send JSON in UTF-8"
+            return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, _id_of(request))
         if error.status_code == HTTPStatus.NOT_FOUND and detail == "Not Found":
             detail = f"{request.url.path}: there is nothing here; /docs lists what there is"
         return problem(

@@ -17,14 +17,12 @@ def check(settings: ServiceSettings) -> None:
     bundle = open_run(settings.run, settings.device)
     if settings.approximate:
         _ = bundle.index
-    database = Database(settings.database_url)
-    try:
-        database.migrate()
-        log = Deployments(database)
-        if all(record.version != bundle.version for record in log.all()):
-            log.record(bundle, "start")
-        settings.refuse_exposure(bool(KeyStore(database).valid()))
-    except DatabaseAwayError:
-        settings.refuse_exposure(has_keys=False)
-    finally:
-        database.dispose()
+    with Database(settings.database_url) as database:
+        try:
+            database.migrate()
+            log = Deployments(database)
+            if all(record.version != bundle.version for record in log.all()):
+                log.record(bundle, "start")
+            settings.refuse_exposure(bool(KeyStore(database).valid()))
+        except DatabaseAwayError:
+            settings.refuse_exposure(has_keys=False)

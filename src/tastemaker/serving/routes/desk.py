@@ -1,21 +1,81 @@
 """The desk: how the service fares, for the people who run it."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
+from tastemaker.serving.answers import in_place
 from tastemaker.serving.auth import needs
+from tastemaker.serving.desk.comparing import Compared, Comparing
+from tastemaker.serving.desk.drift import drift as drift_of
+from tastemaker.serving.desk.item_map import item_map
+from tastemaker.serving.desk.standings import standings
+from tastemaker.serving.desk.stats import events_per_minute, numbers_of
 from tastemaker.serving.event_store import hashed
 from tastemaker.serving.problems import documented
+from tastemaker.serving.routes.admin import shown
 from tastemaker.serving.routes.common import TheService, json
-from tastemaker.wire import KnownUsers
+from tastemaker.serving.service import Service
+from tastemaker.wire import Compared as ComparedAnswer
+from tastemaker.wire import Drift, ItemMap, K, KnownUsers, Leaderboard, Stats
 
 router = APIRouter(prefix="/admin", tags=["admin"], dependencies=needs("admin"))
 
 PROBLEMS = documented(401, 403, 422, 429, 503)
 
-MOST_KNOWN = 200
+MOST_KNOWN, MOST_POINTS, MOST_EVENTS = 200, 20_000, 200
+
+
+class Desk:
+    """What is computed for the desk, kept until there may be something else."""
+
+    def __init__(self, service: Service) -> None:
+        self.comparing = Comparing(service.live)
+        self.kept: dict[str, tuple[object, dict[str, Any]]] = {}
+
+    def once(self, name: str, of: object, compute: Any) -> dict[str, Any]:
+        """What was computed of the same before, or is computed now."""
+        known = self.kept.get(name)
+        if known is None or known[0] != of:
+            self.kept[name] = known = of, compute()
+        return known[1]
+
+
+async def _desk(request: Request) -> Desk:
+    state = request.app.state
+    if not hasattr(state, "desk"):
+        state.desk = Desk(state.service)
+    desk: Desk = state.desk
+    return desk
+
+
+TheDesk = Annotated[Desk, Depends(_desk)]
+
+
+@router.get("/stats", response_model=Stats, responses=PROBLEMS)
+async def stats(service: TheService) -> Response:
+    """Which model serves on which data, and what has been asked of it since the start."""
+
+    def found() -> dict[str, Any]:
+        snapshot = service.live.snapshot()
+        deployed, data = snapshot.deployed, snapshot.deployed.everything
+        return {
+            "deployment": shown(deployed.record, deployed.record.seq),
+            "dataset": data.name,
+            "split": deployed.bundle.split.method,
+            "n_users": data.n_users,
+            "n_items": data.n_items,
+            "n_interactions": len(data),
+            "events": service.live.events.size(),
+            "events_per_minute": events_per_minute(service.live.database),
+            "degraded": snapshot.degraded,
+            "learning": service.learning.running,
+            **numbers_of(service.telemetry),
+        }
+
+    return json(await service.gate.run(found))
 
 
 @router.get("/users", response_model=KnownUsers, responses=PROBLEMS)
@@ -44,3 +104,86 @@ async def known_users(
         return {"users": users, "n_users": len(ordered)}
 
     return json(await service.gate.run(found))
+
+
+@router.get("/map", response_model=ItemMap, responses=PROBLEMS)
+async def map_of_items(
+    service: TheService, desk: TheDesk, n: Annotated[int, Query(ge=1, le=MOST_POINTS)] = 2000
+) -> Response:
+    """The most popular items as points in a plane: what is alike for the model lies close.
+
+    Two principal components of the items' vectors; `explained` says how much of the whole they are.
+    """
+
+    def found() -> dict[str, Any]:
+        snapshot = service.live.snapshot()
+        deployed, catalog = snapshot.deployed, snapshot.catalog
+        return desk.once(
+            "map",
+            (deployed.record.version, catalog, n),
+            lambda: (
+                item_map(deployed.bundle.model, catalog, n)
+                | {"model": deployed.record.model, "version": deployed.record.version}
+            ),
+        )
+
+    return json(await service.gate.run(found))
+
+
+@router.get("/drift", response_model=Drift, responses=PROBLEMS)
+async def drift(
+    service: TheService, desk: TheDesk, n: Annotated[int, Query(ge=1, le=MOST_EVENTS)] = 200
+) -> Response:
+    """Whether the model's lists still meet what people do, asked of the newest events.
+
+    For each of the newest events about something new to somebody, the list from the history
+    before it: was the item in the first 10? Beside it, how the most popular items would have done.
+    """
+
+    def found() -> dict[str, Any]:
+        version = service.live.snapshot().deployed.record.version
+        newest = service.live.events.newest()
+        return desk.once("drift", (version, newest, n), lambda: drift_of(service.live, n))
+
+    return json(await service.gate.run(found))
+
+
+@router.get(
+    "/leaderboard", response_model=Leaderboard, responses=documented(401, 403, 404, 429, 503)
+)
+async def leaderboard(service: TheService) -> Response:
+    """The comparison of models that stands beside the run, best first."""
+    return json(await service.gate.run(lambda: standings(Path(service.settings.run))))
+
+
+@router.get(
+    "/compare",
+    response_model=ComparedAnswer,
+    responses=documented(401, 403, 404, 409, 422, 429, 503),
+)
+async def compare(
+    service: TheService,
+    desk: TheDesk,
+    user_id: Annotated[str, Query(min_length=1, max_length=256)],
+    k: K = 10,
+    deployment: Annotated[
+        int | None, Query(ge=0, description="Which earlier one; the latest that can be opened.")
+    ] = None,
+) -> Response:
+    """One user's list by the model that serves, beside that of an earlier one."""
+
+    def found() -> dict[str, Any]:
+        lists = desk.comparing.lists(user_id, k, deployment)
+        current = lists[0].record.seq
+        return {"user_id": user_id, "lists": [_compared(each, current) for each in lists]}
+
+    return json(await service.gate.run(found))
+
+
+def _compared(one: Compared, current: int) -> dict[str, Any]:
+    places = enumerate(one.made.places, 1)
+    return {
+        "deployment": shown(one.record, current),
+        "items": [in_place(one.catalog.vocabulary, place, rank) for rank, place in places],
+        "source": one.made.source,
+    }

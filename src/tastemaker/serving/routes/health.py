@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Response
 
+from tastemaker.serving.auth import needs
 from tastemaker.serving.routes.common import TheService, json
 from tastemaker.wire import Health, Readiness
 
@@ -23,7 +24,7 @@ async def readyz(service: TheService) -> Response:
     return json({"status": status, "model": record.model, "version": record.version})
 
 
-@router.get("/metrics", response_class=Response)
+@router.get("/metrics", response_class=Response, dependencies=needs("read"))
 async def metrics(service: TheService) -> Response:
     """Numbers for Prometheus."""
     service.telemetry.inside.set(service.gate.inside)

@@ -5,13 +5,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
-from tastemaker.errors import ConfigError, UnknownIdError
+from tastemaker.errors import UnknownIdError
 from tastemaker.serving.answers import described, in_place
 from tastemaker.serving.auth import needs
-from tastemaker.serving.ids import PathId, id_of, key_of
+from tastemaker.serving.ids import id_of, key_of
 from tastemaker.serving.item_store import ItemRecord
 from tastemaker.serving.lists import Place
 from tastemaker.serving.live_catalog import LiveCatalog
+from tastemaker.serving.paths import PathId
 from tastemaker.serving.problems import NotFoundError, documented
 from tastemaker.serving.routes.common import TheService, json
 from tastemaker.serving.service import Service
@@ -55,7 +56,7 @@ async def search_items(
 
 
 @router.get(
-    "/items/{item_id:path}/similar",
+    "/items/{item_id}/similar",
     response_model=SimilarItems,
     responses=documented(401, 403, 404, 422, 429, 503),
     dependencies=needs("read"),
@@ -66,7 +67,7 @@ async def similar_items(service: TheService, item_id: PathId, k: K = 10) -> Resp
 
 
 @router.get(
-    "/items/{item_id:path}",
+    "/items/{item_id}",
     response_model=Item,
     responses=documented(401, 403, 404, 422, 429, 503),
     dependencies=needs("read"),
@@ -82,7 +83,7 @@ async def get_item(service: TheService, item_id: PathId) -> Response:
 
 
 @router.put(
-    "/items/{item_id:path}",
+    "/items/{item_id}",
     response_model=Item,
     responses=documented(401, 403, 413, 422, 429, 503),
     dependencies=needs("write"),
@@ -102,7 +103,7 @@ async def put_item(service: TheService, item_id: PathId, body: ItemBody) -> Resp
 
 
 @router.patch(
-    "/items/{item_id:path}",
+    "/items/{item_id}",
     response_model=Item,
     responses=documented(401, 403, 404, 413, 422, 429, 503),
     dependencies=needs("write"),
@@ -118,7 +119,7 @@ async def patch_item(service: TheService, item_id: PathId, body: ItemBody) -> Re
 
 
 @router.delete(
-    "/items/{item_id:path}",
+    "/items/{item_id}",
     status_code=204,
     responses=documented(401, 403, 404, 422, 429, 503),
     dependencies=needs("write"),
@@ -180,15 +181,10 @@ def _similar(service: Service, item_id: str, k: int) -> dict[str, Any]:
     catalog, deployed = snapshot.catalog, snapshot.deployed
     record = _record(catalog, item_id)
     if catalog.code(record.item_id) is None:
-        raise ConfigError(
-            f"item {item_id} is new: what is like it is known after the next training"
-        )
-    table = deployed.bundle.similar_items(
-        id_of(catalog.vocabulary, record.item_id), k + len(catalog.changed)
-    )
-    rows = table.frame.select("similar_item_id", "score").rows()
-    found = [(catalog.record(str(other)), score) for other, score in rows]
-    places = [Place(other, score) for other, score in found if other and other.listable][:k]
+        found = catalog.alike_by_categories(record, k)
+    else:
+        found = _alike_by_model(service, catalog, record, k)
+    places = [Place(other, score) for other, score in found]
     return {
         "item_id": id_of(catalog.vocabulary, record.item_id),
         "items": [
@@ -197,3 +193,14 @@ def _similar(service: Service, item_id: str, k: int) -> dict[str, Any]:
         "model": deployed.record.model,
         "version": deployed.record.version,
     }
+
+
+def _alike_by_model(
+    service: Service, catalog: LiveCatalog, record: ItemRecord, k: int
+) -> list[tuple[ItemRecord, float]]:
+    table = service.live.held.deployed.bundle.similar_items(
+        id_of(catalog.vocabulary, record.item_id), k + len(catalog.changed)
+    )
+    rows = table.frame.select("similar_item_id", "score").rows()
+    found = ((catalog.record(str(other)), score) for other, score in rows)
+    return [(one, score) for one, score in found if one is not None and one.listable][:k]

@@ -3,7 +3,8 @@
 from fastapi import APIRouter, Request, Response
 
 from tastemaker.serving.auth import needs
-from tastemaker.serving.ids import PathId, key_of
+from tastemaker.serving.ids import key_of
+from tastemaker.serving.paths import PathId
 from tastemaker.serving.problems import documented
 from tastemaker.serving.routes.common import TheService, json
 from tastemaker.serving.routes.listing import LISTING_PARAMETERS, listing_in
@@ -14,7 +15,7 @@ router = APIRouter(tags=["recommendations"], dependencies=needs("read"))
 
 
 @router.get(
-    "/users/{user_id:path}/recommendations",
+    "/users/{user_id}/recommendations",
     response_model=Recommendations,
     responses=documented(401, 403, 422, 429, 503),
     openapi_extra={"parameters": LISTING_PARAMETERS},

@@ -9,7 +9,8 @@ from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.serving.answers import described
 from tastemaker.serving.auth import needs
 from tastemaker.serving.event_store import RETRACT, NewEvent, made_up_id
-from tastemaker.serving.ids import PathId, code_of, id_of, key_of
+from tastemaker.serving.ids import code_of, id_of, key_of
+from tastemaker.serving.paths import PathId
 from tastemaker.serving.problems import documented
 from tastemaker.serving.routes.common import TheService, json
 from tastemaker.serving.service import Service
@@ -19,7 +20,7 @@ router = APIRouter(tags=["users"])
 
 
 @router.get(
-    "/users/{user_id:path}/history",
+    "/users/{user_id}/history",
     response_model=UserHistory,
     responses=documented(401, 403, 422, 429, 503),
     dependencies=needs("read"),
@@ -34,7 +35,7 @@ async def history_of_user(
 
 
 @router.delete(
-    "/users/{user_id:path}/history/{item_id:path}",
+    "/users/{user_id}/history/{item_id}",
     status_code=204,
     responses=documented(401, 403, 422, 429, 503),
     dependencies=needs("write"),
@@ -58,7 +59,7 @@ async def retract(service: TheService, user_id: PathId, item_id: PathId) -> Resp
 
 
 @router.delete(
-    "/users/{user_id:path}",
+    "/users/{user_id}",
     response_model=Forgotten,
     responses=documented(401, 403, 422, 429, 503),
     dependencies=needs("write"),

@@ -1,0 +1,85 @@
+"""Comparing: one person's list by the model that serves, beside that of one before it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tastemaker.bundle.bundle import Bundle, open_run
+from tastemaker.errors import ArtifactError
+from tastemaker.serving.deployments import DeploymentRecord
+from tastemaker.serving.event_store import hashed
+from tastemaker.serving.ids import key_of
+from tastemaker.serving.lists import Asked, MadeList, make_lists
+from tastemaker.serving.live import Live
+from tastemaker.serving.live_catalog import LiveCatalog
+from tastemaker.serving.people import person_of
+from tastemaker.serving.problems import NotFoundError
+from tastemaker.wire import Listing
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Somebody's list by one deployed model."""
+
+    record: DeploymentRecord
+    made: MadeList
+    catalog: LiveCatalog
+
+
+class Comparing:
+    """Opens earlier models, and keeps the last one open."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        self._opened: Bundle | None = None
+
+    def lists(self, user: str, k: int, deployment: int | None) -> list[Compared]:
+        """The list of the model that serves, and that of an earlier one if one can be opened.
+
+        Args:
+            user: by id.
+            k: places.
+            deployment: which earlier one; None takes the latest that can be opened.
+
+        Raises:
+            NotFoundError: that deployment never was, or its run cannot be opened any more.
+            DatabaseAwayError: the log of deployments cannot be read.
+        """
+        deployed = self._live.snapshot().deployed
+        found = [self._compared(deployed.record, deployed.bundle, user, k)]
+        earlier = self._earlier(deployed.record, deployment)
+        return [*found, *([self._compared(*earlier, user, k)] if earlier else [])]
+
+    def _earlier(
+        self, current: DeploymentRecord, wanted: int | None
+    ) -> tuple[DeploymentRecord, Bundle] | None:
+        for record in self._live.deployments.all():
+            fits = record.version != current.version if wanted is None else record.seq == wanted
+            bundle = self._open(record) if fits else None
+            if bundle is not None:
+                return record, bundle
+        if wanted is not None:
+            raise NotFoundError(f"deployment {wanted} is not there, or its run is gone")
+        return None
+
+    def _open(self, record: DeploymentRecord) -> Bundle | None:
+        if self._opened is None or self._opened.version != record.version:
+            try:
+                opened = open_run(Path(record.run), self._live.settings.device)
+            except ArtifactError:
+                return None
+            if opened.version != record.version:
+                return None  # another training has taken the folder since
+            self._opened = opened
+        return self._opened
+
+    def _compared(self, record: DeploymentRecord, bundle: Bundle, user: str, k: int) -> Compared:
+        live, snapshot = self._live, self._live.snapshot()
+        everything = bundle.split.everything
+        key = key_of(everything.user_vocabulary, user)
+        touched = live.events.touched([key])[key]
+        person = person_of(everything, key, touched, hashed(key) in snapshot.forgotten)
+        catalog = LiveCatalog(bundle.model, snapshot.catalog.changed)
+        asked = Asked.of(Listing(k=k), catalog)
+        trending = live.trending_counts(snapshot)
+        made = make_lists(bundle.model, catalog, [person], asked, trending)[0]
+        return Compared(record, made, catalog)

@@ -1,0 +1,86 @@
+"""The map of the items: their vectors, laid flat along the two directions in which they differ."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tastemaker.errors import UnsupportedError
+from tastemaker.models.recommender import Recommender
+from tastemaker.serving.ids import id_of
+from tastemaker.serving.live_catalog import LiveCatalog
+
+ROUNDS = 12
+"""Of the iteration; the error shrinks with each by the ratio of two directions' spread."""
+
+SPARE = 6
+"""Directions more than are wanted make it converge sooner."""
+
+
+def item_map(model: Recommender, catalog: LiveCatalog, n: int) -> dict[str, Any]:
+    """The most popular items that may be found, as points.
+
+    Raises:
+        UnsupportedError: this model has no vectors of items.
+    """
+    vectors = model.item_vectors
+    if vectors is None:
+        raise UnsupportedError(f"{model.name} has no vectors of items, and so there is no map")
+    counts = catalog.dataset.item_counts
+    popular = [int(code) for code in np.argsort(-counts, kind="stable") if counts[code] > 0]
+    records = [(code, catalog.at(code)) for code in popular]
+    shown = [(code, record) for code, record in records if record.findable][:n]
+    codes = torch.tensor([code for code, _ in shown], dtype=torch.int64)
+    flat, share = plane(vectors[codes.to(vectors.device)].float().cpu())
+    sizes = catalog.n_in_category
+    return {
+        "items": [
+            {
+                "item_id": id_of(catalog.vocabulary, record.item_id),
+                "title": record.title,
+                # Of its categories the rarest says most about an item.
+                "category": min(
+                    record.categories or (), key=lambda c: sizes.get(c, 0), default=None
+                ),
+                "categories": record.categories,
+                "x": round(float(x), 4),
+                "y": round(float(y), 4),
+                "n": int(counts[code]),
+            }
+            for (code, record), (x, y) in zip(shown, flat, strict=True)
+        ],
+        "explained": share,
+    }
+
+
+def plane(vectors: torch.Tensor) -> tuple[NDArray[np.float32], float]:
+    """Points in a plane by principal components; the same vectors give the same points.
+
+    Args:
+        vectors: (n, d) float32; only their directions count, as for likeness.
+
+    Returns:
+        (n, 2) from -1 to 1, and the share of all variance that they show.
+    """
+    n, d = vectors.shape
+    if n == 0:
+        return np.zeros((0, 2), dtype=np.float32), 0.0
+    length = vectors.norm(dim=1, keepdim=True).clamp_min(1e-12)
+    centred = vectors / length
+    centred = centred - centred.mean(dim=0)
+    total = float(centred.square().sum())
+    generator = torch.Generator().manual_seed(0)
+    basis = torch.randn(d, min(2 + SPARE, d), generator=generator)
+    for _ in range(ROUNDS):
+        basis = torch.linalg.qr(centred.T @ (centred @ basis)).Q
+    projected = centred @ basis
+    left, spread, _ = torch.linalg.svd(projected, full_matrices=False)
+    points = torch.zeros(n, 2)
+    kept = min(2, left.shape[1])
+    points[:, :kept] = left[:, :kept] * spread[:kept]
+    # Mirrored or not is arbitrary; the first item decides, so that a restart changes nothing.
+    points = points * torch.where(points[0] < 0, -1.0, 1.0)
+    share = float(points.square().sum()) / total if total > 0 else 0.0
+    largest = points.abs().max(dim=0).values.clamp_min(1e-12)
+    return (points / largest).numpy(), share

@@ -1,0 +1,90 @@
+"""Stats: what a service has answered so far, out of the numbers that it exposes anyway."""
+
+import os
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import sqlalchemy as sql
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from tastemaker.serving.database import Database
+from tastemaker.serving.tables import events
+from tastemaker.serving.telemetry import SHARED, Telemetry
+
+MINUTES = 60
+
+QUANTILES = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
+
+LATENCY = "tastemaker_request_seconds"
+
+
+def numbers_of(telemetry: Telemetry) -> dict[str, Any]:
+    """Lists by source, problems by status and latencies by route, of all workers together."""
+    lists: Counter[str] = Counter()
+    problems: Counter[str] = Counter()
+    buckets: dict[tuple[str, str], Counter[float]] = defaultdict(Counter)
+    for sample in (sample for metric in _collected(telemetry) for sample in metric.samples):
+        labels = sample.labels
+        if sample.name == "tastemaker_lists_total":
+            lists[labels["source"]] += int(sample.value)
+        elif sample.name == "tastemaker_problems_total":
+            problems[labels["status"]] += int(sample.value)
+        elif sample.name == f"{LATENCY}_bucket" and labels["status"] < "400":
+            buckets[labels["method"], labels["route"]][float(labels["le"])] += int(sample.value)
+    latencies: list[dict[str, Any]] = [
+        {"method": method, "route": route, "n": max(counts.values()), **_percentiles(counts)}
+        for (method, route), counts in buckets.items()
+    ]
+    latencies.sort(key=lambda line: -line["n"])
+    return {"lists": dict(lists), "problems": dict(problems), "latencies": latencies}
+
+
+def events_per_minute(database: Database, now: float | None = None) -> list[int]:
+    """How many events came in each of the last minutes, the oldest first.
+
+    Raises:
+        DatabaseAwayError: the database does not answer.
+    """
+    last = int(time.time() if now is None else now) // 60
+    minute = (events.c.received_at // 60).label("minute")
+    query = (
+        sql.select(minute, sql.func.count())
+        .where(events.c.received_at >= (last - MINUTES + 1) * 60)
+        .group_by(minute)
+    )
+    with database.reading() as connection:
+        counts = {int(number): count for number, count in connection.execute(query)}
+    return [counts.get(number, 0) for number in range(last - MINUTES + 1, last + 1)]
+
+
+def quantile(counts: dict[float, int], share: float) -> float:
+    """The value below which a share of the observations lies, by their cumulative buckets.
+
+    Within a bucket it is interpolated; what is beyond the last bound counts as that bound.
+    """
+    bounds = sorted(counts)
+    wanted = share * counts[bounds[-1]]
+    low, below = 0.0, 0
+    for bound in bounds:
+        if counts[bound] >= wanted and counts[bound] > below:
+            if bound == float("inf"):
+                return low
+            return low + (bound - low) * (wanted - below) / (counts[bound] - below)
+        low, below = bound, counts[bound]
+    return low
+
+
+def _percentiles(counts: Counter[float]) -> dict[str, float]:
+    return {name: round(quantile(counts, q) * 1000, 2) for name, q in QUANTILES.items()}
+
+
+def _collected(telemetry: Telemetry) -> Iterable[Metric]:
+    if SHARED not in os.environ:
+        return telemetry.registry.collect()
+    everybody = CollectorRegistry()
+    MultiProcessCollector(everybody)
+    return everybody.collect()

@@ -1,0 +1,80 @@
+"""The event log as a file: out and in again, whatever the file is called and however it is made."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tastemaker.errors import ConfigError, DataError
+from tastemaker.serving.database import Database
+from tastemaker.serving.event_files import export_events, import_events
+from tastemaker.serving.event_store import EventStore, NewEvent
+
+from .conftest import Databases
+
+NOTHING: dict[str, str | None] = {"user": None, "item": None, "time": None}
+
+
+@pytest.fixture
+def store(new_database: Databases) -> Iterator[EventStore]:
+    with Database(new_database("sqlite")) as opened:
+        opened.migrate()
+        yield EventStore(opened)
+
+
+another = store
+
+
+@pytest.mark.parametrize("name", ["log.parquet", "log.csv", "log.jsonl"])
+def test_what_goes_out_comes_in_again_and_nothing_twice(
+    store: EventStore, another: EventStore, tmp_path: Path, name: str
+) -> None:
+    store.append(
+        [
+            NewEvent("a", "42", "7", 1000, "view"),
+            NewEvent("b", "visitor, the", "x/é", 1001, "retract"),
+        ]
+    )
+    assert export_events(store, tmp_path / name) == 2
+    assert import_events(store, tmp_path / name, NOTHING) == (0, 2)
+    assert import_events(another, tmp_path / name, NOTHING) == (2, 0)
+    assert pl.concat(another.rows()).equals(pl.concat(store.rows()))
+
+
+def test_events_without_ids_of_their_own_are_told_apart_by_what_they_say(
+    store: EventStore, tmp_path: Path
+) -> None:
+    (tmp_path / "clicks.csv").write_text(
+        "visitor,sku,when,type\nann,1,2024-05-01T10:00:00,view\nann,1,2024-05-01T10:00:00,buy\n"
+    )
+    columns = {"user": "visitor", "item": "sku", "time": "when"}
+    assert import_events(store, tmp_path / "clicks.csv", columns) == (2, 0)
+    assert import_events(store, tmp_path / "clicks.csv", columns) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("user,item\na,b\n", "events need a time"),
+        ("user,item,time\na,,3\n", "row 1: the item id is missing"),
+        ("user,item,time\na,b,yesterday\n", '"yesterday" is not a time'),
+        ("user,item,time\n", "no rows"),
+        ("user,item,time\n" + "a" * 300 + ",b,3\n", "user_id a.* is longer than 256"),
+    ],
+)
+def test_a_file_at_fault_is_refused_whole(
+    store: EventStore, tmp_path: Path, text: str, said: str
+) -> None:
+    (tmp_path / "log.csv").write_text(text)
+    with pytest.raises(DataError, match=said):
+        import_events(store, tmp_path / "log.csv", NOTHING)
+    assert store.size() == 0
+
+
+def test_another_ending_is_refused_and_nothing_is_written(
+    store: EventStore, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match='cannot write ".xlsx"; use .parquet, .csv, .jsonl'):
+        export_events(store, tmp_path / "log.xlsx")
+    assert list(tmp_path.iterdir()) == []

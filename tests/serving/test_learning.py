@@ -1,0 +1,214 @@
+"""Learning from events: what is learned from, how it is judged, and what serves afterwards."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import tastemaker as tm
+from tastemaker.errors import ConfigError, DataError
+from tastemaker.serving.database import Database
+from tastemaker.serving.deployments import Deployments
+from tastemaker.serving.event_data import with_events
+from tastemaker.serving.event_store import EventStore, NewEvent
+from tastemaker.serving.item_store import ItemRecord, ItemStore
+from tastemaker.serving.learner import Learner
+from tastemaker.testing.worlds import dataset_of
+from tastemaker.wire import Event
+
+from .conftest import Databases, Serving
+from .server import tastemaker, until
+
+
+@pytest.fixture
+def opened(database: str) -> Iterator[Database]:
+    with Database(database) as opened:
+        opened.migrate()
+        yield opened
+
+
+def happened(store: EventStore, user: object, items: list[int], since: int = 1000) -> None:
+    store.append(
+        [
+            NewEvent(f"{user}-{item}", str(user), str(item), since + place, "interaction")
+            for place, item in enumerate(items)
+        ]
+    )
+
+
+def test_events_come_after_what_training_knew(opened: Database) -> None:
+    store = EventStore(opened)
+    happened(store, 1, [7, 3])
+    happened(store, 5, [3])
+    joined = with_events(dataset_of({1: [3, 4], 2: [4]}), store, ItemStore(opened))
+    rows = joined.to_frame().select("user_id", "item_id").rows()
+    assert rows == [(1, 4), (1, 7), (1, 3), (2, 4), (5, 3)]  # 3 was touched again, and later
+
+
+def test_ids_are_text_once_an_event_names_somebody_by_text(opened: Database) -> None:
+    store = EventStore(opened)
+    happened(store, "visitor", [3])
+    joined = with_events(dataset_of({1: [3, 4]}), store, ItemStore(opened))
+    assert joined.user_vocabulary.ids.to_list() == ["1", "visitor"]
+    assert joined.item_vocabulary.ids.to_list() == [3, 4]
+
+
+def test_what_was_retracted_or_is_forgotten_is_not_learned(opened: Database) -> None:
+    store = EventStore(opened)
+    happened(store, 1, [7])
+    store.append(
+        [
+            NewEvent("a", "1", "7", 2000, "retract"),
+            NewEvent("b", "1", "3", 2000, "retract"),
+        ]
+    )
+    store.forget("2")
+    joined = with_events(dataset_of({1: [3, 4], 2: [4, 3]}), store, ItemStore(opened))
+    assert joined.to_frame().select("user_id", "item_id").rows() == [(1, 4)]
+
+
+def test_the_catalog_is_the_one_of_now(opened: Database) -> None:
+    store, items = EventStore(opened), ItemStore(opened)
+    happened(store, 1, [9])
+    items.put(ItemRecord("9", "Nine", ("new",)))
+    items.put(ItemRecord("3", "Three, corrected", ("old",)))
+    joined = with_events(dataset_of({1: [3, 4]}), store, items)
+    assert joined.catalog.frame["title"].to_list() == ["Three, corrected", "Item 4", "Nine"]
+
+
+def test_without_data_the_events_are_all_there_is(opened: Database) -> None:
+    store = EventStore(opened)
+    with pytest.raises(DataError, match="no events yet"):
+        with_events(None, store, ItemStore(opened))
+    happened(store, 1, [9, 8])
+    assert with_events(None, store, ItemStore(opened)).n_items == 2
+
+
+def old_taste(user: int) -> list[int]:
+    return [10 * (user % 2) + (user + n) % 10 for n in range(6)]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A model that knows two tastes: items 0 to 9 go together, and 10 to 19."""
+    data = dataset_of(
+        {user: [10 * (user % 2) + (user + n) % 10 for n in range(6)] for user in range(20)}
+    )
+    tm.EASE(regularization=1.0).fit(tm.no_holdout(data)).save(tmp_path / "run")
+    return tmp_path / "run"
+
+
+def a_new_fashion(store: EventStore, users: range) -> None:
+    """Everybody touches 0, then 19, then 5: across the old tastes."""
+    for user in users:
+        happened(store, f"new{user}", [0, 19, 5], since=10_000 + 10 * user)
+
+
+def test_what_fits_the_newest_events_better_serves(opened: Database, run: Path) -> None:
+    a_new_fashion(EventStore(opened), range(30))
+    lesson = Learner(run, opened).learn()
+    assert (lesson.outcome, lesson.fresh) == ("deployed", 90)
+    assert lesson.figures is not None
+    assert lesson.figures["metrics"]["ndcg@10"] > lesson.figures["before"]["ndcg@10"]
+    served = Deployments(opened).latest()
+    assert served is not None
+    assert (served.reason, served.version) == ("learned", lesson.version)
+    assert tm.open_run(served.run).split.train.user_vocabulary.code_of("new3") >= 0
+
+
+def test_what_fits_them_worse_does_not(opened: Database, run: Path) -> None:
+    # Most of the events say that 1 goes with 17 to 19; the newest, what the old model knew.
+    store = EventStore(opened)
+    for user in range(15):
+        happened(store, f"odd{user}", [1, 19, 18, 17], since=10_000 + 10 * user)
+    for user in range(20):
+        happened(store, f"late{user}", [1], since=5_000)
+        happened(store, f"late{user}", [2], since=90_000)
+    learner = Learner(run, opened)
+    lesson = learner.learn()
+    assert lesson.outcome == "not better"
+    assert Deployments(opened).latest() is None
+    assert learner.lessons() == [lesson]
+    assert learner.fresh()[1] == 0, "it would try the same again"
+
+
+def test_too_few_events_are_left_to_gather(opened: Database, run: Path) -> None:
+    a_new_fashion(EventStore(opened), range(3))
+    learner = Learner(run, opened)
+    assert learner.learn(least=100).outcome == "too few events"
+    assert learner.fresh()[1] == 9
+
+
+def test_a_network_goes_on_from_what_it_knew(tmp_path: Path) -> None:
+    before = dataset_of({user: old_taste(user) for user in range(20)})
+    after = dataset_of({str(user): [str(item) for item in old_taste(user)] for user in range(30)})
+    known = tm.MF(epochs=20, seed=1).fit(tm.no_holdout(before))
+    anew = tm.MF(epochs=1, seed=1).fit(tm.no_holdout(after))
+    gone_on = tm.MF(epochs=1, seed=1).fit(tm.no_holdout(after), start_from=known)
+
+    def nearness(model: tm.MF) -> float:
+        vectors = model.item_vectors
+        code = model.dataset.item_vocabulary.code_of
+        old = known.item_vectors[known.dataset.item_vocabulary.code_of(7)]
+        return float((vectors[code("7")] - old).norm() / old.norm())
+
+    assert nearness(gone_on) < 0.5 * nearness(anew)
+
+
+@pytest.mark.slow
+def test_a_service_learns_by_itself_and_answers_all_the_while(
+    run: Path, new_database: Databases, serving: Serving
+) -> None:
+    learns = ("--learn", "--learn-every-s", 0.5, "--learn-from", 60)
+    with serving(run, new_database("sqlite"), *learns) as server:
+        before = server.client.ready().version
+        events = [
+            Event(user_id=f"new{user}", item_id=item, timestamp=10_000 + 10 * user + place)
+            for user in range(30)
+            for place, item in enumerate([0, 19, 5])
+        ]
+        server.client.record(events)
+
+        def swapped() -> bool:
+            assert server.client.recommend("new1").items
+            return server.client.ready().version != before
+
+        until(swapped, 60, server.said)
+        newest, first = server.client.deployments()
+        assert (newest.reason, newest.current, first.reason) == ("learned", True, "start")
+        assert newest.figures is not None
+        assert newest.figures["metrics"]["ndcg@10"] >= newest.figures["before"]["ndcg@10"]
+        assert server.client.rollback().version == before
+        until(lambda: server.client.ready().version == before, 10)
+
+
+@pytest.mark.slow
+def test_the_log_becomes_training_data(run: Path, new_database: Databases, tmp_path: Path) -> None:
+    database = new_database("sqlite")
+    log = tmp_path / "log.csv"
+    rows = [
+        f"new{user},{item},{1000 + place}"
+        for user in range(9)
+        for place, item in enumerate([0, 19, 5])
+    ]
+    log.write_text("\n".join(["visitor,sku,time", *rows]))
+    asked = ("--database", database, "--user", "visitor", "--item", "sku", "--json")
+    first = tastemaker("events", "import", log, *asked)
+    assert json.loads(first.stdout) == {"accepted": 27, "duplicates": 0}
+    assert json.loads(tastemaker("events", "import", log, *asked).stdout)["duplicates"] == 27
+    trained = tastemaker(
+        "train", "--from-events", database, "--model", "itemknn", "--out", tmp_path / "next"
+    )
+    assert trained.returncode == 0, trained.stderr
+    assert tm.open_run(tmp_path / "next").split.train.n_users == 9
+
+
+def test_one_learns_at_a_time(opened: Database, run: Path) -> None:
+    from filelock import FileLock
+
+    learner = Learner(run, opened)
+    learner.store.folder.mkdir(parents=True)
+    with FileLock(learner.store.folder / "learning.lock"):
+        with pytest.raises(ConfigError, match="another process is learning"):
+            learner.learn()
