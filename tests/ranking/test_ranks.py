@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tastemaker.data.users import UserBatch
-from tastemaker.ranking.ranks import rank_in_catalog
+from tastemaker.ranking.ranks import ITEMS_AT_ONCE, ROWS_AT_ONCE, rank_by_keys, rank_in_catalog
 
 N_ITEMS = 6
 SCORES = st.lists(
@@ -41,3 +41,29 @@ def test_one_target_each_needs_no_copy_and_gives_the_same() -> None:
     users = UserBatch.strangers([[0], [2]])
     ranks = rank_in_catalog(scores, users, np.array([0, 1]), np.array([1, 3]))
     assert ranks.tolist() == [2, 2]
+
+
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([1, 3, ROWS_AT_ONCE + 1]),
+    st.sampled_from([2, 7, ITEMS_AT_ONCE - 1, ITEMS_AT_ONCE + 5]),
+)
+def test_tiles_count_as_a_whole_product_does(seed: int, n_users: int, n_items: int) -> None:
+    random = np.random.default_rng(seed)
+    # Few different whole numbers: products are exact, and ties common.
+    keys = torch.from_numpy(random.integers(-2, 3, (n_items, 4))).float()
+    queries = torch.from_numpy(random.integers(-2, 3, (n_users, 4))).float()
+    users = UserBatch.strangers([np.unique(random.integers(0, n_items, 5)) for _ in range(n_users)])
+    owner = np.sort(random.integers(0, n_users, n_users + 2))
+    targets = random.integers(0, n_items, len(owner))
+    ranks, scores = rank_by_keys(keys, queries, users, owner, targets)
+    whole = queries @ keys.T
+    assert torch.equal(ranks, rank_in_catalog(whole, users, owner, targets))
+    assert torch.equal(scores, whole[torch.from_numpy(owner), torch.from_numpy(targets)])
+
+
+def test_a_score_that_is_no_number_stands_above_in_tiles_too() -> None:
+    keys = torch.tensor([[1.0], [math.nan], [2.0], [0.5]])
+    users = UserBatch.strangers([[], []])
+    ranks, _ = rank_by_keys(keys, torch.ones(2, 1), users, np.array([0, 1]), np.array([0, 1]))
+    assert ranks.tolist() == [3, 4]

@@ -19,7 +19,11 @@ from tastemaker.ranking.candidates import (
     Draw,
     candidate_blocks,
 )
-from tastemaker.ranking.ranks import rank_among, rank_in_catalog
+from tastemaker.ranking.parallel import on_all_cores
+from tastemaker.ranking.ranks import rank_among, rank_by_keys, rank_in_catalog
+
+USERS_AT_ONCE = 1024
+"""Ranked by one core, where their scores need not be in memory."""
 
 
 class RankingProtocol(Protocol):
@@ -92,16 +96,20 @@ class FullRanking:
         targets, known = split.targets(part), split.known_before(part)
         users, starts = np.unique(targets.users, return_index=True)
         indptr = np.append(starts, len(targets))
-        step = max(1, SCORES_AT_ONCE // split.train.n_items)
-        ranks = [
-            _full_ranks(
+        by_keys = model.item_keys is not None and model.device.type == "cpu"
+        step = USERS_AT_ONCE if by_keys else max(1, SCORES_AT_ONCE // split.train.n_items)
+
+        def block(first: int) -> np.ndarray:
+            return _full_ranks(
                 model,
                 UserBatch.known(known, users[first : first + step]),
                 targets.items[indptr[first] : indptr[min(first + step, len(users))]],
                 np.diff(indptr[first : first + step + 1]),
+                by_keys=by_keys,
             )
-            for first in range(0, len(users), step)
-        ]
+
+        firsts = range(0, len(users), step)
+        ranks = on_all_cores(block, firsts) if by_keys else [block(first) for first in firsts]
         return np.concatenate(ranks)
 
     def describe(self) -> str:
@@ -196,15 +204,24 @@ def _ranks_in_rows(
 
 
 def _full_ranks(
-    model: Recommender, users: UserBatch, targets: np.ndarray, n_targets: np.ndarray
+    model: Recommender,
+    users: UserBatch,
+    targets: np.ndarray,
+    n_targets: np.ndarray,
+    *,
+    by_keys: bool,
 ) -> np.ndarray:
     """Ranks of a block of users' targets, which stand end to end, n_targets each."""
-    scores = model.score(users)
     owner = np.repeat(np.arange(len(users)), n_targets)
-    ranks = rank_in_catalog(scores, users, owner, targets)
+    keys = model.item_keys
+    if by_keys and keys is not None and not model.nothing_known(users).any():
+        ranks, of_targets = rank_by_keys(keys, model.queries(users), users, owner, targets)
+    else:
+        scores = model.score(users)
+        ranks = rank_in_catalog(scores, users, owner, targets)
+        of_targets = scores[torch.from_numpy(owner), torch.from_numpy(targets)]
     if len(targets) > len(users):
-        rows = torch.from_numpy(owner).to(scores.device)
-        ranks += _place_among_own(scores[rows, torch.from_numpy(targets).to(scores.device)], rows)
+        ranks += _place_among_own(of_targets, torch.from_numpy(owner).to(of_targets.device))
     return ranks.cpu().numpy()
 
 

@@ -9,7 +9,8 @@ from tastemaker.data.splitting import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.metrics.accuracy import hit_rate, ndcg
 from tastemaker.ranking.candidates import draw_candidates
-from tastemaker.ranking.ranks import rank_among, rank_in_catalog
+from tastemaker.ranking.parallel import on_all_cores
+from tastemaker.ranking.ranks import rank_among, rank_by_keys, rank_in_catalog
 from tastemaker.training.run import Validate
 
 N_NEGATIVES = 99
@@ -79,21 +80,19 @@ def full_validation(
     step = max(1, SCORES_AT_ONCE // split.train.n_items)
 
     def validate() -> dict[str, float]:
-        columns = keys(None).T
-        ranks = np.concatenate(
-            [
-                rank_in_catalog(
-                    vectors @ columns,
-                    users.part(start, start + step),
-                    np.arange(len(vectors)),
-                    wanted[start : start + step],
-                ).cpu()
-                for start, vectors in zip(
-                    range(0, len(rows), step), queries(users).split(step), strict=True
-                )
-            ]
-        )
-        return _metrics(ranks)
+        vectors, items = queries(users), keys(None)
+        starts = range(0, len(rows), step)
+
+        def block(start: int) -> torch.Tensor:
+            part = slice(start, start + step)
+            asked, n = users.part(start, start + step), len(vectors[part])
+            if on_cpu:
+                return rank_by_keys(items, vectors[part], asked, np.arange(n), wanted[part])[0]
+            return rank_in_catalog(vectors[part] @ items.T, asked, np.arange(n), wanted[part]).cpu()
+
+        on_cpu = items.device.type == "cpu"
+        ranks = on_all_cores(block, starts) if on_cpu else [block(start) for start in starts]
+        return _metrics(torch.cat(ranks).numpy())
 
     return validate
 

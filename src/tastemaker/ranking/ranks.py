@@ -6,6 +6,9 @@ import torch
 from tastemaker.data.dataset import pointers, take_runs
 from tastemaker.data.users import UserBatch
 
+ROWS_AT_ONCE, ITEMS_AT_ONCE = 256, 1024
+"""Of a tile of scores: 1 MiB, which a core's own cache holds from the product to the count."""
+
 
 def rank_among(target: torch.Tensor, others: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
     """The rank of each row's target among that row's other items.
@@ -56,15 +59,105 @@ def rank_in_catalog(
             )
         ]
     )
-    # Everything that does not count for a user, once.
-    pairs = np.unique(
-        np.concatenate([users.rows * n_items + users.items, owner * np.int64(n_items) + targets])
-    )
-    indptr = pointers(pairs // n_items, len(users))
+    not_ranked, indptr = _not_ranked(users, owner, targets, n_items)
     positions, ends = take_runs(indptr, owner)
-    excluded = torch.from_numpy(pairs[positions]).to(device)
-    of = torch.from_numpy(np.repeat(np.arange(len(owner)), np.diff(ends))).to(device)
-    excluded_below = scores.flatten()[excluded] < wanted[of]
-    n_below = below - torch.bincount(of[excluded_below], minlength=len(owner))
+    of = np.repeat(np.arange(len(owner)), np.diff(ends))
+    excluded = torch.from_numpy(owner[of].astype(np.int64) * n_items + not_ranked[positions])
+    of_row = torch.from_numpy(of).to(device)
+    excluded_below = scores.flatten()[excluded.to(device)] < wanted[of_row]
+    n_below = below - torch.bincount(of_row[excluded_below], minlength=len(owner))
     n_counted = n_items - torch.from_numpy(np.diff(ends)).to(device)
     return 1 + n_counted - n_below
+
+
+def rank_by_keys(
+    keys: torch.Tensor,
+    queries: torch.Tensor,
+    users: UserBatch,
+    owner: np.ndarray,
+    targets: np.ndarray,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """As `rank_in_catalog` where a score is an inner product: the scores never reach the memory.
+
+    A tile of them is multiplied, compared and counted while it is in the cache, and counting is a
+    product with ones: together faster than the product alone into memory.
+
+    Args:
+        keys: (n_items, d) float32.
+        queries: (n, d) float32.
+        users: n of them, with what they touched.
+        owner: (t,) ascending positions of the targets' users in the batch.
+        targets: (t,) codes of the held-out items.
+
+    Returns:
+        (t,) int64 ranks from 1, and (t,) float32 scores of the targets.
+    """
+    not_ranked, indptr = _not_ranked(users, owner, targets, len(keys))
+    rows, of_target = (torch.from_numpy(codes.astype(np.int64)) for codes in (owner, targets))
+    ranks, scores = [], []
+    for start in range(0, len(owner), ROWS_AT_ONCE):
+        part = slice(start, start + ROWS_AT_ONCE)
+        positions, ends = take_runs(indptr, owner[part])
+        below, wanted = _n_below(
+            keys,
+            queries[rows[part]].T.contiguous(),
+            of_target[part],
+            not_ranked[positions],
+            np.repeat(np.arange(len(ends) - 1), np.diff(ends)),
+        )
+        ranks.append(1 + len(keys) - torch.from_numpy(np.diff(ends)) - below)
+        scores.append(wanted)
+    return torch.cat(ranks), torch.cat(scores)
+
+
+def _n_below(
+    keys: torch.Tensor,
+    columns: torch.Tensor,
+    targets: torch.Tensor,
+    not_ranked: np.ndarray,
+    of: np.ndarray,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """How many of the ranked items score lower than each target, and the targets' scores.
+
+    Args:
+        keys: (n_items, d).
+        columns: (d, r) the query of each target's user.
+        targets: (r,) codes.
+        not_ranked: (m,) codes of what does not count, and
+        of: (m,) for which target.
+    """
+    wanted = (keys[targets] @ columns).diagonal().clone()
+    by_item = np.argsort(not_ranked, kind="stable")
+    items, rows = (torch.from_numpy(each[by_item]) for each in (not_ranked, of))
+    edges = np.searchsorted(
+        not_ranked[by_item], np.arange(0, len(keys) + ITEMS_AT_ONCE, ITEMS_AT_ONCE)
+    )
+    is_target = items == targets[rows]
+    below, ones, met = (
+        torch.zeros(len(targets)),
+        torch.ones(ITEMS_AT_ONCE),
+        torch.zeros_like(wanted),
+    )
+    for tile, start in enumerate(range(0, len(keys), ITEMS_AT_ONCE)):
+        scores = keys[start : start + ITEMS_AT_ONCE] @ columns
+        inside = slice(edges[tile], edges[tile + 1])
+        places, of_row, own = items[inside] - start, rows[inside], is_target[inside]
+        met[of_row[own]] = scores[places[own], of_row[own]]
+        scores[places, of_row] = torch.inf
+        below += ones[: len(scores)] @ scores.lt_(wanted)
+    if torch.equal(met, wanted):
+        return below.long(), wanted
+    # A product of another shape may round otherwise, and a tie would go unnoticed.
+    scores = keys @ columns
+    wanted = scores.gather(0, targets[None])[0]
+    scores[items, rows] = torch.inf
+    return (scores < wanted).sum(0), wanted
+
+
+def _not_ranked(
+    users: UserBatch, owner: np.ndarray, targets: np.ndarray, n_items: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """What each user touched or has for a target, each item once, end to end; and the pointers."""
+    touched, wanted = users.rows * n_items + users.items, owner * np.int64(n_items) + targets
+    pairs = np.unique(np.concatenate([touched, wanted]))
+    return pairs % n_items, pointers(pairs // n_items, len(users))
