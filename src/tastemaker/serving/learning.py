@@ -3,9 +3,12 @@
 import asyncio
 import contextlib
 import sys
+from pathlib import Path
 
 import structlog
+from filelock import FileLock, Timeout
 
+from tastemaker.bundle.store import Store
 from tastemaker.serving.settings import ServiceSettings
 
 log = structlog.get_logger("tastemaker.service")
@@ -18,6 +21,7 @@ class Learning:
 
     def __init__(self, settings: ServiceSettings) -> None:
         self._settings = settings
+        self._leadership = FileLock(Store(settings.run).folder / "leader.lock")
         self._looking: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._watching: set[asyncio.Task[None]] = set()
@@ -36,6 +40,7 @@ class Learning:
         """Stops looking, and a training under way."""
         if self._looking is not None:
             self._looking.cancel()
+        self._leadership.release()
         if self._process is not None and self.running:
             self._process.terminate()
             await self._process.wait()
@@ -63,7 +68,16 @@ class Learning:
         while True:
             await asyncio.sleep(self._settings.learn_every_s)
             with contextlib.suppress(OSError):
-                await self.start(self._settings.learn_from)
+                if self._leads():
+                    await self.start(self._settings.learn_from)
+
+    def _leads(self) -> bool:
+        """Whether this is the one of several workers that looks; another takes over if it dies."""
+        if not self._leadership.is_locked:
+            Path(self._leadership.lock_file).parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(Timeout):
+                self._leadership.acquire(timeout=0)
+        return self._leadership.is_locked
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
         out, err = await process.communicate()
