@@ -412,3 +412,138 @@ class KnownUsers(Answer):
     users: list[KnownUser]
     n_users: int
     """How many there are in all."""
+
+
+class Latency(Answer):
+    """How long answers of one route took, those that went well."""
+
+    method: str
+    route: str
+    n: int
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+
+
+class Stats(Answer):
+    """How the service fares since its process was started."""
+
+    deployment: Deployment
+    """The one that serves."""
+    dataset: str
+    split: str
+    """What was held out of it in training."""
+    n_users: int
+    n_items: int
+    n_interactions: int
+    events: int
+    """Kept in all."""
+    events_per_minute: list[int]
+    """Of the last hour, the oldest minute first."""
+    lists: dict[str, int]
+    """By source: those from trending are fallbacks."""
+    problems: dict[str, int]
+    """By status."""
+    latencies: list[Latency]
+    """The routes most asked first."""
+    degraded: bool
+    learning: bool
+    """Whether a training on the events is under way."""
+
+
+class MapItem(Answer):
+    """An item as a point."""
+
+    item_id: Id
+    title: str | None = None
+    category: str | None = None
+    """The rarest of its categories."""
+    categories: list[str] | None = None
+    x: float
+    y: float
+    n: int
+    """How often it was touched in training."""
+
+
+class ItemMap(Answer):
+    """Items in a plane, from -1 to 1 both ways, the most popular first."""
+
+    items: list[MapItem]
+    explained: float
+    """The share of the variance of the vectors that the plane shows."""
+    model: str
+    version: str
+
+
+class DriftWindow(Answer):
+    """Some events, one after the other, and the lists just before them."""
+
+    from_time: int
+    to_time: int
+    n: int
+    hit_rate: float
+    """The share of events whose item was in the list."""
+    low: float
+    high: float
+    """Its 95% interval."""
+    popular_hit_rate: float
+    """The same of the most popular items."""
+    coverage: float
+    """The share of the catalog in any of the lists."""
+    listed_popularity: float
+    """Of what was listed, on average: the share of the catalog that is less popular."""
+    chosen_popularity: float
+    """The same of what people chose."""
+
+
+class Drift(Answer):
+    """How the current model's lists meet the newest events."""
+
+    k: int
+    n: int
+    overall: DriftWindow | None = None
+    """None where there are no such events yet."""
+    windows: list[DriftWindow]
+    """In the order of time."""
+    version: str
+
+
+class LeaderboardModel(Answer):
+    """One line of a comparison."""
+
+    name: str
+    rank: int
+    fit_s: float | None = None
+    metrics: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+    p_value: float | None = None
+    """Against the best; None of the best itself."""
+    worse: bool
+    """Whether that is significant."""
+
+
+class Leaderboard(Answer):
+    """A comparison of models on one question, best first."""
+
+    metric: str
+    """What decides the order."""
+    dataset: str | None = None
+    split: str | None = None
+    protocol: str | None = None
+    n_users: int | None = None
+    models: list[LeaderboardModel]
+
+
+class ComparedList(Answer):
+    """A list by one deployed model."""
+
+    deployment: Deployment
+    items: list[RecommendedItem]
+    source: Source
+
+
+class Compared(Answer):
+    """One user's lists, that of the model that serves first."""
+
+    user_id: Id
+    lists: list[ComparedList]

@@ -68,6 +68,8 @@ def demo(
         out.print(f"  {command}", markup=False, soft_wrap=True)
     out.print("\n[bold]and which model is best here?[/bold]")
     _compare(comparing, split, out_folder)
+    out.print("\n[bold]put it behind HTTP[/bold]")
+    out.print(f"  tastemaker serve {out_folder} --open", markup=False, soft_wrap=True)
 
 
 def _comparing(run: Path, device: options.Device) -> "Comparing":

@@ -11,21 +11,23 @@ from tastemaker.errors import ConfigError, DataError, did_you_mean
 
 TITLE_NAMES = ("title", "name", "item_name", "product_name")
 CATEGORY_NAMES = ("categories", "genres", "category", "genre", "tags")
+IMAGE_NAMES = ("image_url", "image", "poster_url", "poster", "thumbnail")
 ITEM_NAMES = ("item_id", "movieId", "itemId", "item", "product_id", "sku", "asin", "id")
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """One row an item: item_id, and where known title (String) and categories (list of String)."""
+    """One row an item: item_id, and where known title, categories (a list) and image_url."""
 
     frame: pl.DataFrame
 
     @classmethod
     def from_frame(cls, frame: pl.DataFrame, source: str, item: str | None = None) -> "Catalog":
-        """A catalog from any table with an item id; titles and categories are found by usual names.
+        """A catalog from any table with an item id; what else is known is found by usual names.
 
         Categories may be a list or text with `|` between them; "(no genres listed)", as MovieLens
-        has it, is none. An item listed twice keeps its first row.
+        has it, is none. Pictures are URLs of http or https, or paths that begin with /; other text
+        is none. An item listed twice keeps its first row.
 
         Raises:
             DataError: no item column, or items without an id.
@@ -46,6 +48,9 @@ class Catalog:
             out["title"] = frame[title].cast(pl.String)
         if category is not None:
             out["categories"] = _categories(frame[category])
+        image = _first(frame, IMAGE_NAMES)
+        if image is not None:
+            out["image_url"] = _images(frame[image])
         table = pl.DataFrame({name: column.alias(name) for name, column in out.items()})
         return cls(table.unique("item_id", keep="first", maintain_order=True))
 
@@ -107,3 +112,8 @@ def _categories(column: pl.Series) -> pl.Series:
         return column.cast(pl.List(pl.String))
     text = column.cast(pl.String).fill_null("").replace("(no genres listed)", "")
     return text.str.split("|").list.eval(pl.element().filter(pl.element() != ""))
+
+
+def _images(column: pl.Series) -> pl.Series:
+    text = column.cast(pl.String, strict=False).str.strip_chars()
+    return pl.select(pl.when(text.str.contains(r"^(https?://|/)")).then(text)).to_series()

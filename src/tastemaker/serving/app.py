@@ -54,6 +54,7 @@ def make_app(settings: ServiceSettings) -> FastAPI:
     problems.install(app)
     _document_problems(app)
     # The last one added is the outermost.
+    app.add_middleware(problems.Unforeseen)
     app.add_middleware(BodyLimit, most_bytes=settings.most_body_bytes)
     if settings.cors:
         app.add_middleware(

@@ -28,7 +28,7 @@ class Allowed(HTTPBearer):
         """
         service: Service = request.app.state.service
         snapshot = await service.recent_snapshot()
-        key = _key_in(request, snapshot.keys)
+        key = _key_in(request, snapshot.keys.valid)
         service.rates.take(
             key.key_id if key else request.client.host if request.client else "unknown"
         )

@@ -87,13 +87,24 @@ class KeyStore:
             rows = connection.execute(sql.select(keys).order_by(keys.c.created_at)).all()
         return [KeyRecord(row[0], row[1], frozenset(row[2].split()), *row[3:]) for row in rows]
 
-    def valid(self) -> dict[str, KeyRecord]:
-        """The keys that work, by their public half.
 
-        Raises:
-            DatabaseAwayError: the database does not answer.
-        """
-        return {key.key_id: key for key in self.all() if key.revoked_at is None}
+@dataclass(frozen=True)
+class Keys:
+    """The keys at a moment."""
+
+    valid: dict[str, KeyRecord]
+    """Those that work, by their public half."""
+    ever: bool
+    """Whether there ever was one: who has revoked them all does not want an open door."""
+
+    @classmethod
+    def of(cls, records: list[KeyRecord]) -> "Keys":
+        """What follows from all keys that were ever made."""
+        valid = {key.key_id: key for key in records if key.revoked_at is None}
+        return cls(valid, ever=bool(records))
+
+
+NO_KEYS = Keys({}, ever=False)
 
 
 def _hash(secret: str) -> str:

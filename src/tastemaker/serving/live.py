@@ -14,7 +14,7 @@ from tastemaker.serving.deployments import DeploymentRecord, Deployments, Reason
 from tastemaker.serving.event_store import EventStore, Touched, hashed
 from tastemaker.serving.ids import key_of
 from tastemaker.serving.item_store import ItemStore
-from tastemaker.serving.key_store import KeyRecord, KeyStore
+from tastemaker.serving.key_store import NO_KEYS, Keys, KeyStore
 from tastemaker.serving.lists import Asked, MadeList, make_lists
 from tastemaker.serving.live_catalog import LiveCatalog
 from tastemaker.serving.people import Person, person_of, stranger
@@ -41,7 +41,7 @@ class Snapshot:
     deployed: Deployed
     catalog: LiveCatalog
     forgotten: frozenset[str]
-    keys: dict[str, KeyRecord]
+    keys: Keys
     pulse: Pulse | None
     """Of the database when it was read; None where it was away."""
     degraded: bool = False
@@ -88,7 +88,7 @@ class Live:
         bundle = open_run(self.settings.run, self.settings.device)
         deployed = Deployed(bundle, _unrecorded(bundle), bundle.split.everything)
         nothing = LiveCatalog(bundle.model, [])
-        self._snapshot = Snapshot(deployed, nothing, frozenset(), {}, None, degraded=True)
+        self._snapshot = Snapshot(deployed, nothing, frozenset(), NO_KEYS, None, degraded=True)
         self.snapshot()
 
     def stop(self) -> None:
@@ -227,7 +227,7 @@ class Live:
             held,
             catalog=catalog,
             forgotten=self.events.forgotten() if changed("forgotten") else held.forgotten,
-            keys=self.keys.valid() if changed("keys") else held.keys,
+            keys=Keys.of(self.keys.all()) if changed("keys") else held.keys,
             pulse=pulse,
             degraded=False,
         )

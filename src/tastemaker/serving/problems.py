@@ -8,6 +8,7 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tastemaker.errors import (
     ArtifactError,
@@ -113,15 +114,36 @@ def install(app: FastAPI) -> None:
             error.status_code, detail, _id_of(request), dict(error.headers) if error.headers else {}
         )
 
-    async def unforeseen(request: Request, error: Exception) -> Response:
-        log.error("unforeseen", request_id=_id_of(request), exc_info=error)
-        detail = "something went wrong here; the log has it under the request's id"
-        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail, _id_of(request))
-
     app.add_exception_handler(TastemakerError, known)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
-    app.add_exception_handler(Exception, unforeseen)
+
+
+class Unforeseen:
+    """Answers what nobody has foreseen, inside of all that adds headers and takes notes."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As ASGI has it."""
+        begun = False
+
+        async def sending(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        except Exception as error:
+            if scope["type"] != "http" or begun:
+                raise
+            request_id = scope.get("request_id")
+            log.error("unforeseen", request_id=request_id, exc_info=error)
+            detail = "something went wrong here; the log has it under the request's id"
+            answer = problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail, request_id)
+            await answer(scope, receive, send)
 
 
 def _id_of(request: Request) -> str | None:
@@ -136,6 +158,7 @@ def _in_words(error: RequestValidationError) -> str:
     more = len(error.errors()) - 1
     rest = f" (and {more} more)" if more else ""
     given = "" if first["type"] in ("missing", "json_invalid") else _shown(first.get("input"))
+    where = where if len(where) <= 200 else f"{where[:199]}…"  # of the sender's making
     return f"{where}: {given}{reason[0].lower()}{reason[1:]}{rest}"
 
 

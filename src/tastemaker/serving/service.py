@@ -8,6 +8,7 @@ from tastemaker.serving.learning import Learning
 from tastemaker.serving.live import Live, Snapshot
 from tastemaker.serving.rates import Rates
 from tastemaker.serving.settings import LOOPBACK, ServiceSettings
+from tastemaker.serving.similar import Similar
 from tastemaker.serving.telemetry import Telemetry
 
 AS_OF_NOW_S = 1.0
@@ -25,6 +26,7 @@ class Service:
         self.rates = Rates(settings.rate, settings.burst)
         self.telemetry = Telemetry()
         self.answers = Answers(self.live, self.telemetry)
+        self.similar = Similar(self.live)
         self.learning = Learning(settings)
         self._looked_at = 0.0
 
@@ -36,7 +38,7 @@ class Service:
             ConfigError: others could reach the service without a key.
         """
         self.live.start()
-        self.settings.refuse_exposure(bool(self.live.held.keys))
+        self.settings.refuse_exposure(bool(self.live.held.keys.valid))
 
     def stop(self) -> None:
         """Lets what runs end."""
@@ -54,6 +56,6 @@ class Service:
         return await self.gate.run(self.live.snapshot)
 
     def asks_for_keys(self, snapshot: Snapshot) -> bool:
-        """Whether a request needs a key: wherever others could reach the service, or one exists."""
+        """Whether a request needs a key: where others could reach it, or once one was made."""
         exposed = self.settings.host not in LOOPBACK
-        return exposed or self.settings.require_key or bool(snapshot.keys)
+        return exposed or self.settings.require_key or snapshot.keys.ever

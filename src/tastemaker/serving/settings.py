@@ -42,7 +42,7 @@ class ServiceSettings(Config):
     require_key: bool = False
     """Ask for a key on a loopback address too."""
     page_key: str | None = None
-    """The key with which the pages ask, where keys are needed: one with the scopes read and write."""
+    """With which the pages ask, where keys are needed: one with the scopes read and write."""
     cors: tuple[str, ...] = ()
     """Origins whose pages may call the API, as https://shop.example; none by default."""
     trending_half_life_h: float = Field(24, gt=0)

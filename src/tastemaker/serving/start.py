@@ -3,7 +3,7 @@
 from tastemaker.bundle.bundle import open_run
 from tastemaker.serving.database import Database, DatabaseAwayError
 from tastemaker.serving.deployments import Deployments
-from tastemaker.serving.key_store import KeyStore
+from tastemaker.serving.key_store import Keys, KeyStore
 from tastemaker.serving.settings import ServiceSettings
 
 
@@ -23,6 +23,6 @@ def check(settings: ServiceSettings) -> None:
             log = Deployments(database)
             if all(record.version != bundle.version for record in log.all()):
                 log.record(bundle, "start")
-            settings.refuse_exposure(bool(KeyStore(database).valid()))
+            settings.refuse_exposure(bool(Keys.of(KeyStore(database).all()).valid))
         except DatabaseAwayError:
             settings.refuse_exposure(has_keys=False)

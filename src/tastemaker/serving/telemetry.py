@@ -98,7 +98,7 @@ class Observed:
             self._note(scope, status, time.perf_counter() - started_at)
 
     def _note(self, scope: Scope, status: int, elapsed_s: float) -> None:
-        route = getattr(scope.get("route"), "path", "unknown")
+        route = _route_of(scope)
         self._telemetry.latency.labels(scope["method"], route, status).observe(elapsed_s)
         if status >= 400:
             self._telemetry.problems.labels(status).inc()
@@ -126,13 +126,21 @@ def configure_logs(style: str) -> None:
     structlog.configure(
         processors=shared,
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
 
 
 def _dumped(line: dict[str, Any], **_: Any) -> str:
     return orjson.dumps(line, default=str).decode()
+
+
+def _route_of(scope: Scope) -> str:
+    """The path as it is declared, so that made-up ones do not each get numbers of their own."""
+    route: str = getattr(scope.get("route"), "path", "unknown")
+    # FastAPI leaves the prefix of an included router out.
+    below = scope["path"].startswith("/v1/") and route.startswith("/")
+    return route if not below or route.startswith("/v1/") else f"/v1{route}"
 
 
 def _given_id(scope: Scope) -> str | None:

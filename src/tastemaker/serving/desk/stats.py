@@ -44,16 +44,16 @@ def numbers_of(telemetry: Telemetry) -> dict[str, Any]:
 
 
 def events_per_minute(database: Database, now: float | None = None) -> list[int]:
-    """How many events came in each of the last minutes, the oldest first.
+    """How many events happened in each of the last minutes, the oldest first.
 
     Raises:
         DatabaseAwayError: the database does not answer.
     """
     last = int(time.time() if now is None else now) // 60
-    minute = (events.c.received_at // 60).label("minute")
+    minute = (events.c.timestamp // 60).label("minute")
     query = (
         sql.select(minute, sql.func.count())
-        .where(events.c.received_at >= (last - MINUTES + 1) * 60)
+        .where(events.c.timestamp.between((last - MINUTES + 1) * 60, last * 60 + 59))
         .group_by(minute)
     )
     with database.reading() as connection:

@@ -6,11 +6,10 @@ from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
 from tastemaker.errors import UnknownIdError
-from tastemaker.serving.answers import described, in_place
+from tastemaker.serving.answers import described
 from tastemaker.serving.auth import needs
-from tastemaker.serving.ids import id_of, key_of
+from tastemaker.serving.ids import key_of
 from tastemaker.serving.item_store import ItemRecord
-from tastemaker.serving.lists import Place
 from tastemaker.serving.live_catalog import LiveCatalog
 from tastemaker.serving.paths import PathId
 from tastemaker.serving.problems import NotFoundError, documented
@@ -63,7 +62,12 @@ async def search_items(
 )
 async def similar_items(service: TheService, item_id: PathId, k: K = 10) -> Response:
     """What is most like an item, by the model; for one it was not trained with, by categories."""
-    return json(await service.gate.run(lambda: _similar(service, item_id, k)))
+
+    def similar() -> dict[str, Any]:
+        record = _record(service.live.snapshot().catalog, item_id)
+        return service.similar.to(record, k)
+
+    return json(await service.gate.run(similar))
 
 
 @router.get(
@@ -174,33 +178,3 @@ def _item(catalog: LiveCatalog, record: ItemRecord) -> dict[str, Any]:
 def _put(service: Service, record: ItemRecord) -> dict[str, Any]:
     service.live.items.put(record)
     return _item(service.live.snapshot().catalog, record)
-
-
-def _similar(service: Service, item_id: str, k: int) -> dict[str, Any]:
-    snapshot = service.live.snapshot()
-    catalog, deployed = snapshot.catalog, snapshot.deployed
-    record = _record(catalog, item_id)
-    if catalog.code(record.item_id) is None:
-        found = catalog.alike_by_categories(record, k)
-    else:
-        found = _alike_by_model(service, catalog, record, k)
-    places = [Place(other, score) for other, score in found]
-    return {
-        "item_id": id_of(catalog.vocabulary, record.item_id),
-        "items": [
-            in_place(catalog.vocabulary, place, rank) for rank, place in enumerate(places, 1)
-        ],
-        "model": deployed.record.model,
-        "version": deployed.record.version,
-    }
-
-
-def _alike_by_model(
-    service: Service, catalog: LiveCatalog, record: ItemRecord, k: int
-) -> list[tuple[ItemRecord, float]]:
-    table = service.live.held.deployed.bundle.similar_items(
-        id_of(catalog.vocabulary, record.item_id), k + len(catalog.changed)
-    )
-    rows = table.frame.select("similar_item_id", "score").rows()
-    found = ((catalog.record(str(other)), score) for other, score in rows)
-    return [(one, score) for one, score in found if one is not None and one.listable][:k]

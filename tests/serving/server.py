@@ -1,0 +1,206 @@
+"""A service as a process of its own: started, asked, stopped, killed."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+from unittest import mock
+
+import httpx
+
+from tastemaker.cli.main import main
+from tastemaker.client import Client
+
+LONGEST_START_S = 60
+LONGEST_END_S = 30
+
+COMMAND = (sys.executable, "-m", "tastemaker.cli.main")
+
+
+class Server:
+    """`tastemaker serve RUN --port 0` on a database; a context manager that leaves no process.
+
+    Args:
+        run: the run folder.
+        database: URL of the database.
+        folder: where what it says is kept.
+        arguments: more of the command line.
+        key: sent by `client` and `http`.
+        environment: settings as TASTEMAKER_… variables, by name.
+    """
+
+    def __init__(
+        self,
+        run: Path,
+        database: str,
+        folder: Path,
+        *arguments: object,
+        key: str | None = None,
+        **environment: object,
+    ) -> None:
+        self.run, self.database, self.folder = run, database, folder
+        self._arguments = tuple(map(str, arguments))
+        self._key = key
+        self._environment = {f"TASTEMAKER_{n.upper()}": str(v) for n, v in environment.items()}
+        self._open = ExitStack()
+        self.url = ""
+        self.starts = 0
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.stop()
+        self._open.close()
+
+    def start(self, *, ready: bool = True) -> None:
+        """Starts it and waits until it answers."""
+        self._open.close()
+        self.starts += 1
+        self.stdout = self.folder / f"{self.starts}.out"
+        self.stderr = self.folder / f"{self.starts}.err"
+        with self.stdout.open("wb") as out, self.stderr.open("wb") as err:
+            self.process = subprocess.Popen(
+                [
+                    *COMMAND, "serve", str(self.run), "--port", "0",
+                    "--database", self.database, *self._arguments,
+                ],
+                stdout=out, stderr=err, env=environment_with(self._environment),
+            )  # fmt: skip
+        until(self._announced, LONGEST_START_S, self.said)
+        self.client = self._open.enter_context(Client(self.url, key=self._key, timeout_s=30))
+        headers = {"Authorization": f"Bearer {self._key}"} if self._key else None
+        self.http = self._open.enter_context(
+            httpx.Client(base_url=self.url, headers=headers, timeout=30)
+        )
+        if ready:
+            until(self._answers, LONGEST_START_S, self.said)
+
+    def kill(self) -> None:
+        """As a loss of power would end it, workers included."""
+        for pid in (self.process.pid, *self.workers()):
+            kill(pid)
+        self.process.wait()
+
+    def stop(self) -> int:
+        """SIGTERM; its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(LONGEST_END_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"SIGTERM did not end it:\n{self.said()}") from None
+
+    def said(self) -> str:
+        """All that it has said."""
+        return self.stdout.read_text() + self.stderr.read_text()
+
+    def log(self) -> list[dict[str, Any]]:
+        """The lines of a log in JSON; a line that is none is an error."""
+        lines = self.stderr.read_text().splitlines()
+        return [json.loads(line) for line in lines if not line.startswith("events go to ")]
+
+    def workers(self) -> list[int]:
+        """Process ids of its workers, none where it answers itself."""
+        return [
+            pid
+            for pid, parent in parents().items()
+            if parent == self.process.pid and b"spawn_main" in _read(pid, "cmdline")
+        ]
+
+    def memory_mib(self) -> float:
+        """Resident memory of its largest process."""
+        pids = [self.process.pid, *self.workers()]
+        kib = [re.search(rb"VmRSS:\s+(\d+)", _read(pid, "status")) for pid in pids]
+        return max(int(found[1]) for found in kib if found) / 1024
+
+    def _announced(self) -> bool:
+        assert self.process.poll() is None, f"it ended:\n{self.said()}"
+        found = re.search(r" at (http://\S+)", self.stdout.read_text())
+        self.url = found[1] if found else ""
+        return bool(found)
+
+    def _answers(self) -> bool:
+        assert self.process.poll() is None, f"it ended:\n{self.said()}"
+        try:
+            return self.http.get("/readyz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+def environment_with(more: dict[str, str]) -> dict[str, str]:
+    """This process's environment without settings of a service, and with others."""
+    ours = {n: v for n, v in os.environ.items() if not n.startswith("TASTEMAKER_")}
+    return ours | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"} | more
+
+
+class Ended(NamedTuple):
+    """What a command said in the end."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def tastemaker(*arguments: object) -> Ended:
+    """A command to its end, in this process: it is quicker to begin."""
+    out, err = StringIO(), StringIO()
+    typed = mock.patch.object(sys, "argv", ["tastemaker", *map(str, arguments)])
+    settings = mock.patch.dict(os.environ, environment_with({}), clear=True)
+    with typed, settings, redirect_stdout(out), redirect_stderr(err):
+        try:
+            main()
+        except SystemExit as end:
+            return Ended(int(end.code or 0), out.getvalue(), err.getvalue())
+    raise AssertionError("main ends by SystemExit")
+
+
+def until(
+    true: Callable[[], Any], longest_s: float, otherwise: Callable[[], str] | str = ""
+) -> Any:
+    """Waits until something is true, and gives it."""
+    give_up_at = time.monotonic() + longest_s
+    while not (found := true()):
+        if time.monotonic() > give_up_at:
+            why = otherwise if isinstance(otherwise, str) else otherwise()
+            raise AssertionError(f"not within {longest_s:g} s: {why}")
+        time.sleep(0.02)
+    return found
+
+
+def parents() -> dict[int, int]:
+    """The parent of every process."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        stat = _read(int(folder.name), "stat")
+        if stat:
+            found[int(folder.name)] = int(stat.rpartition(b")")[2].split()[1])
+    return found
+
+
+def kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _read(pid: int, name: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except OSError:
+        return b""  # it has ended

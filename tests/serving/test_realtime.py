@@ -1,0 +1,239 @@
+"""The next list after an event reflects it: for everybody, on every replica, with every model."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tastemaker as tm
+from tastemaker import wire
+from tastemaker.models.recommender import Recommender
+from tastemaker.models.registry import BUILT_IN, model_class
+from tastemaker.testing.worlds import two_tastes
+
+from .conftest import Databases, Serving
+from .server import Server, until
+
+
+def items_of(answer: wire.Recommendations | wire.Trending | wire.UserHistory) -> list[wire.Id]:
+    return [item.item_id for item in answer.items]
+
+
+def scores_of(answer: wire.Recommendations, without: wire.Id) -> dict[wire.Id, float]:
+    return {item.item_id: item.score for item in answer.items if item.item_id != without}
+
+
+def touch(service: Server, user: wire.Id, *items: int) -> None:
+    service.client.record([wire.Event(user_id=user, item_id=item) for item in items])
+
+
+@pytest.fixture(scope="module")
+def replica(service: Server, ease_run: Path, serving: Serving) -> Iterator[Server]:
+    """Another process with the same run and the same database."""
+    with serving(ease_run, service.database) as other:
+        yield other
+
+
+def test_an_event_moves_the_list_of_somebody_known_and_the_item_is_gone(
+    service: Server, known: int
+) -> None:
+    before = service.client.recommend(known, k=40)
+    item = before.items[0].item_id
+    touch(service, known, item)
+    after = service.client.recommend(known, k=40)
+    assert item not in items_of(after)
+    assert scores_of(after, item) != scores_of(before, item)
+    assert items_of(service.client.history(known))[0] == item
+
+
+def test_the_first_event_of_somebody_new_makes_the_list_personal(
+    service: Server, newcomer: int
+) -> None:
+    before = service.client.recommend(newcomer, k=5)
+    assert (before.source, before.user_id) == ("trending", newcomer)
+    touch(service, newcomer, 3)
+    after = service.client.recommend(newcomer, k=5)
+    assert after.source == "model"
+    assert 3 not in items_of(after)
+    assert all(item < 20 for item in items_of(after)), "the taste is the low one"
+    touch(service, newcomer, 22, 23, 24, 25, 26)
+    turned = items_of(service.client.recommend(newcomer, k=5))
+    assert sum(item >= 20 for item in turned) >= 3, "the taste has turned to the high one"
+
+
+def test_names_serve_as_ids_of_newcomers_where_ids_are_numbers(service: Server) -> None:
+    name = f"somebody@{service.url}"
+    assert service.client.history("anna").user_id == "anna"
+    touch(service, name.replace("/", "."), 3)
+    answer = service.client.recommend(name.replace("/", "."), k=3)
+    assert (answer.source, 3 in items_of(answer)) == ("model", False)
+
+
+def test_each_replica_sees_the_other_s_events_at_its_next_read(
+    service: Server, replica: Server, newcomer: int
+) -> None:
+    for round_, (here, there) in enumerate([(service, replica), (replica, service)] * 5):
+        assert round_ not in items_of(here.client.history(newcomer))
+        touch(here, newcomer, round_)
+        assert items_of(there.client.history(newcomer))[0] == round_
+        answer = there.client.recommend(newcomer, k=40)
+        assert answer.source == "model"
+        assert round_ not in items_of(answer)
+
+
+def test_a_list_that_was_asked_for_before_is_not_given_again_after_an_event_elsewhere(
+    service: Server, replica: Server, known: int
+) -> None:
+    for _ in range(5):
+        best = replica.client.recommend(known, k=10).items[0].item_id
+        assert replica.client.recommend(known, k=10).items[0].item_id == best
+        touch(service, known, best)
+        assert best not in items_of(replica.client.recommend(known, k=10))
+
+
+def test_items_and_forgetting_reach_the_other_replica_too(
+    service: Server, replica: Server, newcomer: int
+) -> None:
+    touch(service, newcomer, 1, 2)
+    assert replica.client.forget(newcomer).events == 2
+    assert items_of(service.client.history(newcomer)) == []
+    service.client.put_item(newcomer, wire.ItemBody(title=f"New {newcomer}"))
+    assert replica.client.item(newcomer).title == f"New {newcomer}"
+    service.client.delete_item(newcomer)
+
+
+def test_what_is_retracted_is_as_if_it_had_not_been(service: Server, newcomer: int) -> None:
+    touch(service, newcomer, 3)
+    before = service.client.recommend(newcomer, k=40)
+    touch(service, newcomer, 25)
+    service.client.retract(newcomer, 25)
+    after = service.client.recommend(newcomer, k=40)
+    assert after.items == before.items
+    assert items_of(service.client.history(newcomer)) == [3]
+
+
+def test_what_training_knows_can_be_retracted_and_touched_again(
+    service: Server, known: int
+) -> None:
+    old = items_of(service.client.history(known))
+    service.client.retract(known, old[0])
+    assert items_of(service.client.history(known)) == old[1:]
+    assert old[0] in items_of(service.client.recommend(known, k=40))
+    touch(service, known, old[0])
+    assert items_of(service.client.history(known)) == old
+    assert old[0] not in items_of(service.client.recommend(known, k=40))
+
+
+def test_an_event_of_the_type_retract_retracts(service: Server, newcomer: int) -> None:
+    touch(service, newcomer, 3, 4)
+    service.client.record(wire.Event(user_id=newcomer, item_id=4, type="retract"))
+    assert items_of(service.client.history(newcomer)) == [3]
+
+
+def test_seen_items_come_back_only_when_asked_for(service: Server, newcomer: int) -> None:
+    touch(service, newcomer, 3)
+    everything = service.client.recommend(newcomer, k=40, exclude_seen=False)
+    assert sorted(items_of(everything)) == list(range(40))
+    assert sorted(items_of(service.client.recommend(newcomer, k=40))) == [
+        item for item in range(40) if item != 3
+    ]
+
+
+def test_reasons_name_the_event_of_a_moment_ago(service: Server, newcomer: int) -> None:
+    touch(service, newcomer, 3)
+    first = service.client.recommend(newcomer, k=1, explain=True).items[0]
+    assert [(reason.item_id, reason.title) for reason in first.because or []] == [(3, "Item 3")]
+
+
+def test_trending_moves_with_events(service: Server, newcomer: int) -> None:
+    last = items_of(service.client.trending(k=40))[-1]
+    assert isinstance(last, int)
+    for batch in range(2):
+        touch_many = [
+            wire.Event(user_id=1_000_000 + newcomer * 10_000 + batch * 1000 + i, item_id=last)
+            for i in range(1000)
+        ]
+        service.client.record(touch_many)
+    until(lambda: items_of(service.client.trending(k=1)) == [last], 5, "it does not trend")
+
+
+# Somebody is forgotten
+
+
+def test_whoever_is_forgotten_is_a_stranger_also_after_a_restart(
+    ease_run: Path, database: str, serving: Serving
+) -> None:
+    with serving(ease_run, database) as service:
+        touch(service, 7, 5)
+        touch(service, "anna", 5)
+        assert service.client.recommend(7).source == "model"
+        forgotten = service.client.forget(7)
+        assert (forgotten.user_id, forgotten.events) == (7, 1)
+        assert "train anew" in (forgotten.until_next_training or "")
+        assert service.client.forget("anna") == wire.Forgotten(user_id="anna", events=1)
+        assert_strangers(service, 7, "anna")
+        service.stop()
+        service.start()
+        assert_strangers(service, 7, "anna")
+        touch(service, 7, 30)
+        assert items_of(service.client.history(7)) == [30], "what comes after is kept"
+        assert service.client.recommend(7).source == "model"
+
+
+def assert_strangers(service: Server, *users: wire.Id) -> None:
+    for user in users:
+        assert service.client.recommend(user).source == "trending"
+        assert service.client.history(user).items == []
+
+
+# Every model
+
+
+QUICK = {"epochs": 3, "batch_size": 32, "embedding_size": 8, "seed": 3}
+
+
+def quickly_trained(name: str) -> Recommender:
+    kind = model_class(name)
+    settings: dict[str, Any] = {
+        setting: value
+        for setting, value in QUICK.items()
+        if setting in kind.config_class.model_fields
+    }
+    if name == "neumf":
+        settings["pretraining"] = False
+    return kind(**settings).fit(tm.no_holdout(two_tastes()))
+
+
+@pytest.fixture(scope="module")
+def any_model(
+    tmp_path_factory: pytest.TempPathFactory, new_database: Databases, serving: Serving
+) -> Iterator[Server]:
+    """A service whose run each test replaces."""
+    run = tmp_path_factory.mktemp("any") / "run"
+    quickly_trained("popularity").save(run)
+    with serving(run, new_database("sqlite")) as server:
+        yield server
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_with_every_model_an_event_moves_the_list_and_a_seen_item_is_gone(
+    name: str, any_model: Server, known: int, newcomer: int
+) -> None:
+    quickly_trained(name).save(any_model.run)
+    assert any_model.client.reload().model == name
+    personal = name not in ("popularity", "random")
+    touch(any_model, newcomer, 30, 31)
+    for user in (known, newcomer):
+        before = any_model.client.recommend(user, k=40)
+        assert (before.model, before.source) == (name, "model")
+        for item in items_of(before)[:3]:
+            touch(any_model, user, item)
+            after = any_model.client.recommend(user, k=40)
+            assert item not in items_of(after)
+            assert len(after.items) == len(before.items) - 1
+            moved = scores_of(after, item) != scores_of(before, item)
+            # Of somebody who is known by a history alone, chance draws anew for each history.
+            assert moved == personal or (name, user) == ("random", newcomer)
+            before = after

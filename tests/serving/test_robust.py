@@ -1,0 +1,415 @@
+"""What goes wrong around it: signals, crowds, databases, disks, broken runs, dead workers."""
+
+import contextlib
+import resource
+import shutil
+import signal
+import sqlite3
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+from threading import Event
+
+import httpx
+import pytest
+
+import tastemaker as tm
+from tastemaker import wire
+from tastemaker.errors import ServiceError
+from tastemaker.testing.worlds import two_tastes
+
+from .conftest import Databases, Serving, kept_in
+from .postgres import Cluster
+from .server import Server, kill, tastemaker, until
+
+HEALS_S = 15
+
+
+def file_of(database: str) -> Path:
+    return Path(database.removeprefix("sqlite:///"))
+
+
+@contextmanager
+def writing_to(database: str) -> Iterator[None]:
+    """Somebody else is in the middle of a write."""
+    with closing(sqlite3.connect(file_of(database), isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("ROLLBACK")
+
+
+def write(service: Server, user: wire.Id, item: int = 3) -> httpx.Response:
+    return service.http.post("/v1/events", json={"user_id": user, "item_id": item})
+
+
+def read(service: Server, user: wire.Id) -> httpx.Response:
+    return service.http.get(f"/v1/users/{user}/recommendations")
+
+
+def history(service: Server, user: wire.Id) -> list[wire.Id]:
+    return [item.item_id for item in service.client.history(user).items]
+
+
+def refused_for_now(answer: httpx.Response, status: int = 503) -> None:
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert "Traceback" not in answer.text
+    assert "INSERT" not in answer.text
+
+
+# Signals
+
+
+def test_sigterm_lets_a_request_under_way_get_its_answer(
+    ease_run: Path, new_database: Databases, serving: Serving, newcomer: int
+) -> None:
+    with serving(ease_run, new_database("sqlite")) as service, ThreadPoolExecutor(1) as aside:
+        with writing_to(service.database):
+            slow = aside.submit(write, service, newcomer)
+            time.sleep(0.3)
+            service.process.send_signal(signal.SIGTERM)
+            time.sleep(0.5)
+            assert service.process.poll() is None, "it did not wait for the request"
+            assert not slow.done()
+            with pytest.raises(httpx.TransportError):
+                httpx.get(f"{service.url}/healthz")
+        answer = slow.result()
+        assert answer.status_code == 200
+        assert service.process.wait(10) in (0, -signal.SIGTERM)
+        assert kept_in(service.database)[answer.json()["event_ids"][0]] == 1
+
+
+def test_a_request_that_never_ends_does_not_keep_it_from_ending(
+    ease_run: Path, new_database: Databases, serving: Serving
+) -> None:
+    with serving(ease_run, new_database("sqlite"), drain_s=1) as service:
+        with httpx.Client(base_url=service.url) as client, ThreadPoolExecutor(1) as aside:
+            enough = Event()
+
+            def drop_by_drop() -> Iterator[bytes]:
+                yield b'{"user_id": 1,'
+                enough.wait(20)
+
+            stuck = aside.submit(client.post, "/v1/events", content=drop_by_drop())
+            time.sleep(0.3)
+            asked_at = time.monotonic()
+            service.stop()
+            assert time.monotonic() - asked_at < 6
+            enough.set()
+            assert not isinstance(stuck.exception(), AssertionError)
+
+
+# Crowds
+
+
+def test_a_crowd_is_sent_away_rather_than_queued(
+    ease_run: Path, new_database: Databases, serving: Serving
+) -> None:
+    with serving(ease_run, new_database("sqlite"), "--threads", 1, most_waiting=2) as service:
+        with ThreadPoolExecutor(12) as crowd:
+            with writing_to(service.database):
+                asked_at = time.monotonic()
+                burst = [crowd.submit(write, service, user) for user in range(12)]
+                until(lambda: sum(each.done() for each in burst) >= 9, 5)
+                assert time.monotonic() - asked_at < 2, "sent away at once"
+                for each in burst:
+                    if each.done():
+                        refused_for_now(each.result(), 429)
+                assert service.http.get("/healthz").status_code == 200
+                assert service.http.get("/metrics").status_code == 200
+            statuses = [each.result().status_code for each in burst]
+        assert sorted(statuses) == [200] * 3 + [429] * 9
+        assert write(service, 1).status_code == 200
+
+
+def test_what_takes_too_long_is_given_up(
+    ease_run: Path, new_database: Databases, serving: Serving
+) -> None:
+    with serving(ease_run, new_database("sqlite"), request_s=0.5) as service:
+        with writing_to(service.database):
+            asked_at = time.monotonic()
+            answer = write(service, 1)
+            assert time.monotonic() - asked_at < 2
+            refused_for_now(answer)
+            assert "0.5 seconds" in answer.json()["detail"]
+
+
+# The database is away
+
+
+def test_without_its_database_it_reads_on_and_heals_by_itself(
+    ease_run: Path, own_cluster: Cluster, serving: Serving
+) -> None:
+    with serving(ease_run, own_cluster.new_database()) as service:
+        service.client.record(wire.Event(user_id="anna", item_id=3))
+        touched = service.client.recommend(3).items[0].item_id
+        service.client.record(wire.Event(user_id=3, item_id=touched))
+
+        own_cluster.stop()
+        known = service.client.recommend(3)
+        assert (known.source, known.degraded) == ("model", True)
+        stranger = service.client.recommend("anna")
+        assert (stranger.source, stranger.degraded) == ("trending", True)
+        assert service.client.history(3).degraded
+        assert service.client.trending().degraded
+        assert service.client.ready().status == "degraded"
+        assert service.client.similar(3).items
+        assert service.client.item(3).title == "Item 3"
+        assert service.client.recommend_for([3]).degraded
+        for answer in (
+            write(service, "anna"),
+            service.http.put("/v1/items/999", json={"title": "New"}),
+            service.http.patch("/v1/items/3", json={"hidden": True}),
+            service.http.delete("/v1/items/3"),
+            service.http.delete("/v1/users/anna"),
+            service.http.delete("/v1/users/anna/history/3"),
+            service.http.post("/v1/admin/reload"),
+            service.http.get("/v1/admin/deployments"),
+        ):
+            refused_for_now(answer)
+        asked_at = time.monotonic()
+        for _ in range(20):
+            assert read(service, 3).status_code == 200
+        assert time.monotonic() - asked_at < 5, "it waits for the database with every request"
+
+        own_cluster.start()
+        until(lambda: service.client.ready().status == "ready", HEALS_S)
+        assert write(service, "anna", 4).status_code == 200
+        assert history(service, "anna") == [4, 3]
+        again = service.client.recommend(3, k=40)
+        assert not again.degraded
+        assert touched not in [item.item_id for item in again.items]
+
+
+def test_it_starts_without_its_database_and_joins_it_later(
+    ease_run: Path, own_cluster: Cluster, serving: Serving
+) -> None:
+    database = own_cluster.new_database()
+    own_cluster.stop()
+    with serving(ease_run, database) as service:
+        assert service.client.recommend(3).degraded
+        refused_for_now(write(service, 3))
+        own_cluster.start()
+        until(lambda: service.client.ready().status == "ready", HEALS_S)
+        item = service.client.recommend(3).items[0].item_id
+        assert write(service, 3, item).status_code == 200
+        assert item not in [other.item_id for other in service.client.recommend(3, k=40).items]
+        assert [each.reason for each in service.client.deployments()] == ["start"]
+
+
+def test_keys_hold_while_the_database_is_away(
+    ease_run: Path, own_cluster: Cluster, serving: Serving
+) -> None:
+    database = own_cluster.new_database()
+    key = tastemaker("keys", "add", "--database", database).stdout.strip()
+    with serving(ease_run, database, key=key) as service:
+        own_cluster.stop()
+        assert service.client.recommend(3).degraded
+        assert httpx.get(f"{service.url}/v1/users/3/recommendations").status_code == 401
+
+
+def test_a_locked_database_refuses_writes_and_lets_reads_go_on(
+    ease_run: Path, new_database: Databases, serving: Serving, newcomer: int
+) -> None:
+    with serving(ease_run, new_database("sqlite")) as service, ThreadPoolExecutor(2) as aside:
+        with writing_to(service.database):
+            asked_at = time.monotonic()
+            writes = [aside.submit(write, service, newcomer) for _ in range(2)]
+            for user in range(40):
+                asked_a_read_at = time.monotonic()
+                answer = service.client.recommend(user)
+                assert (answer.source, len(answer.items)) == ("model", 10)
+                assert time.monotonic() - asked_a_read_at < 2
+            for each in writes:
+                refused_for_now(each.result())
+            assert 1 < time.monotonic() - asked_at < 15, "it waited for the other to end"
+        until(lambda: write(service, newcomer).status_code == 200, HEALS_S)
+        assert history(service, newcomer) == [3]
+        assert service.client.ready().status == "ready"
+
+
+def test_a_full_disk_refuses_writes_and_keeps_nothing_by_halves(
+    ease_run: Path, new_database: Databases, serving: Serving, newcomer: int
+) -> None:
+    with serving(ease_run, new_database("sqlite")) as service:
+        batches = [
+            [
+                wire.Event(user_id=newcomer, item_id=i % 40, event_id=f"{newcomer}-{number}-{i}")
+                for i in range(500)
+            ]
+            for number in range(40)
+        ]
+        service.client.record(batches[0])
+        # A file may not grow beyond what it has now and a little: as if no more would fit.
+        log = file_of(service.database).with_name(file_of(service.database).name + "-wal")
+        room = log.stat().st_size + 100_000
+        resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (room, -1))
+        accepted = [batches[0]]
+        with pytest.raises(ServiceError) as full:
+            for batch in batches[1:]:
+                service.client.record(batch)
+                accepted.append(batch)
+        assert full.value.status == 503
+        for user in range(5):
+            assert service.client.recommend(user).source == "model"
+        assert history(service, newcomer)
+        wanted = {event.event_id for batch in accepted for event in batch}
+        assert kept_in(service.database).keys() == wanted
+        # Somebody makes room.
+        resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (-1, -1))
+        refused = batches[len(accepted)]
+        until(lambda: _is_taken(service, refused), HEALS_S)
+        assert kept_in(service.database).keys() == wanted | {event.event_id for event in refused}
+
+
+def _is_taken(service: Server, batch: list[wire.Event]) -> bool:
+    with contextlib.suppress(ServiceError):
+        return service.client.record(batch).accepted == len(batch)
+    return False
+
+
+# Other runs
+
+
+@pytest.fixture
+def own_run(ease_run: Path, tmp_path: Path) -> Path:
+    """A run folder that a test may change."""
+    return shutil.copytree(ease_run, tmp_path / "run")
+
+
+def train_anew(run: Path, regularization: float) -> None:
+    tm.EASE(regularization=regularization).fit(tm.no_holdout(two_tastes())).save(run)
+
+
+def test_a_reload_swaps_the_model_without_dropping_a_request(
+    own_run: Path, new_database: Databases, serving: Serving
+) -> None:
+    with serving(own_run, new_database("sqlite")) as service, ThreadPoolExecutor(3) as crowd:
+        first = service.client.ready().version
+        enough, seen = Event(), set()
+
+        def ask(user: int) -> int:
+            n = 0
+            while not enough.is_set():
+                answer = service.client.recommend(user, k=3)
+                assert (answer.source, len(answer.items)) == ("model", 3)
+                seen.add(answer.version)
+                n += 1
+            return n
+
+        asking = [crowd.submit(ask, user) for user in range(3)]
+        versions = [first]
+        for regularization in (5.0, 10.0, 15.0):
+            train_anew(own_run, regularization)
+            deployed = service.client.reload()
+            assert (deployed.reason, deployed.current) == ("reload", True)
+            assert service.client.recommend(9).version == deployed.version
+            versions.append(deployed.version)
+        enough.set()
+        assert all(each.result() > 10 for each in asking), "every request got its list"
+        assert len(set(versions)) == 4
+        assert seen <= set(versions)
+        log = service.client.deployments()
+        assert [each.version for each in log] == versions[::-1]
+        assert [each.current for each in log] == [True, False, False, False]
+
+
+def test_a_damaged_run_is_refused_and_the_one_before_goes_on(
+    own_run: Path, new_database: Databases, serving: Serving
+) -> None:
+    with serving(own_run, new_database("sqlite")) as service:
+        before = service.client.recommend(3)
+        weights = own_run / "weights.safetensors"
+        whole = weights.read_bytes()
+        for damage in (whole[:-9], b"", whole[:-1] + bytes([whole[-1] ^ 1])):
+            weights.write_bytes(damage)
+            refused = service.http.post("/v1/admin/reload")
+            assert refused.status_code == 409
+            assert "damaged" in refused.json()["detail"]
+            assert service.client.recommend(3) == before
+        shutil.rmtree(own_run)
+        assert service.http.post("/v1/admin/reload").status_code == 409
+        assert service.client.recommend(4).version == before.version
+        assert len(service.client.deployments()) == 1
+
+
+def test_a_model_can_be_rolled_back_and_stays_so_after_a_restart(
+    own_run: Path, new_database: Databases, serving: Serving
+) -> None:
+    with serving(own_run, new_database("sqlite")) as service:
+        nothing = service.http.post("/v1/admin/rollback")
+        assert nothing.status_code == 422
+        assert "nothing to go to" in nothing.json()["detail"]
+        first = service.client.recommend(3)
+        train_anew(own_run, 50.0)
+        second = service.client.reload()
+        assert service.client.recommend(3).items != first.items
+        back = service.client.rollback()
+        assert (back.version, back.reason) == (first.version, "rollback")
+        assert back.version != second.version
+        assert service.client.recommend(3) == first
+        service.stop()
+        service.start()
+        assert service.client.recommend(3) == first
+
+
+# Several workers
+
+
+def test_every_worker_knows_what_another_was_told(
+    ease_run: Path, new_database: Databases, serving: Serving, newcomer: int
+) -> None:
+    with serving(ease_run, new_database("sqlite"), "--workers", 2) as service:
+        until(lambda: len(service.workers()) == 2, 20)
+        for item in range(20):
+            with httpx.Client(base_url=service.url) as fresh:
+                body = {"user_id": newcomer, "item_id": item}
+                assert fresh.post("/v1/events", json=body).status_code == 200
+            with httpx.Client(base_url=service.url) as fresh:
+                path = f"/v1/users/{newcomer}/recommendations?k=40"
+                answer = wire.Recommendations.model_validate(fresh.get(path).json())
+                assert item not in [place.item_id for place in answer.items]
+                assert len(answer.items) == 39 - item
+        assert metric(service, 'tastemaker_events_total{outcome="accepted"}') == 20
+
+        # One dies: it is replaced, and what it had counted is not lost.
+        victim = service.workers()[0]
+        kill(victim)
+        until(lambda: len(set(service.workers()) - {victim}) == 2, 30)
+        until(lambda: _all_answer(service), 30)
+        assert metric(service, 'tastemaker_events_total{outcome="accepted"}') == 20
+        assert history(service, newcomer) == list(range(20))[::-1]
+        service.kill()
+        until(lambda: not service.workers(), 5)
+
+
+def _all_answer(service: Server) -> bool:
+    with contextlib.suppress(httpx.TransportError):
+        return all(httpx.get(f"{service.url}/readyz").status_code == 200 for _ in range(10))
+    return False
+
+
+def metric(service: Server, name: str) -> float:
+    lines = httpx.get(f"{service.url}/metrics").text.splitlines()
+    return float(next(line for line in lines if line.startswith(name + " ")).rpartition(" ")[2])
+
+
+def test_a_reload_reaches_every_worker(
+    own_run: Path, new_database: Databases, serving: Serving
+) -> None:
+    with serving(own_run, new_database("sqlite"), "--workers", 2) as service:
+        train_anew(own_run, 50.0)
+        version = service.client.reload().version
+
+        def versions() -> set[str]:
+            return {
+                httpx.get(f"{service.url}/v1/users/{user}/recommendations").json()["version"]
+                for user in range(20)
+            }
+
+        until(lambda: versions() == {version}, 10)
+        assert service.stop() in (0, -signal.SIGTERM)
+        assert not service.workers()
