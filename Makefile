@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup test demo lint format docs clean
+.PHONY: help setup test demo lint format docs screenshots clean
 
 help: ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -36,6 +36,9 @@ format: $(READY) ## format the code
 
 docs: $(READY) ## rewrite the generated pages of docs/
 	$(BIN)/python docs/make_reference.py
+
+screenshots: $(READY) ## take the pictures of docs/images again, of runs/demo
+	$(BIN)/python docs/make_screenshots.py
 
 clean: ## remove the environment and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

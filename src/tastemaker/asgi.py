@@ -5,14 +5,21 @@ from fastapi import FastAPI
 from tastemaker.serving.app import make_app
 from tastemaker.serving.settings import ServiceSettings
 from tastemaker.serving.telemetry import configure_logs
+from tastemaker.web.pages import pages
 
 
 def application() -> FastAPI:
-    """The service with the settings of the environment: TASTEMAKER_RUN and others.
+    """Service and pages with the settings of the environment: TASTEMAKER_RUN and others.
 
     Raises:
         ConfigError: a setting is missing or out of its range.
     """
     settings = ServiceSettings.gathered({})
     configure_logs(settings.logs)
-    return make_app(settings)
+    return with_pages(make_app(settings), settings)
+
+
+def with_pages(service: FastAPI, settings: ServiceSettings) -> FastAPI:
+    """The service, with pages where it has no routes of its own."""
+    service.router.routes.extend(pages(service, settings.page_key))
+    return service

@@ -1,0 +1,31 @@
+"""Artwork: a poster for what has no picture, drawn from its title; one title, one poster."""
+
+import hashlib
+from typing import NamedTuple
+
+HUES = 24
+"""Classes h0 … of the style sheet: an even walk around the wheel of colours."""
+
+MOTIFS = 16
+"""Symbols m0 … of the sprite."""
+
+LETTER_EVERY = 5
+"""One poster in so many has its title's initial instead of a motif."""
+
+
+class Artwork(NamedTuple):
+    """What the style sheet and the sprite need to draw a poster."""
+
+    hue: int
+    motif: int
+    mirrored: bool
+    letter: str
+    """The initial to show instead of the motif; empty where there is a motif."""
+
+
+def artwork_of(title: str) -> Artwork:
+    """The poster of a title."""
+    digest = hashlib.sha256(title.encode("utf-8", "surrogatepass")).digest()
+    initial = next((sign for sign in title if sign.isalnum()), "")
+    letter = initial.upper()[:1] if digest[3] % LETTER_EVERY == 0 else ""
+    return Artwork(digest[0] % HUES, digest[1] % MOTIFS, digest[2] % 2 == 1, letter)

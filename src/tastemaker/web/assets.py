@@ -1,0 +1,48 @@
+"""Assets: style sheet, script and icon, read once and named after what is in them."""
+
+import hashlib
+from functools import cache
+from importlib.resources import files
+from typing import NamedTuple
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+
+FOREVER = "public, max-age=31536000, immutable"
+
+
+class Asset(NamedTuple):
+    """A file of static/."""
+
+    body: bytes
+    media_type: str
+    url: str
+    """Changes with the content, so that it may be kept forever."""
+
+
+@cache
+def assets() -> dict[str, Asset]:
+    """By name."""
+    found = {}
+    for file in files("tastemaker.web").joinpath("static").iterdir():
+        kind = TYPES.get(file.name.rpartition(".")[2])
+        if kind is not None:
+            body = file.read_bytes()
+            digest = hashlib.sha256(body).hexdigest()[:10]
+            found[file.name] = Asset(body, kind, f"/static/{file.name}?v={digest}")
+    return found
+
+
+async def static(request: Request) -> Response:
+    """A file, to be kept if it was asked for under its full name."""
+    asset = assets().get(request.path_params["name"])
+    if asset is None:
+        return Response("there is no such file\n", 404, media_type="text/plain")
+    headers = {
+        # With a policy of its own it keeps its caching, too.
+        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+        "Cache-Control": FOREVER if request.query_params.get("v") else "no-cache",
+    }
+    return Response(asset.body, headers=headers, media_type=asset.media_type)

@@ -1,0 +1,84 @@
+"""Cards: an item as a page shows it."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from tastemaker import wire
+from tastemaker.web.artwork import Artwork, artwork_of
+
+_YEAR = re.compile(r"\s*\((\d{4})\)\s*$")
+_ARTICLE = re.compile(r"^(.+), (The|A|An)$")
+
+
+class Described(Protocol):
+    """What every answer says of an item."""
+
+    @property
+    def item_id(self) -> int | str: ...  # noqa: D102
+    @property
+    def title(self) -> str | None: ...  # noqa: D102
+    @property
+    def categories(self) -> list[str] | None: ...  # noqa: D102
+    @property
+    def image_url(self) -> str | None: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Card:
+    """An item, with words for a person."""
+
+    item_id: str
+    title: str
+    year: str
+    """As the title has it in brackets; empty without."""
+    categories: tuple[str, ...]
+    image_url: str | None
+    art: Artwork
+    because: tuple[str, ...] = ()
+    """Titles of the history that speak for it, the most important first."""
+
+    @property
+    def name(self) -> str:
+        """In full, for those who do not see where on the card they are."""
+        return f"{self.title} ({self.year})" if self.year else self.title
+
+    @property
+    def line(self) -> str:
+        """The small print of the poster."""
+        return " · ".join(filter(None, [self.year, ", ".join(self.categories[:2])]))
+
+
+def card_of(item: Described, because: Iterable[wire.Reason] | None = None) -> Card:
+    """An item as a card."""
+    full = item.title or str(item.item_id)
+    title, year = title_and_year(full)
+    return Card(
+        str(item.item_id),
+        title,
+        year,
+        tuple(item.categories or ()),
+        item.image_url,
+        artwork_of(full),
+        tuple(name_of(reason.title, reason.item_id) for reason in because or ()),
+    )
+
+
+def name_of(title: str | None, item_id: int | str) -> str:
+    """What an item is called, without its year."""
+    return title_and_year(title or str(item_id))[0]
+
+
+def full_name(title: str | None, item_id: int | str) -> str:
+    """The same with its year, where it is known."""
+    name, year = title_and_year(title or str(item_id))
+    return f"{name} ({year})" if year else name
+
+
+def title_and_year(full: str) -> tuple[str, str]:
+    """`Matrix, The (1999)` as The Matrix and 1999."""
+    found = _YEAR.search(full)
+    title = full[: found.start()] if found else full
+    title = _ARTICLE.sub(r"\2 \1", title)
+    return (title, found[1]) if found and title else (full, "")

@@ -1,0 +1,82 @@
+"""The catalog: a search, and the page of an item."""
+
+import asyncio
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tastemaker import wire
+from tastemaker.errors import ServiceError
+from tastemaker.web.cards import card_of
+from tastemaker.web.site import Site
+from tastemaker.web.storefront import noticed
+from tastemaker.web.visitor import visitor_of
+
+FOUND = 48
+ALIKE = 16
+LONGEST_HISTORY = 1_000
+REASONS_FROM = 120
+
+
+async def search(site: Site, request: Request) -> Response:
+    """What is called so, or is in a category."""
+    text = request.query_params.get("q", "").strip()[:200]
+    category = request.query_params.get("category", "")
+    found, categories, notice = await asyncio.gather(
+        _search(site, text, category), site.api.categories(), noticed(site, request)
+    )
+    cards = [card_of(item) for item in found.items]
+    return site.page(
+        request, "search.html", images=[card.image_url for card in cards], cards=cards, text=text,
+        category=category, categories=categories[:16], more=found.next_cursor is not None,
+        notice=notice, title="Search",
+    )  # fmt: skip
+
+
+async def item(site: Site, request: Request) -> Response:
+    """An item, why it may please, and what is like it."""
+    item_id, user = request.path_params["item_id"], visitor_of(request)
+    found, alike, (liked, because), notice = await asyncio.gather(
+        site.api.item(item_id), _alike(site, item_id), _stand(site, user, item_id),
+        noticed(site, request),
+    )  # fmt: skip
+    card = card_of(found, because)
+    cards = [card_of(other) for other in alike]
+    return site.page(
+        request, "item.html", images=[each.image_url for each in [card, *cards]], card=card,
+        cards=cards, item=found, liked=liked, notice=notice, title=card.name,
+    )  # fmt: skip
+
+
+async def _search(site: Site, text: str, category: str) -> wire.Items:
+    if not text and not category:
+        return wire.Items(items=[])
+    return await site.api.search(text, category, FOUND)
+
+
+async def _alike(site: Site, item_id: str) -> list[wire.RecommendedItem]:
+    try:
+        return (await site.api.similar(item_id, ALIKE)).items
+    except ServiceError as error:
+        if error.status not in (404, 422):
+            raise
+        return []
+
+
+async def _stand(
+    site: Site, user: str | None, item_id: str
+) -> tuple[bool, list[wire.Reason] | None]:
+    """Whether the visitor knows the item, and if not, what of their history speaks for it."""
+    if user is None:
+        return False, None
+    history = await site.api.history(user, LONGEST_HISTORY)
+    if any(str(known.item_id) == item_id for known in history.items):
+        return True, None
+    try:
+        listed = await site.api.recommend(user, k=REASONS_FROM, explain=True)
+    except ServiceError as error:
+        if error.status != 422:
+            raise
+        return False, None
+    reasons = {str(place.item_id): place.because for place in listed.items}
+    return False, reasons.get(item_id)

@@ -1,0 +1,136 @@
+"""Charts: where bars, lines and whiskers lie in a drawing; the templates draw them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+WIDTH, HEIGHT = 420.0, 210.0
+LEFT, RIGHT, TOP, BOTTOM = 44.0, 12.0, 12.0, 26.0
+NICE = (1.0, 2.0, 2.5, 5.0, 10.0)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar, and what it stands for."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    value: float
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Bars over time, with the height that the drawing's top stands for."""
+
+    bars: list[Bar]
+    top: float
+
+
+@dataclass(frozen=True)
+class Series:
+    """Values in the order of time; with an interval for each, if there is one."""
+
+    name: str
+    kind: str
+    """A class of the style sheet."""
+    values: Sequence[float]
+    low: Sequence[float] = ()
+    high: Sequence[float] = ()
+
+
+@dataclass(frozen=True)
+class Line:
+    """A series as it is drawn."""
+
+    name: str
+    kind: str
+    path: str
+    band: str
+    dots: list[tuple[float, float, float]]
+    """x, y and value."""
+
+
+@dataclass(frozen=True)
+class Lines:
+    """A chart of lines."""
+
+    lines: list[Line]
+    ticks: list[tuple[float, float]]
+    """y and value."""
+    ends: tuple[float, float]
+    """x of the first and the last value."""
+
+
+@dataclass(frozen=True)
+class Whisker:
+    """A value with its interval, and others to compare it with, as shares of the width."""
+
+    low: float
+    value: float
+    high: float
+    others: list[float]
+
+
+def bars(values: Sequence[float], width: float = 600.0, height: float = 100.0) -> Bars:
+    """One bar a value, in their order."""
+    top = nice(max([1.0, *values]))
+    step = width / max(1, len(values))
+    return Bars(
+        [
+            Bar(
+                round(place * step + step * 0.15, 2),
+                round(height - height * value / top, 2),
+                round(step * 0.7, 2),
+                round(height * value / top, 2),
+                value,
+            )
+            for place, value in enumerate(values)
+        ],
+        top,
+    )
+
+
+def lines(series: Sequence[Series]) -> Lines:
+    """Several series on one scale that begins at nothing."""
+    top = nice(max([1e-9, *(v for each in series for v in [*each.values, *each.high])]))
+    n = max((len(each.values) for each in series), default=0)
+
+    def at(place: int, value: float) -> tuple[float, float]:
+        share = place / (n - 1) if n > 1 else 0.5
+        x = LEFT + share * (WIDTH - LEFT - RIGHT)
+        return round(x, 1), round(HEIGHT - BOTTOM - value / top * (HEIGHT - TOP - BOTTOM), 1)
+
+    def path(points: Sequence[tuple[float, float]]) -> str:
+        return "M" + "L".join(f"{x} {y}" for x, y in points) if points else ""
+
+    drawn = []
+    for each in series:
+        points = [at(*pair) for pair in enumerate(each.values)]
+        edge = [at(*pair) for pair in enumerate(each.high)]
+        edge += [at(*pair) for pair in enumerate(each.low)][::-1]
+        dots = [(x, y, value) for (x, y), value in zip(points, each.values, strict=True)]
+        drawn.append(
+            Line(each.name, each.kind, path(points), f"{path(edge)}Z" if edge else "", dots)
+        )
+    ticks = [(at(0, share * top)[1], share * top) for share in (0.0, 0.5, 1.0)]
+    return Lines(drawn, ticks, (at(0, 0)[0], at(max(0, n - 1), 0)[0]))
+
+
+def whisker(low: float, value: float, high: float, others: Sequence[float], top: float) -> Whisker:
+    """On a scale from nothing to the top."""
+
+    def share(number: float) -> float:
+        return round(100 * number / top, 2) if top > 0 else 0.0
+
+    return Whisker(share(low), share(value), share(high), [share(other) for other in others])
+
+
+def nice(value: float) -> float:
+    """The next round number from the value on."""
+    magnitude = 1.0
+    while magnitude * 10 <= value:
+        magnitude *= 10
+    while magnitude > value:
+        magnitude /= 10
+    return next(magnitude * step for step in NICE if magnitude * step >= value * 0.999)

@@ -1,0 +1,218 @@
+"""The desk: what the people who run the service see, and what they can do."""
+
+import asyncio
+from collections.abc import Awaitable
+from functools import wraps
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from tastemaker import wire
+from tastemaker.errors import ServiceError
+from tastemaker.web.cards import card_of, full_name
+from tastemaker.web.charts import Series, bars, lines
+from tastemaker.web.quality import metric_name, quality, standings
+from tastemaker.web.site import Handler, Site, go
+from tastemaker.web.visitor import form_of, visitor_of
+
+KEY = "desk_key"
+"""Cookie; it goes out with requests of the desk alone, and ends with the browser's session."""
+
+CLOSED = (401, 403)
+
+POINTS = 2500
+
+DONE = {
+    "reload": "The run's folder was read again and serves now.",
+    "rollback": "The model before serves again.",
+    "learn": "Learning has begun; what comes of it is swapped in where it is not worse.",
+}
+
+A = TypeVar("A", bound=BaseModel)
+
+
+def behind_the_door(page: Handler) -> Handler:
+    """Asks for an admin key where the service wants one that the pages do not have."""
+
+    @wraps(page)
+    async def handler(site: Site, request: Request) -> Response:
+        try:
+            return await page(site, request)
+        except ServiceError as error:
+            if error.status not in CLOSED:
+                raise
+            wrong = bool(request.cookies.get(KEY))
+            return site.page(
+                request, "desk/key.html", status=403, wrong=wrong, notice=None, title="The desk"
+            )
+
+    return handler
+
+
+@behind_the_door
+async def overview(site: Site, request: Request) -> Response:
+    """Which model serves, how it was judged, what is asked of it, and what can be done."""
+    return await _overview(site, request, DONE.get(request.query_params.get("done", "")))
+
+
+@behind_the_door
+async def models(site: Site, request: Request) -> Response:
+    """The leaderboard, and two models' lists side by side."""
+    user = request.query_params.get("user", "").strip() or visitor_of(request)
+    board, known, compared = await asyncio.gather(
+        _leaderboard(site, request),
+        _ask(site, request, "users", wire.KnownUsers, limit=8),
+        _compared(site, request, user),
+    )
+    lists = [] if compared is None else compared.lists
+    shared = set.intersection(*({i.item_id for i in each.items} for each in lists)) if lists else ()
+    return site.page(
+        request, "desk/models.html", board=board, title="Models", notice=None, asked=user or "",
+        standings=standings(board) if board else [], metric=metric_name(board.metric) if board
+        else "", known=known.users, lists=[(each, [*map(card_of, each.items)]) for each in lists],
+        shared={str(item) for item in shared} if len(lists) > 1 else set(), key=_has_key(request),
+    )  # fmt: skip
+
+
+@behind_the_door
+async def map_page(site: Site, request: Request) -> Response:
+    """A place for the map; the script fetches its points."""
+    await _ask(site, request, "users", wire.KnownUsers, limit=1)  # is the door open?
+    return site.page(
+        request, "desk/map.html", title="Map", notice=None, key=_has_key(request), n=POINTS
+    )
+
+
+async def map_points(site: Site, request: Request) -> Response:
+    """The points of the map, in short."""
+    found = await _ask(site, request, "map", wire.ItemMap, n=POINTS)
+    points = [
+        [
+            i.item_id,
+            full_name(i.title, i.item_id),
+            i.categories or [],
+            i.category or "",
+            i.x,
+            i.y,
+            i.n,
+        ]
+        for i in found.items
+    ]
+    return JSONResponse(
+        {"points": points, "explained": found.explained, "model": found.model},
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+@behind_the_door
+async def drift(site: Site, request: Request) -> Response:
+    """Whether the lists still meet what people do."""
+    found = await _ask(site, request, "drift", wire.Drift)
+    windows = found.windows
+    charts = [
+        (
+            f"Hit rate@{found.k}",
+            "Of events whose item was in the list just before them, with 95% intervals.",
+            lines([
+                Series("popularity", "rival", [w.popular_hit_rate for w in windows]),
+                Series("the model", "own", [w.hit_rate for w in windows],
+                       [w.low for w in windows], [w.high for w in windows]),
+            ]),
+        ),
+        (
+            "Popularity",
+            "The share of the catalog that is less popular, of what was listed and of what was "
+            "chosen. Lists far above what people choose favour the popular.",
+            lines([
+                Series("chosen", "rival", [w.chosen_popularity for w in windows]),
+                Series("listed", "own", [w.listed_popularity for w in windows]),
+            ]),
+        ),
+        (
+            "Coverage",
+            "The share of the catalog in any of the lists.",
+            lines([Series("the lists", "own", [w.coverage for w in windows])]),
+        ),
+    ]  # fmt: skip
+    return site.page(
+        request, "desk/drift.html", title="Drift", notice=None, drift=found, charts=charts,
+        key=_has_key(request),
+    )  # fmt: skip
+
+
+@behind_the_door
+async def act(site: Site, request: Request) -> Response:
+    """Reloads, rolls back, or begins to learn."""
+    action = (await form_of(request))["action"]
+    if action not in DONE:
+        return go("/desk")
+    answer = wire.LearningStarted if action == "learn" else wire.Deployment
+    try:
+        await site.api.ask("POST", f"/v1/admin/{action}", answer, key=request.cookies.get(KEY))
+    except ServiceError as error:
+        if error.status in CLOSED:
+            raise
+        return await _overview(site, request, None, str(error))
+    return go(f"/desk?done={action}")
+
+
+async def unlock(site: Site, request: Request) -> Response:
+    """Keeps an admin key for this browser's session, or drops it."""
+    key = (await form_of(request))["key"].strip()
+    response = go("/desk")
+    if key and key.isascii() and key.isprintable():
+        secure = request.url.scheme == "https"
+        response.set_cookie(KEY, key, httponly=True, secure=secure, samesite="strict", path="/desk")
+    else:
+        response.delete_cookie(KEY, path="/desk")
+    return response
+
+
+async def _overview(
+    site: Site, request: Request, done: str | None, problem: str | None = None
+) -> Response:
+    stats, log = await asyncio.gather(
+        _ask(site, request, "stats", wire.Stats),
+        _ask(site, request, "deployments", wire.Deployments),
+    )
+    n_lists = sum(stats.lists.values())
+    return site.page(
+        request, "desk/overview.html", status=200 if problem is None else 422, stats=stats,
+        deployments=log.deployments, quality=quality(stats.deployment.figures),
+        bars=bars(stats.events_per_minute), n_lists=n_lists, done=done, problem=problem,
+        fallbacks=stats.lists.get("trending", 0) / n_lists if n_lists else 0.0, title="The desk",
+        headline=headline, notice=None, key=_has_key(request),
+    )  # fmt: skip
+
+
+def headline(figures: dict[str, Any] | None) -> str:
+    """The one figure that a line of a table has room for."""
+    metrics = (figures or {}).get("metrics") or {}
+    name = next((n for n in metrics if n.startswith("ndcg@")), next(iter(metrics), ""))
+    return f"{metric_name(name)} {metrics[name]:.4f}" if name else ""
+
+
+async def _leaderboard(site: Site, request: Request) -> wire.Leaderboard | None:
+    try:
+        return await _ask(site, request, "leaderboard", wire.Leaderboard)
+    except ServiceError as error:
+        if error.status != 404:
+            raise
+        return None
+
+
+async def _compared(site: Site, request: Request, user: str | None) -> wire.Compared | None:
+    if user is None:
+        return None
+    return await _ask(site, request, "compare", wire.Compared, user_id=user, k=10)
+
+
+def _ask(site: Site, request: Request, what: str, answer: type[A], **query: Any) -> Awaitable[A]:
+    key = request.cookies.get(KEY)
+    return site.api.ask("GET", f"/v1/admin/{what}", answer, query=query, key=key)
+
+
+def _has_key(request: Request) -> bool:
+    return KEY in request.cookies

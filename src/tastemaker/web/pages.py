@@ -1,0 +1,74 @@
+"""The pages: which address shows which."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
+from starlette.types import ASGIApp, Scope
+
+from tastemaker.errors import ServiceError
+from tastemaker.web import catalog, desk, past, reference, storefront, welcome
+from tastemaker.web.api import Api
+from tastemaker.web.assets import static
+from tastemaker.web.site import Handler, Site, handled
+
+PAGES: tuple[tuple[str, str, Handler], ...] = (
+    ("GET", "/", storefront.home),
+    ("POST", "/like", storefront.like),
+    ("POST", "/unlike", storefront.unlike),
+    ("GET", "/welcome", welcome.welcome),
+    ("POST", "/welcome", welcome.begin),
+    ("POST", "/visitor", welcome.become),
+    ("GET", "/search", catalog.search),
+    ("GET", "/items/{item_id:path}", catalog.item),
+    ("GET", "/history", past.history),
+    ("POST", "/forget", past.forget),
+    ("GET", "/desk", desk.overview),
+    ("GET", "/desk/models", desk.models),
+    ("GET", "/desk/map", desk.map_page),
+    ("GET", "/desk/map.json", desk.map_points),
+    ("GET", "/desk/drift", desk.drift),
+    ("POST", "/desk/do", desk.act),
+    ("POST", "/desk/key", desk.unlock),
+    ("GET", "/docs", reference.reference),
+)
+
+
+def pages(app: ASGIApp, key: str | None = None) -> list[Route]:
+    """The routes of all pages, to stand beside those of the service.
+
+    Args:
+        app: the service that the pages ask.
+        key: what it is to let them in with, if it asks for keys.
+    """
+    site = Site(Api(app, key))
+    return [
+        *(Page(path, handled(site, page), methods=[method]) for method, path, page in PAGES),
+        Page("/static/{name}", static),
+        NothingHere("/{path:path}", handled(site, _nothing)),
+    ]
+
+
+class Page(Route):
+    """A route that says which it is, to whoever measures how long it took."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """As Starlette has it."""
+        match, more = super().matches(scope)
+        return match, more if match is Match.NONE else {**more, "route": self}
+
+
+class NothingHere(Page):
+    """A page for a person who went astray; a program gets the service's own answer."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """As Starlette has it."""
+        accepts = next((v for name, v in scope.get("headers", ()) if name == b"accept"), b"")
+        path = scope.get("path", "")
+        if b"text/html" not in accepts or path.startswith(("/v1/", "/openapi")):
+            return Match.NONE, {}
+        return super().matches(scope)
+
+
+async def _nothing(site: Site, request: Request) -> Response:
+    detail = f"{request.url.path}: there is nothing here"
+    return site.failure(request, ServiceError(detail, status=404))

@@ -1,0 +1,50 @@
+"""The past: what the service knows of the visitor, and how it is taken back."""
+
+from collections.abc import Sequence
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tastemaker import wire
+from tastemaker.web.cards import card_of
+from tastemaker.web.site import Site, go
+from tastemaker.web.storefront import noticed
+from tastemaker.web.visitor import form_of, leave, visitor_of
+
+SHOWN = 100
+
+
+async def history(site: Site, request: Request) -> Response:
+    """Everything that lists rest on, the latest first."""
+    user = visitor_of(request)
+    if user is None:
+        return go("/welcome")
+    known = await site.api.history(user, SHOWN)
+    return site.page(
+        request, "history.html", images=_images(known.items), lines=[*map(_line, known.items)],
+        most=SHOWN, notice=await noticed(site, request), title="Your history",
+    )  # fmt: skip
+
+
+async def forget(site: Site, request: Request) -> Response:
+    """Deletes what is kept of the visitor, who is nobody afterwards."""
+    await form_of(request)
+    user = visitor_of(request)
+    if user is None:
+        return go("/welcome")
+    gone = await site.api.forget(user)
+    said = {"forgotten": gone.events}
+    if gone.until_next_training:
+        said["remains"] = 1
+    response = go(f"/welcome?{urlencode(said)}")
+    leave(response)
+    return response
+
+
+def _line(item: wire.HistoryItem) -> dict[str, object]:
+    return {"card": card_of(item), "timestamp": item.timestamp, "origin": item.origin}
+
+
+def _images(items: Sequence[wire.HistoryItem]) -> list[str | None]:
+    return [item.image_url for item in items]

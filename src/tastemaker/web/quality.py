@@ -1,0 +1,83 @@
+"""Quality: the figures of a model beside the baselines and the model before it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tastemaker import wire
+from tastemaker.web.charts import Whisker, whisker
+
+NAMES = {
+    "hit_rate": "Hit rate",
+    "ndcg": "NDCG",
+    "mrr": "MRR",
+    "map": "MAP",
+    "recall": "Recall",
+    "precision": "Precision",
+}
+
+
+SAME = {"recall": "hit_rate", "map": "mrr", "precision": "recall"}
+"""Metrics that say nothing of their own where everybody has one held-out item."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One metric."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    others: list[tuple[str, float]]
+    """Who else was measured, and what they have."""
+    whisker: Whisker
+    verdict: str
+
+
+def quality(figures: dict[str, Any] | None) -> list[Line]:
+    """The accuracy metrics of an evaluation that say something, with their intervals."""
+    figures = figures or {}
+    intervals = figures.get("intervals") or {}
+    rivals = dict(figures.get("baseline") or {})
+    if figures.get("before"):
+        rivals["the model before"] = figures["before"]
+    metrics = figures.get("metrics") or {}
+    cuts = {name.partition("@")[2] for name in metrics}
+    one_target = all(metrics.get(f"recall@{k}") == metrics.get(f"hit_rate@{k}") for k in cuts)
+    found = []
+    for name, value in metrics.items():
+        base = name.partition("@")[0]
+        if name not in intervals or base not in NAMES or (one_target and base in SAME):
+            continue
+        low, high = intervals[name]
+        others = [(who, theirs[name]) for who, theirs in rivals.items() if name in theirs]
+        values = [other for _, other in others]
+        drawn = whisker(low, value, high, values, 1.08 * max([value, high, *values, 1e-9]))
+        verdict = _verdict(low, high, others)
+        found.append(Line(metric_name(name), value, low, high, others, drawn, verdict))
+    return found
+
+
+def standings(board: wire.Leaderboard) -> list[tuple[wire.LeaderboardModel, Whisker]]:
+    """The models of a comparison on its main metric, on one scale."""
+    ends = [model.intervals[board.metric] for model in board.models]
+    top = 1.05 * max((high for _, high in ends), default=1.0)
+    return [
+        (model, whisker(low, model.metrics[board.metric], high, [], top))
+        for model, (low, high) in zip(board.models, ends, strict=True)
+    ]
+
+
+def metric_name(name: str) -> str:
+    """`ndcg@10` as NDCG@10."""
+    base, at, k = name.partition("@")
+    return NAMES.get(base, base.replace("_", " ").capitalize()) + at + k
+
+
+def _verdict(low: float, high: float, others: list[tuple[str, float]]) -> str:
+    """How the interval lies to what else was measured."""
+    said = []
+    for who, value in others:
+        where = "above" if low > value else "below" if high < value else "not told apart from"
+        said.append(f"{where} {who}")
+    return ", ".join(said)

@@ -1,0 +1,136 @@
+"""The reference: every route of the API in words, out of the service's own description."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tastemaker.web.schemas import Field, Part, Schema, example_of, fields_of, kind_of
+from tastemaker.web.site import Site
+
+SUBJECTS = {
+    "recommendations": "Lists: for somebody, for a history, for everybody.",
+    "events": "What happened, kept before it is answered.",
+    "items": "The catalog, which may change while the service runs.",
+    "users": "What is known of somebody, and how it is forgotten.",
+    "admin": "Which model serves, and how it fares.",
+    "health": "For machines that look after the service.",
+}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One method of one path."""
+
+    anchor: str
+    method: str
+    path: str
+    title: str
+    words: list[str]
+    """Paragraphs after the title."""
+    parameters: list[tuple[str, Field]]
+    """Where each stands, and what it is."""
+    body: list[Part]
+    answers: list[tuple[str, str, list[Part]]]
+    """Status, words and type."""
+    problems: list[tuple[str, str]]
+    needs_key: bool
+    curl: str
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Operations that belong together."""
+
+    name: str
+    words: str
+    operations: list[Operation]
+
+
+async def reference(site: Site, request: Request) -> Response:
+    """All routes, and the types that they speak of."""
+    schema = await site.api.schema()
+    base = f"{request.url.scheme}://{request.url.netloc}"
+    types = {
+        name: (described.get("description", ""), fields_of(described))
+        for name, described in sorted(schema["components"]["schemas"].items())
+    }
+    return site.page(
+        request, "reference.html", subjects=subjects_of(schema, base), types=types, base=base,
+        notice=None, title="The API",
+    )  # fmt: skip
+
+
+def subjects_of(schema: Schema, base: str) -> list[Subject]:
+    """The operations by subject, in the order in which one meets them."""
+    found: dict[str, list[Operation]] = {name: [] for name in SUBJECTS}
+    for path, methods in schema["paths"].items():
+        for method, described in methods.items():
+            subject = described.get("tags", ["other"])[0]
+            operation = _operation(path, method, described, schema, base)
+            found.setdefault(subject, []).append(operation)
+    return [Subject(name, SUBJECTS.get(name, ""), ops) for name, ops in found.items() if ops]
+
+
+def _operation(path: str, method: str, of: Schema, schema: Schema, base: str) -> Operation:
+    told: str = of.get("description") or of.get("summary") or ""
+    title, *words = told.split("\n\n")
+    answers, problems = [], []
+    for status, answer in of["responses"].items():
+        if status.startswith("2"):
+            content = answer.get("content", {}).get("application/json", {}).get("schema")
+            answers.append((status, "", kind_of(content) if content else []))
+        else:
+            problems.append((status, answer.get("description", "")))
+    return Operation(
+        anchor=f"{method}-{path.strip('/').replace('/', '-').replace('{', '').replace('}', '')}",
+        method=method.upper(),
+        path=path,
+        title=title,
+        words=words,
+        parameters=list(_parameters(of)),
+        body=kind_of(_body(of)) if _body(of) else [],
+        answers=answers,
+        problems=problems,
+        needs_key=bool(of.get("security")),
+        curl=_curl(path, method, of, schema, base),
+    )
+
+
+def _parameters(of: Schema) -> Iterator[tuple[str, Field]]:
+    for given in of.get("parameters", ()):
+        wrapped = {"properties": {given["name"]: given["schema"]}}
+        field = fields_of(wrapped)[0]
+        words = given.get("description", "") or field.words
+        yield given["in"], field._replace(required=given.get("required", False), words=words)
+
+
+def _body(of: Schema) -> Schema:
+    content = of.get("requestBody", {}).get("content", {})
+    found: Schema = content.get("application/json", {}).get("schema", {})
+    return found
+
+
+def _curl(path: str, method: str, of: Schema, schema: Schema, base: str) -> str:
+    """A line that can be pasted; a key is put where one is needed."""
+    shown = path.replace("{user_id}", "42").replace("{item_id}", "296")
+    must = [
+        f"{given['name']}={example_of(given['schema'], {})}"
+        for given in of.get("parameters", ())
+        if given["in"] == "query" and given.get("required")
+    ]
+    url = base + shown + (f"?{'&'.join(must)}" if must else "")
+    parts = ["curl", *([] if method == "get" else ["-X", method.upper()]), f"'{url}'"]
+    if of.get("security"):
+        parts.append('-H "Authorization: Bearer $KEY"')
+    body = _body(of)
+    if body:
+        example: Any = example_of(body, schema["components"]["schemas"])
+        parts.append("-H 'Content-Type: application/json'")
+        parts.append(f"-d '{json.dumps(example, ensure_ascii=False)}'")
+    return " \\\n  ".join(
+        [" ".join(parts[: 2 if method == "get" else 4]), *parts[2 if method == "get" else 4 :]]
+    )

@@ -1,0 +1,118 @@
+"""Rows: from lists of the API to the shelves of a page, on which no item stands twice."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+from tastemaker import wire
+from tastemaker.web.cards import Card, card_of, name_of
+
+IN_A_ROW = 10
+FEWEST = 4
+"""A row with fewer items is left out."""
+
+BECAUSE_ROWS = 3
+CATEGORY_ROWS = 2
+LATEST = 30
+"""So many items of the history say which categories are a favourite now."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A shelf."""
+
+    name: str
+    """Unique on the page, for ids."""
+    title: str
+    cards: tuple[Card, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Recommendations for which the same item of the history speaks loudest."""
+
+    reason: wire.Reason
+    items: tuple[wire.RecommendedItem, ...]
+
+
+class Shelf:
+    """Fills rows one after the other with what does not stand on the page yet."""
+
+    def __init__(self, known: Iterable[int | str]) -> None:
+        """Begins with what is in the history, which no row shows."""
+        self.used = {str(item) for item in known}
+        self.rows: list[Row] = []
+
+    def add(
+        self, name: str, title: str, items: Sequence[wire.RecommendedItem], note: str = ""
+    ) -> bool:
+        """Adds a row, unless too little is left for one."""
+        unused = {str(item.item_id): item for item in reversed(items)}
+        left = [
+            item
+            for item in items
+            if str(item.item_id) not in self.used and unused[str(item.item_id)] is item
+        ][:IN_A_ROW]
+        if len(left) < FEWEST:
+            return False
+        self.used |= {str(item.item_id) for item in left}
+        cards = tuple(card_of(item, item.because) for item in left)
+        self.rows.append(Row(name, title, cards, note))
+        return True
+
+
+def grouped(items: Iterable[wire.RecommendedItem], latest: Sequence[int | str]) -> list[Group]:
+    """Recommendations by their strongest reason, reasons of late before those of long ago.
+
+    Args:
+        items: explained.
+        latest: the history, the latest first.
+    """
+    groups: dict[int | str, list[wire.RecommendedItem]] = {}
+    reasons: dict[int | str, wire.Reason] = {}
+    for item in items:
+        if item.because:
+            reason = item.because[0]
+            reasons.setdefault(reason.item_id, reason)
+            groups.setdefault(reason.item_id, []).append(item)
+    place = {item: rank for rank, item in enumerate(latest)}
+    enough = [key for key, found in groups.items() if len(found) >= FEWEST]
+    enough.sort(key=lambda key: place.get(key, len(place)))
+    return [Group(reasons[key], tuple(groups[key])) for key in enough]
+
+
+def because_title(title: str | None, item_id: int | str) -> str:
+    """The heading of a row that rests on one item."""
+    return f"Because you liked {name_of(title, item_id)}"
+
+
+def favourites(
+    history: Sequence[wire.HistoryItem], sizes: Sequence[wire.CategoryCount]
+) -> list[str]:
+    """The categories of the latest items, the favourite first.
+
+    A category counts the more the fewer items of the catalog are in it: three westerns say more
+    than three dramas, where half of everything is drama.
+    """
+    recent = Counter(name for item in history[:LATEST] for name in item.categories or ())
+    size = {category.name: category.n_items for category in sizes}
+    return sorted(recent, key=lambda name: (-recent[name] / sqrt(size.get(name, 1) or 1), name))
+
+
+def varied(items: Sequence[wire.RecommendedItem], n: int) -> list[wire.RecommendedItem]:
+    """The first of a list that differ from each other: popular, but of all kinds."""
+    left, chosen = list(items), list[wire.RecommendedItem]()
+    shown: Counter[str] = Counter()
+    while left and len(chosen) < n:
+
+        def cost(place: int) -> float:
+            names = left[place].categories or ()
+            repeated = sum(shown[name] for name in names) / max(1, len(names))
+            return place / len(items) + 0.25 * repeated
+
+        best = left.pop(min(range(len(left)), key=cost))
+        shown.update(best.categories or ())
+        chosen.append(best)
+    return chosen

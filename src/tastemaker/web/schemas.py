@@ -1,0 +1,106 @@
+"""Schemas in words: what JSON Schema says, as one would write it into a table."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+Schema = dict[str, Any]
+
+WORDS = {
+    "string": "text",
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "true or false",
+    "object": "object",
+    "null": "null",
+}
+
+
+class Part(NamedTuple):
+    """A piece of what a type is called, and the type of ours that it names, if any."""
+
+    text: str
+    type: str = ""
+
+
+class Field(NamedTuple):
+    """One line of a table."""
+
+    name: str
+    kind: list[Part]
+    required: bool
+    default: str
+    words: str
+
+
+def kind_of(schema: Schema) -> list[Part]:
+    """What a value is: `list of Event`, `whole number, 1 to 500`, `text or null`."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return [Part(name, name)]
+    if "enum" in schema or "const" in schema:
+        values = schema.get("enum", [schema.get("const")])
+        return [Part(" or ".join(f'"{value}"' for value in values))]
+    if _either(schema):
+        return _joined([kind_of(each) for each in _either(schema)], " or ")
+    if schema.get("type") == "array":
+        most = schema.get("maxItems")
+        within = kind_of(schema.get("items", {}))
+        return [Part("list of "), *within, *([Part(f", {most:,} at most")] if most else [])]
+    word = WORDS.get(schema.get("type", ""), "anything")
+    return [Part(word + _range(schema))]
+
+
+def fields_of(schema: Schema) -> list[Field]:
+    """The properties of an object."""
+    required = schema.get("required", ())
+    return [
+        Field(name, kind_of(of), name in required, _default(of), of.get("description", ""))
+        for name, of in schema.get("properties", {}).items()
+    ]
+
+
+def example_of(schema: Schema, types: dict[str, Schema], depth: int = 0) -> Any:
+    """A value that fits, with what must be given."""
+    if "$ref" in schema:
+        return example_of(types[schema["$ref"].rpartition("/")[2]], types, depth)
+    if _either(schema):
+        # Of an object or a list of them, the simple one.
+        fit = [each for each in _either(schema) if each.get("type") != "null"]
+        return example_of(fit[-1] if "$ref" in fit[-1] else fit[0], types, depth)
+    if "properties" in schema:
+        names = schema.get("required") or list(schema["properties"])[:1]
+        return {name: example_of(schema["properties"][name], types, depth + 1) for name in names}
+    if schema.get("type") == "array":
+        return [example_of(schema.get("items", {}), types, depth + 1)] if depth < 3 else []
+    return {"integer": 42, "number": 0.5, "boolean": True}.get(schema.get("type", ""), "…")
+
+
+def _either(schema: Schema) -> list[Schema]:
+    """The kinds of which it is one."""
+    found: list[Schema] = schema.get("anyOf") or schema.get("oneOf") or []
+    return found
+
+
+def _range(schema: Schema) -> str:
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if low is not None and high is not None and abs(low) < 2**53:
+        return f", {low:,} to {high:,}"
+    longest = schema.get("maxLength")
+    return f", {longest:,} characters at most" if longest else ""
+
+
+def _default(schema: Schema) -> str:
+    value = schema.get("default")
+    if value is None or value == []:
+        return ""
+    return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
+
+
+def _joined(kinds: list[list[Part]], word: str) -> list[Part]:
+    def parts() -> Iterator[Part]:
+        for place, kind in enumerate(kinds):
+            if place:
+                yield Part(word)
+            yield from kind
+
+    return list(parts())

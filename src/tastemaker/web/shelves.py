@@ -1,0 +1,133 @@
+"""Shelves: which questions the first page asks, and in which order its rows stand."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from tastemaker import wire
+from tastemaker.errors import ServiceError
+from tastemaker.web.api import Api
+from tastemaker.web.rows import (
+    BECAUSE_ROWS,
+    CATEGORY_ROWS,
+    IN_A_ROW,
+    Row,
+    Shelf,
+    because_title,
+    favourites,
+    grouped,
+)
+
+ENOUGH = 120
+"""So long a list that the rows that are chosen from it do not run short."""
+
+FROM_HISTORY = 300
+"""So much of a history is asked for."""
+
+DIVERSITY = 0.7
+
+
+@dataclass(frozen=True)
+class Shelves:
+    """The first page of somebody."""
+
+    rows: list[Row]
+    n_known: int
+    """Items in the history, as far as they were asked for."""
+    degraded: bool
+
+    @property
+    def known_words(self) -> str:
+        """How long the history is, in words."""
+        if self.n_known == FROM_HISTORY:
+            return f"more than {FROM_HISTORY} titles"
+        return f"{self.n_known} title{'' if self.n_known == 1 else 's'}"
+
+
+async def shelves_of(api: Api, user: str) -> Shelves:
+    """Asks what the page needs, as much as possible at once.
+
+    Raises:
+        ServiceError: the service refused.
+    """
+    history, listed, trending, sizes = await asyncio.gather(
+        api.history(user, FROM_HISTORY),
+        _explained(api, user, k=ENOUGH),
+        api.trending(ENOUGH),
+        api.categories(),
+    )
+    shelf = Shelf(item.item_id for item in history.items)
+    if listed.source == "model":
+        shelf.add("top", "Top picks for you", listed.items)
+    because = await _because(api, listed, history)
+    for name, title, items in because[:2]:
+        shelf.add(name, title, items)
+    shelf.add("trending", "Trending now", trending.items)
+    for name, title, items in because[2:]:
+        shelf.add(name, title, items)
+    await _favourites(api, user, shelf, favourites(history.items, sizes)[:CATEGORY_ROWS])
+    await _different(api, user, shelf)
+    degraded = listed.degraded or history.degraded
+    return Shelves(shelf.rows, len(history.items), degraded)
+
+
+async def _because(
+    api: Api, listed: wire.Recommendations, history: wire.UserHistory
+) -> list[tuple[str, str, list[wire.RecommendedItem]]]:
+    """Rows that rest on one item each: what the model says speaks for them, else what is alike."""
+    latest = [item.item_id for item in history.items]
+    groups = grouped(listed.items[IN_A_ROW:], latest)[:BECAUSE_ROWS]
+    spoken = [(group.reason.item_id, group.reason.title, group.items) for group in groups]
+    taken = {item_id for item_id, _, _ in spoken}
+    others = [item for item in history.items if item.item_id not in taken]
+    spoken += [(item.item_id, item.title, ()) for item in others[: BECAUSE_ROWS - len(spoken)]]
+    alike = await asyncio.gather(
+        *(_filling(api, item_id, len(items)) for item_id, _, items in spoken)
+    )
+    return [
+        # What the model would list comes first, what is merely alike fills the row.
+        (f"because-{item_id}", because_title(title, item_id), [*items, *more])
+        for (item_id, title, items), more in zip(spoken, alike, strict=True)
+    ]
+
+
+async def _favourites(api: Api, user: str, shelf: Shelf, names: list[str]) -> None:
+    lists = await asyncio.gather(
+        *(_explained(api, user, k=ENOUGH, categories=[name]) for name in names)
+    )
+    for place, (name, found) in enumerate(zip(names, lists, strict=True)):
+        shelf.add(f"category-{place}", f"{name} for you", found.items)
+
+
+async def _different(api: Api, user: str, shelf: Shelf) -> None:
+    try:
+        found = await api.recommend_without(
+            user, sorted(shelf.used), k=IN_A_ROW, diversity=DIVERSITY
+        )
+    except ServiceError as error:
+        if error.status != 422:
+            raise
+        return  # a model without a notion of likeness
+    shelf.add("different", "Something different", found.items)
+
+
+async def _explained(api: Api, user: str, **listing: Any) -> wire.Recommendations:
+    """A list with reasons; without, of a model that gives none."""
+    try:
+        return await api.recommend(user, explain=True, **listing)
+    except ServiceError as error:
+        if error.status != 422:
+            raise
+        return await api.recommend(user, **listing)
+
+
+async def _filling(api: Api, item: wire.Id, n: int) -> list[wire.RecommendedItem]:
+    """What is like an item, where n recommendations do not fill its row."""
+    if n >= IN_A_ROW:
+        return []
+    try:
+        return (await api.similar(str(item), 3 * IN_A_ROW)).items
+    except ServiceError as error:
+        if error.status not in (404, 422):
+            raise
+        return []  # new since the training, or a model without a notion of likeness

@@ -1,0 +1,158 @@
+"""The site: how a page is rendered, with which headers, and what stands there if it cannot be."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from functools import cached_property
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from tastemaker.errors import ServiceError, TastemakerError
+from tastemaker.web import visitor
+from tastemaker.web.api import Api
+from tastemaker.web.assets import assets
+from tastemaker.web.words import ago, day, long_number
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src {images}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+FRAGMENT = "x-fragment"
+"""Header by which our own script asks for the part of a page that changes."""
+
+
+class Site:
+    """What all pages share.
+
+    Args:
+        api: the service as the pages ask it.
+    """
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+
+    @cached_property
+    def _templates(self) -> Environment:
+        environment = Environment(
+            loader=PackageLoader("tastemaker.web"),
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            undefined=StrictUndefined,
+        )
+        environment.globals |= {"asset": lambda name: assets()[name].url}
+        environment.filters |= {"ago": ago, "day": day, "number": long_number}
+        return environment
+
+    def page(
+        self,
+        request: Request,
+        template: str,
+        *,
+        status: int = 200,
+        images: Iterable[str | None] = (),
+        **context: Any,
+    ) -> Response:
+        """A page, or the part of it that changes if only that was asked for.
+
+        Args:
+            request: what is answered.
+            template: by name; its `layout` is the page or nothing.
+            status: of HTTP.
+            images: URLs that the page shows; nothing else from outside may be loaded.
+            context: what the template sees.
+        """
+        fragment = is_fragment(request)
+        found = self._templates.get_template(template)
+        html = found.render(
+            layout="fragment.html" if fragment else "base.html",
+            here=request.url.path,
+            user=visitor.visitor_of(request),
+            token=visitor.token_of(request),
+            back=_here(request),
+            **context,
+        )
+        headers = {
+            "Content-Security-Policy": POLICY.format(images=_sources(images)),
+            "Cache-Control": "no-store",
+            "Vary": FRAGMENT,
+        }
+        response = HTMLResponse(html, status, headers)
+        visitor.keep_token(response, request)
+        return response
+
+    def failure(self, request: Request, error: TastemakerError) -> Response:
+        """What stands there instead of a page."""
+        status = _status(error)
+        if is_fragment(request):
+            return Response(str(error), status, media_type="text/plain")
+        return self.page(
+            request, "failure.html", status=status, detail=str(error), code=status, notice=None,
+            title="Not now" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "Not here",
+        )  # fmt: skip
+
+
+Handler = Callable[[Site, Request], Awaitable[Response]]
+
+
+def handled(site: Site, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    """The handler with the site at hand; what the service refuses becomes a page that says so."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            return await handler(site, request)
+        except TastemakerError as error:
+            return site.failure(request, error)
+
+    return endpoint
+
+
+def is_fragment(request: Request) -> bool:
+    """Whether our own script asks, rather than a browser for a page."""
+    return FRAGMENT in request.headers
+
+
+def go(url: str) -> Response:
+    """Sends the browser on to a page."""
+    # With a policy of its own an answer keeps its other headers as they are.
+    return RedirectResponse(url, HTTPStatus.SEE_OTHER, {"Cache-Control": "no-store"})
+
+
+def own_path(url: str) -> str:
+    """The URL if it is one of this site's, else the first page's."""
+    parts = urlsplit(url)
+    ours = url.startswith("/") and not url.startswith(("//", "/\\")) and not parts.netloc
+    return url if ours and url.isprintable() else "/"
+
+
+def _status(error: TastemakerError) -> int:
+    if isinstance(error, visitor.ForgedFormError):
+        return HTTPStatus.FORBIDDEN
+    status = error.status if isinstance(error, ServiceError) else None
+    # That the pages have no key that works is not for the visitor to mend.
+    return HTTPStatus.FORBIDDEN if status == HTTPStatus.UNAUTHORIZED else status or 502
+
+
+def _here(request: Request) -> str:
+    """Where to return to after a form was sent."""
+    query = request.url.query
+    return request.url.path + (f"?{query}" if query else "")
+
+
+def _sources(images: Iterable[str | None]) -> str:
+    """The origins of pictures, as the policy names them."""
+    origins = {"'self'", "data:"}
+    for url in images:
+        parts = urlsplit(url or "")
+        if parts.scheme in ("http", "https") and parts.hostname and _plain(parts.netloc):
+            origins.add(f"{parts.scheme}://{parts.netloc}")
+    return " ".join(sorted(origins))
+
+
+def _plain(host: str) -> bool:
+    """Whether it cannot be taken for another part of the policy."""
+    return all(sign.isalnum() or sign in ".-:[]" for sign in host) and host.isascii()

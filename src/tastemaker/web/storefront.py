@@ -1,0 +1,88 @@
+"""The storefront: the first page, and what a click on it does."""
+
+import secrets
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tastemaker import wire
+from tastemaker.errors import ServiceError
+from tastemaker.web.cards import card_of
+from tastemaker.web.shelves import shelves_of
+from tastemaker.web.site import Site, go, is_fragment, own_path
+from tastemaker.web.visitor import form_of, visitor_of
+
+LIKE = "like"
+"""The type of the events that the pages record."""
+
+
+async def home(site: Site, request: Request) -> Response:
+    """Rows for whoever is there; somebody new is asked first what they like."""
+    user = visitor_of(request)
+    if user is None:
+        return go("/welcome")
+    return await _rows(site, request, user, await noticed(site, request))
+
+
+async def like(site: Site, request: Request) -> Response:
+    """Records that the visitor likes an item."""
+    form = await form_of(request)
+    user, item = visitor_of(request), form["item"]
+    if user is None:
+        return go("/welcome")
+    event_id = form["event"] or secrets.token_hex(16)
+    await site.api.record(
+        [wire.Event(user_id=user, item_id=item, type=LIKE, event_id=f"page-{event_id}"[:128])]
+    )
+    return await _after(site, request, form["back"], user, "liked", item)
+
+
+async def unlike(site: Site, request: Request) -> Response:
+    """Takes an item out of the visitor's history again."""
+    form = await form_of(request)
+    user, item = visitor_of(request), form["item"]
+    if user is None:
+        return go("/welcome")
+    await site.api.retract(user, item)
+    return await _after(site, request, form["back"], user, "unliked", item)
+
+
+async def noticed(site: Site, request: Request, done: dict[str, str] | None = None) -> dict | None:
+    """What was done a moment ago, to be said and perhaps undone: words, item and undoing path."""
+    given = request.query_params if done is None else done
+    for kind, (words, undo) in NOTICES.items():
+        item = given.get(kind)
+        if item:
+            try:
+                name = card_of(await site.api.item(item)).name
+            except ServiceError as error:
+                if error.status not in (404, 422):
+                    raise
+                return None
+            return {"words": words, "name": name, "item": item, "undo": undo, "kind": kind}
+    return None
+
+
+NOTICES = {
+    "liked": ("is in your history now.", "/unlike"),
+    "unliked": ("is out of your history.", "/like"),
+}
+
+
+async def _after(
+    site: Site, request: Request, back: str, user: str, kind: str, item: str
+) -> Response:
+    """The rows as they are now for our script, the page before for everybody else."""
+    if is_fragment(request):
+        return await _rows(site, request, user, await noticed(site, request, {kind: item}))
+    path, _, query = own_path(back).partition("?")
+    kept = [part for part in query.split("&") if part.partition("=")[0] not in (*NOTICES, "")]
+    return go(f"{path}?{'&'.join([*kept, f'{kind}={item}'])}")
+
+
+async def _rows(site: Site, request: Request, user: str, notice: dict | None) -> Response:
+    shelves = await shelves_of(site.api, user)
+    images = [card.image_url for row in shelves.rows for card in row.cards]
+    return site.page(
+        request, "home.html", images=images, shelves=shelves, notice=notice, title="For you"
+    )

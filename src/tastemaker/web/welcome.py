@@ -1,0 +1,86 @@
+"""The welcome: somebody new picks what they like, or one looks as somebody who is known."""
+
+import asyncio
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tastemaker import wire
+from tastemaker.errors import ServiceError
+from tastemaker.web.cards import Card, card_of
+from tastemaker.web.rows import varied
+from tastemaker.web.site import Site, go
+from tastemaker.web.storefront import LIKE
+from tastemaker.web.visitor import form_of, new_visitor, remember
+
+PICKS = 5
+"""So many make a first page that fits."""
+
+MOST_PICKS = 50
+SHOWN, FOUND = 35, 20
+POPULAR = 150
+KNOWN = 6
+"""Users who are offered to look as."""
+
+
+async def welcome(site: Site, request: Request) -> Response:
+    """A grid of popular titles of all kinds, and a search for others."""
+    query = request.query_params
+    text, picked = query.get("q", "").strip(), query.getlist("pick")[:MOST_PICKS]
+    trending, found, chosen, known = await asyncio.gather(
+        site.api.trending(POPULAR), _found(site, text), _chosen(site, picked), _known(site)
+    )
+    popular = [card_of(item) for item in varied(trending.items, SHOWN)]
+    cards = list({card.item_id: card for card in [*chosen, *found, *popular]}.values())
+    context: dict[str, Any] = {
+        "cards": cards, "picked": set(picked), "text": text, "n_found": len(found),
+        "known": known, "wanted": PICKS, "title": "Welcome",
+        "forgotten": query.get("forgotten"), "remains": query.get("remains"),
+    }  # fmt: skip
+    return site.page(
+        request, "welcome.html", images=[card.image_url for card in cards], notice=None, **context
+    )
+
+
+async def begin(site: Site, request: Request) -> Response:
+    """Gives somebody new an id, and records what they picked."""
+    form = await form_of(request)
+    picked = list(dict.fromkeys(filter(None, form.all("pick"))))[:MOST_PICKS]
+    user = new_visitor()
+    if picked:
+        events = [wire.Event(user_id=user, item_id=item, type=LIKE) for item in picked]
+        await site.api.record(events)
+    response = go("/")
+    remember(response, request, user)
+    return response
+
+
+async def become(site: Site, request: Request) -> Response:
+    """Looks from now on as the user of that id."""
+    user = (await form_of(request))["user"].strip()
+    if not 0 < len(user) <= 256 or not user.isprintable():
+        return go("/welcome")
+    response = go("/")
+    remember(response, request, user)
+    return response
+
+
+async def _found(site: Site, text: str) -> list[Card]:
+    if not text:
+        return []
+    return [card_of(item) for item in (await site.api.search(text, limit=FOUND)).items]
+
+
+async def _chosen(site: Site, picked: list[str]) -> list[Card]:
+    """What is ticked already stays in sight, whatever is searched for next."""
+    items = await asyncio.gather(*map(site.api.item, picked), return_exceptions=True)
+    return [card_of(item) for item in items if isinstance(item, wire.Item)]
+
+
+async def _known(site: Site) -> list[wire.KnownUser]:
+    """A few users of the data, where the pages may ask for them."""
+    try:
+        return await site.api.known_users(KNOWN)
+    except ServiceError:
+        return []  # their key has no such scope, and an id can be typed

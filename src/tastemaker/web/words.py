@@ -1,0 +1,29 @@
+"""Times and numbers as a person reads them."""
+
+from datetime import UTC, datetime
+
+_STEPS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+
+
+def day(timestamp: int | float) -> str:
+    """25 Nov 2026."""
+    time = datetime.fromtimestamp(timestamp, UTC)
+    return f"{time.day} {time:%b %Y}"
+
+
+def ago(timestamp: int | float, now: float | None = None) -> str:
+    """`3 hours ago`; the day of what is longer ago than a month."""
+    now = datetime.now(UTC).timestamp() if now is None else now
+    elapsed_s = max(0, int(now - timestamp))
+    if elapsed_s > 30 * 86_400:
+        return day(timestamp)
+    for length, name in _STEPS:
+        n = elapsed_s // length
+        if n:
+            return f"{n} {name}{'' if n == 1 else 's'} ago"
+    return "just now"
+
+
+def long_number(value: int | float) -> str:
+    """12,345."""
+    return f"{value:,.0f}"
