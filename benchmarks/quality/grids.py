@@ -9,35 +9,41 @@ _MF: Settings = {
 }  # fmt: skip
 _GMF: Settings = _MF | {"loss": "softmax"}
 
-_SASREC: Settings = {"epochs": 60, "patience": 4}
 _SIMILARITIES: list[Settings] = [
     {"similarity": s, "neighbours": k} for s in ("cosine", "tfidf", "bm25") for k in (20, 100, 300)
 ]
 
-_SEQUENCES: dict[str, list[Settings]] = {
-    "itemknn": _SIMILARITIES,
-    "ease": [{"regularization": λ} for λ in (50, 100, 200, 400)],
-    "ials": [
-        {"embedding_size": d, "alpha": α, "regularization": λ}
-        for d, α, λ in ((64, 5, 10), (64, 20, 10), (128, 20, 10), (256, 20, 10), (256, 50, 20))
-    ],
-    "mf": [
-        {"embedding_size": d, "regularization": λ, "epochs": 60, "patience": 4, "batch_size": 256}
-        for d, λ in ((64, 0.03), (128, 0.03), (128, 0.1), (128, 0.3))
-    ],
-}
-"""What is tried alike on every data set of sequences."""
+_IALS = ((64, 5, 10), (64, 20, 10), (128, 20, 10), (256, 20, 10), (256, 50, 20))
+
+
+def _ease(*penalties: float) -> list[Settings]:
+    return [{"regularization": λ} for λ in penalties]
+
+
+def _ials(*settings: tuple[int, float, float]) -> list[Settings]:
+    return [{"embedding_size": d, "alpha": α, "regularization": λ} for d, α, λ in settings]
+
+
+def _mf(*settings: tuple[int, float], epochs: int = 60) -> list[Settings]:
+    return [
+        {
+            "embedding_size": d,
+            "regularization": λ,
+            "epochs": epochs,
+            "patience": 4,
+            "batch_size": 256,
+        }
+        for d, λ in settings
+    ]
+
 
 GRIDS: dict[str, dict[str, list[Settings]]] = {
     "ncf-ml-1m": {
-        "ease": [{"regularization": λ} for λ in (300, 500, 700, 1000, 1500)],
-        "ials": [
-            {"embedding_size": d, "alpha": α, "regularization": λ}
-            for d, α, λ in (
-                (64, 5, 30), (64, 10, 50), (128, 5, 50), (128, 10, 70),
-                (256, 3, 50), (256, 5, 70), (256, 5, 100), (256, 8, 100),
-            )
-        ],
+        "ease": _ease(300, 500, 700, 1000, 1500),
+        "ials": _ials(
+            (64, 5, 30), (64, 10, 50), (128, 5, 50), (128, 10, 70),
+            (256, 3, 50), (256, 5, 70), (256, 5, 100), (256, 8, 100),
+        ),
         "mf": [
             _MF | {"regularization": λ, "regularization_exponent": ν}
             for λ, ν in ((0.03, 1.0), (0.025, 0.75), (0.025, 0.5), (0.03, 0.5), (0.03, 0.25))
@@ -45,7 +51,45 @@ GRIDS: dict[str, dict[str, list[Settings]]] = {
         "gmf": [_GMF | {"regularization": 0.03, "regularization_exponent": 0.5}],
         "itemknn": _SIMILARITIES,
     },
-    "amazon-beauty": _SEQUENCES,
-    "sasrec-games": _SEQUENCES,
-    "ml-100k": _SEQUENCES,
+    "amazon-beauty": {
+        "itemknn": _SIMILARITIES,
+        "ease": _ease(20, 50, 100, 200, 400),
+        "ials": _ials(*_IALS, (384, 50, 20), (512, 50, 20)),
+        "mf": _mf((64, 0.03), (128, 0.1), (128, 0.2), (128, 0.3)),
+        "multvae": [
+            {
+                "hidden": 200, "embedding_size": 100, "batch_size": 200, "learning_rate": 3e-3,
+                "kl_weight": β, "anneal_share": 0, "epochs": 40, "patience": 4,
+            }
+            for β in (0.05, 0.2, 0.5)
+        ],
+        "lightgcn": [
+            {"batch_size": 8192, "layers": k, "epochs": 40, "patience": 4, **more}
+            for k, more in (
+                (3, {}), (2, {}), (3, {"weight_decay": 1e-5}), (3, {"weight_decay": 1e-4}),
+                (3, {"learning_rate": 1e-2}),
+            )
+        ],
+    },
+    "sasrec-games": {
+        "itemknn": [
+            *_SIMILARITIES,
+            *({"similarity": "tfidf", "neighbours": k} for k in (1000, 3000)),
+        ],
+        "ease": _ease(100, 200),
+        "mf": _mf((128, 0.1), (128, 0.2)),
+    },
+    "ml-100k": {
+        "itemknn": _SIMILARITIES,
+        "ease": _ease(50, 100, 200, 300, 400, 500, 800),
+        "ials": _ials(
+            *_IALS,
+            (32, 5, 10), (64, 2, 10), (64, 2, 30), (64, 5, 20), (64, 5, 40), (64, 10, 40),
+            (128, 2, 30), (128, 5, 40), (128, 5, 60),
+        ),
+        "mf": _mf(
+            (64, 0.03), (128, 0.01), (128, 0.02), (128, 0.03), (128, 0.05), (128, 0.1), (128, 0.3),
+            (256, 0.03), (512, 0.03),
+        ),
+    },
 }  # fmt: skip

@@ -1,12 +1,14 @@
 """What every network that reads a history in its order must do, whatever is inside it."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 import tastemaker as tm
+from tastemaker.errors import ConfigError
 from tastemaker.models.sequence_model import SequenceModel, SequenceNetwork
 from tastemaker.testing.worlds import two_tastes
 from tastemaker.training.sequence_batches import Histories, histories_of
@@ -124,3 +126,14 @@ def test_times_matter_where_they_are_read() -> None:
     )
     assert not torch.allclose(slow, fast)
     assert not torch.allclose(slow, unknown)
+
+
+def test_a_reopened_model_is_trained_again_where_nothing_is_held_out(tmp_path: Path) -> None:
+    data = two_tastes()
+    settings = {"embedding_size": 8, "length": LENGTH, "epochs": 1}
+    tm.SASRec(**settings).fit(tm.leave_one_out(data)).save(tmp_path / "run")
+    reopened = tm.open_run(tmp_path / "run").model
+    assert "patience" in reopened.config.model_fields_set, "nothing is tested"
+    tm.SASRec(reopened.config).fit(tm.no_holdout(data))
+    with pytest.raises(ConfigError, match="patience is 3, but the split has no validation part"):
+        tm.SASRec(**settings, patience=3).fit(tm.no_holdout(data))

@@ -16,7 +16,31 @@ def ease(seed: int) -> tm.EASE:
 
 def ials(seed: int) -> tm.IALS:
     """Alternating least squares on all pairs."""
-    return tm.IALS(embedding_size=256, alpha=50, regularization=20, seed=seed)
+    return tm.IALS(embedding_size=384, alpha=50, regularization=20, seed=seed)
+
+
+def mf(seed: int) -> tm.MF:
+    """A dot product, trained by softmax over the whole catalog."""
+    return tm.MF(embedding_size=128, regularization=0.2, batch_size=256, epochs=10, seed=seed)
+
+
+def multvae(seed: int) -> tm.MultVAE:
+    """A variational autoencoder, its β as high from the first epoch on as at last."""
+    return tm.MultVAE(
+        hidden=200,
+        embedding_size=100,
+        batch_size=200,
+        learning_rate=3e-3,
+        kl_weight=0.5,
+        anneal_share=0,
+        epochs=13,
+        seed=seed,
+    )
+
+
+def lightgcn(seed: int) -> tm.LightGCN:
+    """Vectors smoothed over the graph."""
+    return tm.LightGCN(batch_size=8192, learning_rate=1e-2, epochs=38, seed=seed)
 
 
 def sasrec(seed: int) -> tm.SASRec:
@@ -38,8 +62,11 @@ def esasrec(seed: int) -> tm.ESASRec:
 
 RECIPES = {
     recipe.__name__: recipe
-    for recipe in (popularity, itemknn, ease, ials, sasrec, sasrec_with_attributes, esasrec)
-}
+    for recipe in (
+        popularity, itemknn, ease, ials, mf, multvae, lightgcn, sasrec, sasrec_with_attributes,
+        esasrec,
+    )
+}  # fmt: skip
 
 PUBLISHED = {
     "ease": ("0.0781 / 0.0434", "λ = 100, computed on this split"),

@@ -1,7 +1,12 @@
 """Video games of the SASRec paper, all but each last event: one function a model, as found."""
 
 import tastemaker as tm
-from recipes.defaults import ease, itemknn, mf, popularity
+from recipes.defaults import ease, mf, popularity
+
+
+def itemknn(seed: int) -> tm.ItemKNN:
+    """Neighbours by TF-IDF."""
+    return tm.ItemKNN(similarity="tfidf", neighbours=3000)
 
 
 def sasrec(seed: int) -> tm.SASRec:

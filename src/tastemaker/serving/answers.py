@@ -38,6 +38,8 @@ class Answers:
     def at_hand(self, user: str, query: str) -> bytes | None:
         """The answer to the same question, if nobody has written anything since. Waits for nobody.
 
+        The check of the caller's key has just looked into the database.
+
         Args:
             user: as in the path.
             query: as in the URL.
@@ -45,7 +47,7 @@ class Answers:
         kept = self._kept.get((user, query))
         if kept is None or not self._live.database.is_sqlite:
             return None
-        return kept.body if self._live.snapshot() is kept.snapshot else None
+        return kept.body if self._live.held is kept.snapshot else None
 
     def recommend(self, user: str, query: str, listing: Listing) -> bytes:
         """The list of a user as of now.

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import TypeVar
 
 from tastemaker.serving.problems import TooBusyError, TooSlowError
@@ -17,6 +18,7 @@ class Gate:
     """
 
     def __init__(self, threads: int, most_waiting: int, longest_s: float) -> None:
+        self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="serve")
         self._most, self._longest_s = threads + most_waiting, longest_s
         self.inside = 0
@@ -42,6 +44,17 @@ class Gate:
                 f"this took longer than {self._longest_s:g} seconds and was given up; "
                 "try again, or ask for less at once"
             ) from None
+
+    def in_all_threads(self, work: Callable[[], object]) -> None:
+        """Does something once in every thread, as what each of them does for its first time."""
+        together = Barrier(self._threads)
+
+        def at_once() -> None:
+            together.wait()
+            work()
+
+        for future in [self._pool.submit(at_once) for _ in range(self._threads)]:
+            future.result()
 
     def close(self) -> None:
         """Lets what runs end."""

@@ -1,6 +1,6 @@
 """Lists: what the model, or where it knows nothing what is trending, has for some people."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -86,7 +86,7 @@ def make_lists(
     catalog: LiveCatalog,
     people: Sequence[Person],
     asked: Asked,
-    trending: dict[str, float],
+    trending: Callable[[], dict[str, float]],
     index: Index | None = None,
 ) -> list[MadeList]:
     """A list for each of the people.
@@ -96,7 +96,7 @@ def make_lists(
         catalog: of now.
         people: n of them.
         asked: how lists are chosen.
-        trending: counts of late, for the others.
+        trending: gives the counts of late, where there are others.
         index: how the best are found; None searches exactly.
 
     Raises:
@@ -110,8 +110,9 @@ def make_lists(
         known = [people[place] for place in places]
         for place, made in zip(places, _by_model(model, catalog, known, asked, index), strict=True):
             lists[place] = made
+    counts = trending() if unknown.any() else {}
     for place in np.flatnonzero(unknown).tolist():
-        lists[place] = trending_list(model, catalog, people[place], asked, trending)
+        lists[place] = trending_list(model, catalog, people[place], asked, counts)
     return lists
 
 

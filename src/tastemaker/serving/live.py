@@ -138,8 +138,9 @@ class Live:
         people = [self._person(snapshot, user, touched) for user in users]
         index = deployed.bundle.index if self.settings.approximate else None
         lists = make_lists(
-            deployed.bundle.model, catalog, people, asked, self.trending_counts(snapshot), index
-        )
+            deployed.bundle.model, catalog, people, asked,
+            lambda: self.trending_counts(snapshot), index,
+        )  # fmt: skip
         return LiveLists(snapshot, lists, touched)
 
     def person(self, key: str) -> tuple[Snapshot, Person]:

@@ -7,7 +7,9 @@ Servers hand paths over unescaped, and then "DELETE /v1/users/7%2Fhistory%2F3", 
 from typing import Annotated
 from urllib.parse import unquote
 
-from pydantic import BeforeValidator, Field
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tastemaker.wire import Text
@@ -39,3 +41,18 @@ def _unescaped(part: str) -> str:
 
 PathId = Annotated[Text, BeforeValidator(_unescaped), Field(min_length=1, max_length=256)]
 """An id in the path of a request."""
+
+_checked = TypeAdapter(PathId).validate_python
+
+
+def path_id(request: Request, name: str) -> str:
+    """An id in the path, for a route that reads it by itself.
+
+    Raises:
+        RequestValidationError: it is too long, or cannot be printed.
+    """
+    try:
+        return _checked(request.path_params[name])
+    except ValidationError as error:
+        errors = [each | {"loc": ("path", name)} for each in error.errors()]
+        raise RequestValidationError(errors) from None

@@ -1,5 +1,6 @@
 """The service as an object: what all routes share."""
 
+import gc
 import time
 
 from tastemaker.serving.answers import Answers
@@ -10,6 +11,10 @@ from tastemaker.serving.rates import Rates
 from tastemaker.serving.settings import LOOPBACK, ServiceSettings
 from tastemaker.serving.similar import Similar
 from tastemaker.serving.telemetry import Telemetry
+from tastemaker.wire import AskedUser, Listing
+
+WARMING = 8
+"""Users whose lists are made before the first request."""
 
 AS_OF_NOW_S = 1.0
 """How old what is known of keys may be on a database that must be asked over the network."""
@@ -39,11 +44,26 @@ class Service:
         """
         self.live.start()
         self.settings.refuse_exposure(bool(self.live.held.keys.valid))
+        self._warm_up()
 
     def stop(self) -> None:
         """Lets what runs end."""
         self.gate.close()
         self.live.stop()
+
+    def _warm_up(self) -> None:
+        """Makes some lists, so that the first to ask does not wait for what is made only once."""
+        users = self.live.held.deployed.everything.user_vocabulary.ids[:WARMING]
+
+        def lists() -> None:
+            for user in users:
+                self.live.recommend([AskedUser(user_id=user)], Listing())
+
+        self.gate.in_all_threads(lists)
+        # What is there by now stays: looking through it for garbage again and again would make
+        # somebody wait a tenth of a second each time.
+        gc.collect()
+        gc.freeze()
 
     async def recent_snapshot(self) -> Snapshot:
         """What is in memory, looked at a moment ago."""

@@ -81,5 +81,5 @@ class Comparing:
         catalog = LiveCatalog(bundle.model, snapshot.catalog.changed)
         asked = Asked.of(Listing(k=k), catalog)
         trending = live.trending_counts(snapshot)
-        made = make_lists(bundle.model, catalog, [person], asked, trending)[0]
+        made = make_lists(bundle.model, catalog, [person], asked, lambda: trending)[0]
         return Compared(record, made, catalog)

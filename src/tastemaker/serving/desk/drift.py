@@ -140,7 +140,7 @@ def _outcomes(live: Live, snapshot: Snapshot, asked: list[Question]) -> list[Out
     for start in range(0, len(asked), AT_ONCE):
         part = asked[start : start + AT_ONCE]
         people = [question.person for question in part]
-        lists = make_lists(model, catalog, people, listing, trending)
+        lists = make_lists(model, catalog, people, listing, lambda: trending)
         for question, made in zip(part, lists, strict=True):
             listed = [place.item.item_id for place in made.places]
             key = question.event.item_id

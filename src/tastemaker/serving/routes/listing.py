@@ -12,6 +12,13 @@ from pydantic import ValidationError
 
 from tastemaker.wire import Listing
 
+ID_PARAMETER = {
+    "name": "user_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 256},
+}
+
 LISTING_PARAMETERS = [
     {
         "name": name,

@@ -296,12 +296,11 @@ document.querySelector("#jump").addEventListener("submit", (event) => {
 
 // The start, once everything above is there
 
-const answer = await fetch("/desk/map.json");
+const answer = await fetch("/desk/map.json", { headers: { "X-Fragment": "1" } });
 if (answer.ok) {
   const found = await answer.json();
   points = found.points;
   begin(found);
 } else {
   spot.textContent = await answer.text();
-  if (spot.textContent.startsWith("<")) spot.textContent = "There is no map of this model.";
 }
