@@ -109,7 +109,8 @@ def serve(
     from tastemaker.serving.start import check
 
     settings = ServiceSettings.gathered(given)
-    check(settings)
+    if not check(settings):
+        note("the database is away: events are refused, and lists know of none, until it is there")
 
     def announce(url: str) -> None:
         out.print(f"serving {run} at {url}", markup=False, soft_wrap=True)

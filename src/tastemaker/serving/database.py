@@ -197,6 +197,9 @@ def _engine(url: str) -> sql.Engine:
         return sql.create_engine(
             parsed, connect_args=arguments, pool_pre_ping=True, pool_timeout=WAIT_S
         )
+    folder = Path(parsed.database or ".").parent
+    if not folder.is_dir():
+        raise ValueError(f"there is no folder {folder}")
     engine = sql.create_engine(
         parsed, connect_args={"timeout": WAIT_S, "check_same_thread": False}, pool_size=16
     )

@@ -8,7 +8,7 @@ from tastemaker.serving.gate import Gate
 from tastemaker.serving.learning import Learning
 from tastemaker.serving.live import Live, Snapshot
 from tastemaker.serving.rates import Rates
-from tastemaker.serving.settings import LOOPBACK, ServiceSettings
+from tastemaker.serving.settings import ServiceSettings
 from tastemaker.serving.similar import Similar
 from tastemaker.serving.telemetry import Telemetry
 from tastemaker.wire import AskedUser, Listing
@@ -77,5 +77,4 @@ class Service:
 
     def asks_for_keys(self, snapshot: Snapshot) -> bool:
         """Whether a request needs a key: where others could reach it, or once one was made."""
-        exposed = self.settings.host not in LOOPBACK
-        return exposed or self.settings.require_key or snapshot.keys.ever
+        return self.settings.is_exposed or self.settings.require_key or snapshot.keys.ever

@@ -98,9 +98,14 @@ class ServiceSettings(Config):
         """The same without a password."""
         return re.sub(r"//([^:/@]*):[^@]*@", r"//\1:***@", self.database_url)
 
+    @property
+    def is_exposed(self) -> bool:
+        """Whether others than this machine's own programs could reach the service."""
+        return self.host not in LOOPBACK
+
     def refuse_exposure(self, has_keys: bool) -> None:
         """Raises ConfigError where anybody on the network could read and write without a key."""
-        if self.host not in LOOPBACK and not has_keys:
+        if self.is_exposed and not has_keys:
             raise ConfigError(
                 f"--host {self.host}: others could reach the service, and there are no keys yet; "
                 "make one first: tastemaker keys add --scope read --scope write, with the same "

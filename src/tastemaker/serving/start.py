@@ -1,14 +1,19 @@
 """The start: what can be wrong is found before a process listens."""
 
 from tastemaker.bundle.bundle import open_run
+from tastemaker.errors import ConfigError
 from tastemaker.serving.database import Database, DatabaseAwayError
 from tastemaker.serving.deployments import Deployments
 from tastemaker.serving.key_store import Keys, KeyStore
 from tastemaker.serving.settings import ServiceSettings
 
 
-def check(settings: ServiceSettings) -> None:
+def check(settings: ServiceSettings) -> bool:
     """Opens the run and the database once, brings its tables up to date, and looks for keys.
+
+    Returns:
+        Whether the database answers; without it a service on a loopback address begins all the
+        same.
 
     Raises:
         ArtifactError: the run cannot be opened.
@@ -24,5 +29,11 @@ def check(settings: ServiceSettings) -> None:
             if all(record.version != bundle.version for record in log.all()):
                 log.record(bundle, "start")
             settings.refuse_exposure(bool(Keys.of(KeyStore(database).all()).valid))
-        except DatabaseAwayError:
-            settings.refuse_exposure(has_keys=False)
+        except DatabaseAwayError as error:
+            if settings.is_exposed:
+                raise ConfigError(
+                    f"--host {settings.host}: others could reach the service, and no key can be "
+                    f"looked at: {error}"
+                ) from None
+            return False
+    return True
