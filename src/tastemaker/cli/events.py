@@ -16,12 +16,8 @@ def events(
     file: Annotated[
         Path, typer.Argument(help="A .parquet, .csv or .jsonl file.", show_default=False)
     ],
-    run: Annotated[
-        Path | None, typer.Option("--run", help="The run whose service it is: its database.")
-    ] = None,
-    database: Annotated[
-        str | None, typer.Option("--database", help="… or the database's URL, as given to serve.")
-    ] = None,
+    run: options.ServedRun = None,
+    database: options.ServedDatabase = None,
     user: options.User = None,
     item: options.Item = None,
     time: options.Time = None,

@@ -1,6 +1,5 @@
 """tastemaker keys: who may use a service."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -19,12 +18,8 @@ def keys(
     key_id: Annotated[
         str | None, typer.Argument(help="Which one to revoke: the part before the dot.")
     ] = None,
-    run: Annotated[
-        Path | None, typer.Option("--run", help="The run whose service it is: its database.")
-    ] = None,
-    database: Annotated[
-        str | None, typer.Option("--database", help="… or the database's URL, as given to serve.")
-    ] = None,
+    run: options.ServedRun = None,
+    database: options.ServedDatabase = None,
     scope: Annotated[
         list[str] | None,
         typer.Option(

@@ -103,6 +103,13 @@ Device = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 K = Annotated[int, typer.Option("--k", "-k", help="How many items.")]
 
+ServedRun = Annotated[
+    Path | None, typer.Option("--run", help="The run whose service it is: its database.")
+]
+ServedDatabase = Annotated[
+    str | None, typer.Option("--database", help="… or the database's URL, as given to serve.")
+]
+
 PROTOCOL_PANEL = "Evaluation"
 Protocol = Annotated[
     Literal["auto", "sampled", "full", "candidates"],
