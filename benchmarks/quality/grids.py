@@ -76,8 +76,8 @@ GRIDS: dict[str, dict[str, list[Settings]]] = {
             *_SIMILARITIES,
             *({"similarity": "tfidf", "neighbours": k} for k in (1000, 3000)),
         ],
-        "ease": _ease(100, 200),
-        "mf": _mf((128, 0.1), (128, 0.2)),
+        "ease": _ease(100, 200, 500, 1000),
+        "mf": _mf((128, 0.1), (128, 0.2), (128, 0.3)),
     },
     "ml-100k": {
         "itemknn": _SIMILARITIES,

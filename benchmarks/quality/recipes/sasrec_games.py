@@ -1,12 +1,22 @@
 """Video games of the SASRec paper, all but each last event: one function a model, as found."""
 
 import tastemaker as tm
-from recipes.defaults import ease, mf, popularity
+from recipes.defaults import popularity
 
 
 def itemknn(seed: int) -> tm.ItemKNN:
     """Neighbours by TF-IDF."""
     return tm.ItemKNN(similarity="tfidf", neighbours=3000)
+
+
+def ease(seed: int) -> tm.EASE:
+    """A linear model in closed form."""
+    return tm.EASE(regularization=1000)
+
+
+def mf(seed: int) -> tm.MF:
+    """A dot product by softmax."""
+    return tm.MF(embedding_size=128, regularization=0.2, batch_size=256, epochs=10, seed=seed)
 
 
 def sasrec(seed: int) -> tm.SASRec:
