@@ -4,14 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup test demo lint format docs screenshots clean
+.PHONY: help setup test demo lint format docs screenshots bench bench-quick clean
 
 help: ## say what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
 
 setup: $(READY) ## make the environment
 
-$(READY): pyproject.toml constraints.txt
+NATIVE := $(wildcard src/tastemaker/training/kernels/native/*.h) src/tastemaker/training/kernels/native/pairs.cpp
+
+$(READY): pyproject.toml constraints.txt hatch_build.py $(NATIVE)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "tastemaker needs Python 3.11 or newer; say make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
@@ -39,6 +41,12 @@ docs: $(READY) ## rewrite the generated pages of docs/
 
 screenshots: $(READY) ## take the pictures of docs/images again, of runs/demo
 	$(BIN)/python docs/make_screenshots.py
+
+bench: $(READY) ## measure speed beside other libraries; TASTEMAKER_DATA names the data
+	$(BIN)/python benchmarks/bench.py
+
+bench-quick: $(READY) ## the same with less work, without what is not installed
+	$(BIN)/python benchmarks/bench.py --quick
 
 clean: ## remove the environment and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -14,6 +14,7 @@ from torch.nn.functional import pad
 from tastemaker.data.dataset import Dataset
 from tastemaker.models.space import Choice, Float, Range
 from tastemaker.models.vector_model import VectorModel, VectorModelConfig, VectorNetwork
+from tastemaker.training.kernels.pairs import PairParts
 
 
 class GMFConfig(VectorModelConfig):
@@ -39,6 +40,11 @@ class GMFNetwork(VectorNetwork):
         nn.init.normal_(self.items.weight, std=0.05)
         nn.init.ones_(self.output.weight)
         nn.init.zeros_(self.output.bias)
+
+    def parts(self) -> PairParts:
+        """As VectorNetwork."""
+        size = self.items.embedding_dim
+        return PairParts(self.users, self.items, product=size, output=self.output)
 
     def weighted(self, vectors: torch.Tensor) -> torch.Tensor:
         """As VectorNetwork."""

@@ -21,6 +21,7 @@ from tastemaker.models.vector_model import (
     VectorModelConfig,
     VectorNetwork,
 )
+from tastemaker.training.kernels.pairs import PairParts
 
 
 class MFConfig(VectorModelConfig):
@@ -59,6 +60,11 @@ class MFNetwork(VectorNetwork):
         nn.init.normal_(self.items.weight, std=0.05)
         nn.init.zeros_(self.users.weight[:, -1])
         nn.init.zeros_(self.biases.weight)
+
+    def parts(self) -> PairParts:
+        """As VectorNetwork."""
+        size = self.items.embedding_dim
+        return PairParts(self.users, self.items, product=size, biases=self.biases)
 
     def item_lengths(self, items: torch.Tensor) -> torch.Tensor:
         """As VectorNetwork, the biases included: free, they would make all like the popular."""

@@ -15,6 +15,7 @@ from torch import nn
 from tastemaker.data.dataset import Dataset
 from tastemaker.models.space import Choice, Float, Range
 from tastemaker.models.vector_model import VectorModel, VectorModelConfig, VectorNetwork
+from tastemaker.training.kernels.pairs import PairParts
 
 
 class NCFConfig(VectorModelConfig):
@@ -50,6 +51,12 @@ class NCFNetwork(VectorNetwork):
             layers += [nn.Linear(width, next_width), nn.ReLU()]
         self.tower = nn.Sequential(*layers)
         self.output = nn.Linear(config.hidden[-1], 1)
+
+    def parts(self) -> PairParts:
+        """As VectorNetwork."""
+        linear = [layer for layer in self.tower if isinstance(layer, nn.Linear)]
+        tower = (self.first_user, self.first_item, *linear)
+        return PairParts(self.users, self.items, tower=tower, output=self.output)
 
     def score_vectors(self, vectors: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
         """As VectorNetwork."""

@@ -17,6 +17,7 @@ from tastemaker.models.gmf import GMF, GMFConfig, GMFNetwork
 from tastemaker.models.ncf import MLP, MLPConfig, NCFNetwork
 from tastemaker.models.space import Choice, Float, Range
 from tastemaker.models.vector_model import VectorModel, VectorModelConfig, VectorNetwork
+from tastemaker.training.kernels.pairs import PairParts
 from tastemaker.training.run import TrainingRun
 
 
@@ -69,6 +70,12 @@ class NeuMFNetwork(VectorNetwork):
         self.output.bias.copy_(alpha * gmf.output.bias + (1 - alpha) * mlp.output.bias)
         for name in ("first_user", "first_item", "tower"):
             getattr(self, name).load_state_dict(getattr(mlp, name).state_dict())
+
+    def parts(self) -> PairParts:
+        """As VectorNetwork."""
+        linear = [layer for layer in self.tower if isinstance(layer, nn.Linear)]
+        tower = (self.first_user, self.first_item, *linear)
+        return PairParts(self.users, self.items, self._sizes[0], tower, self.output)
 
     def weighted(self, vectors: torch.Tensor) -> torch.Tensor:
         """As VectorNetwork."""

@@ -20,6 +20,8 @@ from tastemaker.models.user_vectors import user_vectors
 from tastemaker.models.validation import sampled_validation
 from tastemaker.training.batches import Batch, PairBatches
 from tastemaker.training.config import TrainingConfig
+from tastemaker.training.epochs import Batches
+from tastemaker.training.kernels.pairs import FusedPairs, PairParts, Penalty, is_compiled
 from tastemaker.training.losses import (
     Loss,
     RowLoss,
@@ -85,6 +87,10 @@ class VectorNetwork(nn.Module, ABC):
     def score_all(self, vectors: torch.Tensor) -> torch.Tensor:
         """Scores of user vectors (n, d) with every item: (n, n_items)."""
 
+    def parts(self) -> PairParts | None:
+        """What the scores of pairs are made of, for a kernel; None for what it cannot be told."""
+        return None
+
     def keys(self) -> torch.Tensor | None:
         """(n_items, k) whose inner products with `queries` are the scores; None without such."""
         return None
@@ -143,15 +149,6 @@ def penalty_shares(counts: np.ndarray, exponent: float) -> torch.Tensor:
     return torch.from_numpy((shares * counts.sum() / (shares * counts).sum()).astype(np.float32))
 
 
-def _batches(
-    train: Dataset, config: VectorModelConfig, device: torch.device
-) -> PairBatches | UserBatches:
-    size, seed = config.batch_size, config.seed
-    if config.loss == "softmax":
-        return UserBatches(train, batch_size=size, epochs=config.epochs, seed=seed, device=device)
-    return PairBatches(train, batch_size=size, negatives=config.negatives, seed=seed, device=device)
-
-
 class VectorModel(Recommender):
     """A model with a trained vector for each user; of a new history it is found by fold-in."""
 
@@ -175,8 +172,28 @@ class VectorModel(Recommender):
     def _train(self, split: Split, run: TrainingRun, device: torch.device) -> None:
         config = self.config
         validate = sampled_validation(split, self._network, device)
-        batches = _batches(split.train, config, device)
-        self.log = training.fit(self._network, batches, None, config, validate, run)
+        batches: Batches = self._batches(split.train, device)
+        kernel = None
+        if run.fused and isinstance(batches, PairBatches):
+            kernel = self._kernel(device)
+            batches = batches.chunks() if kernel else batches
+        self.log = training.fit(self._network, batches, None, config, validate, run, kernel)
+
+    def _batches(self, train: Dataset, device: torch.device) -> PairBatches | UserBatches:
+        config, size, seed = self.config, self.config.batch_size, self.config.seed
+        if config.loss == "softmax":
+            epochs = config.epochs
+            return UserBatches(train, batch_size=size, epochs=epochs, seed=seed, device=device)
+        negatives = config.negatives
+        return PairBatches(train, batch_size=size, negatives=negatives, seed=seed, device=device)
+
+    def _kernel(self, device: torch.device) -> FusedPairs | None:
+        network, config = self._network, self.config
+        parts = network.parts()
+        if parts is None or device.type != "cpu" or not is_compiled():
+            return None
+        penalty = Penalty(config.regularization, network.user_shares, network.item_shares)
+        return FusedPairs(parts, config.loss, penalty, config.batch_size, lazy=config.lazy)
 
     @property
     def network(self) -> VectorNetwork:

@@ -11,9 +11,10 @@ from tastemaker.errors import DataError
 from tastemaker.sampling import UnseenItems
 from tastemaker.training.epochs import RepeatableEpoch, epoch_generator
 
-SAMPLED_AT_ONCE = 1 << 15
-"""Positives whose negatives are drawn in one go: large enough to be vectorised, small enough to
-stay in the processor's cache, which makes sampling several times faster than all at once."""
+SAMPLED_AT_ONCE = {"cpu": 1 << 15, "mps": 1 << 18, "cuda": 1 << 22}
+"""By device, positives whose negatives are drawn in one go: large enough to be vectorised, small
+enough to stay in a processor's cache, which makes sampling there several times faster than all at
+once, or to fill a GPU."""
 
 
 class Batch(NamedTuple):
@@ -25,6 +26,13 @@ class Batch(NamedTuple):
     """(b, 1 + negatives) int64 codes; column 0 is the positive."""
     weights: torch.Tensor | None
     """(b,) float32, or None where every interaction counts the same."""
+
+    def split(self, size: int) -> "Iterator[Batch]":
+        """Parts of so many positives; the last may be smaller."""
+        for first in range(0, len(self.users), size):
+            part = slice(first, first + size)
+            weights = None if self.weights is None else self.weights[part]
+            yield Batch(self.users[part], self.items[part], weights)
 
 
 class PairBatches:
@@ -54,19 +62,57 @@ class PairBatches:
 
     def epoch(self, number: int) -> RepeatableEpoch[Batch]:
         """The batches of one epoch, counted from 0."""
-        return RepeatableEpoch(len(self.users), self.batch_size, lambda: self._drawn(number))
+
+        def batches() -> Iterator[Batch]:
+            for chunk in self._drawn(number):
+                yield from chunk.split(self.batch_size)
+
+        return RepeatableEpoch(len(self.users), self.batch_size, batches)
+
+    def chunks(self) -> "PairChunks":
+        """The same batches, many at a time."""
+        return PairChunks(self)
+
+    @property
+    def chunk_size(self) -> int:
+        """Positives whose negatives are drawn in one go: a whole number of batches."""
+        at_once = SAMPLED_AT_ONCE[self.users.device.type]
+        return max(1, at_once // self.batch_size) * self.batch_size
 
     def _drawn(self, number: int) -> Iterator[Batch]:
         device = self.users.device
         generator = epoch_generator(self.seed, number, device)
         order = torch.randperm(len(self.users), generator=generator, device=device)
-        step = max(1, SAMPLED_AT_ONCE // self.batch_size) * self.batch_size
-        for start in range(0, len(order), step):
-            rows = order[start : start + step]
+        for rows in order.split(self.chunk_size):
             users = self.users[rows]
             negatives = self.unseen.sample(users, self.negatives, generator)
             items = torch.cat([self.items[rows, None], negatives], dim=1)
-            weights = None if self.weights is None else self.weights[rows]
-            for first in range(0, len(rows), self.batch_size):
-                part = slice(first, first + self.batch_size)
-                yield Batch(users[part], items[part], None if weights is None else weights[part])
+            yield Batch(users, items, None if self.weights is None else self.weights[rows])
+
+
+class PairChunks:
+    """PairBatches by the chunk, for a kernel that goes through the batches by itself."""
+
+    def __init__(self, batches: PairBatches) -> None:
+        self._batches = batches
+
+    def epoch(self, number: int) -> RepeatableEpoch[Batch]:
+        """The chunks of one epoch, counted from 0."""
+        batches = self._batches
+        return RepeatableEpoch(
+            len(batches.users), batches.chunk_size, lambda: _on_one_thread(batches._drawn(number))
+        )
+
+
+def _on_one_thread(chunks: Iterator[Batch]) -> Iterator[Batch]:
+    """PyTorch's threads wait actively after each operation: a kernel's own need those cores."""
+    n_threads = torch.get_num_threads()
+    while True:
+        torch.set_num_threads(1)
+        try:
+            chunk = next(chunks, None)
+        finally:
+            torch.set_num_threads(n_threads)
+        if chunk is None:
+            return
+        yield chunk

@@ -16,6 +16,9 @@ class TrainingConfig(Config):
     """Step size of Adam."""
     weight_decay: float = Field(0.0, ge=0)
     """L2 penalty that Adam adds to every gradient."""
+    lazy: bool = False
+    """Let a step leave the rows of the tables without a gradient as they are, moments and all:
+    faster where there are many more users and items than in a batch, but not Adam to the letter."""
     negatives: int = Field(4, ge=1)
     """Items drawn for each positive, anew each epoch, from those the user has not touched."""
     patience: int | None = Field(None, ge=1)

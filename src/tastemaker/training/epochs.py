@@ -1,11 +1,26 @@
 """Epochs: the seed and their number alone decide what they hold, in a resumed run too."""
 
 from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 
 Batch = TypeVar("Batch")
+
+
+class Epoch(Protocol):
+    """The batches of one epoch; iterating twice gives the same ones."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Batches(Protocol):
+    """What a network learns from."""
+
+    def epoch(self, number: int) -> Epoch:
+        """The batches of one epoch, counted from 0; the number alone decides what they hold."""
 
 
 class RepeatableEpoch(Generic[Batch]):

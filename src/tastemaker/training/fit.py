@@ -24,8 +24,10 @@ from tastemaker.training.callbacks import (
 )
 from tastemaker.training.checkpoint import SafetensorsIO
 from tastemaker.training.config import TrainingConfig
+from tastemaker.training.epochs import Batches
+from tastemaker.training.kernels.kernel import Kernel
 from tastemaker.training.losses import Loss
-from tastemaker.training.module import Batches, RankingModule, Step
+from tastemaker.training.module import FusedModule, RankingModule, Step, SteppedModule
 from tastemaker.training.run import TrainingLog, TrainingRun, Validate
 
 MONITORED = "ndcg@10"
@@ -42,6 +44,7 @@ def fit(
     config: TrainingConfig,
     validate: Validate | None = None,
     run: TrainingRun | None = None,
+    kernel: Kernel | None = None,
 ) -> TrainingLog:
     """Trains the network in place and leaves it with the weights of its best epoch.
 
@@ -52,6 +55,8 @@ def fit(
         config: how long, how fast, which seed.
         validate: gives the metrics of the network as it is, `ndcg@10` among them.
         run: the device, the folder for checkpoints and logs, and who hears of progress.
+        kernel: does the work of loss, gradients and optimizer where there is one for the network;
+            the batches are then chunks of what it steps on.
 
     Returns:
         The log. After a Ctrl-C it ends with the last whole epoch and is marked interrupted.
@@ -81,7 +86,10 @@ def fit(
         last = checkpoints / f"{LAST}{ENDING}"
         resume_from = last if run.resume and last.exists() else None
         device = next(network.parameters()).device
-        module = RankingModule(network, batches, _step(network, loss), config, validate)
+        if kernel is not None:
+            module: RankingModule = FusedModule(network, batches, kernel, config, validate)
+        else:
+            module = SteppedModule(network, batches, _step(network, loss), config, validate)
         with _quiet_lightning(), _own_random_state(device):
             trainer = _trainer(device, config, callbacks, folder, keep=run.folder)
             if resume_from is None or not _had_stopped_early(resume_from, stopper):

@@ -1,52 +1,38 @@
 """The LightningModule: network + step + optimizer."""
 
 import math
-from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.core.optimizer import LightningOptimizer
 
 from tastemaker.errors import ConfigError
 from tastemaker.training.config import TrainingConfig
-from tastemaker.training.epochs import epoch_seed
+from tastemaker.training.epochs import Batches, Epoch, epoch_seed
+from tastemaker.training.kernels.kernel import Kernel
+from tastemaker.training.optimizer import adam
 from tastemaker.training.run import Validate
 
 Step = Callable[[Any], torch.Tensor]
 """A batch to the scalar loss of the network on it."""
 
 
-class Epoch(Protocol):
-    """The batches of one epoch; iterating twice gives the same ones."""
-
-    def __len__(self) -> int: ...
-
-    def __iter__(self) -> Iterator[Any]: ...
-
-
-class Batches(Protocol):
-    """What a network learns from."""
-
-    def epoch(self, number: int) -> Epoch:
-        """The batches of one epoch, counted from 0; the number alone decides what they hold."""
-
-
 class RankingModule(LightningModule):
-    """Trains a network by the loss of each batch."""
+    """What all training has in common: the epochs, their loss and validation, the optimizer."""
 
     def __init__(
         self,
         network: torch.nn.Module,
         batches: Batches,
-        step: Step,
         config: TrainingConfig,
         validate: Validate | None,
     ) -> None:
         super().__init__()
         self.network = network
-        self._batches, self._step, self._config = batches, step, config
-        self._validate = validate
-        self._loss_sum = torch.zeros(())
+        self._batches, self._config, self._validate = batches, config, validate
+        self._loss_sum, self._n_batches = torch.zeros(()), 0
 
     def train_dataloader(self) -> Epoch:
         """The batches of the current epoch; the Trainer asks anew for each."""
@@ -58,12 +44,11 @@ class RankingModule(LightningModule):
         """Nothing to do: batches are made where the network is."""
         return batch
 
-    def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
-        """The loss, kept for the epoch's mean."""
-        loss = self._step(batch)
+    def count(self, loss: torch.Tensor | float, n_batches: int) -> None:
+        """Keeps the sum of some batches' losses for the epoch's mean."""
         # Summed on the device: reading the value each step would make a GPU wait.
-        self._loss_sum = self._loss_sum + loss.detach()
-        return loss
+        self._loss_sum = self._loss_sum + loss
+        self._n_batches += n_batches
 
     def on_train_epoch_start(self) -> None:
         """Starts the epoch's mean loss, and the noise that a network draws from the global state.
@@ -72,7 +57,7 @@ class RankingModule(LightningModule):
         one. The seed is negative, since the batches are drawn with the positive ones.
         """
         torch.manual_seed(-1 - epoch_seed(self._config.seed, self.current_epoch))
-        self._loss_sum = torch.zeros((), device=self.device)
+        self._loss_sum, self._n_batches = torch.zeros((), device=self.device), 0
 
     def on_train_epoch_end(self) -> None:
         """Logs the epoch's mean loss and the validation metrics.
@@ -80,7 +65,7 @@ class RankingModule(LightningModule):
         Raises:
             ConfigError: the loss is not a number any more.
         """
-        metrics = {"loss": float(self._loss_sum) / len(self._batches.epoch(0))}
+        metrics = {"loss": float(self._loss_sum) / self._n_batches}
         if not math.isfinite(metrics["loss"]):
             raise ConfigError(
                 f"training diverged: the loss of epoch {self.current_epoch + 1} is "
@@ -95,10 +80,49 @@ class RankingModule(LightningModule):
         self.log_dict(metrics)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam (Kingma and Ba 2015)."""
-        return torch.optim.Adam(
-            self.network.parameters(),
-            lr=self._config.learning_rate,
-            weight_decay=self._config.weight_decay,
-            fused=self.device.type in ("cpu", "cuda"),
-        )
+        """Adam."""
+        return adam(self.network, self._config)
+
+
+class SteppedModule(RankingModule):
+    """Trains a network by the loss of each batch."""
+
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        batches: Batches,
+        step: Step,
+        config: TrainingConfig,
+        validate: Validate | None,
+    ) -> None:
+        super().__init__(network, batches, config, validate)
+        self._step = step
+
+    def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
+        """The loss, which Lightning takes the gradients of."""
+        loss = self._step(batch)
+        self.count(loss.detach(), 1)
+        return loss
+
+
+class FusedModule(RankingModule):
+    """Trains a network by a kernel; what comes to it are chunks of many batches."""
+
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        chunks: Batches,
+        kernel: Kernel,
+        config: TrainingConfig,
+        validate: Validate | None,
+    ) -> None:
+        super().__init__(network, chunks, config, validate)
+        self.automatic_optimization = False
+        self._kernel = kernel
+
+    def training_step(self, chunk: Any, batch_idx: int) -> None:
+        """Steps through the chunk."""
+        optimizer = cast("LightningOptimizer", self.optimizers())
+        self.count(*self._kernel.train(chunk, cast("torch.optim.Adam", optimizer.optimizer)))
+        # There are no gradients left to follow: this lets Lightning count the step.
+        optimizer.step()

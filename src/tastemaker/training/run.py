@@ -41,6 +41,8 @@ class TrainingRun:
     """Go on from the folder's last checkpoint."""
     on_progress: Callable[[Progress], None] | None = None
     """Called after batches (a few times a second) and after each epoch."""
+    fused: bool = True
+    """Whether a kernel does the work where there is one; False takes the plain form always."""
 
 
 @dataclass

@@ -1,0 +1,75 @@
+// A fully connected layer, forward and backward, on some samples at a time.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "adam.h"
+#include "multiply.h"
+
+using Floats = std::vector<float>;
+
+// As torch.nn.Linear, weight (out, in) and a bias or none; its gradient grows over a batch.
+class Layer {
+    const Parameter *weight, *bias;
+    // The weights and their gradient as (in, padded(out)); the weights as (out, padded(in)).
+    Floats transposed, of_transposed, straight, offsets, of_offsets;
+
+  public:
+    const int in, out;
+
+    Layer(const Parameter *weight, const Parameter *bias)
+        : weight(weight), bias(bias), transposed(weight->columns * padded(weight->rows)),
+          of_transposed(transposed.size()), straight(weight->rows * padded(weight->columns)),
+          offsets(padded(weight->rows)), of_offsets(offsets.size()), in(weight->columns),
+          out(weight->rows) {}
+
+    // Takes up the weights as they are now; the gradient starts at zero.
+    void begin() {
+        for (int o = 0; o < out; ++o)
+            for (int i = 0; i < in; ++i)
+                transposed[i * padded(out) + o] = straight[o * padded(in) + i] =
+                    weight->value[o * in + i];
+        if (bias) std::copy_n(bias->value, out, offsets.data());
+        std::fill(of_transposed.begin(), of_transposed.end(), 0.0f);
+        std::fill(of_offsets.begin(), of_offsets.end(), 0.0f);
+    }
+
+    // outputs (n, padded(out)) = inputs (n, in) Wᵀ + b.
+    void forward(const float *inputs, int stride, int n, float *outputs) const {
+        for (int s = 0; s < n; ++s)
+            std::copy_n(offsets.data(), padded(out), outputs + s * padded(out));
+        add_forward(inputs, stride, n, outputs);
+    }
+
+    // Adds inputs Wᵀ to what is there.
+    void add_forward(const float *inputs, int stride, int n, float *outputs) const {
+        multiply({inputs, stride, 1}, n, in, transposed.data(), outputs, padded(out), true);
+    }
+
+    // From the gradients of the outputs (n, padded(out)): adds to those of the weights, and gives
+    // those of the inputs (n, padded(in)).
+    void backward(const float *inputs, int stride, const float *gradients, int n,
+                  float *of_inputs) {
+        multiply({inputs, 1, stride}, in, n, gradients, of_transposed.data(), padded(out), true);
+        for (int s = 0; bias && s < n; ++s)
+            for (int o = 0; o < padded(out); ++o) of_offsets[o] += gradients[s * padded(out) + o];
+        multiply({gradients, padded(out), 1}, n, out, straight.data(), of_inputs, padded(in), false);
+    }
+
+    // Writes the gradient in the order of the parameters, weight and bias; gives where it ends.
+    float *end(float *to) const {
+        for (int o = 0; o < out; ++o)
+            for (int i = 0; i < in; ++i) *to++ = of_transposed[i * padded(out) + o];
+        return bias ? std::copy_n(of_offsets.data(), out, to) : to;
+    }
+};
+
+inline void relu(float *values, int n) {
+    for (int i = 0; i < n; ++i) values[i] = std::max(values[i], 0.0f);
+}
+
+// Where a ReLU gave nothing, nothing flows back.
+inline void relu_backward(const float *outputs, float *gradients, int n) {
+    for (int i = 0; i < n; ++i) gradients[i] = outputs[i] > 0 ? gradients[i] : 0.0f;
+}

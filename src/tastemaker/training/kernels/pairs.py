@@ -1,0 +1,192 @@
+"""Training on pairs of users and items, many batches in one call of compiled code.
+
+The plain form spends its time moving activations through memory and on the overhead of hundreds of
+small operations a batch. Here a batch is cut into tiles that stay in a core's cache from the
+vectors to their gradients, and Adam follows at once. `native/` holds the C++, which is compiled
+when Tastemaker is installed; where it was not, the plain form does the same, more slowly.
+"""
+
+import ctypes
+from ctypes import POINTER, byref, c_double, c_int32, c_int64, c_void_p
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from tastemaker.training.batches import Batch
+
+LIBRARIES = Path(__file__).parent / "native"
+
+LOSSES = {"bce": 0, "bpr": 1, "sampled_softmax": 2}
+
+
+class PairParts(NamedTuple):
+    """What s(u, i) = h · (p_u * q_i) + w · tower(p'_u, q'_i) + b + b_u + b_i is made of.
+
+    A user's vector is [p_u, p'_u, b_u], an item's [q_i, q'_i]; each part is there or not.
+    """
+
+    users: nn.Embedding
+    items: nn.Embedding
+    product: int = 0
+    """Numbers in p_u."""
+    tower: tuple[nn.Linear, ...] = ()
+    """The first layer's halves, of p'_u and without a bias of q'_i, which are added; then further
+    layers. A ReLU follows each."""
+    output: nn.Linear | None = None
+    """[h, w] and b; without it h is 1 and there is no b."""
+    biases: nn.Embedding | None = None
+    """b_i, (n_items, 1); without it there is no b_u either."""
+
+
+class Penalty(NamedTuple):
+    """λ (user share · |[h p_u, p'_u, b_u]|² + item share · |[q_i, q'_i, b_i]|²) per positive."""
+
+    regularization: float
+    user_shares: torch.Tensor
+    """(n_users,) float32."""
+    item_shares: torch.Tensor
+    """(n_items,) float32."""
+
+
+@cache
+def library() -> ctypes.CDLL | None:
+    """The code compiled for this processor; None where there is none."""
+    levels = torch.backends.cpu.get_cpu_capability().lower(), "default"
+    found = (LIBRARIES / f"pairs-{level}.so" for level in levels)
+    path = next((path for path in found if path.exists()), None)
+    if path is None:
+        return None
+    loaded = ctypes.CDLL(str(path))
+    loaded.train.restype = c_double
+    loaded.train.argtypes = [POINTER(_Network), POINTER(_Adam), POINTER(_Batch), c_int64, c_int32]
+    return loaded
+
+
+def is_compiled() -> bool:
+    """Whether there is code for this processor."""
+    return library() is not None
+
+
+class FusedPairs:
+    """Steps of Adam on chunks of positives, as loss, backward and optimizer would do them."""
+
+    def __init__(
+        self, parts: PairParts, loss: str, penalty: Penalty, batch_size: int, *, lazy: bool
+    ) -> None:
+        """Takes the network's parts, float32 on the CPU, one of LOSSES, and the batches' size.
+
+        With `lazy`, a step leaves the rows that have no gradient as they are, moments and all.
+        """
+        self._parts, self._loss, self._penalty = parts, loss, penalty
+        self._batch_size, self._lazy = batch_size, lazy
+
+    def train(self, chunk: Batch, adam: torch.optim.Adam) -> tuple[float, int]:
+        """Moves the parameters and the optimizer's moments, batch after batch.
+
+        Returns:
+            The sum of the batches' losses, and how many batches they were.
+        """
+        compiled = library()
+        assert compiled is not None
+        n, columns = chunk.items.shape
+        n_batches = -(-n // self._batch_size)
+        group = adam.param_groups[0]
+        steps = int(adam.state[self._parts.users.weight]["step"])
+        settings = _Adam(
+            group["lr"], *group["betas"], group["eps"], group["weight_decay"], steps, self._lazy
+        )
+        users, items = chunk.users.contiguous(), chunk.items.contiguous()
+        batch = _Batch(users.data_ptr(), items.data_ptr(), _address(chunk.weights), n, columns)
+        network = self._network(adam)
+        loss = compiled.train(
+            byref(network), byref(settings), byref(batch), self._batch_size, torch.get_num_threads()
+        )
+        for state in adam.state.values():
+            state["step"] += n_batches
+        return loss, n_batches
+
+    def _network(self, adam: torch.optim.Adam) -> "_Network":
+        parts, (regularization, user_shares, item_shares) = self._parts, self._penalty
+        layers = [*parts.tower, *([parts.output] if parts.output else [])]
+        weights = [p for layer in layers for p in (layer.weight, layer.bias) if p is not None]
+        return _Network(
+            _parameter(parts.users.weight, adam),
+            _parameter(parts.items.weight, adam),
+            _parameter(parts.biases.weight, adam) if parts.biases else _Parameter(),
+            (_Parameter * len(weights))(*(_parameter(weight, adam) for weight in weights)),
+            len(weights),
+            parts.product,
+            parts.tower[0].in_features if parts.tower else 0,
+            user_shares.data_ptr(),
+            item_shares.data_ptr(),
+            regularization,
+            LOSSES[self._loss],
+            parts.output is not None,
+        )
+
+
+def _address(tensor: torch.Tensor | None) -> int | None:
+    return None if tensor is None else tensor.data_ptr()
+
+
+def _parameter(parameter: torch.Tensor, adam: torch.optim.Adam) -> "_Parameter":
+    moments = adam.state[parameter]
+    mean, square = moments["exp_avg"], moments["exp_avg_sq"]
+    rows = len(parameter)
+    return _Parameter(
+        parameter.data_ptr(), mean.data_ptr(), square.data_ptr(), rows, parameter.numel() // rows
+    )
+
+
+class _Parameter(ctypes.Structure):
+    """As in native/adam.h; so are those below, in tile.h too."""
+
+    _fields_ = (
+        ("value", c_void_p),
+        ("mean", c_void_p),
+        ("square", c_void_p),
+        ("rows", c_int64),
+        ("columns", c_int64),
+    )
+
+
+class _Adam(ctypes.Structure):
+    _fields_ = (
+        ("learning_rate", c_double),
+        ("beta1", c_double),
+        ("beta2", c_double),
+        ("epsilon", c_double),
+        ("weight_decay", c_double),
+        ("steps_done", c_int64),
+        ("lazy", c_int32),
+    )
+
+
+class _Network(ctypes.Structure):
+    _fields_ = (
+        ("users", _Parameter),
+        ("items", _Parameter),
+        ("item_biases", _Parameter),
+        ("weights", POINTER(_Parameter)),
+        ("n_weights", c_int64),
+        ("product", c_int64),
+        ("tower", c_int64),
+        ("user_shares", c_void_p),
+        ("item_shares", c_void_p),
+        ("regularization", c_double),
+        ("loss", c_int32),
+        ("has_output", c_int32),
+    )
+
+
+class _Batch(ctypes.Structure):
+    _fields_ = (
+        ("users", c_void_p),
+        ("items", c_void_p),
+        ("weights", c_void_p),
+        ("n", c_int64),
+        ("columns", c_int64),
+    )

@@ -1,0 +1,183 @@
+"""Training on chunks in compiled code does what plain steps of the optimizer do."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+import tastemaker as tm
+from tastemaker.models.vector_model import VectorModel, VectorNetwork
+from tastemaker.testing.worlds import two_tastes
+from tastemaker.training.batches import Batch, PairBatches
+from tastemaker.training.kernels.pairs import FusedPairs, Penalty, is_compiled
+from tastemaker.training.optimizer import adam
+
+BATCH_SIZE, N_BATCHES = 37, 5
+
+MODELS: dict[str, VectorModel] = {
+    "the tutorial's NCF": tm.NCF(),
+    "one layer": tm.NCF(hidden=[5], embedding_size=3),
+    "widths that are no whole vectors": tm.NCF(hidden=[33, 17, 7], embedding_size=11),
+    "the paper's MLP": tm.MLP(),
+    "GMF": tm.GMF(embedding_size=10),
+    "NeuMF": tm.NeuMF(pretraining=False),
+    "MF": tm.MF(loss="bce", embedding_size=9),
+}
+
+
+@pytest.fixture(autouse=True)
+def _compiled() -> None:
+    if not is_compiled():
+        pytest.skip("no compiled kernel: there was no C++ compiler when this was installed")
+
+
+def weighted_world() -> tm.Dataset:
+    data = two_tastes()
+    random = np.random.default_rng(0)
+    frame = pl.DataFrame({"user_id": data.users, "item_id": data.items})
+    return tm.read(frame.with_columns(weight=3 * random.random(len(data))), weight="weight")
+
+
+def chunk_of(data: tm.Dataset, negatives: int = 4) -> Batch:
+    """Four whole batches and one that is smaller, every user and item in them several times."""
+    settings = {"batch_size": BATCH_SIZE, "negatives": negatives, "seed": 0}
+    batches = PairBatches(data, device=torch.device("cpu"), **settings)
+    (chunk,) = batches.chunks().epoch(0)
+    return next(chunk.split(BATCH_SIZE * N_BATCHES - 4))
+
+
+def network_of(model: VectorModel, data: tm.Dataset) -> VectorNetwork:
+    torch.manual_seed(1)
+    network = model._new_network(data)
+    with torch.no_grad():
+        for parameter in network.parameters():  # biases that start at 0 would hide their gradients
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    return network
+
+
+def trained(
+    model: VectorModel, data: tm.Dataset, *, fused: bool, negatives: int = 4
+) -> tuple[float, dict[str, torch.Tensor]]:
+    """The sum of the losses, then every parameter and its moments."""
+    config, network, chunk = model.config, network_of(model, data), chunk_of(data, negatives)
+    optimizer = adam(network, config)
+    # Adam divides by the gradient's size: with the usual epsilon it makes much of rounding errors.
+    optimizer.param_groups[0]["eps"] = 1e-3
+    if fused:
+        penalty = Penalty(config.regularization, network.user_shares, network.item_shares)
+        parts = network.parts()
+        assert parts is not None
+        kernel = FusedPairs(parts, config.loss, penalty, BATCH_SIZE, lazy=config.lazy)
+        loss, n_batches = kernel.train(chunk, optimizer)
+        assert n_batches == N_BATCHES
+    else:
+        loss = 0.0
+        for batch in chunk.split(BATCH_SIZE):
+            optimizer.zero_grad()
+            of_batch = network.loss(batch)
+            of_batch.backward()
+            optimizer.step()
+            loss += of_batch.item()
+    state: dict[str, Any] = dict(network.state_dict())
+    for name, parameter in network.named_parameters():
+        state |= {f"{name}, {key}": value for key, value in optimizer.state[parameter].items()}
+    return loss, state
+
+
+def assert_same(model: VectorModel, data: tm.Dataset, negatives: int = 4) -> None:
+    plain, fused = (trained(model, data, fused=way, negatives=negatives) for way in (False, True))
+    assert fused[0] == pytest.approx(plain[0], rel=1e-5)
+    torch.testing.assert_close(fused[1], plain[1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("loss", ["bce", "bpr", "sampled_softmax"])
+def test_fused_is_plain_for_every_network_and_loss(name: str, loss: str) -> None:
+    model = MODELS[name]
+    assert_same(type(model)(model.config.model_copy(update={"loss": loss})), two_tastes())
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_fused_is_plain_with_weights_penalties_and_decay(name: str) -> None:
+    model = MODELS[name]
+    changes = {"regularization": 0.3, "regularization_exponent": 0.5, "weight_decay": 0.1}
+    assert_same(type(model)(model.config.model_copy(update=changes)), weighted_world())
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_a_row_without_a_gradient_moves_unless_training_is_lazy(
+    lazy: bool, weight_decay: float
+) -> None:
+    # One user's interactions alone: nobody else has a gradient.
+    data = two_tastes()
+    model = tm.NCF(lazy=lazy, weight_decay=weight_decay)
+    chunk = chunk_of(data)
+    rows = chunk.users != chunk.users[0]
+    assert rows.any()
+    assert_same(model, data)
+    before = network_of(model, data).users.weight.detach()
+    first = Batch(chunk.users[~rows][:3], chunk.items[~rows][:3], None)
+    network = network_of(model, data)
+    optimizer = adam(network, model.config)
+    parts, penalty = network.parts(), Penalty(0.0, network.user_shares, network.item_shares)
+    assert parts is not None
+    FusedPairs(parts, "bce", penalty, 3, lazy=lazy).train(first, optimizer)
+    moved = (network.users.weight.detach() != before).any(dim=1)
+    expected = 1 if lazy or not weight_decay else data.n_users
+    assert int(moved.sum()) == expected
+
+
+@pytest.mark.parametrize("negatives", [1, 3, 200])
+def test_fused_is_plain_for_any_number_of_negatives(negatives: int) -> None:
+    assert_same(tm.NCF(), two_tastes(), negatives)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 7])
+def test_any_number_of_threads_does_the_same(threads: int) -> None:
+    before = torch.get_num_threads()
+    _, expected = trained(tm.NeuMF(pretraining=False), two_tastes(), fused=True)
+    torch.set_num_threads(threads)
+    try:
+        first, again = (
+            trained(tm.NeuMF(pretraining=False), two_tastes(), fused=True) for _ in range(2)
+        )
+    finally:
+        torch.set_num_threads(before)
+    assert first[0] == again[0]
+    torch.testing.assert_close(first[1], again[1], rtol=0, atol=0)
+    torch.testing.assert_close(first[1], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_fit_comes_to_the_same_with_and_without() -> None:
+    split = tm.leave_one_out(two_tastes())
+    models = [
+        tm.NCF(epochs=3, batch_size=64).fit(split, tm.TrainingRun("cpu", fused=fused))
+        for fused in (False, True)
+    ]
+    plain, fused = ([record["loss"] for record in model.log.records] for model in models)
+    assert fused == pytest.approx(plain, rel=1e-4)
+    assert plain != fused, "both went the same way"
+
+
+@pytest.mark.parametrize("went_on_fused", [False, True])
+def test_a_run_is_resumed_on_the_other_way(tmp_path: Path, went_on_fused: bool) -> None:
+    split = tm.leave_one_out(two_tastes())
+    whole = tm.NCF(epochs=4, batch_size=64).fit(split, tm.TrainingRun("cpu"))
+    folder = tmp_path / "run"
+    first = tm.TrainingRun("cpu", folder, fused=not went_on_fused)
+    tm.NCF(epochs=2, batch_size=64).fit(split, first)
+    on = tm.TrainingRun("cpu", folder, resume=True, fused=went_on_fused)
+    model = tm.NCF(epochs=4, batch_size=64).fit(split, on)
+    assert len(model.log.records) == 4
+    expected = [record["loss"] for record in whole.log.records]
+    assert [record["loss"] for record in model.log.records] == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_loss_that_is_no_number_is_said() -> None:
+    split = tm.no_holdout(two_tastes())
+    with pytest.raises(tm.TastemakerError, match="training diverged"):
+        tm.NCF(epochs=2, learning_rate=1e30).fit(split, tm.TrainingRun("cpu"))
