@@ -8,10 +8,14 @@ import numpy as np
 import polars as pl
 
 from tastemaker.data.dataset import Dataset
+from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.errors import ConfigError, SplitError
 
 Part = Literal["validation", "test"]
 Order = Literal["time", "input", "random"]
+
+MOST_LOOKS = 3
+"""Targets of one user up to which a look-up of each is faster than one search for all of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,13 +142,15 @@ def leave_k_out(
     """
     if k < 1:
         raise ConfigError(f"leave_k_out: k is {k}; at least 1 interaction must be held out")
-    from_end, counts = _position_from_end(data, by, seed), data.user_counts[data.users]
-    test = (from_end < k) & (counts > k)
+    order = _order(data, by, seed)
+    test = _held_from_end(data, order, 0, k, at_least=k + 1)
     if not test.any():
         raise SplitError(
             f"{data.name}: no user has more than {k} interaction(s), so nothing can be held out"
         )
-    held = validation & (from_end >= k) & (from_end < 2 * k) & (counts > 2 * k)
+    held = np.zeros_like(test)
+    if validation:
+        held = _held_from_end(data, order, k, 2 * k, at_least=2 * k + 1)
     method = f"leave {'one' if k == 1 else k} out by {by}" + (f", seed {seed}" * (by == "random"))
     return Split(
         data.rows(~test & ~held), _targets(data, test), _targets_or_none(data, held), method=method
@@ -244,22 +250,33 @@ def _times(data: Dataset) -> np.ndarray:
     return data.timestamps
 
 
-def _position_from_end(data: Dataset, by: Order, seed: int) -> np.ndarray:
-    """(n,) 0 for each user's last interaction, 1 for the one before it, and so on."""
+def _order(data: Dataset, by: Order, seed: int) -> np.ndarray | None:
+    """Positions of the rows, each user's together and the last behind; None where they are so."""
     if by == "random":
-        shuffled = np.lexsort((np.random.default_rng(seed).random(len(data)), data.users))
-        position = np.empty(len(data), dtype=np.int64)
-        position[shuffled] = np.arange(len(data))
-    else:
-        if by == "time":
-            _times(data)
-        elif data.timestamps is not None:
-            raise SplitError(
-                f"{data.name}: the interactions have times and are sorted by them; "
-                "hold out by time or at random"
-            )
-        position = np.arange(len(data))
-    return data.indptr[1:][data.users] - 1 - position
+        return np.lexsort((np.random.default_rng(seed).random(len(data)), data.users))
+    if by == "time":
+        _times(data)
+    elif data.timestamps is not None:
+        raise SplitError(
+            f"{data.name}: the interactions have times and are sorted by them; "
+            "hold out by time or at random"
+        )
+    return None
+
+
+def _held_from_end(
+    data: Dataset, order: np.ndarray | None, first: int, stop: int, *, at_least: int
+) -> np.ndarray:
+    """(n,) bool: counted from each user's end, the first (from 0) up to before the stop.
+
+    Only of users with at least so many interactions.
+    """
+    ends = data.indptr[1:][data.user_counts >= at_least]
+    held = np.zeros(len(data), dtype=bool)
+    for back in range(first, stop):
+        rows = ends - 1 - back
+        held[rows if order is None else order[rows]] = True
+    return held
 
 
 def _targets(data: Dataset, held: np.ndarray) -> Targets:
@@ -284,15 +301,29 @@ def _with_appended(train: Dataset, targets: Targets) -> Dataset:
     )
 
 
+def _are_among(users: np.ndarray, items: np.ndarray, targets: Targets, data: Dataset) -> np.ndarray:
+    """(n,) bool: which of the pairs are targets too."""
+    nth = np.arange(len(targets)) - np.searchsorted(targets.users, targets.users)
+    most = int(nth.max(initial=-1)) + 1
+    if most > MOST_LOOKS:
+        pairs = pl.Series(users.astype(np.int64) * data.n_items + items)
+        wanted = pl.Series(targets.users * data.n_items + targets.items)
+        return pairs.is_in(wanted.implode()).to_numpy()
+    found = np.zeros(len(users), dtype=bool)
+    for n in range(most):
+        nth_item = np.full(data.n_users, UNKNOWN, dtype=items.dtype)
+        nth_item[targets.users[nth == n]] = targets.items[nth == n]
+        found |= nth_item[users] == items
+    return found
+
+
 def _refuse_leak(
     data: Dataset, known: tuple[np.ndarray, np.ndarray], targets: Targets, part: Part
 ) -> None:
     """Refuses targets that are among the known pairs (users, items) of an earlier part."""
-    known_keys = pl.Series(known[0].astype(np.int64) * data.n_items + known[1])
-    target_keys = pl.Series(targets.users * data.n_items + targets.items)
-    leaked = known_keys.filter(known_keys.is_in(target_keys.implode()))
+    leaked = np.flatnonzero(_are_among(*known, targets, data))
     if len(leaked):
-        user, item = divmod(int(leaked[0]), data.n_items)
+        user, item = (int(codes[leaked[0]]) for codes in known)
         raise SplitError(
             f"{data.name}: {len(leaked):,} of the {len(targets):,} {part} interactions are also in "
             f"the data before it (first: user {data.user_vocabulary.ids[user]}, item "

@@ -65,16 +65,17 @@ def read_times(column: pl.Series, source: str, time_format: str | None = None) -
 
 
 def _from_numbers(numbers: pl.Series, source: str) -> Times:
-    unit = _unit_of(int(numbers.abs().to_numpy().max()))
+    unit = _unit_of(max(-int(numbers.min()), int(numbers.max())))  # type: ignore[arg-type]
     per_second = UNITS_PER_SECOND.get(unit, 1)
-    if per_second > 1:
-        coarser = (numbers > LARGEST_RANK) & (numbers < 10**8 * per_second)
-        if coarser.any():
-            row = int(coarser.arg_max() or 0)
-            raise DataError(
-                f'{source}: column "{numbers.name}", row {row + 1}: {numbers[row]} is in another '
-                f"unit than the rest, which are {unit}; use one unit"
-            )
+    if per_second == 1:
+        return Times(numbers.cast(pl.Int64), numbers, unit)
+    coarser = (numbers > LARGEST_RANK) & (numbers < 10**8 * per_second)
+    if coarser.any():
+        row = int(coarser.arg_max() or 0)
+        raise DataError(
+            f'{source}: column "{numbers.name}", row {row + 1}: {numbers[row]} is in another '
+            f"unit than the rest, which are {unit}; use one unit"
+        )
     return Times((numbers // per_second).cast(pl.Int64), numbers, unit)
 
 

@@ -38,7 +38,7 @@ class Vocabulary:
                 f"the {kind} ids are whole numbers in one table and text in another; "
                 "store them alike"
             )
-        unique = [column.unique() for column in columns]
+        unique = [_unique(column) for column in columns]
         ids = (pl.concat(unique).unique() if len(unique) > 1 else unique[0]).sort()
         return cls(ids.alias(f"{kind}_id"), kind)
 
@@ -130,13 +130,29 @@ class Vocabulary:
         )
 
 
+def _unique(ids: pl.Series) -> pl.Series:
+    if ids.dtype.is_integer() and len(ids):
+        low, high = int(ids.min()), int(ids.max())  # type: ignore[arg-type]
+        if _are_close(low, high, 0):
+            is_there = np.zeros(high - low + 1, dtype=bool)
+            is_there[ids.to_numpy() - low] = True
+            return pl.Series(np.flatnonzero(is_there) + low).cast(ids.dtype)
+    return ids.unique()
+
+
+def _are_close(low: int, high: int, n: int) -> bool:
+    """Whether ids lie so close together, as they mostly do, that a table beats a search by far."""
+    return high - low < 8 * n + 1_000_000
+
+
 def _find_integers(members: np.ndarray, values: np.ndarray) -> np.ndarray:
     low, high = int(members[0]), int(members[-1])
-    if high - low < 8 * len(members) + 1_000_000:
-        # Ids close together, as they mostly are: one look-up table beats a search by far.
+    if _are_close(low, high, len(members)):
         table = np.full(high - low + 2, UNKNOWN, dtype=np.int32)
         table[members - low] = np.arange(len(members), dtype=np.int32)
-        inside = (values >= low) & (values <= high)
-        return table[np.where(inside, values - low, high - low + 1)]
+        places = values - low
+        if len(values) and (values.min() < low or values.max() > high):
+            places = np.where((values >= low) & (values <= high), places, high - low + 1)
+        return table[places]
     position = np.searchsorted(members, values).clip(max=len(members) - 1)
     return np.where(members[position] == values, position, UNKNOWN).astype(np.int32)
