@@ -1,6 +1,6 @@
-"""Writes a data set of MovieLens 20M's size and official CSV layout, from a seed.
+"""Writes a data set of MovieLens 20M's size and official CSV layout, or Parquet, from a seed.
 
-    python benchmarks/data/generate.py OUT/ml-20m [--rows 20000263]
+    python benchmarks/data/generate.py OUT/ml-20m [--rows 20000263] [--layout parquet]
 
 Only the size and the layout are MovieLens'; who rated what is drawn at random, popular items more
 often, no pair twice, each user's rows together as in the official file.
@@ -16,11 +16,13 @@ N_USERS, N_ITEMS, N_ROWS = 138_493, 26_744, 20_000_263
 FIRST_TIME, LAST_TIME = 789_652_009, 1_427_784_002
 
 
-def generate(folder: Path, n_rows: int, seed: int) -> None:
-    """Writes ratings.csv and movies.csv; users scale with the rows, items stay."""
+LAYOUTS = ("csv", "parquet")
+
+
+def generate(folder: Path, n_rows: int, seed: int, layout: str) -> None:
+    """Writes ratings.csv and movies.csv, or ratings.parquet; users scale with the rows."""
     random = np.random.default_rng(seed)
-    n_users = max(1, round(N_USERS * n_rows / N_ROWS))
-    pairs = _distinct_pairs(n_users, n_rows, random)
+    pairs = _pairs(n_rows, random)
     users, items = np.divmod(pairs, N_ITEMS)
     movie_ids = np.sort(random.choice(131_262, N_ITEMS, replace=False)) + 1
     frame = pl.DataFrame(
@@ -32,10 +34,28 @@ def generate(folder: Path, n_rows: int, seed: int) -> None:
         }
     )
     folder.mkdir(parents=True, exist_ok=True)
+    if layout == "parquet":
+        frame.write_parquet(folder / "ratings.parquet")
+        return
     frame.write_csv(folder / "ratings.csv")
     titles = [f"Invented Film {i} (2000)" for i in movie_ids]
     movies = pl.DataFrame({"movieId": movie_ids, "title": titles, "genres": "(no genres listed)"})
     movies.write_csv(folder / "movies.csv")
+
+
+def _pairs(n_rows: int, random: np.random.Generator) -> np.ndarray:
+    """(n_rows,) ascending keys user * N_ITEMS + item.
+
+    What is larger than MovieLens 20M is drawn as several of it, each with users of its own, as one
+    draw of all would take several times as long.
+    """
+    blocks, first_user = [], 0
+    for start in range(0, n_rows, N_ROWS):
+        size = min(N_ROWS, n_rows - start)
+        n_users = max(1, round(N_USERS * size / N_ROWS))
+        blocks.append(first_user * N_ITEMS + _distinct_pairs(n_users, size, random))
+        first_user += n_users
+    return np.concatenate(blocks)
 
 
 def _distinct_pairs(n_users: int, n_rows: int, random: np.random.Generator) -> np.ndarray:
@@ -54,5 +74,6 @@ if __name__ == "__main__":
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rows", type=int, default=N_ROWS)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--layout", choices=LAYOUTS, default="csv")
     arguments = parser.parse_args()
-    generate(arguments.folder, arguments.rows, arguments.seed)
+    generate(arguments.folder, arguments.rows, arguments.seed, arguments.layout)

@@ -1,12 +1,16 @@
 """The peers that are measured beside ours, each in a virtual environment of its own."""
 
+import json
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TextIO
+
+from harness.task import OURS
 
 TORCH = "torch==2.13.0"
 PARQUET = "pyarrow==17.0.0"
@@ -28,11 +32,8 @@ class Repair:
 
 @dataclass(frozen=True)
 class Peer:
-    """One library to compare with."""
+    """One library to compare with, by what it asks for."""
 
-    title: str
-    script: str
-    """In peers/."""
     requirements: tuple[str, ...]
     alone: str | None = None
     """A requirement installed last, without what it asks for and whatever Python it asks for."""
@@ -40,9 +41,17 @@ class Peer:
 
 
 PEERS = {
+    "cornac": Peer(
+        (
+            "cornac==3.0.1",
+            TORCH,
+            PARQUET,
+            "numpy==2.4.6",
+            "pandas==2.3.3",
+            "scipy==1.17.1",
+        ),
+    ),
     "rectools": Peer(
-        "RecTools",
-        "peer_rectools.py",
         (
             "rectools[torch]==0.19.0",
             TORCH,
@@ -54,8 +63,6 @@ PEERS = {
         ),
     ),
     "recbole": Peer(
-        "RecBole",
-        "peer_recbole.py",
         (
             "recbole==1.2.1",
             TORCH,
@@ -67,8 +74,6 @@ PEERS = {
         ),
     ),
     "warprec": Peer(
-        "WarpRec",
-        "peer_warprec.py",
         (
             TORCH,
             PARQUET,
@@ -98,16 +103,36 @@ PEERS = {
 }
 
 
+LIST_VERSIONS = """
+import importlib.metadata, json
+print(json.dumps({d.metadata["Name"]: d.version for d in importlib.metadata.distributions()}))
+"""
+
+
+def is_ready(name: str, root: Path) -> bool:
+    """Whether an environment is there as it should be."""
+    stamp = root / name / "installed.txt"
+    return name == OURS or (stamp.exists() and stamp.read_text() == _wanted(PEERS[name]))
+
+
+@cache
+def versions(python: Path) -> dict[str, str]:
+    """The version of every package in an environment, by its name in small letters."""
+    done = subprocess.run([str(python), "-c", LIST_VERSIONS], capture_output=True, check=True)
+    return {name.lower(): version for name, version in sorted(json.loads(done.stdout).items())}
+
+
 def prepare(name: str, root: Path) -> Path:
-    """The Python of a peer's environment, which is made unless it is there as it should be.
+    """The Python of an environment; a peer's is made unless it is there as it should be.
 
     Raises:
         PeerError: something could not be installed; the log beside the environment says more.
     """
+    if name == OURS:
+        return Path(sys.executable)
     peer, folder, log = PEERS[name], root / name, root / f"{name}-install.log"
-    python, stamp = folder / "bin" / "python", folder / "installed.txt"
-    wanted = "\n".join((sys.version, *peer.requirements, peer.alone or "", repr(peer.repairs)))
-    if stamp.exists() and stamp.read_text() == wanted:
+    python = folder / "bin" / "python"
+    if is_ready(name, root):
         return python
     root.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
@@ -119,7 +144,7 @@ def prepare(name: str, root: Path) -> Path:
             _run([*pip, "--no-deps", "--ignore-requires-python", peer.alone], output)
     for repair in peer.repairs:
         _repair(folder, repair)
-    stamp.write_text(wanted)
+    (folder / "installed.txt").write_text(_wanted(peer))
     return python
 
 
@@ -128,6 +153,10 @@ def last_words(log: Path) -> str:
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR:")]
     return (errors or lines or ["nothing was said"])[-1].removeprefix("ERROR: ")
+
+
+def _wanted(peer: Peer) -> str:
+    return "\n".join((sys.version, *peer.requirements, peer.alone or "", repr(peer.repairs)))
 
 
 def _run(command: Sequence[str], output: TextIO) -> None:

@@ -1,0 +1,164 @@
+"""Measures how fast we are, beside other libraries that do the same.
+
+make bench, or python benchmarks/bench.py [--only TASK] [--quick] [--help]
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.markdown import Markdown
+
+from harness.agreement import disagreements
+from harness.machine import commit, conditions
+from harness.page import page, section
+from harness.results import RESULTS, Result, Run
+from harness.rounds import Settings, measure
+from tasks import TASKS
+
+ROOT = Path.home() / ".cache" / "tastemaker-benchmarks"
+EPILOG = f"""\
+Each contender runs in its own process and environment with the same data, sizes and threads. Once
+all of a task are ready they take turns, so that what else the machine does falls on all alike; the
+result is the ratio of the medians to ours. One that fails is a row with its reason. Environments
+of other libraries (about 2 GB each) and generated data (up to 3 GB) are made on the first run and
+kept.
+
+A full run writes results/DATE-COMMIT-DEVICE.json with every time measured, and from it the page
+results/README.md and its pictures. It ends with an error if another library computes another
+metric than ours from the same lists and no definition explains it.
+
+tasks:
+{chr(10).join(f"  {task.name:20} {task.title}" for task in TASKS.values())}
+
+examples:
+  python benchmarks/bench.py                              everything; under 45 minutes on two cores
+  python benchmarks/bench.py --quick                      a few minutes; writes nothing
+  python benchmarks/bench.py --only train-ncf --only top-k    two tasks; writes nothing
+  python benchmarks/bench.py --only top-k --into FILE     measures again what a file of results has
+  python benchmarks/bench.py --page FILE                  the page and pictures of such a file again
+"""
+progress = Console(stderr=True)
+
+
+def main() -> None:
+    """Measures, writes what is to be kept, and shows the tables."""
+    options = _options()
+    if options.page:
+        _write_page(Run.read(options.page), options.page)
+        return
+    settings = Settings(
+        options.data, options.root, options.threads, options.repeats, options.quick
+    )  # fmt: skip
+    path = options.into
+    if path is None and not (options.only or options.quick):
+        path = RESULTS / f"{datetime.now(UTC):%Y-%m-%d}-{commit()}-{settings.device}.json"
+    run = Run.read(path) if path and path.exists() else Run({})
+    wanted = options.only or TASKS
+    for name in [n for n in wanted if TASKS[n].among(quick=settings.quick)]:
+        result = _measure(name, settings)
+        run.add(result)
+        run.conditions = conditions(settings)
+        if path:
+            run.write(path)
+        if not options.json:
+            _show(section(result))
+    if options.json:
+        print(json.dumps(asdict(run), indent=1))
+    if path:
+        _write_page(run, path)
+    _agree(run)
+
+
+def _measure(name: str, settings: Settings) -> Result:
+    """One task, with what is going on shown."""
+    started_at = time.monotonic()
+    with progress.status(name) as status:
+        result = measure(TASKS[name], settings, lambda text: status.update(f"{name}: {text}"))
+    elapsed_s = time.monotonic() - started_at
+    progress.print(f"{name}: {elapsed_s:.0f} s", highlight=False)
+    return result
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=(__doc__ or "").splitlines()[0],
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=TASKS,
+        metavar="TASK",
+        help="measure this task (may be given several times)",
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="less work, two repeats, and of the other libraries those that are installed",
+    )
+    parser.add_argument(
+        "--repeats", type=int, help="repetitions of each contender (default: as the task says)"
+    )
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=os.cpu_count() or 1,
+        help="threads of each contender (default: the cores, %(default)s)",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=os.environ.get("TASTEMAKER_DATA"),
+        help="the folder of the data sets (default: the one that TASTEMAKER_DATA names)",
+    )
+    parser.add_argument(
+        "--root",
+        type=Path,
+        default=ROOT,
+        help="where environments, generated data and logs are kept (default: %(default)s)",
+    )
+    parser.add_argument("--into", type=Path, metavar="FILE", help="the file of results to write to")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="only write the page of a file")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    options = parser.parse_args()
+    if not options.page and (options.data is None or not options.data.is_dir()):
+        parser.error("there is no folder of data sets; set TASTEMAKER_DATA, or say --data FOLDER")
+    options.data = options.data and options.data.resolve()
+    return options
+
+
+def _show(markdown: str) -> None:
+    """A table for eyes in a terminal, and as Markdown elsewhere."""
+    if sys.stdout.isatty():
+        Console().print(Markdown(markdown))
+    else:
+        print(markdown, flush=True)
+
+
+def _write_page(run: Run, source: Path) -> None:
+    """The page and the pictures, beside the file that they are made from."""
+    # Imported late: Matplotlib is memory that each contender's process would begin with.
+    from harness.pictures import draw
+
+    draw(run, source.parent)
+    (source.parent / "README.md").write_text(page(run, source.name))
+    progress.print(f"written: {source.parent / 'README.md'}", highlight=False, soft_wrap=True)
+
+
+def _agree(run: Run) -> None:
+    """Ends with an error where another library has other figures."""
+    found = [line for r in run.results if r.agreement for line in disagreements(r)]
+    if found:
+        sys.exit("\n".join(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""The figures of ir-measures, which are those of trec_eval."""
+
+import ir_measures
+from ir_measures import AP, RR, P, R, Success, nDCG
+from lists import N_USERS, K, Lists
+
+from harness.contender import Answer, Order, Repetition, serve, timed
+
+MEASURES = {
+    "hit_rate": Success @ K,
+    "ndcg": nDCG @ K,
+    "mrr": RR @ K,
+    "recall": R @ K,
+    "precision": P @ K,
+    "map": AP @ K,
+}
+
+
+def figures(order: Order) -> Repetition:
+    """The six figures."""
+    lists = Lists.drawn()
+    judged = {
+        str(user): {str(item): 1 for item in row.nonzero()[0]}
+        for user, row in enumerate(lists.relevant)
+    }
+    ranked = {
+        str(user): {str(item): float(scores[item]) for item in top}
+        for user, (scores, top) in enumerate(zip(lists.scores, lists.top, strict=True))
+    }
+
+    def once() -> Answer:
+        seconds, found = timed(
+            lambda: ir_measures.calc_aggregate(list(MEASURES.values()), judged, ranked)
+        )
+        values = {name: float(found[measure]) for name, measure in MEASURES.items()}
+        return {"seconds": seconds, "work": N_USERS, "figures": values}
+
+    return once
+
+
+if __name__ == "__main__":
+    serve(figures=figures)

@@ -1,0 +1,43 @@
+"""The figures of RecTools."""
+
+import numpy as np
+import pandas as pd
+from lists import N_USERS, K, Lists
+from rectools import Columns
+from rectools.metrics import MAP, MRR, NDCG, HitRate, Precision, Recall, calc_metrics
+
+from harness.contender import Answer, Order, Repetition, serve, timed
+
+METRICS = {
+    "hit_rate": HitRate(k=K),
+    "ndcg": NDCG(k=K, divide_by_achievable=True),
+    "mrr": MRR(k=K),
+    "recall": Recall(k=K),
+    "precision": Precision(k=K),
+    "map": MAP(k=K),
+}
+
+
+def figures(order: Order) -> Repetition:
+    """The six figures."""
+    lists = Lists.drawn()
+    users, items = lists.relevant.nonzero()
+    relevant = pd.DataFrame({Columns.User: users, Columns.Item: items})
+    ranked = pd.DataFrame(
+        {
+            Columns.User: np.repeat(np.arange(N_USERS), K),
+            Columns.Item: lists.top.ravel(),
+            Columns.Rank: np.tile(np.arange(1, K + 1), N_USERS),
+        }
+    )
+
+    def once() -> Answer:
+        seconds, found = timed(lambda: calc_metrics(METRICS, reco=ranked, interactions=relevant))
+        values = {name: float(value) for name, value in found.items()}
+        return {"seconds": seconds, "work": N_USERS, "figures": values}
+
+    return once
+
+
+if __name__ == "__main__":
+    serve(figures=figures)

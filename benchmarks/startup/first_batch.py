@@ -1,0 +1,27 @@
+"""tastemaker train, ended as soon as it says that a batch was trained.
+
+python benchmarks/startup/first_batch.py DATA
+"""
+
+import os
+import sys
+from dataclasses import replace
+
+from tastemaker.cli.main import main
+from tastemaker.data.splitting import Split
+from tastemaker.models.recommender import Recommender
+from tastemaker.training.run import TrainingRun
+
+fit = Recommender.fit
+
+
+def fit_until_first_batch(model: Recommender, split: Split, run: TrainingRun) -> Recommender:
+    """As Recommender.fit, but that the process ends with the first sign of progress."""
+    return fit(model, split, replace(run, on_progress=lambda _: os._exit(0)))
+
+
+if __name__ == "__main__":
+    Recommender.fit = fit_until_first_batch
+    sys.argv = ["tastemaker", "train", sys.argv[1], "--out", "run"]
+    main()
+    sys.exit("the training told nothing of its progress")

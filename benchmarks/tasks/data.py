@@ -1,0 +1,129 @@
+"""Data: from a file to an encoded, split data set, and how the cost grows with it."""
+
+from harness.task import Aim, Contender, Task
+
+MILLION = 1_000_000
+ML_20M = 20_000_263
+"""As many as MovieLens 20M has."""
+
+
+def _preparing(
+    name: str, title: str, rows: int, layout: str, aims: tuple[Aim, ...] = (), quick: bool = True
+) -> Task:
+    """Ours and pandas, and of the libraries those for which the size is not too much."""
+    options = {"rows": rows, "layout": layout}
+    told = {} if quick else None
+    contenders = [
+        Contender("Tastemaker", "data/ours.py", options=options, quick=told, aims=aims),
+        Contender(
+            "a pandas script",
+            "data/pandas_script.py",
+            package="pandas",
+            options=options,
+            quick=told,
+        ),
+    ]
+    if layout == "csv" and rows <= 5 * MILLION:
+        contenders.append(
+            Contender("RecTools", "data/rectools_data.py", "rectools", options=options, quick=None)
+        )
+    if layout == "csv" and rows <= MILLION:
+        contenders.append(
+            Contender(
+                "RecBole",
+                "data/recbole_data.py",
+                "recbole",
+                options=options,
+                quick=None,
+                note="From a file of its own format, which is written beforehand.",
+            )
+        )
+    return Task(
+        name=name,
+        title=title,
+        measure="preparing",
+        unit="the data set",
+        show="seconds",
+        fresh=True,
+        repeats=3,
+        allowance_s=20,
+        contenders=tuple(contenders),
+    )
+
+
+def _growth(
+    name: str,
+    title: str,
+    measure: str,
+    unit: str,
+    aims: tuple[Aim, ...] = (),
+    limit_s: float | None = None,
+) -> Task:
+    """Ours at four sizes; the time of each may be limited."""
+    limits = {} if limit_s is None else {"limit_s": limit_s}
+    quick = {} if limit_s is None else {"limit_s": limit_s / 10}
+    sizes = (MILLION, 5 * MILLION, ML_20M, 100 * MILLION)
+    return Task(
+        name=name,
+        title=title,
+        measure=measure,
+        unit=unit,
+        show="seconds",
+        fresh=True,
+        growth=True,
+        least=1,
+        repeats=3,
+        allowance_s=8,
+        contenders=tuple(
+            Contender(
+                f"{rows // MILLION} million",
+                "data/ours.py",
+                options={"rows": rows, "layout": "parquet"} | limits,
+                quick=quick if rows <= 5 * MILLION else None,
+                aims=aims if rows == sizes[-1] else (),
+            )
+            for rows in sizes
+        ),
+    )
+
+
+TASKS = (
+    _preparing("prepare-1m", "From CSV of 1 million rows to a split data set", MILLION, "csv"),
+    _preparing(
+        "prepare-5m",
+        "From CSV of 5 million rows to a split data set",
+        5 * MILLION,
+        "csv",
+        quick=False,
+    ),
+    _preparing(
+        "prepare-20m",
+        "From CSV of 20 million rows to a split data set",
+        ML_20M,
+        "csv",
+        (Aim("seconds", 10), Aim("peak_gib", 2.5)),
+        quick=False,
+    ),
+    _preparing(
+        "prepare-20m-parquet",
+        "From Parquet of 20 million rows to a split data set",
+        ML_20M,
+        "parquet",
+        (Aim("seconds", 4),),
+        quick=False,
+    ),
+    _growth(
+        "scale-preparing",
+        "How preparing grows with the data (Parquet)",
+        "preparing",
+        "to a split data set",
+        (Aim("peak_gib", 24),),
+    ),
+    _growth(
+        "scale-training",
+        "How training NCF grows with the data",
+        "epoch",
+        "an epoch of NCF",
+        limit_s=20.0,
+    ),
+)

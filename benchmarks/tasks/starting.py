@@ -1,0 +1,27 @@
+"""Starting: what one waits for before anything happens. Ours alone."""
+
+from harness.task import Aim, Contender, Task
+
+
+def _starting(name: str, title: str, measure: str, at_most_s: float) -> Task:
+    contender = Contender("Tastemaker", "startup/starting.py", aims=(Aim("seconds", at_most_s),))
+    return Task(
+        name=name,
+        title=title,
+        measure=measure,
+        unit="once",
+        show="seconds",
+        contenders=(contender,),
+    )
+
+
+TASKS = (
+    _starting("start-help", "`tastemaker --help`", "showing_help", 0.3),
+    _starting("start-import", "`import tastemaker`", "importing", 0.2),
+    _starting(
+        "start-training",
+        "`tastemaker train` on MovieLens 100K until the first batch was trained",
+        "first_batch",
+        5,
+    ),
+)

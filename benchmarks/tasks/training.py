@@ -1,0 +1,144 @@
+"""Training: NCF and SASRec."""
+
+from harness.task import Aim, Contender, Task
+
+SEVEN_TIMES = (Aim("times", 7),)
+NEUMF = "NeuMF: the same tower and a second pair of embeddings, multiplied, beside it."
+FIRST_BATCHES = "The first batches of an epoch stand for all."
+
+NCF = Task(
+    name="train-ncf",
+    title="Training NCF",
+    measure="training",
+    unit="samples",
+    contenders=(
+        Contender(
+            "Tastemaker",
+            "training/ncf/ours.py",
+            quick={"settings": {"epochs": 1}},
+            aims=(Aim("rate", 5e6),),
+            note="The whole `fit` of five epochs counts, of the others the epochs alone.",
+        ),
+        Contender(
+            "Tastemaker, without its kernel",
+            "training/ncf/ours.py",
+            options={"run": {"fused": False}, "settings": {"epochs": 1}},
+            quick=None,
+        ),
+        Contender(
+            "RecBole, batches of 2,048",
+            "training/ncf/recbole_neumf.py",
+            "recbole",
+            options={"settings": {"train_batch_size": 2048}},
+            aims=SEVEN_TIMES,
+            note=NEUMF,
+        ),
+        Contender(
+            "RecBole, batches of 16,384",
+            "training/ncf/recbole_neumf.py",
+            "recbole",
+            options={"settings": {"train_batch_size": 16_384}},
+            quick=None,
+            aims=SEVEN_TIMES,
+            note=NEUMF,
+        ),
+        Contender(
+            "Cornac",
+            "training/ncf/cornac_mlp.py",
+            "cornac",
+            options={"batches": 100},
+            quick={"batches": 20},
+            note=FIRST_BATCHES,
+        ),
+        Contender(
+            "the tutorial's form",
+            "training/ncf/tutorial.py",
+            package="lightning",
+            options={"share": 0.08},
+            quick={"share": 0.02},
+            aims=(Aim("times", 80),),
+            note="8% of the positives; its lists of samples are made anew each epoch, as there.",
+        ),
+        Contender(
+            "WarpRec",
+            "training/ncf/warprec_neumf.py",
+            "warprec",
+            options={"batches": 40},
+            quick=None,
+            note=f"{NEUMF} {FIRST_BATCHES}",
+        ),
+    ),
+)
+
+
+def _reaching(hit_rate: float, limit_s: float) -> Task:
+    return Task(
+        name=f"time-to-{hit_rate}",
+        title=f"Training NCF until HR@10 is {hit_rate} among the paper's candidates",
+        measure="reaching",
+        unit="until it is reached",
+        show="seconds",
+        least=1,
+        repeats=3,
+        allowance_s=20,
+        contenders=(
+            Contender(
+                "Tastemaker",
+                "training/ncf/ours.py",
+                options={"hit_rate": hit_rate},
+                quick=None,
+                note="The whole `fit` counts; the epochs that it takes are looked for beforehand.",
+            ),
+            Contender(
+                "RecBole, batches of 2,048",
+                "training/ncf/recbole_neumf.py",
+                "recbole",
+                options={
+                    "settings": {"train_batch_size": 2048},
+                    "hit_rate": hit_rate,
+                    "limit_s": limit_s,
+                },
+                quick=None,
+                note=f"{NEUMF} It is given up after {limit_s} seconds of training.",
+            ),
+        ),
+    )
+
+
+SASREC = Task(
+    name="train-sasrec",
+    title="Training SASRec",
+    measure="training",
+    unit="an epoch",
+    show="seconds",
+    contenders=(
+        Contender("Tastemaker", "training/sequence/ours.py"),
+        Contender(
+            "RecTools",
+            "training/sequence/rectools_sasrec.py",
+            "rectools",
+            quick=None,
+            aims=(Aim("times", 5),),
+        ),
+        Contender(
+            "RecBole",
+            "training/sequence/recbole_sasrec.py",
+            "recbole",
+            options={"batches": 60},
+            quick={"batches": 15},
+            aims=(Aim("times", 30),),
+            note=f"Each prefix of a history is a sequence. {FIRST_BATCHES}",
+        ),
+        Contender(
+            "WarpRec",
+            "training/sequence/warprec_sasrec.py",
+            "warprec",
+            options={"batches": 80},
+            quick=None,
+            aims=(Aim("times", 20),),
+            note=f"Each prefix of a history is a sequence. {FIRST_BATCHES}",
+        ),
+    ),
+)
+
+TASKS = (NCF, _reaching(0.64, 100), _reaching(0.69, 150), SASREC)

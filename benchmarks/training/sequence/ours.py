@@ -1,0 +1,73 @@
+"""SASRec of Tastemaker, through the public API."""
+
+from dataclasses import replace
+
+from sizes import (
+    BATCH_SIZE,
+    DROPOUT,
+    EMBEDDING_SIZE,
+    HEADS,
+    LAYERS,
+    LEARNING_RATE,
+    LENGTH,
+    NEGATIVES,
+    SEED,
+    K,
+    interactions,
+)
+
+import tastemaker as tm
+from harness.contender import Answer, Order, Repetition, serve, timed
+
+
+def training(order: Order) -> Repetition:
+    """Whole epochs."""
+    split = _split(order)
+    _fit(order, split)
+
+    def once() -> Answer:
+        return {"seconds": _fit(order, split).log.elapsed_s, "work": 1}
+
+    return once
+
+
+def evaluation(order: Order) -> Repetition:
+    """Every test item among the whole catalog."""
+    split = _split(order)
+    model = _fit(order, split)
+
+    def evaluate() -> tm.Evaluation:
+        return tm.evaluate(model, split, tm.FullRanking(), k=K, baseline=False)
+
+    def once() -> Answer:
+        seconds, result = timed(evaluate)
+        return {"seconds": seconds, "work": len(result.users), "items": split.train.n_items}
+
+    once()
+    return once
+
+
+def _split(order: Order) -> tm.Split:
+    return tm.leave_one_out(tm.read(interactions(order.folder)))
+
+
+def _fit(order: Order, split: tm.Split) -> tm.SASRec:
+    model = tm.SASRec(
+        embedding_size=EMBEDDING_SIZE,
+        layers=LAYERS,
+        heads=HEADS,
+        length=LENGTH,
+        dropout=DROPOUT,
+        loss="bce",
+        negatives=NEGATIVES,
+        batch_size=BATCH_SIZE,
+        learning_rate=LEARNING_RATE,
+        epochs=1,
+        seed=SEED,
+    )
+    # Without the validation part, as it would be evaluated within the epoch.
+    return model.fit(replace(split, validation=None), tm.TrainingRun(device=order.device))
+
+
+if __name__ == "__main__":
+    serve(training=training, evaluation=evaluation)

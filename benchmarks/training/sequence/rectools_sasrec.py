@@ -1,0 +1,119 @@
+"""SASRec of RecTools; batches and ranking as it sets them by default."""
+
+import warnings
+
+import pandas as pd
+import torch
+from leave_one_out import leave_one_out
+from pytorch_lightning import Callback, Trainer
+from rectools import Columns
+from rectools.dataset import Dataset
+from rectools.metrics import NDCG, HitRate, calc_metrics
+from rectools.models import SASRecModel
+from sizes import (
+    BATCH_SIZE,
+    DROPOUT,
+    EMBEDDING_SIZE,
+    HEADS,
+    LAYERS,
+    LEARNING_RATE,
+    LENGTH,
+    NEGATIVES,
+    K,
+    interactions,
+)
+
+from harness.contender import Answer, EpochClock, Order, Repetition, serve, timed
+
+
+class Clock(EpochClock, Callback):
+    """Times the epochs."""
+
+
+def training(order: Order) -> Repetition:
+    """Whole epochs."""
+    train, _, _ = _parts(order)
+    data = Dataset.construct(train)
+    _fit(data, batches=2)
+
+    def once() -> Answer:
+        return {"seconds": _epoch_s(_fit(data, batches=1.0)), "work": 1}
+
+    return once
+
+
+def evaluation(order: Order) -> Repetition:
+    """Every test item among the whole catalog; in training, no more than a few batches."""
+    train, known, test = _parts(order)
+    model = _fit(Dataset.construct(train), batches=2)
+    users, history = test[Columns.User].unique(), Dataset.construct(known)
+    metrics = {"hit_rate": HitRate(k=K), "ndcg": NDCG(k=K)}
+
+    def evaluate() -> pd.DataFrame:
+        # It ignores the few of whose history it knows no item.
+        lists = model.recommend(
+            users, history, k=K, filter_viewed=True, on_unsupported_targets="ignore"
+        )
+        calc_metrics(metrics, reco=lists, interactions=test)
+        return lists
+
+    def once() -> Answer:
+        seconds, lists = timed(evaluate)
+        n_items = len(model.data_preparator.get_known_item_ids())
+        return {"seconds": seconds, "work": lists[Columns.User].nunique(), "items": n_items}
+
+    return once
+
+
+def _parts(order: Order) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """To train on, known when the test is asked about, and the test."""
+    warnings.filterwarnings("ignore")
+    torch.set_num_threads(order.threads)
+    parts = leave_one_out(interactions(order.folder))
+    return _named(parts.train), _named(parts.known), _named(parts.test)
+
+
+def _fit(data: Dataset, batches: float) -> SASRecModel:
+    """Trains for so many batches, or with 1.0 for a whole epoch."""
+    model = SASRecModel(
+        n_factors=EMBEDDING_SIZE,
+        n_blocks=LAYERS,
+        n_heads=HEADS,
+        session_max_len=LENGTH,
+        dropout_rate=DROPOUT,
+        loss="BCE",
+        n_negatives=NEGATIVES,
+        lr=LEARNING_RATE,
+        batch_size=BATCH_SIZE,
+        get_trainer_func=lambda: Trainer(
+            accelerator="cpu",
+            max_epochs=1,
+            min_epochs=1,
+            limit_train_batches=batches,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            enable_checkpointing=False,
+            logger=False,
+            callbacks=[Clock()],
+        ),
+    )
+    return model.fit(data)
+
+
+def _epoch_s(model: SASRecModel) -> float:
+    # It trains with a copy of the trainer, and so of the clock.
+    return next(c.epoch_s[0] for c in model.fit_trainer.callbacks if isinstance(c, Clock))
+
+
+def _named(frame: pd.DataFrame) -> pd.DataFrame:
+    """As RecTools wants its columns: a datetime and a weight."""
+    return frame.rename(columns={"timestamp": Columns.Datetime}).assign(
+        **{
+            Columns.Weight: 1,
+            Columns.Datetime: lambda rows: pd.to_datetime(rows.datetime, unit="s"),
+        }
+    )
+
+
+if __name__ == "__main__":
+    serve(training=training, evaluation=evaluation)
