@@ -16,6 +16,8 @@ from tastemaker.training.kernels.pairs import FusedPairs, Penalty, is_compiled
 from tastemaker.training.optimizer import adam
 
 BATCH_SIZE, N_BATCHES = 37, 5
+SIZES = [0.01, 0.01, 0.002, 0.02, 0.01]
+"""Of the steps."""
 
 MODELS: dict[str, VectorModel] = {
     "the tutorial's NCF": tm.NCF(),
@@ -71,11 +73,11 @@ def trained(
         parts = network.parts()
         assert parts is not None
         kernel = FusedPairs(parts, config.loss, penalty, BATCH_SIZE, lazy=config.lazy)
-        loss, n_batches = kernel.train(chunk, optimizer)
-        assert n_batches == N_BATCHES
+        loss = kernel.train(chunk, optimizer, SIZES)
     else:
         loss = 0.0
-        for batch in chunk.split(BATCH_SIZE):
+        for batch, size in zip(chunk.split(BATCH_SIZE), SIZES, strict=True):
+            optimizer.param_groups[0]["lr"] = size
             optimizer.zero_grad()
             of_batch = network.loss(batch)
             of_batch.backward()
@@ -125,7 +127,7 @@ def test_a_row_without_a_gradient_moves_unless_training_is_lazy(
     optimizer = adam(network, model.config)
     parts, penalty = network.parts(), Penalty(0.0, network.user_shares, network.item_shares)
     assert parts is not None
-    FusedPairs(parts, "bce", penalty, 3, lazy=lazy).train(first, optimizer)
+    FusedPairs(parts, "bce", penalty, 3, lazy=lazy).train(first, optimizer, [0.01])
     moved = (network.users.weight.detach() != before).any(dim=1)
     expected = 1 if lazy or not weight_decay else data.n_users
     assert int(moved.sum()) == expected
@@ -161,6 +163,31 @@ def test_fit_comes_to_the_same_with_and_without() -> None:
     plain, fused = ([record["loss"] for record in model.log.records] for model in models)
     assert fused == pytest.approx(plain, rel=1e-4)
     assert plain != fused, "both went the same way"
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_linear_schedule_ends_where_nothing_moves_any_more(fused: bool) -> None:
+    split = tm.no_holdout(two_tastes())
+    run = tm.TrainingRun("cpu", fused=fused)
+    fallen, constant = (
+        tm.NCF(epochs=3, batch_size=64, schedule=schedule).fit(split, run)
+        for schedule in ("linear", "constant")
+    )
+    first, _, last = (record["loss"] for record in fallen.log.records)
+    assert last < first
+    assert first > constant.log.records[0]["loss"], "the steps were smaller from the beginning on"
+
+
+def test_both_ways_take_steps_of_the_same_sizes() -> None:
+    split = tm.leave_one_out(two_tastes())
+    plain, fused = (
+        tm.NCF(epochs=3, batch_size=64, schedule="linear").fit(
+            split, tm.TrainingRun("cpu", fused=way)
+        )
+        for way in (False, True)
+    )
+    for before, after in zip(plain.log.records, fused.log.records, strict=True):
+        assert after["loss"] == pytest.approx(before["loss"], rel=1e-4)
 
 
 @pytest.mark.parametrize("went_on_fused", [False, True])

@@ -100,7 +100,10 @@ class PairChunks:
         """The chunks of one epoch, counted from 0."""
         batches = self._batches
         return RepeatableEpoch(
-            len(batches.users), batches.chunk_size, lambda: _on_one_thread(batches._drawn(number))
+            len(batches.users),
+            batches.chunk_size,
+            lambda: _on_one_thread(batches._drawn(number)),
+            step_size=batches.batch_size,
         )
 
 

@@ -1,5 +1,7 @@
 """What every trained model can be told about its training."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from tastemaker.config import Config
@@ -14,6 +16,9 @@ class TrainingConfig(Config):
     """Positives in a batch; each brings its negatives along."""
     learning_rate: float = Field(1e-3, gt=0)
     """Step size of Adam."""
+    schedule: Literal["constant", "linear"] = "constant"
+    """constant keeps the step size; linear lets it fall to 0 in a straight line over all epochs,
+    which gets further in as many epochs, but not sooner anywhere."""
     weight_decay: float = Field(0.0, ge=0)
     """L2 penalty that Adam adds to every gradient."""
     lazy: bool = False

@@ -11,6 +11,10 @@ Batch = TypeVar("Batch")
 class Epoch(Protocol):
     """The batches of one epoch; iterating twice gives the same ones."""
 
+    @property
+    def n_steps(self) -> int:
+        """Steps of the optimizer: as many as batches, or more where a batch is a chunk of them."""
+
     def __len__(self) -> int: ...
 
     def __iter__(self) -> Iterator[Any]: ...
@@ -26,9 +30,19 @@ class Batches(Protocol):
 class RepeatableEpoch(Generic[Batch]):
     """The batches of one epoch; iterating twice gives the same ones."""
 
-    def __init__(self, size: int, batch_size: int, draw: Callable[[], Iterator[Batch]]) -> None:
-        """Takes how many things an epoch and a batch hold, and what draws the batches anew."""
+    def __init__(
+        self,
+        size: int,
+        batch_size: int,
+        draw: Callable[[], Iterator[Batch]],
+        step_size: int | None = None,
+    ) -> None:
+        """Takes how many things an epoch and a batch hold, and what draws the batches anew.
+
+        Where a batch is a chunk for several steps, also how many things a step is on.
+        """
         self._n_batches, self._draw = -(-size // batch_size), draw
+        self.n_steps = -(-size // (step_size or batch_size))
 
     def __len__(self) -> int:
         return self._n_batches

@@ -14,6 +14,7 @@ from tastemaker.training.epochs import Batches, Epoch, epoch_seed
 from tastemaker.training.kernels.kernel import Kernel
 from tastemaker.training.optimizer import adam
 from tastemaker.training.run import Validate
+from tastemaker.training.schedule import step_size
 
 Step = Callable[[Any], torch.Tensor]
 """A batch to the scalar loss of the network on it."""
@@ -49,6 +50,12 @@ class RankingModule(LightningModule):
         # Summed on the device: reading the value each step would make a GPU wait.
         self._loss_sum = self._loss_sum + loss
         self._n_batches += n_batches
+
+    def next_size(self, further: int = 0) -> float:
+        """Of the next step, or of one so many steps further."""
+        n_steps = self._batches.epoch(0).n_steps
+        done = self.current_epoch * n_steps + self._n_batches
+        return step_size(self._config, done + further, n_steps)
 
     def on_train_epoch_start(self) -> None:
         """Starts the epoch's mean loss, and the noise that a network draws from the global state.
@@ -100,6 +107,8 @@ class SteppedModule(RankingModule):
 
     def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
         """The loss, which Lightning takes the gradients of."""
+        for group in cast("LightningOptimizer", self.optimizers()).param_groups:
+            group["lr"] = self.next_size()
         loss = self._step(batch)
         self.count(loss.detach(), 1)
         return loss
@@ -123,6 +132,9 @@ class FusedModule(RankingModule):
     def training_step(self, chunk: Any, batch_idx: int) -> None:
         """Steps through the chunk."""
         optimizer = cast("LightningOptimizer", self.optimizers())
-        self.count(*self._kernel.train(chunk, cast("torch.optim.Adam", optimizer.optimizer)))
+        n_batches = -(-len(chunk.users) // self._config.batch_size)
+        sizes = [self.next_size(further) for further in range(n_batches)]
+        adam = cast("torch.optim.Adam", optimizer.optimizer)
+        self.count(self._kernel.train(chunk, adam, sizes), n_batches)
         # There are no gradients left to follow: this lets Lightning count the step.
         optimizer.step()

@@ -26,18 +26,19 @@ class LazyAdam(torch.optim.Adam):
         with torch.no_grad():
             kept = [each for table in self._tables for each in self._idle(table)]
             super().step()
-            for tensor, rows, values in kept:
-                tensor[rows] = values
+            for tensor, is_idle, values in kept:
+                torch.where(is_idle, values, tensor, out=tensor)
         return loss
 
     def _idle(self, table: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-        """Of the table and its moments, which rows have no gradient, and what they hold."""
+        """The table and its moments, which of their rows have no gradient, and what they hold."""
         if table.grad is None:
             return []
-        rows = (table.grad == 0).all(dim=1).nonzero()[:, 0]
+        # Masks and not numbers of rows, whose shapes a recorded step could not depend on.
+        is_idle = (table.grad == 0).all(dim=1, keepdim=True)
         moments = self.state[table]
         tensors = table, moments["exp_avg"], moments["exp_avg_sq"]
-        return [(tensor, rows, tensor[rows]) for tensor in tensors]
+        return [(tensor, is_idle, tensor.clone()) for tensor in tensors]
 
 
 def adam(network: nn.Module, config: TrainingConfig) -> torch.optim.Adam:

@@ -1,5 +1,6 @@
 """What stands in for loss, gradients and optimizer at once."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
@@ -8,9 +9,16 @@ import torch
 class Kernel(Protocol):
     """Steps through whole chunks of batches by itself."""
 
-    def train(self, chunk: Any, adam: torch.optim.Adam) -> tuple[torch.Tensor | float, int]:
+    def train(
+        self, chunk: Any, adam: torch.optim.Adam, sizes: Sequence[float]
+    ) -> torch.Tensor | float:
         """Moves the optimizer's parameters and moments as plain steps through the batches would.
 
+        Args:
+            chunk: positives with their negatives, of whole batches but for an epoch's last.
+            adam: of all parameters.
+            sizes: of the steps, one for each batch.
+
         Returns:
-            The sum of the batches' losses, and how many batches they were.
+            The sum of the batches' losses.
         """

@@ -7,6 +7,7 @@ when Tastemaker is installed; where it was not, the plain form does the same, mo
 """
 
 import ctypes
+from collections.abc import Sequence
 from ctypes import POINTER, byref, c_double, c_int32, c_int64, c_void_p
 from functools import cache
 from pathlib import Path
@@ -83,20 +84,20 @@ class FusedPairs:
         self._parts, self._loss, self._penalty = parts, loss, penalty
         self._batch_size, self._lazy = batch_size, lazy
 
-    def train(self, chunk: Batch, adam: torch.optim.Adam) -> tuple[float, int]:
-        """Moves the parameters and the optimizer's moments, batch after batch.
-
-        Returns:
-            The sum of the batches' losses, and how many batches they were.
-        """
+    def train(self, chunk: Batch, adam: torch.optim.Adam, sizes: Sequence[float]) -> float:
+        """As Kernel."""
         compiled = library()
         assert compiled is not None
         n, columns = chunk.items.shape
-        n_batches = -(-n // self._batch_size)
         group = adam.param_groups[0]
         steps = int(adam.state[self._parts.users.weight]["step"])
         settings = _Adam(
-            group["lr"], *group["betas"], group["eps"], group["weight_decay"], steps, self._lazy
+            (c_double * len(sizes))(*sizes),
+            *group["betas"],
+            group["eps"],
+            group["weight_decay"],
+            steps,
+            self._lazy,
         )
         users, items = chunk.users.contiguous(), chunk.items.contiguous()
         batch = _Batch(users.data_ptr(), items.data_ptr(), _address(chunk.weights), n, columns)
@@ -105,8 +106,8 @@ class FusedPairs:
             byref(network), byref(settings), byref(batch), self._batch_size, torch.get_num_threads()
         )
         for state in adam.state.values():
-            state["step"] += n_batches
-        return loss, n_batches
+            state["step"] += len(sizes)
+        return loss
 
     def _network(self, adam: torch.optim.Adam) -> "_Network":
         parts, (regularization, user_shares, item_shares) = self._parts, self._penalty
@@ -155,7 +156,7 @@ class _Parameter(ctypes.Structure):
 
 class _Adam(ctypes.Structure):
     _fields_ = (
-        ("learning_rate", c_double),
+        ("learning_rates", POINTER(c_double)),
         ("beta1", c_double),
         ("beta2", c_double),
         ("epsilon", c_double),

@@ -12,7 +12,8 @@ struct Parameter {
 };
 
 struct Adam {
-    double learning_rate, beta1, beta2, epsilon, weight_decay;
+    const double *learning_rates;  // of the steps of this call, one after another
+    double beta1, beta2, epsilon, weight_decay;
     // Steps that were done before this call.
     int64_t steps_done;
     // Whether a row of a table without a gradient is left as it is, moments and all.
@@ -23,10 +24,13 @@ struct Adam {
 struct AdamStep {
     float beta1, beta2, epsilon, weight_decay, size, correction;
 
-    AdamStep(const Adam &adam, int64_t step)
+    AdamStep(const Adam &adam, int64_t nth)
+        : AdamStep(adam, adam.learning_rates[nth], adam.steps_done + nth + 1) {}
+
+    AdamStep(const Adam &adam, double learning_rate, int64_t step)
         : beta1(adam.beta1), beta2(adam.beta2), epsilon(adam.epsilon),
           weight_decay(adam.weight_decay),
-          size(adam.learning_rate / (1 - std::pow(adam.beta1, step))),
+          size(learning_rate / (1 - std::pow(adam.beta1, step))),
           correction(1 / std::sqrt(1 - std::pow(adam.beta2, step))) {}
 
     // Moves n numbers by their gradients, which it leaves at zero for the next batch.

@@ -97,8 +97,7 @@ class Training {
   private:
     void work(int thread) {
         Tile tile(net, all.columns);
-        int64_t step = adam.steps_done;
-        for (int64_t first = 0; first < all.n; first += batch_size) {
+        for (int64_t first = 0, nth = 0; first < all.n; first += batch_size, ++nth) {
             const Batch batch = all.part(first, std::min(batch_size, all.n - first));
             const int64_t from = batch.n * thread / n_threads, to = batch.n * (thread + 1) / n_threads;
             tile.begin();
@@ -106,7 +105,7 @@ class Training {
                 costs[thread] += tile.run(batch, at, std::min<int64_t>(tile.positives, to - at), gradients);
             tile.end(of_weights[thread].data());
             together.wait();
-            const AdamStep adam_step(adam, ++step);
+            const AdamStep adam_step(adam, nth);
             users.step(batch.users, batch.n, gradients.users.data(), adam_step, thread);
             const int64_t samples = batch.n * batch.columns;
             items.step(batch.items, samples, gradients.items.data(), adam_step, thread);
