@@ -138,3 +138,8 @@ class FusedModule(RankingModule):
         self.count(self._kernel.train(chunk, adam, sizes), n_batches)
         # There are no gradients left to follow: this lets Lightning count the step.
         optimizer.step()
+
+    def on_train_epoch_end(self) -> None:
+        """As RankingModule's, with all of the kernel's work done."""
+        self._kernel.finish()
+        super().on_train_epoch_end()

@@ -22,3 +22,6 @@ class Kernel(Protocol):
         Returns:
             The sum of the batches' losses.
         """
+
+    def finish(self) -> None:
+        """Ends an epoch: what was put off is done, and all parameters are as they should be."""

@@ -7,6 +7,7 @@ when Tastemaker is installed; where it was not, the plain form does the same, mo
 """
 
 import ctypes
+import weakref
 from collections.abc import Sequence
 from ctypes import POINTER, byref, c_double, c_int32, c_int64, c_void_p
 from functools import cache
@@ -61,8 +62,13 @@ def library() -> ctypes.CDLL | None:
     if path is None:
         return None
     loaded = ctypes.CDLL(str(path))
+    loaded.begin.restype = c_void_p
+    loaded.begin.argtypes = [POINTER(_Network), POINTER(_Adam), c_int64, c_int32]
     loaded.train.restype = c_double
-    loaded.train.argtypes = [POINTER(_Network), POINTER(_Adam), POINTER(_Batch), c_int64, c_int32]
+    loaded.train.argtypes = [c_void_p, POINTER(_Batch), POINTER(c_double)]
+    for name in ("finish", "discard"):
+        getattr(loaded, name).restype = None
+        getattr(loaded, name).argtypes = [c_void_p]
     return loaded
 
 
@@ -79,35 +85,32 @@ class FusedPairs:
     ) -> None:
         """Takes the network's parts, float32 on the CPU, one of LOSSES, and the batches' size.
 
-        With `lazy`, a step leaves the rows that have no gradient as they are, moments and all.
+        With `lazy`, a step leaves the rows that have no gradient as they are, moments and all;
+        else they are taken through the steps that they missed when they are next needed, and all
+        of them at the end of an epoch.
         """
         self._parts, self._loss, self._penalty = parts, loss, penalty
         self._batch_size, self._lazy = batch_size, lazy
+        self._epoch: _Epoch | None = None
 
     def train(self, chunk: Batch, adam: torch.optim.Adam, sizes: Sequence[float]) -> float:
         """As Kernel."""
-        compiled = library()
-        assert compiled is not None
-        n, columns = chunk.items.shape
-        group = adam.param_groups[0]
-        steps = int(adam.state[self._parts.users.weight]["step"])
-        settings = _Adam(
-            (c_double * len(sizes))(*sizes),
-            *group["betas"],
-            group["eps"],
-            group["weight_decay"],
-            steps,
-            self._lazy,
-        )
-        users, items = chunk.users.contiguous(), chunk.items.contiguous()
-        batch = _Batch(users.data_ptr(), items.data_ptr(), _address(chunk.weights), n, columns)
-        network = self._network(adam)
-        loss = compiled.train(
-            byref(network), byref(settings), byref(batch), self._batch_size, torch.get_num_threads()
-        )
+        if self._epoch is None:
+            self._epoch = _Epoch(self._network(adam), self._adam(adam), self._batch_size)
+        loss = self._epoch.train(chunk, sizes)
         for state in adam.state.values():
             state["step"] += len(sizes)
         return loss
+
+    def finish(self) -> None:
+        """As Kernel."""
+        if self._epoch is not None:
+            self._epoch.finish()
+            self._epoch = None
+
+    def _adam(self, adam: torch.optim.Adam) -> "_Adam":
+        group, steps = adam.param_groups[0], adam.state[self._parts.users.weight]["step"]
+        return _Adam(*group["betas"], group["eps"], group["weight_decay"], int(steps), self._lazy)
 
     def _network(self, adam: torch.optim.Adam) -> "_Network":
         parts, (regularization, user_shares, item_shares) = self._parts, self._penalty
@@ -127,6 +130,26 @@ class FusedPairs:
             LOSSES[self._loss],
             parts.output is not None,
         )
+
+
+class _Epoch:
+    """What the compiled code keeps from chunk to chunk: which rows have still to catch up."""
+
+    def __init__(self, network: "_Network", adam: "_Adam", batch_size: int) -> None:
+        compiled = library()
+        assert compiled is not None
+        self._compiled = compiled
+        n_threads = torch.get_num_threads()
+        self._handle = compiled.begin(byref(network), byref(adam), batch_size, n_threads)
+        weakref.finalize(self, compiled.discard, self._handle)
+
+    def train(self, chunk: Batch, sizes: Sequence[float]) -> float:
+        users, items = chunk.users.contiguous(), chunk.items.contiguous()
+        batch = _Batch(users.data_ptr(), items.data_ptr(), _address(chunk.weights), *items.shape)
+        return self._compiled.train(self._handle, byref(batch), (c_double * len(sizes))(*sizes))
+
+    def finish(self) -> None:
+        self._compiled.finish(self._handle)
 
 
 def _address(tensor: torch.Tensor | None) -> int | None:
@@ -156,7 +179,6 @@ class _Parameter(ctypes.Structure):
 
 class _Adam(ctypes.Structure):
     _fields_ = (
-        ("learning_rates", POINTER(c_double)),
         ("beta1", c_double),
         ("beta2", c_double),
         ("epsilon", c_double),

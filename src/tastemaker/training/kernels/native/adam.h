@@ -1,8 +1,11 @@
 // Adam (Kingma and Ba 2015), as torch.optim.Adam does it.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
+#include <type_traits>
 
 // A tensor of the network with Adam's moments; (rows, columns) float32, one after another.
 struct Parameter {
@@ -12,20 +15,14 @@ struct Parameter {
 };
 
 struct Adam {
-    const double *learning_rates;  // of the steps of this call, one after another
     double beta1, beta2, epsilon, weight_decay;
-    // Steps that were done before this call.
-    int64_t steps_done;
-    // Whether a row of a table without a gradient is left as it is, moments and all.
-    int32_t lazy;
+    int64_t steps_done;  // before the first batch
+    int32_t lazy;        // whether a row of a table without a gradient is left as it is
 };
 
 // The numbers of one step that are the same for all parameters.
 struct AdamStep {
     float beta1, beta2, epsilon, weight_decay, size, correction;
-
-    AdamStep(const Adam &adam, int64_t nth)
-        : AdamStep(adam, adam.learning_rates[nth], adam.steps_done + nth + 1) {}
 
     AdamStep(const Adam &adam, double learning_rate, int64_t step)
         : beta1(adam.beta1), beta2(adam.beta2), epsilon(adam.epsilon),
@@ -33,19 +30,62 @@ struct AdamStep {
           size(learning_rate / (1 - std::pow(adam.beta1, step))),
           correction(1 / std::sqrt(1 - std::pow(adam.beta2, step))) {}
 
-    // Moves n numbers by their gradients, which it leaves at zero for the next batch.
-    void update(float *__restrict value, float *__restrict mean, float *__restrict square,
-                float *__restrict gradient, int64_t n) const {
-        for (int64_t i = 0; i < n; ++i) {
-            const float g = gradient[i] + weight_decay * value[i];
-            mean[i] += (1 - beta1) * (g - mean[i]);
-            square[i] = beta2 * square[i] + (1 - beta2) * g * g;
-            value[i] -= size * mean[i] / (std::sqrt(square[i]) * correction + epsilon);
-            gradient[i] = 0;
-        }
-    }
-
-    void update(const Parameter &p, int64_t first, int64_t n, float *gradient) const {
-        update(p.value + first, p.mean + first, p.square + first, gradient, n);
+    template <typename Numbers>
+    void move(Numbers &value, Numbers &mean, Numbers &square, const Numbers &g) const {
+        const Numbers gradient = g + weight_decay * value;
+        mean += (1 - beta1) * (gradient - mean);
+        square = beta2 * square + (1 - beta2) * gradient * gradient;
+        Numbers root;
+        for (size_t i = 0; i < sizeof(Numbers) / sizeof(float); ++i) root[i] = std::sqrt(square[i]);
+        value -= size * mean / (root * correction + epsilon);
     }
 };
+
+// So many numbers at once as there are: rows are short, and half a register is done sooner.
+template <int n> struct Some {
+    typedef float Numbers __attribute__((vector_size(n * sizeof(float))));
+
+    static Numbers read(const float *from) {
+        Numbers numbers;
+        std::memcpy(&numbers, from, sizeof numbers);
+        return numbers;
+    }
+    static void write(float *to, const Numbers &numbers) { std::memcpy(to, &numbers, sizeof numbers); }
+};
+
+// Some neighbouring numbers of a parameter, held in registers while steps are taken on them.
+template <int n> struct Held {
+    const Parameter &parameter;
+    const int64_t at;
+    typename Some<n>::Numbers value, mean, square;
+
+    Held(const Parameter &p, int64_t at)
+        : parameter(p), at(at), value(Some<n>::read(p.value + at)), mean(Some<n>::read(p.mean + at)),
+          square(Some<n>::read(p.square + at)) {}
+
+    void put_back() const {
+        Some<n>::write(parameter.value + at, value);
+        Some<n>::write(parameter.mean + at, mean);
+        Some<n>::write(parameter.square + at, square);
+    }
+};
+
+// Calls work with widths of 16, 8, 4 or 1 and where they begin, until all n are done.
+template <typename Work> void in_parts(int64_t n, Work work) {
+    int64_t i = 0;
+    for (; i + 16 <= n; i += 16) work(std::integral_constant<int, 16>(), i);
+    for (; i + 8 <= n; i += 8) work(std::integral_constant<int, 8>(), i);
+    for (; i + 4 <= n; i += 4) work(std::integral_constant<int, 4>(), i);
+    for (; i < n; ++i) work(std::integral_constant<int, 1>(), i);
+}
+
+// Moves n numbers by their gradients, which it leaves at zero for the next batch.
+inline void move(const Parameter &parameter, int64_t first, int64_t n, float *gradients,
+                 const AdamStep &step) {
+    in_parts(n, [&](auto width, int64_t i) {
+        Held<width> held(parameter, first + i);
+        step.move(held.value, held.mean, held.square, Some<width>::read(gradients + i));
+        held.put_back();
+        Some<width>::write(gradients + i, typename Some<width>::Numbers{});
+    });
+}

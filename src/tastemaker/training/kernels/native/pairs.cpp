@@ -7,133 +7,123 @@
 
 #include <thread>
 
-#include "adam.h"
 #include "barrier.h"
+#include "table.h"
 #include "tile.h"
 
 namespace {
 
-// The rows of a table, dealt to the threads in blocks; the gradient is dense and zero in between.
-class Table {
-    const Parameter &table;
-    Floats gradient;
-    std::vector<std::vector<int64_t>> touched;
-    std::vector<char> is_touched;
-    static constexpr int64_t BLOCK = 16;
-
-  public:
-    Table(const Parameter &table, int n_threads, bool lazy)
-        : table(table), gradient(table.size()), touched(n_threads),
-          is_touched(lazy ? table.rows : 0) {}
-
-    // Adds this thread's part of (n, columns) rows, and moves its rows of the table.
-    void step(const int64_t *codes, int64_t n, const float *rows, const AdamStep &adam, int thread) {
-        const int64_t n_threads = touched.size();
-        const bool lazy = !is_touched.empty();
-        for (int64_t i = 0; i < n; ++i) {
-            if (codes[i] / BLOCK % n_threads != thread) continue;
-            float *to = &gradient[codes[i] * table.columns];
-            for (int64_t d = 0; d < table.columns; ++d) to[d] += rows[i * table.columns + d];
-            if (lazy && !is_touched[codes[i]]) {
-                is_touched[codes[i]] = true;
-                touched[thread].push_back(codes[i]);
-            }
-        }
-        if (lazy) {
-            for (int64_t row : touched[thread]) {
-                const float *of_row = &gradient[row * table.columns];
-                if (std::any_of(of_row, of_row + table.columns, [](float g) { return g != 0; }))
-                    move(row, 1, adam);
-                is_touched[row] = false;
-            }
-            touched[thread].clear();
-            return;
-        }
-        for (int64_t row = thread * BLOCK; row < table.rows; row += n_threads * BLOCK)
-            move(row, std::min(BLOCK, table.rows - row), adam);
-    }
-
-  private:
-    void move(int64_t row, int64_t n, const AdamStep &adam) {
-        adam.update(table, row * table.columns, n * table.columns, &gradient[row * table.columns]);
-    }
-};
-
 class Training {
-    const Network &net;
-    const Adam &adam;
-    const Batch &all;
+    const std::vector<Parameter> weights;
+    const Network net;
+    const Adam adam;
     const int64_t batch_size;
     const int n_threads;
-    Gradients gradients;
+    // Of this epoch, those of the chunk at hand included.
+    std::vector<AdamStep> steps;
     Table users, items, item_biases;
     std::vector<Floats> of_weights;
     std::vector<double> costs;
+    Gradients gradients;
     Barrier together;
 
   public:
-    Training(const Network &net, const Adam &adam, const Batch &all, int64_t batch_size,
-             int n_threads)
-        : net(net), adam(adam), all(all), batch_size(batch_size), n_threads(n_threads),
-          users(net.users, n_threads, adam.lazy), items(net.items, n_threads, adam.lazy),
-          item_biases(net.item_biases, n_threads, adam.lazy),
-          of_weights(n_threads, Floats(net.n_dense())), costs(n_threads), together(n_threads) {
-        const int64_t n = std::min(batch_size, all.n), samples = n * all.columns;
-        gradients.users.resize(n * net.users.columns);
-        gradients.items.resize(samples * net.items.columns);
-        gradients.scores.resize(samples);
-    }
+    Training(const Network &net, const Adam &adam, int64_t batch_size, int n_threads)
+        : weights(net.weights, net.weights + net.n_weights), net(net.with(weights.data())),
+          adam(adam), batch_size(batch_size), n_threads(n_threads), users(net.users, this->adam, steps, n_threads),
+          items(net.items, this->adam, steps, n_threads),
+          item_biases(net.item_biases, this->adam, steps, n_threads),
+          of_weights(n_threads, Floats(net.n_dense())), costs(n_threads), together(n_threads) {}
 
-    double run() {
-        std::vector<std::thread> threads;
-        for (int t = 1; t < n_threads; ++t) threads.emplace_back([this, t] { work(t); });
-        work(0);
-        for (std::thread &thread : threads) thread.join();
+    // Steps through a chunk of batches; gives the sum of their costs.
+    double run(const Batch &chunk, const double *learning_rates) {
+        const int64_t n = std::min(batch_size, chunk.n), n_batches = (chunk.n - 1) / batch_size + 1;
+        gradients.users.resize(n * net.users.columns);
+        gradients.items.resize(n * chunk.columns * net.items.columns);
+        gradients.scores.resize(n * chunk.columns);
+        const int64_t first_step = steps.size();
+        for (int64_t b = 0; b < n_batches; ++b)
+            steps.emplace_back(adam, learning_rates[b], adam.steps_done + steps.size() + 1);
+        costs.assign(n_threads, 0);
+        on_all_threads([&](int thread) { work(chunk, first_step, thread); });
         double cost = 0;
         for (double of_thread : costs) cost += of_thread;
         return cost;
     }
 
+    // Brings all rows to where the steps so far would have them.
+    void finish() {
+        on_all_threads([&](int thread) {
+            users.catch_up(steps.size(), thread);
+            items.catch_up(steps.size(), thread);
+            item_biases.catch_up(steps.size(), thread);
+        });
+    }
+
   private:
-    void work(int thread) {
-        Tile tile(net, all.columns);
-        for (int64_t first = 0, nth = 0; first < all.n; first += batch_size, ++nth) {
-            const Batch batch = all.part(first, std::min(batch_size, all.n - first));
+    template <typename Work> void on_all_threads(Work work) {
+        std::vector<std::thread> threads;
+        for (int t = 1; t < n_threads; ++t) threads.emplace_back(work, t);
+        work(0);
+        for (std::thread &thread : threads) thread.join();
+    }
+
+    void work(const Batch &chunk, int64_t nth, int thread) {
+        Tile tile(net, chunk.columns);
+        Batch batch = chunk.part(0, batch_size);
+        catch_up(batch, nth, thread);
+        together.wait();
+        for (int64_t first = 0; first < chunk.n; first += batch_size, ++nth) {
             const int64_t from = batch.n * thread / n_threads, to = batch.n * (thread + 1) / n_threads;
             tile.begin();
             for (int64_t at = from; at < to; at += tile.positives)
                 costs[thread] += tile.run(batch, at, std::min<int64_t>(tile.positives, to - at), gradients);
             tile.end(of_weights[thread].data());
             together.wait();
-            const AdamStep adam_step(adam, nth);
-            users.step(batch.users, batch.n, gradients.users.data(), adam_step, thread);
-            const int64_t samples = batch.n * batch.columns;
-            items.step(batch.items, samples, gradients.items.data(), adam_step, thread);
-            if (net.item_biases.rows)
-                item_biases.step(batch.items, samples, gradients.scores.data(), adam_step, thread);
-            move_weights(adam_step, thread);
+            step(batch, nth, thread);
+            batch = chunk.part(first + batch_size, batch_size);
+            catch_up(batch, nth + 1, thread);
             together.wait();
         }
     }
 
-    // This thread's part of each weight: the threads' sums together, then the step.
-    void move_weights(const AdamStep &adam_step, int thread) {
+    void catch_up(const Batch &batch, int64_t n_steps, int thread) {
+        const int64_t samples = batch.n * batch.columns;
+        users.catch_up(batch.users, batch.n, n_steps, thread);
+        items.catch_up(batch.items, samples, n_steps, thread);
+        if (net.item_biases.rows) item_biases.catch_up(batch.items, samples, n_steps, thread);
+    }
+
+    void step(const Batch &batch, int64_t nth, int thread) {
+        users.step(batch.users, gradients.users.data(), nth, thread);
+        items.step(batch.items, gradients.items.data(), nth, thread);
+        if (net.item_biases.rows) item_biases.step(batch.items, gradients.scores.data(), nth, thread);
         int64_t start = 0;
-        for (int64_t w = 0; w < net.n_weights; start += net.weights[w++].size()) {
-            const int64_t size = net.weights[w].size();
-            const int64_t from = size * thread / n_threads, to = size * (thread + 1) / n_threads;
+        for (const Parameter &weight : weights) {
+            // This thread's part: the threads' sums together, then the step.
+            const int64_t from = weight.size() * thread / n_threads;
+            const int64_t to = weight.size() * (thread + 1) / n_threads;
             float *sum = &of_weights[0][start];
             for (int other = 1; other < n_threads; ++other)
                 for (int64_t i = from; i < to; ++i) sum[i] += of_weights[other][start + i];
-            adam_step.update(net.weights[w], from, to - from, sum + from);
+            move(weight, from, to - from, sum + from, steps[nth]);
+            start += weight.size();
         }
     }
 };
 
 } // namespace
 
-// Trains on all positives, batch after batch; gives the sum of the batches' costs.
-extern "C" double train(const Network *network, const Adam *adam, const Batch *positives,
-                        int64_t batch_size, int32_t n_threads) {
-    return Training(*network, *adam, *positives, batch_size, n_threads).run();
+// One epoch of training: begun, taken through chunks of batches, finished and discarded.
+extern "C" Training *begin(const Network *network, const Adam *adam, int64_t batch_size,
+                           int32_t n_threads) {
+    return new Training(*network, *adam, batch_size, n_threads);
 }
+
+extern "C" double train(Training *training, const Batch *chunk, const double *learning_rates) {
+    return training->run(*chunk, learning_rates);
+}
+
+extern "C" void finish(Training *training) { training->finish(); }
+
+extern "C" void discard(Training *training) { delete training; }

@@ -1,6 +1,7 @@
 // Scores, costs and gradients of some positives and their negatives, within one core's cache.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 
 #include "loss.h"
@@ -20,6 +21,11 @@ struct Network {
     Loss loss;
     int32_t has_output;           // without [h, w] and b, h is 1
 
+    Network with(const Parameter *same_weights) const {
+        Network network = *this;
+        network.weights = same_weights;
+        return network;
+    }
     const Parameter &output() const { return weights[n_weights - 2]; }
     int64_t n_dense() const {
         int64_t n = 0;
@@ -34,9 +40,11 @@ struct Batch {
     const float *weights;         // (n,) or null
     int64_t n, columns;
 
+    // Some of it; fewer at the end, and none behind it.
     Batch part(int64_t first, int64_t size) const {
-        return {users + first, items + first * columns, weights ? weights + first : nullptr, size,
-                columns};
+        first = std::min(first, n);
+        return {users + first, items + first * columns, weights ? weights + first : nullptr,
+                std::min(size, n - first), columns};
     }
 };
 
