@@ -36,7 +36,7 @@ def mf(seed: int) -> tm.MF:
 
 def ncf(seed: int) -> tm.NCF:
     """The tutorial's sizes, trained for longer."""
-    return tm.NCF(epochs=20, seed=seed)
+    return tm.NCF(epochs=20, batch_size=1024, seed=seed)
 
 
 GMF = GMFConfig(
