@@ -21,7 +21,11 @@ from tastemaker.models.validation import sampled_validation
 from tastemaker.training.batches import Batch, PairBatches
 from tastemaker.training.config import TrainingConfig
 from tastemaker.training.epochs import Batches
+from tastemaker.training.kernels import tiled_pairs
+from tastemaker.training.kernels.graphed import GraphedSteps
+from tastemaker.training.kernels.kernel import Kernel
 from tastemaker.training.kernels.pairs import FusedPairs, PairParts, Penalty, is_compiled
+from tastemaker.training.kernels.tiled_pairs import TiledPairs
 from tastemaker.training.losses import (
     Loss,
     RowLoss,
@@ -187,13 +191,19 @@ class VectorModel(Recommender):
         negatives = config.negatives
         return PairBatches(train, batch_size=size, negatives=negatives, seed=seed, device=device)
 
-    def _kernel(self, device: torch.device) -> FusedPairs | None:
-        network, config = self._network, self.config
-        parts = network.parts()
-        if parts is None or device.type != "cpu" or not is_compiled():
-            return None
-        penalty = Penalty(config.regularization, network.user_shares, network.item_shares)
-        return FusedPairs(parts, config.loss, penalty, config.batch_size, lazy=config.lazy)
+    def _kernel(self, device: torch.device) -> Kernel | None:
+        network, config, parts = self._network, self.config, self._network.parts()
+        kernel: type[FusedPairs] | type[TiledPairs] | None = None
+        if parts is not None and device.type == "cpu" and is_compiled():
+            kernel = FusedPairs
+        elif parts is not None and device.type == "cuda" and tiled_pairs.serves(parts):
+            kernel = TiledPairs
+        if parts is not None and kernel is not None:
+            penalty = Penalty(config.regularization, network.user_shares, network.item_shares)
+            return kernel(parts, config.loss, penalty, config.batch_size, lazy=config.lazy)
+        if device.type == "cuda":
+            return GraphedSteps(network.loss, config.batch_size)
+        return None
 
     @property
     def network(self) -> VectorNetwork:

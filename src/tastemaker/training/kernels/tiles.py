@@ -1,0 +1,486 @@
+"""Triton kernels for training on pairs: one goes through a batch in tiles, one is Adam.
+
+They are to a GPU what `native/tile.h`, `tower.h`, `loss.h` and `adam.h` are to a CPU, in the same
+words. A tile is some positives, one row each; their samples are gone through column by column, the
+positive first. Nothing but gradients leaves the tile.
+
+Gradients are added as whole numbers, in units of 2^-42 of the batch's mean gradient: whole numbers
+come to the same sum in whatever order the programs of a GPU add them, floats do not. The unit is
+far below Adam's epsilon, and the largest mean gradient is 2^21.
+"""
+
+from typing import Any, NamedTuple
+
+import triton
+import triton.language as tl
+
+UNITS = tl.constexpr(2.0**42)
+TOTAL, DONE, TAKEN = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
+BCE, BPR = tl.constexpr(0), tl.constexpr(1)
+
+
+class Chunk(NamedTuple):
+    """Positives of many batches, and how far the steps have come."""
+
+    users: Any
+    """(n,) int32."""
+    items: Any
+    """(n, COLUMNS) int32, the positive first."""
+    weights: Any
+    """(n,) float32, or None."""
+    at: Any
+    """(3,) int32: how many positives there are in all, how many are done, and how many will be
+    after this step. The first kernel writes only the last and the second only the one before, so
+    that no program of either reads what another of the same writes."""
+
+
+class Weights(NamedTuple):
+    """Of a network's parameters, or of their gradients; None for what it does not have."""
+
+    users: Any
+    items: Any
+    biases: Any
+    first_user: Any
+    first_bias: Any
+    first_item: Any
+    more: Any
+    """A weight (out, in) for each further layer."""
+    more_biases: Any
+    output: Any
+    output_bias: Any
+
+
+class Penalty(NamedTuple):
+    """As in pairs.py."""
+
+    regularization: Any
+    user_shares: Any
+    item_shares: Any
+
+
+@triton.constexpr_function
+def padded(n):
+    """Triton's tiles are as wide as powers of two, its products of matrices at least 16."""
+    return max(16, 1 << (n - 1).bit_length())
+
+
+@triton.jit
+def train_batch(
+    chunk, net, gradients, seen, penalty, costs, batch_size,
+    COLUMNS: tl.constexpr, LOSS: tl.constexpr, USER: tl.constexpr,
+    ITEM: tl.constexpr, PRODUCT: tl.constexpr, TOWER: tl.constexpr, WIDTHS: tl.constexpr,
+    PENALTY: tl.constexpr, TILE: tl.constexpr, PRECISION: tl.constexpr,
+):  # fmt: skip
+    """Adds the gradients of the chunk's next batch; costs: (n_programs,) float64, added to.
+
+    Args:
+        chunk: a Chunk.
+        net: the parameters, a Weights.
+        gradients: a Weights of int64.
+        seen: (users, items, biases): for each row, where the last batch with a gradient began.
+        penalty: a Penalty.
+        costs: one a program.
+        batch_size: positives in a batch.
+        COLUMNS: samples of each positive, itself included.
+        LOSS: a number of pairs.LOSSES.
+        USER, ITEM: numbers in a row of the tables.
+        PRODUCT, TOWER: how many of them go into the product and into the tower.
+        WIDTHS: of the tower's layers.
+        PENALTY: whether there is one.
+        TILE: positives in a tile.
+        PRECISION: of the products of matrices.
+    """
+    begin = tl.load(chunk.at + DONE)
+    program = tl.program_id(0)
+    if program == 0:
+        tl.store(chunk.at + TAKEN, begin + batch_size)
+    n = tl.minimum(tl.load(chunk.at + TOTAL) - begin, batch_size)
+    if program * TILE >= n:
+        return
+
+    DEPTH: tl.constexpr = len(WIDTHS)
+    product = tl.arange(0, padded(PRODUCT))[None, :]
+    in_product = product < PRODUCT
+    h = tl.full((1, padded(PRODUCT)), 1.0, tl.float32)
+    if net.output is not None and PRODUCT:
+        h = tl.load(net.output + product, in_product, 0.0)
+    h_sum = tl.zeros((1, padded(PRODUCT)), tl.float32)
+    b_sum = tl.zeros((TILE,), tl.float32)
+    if DEPTH:
+        # The tower begins with both vectors side by side, [p'_u, q'_i].
+        pair = tl.arange(0, padded(2 * TOWER))[None, :]
+        last = tl.arange(0, padded(WIDTHS[DEPTH - 1]))[None, :]
+        in_last = last < WIDTHS[DEPTH - 1]
+        w = tl.load(net.output + PRODUCT + last, in_last, 0.0)
+        w_sum = tl.zeros_like(w)
+        sums, bias_sums = nothing(TOWER, WIDTHS)
+
+    cost_sum = tl.zeros((TILE,), tl.float32)
+    for tile in range(program, tl.cdiv(n, TILE), tl.num_programs(0)):
+        place = tile * TILE + tl.arange(0, TILE)
+        real = place < n
+        place = (begin + place).to(tl.int64)
+        user = tl.load(chunk.users + place, real, 0).to(tl.int64)
+        share = tl.where(real, 1.0 / n, 0.0)
+        if chunk.weights is not None:
+            share *= tl.load(chunk.weights + place, real, 0.0)
+        own = tl.zeros((TILE,), tl.float32)
+        own_gradient = tl.zeros((TILE,), tl.float32)
+        if net.output_bias is not None:
+            own += tl.load(net.output_bias)
+        if net.biases is not None:
+            b_u = tl.load(net.users + user * USER + USER - 1, real, 0.0)
+            own += b_u
+        if PRODUCT:
+            p = vectors(net.users, user, product, USER, real[:, None] & in_product)
+            factors = p * h
+            factors_gradient = tl.zeros_like(factors)
+        if DEPTH:
+            pair_gradient = tl.zeros((TILE, padded(2 * TOWER)), tl.float32)
+
+        if LOSS != BCE:
+            # The gradient of a score needs the others of its row: all of them, then once more.
+            column = tl.arange(0, padded(COLUMNS))[None, :]
+            scores = tl.full((TILE, padded(COLUMNS)), float("-inf"), tl.float32)
+            for c in range(COLUMNS):
+                item = tl.load(chunk.items + place * COLUMNS + c, real, 0).to(tl.int64)
+                score = own
+                if net.biases is not None:
+                    score += tl.load(net.biases + item, real, 0.0)
+                if PRODUCT:
+                    q = vectors(net.items, item, product, ITEM, real[:, None] & in_product)
+                    score += tl.sum(factors * q, axis=1)
+                if DEPTH:
+                    x = pairs(net, user, item, pair, real, USER, ITEM, PRODUCT, TOWER)
+                    layers = forward(net, x, TOWER, WIDTHS, PRECISION)
+                    score += tl.sum(layers[DEPTH - 1] * w, axis=1)
+                scores = tl.where(column == c, score[:, None], scores)
+            if LOSS == BPR:
+                cost, of_scores = bpr(scores, COLUMNS)
+            else:
+                cost, of_scores = sampled_softmax(scores)
+            cost_sum += share * cost
+
+        for c in range(COLUMNS):
+            item = tl.load(chunk.items + place * COLUMNS + c, real, 0).to(tl.int64)
+            score = own
+            if net.biases is not None:
+                b_i = tl.load(net.biases + item, real, 0.0)
+                score += b_i
+            if PRODUCT:
+                q = vectors(net.items, item, product, ITEM, real[:, None] & in_product)
+            if DEPTH:
+                x = pairs(net, user, item, pair, real, USER, ITEM, PRODUCT, TOWER)
+                layers = forward(net, x, TOWER, WIDTHS, PRECISION)
+            if LOSS == BCE:
+                if PRODUCT:
+                    score += tl.sum(factors * q, axis=1)
+                if DEPTH:
+                    score += tl.sum(layers[DEPTH - 1] * w, axis=1)
+                sign = tl.where(c == 0, -1.0, 1.0)
+                cost, g = softplus(sign * score)
+                cost_sum += cost * share / COLUMNS
+                g *= sign * share / COLUMNS
+            else:
+                g = share * tl.sum(tl.where(column == c, of_scores, 0.0), axis=1)
+            own_gradient += g
+
+            for_item = tl.zeros((TILE,), tl.float32)
+            if PENALTY:
+                if c == 0:
+                    for_item = tl.load(penalty.item_shares + item, real, 0.0)
+                    for_item *= tl.where(real, penalty.regularization / n, 0.0)
+            touched = g != 0
+            if net.biases is not None:
+                cost_sum += for_item * b_i * b_i
+                gradient = g + 2 * for_item * b_i
+                tl.atomic_add(gradients.biases + item, whole(gradient), real, sem="relaxed")
+                tl.store(seen[2] + item, begin, real & (gradient != 0))
+            if PRODUCT:
+                factors_gradient += g[:, None] * q
+                gradient = g[:, None] * factors
+                if PENALTY:
+                    cost_sum += for_item * tl.sum(q * q, axis=1)
+                    gradient += 2 * for_item[:, None] * q
+                add(gradients.items, item, product, gradient, ITEM, real[:, None] & in_product)
+                touched |= tl.max(tl.abs(gradient), axis=1) > 0
+            if DEPTH:
+                w_sum += tl.sum(g[:, None] * layers[DEPTH - 1], axis=0)[None, :]
+                sums, bias_sums, gradient = backward(
+                    net, x, layers, g[:, None] * w, sums, bias_sums, TOWER, WIDTHS, PRECISION
+                )
+                pair_gradient += gradient
+                of_item = (pair >= TOWER) & (pair < 2 * TOWER)
+                if PENALTY:
+                    q_tower = tl.where(of_item, x, 0.0)
+                    cost_sum += for_item * tl.sum(q_tower * q_tower, axis=1)
+                    gradient += 2 * for_item[:, None] * q_tower
+                to = PRODUCT + pair - TOWER
+                add(gradients.items, item, to, gradient, ITEM, real[:, None] & of_item)
+                touched |= tl.max(tl.where(of_item, tl.abs(gradient), 0.0), axis=1) > 0
+            tl.store(seen[1] + item, begin, real & touched)
+
+        for_user = tl.zeros((TILE,), tl.float32)
+        if PENALTY:
+            for_user = tl.load(penalty.user_shares + user, real, 0.0)
+            for_user *= tl.where(real, penalty.regularization / n, 0.0)
+        b_sum += own_gradient
+        touched = own_gradient != 0
+        if net.biases is not None:
+            cost_sum += for_user * b_u * b_u
+            gradient = own_gradient + 2 * for_user * b_u
+            to = gradients.users + user * USER + USER - 1
+            tl.atomic_add(to, whole(gradient), real, sem="relaxed")
+            touched |= gradient != 0
+        if PRODUCT:
+            if PENALTY:
+                cost_sum += for_user * tl.sum(factors * factors, axis=1)
+                factors_gradient += 2 * for_user[:, None] * factors
+            h_sum += tl.sum(factors_gradient * p, axis=0)[None, :]
+            gradient = factors_gradient * h
+            add(gradients.users, user, product, gradient, USER, real[:, None] & in_product)
+            touched |= tl.max(tl.abs(gradient), axis=1) > 0
+        if DEPTH:
+            of_user = pair < TOWER
+            if PENALTY:
+                p_tower = vectors(net.users, user, PRODUCT + pair, USER, real[:, None] & of_user)
+                cost_sum += for_user * tl.sum(p_tower * p_tower, axis=1)
+                pair_gradient += 2 * for_user[:, None] * p_tower
+            to = PRODUCT + pair
+            add(gradients.users, user, to, pair_gradient, USER, real[:, None] & of_user)
+            touched |= tl.max(tl.where(of_user, tl.abs(pair_gradient), 0.0), axis=1) > 0
+        tl.store(seen[0] + user, begin, real & touched)
+
+    tl.store(costs + program, tl.load(costs + program) + tl.sum(cost_sum.to(tl.float64)))
+    if net.output is not None:
+        tl.atomic_add(gradients.output_bias, whole(tl.sum(b_sum)), sem="relaxed")
+        if PRODUCT:
+            tl.atomic_add(gradients.output + product, whole(h_sum), in_product, sem="relaxed")
+    if DEPTH:
+        tl.atomic_add(gradients.output + PRODUCT + last, whole(w_sum), in_last, sem="relaxed")
+        add_layers(gradients, sums, bias_sums, TOWER, WIDTHS)
+
+
+@triton.jit
+def vectors(table, rows, columns, WIDTH: tl.constexpr, real):
+    """These columns of some rows (n,) of a table: (n, columns)."""
+    return tl.load(table + rows[:, None] * WIDTH + columns, real, 0.0)
+
+
+@triton.jit
+def pairs(
+    net, user, item, pair, real,
+    USER: tl.constexpr, ITEM: tl.constexpr, PRODUCT: tl.constexpr, TOWER: tl.constexpr,
+):  # fmt: skip
+    """What goes into the tower for one sample of each positive: (TILE, 2 TOWER), padded."""
+    of_user, of_item = pair < TOWER, (pair >= TOWER) & (pair < 2 * TOWER)
+    p = vectors(net.users, user, PRODUCT + pair, USER, real[:, None] & of_user)
+    q = vectors(net.items, item, PRODUCT + pair - TOWER, ITEM, real[:, None] & of_item)
+    return p + q
+
+
+@triton.jit
+def forward(net, x, TOWER: tl.constexpr, WIDTHS: tl.constexpr, PRECISION: tl.constexpr):
+    """What each layer of the tower gives: a tuple of (TILE, width)."""
+    hidden = tl.dot(x, tl.trans(first_layer(net, WIDTHS[0], TOWER)), input_precision=PRECISION)
+    hidden = tl.maximum(hidden + bias(net.first_bias, WIDTHS[0]), 0.0)
+    layers = (hidden,)
+    for layer in tl.static_range(len(WIDTHS) - 1):
+        weight = matrix(net.more[layer], WIDTHS[layer + 1], WIDTHS[layer])
+        hidden = tl.dot(hidden, tl.trans(weight), input_precision=PRECISION)
+        hidden = tl.maximum(hidden + bias(net.more_biases[layer], WIDTHS[layer + 1]), 0.0)
+        layers = layers + (hidden,)
+    return layers
+
+
+@triton.jit
+def backward(
+    net, x, layers, gradient, sums, bias_sums,
+    TOWER: tl.constexpr, WIDTHS: tl.constexpr, PRECISION: tl.constexpr,
+):  # fmt: skip
+    """From the gradient of the last layer: the sums of the weights' gradients, and that of x."""
+    new_sums = ()
+    new_bias_sums = ()
+    for layer in tl.static_range(len(WIDTHS) - 1, 0, -1):
+        gradient = tl.where(layers[layer] > 0, gradient, 0.0)
+        new_bias_sums = (bias_sums[layer] + tl.sum(gradient, axis=0)[None, :],) + new_bias_sums
+        of_weight = tl.dot(
+            tl.trans(gradient), layers[layer - 1], sums[layer], input_precision=PRECISION
+        )
+        new_sums = (of_weight,) + new_sums
+        weight = matrix(net.more[layer - 1], WIDTHS[layer], WIDTHS[layer - 1])
+        gradient = tl.dot(gradient, weight, input_precision=PRECISION)
+    gradient = tl.where(layers[0] > 0, gradient, 0.0)
+    new_bias_sums = (bias_sums[0] + tl.sum(gradient, axis=0)[None, :],) + new_bias_sums
+    of_weight = tl.dot(tl.trans(gradient), x, sums[0], input_precision=PRECISION)
+    new_sums = (of_weight,) + new_sums
+    of_x = tl.dot(gradient, first_layer(net, WIDTHS[0], TOWER), input_precision=PRECISION)
+    return new_sums, new_bias_sums, of_x
+
+
+@triton.jit
+def nothing(TOWER: tl.constexpr, WIDTHS: tl.constexpr):
+    """Sums of the gradients of the layers' weights and biases, to begin with."""
+    sums = (tl.zeros((padded(WIDTHS[0]), padded(2 * TOWER)), tl.float32),)
+    bias_sums = (tl.zeros((1, padded(WIDTHS[0])), tl.float32),)
+    for layer in tl.static_range(1, len(WIDTHS)):
+        of_weight = tl.zeros((padded(WIDTHS[layer]), padded(WIDTHS[layer - 1])), tl.float32)
+        sums = sums + (of_weight,)
+        bias_sums = bias_sums + (tl.zeros((1, padded(WIDTHS[layer])), tl.float32),)
+    return sums, bias_sums
+
+
+@triton.jit
+def add_layers(gradients, sums, bias_sums, TOWER: tl.constexpr, WIDTHS: tl.constexpr):
+    """Adds a program's sums to the gradients of the layers' weights and biases."""
+    for layer in tl.static_range(len(WIDTHS)):
+        out = tl.arange(0, padded(WIDTHS[layer]))[:, None]
+        if layer == 0:
+            pair = tl.arange(0, padded(2 * TOWER))[None, :]
+            real = (out < WIDTHS[0]) & (pair < 2 * TOWER)
+            user_weight = gradients.first_user + out * TOWER + pair
+            item_weight = gradients.first_item + out * TOWER + pair - TOWER
+            weight = tl.where(pair < TOWER, user_weight, item_weight)
+            to_bias = gradients.first_bias
+        else:
+            into = tl.arange(0, padded(WIDTHS[layer - 1]))[None, :]
+            real = (out < WIDTHS[layer]) & (into < WIDTHS[layer - 1])
+            weight = gradients.more[layer - 1] + out * WIDTHS[layer - 1] + into
+            to_bias = gradients.more_biases[layer - 1]
+        tl.atomic_add(weight, whole(sums[layer]), real, sem="relaxed")
+        column = tl.arange(0, padded(WIDTHS[layer]))[None, :]
+        in_layer = column < WIDTHS[layer]
+        tl.atomic_add(to_bias + column, whole(bias_sums[layer]), in_layer, sem="relaxed")
+
+
+@triton.jit
+def first_layer(net, OUT: tl.constexpr, TOWER: tl.constexpr):
+    """Both halves of the first weight side by side: (OUT, 2 TOWER), padded with zeros."""
+    out, pair = tl.arange(0, padded(OUT))[:, None], tl.arange(0, padded(2 * TOWER))[None, :]
+    of_user = tl.load(net.first_user + out * TOWER + pair, (out < OUT) & (pair < TOWER), 0.0)
+    of_item = (out < OUT) & (pair >= TOWER) & (pair < 2 * TOWER)
+    return of_user + tl.load(net.first_item + out * TOWER + pair - TOWER, of_item, 0.0)
+
+
+@triton.jit
+def matrix(weight, OUT: tl.constexpr, IN: tl.constexpr):
+    """A weight (OUT, IN), padded with zeros."""
+    out, into = tl.arange(0, padded(OUT))[:, None], tl.arange(0, padded(IN))[None, :]
+    return tl.load(weight + out * IN + into, (out < OUT) & (into < IN), 0.0)
+
+
+@triton.jit
+def bias(of_layer, OUT: tl.constexpr):
+    """A bias as a row, (1, OUT), padded with zeros."""
+    out = tl.arange(0, padded(OUT))[None, :]
+    return tl.load(of_layer + out, out < OUT, 0.0)
+
+
+@triton.jit
+def softplus(x):
+    """log(1 + exp(x)) and its derivative, the sigmoid of x."""
+    e = tl.exp(-tl.abs(x))
+    return tl.maximum(x, 0.0) + log1p(e), tl.where(x >= 0, 1.0, e) / (1.0 + e)
+
+
+@triton.jit
+def log1p(e):
+    """log(1 + e) for e in [0, 1], by what of e is left in the rounded sum (Kahan)."""
+    u = 1.0 + e
+    return tl.where(u == 1.0, e, tl.log(u) * (e / tl.where(u == 1.0, 1.0, u - 1.0)))
+
+
+@triton.jit
+def bpr(scores, COLUMNS: tl.constexpr):
+    """Scores (n, padded(COLUMNS)), -inf where there is none, to costs (n,) and gradients."""
+    column = tl.arange(0, padded(COLUMNS))[None, :]
+    is_negative = (column > 0) & (column < COLUMNS)
+    positive = tl.sum(tl.where(column == 0, scores, 0.0), axis=1)
+    cost, g = softplus(tl.where(is_negative, scores - positive[:, None], 0.0))
+    cost = tl.sum(tl.where(is_negative, cost, 0.0), axis=1) / (COLUMNS - 1)
+    g = tl.where(is_negative, g, 0.0) / (COLUMNS - 1)
+    return cost, tl.where(column == 0, -tl.sum(g, axis=1)[:, None], g)
+
+
+@triton.jit
+def sampled_softmax(scores):
+    """As bpr."""
+    column = tl.arange(0, scores.shape[1])[None, :]
+    highest = tl.max(scores, axis=1)
+    chances = tl.exp(scores - highest[:, None])
+    total = tl.sum(chances, axis=1)
+    positive = tl.sum(tl.where(column == 0, scores, 0.0), axis=1)
+    chances /= total[:, None]
+    return tl.log(total) + highest - positive, tl.where(column == 0, chances - 1.0, chances)
+
+
+@triton.jit
+def add(gradients, rows, columns, of_rows, WIDTH: tl.constexpr, real):
+    """Adds (n, columns) to the gradients of the rows (n,) of a table of that width."""
+    to = gradients + rows[:, None] * WIDTH + columns
+    tl.atomic_add(to, whole(of_rows), real, sem="relaxed")
+
+
+@triton.jit
+def whole(gradient):
+    """The gradient in units."""
+    return (gradient * UNITS).to(tl.int64)
+
+
+@triton.jit
+def adam(
+    blocks, places, gradients, seen, at, corrections,
+    beta1, beta2, epsilon, weight_decay, batch_size,
+    LAZY: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """One step of Adam on all parameters, and their gradients back to zero.
+
+    Args:
+        blocks: (n_programs, 2) int32: which parameter, and from which of its numbers on.
+        places: (n_parameters, 7) int64: the addresses of values and both moments, where the
+            gradients begin, how many numbers there are in all and in a row, and where `seen`
+            begins, or -1 for what is no table.
+        gradients: int64, in units.
+        seen: as for train_batch, in one piece.
+        at: as in Chunk.
+        corrections: (n_batches, 2) float32: step size and root of the second moment's correction.
+        beta1, beta2, epsilon, weight_decay: as in torch.optim.Adam.
+        batch_size: positives in a batch.
+        LAZY: whether rows without a gradient stay as they are.
+        BLOCK: numbers that a program moves.
+    """
+    program = tl.program_id(0)
+    taken = tl.load(at + TAKEN)
+    if program == 0:
+        tl.store(at + DONE, taken)
+    begin = taken - batch_size
+    if begin >= tl.load(at + TOTAL):
+        return
+    place = places + 7 * tl.load(blocks + 2 * program)
+    number = tl.load(blocks + 2 * program + 1) + tl.arange(0, BLOCK)
+    value = tl.load(place).to(tl.pointer_type(tl.float32)) + number
+    mean = tl.load(place + 1).to(tl.pointer_type(tl.float32)) + number
+    square = tl.load(place + 2).to(tl.pointer_type(tl.float32)) + number
+    gradient = gradients + tl.load(place + 3) + number
+    real = number < tl.load(place + 4)
+    seen_at = tl.load(place + 6)
+    row = number // tl.load(place + 5).to(tl.int32)
+    has_gradient = real
+    if seen_at >= 0:
+        has_gradient &= tl.load(seen + seen_at + row, real, -1) == begin
+    if LAZY:
+        real = has_gradient
+
+    g = tl.load(gradient, has_gradient, 0).to(tl.float32) * (1.0 / UNITS)
+    tl.store(gradient, tl.zeros((BLOCK,), tl.int64), has_gradient)
+    p = tl.load(value, real, 0.0)
+    m = tl.load(mean, real, 0.0)
+    v = tl.load(square, real, 0.0)
+    g += weight_decay * p
+    m = beta1 * m + (1 - beta1) * g
+    v = beta2 * v + (1 - beta2) * g * g
+    correction = corrections + 2 * (begin // batch_size)
+    step_size, root = tl.load(correction), tl.load(correction + 1)
+    tl.store(value, p - step_size * m / (tl.sqrt(v) / root + epsilon), real)
+    tl.store(mean, m, real)
+    tl.store(square, v, real)
