@@ -109,7 +109,9 @@ class UnseenItems:
         if self._bits is None:
             raise ConfigError(f"the bitmap needs {self._bitmap_bytes:,} bytes, over its budget")
         cell = users * self.n_items + items
-        return (self._bits[cell >> 3] >> (cell & 7).to(torch.uint8)) & 1 != 0
+        # Indexing by [] takes three times as long.
+        of_cell = self._bits.index_select(0, (cell >> 3).flatten()).view_as(cell)
+        return (of_cell >> (cell & 7).to(torch.uint8)) & 1 != 0
 
     def by_rank(self, users: torch.Tensor, ranks: torch.Tensor) -> torch.Tensor:
         """The ranks-th (from 0) untouched item of each user, in the order of the codes."""

@@ -84,9 +84,9 @@ class PairBatches:
         generator = epoch_generator(self.seed, number, device)
         order = torch.randperm(len(self.users), generator=generator, device=device)
         for rows in order.split(self.chunk_size):
-            users = self.users[rows]
+            users = self.users.index_select(0, rows)
             negatives = self.unseen.sample(users, self.negatives, generator)
-            items = torch.cat([self.items[rows, None], negatives], dim=1)
+            items = torch.cat([self.items.index_select(0, rows)[:, None], negatives], dim=1)
             yield Batch(users, items, None if self.weights is None else self.weights[rows])
 
 

@@ -63,7 +63,7 @@ def library() -> ctypes.CDLL | None:
         return None
     loaded = ctypes.CDLL(str(path))
     loaded.begin.restype = c_void_p
-    loaded.begin.argtypes = [POINTER(_Network), POINTER(_Adam), c_int64, c_int32]
+    loaded.begin.argtypes = [POINTER(_Network), POINTER(_Adam), c_int64, c_int64, c_int32]
     loaded.train.restype = c_double
     loaded.train.argtypes = [c_void_p, POINTER(_Batch), POINTER(c_double)]
     for name in ("finish", "discard"):
@@ -96,7 +96,8 @@ class FusedPairs:
     def train(self, chunk: Batch, adam: torch.optim.Adam, sizes: Sequence[float]) -> float:
         """As Kernel."""
         if self._epoch is None:
-            self._epoch = _Epoch(self._network(adam), self._adam(adam), self._batch_size)
+            sizes_of_batch = self._batch_size, chunk.items.shape[1]
+            self._epoch = _Epoch(self._network(adam), self._adam(adam), *sizes_of_batch)
         loss = self._epoch.train(chunk, sizes)
         for state in adam.state.values():
             state["step"] += len(sizes)
@@ -135,12 +136,12 @@ class FusedPairs:
 class _Epoch:
     """What the compiled code keeps from chunk to chunk: which rows have still to catch up."""
 
-    def __init__(self, network: "_Network", adam: "_Adam", batch_size: int) -> None:
+    def __init__(self, network: "_Network", adam: "_Adam", batch_size: int, columns: int) -> None:
         compiled = library()
         assert compiled is not None
         self._compiled = compiled
         n_threads = torch.get_num_threads()
-        self._handle = compiled.begin(byref(network), byref(adam), batch_size, n_threads)
+        self._handle = compiled.begin(byref(network), byref(adam), batch_size, columns, n_threads)
         weakref.finalize(self, compiled.discard, self._handle)
 
     def train(self, chunk: Batch, sizes: Sequence[float]) -> float:

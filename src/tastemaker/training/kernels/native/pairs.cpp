@@ -28,11 +28,13 @@ class Training {
     Barrier together;
 
   public:
-    Training(const Network &net, const Adam &adam, int64_t batch_size, int n_threads)
+    Training(const Network &net, const Adam &adam, int64_t batch_size, int64_t columns,
+             int n_threads)
         : weights(net.weights, net.weights + net.n_weights), net(net.with(weights.data())),
-          adam(adam), batch_size(batch_size), n_threads(n_threads), users(net.users, this->adam, steps, n_threads),
-          items(net.items, this->adam, steps, n_threads),
-          item_biases(net.item_biases, this->adam, steps, n_threads),
+          adam(adam), batch_size(batch_size), n_threads(n_threads),
+          users(net.users, this->adam, steps, batch_size, n_threads),
+          items(net.items, this->adam, steps, batch_size * columns, n_threads),
+          item_biases(net.item_biases, this->adam, steps, batch_size * columns, n_threads),
           of_weights(n_threads, Floats(net.n_dense())), costs(n_threads), together(n_threads) {}
 
     // Steps through a chunk of batches; gives the sum of their costs.
@@ -116,8 +118,8 @@ class Training {
 
 // One epoch of training: begun, taken through chunks of batches, finished and discarded.
 extern "C" Training *begin(const Network *network, const Adam *adam, int64_t batch_size,
-                           int32_t n_threads) {
-    return new Training(*network, *adam, batch_size, n_threads);
+                           int64_t columns, int32_t n_threads) {
+    return new Training(*network, *adam, batch_size, columns, n_threads);
 }
 
 extern "C" double train(Training *training, const Batch *chunk, const double *learning_rates) {

@@ -6,13 +6,16 @@
 #include "adam.h"
 
 // Adam moves a row without a gradient too, by what its moments remember. Going through the whole
-// table for every batch would take longer than all else where the table is large, so that a row is
-// only taken through the steps that it missed when it is next needed.
+// table for every batch would take longer than all else where the table is large, so that a row
+// there is only taken through the steps that it missed when it is next needed.
 class Table {
+    static constexpr int64_t BLOCK = 16;
     const Parameter table;
     const Adam &adam;
     const std::vector<AdamStep> &steps;
     const uint64_t n_threads;
+    // Whether every step goes through all rows: fast, one behind the other, where they are few.
+    const bool is_small;
     // Missed steps after which a row has forgotten its gradients: it does not move any further.
     const int64_t memory;
     std::vector<float> gradient;
@@ -28,8 +31,11 @@ class Table {
     std::vector<Share> shares;
 
   public:
-    Table(const Parameter &table, const Adam &adam, const std::vector<AdamStep> &steps, int n_threads)
+    // Takes how many of a batch's codes are of the table.
+    Table(const Parameter &table, const Adam &adam, const std::vector<AdamStep> &steps,
+          int64_t n_codes, int n_threads)
         : table(table), adam(adam), steps(steps), n_threads(n_threads),
+          is_small(!adam.lazy && table.rows <= 16 * n_codes),
           memory(adam.weight_decay ? INT64_MAX : int64_t(std::log(1e-8) / std::log(adam.beta1))),
           gradient(table.size()), taken(table.rows), is_touched(table.rows), shares(n_threads) {}
 
@@ -43,6 +49,7 @@ class Table {
             share.places[share.n_places] = i;
             share.n_places += is_mine(codes[i], thread);
         }
+        if (is_small) return;
         for (int64_t p = 0; p < share.n_places; ++p) {
             const int64_t row = codes[share.places[p]];
             share.rows[share.n_rows] = row;
@@ -54,6 +61,7 @@ class Table {
 
     // Likewise all of this thread's rows.
     void catch_up(int64_t n_steps, int thread) {
+        if (is_small) return;
         for (int64_t row = 0; row < table.rows; ++row)
             if (is_mine(row, thread)) catch_up(row, n_steps);
     }
@@ -69,6 +77,11 @@ class Table {
             const float *from = gradients + place * width;
             for (int64_t d = 0; d < width; ++d) to[d] += from[d];
         }
+        for (int64_t row = 0; is_small && row < table.rows; row += BLOCK)
+            if (is_mine(row, thread)) {
+                const int64_t first = row * width, n = std::min(BLOCK, table.rows - row) * width;
+                move(table, first, n, &gradient[first], steps[nth]);
+            }
         for (int64_t r = 0; r < share.n_rows; ++r) {
             const int64_t row = share.rows[r];
             is_touched[row] = false;
@@ -84,7 +97,7 @@ class Table {
     // Dealt in blocks, so that two threads rarely write to one line of the cache; by a hash, since
     // to divide takes longer than all else that is done for most rows.
     bool is_mine(int64_t row, int thread) const {
-        const uint64_t hash = uint32_t(row >> 4) * 2654435769u;
+        const uint64_t hash = uint32_t(uint64_t(row) / BLOCK) * 2654435769u;
         return int((hash * n_threads) >> 32) == thread;
     }
 
