@@ -6,7 +6,14 @@ DIVIDES_BY_ALL = {
     "unlike": {"map": "divided by all relevant items, also where more than the list can hold"}
 }
 
-THREE_TIMES = (Aim("times", 3),)
+WARPREC_NEUMF = Contender(
+    "WarpRec",
+    "training/ncf/warprec_neumf.py",
+    "warprec",
+    quick=None,
+    aims=(Aim("times", 3),),
+    note="NeuMF.",
+)
 
 SAMPLED = Task(
     name="evaluate-sampled",
@@ -22,14 +29,7 @@ SAMPLED = Task(
             aims=(Aim("times", 25),),
             note="NeuMF.",
         ),
-        Contender(
-            "WarpRec",
-            "training/ncf/warprec_neumf.py",
-            "warprec",
-            quick=None,
-            aims=THREE_TIMES,
-            note="NeuMF.",
-        ),
+        WARPREC_NEUMF,
     ),
 )
 
@@ -40,14 +40,7 @@ GIVEN = Task(
     unit="users",
     contenders=(
         Contender("Tastemaker", "training/ncf/ours.py", quick=None),
-        Contender(
-            "WarpRec",
-            "training/ncf/warprec_neumf.py",
-            "warprec",
-            quick=None,
-            aims=THREE_TIMES,
-            note="NeuMF.",
-        ),
+        WARPREC_NEUMF,
     ),
 )
 

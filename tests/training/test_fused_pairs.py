@@ -3,33 +3,28 @@
 import itertools
 import os
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import polars as pl
 import pytest
 import torch
 
 import tastemaker as tm
-from tastemaker.models.vector_model import VectorModel, VectorNetwork
+from tastemaker.models.vector_model import VectorModel
 from tastemaker.testing.worlds import two_tastes
 from tastemaker.training.batches import Batch, PairBatches
 from tastemaker.training.kernels.pairs import FusedPairs, Penalty, is_compiled
 from tastemaker.training.optimizer import adam
+from tests.training.pair_training import (
+    MODELS,
+    assert_resumed_on_the_other_way,
+    network_of,
+    plain_steps,
+    state_of,
+    weighted_world,
+)
 
 BATCH_SIZE, N_BATCHES = 37, 5
 SIZES = [0.01, 0.01, 0.002, 0.02]
 """Of the steps, again and again."""
-
-MODELS: dict[str, VectorModel] = {
-    "the tutorial's NCF": tm.NCF(),
-    "one layer": tm.NCF(hidden=[5], embedding_size=3),
-    "widths that are no whole vectors": tm.NCF(hidden=[33, 17, 7], embedding_size=11),
-    "the paper's MLP": tm.MLP(),
-    "GMF": tm.GMF(embedding_size=10),
-    "NeuMF": tm.NeuMF(pretraining=False),
-    "MF": tm.MF(loss="bce", embedding_size=9),
-}
 
 
 @pytest.fixture(autouse=True)
@@ -37,13 +32,6 @@ def _compiled() -> None:
     if not is_compiled():
         assert "TASTEMAKER_REQUIRE_KERNELS" not in os.environ, "nothing was compiled"
         pytest.skip("no compiled kernel: there was no C++ compiler when this was installed")
-
-
-def weighted_world() -> tm.Dataset:
-    data = two_tastes()
-    random = np.random.default_rng(0)
-    frame = pl.DataFrame({"user_id": data.users, "item_id": data.items})
-    return tm.read(frame.with_columns(weight=3 * random.random(len(data))), weight="weight")
 
 
 def chunk_of(data: tm.Dataset, negatives: int = 4) -> Batch:
@@ -54,20 +42,11 @@ def chunk_of(data: tm.Dataset, negatives: int = 4) -> Batch:
     return next(chunk.split(BATCH_SIZE * N_BATCHES - 4))
 
 
-def network_of(model: VectorModel, data: tm.Dataset) -> VectorNetwork:
-    torch.manual_seed(1)
-    network = model._new_network(data)
-    with torch.no_grad():
-        for parameter in network.parameters():  # biases that start at 0 would hide their gradients
-            parameter.add_(0.3 * torch.randn_like(parameter))
-    return network
-
-
 def trained(
     model: VectorModel, data: tm.Dataset, chunk: Batch, *, fused: bool
 ) -> tuple[float, dict[str, torch.Tensor]]:
     """The sum of the losses, then every parameter and its moments."""
-    config, network = model.config, network_of(model, data)
+    config, network = model.config, network_of(model, data, seed=1)
     optimizer = adam(network, config)
     # Adam divides by the gradient's size: with the usual epsilon it makes much of rounding errors.
     optimizer.param_groups[0]["eps"] = 1e-3
@@ -83,17 +62,8 @@ def trained(
             loss += kernel.train(part, optimizer, sizes[2 * n : 2 * n + 2])
         kernel.finish()
     else:
-        for batch, size in zip(batches, sizes, strict=True):
-            optimizer.param_groups[0]["lr"] = size
-            optimizer.zero_grad()
-            of_batch = network.loss(batch)
-            of_batch.backward()
-            optimizer.step()
-            loss += of_batch.item()
-    state: dict[str, Any] = dict(network.state_dict())
-    for name, parameter in network.named_parameters():
-        state |= {f"{name}, {key}": value for key, value in optimizer.state[parameter].items()}
-    return loss, state
+        loss = plain_steps(network, optimizer, batches, sizes)
+    return loss, state_of(network, optimizer)
 
 
 def assert_same(model: VectorModel, data: tm.Dataset, chunk: Batch | None = None) -> None:
@@ -129,9 +99,9 @@ def test_a_row_without_a_gradient_moves_unless_training_is_lazy(
     rows = chunk.users != chunk.users[0]
     assert rows.any()
     assert_same(model, data)
-    before = network_of(model, data).users.weight.detach()
+    before = network_of(model, data, seed=1).users.weight.detach()
     first = Batch(chunk.users[~rows][:3], chunk.items[~rows][:3], None)
-    network = network_of(model, data)
+    network = network_of(model, data, seed=1)
     optimizer = adam(network, model.config)
     parts, penalty = network.parts(), Penalty(0.0, network.user_shares, network.item_shares)
     assert parts is not None
@@ -212,16 +182,7 @@ def test_both_ways_take_steps_of_the_same_sizes() -> None:
 
 @pytest.mark.parametrize("went_on_fused", [False, True])
 def test_a_run_is_resumed_on_the_other_way(tmp_path: Path, went_on_fused: bool) -> None:
-    split = tm.leave_one_out(two_tastes())
-    whole = tm.NCF(epochs=4, batch_size=64).fit(split, tm.TrainingRun("cpu"))
-    folder = tmp_path / "run"
-    first = tm.TrainingRun("cpu", folder, fused=not went_on_fused)
-    tm.NCF(epochs=2, batch_size=64).fit(split, first)
-    on = tm.TrainingRun("cpu", folder, resume=True, fused=went_on_fused)
-    model = tm.NCF(epochs=4, batch_size=64).fit(split, on)
-    assert len(model.log.records) == 4
-    expected = [record["loss"] for record in whole.log.records]
-    assert [record["loss"] for record in model.log.records] == pytest.approx(expected, rel=1e-4)
+    assert_resumed_on_the_other_way("cpu", tmp_path / "run", went_on_fused=went_on_fused)
 
 
 def test_a_loss_that_is_no_number_is_said() -> None:

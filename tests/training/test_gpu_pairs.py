@@ -2,10 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import polars as pl
 import pytest
 import torch
 
@@ -19,19 +16,16 @@ from tastemaker.training.kernels.kernel import Kernel
 from tastemaker.training.kernels.pairs import Penalty
 from tastemaker.training.kernels.tiled_pairs import TiledPairs
 from tastemaker.training.optimizer import adam
+from tests.training.pair_training import (
+    MODELS,
+    assert_resumed_on_the_other_way,
+    network_of,
+    plain_steps,
+    state_of,
+    weighted_world,
+)
 
 BATCH_SIZE = 29
-
-MODELS: dict[str, VectorModel] = {
-    "the tutorial's NCF": tm.NCF(),
-    "one layer": tm.NCF(hidden=[5], embedding_size=3),
-    "widths that are no powers of two": tm.NCF(hidden=[33, 17, 7], embedding_size=11),
-    "four layers": tm.NCF(hidden=[32, 16, 16, 8]),
-    "the paper's MLP": tm.MLP(),
-    "GMF": tm.GMF(embedding_size=10),
-    "NeuMF": tm.NeuMF(pretraining=False),
-    "MF": tm.MF(loss="bce", embedding_size=9),
-}
 
 WAYS = ["recorded", "tiled"]
 
@@ -42,13 +36,6 @@ def _gpu() -> None:
         pytest.skip("no CUDA GPU here")
 
 
-def weighted_world() -> tm.Dataset:
-    data = two_tastes()
-    random = np.random.default_rng(0)
-    frame = pl.DataFrame({"user_id": data.users, "item_id": data.items})
-    return tm.read(frame.with_columns(weight=3 * random.random(len(data))), weight="weight")
-
-
 def chunks_of(data: tm.Dataset, negatives: int = 4) -> list[Batch]:
     """Two of them: whole batches, then whole batches and one that is smaller."""
     settings = {"batch_size": BATCH_SIZE, "negatives": negatives, "seed": 0}
@@ -56,15 +43,6 @@ def chunks_of(data: tm.Dataset, negatives: int = 4) -> list[Batch]:
     (chunk,) = batches.chunks().epoch(0)
     first, second, *_ = chunk.split(10 * BATCH_SIZE)
     return [first, next(second.split(5 * BATCH_SIZE - 4))]
-
-
-def network_of(model: VectorModel, data: tm.Dataset) -> VectorNetwork:
-    torch.manual_seed(2)
-    network = model._new_network(data)
-    with torch.no_grad():
-        for parameter in network.parameters():  # biases that start at 0 would hide their gradients
-            parameter.add_(0.3 * torch.randn_like(parameter))
-    return network.cuda()
 
 
 def kernel_of(way: str, model: VectorModel, network: VectorNetwork) -> Kernel:
@@ -83,7 +61,7 @@ def trained(
     model: VectorModel, data: tm.Dataset, way: str, negatives: int = 4
 ) -> tuple[list[float], dict[str, torch.Tensor]]:
     """The sums of the chunks' losses, then every parameter and its moments."""
-    network, losses = network_of(model, data), []
+    network, losses = network_of(model, data, seed=2).cuda(), []
     optimizer = adam(network, model.config)
     # Adam divides by the gradient's size: with the usual epsilon it makes much of rounding errors.
     optimizer.param_groups[0]["eps"] = 1e-3
@@ -94,19 +72,9 @@ def trained(
         if kernel is not None:
             losses.append(float(kernel.train(chunk, optimizer, sizes)))
             continue
-        losses.append(0.0)
-        for batch, size in zip(batches, sizes, strict=True):
-            optimizer.param_groups[0]["lr"] = size
-            optimizer.zero_grad()
-            loss = network.loss(batch)
-            loss.backward()
-            optimizer.step()
-            losses[-1] += loss.item()
+        losses.append(plain_steps(network, optimizer, batches, sizes))
     assert all(parameter.grad is None or way == "plain" for parameter in network.parameters())
-    state: dict[str, Any] = dict(network.state_dict())
-    for name, parameter in network.named_parameters():
-        state |= {f"{name}, {key}": value for key, value in optimizer.state[parameter].items()}
-    return losses, state
+    return losses, state_of(network, optimizer)
 
 
 def assert_same(way: str, model: VectorModel, data: tm.Dataset, negatives: int = 4) -> None:
@@ -189,16 +157,7 @@ def test_a_network_too_wide_for_a_tile_is_recorded() -> None:
 
 @pytest.mark.parametrize("went_on_fused", [False, True])
 def test_a_run_is_resumed_on_the_other_way(tmp_path: Path, went_on_fused: bool) -> None:
-    split = tm.leave_one_out(two_tastes())
-    whole = tm.NCF(epochs=4, batch_size=64).fit(split, tm.TrainingRun("cuda"))
-    folder = tmp_path / "run"
-    first = tm.TrainingRun("cuda", folder, fused=not went_on_fused)
-    tm.NCF(epochs=2, batch_size=64).fit(split, first)
-    on = tm.TrainingRun("cuda", folder, resume=True, fused=went_on_fused)
-    model = tm.NCF(epochs=4, batch_size=64).fit(split, on)
-    assert len(model.log.records) == 4
-    expected = [record["loss"] for record in whole.log.records]
-    assert [record["loss"] for record in model.log.records] == pytest.approx(expected, rel=1e-4)
+    assert_resumed_on_the_other_way("cuda", tmp_path / "run", went_on_fused=went_on_fused)
 
 
 def test_a_loss_that_is_no_number_is_said() -> None:

@@ -6,7 +6,7 @@ tutorial: embeddings of 8, layers of 64 and 32, four negatives a positive, Adam,
 """
 
 import itertools
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import torch
 from pydantic import Field, PositiveInt
@@ -57,9 +57,7 @@ class NCFNetwork(VectorNetwork):
 
     def parts(self) -> PairParts:
         """As VectorNetwork."""
-        linear = [layer for layer in self.tower if isinstance(layer, nn.Linear)]
-        tower = (self.first_user, self.first_item, *linear)
-        return PairParts(self.users, self.items, tower=tower, output=self.output)
+        return PairParts(self.users, self.items, tower=tower_layers(self), output=self.output)
 
     def score_vectors(self, vectors: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
         """As VectorNetwork."""
@@ -75,6 +73,20 @@ class NCFNetwork(VectorNetwork):
 
     def _logits(self, vectors: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
         return self.output(self.features(vectors, items)).squeeze(-1)
+
+
+class HasTower(Protocol):
+    """A network with the layers of NCFNetwork, whatever else it has."""
+
+    first_user: nn.Linear
+    first_item: nn.Linear
+    tower: nn.Sequential
+
+
+def tower_layers(network: HasTower) -> tuple[nn.Linear, ...]:
+    """The halves of the first layer and the layers behind it, as PairParts has them."""
+    further = [layer for layer in network.tower if isinstance(layer, nn.Linear)]
+    return (network.first_user, network.first_item, *further)
 
 
 class NCF(VectorModel):

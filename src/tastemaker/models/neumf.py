@@ -14,7 +14,7 @@ from torch import nn
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.splitting import Split
 from tastemaker.models.gmf import GMF, GMFConfig, GMFNetwork
-from tastemaker.models.ncf import MLP, MLPConfig, NCFNetwork
+from tastemaker.models.ncf import MLP, MLPConfig, NCFNetwork, tower_layers
 from tastemaker.models.space import Choice, Float, Range
 from tastemaker.models.vector_model import VectorModel, VectorModelConfig, VectorNetwork
 from tastemaker.training.kernels.pairs import PairParts
@@ -73,9 +73,8 @@ class NeuMFNetwork(VectorNetwork):
 
     def parts(self) -> PairParts:
         """As VectorNetwork."""
-        linear = [layer for layer in self.tower if isinstance(layer, nn.Linear)]
-        tower = (self.first_user, self.first_item, *linear)
-        return PairParts(self.users, self.items, self._sizes[0], tower, self.output)
+        product, tower = self._sizes[0], tower_layers(self)
+        return PairParts(self.users, self.items, product, tower, self.output)
 
     def weighted(self, vectors: torch.Tensor) -> torch.Tensor:
         """As VectorNetwork."""

@@ -4,7 +4,6 @@
 // its own sums for the weights; the rows of the tables are shared out among the threads, so that
 // nobody writes where another does.
 
-
 #include <thread>
 
 #include "barrier.h"
