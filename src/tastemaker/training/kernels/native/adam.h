@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
-#include <type_traits>
+
+#include "vectors.h"
 
 // A tensor of the network with Adam's moments; (rows, columns) float32, one after another.
 struct Parameter {
@@ -41,18 +41,6 @@ struct AdamStep {
     }
 };
 
-// So many numbers at once as there are: rows are short, and half a register is done sooner.
-template <int n> struct Some {
-    typedef float Numbers __attribute__((vector_size(n * sizeof(float))));
-
-    static Numbers read(const float *from) {
-        Numbers numbers;
-        std::memcpy(&numbers, from, sizeof numbers);
-        return numbers;
-    }
-    static void write(float *to, const Numbers &numbers) { std::memcpy(to, &numbers, sizeof numbers); }
-};
-
 // Some neighbouring numbers of a parameter, held in registers while steps are taken on them.
 template <int n> struct Held {
     const Parameter &parameter;
@@ -60,32 +48,23 @@ template <int n> struct Held {
     typename Some<n>::Numbers value, mean, square;
 
     Held(const Parameter &p, int64_t at)
-        : parameter(p), at(at), value(Some<n>::read(p.value + at)), mean(Some<n>::read(p.mean + at)),
-          square(Some<n>::read(p.square + at)) {}
+        : parameter(p), at(at), value(Some<n>::load(p.value + at)), mean(Some<n>::load(p.mean + at)),
+          square(Some<n>::load(p.square + at)) {}
 
     void put_back() const {
-        Some<n>::write(parameter.value + at, value);
-        Some<n>::write(parameter.mean + at, mean);
-        Some<n>::write(parameter.square + at, square);
+        Some<n>::store(parameter.value + at, value);
+        Some<n>::store(parameter.mean + at, mean);
+        Some<n>::store(parameter.square + at, square);
     }
 };
-
-// Calls work with widths of 16, 8, 4 or 1 and where they begin, until all n are done.
-template <typename Work> void in_parts(int64_t n, Work work) {
-    int64_t i = 0;
-    for (; i + 16 <= n; i += 16) work(std::integral_constant<int, 16>(), i);
-    for (; i + 8 <= n; i += 8) work(std::integral_constant<int, 8>(), i);
-    for (; i + 4 <= n; i += 4) work(std::integral_constant<int, 4>(), i);
-    for (; i < n; ++i) work(std::integral_constant<int, 1>(), i);
-}
 
 // Moves n numbers by their gradients, which it leaves at zero for the next batch.
 inline void move(const Parameter &parameter, int64_t first, int64_t n, float *gradients,
                  const AdamStep &step) {
     in_parts(n, [&](auto width, int64_t i) {
         Held<width> held(parameter, first + i);
-        step.move(held.value, held.mean, held.square, Some<width>::read(gradients + i));
+        step.move(held.value, held.mean, held.square, Some<width>::load(gradients + i));
         held.put_back();
-        Some<width>::write(gradients + i, typename Some<width>::Numbers{});
+        Some<width>::store(gradients + i, typename Some<width>::Numbers{});
     });
 }

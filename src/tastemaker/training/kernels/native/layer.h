@@ -35,26 +35,30 @@ class Layer {
         std::fill(of_offsets.begin(), of_offsets.end(), 0.0f);
     }
 
-    // outputs (n, padded(out)) = inputs (n, in) Wᵀ + b.
-    void forward(const float *inputs, int stride, int n, float *outputs) const {
-        for (int s = 0; s < n; ++s)
-            std::copy_n(offsets.data(), padded(out), outputs + s * padded(out));
-        add_forward(inputs, stride, n, outputs);
-    }
+    Vector offset(int column) const { return load(&offsets[column]); }
 
-    // Adds inputs Wᵀ to what is there.
-    void add_forward(const float *inputs, int stride, int n, float *outputs) const {
-        multiply({inputs, stride, 1}, n, in, transposed.data(), outputs, padded(out), true);
+    // outputs (n, padded(out)) = finish(start + inputs (n, in) Wᵀ), as multiply has it.
+    template <typename Start, typename Finish>
+    void forward(const float *inputs, int stride, int n, float *outputs, const Start &start,
+                 const Finish &finish) const {
+        multiply({inputs, stride, 1}, n, in, transposed.data(), outputs, padded(out), start, finish);
     }
 
     // From the gradients of the outputs (n, padded(out)): adds to those of the weights, and gives
-    // those of the inputs (n, padded(in)).
-    void backward(const float *inputs, int stride, const float *gradients, int n,
-                  float *of_inputs) {
-        multiply({inputs, 1, stride}, in, n, gradients, of_transposed.data(), padded(out), true);
-        for (int s = 0; bias && s < n; ++s)
-            for (int o = 0; o < padded(out); ++o) of_offsets[o] += gradients[s * padded(out) + o];
-        multiply({gradients, padded(out), 1}, n, out, straight.data(), of_inputs, padded(in), false);
+    // those of the inputs (n, padded(in)), finished.
+    template <typename Finish>
+    void backward(const float *inputs, int stride, const float *gradients, int n, float *of_inputs,
+                  const Finish &finish) {
+        const int width = padded(out);
+        const auto so_far = [&](int i, int o) { return load(&of_transposed[i * width + o]); };
+        multiply({inputs, 1, stride}, in, n, gradients, of_transposed.data(), width, so_far, as_it_is);
+        for (int o = 0; bias && o < width; o += LANES) {
+            Vector total = load(&of_offsets[o]);
+            for (int s = 0; s < n; ++s) total += load(gradients + s * width + o);
+            store(&of_offsets[o], total);
+        }
+        multiply({gradients, width, 1}, n, out, straight.data(), of_inputs, padded(in), from_zero,
+                 finish);
     }
 
     // Writes the gradient in the order of the parameters, weight and bias; gives where it ends.
@@ -64,12 +68,3 @@ class Layer {
         return bias ? std::copy_n(of_offsets.data(), out, to) : to;
     }
 };
-
-inline void relu(float *values, int n) {
-    for (int i = 0; i < n; ++i) values[i] = std::max(values[i], 0.0f);
-}
-
-// Where a ReLU gave nothing, nothing flows back.
-inline void relu_backward(const float *outputs, float *gradients, int n) {
-    for (int i = 0; i < n; ++i) gradients[i] = outputs[i] > 0 ? gradients[i] : 0.0f;
-}

@@ -1,22 +1,15 @@
 // The one product of small matrices that everything else is made of.
 #pragma once
 
-#if defined(__AVX512F__)
-constexpr int LANES = 16, ROWS = 8;
-#elif defined(__AVX2__)
-constexpr int LANES = 8, ROWS = 4;
-#else
-constexpr int LANES = 4, ROWS = 8;
-#endif
+#include "vectors.h"
 
-// As wide as the processor's registers; read from and written to any address of a float.
-typedef float Vector __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
+// ROWS x 2 vectors are as many sums as the registers hold.
+constexpr int ROWS = LANES == 8 ? 4 : 8;
 
-// Rows are padded with zeros to whole vectors, so that no loop has a remainder.
-constexpr int padded(int width) { return (width + LANES - 1) / LANES * LANES; }
-
-inline Vector &vector_at(float *at) { return *reinterpret_cast<Vector *>(at); }
-inline Vector vector_at(const float *at) { return *reinterpret_cast<const Vector *>(at); }
+// What a sum may start with, and what may become of it.
+constexpr auto from_zero = [](int, int) { return Vector{}; };
+constexpr auto as_it_is = [](int, int, const Vector &sums) { return sums; };
+constexpr auto rectified = [](int, int, const Vector &sums) { return sums > 0 ? sums : Vector{}; };
 
 // A matrix that is only read number by number: a(row, column), transposed or not.
 struct Left {
@@ -24,42 +17,42 @@ struct Left {
     int row_stride, column_stride;
 };
 
-// ROWS x 2 vectors are as many sums as the registers hold.
-template <int rows, int vectors>
-inline void multiply_block(Left a, int k, const float *b, float *c, int n, bool add) {
+template <int rows, int vectors, typename Start, typename Finish>
+inline void multiply_block(Left a, int row, int k, const float *b, float *c, int n, int column,
+                           const Start &start, const Finish &finish) {
     Vector sums[rows][vectors];
     for (int r = 0; r < rows; ++r)
-        for (int v = 0; v < vectors; ++v)
-            sums[r][v] = add ? vector_at(c + r * n + v * LANES) : Vector{};
-    for (int j = 0; j < k; ++j, b += n) {
+        for (int v = 0; v < vectors; ++v) sums[r][v] = start(row + r, column + v * LANES);
+    const float *left = a.start + row * a.row_stride, *below = b + column;
+    for (int j = 0; j < k; ++j, left += a.column_stride, below += n) {
         Vector right[vectors];
-        for (int v = 0; v < vectors; ++v) right[v] = vector_at(b + v * LANES);
-        for (int r = 0; r < rows; ++r) {
-            const float left = a.start[r * a.row_stride + j * a.column_stride];
-            for (int v = 0; v < vectors; ++v) sums[r][v] += left * right[v];
-        }
+        for (int v = 0; v < vectors; ++v) right[v] = load(below + v * LANES);
+        for (int r = 0; r < rows; ++r)
+            for (int v = 0; v < vectors; ++v) sums[r][v] += left[r * a.row_stride] * right[v];
     }
     for (int r = 0; r < rows; ++r)
-        for (int v = 0; v < vectors; ++v) vector_at(c + r * n + v * LANES) = sums[r][v];
+        for (int v = 0; v < vectors; ++v) {
+            const int at = column + v * LANES;
+            store(c + (row + r) * n + at, finish(row + r, at, sums[r][v]));
+        }
 }
 
-template <int rows>
-inline void multiply_rows(Left a, int k, const float *b, float *c, int n, bool add) {
+// c (m, n) = finish(start + a (m, k) b (k, n)), with n padded. What each sum starts with, and what
+// becomes of it before it is written, is asked for a vector at (row, column) at a time.
+template <typename Start, typename Finish>
+inline void multiply(Left a, int m, int k, const float *b, float *c, int n, const Start &start,
+                     const Finish &finish) {
     int column = 0;
-    for (; column + 2 * LANES <= n; column += 2 * LANES)
-        multiply_block<rows, 2>(a, k, b + column, c + column, n, add);
-    if (column < n) multiply_block<rows, 1>(a, k, b + column, c + column, n, add);
+    for (; column + 2 * LANES <= n; column += 2 * LANES) {
+        int row = 0;
+        for (; row + ROWS <= m; row += ROWS)
+            multiply_block<ROWS, 2>(a, row, k, b, c, n, column, start, finish);
+        for (; row < m; ++row) multiply_block<1, 2>(a, row, k, b, c, n, column, start, finish);
+    }
+    if (column == n) return;
+    int row = 0;
+    for (; row + 2 * ROWS <= m; row += 2 * ROWS)
+        multiply_block<2 * ROWS, 1>(a, row, k, b, c, n, column, start, finish);
+    for (; row < m; ++row) multiply_block<1, 1>(a, row, k, b, c, n, column, start, finish);
 }
 
-// c (m, n) = a (m, k) b (k, n), or added to what c holds; n is padded.
-inline void multiply(Left a, int m, int k, const float *b, float *c, int n, bool add) {
-    int row = 0;
-    for (; row + ROWS <= m; row += ROWS) {
-        multiply_rows<ROWS>({a.start + row * a.row_stride, a.row_stride, a.column_stride}, k, b,
-                            c + row * n, n, add);
-    }
-    for (; row < m; ++row) {
-        multiply_rows<1>({a.start + row * a.row_stride, a.row_stride, a.column_stride}, k, b,
-                         c + row * n, n, add);
-    }
-}

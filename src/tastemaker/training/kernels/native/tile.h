@@ -58,8 +58,10 @@ class Tile {
     const int columns, of_user, of_item, product;
     const bool has_biases;
     std::optional<Tower> tower;
-    Floats users, items, scores, of_scores, factors, of_output, ones;
-    float of_output_bias = 0;
+    // The last layer [h, w] and its gradient, w padded.
+    Floats h, w, of_h, of_w;
+    float b = 0, of_b = 0;
+    Floats users, items, scores, of_scores, factors;
 
   public:
     // As many samples as keep the tower's outputs within the first cache.
@@ -68,29 +70,35 @@ class Tile {
 
     Tile(const Network &net, int columns)
         : net(net), columns(columns), of_user(net.users.columns), of_item(net.items.columns),
-          product(net.product), has_biases(net.item_biases.rows > 0), ones(product, 1.0f),
-          positives(std::max(1, SAMPLES / columns)) {
+          product(net.product), has_biases(net.item_biases.rows > 0), h(product, 1.0f), of_h(product),
+          factors(product), positives(std::max(1, SAMPLES / columns)) {
         const int samples = positives * columns;
         users.resize(positives * of_user), items.resize(samples * of_item);
-        scores.resize(samples), of_scores.resize(samples), factors.resize(product);
-        of_output.resize(product);
-        if (net.tower) {
-            tower.emplace(net.weights, (net.n_weights - 5) / 2, positives, columns);
-            of_output.resize(product + tower->width());
-        }
+        scores.resize(samples), of_scores.resize(samples);
+        if (!net.tower) return;
+        tower.emplace(net.weights, (net.n_weights - 5) / 2, positives, columns);
+        w.resize(padded(tower->width())), of_w.resize(w.size());
     }
 
+    // Takes up the weights as they are now; their gradients start at zero.
     void begin() {
         if (tower) tower->begin();
-        std::fill(of_output.begin(), of_output.end(), 0.0f);
-        of_output_bias = 0;
+        std::fill(of_h.begin(), of_h.end(), 0.0f), std::fill(of_w.begin(), of_w.end(), 0.0f);
+        of_b = 0;
+        if (!net.has_output) return;
+        const float *value = net.output().value;
+        std::copy_n(value, product, h.data());
+        if (tower) std::copy_n(value + product, tower->width(), w.data());
+        b = net.weights[net.n_weights - 1].value[0];
     }
 
     // Writes the gradients of the weights in their order.
     void end(float *to) const {
         if (tower) to = tower->end(to);
         if (!net.has_output) return;
-        *std::copy(of_output.begin(), of_output.end(), to) = of_output_bias;
+        to = std::copy(of_h.begin(), of_h.end(), to);
+        if (tower) to = std::copy_n(of_w.begin(), tower->width(), to);
+        *to = of_b;
     }
 
     // Some positives of a batch of so many; gives their share of its cost.
@@ -100,45 +108,36 @@ class Tile {
         const double cost = costs(batch, first, n);
         float *of_users = &gradients.users[first * of_user];
         float *of_items = &gradients.items[first * columns * of_item];
-        std::fill_n(of_users, n * of_user, 0.0f), std::fill_n(of_items, n * columns * of_item, 0.0f);
+        float *of_biases = &gradients.scores[first * columns];
+        std::copy_n(of_scores.data(), n * columns, of_biases);
         backward(n, of_users, of_items);
-        std::copy_n(of_scores.data(), n * columns, &gradients.scores[first * columns]);
         if (net.regularization == 0) return cost;
-        return cost + penalty(batch, first, n, of_users, of_items, &gradients.scores[first * columns]);
+        return cost + penalty(batch, first, n, of_users, of_items, of_biases);
     }
 
   private:
-    const float *h() const { return net.has_output ? net.output().value : ones.data(); }
-
     void gather(const Batch &batch, int64_t first, int n) {
         for (int p = 0; p < n; ++p)
-            std::copy_n(net.users.value + batch.users[first + p] * of_user, of_user, &users[p * of_user]);
+            copy(net.users.value + batch.users[first + p] * of_user, of_user, &users[p * of_user]);
         const int64_t *codes = batch.items + first * columns;
         for (int s = 0; s < n * columns; ++s) {
-            std::copy_n(net.items.value + codes[s] * of_item, of_item, &items[s * of_item]);
-            scores[s] = has_biases ? net.item_biases.value[codes[s]] : 0;
+            copy(net.items.value + codes[s] * of_item, of_item, &items[s * of_item]);
+            scores[s] = b + (has_biases ? net.item_biases.value[codes[s]] : 0);
         }
     }
 
     void score(int n) {
-        const float *h = this->h(), *w = h + product;
         if (tower) tower->forward(&users[product], of_user, &items[product], of_item, n);
-        const float b = net.has_output ? net.weights[net.n_weights - 1].value[0] : 0;
+        const int width = w.size();
         for (int p = 0, s = 0; p < n; ++p) {
             const float *user = &users[p * of_user];
             for (int d = 0; d < product; ++d) factors[d] = user[d] * h[d];
-            const float own = b + (has_biases ? user[of_user - 1] : 0);
             for (int c = 0; c < columns; ++c, ++s) {
-                scores[s] += own + dot(factors.data(), &items[s * of_item], product);
-                if (tower) scores[s] += dot(w, tower->output() + s * padded(tower->width()), tower->width());
+                if (has_biases) scores[s] += user[of_user - 1];
+                scores[s] += dot(&items[s * of_item], factors.data(), product);
+                if (tower) scores[s] += dot(tower->output() + s * width, w.data(), width);
             }
         }
-    }
-
-    static float dot(const float *a, const float *b, int n) {
-        float sum = 0;
-        for (int i = 0; i < n; ++i) sum += a[i] * b[i];
-        return sum;
     }
 
     // The cost, and the gradients of the scores.
@@ -155,40 +154,49 @@ class Tile {
     }
 
     void backward(int n, float *of_users, float *of_items) {
-        const float *h = this->h(), *w = h + product;
-        for (int p = 0, s = 0; p < n; ++p) {
-            const float *user = &users[p * of_user];
-            float *of_user_row = of_users + p * of_user;
-            for (int c = 0; c < columns; ++c, ++s) {
-                const float g = of_scores[s], *item = &items[s * of_item];
-                float *of_item_row = of_items + s * of_item;
-                for (int d = 0; d < product; ++d) {
-                    of_item_row[d] = g * h[d] * user[d];
-                    of_user_row[d] += g * h[d] * item[d];
-                    of_output[d] += g * user[d] * item[d];
-                }
-                of_output_bias += g;
-                if (has_biases) of_user_row[of_user - 1] += g;
-                if (!tower) continue;
-                const int width = tower->width();
-                const float *out = tower->output() + s * padded(width);
-                float *of_out = tower->of_output() + s * padded(width);
-                for (int i = 0; i < width; ++i) {
-                    of_output[product + i] += g * out[i];
-                    of_out[i] = g * w[i];
-                }
+        for (int s = 0; s < n * columns; ++s) of_b += of_scores[s];
+        for (int p = 0; p < n; ++p) of_product(p, of_users + p * of_user, of_items + p * columns * of_item);
+        if (!tower) return;
+        of_last_layer(n * columns);
+        tower->backward(&users[product], of_user, &items[product], of_item, n, of_users + product,
+                        of_items + product);
+    }
+
+    // Of a positive and its samples, the gradients by h · (p_u * q_i) + b_u.
+    void of_product(int p, float *of_user_row, float *of_item_rows) {
+        const float *user = &users[p * of_user];
+        std::fill_n(of_user_row, of_user, 0.0f);
+        for (int c = 0, s = p * columns; c < columns; ++c, ++s) {
+            const float g = of_scores[s], *item = &items[s * of_item];
+            float *of_item_row = of_item_rows + c * of_item;
+            for (int d = 0; d < product; ++d) {
+                of_item_row[d] = g * h[d] * user[d];
+                of_user_row[d] += g * h[d] * item[d];
+                of_h[d] += g * user[d] * item[d];
             }
+            if (has_biases) of_user_row[of_user - 1] += g;
         }
-        if (tower)
-            tower->backward(&users[product], of_user, &items[product], of_item, n,
-                            of_users + product, of_items + product);
+    }
+
+    // By w · tower: the gradients of w, and of what the tower's last ReLU was given.
+    void of_last_layer(int samples) {
+        const int width = w.size();
+        for (int i = 0; i < width; i += LANES) {
+            Vector of_weights = load(&of_w[i]);
+            const Vector weights = load(&w[i]);
+            for (int s = 0; s < samples; ++s) {
+                const Vector out = load(tower->output() + s * width + i);
+                of_weights += of_scores[s] * out;
+                store(tower->of_output() + s * width + i, out > 0 ? of_scores[s] * weights : Vector{});
+            }
+            store(&of_w[i], of_weights);
+        }
     }
 
     // λ times the squared lengths of the user's row, as h weighs it, and of the positive's.
     double penalty(const Batch &batch, int64_t first, int n, float *of_users, float *of_items,
                    float *of_biases) {
         double cost = 0;
-        const float *h = this->h();
         for (int p = 0; p < n; ++p) {
             const int64_t user = batch.users[first + p], item = batch.items[(first + p) * columns];
             const double scale = net.regularization / batch.n;
@@ -198,7 +206,7 @@ class Tile {
                 const float weight = d < product ? h[d] : 1, weighted = weight * p_u[d];
                 cost += for_user * weighted * weighted;
                 of_users[p * of_user + d] += 2 * for_user * weight * weighted;
-                if (d < product) of_output[d] += 2 * for_user * weighted * p_u[d];
+                if (d < product) of_h[d] += 2 * for_user * weighted * p_u[d];
             }
             for (int d = 0; d < of_item; ++d) {
                 cost += for_item * q_i[d] * q_i[d];

@@ -12,6 +12,8 @@ class Tower {
     std::vector<Layer> rest;
     // What each layer gives for the samples, and the gradient of that.
     std::vector<Floats> outputs, of_outputs;
+    // By sample, where its user's half begins: a look-up is sooner done than a division.
+    std::vector<int> halves;
     Floats first_of_users, of_first_of_users, of_user_inputs, of_item_inputs;
 
   public:
@@ -26,10 +28,12 @@ class Tower {
         outputs.emplace_back(positives * columns * padded(first_item.out));
         for (const Layer &layer : rest) outputs.emplace_back(positives * columns * padded(layer.out));
         of_outputs = outputs;
+        for (int s = 0; s < positives * columns; ++s) halves.push_back(s / columns * padded(first_user.out));
     }
 
     int width() const { return rest.empty() ? first_item.out : rest.back().out; }
-    // (samples, padded(width())) of the last layer, and where to write its gradient.
+    // (samples, padded(width())) of the last layer, and where to write the gradient of what its
+    // ReLU was given.
     const float *output() const { return outputs.back().data(); }
     float *of_output() { return of_outputs.back().data(); }
 
@@ -46,41 +50,45 @@ class Tower {
 
     // Of n positives: users (n, user_stride), items (n * columns, item_stride).
     void forward(const float *users, int user_stride, const float *items, int item_stride, int n) {
-        const int width = padded(first_item.out), samples = n * columns;
-        first_user.forward(users, user_stride, n, first_of_users.data());
-        for (int s = 0; s < samples; ++s)
-            std::copy_n(&first_of_users[s / columns * width], width, &outputs[0][s * width]);
-        first_item.add_forward(items, item_stride, samples, outputs[0].data());
-        relu(outputs[0].data(), samples * width);
+        const int samples = n * columns;
+        const auto first_offset = [&](int, int o) { return first_user.offset(o); };
+        first_user.forward(users, user_stride, n, first_of_users.data(), first_offset, as_it_is);
+        const auto of_user = [&](int s, int o) { return load(&first_of_users[halves[s] + o]); };
+        first_item.forward(items, item_stride, samples, outputs[0].data(), of_user, rectified);
         for (size_t l = 0; l < rest.size(); ++l) {
-            rest[l].forward(outputs[l].data(), padded(rest[l].in), samples, outputs[l + 1].data());
-            relu(outputs[l + 1].data(), samples * padded(rest[l].out));
+            const auto offset = [&](int, int o) { return rest[l].offset(o); };
+            rest[l].forward(outputs[l].data(), padded(rest[l].in), samples, outputs[l + 1].data(),
+                            offset, rectified);
         }
     }
 
-    // From of_output(): adds to the layers' gradients, and to those of the rows that were given.
+    // From of_output(): adds to the layers' gradients, and gives those of the rows.
     void backward(const float *users, int user_stride, const float *items, int item_stride, int n,
                   float *of_users, float *of_items) {
         const int width = padded(first_item.out), samples = n * columns;
         for (size_t l = rest.size(); l-- > 0;) {
-            relu_backward(outputs[l + 1].data(), of_outputs[l + 1].data(), samples * padded(rest[l].out));
+            // Where a ReLU gave nothing, nothing flows back.
+            const auto through_relu = [&, in = padded(rest[l].in)](int s, int i, const Vector &sums) {
+                return load(&outputs[l][s * in + i]) > 0 ? sums : Vector{};
+            };
             rest[l].backward(outputs[l].data(), padded(rest[l].in), of_outputs[l + 1].data(),
-                             samples, of_outputs[l].data());
+                             samples, of_outputs[l].data(), through_relu);
         }
-        float *of_first = of_outputs[0].data();
-        relu_backward(outputs[0].data(), of_first, samples * width);
-        std::fill_n(of_first_of_users.data(), n * width, 0.0f);
-        for (int s = 0; s < samples; ++s)
-            for (int o = 0; o < width; ++o) of_first_of_users[s / columns * width + o] += of_first[s * width + o];
-        first_user.backward(users, user_stride, of_first_of_users.data(), n, of_user_inputs.data());
-        first_item.backward(items, item_stride, of_first, samples, of_item_inputs.data());
-        add_rows(of_user_inputs, first_user.in, n, of_users, user_stride);
-        add_rows(of_item_inputs, first_item.in, samples, of_items, item_stride);
+        const float *of_first = of_outputs[0].data();
+        for (int p = 0; p < n; ++p)
+            for (int o = 0; o < width; o += LANES) {
+                Vector total{};
+                for (int c = 0; c < columns; ++c) total += load(of_first + (p * columns + c) * width + o);
+                store(&of_first_of_users[p * width + o], total);
+            }
+        first_user.backward(users, user_stride, of_first_of_users.data(), n, of_user_inputs.data(), as_it_is);
+        first_item.backward(items, item_stride, of_first, samples, of_item_inputs.data(), as_it_is);
+        copy_rows(of_user_inputs, first_user.in, n, of_users, user_stride);
+        copy_rows(of_item_inputs, first_item.in, samples, of_items, item_stride);
     }
 
   private:
-    static void add_rows(const Floats &from, int width, int n, float *to, int stride) {
-        for (int s = 0; s < n; ++s)
-            for (int i = 0; i < width; ++i) to[s * stride + i] += from[s * padded(width) + i];
+    static void copy_rows(const Floats &from, int width, int n, float *to, int stride) {
+        for (int s = 0; s < n; ++s) copy(&from[s * padded(width)], width, to + s * stride);
     }
 };

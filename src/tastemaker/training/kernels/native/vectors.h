@@ -1,0 +1,72 @@
+// Numbers side by side in the processor's registers.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#if defined(__AVX512F__)
+constexpr int LANES = 16;
+#elif defined(__AVX2__)
+constexpr int LANES = 8;
+#else
+constexpr int LANES = 4;
+#endif
+
+// So many numbers at once as there are: rows are short, and half a register is done sooner.
+template <int n> struct Some {
+    typedef float Numbers __attribute__((vector_size(n * sizeof(float))));
+
+    static Numbers load(const float *from) {
+        Numbers numbers;
+        std::memcpy(&numbers, from, sizeof numbers);
+        return numbers;
+    }
+    static void store(float *to, const Numbers &numbers) { std::memcpy(to, &numbers, sizeof numbers); }
+};
+
+// As wide as a register.
+using Vector = Some<LANES>::Numbers;
+
+inline Vector load(const float *from) { return Some<LANES>::load(from); }
+inline void store(float *to, const Vector &numbers) { Some<LANES>::store(to, numbers); }
+
+// Rows are padded with zeros to whole vectors, so that no loop has a remainder.
+constexpr int padded(int width) { return (width + LANES - 1) / LANES * LANES; }
+
+// Calls work with widths of 16, 8, 4 or 1 and where they begin, until all n are done.
+template <typename Work> inline void in_parts(int64_t n, Work work) {
+    int64_t i = 0;
+    for (; i + 16 <= n; i += 16) work(std::integral_constant<int, 16>(), i);
+    for (; i + 8 <= n; i += 8) work(std::integral_constant<int, 8>(), i);
+    for (; i + 4 <= n; i += 4) work(std::integral_constant<int, 4>(), i);
+    for (; i < n; ++i) work(std::integral_constant<int, 1>(), i);
+}
+
+inline void copy(const float *from, int64_t n, float *to) {
+    in_parts(n, [&](auto width, int64_t i) { Some<width>::store(to + i, Some<width>::load(from + i)); });
+}
+
+// Of a vector's numbers.
+template <typename Numbers> inline float sum(const Numbers &numbers) {
+    constexpr int half = sizeof(Numbers) / sizeof(float) / 2;
+    if constexpr (half == 0) {
+        return numbers[0];
+    } else {
+        typename Some<half>::Numbers low, high;
+        std::memcpy(&low, &numbers, sizeof low);
+        std::memcpy(&high, reinterpret_cast<const char *>(&numbers) + sizeof low, sizeof high);
+        return sum(low + high);
+    }
+}
+
+inline float dot(const float *a, const float *b, int64_t n) {
+    Vector sums{};
+    int64_t whole = 0;
+    for (; whole + LANES <= n; whole += LANES) sums += load(a + whole) * load(b + whole);
+    float total = whole ? sum(sums) : 0;
+    in_parts(n - whole, [&](auto width, int64_t i) {
+        total += sum(Some<width>::load(a + whole + i) * Some<width>::load(b + whole + i));
+    });
+    return total;
+}
