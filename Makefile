@@ -11,7 +11,7 @@ help: ## say what there is
 
 setup: $(READY) ## make the environment
 
-NATIVE := $(wildcard src/tastemaker/training/kernels/native/*.h) src/tastemaker/training/kernels/native/pairs.cpp
+NATIVE := $(wildcard src/tastemaker/native/*.h src/tastemaker/native/*.cpp)
 
 $(READY): pyproject.toml constraints.txt hatch_build.py $(NATIVE)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tastemaker.data.dataset import Dataset
+from tastemaker.native.library import is_compiled
 from tastemaker.sampling import UnseenItems
 from tastemaker.testing.worlds import dataset_of
 
@@ -101,3 +102,29 @@ def test_a_positive_keeps_its_own_users_negatives() -> None:
     drawn = UnseenItems(data).sample(users, 4, generator())
     assert (drawn[users == 0] >= 10).all()
     assert (drawn[users == 1] < 10).all()
+
+
+@given(HISTORIES, BUDGETS, st.integers(0, 99))
+def test_compiled_code_draws_what_the_plain_form_draws(
+    histories: dict, budget: int, seed: int
+) -> None:
+    if not is_compiled():
+        pytest.skip("compiled on installing, where there is a compiler")
+    data = dataset_of(histories)
+    unseen, users = UnseenItems(data, budget_bytes=budget), incomplete(data)
+    drawn = unseen.sample(users, 7, generator(seed))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tastemaker.sampling.is_compiled", lambda: False)
+        assert torch.equal(drawn, unseen.sample(users, 7, generator(seed)))
+
+
+def test_the_number_of_threads_does_not_matter() -> None:
+    data = dataset_of({0: list(range(0, 20, 2)), 1: [0], 2: list(range(18))})
+    users = torch.arange(3).repeat(1000)
+    n_threads = torch.get_num_threads()
+    drawn = []
+    for n in (1, 3):
+        torch.set_num_threads(n)
+        drawn.append(UnseenItems(data).sample(users, 4, generator()))
+    torch.set_num_threads(n_threads)
+    assert torch.equal(*drawn)

@@ -8,12 +8,17 @@ import torch
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.users import UserBatch
 from tastemaker.errors import ConfigError
+from tastemaker.native import negatives
+from tastemaker.native.library import is_compiled
 
 BITMAP_BUDGET_BYTES = 256 << 20
 """A bitmap of users x items is used up to this size; beyond it, sorted keys."""
 
-REJECTION_ROUNDS = 4
-"""After so many redraws the few users who touched almost everything are served exactly."""
+ATTEMPTS = 5
+"""After so many draws the few users who touched almost everything are served exactly."""
+
+GOLDEN_GAMMA, MIX_1, MIX_2 = -0x61C8864680B583EB, -0x40A7B892E31B1A47, -0x6B2FB644ECCEEE15
+"""SplitMix64's constants, as signed numbers."""
 
 NO_WEIGHT = 2.0**-64
 """Stands for a weight of 0, which leaves an item for when all that weigh anything are drawn."""
@@ -40,16 +45,21 @@ class UnseenItems:
         keys = dataset.users.astype(np.int64) * self.n_items + dataset.items
         keys.sort()
         self._dataset, self._budget_bytes = dataset, budget_bytes
+        # Whoever draws may have taken PyTorch's threads away for a while.
+        self._n_threads = torch.get_num_threads()
         users, items = np.divmod(keys, self.n_items)
         below = items - (np.arange(len(keys)) - dataset.indptr[users])
         # One more than n_items values are possible, so the stride is n_items + 1.
         self._below_keys = torch.from_numpy(users * (self.n_items + 1) + below).to(self.device)
-        self._starts = torch.from_numpy(dataset.indptr[:-1].copy()).to(self.device)
+        self._indptr = torch.from_numpy(dataset.indptr.copy()).to(self.device)
         self.counts = torch.from_numpy(self.n_items - dataset.user_counts).to(self.device)
         """(n_users,) int64: how many items each user has not touched."""
 
     def sample(self, users: torch.Tensor, n: int, generator: torch.Generator) -> torch.Tensor:
         """Draws n items for each user, independently, so that an item may come twice.
+
+        One number of the generator is the key to all that are drawn, so that compiled code draws
+        the same items, on any number of threads.
 
         Args:
             users: (b,) int64 codes of users who have not touched everything.
@@ -59,22 +69,30 @@ class UnseenItems:
         Returns:
             (b, n) int64 item codes.
         """
+        key = torch.randint(2**62, (), generator=generator, device=self.device)
+        if self.device.type == "cpu" and is_compiled():
+            threads = {"n_attempts": ATTEMPTS, "n_threads": self._n_threads}
+            return negatives.draw(self._addresses, users, n, int(key), **threads)
+        return self._sample(users[:, None].expand(-1, n), key)
+
+    def _sample(self, users: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
+        """The plain form: one item for each cell of (b, n) users."""
+        n_cells = users.numel()
+        cells = torch.arange(n_cells, device=self.device).view_as(users)
         if self._bits is None:
-            return self._sample_by_rank(users[:, None].expand(-1, n), generator)
-        shape = (len(users), n)
-        drawn = torch.randint(self.n_items, shape, generator=generator, device=self.device)
-        again = self.touched(users[:, None], drawn).nonzero()
-        for _ in range(REJECTION_ROUNDS):
-            if len(again) == 0:
+            return self.by_rank(users, random_below(self.counts[users], key, cells))
+        drawn = random_below(self.n_items, key, cells)
+        again = self.touched(users, drawn).nonzero(as_tuple=True)
+        for attempt in range(1, ATTEMPTS):
+            if len(again[0]) == 0:
                 return drawn
-            rows, columns = again.unbind(1)
-            redrawn = torch.randint(
-                self.n_items, (len(again),), generator=generator, device=self.device
-            )
-            drawn[rows, columns] = redrawn
-            again = again[self.touched(users[rows], redrawn)]
-        rows, columns = again.unbind(1)
-        drawn[rows, columns] = self._sample_by_rank(users[rows], generator)
+            redrawn = random_below(self.n_items, key, cells[again] + attempt * n_cells)
+            drawn[again] = redrawn
+            still = self.touched(users[again], redrawn)
+            again = again[0][still], again[1][still]
+        bounds = self.counts[users[again]]
+        ranks = random_below(bounds, key, cells[again] + ATTEMPTS * n_cells)
+        drawn[again] = self.by_rank(users[again], ranks)
         return drawn
 
     def sample_distinct(
@@ -117,16 +135,19 @@ class UnseenItems:
         """The ranks-th (from 0) untouched item of each user, in the order of the codes."""
         key = users * (self.n_items + 1) + ranks
         passed = torch.searchsorted(self._below_keys, key.contiguous(), right=True)
-        return ranks + passed - self._starts[users]
-
-    def _sample_by_rank(self, users: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        return self.by_rank(users, self._below(self.counts[users], generator))
+        return ranks + passed - self._indptr[users]
 
     def _below(self, bounds: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """A uniform whole number from 0 to below each bound (0 where the bound is 0)."""
         # The remainder favours small numbers by one part in 2^62 / bound: far below notice.
         drawn = torch.randint(2**62, bounds.shape, generator=generator, device=self.device)
         return drawn % bounds.clamp(min=1)
+
+    @cached_property
+    def _addresses(self) -> negatives.Unseen:
+        bits = None if self._bits is None else self._bits.data_ptr()
+        tables = self._below_keys.data_ptr(), self._indptr.data_ptr()
+        return negatives.Unseen(bits, *tables, self.n_items)
 
     @cached_property
     def _bits(self) -> torch.Tensor | None:
@@ -141,6 +162,33 @@ class UnseenItems:
     @property
     def _bitmap_bytes(self) -> int:
         return self.n_users * self.n_items // 8 + 1
+
+
+def random_below(
+    bounds: torch.Tensor | int, key: torch.Tensor, places: torch.Tensor
+) -> torch.Tensor:
+    """Uniform whole numbers from 0 to below each bound, by their places in a random sequence.
+
+    SplitMix64 (Steele, Lea and Flood 2014), of which any number can be had without those before it.
+
+    Args:
+        bounds: of the numbers; below 2^53.
+        key: () int64; begins the sequence.
+        places: int64, 0 or more.
+
+    Returns:
+        int64, of the places' shape.
+    """
+    bits = key + (places + 1) * GOLDEN_GAMMA
+    bits = (bits ^ _shifted(bits, 30)) * MIX_1
+    bits = (bits ^ _shifted(bits, 27)) * MIX_2
+    bits = bits ^ _shifted(bits, 31)
+    return (_shifted(bits, 11).double() * 2.0**-53 * bounds).long()
+
+
+def _shifted(bits: torch.Tensor, n: int) -> torch.Tensor:
+    """To the right, with zeros coming in and not the sign."""
+    return (bits >> n) & (2 ** (64 - n) - 1)
 
 
 def sample_by_weight(

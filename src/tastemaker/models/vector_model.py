@@ -18,13 +18,14 @@ from tastemaker.models.networks import restored, seeded
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.user_vectors import user_vectors
 from tastemaker.models.validation import sampled_validation
+from tastemaker.native.library import is_compiled
 from tastemaker.training.batches import Batch, PairBatches
 from tastemaker.training.config import TrainingConfig
 from tastemaker.training.epochs import Batches
 from tastemaker.training.kernels import tiled_pairs
 from tastemaker.training.kernels.graphed import GraphedSteps
 from tastemaker.training.kernels.kernel import Kernel
-from tastemaker.training.kernels.pairs import FusedPairs, PairParts, Penalty, is_compiled
+from tastemaker.training.kernels.pairs import FusedPairs, PairParts, Penalty
 from tastemaker.training.kernels.tiled_pairs import TiledPairs
 from tastemaker.training.losses import (
     Loss,

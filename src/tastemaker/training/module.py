@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, cast
 
 import torch
@@ -53,9 +54,12 @@ class RankingModule(LightningModule):
 
     def next_size(self, further: int = 0) -> float:
         """Of the next step, or of one so many steps further."""
-        n_steps = self._batches.epoch(0).n_steps
-        done = self.current_epoch * n_steps + self._n_batches
-        return step_size(self._config, done + further, n_steps)
+        done = self.current_epoch * self._n_steps + self._n_batches
+        return step_size(self._config, done + further, self._n_steps)
+
+    @cached_property
+    def _n_steps(self) -> int:
+        return self._batches.epoch(0).n_steps
 
     def on_train_epoch_start(self) -> None:
         """Starts the epoch's mean loss, and the noise that a network draws from the global state.

@@ -2,8 +2,8 @@
 
 The plain form spends its time moving activations through memory and on the overhead of hundreds of
 small operations a batch. Here a batch is cut into tiles that stay in a core's cache from the
-vectors to their gradients, and Adam follows at once. `native/` holds the C++, which is compiled
-when Tastemaker is installed; where it was not, the plain form does the same, more slowly.
+vectors to their gradients, and Adam follows at once. The C++ is in `tastemaker/native/`, and
+compiled when Tastemaker is installed; where it was not, the plain form does the same, more slowly.
 """
 
 import ctypes
@@ -11,15 +11,13 @@ import weakref
 from collections.abc import Sequence
 from ctypes import POINTER, byref, c_double, c_int32, c_int64, c_void_p
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
+from tastemaker.native.library import library
 from tastemaker.training.batches import Batch
-
-LIBRARIES = Path(__file__).parent / "native"
 
 LOSSES = {"bce": 0, "bpr": 1, "sampled_softmax": 2}
 
@@ -54,14 +52,9 @@ class Penalty(NamedTuple):
 
 
 @cache
-def library() -> ctypes.CDLL | None:
-    """The code compiled for this processor; None where there is none."""
-    levels = torch.backends.cpu.get_cpu_capability().lower(), "default"
-    found = (LIBRARIES / f"pairs-{level}.so" for level in levels)
-    path = next((path for path in found if path.exists()), None)
-    if path is None:
-        return None
-    loaded = ctypes.CDLL(str(path))
+def _compiled() -> ctypes.CDLL:
+    loaded = library()
+    assert loaded is not None, "asked for where is_compiled() says no"
     loaded.begin.restype = c_void_p
     loaded.begin.argtypes = [POINTER(_Network), POINTER(_Adam), c_int64, c_int64, c_int32]
     loaded.train.restype = c_double
@@ -70,11 +63,6 @@ def library() -> ctypes.CDLL | None:
         getattr(loaded, name).restype = None
         getattr(loaded, name).argtypes = [c_void_p]
     return loaded
-
-
-def is_compiled() -> bool:
-    """Whether there is code for this processor."""
-    return library() is not None
 
 
 class FusedPairs:
@@ -137,9 +125,7 @@ class _Epoch:
     """What the compiled code keeps from chunk to chunk: which rows have still to catch up."""
 
     def __init__(self, network: "_Network", adam: "_Adam", batch_size: int, columns: int) -> None:
-        compiled = library()
-        assert compiled is not None
-        self._compiled = compiled
+        compiled = self._compiled = _compiled()
         n_threads = torch.get_num_threads()
         self._handle = compiled.begin(byref(network), byref(adam), batch_size, columns, n_threads)
         weakref.finalize(self, compiled.discard, self._handle)
@@ -167,7 +153,7 @@ def _parameter(parameter: torch.Tensor, adam: torch.optim.Adam) -> "_Parameter":
 
 
 class _Parameter(ctypes.Structure):
-    """As in native/adam.h; so are those below, in tile.h too."""
+    """As in native/adam.h; the ones below likewise, in tile.h too."""
 
     _fields_ = (
         ("value", c_void_p),

@@ -1,6 +1,7 @@
 // Numbers side by side in the processor's registers.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
@@ -58,6 +59,12 @@ template <typename Numbers> inline float sum(const Numbers &numbers) {
         std::memcpy(&high, reinterpret_cast<const char *>(&numbers) + sizeof low, sizeof high);
         return sum(low + high);
     }
+}
+
+template <typename Numbers> inline Numbers square_root(const Numbers &numbers) {
+    Numbers roots;
+    for (size_t i = 0; i < sizeof(Numbers) / sizeof(float); ++i) roots[i] = std::sqrt(numbers[i]);
+    return roots;
 }
 
 inline float dot(const float *a, const float *b, int64_t n) {

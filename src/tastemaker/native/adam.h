@@ -35,9 +35,7 @@ struct AdamStep {
         const Numbers gradient = g + weight_decay * value;
         mean += (1 - beta1) * (gradient - mean);
         square = beta2 * square + (1 - beta2) * gradient * gradient;
-        Numbers root;
-        for (size_t i = 0; i < sizeof(Numbers) / sizeof(float); ++i) root[i] = std::sqrt(square[i]);
-        value -= size * mean / (root * correction + epsilon);
+        value -= size * mean / (square_root(square) * correction + epsilon);
     }
 };
 

@@ -3,21 +3,19 @@
 
 #include <vector>
 
-#include "adam.h"
+#include "steps.h"
 
 // Adam moves a row without a gradient too, by what its moments remember. Going through the whole
 // table for every batch would take longer than all else where the table is large, so that a row
 // there is only taken through the steps that it missed when it is next needed.
 class Table {
-    static constexpr int64_t BLOCK = 16;
+    static constexpr int64_t BLOCK = 16, AHEAD = 8;
     const Parameter table;
     const Adam &adam;
-    const std::vector<AdamStep> &steps;
+    const Steps &steps;
     const uint64_t n_threads;
     // Whether every step goes through all rows: fast, one behind the other, where they are few.
     const bool is_small;
-    // Missed steps after which a row has forgotten its gradients: it does not move any further.
-    const int64_t memory;
     std::vector<float> gradient;
     // By row, how many of the steps it has taken, and whether the batch has touched it.
     std::vector<int64_t> taken;
@@ -32,11 +30,9 @@ class Table {
 
   public:
     // Takes how many of a batch's codes are of the table.
-    Table(const Parameter &table, const Adam &adam, const std::vector<AdamStep> &steps,
-          int64_t n_codes, int n_threads)
+    Table(const Parameter &table, const Adam &adam, const Steps &steps, int64_t n_codes, int n_threads)
         : table(table), adam(adam), steps(steps), n_threads(n_threads),
           is_small(!adam.lazy && table.rows <= 16 * n_codes),
-          memory(adam.weight_decay ? INT64_MAX : int64_t(std::log(1e-8) / std::log(adam.beta1))),
           gradient(table.size()), taken(table.rows), is_touched(table.rows), shares(n_threads) {}
 
     // Takes up a batch, and brings this thread's part of its rows to where all steps so far would
@@ -56,7 +52,10 @@ class Table {
             share.n_rows += !is_touched[row];
             is_touched[row] = true;
         }
-        for (int64_t r = 0; r < share.n_rows; ++r) catch_up(share.rows[r], n_steps);
+        for (int64_t r = 0; r < share.n_rows; ++r) {
+            if (r + AHEAD < share.n_rows) fetch(share.rows[r + AHEAD]);
+            catch_up(share.rows[r], n_steps);
+        }
     }
 
     // Likewise all of this thread's rows.
@@ -101,21 +100,17 @@ class Table {
         return int((hash * n_threads) >> 32) == thread;
     }
 
+    // Rows are far apart in memory, and several of them on the way at once.
+    void fetch(int64_t row) const {
+        const int64_t first = row * table.columns;
+        __builtin_prefetch(table.value + first), __builtin_prefetch(table.mean + first);
+        __builtin_prefetch(table.square + first), __builtin_prefetch(&gradient[first]);
+        __builtin_prefetch(&taken[row]);
+    }
+
     void catch_up(int64_t row, int64_t n_steps) {
-        const int64_t from = taken[row], missed = n_steps - from;
+        const int64_t from = taken[row], width = table.columns;
         taken[row] = n_steps;
-        if (adam.lazy || missed == 0) return;
-        const int64_t to = from + std::min(missed, memory);
-        const bool forgot = to < n_steps;
-        const float of_mean = forgot ? std::pow(adam.beta1, n_steps - to) : 1;
-        const float of_square = forgot ? std::pow(adam.beta2, n_steps - to) : 1;
-        in_parts(table.columns, [&](auto width, int64_t i) {
-            Held<width> held(table, row * table.columns + i);
-            const typename Some<width>::Numbers nothing{};
-            for (int64_t nth = from; nth < to; ++nth)
-                steps[nth].move(held.value, held.mean, held.square, nothing);
-            held.mean *= of_mean, held.square *= of_square;
-            held.put_back();
-        });
+        if (!adam.lazy && from < n_steps) steps.idle(table, row * width, width, from, n_steps);
     }
 };

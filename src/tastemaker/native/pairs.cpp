@@ -4,10 +4,9 @@
 // its own sums for the weights; the rows of the tables are shared out among the threads, so that
 // nobody writes where another does.
 
-#include <thread>
-
 #include "barrier.h"
 #include "table.h"
+#include "threads.h"
 #include "tile.h"
 
 namespace {
@@ -19,7 +18,7 @@ class Training {
     const int64_t batch_size;
     const int n_threads;
     // Of this epoch, those of the chunk at hand included.
-    std::vector<AdamStep> steps;
+    Steps steps;
     Table users, items, item_biases;
     std::vector<Floats> of_weights;
     std::vector<double> costs;
@@ -31,7 +30,7 @@ class Training {
              int n_threads)
         : weights(net.weights, net.weights + net.n_weights), net(net.with(weights.data())),
           adam(adam), batch_size(batch_size), n_threads(n_threads),
-          users(net.users, this->adam, steps, batch_size, n_threads),
+          steps(this->adam), users(net.users, this->adam, steps, batch_size, n_threads),
           items(net.items, this->adam, steps, batch_size * columns, n_threads),
           item_biases(net.item_biases, this->adam, steps, batch_size * columns, n_threads),
           of_weights(n_threads, Floats(net.n_dense())), costs(n_threads), together(n_threads) {}
@@ -43,10 +42,9 @@ class Training {
         gradients.items.resize(n * chunk.columns * net.items.columns);
         gradients.scores.resize(n * chunk.columns);
         const int64_t first_step = steps.size();
-        for (int64_t b = 0; b < n_batches; ++b)
-            steps.emplace_back(adam, learning_rates[b], adam.steps_done + steps.size() + 1);
+        for (int64_t b = 0; b < n_batches; ++b) steps.add(learning_rates[b]);
         costs.assign(n_threads, 0);
-        on_all_threads([&](int thread) { work(chunk, first_step, thread); });
+        on_threads(n_threads, [&](int thread) { work(chunk, first_step, thread); });
         double cost = 0;
         for (double of_thread : costs) cost += of_thread;
         return cost;
@@ -54,7 +52,7 @@ class Training {
 
     // Brings all rows to where the steps so far would have them.
     void finish() {
-        on_all_threads([&](int thread) {
+        on_threads(n_threads, [&](int thread) {
             users.catch_up(steps.size(), thread);
             items.catch_up(steps.size(), thread);
             item_biases.catch_up(steps.size(), thread);
@@ -62,13 +60,6 @@ class Training {
     }
 
   private:
-    template <typename Work> void on_all_threads(Work work) {
-        std::vector<std::thread> threads;
-        for (int t = 1; t < n_threads; ++t) threads.emplace_back(work, t);
-        work(0);
-        for (std::thread &thread : threads) thread.join();
-    }
-
     void work(const Batch &chunk, int64_t nth, int thread) {
         Tile tile(net, chunk.columns);
         Batch batch = chunk.part(0, batch_size);

@@ -1,0 +1,61 @@
+// Items that a user has not touched, drawn as tastemaker.sampling says and does without this.
+
+#include <algorithm>
+#include <cstdint>
+
+#include "threads.h"
+
+namespace {
+
+struct Unseen {
+    const uint8_t *bits;    // whether user u touched item i, at u * n_items + i; or null
+    const int64_t *below;   // u * (n_items + 1) + a_j - j of each touched item, ascending
+    const int64_t *indptr;  // where each user's begin in below, and where the last one's end
+    int64_t n_items;
+
+    bool touched(int64_t user, int64_t item) const {
+        const int64_t cell = user * n_items + item;
+        return bits[cell >> 3] >> (cell & 7) & 1;
+    }
+
+    int64_t n_untouched(int64_t user) const { return n_items - (indptr[user + 1] - indptr[user]); }
+
+    int64_t by_rank(int64_t user, int64_t rank) const {
+        const int64_t *first = below + indptr[user], *last = below + indptr[user + 1];
+        return rank + (std::upper_bound(first, last, user * (n_items + 1) + rank) - first);
+    }
+};
+
+// SplitMix64 (Steele, Lea and Flood 2014): any place of the sequence that a key begins.
+uint64_t random_at(uint64_t key, uint64_t place) {
+    uint64_t z = key + (place + 1) * 0x9e3779b97f4a7c15;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+    z = (z ^ z >> 27) * 0x94d049bb133111eb;
+    return z ^ z >> 31;
+}
+
+int64_t below(int64_t bound, uint64_t random) { return (random >> 11) * 0x1p-53 * bound; }
+
+// One draw: place is its number among all of them, so that it does not matter who does it when.
+int64_t draw_one(const Unseen &unseen, int64_t user, uint64_t key, int64_t place, int64_t n_places,
+                 int n_attempts) {
+    for (int attempt = 0; unseen.bits && attempt < n_attempts; ++attempt, place += n_places) {
+        const int64_t item = below(unseen.n_items, random_at(key, place));
+        if (!unseen.touched(user, item)) return item;
+    }
+    return unseen.by_rank(user, below(unseen.n_untouched(user), random_at(key, place)));
+}
+
+} // namespace
+
+// items (n_users, n): n of each user.
+extern "C" void draw(const Unseen *unseen, const int64_t *users, int64_t n_users, int64_t n,
+                     uint64_t key, int32_t n_attempts, int32_t n_threads, int64_t *items) {
+    const int64_t n_places = n_users * n;
+    on_threads(n_threads, [=](int thread) {
+        const int64_t from = n_users * thread / n_threads, to = n_users * (thread + 1) / n_threads;
+        for (int64_t u = from; u < to; ++u)
+            for (int64_t place = u * n; place < (u + 1) * n; ++place)
+                items[place] = draw_one(*unseen, users[u], key, place, n_places, n_attempts);
+    });
+}
