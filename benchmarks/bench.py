@@ -105,11 +105,11 @@ def _options() -> argparse.Namespace:
         help="less work, two repeats, and of the other libraries those that are installed",
     )
     parser.add_argument(
-        "--repeats", type=int, help="repetitions of each contender (default: as the task says)"
+        "--repeats", type=_count, help="repetitions of each contender (default: as the task says)"
     )
     parser.add_argument(
         "--threads",
-        type=int,
+        type=_count,
         default=os.cpu_count() or 1,
         help="threads of each contender (default: the cores, %(default)s)",
     )
@@ -132,7 +132,25 @@ def _options() -> argparse.Namespace:
     if not options.page and (options.data is None or not options.data.is_dir()):
         parser.error("there is no folder of data sets; set TASTEMAKER_DATA, or say --data FOLDER")
     options.data = options.data and options.data.resolve()
+    if options.into and not options.into.resolve().parent.is_dir():
+        parser.error(f"there is no folder {options.into.parent} for the results")
+    for path in filter(None, (options.page, options.into)):
+        if path == options.page or path.exists():
+            _check_results(parser, path)
     return options
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return int(text)
+
+
+def _check_results(parser: argparse.ArgumentParser, path: Path) -> None:
+    try:
+        Run.read(path)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        parser.error(f"{path} is no file of results of a run: {error}")
 
 
 def _show(markdown: str) -> None:
