@@ -30,3 +30,9 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("TASTEMAKER_DATA", raising=False)
     return tmp_path / "cache" / "tastemaker"
+
+
+@pytest.fixture
+def without_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What trains on "auto" does so on the processor, as figures of its kernels and seeds ask."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)

@@ -17,6 +17,8 @@ from tastemaker.training.batches import Batch
 from tastemaker.training.run import TrainingRun
 from tastemaker.training.user_batches import HistoryBatch
 
+pytestmark = pytest.mark.usefixtures("without_gpu")
+
 SMALL_GMF = GMFConfig(embedding_size=3, epochs=2, batch_size=64)
 SMALL_MLP = MLPConfig(embedding_size=4, hidden=(6, 2), epochs=2, batch_size=64)
 

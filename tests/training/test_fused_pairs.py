@@ -23,6 +23,8 @@ from tests.training.pair_training import (
     weighted_world,
 )
 
+pytestmark = pytest.mark.usefixtures("without_gpu")
+
 BATCH_SIZE, N_BATCHES = 37, 5
 SIZES = [0.01, 0.01, 0.002, 0.02]
 """Of the steps, again and again."""

@@ -17,6 +17,8 @@ from tastemaker.training.checkpoint import SafetensorsIO
 from tastemaker.training.losses import bce
 from tastemaker.training.run import Progress, TrainingRun, resolve_device
 
+pytestmark = pytest.mark.usefixtures("without_gpu")
+
 CPU = torch.device("cpu")
 
 
