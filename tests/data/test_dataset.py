@@ -30,6 +30,25 @@ def test_rows_are_sorted_by_user_then_time_then_input(log: list[tuple[int, int, 
     assert data.n_duplicates == len(log) - len(expected)
 
 
+@pytest.mark.parametrize("latest", [50, 10**6, 9 * 10**10])
+@pytest.mark.parametrize("order", ["user", "time", "any"])
+def test_long_data_are_sorted_as_short_ones(order: str, latest: int) -> None:
+    random, n = np.random.default_rng(7), 300_000
+    users = random.integers(0, 5_000, n) * (random.random(n) < 0.5)  # one has half of the rows
+    log = {
+        "user": users,
+        "item": random.integers(0, 9_000, n),
+        "time": random.integers(1, latest, n),
+    }
+    frame = pl.DataFrame(log)
+    frame = frame if order == "any" else frame.sort(order, maintain_order=True)
+    by_hand = frame.sort("user", "time", maintain_order=True)
+    for keep, duplicates in (("last", "latest"), ("first", "first")):
+        data = tm.read(frame, duplicates=duplicates)
+        expected = by_hand.unique(["user", "item"], keep=keep, maintain_order=True)
+        assert data.to_frame().rows() == expected.rows()
+
+
 @given(LOGS)
 def test_codes_and_fingerprint_do_not_depend_on_the_order_of_users(log: list[tuple]) -> None:
     by_user = sorted(log, key=lambda row: row[0])

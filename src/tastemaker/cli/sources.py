@@ -20,7 +20,6 @@ from tastemaker.data.sources import (
     read_candidate_lists,
     read_catalog,
     read_interactions,
-    read_sql,
 )
 from tastemaker.data.splitting import (
     Order,
@@ -111,6 +110,9 @@ class DataOptions(_FromOptions):
                 )
             if self.no_header:
                 raise ConfigError("--no-header is for text files; a query names its columns")
+            # Imported here, since nothing else that trains needs a database.
+            from tastemaker.data.sql import read_sql
+
             return read_sql(self.query, data, items=self.items, **rules, **self.columns)
         if self.query is not None:
             raise ConfigError("--query goes with a database URL such as sqlite:///shop.db")

@@ -3,17 +3,20 @@
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
 
+from tastemaker.data.blocks import on_all_cores
 from tastemaker.data.catalog import Catalog
 from tastemaker.data.interactions import Interactions
+from tastemaker.data.ordering import Duplicates, first_or_latest, sort_by_user_and_time
 from tastemaker.data.vocabulary import Vocabulary
 from tastemaker.errors import DataError
 
-Duplicates = Literal["latest", "first"]
+COLUMNS = ("users", "items", "timestamps", "ratings", "weights")
+"""The fields with one value a row."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +49,7 @@ class Dataset:
     """What was decided on the way here, for a log."""
 
     def __post_init__(self) -> None:
-        for name in ("users", "items", "timestamps", "ratings", "weights"):
+        for name in COLUMNS:
             array = getattr(self, name)
             if array is not None:
                 # A view, so that the caller's own array stays as writable as it was.
@@ -91,21 +94,16 @@ class Dataset:
         frame = interactions.frame
         users = user_vocabulary or Vocabulary.of(frame["user_id"], kind="user")
         items = item_vocabulary or Vocabulary.of(frame["item_id"], kind="item")
-        user_codes, item_codes = users.find(frame["user_id"]), items.find(frame["item_id"])
-        times = frame["timestamp"].to_numpy() if "timestamp" in frame.columns else None
-        order = _order_by_user_and_time(user_codes, times)
+        columns = _columns(frame, users, items)
+        sort_by_user_and_time(columns)
         dataset = cls(
             interactions.name,
-            _take(user_codes, order),
-            _take(item_codes, order),
-            users,
-            items,
-            Catalog(pl.DataFrame({"item_id": items.ids})),
-            timestamps=None if times is None else _take(times, order),
-            ratings=_column(frame, "rating", order),
-            weights=_column(frame, "weight", order),
+            user_vocabulary=users,
+            item_vocabulary=items,
+            catalog=Catalog(pl.DataFrame({"item_id": items.ids})),
             time_unit=interactions.time_unit,
             notes=interactions.notes,
+            **columns,
         )._without_duplicates(duplicates)
         dataset = dataset if min_rating is None else dataset._rated_at_least(min_rating)
         if catalog is None:
@@ -178,14 +176,9 @@ class Dataset:
 
     def rows(self, keep: np.ndarray) -> "Dataset":
         """Only the rows kept (a boolean mask or ascending positions), codes unchanged."""
-        return replace(
-            self,
-            users=self.users[keep],
-            items=self.items[keep],
-            timestamps=None if self.timestamps is None else self.timestamps[keep],
-            ratings=None if self.ratings is None else self.ratings[keep],
-            weights=None if self.weights is None else self.weights[keep],
-        )
+        names = [name for name in COLUMNS if getattr(self, name) is not None]
+        kept = on_all_cores(lambda name: getattr(self, name)[keep], names, len(self))
+        return replace(self, **dict(zip(names, kept, strict=True)))
 
     def compact(self) -> "Dataset":
         """Codes afresh, without the users and items that have no interaction left."""
@@ -232,13 +225,11 @@ class Dataset:
         return pl.DataFrame({name: c for name, c in columns.items() if c is not None})
 
     def _without_duplicates(self, keep: Duplicates) -> "Dataset":
-        pairs = self.users.astype(np.int64) * self.n_items + self.items
-        if not _has_repeats(pairs):
+        kept = first_or_latest(self.users, self.items, keep)
+        if kept.all():
             return self
-        marked = pl.Series(pairs)
-        kept = marked.is_last_distinct() if keep == "latest" else marked.is_first_distinct()
         dropped = len(self) - int(kept.sum())
-        dataset = replace(self.rows(kept.to_numpy()), n_duplicates=dropped)
+        dataset = replace(self.rows(kept), n_duplicates=dropped)
         return dataset.with_note(
             f"duplicates: {dropped:,} repeated (user, item) rows dropped, the {keep} kept"
         )
@@ -261,7 +252,7 @@ class Dataset:
 
 def pointers(sorted_codes: np.ndarray, n: int) -> np.ndarray:
     """(n + 1,) int64 pointers to where each code's run begins in ascending codes."""
-    return np.concatenate([[0], np.cumsum(np.bincount(sorted_codes, minlength=n))])
+    return np.searchsorted(sorted_codes, np.arange(n + 1, dtype=sorted_codes.dtype))
 
 
 def take_runs(indptr: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -275,30 +266,14 @@ def runs(starts: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], counts), indptr
 
 
-def _column(frame: pl.DataFrame, name: str, order: np.ndarray | None) -> np.ndarray | None:
-    return _take(frame[name].to_numpy(), order) if name in frame.columns else None
+def _columns(frame: pl.DataFrame, users: Vocabulary, items: Vocabulary) -> dict[str, Any]:
+    """The arrays of a Dataset by field, new ones, in the order of the table."""
+    others = [name for name in ("timestamp", "rating", "weight") if name in frame.columns]
+    copies = on_all_cores(lambda name: _copied(frame[name]), others, frame.height)
+    codes = {"users": users.find(frame["user_id"]), "items": items.find(frame["item_id"])}
+    return codes | {f"{name}s": copy for name, copy in zip(others, copies, strict=True)}
 
 
-def _take(array: np.ndarray, order: np.ndarray | None) -> np.ndarray:
-    return np.array(array) if order is None else array[order]
-
-
-def _order_by_user_and_time(users: np.ndarray, times: np.ndarray | None) -> np.ndarray | None:
-    """Positions that sort stably by user, then time; None where the rows are sorted already."""
-    if times is None:
-        key = users
-    else:
-        low, high = int(times.min()), int(times.max())
-        span = high - low + 1
-        if (int(users.max()) + 1) * span >= 2**63:
-            return np.lexsort((times, users))
-        # One 64-bit key sorts several times faster than two columns.
-        key = users * np.int64(span) + (times - low)
-    if (key[1:] >= key[:-1]).all():
-        return None
-    return np.argsort(key, kind="stable")
-
-
-def _has_repeats(values: np.ndarray) -> bool:
-    ordered = np.sort(values)
-    return bool((ordered[1:] == ordered[:-1]).any())
+def _copied(column: pl.Series) -> np.ndarray:
+    """A new array, made chunk by chunk: to_numpy would first put the chunks together."""
+    return np.concatenate([chunk.to_numpy() for chunk in column.get_chunks()])

@@ -7,10 +7,17 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import httpx
+import lazy_loader
 
 from tastemaker.errors import DownloadError
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    # Who reads data waits for this module, and few of them for a download.
+    httpx = lazy_loader.load("httpx")
 
 CHUNK_BYTES = 1 << 18
 
@@ -60,7 +67,7 @@ def download(
     return target
 
 
-def _fetch(client: httpx.Client, url: str, part: Path, on_bytes: OnBytes | None) -> None:
+def _fetch(client: "httpx.Client", url: str, part: Path, on_bytes: OnBytes | None) -> None:
     here = part.stat().st_size if part.exists() else 0
     headers = {"Range": f"bytes={here}-"} if here else {}
     with client.stream("GET", url, headers=headers) as response:
@@ -79,7 +86,7 @@ def _fetch(client: httpx.Client, url: str, part: Path, on_bytes: OnBytes | None)
                     on_bytes(here, total)
 
 
-def _published_md5(client: httpx.Client, url: str) -> str | None:
+def _published_md5(client: "httpx.Client", url: str) -> str | None:
     response = client.get(url + ".md5")
     if response.status_code == httpx.codes.NOT_FOUND:
         return None

@@ -26,8 +26,8 @@ LARGEST_MEMBER_BYTES = 8 << 30
 COLUMNS = Columns(user="userId", item="movieId", time="timestamp", rating="rating")
 
 RATING_TYPES = {
-    "userId": pl.Int32,
-    "movieId": pl.Int32,
+    "userId": pl.Int64,
+    "movieId": pl.Int64,
     "rating": pl.Float32,
     "timestamp": pl.Int64,
 }

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import polars.selectors as cs
 
 from tastemaker.errors import DataError
 
@@ -175,7 +176,9 @@ def _read_parquet(path: Path, choose: Callable[[list[str]], Sequence[str]]) -> p
     try:
         with path.open("rb") as file:
             names = list(pl.read_parquet_schema(file))
-        return pl.read_parquet(path, columns=list(choose(names)), glob=False)
+        table = pl.scan_parquet(path, glob=False).select(list(choose(names)))
+        # Ids get 64 bits anyway; done while reading, both widths are never there at once.
+        return table.cast({cs.signed_integer(): pl.Int64}).collect(engine="streaming")
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"{path}: is not a readable Parquet file ({reason})") from None

@@ -13,7 +13,6 @@ from tastemaker.data.download import OnBytes
 from tastemaker.data.interactions import Interactions
 from tastemaker.data.movielens import ARCHIVES, fetch_archive, find_archive, read_movielens
 from tastemaker.data.readers import frame_from_arrow, read_table
-from tastemaker.data.sql import read_query
 from tastemaker.data.synthetic import synthetic
 from tastemaker.errors import DataError, did_you_mean
 
@@ -98,17 +97,6 @@ def read(
         interactions, catalog, min_rating=min_rating, duplicates=duplicates,
         untouched_items=untouched_items,
     )  # fmt: skip
-
-
-def read_sql(query: str, url: str, **how: Any) -> Dataset:
-    """Reads the interactions that a database query selects; the rest is as for `read`.
-
-    Args:
-        query: SQL that selects at least a user and an item.
-        url: as SQLAlchemy has it, for example sqlite:///shop.db.
-        **how: as for `read`.
-    """
-    return read(read_query(query, url), **({"name": "query"} | how))
 
 
 def read_interactions(

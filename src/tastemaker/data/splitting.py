@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
+from tastemaker.data.blocks import blocks, on_all_cores
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.errors import ConfigError, SplitError
@@ -280,8 +281,9 @@ def _held_from_end(
 
 
 def _targets(data: Dataset, held: np.ndarray) -> Targets:
-    times = None if data.timestamps is None else data.timestamps[held]
-    return Targets(data.users[held].astype(np.int64), data.items[held].astype(np.int64), times)
+    rows = np.flatnonzero(held)
+    times = None if data.timestamps is None else data.timestamps[rows]
+    return Targets(data.users[rows].astype(np.int64), data.items[rows].astype(np.int64), times)
 
 
 def _targets_or_none(data: Dataset, held: np.ndarray) -> Targets | None:
@@ -309,11 +311,15 @@ def _are_among(users: np.ndarray, items: np.ndarray, targets: Targets, data: Dat
         pairs = pl.Series(users.astype(np.int64) * data.n_items + items)
         wanted = pl.Series(targets.users * data.n_items + targets.items)
         return pairs.is_in(wanted.implode()).to_numpy()
+    tables = np.full((most, data.n_users), UNKNOWN, dtype=items.dtype)
+    tables[nth, targets.users] = targets.items
     found = np.zeros(len(users), dtype=bool)
-    for n in range(most):
-        nth_item = np.full(data.n_users, UNKNOWN, dtype=items.dtype)
-        nth_item[targets.users[nth == n]] = targets.items[nth == n]
-        found |= nth_item[users] == items
+
+    def look(block: slice) -> None:
+        for nth_item in tables:
+            found[block] |= nth_item[users[block]] == items[block]
+
+    on_all_cores(look, blocks(len(users)), len(users))
     return found
 
 

@@ -1,9 +1,12 @@
 """Tables from a database: a query and an SQLAlchemy URL."""
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
+from tastemaker.data.dataset import Dataset
+from tastemaker.data.sources import read
 from tastemaker.errors import DataError
 
 try:
@@ -17,6 +20,17 @@ READING = ("select", "with", "values", "table", "(select")
 
 READ_ONLY = {"sqlite": "PRAGMA query_only = ON", "postgresql": "SET TRANSACTION READ ONLY"}
 """What makes the database itself refuse to write, where there is such a thing."""
+
+
+def read_sql(query: str, url: str, **how: Any) -> Dataset:
+    """Reads the interactions that a database query selects; the rest is as for `read`.
+
+    Args:
+        query: SQL that selects at least a user and an item.
+        url: as SQLAlchemy has it, for example sqlite:///shop.db.
+        **how: as for `read`.
+    """
+    return read(read_query(query, url), **({"name": "query"} | how))
 
 
 def read_query(query: str, url: str) -> pl.DataFrame:

@@ -1,11 +1,13 @@
 """Vocabulary: external ids on the outside, dense codes on the inside."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import polars as pl
 
+from tastemaker.data.blocks import blocks, on_all_cores
 from tastemaker.errors import DataError, UnknownIdError
 
 UNKNOWN = -1
@@ -63,8 +65,8 @@ class Vocabulary:
             )
         if self.is_text:
             codes = ids.cast(pl.Enum(self.ids), strict=False).to_physical()
-            return codes.cast(pl.Int32).fill_null(UNKNOWN).to_numpy()
-        return _find_integers(self.ids.to_numpy(), ids.to_numpy())
+            return codes.cast(pl.Int32).fill_null(UNKNOWN).to_numpy(writable=True)
+        return _find_integers(self.ids.to_numpy(), ids)
 
     def encode(self, ids: Sequence[int | str] | pl.Series) -> np.ndarray:
         """Codes of the ids, int64 of the same length.
@@ -135,7 +137,9 @@ def _unique(ids: pl.Series) -> pl.Series:
         low, high = int(ids.min()), int(ids.max())  # type: ignore[arg-type]
         if _are_close(low, high, 0):
             is_there = np.zeros(high - low + 1, dtype=bool)
-            is_there[ids.to_numpy() - low] = True
+            # Not on all cores, which would wait for each other at every mark in the same place.
+            for block in blocks(len(ids)):
+                is_there[ids[block].to_numpy() - low] = True
             return pl.Series(np.flatnonzero(is_there) + low).cast(ids.dtype)
     return ids.unique()
 
@@ -145,14 +149,27 @@ def _are_close(low: int, high: int, n: int) -> bool:
     return high - low < 8 * n + 1_000_000
 
 
-def _find_integers(members: np.ndarray, values: np.ndarray) -> np.ndarray:
+def _find_integers(members: np.ndarray, ids: pl.Series) -> np.ndarray:
+    codes = np.empty(len(ids), dtype=np.int32)
+    find = _look_up(members)
+
+    def encode(block: slice) -> None:
+        codes[block] = find(ids[block].to_numpy())
+
+    on_all_cores(encode, blocks(len(ids)), len(ids))
+    return codes
+
+
+def _look_up(members: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     low, high = int(members[0]), int(members[-1])
-    if _are_close(low, high, len(members)):
-        table = np.full(high - low + 2, UNKNOWN, dtype=np.int32)
-        table[members - low] = np.arange(len(members), dtype=np.int32)
-        places = values - low
-        if len(values) and (values.min() < low or values.max() > high):
-            places = np.where((values >= low) & (values <= high), places, high - low + 1)
-        return table[places]
+    if not _are_close(low, high, len(members)):
+        return partial(_search, members)
+    table = np.full(high - low + 2, UNKNOWN, dtype=np.int32)
+    table[members - low] = np.arange(len(members), dtype=np.int32)
+    beyond = high - low + 1
+    return lambda values: table[np.where((values >= low) & (values <= high), values - low, beyond)]
+
+
+def _search(members: np.ndarray, values: np.ndarray) -> np.ndarray:
     position = np.searchsorted(members, values).clip(max=len(members) - 1)
-    return np.where(members[position] == values, position, UNKNOWN).astype(np.int32)
+    return np.where(members[position] == values, position, UNKNOWN)
