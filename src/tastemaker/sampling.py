@@ -42,15 +42,15 @@ class UnseenItems:
     ) -> None:
         self.n_users, self.n_items = dataset.n_users, dataset.n_items
         self.device = torch.device(device)
-        keys = dataset.users.astype(np.int64) * self.n_items + dataset.items
+        users = dataset.users.astype(np.int64)
+        keys = users * self.n_items + dataset.items
         keys.sort()
         self._dataset, self._budget_bytes = dataset, budget_bytes
         # Whoever draws may have taken PyTorch's threads away for a while.
         self._n_threads = torch.get_num_threads()
-        users, items = np.divmod(keys, self.n_items)
-        below = items - (np.arange(len(keys)) - dataset.indptr[users])
+        nth = np.arange(len(keys)) - dataset.indptr[users]
         # One more than n_items values are possible, so the stride is n_items + 1.
-        self._below_keys = torch.from_numpy(users * (self.n_items + 1) + below).to(self.device)
+        self._below_keys = torch.from_numpy(keys + users - nth).to(self.device)
         self._indptr = torch.from_numpy(dataset.indptr.copy()).to(self.device)
         self.counts = torch.from_numpy(self.n_items - dataset.user_counts).to(self.device)
         """(n_users,) int64: how many items each user has not touched."""
@@ -95,28 +95,33 @@ class UnseenItems:
         drawn[again] = self.by_rank(users[again], ranks)
         return drawn
 
-    def sample_distinct(
-        self, users: torch.Tensor, n: int, generator: torch.Generator
+    def distinct(
+        self, users: torch.Tensor, numbers: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Draws up to n different items for each user; all of them where there are no more.
+        """Up to n different items for each user, each choice equally likely; all where no more.
 
-        Floyd's algorithm (Bentley and Floyd 1987), one step for all users at a time.
+        Floyd's algorithm (Bentley and Floyd 1987): step j draws a number up to a highest one, which
+        grows by 1 a step, and takes that highest one where the number was taken before.
+
+        Args:
+            users: (b,) int64 codes.
+            numbers: (b, n) int64, drawn uniformly from 0 to below 2^62.
 
         Returns:
             (b, n) int64 item codes and (b,) how many of each row are real; the rest is 0.
         """
+        steps = torch.arange(numbers.shape[1], device=self.device)
         available = self.counts[users]
-        lengths = available.clamp(max=n)
-        # Steps as rows: comparing along contiguous users takes half the time.
-        ranks = torch.full((n, len(users)), -1, dtype=torch.int64, device=self.device)
-        for step in range(n):
-            top = available - lengths + step
-            drawn = self._below(top + 1, generator)
-            taken = (ranks[:step] == drawn).any(dim=0)
-            ranks[step] = torch.where(taken, top, drawn)
-        real = torch.arange(n, device=self.device) < lengths[:, None]
-        items = self.by_rank(users[:, None].expand(-1, n), ranks.T.masked_fill(~real, 0))
-        return items.masked_fill(~real, 0), lengths
+        lengths = available.clamp(max=len(steps))
+        lowest = available - lengths
+        highest = lowest[:, None] + steps
+        # The remainder favours small numbers by one part in 2^62 / bound: far below notice.
+        drawn = (numbers % (highest + 1)).contiguous()
+        taken = torch.from_numpy(taken_before(drawn.cpu().numpy(), lowest.cpu().numpy()))
+        ranks = torch.where(taken.to(self.device), highest, drawn)
+        real = steps < lengths[:, None]
+        items = self.by_rank(users[:, None].expand_as(ranks), ranks.masked_fill_(~real, 0))
+        return items.masked_fill_(~real, 0), lengths
 
     def touched(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
         """Whether each user touched each item; the shapes broadcast.
@@ -136,12 +141,6 @@ class UnseenItems:
         key = users * (self.n_items + 1) + ranks
         passed = torch.searchsorted(self._below_keys, key.contiguous(), right=True)
         return ranks + passed - self._indptr[users]
-
-    def _below(self, bounds: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """A uniform whole number from 0 to below each bound (0 where the bound is 0)."""
-        # The remainder favours small numbers by one part in 2^62 / bound: far below notice.
-        drawn = torch.randint(2**62, bounds.shape, generator=generator, device=self.device)
-        return drawn % bounds.clamp(min=1)
 
     @cached_property
     def _addresses(self) -> negatives.Unseen:
@@ -189,6 +188,33 @@ def random_below(
 def _shifted(bits: torch.Tensor, n: int) -> torch.Tensor:
     """To the right, with zeros coming in and not the sign."""
     return (bits >> n) & (2 ** (64 - n) - 1)
+
+
+def taken_before(drawn: np.ndarray, lowest: np.ndarray) -> np.ndarray:
+    """At which steps of Floyd's algorithm the number drawn was taken before, all steps at once.
+
+    Whatever was drawn before was taken, then or earlier still. All else that was taken is the
+    highest number of an earlier step whose own was taken before: one step that may lead to another.
+
+    Args:
+        drawn: (b, n) int64 numbers of n steps, at step j up to lowest + j.
+        lowest: (b,) int64.
+
+    Returns:
+        (b, n) bool.
+    """
+    steps = np.arange(drawn.shape[1])
+    n_bits = len(steps).bit_length()
+    # The steps of a row, by number and then by step.
+    ordered = np.sort(drawn << n_bits | steps, axis=1)
+    rows, places = np.nonzero(ordered[:, 1:] >> n_bits == ordered[:, :-1] >> n_bits)
+    taken = np.zeros(drawn.shape, dtype=bool)
+    taken[rows, ordered[rows, places + 1] & ((1 << n_bits) - 1)] = True
+    rows, later = np.nonzero(drawn >= lowest[:, None])
+    earlier = drawn[rows, later] - lowest[rows]
+    while (taken[rows, earlier] > taken[rows, later]).any():
+        taken[rows, later] |= taken[rows, earlier]
+    return taken
 
 
 def sample_by_weight(

@@ -240,6 +240,17 @@ def test_a_few_lists_at_a_time_give_the_same_ranks(monkeypatch) -> None:
             assert tm.evaluate(model).ranks.tolist() == at_once
 
 
+@pytest.mark.parametrize("k", [1, 3])
+def test_rows_on_several_cores_get_the_same_ranks(k: int, monkeypatch) -> None:
+    split = tm.leave_k_out(two_tastes(length=12), k, validation=False)
+    scores = np.random.default_rng(0).integers(0, 9, (60, split.train.n_items))
+    model = GivenScores(scores).fit(split)
+    at_once = tm.evaluate(model, split, tm.SampledRanking(15)).ranks.tolist()
+    monkeypatch.setattr(protocols, "USERS_AT_ONCE", 7)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    assert tm.evaluate(model, split, tm.SampledRanking(15)).ranks.tolist() == at_once
+
+
 @pytest.mark.parametrize("protocol", [tm.SampledRanking(15), tm.FullRanking()])
 def test_several_held_out_items_stand_in_one_list(protocol) -> None:
     split = tm.leave_k_out(two_tastes(length=12), 5, validation=False)

@@ -1,5 +1,6 @@
 """Vectors found from histories that nobody trained on, against the objective written out."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,15 @@ def test_a_user_as_in_training_keeps_the_trained_vector(mf: tm.MF) -> None:
     # Nothing that training did not know: there is nothing to move for.
     fewer = of_history(4, mf.dataset.history(4).tolist()[:-2])
     torch.testing.assert_close(mf._vectors(fewer), table[[4]])
+
+
+@pytest.mark.parametrize("changed", [0, -1])
+def test_only_whose_history_changed_gets_another_vector(mf: tm.MF, changed: int) -> None:
+    histories = [mf.dataset.history(user).tolist() for user in (4, 5, 6, 7)]
+    histories[2][changed] = next(item for item in range(40) if item not in histories[2])
+    users = replace(tm.UserBatch.strangers(histories), codes=np.arange(4, 8))
+    as_trained = (mf._vectors(users) == mf.network.users.weight[4:8]).all(dim=1)
+    assert as_trained.tolist() == [True, True, False, True]
 
 
 @pytest.mark.parametrize("loss", ["softmax", "bce", "bpr", "sampled_softmax"])

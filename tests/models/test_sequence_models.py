@@ -75,6 +75,12 @@ def test_a_packed_batch_encodes_each_history_as_alone(model: SequenceModel) -> N
     torch.testing.assert_close(answers(network, together), torch.cat(alone), rtol=1e-4, atol=1e-4)
 
 
+def test_the_last_events_alone_give_the_same_queries(model: SequenceModel) -> None:
+    network = network_of(model)
+    for histories in (packed([[3]]), packed(random_histories(30))):
+        torch.testing.assert_close(network.encode_last(histories), answers(network, histories))
+
+
 def test_what_comes_later_does_not_change_what_was_thought_before(model: SequenceModel) -> None:
     network = network_of(model)
     whole = network.encode(packed([[3, 1, 4, 15, 9, 26]]))

@@ -69,6 +69,17 @@ def test_mlp_is_a_tower_on_both_vectors() -> None:
     np.testing.assert_allclose(all_scores(model), mlp_formula(weights_of(model)), atol=1e-5)
 
 
+@pytest.mark.parametrize("n_users", [1, 60])
+def test_a_tower_scores_candidates_as_in_the_whole_catalog(n_users: int) -> None:
+    model = tm.MLP(SMALL_MLP).fit(tm.no_holdout(two_tastes()))
+    users = model.users(list(range(n_users)))
+    items = torch.randint(
+        model.dataset.n_items, (n_users, 5), generator=torch.Generator().manual_seed(0)
+    )
+    scores = model.score_candidates(users, items)
+    torch.testing.assert_close(scores, model.score(users).gather(1, items))
+
+
 @pytest.mark.parametrize("alpha", [0.5, 0.8])
 def test_neumf_begins_as_the_weighted_sum_of_its_trained_halves(alpha: float) -> None:
     split = tm.no_holdout(two_tastes())

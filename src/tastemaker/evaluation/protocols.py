@@ -1,9 +1,9 @@
 """Protocols: what a held-out item is ranked against."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, get_args
+from typing import ClassVar, NamedTuple, Protocol, get_args
 
 import numpy as np
 import torch
@@ -19,11 +19,11 @@ from tastemaker.ranking.candidates import (
     Draw,
     candidate_blocks,
 )
-from tastemaker.ranking.parallel import on_all_cores
+from tastemaker.ranking.parallel import Block, Result, on_all_cores
 from tastemaker.ranking.ranks import rank_among, rank_by_keys, rank_in_catalog
 
 USERS_AT_ONCE = 1024
-"""Ranked by one core, where their scores need not be in memory."""
+"""Ranked by one core at a time: users, or rows of candidates."""
 
 
 class RankingProtocol(Protocol):
@@ -72,8 +72,11 @@ class SampledRanking:
 
     def ranks(self, model: Recommender, split: Split, part: Part) -> np.ndarray:
         """As RankingProtocol.ranks."""
-        blocks = candidate_blocks(split, part, self.negatives, self.seed, self.draw)
-        return _ranks_in_rows(model, split, part, blocks)
+        ranked = _ranking_rows(model, split, part)
+        answers: list[RankedRows] = []
+        for rows in candidate_blocks(split, part, self.negatives, self.seed, self.draw):
+            answers += _on_cores_of(model, ranked, rows.parts(USERS_AT_ONCE))
+        return _in_one_list(answers, split.targets(part).users)
 
     def describe(self) -> str:
         """As RankingProtocol.describe."""
@@ -135,15 +138,20 @@ class CandidateLists:
         Raises:
             SplitError: the split has no candidates.
         """
-        return _ranks_in_rows(model, split, part, _given_rows(split, part))
+        rows_of, blocks = _given_rows(split, part)
+        ranked = _ranking_rows(model, split, part)
+        answers = _on_cores_of(model, lambda block: ranked(rows_of(block)), blocks)
+        return _in_one_list(answers, split.targets(part).users)
 
     def describe(self) -> str:
         """As RankingProtocol.describe."""
         return "given candidates: the lists that came with the split"
 
 
-def _given_rows(split: Split, part: Part) -> Iterator[CandidateRows]:
-    """The split's lists as rows, some at a time."""
+def _given_rows(
+    split: Split, part: Part
+) -> tuple[Callable[[slice], CandidateRows], Sequence[slice]]:
+    """How some of the split's lists become rows, and which to take at a time."""
     if split.candidates is None:
         raise SplitError(f"{split.train.name}: the split has no candidate lists; give --candidates")
     targets, lists = split.targets(part), split.candidates
@@ -154,14 +162,15 @@ def _given_rows(split: Split, part: Part) -> Iterator[CandidateRows]:
             f"{split.train.name}: {int((lengths == 0).sum()):,} users of the {part} part have no "
             f"list of candidates (first: user {user}); rank them with --protocol sampled or full"
         )
-    step = max(1, ENTRIES_AT_ONCE // (int(lengths.max()) + 1))
+    step = max(1, min(USERS_AT_ONCE, ENTRIES_AT_ONCE // (int(lengths.max()) + 1)))
     blocks = [slice(first, first + step) for first in range(0, len(targets), step)]
     rows = (_padded(lists, targets.users[block], targets.items[block]) for block in blocks)
     # Every list holds its own held-out item: these are whole slates, not negatives.
     slates = all(_own(row).any(axis=1).all() for row in rows)
     several = np.bincount(targets.users)[targets.users] > 1
-    keys = targets.users * split.train.n_items + targets.items
-    for block in blocks:
+    keys = (targets.users * split.train.n_items + targets.items)[several]
+
+    def rows_of(block: slice) -> CandidateRows:
         row, shared = _padded(lists, targets.users[block], targets.items[block]), several[block]
         own = _own(row)
         # Another held-out item of the same user has a row of its own and is not ranked twice.
@@ -169,7 +178,9 @@ def _given_rows(split: Split, part: Part) -> Iterator[CandidateRows]:
         row.counts[shared] &= own[shared] | ~np.isin(behind, keys)
         if slates:
             row.counts[own] = False
-        yield row
+        return row
+
+    return rows_of, blocks
 
 
 def _padded(lists: Candidates, users: np.ndarray, items: np.ndarray) -> CandidateRows:
@@ -188,19 +199,47 @@ def _own(rows: CandidateRows) -> np.ndarray:
     return rows.counts & (rows.items[:, 1:] == rows.items[:, :1])
 
 
-def _ranks_in_rows(
-    model: Recommender, split: Split, part: Part, blocks: Iterable[CandidateRows]
-) -> np.ndarray:
+class RankedRows(NamedTuple):
+    """What came of some rows of candidates, on the CPU."""
+
+    ranks: torch.Tensor
+    """(n,) int64 from 1."""
+    scores: torch.Tensor
+    """(n,) of the held-out items."""
+
+
+def _ranking_rows(
+    model: Recommender, split: Split, part: Part
+) -> Callable[[CandidateRows], RankedRows]:
+    """How a model ranks rows."""
     known = split.known_before(part)
-    ranks, target_scores = [], []
-    for rows in blocks:
+
+    def ranked(rows: CandidateRows) -> RankedRows:
         users = UserBatch.known(known, rows.users)
         scores = model.score_candidates(users, torch.from_numpy(rows.items))
         counts = torch.from_numpy(rows.counts).to(scores.device)
-        ranks.append(rank_among(scores[:, 0], scores[:, 1:], counts).cpu())
-        target_scores.append(scores[:, 0].cpu())
-    owner = torch.from_numpy(split.targets(part).users)
-    return (torch.cat(ranks) + _place_among_own(torch.cat(target_scores), owner)).numpy()
+        ranks = rank_among(scores[:, 0], scores[:, 1:], counts)
+        # A copy, since a column alone would keep all the scores in memory.
+        return RankedRows(ranks.cpu(), scores[:, 0].clone().cpu())
+
+    return ranked
+
+
+def _on_cores_of(
+    model: Recommender, work: Callable[[Block], Result], blocks: Sequence[Block]
+) -> list[Result]:
+    """The results in the order of the blocks; a GPU does each of them as a whole."""
+    if model.device.type == "cpu":
+        return on_all_cores(work, blocks)
+    return [work(block) for block in blocks]
+
+
+def _in_one_list(answers: Iterable[RankedRows], users: np.ndarray) -> np.ndarray:
+    """(n,) ranks of targets whose users (n,), ascending, have all their targets in one list."""
+    ranks, scores = (torch.cat(column) for column in zip(*answers, strict=True))
+    if (users[1:] == users[:-1]).any():
+        ranks += _place_among_own(scores, torch.from_numpy(users))
+    return ranks.numpy()
 
 
 def _full_ranks(

@@ -11,8 +11,10 @@ from typing import ClassVar, Protocol
 import torch
 from pydantic import Field, PositiveInt
 from torch import nn
+from torch.nn.functional import embedding
 
 from tastemaker.data.dataset import Dataset
+from tastemaker.models.evidence import ScoreVectors
 from tastemaker.models.space import Choice, Float, Range
 from tastemaker.models.vector_model import VectorModel, VectorModelConfig, VectorNetwork
 from tastemaker.training.kernels.pairs import PairParts
@@ -49,9 +51,9 @@ class NCFNetwork(VectorNetwork):
         nn.init.normal_(self.items.weight, std=0.01)
         self.first_user = nn.Linear(config.embedding_size, first)
         self.first_item = nn.Linear(config.embedding_size, first, bias=False)
-        layers: list[nn.Module] = [nn.ReLU()]
+        layers: list[nn.Module] = [nn.ReLU(inplace=True)]
         for width, next_width in itertools.pairwise((first, *rest)):
-            layers += [nn.Linear(width, next_width), nn.ReLU()]
+            layers += [nn.Linear(width, next_width), nn.ReLU(inplace=True)]
         self.tower = nn.Sequential(*layers)
         self.output = nn.Linear(config.hidden[-1], 1)
 
@@ -62,6 +64,16 @@ class NCFNetwork(VectorNetwork):
     def score_vectors(self, vectors: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
         """As VectorNetwork."""
         return self._logits(vectors, self.items(items))
+
+    def scorer(self) -> ScoreVectors:
+        """As VectorNetwork: the items' half of the first layer is computed once for the catalog."""
+        halves = self.first_item(self.items.weight)
+
+        def score(vectors: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+            hidden = embedding(items, halves).add_(self.first_user(vectors)[:, None])  # (n, c, h)
+            return self.output(self.tower(hidden)).squeeze(-1)
+
+        return score
 
     def score_all(self, vectors: torch.Tensor) -> torch.Tensor:
         """As VectorNetwork."""

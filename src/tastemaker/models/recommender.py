@@ -50,7 +50,7 @@ class Recommender(ABC):
     A child gives its name and config class and implements `_fit`, `state`, `_restore`, and either
     `item_keys` and `_queries`, where a score is the inner product of two vectors, or `_score` and,
     where it can without scoring everything, `_score_candidates`; and `item_vectors` if items can be
-    compared.
+    compared. Several threads may ask a fitted model at once.
     """
 
     name: ClassVar[str]
@@ -261,9 +261,10 @@ class Recommender(ABC):
         They get the popularity of the items.
         """
         trained = self.dataset.user_counts[users.codes.clip(min=0)] > 0
-        says = np.zeros(len(users), dtype=bool)
-        says[users.rows[self._telling_items()[users.items]]] = True
-        return ~says & ~(trained & (users.codes != UNKNOWN))
+        known = trained & (users.codes != UNKNOWN)
+        if not known.all():
+            known[users.rows[self._telling_items()[users.items]]] = True
+        return ~known
 
     def new_item_keys(self, categories: Sequence[Sequence[str]]) -> NewItemKeys | None:
         """Keys of items that are not in the data, made of what they are.

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn.functional import silu
 
 from tastemaker.data.dataset import Dataset
-from tastemaker.models.attention import AttentionConfig, SelfAttention, causal
+from tastemaker.models.attention import AttentionConfig, SelfAttention, at, causal, ends_by_row
 from tastemaker.models.sequence_model import SequenceModel, SequenceNetwork
 from tastemaker.models.space import Choice, Float, Int, Range
 from tastemaker.training.kernels.dropout import Dropout
@@ -49,9 +49,11 @@ class SASRecBlock(nn.Module):
             Dropout(config.dropout),
         )
 
-    def forward(self, x: torch.Tensor, visible: torch.Tensor) -> torch.Tensor:
-        """(rows, width, d) to the same."""
-        queries = self.attention_norm(x)
+    def forward(
+        self, x: torch.Tensor, visible: torch.Tensor, places: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """(rows, width, d) to the same, or what comes out at some places: (rows, q, d)."""
+        queries = self.attention_norm(at(places, x))
         x = self.forward_norm(queries + self.attention(queries, x, visible))
         return x + self.forward_layers(x)
 
@@ -69,10 +71,12 @@ class LiGRBlock(nn.Module):
         self.fall = nn.Linear(hidden, size)
         self.dropout = Dropout(config.dropout)
 
-    def forward(self, x: torch.Tensor, visible: torch.Tensor) -> torch.Tensor:
-        """(rows, width, d) to the same."""
-        normed = self.attention_norm(x)
-        seen = self.dropout(self.attention(normed, normed, visible))
+    def forward(
+        self, x: torch.Tensor, visible: torch.Tensor, places: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """As SASRecBlock."""
+        normed, x = self.attention_norm(x), at(places, x)
+        seen = self.dropout(self.attention(at(places, normed), normed, visible))
         x = x + torch.sigmoid(self.attention_gate(x)) * seen
         normed = self.forward_norm(x)
         fed = self.dropout(self.fall(self.dropout(silu(self.gate(normed)) * self.rise(normed))))
@@ -92,12 +96,23 @@ class SASRecNetwork(SequenceNetwork):
 
     def encode(self, histories: Histories) -> torch.Tensor:
         """As SequenceNetwork."""
-        x = self.embed(histories) + self.positions(histories.positions)
-        x = self.dropout(x)
-        visible = causal(histories.owners)
+        x, visible = self._placed(histories), causal(histories.owners)
         for block in self.blocks:
             x = block(x, visible)
         return self.norm(x)
+
+    def encode_last(self, histories: Histories) -> torch.Tensor:
+        """As SequenceNetwork; the last block, a good part of the work, at the last events alone."""
+        x, visible = self._placed(histories), causal(histories.owners)
+        *blocks, last_block = self.blocks
+        for block in blocks:
+            x = block(x, visible)
+        places, slots = ends_by_row(histories)
+        x = last_block(x, at(places, visible[:, 0])[:, None], places)  # (rows, q, d)
+        return self.norm(x.flatten(0, 1)[slots])
+
+    def _placed(self, histories: Histories) -> torch.Tensor:
+        return self.dropout(self.embed(histories) + self.positions(histories.positions))
 
 
 class SASRec(SequenceModel):

@@ -86,6 +86,10 @@ class SequenceNetwork(nn.Module, ABC):
     def encode(self, histories: Histories) -> torch.Tensor:
         """Queries (rows, width, d), each from its event and those before it in its history."""
 
+    def encode_last(self, histories: Histories) -> torch.Tensor:
+        """The queries (n, d) at the end of each history, as `encode` gives them."""
+        return self.encode(histories).flatten(0, 1)[histories.last]
+
     def vectors(self, items: torch.Tensor | None) -> torch.Tensor:
         """Vectors (…, d) of items (…,), or of the whole catalog (n_items, d)."""
         own = self.items.weight if items is None else embedding(items, self.items.weight)
@@ -176,7 +180,7 @@ class SequenceModel(Recommender):
             histories_of(users.part(start, start + USERS_AT_ONCE), self.config.length, self.device)
             for start in range(0, len(users), USERS_AT_ONCE)
         )
-        return torch.cat([self._network.encode(part).flatten(0, 1)[part.last] for part in parts])
+        return torch.cat([self._network.encode_last(part) for part in parts])
 
     def state(self) -> dict[str, torch.Tensor]:
         """The network's parameters by name."""

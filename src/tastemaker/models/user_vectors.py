@@ -77,7 +77,9 @@ def _rows(table: torch.Tensor, codes: np.ndarray) -> torch.Tensor:
 
 def _without_new_items(users: UserBatch, item_counts: np.ndarray) -> UserBatch:
     """The users with only those items in their histories that somebody touched in training."""
-    kept = item_counts[users.items] > 0
+    kept = (item_counts > 0)[users.items]
+    if kept.all():
+        return users
     indptr = np.concatenate([[0], np.cumsum(kept)])[users.indptr]
     return UserBatch(users.codes, users.items[kept], indptr)
 
@@ -86,6 +88,8 @@ def _differ(some: UserBatch, others: UserBatch) -> np.ndarray:
     """(n,) bool: whose histories are not the same items in the same order."""
     differ = some.lengths != others.lengths
     alike = np.flatnonzero(~differ)
-    one, other = some.at(alike), others.at(alike)
-    differ[alike[one.rows[one.items != other.items]]] = True
+    if differ.any():
+        some, others = some.at(alike), others.at(alike)
+    places = np.flatnonzero(some.items != others.items)
+    differ[alike[np.searchsorted(some.indptr, places, side="right") - 1]] = True
     return differ

@@ -12,7 +12,7 @@ from tastemaker import training
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.splitting import Split
 from tastemaker.data.users import UserBatch
-from tastemaker.models.evidence import EvidenceOf, against_samples, in_whole_catalog
+from tastemaker.models.evidence import EvidenceOf, ScoreVectors, against_samples, in_whole_catalog
 from tastemaker.models.fold_in import FoldIn
 from tastemaker.models.networks import restored, seeded
 from tastemaker.models.recommender import Recommender
@@ -51,7 +51,8 @@ PAIR_LOSSES: dict[str, tuple[Loss, RowLoss]] = {
 """Losses of a positive and its sampled negatives; softmax has no negatives to sample."""
 
 PAIRS_AT_ONCE = 1 << 14
-"""(user, item) pairs whose hidden layers are in memory at a time when a whole catalog is scored."""
+"""(user, item) pairs whose hidden layers are in memory at a time. Fewer would stay in a core's own
+cache, but threads that take turns at Python would wait for each other more often."""
 
 
 class VectorModelConfig(TrainingConfig):
@@ -91,6 +92,10 @@ class VectorNetwork(nn.Module, ABC):
     @abstractmethod
     def score_all(self, vectors: torch.Tensor) -> torch.Tensor:
         """Scores of user vectors (n, d) with every item: (n, n_items)."""
+
+    def scorer(self) -> ScoreVectors:
+        """As `score_vectors`, without gradients and for more pairs than there are items."""
+        return self.score_vectors
 
     def parts(self) -> PairParts | None:
         """What the scores of pairs are made of, for a kernel; None for what it cannot be told."""
@@ -238,9 +243,10 @@ class VectorModel(Recommender):
 
     @torch.no_grad()
     def _score_candidates(self, users: UserBatch, items: torch.Tensor) -> torch.Tensor:
-        step = max(1, PAIRS_AT_ONCE // items.shape[1])
+        network, step = self._network, max(1, PAIRS_AT_ONCE // items.shape[1])
+        score = network.scorer() if items.numel() > self.dataset.n_items else network.score_vectors
         parts = zip(self._vectors(users).split(step), items.split(step), strict=True)
-        return torch.cat([self._network.score_vectors(*part) for part in parts])
+        return torch.cat([score(*part) for part in parts])
 
     def state(self) -> dict[str, torch.Tensor]:
         """The network's parameters by name."""
