@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tastemaker.data.dataset import Dataset
 from tastemaker.native.library import is_compiled
-from tastemaker.sampling import UnseenItems, taken_before
+from tastemaker.sampling import UnseenItems
 from tastemaker.testing.worlds import dataset_of
 
 HISTORIES = st.dictionaries(
@@ -20,10 +20,6 @@ BUDGETS = st.sampled_from([0, 1 << 20])
 
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-def numbers(n_rows: int, n: int, seed: int = 0) -> torch.Tensor:
-    return torch.randint(2**62, (n_rows, n), generator=generator(seed))
 
 
 def touched(data: Dataset, user: int) -> set[int]:
@@ -63,7 +59,7 @@ def test_distinct_items_are_distinct_and_all_where_few_are_left(
 ) -> None:
     data = dataset_of(histories)
     users = torch.arange(data.n_users)
-    items, lengths = UnseenItems(data).distinct(users, numbers(len(users), n, seed))
+    items, lengths = UnseenItems(data).sample_distinct(users, n, generator(seed))
     for user in range(data.n_users):
         drawn = items[user, : int(lengths[user])].tolist()
         left = set(range(data.n_items)) - touched(data, user)
@@ -88,25 +84,11 @@ def test_every_untouched_item_is_equally_likely(budget: int) -> None:
         assert chi_squared < degrees + 5 * (2 * degrees) ** 0.5 + 1, "five standard deviations"
 
 
-@given(st.integers(1, 60), st.integers(0, 40), st.integers(0, 2**32 - 1))
-def test_all_steps_of_floyds_algorithm_at_once_are_those_one_by_one(
-    n: int, lowest: int, seed: int
-) -> None:
-    rows = np.random.default_rng(seed).integers(0, lowest + 1 + np.arange(n), (5, n))
-    expected = []
-    for drawn in rows.tolist():
-        taken: set[int] = set()
-        for step, number in enumerate(drawn):
-            expected.append(number in taken)
-            taken.add(lowest + step if number in taken else number)
-    assert taken_before(rows, np.full(5, lowest)).flatten().tolist() == expected
-
-
 def test_distinct_items_are_equally_likely_too() -> None:
     data = dataset_of({0: [3, 7], 1: list(range(10))})
     n_rows = 20_000
     users = torch.zeros(n_rows, dtype=torch.int64)
-    items, _ = UnseenItems(data).distinct(users, numbers(n_rows, 3))
+    items, _ = UnseenItems(data).sample_distinct(users, 3, generator())
     counts = torch.bincount(items.flatten(), minlength=10)
     assert counts[[3, 7]].tolist() == [0, 0]
     share = counts[[0, 1, 2, 4, 5, 6, 8, 9]] / n_rows
@@ -129,11 +111,17 @@ def test_compiled_code_draws_what_the_plain_form_draws(
     if not is_compiled():
         pytest.skip("compiled on installing, where there is a compiler")
     data = dataset_of(histories)
-    unseen, users = UnseenItems(data, budget_bytes=budget), incomplete(data)
-    drawn = unseen.sample(users, 7, generator(seed))
+    unseen = UnseenItems(data, budget_bytes=budget)
+    users = torch.arange(data.n_users)
+
+    def drawn() -> list[torch.Tensor]:
+        some = unseen.sample(incomplete(data), 7, generator(seed))
+        return [some, *unseen.sample_distinct(users, 7, generator(seed))]
+
+    compiled = drawn()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tastemaker.sampling.is_compiled", lambda: False)
-        assert torch.equal(drawn, unseen.sample(users, 7, generator(seed)))
+        assert all(map(torch.equal, compiled, drawn()))
 
 
 def test_the_number_of_threads_does_not_matter() -> None:

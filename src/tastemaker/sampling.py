@@ -42,15 +42,19 @@ class UnseenItems:
     ) -> None:
         self.n_users, self.n_items = dataset.n_users, dataset.n_items
         self.device = torch.device(device)
-        users = dataset.users.astype(np.int64)
-        keys = users * self.n_items + dataset.items
+        # In place: new memory costs more than what is done in it.
+        keys = dataset.users.astype(np.int64)
+        keys *= self.n_items
+        keys += dataset.items
         keys.sort()
         self._dataset, self._budget_bytes = dataset, budget_bytes
         # Whoever draws may have taken PyTorch's threads away for a while.
         self._n_threads = torch.get_num_threads()
-        nth = np.arange(len(keys)) - dataset.indptr[users]
         # One more than n_items values are possible, so the stride is n_items + 1.
-        self._below_keys = torch.from_numpy(keys + users - nth).to(self.device)
+        keys += dataset.users
+        keys -= np.arange(len(keys))
+        keys += np.repeat(dataset.indptr[:-1], dataset.user_counts)
+        self._below_keys = torch.from_numpy(keys).to(self.device)
         self._indptr = torch.from_numpy(dataset.indptr.copy()).to(self.device)
         self.counts = torch.from_numpy(self.n_items - dataset.user_counts).to(self.device)
         """(n_users,) int64: how many items each user has not touched."""
@@ -72,7 +76,7 @@ class UnseenItems:
         key = torch.randint(2**62, (), generator=generator, device=self.device)
         if self.device.type == "cpu" and is_compiled():
             threads = {"n_attempts": ATTEMPTS, "n_threads": self._n_threads}
-            return negatives.draw(self._addresses, users, n, int(key), **threads)
+            return negatives.draw(self._addresses(self._bits), users, n, int(key), **threads)
         return self._sample(users[:, None].expand(-1, n), key)
 
     def _sample(self, users: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
@@ -95,33 +99,42 @@ class UnseenItems:
         drawn[again] = self.by_rank(users[again], ranks)
         return drawn
 
-    def distinct(
-        self, users: torch.Tensor, numbers: torch.Tensor
+    def sample_distinct(
+        self, users: torch.Tensor, n: int, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Up to n different items for each user, each choice equally likely; all where no more.
-
-        Floyd's algorithm (Bentley and Floyd 1987): step j draws a number up to a highest one, which
-        grows by 1 a step, and takes that highest one where the number was taken before.
+        """Draws up to n different items for each user; all of them where there are no more.
 
         Args:
             users: (b,) int64 codes.
-            numbers: (b, n) int64, drawn uniformly from 0 to below 2^62.
+            n: how many for each.
+            generator: on the device of the codes.
 
         Returns:
             (b, n) int64 item codes and (b,) how many of each row are real; the rest is 0.
         """
-        steps = torch.arange(numbers.shape[1], device=self.device)
+        shape = (n, len(users))
+        numbers = torch.randint(2**62, shape, generator=generator, device=self.device)
+        if self.device.type == "cpu" and is_compiled():
+            return negatives.distinct(self._addresses(None), users, numbers, self._n_threads)
+        return self._sample_distinct(users, numbers)
+
+    def _sample_distinct(
+        self, users: torch.Tensor, numbers: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The plain form: Floyd's algorithm (Bentley and Floyd 1987), a step for all users."""
+        n = len(numbers)
         available = self.counts[users]
-        lengths = available.clamp(max=len(steps))
-        lowest = available - lengths
-        highest = lowest[:, None] + steps
-        # The remainder favours small numbers by one part in 2^62 / bound: far below notice.
-        drawn = (numbers % (highest + 1)).contiguous()
-        taken = torch.from_numpy(taken_before(drawn.cpu().numpy(), lowest.cpu().numpy()))
-        ranks = torch.where(taken.to(self.device), highest, drawn)
-        real = steps < lengths[:, None]
-        items = self.by_rank(users[:, None].expand_as(ranks), ranks.masked_fill_(~real, 0))
-        return items.masked_fill_(~real, 0), lengths
+        lengths = available.clamp(max=n)
+        ranks = torch.full_like(numbers, -1)
+        for step in range(n):
+            highest = available - lengths + step
+            # The remainder favours small numbers by one part in 2^62 / bound: far below notice.
+            drawn = numbers[step] % (highest + 1)
+            taken = (ranks[:step] == drawn).any(dim=0)
+            ranks[step] = torch.where(taken, highest, drawn)
+        real = torch.arange(n, device=self.device) < lengths[:, None]
+        items = self.by_rank(users[:, None].expand(-1, n), ranks.T.masked_fill(~real, 0))
+        return items.masked_fill(~real, 0), lengths
 
     def touched(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
         """Whether each user touched each item; the shapes broadcast.
@@ -142,11 +155,9 @@ class UnseenItems:
         passed = torch.searchsorted(self._below_keys, key.contiguous(), right=True)
         return ranks + passed - self._indptr[users]
 
-    @cached_property
-    def _addresses(self) -> negatives.Unseen:
-        bits = None if self._bits is None else self._bits.data_ptr()
+    def _addresses(self, bits: torch.Tensor | None) -> negatives.Unseen:
         tables = self._below_keys.data_ptr(), self._indptr.data_ptr()
-        return negatives.Unseen(bits, *tables, self.n_items)
+        return negatives.Unseen(None if bits is None else bits.data_ptr(), *tables, self.n_items)
 
     @cached_property
     def _bits(self) -> torch.Tensor | None:
@@ -188,33 +199,6 @@ def random_below(
 def _shifted(bits: torch.Tensor, n: int) -> torch.Tensor:
     """To the right, with zeros coming in and not the sign."""
     return (bits >> n) & (2 ** (64 - n) - 1)
-
-
-def taken_before(drawn: np.ndarray, lowest: np.ndarray) -> np.ndarray:
-    """At which steps of Floyd's algorithm the number drawn was taken before, all steps at once.
-
-    Whatever was drawn before was taken, then or earlier still. All else that was taken is the
-    highest number of an earlier step whose own was taken before: one step that may lead to another.
-
-    Args:
-        drawn: (b, n) int64 numbers of n steps, at step j up to lowest + j.
-        lowest: (b,) int64.
-
-    Returns:
-        (b, n) bool.
-    """
-    steps = np.arange(drawn.shape[1])
-    n_bits = len(steps).bit_length()
-    # The steps of a row, by number and then by step.
-    ordered = np.sort(drawn << n_bits | steps, axis=1)
-    rows, places = np.nonzero(ordered[:, 1:] >> n_bits == ordered[:, :-1] >> n_bits)
-    taken = np.zeros(drawn.shape, dtype=bool)
-    taken[rows, ordered[rows, places + 1] & ((1 << n_bits) - 1)] = True
-    rows, later = np.nonzero(drawn >= lowest[:, None])
-    earlier = drawn[rows, later] - lowest[rows]
-    while (taken[rows, earlier] > taken[rows, later]).any():
-        taken[rows, later] |= taken[rows, earlier]
-    return taken
 
 
 def sample_by_weight(

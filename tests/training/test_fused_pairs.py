@@ -12,7 +12,7 @@ from tastemaker.models.vector_model import VectorModel
 from tastemaker.native.library import is_compiled
 from tastemaker.testing.worlds import two_tastes
 from tastemaker.training.batches import Batch, PairBatches
-from tastemaker.training.kernels.pairs import FusedPairs, Penalty
+from tastemaker.training.kernels.pairs import FusedPairs, Penalty, score_pairs
 from tastemaker.training.optimizer import adam
 from tests.training.pair_training import (
     MODELS,
@@ -148,6 +148,20 @@ def test_fused_is_plain_where_tables_are_large(name: str) -> None:
     data = two_tastes()
     users, items, _ = chunk_of(data, negatives=1)
     assert_same(MODELS[name], data, Batch(users[:40], items[:40], None), batch_size=SMALLEST)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("n_candidates", [0, 1, 7, 100])
+def test_pairs_are_scored_as_the_network_scores_them(name: str, n_candidates: int) -> None:
+    data = two_tastes()
+    network = network_of(MODELS[name], data, seed=1)
+    users = torch.arange(data.n_users).flip(0)
+    items = torch.randint(data.n_items, (len(users), n_candidates))
+    parts, vectors = network.parts(), network.users(users)
+    assert parts is not None
+    with torch.no_grad():
+        scores = network.score_vectors(vectors, items)
+        torch.testing.assert_close(score_pairs(parts, vectors, items), scores)
 
 
 @pytest.mark.parametrize("negatives", [1, 3, 200])

@@ -11,10 +11,8 @@ from typing import ClassVar, Protocol
 import torch
 from pydantic import Field, PositiveInt
 from torch import nn
-from torch.nn.functional import embedding
 
 from tastemaker.data.dataset import Dataset
-from tastemaker.models.evidence import ScoreVectors
 from tastemaker.models.space import Choice, Float, Range
 from tastemaker.models.vector_model import VectorModel, VectorModelConfig, VectorNetwork
 from tastemaker.training.kernels.pairs import PairParts
@@ -64,16 +62,6 @@ class NCFNetwork(VectorNetwork):
     def score_vectors(self, vectors: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
         """As VectorNetwork."""
         return self._logits(vectors, self.items(items))
-
-    def scorer(self) -> ScoreVectors:
-        """As VectorNetwork: the items' half of the first layer is computed once for the catalog."""
-        halves = self.first_item(self.items.weight)
-
-        def score(vectors: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-            hidden = embedding(items, halves).add_(self.first_user(vectors)[:, None])  # (n, c, h)
-            return self.output(self.tower(hidden)).squeeze(-1)
-
-        return score
 
     def score_all(self, vectors: torch.Tensor) -> torch.Tensor:
         """As VectorNetwork."""

@@ -12,7 +12,7 @@ from tastemaker import training
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.splitting import Split
 from tastemaker.data.users import UserBatch
-from tastemaker.models.evidence import EvidenceOf, ScoreVectors, against_samples, in_whole_catalog
+from tastemaker.models.evidence import EvidenceOf, against_samples, in_whole_catalog
 from tastemaker.models.fold_in import FoldIn
 from tastemaker.models.networks import restored, seeded
 from tastemaker.models.recommender import Recommender
@@ -25,7 +25,7 @@ from tastemaker.training.epochs import Batches
 from tastemaker.training.kernels import tiled_pairs
 from tastemaker.training.kernels.graphed import GraphedSteps
 from tastemaker.training.kernels.kernel import Kernel
-from tastemaker.training.kernels.pairs import FusedPairs, PairParts, Penalty
+from tastemaker.training.kernels.pairs import FusedPairs, PairParts, Penalty, score_pairs
 from tastemaker.training.kernels.tiled_pairs import TiledPairs
 from tastemaker.training.losses import (
     Loss,
@@ -92,10 +92,6 @@ class VectorNetwork(nn.Module, ABC):
     @abstractmethod
     def score_all(self, vectors: torch.Tensor) -> torch.Tensor:
         """Scores of user vectors (n, d) with every item: (n, n_items)."""
-
-    def scorer(self) -> ScoreVectors:
-        """As `score_vectors`, without gradients and for more pairs than there are items."""
-        return self.score_vectors
 
     def parts(self) -> PairParts | None:
         """What the scores of pairs are made of, for a kernel; None for what it cannot be told."""
@@ -243,10 +239,12 @@ class VectorModel(Recommender):
 
     @torch.no_grad()
     def _score_candidates(self, users: UserBatch, items: torch.Tensor) -> torch.Tensor:
-        network, step = self._network, max(1, PAIRS_AT_ONCE // items.shape[1])
-        score = network.scorer() if items.numel() > self.dataset.n_items else network.score_vectors
-        parts = zip(self._vectors(users).split(step), items.split(step), strict=True)
-        return torch.cat([score(*part) for part in parts])
+        vectors, parts = self._vectors(users), self._network.parts()
+        if parts is not None and vectors.device.type == "cpu" and is_compiled():
+            return score_pairs(parts, vectors, items)
+        step = max(1, PAIRS_AT_ONCE // items.shape[1])
+        blocks = zip(vectors.split(step), items.split(step), strict=True)
+        return torch.cat([self._network.score_vectors(*block) for block in blocks])
 
     def state(self) -> dict[str, torch.Tensor]:
         """The network's parameters by name."""

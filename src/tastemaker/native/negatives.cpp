@@ -21,8 +21,12 @@ struct Unseen {
     int64_t n_untouched(int64_t user) const { return n_items - (indptr[user + 1] - indptr[user]); }
 
     int64_t by_rank(int64_t user, int64_t rank) const {
-        const int64_t *first = below + indptr[user], *last = below + indptr[user + 1];
-        return rank + (std::upper_bound(first, last, user * (n_items + 1) + rank) - first);
+        const int64_t key = user * (n_items + 1) + rank, *const first = below + indptr[user];
+        // Not std::upper_bound, whose branches nobody can foretell.
+        const int64_t *passed = first;
+        for (int64_t n = indptr[user + 1] - indptr[user]; n > 0; n /= 2)
+            passed += passed[(n - 1) / 2] <= key ? (n + 1) / 2 : 0;
+        return rank + (passed - first);
     }
 };
 
@@ -46,6 +50,24 @@ int64_t draw_one(const Unseen &unseen, int64_t user, uint64_t key, int64_t place
     return unseen.by_rank(user, below(unseen.n_untouched(user), random_at(key, place)));
 }
 
+// Floyd's algorithm (Bentley and Floyd 1987): n different items, or all where there are no more;
+// gives how many. numbers has one for each step, so many places apart.
+int64_t draw_distinct(const Unseen &unseen, int64_t user, const int64_t *numbers, int64_t apart,
+                      int64_t n, int64_t *items) {
+    const int64_t available = unseen.n_untouched(user), length = std::min(available, n);
+    for (int64_t step = 0; step < length; ++step) {
+        const int64_t highest = available - length + step;
+        const int64_t drawn = numbers[step * apart] % (highest + 1);
+        // Of the numbers' own width, so that several are compared at once.
+        int64_t taken = 0;
+        for (int64_t i = 0; i < step; ++i) taken |= int64_t(items[i] == drawn);
+        items[step] = taken ? highest : drawn;
+    }
+    for (int64_t i = 0; i < length; ++i) items[i] = unseen.by_rank(user, items[i]);
+    std::fill(items + length, items + n, 0);
+    return length;
+}
+
 } // namespace
 
 // items (n_users, n): n of each user.
@@ -57,5 +79,16 @@ extern "C" void draw(const Unseen *unseen, const int64_t *users, int64_t n_users
         for (int64_t u = from; u < to; ++u)
             for (int64_t place = u * n; place < (u + 1) * n; ++place)
                 items[place] = draw_one(*unseen, users[u], key, place, n_places, n_attempts);
+    });
+}
+
+// items (n_users, n) and how many of each row are real, by numbers (n, n_users).
+extern "C" void distinct(const Unseen *unseen, const int64_t *users, int64_t n_users, int64_t n,
+                         const int64_t *numbers, int32_t n_threads, int64_t *items,
+                         int64_t *lengths) {
+    on_threads(n_threads, [=](int thread) {
+        const int64_t from = n_users * thread / n_threads, to = n_users * (thread + 1) / n_threads;
+        for (int64_t u = from; u < to; ++u)
+            lengths[u] = draw_distinct(*unseen, users[u], numbers + u, n_users, n, items + u * n);
     });
 }

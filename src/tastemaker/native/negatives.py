@@ -1,7 +1,6 @@
 """Draws negatives; `tastemaker.sampling` has the plain form."""
 
 import ctypes
-from collections.abc import Callable
 from ctypes import POINTER, byref, c_int32, c_int64, c_uint64, c_void_p
 from functools import cache
 
@@ -40,16 +39,39 @@ def draw(
     users = users.contiguous()
     items = torch.empty((len(users), n), dtype=torch.int64)
     addresses = users.data_ptr(), len(users), n, key, n_attempts, n_threads, items.data_ptr()
-    _compiled()(byref(unseen), *addresses)
+    _compiled().draw(byref(unseen), *addresses)
     return items
 
 
+def distinct(
+    unseen: Unseen, users: torch.Tensor, numbers: torch.Tensor, n_threads: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draws n different items for each user, or all where there are no more.
+
+    Args:
+        unseen: of all users.
+        users: (b,) int64 codes.
+        numbers: (n, b) int64, drawn uniformly from 0 to below 2^62.
+        n_threads: which share the work.
+
+    Returns:
+        (b, n) int64 item codes and (b,) int64, how many of each row are real; the rest is 0.
+    """
+    users, numbers = users.contiguous(), numbers.contiguous()
+    items = torch.empty((len(users), len(numbers)), dtype=torch.int64)
+    lengths = torch.empty(len(users), dtype=torch.int64)
+    sizes, results = (len(users), len(numbers)), (items.data_ptr(), lengths.data_ptr())
+    addresses = users.data_ptr(), *sizes, numbers.data_ptr(), n_threads, *results
+    _compiled().distinct(byref(unseen), *addresses)
+    return items, lengths
+
+
 @cache
-def _compiled() -> Callable[..., None]:
+def _compiled() -> ctypes.CDLL:
     loaded = library()
     assert loaded is not None, "asked for where is_compiled() says no"
-    loaded.draw.restype = None
-    sizes = c_int64, c_int64, c_uint64, c_int32, c_int32
-    loaded.draw.argtypes = [POINTER(Unseen), c_void_p, *sizes, c_void_p]
-    draw: Callable[..., None] = loaded.draw
-    return draw
+    given = POINTER(Unseen), c_void_p, c_int64, c_int64
+    loaded.draw.restype = loaded.distinct.restype = None
+    loaded.draw.argtypes = [*given, c_uint64, c_int32, c_int32, c_void_p]
+    loaded.distinct.argtypes = [*given, c_void_p, c_int32, c_void_p, c_void_p]
+    return loaded

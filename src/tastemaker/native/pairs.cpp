@@ -119,3 +119,14 @@ extern "C" double train(Training *training, const Batch *chunk, const double *le
 extern "C" void finish(Training *training) { training->finish(); }
 
 extern "C" void discard(Training *training) { delete training; }
+
+// scores (n, columns) of a batch.
+extern "C" void score(const Network *network, const Batch *batch, int32_t n_threads, float *scores) {
+    on_threads(n_threads, [=](int thread) {
+        Tile tile(*network, batch->columns);
+        tile.begin();
+        const int64_t from = batch->n * thread / n_threads, to = batch->n * (thread + 1) / n_threads;
+        for (int64_t at = from; at < to; at += tile.positives)
+            tile.scores_of(*batch, at, std::min<int64_t>(tile.positives, to - at), scores + at * batch->columns);
+    });
+}

@@ -115,6 +115,13 @@ class Tile {
         return cost + penalty(batch, first, n, of_users, of_items, of_biases);
     }
 
+    // The scores (n, columns) alone.
+    void scores_of(const Batch &batch, int64_t first, int n, float *to) {
+        gather(batch, first, n);
+        score(n);
+        std::copy_n(scores.data(), n * columns, to);
+    }
+
   private:
     void gather(const Batch &batch, int64_t first, int n) {
         for (int p = 0; p < n; ++p)

@@ -11,13 +11,9 @@ import torch
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.splitting import Part, Split
 from tastemaker.data.users import UserBatch
-from tastemaker.ranking.parallel import on_all_cores
 from tastemaker.sampling import UnseenItems, sample_by_weight
 
 Draw = Literal["uniform", "popularity"]
-
-USERS_AT_ONCE = 1024
-"""Whose candidates one core works out at a time."""
 
 ENTRIES_AT_ONCE = 1 << 22
 """Candidates, or items that are drawn from, held in memory at a time (32 MiB)."""
@@ -98,17 +94,6 @@ def _sampler(
     generator = torch.Generator().manual_seed(seed)
     if draw == "uniform":
         unseen = UnseenItems(touched)
-        return lambda users: _distinct(unseen, torch.from_numpy(users), n, generator)
+        return lambda users: unseen.sample_distinct(torch.from_numpy(users), n, generator)
     weights = torch.from_numpy(train.item_counts)
     return lambda users: sample_by_weight(weights, UserBatch.known(touched, users), n, generator)
-
-
-def _distinct(
-    unseen: UnseenItems, users: torch.Tensor, n: int, generator: torch.Generator
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """As UnseenItems.distinct, on all cores; the random numbers are drawn before, in order."""
-    numbers = torch.randint(2**62, (n, len(users)), generator=generator).T
-    parts = list(zip(users.split(USERS_AT_ONCE), numbers.split(USERS_AT_ONCE), strict=True))
-    drawn = on_all_cores(lambda part: unseen.distinct(*part), parts)
-    items, lengths = (torch.cat(column) for column in zip(*drawn, strict=True))
-    return items, lengths

@@ -1,4 +1,4 @@
-"""Training on pairs of users and items, many batches in one call of compiled code.
+"""Training on pairs of users and items, and scoring them, many batches in one call.
 
 The plain form spends its time moving activations through memory and on the overhead of hundreds of
 small operations a batch. Here a batch is cut into tiles that stay in a core's cache from the
@@ -8,9 +8,9 @@ compiled when Tastemaker is installed; where it was not, the plain form does the
 
 import ctypes
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ctypes import POINTER, byref, c_double, c_int32, c_int64, c_void_p
-from functools import cache
+from functools import cache, partial
 from typing import NamedTuple
 
 import torch
@@ -62,7 +62,30 @@ def _compiled() -> ctypes.CDLL:
     for name in ("finish", "discard"):
         getattr(loaded, name).restype = None
         getattr(loaded, name).argtypes = [c_void_p]
+    loaded.score.restype = None
+    loaded.score.argtypes = [POINTER(_Network), POINTER(_Batch), c_int32, c_void_p]
     return loaded
+
+
+def score_pairs(parts: PairParts, vectors: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+    """Scores users with some items each, as the network does it.
+
+    Args:
+        parts: of the network, float32 on the CPU.
+        vectors: (n, d) float32, of the users.
+        items: (n, c) int64 codes.
+
+    Returns:
+        (n, c) float32.
+    """
+    scores = torch.empty(items.shape)
+    if items.numel():
+        users, items, vectors = torch.arange(len(items)), items.contiguous(), vectors.contiguous()
+        network = _network(parts, vectors, _values)
+        batch = _Batch(users.data_ptr(), items.data_ptr(), None, *items.shape)
+        n_threads = torch.get_num_threads()
+        _compiled().score(byref(network), byref(batch), n_threads, scores.data_ptr())
+    return scores
 
 
 class FusedPairs:
@@ -102,23 +125,11 @@ class FusedPairs:
         return _Adam(*group["betas"], group["eps"], group["weight_decay"], int(steps), self._lazy)
 
     def _network(self, adam: torch.optim.Adam) -> "_Network":
-        parts, (regularization, user_shares, item_shares) = self._parts, self._penalty
-        layers = [*parts.tower, *([parts.output] if parts.output else [])]
-        weights = [p for layer in layers for p in (layer.weight, layer.bias) if p is not None]
-        return _Network(
-            _parameter(parts.users.weight, adam),
-            _parameter(parts.items.weight, adam),
-            _parameter(parts.biases.weight, adam) if parts.biases else _Parameter(),
-            (_Parameter * len(weights))(*(_parameter(weight, adam) for weight in weights)),
-            len(weights),
-            parts.product,
-            parts.tower[0].in_features if parts.tower else 0,
-            user_shares.data_ptr(),
-            item_shares.data_ptr(),
-            regularization,
-            LOSSES[self._loss],
-            parts.output is not None,
-        )
+        regularization, user_shares, item_shares = self._penalty
+        network = _network(self._parts, self._parts.users.weight, partial(_with_moments, adam))
+        network.user_shares, network.item_shares = user_shares.data_ptr(), item_shares.data_ptr()
+        network.regularization, network.loss = regularization, LOSSES[self._loss]
+        return network
 
 
 class _Epoch:
@@ -143,13 +154,35 @@ def _address(tensor: torch.Tensor | None) -> int | None:
     return None if tensor is None else tensor.data_ptr()
 
 
-def _parameter(parameter: torch.Tensor, adam: torch.optim.Adam) -> "_Parameter":
-    moments = adam.state[parameter]
-    mean, square = moments["exp_avg"], moments["exp_avg_sq"]
-    rows = len(parameter)
-    return _Parameter(
-        parameter.data_ptr(), mean.data_ptr(), square.data_ptr(), rows, parameter.numel() // rows
+def _network(
+    parts: PairParts, users: torch.Tensor, parameter: Callable[[torch.Tensor], "_Parameter"]
+) -> "_Network":
+    """Whose users' vectors are given; without a loss and a penalty."""
+    layers = [*parts.tower, *([parts.output] if parts.output else [])]
+    weights = [p for layer in layers for p in (layer.weight, layer.bias) if p is not None]
+    return _Network(
+        users=parameter(users),
+        items=parameter(parts.items.weight),
+        item_biases=parameter(parts.biases.weight) if parts.biases else _Parameter(),
+        weights=(_Parameter * len(weights))(*map(parameter, weights)),
+        n_weights=len(weights),
+        product=parts.product,
+        tower=parts.tower[0].in_features if parts.tower else 0,
+        has_output=parts.output is not None,
     )
+
+
+def _values(tensor: torch.Tensor) -> "_Parameter":
+    rows = len(tensor)
+    return _Parameter(value=tensor.data_ptr(), rows=rows, columns=tensor.numel() // rows)
+
+
+def _with_moments(adam: torch.optim.Adam, tensor: torch.Tensor) -> "_Parameter":
+    parameter, moments = _values(tensor), adam.state[tensor]
+    parameter.mean, parameter.square = (
+        moments[name].data_ptr() for name in ("exp_avg", "exp_avg_sq")
+    )
+    return parameter
 
 
 class _Parameter(ctypes.Structure):
