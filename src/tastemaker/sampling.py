@@ -5,6 +5,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from tastemaker.data.blocks import blocks
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.users import UserBatch
 from tastemaker.errors import ConfigError
@@ -42,7 +43,7 @@ class UnseenItems:
     ) -> None:
         self.n_users, self.n_items = dataset.n_users, dataset.n_items
         self.device = torch.device(device)
-        # In place: new memory costs more than what is done in it.
+        # In place and by the block: new memory costs more than what is done in it.
         keys = dataset.users.astype(np.int64)
         keys *= self.n_items
         keys += dataset.items
@@ -50,10 +51,11 @@ class UnseenItems:
         self._dataset, self._budget_bytes = dataset, budget_bytes
         # Whoever draws may have taken PyTorch's threads away for a while.
         self._n_threads = torch.get_num_threads()
-        # One more than n_items values are possible, so the stride is n_items + 1.
-        keys += dataset.users
-        keys -= np.arange(len(keys))
-        keys += np.repeat(dataset.indptr[:-1], dataset.user_counts)
+        for block in blocks(len(keys)):
+            owners = dataset.users[block]
+            nth = np.arange(block.start, block.start + len(owners)) - dataset.indptr[owners]
+            # One more than n_items values are possible, so the stride is n_items + 1.
+            keys[block] += owners - nth
         self._below_keys = torch.from_numpy(keys).to(self.device)
         self._indptr = torch.from_numpy(dataset.indptr.copy()).to(self.device)
         self.counts = torch.from_numpy(self.n_items - dataset.user_counts).to(self.device)
@@ -164,9 +166,11 @@ class UnseenItems:
         """The bitmap, made when it is first needed; None where it is over the budget."""
         if self._bitmap_bytes > self._budget_bytes:
             return None
-        keys = self._dataset.users.astype(np.int64) * self.n_items + self._dataset.items
         bits = np.zeros(self._bitmap_bytes, dtype=np.uint8)
-        np.bitwise_or.at(bits, keys >> 3, np.uint8(1) << (keys & 7).astype(np.uint8))
+        users, items = self._dataset.users, self._dataset.items
+        for block in blocks(len(users)):
+            cells = users[block].astype(np.int64) * self.n_items + items[block]
+            np.bitwise_or.at(bits, cells >> 3, np.uint8(1) << (cells & 7).astype(np.uint8))
         return torch.from_numpy(bits).to(self.device)
 
     @property

@@ -1,13 +1,17 @@
 """Ranks in a whole catalog, against a plain count."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tastemaker.data.users import UserBatch
+from tastemaker.native.library import is_compiled
 from tastemaker.ranking.ranks import ITEMS_AT_ONCE, ROWS_AT_ONCE, rank_by_keys, rank_in_catalog
 
 N_ITEMS = 6
@@ -43,12 +47,28 @@ def test_one_target_each_needs_no_copy_and_gives_the_same() -> None:
     assert ranks.tolist() == [2, 2]
 
 
+WAYS = pytest.mark.parametrize("way", ["compiled", "plain"])
+
+
+@contextmanager
+def going(way: str) -> Iterator[None]:
+    """Counts by compiled code, or without it."""
+    if way == "compiled" and not is_compiled():
+        pytest.skip("compiled on installing, where there is a compiler")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tastemaker.ranking.ranks.is_compiled", lambda: way == "compiled")
+        yield
+
+
+@WAYS
 @given(
     st.integers(0, 2**32 - 1),
     st.sampled_from([1, 3, ROWS_AT_ONCE + 1]),
     st.sampled_from([2, 7, ITEMS_AT_ONCE - 1, ITEMS_AT_ONCE + 5]),
 )
-def test_tiles_count_as_a_whole_product_does(seed: int, n_users: int, n_items: int) -> None:
+def test_tiles_count_as_a_whole_product_does(
+    way: str, seed: int, n_users: int, n_items: int
+) -> None:
     random = np.random.default_rng(seed)
     # Few different whole numbers: products are exact, and ties common.
     keys = torch.from_numpy(random.integers(-2, 3, (n_items, 4))).float()
@@ -56,7 +76,8 @@ def test_tiles_count_as_a_whole_product_does(seed: int, n_users: int, n_items: i
     users = UserBatch.strangers([np.unique(random.integers(0, n_items, 5)) for _ in range(n_users)])
     owner = np.sort(random.integers(0, n_users, n_users + 2))
     targets = random.integers(0, n_items, len(owner))
-    ranks, scores = rank_by_keys(keys, queries, users, owner, targets)
+    with going(way):
+        ranks, scores = rank_by_keys(keys, queries, users, owner, targets)
     whole = queries @ keys.T
     assert torch.equal(ranks, rank_in_catalog(whole, users, owner, targets))
     assert torch.equal(scores, whole[torch.from_numpy(owner), torch.from_numpy(targets)])
@@ -67,13 +88,27 @@ def test_a_product_that_rounds_otherwise_in_tiles_lets_no_tie_pass(monkeypatch) 
     users, owner, targets = UserBatch.strangers([[0], []]), np.array([0, 1]), np.array([1, 2])
     exact = torch.mm
     monkeypatch.setattr(torch, "mm", lambda one, other, out: exact(one, other, out=out).mul_(0.9))
-    ranks, scores = rank_by_keys(keys, queries, users, owner, targets)
+    with going("plain"):
+        ranks, scores = rank_by_keys(keys, queries, users, owner, targets)
     assert ranks.tolist() == [len(keys) - 1, len(keys)]
     assert scores.tolist() == [3, 3]
 
 
-def test_a_score_that_is_no_number_stands_above_in_tiles_too() -> None:
+@WAYS
+def test_items_of_the_same_key_are_tied_wherever_they_are(way: str) -> None:
+    # To the last bit, whichever form of the product their places in the catalog get.
+    key, query = torch.randn(2, 50, generator=torch.Generator().manual_seed(0))
+    keys, users = key.expand(2 * ITEMS_AT_ONCE + 37, 50), UserBatch.strangers([[]] * 19)
+    targets = np.arange(19) * 50
+    with going(way):
+        ranks, _ = rank_by_keys(keys, query.expand(19, 50), users, np.arange(19), targets)
+    assert ranks.tolist() == [len(keys)] * 19
+
+
+@WAYS
+def test_a_score_that_is_no_number_stands_above_in_tiles_too(way: str) -> None:
     keys = torch.tensor([[1.0], [math.nan], [2.0], [0.5]])
     users = UserBatch.strangers([[], []])
-    ranks, _ = rank_by_keys(keys, torch.ones(2, 1), users, np.array([0, 1]), np.array([0, 1]))
+    with going(way):
+        ranks, _ = rank_by_keys(keys, torch.ones(2, 1), users, np.array([0, 1]), np.array([0, 1]))
     assert ranks.tolist() == [3, 4]

@@ -37,11 +37,12 @@ class Layer {
 
     Vector offset(int column) const { return load(&offsets[column]); }
 
-    // outputs (n, padded(out)) = finish(start + inputs (n, in) Wᵀ), as multiply has it.
+    // outputs (n, padded(out)) = finish(start + inputs (n, in) Wᵀ).
     template <typename Start, typename Finish>
     void forward(const float *inputs, int stride, int n, float *outputs, const Start &start,
                  const Finish &finish) const {
-        multiply({inputs, stride, 1}, n, in, transposed.data(), outputs, padded(out), start, finish);
+        multiply({inputs, stride, 1}, n, in, transposed.data(), padded(out), start,
+                 into(outputs, padded(out), finish));
     }
 
     // From the gradients of the outputs (n, padded(out)): adds to those of the weights, and gives
@@ -51,14 +52,15 @@ class Layer {
                   const Finish &finish) {
         const int width = padded(out);
         const auto so_far = [&](int i, int o) { return load(&of_transposed[i * width + o]); };
-        multiply({inputs, 1, stride}, in, n, gradients, of_transposed.data(), width, so_far, as_it_is);
+        multiply({inputs, 1, stride}, in, n, gradients, width, so_far,
+                 into(of_transposed.data(), width, as_it_is));
         for (int o = 0; bias && o < width; o += LANES) {
             Vector total = load(&of_offsets[o]);
             for (int s = 0; s < n; ++s) total += load(gradients + s * width + o);
             store(&of_offsets[o], total);
         }
-        multiply({gradients, width, 1}, n, out, straight.data(), of_inputs, padded(in), from_zero,
-                 finish);
+        multiply({gradients, width, 1}, n, out, straight.data(), padded(in), from_zero,
+                 into(of_inputs, padded(in), finish));
     }
 
     // Writes the gradient in the order of the parameters, weight and bias; gives where it ends.

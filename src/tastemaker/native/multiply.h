@@ -6,7 +6,7 @@
 // ROWS x 2 vectors are as many sums as the registers hold.
 constexpr int ROWS = LANES == 8 ? 4 : 8;
 
-// What a sum may start with, and what may become of it.
+// What a sum may start with, and what may become of it in the end.
 constexpr auto from_zero = [](int, int) { return Vector{}; };
 constexpr auto as_it_is = [](int, int, const Vector &sums) { return sums; };
 constexpr auto rectified = [](int, int, const Vector &sums) { return sums < 0 ? Vector{} : sums; };
@@ -17,9 +17,16 @@ struct Left {
     int row_stride, column_stride;
 };
 
-template <int rows, int vectors, typename Start, typename Finish>
-inline void multiply_block(Left a, int row, int k, const float *b, float *c, int n, int column,
-                           const Start &start, const Finish &finish) {
+// Writes the sums to c (m, n), finished.
+template <typename Finish> auto into(float *c, int n, Finish finish) {
+    return [=](int row, int column, const Vector &sums) {
+        store(c + row * n + column, finish(row, column, sums));
+    };
+}
+
+template <int rows, int vectors, typename Start, typename Give>
+inline void multiply_block(Left a, int row, int k, const float *b, int n, int column,
+                           const Start &start, const Give &give) {
     Vector sums[rows][vectors];
     for (int r = 0; r < rows; ++r)
         for (int v = 0; v < vectors; ++v) sums[r][v] = start(row + r, column + v * LANES);
@@ -31,28 +38,24 @@ inline void multiply_block(Left a, int row, int k, const float *b, float *c, int
             for (int v = 0; v < vectors; ++v) sums[r][v] += left[r * a.row_stride] * right[v];
     }
     for (int r = 0; r < rows; ++r)
-        for (int v = 0; v < vectors; ++v) {
-            const int at = column + v * LANES;
-            store(c + (row + r) * n + at, finish(row + r, at, sums[r][v]));
-        }
+        for (int v = 0; v < vectors; ++v) give(row + r, column + v * LANES, sums[r][v]);
 }
 
-// c (m, n) = finish(start + a (m, k) b (k, n)), with n padded. What each sum starts with, and what
-// becomes of it before it is written, is asked for a vector at (row, column) at a time.
-template <typename Start, typename Finish>
-inline void multiply(Left a, int m, int k, const float *b, float *c, int n, const Start &start,
-                     const Finish &finish) {
+// start + a (m, k) b (k, n), with n padded. What each sum starts with is asked for, and what it comes
+// to is given, a vector at (row, column) at a time.
+template <typename Start, typename Give>
+inline void multiply(Left a, int m, int k, const float *b, int n, const Start &start,
+                     const Give &give) {
     int column = 0;
     for (; column + 2 * LANES <= n; column += 2 * LANES) {
         int row = 0;
         for (; row + ROWS <= m; row += ROWS)
-            multiply_block<ROWS, 2>(a, row, k, b, c, n, column, start, finish);
-        for (; row < m; ++row) multiply_block<1, 2>(a, row, k, b, c, n, column, start, finish);
+            multiply_block<ROWS, 2>(a, row, k, b, n, column, start, give);
+        for (; row < m; ++row) multiply_block<1, 2>(a, row, k, b, n, column, start, give);
     }
     if (column == n) return;
     int row = 0;
     for (; row + 2 * ROWS <= m; row += 2 * ROWS)
-        multiply_block<2 * ROWS, 1>(a, row, k, b, c, n, column, start, finish);
-    for (; row < m; ++row) multiply_block<1, 1>(a, row, k, b, c, n, column, start, finish);
+        multiply_block<2 * ROWS, 1>(a, row, k, b, n, column, start, give);
+    for (; row < m; ++row) multiply_block<1, 1>(a, row, k, b, n, column, start, give);
 }
-

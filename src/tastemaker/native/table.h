@@ -32,7 +32,7 @@ class Table {
     // Takes how many of a batch's codes are of the table.
     Table(const Parameter &table, const Adam &adam, const Steps &steps, int64_t n_codes, int n_threads)
         : table(table), adam(adam), steps(steps), n_threads(n_threads),
-          is_small(!adam.lazy && table.rows <= 16 * n_codes),
+          is_small(!adam.lazy && table.rows <= 8 * n_codes),
           gradient(table.size()), taken(table.rows), is_touched(table.rows), shares(n_threads) {}
 
     // Takes up a batch, and brings this thread's part of its rows to where all steps so far would

@@ -5,9 +5,12 @@ import torch
 
 from tastemaker.data.dataset import pointers, take_runs
 from tastemaker.data.users import UserBatch
+from tastemaker.native.library import is_compiled
+from tastemaker.native.ranks import count_below
 
 ROWS_AT_ONCE, ITEMS_AT_ONCE = 512, 512
-"""Of a tile of scores: 1 MiB, which a core's own cache holds from the product to the count."""
+"""Of a tile of scores: 1 MiB, which a core's own cache holds from the product to the count, itself
+a product with ones: together faster than the product alone into memory."""
 
 
 def rank_among(target: torch.Tensor, others: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
@@ -80,8 +83,7 @@ def rank_by_keys(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """As `rank_in_catalog` where a score is an inner product: the scores never reach the memory.
 
-    A tile of them is multiplied, compared and counted while it is in the cache, and counting is a
-    product with ones: together faster than the product alone into memory.
+    A tile of them is multiplied, compared and counted while it is in the cache.
 
     Args:
         keys: (n_items, d) float32.
@@ -93,43 +95,32 @@ def rank_by_keys(
     Returns:
         (t,) int64 ranks from 1, and (t,) float32 scores of the targets.
     """
+    count = count_below if keys.device.type == "cpu" and is_compiled() else _count_below
     not_ranked, indptr = _not_ranked(users, owner, targets, len(keys))
     rows, of_target = (torch.from_numpy(codes.astype(np.int64)) for codes in (owner, targets))
     ranks, scores = [], []
     for start in range(0, len(owner), ROWS_AT_ONCE):
         part = slice(start, start + ROWS_AT_ONCE)
-        positions, ends = take_runs(indptr, owner[part])
-        below, wanted = _n_below(
-            keys,
-            queries[rows[part]].T.contiguous(),
-            of_target[part],
-            not_ranked[positions],
-            np.repeat(np.arange(len(ends) - 1), np.diff(ends)),
-        )
-        ranks.append(1 + len(keys) - torch.from_numpy(np.diff(ends)) - below)
+        positions, ends = map(torch.from_numpy, take_runs(indptr, owner[part]))
+        apart = torch.from_numpy(not_ranked)[positions]
+        below, wanted = count(keys, queries[rows[part]], of_target[part], apart, ends)
+        ranks.append(1 + len(keys) - ends.diff() - below)
         scores.append(wanted)
     return torch.cat(ranks), torch.cat(scores)
 
 
-def _n_below(
+def _count_below(
     keys: torch.Tensor,
-    columns: torch.Tensor,
+    queries: torch.Tensor,
     targets: torch.Tensor,
-    not_ranked: np.ndarray,
-    of: np.ndarray,
+    not_ranked: torch.Tensor,
+    ends: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """How many of the ranked items score lower than each target, and the targets' scores.
-
-    Args:
-        keys: (n_items, d).
-        columns: (d, r) the query of each target's user.
-        targets: (r,) codes.
-        not_ranked: (m,) codes of what does not count, each target among them, and
-        of: (m,) for which target.
-    """
+    """As tastemaker.native.ranks.count_below."""
+    columns = queries.T.contiguous()
     wanted = (keys[targets] @ columns).diagonal().clone()
-    by_item = np.argsort(not_ranked, kind="stable")
-    items, rows = (torch.from_numpy(each[by_item]) for each in (not_ranked, of))
+    items, by_item = not_ranked.sort(stable=True)
+    rows = torch.repeat_interleave(ends.diff())[by_item]
     below, apart = _below_in_tiles(keys, columns, wanted, items, rows)
     is_target = items == targets[rows]
     if not torch.equal(apart[is_target], wanted[rows[is_target]]):

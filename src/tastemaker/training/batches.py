@@ -11,10 +11,9 @@ from tastemaker.errors import DataError
 from tastemaker.sampling import UnseenItems
 from tastemaker.training.epochs import RepeatableEpoch, epoch_generator
 
-SAMPLED_AT_ONCE = {"cpu": 1 << 15, "mps": 1 << 18, "cuda": 1 << 22}
-"""By device, positives whose negatives are drawn in one go: large enough to be vectorised, small
-enough to stay in a processor's cache, which makes sampling there several times faster than all at
-once, or to fill a GPU."""
+SAMPLES_AT_ONCE = {"cpu": 1 << 19, "mps": 1 << 20, "cuda": 1 << 24}
+"""By device, positives and negatives that are put together in one go: enough for Lightning's work
+around a step not to matter, or to fill a GPU, but far from all, which would be slower to make."""
 
 
 class Batch(NamedTuple):
@@ -76,7 +75,7 @@ class PairBatches:
     @property
     def chunk_size(self) -> int:
         """Positives whose negatives are drawn in one go: a whole number of batches."""
-        at_once = SAMPLED_AT_ONCE[self.users.device.type]
+        at_once = SAMPLES_AT_ONCE[self.users.device.type] // (1 + self.negatives)
         return max(1, at_once // self.batch_size) * self.batch_size
 
     def _drawn(self, number: int) -> Iterator[Batch]:

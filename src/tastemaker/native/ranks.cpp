@@ -1,0 +1,66 @@
+// How many items score lower than a target, where a score is an inner product: a tile of scores is
+// compared and counted in the registers. tastemaker.ranking.ranks does the same without this.
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "multiply.h"
+
+namespace {
+
+typedef int32_t Counts __attribute__((vector_size(LANES * sizeof(int32_t))));
+
+// Their keys stay in a core's cache while all users pass by.
+constexpr int64_t ITEMS_AT_ONCE = 512;
+
+// Scores of some items with one query, to the last bit as they come out of a tile.
+class Apart {
+    const float *keys;
+    const int size;
+    std::vector<float> query, keys_of, scores;
+
+  public:
+    Apart(const float *keys, int size) : keys(keys), size(size), query(size * LANES) {}
+
+    // (n, LANES), in the first column of each row.
+    const float *of(const float *user, const int64_t *items, int64_t n) {
+        for (int d = 0; d < size; ++d) query[d * LANES] = user[d];
+        keys_of.resize(n * size), scores.resize(n * LANES);
+        for (int64_t i = 0; i < n; ++i) copy(keys + items[i] * size, size, &keys_of[i * size]);
+        multiply({keys_of.data(), size, 1}, n, size, query.data(), LANES, from_zero,
+                 into(scores.data(), LANES, as_it_is));
+        return scores.data();
+    }
+};
+
+} // namespace
+
+// For each of n users with one target: its score, and how many of keys (n_items, size) score lower
+// but for what is not ranked, which the ends divide among the users, the targets included.
+extern "C" void count_below(const float *keys, int64_t n_items, int64_t size, const float *queries,
+                            int64_t n, const int64_t *targets, const int64_t *not_ranked,
+                            const int64_t *ends, float *wanted, int64_t *below) {
+    const int width = padded(n);
+    std::vector<float> columns(size * width), limits(width);
+    Apart apart(keys, size);
+    for (int64_t u = 0; u < n; ++u) {
+        const int64_t *items = not_ranked + ends[u], n_apart = ends[u + 1] - ends[u];
+        const float *scores = apart.of(queries + u * size, items, n_apart);
+        wanted[u] = limits[u] = scores[(std::find(items, items + n_apart, targets[u]) - items) * LANES];
+        below[u] = 0;
+        for (int64_t i = 0; i < n_apart; ++i) below[u] -= scores[i * LANES] < wanted[u];
+        for (int64_t d = 0; d < size; ++d) columns[d * width + u] = queries[u * size + d];
+    }
+    std::vector<int32_t> counts(width);
+    const auto count = [&](int, int column, const Vector &scores) {
+        Counts so_far;
+        std::memcpy(&so_far, &counts[column], sizeof so_far);
+        so_far -= scores < load(&limits[column]);
+        std::memcpy(&counts[column], &so_far, sizeof so_far);
+    };
+    for (int64_t first = 0; first < n_items; first += ITEMS_AT_ONCE)
+        multiply({keys + first * size, int(size), 1}, std::min(ITEMS_AT_ONCE, n_items - first), size,
+                 columns.data(), width, from_zero, count);
+    for (int64_t u = 0; u < n; ++u) below[u] += counts[u];
+}
