@@ -81,6 +81,7 @@ def _measure(name: str, settings: Settings) -> Result:
     started_at = time.monotonic()
     with progress.status(name) as status:
         result = measure(TASKS[name], settings, lambda text: status.update(f"{name}: {text}"))
+        result.commit = commit()
     elapsed_s = time.monotonic() - started_at
     progress.print(f"{name}: {elapsed_s:.0f} s", highlight=False)
     return result

@@ -56,6 +56,7 @@ def section(result: Result) -> str:
     lines += [f"- {row.name}: {row.note}" for row in result.rows if row.note]
     lines += [f"- {row.name}: {remark}." for row in result.rows for remark in row.remarks]
     lines += [f"- {row.name} {row.failed}" for row in result.rows if row.failed]
+    lines.append(f"- Measured at commit {result.commit}.")
     if result.growth and len(growth.sizes(result)) > 1:
         of_seconds = growth.slope(growth.sizes(result), growth.seconds(result))
         of_memory = growth.slope(growth.sizes(result), growth.peaks_gib(result))

@@ -80,6 +80,8 @@ class Result:
     growth: bool
     agreement: bool
     rows: list[Row]
+    commit: str = ""
+    """Ours; a file of results may hold tasks that were measured at several."""
 
     @classmethod
     def of(cls, task: Task, rows: list[Row]) -> "Result":
