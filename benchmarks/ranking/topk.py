@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from worlds import vectors
 
 import tastemaker as tm
-from harness.contender import Answer, Order, Repetition, serve, timed
+from harness.contender import Answer, Order, Repetition, serve, timed_for_a_turn
 from tastemaker.ranking.comparison import recall
 from tastemaker.ranking.exclusion import Exclusion
 from tastemaker.ranking.index import SCORES_AT_ONCE
@@ -37,7 +37,7 @@ def everybody(order: Order) -> Repetition:
     found = recall(search(), right)
 
     def once() -> Answer:
-        seconds, _ = timed(search)
+        seconds, _ = timed_for_a_turn(search)
         return {"seconds": seconds, "work": n_users, "recall": found}
 
     return once

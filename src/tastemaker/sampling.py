@@ -186,7 +186,7 @@ def random_below(
     SplitMix64 (Steele, Lea and Flood 2014), of which any number can be had without those before it.
 
     Args:
-        bounds: of the numbers; below 2^53.
+        bounds: of the numbers; int64, below 2^31.
         key: () int64; begins the sequence.
         places: int64, 0 or more.
 
@@ -197,7 +197,9 @@ def random_below(
     bits = (bits ^ _shifted(bits, 30)) * MIX_1
     bits = (bits ^ _shifted(bits, 27)) * MIX_2
     bits = bits ^ _shifted(bits, 31)
-    return (_shifted(bits, 11).double() * 2.0**-53 * bounds).long()
+    # The uppermost 62 bits times the bound, by 2^62: no device lacks the numbers for it.
+    high, low = _shifted(bits, 33), _shifted(bits, 2) & (2**31 - 1)
+    return (high * bounds + (low * bounds >> 31)) >> 31
 
 
 def _shifted(bits: torch.Tensor, n: int) -> torch.Tensor:

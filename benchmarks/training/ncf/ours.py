@@ -7,7 +7,7 @@ from reaching import MOST_EPOCHS, answer, is_reached
 from sizes import CANDIDATES, EMBEDDING_SIZE, HIDDEN, NEGATIVES
 
 import tastemaker as tm
-from harness.contender import Answer, Order, Repetition, serve, timed
+from harness.contender import Answer, Order, Repetition, serve, timed, timed_for_a_turn
 from quality.splits import published
 
 
@@ -59,7 +59,9 @@ def _evaluation(order: Order, protocol: tm.RankingProtocol) -> Repetition:
     model = _fit(order, split, epochs=1)
 
     def once() -> Answer:
-        seconds, result = timed(lambda: tm.evaluate(model, split, protocol, baseline=False))
+        seconds, result = timed_for_a_turn(
+            lambda: tm.evaluate(model, split, protocol, baseline=False)
+        )
         return {"seconds": seconds, "work": len(result.users)}
 
     once()

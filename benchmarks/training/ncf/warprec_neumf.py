@@ -9,7 +9,7 @@ from warprec.data import Dataset
 from warprec.evaluation import Evaluator
 from warprec.recommenders.collaborative_filtering_recommender.neural import NeuMF
 
-from harness.contender import Answer, Order, Repetition, serve, timed
+from harness.contender import Answer, Order, Repetition, serve, timed_for_a_turn
 from training.warprec_training import prepare_quietly, train_batches
 
 SETTINGS = {
@@ -67,7 +67,7 @@ def _evaluation(order: Order, seeds: Iterator[int]) -> Repetition:
         return len(users.dataset)
 
     def once() -> Answer:
-        seconds, n_users = timed(evaluate)
+        seconds, n_users = timed_for_a_turn(evaluate)
         return {"seconds": seconds, "work": n_users}
 
     once()

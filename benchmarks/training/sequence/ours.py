@@ -17,7 +17,7 @@ from sizes import (
 )
 
 import tastemaker as tm
-from harness.contender import Answer, Order, Repetition, serve, timed
+from harness.contender import Answer, Order, Repetition, serve, timed_for_a_turn
 
 
 def training(order: Order) -> Repetition:
@@ -40,7 +40,7 @@ def evaluation(order: Order) -> Repetition:
         return tm.evaluate(model, split, tm.FullRanking(), k=K, baseline=False)
 
     def once() -> Answer:
-        seconds, result = timed(evaluate)
+        seconds, result = timed_for_a_turn(evaluate)
         return {"seconds": seconds, "work": len(result.users), "items": split.train.n_items}
 
     once()

@@ -26,7 +26,7 @@ from sizes import (
     interactions,
 )
 
-from harness.contender import Answer, Order, Repetition, serve, timed
+from harness.contender import Answer, Order, Repetition, serve, timed, timed_for_a_turn
 
 SETTINGS = {
     "load_col": {"inter": ["user_id", "item_id", "timestamp"]},
@@ -74,7 +74,7 @@ def evaluation(order: Order) -> Repetition:
     _train(trainer, batches, 2)
 
     def once() -> Answer:
-        seconds, _ = timed(lambda: trainer.evaluate(test, load_best_model=False))
+        seconds, _ = timed_for_a_turn(lambda: trainer.evaluate(test, load_best_model=False))
         return {"seconds": seconds, "work": len(test.dataset), "items": _n_items(test)}
 
     return once

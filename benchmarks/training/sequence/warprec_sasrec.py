@@ -19,7 +19,7 @@ from warprec.data import Dataset
 from warprec.evaluation import Evaluator
 from warprec.recommenders.sequential_recommender import SASRec
 
-from harness.contender import Answer, Order, Repetition, serve, timed
+from harness.contender import Answer, Order, Repetition, serve, timed_for_a_turn
 from training.warprec_training import prepare_quietly, train_batches
 
 SETTINGS = {
@@ -64,7 +64,7 @@ def evaluation(order: Order) -> Repetition:
         return evaluator.compute_results()
 
     def once() -> Answer:
-        seconds, _ = timed(evaluate)
+        seconds, _ = timed_for_a_turn(evaluate)
         return {"seconds": seconds, "work": len(users.dataset), "items": data.get_dims()[1]}
 
     return once

@@ -9,7 +9,7 @@ constexpr int ROWS = LANES == 8 ? 4 : 8;
 // What a sum may start with, and what may become of it in the end.
 constexpr auto from_zero = [](int, int) { return Vector{}; };
 constexpr auto as_it_is = [](int, int, const Vector &sums) { return sums; };
-constexpr auto rectified = [](int, int, const Vector &sums) { return sums < 0 ? Vector{} : sums; };
+constexpr auto rectified = [](int, int, const Vector &sums) { return sums < Vector{} ? Vector{} : sums; };
 
 // A matrix that is only read number by number: a(row, column), transposed or not.
 struct Left {

@@ -38,7 +38,9 @@ uint64_t random_at(uint64_t key, uint64_t place) {
     return z ^ z >> 31;
 }
 
-int64_t below(int64_t bound, uint64_t random) { return (random >> 11) * 0x1p-53 * bound; }
+int64_t below(int64_t bound, uint64_t random) {
+    return static_cast<unsigned __int128>(random >> 2) * bound >> 62;
+}
 
 // One draw: place is its number among all of them, so that it does not matter who does it when.
 int64_t draw_one(const Unseen &unseen, int64_t user, uint64_t key, int64_t place, int64_t n_places,

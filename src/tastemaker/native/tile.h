@@ -194,7 +194,7 @@ class Tile {
             for (int s = 0; s < samples; ++s) {
                 const Vector out = load(tower->output() + s * width + i);
                 of_weights += of_scores[s] * out;
-                store(tower->of_output() + s * width + i, out > 0 ? of_scores[s] * weights : Vector{});
+                store(tower->of_output() + s * width + i, out > Vector{} ? of_scores[s] * weights : Vector{});
             }
             store(&of_w[i], of_weights);
         }

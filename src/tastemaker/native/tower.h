@@ -69,7 +69,7 @@ class Tower {
         for (size_t l = rest.size(); l-- > 0;) {
             // Where a ReLU gave nothing, nothing flows back.
             const auto through_relu = [&, in = padded(rest[l].in)](int s, int i, const Vector &sums) {
-                return load(&outputs[l][s * in + i]) > 0 ? sums : Vector{};
+                return load(&outputs[l][s * in + i]) > Vector{} ? sums : Vector{};
             };
             rest[l].backward(outputs[l].data(), padded(rest[l].in), of_outputs[l + 1].data(),
                              samples, of_outputs[l].data(), through_relu);
