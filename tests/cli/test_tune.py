@@ -69,7 +69,8 @@ def test_the_same_command_goes_on_and_restart_begins_anew(
 def test_a_search_that_was_stopped_goes_on_to_what_one_never_stopped_finds(
     clicks: Path, tmp_path: Path, how: signal.Signals
 ) -> None:
-    typed = ("tune", clicks, "--trials", 6, "--set", "epochs=15", "--json", "--out")
+    # So many that two seen are far from the last.
+    typed = ("tune", clicks, "--trials", 30, "--set", "epochs=15", "--json", "--out")
     done = subprocess.run(command(*typed, tmp_path / "a"), capture_output=True, check=True)
     unbroken = json.loads(done.stdout)
     process = subprocess.Popen(

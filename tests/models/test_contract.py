@@ -56,6 +56,8 @@ class TestLightGCN(RecommenderContract):
 
 
 class TestMLP(RecommenderContract):
+    twin_overlap = 0.65  # folding in finds another place than training, by seed 0.74 to 0.83 alike
+
     def make(self) -> Recommender:
         return MLP(epochs=40, batch_size=64, seed=0)
 
