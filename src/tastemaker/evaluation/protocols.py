@@ -19,7 +19,7 @@ from tastemaker.ranking.candidates import (
     Draw,
     candidate_blocks,
 )
-from tastemaker.ranking.parallel import Block, Result, on_all_cores
+from tastemaker.ranking.parallel import on_all_cores
 from tastemaker.ranking.ranks import rank_among, rank_by_keys, rank_in_catalog
 
 USERS_AT_ONCE = 1024
@@ -75,7 +75,7 @@ class SampledRanking:
         ranked = _ranking_rows(model, split, part)
         answers: list[RankedRows] = []
         for rows in candidate_blocks(split, part, self.negatives, self.seed, self.draw):
-            answers += _on_cores_of(model, ranked, rows.parts(USERS_AT_ONCE))
+            answers += on_all_cores(ranked, rows.parts(USERS_AT_ONCE), model.device)
         return _in_one_list(answers, split.targets(part).users)
 
     def describe(self) -> str:
@@ -112,8 +112,9 @@ class FullRanking:
             )
 
         firsts = range(0, len(users), step)
-        ranks = on_all_cores(block, firsts) if by_keys else [block(first) for first in firsts]
-        return np.concatenate(ranks)
+        if by_keys:
+            return np.concatenate(on_all_cores(block, firsts, model.device))
+        return np.concatenate([block(first) for first in firsts])
 
     def describe(self) -> str:
         """As RankingProtocol.describe."""
@@ -140,7 +141,7 @@ class CandidateLists:
         """
         rows_of, blocks = _given_rows(split, part)
         ranked = _ranking_rows(model, split, part)
-        answers = _on_cores_of(model, lambda block: ranked(rows_of(block)), blocks)
+        answers = on_all_cores(lambda block: ranked(rows_of(block)), blocks, model.device)
         return _in_one_list(answers, split.targets(part).users)
 
     def describe(self) -> str:
@@ -223,15 +224,6 @@ def _ranking_rows(
         return RankedRows(ranks.cpu(), scores[:, 0].clone().cpu())
 
     return ranked
-
-
-def _on_cores_of(
-    model: Recommender, work: Callable[[Block], Result], blocks: Sequence[Block]
-) -> list[Result]:
-    """The results in the order of the blocks; a GPU does each of them as a whole."""
-    if model.device.type == "cpu":
-        return on_all_cores(work, blocks)
-    return [work(block) for block in blocks]
 
 
 def _in_one_list(answers: Iterable[RankedRows], users: np.ndarray) -> np.ndarray:

@@ -91,8 +91,7 @@ def full_validation(
             return rank_in_catalog(vectors[part] @ items.T, asked, np.arange(n), wanted[part]).cpu()
 
         on_cpu = items.device.type == "cpu"
-        ranks = on_all_cores(block, starts) if on_cpu else [block(start) for start in starts]
-        return _metrics(torch.cat(ranks).numpy())
+        return _metrics(torch.cat(on_all_cores(block, starts, items.device)).numpy())
 
     return validate
 

@@ -9,15 +9,21 @@ import torch
 FOLDER = Path(__file__).parent
 
 
-@cache
-def library() -> ctypes.CDLL | None:
-    """The code compiled for this processor; None where there is none."""
-    levels = torch.backends.cpu.get_cpu_capability().lower(), "default"
-    found = (FOLDER / f"tastemaker-{level}.so" for level in levels)
-    path = next((path for path in found if path.exists()), None)
-    return None if path is None else ctypes.CDLL(str(path))
+def compiled() -> ctypes.CDLL:
+    """The code compiled for this processor, to be asked for where `is_compiled` says so."""
+    found = _library()
+    assert found is not None, "asked for where is_compiled() says no"
+    return found
 
 
 def is_compiled() -> bool:
     """Whether there is code for this processor."""
-    return library() is not None
+    return _library() is not None
+
+
+@cache
+def _library() -> ctypes.CDLL | None:
+    levels = torch.backends.cpu.get_cpu_capability().lower(), "default"
+    found = (FOLDER / f"tastemaker-{level}.so" for level in levels)
+    path = next((path for path in found if path.exists()), None)
+    return None if path is None else ctypes.CDLL(str(path))

@@ -6,7 +6,7 @@ from functools import cache
 
 import torch
 
-from tastemaker.native.library import library
+from tastemaker.native.library import compiled
 
 
 class Unseen(ctypes.Structure):
@@ -68,8 +68,7 @@ def distinct(
 
 @cache
 def _compiled() -> ctypes.CDLL:
-    loaded = library()
-    assert loaded is not None, "asked for where is_compiled() says no"
+    loaded = compiled()
     given = POINTER(Unseen), c_void_p, c_int64, c_int64
     loaded.draw.restype = loaded.distinct.restype = None
     loaded.draw.argtypes = [*given, c_uint64, c_int32, c_int32, c_void_p]

@@ -6,7 +6,7 @@ from functools import cache
 
 import torch
 
-from tastemaker.native.library import library
+from tastemaker.native.library import compiled
 
 
 def count_below(
@@ -40,8 +40,7 @@ def count_below(
 
 @cache
 def _compiled() -> ctypes.CDLL:
-    loaded = library()
-    assert loaded is not None, "asked for where is_compiled() says no"
+    loaded = compiled()
     loaded.count_below.restype = None
     loaded.count_below.argtypes = [
         c_void_p, c_int64, c_int64, c_void_p, c_int64, *[c_void_p] * 5,

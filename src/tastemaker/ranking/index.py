@@ -96,15 +96,14 @@ def best_of(
 
 def _in_blocks(keys: torch.Tensor, queries: torch.Tensor, k: int, exclusion: Exclusion) -> TopItems:
     step = max(1, SCORES_AT_ONCE // len(keys))
-    on_cpu = keys.device.type == "cpu"
 
     def block(start: int) -> TopItems:
         # One row an item: the faster product, and maxima over neighbouring items by whole rows.
         by_item = keys @ queries[start : start + step].T
         return top_k(exclusion.part(start, start + step).apply(by_item.T), k)
 
-    if on_cpu:
+    if keys.device.type == "cpu":
         step = min(step, USERS_AT_ONCE)
     starts = range(0, max(len(queries), 1), step)
-    blocks = on_all_cores(block, starts) if on_cpu else [block(start) for start in starts]
+    blocks = on_all_cores(block, starts, keys.device)
     return TopItems(*(torch.cat(columns) for columns in zip(*blocks, strict=True)))

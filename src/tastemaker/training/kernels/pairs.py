@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from tastemaker.native.library import library
+from tastemaker.native.library import compiled
 from tastemaker.training.batches import Batch
 
 LOSSES = {"bce": 0, "bpr": 1, "sampled_softmax": 2}
@@ -53,8 +53,7 @@ class Penalty(NamedTuple):
 
 @cache
 def _compiled() -> ctypes.CDLL:
-    loaded = library()
-    assert loaded is not None, "asked for where is_compiled() says no"
+    loaded = compiled()
     loaded.begin.restype = c_void_p
     loaded.begin.argtypes = [POINTER(_Network), POINTER(_Adam), c_int64, c_int64, c_int32]
     loaded.train.restype = c_double
@@ -136,18 +135,17 @@ class _Epoch:
     """What the compiled code keeps from chunk to chunk: which rows have still to catch up."""
 
     def __init__(self, network: "_Network", adam: "_Adam", batch_size: int, columns: int) -> None:
-        compiled = self._compiled = _compiled()
-        n_threads = torch.get_num_threads()
-        self._handle = compiled.begin(byref(network), byref(adam), batch_size, columns, n_threads)
-        weakref.finalize(self, compiled.discard, self._handle)
+        sizes = batch_size, columns, torch.get_num_threads()
+        self._handle = _compiled().begin(byref(network), byref(adam), *sizes)
+        weakref.finalize(self, _compiled().discard, self._handle)
 
     def train(self, chunk: Batch, sizes: Sequence[float]) -> float:
         users, items = chunk.users.contiguous(), chunk.items.contiguous()
         batch = _Batch(users.data_ptr(), items.data_ptr(), _address(chunk.weights), *items.shape)
-        return self._compiled.train(self._handle, byref(batch), (c_double * len(sizes))(*sizes))
+        return _compiled().train(self._handle, byref(batch), (c_double * len(sizes))(*sizes))
 
     def finish(self) -> None:
-        self._compiled.finish(self._handle)
+        _compiled().finish(self._handle)
 
 
 def _address(tensor: torch.Tensor | None) -> int | None:
