@@ -80,11 +80,15 @@ def trained(
 
 
 def assert_same(
-    model: VectorModel, data: tm.Dataset, chunk: Batch | None = None, **settings: int
+    model: VectorModel,
+    data: tm.Dataset,
+    chunk: Batch | None = None,
+    rel: float = 1e-5,
+    **settings: int,
 ) -> None:
     chunk = chunk or chunk_of(data)
     plain, fused = (trained(model, data, chunk, fused=way, **settings) for way in (False, True))
-    assert fused[0] == pytest.approx(plain[0], rel=1e-4)
+    assert fused[0] == pytest.approx(plain[0], rel=rel)
     torch.testing.assert_close(fused[1], plain[1], rtol=1e-4, atol=1e-5)
 
 
@@ -140,7 +144,8 @@ def test_a_row_not_needed_for_long_ends_where_plain_steps_have_it(
     rows = torch.cat([torch.arange(50), torch.zeros(250, dtype=torch.int64)])
     chunk = Batch(users[rows], items[rows], None)
     model = tm.GMF(weight_decay=weight_decay)
-    assert_same(model, data, chunk, batch_size=SMALLEST, steps_done=steps_done)
+    # Hundreds of steps add up their rounding.
+    assert_same(model, data, chunk, 1e-4, batch_size=SMALLEST, steps_done=steps_done)
 
 
 @pytest.mark.parametrize("name", MODELS)
