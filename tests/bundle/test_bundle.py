@@ -172,7 +172,9 @@ def test_an_unfinished_run_is_neither_lost_nor_mistaken(tmp_path: Path) -> None:
         (folder / "checkpoints" / "last.safetensors").touch()
         raise ZeroDivisionError
     assert folder == tmp_path / "run.partial"
-    with pytest.raises(ArtifactError, match="--resume goes on with it, --restart discards it"):
+    with pytest.raises(
+        ArtifactError, match="resume=True goes on with it, restart=True discards it"
+    ):
         with unfinished(path, identity):
             pass
     other = {"model": "ncf", "config": {"epochs": 5, "hidden": (8,)}}

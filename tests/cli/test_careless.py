@@ -138,8 +138,8 @@ CASES = {
     ),
     "a model without a space": ("tune good.csv --model random --out OUT", "has no settings to tune"),
     "a model to tune that nobody knows": ("tune good.csv --model nfc --out OUT", 'did you mean "ncf"'),
-    "no trials": ("tune good.csv --model ease --trials 0 --out OUT", "--trials is 0"),
-    "no time": ("tune good.csv --model ease --timeout 0 --out OUT", "--timeout is 0"),
+    "no trials": ("tune good.csv --model ease --trials 0 --out OUT", "--trials 0:"),
+    "no time": ("tune good.csv --model ease --timeout 0 --out OUT", "--timeout 0:"),
     "a metric to tune misspelt": (
         "tune good.csv --model ease --metric ndgc@10 --out OUT", 'did you mean "ndcg"',
     ),

@@ -88,7 +88,7 @@ def test_columns_are_taken_as_named() -> None:
     assert triples(tm.read(odd, user="a", item="b", time="c")) == IN_ORDER
     with pytest.raises(DataError, match='no column "vistor" for the user; did you mean "visitor"'):
         tm.read(frame(), user="vistor")
-    with pytest.raises(DataError, match="no column looks like the user; name it with --user"):
+    with pytest.raises(DataError, match="no column looks like the user; name it with user=…"):
         tm.read(odd)
     with pytest.raises(DataError, match='"sku" is named as both user and item'):
         tm.read(frame(), user="sku", item="sku")
@@ -97,7 +97,9 @@ def test_columns_are_taken_as_named() -> None:
 def test_a_file_without_a_header_is_read_by_position(tmp_path: Path) -> None:
     path = tmp_path / "u.data"
     path.write_text("1\t50\t5\t100\n2\t50\t3\t200\n")
-    with pytest.raises(DataError, match="looks like data, not like column names; say --no-header"):
+    with pytest.raises(
+        DataError, match="looks like data, not like column names; say has_header=False"
+    ):
         tm.read(path)
     data = tm.read(
         path, has_header=False, user="column_1", item="column_2", rating="column_3", time="column_4"
@@ -175,7 +177,9 @@ def test_days_and_other_formats_are_times_too() -> None:
     assert read["timestamp"].to_list() == [1_499_990_400, 1_500_076_800]
     with pytest.raises(DataError, match=r'row 1: "14.07.2017" is not a time; use seconds'):
         tm.read(german)
-    with pytest.raises(DataError, match=r'"14.07.2017" is not a time of the form "%m.%d.%Y"'):
+    with pytest.raises(
+        DataError, match=r'"14.07.2017" is not a time of the form time_format="%m.%d.%Y"'
+    ):
         tm.read(german, time_format="%m.%d.%Y")
 
 
@@ -214,7 +218,7 @@ def test_a_bad_value_far_down_is_named_with_its_row(tmp_path: Path) -> None:
         tm.read(path)
     assert str(error.value) == (
         f'{path}: column "timestamp", row 3001: "yesterday" is not a time; '
-        "use seconds, milliseconds or ISO 8601, or --time-format"
+        "use seconds, milliseconds or ISO 8601, or time_format=…"
     )
 
 

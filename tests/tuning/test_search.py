@@ -179,7 +179,7 @@ def test_a_study_of_something_else_is_refused(
 
 def test_a_file_that_is_no_study_is_refused(split: Split, tmp_path: Path) -> None:
     (tmp_path / "study.db").write_text("Dear diary, " * 100)
-    with pytest.raises(ArtifactError, match="is damaged; --restart begins anew"):
+    with pytest.raises(ArtifactError, match="is damaged; restart=True begins anew"):
         search(Search("ease", split), tmp_path, 1)
 
 
@@ -209,7 +209,7 @@ def test_the_same_error_three_times_at_the_beginning_ends_the_search(
 def test_no_trial_begins_after_the_time_is_up(split: Split, tmp_path: Path) -> None:
     assert len(search(Search("ease", split), tmp_path, 10_000, timeout_s=0.2)) < 10_000
     for n, timeout in ((0, None), (1, 0.0), (1, -3.0), (1, float("nan"))):
-        with pytest.raises(ConfigError, match="--trials is 0|--timeout is"):
+        with pytest.raises(ConfigError, match="n_trials=0|timeout_s="):
             search(Search("ease", split), tmp_path, n, timeout)
 
 

@@ -54,7 +54,7 @@ def _unfinished(
         if has_checkpoint(folder) and not restart:
             raise ArtifactError(
                 f"{folder}: holds an unfinished run; "
-                "--resume goes on with it, --restart discards it"
+                "resume=True goes on with it, restart=True discards it"
             )
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ def only_one(path: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise ArtifactError(
-            f"{path}: another training is writing here; name another --out"
+            f"{path}: another training is writing here; name another path=…"
         ) from None
     try:
         yield
@@ -121,13 +121,13 @@ def _check_same(folder: Path, identity: dict[str, Any]) -> None:
     try:
         begun = json.loads((folder / IDENTITY).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ArtifactError(f"{folder}: is damaged: {error}; --restart discards it") from None
+        raise ArtifactError(f"{folder}: is damaged: {error}; restart=True discards it") from None
     for key, now in _flat(identity).items():
         then = _flat(begun).get(key)
         if then != now:
             raise ArtifactError(
                 f"{folder}: was begun with {key} = {then}, now it is {now}; "
-                "resume with the same command, or --restart to begin anew"
+                "resume with the same settings and data, or begin anew with restart=True"
             )
 
 

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from tastemaker.bundle.comparison import Listener
 from tastemaker.cli.common import err, note, wants_debugging
+from tastemaker.cli.wording import in_flags
 from tastemaker.errors import TastemakerError
 from tastemaker.training.run import Progress
 
@@ -128,5 +129,5 @@ class Board:
 def _reason(error: Exception) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, TastemakerError):
-        return text
+        return in_flags(text)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

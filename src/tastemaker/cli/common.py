@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tastemaker.cli.wording import in_flags
+
 USER_ERROR = 2
 INTERRUPTED = 130
 """Exit codes: a user's mistake, and Ctrl-C."""
@@ -27,8 +29,8 @@ def print_json(value: Any) -> None:
 
 
 def note(text: str) -> None:
-    """A remark on what was decided or done, kept apart from results."""
-    err.print(text, style="dim", markup=False, soft_wrap=True)
+    """Prints a remark on what was decided or done, kept apart from results."""
+    err.print(in_flags(text), style="dim", markup=False, soft_wrap=True)
 
 
 def table_of(rows: Iterable[dict[str, Any]], title: str | None = None) -> Table:

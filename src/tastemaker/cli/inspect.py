@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from tastemaker.cli import options
 from tastemaker.cli.common import out, print_json, table_of
+from tastemaker.cli.wording import in_flags
 
 if TYPE_CHECKING:
     from tastemaker.data.card import DataCard
@@ -62,7 +63,7 @@ def _print(card: "DataCard") -> None:
     for name, value in facts.items():
         out.print(f"  {name:<20}{value}", markup=False)
     for note in card.notes:
-        out.print(f"  {note}", style="dim", markup=False)
+        out.print(f"  {in_flags(note)}", style="dim", markup=False)
     quantiles = [
         {"interactions per": label, **{q: f"{v:,.0f}" for q, v in values.items()}}
         for label, values in (("user", card.user_activity), ("item", card.item_popularity))

@@ -30,6 +30,7 @@ from tastemaker.cli import (
     tune,
 )
 from tastemaker.cli.common import INTERRUPTED, USER_ERROR, err, wants_debugging
+from tastemaker.cli.wording import Verb, in_flags
 from tastemaker.errors import TastemakerError
 
 NEW_OBJECTS = 10_000
@@ -64,7 +65,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 for name, verb in VERBS.items():
-    app.command(name)(verb)
+    app.command(name, cls=Verb)(verb)
 
 
 def _print_version(asked: bool) -> None:
@@ -93,7 +94,7 @@ def main() -> None:
     except (TastemakerError, TyperException) as error:
         if wants_debugging():
             raise
-        fail(error.format_message() if isinstance(error, TyperException) else str(error))
+        fail(error.format_message() if isinstance(error, TyperException) else in_flags(str(error)))
         code = USER_ERROR
     except (KeyboardInterrupt, Abort):
         fail("interrupted")

@@ -75,8 +75,8 @@ class Catalog:
         known = self.categories
         if not known:
             raise ConfigError(
-                "no categories of the items are known; give a table of them (--items) with a "
-                "column of categories when the model is trained"
+                "no categories of the items are known; train with a table of the items that has a "
+                "column of categories"
             )
         for name in names:
             if name not in known:

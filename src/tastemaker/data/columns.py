@@ -98,10 +98,10 @@ def _cannot_guess(role: str, available: Sequence[str], source: str) -> str:
     if all(re.fullmatch(r"-?[\d.]+", name) for name in available):
         return (
             f"{source}: the first line ({', '.join(available)}) looks like data, not like column "
-            "names; say --no-header (has_header=False) and name the columns column_1, column_2, …"
+            "names; say has_header=False and name the columns column_1, column_2, …"
         )
     return (
-        f"{source}: no column looks like the {role}; name it with --{role} ({role}=…); "
+        f"{source}: no column looks like the {role}; name it with {role}=…; "
         f"the columns are {', '.join(available)}"
     )
 

@@ -89,7 +89,7 @@ class Dataset:
         if untouched_items and catalog is None:
             raise DataError(
                 f"{interactions.name}: items that nobody touched were asked for, but there is no "
-                "catalog that lists any; give one (--items)"
+                "catalog that lists any; give one with catalog=…"
             )
         frame = interactions.frame
         users = user_vocabulary or Vocabulary.of(frame["user_id"], kind="user")
@@ -238,13 +238,13 @@ class Dataset:
         if self.ratings is None:
             raise DataError(
                 f"{self.name}: a minimum rating was asked for, but there is no rating column; "
-                "name it with --rating, or leave --min-rating out"
+                "name it with rating=…, or leave min_rating=… out"
             )
         liked = self.ratings >= min_rating
         if not liked.any():
             raise DataError(
                 f"{self.name}: no rating is {min_rating:g} or above "
-                f"(the highest is {np.nanmax(self.ratings):g}); lower --min-rating"
+                f"(the highest is {np.nanmax(self.ratings):g}); lower min_rating=…"
             )
         note = f"ratings below {min_rating:g}: {int((~liked).sum()):,} rows left out"
         return self.rows(liked).compact().with_note(note)

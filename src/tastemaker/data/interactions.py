@@ -132,6 +132,6 @@ def _weights(column: pl.Series, name: str) -> pl.Series:
         row = int(bad.arg_max() or 0)
         raise DataError(
             f'{name}: column "{column.name}", row {row + 1}: {column[row]} cannot be a weight; '
-            "weights are 0 or above (use --min-rating to keep only what was liked)"
+            "weights are 0 or above (use min_rating=… to keep only what was liked)"
         )
     return weights

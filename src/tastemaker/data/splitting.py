@@ -246,7 +246,8 @@ def _times(data: Dataset) -> np.ndarray:
     if data.timestamps is None:
         raise SplitError(
             f"{data.name}: there is no time column, so nothing can be held out by time; "
-            "name it with --time, or say --by input, --by random or --split none"
+            'name it with time=…, or hold out with by="input" or by="random", or nothing with '
+            "no_holdout()"
         )
     return data.timestamps
 

@@ -149,7 +149,7 @@ def _not_a_time(
     row = int(bad.arg_max() or 0)
     where = f'{source}: column "{column.name}", row {row + 1}: "{column[row]}"'
     if time_format is not None:
-        return DataError(f'{where} is not a time of the form "{time_format}" (--time-format)')
+        return DataError(f'{where} is not a time of the form time_format="{time_format}"')
     return DataError(
-        f"{where} is not a time; use seconds, milliseconds or ISO 8601, or --time-format"
+        f"{where} is not a time; use seconds, milliseconds or ISO 8601, or time_format=…"
     )

@@ -154,14 +154,15 @@ def _given_rows(
 ) -> tuple[Callable[[slice], CandidateRows], Sequence[slice]]:
     """How some of the split's lists become rows, and which to take at a time."""
     if split.candidates is None:
-        raise SplitError(f"{split.train.name}: the split has no candidate lists; give --candidates")
+        raise SplitError(f"{split.train.name}: the split has no candidate lists; give candidates=…")
     targets, lists = split.targets(part), split.candidates
     lengths = np.diff(lists.indptr)[targets.users]
     if (lengths == 0).any():
         user = split.train.user_vocabulary.ids[int(targets.users[lengths.argmin()])]
         raise SplitError(
             f"{split.train.name}: {int((lengths == 0).sum()):,} users of the {part} part have no "
-            f"list of candidates (first: user {user}); rank them with --protocol sampled or full"
+            f"list of candidates (first: user {user}); rank them with "
+            "SampledRanking() or FullRanking()"
         )
     step = max(1, min(USERS_AT_ONCE, ENTRIES_AT_ONCE // (int(lengths.max()) + 1)))
     blocks = [slice(first, first + step) for first in range(0, len(targets), step)]

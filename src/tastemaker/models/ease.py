@@ -112,5 +112,5 @@ def _refuse_too_large(data: Dataset) -> None:
     refuse_beyond_memory(
         int(MATRICES_AT_ONCE * 8 * data.n_items**2),
         f"ease on {data.name}: {data.n_items:,} items",
-        "keep fewer items (--k-core) or choose another model",
+        "keep fewer items with k_core() or choose another model",
     )

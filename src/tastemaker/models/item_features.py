@@ -19,7 +19,7 @@ class ItemFeatures(nn.Module):
         if "categories" not in catalog.columns:
             raise DataError(
                 "item features were asked for, but the catalog has no categories; give one with a "
-                "categories column (--items), or leave the features out"
+                "categories column (catalog=…), or leave the features out"
             )
         lists = catalog.frame["categories"]
         names = lists.explode().drop_nulls()

@@ -63,7 +63,7 @@ class Popularity(Recommender):
         if train.timestamps is None:
             raise ConfigError(
                 f"popularity: half_life_days is {half_life_days:g}, but {train.name} has no times "
-                "to tell how old an interaction is; name the time column with --time, or leave "
+                "to tell how old an interaction is; name the time column with time=…, or leave "
                 "half_life_days unset"
             )
         age_s = train.timestamps.max() - train.timestamps

@@ -114,6 +114,6 @@ class TwoTower(SequenceModel):
         if "categories" not in train.catalog.columns:
             raise DataError(
                 f"{train.name}: two_tower makes an item's vector of its categories, but the "
-                "catalog has none; give a table of the items with a categories column (--items)"
+                "catalog has none; give a table of the items with a categories column (catalog=…)"
             )
         return TwoTowerNetwork(train, self.config)

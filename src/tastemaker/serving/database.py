@@ -56,8 +56,8 @@ class Database:
         except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
             hint = ' (pip install "tastemaker[postgres]")' if "postgres" in url else ""
             raise ConfigError(
-                f"--database: {_short(error)}{hint}; a URL looks like sqlite:///events.db or "
-                "postgresql+psycopg://user:password@host/name"
+                f"no database is known by this URL: {_short(error)}{hint}; a URL looks like "
+                "sqlite:///events.db or postgresql+psycopg://user:password@host/name"
             ) from None
         self._sentry = _Sentry(self._engine) if self.is_sqlite else None
         self._pulse: Pulse | None = None

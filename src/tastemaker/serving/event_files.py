@@ -75,7 +75,7 @@ def _events_in(path: Path, columns: dict[str, str | None], time_format: str | No
         raise DataError(f"{path}: there are no rows; at least one event is needed")
     roles = resolve_columns(table.columns, name, rating=None, weight=None, **columns).by_role()
     if "time" not in roles:
-        raise DataError(f"{path}: events need a time; name its column with --time")
+        raise DataError(f"{path}: events need a time; name its column with time=…")
     times = without_nulls(table[roles["time"]], "time", name)
     kind = pl.col("type").cast(pl.String) if "type" in table.columns else pl.lit(None, pl.String)
     frame = table.select(

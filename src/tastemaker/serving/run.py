@@ -54,5 +54,5 @@ def _listening(settings: ServiceSettings) -> socket.socket:
     except OSError as error:
         raise ConfigError(
             f"{settings.host}:{settings.port} cannot be listened on: {error.strerror or error}; "
-            "choose another with --port (0 takes a free one)"
+            "choose another with port=… (0 takes a free one)"
         ) from None

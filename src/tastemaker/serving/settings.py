@@ -107,9 +107,9 @@ class ServiceSettings(Config):
         """Raises ConfigError where anybody on the network could read and write without a key."""
         if self.is_exposed and not has_keys:
             raise ConfigError(
-                f"--host {self.host}: others could reach the service, and there are no keys yet; "
-                "make one first: tastemaker keys add --scope read --scope write, with the same "
-                "--database or run"
+                f'host="{self.host}": others could reach the service, and there are no keys yet; '
+                "make one first: tastemaker keys add --scope read --scope write, for the same "
+                "database or run"
             )
 
 
@@ -122,6 +122,6 @@ def database_url_of(run: Path | None, database: str | None) -> str:
     if database is not None:
         return database
     if run is None:
-        raise ConfigError("say which database: --run RUN or --database URL, as given to serve")
+        raise ConfigError("say which database: run=… or database=…, as given to serve")
     beside = run.absolute()
     return f"sqlite:///{beside.with_name(beside.name + '.events.db')}"

@@ -32,7 +32,7 @@ def check(settings: ServiceSettings) -> bool:
         except DatabaseAwayError as error:
             if settings.is_exposed:
                 raise ConfigError(
-                    f"--host {settings.host}: others could reach the service, and no key can be "
+                    f'host="{settings.host}": others could reach the service, and no key can be '
                     f"looked at: {error}"
                 ) from None
             return False

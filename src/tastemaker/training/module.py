@@ -80,8 +80,8 @@ class RankingModule(LightningModule):
         if not math.isfinite(metrics["loss"]):
             raise ConfigError(
                 f"training diverged: the loss of epoch {self.current_epoch + 1} is "
-                f"{metrics['loss']}; lower learning_rate (now {self._config.learning_rate:g}) "
-                "and begin anew (--restart)"
+                f"{metrics['loss']}; train again with a lower "
+                f"learning_rate=… (now {self._config.learning_rate:g})"
             )
         if self._validate is not None:
             self.network.eval()

@@ -156,9 +156,9 @@ def search(
 def check_extent(n_trials: int, timeout_s: float | None) -> None:
     """Raises ConfigError where nothing would be tried."""
     if n_trials < 1:
-        raise ConfigError(f"--trials is {n_trials}; try at least 1")
+        raise ConfigError(f"n_trials={n_trials}: try at least 1")
     if timeout_s is not None and not timeout_s > 0:
-        raise ConfigError(f"--timeout is {timeout_s:g}; give seconds above 0")
+        raise ConfigError(f"timeout_s={timeout_s:g}: give seconds above 0")
 
 
 def _value(

@@ -120,7 +120,7 @@ def open_study(path: Path, identity: dict[str, Any]) -> Iterator[Study]:
         try:
             storage = optuna.storages.RDBStorage(url.render_as_string(hide_password=False))
         except DatabaseError:
-            raise ArtifactError(f"{path}: is damaged; --restart begins anew") from None
+            raise ArtifactError(f"{path}: is damaged; restart=True begins anew") from None
         try:
             study = optuna.create_study(
                 storage=storage,
@@ -148,7 +148,7 @@ def _refuse_other(study: optuna.Study, identity: dict[str, Any], path: Path) -> 
         if then.get(name) != value:
             raise ArtifactError(
                 f"{path}: was begun with {name} {then.get(name)}, now it is {value}; go on with "
-                "the same command, name another --out, or --restart to begin anew"
+                "the same command, name another path=…, or begin anew with restart=True"
             )
 
 
