@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup test demo lint format docs screenshots bench bench-quick clean
+.PHONY: help setup test test-hard demo lint format docs screenshots bench bench-quick clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -22,6 +22,9 @@ $(READY): pyproject.toml constraints.txt hatch_build.py $(NATIVE)
 
 test: $(READY) ## run all tests
 	$(BIN)/pytest -n auto
+
+test-hard: $(READY) ## run all tests as other processors and seeds would have them; an hour
+	$(BIN)/python tests/hard.py
 
 demo: $(READY) ## train, evaluate and recommend, on MovieLens where it can be had
 	$(BIN)/tastemaker demo

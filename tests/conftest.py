@@ -10,9 +10,24 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 import pytest
 from hypothesis import settings
 
-# Two busy cores make single examples slow at random; a deadline would make tests flaky.
-settings.register_profile("tastemaker", deadline=None)
+from tastemaker.native import library
+
+# Two busy cores make single examples slow at random; a deadline would make tests flaky. The same
+# examples in every run: what passes once passes again. `make test-hard` draws others by seed.
+settings.register_profile("tastemaker", derandomize=True, deadline=None, database=None)
+settings.register_profile("exploring", deadline=None)
 settings.load_profile("tastemaker")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--plain-forms", action="store_true", help="run as if nothing had been compiled"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--plain-forms"):
+        library._library = lambda: None
 
 
 @pytest.fixture

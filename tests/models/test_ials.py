@@ -10,6 +10,7 @@ import tastemaker as tm
 from tastemaker.errors import UnsupportedError
 from tastemaker.models import ials, implicit_library
 from tastemaker.models.ials import IALS
+from tastemaker.testing.inductive import assert_same_scores
 from tastemaker.testing.worlds import two_tastes
 from tastemaker.training.run import TrainingRun
 
@@ -77,7 +78,7 @@ def test_blocks_of_users_get_what_all_at_once_get(monkeypatch) -> None:
 def test_a_known_user_is_scored_by_the_history_of_the_moment() -> None:
     model = of_vectors(random_vectors())
     grown = tm.UserBatch(np.array([0]), np.array([0, 1, 2]), np.array([0, 3]))
-    assert torch.equal(model.score(grown), model.score(model.strangers([[0, 1, 2]])))
+    assert_same_scores(model.score(grown), model.score(model.strangers([[0, 1, 2]])))
 
 
 @needs_implicit
@@ -89,7 +90,9 @@ def test_users_get_the_vectors_that_the_package_gives_them() -> None:
     )
     matrix = ials.interaction_matrix(split.train)
     implicit_library.fit(package, matrix, 4, lambda loss: 0.0, TrainingRun())
-    np.testing.assert_array_equal(package.item_factors, model.state()["items"].numpy())
+    # The package keeps its vectors in memory of another alignment, so products may round otherwise;
+    # the systems that each of the four epochs solves are well conditioned by the regularization.
+    np.testing.assert_allclose(package.item_factors, model.state()["items"], rtol=1e-4, atol=1e-5)
     ours = model.queries(model.users([0, 1, 2])).numpy()
     theirs = package.recalculate_user(np.arange(3), matrix[:3])
     np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)

@@ -40,4 +40,4 @@ def test_blocks_of_rows_give_what_all_at_once_give(vectors, monkeypatch) -> None
     items = torch.randint(12, (5, 3), generator=torch.Generator().manual_seed(0))
     whole = VectorLikeness(torch.from_numpy(vectors)).within(items)
     monkeypatch.setattr(likeness, "NUMBERS_AT_ONCE", 2 * 3 * 7)
-    assert torch.equal(VectorLikeness(torch.from_numpy(vectors)).within(items), whole)
+    torch.testing.assert_close(VectorLikeness(torch.from_numpy(vectors)).within(items), whole)

@@ -107,8 +107,17 @@ class InductiveContract:
 
 
 def assert_same_scores(one: torch.Tensor, other: torch.Tensor) -> None:
-    """Scores of one user in two batches may differ by rounding."""
-    torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+    """Checks that scores (n_users, n) differ by no more than rounding, as in two batches they may.
+
+    A processor adds up a row in an order that depends on the batch and on where it lies in memory.
+    The error is then relative to the numbers that were added, not to a score near 0 in which they
+    cancelled each other, so the tolerance is 1e-4 of the largest score of each user. That is about
+    a thousand roundings of float32: fold-in takes 15 steps, each of which passes errors on.
+    """
+    assert one.shape == other.shape
+    allowed = 1e-4 * torch.maximum(one.abs(), other.abs()).amax(dim=-1, keepdim=True)
+    beyond = (one - other).abs() - allowed
+    assert (beyond <= 0).all(), f"scores differ by {float(beyond.max()):.2g} more than rounding"
 
 
 def _grown(model: Recommender, people: People) -> UserBatch:
