@@ -233,6 +233,8 @@ class Recommender(ABC):
         Scores of one user compare with each other, not with another user's. Somebody of whom
         nothing is known gets the popularity of the items.
         """
+        if len(users) == 0:
+            return torch.empty(0, self.dataset.n_items, device=self.device)
         nothing_known = self.nothing_known(users)
         if not nothing_known.any():
             return self._score(users)
@@ -251,9 +253,10 @@ class Recommender(ABC):
         Raises:
             UnsupportedError: this model's scores are no inner products.
         """
-        if self.item_keys is None:
+        keys = self.item_keys
+        if keys is None:
             raise UnsupportedError(f"{self.name}: scores are no inner products of two vectors")
-        return self._queries(users)
+        return self._queries(users) if len(users) else keys.new_empty(0, keys.shape[1])
 
     def nothing_known(self, users: UserBatch) -> np.ndarray:
         """(n,) bool: no code that was trained, and no item in the history that says anything.
@@ -288,6 +291,8 @@ class Recommender(ABC):
             (n, c) float32 on `device`, the same as `score` would give.
         """
         items = items.to(self.device)
+        if len(users) == 0:
+            return torch.empty(items.shape, device=self.device)
         nothing_known = self.nothing_known(users)
         if not nothing_known.any():
             return self._score_candidates(users, items)

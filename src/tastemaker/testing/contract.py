@@ -26,10 +26,11 @@ from tastemaker.evaluation.evaluate import evaluate
 from tastemaker.evaluation.protocols import FullRanking
 from tastemaker.models.recommender import Recommender
 from tastemaker.testing.inductive import InductiveContract, assert_same_scores
+from tastemaker.testing.nobody import NobodyContract
 from tastemaker.testing.worlds import checkerboard, one_item_left, two_tastes, untouched_item
 
 
-class RecommenderContract(InductiveContract):
+class RecommenderContract(InductiveContract, NobodyContract):
     """Inherit, say how to make the model, and pytest does the rest."""
 
     @abstractmethod
