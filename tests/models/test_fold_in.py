@@ -105,7 +105,7 @@ def test_an_item_that_nobody_touched_says_nothing(loss: str) -> None:
 
 def test_each_interaction_meets_drawn_items_that_its_user_never_touched(monkeypatch) -> None:
     monkeypatch.setattr(evidence, "LONGEST_HISTORY", 3)
-    evidence_of = evidence.against_samples(lambda _, items: items.float(), 8, 0, bce_rows)
+    evidence_of = evidence.AgainstSamples(lambda _, items: items.float(), 8, 0, bce_rows)
     users = tm.UserBatch.strangers([[7, 1, 2, 3], [5]])
     before = tm.UserBatch.strangers([[7, 1, 2], []])
     found = evidence_of(users, before, CPU)

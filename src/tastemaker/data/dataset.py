@@ -49,6 +49,14 @@ class Dataset:
     """What was decided on the way here, for a log."""
 
     def __post_init__(self) -> None:
+        self._freeze()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Takes up what was pickled or copied; NumPy leaves its copies writable."""
+        self.__dict__.update(state)
+        self._freeze()
+
+    def _freeze(self) -> None:
         for name in COLUMNS:
             array = getattr(self, name)
             if array is not None:

@@ -16,7 +16,7 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.data.splitting import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.models import implicit_library
-from tastemaker.models.evidence import against_samples
+from tastemaker.models.evidence import AgainstSamples
 from tastemaker.models.fold_in import FoldIn
 from tastemaker.models.matrices import interaction_matrix
 from tastemaker.models.recommender import Recommender
@@ -78,16 +78,14 @@ class BPR(Recommender):
         matrix = interaction_matrix(train)
         self.log = implicit_library.fit(bpr, matrix, config.epochs, share_in_wrong_order, run)
         # The package keeps the bias as one more dimension, in which every user has a 1.
-        self._users = torch.from_numpy(bpr.user_factors[:, :-1].copy())
-        self._items = torch.from_numpy(bpr.item_factors[:, :-1].copy())
-        self._biases = torch.from_numpy(bpr.item_factors[:, -1].copy())
+        self._users = torch.tensor(bpr.user_factors[:, :-1])
+        self._items = torch.tensor(bpr.item_factors[:, :-1])
+        self._biases = torch.tensor(bpr.item_factors[:, -1])
         self._finish(train)
 
     def _finish(self, train: Dataset) -> None:
         self._keys = torch.cat([self._items, self._biases[:, None]], dim=1)
-        evidence_of = against_samples(
-            self._score_vectors, train.n_items, self.config.seed, bpr_rows
-        )
+        evidence_of = AgainstSamples(self._score_vectors, train.n_items, self.config.seed, bpr_rows)
         is_trained = torch.from_numpy(train.user_counts > 0)
         self._fold_in = FoldIn.of(evidence_of, self._users, is_trained)
 

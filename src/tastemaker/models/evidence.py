@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -40,55 +41,64 @@ EvidenceOf = Callable[[UserBatch, UserBatch, torch.device], Evidence]
 """n users, the same with what training knew of each, and where to compute."""
 
 
-def in_whole_catalog(score_all: ScoreAll, n_items: int) -> EvidenceOf:
-    """For a model trained with the multinomial likelihood, whose negatives are all other items.
+@dataclass(frozen=True, eq=False)
+class InWholeCatalog:
+    """For a model trained with the multinomial likelihood, whose negatives are all other items."""
 
-    Args:
-        score_all: the model with everything but the user vectors frozen.
-        n_items: size of the catalog.
-    """
+    score_all: ScoreAll
+    """The model with everything but the user vectors frozen."""
+    n_items: int
 
-    def evidence(users: UserBatch, before: UserBatch, device: torch.device) -> Evidence:
+    def __call__(self, users: UserBatch, before: UserBatch, device: torch.device) -> Evidence:
+        """As EvidenceOf."""
         now, known = (
-            torch.from_numpy(history_matrix(batch, n_items).toarray()).to(device)
+            torch.from_numpy(history_matrix(batch, self.n_items).toarray()).to(device)
             for batch in (users, before)
         )
         return Evidence(
-            score_all, lambda scores, counts: multinomial(scores, counts).sum(), now, now * known
-        )
+            self.score_all, lambda scores, counts: multinomial(scores, counts).sum(), now,
+            now * known,
+        )  # fmt: skip
 
-    return evidence
 
-
-def against_samples(score: ScoreVectors, n_items: int, seed: int, loss: RowLoss) -> EvidenceOf:
+@dataclass(frozen=True, eq=False)
+class AgainstSamples:
     """For a model trained on positives, each with negatives that are drawn for it.
 
     Everybody is given the same negatives, so that who else is in the batch changes nothing.
-
-    Args:
-        score: the model with everything but the user vectors frozen.
-        n_items: size of the catalog.
-        seed: of the negatives.
-        loss: what the model was trained with.
     """
-    generator = torch.Generator().manual_seed(seed)
-    negatives = torch.randint(n_items, (LONGEST_HISTORY, NEGATIVES), generator=generator).numpy()
 
-    def evidence(users: UserBatch, before: UserBatch, device: torch.device) -> Evidence:
+    score: ScoreVectors
+    """The model with everything but the user vectors frozen."""
+    n_items: int
+    seed: int
+    """Seed of the negatives."""
+    loss: RowLoss
+    """What the model was trained with."""
+
+    @cached_property
+    def _negatives(self) -> np.ndarray:
+        """(LONGEST_HISTORY, NEGATIVES) int64 codes."""
+        generator = torch.Generator().manual_seed(self.seed)
+        shape = LONGEST_HISTORY, NEGATIVES
+        return torch.randint(self.n_items, shape, generator=generator).numpy()
+
+    def __call__(self, users: UserBatch, before: UserBatch, device: torch.device) -> Evidence:
+        """As EvidenceOf."""
+        # Copied into PyTorch's aligned memory, since a product may depend on the alignment.
         items, filling, now, known = (
-            torch.from_numpy(array).to(device)
-            for array in _rows_of_pairs(users, before, negatives, n_items)
+            torch.tensor(array, device=device)
+            for array in _rows_of_pairs(users, before, self._negatives, self.n_items)
         )
 
         def score_pairs(vectors: torch.Tensor) -> torch.Tensor:
-            scores = score(vectors, items.flatten(1)).view(items.shape)
+            scores = self.score(vectors, items.flatten(1)).view(items.shape)
             return scores.masked_fill(filling, IMPOSSIBLE).flatten(0, 1)
 
         return Evidence(
-            score_pairs, lambda rows, counts: loss(rows) @ counts, now.flatten(), known.flatten()
-        )
-
-    return evidence
+            score_pairs, lambda rows, counts: self.loss(rows) @ counts, now.flatten(),
+            known.flatten(),
+        )  # fmt: skip
 
 
 def _rows_of_pairs(

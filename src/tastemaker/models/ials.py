@@ -75,7 +75,7 @@ class IALS(Recommender):
         )
         matrix = interaction_matrix(split.train)
         self.log = implicit_library.fit(als, matrix, config.epochs, lambda loss: loss, run)
-        self._keep(torch.from_numpy(als.item_factors))
+        self._keep(torch.tensor(als.item_factors))
 
     @property
     def item_vectors(self) -> torch.Tensor:
@@ -104,7 +104,7 @@ class IALS(Recommender):
         """(n, embedding_size) float32, from the histories."""
         step = max(1, SYSTEMS_AT_ONCE // self._base.size)
         parts = [users.part(start, start + step) for start in range(0, len(users), step)]
-        return torch.from_numpy(np.concatenate([self._solve(part) for part in parts]))
+        return torch.tensor(np.concatenate([self._solve(part) for part in parts]))
 
     def _solve(self, users: UserBatch) -> np.ndarray:
         history = history_matrix(users, len(self._exact))

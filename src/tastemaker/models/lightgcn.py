@@ -115,8 +115,8 @@ def normalised_adjacency(train: Dataset) -> torch.Tensor:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
         return torch.sparse_csr_tensor(
-            torch.from_numpy(matrix.indptr), torch.from_numpy(matrix.indices),
-            torch.from_numpy(matrix.data), (size, size), check_invariants=True,
+            torch.tensor(matrix.indptr), torch.tensor(matrix.indices),
+            torch.tensor(matrix.data), (size, size), check_invariants=True,
         )  # fmt: skip
 
 

@@ -40,7 +40,7 @@ class Popularity(Recommender):
     def _fit(self, split: Split, run: TrainingRun) -> None:
         train = split.train
         counts = np.bincount(train.items, weights=self._weights(train), minlength=train.n_items)
-        self._counts = torch.from_numpy(counts.astype(np.float32))
+        self._counts = torch.tensor(counts.astype(np.float32))
 
     def _score(self, users: UserBatch) -> torch.Tensor:
         return self._counts.expand(len(users), -1)

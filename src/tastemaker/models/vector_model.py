@@ -12,7 +12,7 @@ from tastemaker import training
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.splitting import Split
 from tastemaker.data.users import UserBatch
-from tastemaker.models.evidence import EvidenceOf, against_samples, in_whole_catalog
+from tastemaker.models.evidence import AgainstSamples, EvidenceOf, InWholeCatalog
 from tastemaker.models.fold_in import FoldIn
 from tastemaker.models.networks import restored, seeded
 from tastemaker.models.recommender import Recommender
@@ -265,9 +265,9 @@ class VectorModel(Recommender):
         """What histories say by the loss of the config."""
         network, config = self._network, self.config
         if config.loss == "softmax":
-            return in_whole_catalog(network.score_all, n_items)
+            return InWholeCatalog(network.score_all, n_items)
         _, rows = PAIR_LOSSES[config.loss]
-        return against_samples(network.score_vectors, n_items, config.seed, rows)
+        return AgainstSamples(network.score_vectors, n_items, config.seed, rows)
 
     def _vectors(self, users: UserBatch) -> torch.Tensor:
         """(n, d): the trained vector of a user as in training, a folded-in one of any other."""

@@ -25,12 +25,13 @@ from tastemaker.errors import ConfigError, UnknownIdError, UnsupportedError
 from tastemaker.evaluation.evaluate import evaluate
 from tastemaker.evaluation.protocols import FullRanking
 from tastemaker.models.recommender import Recommender
+from tastemaker.testing.copies import CopiesContract
 from tastemaker.testing.inductive import InductiveContract, assert_same_scores
 from tastemaker.testing.nobody import NobodyContract
 from tastemaker.testing.worlds import checkerboard, one_item_left, two_tastes, untouched_item
 
 
-class RecommenderContract(InductiveContract, NobodyContract):
+class RecommenderContract(InductiveContract, NobodyContract, CopiesContract):
     """Inherit, say how to make the model, and pytest does the rest."""
 
     @abstractmethod

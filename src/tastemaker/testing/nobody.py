@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tastemaker.data.recommendations import Recommendations
+from tastemaker.data.users import UserBatch
 from tastemaker.errors import UnsupportedError
 from tastemaker.models.recommender import Recommender
 
@@ -26,7 +27,8 @@ class NobodyContract:
             of_one = model.recommend([1], k=3, diversity=diversity, because=because)
         except UnsupportedError:
             pytest.skip("this model compares no items, so it has no diversity and no reasons")
-        for users in ([], model.users([]), model.strangers([])):
+        nobody: list[list[int] | UserBatch] = [[], model.users([]), model.strangers([])]
+        for users in nobody:
             of_none = model.recommend(users, k=3, diversity=diversity, because=because)
             assert_empty_as(of_none, of_one)
 
@@ -60,7 +62,8 @@ class NobodyContract:
             reasons, similar = model.explain([1], [2], n=2), model.similar_items([3], k=2)
         except UnsupportedError:
             pytest.skip("this model compares no items")
-        for users, items in (([], [2]), ([1], []), ([], [])):
+        asked: list[tuple[list[int], list[int]]] = [([], [2]), ([1], []), ([], [])]
+        for users, items in asked:
             assert_empty_as(model.explain(users, items, n=2), reasons)
         assert_empty_as(model.similar_items([], k=2), similar)
 

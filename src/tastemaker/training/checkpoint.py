@@ -6,9 +6,10 @@ from typing import Any
 
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
+from tastemaker.artifact import read_tensors
 from tastemaker.errors import ArtifactError
 
 
@@ -49,10 +50,8 @@ class SafetensorsIO(CheckpointIO):
             ArtifactError: there is none, or it is damaged.
         """
         try:
-            with safe_open(path, framework="pt") as file:
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-                tree = json.loads((file.metadata() or {})["tree"])
-            return _decode(tree, tensors)
+            tensors, metadata = read_tensors(Path(path))
+            return _decode(json.loads(metadata["tree"]), tensors)
         except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
             raise ArtifactError(f"{path}: is not a readable checkpoint: {error}") from None
 

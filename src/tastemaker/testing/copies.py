@@ -1,0 +1,51 @@
+"""The part of the contract that is about copies of a model: saved and opened, pickled, deep."""
+
+import copy
+import pickle
+from abc import abstractmethod
+from pathlib import Path
+
+import pytest
+import torch
+
+from tastemaker.bundle.bundle import open_run
+from tastemaker.models.recommender import Recommender
+
+ALIGNMENT = 64
+"""Bytes to which PyTorch aligns the memory of a tensor that it allocates."""
+
+
+class CopiesContract:
+    """A copy of a model answers as the model does, bit for bit."""
+
+    @abstractmethod
+    def fitted(self, world: str) -> Recommender:
+        """A model fitted on a whole world."""
+
+    @pytest.mark.parametrize("how", ["pickled", "deep"])
+    def test_a_copy_answers_as_the_model(self, how: str) -> None:
+        """Users, strangers, and users whose history has grown since training."""
+        model = self.fitted("two tastes")
+        twin = pickle.loads(pickle.dumps(model)) if how == "pickled" else copy.deepcopy(model)
+        assert twin.config == model.config
+        for batch in (model.users([0, 9]), model.strangers([[1, 2, 3], []])):
+            assert torch.equal(twin.score(batch), model.score(batch))
+        assert twin.recommend([1]).frame.equals(model.recommend([1]).frame)
+
+    def test_what_was_learned_lies_in_memory_as_what_is_opened(self, tmp_path: Path) -> None:
+        """Products depend on where their factors lie: on some processors in their last bits."""
+        model = self.fitted("two tastes")
+        model.save(tmp_path / "run")
+        opened = open_run(tmp_path / "run").model
+        for each in (model, opened):
+            for name, tensor in each.state().items():
+                assert tensor.is_contiguous(), name
+                assert tensor.data_ptr() % ALIGNMENT == 0, name
+        if model.item_keys is not None:
+            assert opened.item_keys is not None
+            assert _layout(opened.item_keys) == _layout(model.item_keys)
+
+
+def _layout(tensor: torch.Tensor) -> tuple[tuple[int, ...], int]:
+    """How the tensor lies in memory: its strides, and how far off the alignment it begins."""
+    return tensor.stride(), tensor.data_ptr() % ALIGNMENT
