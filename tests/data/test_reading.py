@@ -249,10 +249,12 @@ def test_files_that_are_no_tables_are_refused(tmp_path: Path) -> None:
     assert "the file is empty" in refusal("empty.csv", b"")
     assert "there are no rows" in refusal("header.csv", b"user,item\n")
     assert "only one column" in refusal("one.csv", b"user\n1\n2\n")
-    assert "more fields than the first" in refusal("ragged.csv", b"user,item\n1,2\n1,2,3\n")
+    assert "line 3 has 3 value(s), but the first line has 2" in refusal(
+        "ragged.csv", b"user,item\n1,2\n1,2,3\n"
+    )
     assert "not UTF-8" in refusal("latin.csv", b"user,item\nJos\xe9,1\n")
     assert "not a readable Parquet file" in refusal("fake.parquet", b"user,item\n1,2\n")
-    assert "not a known kind of table" in refusal("clicks.xlsx", b"PK")
+    assert "not a known kind of table" in refusal("clicks.xlsx", b"PK\x03\x04\x14\0")
     lines = json.dumps({"user": 1, "item": 2}) + '\n{"user": 1,\n'
     assert "line 2 is not JSON" in refusal("cut.jsonl", lines.encode())
     with pytest.raises(DataError, match="there is no such file"):

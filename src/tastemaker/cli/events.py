@@ -22,6 +22,11 @@ def events(
     item: options.Item = None,
     time: options.Time = None,
     time_format: options.TimeFormat = None,
+    no_header: options.NoHeader = False,
+    separator: options.Separator = None,
+    quoting: options.Quoting = None,
+    encoding: options.Encoding = None,
+    comment: options.Comment = None,
     json: options.Json = False,
 ) -> None:
     """Write the events of a service to a file, or take in those of a file.
@@ -32,6 +37,7 @@ def events(
     Examples: tastemaker events export log.parquet --run runs/demo,
     tastemaker events import clicks.csv --run runs/demo --user visitor --item sku
     """
+    from tastemaker.data.text_format import TextFormat
     from tastemaker.serving.database import Database
     from tastemaker.serving.event_files import export_events, import_events
     from tastemaker.serving.event_store import EventStore
@@ -45,7 +51,8 @@ def events(
             summary, words = {"out": str(file), "events": n}, f"{n:,} events written to {file}"
         else:
             columns = {"user": user, "item": item, "time": time}
-            accepted, duplicates = import_events(store, file, columns, time_format)
+            how = TextFormat(not no_header, separator, quoting, encoding, comment)
+            accepted, duplicates = import_events(store, file, columns, time_format, how)
             summary = {"accepted": accepted, "duplicates": duplicates}
             words = f"{accepted:,} events taken in, {duplicates:,} were there already"
     if json:

@@ -7,8 +7,8 @@ import typer
 
 DATA_HELP = (
     "A data set by name (ml-100k, ml-1m, ml-10m, ml-20m, ml-25m, ml-32m, ml-latest-small, "
-    "synthetic), a file (.csv .tsv .parquet .jsonl), a MovieLens .zip or folder, or a database URL "
-    "with --query."
+    "synthetic), a file (.csv .tsv .parquet .jsonl …; - is standard input), a MovieLens .zip or "
+    "folder, or a database URL with --query."
 )
 
 DATA_PANEL, SPLIT_PANEL = "Reading the data", "Holding out"
@@ -44,6 +44,23 @@ TimeFormat = Annotated[
 ]
 NoHeader = Annotated[
     bool, _data("--no-header", help="The file has no column names; call them column_1, column_2, …")
+]
+Separator = Annotated[
+    str | None, _data("--separator", help="Text between two values; found out if left out.")
+]
+Quoting = Annotated[
+    Literal["csv", "none"] | None,
+    _data(
+        "--quoting",
+        help="Quotes belong to the file's format (csv), or are text like any other (none). "
+        "By default none between tabs and ::, csv otherwise.",
+    ),
+]
+Encoding = Annotated[
+    str | None, _data("--encoding", help="Of text files, as latin-1; UTF-8 if left out.")
+]
+Comment = Annotated[
+    str | None, _data("--comment", help="Leave out lines that begin with this text, as #.")
 ]
 Query = Annotated[str | None, _data("--query", help="SQL to run where DATA is a database URL.")]
 Items = Annotated[

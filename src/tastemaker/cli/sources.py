@@ -5,9 +5,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, Self
 
+import polars as pl
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from tastemaker.cli.common import err, note
+from tastemaker.data.catalog import Catalog
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.interactions import Interactions
 from tastemaker.data.movielens import ARCHIVES
@@ -30,6 +32,7 @@ from tastemaker.data.splitting import (
     sample_users,
     temporal,
 )
+from tastemaker.data.text_format import FOR_THE_ITEMS, Quoting
 from tastemaker.errors import ConfigError
 
 
@@ -58,6 +61,10 @@ class DataOptions(_FromOptions):
     weight: str | None
     time_format: str | None
     no_header: bool
+    separator: str | None
+    quoting: Quoting | None
+    encoding: str | None
+    comment: str | None
     query: str | None
     items: Path | None
     untouched_items: bool
@@ -70,10 +77,17 @@ class DataOptions(_FromOptions):
     """A service's database whose events come along; of train alone."""
 
     @property
+    def text(self) -> dict[str, Any]:
+        """How text files are to be read: the options that differ from `TextFormat`'s defaults."""
+        names = ("separator", "quoting", "encoding", "comment")
+        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return given | ({"has_header": False} if self.no_header else {})
+
+    @property
     def columns(self) -> dict[str, Any]:
-        """What `read_interactions` is told about the columns."""
+        """The columns that were named, and how times are written."""
         names = ("user", "item", "time", "rating", "weight", "time_format")
-        return {name: getattr(self, name) for name in names} | {"has_header": not self.no_header}
+        return {name: getattr(self, name) for name in names}
 
     def dataset(self, data: str | None) -> Dataset:
         """Loads DATA, whatever kind of thing it names, and takes the asked part of it."""
@@ -98,7 +112,16 @@ class DataOptions(_FromOptions):
 
     def interactions(self, path: Path) -> Interactions:
         """Reads one part of a ready-made split, which goes by the name of its folder."""
-        return read_interactions(path, name=path.resolve().parent.name, **self.columns)
+        return read_interactions(path, name=path.resolve().parent.name, **self.columns, **self.text)
+
+    def candidates(self, path: Path) -> pl.DataFrame:
+        """Reads the candidates of a ready-made split."""
+        return read_candidate_lists(path, **self.text)
+
+    def catalog(self, path: Path) -> Catalog:
+        """Reads the table of the items."""
+        text = self.text
+        return read_catalog(path, **{name: text[name] for name in FOR_THE_ITEMS if name in text})
 
     def _whole(self, data: str) -> Dataset:
         names = ("min_rating", "duplicates", "untouched_items")
@@ -108,8 +131,8 @@ class DataOptions(_FromOptions):
                 raise ConfigError(
                     f"{without_password(data)}: a database needs --query, the SQL that selects rows"
                 )
-            if self.no_header:
-                raise ConfigError("--no-header is for text files; a query names its columns")
+            if self.text:
+                raise ConfigError(f"{_flag(self.text)} is for text files; leave it out of a query")
             # Imported here, since nothing else that trains needs a database.
             from tastemaker.data.sql import read_sql
 
@@ -118,16 +141,15 @@ class DataOptions(_FromOptions):
             raise ConfigError("--query goes with a database URL such as sqlite:///shop.db")
         if data in NAMES or is_movielens_path(data):
             return self._named(data, rules)
-        if not Path(data).exists() and not Path(data).suffix:
+        if data != "-" and not Path(data).exists() and not Path(data).suffix:
             return load(data)  # raises, naming the nearest data set
-        return read(data, items=self.items, **rules, **self.columns)
+        return read(data, items=self.items, **rules, **self.columns, **self.text)
 
     def _named(self, data: str, rules: dict[str, Any]) -> Dataset:
-        given = [name for name, value in self.columns.items() if value and name != "has_header"]
-        given += ["no-header"] * self.no_header + ["items"] * (self.items is not None)
+        given = {name: value for name, value in self.columns.items() if value} | self.text
+        given |= {"items": self.items} if self.items is not None else {}
         if given:
-            stray = given[0].replace("_", "-")
-            raise ConfigError(f"{data}: its columns and items are known; leave --{stray} out")
+            raise ConfigError(f"{data}: its columns and items are known; leave {_flag(given)} out")
         if data not in ARCHIVES:
             return load(data, **rules)
         with Progress(
@@ -142,6 +164,12 @@ class DataOptions(_FromOptions):
                 progress.update(task, completed=here, total=total)
 
             return load(data, on_bytes=on_bytes, **rules)
+
+
+def _flag(options: dict[str, Any]) -> str:
+    """The first of some options, as it is written on the command line."""
+    name = next(iter(options))
+    return "--no-header" if name == "has_header" else f"--{name.replace('_', '-')}"
 
 
 def _with_events(base: Dataset | None, url: str) -> Dataset:
@@ -208,7 +236,7 @@ class SplitOptions(_FromOptions):
             source.interactions(self.train),
             source.interactions(self.test),
             validation=None if self.valid is None else source.interactions(self.valid),
-            candidates=None if self.candidates is None else read_candidate_lists(self.candidates),
-            catalog=None if source.items is None else read_catalog(source.items),
+            candidates=None if self.candidates is None else source.candidates(self.candidates),
+            catalog=None if source.items is None else source.catalog(source.items),
             untouched_items=source.untouched_items,
         )

@@ -14,6 +14,8 @@ from tastemaker.data.interactions import Interactions
 from tastemaker.data.movielens import ARCHIVES, fetch_archive, find_archive, read_movielens
 from tastemaker.data.readers import frame_from_arrow, read_table
 from tastemaker.data.synthetic import synthetic
+from tastemaker.data.table import Table
+from tastemaker.data.text_format import FOR_THE_ITEMS, TextFormat
 from tastemaker.errors import DataError, did_you_mean
 
 NAMES = (*ARCHIVES, "synthetic")
@@ -78,21 +80,24 @@ def read(
     """Reads your own interactions.
 
     Args:
-        source: a path (CSV, TSV, Parquet, JSON Lines), or any dataframe with the Arrow interface.
+        source: a path (text with separators, Parquet, JSON; "-" for standard input), or any
+            dataframe with the Arrow interface.
         min_rating: keep only interactions rated at least this.
         duplicates: which of several interactions of one user with one item to keep.
         items: what is known of the items (a path or a dataframe): the id, and title and categories
             where there are any.
         untouched_items: take in those of them that nobody touched, so that a model that knows
             items by their categories can recommend them.
-        **how: as for `read_interactions`: user, item, time, rating, weight, time_format,
-            has_header, name.
+        **how: as for `read_interactions`: user, item, time, rating, weight, time_format, name, and
+            for text files has_header, separator, quoting, encoding, comment. The last three hold
+            for the table of the items as well.
 
     Raises:
         DataError: what is wrong, with file, column, row and value.
     """
     interactions = read_interactions(source, **how)
-    catalog = None if items is None else read_catalog(items)
+    text = {name: how[name] for name in FOR_THE_ITEMS if name in how}
+    catalog = None if items is None else read_catalog(items, **text)
     return Dataset.from_interactions(
         interactions, catalog, min_rating=min_rating, duplicates=duplicates,
         untouched_items=untouched_items,
@@ -108,8 +113,8 @@ def read_interactions(
     rating: str | None = None,
     weight: str | None = None,
     time_format: str | None = None,
-    has_header: bool = True,
     name: str | None = None,
+    **text: Any,
 ) -> Interactions:
     """Reads and validates a table of interactions, not yet encoded.
 
@@ -122,12 +127,18 @@ def read_interactions(
         rating: the column with the rating.
         weight: the column that says how much an interaction counts, 0 or above.
         time_format: a strftime pattern, for times as text that are not ISO 8601.
-        has_header: whether the first line of a text file names the columns.
         name: what the data are called in results; the file's name by default.
+        **text: how a text file is to be read, by the fields of `TextFormat`: has_header (True),
+            separator, quoting ("csv" or "none"), encoding and comment.
+
+    Raises:
+        DataError: what is wrong, with file, column, line and value.
+        ConfigError: a text file cannot be read in such a way.
     """
     given = {"user": user, "item": item, "time": time, "rating": rating, "weight": weight}
+    how = TextFormat(**text)
     is_path = isinstance(source, str | Path)
-    label = name or (Path(source).stem if is_path else "dataframe")
+    label = name or (_label(Path(source)) if is_path else "dataframe")
     shown = str(source) if is_path else label
 
     def wanted(available: list[str]) -> list[str]:
@@ -135,23 +146,38 @@ def read_interactions(
         return list(dict.fromkeys(chosen))
 
     if is_path:
-        frame = read_table(Path(source), columns=wanted, has_header=has_header)
+        table = read_table(Path(source), columns=wanted, how=how)
     else:
-        frame = frame_from_arrow(source)
-    columns = resolve_columns(frame.columns, shown, **given)
-    interactions = Interactions.from_frame(frame, columns, shown, time_format)
-    return replace(interactions, name=label)  # results name the data, errors the file
+        table = Table(frame_from_arrow(source))
+    columns = resolve_columns(table.frame.columns, shown, **given)
+    interactions = Interactions.from_frame(table.frame, columns, shown, time_format)
+    # Results name the data, errors the file.
+    return replace(interactions, name=label, notes=(*interactions.notes, *table.notes))
 
 
-def read_catalog(source: Any) -> Catalog:
-    """Reads what is known of the items, from a path or a dataframe."""
+def _label(path: Path) -> str:
+    return "stdin" if str(path) == "-" else path.stem
+
+
+def read_catalog(source: Any, **text: Any) -> Catalog:
+    """Reads what is known of the items, from a path or a dataframe.
+
+    Args:
+        source: as for `read`.
+        **text: as for `read_interactions`.
+    """
+    how = TextFormat(**text)
     if isinstance(source, str | Path):
-        return Catalog.from_frame(read_table(Path(source)), str(source))
+        return Catalog.from_frame(read_table(Path(source), how=how).frame, str(source))
     return Catalog.from_frame(frame_from_arrow(source), "catalog")
 
 
-def read_candidate_lists(source: str | Path) -> pl.DataFrame:
+def read_candidate_lists(source: str | Path, **text: Any) -> pl.DataFrame:
     """Candidate items by user: one row a user with a list, or one row a (user, item) pair.
+
+    Args:
+        source: a path.
+        **text: as for `read_interactions`.
 
     Returns:
         user_id, and item_id as a list column.
@@ -159,7 +185,7 @@ def read_candidate_lists(source: str | Path) -> pl.DataFrame:
     Raises:
         DataError: no user column, or no column with the items.
     """
-    frame = read_table(Path(source))
+    frame = read_table(Path(source), how=TextFormat(**text)).frame
     lists = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.List)]
     columns = resolve_columns(frame.columns, str(source), item=lists[0] if lists else None)
     renamed = frame.select(user_id=columns.user, item_id=columns.item)

@@ -10,6 +10,7 @@ from tastemaker.artifact import replacing
 from tastemaker.data.columns import resolve_columns
 from tastemaker.data.interactions import read_ids, without_nulls
 from tastemaker.data.readers import read_table
+from tastemaker.data.text_format import TextFormat
 from tastemaker.data.times import read_times
 from tastemaker.errors import ConfigError, DataError
 from tastemaker.serving.event_store import SCHEMA, EventStore, NewEvent
@@ -45,7 +46,11 @@ def export_events(store: EventStore, path: Path) -> int:
 
 
 def import_events(
-    store: EventStore, path: Path, columns: dict[str, str | None], time_format: str | None = None
+    store: EventStore,
+    path: Path,
+    columns: dict[str, str | None],
+    time_format: str | None = None,
+    how: TextFormat | None = None,
 ) -> tuple[int, int]:
     """Takes in the events of a file, all of them or, where the file is at fault, none.
 
@@ -54,6 +59,7 @@ def import_events(
         path: a table with at least a user, an item and a time; event_id and type where it has them.
         columns: user, item and time, guessed where None.
         time_format: a strftime pattern, for times as text that are not ISO 8601.
+        how: what is known of the format of a text file.
 
     Returns:
         How many were new, and how many were there already.
@@ -62,15 +68,17 @@ def import_events(
         DataError: what is wrong, with file, column, row and value.
         DatabaseAwayError: the database does not answer; what came before is kept.
     """
-    frame = _events_in(path, columns, time_format)
+    frame = _events_in(path, columns, time_format, how)
     accepted = 0
     for part in frame.iter_slices(ROWS_AT_ONCE):
         accepted += store.append([NewEvent(*row) for row in part.iter_rows()])
     return accepted, frame.height - accepted
 
 
-def _events_in(path: Path, columns: dict[str, str | None], time_format: str | None) -> pl.DataFrame:
-    table, name = read_table(path), str(path)
+def _events_in(
+    path: Path, columns: dict[str, str | None], time_format: str | None, how: TextFormat | None
+) -> pl.DataFrame:
+    table, name = read_table(path, how=how).frame, str(path)
     if table.is_empty():
         raise DataError(f"{path}: there are no rows; at least one event is needed")
     roles = resolve_columns(table.columns, name, rating=None, weight=None, **columns).by_role()

@@ -1,0 +1,122 @@
+"""The content of a file: unpacked where it is compressed, read once where it is a pipe."""
+
+import codecs
+import gzip
+import sys
+import zlib
+from pathlib import Path
+
+import zstandard
+
+from tastemaker.errors import DataError
+
+HEAD_BYTES = 1 << 16
+"""Bytes at the beginning of a file that are looked at to tell what it is."""
+
+CHUNK_BYTES = 1 << 24
+
+ARCHIVES = {
+    b"PK\x03\x04": "a zip archive or an Excel workbook",
+    b"BZh": "compressed with bzip2",
+    b"\xfd7zXZ\x00": "compressed with xz",
+}
+"""How files begin that are not unpacked here."""
+
+BYTE_ORDER_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+"""UTF-32 comes first, since its mark begins with that of UTF-16."""
+
+Content = bytes | Path
+"""Bytes in memory, or a file that can be read as it is and more than once."""
+
+
+def content_of(path: Path) -> Content:
+    """The unpacked content of a file; a plain file is left on disk.
+
+    Args:
+        path: a file, a pipe, or - for standard input.
+
+    Raises:
+        DataError: there is no such file, nothing is in it, or it cannot be unpacked.
+    """
+    content = _opened(path)
+    head = head_of(content)
+    if not head:
+        raise DataError(f"{path}: the file is empty")
+    for magic, kind in ARCHIVES.items():
+        if head.startswith(magic):
+            raise DataError(
+                f"{path}: is {kind}, not a known kind of table; unpack it or save it as CSV"
+            )
+    try:
+        if head.startswith(b"\x1f\x8b"):
+            return gzip.decompress(all_of(content))
+        if head.startswith(b"\x28\xb5\x2f\xfd"):
+            return zstandard.ZstdDecompressor().decompressobj().decompress(all_of(content))
+    except (EOFError, OSError, zlib.error, zstandard.ZstdError) as error:
+        raise DataError(f"{path}: the compressed file is damaged ({error})") from None
+    return content
+
+
+def _opened(path: Path) -> Content:
+    if str(path) == "-":
+        return sys.stdin.buffer.read()
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder; name a file, or the folder of a MovieLens archive")
+    if not path.exists():
+        raise DataError(f"{path}: there is no such file")
+    # A pipe can be read only once, so all of it is taken into memory.
+    return path if path.is_file() else path.read_bytes()
+
+
+def head_of(content: Content) -> bytes:
+    """The first bytes."""
+    if isinstance(content, bytes):
+        return content[:HEAD_BYTES]
+    with content.open("rb") as file:
+        return file.read(HEAD_BYTES)
+
+
+def all_of(content: Content) -> bytes:
+    """All bytes, in memory."""
+    return content if isinstance(content, bytes) else content.read_bytes()
+
+
+def utf8_of(content: Content, encoding: str | None, shown: str) -> Content:
+    """The same text as UTF-8 with line feeds; a file that is so already is left on disk.
+
+    Args:
+        content: the text.
+        encoding: as in `TextFormat`.
+        shown: what the file is called in an error.
+
+    Raises:
+        DataError: the bytes are not text of that encoding.
+    """
+    head = head_of(content)
+    if encoding is None:
+        marks = (name for mark, name in BYTE_ORDER_MARKS.items() if head.startswith(mark))
+        encoding = next(marks, "utf-8")
+    if codecs.lookup(encoding).name not in ("utf-8", "utf-8-sig", "ascii"):
+        content = _decoded(all_of(content), encoding, shown).encode()
+        head = head_of(content)
+    if head.startswith(codecs.BOM_UTF8):
+        content = all_of(content).removeprefix(codecs.BOM_UTF8)
+    if b"\r" in head and b"\n" not in head:  # as old Macintosh programs write
+        content = all_of(content).replace(b"\r", b"\n")
+    return content
+
+
+def _decoded(data: bytes, encoding: str, shown: str) -> str:
+    try:
+        return data.decode(encoding)
+    except UnicodeError as error:
+        at = getattr(error, "start", 0)
+        line = data[:at].count(b"\n") + 1
+        raise DataError(
+            f"{shown}: line {line} is not {encoding} text; name the file's encoding with encoding=…"
+        ) from None

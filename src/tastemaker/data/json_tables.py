@@ -1,0 +1,68 @@
+"""Tables from JSON: one object a line, or one array of objects."""
+
+import json
+from collections.abc import Callable, Sequence
+
+import polars as pl
+
+from tastemaker.data.contents import Content, all_of, utf8_of
+from tastemaker.data.table import Table, row_number
+from tastemaker.errors import DataError
+
+
+def read_json(
+    content: Content,
+    shown: str,
+    choose: Callable[[list[str]], Sequence[str]],
+    encoding: str | None = None,
+) -> Table:
+    """Reads JSON Lines, or a JSON array of objects.
+
+    Args:
+        content: the unpacked file.
+        shown: what the file is called in an error.
+        choose: given all names, answers which to read.
+        encoding: as in `TextFormat`.
+
+    Raises:
+        DataError: with the line that is not JSON.
+    """
+    data = all_of(utf8_of(content, encoding, shown))
+    is_array = data.lstrip()[:1] == b"["
+    try:
+        if is_array:
+            frame = pl.read_json(data, infer_schema_length=None)
+        else:
+            frame = pl.read_ndjson(data, infer_schema_length=None)
+    except pl.exceptions.PolarsError:
+        reason = _bad_array(data) if is_array else _bad_line(data)
+        raise DataError(f"{shown}: {reason}") from None
+    frame = frame.select(choose(frame.columns))
+    return Table(frame, row_number if is_array else lambda row: _line_of(data, row))
+
+
+def _line_of(data: bytes, row: int) -> str:
+    numbers = [number for number, line in enumerate(data.split(b"\n"), 1) if line.strip()]
+    return f"line {numbers[row]}"
+
+
+def _bad_line(data: bytes) -> str:
+    for number, line in enumerate(data.decode(errors="replace").split("\n"), 1):
+        try:
+            entry = json.loads(line) if line.strip() else {}
+        except json.JSONDecodeError as error:
+            return f"line {number} is not JSON: {error.msg} at character {error.pos + 1}"
+        if not isinstance(entry, dict):
+            return f"line {number} is not a JSON object with a name for each value"
+    return "the lines are JSON objects, but their values are of different kinds; make them alike"
+
+
+def _bad_array(data: bytes) -> str:
+    try:
+        entries = json.loads(data.decode(errors="replace"))
+    except json.JSONDecodeError as error:
+        return f"line {error.lineno} is not JSON: {error.msg} at character {error.colno}"
+    for number, entry in enumerate(entries, 1):
+        if not isinstance(entry, dict):
+            return f"entry {number} of the array is not a JSON object with a name for each value"
+    return "the array's values are of different kinds; make them alike"

@@ -1,0 +1,151 @@
+"""Whether the quotes of a text file belong to its format or to its values.
+
+A stray quote, as in `5" disc`, makes a CSV reader take all lines up to the next quote for one
+value.
+"""
+
+import re
+
+import polars as pl
+
+from tastemaker.data.text_lines import TextLines
+from tastemaker.errors import DataError
+
+MOST_LINES = 200
+"""Lines of one value beyond which it is suspicious, whatever they look like."""
+
+KINDS = (
+    ("number", r'^\s*"?[-+]?[\d.]+([eE][-+]?\d+)?"?\s*$'),
+    ("word", r'^\s*"?\S*"?\s*$'),
+    ("text", ""),
+)
+"""What the values of a column look like, from the narrowest pattern to the widest."""
+
+LEARNED_ROWS = 1_000
+
+
+def header_is_quoted(line: str, separator: str) -> bool:
+    """Whether every name in the first line is in quotes, as programs write that quote all text."""
+    names = [name.strip() for name in line.split(separator)]
+    return all(len(name) > 1 and name[0] == name[-1] == '"' for name in names)
+
+
+def quotes_are_text(lines: TextLines, width: int, last: int, shown: str) -> bool:
+    """Whether quotes must be read as text, since read as format they swallow rows.
+
+    Args:
+        lines: the file's, with quotes as format.
+        width: how many columns there are.
+        last: position of the last column that is needed.
+        shown: what the file is called in an error.
+
+    Returns:
+        False where every value with line breaks is plausible. True where some are not, and the
+        needed columns can be told without regard to quotes.
+
+    Raises:
+        DataError: some are not, and the needed columns hold quotes themselves.
+    """
+    patterns = _patterns(lines, width)
+    suspect = _suspect(lines, width, patterns)
+    if suspect is None:
+        return False
+    if _readable_without(lines, last, patterns):
+        return True
+    number, n_lines, is_closed = suspect
+    if not is_closed:
+        what = "a quote is opened that is never closed"
+    elif n_lines > MOST_LINES:
+        what = f"a quote opens a value of {n_lines:,} lines"
+    else:
+        what = f"a quote opens a value of {n_lines:,} lines, which seem to be rows of their own"
+    raise DataError(
+        f"{shown}: line {number}: {what}; if the quotes of this file are text, read it with "
+        'quoting="none", and if its values do contain such line breaks, with quoting="csv"'
+    )
+
+
+def refuse_open_quote(lines: TextLines, shown: str) -> None:
+    """Does nothing where every quote is closed.
+
+    Raises:
+        DataError: one is not; with its line.
+    """
+    open_rows = lines.rows.filter(pl.col("quotes") % 2 == 1)
+    if open_rows.height:
+        raise DataError(
+            f"{shown}: line {open_rows['number'][0]}: a quote is opened that is never closed; "
+            'mend it, or read quotes as text with quoting="none"'
+        )
+
+
+def _suspect(lines: TextLines, width: int, patterns: list[str]) -> tuple[int, int, bool] | None:
+    """The first suspicious row: its line, how many lines it has, and whether its quote closes."""
+    rows = lines.rows
+    inner = lines.frame.filter(~pl.col("row").is_first_distinct())
+    inner = inner.with_columns(is_row=_matches(patterns, lines.separator, exactly=width))
+    alike = inner.group_by("row").agg(pl.col("is_row").mean().alias("share"))
+    suspects = rows.join(alike, on="row", how="left", maintain_order="left").filter(
+        (pl.col("share") >= 0.5)
+        | (pl.col("lines") > MOST_LINES)
+        | (pl.col("quotes") % 2 == 1)
+        | ((pl.col("lines") > 1) & ~_quotes_stand_at_the_ends(lines.separator))
+    )
+    if suspects.is_empty():
+        return None
+    first = suspects.row(0, named=True)
+    return first["number"], first["lines"], first["quotes"] % 2 == 0
+
+
+def _quotes_stand_at_the_ends(separator: str) -> pl.Expr:
+    """Whether the value with line breaks begins and ends in a quote, as it does in CSV."""
+    of_text = pl.col("text").str.split("\n")
+    mark = re.escape(separator)
+    begins = of_text.list.first().str.replace_all('"[^"]*"', "").str.contains(rf'(^|{mark})\s*"')
+    ends = of_text.list.last().str.replace_all('""', "").str.contains(rf'^[^"]*"\s*({mark}|$)')
+    return begins & ends
+
+
+def _readable_without(lines: TextLines, last: int, patterns: list[str]) -> bool:
+    """Whether each line begins with values for all needed columns, none of which has a quote."""
+    first = lines.rows["number"][0]
+    physical = lines.frame.filter(
+        (pl.col("number") >= first) & (pl.col("text").str.strip_chars() != "")
+    )
+    needed = [_value(position, lines.separator) for position in range(last + 1)]
+    without_quotes = [~value.str.contains('"', literal=True) for value in needed]
+    fits = pl.all_horizontal(_matches(patterns[: last + 1], lines.separator), *without_quotes)
+    return bool(physical.select(fits.all()).item())
+
+
+def _patterns(lines: TextLines, width: int) -> list[str]:
+    """A pattern for each column, learned from the first rows of a single line."""
+    rows = lines.rows.filter((pl.col("lines") == 1) & ~pl.col("is_blank"))
+    known = rows.filter(_n_values(lines.separator) == width).head(LEARNED_ROWS)
+    return [
+        next(
+            pattern
+            for _, pattern in KINDS
+            if known.select(_value(position, lines.separator).str.contains(pattern).all()).item()
+        )
+        for position in range(width)
+    ]
+
+
+def _matches(patterns: list[str], separator: str, exactly: int | None = None) -> pl.Expr:
+    """Whether a line's values look like those of the columns."""
+    fit = [
+        _value(position, separator).str.contains(pattern).fill_null(value=False)
+        for position, pattern in enumerate(patterns)
+    ]
+    if exactly is not None:
+        fit.append(_n_values(separator) == exactly)
+    return pl.all_horizontal(fit)
+
+
+def _value(position: int, separator: str) -> pl.Expr:
+    return pl.col("text").str.split(separator).list.get(position, null_on_oob=True)
+
+
+def _n_values(separator: str) -> pl.Expr:
+    return pl.col("text").str.count_matches(separator, literal=True) + 1
