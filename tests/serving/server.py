@@ -3,11 +3,12 @@
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -22,6 +23,9 @@ from tastemaker.client import Client
 LONGEST_START_S = 60
 LONGEST_END_S = 30
 
+KEYS_MADE: set[str] = set()
+"""Every API key that `tastemaker keys add` has printed in these tests."""
+
 COMMAND = (sys.executable, "-m", "tastemaker.cli.main")
 
 
@@ -34,6 +38,7 @@ class Server:
         folder: where what it says is kept.
         arguments: more of the command line.
         key: sent by `client` and `http`.
+        limits: soft and hard limits of the process, by RLIMIT_….
         environment: settings as TASTEMAKER_… variables, by name.
     """
 
@@ -44,11 +49,13 @@ class Server:
         folder: Path,
         *arguments: object,
         key: str | None = None,
+        limits: Mapping[int, tuple[int, int]] | None = None,
         **environment: object,
     ) -> None:
         self.run, self.database, self.folder = run, database, folder
         self._arguments = tuple(map(str, arguments))
         self._key = key
+        self.limits = dict(limits or {})
         self._environment = {f"TASTEMAKER_{n.upper()}": str(v) for n, v in environment.items()}
         self._open = ExitStack()
         self.url = ""
@@ -66,6 +73,13 @@ class Server:
         if self.process.poll() is None:
             self.stop()
         self._open.close()
+        self.refuse_leaks()
+
+    def refuse_leaks(self) -> None:
+        """Fails where anything that it has printed since its first start holds a key."""
+        for file in self.folder.glob("*.*"):
+            text = file.read_text() if file.suffix in (".out", ".err") else ""
+            assert not [key for key in KEYS_MADE if key.partition(".")[2] in text], file
 
     def start(self, *, ready: bool = True) -> None:
         """Starts it and waits until it answers."""
@@ -80,6 +94,7 @@ class Server:
                     "--database", self.database, *self._arguments,
                 ],
                 stdout=out, stderr=err, env=environment_with(self._environment),
+                preexec_fn=self._limit,
             )  # fmt: skip
         until(self._announced, LONGEST_START_S, self.said)
         self.client = self._open.enter_context(Client(self.url, key=self._key, timeout_s=30))
@@ -128,6 +143,10 @@ class Server:
         kib = [re.search(rb"VmRSS:\s+(\d+)", _read(pid, "status")) for pid in pids]
         return max(int(found[1]) for found in kib if found) / 1024
 
+    def _limit(self) -> None:
+        for limit, values in self.limits.items():
+            resource.setrlimit(limit, values)
+
     def _announced(self) -> bool:
         assert self.process.poll() is None, f"it ended:\n{self.said()}"
         found = re.search(r" at (http://\S+)", self.stdout.read_text())
@@ -165,6 +184,7 @@ def tastemaker(*arguments: object) -> Ended:
         try:
             main()
         except SystemExit as end:
+            KEYS_MADE.update(re.findall(r"\b[0-9a-f]{12}\.[\w-]{43}", out.getvalue()))
             return Ended(int(end.code or 0), out.getvalue(), err.getvalue())
     raise AssertionError("main ends by SystemExit")
 

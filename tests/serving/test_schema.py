@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, assume, settings
+from pydantic import SecretStr
 from schemathesis.checks import (
     content_type_conformance,
     not_a_server_error,
@@ -32,7 +33,7 @@ CHECKS = [
 ]
 
 schema = schemathesis.openapi.from_dict(
-    make_app(ServiceSettings(run=Path("run"), database="sqlite://")).openapi()
+    make_app(ServiceSettings(run=Path("run"), database=SecretStr("sqlite://"))).openapi()
 )
 
 

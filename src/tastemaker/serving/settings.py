@@ -1,11 +1,11 @@
 """What the service can be told: from the command line, or from TASTEMAKER_… in the environment."""
 
 import os
-import re
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, SecretStr
+from sqlalchemy import make_url
 
 from tastemaker.config import Config
 from tastemaker.errors import ConfigError
@@ -25,7 +25,7 @@ class ServiceSettings(Config):
     """The address to listen on; any but a loopback address needs keys (tastemaker keys)."""
     port: int = Field(8000, ge=0, le=65_535)
     """The port; 0 takes a free one and says which."""
-    database: str | None = None
+    database: SecretStr | None = None
     """Where events go: a URL of SQLAlchemy. None: a SQLite file beside the run."""
     workers: int = Field(1, ge=1, le=256)
     """Processes that answer; they share the port and the database."""
@@ -41,7 +41,7 @@ class ServiceSettings(Config):
     """New events that are worth it."""
     require_key: bool = False
     """Ask for a key on a loopback address too."""
-    page_key: str | None = None
+    page_key: SecretStr | None = None
     """With which the pages ask, where keys are needed: one with the scopes read and write."""
     cors: tuple[str, ...] = ()
     """Origins whose pages may call the API, as https://shop.example; none by default."""
@@ -53,6 +53,22 @@ class ServiceSettings(Config):
     """Requests that a key may send at once before the rate counts."""
     most_body_bytes: int = Field(1 << 20, ge=1024)
     """Larger requests are refused unread."""
+    most_connections: int = Field(2_000, ge=1)
+    """Connections of a worker; beyond, the one that waits longest for its client is closed."""
+    most_headers: int = Field(100, ge=1)
+    """Headers of a request; more are refused (431)."""
+    most_header_bytes: int = Field(1 << 16, ge=1024)
+    """Bytes of a request's line and headers together; more are refused (431)."""
+    most_held_bytes: int = Field(1 << 26, ge=1 << 16)
+    """Bytes of unfinished requests that a worker holds; beyond, the longest unfinished ones are
+    refused (503)."""
+    headers_s: float = Field(10, gt=0)
+    """Seconds in which the headers of a request must arrive (408)."""
+    body_s: float = Field(30, gt=0)
+    """Seconds in which the body of a request must arrive (408), and in which a client that stops
+    reading a response must go on."""
+    idle_s: float = Field(75, gt=0)
+    """Seconds that a connection is kept open between requests; a proxy's should be shorter."""
     most_waiting: int = Field(128, ge=1)
     """Requests that may wait for a thread; more are told to come again (429)."""
     threads: int = Field(4, ge=1, le=64)
@@ -85,18 +101,21 @@ class ServiceSettings(Config):
         """Puts the settings into the environment, where the processes of the service find them."""
         for name, value in self.model_dump().items():
             if value is not None:
+                if isinstance(value, SecretStr):
+                    value = value.get_secret_value()
                 text = ",".join(value) if isinstance(value, tuple) else str(value)
                 os.environ[PREFIX + name.upper()] = text
 
     @property
     def database_url(self) -> str:
         """Where events go."""
-        return database_url_of(self.run, self.database)
+        given = self.database
+        return database_url_of(self.run, given.get_secret_value() if given else None)
 
     @property
     def shown_database(self) -> str:
         """The same without a password."""
-        return re.sub(r"//([^:/@]*):[^@]*@", r"//\1:***@", self.database_url)
+        return make_url(self.database_url).render_as_string(hide_password=True)
 
     @property
     def is_exposed(self) -> bool:

@@ -6,6 +6,7 @@ import re
 import secrets
 import sys
 import time
+from collections.abc import MutableMapping
 from typing import Any
 
 import orjson
@@ -30,6 +31,9 @@ SHARED = "PROMETHEUS_MULTIPROC_DIR"
 
 QUIET = ("/healthz", "/readyz", "/metrics")
 """Asked every few seconds by machines: no line in the log."""
+
+CLIENT_LEFT = 499
+"""The status under which a request is counted whose sender closed the connection unanswered."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
@@ -59,6 +63,14 @@ class Telemetry:
             "tastemaker_degraded", "Whether the database is away", registry=shared,
             multiprocess_mode="livemax",
         )  # fmt: skip
+        self.connections = Gauge(
+            "tastemaker_connections", "Open connections", registry=shared,
+            multiprocess_mode="livesum",
+        )  # fmt: skip
+        self.refused = Counter(
+            "tastemaker_connections_refused", "Refused before the application saw a request",
+            ["reason"], registry=shared,
+        )  # fmt: skip
         self.swaps = Counter("tastemaker_swaps", "Swaps of the model", ["reason"], registry=shared)
 
     def exposed(self) -> tuple[bytes, str]:
@@ -83,7 +95,7 @@ class Observed:
             return
         started_at = time.perf_counter()
         scope["request_id"] = request_id = _given_id(scope) or secrets.token_hex(8)
-        status = 500
+        status = CLIENT_LEFT
 
         async def sending(message: Message) -> None:
             nonlocal status
@@ -94,6 +106,9 @@ class Observed:
 
         try:
             await self._app(scope, receive, sending)
+        except Exception:
+            status = 500
+            raise
         finally:
             self._note(scope, status, time.perf_counter() - started_at)
 
@@ -114,21 +129,39 @@ class Observed:
 
 
 def configure_logs(style: str) -> None:
-    """Lines of JSON for machines, or coloured ones for people; to standard error."""
+    """Sets up log lines of JSON for machines, or of text for people, on standard error.
+
+    A traceback is the plain one of Python in both: variables of the program may hold keys and
+    bodies of requests, and are never printed.
+    """
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        escape_controls,
     ]
     if style == "json":
-        shared += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_dumped)]
+        shared += [structlog.processors.JSONRenderer(_dumped)]
     else:
-        shared += [structlog.dev.ConsoleRenderer()]
+        plain = structlog.dev.plain_traceback
+        shared += [structlog.dev.ConsoleRenderer(exception_formatter=plain)]
     structlog.configure(
         processors=shared,
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+def escape_controls(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Escapes what a terminal would obey instead of showing it, as a processor of structlog."""
+    for name, value in line.items():
+        if isinstance(value, str) and not value.isprintable():
+            kept = "\n" if name == "exception" else ""  # the lines of a traceback
+            line[name] = "".join(
+                sign if sign.isprintable() or sign in kept else ascii(sign)[1:-1] for sign in value
+            )
+    return line
 
 
 def _dumped(line: dict[str, Any], **_: Any) -> str:

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from starlette.types import ASGIApp
 
 from tastemaker import wire
@@ -28,7 +28,7 @@ class Api:
         ServiceError: the service refused, in its own words.
     """
 
-    def __init__(self, app: ASGIApp, key: str | None = None) -> None:
+    def __init__(self, app: ASGIApp, key: SecretStr | None = None) -> None:
         self._key = key
         self._http = httpx.AsyncClient(
             # An error of the service is its answer 500, not an exception of the page's.
@@ -110,7 +110,7 @@ class Api:
         *,
         query: dict[str, Any] | None = None,
         body: dict[str, Any] | None = None,
-        key: str | None = None,
+        key: SecretStr | None = None,
     ) -> A:
         """What the service answers.
 
@@ -137,10 +137,10 @@ class Api:
         path: str,
         query: dict[str, Any] | None = None,
         body: dict[str, Any] | None = None,
-        key: str | None = None,
+        key: SecretStr | None = None,
     ) -> httpx.Response:
         key = key or self._key
-        headers = {"Authorization": f"Bearer {key}"} if key else None
+        headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else None
         response = await self._http.request(
             method, path, params=query, json=body, headers=headers
         )  # fmt: skip

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from tastemaker import wire
 from tastemaker.errors import ServiceError
 from tastemaker.web.cards import card_of
+from tastemaker.web.inputs import category_in, id_in, words_in
 from tastemaker.web.site import Site
 from tastemaker.web.storefront import noticed
 from tastemaker.web.visitor import visitor_of
@@ -20,8 +21,7 @@ REASONS_FROM = 120
 
 async def search(site: Site, request: Request) -> Response:
     """What is called so, or is in a category."""
-    text = request.query_params.get("q", "").strip()[:200]
-    category = request.query_params.get("category", "")
+    text, category = words_in(request), category_in(request)
     found, categories, notice = await asyncio.gather(
         _search(site, text, category), site.api.categories(), noticed(site, request)
     )
@@ -35,7 +35,7 @@ async def search(site: Site, request: Request) -> Response:
 
 async def item(site: Site, request: Request) -> Response:
     """An item, why it may please, and what is like it."""
-    item_id, user = request.path_params["item_id"], visitor_of(request)
+    item_id, user = id_in(request.path_params["item_id"], "item"), visitor_of(request)
     found, alike, (liked, because), notice = await asyncio.gather(
         site.api.item(item_id), _alike(site, item_id), _stand(site, user, item_id),
         noticed(site, request),

@@ -5,7 +5,7 @@ from collections.abc import Awaitable
 from functools import wraps
 from typing import Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -13,12 +13,15 @@ from tastemaker import wire
 from tastemaker.errors import ServiceError
 from tastemaker.web.cards import card_of, full_name
 from tastemaker.web.charts import Series, bars, lines
+from tastemaker.web.inputs import id_in
 from tastemaker.web.quality import metric_name, quality, standings
 from tastemaker.web.site import Handler, Site, go
 from tastemaker.web.visitor import form_of, visitor_of
 
 KEY = "desk_key"
 """Cookie; it goes out with requests of the desk alone, and ends with the browser's session."""
+
+LONGEST_KEY = 256
 
 CLOSED = (401, 403)
 
@@ -43,7 +46,7 @@ def behind_the_door(page: Handler) -> Handler:
         except ServiceError as error:
             if error.status not in CLOSED:
                 raise
-            wrong = bool(request.cookies.get(KEY))
+            wrong = _has_key(request)
             return site.page(
                 request, "desk/key.html", status=403, wrong=wrong, notice=None, title="The desk"
             )
@@ -60,7 +63,8 @@ async def overview(site: Site, request: Request) -> Response:
 @behind_the_door
 async def models(site: Site, request: Request) -> Response:
     """The leaderboard, and two models' lists side by side."""
-    user = request.query_params.get("user", "").strip() or visitor_of(request)
+    asked = request.query_params.get("user", "").strip()
+    user = id_in(asked, "user") if asked else visitor_of(request)
     board, known, compared = await asyncio.gather(
         _leaderboard(site, request),
         _ask(site, request, "users", wire.KnownUsers, limit=8),
@@ -150,7 +154,7 @@ async def act(site: Site, request: Request) -> Response:
         return go("/desk")
     answer = wire.LearningStarted if action == "learn" else wire.Deployment
     try:
-        await site.api.ask("POST", f"/v1/admin/{action}", answer, key=request.cookies.get(KEY))
+        await site.api.ask("POST", f"/v1/admin/{action}", answer, key=_key_of(request))
     except ServiceError as error:
         if error.status in CLOSED:
             raise
@@ -162,7 +166,7 @@ async def unlock(site: Site, request: Request) -> Response:
     """Keeps an admin key for this browser's session, or drops it."""
     key = (await form_of(request))["key"].strip()
     response = go("/desk")
-    if key and key.isascii() and key.isprintable():
+    if _is_sendable(key):
         secure = request.url.scheme == "https"
         response.set_cookie(KEY, key, httponly=True, secure=secure, samesite="strict", path="/desk")
     else:
@@ -210,9 +214,19 @@ async def _compared(site: Site, request: Request, user: str | None) -> wire.Comp
 
 
 def _ask(site: Site, request: Request, what: str, answer: type[A], **query: Any) -> Awaitable[A]:
-    key = request.cookies.get(KEY)
-    return site.api.ask("GET", f"/v1/admin/{what}", answer, query=query, key=key)
+    path = f"/v1/admin/{what}"
+    return site.api.ask("GET", path, answer, query=query, key=_key_of(request))
+
+
+def _key_of(request: Request) -> SecretStr | None:
+    """The admin key in the cookie; None where there is none that a header could carry."""
+    key = request.cookies.get(KEY, "")
+    return SecretStr(key) if _is_sendable(key) else None
 
 
 def _has_key(request: Request) -> bool:
     return KEY in request.cookies
+
+
+def _is_sendable(key: str) -> bool:
+    return 0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()

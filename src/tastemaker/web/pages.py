@@ -1,5 +1,6 @@
 """The pages: which address shows which."""
 
+from pydantic import SecretStr
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
@@ -33,7 +34,7 @@ PAGES: tuple[tuple[str, str, Handler], ...] = (
 )
 
 
-def pages(app: ASGIApp, key: str | None = None) -> list[Route]:
+def pages(app: ASGIApp, key: SecretStr | None = None) -> list[Route]:
     """The routes of all pages, to stand beside those of the service.
 
     Args:

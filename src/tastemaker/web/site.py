@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import cached_property
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
@@ -14,6 +14,7 @@ from tastemaker.errors import ServiceError, TastemakerError
 from tastemaker.web import visitor
 from tastemaker.web.api import Api
 from tastemaker.web.assets import assets
+from tastemaker.web.inputs import LONGEST_SEARCH
 from tastemaker.web.words import ago, day, long_number
 
 POLICY = (
@@ -70,7 +71,8 @@ class Site:
         found = self._templates.get_template(template)
         html = found.render(
             layout="fragment.html" if fragment else "base.html",
-            here=request.url.path,
+            here=request.scope["path"],
+            searched=_searched(request),
             user=visitor.visitor_of(request),
             token=visitor.token_of(request),
             back=_here(request),
@@ -124,30 +126,40 @@ def go(url: str) -> Response:
 
 def own_path(url: str) -> str:
     """The URL if it is one of this site's, else the first page's."""
-    parts = urlsplit(url)
-    ours = url.startswith("/") and not url.startswith(("//", "/\\")) and not parts.netloc
+    ours = url.startswith("/") and not url.startswith(("//", "/\\"))
     return url if ours and url.isprintable() else "/"
 
 
 def _status(error: TastemakerError) -> int:
     if isinstance(error, visitor.ForgedFormError):
         return HTTPStatus.FORBIDDEN
-    status = error.status if isinstance(error, ServiceError) else None
+    if not isinstance(error, ServiceError):
+        return HTTPStatus.UNPROCESSABLE_ENTITY
+    status = error.status
     # That the pages have no key that works is not for the visitor to mend.
     return HTTPStatus.FORBIDDEN if status == HTTPStatus.UNAUTHORIZED else status or 502
 
 
 def _here(request: Request) -> str:
     """Where to return to after a form was sent."""
-    query = request.url.query
-    return request.url.path + (f"?{query}" if query else "")
+    query = request.scope["query_string"].decode("latin-1")
+    return quote(request.scope["path"]) + (f"?{query}" if query else "")
+
+
+def _searched(request: Request) -> str:
+    """What stands in the search field of every page: the words of a search that was just made."""
+    is_search = request.scope["path"] == "/search"
+    return request.query_params.get("q", "")[:LONGEST_SEARCH] if is_search else ""
 
 
 def _sources(images: Iterable[str | None]) -> str:
     """The origins of pictures, as the policy names them."""
     origins = {"'self'", "data:"}
     for url in images:
-        parts = urlsplit(url or "")
+        try:
+            parts = urlsplit(url or "")
+        except ValueError:
+            continue  # the catalog takes what begins like a URL; this one cannot be loaded
         if parts.scheme in ("http", "https") and parts.hostname and _plain(parts.netloc):
             origins.add(f"{parts.scheme}://{parts.netloc}")
     return " ".join(sorted(origins))

@@ -1,6 +1,7 @@
 """The storefront: the first page, and what a click on it does."""
 
 import secrets
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -8,6 +9,7 @@ from starlette.responses import Response
 from tastemaker import wire
 from tastemaker.errors import ServiceError
 from tastemaker.web.cards import card_of
+from tastemaker.web.inputs import InputError, event_id_in, id_in
 from tastemaker.web.shelves import shelves_of
 from tastemaker.web.site import Site, go, is_fragment, own_path
 from tastemaker.web.visitor import form_of, visitor_of
@@ -27,20 +29,18 @@ async def home(site: Site, request: Request) -> Response:
 async def like(site: Site, request: Request) -> Response:
     """Records that the visitor likes an item."""
     form = await form_of(request)
-    user, item = visitor_of(request), form["item"]
+    user, item = visitor_of(request), id_in(form["item"], "item")
     if user is None:
         return go("/welcome")
-    event_id = form["event"] or secrets.token_hex(16)
-    await site.api.record(
-        [wire.Event(user_id=user, item_id=item, type=LIKE, event_id=f"page-{event_id}"[:128])]
-    )
+    event_id = event_id_in(f"page-{form['event'] or secrets.token_hex(16)}")
+    await site.api.record([wire.Event(user_id=user, item_id=item, type=LIKE, event_id=event_id)])
     return await _after(site, request, form["back"], user, "liked", item)
 
 
 async def unlike(site: Site, request: Request) -> Response:
     """Takes an item out of the visitor's history again."""
     form = await form_of(request)
-    user, item = visitor_of(request), form["item"]
+    user, item = visitor_of(request), id_in(form["item"], "item")
     if user is None:
         return go("/welcome")
     await site.api.retract(user, item)
@@ -51,10 +51,12 @@ async def noticed(site: Site, request: Request, done: dict[str, str] | None = No
     """What was done a moment ago, to be said and perhaps undone: words, item and undoing path."""
     given = request.query_params if done is None else done
     for kind, (words, undo) in NOTICES.items():
-        item = given.get(kind)
-        if item:
+        if kind in given:
             try:
+                item = id_in(given[kind], kind)
                 name = card_of(await site.api.item(item)).name
+            except InputError:
+                return None
             except ServiceError as error:
                 if error.status not in (404, 422):
                     raise
@@ -77,7 +79,7 @@ async def _after(
         return await _rows(site, request, user, await noticed(site, request, {kind: item}))
     path, _, query = own_path(back).partition("?")
     kept = [part for part in query.split("&") if part.partition("=")[0] not in (*NOTICES, "")]
-    return go(f"{path}?{'&'.join([*kept, f'{kind}={item}'])}")
+    return go(f"{path}?{'&'.join([*kept, urlencode({kind: item})])}")
 
 
 async def _rows(site: Site, request: Request, user: str, notice: dict | None) -> Response:

@@ -2,42 +2,27 @@
 
 import secrets
 from hmac import compare_digest
-from urllib.parse import parse_qs, quote, unquote
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from tastemaker.errors import TastemakerError
+from tastemaker.web.inputs import Form, id_in_cookie
 
 VISITOR, TOKEN = "visitor", "form_token"
 """Cookies. The token goes out with no request that another site begins."""
 
 A_YEAR_S = 365 * 24 * 3600
-LONGEST_ID = 256
 
 
 class ForgedFormError(TastemakerError):
     """A form that did not come from our own page, or from one that is too old."""
 
 
-class Form:
-    """What was sent; the last of several values, unless all are asked for."""
-
-    def __init__(self, body: bytes) -> None:
-        self._fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)
-
-    def __getitem__(self, name: str) -> str:
-        return self.all(name)[-1] if self.all(name) else ""
-
-    def all(self, name: str) -> list[str]:
-        """Every value of that name."""
-        return self._fields.get(name, [])
-
-
 def visitor_of(request: Request) -> str | None:
     """The user id that the visitor goes by; None before there is one."""
-    user = unquote(request.cookies.get(VISITOR, ""))
-    return user if 0 < len(user) <= LONGEST_ID and user.isprintable() else None
+    return id_in_cookie(request, VISITOR)
 
 
 def new_visitor() -> str:
@@ -75,6 +60,7 @@ async def form_of(request: Request) -> Form:
 
     Raises:
         ForgedFormError: it was not, as far as can be told.
+        InputError: it is no form that can be read.
     """
     # Browsers say who began a request; other clients must know the token all the same.
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):

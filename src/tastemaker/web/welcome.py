@@ -9,6 +9,7 @@ from starlette.responses import Response
 from tastemaker import wire
 from tastemaker.errors import ServiceError
 from tastemaker.web.cards import Card, card_of
+from tastemaker.web.inputs import id_in, words_in
 from tastemaker.web.rows import varied
 from tastemaker.web.site import Site, go
 from tastemaker.web.storefront import LIKE
@@ -27,7 +28,7 @@ KNOWN = 6
 async def welcome(site: Site, request: Request) -> Response:
     """A grid of popular titles of all kinds, and a search for others."""
     query = request.query_params
-    text, picked = query.get("q", "").strip(), query.getlist("pick")[:MOST_PICKS]
+    text, picked = words_in(request), _picked(query.getlist("pick"))
     trending, found, chosen, known = await asyncio.gather(
         site.api.trending(POPULAR), _found(site, text), _chosen(site, picked), _known(site)
     )
@@ -46,7 +47,7 @@ async def welcome(site: Site, request: Request) -> Response:
 async def begin(site: Site, request: Request) -> Response:
     """Gives somebody new an id, and records what they picked."""
     form = await form_of(request)
-    picked = list(dict.fromkeys(filter(None, form.all("pick"))))[:MOST_PICKS]
+    picked = _picked(form.all("pick"))
     user = new_visitor()
     if picked:
         events = [wire.Event(user_id=user, item_id=item, type=LIKE) for item in picked]
@@ -58,12 +59,15 @@ async def begin(site: Site, request: Request) -> Response:
 
 async def become(site: Site, request: Request) -> Response:
     """Looks from now on as the user of that id."""
-    user = (await form_of(request))["user"].strip()
-    if not 0 < len(user) <= 256 or not user.isprintable():
-        return go("/welcome")
+    user = id_in((await form_of(request))["user"].strip(), "user")
     response = go("/")
     remember(response, request, user)
     return response
+
+
+def _picked(given: list[str]) -> list[str]:
+    """The ids of the titles that were ticked, each once."""
+    return [id_in(item, "pick") for item in dict.fromkeys(given[:MOST_PICKS])]
 
 
 async def _found(site: Site, text: str) -> list[Card]:

@@ -1,0 +1,117 @@
+"""Inputs: whatever a visitor sends is checked with the types of the API before it is used.
+
+Forms, queries, paths and cookies are written by whoever likes to. What one of these types refuses
+is an `InputError`, and so a page with the status 422.
+"""
+
+from typing import Annotated, Any, TypeVar
+from urllib.parse import parse_qs, unquote
+
+from pydantic import StringConstraints, TypeAdapter, ValidationError
+from starlette.requests import Request
+
+from tastemaker import wire
+from tastemaker.errors import TastemakerError
+
+MOST_FIELDS = 1_000
+"""Fields that one form may have."""
+
+LONGEST_SEARCH = 200
+
+T = TypeVar("T")
+
+IdText = Annotated[wire.Text, StringConstraints(min_length=1, max_length=256)]
+"""An id as text, as which it stands in forms, addresses and cookies."""
+
+_ID: TypeAdapter[str] = TypeAdapter(IdText)
+_EVENT_ID: TypeAdapter[str] = TypeAdapter(wire.EventId)
+_CATEGORY: TypeAdapter[str] = TypeAdapter(wire.Category)
+_WORDS: TypeAdapter[str] = TypeAdapter(
+    Annotated[wire.Text, StringConstraints(max_length=LONGEST_SEARCH)]
+)
+
+
+class InputError(TastemakerError):
+    """A field of a form or of an address holds what it cannot."""
+
+
+class Form:
+    """The fields of a form that was sent.
+
+    Args:
+        body: of the request, as application/x-www-form-urlencoded.
+
+    Raises:
+        InputError: the body is not UTF-8, or has more than MOST_FIELDS fields.
+    """
+
+    def __init__(self, body: bytes) -> None:
+        try:
+            self._fields = parse_qs(
+                body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS
+            )
+        except ValueError:
+            raise InputError(
+                f"the form cannot be read; send at most {MOST_FIELDS:,} fields in UTF-8"
+            ) from None
+
+    def __getitem__(self, name: str) -> str:
+        """The last value of that name; an empty text without one."""
+        return self.all(name)[-1] if self.all(name) else ""
+
+    def all(self, name: str) -> list[str]:
+        """Every value of that name."""
+        return self._fields.get(name, [])
+
+
+def id_in(text: str, name: str) -> str:
+    """The id in a field.
+
+    Raises:
+        InputError: it is empty, longer than 256 characters, or holds unprintable ones.
+    """
+    return _checked(_ID, text, name)
+
+
+def event_id_in(text: str) -> str:
+    """The id of an event.
+
+    Raises:
+        InputError: it is empty, longer than 128 characters, or holds unprintable ones.
+    """
+    return _checked(_EVENT_ID, text, "event")
+
+
+def category_in(request: Request) -> str:
+    """The category that an address names; an empty text without one.
+
+    Raises:
+        InputError: it is longer than 256 characters, or holds unprintable ones.
+    """
+    text = request.query_params.get("category", "")
+    return _checked(_CATEGORY, text, "category") if text else ""
+
+
+def words_in(request: Request) -> str:
+    """The words that an address searches for, without spaces around them.
+
+    Raises:
+        InputError: they are longer than LONGEST_SEARCH characters, or hold unprintable ones.
+    """
+    return _checked(_WORDS, request.query_params.get("q", "").strip(), "q")
+
+
+def id_in_cookie(request: Request, name: str) -> str | None:
+    """The id in a cookie; None where there is none that could be one."""
+    try:
+        return id_in(unquote(request.cookies.get(name, ""), errors="strict"), name)
+    except (InputError, UnicodeDecodeError):
+        return None
+
+
+def _checked(kind: TypeAdapter[T], value: Any, name: str) -> T:
+    try:
+        return kind.validate_python(value)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise InputError(f"{name}: {reason[0].lower()}{reason[1:]}") from None
