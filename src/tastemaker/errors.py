@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+MOST_NAMED = 30
+"""Names that an error lists at most."""
+
 
 class TastemakerError(Exception):
     """Base of every error that is the user's to mend; its text is a complete answer.
@@ -57,9 +60,10 @@ class ServiceError(TastemakerError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The nearest known name as a clause to append to an error, or all of them if none is near."""
+    """The nearest known name as a clause to append to an error; the first few if none is near."""
     known = list(known)
     close = get_close_matches(str(name), known, n=1, cutoff=0.6)
     if close:
         return f'did you mean "{close[0]}"?'
-    return "known: " + ", ".join(known)
+    more = len(known) - MOST_NAMED
+    return "known: " + ", ".join(known[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")

@@ -40,6 +40,13 @@ def _printable(text: str) -> str:
     return text
 
 
+def _number(value: Any) -> Any:
+    """The value, if it is not true or false, which Python counts among the numbers."""
+    if isinstance(value, bool):
+        raise ValueError("is true or false, not a number")
+    return value
+
+
 def _seconds(value: Any) -> Any:
     """ISO 8601 text as seconds; without a zone it is UTC."""
     if not isinstance(value, str):
@@ -51,6 +58,7 @@ def _seconds(value: Any) -> Any:
     return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp())
 
 
+NUMBER = BeforeValidator(_number)
 PRINTABLE = AfterValidator(_printable)
 
 Text = Annotated[str, PRINTABLE]
@@ -60,7 +68,7 @@ Id = (
 )
 """A user's or an item's id, as it is in the data."""
 
-Timestamp = Annotated[int, BeforeValidator(_seconds), Field(ge=0, le=LATEST_TIME)]
+Timestamp = Annotated[int, BeforeValidator(_seconds), NUMBER, Field(ge=0, le=LATEST_TIME)]
 """Seconds since 1970 UTC; ISO 8601 is understood too."""
 
 EventType = Annotated[str, StringConstraints(min_length=1, max_length=64), PRINTABLE]
@@ -70,7 +78,7 @@ Title = Annotated[str, StringConstraints(max_length=1_000), PRINTABLE]
 ImageUrl = Annotated[
     str, StringConstraints(max_length=2_000, pattern=r"^(https://|http://|/)"), PRINTABLE
 ]
-K = Annotated[int, Field(ge=1, le=MOST_RECOMMENDATIONS)]
+K = Annotated[int, NUMBER, Field(ge=1, le=MOST_RECOMMENDATIONS)]
 
 
 class Wire(BaseModel):
@@ -179,7 +187,7 @@ class Listing(Wire):
     """Only items in one of these."""
     exclude: Annotated[list[Id], Field(max_length=LONGEST_HISTORY)] = []
     """Not these items."""
-    diversity: Annotated[float, Field(ge=0, le=1)] = 0.0
+    diversity: Annotated[float, NUMBER, Field(ge=0, le=1)] = 0.0
     """From 0, the best by score, to 1, the least alike."""
     explain: bool = False
     """With each item, the items of the history that speak for it."""

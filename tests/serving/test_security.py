@@ -331,6 +331,10 @@ def test_whoever_asks_too_often_is_told_when_to_come_again(
         ("POST", "/v1/events", {"user_id": "a\nb", "item_id": 1}),
         ("POST", "/v1/events", {"user_id": "a\u0000b", "item_id": 1}),
         ("POST", "/v1/events", {"user_id": 1, "item_id": 1, "timestamp": 1e300}),
+        ("POST", "/v1/events", {"user_id": 1, "item_id": 1, "timestamp": True}),
+        ("POST", "/v1/events", {"user_id": True, "item_id": 1}),
+        ("POST", "/v1/recommendations", {"history": [3], "k": True}),
+        ("POST", "/v1/recommendations", {"history": [3], "diversity": True}),
         ("POST", "/v1/events", {"user_id": 1, "item_id": 1, "\ud800": 1}),
         ("POST", "/v1/events", {"user_id": 1, "item_id": 1, "k" * 100_000: 1}),
         ("POST", "/v1/events", [1, 2]),
@@ -414,8 +418,29 @@ def test_what_cannot_be_an_id_is_refused_in_a_path(service: Server, path: str, b
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 
-def test_bytes_that_are_no_utf_8_are_no_id(service: Server) -> None:
-    assert service.http.get("/v1/users/%ff%fe/history").status_code in (200, 404, 422)
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/users/%ff/history", "/v1/users/%ff%fe/recommendations", "/v1/users/%ED%A0%80/history",
+     "/v1/items/%C3", "/items/%ff", "/v1/items?q=%ff", "/v1/users/3/recommendations?exclude=%ff"],
+)  # fmt: skip
+def test_bytes_that_are_no_utf_8_are_no_id(on_sqlite: Server, path: str) -> None:
+    answer = on_sqlite.http.get(httpx.URL(on_sqlite.url, raw_path=path.encode()))
+    assert answer.status_code == 422
+    assert "not UTF-8" in answer.json()["detail"]
+
+
+def test_an_unknown_category_is_not_answered_with_all_there_are(
+    ease_run: Path, new_database: Databases, serving: Serving
+) -> None:
+    with serving(ease_run, new_database("sqlite")) as service:
+        for page in range(10):
+            names = [f"category {page * 100 + n}" for n in range(100)]
+            service.client.put_item(5000 + page, wire.ItemBody(title="x", categories=names))
+        for path in ("/v1/items", "/v1/users/3/recommendations", "/v1/trending"):
+            answer = service.http.get(path, params={"categories": "zzzz"})
+            assert answer.status_code == 422
+            assert "more" in answer.json()["detail"]
+            assert len(answer.content) < 2_000
 
 
 # What an answer says besides
@@ -481,16 +506,16 @@ def test_nobody_writes_lines_of_their_own_into_the_log(
     style: str, ease_run: Path, new_database: Databases, serving: Serving
 ) -> None:
     with serving(ease_run, new_database("sqlite"), "--logs", style) as service:
-        for bad in ("a%0Aforged%20line", "a%0D%0Aforged%20line", "%1B%5B2Jforged%20line"):
+        for bad in ("a%0Aforged%20line", "a%0D%0Aforged%20line", "%1B%5B2J", "%C2%9B2J"):
             service.http.get(f"/v1/users/{bad}/history")
             service.http.get(f"/{bad}")
             service.http.get("/v1/items", headers={"X-Request-ID": bad})
         # One line a request, and the first; the last may be written after it was answered.
-        until(lambda: len(service.stderr.read_text().splitlines()) >= 1 + 9, 5)
+        until(lambda: len(service.stderr.read_text().splitlines()) >= 1 + 12, 5)
         lines = service.stderr.read_text().splitlines()
-        assert len(lines) == 1 + 9
+        assert len(lines) == 1 + 12
         assert not any(line.startswith("forged") for line in lines)
-        assert not any("\x1b[2J" in line for line in lines)
+        assert not any("\x1b[2J" in line or "\x9b2J" in line for line in lines)
 
 
 def test_settings_that_cannot_be_are_refused_with_exit_code_2(

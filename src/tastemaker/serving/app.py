@@ -8,7 +8,9 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from tastemaker.serving import problems
+from tastemaker.serving.auth import SendersFirst
 from tastemaker.serving.body_limit import BodyLimit
+from tastemaker.serving.connections import Connections
 from tastemaker.serving.headers import SecurityHeaders
 from tastemaker.serving.paths import WholeIds
 from tastemaker.serving.routes import (
@@ -32,10 +34,10 @@ def make_app(settings: ServiceSettings) -> FastAPI:
     service = Service(settings)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Connections]]:
         service.start()
         service.learning.begin()
-        yield
+        yield {"connections": Connections(settings, service.telemetry)}
         await service.learning.end()
         service.stop()
 
@@ -56,6 +58,7 @@ def make_app(settings: ServiceSettings) -> FastAPI:
     # The last one added is the outermost.
     app.add_middleware(problems.Unforeseen)
     app.add_middleware(BodyLimit, most_bytes=settings.most_body_bytes)
+    app.add_middleware(SendersFirst, service=service)
     if settings.cors:
         app.add_middleware(
             CORSMiddleware, allow_origins=settings.cors, allow_methods=["*"], allow_headers=["*"]

@@ -2,9 +2,13 @@
 
 from fastapi import Depends, Request, params
 from fastapi.security import HTTPBearer
+from starlette.types import ASGIApp, Receive, Send
+from starlette.types import Scope as ASGIScope
 
+from tastemaker.errors import TastemakerError
+from tastemaker.serving.body_limit import has_body
 from tastemaker.serving.key_store import KeyRecord, Scope
-from tastemaker.serving.problems import NotAllowedError
+from tastemaker.serving.problems import NotAllowedError, answer_to
 from tastemaker.serving.service import Service
 
 
@@ -26,23 +30,54 @@ class Allowed(HTTPBearer):
             NotAllowedError: 401 without a key that works, 403 where its scopes do not suffice.
             TooBusyError: the key, or the address, sends more than it may.
         """
-        service: Service = request.app.state.service
-        snapshot = await service.recent_snapshot()
-        key = _key_in(request, snapshot.keys.valid)
-        service.rates.take(
-            key.key_id if key else request.client.host if request.client else "unknown"
-        )
-        if not service.asks_for_keys(snapshot):
-            return
+        if "sender" not in request.scope:
+            service: Service = request.app.state.service
+            request.scope["sender"] = await sender_of(request, service)
+        key: KeyRecord | None = request.scope["sender"]
         if key is None:
-            raise NotAllowedError(
-                "this needs a key that works: send it as Authorization: Bearer KEY", 401
-            )
+            return
         if self._scope not in key.scopes:
             has = ", ".join(sorted(key.scopes))
             raise NotAllowedError(
                 f"this needs a key with the scope {self._scope}; yours has {has}", 403
             )
+
+
+class SendersFirst:
+    """Looks at the key of a request with a body before the body is read."""
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self._app, self._service = app, service
+
+    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+        """As ASGI has it."""
+        if scope["type"] == "http" and has_body(scope) and scope["path"].startswith("/v1/"):
+            request = Request(scope)
+            try:
+                scope["sender"] = await sender_of(request, self._service)
+            except TastemakerError as error:
+                await answer_to(error, scope.get("request_id"))(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+async def sender_of(request: Request, service: Service) -> KeyRecord | None:
+    """The key of whoever sends a request; None where the service asks for none.
+
+    Raises:
+        NotAllowedError: 401 without a key that works.
+        TooBusyError: the key, or the address, sends more than it may.
+    """
+    snapshot = await service.recent_snapshot()
+    key = _key_in(request, snapshot.keys.valid)
+    service.rates.take(key.key_id if key else request.client.host if request.client else "unknown")
+    if not service.asks_for_keys(snapshot):
+        return None
+    if key is None:
+        raise NotAllowedError(
+            "this needs a key that works: send it as Authorization: Bearer KEY", 401
+        )
+    return key
 
 
 def needs(scope: Scope) -> list[params.Depends]:

@@ -13,21 +13,24 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """As ASGI has it."""
-        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
+        if scope["type"] != "http" or not has_body(scope):
             await self._app(scope, receive, send)
             return
-        body = b""
-        while True:
+        parts, n_bytes, more = [], _announced(scope), True
+        if n_bytes <= self._most:
+            n_bytes = 0
+        while more and n_bytes <= self._most:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return
-            body += message.get("body", b"")
-            if len(body) > self._most or _announced(scope) > self._most:
-                detail = f"the body is larger than {self._most:,} bytes; send less at once"
-                await problem(413, detail, scope.get("request_id"))(scope, receive, send)
-                return
-            if not message.get("more_body", False):
-                break
+            parts.append(message.get("body", b""))
+            n_bytes += len(parts[-1])
+            more = message.get("more_body", False)
+        if n_bytes > self._most:
+            detail = f"the body is larger than {self._most:,} bytes; send less at once"
+            await problem(413, detail, scope.get("request_id"))(scope, receive, send)
+            return
+        body = b"".join(parts)
         whole: Message | None = {"type": "http.request", "body": body, "more_body": False}
 
         async def receiving() -> Message:
@@ -36,6 +39,11 @@ class BodyLimit:
             return message if message is not None else await receive()
 
         await self._app(scope, receiving, send)
+
+
+def has_body(scope: Scope) -> bool:
+    """Whether the application may read a body with that request."""
+    return scope["method"] not in ("GET", "HEAD")
 
 
 def _announced(scope: Scope) -> int:

@@ -1,34 +1,51 @@
-"""Paths: a slash inside an id stays inside it.
+"""Paths: a slash inside an id stays inside it, and what is not UTF-8 is no id.
 
 Servers hand paths over unescaped, and then "DELETE /v1/users/7%2Fhistory%2F3", to forget the user
-"7/history/3", cannot be told from taking item 3 out of the history of user 7.
+"7/history/3", cannot be told from taking item 3 out of the history of user 7. They also replace all
+bytes that are not UTF-8 by one and the same sign, which would make one user of two.
 """
 
 from typing import Annotated
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_to_bytes
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tastemaker.serving.problems import problem
 from tastemaker.wire import Text
 
 
 class WholeIds:
-    """Hands paths of the API on with the slashes inside their parts still escaped."""
+    """Refuses what is not UTF-8; hands paths of the API on with slashes in their parts escaped."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """As ASGI has it."""
-        if scope["type"] == "http" and scope["path"].startswith("/v1/"):
+        if scope["type"] == "http":
             raw: bytes = scope.get("raw_path") or b""
-            if b"%" in raw:
+            for part, text in (("path", raw), ("query", scope["query_string"])):
+                if not _is_utf_8(text):
+                    detail = f"the {part} is not UTF-8; escape the bytes of UTF-8, as é by %C3%A9"
+                    await problem(422, detail, scope.get("request_id"))(scope, receive, send)
+                    return
+            if b"%" in raw and scope["path"].startswith("/v1/"):
                 parts = raw.decode("latin-1").split("/")
                 scope["path"] = "/".join(_escaped(unquote(part)) for part in parts)
         await self._app(scope, receive, send)
+
+
+def _is_utf_8(escaped: bytes) -> bool:
+    if escaped.isascii() and b"%" not in escaped:
+        return True
+    try:
+        unquote_to_bytes(escaped).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _escaped(text: str) -> str:

@@ -85,17 +85,22 @@ def problem(
     return Response(orjson.dumps(body.model_dump()), status, more, MEDIA_TYPE)
 
 
+def answer_to(error: TastemakerError, request_id: str | None) -> Response:
+    """An error that was foreseen as a response."""
+    if isinstance(error, NotAllowedError):
+        challenge = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
+        return problem(error.status, str(error), request_id, challenge)
+    kinds = (STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    status = next(kinds, HTTPStatus.UNPROCESSABLE_ENTITY)
+    return problem(status, str(error), request_id)
+
+
 def install(app: FastAPI) -> None:
     """Makes the app answer every error as a problem."""
 
     async def known(request: Request, error: Exception) -> Response:
         assert isinstance(error, TastemakerError)
-        if isinstance(error, NotAllowedError):
-            challenge = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
-            return problem(error.status, str(error), _id_of(request), challenge)
-        kinds = (STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-        status = next(kinds, HTTPStatus.UNPROCESSABLE_ENTITY)
-        return problem(status, str(error), _id_of(request))
+        return answer_to(error, _id_of(request))
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
@@ -109,7 +114,7 @@ def install(app: FastAPI) -> None:
             detail = "body: it cannot be read; send JSON in UTF-8"
             return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, _id_of(request))
         if error.status_code == HTTPStatus.NOT_FOUND and detail == "Not Found":
-            detail = f"{request.url.path}: there is nothing here; /docs lists what there is"
+            detail = f"{request.scope['path']}: there is nothing here; /docs lists what there is"
         return problem(
             error.status_code, detail, _id_of(request), dict(error.headers) if error.headers else {}
         )

@@ -9,6 +9,8 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from tastemaker.errors import ConfigError
+from tastemaker.serving.connections import Connection
+from tastemaker.serving.files import BACKLOG, raise_file_limit
 from tastemaker.serving.settings import ServiceSettings
 from tastemaker.serving.telemetry import SHARED
 
@@ -28,10 +30,12 @@ def run(settings: ServiceSettings, announce: Callable[[str], None]) -> None:
     config = uvicorn.Config(
         APPLICATION, factory=True, host=settings.host, port=settings.port,
         workers=settings.workers, log_config=None, access_log=False, server_header=False,
-        timeout_graceful_shutdown=max(1, round(settings.drain_s)), backlog=2048,
-        limit_concurrency=None, lifespan="on",
+        timeout_graceful_shutdown=max(1, round(settings.drain_s)), backlog=BACKLOG,
+        limit_concurrency=None, lifespan="on", http=Connection, ws="none", log_level="error",
+        timeout_keep_alive=settings.idle_s,  # type: ignore[arg-type]  # a part of a second is fine
     )  # fmt: skip
     settings.export()
+    raise_file_limit(settings.most_connections)
     with _listening(settings) as listening:
         port = listening.getsockname()[1]
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -49,7 +53,7 @@ def _listening(settings: ServiceSettings) -> socket.socket:
         return socket.create_server(
             (settings.host, settings.port),
             family=socket.AF_INET6 if ":" in settings.host else socket.AF_INET,
-            backlog=2048,
+            backlog=BACKLOG,
         )
     except OSError as error:
         raise ConfigError(
