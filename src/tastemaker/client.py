@@ -57,6 +57,9 @@ class Client:
             transport=transport,
         )
 
+    def __repr__(self) -> str:
+        return f'Client("{self._url}")'  # without the key
+
     def __enter__(self) -> Self:
         return self
 

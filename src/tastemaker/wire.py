@@ -18,6 +18,8 @@ from pydantic import (
     model_validator,
 )
 
+from tastemaker.shown import with_values
+
 MOST_EVENTS = 1_000
 """In one request."""
 
@@ -87,6 +89,11 @@ class Wire(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=()
     )
+
+    def __repr__(self) -> str:
+        return with_values(type(self).__name__, self)
+
+    __str__ = __repr__
 
 
 class Answer(Wire):

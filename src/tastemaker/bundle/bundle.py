@@ -20,6 +20,7 @@ from tastemaker.models.registry import model_class
 from tastemaker.models.split_files import read_split
 from tastemaker.ranking.approximate import ApproximateIndex
 from tastemaker.ranking.filters import Eligible
+from tastemaker.shown import short_repr
 from tastemaker.training.run import DeviceName, resolve_device
 
 
@@ -35,6 +36,8 @@ class Bundle:
     """As `Evaluation.to_dict`, or None for a model that was saved without one."""
     training: dict[str, Any] | None
     """Epochs, seconds of them and of all, and whether it was interrupted, or None likewise."""
+
+    __repr__ = short_repr
 
     @property
     def split(self) -> Split:

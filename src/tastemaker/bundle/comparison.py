@@ -22,6 +22,7 @@ from tastemaker.evaluation.protocols import RankingProtocol
 from tastemaker.evaluation.results import Evaluation
 from tastemaker.models.recommender import RUN, Recommender
 from tastemaker.models.split_files import read_split
+from tastemaker.shown import short_repr
 from tastemaker.training.run import DeviceName, Progress, TrainingLog, TrainingRun, resolve_device
 
 COMPARISON = "comparison"
@@ -40,6 +41,8 @@ class Question:
     """The lengths of list to judge."""
     cold_start: ColdStart | None = None
     """Users whom every model is to be asked about without having met them, where it is wanted."""
+
+    __repr__ = short_repr
 
     def put_to(self, model: Recommender) -> Evaluation:
         """The accuracy of a fitted model, and what its lists are like."""
@@ -73,6 +76,8 @@ class Answer:
     evaluation: Evaluation
     how: str
     """Whether it was trained now, for what reason anew, or what could be used again."""
+
+    __repr__ = short_repr
 
 
 def answer(

@@ -8,6 +8,7 @@ import polars as pl
 
 from tastemaker.data.vocabulary import Vocabulary
 from tastemaker.errors import ConfigError, DataError, did_you_mean
+from tastemaker.shown import short_repr
 
 TITLE_NAMES = ("title", "name", "item_name", "product_name")
 CATEGORY_NAMES = ("categories", "genres", "category", "genre", "tags")
@@ -20,6 +21,8 @@ class Catalog:
     """One row an item: item_id, and where known title, categories (a list) and image_url."""
 
     frame: pl.DataFrame
+
+    __repr__ = short_repr
 
     @classmethod
     def from_frame(cls, frame: pl.DataFrame, source: str, item: str | None = None) -> "Catalog":

@@ -7,6 +7,7 @@ import polars as pl
 from tastemaker.data.columns import Columns
 from tastemaker.data.times import read_times
 from tastemaker.errors import DataError
+from tastemaker.shown import short_repr
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Interactions:
     """The unit seen in the source; "order" where times are ranks rather than a clock."""
     notes: tuple[str, ...] = ()
     """What reading decided on its own: guessed columns, the unit of time."""
+
+    __repr__ = short_repr
 
     @classmethod
     def from_frame(

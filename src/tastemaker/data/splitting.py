@@ -11,6 +11,7 @@ from tastemaker.data.blocks import blocks, on_all_cores
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.errors import ConfigError, SplitError
+from tastemaker.shown import short_repr
 
 Part = Literal["validation", "test"]
 Order = Literal["time", "input", "random"]
@@ -29,6 +30,8 @@ class Targets:
     """(n,) int64 codes."""
     timestamps: np.ndarray | None = None
 
+    __repr__ = short_repr
+
     def __len__(self) -> int:
         return len(self.users)
 
@@ -41,6 +44,8 @@ class Candidates:
     """(m,) int64 codes, all users' lists end to end in the order of the user codes."""
     indptr: np.ndarray
     """(n_users + 1,) int64; a user without a list has an empty run."""
+
+    __repr__ = short_repr
 
 
 @dataclass(frozen=True, eq=False)

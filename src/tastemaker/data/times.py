@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from tastemaker.errors import DataError
+from tastemaker.shown import short_repr
 
 LARGEST_RANK = 10**8
 """Whole numbers up to this (early 1973 if they were seconds) are an order, not a clock."""
@@ -27,6 +28,8 @@ class Times:
     """The times at the resolution they came in, for sorting events within one second."""
     unit: str
     """What was seen: seconds, milliseconds, …, ISO 8601, datetime, or order (a rank, no clock)."""
+
+    __repr__ = short_repr
 
 
 def read_times(column: pl.Series, source: str, time_format: str | None = None) -> Times:

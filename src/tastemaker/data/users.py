@@ -7,6 +7,7 @@ import numpy as np
 
 from tastemaker.data.dataset import Dataset, take_runs
 from tastemaker.data.vocabulary import UNKNOWN
+from tastemaker.shown import short_repr
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +25,8 @@ class UserBatch:
     """(n + 1,) int64: user i's history is items[indptr[i]:indptr[i + 1]]."""
     timestamps: np.ndarray | None = None
     """(m,) int64 seconds since 1970 UTC of the items, or None where times are not known."""
+
+    __repr__ = short_repr
 
     @classmethod
     def known(cls, dataset: Dataset, codes: np.ndarray) -> "UserBatch":

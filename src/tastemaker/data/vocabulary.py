@@ -9,6 +9,7 @@ import polars as pl
 
 from tastemaker.data.blocks import blocks, on_all_cores
 from tastemaker.errors import DataError, UnknownIdError
+from tastemaker.shown import short_repr
 
 UNKNOWN = -1
 """The code of an id that is not in the vocabulary."""
@@ -26,6 +27,8 @@ class Vocabulary:
     """Int64 or String, unique, ascending; the code of an id is its position."""
     kind: str
     """"user" or "item": how an error calls a member."""
+
+    __repr__ = short_repr
 
     @classmethod
     def of(cls, *columns: pl.Series, kind: str) -> "Vocabulary":

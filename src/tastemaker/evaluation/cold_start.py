@@ -14,6 +14,7 @@ from tastemaker.evaluation.results import intervals, mean
 from tastemaker.metrics.accuracy import hit_rate, ndcg
 from tastemaker.models.recommender import SCORES_AT_ONCE, Recommender
 from tastemaker.ranking.ranks import rank_in_catalog
+from tastemaker.shown import short_repr
 
 LENGTHS = (1, 2, 5, 10, 20)
 """How many interactions are known of a newcomer when the next one is asked about."""
@@ -30,6 +31,8 @@ class ColdStart:
     share: float
     seed: int
     """Of the draw; no model's own."""
+
+    __repr__ = short_repr
 
     @property
     def n_users(self) -> int:

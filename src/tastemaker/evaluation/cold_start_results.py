@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from tastemaker.shown import short_repr
+
 
 @dataclass(frozen=True)
 class AtLength:
@@ -15,6 +17,8 @@ class AtLength:
     """Means over these users, as `ndcg@10`."""
     intervals: dict[str, tuple[float, float]]
     """The 95% interval of each mean."""
+
+    __repr__ = short_repr
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class ColdStartResult:
     """Kept apart; each length has those of them who went on after it."""
     lengths: tuple[AtLength, ...]
     """Ascending; one that nobody went on after is left out."""
+
+    __repr__ = short_repr
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -52,6 +58,8 @@ class ColdStarts:
     """By name, best first by the leaderboard."""
     failed: dict[str, str]
     """Reasons."""
+
+    __repr__ = short_repr
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

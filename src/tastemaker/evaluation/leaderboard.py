@@ -6,16 +6,21 @@ from itertools import combinations
 from typing import Any, Literal
 
 import numpy as np
+import polars as pl
 
 from tastemaker.errors import ConfigError, did_you_mean
 from tastemaker.evaluation.results import Evaluation, mean
 from tastemaker.metrics.statistics import benjamini_hochberg, holm, paired_permutation_test
+from tastemaker.shown import short_repr
 
 Correction = Literal["holm", "benjamini-hochberg"]
 
 CORRECTIONS = {"holm": holm, "benjamini-hochberg": benjamini_hochberg}
 
 SIGNIFICANT = 0.05
+
+MOST_SHOWN = 5
+"""Models in the short form of a leaderboard."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +33,8 @@ class Entry:
     """Seconds of training."""
     error: str | None = None
     """What went wrong, for a model that failed."""
+
+    __repr__ = short_repr
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,14 @@ class Leaderboard:
         """The entries that have a result, best first."""
         return [(entry, entry.evaluation) for entry in self.entries if entry.evaluation is not None]
 
+    def __repr__(self) -> str:
+        shown = [f"{e.name} {mean(_values(e, self.metric)):.4f}" for e, _ in self.ranked]
+        if len(shown) > MOST_SHOWN:
+            shown[MOST_SHOWN:] = [f"and {len(shown) - MOST_SHOWN} more"]
+        n_failed = len(self.entries) - len(self.ranked)
+        failed = f"; {n_failed} failed" if n_failed else ""
+        return f"Leaderboard({self.metric}: {', '.join(shown)}{failed})"
+
     def comparison(self, one: str, other: str) -> Comparison:
         """The comparison of two models, whichever is the better."""
         return next(c for c in self.comparisons if {c.better, c.worse} == {one, other})
@@ -113,6 +128,19 @@ class Leaderboard:
                 for c in self.comparisons
             ],
         }
+
+    def to_frame(self) -> pl.DataFrame:
+        """One row for each model, best first, the failed ones last.
+
+        Returns:
+            Columns rank, model, fit_s (seconds of training), error (null for a model that has a
+            result), and for each metric its mean and, as `ndcg@10_low` and `ndcg@10_high`, the
+            ends of its 95% interval.
+        """
+        fixed = {"rank": pl.Int64, "model": pl.String, "fit_s": pl.Float64, "error": pl.String}
+        rows = self.rows()
+        measured = {name: pl.Float64 for name in (rows[0] if rows else {}) if name not in fixed}
+        return pl.DataFrame(rows, schema={**fixed, **measured})
 
     def rows(self) -> list[dict[str, Any]]:
         """One flat row a model, for a CSV: rank, name, every metric with its interval."""

@@ -5,12 +5,16 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from tastemaker.evaluation.segments import Segment
 from tastemaker.metrics.statistics import bootstrap_intervals
 
 INTERVAL_SEED = 0
 """Of the bootstrap: the same users are resampled for every model."""
+
+MOST_SHOWN = 4
+"""Metrics in the short form of an evaluation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +82,34 @@ class Evaluation:
             ],
             "baseline": {name: plain(other.metrics) for name, other in self.baselines.items()},
         }
+
+    def to_frame(self) -> pl.DataFrame:
+        """The table that `print` shows, as data: one row for each model and metric.
+
+        Returns:
+            Columns model, metric, value (the mean), low and high (the ends of its 95% interval,
+            null where there is none) and n_users. The evaluated model comes first, then its
+            baselines. Segments are left out.
+        """
+        return pl.DataFrame(
+            [
+                (result.model, metric, value, *result.intervals.get(metric, (None, None)))
+                for result in (self, *self.baselines.values())
+                for metric, value in plain(result.metrics).items()
+            ],
+            schema={"model": pl.String, "metric": pl.String}
+            | dict.fromkeys(("value", "low", "high"), pl.Float64),
+            orient="row",
+        ).with_columns(n_users=pl.lit(self.n_users))
+
+    def __repr__(self) -> str:
+        means = list(self.metrics.items())
+        shown = ", ".join(f"{name} {value:.4f}" for name, value in means[:MOST_SHOWN])
+        more = ", …" if len(means) > MOST_SHOWN else ""
+        return (
+            f"Evaluation({self.model} on {self.dataset}, {self.part} of {self.split}, "
+            f"{self.protocol}; {self.n_users:,} users: {shown}{more})"
+        )
 
     def __str__(self) -> str:
         columns = {self.model: self.metrics} | {n: b.metrics for n, b in self.baselines.items()}

@@ -7,6 +7,7 @@ import numpy as np
 
 from tastemaker.data.dataset import Dataset, pointers
 from tastemaker.metrics.accuracy import ACCURACY
+from tastemaker.shown import short_repr
 
 NEW_USER_LENGTH = 5
 """A user of whom so few interactions or fewer are known counts as new."""
@@ -26,6 +27,8 @@ class Segment:
     """(n,) int64 codes of the users who are in it, or have a held-out item in it."""
     per_user: dict[str, np.ndarray]
     """Metric name to (n,) float64, as in Evaluation."""
+
+    __repr__ = short_repr
 
     @property
     def n_users(self) -> int:

@@ -9,6 +9,7 @@ import torch
 
 from tastemaker.data.users import UserBatch
 from tastemaker.models.matrices import history_matrix
+from tastemaker.shown import short_repr
 from tastemaker.training.losses import IMPOSSIBLE, RowLoss, multinomial
 
 NEGATIVES = 4
@@ -35,6 +36,8 @@ class Evidence:
     """How much each interaction counts."""
     before: torch.Tensor
     """The same, but 0 for what training did not know."""
+
+    __repr__ = short_repr
 
 
 EvidenceOf = Callable[[UserBatch, UserBatch, torch.device], Evidence]

@@ -22,6 +22,7 @@ import torch
 from tastemaker.data.users import UserBatch
 from tastemaker.models.evidence import Evidence, EvidenceOf
 from tastemaker.models.user_vectors import trained_or
+from tastemaker.shown import short_repr
 
 STEPS = 15
 LEARNING_RATE = 0.4
@@ -49,6 +50,8 @@ class FoldIn:
     """(d,) of the trained users' vectors."""
     deviation: torch.Tensor
     """(d,) likewise."""
+
+    __repr__ = short_repr
 
     @classmethod
     def of(cls, evidence_of: EvidenceOf, table: torch.Tensor, is_trained: torch.Tensor) -> "FoldIn":

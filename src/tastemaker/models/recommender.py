@@ -3,6 +3,7 @@
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -28,6 +29,7 @@ from tastemaker.models.split_files import write_split
 from tastemaker.ranking.filters import Id, Ids, ItemFilter, as_list
 from tastemaker.ranking.index import Index
 from tastemaker.ranking.likeness import Likeness, VectorLikeness
+from tastemaker.shown import with_values
 from tastemaker.training.run import TrainingLog, TrainingRun
 
 
@@ -77,6 +79,12 @@ class Recommender(ABC):
         """What happened in training; empty for a model that has no epochs."""
         self._split: Split | None = None
         self._start_from: Recommender | None = None
+
+    def __repr__(self) -> str:
+        values = ((one, attrgetter(one.name)(self.config)) for one in self.config_class.settings())
+        changed = [(one.name, value) for one, value in values if value != one.default]
+        training = "not trained" if self._split is None else f"trained on {self.dataset.name}"
+        return f"{with_values(type(self).__name__, changed)}, {training}"
 
     @abstractmethod
     def _fit(self, split: Split, run: TrainingRun) -> None: ...

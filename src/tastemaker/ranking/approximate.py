@@ -9,6 +9,7 @@ from tastemaker.ranking.exclusion import Exclusion
 from tastemaker.ranking.hnsw import Graph
 from tastemaker.ranking.index import ExactIndex, best_of
 from tastemaker.ranking.topk import TopItems, merged
+from tastemaker.shown import short_repr
 
 WORTHWHILE = 50_000
 """Items up to which the exact search takes a millisecond or two for one user, and for many together
@@ -30,6 +31,8 @@ class ApproximateIndex:
     keys: torch.Tensor
     """(n_items, d) float32, on the CPU."""
     graph: Graph
+
+    __repr__ = short_repr
 
     @classmethod
     def build(cls, keys: torch.Tensor) -> "ApproximateIndex":

@@ -12,6 +12,7 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.data.splitting import Part, Split
 from tastemaker.data.users import UserBatch
 from tastemaker.sampling import UnseenItems, sample_by_weight
+from tastemaker.shown import short_repr
 
 Draw = Literal["uniform", "popularity"]
 
@@ -29,6 +30,8 @@ class CandidateRows:
     """(n, 1 + m) int64 codes."""
     counts: np.ndarray
     """(n, m) bool: false where a user had fewer than m untouched items and the entry is filling."""
+
+    __repr__ = short_repr
 
     def __len__(self) -> int:
         return len(self.users)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from tastemaker.data.users import UserBatch
+from tastemaker.shown import short_repr
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,6 +17,8 @@ class Exclusion:
     """The batch, whose histories may not come back; None where they may."""
     eligible: torch.Tensor | None = None
     """(n_items,) bool, false for an item that nobody may get; None where all are eligible."""
+
+    __repr__ = short_repr
 
     def part(self, start: int, stop: int) -> "Exclusion":
         """For the users at the positions start … stop - 1."""

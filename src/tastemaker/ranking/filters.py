@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from tastemaker.data.dataset import Dataset
+from tastemaker.shown import short_repr
 
 Id = int | str
 Ids = Sequence[Id] | pl.Series
@@ -27,6 +28,8 @@ class EligibleCodes:
     codes: np.ndarray
     """(n_items,) bool."""
 
+    __repr__ = short_repr
+
     def mask(self, dataset: Dataset) -> np.ndarray:
         """As ItemFilter."""
         return self.codes
@@ -45,6 +48,8 @@ class Eligible:
     """An item must be on this list, as what is in stock."""
     never: Ids | Id = ()
     """An item must not be on this one."""
+
+    __repr__ = short_repr
 
     def mask(self, dataset: Dataset) -> np.ndarray:
         """(n_items,) bool, true for the items of the data set that are eligible.

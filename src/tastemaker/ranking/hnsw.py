@@ -12,6 +12,7 @@ import lazy_loader
 import numpy as np
 
 from tastemaker.errors import ArtifactError, UnsupportedError
+from tastemaker.shown import short_repr
 
 # Loaded when a graph is made, since a program that makes none should not pay for it.
 faiss = lazy_loader.load("faiss")
@@ -39,6 +40,8 @@ class Graph:
     """
 
     _index: Any
+
+    __repr__ = short_repr
 
     @classmethod
     def build(cls, vectors: np.ndarray) -> "Graph":

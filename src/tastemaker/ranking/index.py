@@ -9,6 +9,7 @@ import torch
 from tastemaker.ranking.exclusion import Exclusion
 from tastemaker.ranking.parallel import on_all_cores
 from tastemaker.ranking.topk import TopItems, plain_top_k, top_k
+from tastemaker.shown import short_repr
 
 USERS_AT_ONCE = 128
 """On a CPU: so few that their scores are still in its cache when the best are selected."""
@@ -44,6 +45,8 @@ class ExactIndex:
     keys: torch.Tensor
     """(n_items, d) float32."""
 
+    __repr__ = short_repr
+
     def search(self, queries: torch.Tensor, k: int, exclusion: Exclusion) -> TopItems:
         """As Index.search; exactly what `plain_top_k` gives for the same scores."""
         return _in_blocks(self.keys, queries, k, exclusion)
@@ -61,6 +64,8 @@ class BFloat16Index:
 
     keys: torch.Tensor
     """(n_items, d) float32."""
+
+    __repr__ = short_repr
 
     @cached_property
     def _short_keys(self) -> torch.Tensor:

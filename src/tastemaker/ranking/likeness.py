@@ -8,6 +8,8 @@ import torch
 from scipy.sparse import csr_array, csr_matrix, diags_array
 from torch.nn.functional import normalize
 
+from tastemaker.shown import short_repr, with_values
+
 SHORTEST = 1e-12
 """A vector no longer than this is like none."""
 
@@ -32,6 +34,8 @@ class VectorLikeness:
     vectors: torch.Tensor
     """(n_items, d) float32."""
 
+    __repr__ = short_repr
+
     def to_all(self, items: torch.Tensor) -> torch.Tensor:
         """As Likeness.to_all."""
         # Without unit vectors of all, a copy of what may be as large as EASE's weights.
@@ -52,6 +56,9 @@ class SparseLikeness:
         vectors = csr_array(vectors)
         lengths = np.sqrt(vectors.power(2).sum(axis=1))
         self._unit = csr_array(diags_array(1 / np.maximum(lengths, SHORTEST)) @ vectors)
+
+    def __repr__(self) -> str:
+        return with_values(type(self).__name__, [("vectors", self._unit)])
 
     def to_all(self, items: torch.Tensor) -> torch.Tensor:
         """As Likeness.to_all."""

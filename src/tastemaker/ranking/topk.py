@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from tastemaker.shown import short_repr
+
 GROUP = 32
 """Neighbouring items whose maximum stands for all of them while the best are sought."""
 
@@ -18,6 +20,9 @@ class TopItems(NamedTuple):
     """(n, k), -inf past a row's length."""
     lengths: torch.Tensor
     """(n,) int64: the entries past it are items that may not be recommended; drop them."""
+
+    def __repr__(self) -> str:
+        return short_repr(self)
 
     def at(self, where: np.ndarray) -> "TopItems":
         """The rows where the mask is true."""

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch
 
 from tastemaker.errors import ConfigError
+from tastemaker.shown import short_repr
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 
@@ -44,6 +45,8 @@ class TrainingRun:
     fused: bool = True
     """Whether a kernel does the work where there is one; False takes the plain form always."""
 
+    __repr__ = short_repr
+
 
 @dataclass
 class TrainingLog:
@@ -57,6 +60,8 @@ class TrainingLog:
     """Whether Ctrl-C ended it before its time."""
     fit_s: float | None = None
     """Seconds of the whole fit, what is done before and after the epochs included."""
+
+    __repr__ = short_repr
 
     @property
     def elapsed_s(self) -> float:

@@ -16,6 +16,7 @@ from tastemaker.evaluation.protocols import FullRanking, RankingProtocol
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.registry import model_class, model_names
 from tastemaker.models.space import Space
+from tastemaker.shown import short_repr
 from tastemaker.training.run import DeviceName, Progress, TrainingRun
 from tastemaker.tuning.study import Report, open_study
 from tastemaker.tuning.trials import Trial
@@ -43,6 +44,8 @@ class Search:
     """Settings that are not searched for."""
     seed: int = 0
     """Of the sampler, and of the models unless `fixed` has another."""
+
+    __repr__ = short_repr
 
     def configured(self, settings: dict[str, Any]) -> Recommender:
         """The unfitted model with these settings and the fixed ones."""

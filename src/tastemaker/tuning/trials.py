@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tastemaker.shown import short_repr
+
 State = Literal["complete", "pruned", "failed"]
 
 
@@ -24,6 +26,8 @@ class Trial:
     best_epoch: int | None = None
     """Whose weights were judged; early stopping may have gone on beyond it."""
     error: str | None = None
+
+    __repr__ = short_repr
 
     def flat(self) -> dict[str, Any]:
         """One row of a table."""
