@@ -45,6 +45,39 @@ def test_items_that_nobody_touched_come_in_when_asked_for(
     assert (card["n_users"], card["n_items"]) == (6, 45)
 
 
+def test_what_is_left_out_and_unused_is_shown(tastemaker: Terminal, tmp_path: Path) -> None:
+    log, items = tmp_path / "log.csv", tmp_path / "items.csv"
+    log.write_text("user,sku,price\n1,10,5\nNA,11,5\n2,B7,5\n")
+    items.write_text("ref,sku,title\n10,x,Ten\nB7,y,Seven\n")
+    given = (log, "--items", items, "--item-id", "ref")
+    code, _, err = tastemaker("inspect", *given)
+    assert code == 2
+    assert "the user id is missing" in err
+    card = tastemaker.json("inspect", *given, "--drop-missing")
+    assert (card["n_missing"], card["n_interactions"]) == (1, 2)
+    notes = "\n".join(card["notes"])
+    for expected in ("1 of 3 rows left out", "not used: price", "not used: sku", "2 of 2 items"):
+        assert expected in notes
+    assert tastemaker.json("inspect", *given, "--missing", "")["n_users"] == 3
+    code, _, err = tastemaker("inspect", *given, "--drop-missing", "--ids", "integer")
+    assert code == 2
+    assert '"B7" is not a whole number' in err
+
+
+def test_a_ready_made_split_leaves_out_rows_too(tastemaker: Terminal, tmp_path: Path) -> None:
+    rows = "".join(f"u{user},{item}\n" for user in range(8) for item in range(user % 3, 9, 2))
+    (tmp_path / "train.csv").write_text("user,item\n" + rows + "u1,\n")
+    (tmp_path / "test.csv").write_text("user,item\nu0,1\nNA,3\nu1,B7\n")
+    given = [f"--{part}={tmp_path / part}.csv" for part in ("train", "test")]
+    command = ("train", *given, "--model", "popularity", "--out", tmp_path / "run")
+    code, _, err = tastemaker(*command, "--drop-missing", "--ids", "text")
+    assert code == 0
+    assert "1 without the item id" in err
+    assert "test: missing values: 1 of 3 rows left out" in " ".join(err.split())
+    code, _, err = tastemaker(*command, "--ids", "text")
+    assert (code, "the item id is missing" in err) == (2, True)
+
+
 def test_train_evaluate_and_the_same_again(
     tastemaker: Terminal, clicks: Path, tmp_path: Path
 ) -> None:

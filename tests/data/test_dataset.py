@@ -162,5 +162,5 @@ def test_an_item_that_a_threshold_leaves_untouched_is_one_of_them() -> None:
 def test_untouched_items_need_a_catalog_with_ids_of_the_same_kind() -> None:
     with pytest.raises(DataError, match="no catalog that lists any; give one"):
         read([("a", 9, 100)], untouched_items=True)
-    with pytest.raises(DataError, match="whole numbers in one table and text in another"):
+    with pytest.raises(DataError, match="whole numbers there and text in the interactions"):
         read([("a", "x", 100)], items=NEW, untouched_items=True)

@@ -217,7 +217,7 @@ def test_a_bad_value_far_down_is_named_with_its_row(tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         tm.read(path)
     assert str(error.value) == (
-        f'{path}: column "timestamp", row 3001: "yesterday" is not a time; '
+        f'{path}: column "timestamp", line 3002: "yesterday" is not a time; '
         "use seconds, milliseconds or ISO 8601, or time_format=…"
     )
 
@@ -226,15 +226,15 @@ def test_missing_ids_times_and_weights_are_named_with_their_row(tmp_path: Path) 
     path = tmp_path / "clicks.csv"
     path.write_text("user,item,time,strength\na,1,100,1\n,2,200,1\n")
     with pytest.raises(
-        DataError, match=r'clicks.csv: column "user", row 2: the user id is missing'
+        DataError, match=r'clicks.csv: column "user", line 3: the user id is missing'
     ):
         tm.read(path)
     path.write_text("user,item,time,strength\na,1,,1\nb,2,200,-2\n")
-    with pytest.raises(DataError, match=r'column "time", row 1: the time is missing'):
+    with pytest.raises(DataError, match=r'column "time", line 2: the time is missing'):
         tm.read(path)
     path.write_text("user,item,time,strength\na,1,100,1\nb,2,200,-2\n")
     assert len(tm.read(path)) == 2
-    with pytest.raises(DataError, match=r'column "strength", row 2: -2.* cannot be a weight'):
+    with pytest.raises(DataError, match=r'column "strength", line 3: -2.* cannot be a weight'):
         tm.read(path, weight="strength")
 
 

@@ -37,8 +37,8 @@ def test_what_goes_out_comes_in_again_and_nothing_twice(
         ]
     )
     assert export_events(store, tmp_path / name) == 2
-    assert import_events(store, tmp_path / name, NOTHING) == (0, 2)
-    assert import_events(another, tmp_path / name, NOTHING) == (2, 0)
+    assert import_events(store, tmp_path / name, NOTHING) == (0, 2, 0)
+    assert import_events(another, tmp_path / name, NOTHING) == (2, 0, 0)
     assert pl.concat(another.rows()).equals(pl.concat(store.rows()))
 
 
@@ -49,15 +49,15 @@ def test_events_without_ids_of_their_own_are_told_apart_by_what_they_say(
         "visitor,sku,when,type\nann,1,2024-05-01T10:00:00,view\nann,1,2024-05-01T10:00:00,buy\n"
     )
     columns = {"user": "visitor", "item": "sku", "time": "when"}
-    assert import_events(store, tmp_path / "clicks.csv", columns) == (2, 0)
-    assert import_events(store, tmp_path / "clicks.csv", columns) == (0, 2)
+    assert import_events(store, tmp_path / "clicks.csv", columns) == (2, 0, 0)
+    assert import_events(store, tmp_path / "clicks.csv", columns) == (0, 2, 0)
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("user,item\na,b\n", "events need a time"),
-        ("user,item,time\na,,3\n", "row 1: the item id is missing"),
+        ("user,item,time\na,,3\n", "line 2: the item id is missing"),
         ("user,item,time\na,b,yesterday\n", '"yesterday" is not a time'),
         ("user,item,time\n", "no rows"),
         ("user,item,time\n" + "a" * 300 + ",b,3\n", "user_id a.* is longer than 256"),

@@ -27,6 +27,8 @@ def events(
     quoting: options.Quoting = None,
     encoding: options.Encoding = None,
     comment: options.Comment = None,
+    missing: options.Missing = None,
+    drop_missing: options.DropMissing = False,
     json: options.Json = False,
 ) -> None:
     """Write the events of a service to a file, or take in those of a file.
@@ -37,6 +39,7 @@ def events(
     Examples: tastemaker events export log.parquet --run runs/demo,
     tastemaker events import clicks.csv --run runs/demo --user visitor --item sku
     """
+    from tastemaker.data.missing import MISSING, Values
     from tastemaker.data.text_format import TextFormat
     from tastemaker.serving.database import Database
     from tastemaker.serving.event_files import export_events, import_events
@@ -52,9 +55,12 @@ def events(
         else:
             columns = {"user": user, "item": item, "time": time}
             how = TextFormat(not no_header, separator, quoting, encoding, comment)
-            accepted, duplicates = import_events(store, file, columns, time_format, how)
-            summary = {"accepted": accepted, "duplicates": duplicates}
-            words = f"{accepted:,} events taken in, {duplicates:,} were there already"
+            values = Values(MISSING if missing is None else missing, drop_missing)
+            done = import_events(store, file, columns, time_format, how, values)
+            summary = done._asdict()
+            words = f"{done.accepted:,} events taken in, {done.duplicates:,} were there already"
+            if done.left_out:
+                words += f", {done.left_out:,} rows with missing values left out"
     if json:
         print_json(summary)
     else:

@@ -62,6 +62,29 @@ Encoding = Annotated[
 Comment = Annotated[
     str | None, _data("--comment", help="Leave out lines that begin with this text, as #.")
 ]
+ItemId = Annotated[
+    str | None,
+    _data(
+        "--item-id", help="Column of --items with the item's id; the name of --item comes first."
+    ),
+]
+Missing = Annotated[
+    list[str] | None,
+    _data(
+        "--missing",
+        help="Text that stands for a missing id, time, rating or weight; may be given several "
+        'times, and "" for nothing but empty values.  [default: NA, N/A, n/a, <NA>, NULL, null, '
+        "NaN, nan, None]",
+        show_default=False,
+    ),
+]
+DropMissing = Annotated[
+    bool, _data("--drop-missing", help="Leave out rows that lack an id, a time or a weight.")
+]
+Ids = Annotated[
+    Literal["text", "integer"] | None,
+    _data("--ids", help="Read the ids of users and items as this; they keep their type otherwise."),
+]
 Query = Annotated[str | None, _data("--query", help="SQL to run where DATA is a database URL.")]
 Items = Annotated[
     Path | None, _data("--items", help="Table of the items: id, and title and categories if any.")

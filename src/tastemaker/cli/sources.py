@@ -5,7 +5,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import polars as pl
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from tastemaker.cli.common import err, note
@@ -65,8 +64,12 @@ class DataOptions(_FromOptions):
     quoting: Quoting | None
     encoding: str | None
     comment: str | None
+    missing: list[str] | None
+    drop_missing: bool
+    ids: Literal["text", "integer"] | None
     query: str | None
     items: Path | None
+    item_id: str | None
     untouched_items: bool
     min_rating: float | None
     duplicates: Literal["latest", "first"]
@@ -88,6 +91,12 @@ class DataOptions(_FromOptions):
         """The columns that were named, and how times are written."""
         names = ("user", "item", "time", "rating", "weight", "time_format")
         return {name: getattr(self, name) for name in names}
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What every function that reads ids is told about them and about missing values."""
+        given = {} if self.missing is None else {"missing": self.missing}
+        return given | {"drop_missing": self.drop_missing, "ids": self.ids}
 
     def dataset(self, data: str | None) -> Dataset:
         """Loads DATA, whatever kind of thing it names, and takes the asked part of it."""
@@ -112,20 +121,30 @@ class DataOptions(_FromOptions):
 
     def interactions(self, path: Path) -> Interactions:
         """Reads one part of a ready-made split, which goes by the name of its folder."""
-        return read_interactions(path, name=path.resolve().parent.name, **self.columns, **self.text)
+        name = path.resolve().parent.name
+        return read_interactions(path, name=name, **self.columns, **self.values, **self.text)
 
-    def candidates(self, path: Path) -> pl.DataFrame:
+    def candidates(self, path: Path) -> Interactions:
         """Reads the candidates of a ready-made split."""
-        return read_candidate_lists(path, **self.text)
+        return read_candidate_lists(path, **self.values, **self.text)
 
-    def catalog(self, path: Path) -> Catalog:
-        """Reads the table of the items."""
-        text = self.text
-        return read_catalog(path, **{name: text[name] for name in FOR_THE_ITEMS if name in text})
+    def catalog(self, like: str) -> Catalog | None:
+        """Reads the table of the items, if there is one.
+
+        Args:
+            like: what the interactions call their column of items.
+        """
+        if self.items is None:
+            if self.item_id is not None:
+                raise ConfigError("--item-id names a column of the table that --items gives")
+            return None
+        text = {name: value for name, value in self.text.items() if name in FOR_THE_ITEMS}
+        return read_catalog(self.items, item_id=self.item_id, like=like, **self.values, **text)
 
     def _whole(self, data: str) -> Dataset:
         names = ("min_rating", "duplicates", "untouched_items")
         rules: dict[str, Any] = {name: getattr(self, name) for name in names}
+        how = {"items": self.items, "item_id": self.item_id} | self.columns | self.values
         if "://" in data:
             if self.query is None:
                 raise ConfigError(
@@ -136,18 +155,19 @@ class DataOptions(_FromOptions):
             # Imported here, since nothing else that trains needs a database.
             from tastemaker.data.sql import read_sql
 
-            return read_sql(self.query, data, items=self.items, **rules, **self.columns)
+            return read_sql(self.query, data, **rules, **how)
         if self.query is not None:
             raise ConfigError("--query goes with a database URL such as sqlite:///shop.db")
         if data in NAMES or is_movielens_path(data):
             return self._named(data, rules)
         if data != "-" and not Path(data).exists() and not Path(data).suffix:
             return load(data)  # raises, naming the nearest data set
-        return read(data, items=self.items, **rules, **self.columns, **self.text)
+        return read(data, **rules, **how, **self.text)
 
     def _named(self, data: str, rules: dict[str, Any]) -> Dataset:
         given = {name: value for name, value in self.columns.items() if value} | self.text
-        given |= {"items": self.items} if self.items is not None else {}
+        others = ("items", "item_id", "missing", "drop_missing", "ids")
+        given |= {name: getattr(self, name) for name in others if getattr(self, name)}
         if given:
             raise ConfigError(f"{data}: its columns and items are known; leave {_flag(given)} out")
         if data not in ARCHIVES:
@@ -232,11 +252,12 @@ class SplitOptions(_FromOptions):
             raise ConfigError(
                 f"--{changed.replace('_', '-')} would change a ready-made split; leave it out"
             )
+        train = source.interactions(self.train)
         return predefined_split(
-            source.interactions(self.train),
+            train,
             source.interactions(self.test),
             validation=None if self.valid is None else source.interactions(self.valid),
             candidates=None if self.candidates is None else source.candidates(self.candidates),
-            catalog=None if source.items is None else source.catalog(source.items),
+            catalog=source.catalog(like=train.item_column),
             untouched_items=source.untouched_items,
         )

@@ -27,6 +27,8 @@ class DataCard:
     """Share of all (user, item) pairs that occurred."""
     n_duplicates: int
     """Rows dropped because the pair occurred before."""
+    n_missing: int
+    """Number of rows left out because an id, a time or a weight is missing."""
     time_range: tuple[str, str] | None
     """First and last time as ISO 8601 (or as ranks where times are only an order)."""
     user_activity: dict[str, float]
@@ -59,6 +61,7 @@ def describe(dataset: Dataset) -> DataCard:
         n_items=dataset.n_items,
         density=len(dataset) / (dataset.n_users * dataset.n_items),
         n_duplicates=dataset.n_duplicates,
+        n_missing=dataset.n_missing,
         time_range=_time_range(dataset),
         user_activity=_quantiles(users),
         item_popularity=_quantiles(items),

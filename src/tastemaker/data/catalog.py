@@ -1,19 +1,27 @@
 """Catalog: what is known of the items besides who touched them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 
+from tastemaker.data.columns import ITEM_KEYS, ITEM_NOUNS, first_match, plain
+from tastemaker.data.ids import as_whole_numbers, read_ids
+from tastemaker.data.missing import USUAL_VALUES, Values, complete_rows
+from tastemaker.data.rows import Rows
 from tastemaker.data.vocabulary import Vocabulary
 from tastemaker.errors import ConfigError, DataError, did_you_mean
 from tastemaker.shown import short_repr
 
-TITLE_NAMES = ("title", "name", "item_name", "product_name")
+ID_NAMES = (*ITEM_KEYS, "id", *ITEM_NOUNS)
+TITLE_NAMES = (
+    "title", "name", "itemname", "productname", "prodname", "itemtitle", "producttitle",
+    "movietitle", "booktitle", "trackname", "songname",
+)  # fmt: skip
 CATEGORY_NAMES = ("categories", "genres", "category", "genre", "tags")
-IMAGE_NAMES = ("image_url", "image", "poster_url", "poster", "thumbnail")
-ITEM_NAMES = ("item_id", "movieId", "itemId", "item", "product_id", "sku", "asin", "id")
+IMAGE_NAMES = ("imageurl", "image", "posterurl", "poster", "thumbnail")
+"""Usual names of columns, in lower case without punctuation; the first that is there counts."""
 
 
 @dataclass(frozen=True)
@@ -21,41 +29,69 @@ class Catalog:
     """One row an item: item_id, and where known title, categories (a list) and image_url."""
 
     frame: pl.DataFrame
+    name: str = "the catalog"
+    """What the catalog is called in messages: the file's path, if it was read from one."""
+    is_typed: bool = True
+    """Whether the source says which ids are whole numbers. Text files do not, so there the ids
+    become what those of the interactions are."""
+    notes: tuple[str, ...] = ()
+    """What was decided in reading: the columns that were used, rows left out."""
 
     __repr__ = short_repr
 
     @classmethod
     def from_frame(cls, frame: pl.DataFrame, source: str, item: str | None = None) -> "Catalog":
+        """A catalog from a dataframe; see `from_rows`.
+
+        Args:
+            frame: one row an item.
+            source: what the table is called in messages.
+            item: the column with the item's id, where it may not be there.
+        """
+        return cls.from_rows(Rows(frame, source), like=item)
+
+    @classmethod
+    def from_rows(
+        cls,
+        rows: Rows,
+        *,
+        item_id: str | None = None,
+        like: str | None = None,
+        values: Values = USUAL_VALUES,
+    ) -> "Catalog":
         """A catalog from any table with an item id; what else is known is found by usual names.
 
         Categories may be a list or text with `|` between them; "(no genres listed)", as MovieLens
         has it, is none. Pictures are URLs of http or https, or paths that begin with /; other text
         is none. An item listed twice keeps its first row.
 
+        Args:
+            rows: one row an item.
+            item_id: the column with the item's id. By default it is the one that `like` names, if
+                it is there, else one with a usual name.
+            like: what the interactions call their column of items.
+            values: which texts stand for a missing id and what becomes of its row, and whether ids
+                are text or whole numbers.
+
         Raises:
-            DataError: no item column, or items without an id.
+            DataError: there are no rows or no item column, an id is missing, or it is not of the
+                kind asked for.
         """
-        key = item if item in frame.columns else _first(frame, ITEM_NAMES)
-        if key is None:
-            raise DataError(
-                f"{source}: a catalog needs a column with the item's id (for example item_id); "
-                f"the columns are {', '.join(frame.columns)}"
-            )
-        ids = frame[key]
-        if ids.null_count():
-            row = int(ids.is_null().arg_max() or 0) + 1
-            raise DataError(f'{source}: column "{key}", row {row}: the item id is missing')
-        out = {"item_id": ids.cast(pl.Int64 if ids.dtype.is_integer() else pl.String)}
-        title, category = _first(frame, TITLE_NAMES), _first(frame, CATEGORY_NAMES)
-        if title is not None:
-            out["title"] = frame[title].cast(pl.String)
-        if category is not None:
-            out["categories"] = _categories(frame[category])
-        image = _first(frame, IMAGE_NAMES)
-        if image is not None:
-            out["image_url"] = _images(frame[image])
-        table = pl.DataFrame({name: column.alias(name) for name, column in out.items()})
-        return cls(table.unique("item_id", keep="first", maintain_order=True))
+        key = id_column(rows.frame.columns, rows.source, item_id, like)
+        if rows.frame.height == 0:
+            raise DataError(f"{rows.source}: there are no rows; at least one item is needed")
+        rows, left_out = complete_rows(rows, {key: "item id"}, values)
+        columns = {"item_id": key}
+        out = {"item_id": read_ids(rows, key, "item", values.ids)}
+        for name, (usual, read) in ATTRIBUTES.items():
+            column = first_match(rows.frame.columns, usual)
+            if column is not None:
+                columns[name] = column
+                out[name] = read(rows.frame[column])
+        whole = pl.DataFrame({name: column.alias(name) for name, column in out.items()})
+        frame = whole.unique("item_id", keep="first", maintain_order=True)
+        notes = (*rows.notes, *left_out, *_decisions(rows, columns, whole.height - frame.height))
+        return cls(frame, rows.source, rows.is_typed, notes)
 
     @property
     def columns(self) -> list[str]:
@@ -93,21 +129,122 @@ class Catalog:
         """The same catalog with exactly one row for each member of the vocabulary, in code order.
 
         Members that the catalog does not list get nulls; items nobody knows of are left out.
+
+        Raises:
+            DataError: as for `matching`.
         """
         if self.frame["item_id"].equals(items.ids):
             return self
-        if self.frame["item_id"].dtype != items.ids.dtype:
-            raise DataError(
-                "the catalog's item ids are "
-                f"{'text' if items.ids.dtype != pl.String else 'whole numbers'}, those of the "
-                "interactions are not; store them alike"
-            )
         wanted = pl.DataFrame({"item_id": items.ids})
-        return Catalog(wanted.join(self.frame, on="item_id", how="left", maintain_order="left"))
+        known = self.matching(items).frame
+        joined = wanted.join(known, on="item_id", how="left", maintain_order="left")
+        return replace(self, frame=joined)
+
+    def matching(self, items: Vocabulary, *, all_of_them: bool = False) -> "Catalog":
+        """The same catalog with ids of the vocabulary's kind, of which at least one is a member.
+
+        Where the catalog's ids have no type, they become of that kind. Those that cannot become
+        whole numbers are left out, since no member is one of them.
+
+        Args:
+            items: the vocabulary.
+            all_of_them: whether each item must stay.
+
+        Raises:
+            DataError: the ids are of another kind and have a type, an item would be left out that
+                must stay, or no id is a member.
+        """
+        alike = self._of_the_kind_of(items, all_of_them)
+        if not alike.frame["item_id"].is_in(items.ids.implode()).any():
+            raise DataError(
+                f"{self.name}: describes 0 of {len(items):,} items: none of its ids (for example "
+                f"{_examples(self.frame['item_id'])}) is an item of the interactions (for example "
+                f"{_examples(items.ids)}); name the column with the ids with item_id=…, or write "
+                "the ids alike"
+            )
+        return alike
+
+    def _of_the_kind_of(self, items: Vocabulary, all_of_them: bool) -> "Catalog":
+        ids = self.frame["item_id"]
+        if ids.dtype == items.ids.dtype:
+            return self
+        if self.is_typed:
+            own, other = ("whole numbers", "text") if items.is_text else ("text", "whole numbers")
+            raise DataError(
+                f"{self.name}: the item ids are {own} there and {other} in the interactions; "
+                'store them alike, or read all of them with ids="text"'
+            )
+        if items.is_text:
+            return replace(self, frame=self.frame.with_columns(item_id=ids.cast(pl.String)))
+        numbers = as_whole_numbers(ids)
+        if all_of_them and numbers.null_count():
+            raise DataError(
+                f'{self.name}: the item id "{ids.filter(numbers.is_null())[0]}" is text, those of '
+                'the interactions are whole numbers; read all of them with ids="text"'
+            )
+        frame = self.frame.with_columns(item_id=numbers).filter(numbers.is_not_null())
+        return replace(self, frame=frame)
+
+    def coverage(self, items: Vocabulary) -> str:
+        """How many of the items that somebody touched the catalog describes, in one line."""
+        ids = self.matching(items).frame["item_id"]
+        known = ids.is_in(items.ids.implode()).sum()
+        line = f"{self.name}: describes {known:,} of {len(items):,} items"
+        if known < self.frame.height:
+            line += f", and {self.frame.height - known:,} more that nobody touched"
+        if ids.dtype != self.frame["item_id"].dtype:
+            kind = "text" if items.is_text else "whole numbers"
+            line += f"; its ids were read as {kind}, as those of the interactions are"
+        return line
 
 
-def _first(frame: pl.DataFrame, names: Sequence[str]) -> str | None:
-    return next((name for name in names if name in frame.columns), None)
+def id_column(names: Sequence[str], source: str, item_id: str | None, like: str | None) -> str:
+    """The column of a catalog that holds the ids of the items.
+
+    Args:
+        names: all columns of the catalog.
+        source: what the catalog is called in messages.
+        item_id: the column, where it is given.
+        like: what the interactions call their column of items.
+
+    Raises:
+        DataError: the given column is not there, or none has a usual name.
+    """
+    if item_id is not None:
+        if item_id not in names:
+            raise DataError(
+                f'{source}: there is no column "{item_id}" with the item\'s id; '
+                + did_you_mean(item_id, names)
+            )
+        return item_id
+    if like is not None and like in names:
+        return like
+    alike = plain(like or "")
+    found = first_match(names, [alike, *ID_NAMES] if alike else ID_NAMES)
+    if found is None:
+        raise DataError(
+            f"{source}: a catalog needs a column with the item's id (for example item_id); "
+            f"name it with item_id=…; the columns are {', '.join(names)}"
+        )
+    return found
+
+
+def _decisions(rows: Rows, columns: dict[str, str], n_repeated: int) -> list[str]:
+    """Notes of the columns that were used and those that were not, and of items listed twice."""
+    used = ", ".join(f"{ours} = {theirs}" for ours, theirs in columns.items())
+    lines = [f"{rows.source}: {used}"]
+    unused = [name for name in rows.frame.columns if name not in columns.values()]
+    if unused:
+        lines.append(f"{rows.source}: columns not used: {', '.join(unused)}")
+    if n_repeated:
+        lines.append(
+            f"{rows.source}: {n_repeated:,} repeated rows of an item left out, the first kept"
+        )
+    return lines
+
+
+def _examples(ids: pl.Series) -> str:
+    return ", ".join(map(str, ids.head(2)))
 
 
 def _categories(column: pl.Series) -> pl.Series:
@@ -120,3 +257,15 @@ def _categories(column: pl.Series) -> pl.Series:
 def _images(column: pl.Series) -> pl.Series:
     text = column.cast(pl.String, strict=False).str.strip_chars()
     return pl.select(pl.when(text.str.contains(r"^(https?://|/)")).then(text)).to_series()
+
+
+def _text(column: pl.Series) -> pl.Series:
+    return column.cast(pl.String)
+
+
+ATTRIBUTES: dict[str, tuple[tuple[str, ...], Callable[[pl.Series], pl.Series]]] = {
+    "title": (TITLE_NAMES, _text),
+    "categories": (CATEGORY_NAMES, _categories),
+    "image_url": (IMAGE_NAMES, _images),
+}
+"""What a catalog may know of an item besides its id: usual names of the column, and its reading."""

@@ -6,17 +6,29 @@ from dataclasses import dataclass, fields
 
 from tastemaker.errors import DataError, did_you_mean
 
+ITEM_KEYS = (
+    "itemid", "iid", "movieid", "productid", "sku", "parentasin", "asin", "articleid", "trackid",
+    "songid", "bookid", "isbn", "isbn13", "videoid", "contentid", "gameid", "appid", "businessid",
+    "gmapid", "newsid", "animeid", "recipeid", "beerid", "wineid", "poiid", "venueid",
+    "locationid", "restaurantid", "hotelid", "listingid", "courseid", "podcastid", "showid",
+    "albumid", "artistid", "trackuri", "photoid", "postid", "docid", "documentid", "jobid",
+    "offerid", "goodsid", "workid", "stockcode", "productcode", "itemcode",
+)  # fmt: skip
+"""Usual names of a column with the ids of items."""
+
+ITEM_NOUNS = (
+    "item", "movie", "product", "article", "track", "song", "book", "video", "content", "game",
+    "business", "anime", "recipe", "artist",
+)  # fmt: skip
+"""Names of a column of items that may hold their ids or, in a table of the items, their titles."""
+
 USUAL_NAMES: dict[str, tuple[str, ...]] = {
     "user": (
         "user", "userid", "uid", "visitor", "visitorid", "customer", "customerid", "member",
         "memberid", "account", "accountid", "session", "sessionid", "reviewerid", "person",
         "personid", "client", "clientid",
     ),
-    "item": (
-        "item", "itemid", "iid", "movie", "movieid", "product", "productid", "sku", "asin",
-        "article", "articleid", "track", "trackid", "song", "songid", "book", "bookid", "isbn",
-        "video", "videoid", "content", "contentid", "game", "gameid", "business", "businessid",
-    ),
+    "item": ("item", *ITEM_KEYS, *ITEM_NOUNS),
     "time": (
         "timestamp", "time", "ts", "datetime", "date", "eventtime", "createdat", "occurredat",
         "unixreviewtime", "ratedat", "clickedat",
@@ -44,6 +56,11 @@ class Columns:
         """Role to column name, for the roles that are there."""
         roles = (field.name for field in fields(self) if field.name != "guessed")
         return {role: getattr(self, role) for role in roles if getattr(self, role) is not None}
+
+    @property
+    def of_ids(self) -> list[str]:
+        """The columns that hold ids."""
+        return [self.user, self.item]
 
     def describe(self) -> str:
         """One line for the reader of a log: `user = userId, item = movieId (guessed)`."""
@@ -78,7 +95,7 @@ def resolve_columns(available: Sequence[str], source: str, **given: str | None) 
     guessed = []
     for role, usual in USUAL_NAMES.items():
         free = [name for name in available if name not in chosen.values()]
-        match = _first_match(free, usual)
+        match = first_match(free, usual)
         if role not in chosen and match is not None:
             chosen[role] = match
             guessed.append(role)
@@ -89,9 +106,20 @@ def resolve_columns(available: Sequence[str], source: str, **given: str | None) 
     return Columns(**chosen, guessed=tuple(guessed))
 
 
-def _first_match(names: Sequence[str], usual: Sequence[str]) -> str | None:
-    by_plain = {re.sub(r"[^a-z0-9]", "", name.lower()): name for name in reversed(names)}
-    return next((by_plain[plain] for plain in usual if plain in by_plain), None)
+def first_match(names: Sequence[str], usual: Sequence[str]) -> str | None:
+    """The first of the names that is a usual one, without regard to case or punctuation.
+
+    Args:
+        names: the columns of a table.
+        usual: the usual names in lower case without punctuation, the preferred ones first.
+    """
+    by_plain = {plain(name): name for name in reversed(names)}
+    return next((by_plain[name] for name in usual if name in by_plain), None)
+
+
+def plain(name: str) -> str:
+    """The name in lower case without punctuation."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def _cannot_guess(role: str, available: Sequence[str], source: str) -> str:

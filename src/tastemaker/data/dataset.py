@@ -45,6 +45,8 @@ class Dataset:
     time_unit: str | None = None
     n_duplicates: int = 0
     """Rows dropped because the same user had the same item more than once."""
+    n_missing: int = 0
+    """Number of rows left out because an id, a time or a weight is missing."""
     notes: tuple[str, ...] = field(default=())
     """What was decided on the way here, for a log."""
 
@@ -110,13 +112,16 @@ class Dataset:
             item_vocabulary=items,
             catalog=Catalog(pl.DataFrame({"item_id": items.ids})),
             time_unit=interactions.time_unit,
+            n_missing=interactions.n_missing,
             notes=interactions.notes,
             **columns,
         )._without_duplicates(duplicates)
         dataset = dataset if min_rating is None else dataset._rated_at_least(min_rating)
         if catalog is None:
             return dataset
-        return dataset.with_catalog(catalog, untouched_items=untouched_items)
+        coverage = catalog.coverage(dataset.item_vocabulary)
+        dataset = dataset.with_catalog(catalog, untouched_items=untouched_items)
+        return replace(dataset, notes=(*dataset.notes, *catalog.notes, coverage))
 
     def __len__(self) -> int:
         return len(self.users)
@@ -209,8 +214,13 @@ class Dataset:
             catalog: what is known of them.
             untouched_items: take in those that only the catalog lists; their codes are among the
                 others', in the order of the ids.
+
+        Raises:
+            DataError: the ids are whole numbers here and text there, or no id of the catalog is
+                one of the items.
         """
         known, items = self.item_vocabulary, self.items
+        catalog = catalog.matching(known, all_of_them=untouched_items)
         if untouched_items:
             known = Vocabulary.of(known.ids, catalog.frame["item_id"], kind="item")
             items = known.find(self.item_vocabulary.ids)[items]

@@ -1,13 +1,20 @@
 """Interactions: who touched what, and when, as a validated table."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import polars as pl
 
 from tastemaker.data.columns import Columns
+from tastemaker.data.ids import read_ids
+from tastemaker.data.missing import USUAL_VALUES, Values, absent_in, complete_rows
+from tastemaker.data.rows import Rows
 from tastemaker.data.times import read_times
 from tastemaker.errors import DataError
 from tastemaker.shown import short_repr
+
+REQUIRED = {"user": "user id", "item": "item id", "time": "time", "weight": "weight"}
+"""Roles whose column, if there is one, must have a value in each row, and what the value is."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +33,11 @@ class Interactions:
     time_unit: str | None = None
     """The unit seen in the source; "order" where times are ranks rather than a clock."""
     notes: tuple[str, ...] = ()
-    """What reading decided on its own: guessed columns, the unit of time."""
+    """What was decided in reading: guessed columns, the unit of time, rows left out."""
+    item_column: str = "item_id"
+    """The source's name for the column of items; a table of the items may have the same name."""
+    n_missing: int = 0
+    """Number of rows left out because an id, a time or a weight is missing."""
 
     __repr__ = short_repr
 
@@ -34,34 +45,59 @@ class Interactions:
     def from_frame(
         cls, frame: pl.DataFrame, columns: Columns, name: str, time_format: str | None = None
     ) -> "Interactions":
+        """Validates a dataframe; see `from_rows`."""
+        return cls.from_rows(Rows(frame, name), columns, time_format=time_format)
+
+    @classmethod
+    def from_rows(
+        cls,
+        rows: Rows,
+        columns: Columns,
+        *,
+        time_format: str | None = None,
+        values: Values = USUAL_VALUES,
+    ) -> "Interactions":
         """Validates a table and gives its columns their standard names and types.
 
+        Args:
+            rows: the table as it was read.
+            columns: its columns by role.
+            time_format: a strftime pattern, for times as text that are not ISO 8601.
+            values: which texts stand for a missing value and what becomes of its row, and whether
+                ids are text or whole numbers.
+
         Raises:
-            DataError: with column, row (counted from 1, the header left out) and value, for an
-                empty table, a missing id, a time that cannot be read or a negative weight.
+            DataError: with column, row and value, for an empty table, a missing value, an id that
+                is not of the kind asked for, a time that cannot be read or a negative weight.
         """
-        if frame.height == 0:
-            raise DataError(f"{name}: there are no rows; at least one interaction is needed")
+        if rows.frame.height == 0:
+            raise DataError(f"{rows.source}: there are no rows; at least one interaction is needed")
         roles = columns.by_role()
-        notes = [f"columns: {columns.describe()}"]
+        required = {roles[role]: what for role, what in REQUIRED.items() if role in roles}
+        n_rows = rows.frame.height
+        rows, left_out = complete_rows(rows, required, values)
+        notes = [f"columns: {columns.describe()}", *_unused(rows, roles.values())]
+        notes += [*rows.notes, *left_out]
         out = {
-            "user_id": read_ids(frame[roles["user"]], "user", name),
-            "item_id": read_ids(frame[roles["item"]], "item", name),
+            "user_id": read_ids(rows, roles["user"], "user", values.ids),
+            "item_id": read_ids(rows, roles["item"], "item", values.ids),
         }
         exact, unit = None, None
         if "time" in roles:
-            times = read_times(without_nulls(frame[roles["time"]], "time", name), name, time_format)
+            times = read_times(rows, roles["time"], time_format)
             out["timestamp"], exact, unit = times.seconds, times.exact, times.unit
             notes.append(f"time: {_described(unit)}")
         if "rating" in roles:
-            out["rating"] = _numbers(frame[roles["rating"]], "rating", name)
+            out["rating"] = _ratings(rows, roles["rating"], values)
         if "weight" in roles:
-            out["weight"] = _weights(frame[roles["weight"]], name)
-        table = pl.DataFrame({column: series.alias(column) for column, series in out.items()})
+            out["weight"] = _weights(rows, roles["weight"])
+        frame = pl.DataFrame({column: series.alias(column) for column, series in out.items()})
         if exact is not None and (exact.dtype.is_float() or unit not in ("order", "seconds")):
             # Whole seconds would lose the order of events within one second; input order keeps it.
-            table = table[exact.arg_sort()] if not exact.is_sorted() else table
-        return cls(table, name, unit, tuple(notes))
+            frame = frame[exact.arg_sort()] if not exact.is_sorted() else frame
+        return cls(
+            frame, rows.source, unit, tuple(notes), roles["item"], n_rows - rows.frame.height
+        )
 
     def __len__(self) -> int:
         return self.frame.height
@@ -71,70 +107,38 @@ def _described(unit: str) -> str:
     return "an order (small whole numbers), not a clock" if unit == "order" else unit
 
 
-def without_nulls(column: pl.Series, role: str, name: str) -> pl.Series:
-    """The column.
-
-    Raises:
-        DataError: a value is missing; says in which row.
-    """
-    if column.null_count():
-        row = int(column.is_null().arg_max() or 0)
-        raise DataError(
-            f'{name}: column "{column.name}", row {row + 1}: the {role} is missing; '
-            f"remove the {column.null_count():,} such row(s) or fill them in"
-        )
-    return column
+def _unused(rows: Rows, used: Iterable[str]) -> list[str]:
+    """A note of the columns that were not used, if there are any."""
+    unused = [*rows.unused, *(name for name in rows.frame.columns if name not in used)]
+    return [f"columns not used: {', '.join(unused)}"] if unused else []
 
 
-def read_ids(column: pl.Series, role: str, name: str) -> pl.Series:
-    """Ids as whole numbers or text.
-
-    Raises:
-        DataError: one is missing, or they are of another kind.
-    """
-    column = without_nulls(column, f"{role} id", name)
-    if column.dtype.is_integer():
-        return _whole(column, role, name)
-    if column.dtype == pl.String or isinstance(column.dtype, pl.Categorical | pl.Enum):
-        return column.cast(pl.String)
-    if column.dtype.is_float() and (column == column.floor()).all():
-        return _whole(column, role, name)
-    raise DataError(
-        f'{name}: column "{column.name}" holds {column.dtype}, which cannot be a {role} id; '
-        "use whole numbers or text"
-    )
-
-
-def _whole(column: pl.Series, role: str, name: str) -> pl.Series:
-    whole = column.cast(pl.Int64, strict=False)
-    if whole.null_count():
-        row = int(whole.is_null().arg_max() or 0)
-        raise DataError(
-            f'{name}: column "{column.name}", row {row + 1}: {column[row]} is too large for a '
-            f"whole-number {role} id (64 bits); store the ids as text"
-        )
-    return whole
-
-
-def _numbers(column: pl.Series, role: str, name: str) -> pl.Series:
+def _numbers(rows: Rows, column: pl.Series, role: str) -> pl.Series:
     numbers = column.cast(pl.Float32, strict=False)
     bad = numbers.is_null() & column.is_not_null()
     if bad.any():
         row = int(bad.arg_max() or 0)
         raise DataError(
-            f'{name}: column "{column.name}", row {row + 1}: "{column[row]}" is not a number, '
-            f"so it cannot be a {role}"
+            f'{rows.at(column.name, row)}: "{column[row]}" is not a number, so it cannot be a '
+            f"{role}"
         )
     return numbers
 
 
-def _weights(column: pl.Series, name: str) -> pl.Series:
-    weights = _numbers(without_nulls(column, "weight", name), "weight", name)
+def _ratings(rows: Rows, name: str, values: Values) -> pl.Series:
+    """The ratings; they may be missing, for nothing but a threshold needs them."""
+    column = rows.frame[name]
+    absent = absent_in(column, values.missing)
+    return _numbers(rows, column if absent is None else column.set(absent, None), "rating")
+
+
+def _weights(rows: Rows, name: str) -> pl.Series:
+    weights = _numbers(rows, rows.frame[name], "weight")
     bad = ~(weights.is_finite() & (weights >= 0))
     if bad.any():
         row = int(bad.arg_max() or 0)
         raise DataError(
-            f'{name}: column "{column.name}", row {row + 1}: {column[row]} cannot be a weight; '
-            "weights are 0 or above (use min_rating=… to keep only what was liked)"
+            f"{rows.at(name, row)}: {rows.frame[name][row]} cannot be a weight; weights are 0 or "
+            "above (use min_rating=… to keep only what was liked)"
         )
     return weights

@@ -1,6 +1,6 @@
 """A split that somebody published, used exactly as it is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -10,7 +10,7 @@ from tastemaker.data.dataset import Dataset, pointers
 from tastemaker.data.interactions import Interactions
 from tastemaker.data.splitting import Candidates, Split, Targets
 from tastemaker.data.vocabulary import Vocabulary
-from tastemaker.errors import SplitError
+from tastemaker.errors import DataError, SplitError
 
 
 def predefined_split(
@@ -18,7 +18,7 @@ def predefined_split(
     test: Interactions,
     *,
     validation: Interactions | None = None,
-    candidates: pl.DataFrame | None = None,
+    candidates: Interactions | pl.DataFrame | None = None,
     catalog: Catalog | None = None,
     untouched_items: bool = False,
 ) -> Split:
@@ -31,17 +31,21 @@ def predefined_split(
         train: what a model may learn from.
         test: what it is asked about.
         validation: what it may be tuned on.
-        candidates: user_id, and item_id as a list column: what each user's held-out item is ranked
-            against. The held-out item itself need not be listed.
+        candidates: what each user's held-out item is ranked against, from `read_candidate_lists` or
+            as a table of user_id and, as a list column, item_id. The held-out item itself need not
+            be listed.
         catalog: what is known of the items.
         untouched_items: take in those that only the catalog lists.
 
     Raises:
         SplitError: a test interaction is also in training, a test user has no training history, or
             a test user has no candidates.
+        DataError: the ids of the parts or of the catalog are of different kinds, or no id of the
+            catalog is an item.
     """
     parts = [train, test, *([validation] if validation is not None else [])]
-    users, items = _vocabularies(parts, candidates)
+    pairs = candidates.frame if isinstance(candidates, Interactions) else _pairs(candidates)
+    users, items = _vocabularies(parts, pairs)
     dataset = Dataset.from_interactions(
         train, catalog, user_vocabulary=users, item_vocabulary=items,
         untouched_items=untouched_items,
@@ -50,7 +54,7 @@ def predefined_split(
     held_out = [_targets(part, users, items) for part in parts[1:]]
     for targets in held_out:
         _refuse_strangers(dataset, targets)
-    lists = None if candidates is None else _candidates(candidates, users, items)
+    lists = None if pairs is None else _candidates(pairs, users, items)
     if lists is not None:
         _refuse_missing_lists(dataset, held_out[0], lists)
     return Split(
@@ -59,16 +63,38 @@ def predefined_split(
         held_out[1] if validation is not None else None,
         lists,
         method="given files",
+        notes=_notes(train, {"test": test, "validation": validation, "candidates": candidates}),
     )
 
 
+def _notes(train: Interactions, others: Mapping[str, object]) -> tuple[str, ...]:
+    """What was decided in reading the other parts, unless it was the same for the training part."""
+    return tuple(
+        f"{part}: {note}"
+        for part, interactions in others.items()
+        if isinstance(interactions, Interactions)
+        for note in interactions.notes
+        if note not in train.notes
+    )
+
+
+def _pairs(lists: pl.DataFrame | None) -> pl.DataFrame | None:
+    """One row for each user and candidate."""
+    if lists is None:
+        return None
+    pairs = lists.filter(pl.col("item_id").list.len() > 0).explode("item_id")
+    if pairs["user_id"].null_count() or pairs["item_id"].null_count():
+        raise DataError("candidates: a user id or an item id is missing; leave nulls out")
+    return pairs
+
+
 def _vocabularies(
-    parts: Sequence[Interactions], candidates: pl.DataFrame | None
+    parts: Sequence[Interactions], pairs: pl.DataFrame | None
 ) -> tuple[Vocabulary, Vocabulary]:
     user_columns = [part.frame["user_id"] for part in parts]
     item_columns = [part.frame["item_id"] for part in parts]
-    if candidates is not None:
-        item_columns.append(_like(candidates["item_id"].explode(), item_columns[0]))
+    if pairs is not None:
+        item_columns.append(_like(pairs["item_id"], item_columns[0]))
     return Vocabulary.of(*user_columns, kind="user"), Vocabulary.of(*item_columns, kind="item")
 
 
@@ -88,10 +114,9 @@ def _targets(part: Interactions, users: Vocabulary, items: Vocabulary) -> Target
     return Targets(user_codes[order], items.encode(frame["item_id"])[order], times)
 
 
-def _candidates(lists: pl.DataFrame, users: Vocabulary, items: Vocabulary) -> Candidates:
-    flat = lists.explode("item_id").drop_nulls()
-    user_codes = users.find(_like(flat["user_id"], users.ids))
-    item_codes = items.encode(_like(flat["item_id"], items.ids))
+def _candidates(pairs: pl.DataFrame, users: Vocabulary, items: Vocabulary) -> Candidates:
+    user_codes = users.find(_like(pairs["user_id"], users.ids))
+    item_codes = items.encode(_like(pairs["item_id"], items.ids))
     known = user_codes >= 0
     order = np.argsort(user_codes[known], kind="stable")
     ordered = user_codes[known][order]

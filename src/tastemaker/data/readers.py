@@ -20,11 +20,15 @@ TABS_FIRST = (".tsv", ".tab", ".inter")
 TEXTS = (".csv", *TABS_FIRST)
 """Endings of files that are text whatever they begin with."""
 
+Choose = Callable[[list[str]], Sequence[str]]
+"""Given the names of all columns, answers some of them."""
+
 
 def read_table(
     path: Path,
     *,
-    columns: Callable[[list[str]], Sequence[str]] | None = None,
+    columns: Choose | None = None,
+    ids: Choose | None = None,
     how: TextFormat | None = None,
 ) -> Table:
     """Reads text with separators, JSON Lines, a JSON array or Parquet, also within gzip or zstd.
@@ -35,6 +39,9 @@ def read_table(
     Args:
         path: the file, a pipe, or - for standard input.
         columns: given all column names, answers which to read; None reads all.
+        ids: given all column names, answers which hold ids. Those of a text file that are not whole
+            numbers of 64 bits stay the text that they are, since 12345678901234567890 and 1.10
+            would change as numbers.
         how: what is known of the format of a text file; by default it is found out.
 
     Raises:
@@ -49,7 +56,11 @@ def read_table(
         return _read_parquet(content, shown, choose)
     if ending not in TEXTS and (ending in (".jsonl", ".ndjson", ".json") or _is_json(content)):
         return read_json(content, shown, choose, how.encoding)
-    return read_text(content, shown, choose, how, tab_first=ending in TABS_FIRST)
+    return read_text(content, shown, choose, how, ids or _none, tab_first=ending in TABS_FIRST)
+
+
+def _none(names: list[str]) -> Sequence[str]:
+    return ()
 
 
 def _ending(path: Path) -> str:
@@ -85,9 +96,7 @@ def frame_from_arrow(source: Any) -> pl.DataFrame:
     )
 
 
-def _read_parquet(
-    content: Content, shown: str, choose: Callable[[list[str]], Sequence[str]]
-) -> Table:
+def _read_parquet(content: Content, shown: str, choose: Choose) -> Table:
     try:
         names = list(pl.scan_parquet(content, glob=False).collect_schema())
         table = pl.scan_parquet(content, glob=False).select(list(choose(names)))

@@ -1,22 +1,24 @@
 """The front door: a name, a path, a dataframe or a query in, a Dataset out."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from tastemaker.data.catalog import Catalog
-from tastemaker.data.columns import resolve_columns
+from tastemaker.data.catalog import Catalog, id_column
+from tastemaker.data.columns import Columns, resolve_columns
 from tastemaker.data.dataset import Dataset, Duplicates
 from tastemaker.data.download import OnBytes
+from tastemaker.data.ids import IdKind
 from tastemaker.data.interactions import Interactions
+from tastemaker.data.missing import MISSING, Values
 from tastemaker.data.movielens import ARCHIVES, fetch_archive, find_archive, read_movielens
-from tastemaker.data.readers import frame_from_arrow, read_table
+from tastemaker.data.rows import read_rows
 from tastemaker.data.synthetic import synthetic
-from tastemaker.data.table import Table
 from tastemaker.data.text_format import FOR_THE_ITEMS, TextFormat
-from tastemaker.errors import DataError, did_you_mean
+from tastemaker.errors import ConfigError, DataError, did_you_mean
 
 NAMES = (*ARCHIVES, "synthetic")
 """Data sets that go by a name."""
@@ -74,7 +76,11 @@ def read(
     min_rating: float | None = None,
     duplicates: Duplicates = "latest",
     items: Any = None,
+    item_id: str | None = None,
     untouched_items: bool = False,
+    missing: Sequence[str] = MISSING,
+    drop_missing: bool = False,
+    ids: IdKind | None = None,
     **how: Any,
 ) -> Dataset:
     """Reads your own interactions.
@@ -86,8 +92,15 @@ def read(
         duplicates: which of several interactions of one user with one item to keep.
         items: what is known of the items (a path or a dataframe): the id, and title and categories
             where there are any.
+        item_id: the column of `items` with the item's id; by default it is the one that has the
+            name of the interactions' column of items, or else one with a usual name.
         untouched_items: take in those of them that nobody touched, so that a model that knows
             items by their categories can recommend them.
+        missing: texts that stand for a missing value in columns of ids, times, ratings and weights.
+        drop_missing: whether to leave out rows that lack an id, a time or a weight; by default they
+            are an error.
+        ids: what the ids become, "text" or "integer"; by default they keep their type, and those of
+            a text file are whole numbers where all of them can be.
         **how: as for `read_interactions`: user, item, time, rating, weight, time_format, name, and
             for text files has_header, separator, quoting, encoding, comment. The last three hold
             for the table of the items as well.
@@ -95,9 +108,16 @@ def read(
     Raises:
         DataError: what is wrong, with file, column, row and value.
     """
-    interactions = read_interactions(source, **how)
-    text = {name: how[name] for name in FOR_THE_ITEMS if name in how}
-    catalog = None if items is None else read_catalog(items, **text)
+    values: dict[str, Any] = {"missing": missing, "drop_missing": drop_missing, "ids": ids}
+    interactions = read_interactions(source, **values, **how)
+    catalog = None
+    if items is not None:
+        values |= {name: how[name] for name in FOR_THE_ITEMS if name in how}
+        catalog = read_catalog(items, item_id=item_id, like=interactions.item_column, **values)
+    elif item_id is not None:
+        raise ConfigError(
+            f'item_id="{item_id}" names a column of the items; give them with items=…'
+        )
     return Dataset.from_interactions(
         interactions, catalog, min_rating=min_rating, duplicates=duplicates,
         untouched_items=untouched_items,
@@ -113,6 +133,9 @@ def read_interactions(
     rating: str | None = None,
     weight: str | None = None,
     time_format: str | None = None,
+    missing: Sequence[str] = MISSING,
+    drop_missing: bool = False,
+    ids: IdKind | None = None,
     name: str | None = None,
     **text: Any,
 ) -> Interactions:
@@ -127,6 +150,10 @@ def read_interactions(
         rating: the column with the rating.
         weight: the column that says how much an interaction counts, 0 or above.
         time_format: a strftime pattern, for times as text that are not ISO 8601.
+        missing: texts that stand for a missing value; an empty one, a null and a float NaN always
+            do.
+        drop_missing: whether to leave out rows that lack an id, a time or a weight.
+        ids: what the ids become, "text" or "integer"; by default they keep their type.
         name: what the data are called in results; the file's name by default.
         **text: how a text file is to be read, by the fields of `TextFormat`: has_header (True),
             separator, quoting ("csv" or "none"), encoding and comment.
@@ -141,54 +168,97 @@ def read_interactions(
     label = name or (_label(Path(source)) if is_path else "dataframe")
     shown = str(source) if is_path else label
 
-    def wanted(available: list[str]) -> list[str]:
-        chosen = resolve_columns(available, shown, **given).by_role().values()
-        return list(dict.fromkeys(chosen))
+    def columns_of(available: list[str]) -> Columns:
+        return resolve_columns(available, shown, **given)
 
-    if is_path:
-        table = read_table(Path(source), columns=wanted, how=how)
-    else:
-        table = Table(frame_from_arrow(source))
-    columns = resolve_columns(table.frame.columns, shown, **given)
-    interactions = Interactions.from_frame(table.frame, columns, shown, time_format)
-    # Results name the data, errors the file.
-    return replace(interactions, name=label, notes=(*interactions.notes, *table.notes))
+    rows = read_rows(
+        source,
+        shown,
+        wanted=lambda names: list(dict.fromkeys(columns_of(names).by_role().values())),
+        ids=lambda names: columns_of(names).of_ids,
+        how=how,
+    )
+    columns = columns_of(rows.frame.columns)
+    values = Values(missing, drop_missing, ids)
+    interactions = Interactions.from_rows(rows, columns, time_format=time_format, values=values)
+    return replace(interactions, name=label)  # results name the data, errors the file
 
 
 def _label(path: Path) -> str:
     return "stdin" if str(path) == "-" else path.stem
 
 
-def read_catalog(source: Any, **text: Any) -> Catalog:
-    """Reads what is known of the items, from a path or a dataframe.
+def read_catalog(
+    source: Any,
+    *,
+    item_id: str | None = None,
+    like: str | None = None,
+    missing: Sequence[str] = MISSING,
+    drop_missing: bool = False,
+    ids: IdKind | None = None,
+    **text: Any,
+) -> Catalog:
+    """Reads what is known of the items.
 
     Args:
-        source: as for `read`.
+        source: a path or a dataframe.
+        item_id: the column with the item's id. By default it is the one that `like` names, if it is
+            there, else one with a usual name.
+        like: what the interactions call their column of items (`Interactions.item_column`).
+        missing: texts that stand for a missing id.
+        drop_missing: whether to leave out rows without an id.
+        ids: what the ids become, "text" or "integer"; by default they keep their type, and those of
+            a text file become of the kind that the ids of the interactions are.
         **text: as for `read_interactions`.
+
+    Raises:
+        DataError: there is no column with the ids, or an id is missing.
     """
-    how = TextFormat(**text)
-    if isinstance(source, str | Path):
-        return Catalog.from_frame(read_table(Path(source), how=how).frame, str(source))
-    return Catalog.from_frame(frame_from_arrow(source), "catalog")
+    shown = str(source) if isinstance(source, str | Path) else "catalog"
+    rows = read_rows(
+        source,
+        shown,
+        ids=lambda names: [id_column(names, shown, item_id, like)],
+        how=TextFormat(**text),
+    )
+    values = Values(missing, drop_missing, ids)
+    return Catalog.from_rows(rows, item_id=item_id, like=like, values=values)
 
 
-def read_candidate_lists(source: str | Path, **text: Any) -> pl.DataFrame:
-    """Candidate items by user: one row a user with a list, or one row a (user, item) pair.
+def read_candidate_lists(
+    source: str | Path,
+    *,
+    missing: Sequence[str] = MISSING,
+    drop_missing: bool = False,
+    ids: IdKind | None = None,
+    **text: Any,
+) -> Interactions:
+    """Reads candidate items by user: one row a user with a list, or one row a (user, item) pair.
 
     Args:
-        source: a path.
+        source: the path of a file.
+        missing: texts that stand for a missing id.
+        drop_missing: whether to leave out candidates without an id.
+        ids: what the ids become, "text" or "integer"; by default they keep their type.
         **text: as for `read_interactions`.
 
     Returns:
-        user_id, and item_id as a list column.
+        One row for each pair of a user and a candidate, with user_id and item_id.
 
     Raises:
-        DataError: no user column, or no column with the items.
+        DataError: no user column, or no column with the items, or an id is missing.
     """
-    frame = read_table(Path(source), how=TextFormat(**text)).frame
-    lists = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.List)]
-    columns = resolve_columns(frame.columns, str(source), item=lists[0] if lists else None)
-    renamed = frame.select(user_id=columns.user, item_id=columns.item)
+    shown = str(source)
+
+    def columns_of(names: list[str], item: str | None = None) -> Columns:
+        found = resolve_columns(names, shown, item=item)
+        return Columns(found.user, found.item, guessed=("user", "item")[: 1 + (item is None)])
+
+    rows = read_rows(
+        source, shown, ids=lambda names: columns_of(names).of_ids, how=TextFormat(**text)
+    )
+    lists = [name for name, dtype in rows.frame.schema.items() if isinstance(dtype, pl.List)]
     if lists:
-        return renamed
-    return renamed.group_by("user_id", maintain_order=True).agg("item_id")
+        rows = rows.exploded(lists[0])
+    columns = columns_of(rows.frame.columns, lists[0] if lists else None)
+    return Interactions.from_rows(rows, columns, values=Values(missing, drop_missing, ids))

@@ -26,5 +26,7 @@ class Table:
         raise DataError(f"{path}: {table.place_of(row)}: the user id is missing")
 
     `row` is a position in this frame: filtering must not come before it."""
+    is_typed: bool = True
+    """Whether the source says which values are numbers. Text files do not."""
     notes: tuple[str, ...] = ()
     """What the reader decided by itself and a reader of results should know."""

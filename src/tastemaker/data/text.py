@@ -31,6 +31,7 @@ def read_text(
     shown: str,
     choose: Callable[[list[str]], Sequence[str]],
     how: TextFormat,
+    ids: Callable[[list[str]], Sequence[str]],
     *,
     tab_first: bool = False,
 ) -> Table:
@@ -41,6 +42,7 @@ def read_text(
         shown: what the file is called in an error.
         choose: given all column names, answers which to read.
         how: what is known of the format.
+        ids: given all column names, answers which hold ids, whose text must not change.
         tab_first: whether a tab, where there is one, is the separator.
 
     Raises:
@@ -50,19 +52,21 @@ def read_text(
     names = text.names()
     chosen = list(choose(names))
     columns = {name: names.index(name) for name in chosen}
-    frame = text.parse(columns)
+    exact = [name for name in ids(names) if name in columns]
+    frame = text.parse(columns, exact)
     notes: list[str] = []
     if text.lines.quoted and how.quoting is None and text.may_have_lost_rows(frame):
         last = max(columns.values())
         if quotes_are_text(text.lines, len(names), last, shown):
             text = text.without_quoting()
-            frame = text.parse(columns)
+            frame = text.parse(columns, exact)
             notes.append("quotes: text like any other, since as CSV has them they swallow rows")
     if frame is None:
         raise text.reason_it_cannot_be_read(len(names))
     if not notes:
         notes.extend(text.uneven_lines(frame, columns, len(names)))
-    return Table(_tidied(frame, text.lines), text.lines.place_of, tuple(notes))
+    tidied = _tidied(frame, text.lines, exact)
+    return Table(tidied, text.lines.place_of, is_typed=False, notes=tuple(notes))
 
 
 @dataclass(frozen=True)
@@ -142,14 +146,24 @@ class _Text:
         second = next((line for line in after if line.strip()), None)
         return second is not None and second.count(self.lines.separator) + 1 != n_names
 
-    def parse(self, columns: dict[str, int]) -> pl.DataFrame | None:
-        """The columns, given by name and position; None where the file cannot be read."""
+    def parse(self, columns: dict[str, int], exact: Sequence[str]) -> pl.DataFrame | None:
+        """The columns, given by name and position; None where the file cannot be read.
+
+        Those that are exact are 64-bit integers or text.
+        """
+        frame = self._parsed(columns, ())
+        if frame is None:
+            return None
+        inexact = [name for name in exact if frame[name].dtype not in (pl.Int64, pl.String)]
+        return self._parsed(columns, inexact) if inexact else frame
+
+    def _parsed(self, columns: dict[str, int], as_text: Sequence[str]) -> pl.DataFrame | None:
         positions = list(columns.values())
         try:
             frame = pl.read_csv(
                 self.body,
                 columns=positions,
-                schema_overrides=self._padded(positions),
+                schema_overrides=self._padded(positions, [columns[name] for name in as_text]),
                 infer_schema_length=SNIFFED_ROWS,
                 **self.options,
             )
@@ -165,14 +179,18 @@ class _Text:
         frame.columns = list(columns)
         return frame
 
-    def _padded(self, positions: list[int]) -> dict[str, type[pl.String]]:
-        """Columns with values like 007, which lose their zeros as numbers and meet the id 7."""
+    def _padded(self, positions: list[int], as_text: list[int]) -> dict[str, type[pl.String]]:
+        """Columns that are read as text: those given, and those with values like 007.
+
+        As numbers, these would lose their zeros and be equal to the id 7.
+        """
         table = pl.scan_csv(self.body, infer_schema=False, **self.options)
         names = table.collect_schema().names()
         values = pl.col([names[position] for position in positions]).str
         padded = (values.starts_with("0") & values.contains(r"^0\d")).any()
         found = table.select(padded).collect(engine="streaming")
-        return {name: pl.String for name in found.columns if found[name].item()}
+        padded_names = [name for name in found.columns if found[name].item()]
+        return dict.fromkeys([*padded_names, *(names[at] for at in as_text)], pl.String)
 
     def may_have_lost_rows(self, frame: pl.DataFrame | None) -> bool:
         """Whether line breaks may have been taken for parts of values."""
@@ -245,8 +263,11 @@ def _is_null(frame: pl.DataFrame) -> pl.Series:
     return frame.select(pl.all_horizontal(pl.all().is_null())).to_series()
 
 
-def _tidied(frame: pl.DataFrame, lines: TextLines) -> pl.DataFrame:
-    """Without blank lines, and without blanks around values, which may be numbers after all."""
+def _tidied(frame: pl.DataFrame, lines: TextLines, exact: Sequence[str]) -> pl.DataFrame:
+    """Without blank lines, and without blanks around values, which may be numbers after all.
+
+    Text in the exact columns stays text.
+    """
     texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
     frame = frame.with_columns(pl.col(texts).str.strip_chars().replace("", None))
     nothing = _is_null(frame)
@@ -254,7 +275,7 @@ def _tidied(frame: pl.DataFrame, lines: TextLines) -> pl.DataFrame:
         rows = lines.rows
         # A row without a value in these columns may have some in others: it is no blank line.
         frame = frame.filter(~(rows["is_blank"] if rows.height == frame.height else nothing))
-    return frame.with_columns(_as_numbers(frame[name]) for name in texts)
+    return frame.with_columns(_as_numbers(frame[name]) for name in texts if name not in exact)
 
 
 def _as_numbers(text: pl.Series) -> pl.Series:

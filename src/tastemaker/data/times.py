@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from tastemaker.data.rows import Rows
 from tastemaker.errors import DataError
 from tastemaker.shown import short_repr
 
@@ -32,42 +33,51 @@ class Times:
     __repr__ = short_repr
 
 
-def read_times(column: pl.Series, source: str, time_format: str | None = None) -> Times:
+def read_times(rows: Rows, name: str, time_format: str | None = None) -> Times:
     """Reads a column of seconds, milliseconds, ISO 8601 text, dates or datetimes.
 
     Args:
-        column: the raw values; no nulls.
-        source: what the table is called in an error.
+        rows: a table without missing times.
+        name: the column with the times.
         time_format: a strftime pattern for text that is not ISO 8601.
 
     Raises:
         DataError: with row and value, where one is not a time.
     """
+    column = rows.frame[name]
     if time_format is not None and column.dtype.is_integer():
         column = column.cast(pl.String)  # days like 20200131 look like numbers
     if column.dtype == pl.String:
-        numbers = column.cast(pl.Int64, strict=False)
-        if time_format is None and numbers.null_count() <= len(numbers) / 2:
-            if numbers.null_count():
-                raise _not_a_time(column, numbers.is_null(), source)
-            return _from_numbers(numbers, source)
-        return _from_datetimes(_parse_text(column, source, time_format), time_format or "ISO 8601")
+        return _from_text(column, rows, time_format)
     if column.dtype.is_integer():
         whole = column.cast(pl.Int64, strict=False)
         if whole.null_count():
-            raise _not_a_time(column, whole.is_null(), source)
-        return _from_numbers(whole, source)
+            raise _not_a_time(column, whole.is_null(), rows)
+        return _from_numbers(whole, rows)
     if column.dtype.is_float():
-        return _from_floats(column, source)
+        return _from_floats(column, rows)
     if isinstance(column.dtype, pl.Date | pl.Datetime):
         return _from_datetimes(column.cast(pl.Datetime("us")), "datetime")
     raise DataError(
-        f'{source}: column "{column.name}" holds {column.dtype}, which is not a time; '
+        f'{rows.source}: column "{name}" holds {column.dtype}, which is not a time; '
         "use seconds, milliseconds, ISO 8601 or a datetime column"
     )
 
 
-def _from_numbers(numbers: pl.Series, source: str) -> Times:
+def _from_text(column: pl.Series, rows: Rows, time_format: str | None) -> Times:
+    if time_format is None:
+        numbers = column.cast(pl.Int64, strict=False)
+        if not numbers.null_count():
+            return _from_numbers(numbers, rows)
+        floats = column.cast(pl.Float64, strict=False)
+        if not floats.null_count():
+            return _from_floats(floats, rows)
+        if numbers.null_count() <= len(numbers) / 2:
+            raise _not_a_time(column, numbers.is_null(), rows)
+    return _from_datetimes(_parse_text(column, rows, time_format), time_format or "ISO 8601")
+
+
+def _from_numbers(numbers: pl.Series, rows: Rows) -> Times:
     unit = _unit_of(max(-int(numbers.min()), int(numbers.max())))  # type: ignore[arg-type]
     per_second = UNITS_PER_SECOND.get(unit, 1)
     if per_second == 1:
@@ -76,16 +86,16 @@ def _from_numbers(numbers: pl.Series, source: str) -> Times:
     if coarser.any():
         row = int(coarser.arg_max() or 0)
         raise DataError(
-            f'{source}: column "{numbers.name}", row {row + 1}: {numbers[row]} is in another '
+            f"{rows.at(numbers.name, row)}: {numbers[row]} is in another "
             f"unit than the rest, which are {unit}; use one unit"
         )
     return Times((numbers // per_second).cast(pl.Int64), numbers, unit)
 
 
-def _from_floats(column: pl.Series, source: str) -> Times:
+def _from_floats(column: pl.Series, rows: Rows) -> Times:
     bad = ~(column.abs() < 2.0**62)  # not a number, infinite, or beyond 64 bits
     if bad.any():
-        raise _not_a_time(column, bad, source)
+        raise _not_a_time(column, bad, rows)
     unit = _unit_of(int(column.abs().to_numpy().max()))
     seconds = (column / UNITS_PER_SECOND.get(unit, 1)).floor().cast(pl.Int64)
     return Times(seconds, column, unit)
@@ -101,7 +111,7 @@ def _unit_of(largest: int) -> str:
     return "nanoseconds"
 
 
-def _parse_text(column: pl.Series, source: str, time_format: str | None) -> pl.Series:
+def _parse_text(column: pl.Series, rows: Rows, time_format: str | None) -> pl.Series:
     if time_format is not None:
         parsed = column.str.to_datetime(time_format, strict=False, time_unit="us")
         if parsed.null_count() == len(parsed):
@@ -111,7 +121,7 @@ def _parse_text(column: pl.Series, source: str, time_format: str | None) -> pl.S
         parsed = _parse_iso(column)
     bad = parsed.is_null()
     if bad.any():
-        raise _not_a_time(column, bad, source, time_format)
+        raise _not_a_time(column, bad, rows, time_format)
     return parsed.dt.replace_time_zone(None) if _zone(parsed) is None else _to_utc(parsed)
 
 
@@ -147,10 +157,10 @@ def _from_datetimes(times: pl.Series, unit: str) -> Times:
 
 
 def _not_a_time(
-    column: pl.Series, bad: pl.Series, source: str, time_format: str | None = None
+    column: pl.Series, bad: pl.Series, rows: Rows, time_format: str | None = None
 ) -> DataError:
     row = int(bad.arg_max() or 0)
-    where = f'{source}: column "{column.name}", row {row + 1}: "{column[row]}"'
+    where = f'{rows.at(column.name, row)}: "{column[row]}"'
     if time_format is not None:
         return DataError(f'{where} is not a time of the form time_format="{time_format}"')
     return DataError(

@@ -22,6 +22,7 @@ def write_split(out: ArtifactWriter, split: Split) -> None:
         "method": split.method,
         "time_unit": train.time_unit,
         "n_duplicates": train.n_duplicates,
+        "n_missing": train.n_missing,
         "notes": train.notes,
         "split_notes": split.notes,
     }
@@ -67,6 +68,7 @@ def read_split(source: ArtifactReader) -> Split:
         weights=_column(rows, "weight"),
         time_unit=description["time_unit"],
         n_duplicates=description["n_duplicates"],
+        n_missing=description.get("n_missing", 0),  # runs of earlier versions do not have it
         notes=tuple(description["notes"]),
     )
     if train.fingerprint != description["fingerprint"]:

@@ -35,10 +35,11 @@ def with_events(base: Dataset | None, store: EventStore, items: ItemStore) -> Da
     if rows.is_empty():
         raise DataError("there are no events yet, and so nothing to learn from")
     typed = rows.with_columns(_as_numbers(rows[name]) for name in PAIR)
-    catalog = _catalog(base, items.changed(), typed["item_id"].dtype)
+    catalog = _catalog(base, items.changed(), typed["item_id"])
+    # The service has taken every id as one, whatever it looks like.
     return read(
         typed, items=catalog, name="events" if base is None else base.name,
-        user="user_id", item="item_id", time="timestamp",
+        user="user_id", item="item_id", time="timestamp", missing=(),
     )  # fmt: skip
 
 
@@ -65,9 +66,9 @@ def _as_numbers(ids: pl.Series) -> pl.Series:
 
 
 def _catalog(
-    base: Dataset | None, changed: Sequence[ItemRecord], dtype: pl.DataType
+    base: Dataset | None, changed: Sequence[ItemRecord], touched: pl.Series
 ) -> pl.DataFrame | None:
-    """What is known of the items now, those that were deleted left out."""
+    """What is known now of the items that somebody touched, those that were deleted left out."""
     rows = pl.DataFrame(
         {
             "item_id": [record.item_id for record in changed if not record.deleted],
@@ -81,6 +82,8 @@ def _catalog(
     if base is not None and base.catalog.columns:
         before = base.catalog.frame.cast({"item_id": pl.String})
         rows = pl.concat([rows, before], how="diagonal")
+    rows = rows.filter(pl.col("item_id").is_in(touched.cast(pl.String).implode()))
     if rows.is_empty():
         return None
-    return rows.unique("item_id", keep="first", maintain_order=True).cast({"item_id": dtype})
+    known = rows.unique("item_id", keep="first", maintain_order=True)
+    return known.cast({"item_id": touched.dtype})

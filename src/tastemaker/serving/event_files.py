@@ -3,13 +3,15 @@
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
 from tastemaker.artifact import replacing
 from tastemaker.data.columns import resolve_columns
-from tastemaker.data.interactions import read_ids, without_nulls
-from tastemaker.data.readers import read_table
+from tastemaker.data.ids import read_ids
+from tastemaker.data.missing import USUAL_VALUES, Values, complete_rows
+from tastemaker.data.rows import read_rows
 from tastemaker.data.text_format import TextFormat
 from tastemaker.data.times import read_times
 from tastemaker.errors import ConfigError, DataError
@@ -18,6 +20,16 @@ from tastemaker.serving.event_store import SCHEMA, EventStore, NewEvent
 ROWS_AT_ONCE = 10_000
 
 LONGEST = {"event_id": 128, "user_id": 256, "item_id": 256, "type": 64}
+
+
+class Imported(NamedTuple):
+    """What became of the rows of a file of events."""
+
+    accepted: int
+    duplicates: int
+    """Number of events that were there already."""
+    left_out: int
+    """Number of rows left out because a value is missing."""
 
 
 def export_events(store: EventStore, path: Path) -> int:
@@ -51,7 +63,8 @@ def import_events(
     columns: dict[str, str | None],
     time_format: str | None = None,
     how: TextFormat | None = None,
-) -> tuple[int, int]:
+    values: Values = USUAL_VALUES,
+) -> Imported:
     """Takes in the events of a file, all of them or, where the file is at fault, none.
 
     Args:
@@ -60,40 +73,58 @@ def import_events(
         columns: user, item and time, guessed where None.
         time_format: a strftime pattern, for times as text that are not ISO 8601.
         how: what is known of the format of a text file.
+        values: which texts stand for a missing value, and what becomes of its row.
 
     Returns:
-        How many were new, and how many were there already.
+        How many events were new, how many were there already, and how many were left out.
 
     Raises:
         DataError: what is wrong, with file, column, row and value.
         DatabaseAwayError: the database does not answer; what came before is kept.
     """
-    frame = _events_in(path, columns, time_format, how)
+    frame, left_out = _events_in(path, columns, time_format, how, values)
     accepted = 0
     for part in frame.iter_slices(ROWS_AT_ONCE):
         accepted += store.append([NewEvent(*row) for row in part.iter_rows()])
-    return accepted, frame.height - accepted
+    return Imported(accepted, frame.height - accepted, left_out)
 
 
 def _events_in(
-    path: Path, columns: dict[str, str | None], time_format: str | None, how: TextFormat | None
-) -> pl.DataFrame:
-    table, name = read_table(path, how=how).frame, str(path)
-    if table.is_empty():
+    path: Path,
+    columns: dict[str, str | None],
+    time_format: str | None,
+    how: TextFormat | None,
+    values: Values,
+) -> tuple[pl.DataFrame, int]:
+    name = str(path)
+
+    def roles_in(names: list[str]) -> dict[str, str]:
+        return resolve_columns(names, name, rating=None, weight=None, **columns).by_role()
+
+    def ids(names: list[str]) -> list[str]:
+        return [roles_in(names)[role] for role in ("user", "item")]
+
+    rows = read_rows(path, name, ids=ids, how=how)
+    if rows.frame.is_empty():
         raise DataError(f"{path}: there are no rows; at least one event is needed")
-    roles = resolve_columns(table.columns, name, rating=None, weight=None, **columns).by_role()
+    roles = roles_in(rows.frame.columns)
     if "time" not in roles:
         raise DataError(f"{path}: events need a time; name its column with time=…")
-    times = without_nulls(table[roles["time"]], "time", name)
+    required = {roles["user"]: "user id", roles["item"]: "item id", roles["time"]: "time"}
+    if "event_id" in rows.frame.columns:
+        required["event_id"] = "event id"
+    n_rows = rows.frame.height
+    rows, _ = complete_rows(rows, required, values)
+    table = rows.frame
     kind = pl.col("type").cast(pl.String) if "type" in table.columns else pl.lit(None, pl.String)
     frame = table.select(
-        user_id=read_ids(table[roles["user"]], "user", name).cast(pl.String),
-        item_id=read_ids(table[roles["item"]], "item", name).cast(pl.String),
-        timestamp=read_times(times, name, time_format).seconds,
+        user_id=read_ids(rows, roles["user"], "user").cast(pl.String),
+        item_id=read_ids(rows, roles["item"], "item").cast(pl.String),
+        timestamp=read_times(rows, roles["time"], time_format).seconds,
         type=kind.fill_null("interaction"),
     )
     if "event_id" in table.columns:
-        given = without_nulls(table["event_id"], "event id", name).cast(pl.String)
+        given = table["event_id"].cast(pl.String)
     else:
         given = pl.Series([_made_of(row) for row in frame.iter_rows()], dtype=pl.String)
     frame = frame.with_columns(event_id=given)
@@ -102,7 +133,7 @@ def _events_in(
         if too_long.height:
             value = too_long[column][0][:40]
             raise DataError(f"{path}: {column} {value}… is longer than {longest} characters")
-    return frame.select(list(SCHEMA))
+    return frame.select(list(SCHEMA)), n_rows - table.height
 
 
 def _made_of(row: tuple[object, ...]) -> str:

@@ -1,0 +1,98 @@
+"""Ids as whole numbers or text."""
+
+from typing import Literal
+
+import polars as pl
+
+from tastemaker.data.rows import Rows
+from tastemaker.errors import DataError
+
+IdKind = Literal["text", "integer"]
+"""What ids may be read as."""
+
+LARGEST_EXACT_FLOAT = 2**53
+"""Above this number, 64-bit floats skip whole numbers."""
+
+
+def read_ids(rows: Rows, name: str, role: str, kind: IdKind | None = None) -> pl.Series:
+    """The ids in one column as Int64 or String.
+
+    Args:
+        rows: a table without missing ids.
+        name: the column.
+        role: "user" or "item".
+        kind: what the ids become; by default they keep their type. The text of a file that has no
+            types becomes whole numbers where all of it can without a loss.
+
+    Raises:
+        DataError: an id is not what `kind` asks for, is too large for 64 bits, or is of a type that
+            cannot be an id.
+    """
+    column = rows.frame[name]
+    if isinstance(column.dtype, pl.Categorical | pl.Enum):
+        column = column.cast(pl.String)
+    if column.dtype == pl.String and kind is None and not rows.is_typed:
+        column = _typed(column)
+    if column.dtype.is_float():
+        column = _whole_floats(rows, column, role)
+    if column.dtype == pl.String:
+        return _parsed(rows, column, role) if kind == "integer" else column
+    if not column.dtype.is_integer():
+        raise DataError(
+            f'{rows.source}: column "{name}" holds {column.dtype}, which cannot be a {role} id; '
+            "use whole numbers or text"
+        )
+    return column.cast(pl.String) if kind == "text" else _in_64_bits(rows, column, role)
+
+
+def as_whole_numbers(text: pl.Series) -> pl.Series:
+    """Int64 where a text is a whole number as one is usually written, else null: 7, but not 007."""
+    numbers = text.cast(pl.Int64, strict=False)
+    return numbers.set((numbers.cast(pl.String) != text).fill_null(value=True), None)
+
+
+def _typed(text: pl.Series) -> pl.Series:
+    """Numbers where all of the text can become them without a loss, else the text."""
+    if text.str.contains(r"^0\d").any():
+        return text
+    for dtype in (pl.Int64, pl.Float64):
+        numbers = text.cast(dtype, strict=False)
+        if not numbers.null_count():
+            is_exact = dtype == pl.Int64 or (numbers.abs() < LARGEST_EXACT_FLOAT).all()
+            return numbers if is_exact else text
+    return text
+
+
+def _whole_floats(rows: Rows, column: pl.Series, role: str) -> pl.Series:
+    """Whole numbers written as floats, as pandas makes of whole numbers beside missing ones."""
+    fractions = column != column.floor()
+    if fractions.any():
+        row = int(fractions.arg_max() or 0)
+        remedy = "store the ids as text" if rows.is_typed else 'read them as text with ids="text"'
+        raise DataError(
+            f"{rows.at(column.name, row)}: {column[row]} is not a whole number, so it cannot be "
+            f"a {role} id; name another column, or {remedy}"
+        )
+    return _in_64_bits(rows, column, role)
+
+
+def _parsed(rows: Rows, text: pl.Series, role: str) -> pl.Series:
+    numbers = text.cast(pl.Int64, strict=False)
+    if numbers.null_count():
+        row = int(numbers.is_null().arg_max() or 0)
+        raise DataError(
+            f'{rows.at(text.name, row)}: the {role} id "{text[row]}" is not a whole number of 64 '
+            'bits, as ids="integer" asks; read the ids as text with ids="text"'
+        )
+    return numbers
+
+
+def _in_64_bits(rows: Rows, column: pl.Series, role: str) -> pl.Series:
+    whole = column.cast(pl.Int64, strict=False)
+    if whole.null_count():
+        row = int(whole.is_null().arg_max() or 0)
+        raise DataError(
+            f"{rows.at(column.name, row)}: {column[row]} is too large for a whole-number {role} "
+            'id (64 bits); read the ids as text with ids="text"'
+        )
+    return whole

@@ -1,0 +1,115 @@
+"""Missing values: which rows lack an id, a time or a weight, and what becomes of these rows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+import polars as pl
+
+from tastemaker.data.ids import IdKind
+from tastemaker.data.rows import Rows
+from tastemaker.errors import ConfigError, DataError
+
+MISSING = ("NA", "N/A", "n/a", "<NA>", "NULL", "null", "NaN", "nan", "None")
+"""Texts that stand for a missing value in a column of ids, times, ratings or weights. An empty
+text, a null and a float NaN are always missing values."""
+
+SHOWN_ROWS = 3
+"""Number of rows that a message names for one column."""
+
+
+@dataclass(frozen=True)
+class Values:
+    """How the values of ids, times, ratings and weights are read."""
+
+    missing: Sequence[str] = MISSING
+    """Texts that stand for a missing value."""
+    drop_missing: bool = False
+    """Whether rows that lack an id, a time or a weight are left out; else they are an error."""
+    ids: IdKind | None = None
+    """What the ids of users and items become; None keeps their type."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.missing, str):
+            raise ConfigError(f"missing={self.missing!r} is one text; give a list of texts")
+        if self.ids is not None and self.ids not in get_args(IdKind):
+            raise ConfigError(f'ids={self.ids!r} is not known; use ids="text" or ids="integer"')
+
+
+USUAL_VALUES = Values()
+
+
+def complete_rows(
+    rows: Rows, required: Mapping[str, str], values: Values
+) -> tuple[Rows, tuple[str, ...]]:
+    """The rows of a table in which no required value is missing, and notes about the others.
+
+    Args:
+        rows: the table as it was read.
+        required: the name of a column to what it holds, as {"visitor": "user id"}.
+        values: which texts stand for a missing value, and whether to leave the rows out.
+
+    Raises:
+        DataError: values are missing and rows are not to be left out, or no row is left. The
+            message names all columns, with the number of missing values and the first rows.
+    """
+    masks = {name: absent_in(rows.frame[name], values.missing) for name in required}
+    absent = {name: mask for name, mask in masks.items() if mask is not None}
+    if not absent:
+        return rows, ()
+    lacking = pl.select(pl.any_horizontal(*absent.values())).to_series()
+    n, n_rows = int(lacking.sum()), rows.frame.height
+    if not values.drop_missing:
+        found = [_absence(rows, name, required[name], mask) for name, mask in absent.items()]
+        are_written = any(_spellings(rows.frame[name], mask) for name, mask in absent.items())
+        raise DataError(
+            f"{rows.source}: {'; '.join(found)}. Fill them in, or leave {n:,} of {n_rows:,} rows "
+            "out with drop_missing=True"
+            + "; to read such texts as they are, leave them out of missing=…"
+            * are_written
+        )
+    if n == n_rows:
+        raise DataError(f"{rows.source}: each of the {n:,} rows lacks a value, so none is left")
+    counts = [
+        f"{int(mask.sum()):,} without the {required[name]}{_spellings(rows.frame[name], mask)}"
+        for name, mask in absent.items()
+    ]
+    note = f"missing values: {n:,} of {n_rows:,} rows left out, {', '.join(counts)}"
+    return rows.only(~lacking), (note,)
+
+
+def absent_in(column: pl.Series, missing: Sequence[str]) -> pl.Series | None:
+    """A Boolean column that is true where a value is missing; None where all are there."""
+    absent = column.is_null()
+    if column.dtype.is_float():
+        absent |= column.is_nan().fill_null(value=True)
+    elif column.dtype == pl.String or isinstance(column.dtype, pl.Categorical | pl.Enum):
+        text = column.cast(pl.String).str.strip_chars()
+        absent |= text.is_in(["", *missing]).fill_null(value=True)
+    elif column.dtype.is_integer() and (numbers := _whole_numbers(missing)):
+        absent |= column.cast(pl.Int64, strict=False).is_in(numbers).fill_null(value=True)
+    return absent if absent.any() else None
+
+
+def _whole_numbers(texts: Sequence[str]) -> list[int]:
+    numbers = pl.Series(list(texts), dtype=pl.String).cast(pl.Int64, strict=False)
+    return numbers.drop_nulls().to_list()
+
+
+def _absence(rows: Rows, name: str, what: str, absent: pl.Series) -> str:
+    """One column in words: `column "user", line 3: the user id is missing (1 "NA")`."""
+    shown, n = rows.places(*absent.arg_true().head(SHOWN_ROWS)), int(absent.sum())
+    if n > SHOWN_ROWS:
+        shown += f", … ({n:,} rows)"
+    written = _spellings(rows.frame[name], absent)
+    return f'column "{name}", {shown}: the {what} is missing{written}'
+
+
+def _spellings(column: pl.Series, absent: pl.Series) -> str:
+    """How missing values are written, with counts, as ` (2 "NA", 1 "nan")`; "" for empty ones."""
+    if column.dtype.is_float():
+        return ""
+    written = column.filter(absent).cast(pl.String).str.strip_chars()
+    counts = written.filter(written != "").value_counts(sort=True)
+    listed = ", ".join(f'{n:,} "{text}"' for text, n in counts.iter_rows())
+    return f" ({listed})" if listed else ""
