@@ -35,7 +35,9 @@ def test_ids_can_be_read_as_whole_numbers(clicks: Path) -> None:
     frame = pl.DataFrame({"user": ["1", "2"], "item": ["007", "8"]})
     assert items(tm.read(frame, ids="integer")) == [7, 8]
     clicks.write_text("user,item\n1,007\n2,B7\n")
-    with pytest.raises(DataError, match='line 3: the item id "B7" is not a whole number .*ids="text"'):
+    with pytest.raises(
+        DataError, match='line 3: the item id "B7" is not a whole number .*ids="text"'
+    ):
         tm.read(clicks, ids="integer")
     with pytest.raises(ConfigError, match='use ids="text" or ids="integer"'):
         tm.read(clicks, ids="int")

@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from tastemaker.data.missing import Values
 from tastemaker.errors import ConfigError, DataError
 from tastemaker.serving.database import Database
 from tastemaker.serving.event_files import export_events, import_events
@@ -78,3 +79,15 @@ def test_another_ending_is_refused_and_nothing_is_written(
     with pytest.raises(ConfigError, match='cannot write ".xlsx"; use .parquet, .csv, .jsonl'):
         export_events(store, tmp_path / "log.xlsx")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_without_an_id_are_left_out_where_that_is_asked(
+    store: EventStore, tmp_path: Path
+) -> None:
+    (tmp_path / "log.csv").write_text("user,item,time\na,b,3\nNA,b,4\na,,5\n")
+    with pytest.raises(DataError, match="line 3: the user id is missing"):
+        import_events(store, tmp_path / "log.csv", NOTHING)
+    done = import_events(store, tmp_path / "log.csv", NOTHING, values=Values(drop_missing=True))
+    assert done == (1, 0, 2)
+    as_it_is = Values(missing=[], drop_missing=True)
+    assert import_events(store, tmp_path / "log.csv", NOTHING, values=as_it_is) == (1, 1, 1)

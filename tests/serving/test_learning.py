@@ -77,6 +77,17 @@ def test_the_catalog_is_the_one_of_now(opened: Database) -> None:
     assert joined.catalog.frame["title"].to_list() == ["Three, corrected", "Item 4", "Nine"]
 
 
+def test_an_id_that_looks_like_a_missing_value_is_one_that_the_service_took(
+    opened: Database,
+) -> None:
+    store, items = EventStore(opened), ItemStore(opened)
+    happened(store, "nan", [9, 8])
+    items.put(ItemRecord("brand new", "Nobody touched it"))
+    joined = with_events(None, store, items)
+    assert joined.user_vocabulary.ids.to_list() == ["nan"]
+    assert joined.item_vocabulary.ids.to_list() == [8, 9]
+
+
 def test_without_data_the_events_are_all_there_is(opened: Database) -> None:
     store = EventStore(opened)
     with pytest.raises(DataError, match="no events yet"):
