@@ -24,8 +24,10 @@ class Pace:
 
     def __call__(self, progress: object) -> None:
         """Takes a note, and ends the training when it has seen enough."""
-        self._batches = progress.batches
-        self._marks.append((time.perf_counter(), progress.batch))
+        if progress.what != "training":
+            return
+        self._batches = progress.total
+        self._marks.append((time.perf_counter(), progress.done))
         if self._marks[-1][0] - self._marks[0][0] > self._limit_s:
             raise EnoughSeenError
 

@@ -10,14 +10,20 @@ from dataclasses import replace
 from tastemaker.cli.main import main
 from tastemaker.data.splitting import Split
 from tastemaker.models.recommender import Recommender
+from tastemaker.progress import Progress
 from tastemaker.training.run import TrainingRun
 
 fit = Recommender.fit
 
 
 def fit_until_first_batch(model: Recommender, split: Split, run: TrainingRun) -> Recommender:
-    """As Recommender.fit, but that the process ends with the first sign of progress."""
-    return fit(model, split, replace(run, on_progress=lambda _: os._exit(0)))
+    """As Recommender.fit, but the process ends when the first batch is reported as done."""
+    return fit(model, split, replace(run, on_progress=_leave))
+
+
+def _leave(progress: Progress) -> None:
+    if progress.done:
+        os._exit(0)
 
 
 if __name__ == "__main__":

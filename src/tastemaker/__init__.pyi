@@ -51,6 +51,7 @@ from .models.registry import model_names as model_names
 from .models.sasrec import ESASRec as ESASRec
 from .models.sasrec import SASRec as SASRec
 from .models.two_tower import TwoTower as TwoTower
+from .progress import Progress as Progress
 from .ranking.approximate import ApproximateIndex as ApproximateIndex
 from .ranking.filters import Eligible as Eligible
 from .ranking.index import BFloat16Index as BFloat16Index

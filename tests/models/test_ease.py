@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import tastemaker as tm
-from tastemaker.errors import UnsupportedError
+from tastemaker.errors import ConfigError, UnsupportedError
 from tastemaker.models import ease
+from tastemaker.progress import Progress
 from tastemaker.testing.inductive import assert_same_scores
 from tastemaker.testing.worlds import two_tastes
 
@@ -39,7 +40,7 @@ def test_the_known_answer_on_the_published_split(data_folder: Path) -> None:
 
 
 def test_a_catalog_that_does_not_fit_is_refused_with_the_memory_it_needs(monkeypatch) -> None:
-    monkeypatch.setattr(ease, "MATRICES_AT_ONCE", 10**12)
+    monkeypatch.setattr(ease, "BYTES_PER_ENTRY", 10**13)
     with pytest.raises(UnsupportedError, match=r"40 items need [\d.]+ GiB of memory"):
         tm.EASE().fit(tm.no_holdout(two_tastes()))
 
@@ -51,17 +52,43 @@ def test_a_known_user_is_scored_by_the_history_of_the_moment() -> None:
     assert_same_scores(model.score(grown), model.score(stranger))
 
 
-def test_blocks_of_rows_give_what_the_plain_algebra_gives(monkeypatch) -> None:
-    data = two_tastes(n_users=300, n_items=50, length=9)
+@pytest.mark.parametrize("n_users", [300, 30], ids=["more users than items", "fewer"])
+@pytest.mark.parametrize("width", [7, 512])
+def test_blocks_give_what_the_plain_algebra_gives(monkeypatch, n_users: int, width: int) -> None:
+    data = two_tastes(n_users=n_users, n_items=50, length=9)
     x = np.zeros((data.n_users, data.n_items))
     x[data.users, data.items] = 1
     inverse = np.linalg.inv(x.T @ x + 2.0 * np.eye(50))
     expected = np.eye(50) - inverse / np.diag(inverse)
-    monkeypatch.setattr(ease, "ENTRIES_AT_ONCE", 7 * 50)  # blocks of 7 rows, the last of 1
-    gram = ease._gram(ease.interaction_matrix(data))
-    np.testing.assert_array_equal(gram.numpy(), x.T @ x)
+    monkeypatch.setattr("tastemaker.models.inverse.WIDTH", width)  # with 7 the last block has 1
     weights = tm.EASE(regularization=2.0).fit(tm.no_holdout(data)).state()["weights"]
     np.testing.assert_allclose(weights.numpy(), expected, atol=1e-6)
+
+
+def test_a_matrix_that_cannot_be_inverted_is_refused_with_the_remedy() -> None:
+    # Twice two items that the same users touched: without a penalty there is no solution.
+    with pytest.raises(ConfigError, match="give a larger regularization"):
+        tm.EASE(regularization=1e-300).fit(
+            tm.no_holdout(two_tastes(n_users=40, n_items=4, length=2))
+        )
+
+
+def test_progress_is_reported_and_may_end_the_work() -> None:
+    seen: list[Progress] = []
+    tm.EASE().fit(tm.no_holdout(two_tastes()), tm.TrainingRun(on_progress=seen.append))
+    stages = list(dict.fromkeys(progress.what for progress in seen))
+    assert "inverting the matrix" in stages
+    for stage in stages:
+        of_stage = [progress for progress in seen if progress.what == stage]
+        assert of_stage[0].done == 0
+        assert of_stage[-1].done == of_stage[-1].total
+
+    def stop(progress: Progress) -> None:
+        if progress.what == "inverting the matrix":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tm.EASE().fit(tm.no_holdout(two_tastes()), tm.TrainingRun(on_progress=stop))
 
 
 def test_an_item_touched_twice_counts_once() -> None:

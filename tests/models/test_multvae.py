@@ -15,10 +15,11 @@ from tastemaker.models.multvae import (
     MultVAENetwork,
     kl_divergence,
 )
+from tastemaker.progress import Progress
 from tastemaker.testing.inductive import assert_same_scores
 from tastemaker.testing.worlds import dataset_of, two_tastes
 from tastemaker.training.losses import multinomial
-from tastemaker.training.run import Progress, TrainingRun
+from tastemaker.training.run import TrainingRun
 from tastemaker.training.user_batches import HistoryBatch
 
 

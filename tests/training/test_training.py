@@ -11,11 +11,12 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import tastemaker as tm
 from tastemaker.errors import ArtifactError, ConfigError, DataError
+from tastemaker.progress import Progress
 from tastemaker.testing.worlds import dataset_of, two_tastes
 from tastemaker.training.batches import PairBatches
 from tastemaker.training.checkpoint import SafetensorsIO
 from tastemaker.training.losses import bce
-from tastemaker.training.run import Progress, TrainingRun, resolve_device
+from tastemaker.training.run import TrainingRun, resolve_device
 
 pytestmark = pytest.mark.usefixtures("without_gpu")
 

@@ -13,8 +13,8 @@ from tastemaker.data.splitting import Split
 from tastemaker.errors import ArtifactError, ConfigError, SplitError, UnsupportedError
 from tastemaker.models.registry import BUILT_IN
 from tastemaker.models.space import Choice, Float, Int
+from tastemaker.progress import Progress
 from tastemaker.testing.worlds import two_tastes
-from tastemaker.training.run import Progress
 from tastemaker.tuning.search import Search, search, space_of, without_test
 from tastemaker.tuning.trials import Trial, best_first
 

@@ -18,6 +18,7 @@ from tastemaker.evaluation.results import Evaluation
 from tastemaker.models.recommender import RUN, Id, Ids, Recommender
 from tastemaker.models.registry import model_class
 from tastemaker.models.split_files import read_split
+from tastemaker.progress import OnProgress
 from tastemaker.ranking.approximate import ApproximateIndex
 from tastemaker.ranking.filters import Eligible
 from tastemaker.shown import short_repr
@@ -76,14 +77,17 @@ class Bundle:
         """
         return read_index(self.path, self.manifest, self.model)
 
-    def make_index(self) -> ApproximateIndex:
+    def make_index(self, on_progress: OnProgress | None = None) -> ApproximateIndex:
         """Builds the approximate index and keeps it in the run's folder.
+
+        Args:
+            on_progress: receives how many items are in the index.
 
         Raises:
             UnsupportedError: the model's scores are no inner products, or the package that an
                 index needs is not installed.
         """
-        index = ApproximateIndex.build(item_keys(self.model))
+        index = ApproximateIndex.build(item_keys(self.model), on_progress)
         write_index(self.path, self.manifest, index)
         return index
 

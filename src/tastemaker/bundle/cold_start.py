@@ -50,7 +50,7 @@ def cold_start_answer(
     beside = path.with_name(f"{path.name}.cold-start")
     with trained_in(beside, second, cold.split, device, listener) as (_, resumed):
         listener.on_stage("evaluating")
-        result = evaluate_cold_start(second, cold)
+        result = evaluate_cold_start(second, cold, on_progress=listener.on_progress)
         with amending(source) as out:
             out.json(RESULT, result.to_dict())
     return ColdStartAnswer(result, "training resumed" if resumed else "trained")

@@ -22,8 +22,9 @@ from tastemaker.evaluation.protocols import RankingProtocol
 from tastemaker.evaluation.results import Evaluation
 from tastemaker.models.recommender import RUN, Recommender
 from tastemaker.models.split_files import read_split
+from tastemaker.progress import OnProgress
 from tastemaker.shown import short_repr
-from tastemaker.training.run import DeviceName, Progress, TrainingLog, TrainingRun, resolve_device
+from tastemaker.training.run import DeviceName, TrainingLog, TrainingRun, resolve_device
 
 COMPARISON = "comparison"
 """The kind of folder that a comparison is written to."""
@@ -44,11 +45,12 @@ class Question:
 
     __repr__ = short_repr
 
-    def put_to(self, model: Recommender) -> Evaluation:
+    def put_to(self, model: Recommender, on_progress: OnProgress | None = None) -> Evaluation:
         """The accuracy of a fitted model, and what its lists are like."""
         return evaluate(
-            model, self.split, self.protocol, k=self.k, part=PART, baseline=False, lists=True
-        )
+            model, self.split, self.protocol, k=self.k, part=PART, baseline=False, lists=True,
+            on_progress=on_progress,
+        )  # fmt: skip
 
     def is_answered_by(self, evaluation: Evaluation) -> bool:
         """Whether this evaluation of a model on this split is of the same question."""
@@ -63,7 +65,7 @@ class Listener:
 
     on_stage: Callable[[str], None]
     """Called with "training" and "evaluating" when either begins."""
-    on_progress: Callable[[Progress], None]
+    on_progress: OnProgress
     """As TrainingRun.on_progress."""
 
 
@@ -116,7 +118,7 @@ def _trained(
 ) -> Answer:
     with trained_in(path, model, question.split, device, listener) as (folder, resumed):
         listener.on_stage("evaluating")
-        evaluation = question.put_to(model)
+        evaluation = question.put_to(model, listener.on_progress)
         save_run(path, model, evaluation, logs=folder)
     return Answer(model, evaluation, "training resumed" if resumed else how)
 
@@ -162,7 +164,7 @@ def _reused(
     if stored is not None and question.is_answered_by(stored):
         return Answer(model, stored, "reused")
     listener.on_stage("evaluating")
-    evaluation = question.put_to(model)
+    evaluation = question.put_to(model, listener.on_progress)
     with amending(source) as out:
         write_evaluation(out, evaluation)
     return Answer(model, evaluation, "reused, evaluated anew")

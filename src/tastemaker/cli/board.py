@@ -11,9 +11,10 @@ from rich.text import Text
 
 from tastemaker.bundle.comparison import Listener
 from tastemaker.cli.common import err, note, wants_debugging
+from tastemaker.cli.progress import in_words
 from tastemaker.cli.wording import in_flags
 from tastemaker.errors import TastemakerError
-from tastemaker.training.run import Progress
+from tastemaker.progress import REPORT_EVERY_S, Progress
 
 T = TypeVar("T")
 
@@ -91,9 +92,16 @@ class Board:
         """Who is told how far a model is; starts its clock."""
         self._began_at = time.monotonic()
 
+        shown, shown_at = "", 0.0
+
         def on_progress(progress: Progress) -> None:
-            done = f"{progress.batch}/{progress.batches} batches"
-            self._set(label, f"training, epoch {progress.epoch}/{progress.epochs}, {done}", "cyan")
+            nonlocal shown, shown_at
+            words = in_words(progress)
+            if words == shown and time.monotonic() - shown_at < REPORT_EVERY_S:
+                return
+            shown, shown_at = words, time.monotonic()
+            share = progress.done / max(1, progress.total)
+            self._set(label, f"{words}, {share:.0%}", "cyan")
 
         return Listener(lambda stage: self._set(label, stage, "cyan"), on_progress)
 

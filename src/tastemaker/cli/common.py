@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -21,6 +22,20 @@ out = Console(highlight=False)
 
 err = Console(stderr=True, highlight=False)
 """Everything else: progress, notes, errors."""
+
+
+@contextmanager
+def keeping(what: str) -> Iterator[None]:
+    """Says what was kept when a Ctrl-C ends the block.
+
+    Args:
+        what: the end of the error line, such as `nothing was written`.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        # What was said nearer to the work is more exact.
+        raise KeyboardInterrupt(*(interrupt.args or (what,))) from None
 
 
 def print_json(value: Any) -> None:

@@ -67,7 +67,7 @@ class Comparing:
                 if new and not any((self.out / "models").glob("*")):
                     shutil.rmtree(self.out)
                 if fitted.interrupted:
-                    raise KeyboardInterrupt
+                    raise KeyboardInterrupt("the first model was not finished")
                 reasons = "; ".join(f"{label}: {why}" for label, why in fitted.failed.items())
                 raise ConfigError(f"every model failed: {reasons}")
             again = self._fitted_again(fitted, question)

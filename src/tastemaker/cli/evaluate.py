@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from tastemaker.cli import options
-from tastemaker.cli.common import print_json
+from tastemaker.cli.common import keeping, print_json
 
 
 def evaluate(
@@ -33,13 +33,15 @@ def evaluate(
     """
     from tastemaker.bundle.bundle import open_run
     from tastemaker.cli.judging import make_protocol, print_evaluation
+    from tastemaker.cli.progress import progress_bar
     from tastemaker.evaluation.evaluate import evaluate as evaluate_model
 
-    bundle = open_run(run, device)
-    ranking = make_protocol(protocol, negatives, candidate_seed, draw, bundle.split)
-    result = evaluate_model(
-        bundle.model, protocol=ranking, k=k or [10], part=part, lists=lists
-    ).to_dict()
+    with keeping("the run is as it was"), progress_bar() as show:
+        bundle = open_run(run, device)
+        ranking = make_protocol(protocol, negatives, candidate_seed, draw, bundle.split)
+        result = evaluate_model(
+            bundle.model, protocol=ranking, k=k or [10], part=part, lists=lists, on_progress=show
+        ).to_dict()
     if json:
         print_json(result)
     else:

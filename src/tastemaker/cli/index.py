@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tastemaker.cli import options
-from tastemaker.cli.common import note, out, print_json, table_of
+from tastemaker.cli.common import keeping, note, out, print_json, table_of
 
 if TYPE_CHECKING:
     from tastemaker.models.recommender import Recommender
@@ -28,13 +28,16 @@ def index(
     Example: tastemaker index runs/demo
     """
     from tastemaker.bundle.bundle import open_run
+    from tastemaker.cli.progress import progress_bar
     from tastemaker.ranking.approximate import WORTHWHILE
 
-    bundle = open_run(run)
-    started_at = time.monotonic()
-    made = bundle.make_index()
-    build_s = time.monotonic() - started_at
-    n_users, comparison = _measure(bundle.model, made, k, users, seed or 0)
+    with keeping("the run is as it was"), progress_bar() as show:
+        bundle = open_run(run)
+        started_at = time.monotonic()
+        made = bundle.make_index(show)
+        build_s = time.monotonic() - started_at
+    with keeping("the index was built and is kept; it was not measured"):
+        n_users, comparison = _measure(bundle.model, made, k, users, seed or 0)
     n_items = len(made.keys)
     result = {
         "model": bundle.model.name,

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from tastemaker.cli import options
-from tastemaker.cli.common import out, print_json, table_of
+from tastemaker.cli.common import keeping, out, print_json, table_of
 from tastemaker.cli.wording import in_flags
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ def inspect(
     from tastemaker.data.card import describe
 
     source = DataOptions.of(locals())
-    card = describe(source.dataset(data))
+    with keeping("nothing was written"):
+        card = describe(source.dataset(data))
     if json:
         print_json(card.to_dict())
     else:

@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tastemaker.cli import options
-from tastemaker.cli.common import err, note, out, print_json, table_of
+from tastemaker.cli.common import note, out, print_json, table_of
 
 if TYPE_CHECKING:
     from tastemaker.serving.learner import Lesson
-    from tastemaker.training.run import Progress
 
 
 def learn(
@@ -32,20 +31,17 @@ def learn(
 
     Example: tastemaker learn runs/demo
     """
+    from tastemaker.cli.progress import progress_bar
     from tastemaker.serving.database import Database
     from tastemaker.serving.learner import Learner
     from tastemaker.serving.settings import database_url_of
 
     with (
         Database(database_url_of(run, database)) as opened,
-        err.status("learning") as status,
+        progress_bar() as show,
     ):
         opened.migrate()
-
-        def on_progress(progress: "Progress") -> None:
-            status.update(f"learning: epoch {progress.epoch} of {progress.epochs}")
-
-        lesson = Learner(run, opened).learn(least, on_progress)
+        lesson = Learner(run, opened).learn(least, show)
     if json:
         print_json(vars(lesson))
     else:

@@ -96,8 +96,8 @@ def main() -> None:
             raise
         fail(error.format_message() if isinstance(error, TyperException) else in_flags(str(error)))
         code = USER_ERROR
-    except (KeyboardInterrupt, Abort):
-        fail("interrupted")
+    except (KeyboardInterrupt, Abort) as interrupt:
+        fail("; ".join(["interrupted", *map(str, interrupt.args)]))
         code = INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has had enough, as `head` does.

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from tastemaker.cli import options
-from tastemaker.cli.common import note, out, print_json, table_of
+from tastemaker.cli.common import keeping, note, out, print_json, table_of
 
 REASONS = 3
 """Items of the history that --because names, at most."""
@@ -85,6 +85,7 @@ def recommend(
     1,50,296 --because, tastemaker recommend runs/demo --all --out lists.parquet
     """
     from tastemaker.bundle.bundle import open_run
+    from tastemaker.cli.progress import progress_bar
     from tastemaker.cli.questions import eligible_items, users_asked
     from tastemaker.data.recommendations import write_recommendations
     from tastemaker.errors import ConfigError
@@ -102,16 +103,19 @@ def recommend(
         because=REASONS if because else 0,
         index=bundle.index if approximate else None,
     )
-    blocks = model.recommend_in_blocks(batch, k, rules)
     if out_file is not None:
-        n_rows = write_recommendations(blocks, out_file)
+        with keeping(f"{out_file} was not written"), progress_bar() as show:
+            blocks = model.recommend_in_blocks(batch, k, rules, show)
+            n_rows = write_recommendations(blocks, out_file)
         summary = {"out": str(out_file), "n_users": len(batch), "n_rows": n_rows}
         if json:
             print_json(summary)
         else:
             note(f"{n_rows:,} rows for {len(batch):,} users written to {out_file}")
         return
-    rows = [row for block in blocks for row in block]
+    with keeping("nothing was written"), progress_bar() as show:
+        blocks = model.recommend_in_blocks(batch, k, rules, show)
+        rows = [row for block in blocks for row in block]
     if json:
         print_json({"model": model.name, "recommendations": rows})
     elif rows:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from tastemaker.cli import options
-from tastemaker.cli.common import out, print_json, table_of
+from tastemaker.cli.common import keeping, out, print_json, table_of
 
 
 def similar(
@@ -19,9 +19,12 @@ def similar(
     Example: tastemaker similar runs/demo 296
     """
     from tastemaker.bundle.bundle import open_run
+    from tastemaker.cli.progress import progress_bar
 
-    model = open_run(run).model
-    table = model.similar_items(model.dataset.item_vocabulary.parse(items), k)
+    with keeping("the run is as it was"), progress_bar() as show:
+        model = open_run(run).model
+        ids = model.dataset.item_vocabulary.parse(items)
+        table = model.similar_items(ids, k, on_progress=show)
     if json:
         print_json({"model": model.name, "similar": list(table)})
     else:

@@ -6,28 +6,23 @@ from pathlib import Path
 from typing import Any, Literal
 
 import typer
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Progress as ProgressBar
 
 from tastemaker import artifact
 from tastemaker.bundle.bundle import save_run
 from tastemaker.bundle.unfinished import identity_of, unfinished
-from tastemaker.cli.common import INTERRUPTED, err, note, out, print_json
+from tastemaker.cli.common import INTERRUPTED, note, out, print_json
 from tastemaker.cli.judging import make_protocol, print_evaluation
+from tastemaker.cli.progress import in_words, progress_bar
 from tastemaker.data.splitting import Split
 from tastemaker.errors import ConfigError
 from tastemaker.evaluation.evaluate import evaluate
 from tastemaker.evaluation.results import Evaluation
 from tastemaker.models.recommender import RUN, Recommender
 from tastemaker.models.registry import model_class
+from tastemaker.progress import Progress
 from tastemaker.ranking.candidates import Draw
 from tastemaker.reports.figures import learning_curve
-from tastemaker.training.run import DeviceName, Progress, TrainingRun, resolve_device
+from tastemaker.training.run import DeviceName, TrainingRun, resolve_device
 
 
 @dataclass(frozen=True)
@@ -87,21 +82,13 @@ class Training:
             f"training {self.model} on {train.name}: {len(train):,} interactions, "
             f"{train.n_users:,} users, {train.n_items:,} items; held out: {split.method}"
         )
-        with ProgressBar(
-            TextColumn("epoch {task.fields[epoch]}"), BarColumn(), MofNCompleteColumn(),
-            TextColumn("batches"), TimeRemainingColumn(), console=err, transient=True,
-        ) as bar:  # fmt: skip
-            task = bar.add_task("", epoch="", visible=False)
+        with progress_bar() as show:
 
             def on_progress(progress: Progress) -> None:
-                epoch = f"{progress.epoch}/{progress.epochs}"
-                bar.update(
-                    task, completed=progress.batch, total=progress.batches, epoch=epoch,
-                    visible=True,
-                )  # fmt: skip
+                show(progress)
                 if progress.metrics is not None:
                     values = "  ".join(f"{n} {v:.4f}" for n, v in progress.metrics.items())
-                    bar.console.print(f"epoch {epoch}  {values}", style="dim", markup=False)
+                    note(f"{in_words(progress)}  {values}")
 
             run = TrainingRun(self.device, folder, self.resume, on_progress)
             model.fit(split, run)
@@ -116,7 +103,8 @@ class Training:
         protocol = make_protocol(
             self.protocol, self.negatives, self.candidate_seed, self.draw, split
         )
-        return evaluate(model, split, protocol, k=self.k)
+        with progress_bar() as show:
+            return evaluate(model, split, protocol, k=self.k, on_progress=show)
 
     def _show(
         self, model: Recommender, evaluation: Evaluation | None, replaced: bool, json: bool

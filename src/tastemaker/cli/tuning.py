@@ -1,5 +1,6 @@
 """The steps of tune: search with progress, write what was found, show it."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -12,11 +13,13 @@ from rich.status import Status
 from tastemaker import artifact
 from tastemaker.bundle.unfinished import only_one
 from tastemaker.cli.common import INTERRUPTED, err, note, out, print_json, table_of
+from tastemaker.cli.progress import in_words
 from tastemaker.data.splitting import Split
 from tastemaker.errors import ConfigError, did_you_mean
 from tastemaker.evaluation.protocols import RankingProtocol
 from tastemaker.metrics.accuracy import ACCURACY
-from tastemaker.training.run import DeviceName, Progress, resolve_device
+from tastemaker.progress import REPORT_EVERY_S, Progress
+from tastemaker.training.run import DeviceName, resolve_device
 from tastemaker.tuning.files import BEST, TRIALS, write_best, write_trials
 from tastemaker.tuning.search import STUDY, Search, check_extent, search, space_of
 from tastemaker.tuning.trials import Trial, best_first
@@ -75,7 +78,7 @@ class Tuning:
                 write_trials(self.out / TRIALS, trials)
             if not best:
                 if interrupted:
-                    raise KeyboardInterrupt
+                    raise KeyboardInterrupt("no trial was completed")
                 reason = next((f": {trial.error}" for trial in trials if trial.error), "")
                 raise ConfigError(f"none of {len(trials)} trials was completed{reason}")
             write_best(self.out / BEST, what, best[0], len(trials))
@@ -88,6 +91,7 @@ class Tuning:
         """The trials, and whether Ctrl-C ended the search."""
         done: list[Trial] = []
         with _status() as status:
+            shown_at = 0.0
 
             def on_begin(trials: list[Trial]) -> None:
                 done.extend(trials)
@@ -101,8 +105,11 @@ class Tuning:
                 status.update(self._line(done))
 
             def on_progress(progress: Progress) -> None:
-                epoch = f", epoch {progress.epoch}/{progress.epochs}"
-                status.update(self._line(done, epoch))
+                nonlocal shown_at
+                if time.monotonic() - shown_at >= REPORT_EVERY_S:
+                    shown_at = time.monotonic()
+                    share = progress.done / max(1, progress.total)
+                    status.update(self._line(done, f", {in_words(progress)}, {share:.0%}"))
 
             try:
                 return search(
@@ -112,10 +119,10 @@ class Tuning:
             except KeyboardInterrupt:
                 return done, True
 
-    def _line(self, done: list[Trial], epoch: str = "") -> str:
+    def _line(self, done: list[Trial], stage: str = "") -> str:
         best = best_first(done)
         so_far = f"; best {self.metric} {best[0].value:.4f}" if best else ""
-        return f"trial {len(done) + 1}/{self.trials}{epoch}{so_far}"
+        return f"trial {len(done) + 1}/{self.trials}{stage}{so_far}"
 
     def _told(self, trial: Trial) -> str:
         value = "" if trial.value is None else f" {self.metric} {trial.value:.4f}"

@@ -13,6 +13,8 @@ from tastemaker.evaluation.cold_start_results import AtLength, ColdStartResult
 from tastemaker.evaluation.results import intervals, mean
 from tastemaker.metrics.accuracy import hit_rate, ndcg
 from tastemaker.models.recommender import SCORES_AT_ONCE, Recommender
+from tastemaker.progress import Meter, OnProgress
+from tastemaker.ranking.parallel import in_turn
 from tastemaker.ranking.ranks import rank_in_catalog
 from tastemaker.shown import short_repr
 
@@ -86,7 +88,12 @@ def hold_out_users(split: Split, *, share: float = 0.1, seed: int = 0) -> ColdSt
 
 
 def evaluate_cold_start(
-    model: Recommender, cold: ColdStart, *, k: int = 10, lengths: Sequence[int] = LENGTHS
+    model: Recommender,
+    cold: ColdStart,
+    *,
+    k: int = 10,
+    lengths: Sequence[int] = LENGTHS,
+    on_progress: OnProgress | None = None,
 ) -> ColdStartResult:
     """Asks for each newcomer's next item, from the first one, two, … interactions alone.
 
@@ -99,6 +106,7 @@ def evaluate_cold_start(
         cold: whom to ask about.
         k: the length of list to judge.
         lengths: how many interactions are known; each newcomer with more is asked about.
+        on_progress: receives how many newcomers were asked about, of all lengths together.
 
     Raises:
         SplitError: the model was fitted on other data, and may have met the newcomers.
@@ -112,7 +120,9 @@ def evaluate_cold_start(
             f"this {model.name} was fitted on other data ({model.dataset.name}) than what the "
             "newcomers are held out of, and may have met them: fit it on cold.split first"
         )
-    measured = (_at(model, cold.newcomers, length, k) for length in lengths)
+    total = sum(int((cold.newcomers.user_counts > length).sum()) for length in lengths)
+    meter = Meter(on_progress, f"asking {model.name} about new users", total)
+    measured = (_at(model, cold.newcomers, length, k, meter) for length in lengths)
     return ColdStartResult(
         cold.describe(k, lengths),
         cold.share,
@@ -135,13 +145,18 @@ def _without(targets: Targets | None, apart: np.ndarray) -> Targets | None:
     )
 
 
-def _at(model: Recommender, newcomers: Dataset, length: int, k: int) -> AtLength | None:
+def _at(
+    model: Recommender, newcomers: Dataset, length: int, k: int, meter: Meter
+) -> AtLength | None:
     begins = newcomers.indptr[:-1][newcomers.user_counts > length]
     if len(begins) == 0:
         return None
     events = newcomers.items[begins[:, None] + np.arange(length + 1)].astype(np.int64)
     step = max(1, SCORES_AT_ONCE // newcomers.n_items)
-    blocks = [_next_ranks(model, events[i : i + step]) for i in range(0, len(events), step)]
+    parts = [events[first : first + step] for first in range(0, len(events), step)]
+    blocks = in_turn(
+        lambda part: _next_ranks(model, part), parts, lambda ranks: meter.advance(len(ranks))
+    )
     ranks, indptr = np.concatenate(blocks), np.arange(len(events) + 1)
     per_user = {f"ndcg@{k}": ndcg(ranks, indptr, k), f"hit_rate@{k}": hit_rate(ranks, indptr, k)}
     means = {name: mean(values) for name, values in per_user.items()}

@@ -14,6 +14,7 @@ from tastemaker.evaluation.results import Evaluation
 from tastemaker.evaluation.segments import accuracy, segments
 from tastemaker.models.popularity import Popularity
 from tastemaker.models.recommender import Recommender
+from tastemaker.progress import OnProgress
 
 
 def evaluate(
@@ -25,6 +26,7 @@ def evaluate(
     part: Part = "test",
     baseline: bool = True,
     lists: bool = False,
+    on_progress: OnProgress | None = None,
 ) -> Evaluation:
     """Ranks every held-out item and measures how far up it stands.
 
@@ -38,6 +40,7 @@ def evaluate(
         baseline: also evaluate popularity, fitted on the same training data.
         lists: also judge the lists themselves: coverage, novelty, diversity, the long tail. It
             scores the whole catalog for every user.
+        on_progress: receives how many users were ranked.
 
     Raises:
         SplitError: nothing was held out, or the model was fitted on other data than this split's
@@ -54,12 +57,13 @@ def evaluate(
             "trains on, and may have seen its held-out part: fit it on this split first"
         )
     protocol = protocol or (SampledRanking() if split.candidates is None else CandidateLists())
-    result = _evaluate(model, split, protocol, k, part, lists)
+    result = _evaluate(model, split, protocol, k, part, lists, on_progress)
     if not baseline:
         return result
     simple = result
     if not isinstance(model, Popularity):
-        simple = _evaluate(Popularity().fit(split), split, protocol, k, part, lists)
+        popularity = Popularity().fit(split)
+        simple = _evaluate(popularity, split, protocol, k, part, lists, on_progress)
     return replace(result, baselines={simple.model: simple})
 
 
@@ -70,13 +74,13 @@ def _evaluate(
     k: Sequence[int],
     part: Part,
     lists: bool,
+    on_progress: OnProgress | None,
 ) -> Evaluation:
-    result = from_ranks(
-        model.name, split, part, protocol.describe(), protocol.ranks(model, split, part), k
-    )
+    ranks = protocol.ranks(model, split, part, on_progress)
+    result = from_ranks(model.name, split, part, protocol.describe(), ranks, k)
     if not lists:
         return result
-    per_user, overall = list_metrics(model, split, part, k, result.users)
+    per_user, overall = list_metrics(model, split, part, k, result.users, on_progress)
     return replace(result, per_user=result.per_user | per_user, overall=overall)
 
 

@@ -9,10 +9,16 @@ from tastemaker.data.splitting import Part, Split
 from tastemaker.data.users import UserBatch
 from tastemaker.metrics import lists as metrics
 from tastemaker.models.recommender import Recommender
+from tastemaker.progress import OnProgress
 
 
 def list_metrics(
-    model: Recommender, split: Split, part: Part, k: Sequence[int], users: np.ndarray
+    model: Recommender,
+    split: Split,
+    part: Part,
+    k: Sequence[int],
+    users: np.ndarray,
+    on_progress: OnProgress | None = None,
 ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     """Judges the lists that the model would have shown when the part was asked about.
 
@@ -24,13 +30,14 @@ def list_metrics(
         part: decides what was known by then.
         k: the lengths of list to judge.
         users: (n_users,) int64 codes of those who are asked about.
+        on_progress: receives how many users have their lists.
 
     Returns:
         Metrics of each user's list, `novelty@10` to (n_users,) float64 with NaN where a list has
         none, and metrics of all lists together, `coverage@10` to a number.
     """
     known = split.known_before(part)
-    longest = top_lists(model, UserBatch.known(known, users), max(k))
+    longest = top_lists(model, UserBatch.known(known, users), max(k), on_progress)
     train = split.train
     is_tail = metrics.long_tail(train.item_counts)
     categories = category_weights(train.catalog)
@@ -61,10 +68,12 @@ def list_metrics(
     return per_user, overall
 
 
-def top_lists(model: Recommender, users: UserBatch, k: int) -> tuple[np.ndarray, np.ndarray]:
+def top_lists(
+    model: Recommender, users: UserBatch, k: int, on_progress: OnProgress | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """The best k items of each user, end to end: (m,) int64 codes and (n_users + 1,) pointers."""
     items, lengths = [], []
-    for _, codes, _, counts in model.top_items(users, k):
+    for _, codes, _, counts in model.top_items(users, k, on_progress=on_progress):
         items.append(codes[np.arange(codes.shape[1]) < counts[:, None]])
         lengths.append(counts)
     return np.concatenate(items), np.concatenate([[0], np.cumsum(np.concatenate(lengths))])

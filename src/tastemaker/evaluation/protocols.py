@@ -13,13 +13,14 @@ from tastemaker.data.splitting import Candidates, Part, Split
 from tastemaker.data.users import UserBatch
 from tastemaker.errors import ConfigError, SplitError
 from tastemaker.models.recommender import SCORES_AT_ONCE, Recommender
+from tastemaker.progress import Meter, OnProgress
 from tastemaker.ranking.candidates import (
     ENTRIES_AT_ONCE,
     CandidateRows,
     Draw,
     candidate_blocks,
 )
-from tastemaker.ranking.parallel import on_all_cores
+from tastemaker.ranking.parallel import in_turn, on_all_cores
 from tastemaker.ranking.ranks import rank_among, rank_by_keys, rank_in_catalog
 
 USERS_AT_ONCE = 1024
@@ -32,8 +33,20 @@ class RankingProtocol(Protocol):
     name: ClassVar[str]
 
     @abstractmethod
-    def ranks(self, model: Recommender, split: Split, part: Part) -> np.ndarray:
-        """(n_targets,) int64 ranks from 1, in the order of `split.targets(part)`."""
+    def ranks(
+        self, model: Recommender, split: Split, part: Part, on_progress: OnProgress | None = None
+    ) -> np.ndarray:
+        """Ranks each held-out item.
+
+        Args:
+            model: fitted on the training part of the split.
+            split: what was held out.
+            part: which of the held-out parts.
+            on_progress: receives how many items or users were ranked.
+
+        Returns:
+            (n_targets,) int64 ranks from 1, in the order of `split.targets(part)`.
+        """
 
     @abstractmethod
     def describe(self) -> str:
@@ -70,13 +83,17 @@ class SampledRanking:
                 f'SampledRanking: draw is {self.draw!r}; say "uniform" or "popularity"'
             )
 
-    def ranks(self, model: Recommender, split: Split, part: Part) -> np.ndarray:
+    def ranks(
+        self, model: Recommender, split: Split, part: Part, on_progress: OnProgress | None = None
+    ) -> np.ndarray:
         """As RankingProtocol.ranks."""
         ranked = _ranking_rows(model, split, part)
         answers: list[RankedRows] = []
+        targets = split.targets(part)
+        meter = _meter(on_progress, model, len(targets))
         for rows in candidate_blocks(split, part, self.negatives, self.seed, self.draw):
-            answers += on_all_cores(ranked, rows.parts(USERS_AT_ONCE), model.device)
-        return _in_one_list(answers, split.targets(part).users)
+            answers += on_all_cores(ranked, rows.parts(USERS_AT_ONCE), model.device, _count(meter))
+        return _in_one_list(answers, targets.users)
 
     def describe(self) -> str:
         """As RankingProtocol.describe."""
@@ -94,7 +111,9 @@ class FullRanking:
 
     name: ClassVar[str] = "full"
 
-    def ranks(self, model: Recommender, split: Split, part: Part) -> np.ndarray:
+    def ranks(
+        self, model: Recommender, split: Split, part: Part, on_progress: OnProgress | None = None
+    ) -> np.ndarray:
         """As RankingProtocol.ranks; memory does not grow with the number of users."""
         targets, known = split.targets(part), split.known_before(part)
         users, starts = np.unique(targets.users, return_index=True)
@@ -112,9 +131,14 @@ class FullRanking:
             )
 
         firsts = range(0, len(users), step)
+        meter = _meter(on_progress, model, len(targets))
+
+        def count(ranks: np.ndarray) -> None:
+            meter.advance(len(ranks))
+
         if by_keys:
-            return np.concatenate(on_all_cores(block, firsts, model.device))
-        return np.concatenate([block(first) for first in firsts])
+            return np.concatenate(on_all_cores(block, firsts, model.device, count))
+        return np.concatenate(in_turn(block, firsts, count))
 
     def describe(self) -> str:
         """As RankingProtocol.describe."""
@@ -133,7 +157,9 @@ class CandidateLists:
 
     name: ClassVar[str] = "candidates"
 
-    def ranks(self, model: Recommender, split: Split, part: Part) -> np.ndarray:
+    def ranks(
+        self, model: Recommender, split: Split, part: Part, on_progress: OnProgress | None = None
+    ) -> np.ndarray:
         """As RankingProtocol.ranks.
 
         Raises:
@@ -141,8 +167,10 @@ class CandidateLists:
         """
         rows_of, blocks = _given_rows(split, part)
         ranked = _ranking_rows(model, split, part)
-        answers = on_all_cores(lambda block: ranked(rows_of(block)), blocks, model.device)
-        return _in_one_list(answers, split.targets(part).users)
+        targets = split.targets(part)
+        count = _count(_meter(on_progress, model, len(targets)))
+        answers = on_all_cores(lambda block: ranked(rows_of(block)), blocks, model.device, count)
+        return _in_one_list(answers, targets.users)
 
     def describe(self) -> str:
         """As RankingProtocol.describe."""
@@ -208,6 +236,14 @@ class RankedRows(NamedTuple):
     """(n,) int64 from 1."""
     scores: torch.Tensor
     """(n,) of the held-out items."""
+
+
+def _meter(on_progress: OnProgress | None, model: Recommender, n_targets: int) -> Meter:
+    return Meter(on_progress, f"ranking with {model.name}", n_targets)
+
+
+def _count(meter: Meter) -> Callable[[RankedRows], None]:
+    return lambda rows: meter.advance(len(rows.ranks))
 
 
 def _ranking_rows(

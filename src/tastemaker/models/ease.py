@@ -5,6 +5,7 @@ Harald Steck, 2019: Embarrassingly Shallow Autoencoders for Sparse Data (WWW).
 
 from typing import ClassVar
 
+import numpy as np
 import torch
 from pydantic import Field
 from scipy.sparse import csr_matrix
@@ -14,18 +15,18 @@ from tastemaker.config import Config
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.splitting import Split
 from tastemaker.data.users import UserBatch
+from tastemaker.models.inverse import invert, panel_edges
 from tastemaker.models.matrices import history_matrix, interaction_matrix
 from tastemaker.models.memory import refuse_beyond_memory
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.space import Float, Range
+from tastemaker.progress import Meter, OnProgress
+from tastemaker.ranking.parallel import on_all_cores
 from tastemaker.training.run import TrainingRun
 
-MATRICES_AT_ONCE = 1.8
-"""n_items x n_items matrices of float64 in memory at the peak: the Gram matrix that becomes its own
-inverse, the weights as float32 (half of one), and blocks of either."""
-
-ENTRIES_AT_ONCE = 1 << 22
-"""Entries of a block of rows, while a matrix is made of another (32 MiB)."""
+BYTES_PER_ENTRY = 8
+"""Bytes of memory at the peak per entry of the (n_items, n_items) weights: the weights as float32,
+and the lower triangle of the inverse as float64."""
 
 
 class EASEConfig(Config):
@@ -50,9 +51,10 @@ class EASE(Recommender):
 
     def _fit(self, split: Split, run: TrainingRun) -> None:
         _refuse_too_large(split.train)
-        gram = _gram(interaction_matrix(split.train))
-        gram.diagonal().add_(self.config.regularization)
-        self._weights = _weights(_invert(gram))
+        matrix = interaction_matrix(split.train)
+        inverse = _inverse_by_users if split.train.n_users < split.train.n_items else _inverse
+        panels = inverse(matrix, self.config.regularization, run.on_progress)
+        self._weights = _weights(panels, run.on_progress)
 
     def _score(self, users: UserBatch) -> torch.Tensor:
         history = history_matrix(users, len(self._weights))
@@ -76,41 +78,78 @@ class EASE(Recommender):
         self._weights = state["weights"]
 
 
-def _gram(matrix: csr_matrix) -> torch.Tensor:
-    """XᵀX: (n_items, n_items) float64, how many users two items have in common."""
-    n_items = matrix.shape[1]
+def _inverse(
+    matrix: csr_matrix, regularization: float, on_progress: OnProgress | None
+) -> list[torch.Tensor]:
+    """P = (XᵀX + λI)⁻¹ of X (n, m): (m, m) float64 in the panels of `invert`."""
+    panels = _gram(matrix, on_progress)
+    for panel in panels:
+        panel.diagonal().add_(regularization)
+    invert(panels, on_progress)
+    return panels
+
+
+def _gram(matrix: csr_matrix, on_progress: OnProgress | None) -> list[torch.Tensor]:
+    """XᵀX: how many users two items have in common, in the panels of `invert`."""
     by_item = matrix.T.tocsr()
-    gram = torch.empty(n_items, n_items, dtype=torch.float64)
-    for rows in _blocks(n_items):
-        gram[rows] = torch.from_numpy((by_item[rows] @ matrix).toarray())
-    return gram
+    edges = panel_edges(matrix.shape[1])
+    meter = Meter(on_progress, "counting what items have in common", len(edges))
+
+    def panel(edge: tuple[int, int]) -> torch.Tensor:
+        start, end = edge
+        counts = by_item[start:] @ by_item[start:end].T.tocsr()
+        return torch.from_numpy(counts.toarray()).double()
+
+    return on_all_cores(panel, edges, torch.device("cpu"), lambda _: meter.advance())
 
 
-def _invert(matrix: torch.Tensor) -> torch.Tensor:
-    """The inverse of a symmetric, positive definite float64 matrix, in the memory of the matrix."""
-    # LAPACK reads columns where we have rows: only the transpose is worked on without a copy.
-    columns = matrix.mT
-    torch.linalg.cholesky(columns, out=columns)
-    torch.cholesky_inverse(columns, out=columns)
-    return matrix
+def _inverse_by_users(
+    matrix: csr_matrix, regularization: float, on_progress: OnProgress | None
+) -> list[torch.Tensor]:
+    """As `_inverse`, for fewer users than items: P = (I - Xᵀ(XXᵀ + λI)⁻¹X) / λ.
+
+    This is the identity of Woodbury: only a matrix of users x users is inverted.
+    """
+    small = _square(_inverse(matrix.T.tocsr(), regularization, on_progress))
+    by_item = matrix.T.tocsr().astype(np.float64)
+    half = by_item @ small.numpy()  # (n_items, n_users)
+    edges = panel_edges(matrix.shape[1])
+    meter = Meter(on_progress, "inverting the matrix", len(edges))
+    panels = []
+    for start, end in edges:
+        panel = torch.from_numpy(by_item[start:] @ half[start:end].T).div_(-regularization)
+        panel.diagonal().add_(1 / regularization)
+        panels.append(panel)
+        meter.advance()
+    return panels
 
 
-def _weights(inverse: torch.Tensor) -> torch.Tensor:
-    """I - P diag(P)⁻¹ of the inverse P, as float32."""
-    weights = torch.empty_like(inverse, dtype=torch.float32)
-    for rows in _blocks(len(inverse)):
-        weights[rows] = (inverse[rows] / -inverse.diagonal()).float()
+def _square(panels: list[torch.Tensor]) -> torch.Tensor:
+    """The whole of a symmetric matrix of which the panels have the lower triangle."""
+    square = panels[0].new_empty(len(panels[0]), len(panels[0]))
+    for panel, (start, end) in zip(panels, panel_edges(len(square)), strict=True):
+        square[start:, start:end] = panel
+        square[start:end, start:] = panel.T
+    return square
+
+
+def _weights(panels: list[torch.Tensor], on_progress: OnProgress | None) -> torch.Tensor:
+    """I - P diag(P)⁻¹ of the inverse P, as float32; the panels are given up one after the other."""
+    diagonal = torch.cat([panel.diagonal() for panel in panels])
+    edges = panel_edges(len(diagonal))
+    weights = torch.empty(len(diagonal), len(diagonal))
+    meter = Meter(on_progress, "scaling the weights", len(edges))
+    for start, end in edges:
+        panel = panels.pop(0)
+        weights[start:, start:end] = panel / -diagonal[start:end]
+        weights[start:end, start:] = panel.T / -diagonal[start:]
+        meter.advance()
     return weights.fill_diagonal_(0.0)
-
-
-def _blocks(n: int) -> list[slice]:
-    step = max(1, ENTRIES_AT_ONCE // n)
-    return [slice(start, min(start + step, n)) for start in range(0, n, step)]
 
 
 def _refuse_too_large(data: Dataset) -> None:
     refuse_beyond_memory(
-        int(MATRICES_AT_ONCE * 8 * data.n_items**2),
+        BYTES_PER_ENTRY * data.n_items**2,
         f"ease on {data.name}: {data.n_items:,} items",
         "keep fewer items with k_core() or choose another model",
     )

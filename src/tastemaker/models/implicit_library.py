@@ -6,7 +6,9 @@ from typing import Any
 from scipy.sparse import csr_matrix
 
 from tastemaker.errors import UnsupportedError
-from tastemaker.training.run import Progress, TrainingLog, TrainingRun
+from tastemaker.progress import Progress
+from tastemaker.training.interrupt import Interrupt, TrainingInterruptedError
+from tastemaker.training.run import TrainingLog, TrainingRun
 
 try:
     from implicit.cpu.als import AlternatingLeastSquares
@@ -42,14 +44,17 @@ def bpr(name: str, **settings: Any) -> Any:
 def fit(
     model: Any, matrix: csr_matrix, epochs: int, loss: Callable[..., float], run: TrainingRun
 ) -> TrainingLog:
-    """Fits a model of the package in silence, telling of each epoch.
+    """Fits a model of the package, and reports each epoch.
 
     Args:
         model: as `als` or `bpr` made it.
         matrix: (n_users, n_items) of 1.
         epochs: as many as the model was told to take.
         loss: makes an epoch's loss of what the package reports behind its time.
-        run: who hears of progress.
+        run: whose `on_progress` is called.
+
+    Returns:
+        The log. After a Ctrl-C it ends with the epoch under way, and is marked interrupted.
     """
     log = TrainingLog()
 
@@ -58,12 +63,23 @@ def fit(
         record = {"epoch": epoch + 1, "loss": loss(*report), "elapsed_s": elapsed_s}
         log.records.append(record)
         log.best_epoch = epoch + 1
-        if run.on_progress:
-            run.on_progress(Progress(epoch + 1, epochs, 1, 1, {"loss": record["loss"]}))
+        tell(epoch + 1, {"loss": record["loss"]})
+        if epoch + 1 < epochs:
+            interrupt.stop_if_asked()
 
+    def tell(epoch: int, metrics: dict[str, float] | None) -> None:
+        if run.on_progress:
+            run.on_progress(Progress("training", epoch, epochs, epoch, epochs, metrics))
+
+    interrupt = Interrupt()
+    tell(0, None)
     # Threads of its own inside each of the package's threads make it several times slower.
-    with threadpool_limits(1, "blas"):
-        model.fit(matrix, show_progress=False, callback=on_epoch)
+    with threadpool_limits(1, "blas"), interrupt.listening():
+        try:
+            model.fit(matrix, show_progress=False, callback=on_epoch)
+        except TrainingInterruptedError:
+            # The package works in place, so that the model has the vectors of the last epoch.
+            log.interrupted = True
     return log
 
 

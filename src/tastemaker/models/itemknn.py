@@ -19,6 +19,7 @@ from tastemaker.models.matrices import history_matrix, interaction_matrix
 from tastemaker.models.memory import refuse_beyond_memory
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.space import Choice, Float, Int, Range
+from tastemaker.progress import Meter, OnProgress
 from tastemaker.ranking.likeness import SparseLikeness
 from tastemaker.ranking.topk import top_k
 from tastemaker.training.run import TrainingRun
@@ -63,7 +64,7 @@ class ItemKNN(Recommender):
 
     def _fit(self, split: Split, run: TrainingRun) -> None:
         weighted = _weighted(interaction_matrix(split.train), self.config)
-        neighbours, similarities = _nearest(weighted, self.config.neighbours)
+        neighbours, similarities = _nearest(weighted, self.config.neighbours, run.on_progress)
         self._keep(neighbours, similarities)
 
     def _score(self, users: UserBatch) -> torch.Tensor:
@@ -133,12 +134,15 @@ def _weighted(matrix: csr_matrix, config: ItemKNNConfig) -> csr_matrix:
     return csr_matrix(diags_array(counts) @ by_item @ diags_array(says))
 
 
-def _nearest(weighted: csr_matrix, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _nearest(
+    weighted: csr_matrix, k: int, on_progress: OnProgress | None
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Each item's k nearest others and their similarities, (n_items, k) each, nearest first."""
     n_items = weighted.shape[0]
     by_user = weighted.T.tocsr()
     step = max(1, SIMILARITIES_AT_ONCE // n_items)
     neighbours, similarities = [], []
+    meter = Meter(on_progress, "comparing items", n_items)
     for start in range(0, n_items, step):
         block = torch.from_numpy((weighted[start : start + step] @ by_user).toarray())
         rows = torch.arange(len(block))
@@ -147,4 +151,5 @@ def _nearest(weighted: csr_matrix, k: int) -> tuple[torch.Tensor, torch.Tensor]:
         codes, values, _ = top_k(block.masked_fill_(block == 0, -torch.inf), k)
         neighbours.append(codes.int())
         similarities.append(values.clamp(min=0).float())
+        meter.advance(len(block))
     return torch.cat(neighbours), torch.cat(similarities)

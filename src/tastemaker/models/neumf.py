@@ -17,6 +17,7 @@ from tastemaker.models.gmf import GMF, GMFConfig, GMFNetwork
 from tastemaker.models.ncf import MLP, MLPConfig, NCFNetwork, tower_layers
 from tastemaker.models.space import Choice, Float, Range
 from tastemaker.models.vector_model import VectorModel, VectorModelConfig, VectorNetwork
+from tastemaker.progress import Progress
 from tastemaker.training.kernels.pairs import PairParts
 from tastemaker.training.run import TrainingRun
 
@@ -137,11 +138,21 @@ class NeuMF(VectorModel):
             GMF(self.config.gmf.model_copy(update=seed)),
             MLP(self.config.mlp.model_copy(update=seed)),
         ):
-            folder = run.folder and run.folder / half.name
-            half.fit(split, replace(run, folder=folder))
+            half.fit(split, _run_of_half(run, half.name))
             if half.log.interrupted:
                 raise KeyboardInterrupt
             halves.append(half.network.cpu())
         gmf, mlp = halves
         network.begin_with(cast("GMFNetwork", gmf), cast("NCFNetwork", mlp), self.config.alpha)
         return network
+
+
+def _run_of_half(run: TrainingRun, name: str) -> TrainingRun:
+    """The same run for a half alone, in a folder of its own and with its name in the progress."""
+    on_progress = run.on_progress
+
+    def report(progress: Progress) -> None:
+        if on_progress is not None:
+            on_progress(replace(progress, what=f"{progress.what} {name} alone"))
+
+    return replace(run, folder=run.folder and run.folder / name, on_progress=report)

@@ -26,6 +26,7 @@ from tastemaker.models.retrieval import SCORES_AT_ONCE, ListRules, Lists, top_it
 from tastemaker.models.similar import similar_items
 from tastemaker.models.space import Range
 from tastemaker.models.split_files import write_split
+from tastemaker.progress import OnProgress
 from tastemaker.ranking.filters import Id, Ids, ItemFilter, as_list
 from tastemaker.ranking.index import Index
 from tastemaker.ranking.likeness import Likeness, VectorLikeness
@@ -321,6 +322,7 @@ class Recommender(ABC):
         diversity: float = 0.0,
         because: int = 0,
         index: Index | None = None,
+        on_progress: OnProgress | None = None,
     ) -> Recommendations:
         """The best k items for each user.
 
@@ -332,6 +334,7 @@ class Recommender(ABC):
             diversity: from 0, the best by score, to 1, the least alike.
             because: with each item, at most so many items of the history that speak for it.
             index: how the best are found; None searches exactly.
+            on_progress: receives how many users have their lists.
 
         Raises:
             UnknownIdError: a user or an item is not in the data.
@@ -339,7 +342,7 @@ class Recommender(ABC):
             UnsupportedError: reasons or diversity are asked of a model that has none.
         """  # fmt: skip
         rules = ListRules(exclude_seen, eligible, diversity, because, index)
-        blocks = self.recommend_in_blocks(users, k, rules)
+        blocks = self.recommend_in_blocks(users, k, rules, on_progress)
         return Recommendations(pl.concat(block.frame for block in blocks))
 
     def recommend_in_blocks(
@@ -347,9 +350,10 @@ class Recommender(ABC):
         users: UserBatch | Ids | Id | None = None,
         k: int = 10,
         rules: ListRules = ListRules(),  # noqa: B008, frozen
+        on_progress: OnProgress | None = None,
     ) -> Iterator[Recommendations]:
         """As `recommend`, some users at a time, so that memory does not grow with them."""
-        for block in self.top_items(self._as_batch(users), k, rules):
+        for block in self.top_items(self._as_batch(users), k, rules, on_progress):
             answer = Recommendations.from_codes(
                 self.dataset, block.users.codes, block.items, block.scores, block.lengths
             )
@@ -360,9 +364,10 @@ class Recommender(ABC):
         users: UserBatch,
         k: int,
         rules: ListRules = ListRules(),  # noqa: B008, frozen
+        on_progress: OnProgress | None = None,
     ) -> Iterator[Lists]:
         """The best k items as codes, some users at a time."""
-        return top_items(self, users, k, rules)
+        return top_items(self, users, k, rules, on_progress)
 
     def explain(self, users: UserBatch | Ids | Id, items: Ids | Id, n: int = 3) -> Recommendations:
         """The n items of each user's history that speak most for each of some items.
@@ -381,8 +386,15 @@ class Recommender(ABC):
         codes = self.dataset.item_vocabulary.encode(as_list(items))
         return explain(self, self._as_batch(users), codes, n)
 
-    def similar_items(self, items: Ids | Id, k: int = 10) -> Recommendations:
+    def similar_items(
+        self, items: Ids | Id, k: int = 10, *, on_progress: OnProgress | None = None
+    ) -> Recommendations:
         """The k items most like each of the given ones, by the cosine of their vectors.
+
+        Args:
+            items: ids, or one id.
+            k: at most so many each.
+            on_progress: receives how many of the items have their lists.
 
         Returns:
             A table: item_id (the one asked about), rank, similar_item_id, score, and title.
@@ -391,7 +403,8 @@ class Recommender(ABC):
             UnknownIdError: an item is not in the data.
             UnsupportedError: this model has no notion of likeness.
         """
-        return similar_items(self, self.dataset.item_vocabulary.encode(as_list(items)), k)
+        codes = self.dataset.item_vocabulary.encode(as_list(items))
+        return similar_items(self, codes, k, on_progress)
 
     def save(self, path: str | Path) -> None:
         """Writes the model and its split to a folder that `open_run` opens again.

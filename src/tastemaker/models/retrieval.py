@@ -9,6 +9,7 @@ import torch
 
 from tastemaker.data.users import UserBatch
 from tastemaker.errors import ConfigError
+from tastemaker.progress import Meter, OnProgress
 from tastemaker.ranking.diversify import CANDIDATES_PER_PLACE, diversify
 from tastemaker.ranking.exclusion import Exclusion
 from tastemaker.ranking.filters import ItemFilter
@@ -53,7 +54,13 @@ class Lists(NamedTuple):
     """(n,) how many entries of each row are real; the rest may not be recommended."""
 
 
-def top_items(model: "Recommender", users: UserBatch, k: int, rules: ListRules) -> Iterator[Lists]:
+def top_items(
+    model: "Recommender",
+    users: UserBatch,
+    k: int,
+    rules: ListRules,
+    on_progress: OnProgress | None = None,
+) -> Iterator[Lists]:
     """The best k items as codes, some users at a time, so that memory does not grow with them.
 
     Raises:
@@ -69,6 +76,7 @@ def top_items(model: "Recommender", users: UserBatch, k: int, rules: ListRules) 
     eligible = None if mask is None else torch.from_numpy(mask)
     n_best = k * CANDIDATES_PER_PLACE if rules.diversity else k
     step = max(1, SCORES_AT_ONCE // model.dataset.n_items)
+    meter = Meter(on_progress, f"recommending with {model.name}", len(users))
     for start in range(0, max(len(users), 1), step):
         part = users.part(start, min(start + step, len(users)))
         exclusion = Exclusion(part if rules.exclude_seen else None, eligible)
@@ -76,6 +84,7 @@ def top_items(model: "Recommender", users: UserBatch, k: int, rules: ListRules) 
         if rules.diversity:
             top = diversify(top, model.likeness.within, k, rules.diversity)
         yield Lists(part, *(column.cpu().numpy() for column in top))
+        meter.advance(len(part))
 
 
 def _best(

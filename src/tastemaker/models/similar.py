@@ -3,26 +3,51 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 import torch
 
+from tastemaker.data.dataset import Dataset
 from tastemaker.data.recommendations import Recommendations
 from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.errors import ConfigError
-from tastemaker.ranking.topk import top_k
+from tastemaker.progress import Meter, OnProgress
+from tastemaker.ranking.index import SCORES_AT_ONCE
+from tastemaker.ranking.likeness import Likeness
+from tastemaker.ranking.topk import TopItems, top_k
 
 if TYPE_CHECKING:
     from tastemaker.models.recommender import Recommender
 
 
-def similar_items(model: "Recommender", items: np.ndarray, k: int) -> Recommendations:
+def similar_items(
+    model: "Recommender", items: np.ndarray, k: int, on_progress: OnProgress | None = None
+) -> Recommendations:
     """As Recommender.similar_items, of (m,) item codes."""
     if k < 1:
         raise ConfigError(f"k is {k}; ask for at least 1 similar item")
-    scores = model.likeness.to_all(torch.from_numpy(items))
-    scores[torch.arange(len(items)), torch.from_numpy(items)] = -torch.inf
-    found, values, lengths = (column.cpu().numpy() for column in top_k(scores, k))
+    likeness = model.likeness
+    step = max(1, SCORES_AT_ONCE // model.dataset.n_items)
+    meter = Meter(on_progress, f"comparing items with {model.name}", len(items))
+    tables = []
+    for start in range(0, max(len(items), 1), step):
+        part = items[start : start + step]
+        tables.append(_table(model.dataset, part, _most_alike(likeness, part, k)))
+        meter.advance(len(part))
+    return Recommendations(pl.concat(tables))
+
+
+def _most_alike(likeness: Likeness, items: np.ndarray, k: int) -> TopItems:
+    """The k items most like each of (m,) item codes, without itself."""
+    codes = torch.from_numpy(items)
+    scores = likeness.to_all(codes)
+    scores[torch.arange(len(codes)), codes] = -torch.inf
+    return top_k(scores, k)
+
+
+def _table(dataset: Dataset, items: np.ndarray, top: TopItems) -> pl.DataFrame:
+    found, values, lengths = (column.cpu().numpy() for column in top)
     table = Recommendations.from_codes(
-        model.dataset, np.full(len(items), UNKNOWN), found, values, lengths
+        dataset, np.full(len(items), UNKNOWN), found, values, lengths
     ).frame.rename({"item_id": "similar_item_id"})
-    asked = model.dataset.item_vocabulary.decode(np.repeat(items, lengths))
-    return Recommendations(table.drop("user_id").insert_column(0, asked))
+    asked = dataset.item_vocabulary.decode(np.repeat(items, lengths))
+    return table.drop("user_id").insert_column(0, asked)

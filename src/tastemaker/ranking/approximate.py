@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from tastemaker.progress import OnProgress
 from tastemaker.ranking.exclusion import Exclusion
 from tastemaker.ranking.hnsw import Graph
 from tastemaker.ranking.index import ExactIndex, best_of
@@ -35,13 +36,17 @@ class ApproximateIndex:
     __repr__ = short_repr
 
     @classmethod
-    def build(cls, keys: torch.Tensor) -> "ApproximateIndex":
+    def build(cls, keys: torch.Tensor, on_progress: OnProgress | None = None) -> "ApproximateIndex":
         """An index of (n_items, d) float32 keys on the CPU; a second for some thousands of them.
+
+        Args:
+            keys: of all items.
+            on_progress: receives how many items are in the index.
 
         Raises:
             UnsupportedError: the package that it needs is not installed.
         """
-        return cls(keys, Graph.build(keys.numpy()))
+        return cls(keys, Graph.build(keys.numpy(), on_progress))
 
     def search(self, queries: torch.Tensor, k: int, exclusion: Exclusion) -> TopItems:
         """As Index.search, nearly; the lists are as long as the exact ones."""

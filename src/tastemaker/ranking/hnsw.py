@@ -12,6 +12,7 @@ import lazy_loader
 import numpy as np
 
 from tastemaker.errors import ArtifactError, UnsupportedError
+from tastemaker.progress import Meter, OnProgress
 from tastemaker.shown import short_repr
 
 # Loaded when a graph is made, since a program that makes none should not pay for it.
@@ -22,6 +23,9 @@ LINKS = 32
 
 BREADTH_OF_BUILDING = 200
 """Candidates looked at while the links of a node are chosen."""
+
+VECTORS_AT_ONCE = 1 << 12
+"""Vectors linked in one call of Faiss, which answers no Ctrl-C: about a second of work."""
 
 BREADTH = 256
 """Candidates looked at in a search; the more, the surer and the slower."""
@@ -44,8 +48,10 @@ class Graph:
     __repr__ = short_repr
 
     @classmethod
-    def build(cls, vectors: np.ndarray) -> "Graph":
+    def build(cls, vectors: np.ndarray, on_progress: OnProgress | None = None) -> "Graph":
         """The graph of (n, d) float32 vectors, on all cores.
+
+        `on_progress` receives how many vectors are in the graph.
 
         Several cores link in the order in which they get there, so that two builds differ in
         details; a stored graph stays as it is.
@@ -55,7 +61,11 @@ class Graph:
         """
         index = _empty(vectors)
         index.hnsw.efConstruction = BREADTH_OF_BUILDING
-        index.add(vectors)
+        meter = Meter(on_progress, "building the index", len(vectors))
+        for start in range(0, len(vectors), VECTORS_AT_ONCE):
+            part = vectors[start : start + VECTORS_AT_ONCE]
+            index.add(part)
+            meter.advance(len(part))
         return cls(index)
 
     def nearest(self, queries: np.ndarray, n: int) -> np.ndarray:

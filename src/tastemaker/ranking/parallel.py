@@ -1,6 +1,6 @@
 """Blocks on all cores of a CPU, each from beginning to end on one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -11,7 +11,10 @@ Result = TypeVar("Result")
 
 
 def on_all_cores(
-    work: Callable[[Block], Result], blocks: Sequence[Block], device: torch.device
+    work: Callable[[Block], Result],
+    blocks: Sequence[Block],
+    device: torch.device,
+    on_done: Callable[[Result], object] = lambda result: None,
 ) -> list[Result]:
     """Does the work on every block; PyTorch alone would split each step of a block.
 
@@ -22,16 +25,39 @@ def on_all_cores(
         work: mostly PyTorch's, so that threads do not wait for Python.
         blocks: what to do it on.
         device: which does it.
+        on_done: receives each result as soon as it is there, in the calling thread.
 
     Returns:
         The results in the order of the blocks.
     """
     cores = torch.get_num_threads()
     if device.type != "cpu" or min(cores, len(blocks)) == 1:
-        return [work(block) for block in blocks]
+        return in_turn(work, blocks, on_done)
     try:
         with ThreadPoolExecutor(cores, "block", torch.set_num_threads, (1,)) as pool:
-            return list(pool.map(work, blocks))
+            try:
+                return _collected(pool.map(work, blocks), on_done)
+            except BaseException:
+                # After Ctrl-C only the blocks under way are waited for.
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
     finally:
         # The number is each thread's own, but new threads take after whoever set it last.
         torch.set_num_threads(cores)
+
+
+def in_turn(
+    work: Callable[[Block], Result],
+    blocks: Sequence[Block],
+    on_done: Callable[[Result], object] = lambda result: None,
+) -> list[Result]:
+    """As `on_all_cores`, but one block after the other."""
+    return _collected(map(work, blocks), on_done)
+
+
+def _collected(results: Iterable[Result], on_done: Callable[[Result], object]) -> list[Result]:
+    collected = []
+    for result in results:
+        collected.append(result)
+        on_done(result)
+    return collected

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,12 +21,13 @@ from tastemaker.evaluation.evaluate import evaluate, from_ranks
 from tastemaker.evaluation.protocols import FullRanking
 from tastemaker.evaluation.results import Evaluation
 from tastemaker.models.recommender import Recommender
+from tastemaker.progress import OnProgress
 from tastemaker.serving.database import Database
 from tastemaker.serving.deployments import Deployments
 from tastemaker.serving.event_data import with_events
 from tastemaker.serving.event_store import EventStore
 from tastemaker.serving.item_store import ItemStore
-from tastemaker.training.run import Progress, TrainingRun
+from tastemaker.training.run import TrainingRun
 
 HELD_OUT = 0.2
 """Share of the fresh events, the newest, that old and new model are asked for."""
@@ -83,14 +83,12 @@ class Learner:
         newest = self._events.newest()
         return newest, self._events.n_since(seen)
 
-    def learn(
-        self, least: int = 1, on_progress: Callable[[Progress], None] | None = None
-    ) -> Lesson:
+    def learn(self, least: int = 1, on_progress: OnProgress | None = None) -> Lesson:
         """Trains on what the run and the events hold, judges, and deploys what is not worse.
 
         Args:
             least: fresh events that are worth it.
-            on_progress: told how far training is.
+            on_progress: receives how far training and evaluation are.
 
         Raises:
             ConfigError: somebody else is learning for this run right now.
@@ -104,7 +102,7 @@ class Learner:
         except Timeout:
             raise ConfigError(f"{self._run}: another process is learning right now") from None
 
-    def _learn(self, least: int, on_progress: Callable[[Progress], None] | None) -> Lesson:
+    def _learn(self, least: int, on_progress: OnProgress | None) -> Lesson:
         newest, fresh = self.fresh()
         now = int(time.time())
         if fresh < least:
@@ -117,7 +115,7 @@ class Learner:
         model = _unfitted(current)
         run = TrainingRun(current.model.device.type, on_progress=on_progress)  # type: ignore[arg-type]
         model.fit(split, run, start_from=current.model)
-        evaluation = evaluate(model, split, FullRanking())
+        evaluation = evaluate(model, split, FullRanking(), on_progress=on_progress)
         before = judged(current.model, split)
         figures = _figures(evaluation, before)
         if evaluation.metrics[CRITERION] < before.metrics[CRITERION]:

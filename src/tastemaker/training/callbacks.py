@@ -1,24 +1,17 @@
 """What listens to the Trainer: the log of epochs, progress, and a graceful Ctrl-C."""
 
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
-from tastemaker.training.run import Progress, TrainingLog, TrainingRun
-
-PROGRESS_EVERY_S = 0.1
-
-
-class TrainingInterruptedError(Exception):
-    """Training was asked to stop; raised between two batches."""
+from tastemaker.progress import REPORT_EVERY_S, OnProgress, Progress
+from tastemaker.training.interrupt import Interrupt
+from tastemaker.training.module import RankingModule
+from tastemaker.training.run import TrainingLog, TrainingRun
 
 
 class EpochLog(Checkpoint):
@@ -42,11 +35,12 @@ class EpochLog(Checkpoint):
         """Adds the epoch's record and passes it on."""
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         elapsed_s = self._elapsed_before_s + time.monotonic() - self._started_at
-        epoch, batches = trainer.current_epoch + 1, int(trainer.num_training_batches)
+        epoch = trainer.current_epoch + 1
         self.training_log.records.append({"epoch": epoch, **metrics, "elapsed_s": elapsed_s})
         pl.DataFrame(self.training_log.records).write_csv(self._csv)
         if self._tell is not None:
-            self._tell(Progress(epoch, self._epochs, batches, batches, metrics))
+            n_steps = cast("RankingModule", module).n_steps
+            self._tell(Progress("training", n_steps, n_steps, epoch, self._epochs, metrics))
 
     def state_dict(self) -> dict[str, Any]:
         """The records so far, for the checkpoint."""
@@ -58,50 +52,42 @@ class EpochLog(Checkpoint):
 
 
 class BatchProgress(Callback):
-    """Tells the caller how far an epoch is, a few times a second."""
+    """Reports how many batches of the epoch are done, and that validation begins."""
 
-    def __init__(self, tell: Callable[[Progress], None], epochs: int) -> None:
-        self._tell, self._epochs = tell, epochs
-        self._told_at = 0.0
+    def __init__(self, on_progress: OnProgress, epochs: int) -> None:
+        self._on_progress, self._epochs = on_progress, epochs
+        self._reported_at = 0.0
+
+    def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Reports that the epoch begins."""
+        self._report(trainer, "training", 0, cast("RankingModule", module).n_steps)
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """After a batch, but not too often."""
-        now = time.monotonic()
-        if now - self._told_at > PROGRESS_EVERY_S:
-            self._told_at = now
-            epoch, batches = trainer.current_epoch + 1, int(trainer.num_training_batches)
-            self._tell(Progress(epoch, self._epochs, batch_idx + 1, batches, None))
+        """Reports the batches done, at most ten times a second."""
+        if time.monotonic() - self._reported_at >= REPORT_EVERY_S:
+            ours = cast("RankingModule", module)
+            self._report(trainer, "training", ours.n_steps_done, ours.n_steps)
+
+    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Reports that the validation of the epoch begins; it runs after this callback."""
+        if cast("RankingModule", module).validates:
+            self._report(trainer, "validating", 0, 1)
+
+    def _report(self, trainer: Trainer, what: str, done: int, total: int) -> None:
+        self._reported_at = time.monotonic()
+        self._on_progress(Progress(what, done, total, trainer.current_epoch + 1, self._epochs))
 
 
 class StopOnInterrupt(Callback):
-    """Turns the first Ctrl-C into a stop between two batches; a second one is not held back."""
+    """Stops between two batches after a Ctrl-C."""
 
-    def __init__(self) -> None:
-        self.asked = False
+    def __init__(self, interrupt: Interrupt) -> None:
+        self._interrupt = interrupt
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Stops if asked to."""
-        if self.asked:
-            raise TrainingInterruptedError
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Handles SIGINT inside the block, in the main thread, where Python lets one."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = signal.getsignal(signal.SIGINT)
-
-        def stop(number: int, frame: Any) -> None:
-            self.asked = True
-            signal.signal(signal.SIGINT, before)
-
-        signal.signal(signal.SIGINT, stop)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
+        self._interrupt.stop_if_asked()

@@ -16,15 +16,11 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from tastemaker.errors import ConfigError
-from tastemaker.training.callbacks import (
-    BatchProgress,
-    EpochLog,
-    StopOnInterrupt,
-    TrainingInterruptedError,
-)
+from tastemaker.training.callbacks import BatchProgress, EpochLog, StopOnInterrupt
 from tastemaker.training.checkpoint import SafetensorsIO
 from tastemaker.training.config import TrainingConfig
 from tastemaker.training.epochs import Batches
+from tastemaker.training.interrupt import Interrupt, TrainingInterruptedError
 from tastemaker.training.kernels.kernel import Kernel
 from tastemaker.training.losses import Loss
 from tastemaker.training.module import FusedModule, RankingModule, Step, SteppedModule
@@ -77,12 +73,12 @@ def fit(
         )
     with _folder(run) as folder:
         checkpoints = folder / "checkpoints"
-        epoch_log, interrupt = EpochLog(folder / LOG_NAME, run, config.epochs), StopOnInterrupt()
+        epoch_log, interrupt = EpochLog(folder / LOG_NAME, run, config.epochs), Interrupt()
         keeper = _checkpointing(checkpoints, monitored=validate is not None)
         stopper = _early_stopping(config) if validate is not None else None
         progress = BatchProgress(run.on_progress, config.epochs) if run.on_progress else None
         optional = [callback for callback in (progress, stopper) if callback is not None]
-        callbacks: list[Callback] = [*optional, interrupt, epoch_log, keeper]
+        callbacks: list[Callback] = [*optional, StopOnInterrupt(interrupt), epoch_log, keeper]
         last = checkpoints / f"{LAST}{ENDING}"
         resume_from = last if run.resume and last.exists() else None
         device = next(network.parameters()).device

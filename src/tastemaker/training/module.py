@@ -34,7 +34,12 @@ class RankingModule(LightningModule):
         super().__init__()
         self.network = network
         self._batches, self._config, self._validate = batches, config, validate
-        self._loss_sum, self._n_batches = torch.zeros(()), 0
+        self._loss_sum, self.n_steps_done = torch.zeros(()), 0
+
+    @property
+    def validates(self) -> bool:
+        """Whether there is a validation after each epoch."""
+        return self._validate is not None
 
     def train_dataloader(self) -> Epoch:
         """The batches of the current epoch; the Trainer asks anew for each."""
@@ -50,15 +55,16 @@ class RankingModule(LightningModule):
         """Keeps the sum of some batches' losses for the epoch's mean."""
         # Summed on the device: reading the value each step would make a GPU wait.
         self._loss_sum = self._loss_sum + loss
-        self._n_batches += n_batches
+        self.n_steps_done += n_batches
 
     def next_size(self, further: int = 0) -> float:
         """Of the next step, or of one so many steps further."""
-        done = self.current_epoch * self._n_steps + self._n_batches
-        return step_size(self._config, done + further, self._n_steps)
+        done = self.current_epoch * self.n_steps + self.n_steps_done
+        return step_size(self._config, done + further, self.n_steps)
 
     @cached_property
-    def _n_steps(self) -> int:
+    def n_steps(self) -> int:
+        """Steps of the optimizer in an epoch, one a batch; `n_steps_done` counts them."""
         return self._batches.epoch(0).n_steps
 
     def on_train_epoch_start(self) -> None:
@@ -68,7 +74,7 @@ class RankingModule(LightningModule):
         one. The seed is negative, since the batches are drawn with the positive ones.
         """
         torch.manual_seed(-1 - epoch_seed(self._config.seed, self.current_epoch))
-        self._loss_sum, self._n_batches = torch.zeros((), device=self.device), 0
+        self._loss_sum, self.n_steps_done = torch.zeros((), device=self.device), 0
 
     def on_train_epoch_end(self) -> None:
         """Logs the epoch's mean loss and the validation metrics.
@@ -76,7 +82,7 @@ class RankingModule(LightningModule):
         Raises:
             ConfigError: the loss is not a number any more.
         """
-        metrics = {"loss": float(self._loss_sum) / self._n_batches}
+        metrics = {"loss": float(self._loss_sum) / self.n_steps_done}
         if not math.isfinite(metrics["loss"]):
             raise ConfigError(
                 f"training diverged: the loss of epoch {self.current_epoch + 1} is "

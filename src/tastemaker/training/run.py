@@ -8,26 +8,13 @@ from typing import Any, Literal
 import torch
 
 from tastemaker.errors import ConfigError
+from tastemaker.progress import OnProgress
 from tastemaker.shown import short_repr
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 
 Validate = Callable[[], dict[str, float]]
 """Called after each epoch, with the network in evaluation mode; names and values of metrics."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far training is; handed to whoever draws it."""
-
-    epoch: int
-    """From 1."""
-    epochs: int
-    batch: int
-    """Batches done in this epoch."""
-    batches: int
-    metrics: dict[str, float] | None
-    """At the end of an epoch its loss and validation metrics, else None."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +27,8 @@ class TrainingRun:
     """Where checkpoints and logs go; a temporary place where None."""
     resume: bool = False
     """Go on from the folder's last checkpoint."""
-    on_progress: Callable[[Progress], None] | None = None
-    """Called after batches (a few times a second) and after each epoch."""
+    on_progress: OnProgress | None = None
+    """Called when work begins, at most ten times a second while it lasts, and after each epoch."""
     fused: bool = True
     """Whether a kernel does the work where there is one; False takes the plain form always."""
 

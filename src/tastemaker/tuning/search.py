@@ -16,8 +16,9 @@ from tastemaker.evaluation.protocols import FullRanking, RankingProtocol
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.registry import model_class, model_names
 from tastemaker.models.space import Space
+from tastemaker.progress import OnProgress, Progress
 from tastemaker.shown import short_repr
-from tastemaker.training.run import DeviceName, Progress, TrainingRun
+from tastemaker.training.run import DeviceName, TrainingRun
 from tastemaker.tuning.study import Report, open_study
 from tastemaker.tuning.trials import Trial
 
@@ -112,7 +113,7 @@ def search(
     *,
     on_begin: Callable[[list[Trial]], None] = lambda trials: None,
     on_trial: Callable[[Trial], None] = lambda trial: None,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_progress: OnProgress = lambda progress: None,
 ) -> list[Trial]:
     """Tries settings until there are so many trials, going on from those in the folder.
 
@@ -169,7 +170,7 @@ def _value(
     settings: dict[str, Any],
     split: Split,
     device: DeviceName,
-    on_progress: Callable[[Progress], None],
+    on_progress: OnProgress,
     report: Report,
 ) -> tuple[float, int | None]:
     """The metric of a model with these settings, and its best epoch if it has epochs."""
@@ -185,7 +186,9 @@ def _value(
     if model.log.interrupted:
         raise KeyboardInterrupt
     k = int(what.metric.partition("@")[2])
-    result = evaluate(model, split, what.protocol, k=k, part="validation", baseline=False)
+    result = evaluate(
+        model, split, what.protocol, k=k, part="validation", baseline=False, on_progress=on_progress
+    )
     return result.metrics[what.metric], model.log.best_epoch or None
 
 
