@@ -88,8 +88,10 @@ def test_columns_are_taken_as_named() -> None:
     assert triples(tm.read(odd, user="a", item="b", time="c")) == IN_ORDER
     with pytest.raises(DataError, match='no column "vistor" for the user; did you mean "visitor"'):
         tm.read(frame(), user="vistor")
-    with pytest.raises(DataError, match="no column looks like the user; name it with user=…"):
+    with pytest.raises(DataError, match="no column looks like the user or the item"):
         tm.read(odd)
+    with pytest.raises(DataError, match="no column looks like the user; name it with user=…"):
+        tm.read(odd, item="b")
     with pytest.raises(DataError, match='"sku" is named as both user and item'):
         tm.read(frame(), user="sku", item="sku")
 

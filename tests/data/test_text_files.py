@@ -1,10 +1,25 @@
 """Text files as they come: stray quotes, encodings, comments, odd separators, lines that differ."""
 
+import csv
+import gzip
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import tastemaker as tm
+from tastemaker.data.readers import read_table
+from tastemaker.data.text_format import TextFormat
 from tastemaker.errors import ConfigError, DataError
 
 
@@ -134,3 +149,169 @@ class TestEncodings:
         with pytest.raises(DataError, match='read it with encoding="utf-16"'):
             tm.read(path)
         assert pairs(tm.read(path, encoding="utf-16-le")) == [("ann", 1)]
+
+
+class TestFirstLines:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "A00,0002,3.0,1396867869\nA00,0006,4.0,1396954269\nA01,0010,4.0,1397040669\n",
+            "1\t3\t1\t1396867869\n1\t7\t2\t1396867870\n2\t11\t2\t1396867871\n",
+            "ann,tea\nann,jam\nbob,tea\n",
+        ],
+    )
+    def test_data_in_the_first_line_are_hinted_at_and_kept(self, tmp_path: Path, text: str) -> None:
+        path = write(tmp_path / "log.data", text)
+        with pytest.raises(DataError, match="say has_header=False and name the columns column_1"):
+            tm.read(path)
+        assert len(tm.read(path, has_header=False, user="column_1", item="column_2")) == 3
+
+    def test_kinds_in_the_names_of_atomic_files_are_left_out(self, tmp_path: Path) -> None:
+        text = "user_id:token\titem_id:token\ttimestamp:float\n1\t2\t100\n1\t3\t99\n"
+        data = tm.read(write(tmp_path / "ml.inter", text))
+        assert pairs(data) == [(1, 3), (1, 2)]
+        assert "user = user_id (guessed)" in data.notes[0]
+
+    @pytest.mark.parametrize(
+        ("separator", "ending"), [("::", ".dat"), (" ", ".log"), ("   ", ""), ("||", ".csv")]
+    )
+    def test_values_may_be_separated_by_more_than_a_character(
+        self, tmp_path: Path, separator: str, ending: str
+    ) -> None:
+        rows = [("1", "1193", "5", "978300760"), ("1", "661", "3", "978302109")]
+        path = write(tmp_path / f"ratings{ending}", "\n".join(map(separator.join, rows)) + "\n")
+        how = {"has_header": False, "user": "column_1", "item": "column_2", "time": "column_4"}
+        how |= {"separator": "||"} if separator == "||" else {}
+        assert pairs(tm.read(path, **how)) == [(1, 1193), (1, 661)]
+
+    def test_a_space_is_no_separator_where_another_works(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "log.txt", "user id,item id\nann lee,green tea\nbob ray,red jam\n")
+        data = tm.read(path, user="user id", item="item id")
+        assert pairs(data) == [("ann lee", "green tea"), ("bob ray", "red jam")]
+
+    def test_titles_with_other_separators_do_not_confuse(self, tmp_path: Path) -> None:
+        text = "1::Toy Story (1995)::Animation|Children's|Comedy\n2::Heat, 1995::Action|Crime\n"
+        path = write(tmp_path / "movies.dat", text)
+        data = tm.read(path, has_header=False, user="column_1", item="column_2")
+        assert pairs(data) == [(1, "Toy Story (1995)"), (2, "Heat, 1995")]
+
+
+class TestKinds:
+    LINES = '{"user": "a", "item": 1}\n{"user": "b", "item": 2}\n'
+    ARRAY = '[\n {"user": "a", "item": 1},\n {"user": "b", "item": 2}\n]\n'
+
+    @pytest.mark.parametrize("name", ["log.json", "log.jsonl", "log", "log.log", "log.dat"])
+    @pytest.mark.parametrize("text", [LINES, ARRAY])
+    def test_json_is_read_by_content(self, tmp_path: Path, name: str, text: str) -> None:
+        assert pairs(tm.read(write(tmp_path / name, text))) == [("a", 1), ("b", 2)]
+        packed = gzip.compress(text.encode())
+        assert pairs(tm.read(write(tmp_path / name, packed))) == [("a", 1), ("b", 2)]
+
+    @pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
+    def test_packed_text_is_read_by_content(
+        self, tmp_path: Path, pack: Callable[[bytes], bytes]
+    ) -> None:
+        path = write(tmp_path / "log", pack(b"user,item\na,1\nb,2\n"))
+        assert pairs(tm.read(path)) == [("a", 1), ("b", 2)]
+        cut = write(tmp_path / "cut.gz", pack(b"user,item\na,1\nb,2\n" * 9)[:-12])
+        with pytest.raises(DataError, match="the compressed file is damaged"):
+            tm.read(cut)
+
+    def test_parquet_is_read_under_any_name(self, tmp_path: Path) -> None:
+        pl.DataFrame({"user": ["a"], "item": [1]}).write_parquet(tmp_path / "part-0000")
+        assert pairs(tm.read(tmp_path / "part-0000")) == [("a", 1)]
+
+    def test_broken_json_is_named_with_its_line(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "log.json", '[{"user": "a", "item": 1},\n{"user": }]')
+        with pytest.raises(DataError, match="line 2 is not JSON"):
+            tm.read(path)
+        path = write(tmp_path / "log.json", '[{"user": "a", "item": 1},\n7]')
+        with pytest.raises(DataError, match="entry 2 of the array is not a JSON object"):
+            tm.read(path)
+
+    def test_a_pipe_is_read_once_and_whole(self, tmp_path: Path) -> None:
+        path = tmp_path / "pipe"
+        os.mkfifo(path)
+        text = b"user,item\n" + b"".join(b"%d,%d\n" % (i % 99, i) for i in range(30_000))
+        writer = threading.Thread(target=path.write_bytes, args=(text,))
+        writer.start()
+        try:
+            assert len(tm.read(path)) == 30_000
+        finally:
+            writer.join()
+
+    def test_standard_input_is_a_dash(self, tmp_path: Path) -> None:
+        command = [sys.executable, "-m", "tastemaker.cli.main", "inspect", "-", "--json"]
+        text = gzip.compress(b"user,item\na,1\nb,2\n")
+        done = subprocess.run(command, input=text, capture_output=True, check=True)
+        card = json.loads(done.stdout)
+        assert card["name"] == "stdin"
+        assert card["n_interactions"] == 2
+
+
+class TestOptions:
+    def test_the_items_are_read_as_the_log_is(self, tmp_path: Path) -> None:
+        log = write(tmp_path / "log.csv", "user,item\n1,10\n2,11\n")
+        items = write(tmp_path / "items.csv", "#\nitem,title\n10,Café\n11,Té\n".encode("latin-1"))
+        data = tm.read(log, items=items, encoding="latin-1", comment="#")
+        assert data.catalog.frame["title"].to_list() == ["Café", "Té"]
+        assert tm.read_catalog(items, encoding="latin-1", comment="#").columns == ["title"]
+
+    @pytest.mark.parametrize("value", ["", "a\nb"])
+    def test_options_that_cannot_be_are_refused(self, tmp_path: Path, value: str) -> None:
+        path = write(tmp_path / "log.csv", "user,item\n1,10\n")
+        for name in ("separator", "comment"):
+            with pytest.raises(ConfigError, match=f"{name}=.* must be a text of one line"):
+                tm.read(path, **{name: value})
+
+
+class TestPlaces:
+    TEXT = 'user,item,note\n\n1,10,"two\nlines"\n# 2,"11\n ,,\n3,12,x\n,,but\n4,13,y'
+
+    def test_a_row_is_found_by_its_line(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "log.csv", self.TEXT)
+        table = read_table(path, columns=lambda names: names[:2], how=TextFormat(comment="#"))
+        assert table.frame["item"].to_list() == [10, 12, None, 13]
+        assert [table.place_of(row) for row in range(4)] == ["line 3", "line 7", "line 8", "line 9"]
+
+    def test_lines_of_json_are_lines_too(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "log.jsonl", '{"user": 1}\n\n{"user": 2}\n')
+        assert read_table(path).place_of(1) == "line 3"
+
+    def test_parquet_has_rows(self, tmp_path: Path) -> None:
+        pl.DataFrame({"user": ["a"], "item": [1]}).write_parquet(tmp_path / "log.parquet")
+        assert read_table(tmp_path / "log.parquet").place_of(0) == "row 1"
+
+
+TITLES = st.text(
+    st.characters(exclude_categories=["Cs", "Cc", "Nd", "Z"], include_characters='\n",; |#'),
+    max_size=9,
+).map("t{}t".format)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "|"])
+@given(
+    rows=st.lists(
+        st.tuples(st.integers(0, 99), st.integers(0, 99), TITLES), min_size=1, max_size=9
+    ),
+)
+@settings(max_examples=100, deadline=None)
+def test_what_a_csv_writer_writes_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple], separator: str
+) -> None:
+    out = io.StringIO()
+    csv.writer(out, delimiter=separator).writerows([("user", "item", "title"), *rows])
+    path = write(tmp_path_factory.mktemp("csv") / "log.csv", out.getvalue())
+    assert read_table(path, how=TextFormat(separator=separator)).frame.rows() == rows
+    assert len(tm.read_interactions(path, separator=separator)) == len(rows)
+
+
+@given(rows=st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99), TITLES), min_size=1))
+@settings(max_examples=100, deadline=None)
+def test_between_tabs_every_line_is_a_row(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple]
+) -> None:
+    rows = [(user, item, title.replace("\n", " ")) for user, item, title in rows]
+    lines = ["\t".join(map(str, row)) for row in [("user", "item", "title"), *rows]]
+    path = write(tmp_path_factory.mktemp("tsv") / "log.tsv", "\n".join(lines))
+    assert read_table(path).frame.rows() == rows

@@ -1,7 +1,7 @@
 """Which column is the user, which the item, which the time: given by name, or guessed."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 
 from tastemaker.errors import DataError, did_you_mean
@@ -101,7 +101,7 @@ def resolve_columns(available: Sequence[str], source: str, **given: str | None) 
             guessed.append(role)
     for role in ("user", "item"):
         if role not in chosen:
-            raise DataError(_cannot_guess(role, available, source))
+            raise DataError(_cannot_guess(role, available, source, chosen))
     _refuse_shared_columns(chosen, source)
     return Columns(**chosen, guessed=tuple(guessed))
 
@@ -122,11 +122,19 @@ def plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _cannot_guess(role: str, available: Sequence[str], source: str) -> str:
-    if all(re.fullmatch(r"-?[\d.]+", name) for name in available):
+def _cannot_guess(role: str, available: Sequence[str], source: str, chosen: Collection[str]) -> str:
+    # A reader numbers names that occur twice, as values do.
+    names = [re.sub(r"_duplicated_\d+$", "", name) for name in available]
+    if not {"user", "item"} & set(chosen):
+        if any(re.fullmatch(r"-?[\d.]+", name) for name in names):
+            return (
+                f"{source}: the first line ({', '.join(names)}) looks like data, not like column "
+                "names; say has_header=False and name the columns column_1, column_2, …"
+            )
         return (
-            f"{source}: the first line ({', '.join(available)}) looks like data, not like column "
-            "names; say has_header=False and name the columns column_1, column_2, …"
+            f"{source}: no column looks like the user or the item; the columns are "
+            f"{', '.join(names)}; name them with user=… and item=…, or if these are data rather "
+            "than names, say has_header=False and name the columns column_1, column_2, …"
         )
     return (
         f"{source}: no column looks like the {role}; name it with {role}=…; "

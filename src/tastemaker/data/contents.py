@@ -56,10 +56,21 @@ def content_of(path: Path) -> Content:
         if head.startswith(b"\x1f\x8b"):
             return gzip.decompress(all_of(content))
         if head.startswith(b"\x28\xb5\x2f\xfd"):
-            return zstandard.ZstdDecompressor().decompressobj().decompress(all_of(content))
+            return _from_zstd(all_of(content))
     except (EOFError, OSError, zlib.error, zstandard.ZstdError) as error:
         raise DataError(f"{path}: the compressed file is damaged ({error})") from None
     return content
+
+
+def _from_zstd(data: bytes) -> bytes:
+    frames = []
+    while data:
+        frame = zstandard.ZstdDecompressor().decompressobj()
+        frames.append(frame.decompress(data))
+        if not frame.eof:
+            raise EOFError("it ends before its end-of-frame marker")
+        data = frame.unused_data
+    return b"".join(frames)
 
 
 def _opened(path: Path) -> Content:
