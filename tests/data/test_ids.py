@@ -1,5 +1,6 @@
 """Ids: whole numbers or text, as the source has them or as asked for."""
 
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -52,8 +53,14 @@ def test_fractions_are_not_ids(clicks: Path) -> None:
     clicks.write_text("user,item\n1,2.0\n2,3.0\n")
     assert items(tm.read(clicks)) == [2, 3]
     clicks.write_text("user,item\n1,2.0\n2,3.5\n")
-    with pytest.raises(DataError, match=r"3.5 is not a whole number, so it cannot be a item id"):
+    with pytest.raises(DataError, match="line 3: 3.5 is not a whole number, as item ids"):
         tm.read(clicks)
+
+
+def test_days_are_not_ids() -> None:
+    frame = pl.DataFrame({"user": [1], "item": [date(2024, 1, 1)]})
+    with pytest.raises(DataError, match='"item" holds Date, but item ids must be whole numbers'):
+        tm.read(frame)
 
 
 def test_longer_names_of_items_are_known_in_the_log_too() -> None:

@@ -39,8 +39,8 @@ def read_ids(rows: Rows, name: str, role: str, kind: IdKind | None = None) -> pl
         return _parsed(rows, column, role) if kind == "integer" else column
     if not column.dtype.is_integer():
         raise DataError(
-            f'{rows.source}: column "{name}" holds {column.dtype}, which cannot be a {role} id; '
-            "use whole numbers or text"
+            f'{rows.source}: column "{name}" holds {column.dtype}, but {role} ids must be whole '
+            "numbers or text"
         )
     return column.cast(pl.String) if kind == "text" else _in_64_bits(rows, column, role)
 
@@ -70,8 +70,8 @@ def _whole_floats(rows: Rows, column: pl.Series, role: str) -> pl.Series:
         row = int(fractions.arg_max() or 0)
         remedy = "store the ids as text" if rows.is_typed else 'read them as text with ids="text"'
         raise DataError(
-            f"{rows.at(column.name, row)}: {column[row]} is not a whole number, so it cannot be "
-            f"a {role} id; name another column, or {remedy}"
+            f"{rows.at(column.name, row)}: {column[row]} is not a whole number, as {role} ids that "
+            f"are numbers must be; name another column, or {remedy}"
         )
     return _in_64_bits(rows, column, role)
 
