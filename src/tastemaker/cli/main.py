@@ -1,6 +1,7 @@
 """The entry point: the verbs, and how a user's mistake is answered."""
 
 import gc
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -89,6 +90,9 @@ def _options(
 def main() -> None:
     """Runs the command line; a user's mistake ends in one line and exit code 2."""
     gc.set_threshold(NEW_OBJECTS)
+    logging.getLogger("tastemaker").setLevel(
+        logging.WARNING
+    )  # the verbs print the notes themselves
     try:
         code = app(standalone_mode=False)
     except (TastemakerError, TyperException) as error:

@@ -8,11 +8,13 @@ import polars as pl
 from tastemaker.data.catalog import Catalog
 from tastemaker.data.dataset import Dataset, pointers
 from tastemaker.data.interactions import Interactions
+from tastemaker.data.notes import telling
 from tastemaker.data.splitting import Candidates, Split, Targets
 from tastemaker.data.vocabulary import Vocabulary
 from tastemaker.errors import DataError, SplitError
 
 
+@telling
 def predefined_split(
     train: Interactions,
     test: Interactions,

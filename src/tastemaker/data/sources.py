@@ -15,6 +15,7 @@ from tastemaker.data.ids import IdKind
 from tastemaker.data.interactions import Interactions
 from tastemaker.data.missing import MISSING, Values
 from tastemaker.data.movielens import ARCHIVES, fetch_archive, find_archive, read_movielens
+from tastemaker.data.notes import telling
 from tastemaker.data.rows import read_rows
 from tastemaker.data.synthetic import synthetic
 from tastemaker.data.text_format import FOR_THE_ITEMS, TextFormat
@@ -22,6 +23,8 @@ from tastemaker.errors import ConfigError, DataError, did_you_mean
 
 NAMES = (*ARCHIVES, "synthetic")
 """Data sets that go by a name."""
+
+_encode = telling(Dataset.from_interactions)
 
 
 def load(
@@ -58,7 +61,7 @@ def load(
             f'"{name}" is neither a data set nor a path that exists; '
             + did_you_mean(str(name), NAMES)
         )
-    return Dataset.from_interactions(
+    return _encode(
         interactions, catalog, min_rating=min_rating, duplicates=duplicates,
         untouched_items=untouched_items,
     )  # fmt: skip
@@ -105,6 +108,9 @@ def read(
             for text files has_header, separator, quoting, encoding, comment. The last three hold
             for the table of the items as well.
 
+    What is guessed and which rows are left out is told by the logger `tastemaker`, and kept in the
+    `notes` of the result.
+
     Raises:
         DataError: what is wrong, with file, column, row and value.
     """
@@ -118,12 +124,13 @@ def read(
         raise ConfigError(
             f'item_id="{item_id}" names a column of the items; give them with items=…'
         )
-    return Dataset.from_interactions(
+    return _encode(
         interactions, catalog, min_rating=min_rating, duplicates=duplicates,
         untouched_items=untouched_items,
     )  # fmt: skip
 
 
+@telling
 def read_interactions(
     source: Any,
     *,

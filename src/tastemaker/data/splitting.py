@@ -9,6 +9,7 @@ import polars as pl
 
 from tastemaker.data.blocks import blocks, on_all_cores
 from tastemaker.data.dataset import Dataset
+from tastemaker.data.notes import telling
 from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.errors import ConfigError, SplitError
 from tastemaker.shown import short_repr
@@ -136,6 +137,7 @@ def leave_one_out(
     return leave_k_out(data, 1, validation=validation, by=by, seed=seed)
 
 
+@telling
 def leave_k_out(
     data: Dataset, k: int, *, validation: bool = True, by: Order = "time", seed: int = 0
 ) -> Split:
@@ -163,6 +165,7 @@ def leave_k_out(
     )
 
 
+@telling
 def temporal(data: Dataset, *, test_share: float = 0.1, validation: bool = True) -> Split:
     """Everything after one moment is the test; the moment is where the latest share begins.
 
@@ -212,6 +215,7 @@ def no_holdout(data: Dataset) -> Split:
     return Split(data)
 
 
+@telling
 def sample_users(data: Dataset, share: float, *, seed: int = 0) -> Dataset:
     """A random share of the users with all their interactions; items nobody is left for go.
 
@@ -229,6 +233,7 @@ def sample_users(data: Dataset, share: float, *, seed: int = 0) -> Dataset:
     return sampled.with_note(f"users: {n_kept:,} of {data.n_users:,} sampled with seed {seed}")
 
 
+@telling
 def k_core(data: Dataset, k: int) -> Dataset:
     """The largest part in which every user and every item has at least k interactions.
 

@@ -1,0 +1,94 @@
+"""What reading and splitting decided is shown in Python, once, and can be silenced."""
+
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import tastemaker as tm
+from tests.cli.conftest import command
+
+CLICKS = "visitor,sku\n" + "".join(f"{user},{item}\n" for user in range(4) for item in range(4))
+
+SCRIPT = """
+import logging, sys
+{before}
+import tastemaker as tm
+data = tm.read(sys.argv[1])
+tm.k_core(data, 2)
+tm.leave_one_out(data, by="input")
+"""
+
+
+@pytest.fixture
+def clicks(tmp_path: Path) -> Path:
+    path = tmp_path / "clicks.csv"
+    path.write_text(CLICKS + "0,1\n")
+    return path
+
+
+@pytest.fixture
+def told(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    caplog.set_level(logging.INFO, logger="tastemaker")
+    return caplog
+
+
+def _shown(clicks: Path, before: str = "") -> str:
+    script = SCRIPT.format(before=before)
+    return subprocess.run(
+        [sys.executable, "-c", script, str(clicks)], capture_output=True, text=True, check=True
+    ).stderr
+
+
+def test_a_plain_script_sees_each_note_once(clicks: Path) -> None:
+    lines = _shown(clicks).splitlines()
+    assert all(line.startswith("tastemaker: ") for line in lines)
+    assert sum("user = visitor (guessed)" in line for line in lines) == 1
+    assert sum("1 repeated (user, item) rows dropped" in line for line in lines) == 1
+    assert sum("2-core: 16 of 16" in line for line in lines) == 1
+
+
+@pytest.mark.parametrize(
+    "silencing",
+    [
+        'logging.getLogger("tastemaker").setLevel("WARNING")',
+        "logging.disable()",
+        "logging.basicConfig()",
+    ],
+)
+def test_a_script_can_silence_the_notes(clicks: Path, silencing: str) -> None:
+    assert _shown(clicks, silencing) == ""
+
+
+def test_a_script_with_its_own_logging_gets_the_notes_there(clicks: Path) -> None:
+    lines = _shown(clicks, 'logging.basicConfig(level="INFO", format="[%(name)s] %(message)s")')
+    assert "[tastemaker] columns: user = visitor (guessed)" in lines
+    assert "tastemaker: " not in lines
+
+
+def test_the_command_line_says_each_note_once(clicks: Path, tmp_path: Path) -> None:
+    arguments = ("train", clicks, "--model", "popularity", "--by", "input", "--k-core", 2)
+    ended = subprocess.run(
+        command(*arguments, "--out", tmp_path / "run"), capture_output=True, text=True, check=True
+    )
+    for note in ("(guessed)", "rows dropped", "2-core: "):
+        assert (ended.stdout + ended.stderr).count(note) == 1 + (note == "(guessed)")
+
+
+def test_splitting_tells_what_is_new(told: pytest.LogCaptureFixture) -> None:
+    log = pl.DataFrame({"user": [1, 1, 2, 2, 3], "item": [1, 2, 1, 2, 9], "time": range(5)})
+    data = tm.read(log)
+    told.clear()
+    split = tm.temporal(data, test_share=0.25, validation=False)
+    assert told.messages == list(split.notes)
+    told.clear()
+    tm.sample_users(data, 0.5)
+    assert told.messages == ["users: 2 of 3 sampled with seed 0"]
+
+
+def test_a_data_set_of_known_layout_tells_no_columns(told: pytest.LogCaptureFixture) -> None:
+    assert tm.load("synthetic").notes
+    assert not any("columns" in message for message in told.messages)
