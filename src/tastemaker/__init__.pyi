@@ -4,6 +4,8 @@ from .bundle.bundle import save_run as save_run
 from .data.card import describe as describe
 from .data.catalog import Catalog as Catalog
 from .data.dataset import Dataset as Dataset
+from .data.filtering import k_core as k_core
+from .data.filtering import sample_users as sample_users
 from .data.interactions import Interactions as Interactions
 from .data.predefined import predefined_split as predefined_split
 from .data.recommendations import Recommendations as Recommendations
@@ -13,11 +15,9 @@ from .data.sources import read_candidate_lists as read_candidate_lists
 from .data.sources import read_catalog as read_catalog
 from .data.sources import read_interactions as read_interactions
 from .data.splitting import Split as Split
-from .data.splitting import k_core as k_core
 from .data.splitting import leave_k_out as leave_k_out
 from .data.splitting import leave_one_out as leave_one_out
 from .data.splitting import no_holdout as no_holdout
-from .data.splitting import sample_users as sample_users
 from .data.splitting import temporal as temporal
 from .data.sql import read_sql as read_sql
 from .data.users import UserBatch as UserBatch

@@ -26,8 +26,11 @@ def test_rows_are_sorted_by_user_then_time_then_input(log: list[tuple[int, int, 
         enumerate(log), key=lambda row: (row[1][2], row[0])
     )}  # fmt: skip
     expected = [(u, i) for u, _, _, i in sorted(latest.values())]
-    assert data.to_frame().select("user_id", "item_id").rows() == expected
-    assert data.n_duplicates == len(log) - len(expected)
+    folded = data.folded()
+    assert folded.to_frame().select("user_id", "item_id").rows() == expected
+    assert folded.n_duplicates == len(log) - len(expected)
+    whole = [(u, i) for _, (u, i, _) in sorted(enumerate(log), key=lambda row: row[1][::2])]
+    assert data.to_frame().select("user_id", "item_id").rows() == whole
 
 
 @pytest.mark.parametrize("latest", [50, 10**6, 9 * 10**10])
@@ -46,7 +49,8 @@ def test_long_data_are_sorted_as_short_ones(order: str, latest: int) -> None:
     for keep, duplicates in (("last", "latest"), ("first", "first")):
         data = tm.read(frame, duplicates=duplicates)
         expected = by_hand.unique(["user", "item"], keep=keep, maintain_order=True)
-        assert data.to_frame().rows() == expected.rows()
+        assert data.folded().to_frame().rows() == expected.rows()
+    assert data.to_frame().rows() == by_hand.rows()
 
 
 @given(LOGS)
@@ -63,16 +67,44 @@ def test_any_change_changes_the_fingerprint() -> None:
 
 def test_the_latest_of_a_repeated_pair_is_kept_by_default() -> None:
     rows = [("a", 1, 300, 5.0), ("a", 1, 200, 1.0), ("a", 2, 100, 3.0)]
-    assert read(rows).to_frame()["rating"].to_list() == [3.0, 5.0]
-    assert read(rows, duplicates="first").to_frame()["rating"].to_list() == [3.0, 1.0]
-    assert any("1 repeated (user, item) rows dropped" in note for note in read(rows).notes)
+    assert tm.no_holdout(read(rows)).train.to_frame()["rating"].to_list() == [3.0, 5.0]
+    first = tm.no_holdout(read(rows, duplicates="first")).train
+    assert first.to_frame()["rating"].to_list() == [3.0, 1.0]
+    assert first.n_duplicates == 1
+    assert any(
+        "repeated (user, item) rows: 1; each part of a split" in note for note in first.notes
+    )
+    assert read(rows[1:]).notes == read(rows[1:]).folded().notes, "nothing to say of no repeats"
+
+
+def test_the_weights_of_repeated_rows_are_kept_summed_or_compared() -> None:
+    log = pl.DataFrame(
+        [("a", 1, 100, 10.0), ("a", 2, 150, 1.0), ("a", 1, 200, 1.0), ("b", 1, 100, 3.0)],
+        schema=["user", "item", "time", "w"], orient="row",
+    )  # fmt: skip
+
+    def weights(**how: object) -> list[float]:
+        split = tm.no_holdout(tm.read(log, weight="w", **how))
+        return split.train.to_frame()["weight"].to_list()
+
+    assert weights() == [1, 1, 3]
+    assert weights(duplicates="first") == [10, 1, 3]
+    assert weights(duplicate_weights="sum") == [1, 11, 3]
+    assert weights(duplicate_weights="max") == [1, 10, 3]
+    assert weights(duplicates="first", duplicate_weights="sum") == [11, 1, 3]
+    notes = tm.read(log, weight="w", duplicate_weights="sum").notes
+    assert any("with the sum of the weights" in note for note in notes)
+    with pytest.raises(DataError, match="no weight column; name it with weight="):
+        tm.read(log, duplicate_weights="sum")
 
 
 def test_a_minimum_rating_looks_at_the_latest_rating() -> None:
     rows = [("a", 1, 100, 5.0), ("a", 1, 200, 1.0), ("b", 1, 100, 4.0), ("b", 2, 200, 3.5)]
-    liked = read(rows, min_rating=4)
+    liked = read(rows, min_rating=4).folded()
     assert liked.to_frame().select("user_id", "item_id").rows() == [("b", 1)]
-    assert (liked.n_users, liked.n_items) == (1, 1)
+    assert liked.n_items == 1, "nobody ever rated the other so high"
+    first = read(rows, min_rating=4, duplicates="first").folded()
+    assert first.to_frame().select("user_id", "item_id").rows() == [("a", 1), ("b", 1)]
     with pytest.raises(DataError, match=r"no rating is 6 or above \(the highest is 4\)"):
         read(rows, min_rating=6)
     with pytest.raises(DataError, match="there is no rating column"):

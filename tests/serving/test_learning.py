@@ -42,7 +42,7 @@ def test_events_come_after_what_training_knew(opened: Database) -> None:
     happened(store, 1, [7, 3])
     happened(store, 5, [3])
     joined = with_events(dataset_of({1: [3, 4], 2: [4]}), store, ItemStore(opened))
-    rows = joined.to_frame().select("user_id", "item_id").rows()
+    rows = joined.folded().to_frame().select("user_id", "item_id").rows()
     assert rows == [(1, 4), (1, 7), (1, 3), (2, 4), (5, 3)]  # 3 was touched again, and later
 
 

@@ -98,8 +98,9 @@ def _load(data: str | None) -> "Dataset":
     from tastemaker.errors import DownloadError
 
     nothing = dict.fromkeys(DataOptions.__dataclass_fields__)
-    given = {"no_header": False, "untouched_items": False, "duplicates": "latest", "seed": 0}
-    source = DataOptions.of(nothing | given)
+    rules = {"duplicates": "latest", "duplicate_weights": "kept"}
+    given = {"no_header": False, "untouched_items": False, "seed": 0}
+    source = DataOptions.of(nothing | rules | given)
     try:
         return source.dataset(data or PREFERRED)
     except DownloadError as error:

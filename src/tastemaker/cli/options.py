@@ -97,7 +97,12 @@ MinRating = Annotated[
     float | None, _data("--min-rating", help="Keep only what was rated at least this.")
 ]
 Duplicates = Annotated[
-    Literal["latest", "first"], _data("--duplicates", help="Which of a repeated pair to keep.")
+    Literal["latest", "first"],
+    _data("--duplicates", help="Which row of a repeated pair each part of a split keeps."),
+]
+DuplicateWeights = Annotated[
+    Literal["kept", "sum", "max"],
+    _data("--duplicate-weights", help="Its weight: the kept row's, or the sum or max of all."),
 ]
 SampleUsers = Annotated[
     float | None, _data("--sample-users", help="Keep this share of the users, as 0.3, at random.")
@@ -128,6 +133,15 @@ Valid = Annotated[Path | None, _split("--valid", help="… and those to validate
 Candidates = Annotated[
     Path | None,
     _split("--candidates", help="… and what each user's held-out item is ranked against."),
+]
+Repeats = Annotated[
+    Literal["refuse", "drop"] | None,
+    _split(
+        "--repeats",
+        help="… and whether a held-out pair that the user had before is an error or left out.  "
+        "[default: refuse]",
+        show_default=False,
+    ),
 ]
 
 Seed = Annotated[

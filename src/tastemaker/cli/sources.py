@@ -10,9 +10,12 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from tastemaker.cli.common import err, note
 from tastemaker.data.catalog import Catalog
 from tastemaker.data.dataset import Dataset
+from tastemaker.data.filtering import k_core, sample_users
+from tastemaker.data.folding import DuplicateWeights
 from tastemaker.data.interactions import Interactions
 from tastemaker.data.movielens import ARCHIVES
-from tastemaker.data.predefined import predefined_split
+from tastemaker.data.ordering import Duplicates
+from tastemaker.data.predefined import Repeats, predefined_split
 from tastemaker.data.sources import (
     NAMES,
     is_movielens_path,
@@ -22,15 +25,7 @@ from tastemaker.data.sources import (
     read_catalog,
     read_interactions,
 )
-from tastemaker.data.splitting import (
-    Order,
-    Split,
-    k_core,
-    leave_k_out,
-    no_holdout,
-    sample_users,
-    temporal,
-)
+from tastemaker.data.splitting import Order, Split, leave_k_out, no_holdout, temporal
 from tastemaker.data.text_format import FOR_THE_ITEMS, Quoting
 from tastemaker.errors import ConfigError
 
@@ -72,7 +67,8 @@ class DataOptions(_FromOptions):
     item_id: str | None
     untouched_items: bool
     min_rating: float | None
-    duplicates: Literal["latest", "first"]
+    duplicates: Duplicates
+    duplicate_weights: DuplicateWeights
     sample_users: float | None
     k_core: int | None
     seed: int | None
@@ -145,6 +141,7 @@ class DataOptions(_FromOptions):
         names = ("min_rating", "duplicates", "untouched_items")
         rules: dict[str, Any] = {name: getattr(self, name) for name in names}
         how = {"items": self.items, "item_id": self.item_id} | self.columns | self.values
+        how |= rules | {"duplicate_weights": self.duplicate_weights}
         if "://" in data:
             if self.query is None:
                 raise ConfigError(
@@ -155,19 +152,21 @@ class DataOptions(_FromOptions):
             # Imported here, since nothing else that trains needs a database.
             from tastemaker.data.sql import read_sql
 
-            return read_sql(self.query, data, **rules, **how)
+            return read_sql(self.query, data, **how)
         if self.query is not None:
             raise ConfigError("--query goes with a database URL such as sqlite:///shop.db")
         if data in NAMES or is_movielens_path(data):
             return self._named(data, rules)
         if data != "-" and not Path(data).exists() and not Path(data).suffix:
             return load(data)  # raises, naming the nearest data set
-        return read(data, **rules, **how, **self.text)
+        return read(data, **how, **self.text)
 
     def _named(self, data: str, rules: dict[str, Any]) -> Dataset:
         given = {name: value for name, value in self.columns.items() if value} | self.text
         others = ("items", "item_id", "missing", "drop_missing", "ids")
         given |= {name: getattr(self, name) for name in others if getattr(self, name)}
+        if self.duplicate_weights != "kept":
+            given |= {"duplicate_weights": self.duplicate_weights}
         if given:
             raise ConfigError(f"{data}: its columns and items are known; leave {_flag(given)} out")
         if data not in ARCHIVES:
@@ -218,6 +217,7 @@ class SplitOptions(_FromOptions):
     test: Path | None
     valid: Path | None
     candidates: Path | None
+    repeats: Repeats | None
     seed: int | None
 
     def split_of(self, data: str | None, source: DataOptions) -> Split:
@@ -230,9 +230,10 @@ class SplitOptions(_FromOptions):
     def _split_of(self, data: str | None, source: DataOptions) -> Split:
         if self.train is not None:
             return self._predefined(data, source)
-        stray = next((n for n in ("test", "valid", "candidates") if getattr(self, n)), None)
+        parts = ("test", "valid", "candidates", "repeats")
+        stray = next((name for name in parts if getattr(self, name)), None)
         if stray is not None:
-            raise ConfigError(f"--{stray} is a part of a ready-made split; give --train as well")
+            raise ConfigError(f"--{stray} belongs to a ready-made split; give --train as well")
         dataset = source.dataset(data)
         if self.split == "none":
             return no_holdout(dataset)
@@ -260,4 +261,7 @@ class SplitOptions(_FromOptions):
             candidates=None if self.candidates is None else source.candidates(self.candidates),
             catalog=source.catalog(like=train.item_column),
             untouched_items=source.untouched_items,
+            duplicates=source.duplicates,
+            duplicate_weights=source.duplicate_weights,
+            repeats=self.repeats or "refuse",
         )

@@ -59,6 +59,7 @@ def tune(
     untouched_items: options.UntouchedItems = False,
     min_rating: options.MinRating = None,
     duplicates: options.Duplicates = "latest",
+    duplicate_weights: options.DuplicateWeights = "kept",
     sample_users: options.SampleUsers = None,
     k_core: options.KCore = None,
     split: options.SplitBy = "leave-one-out",
@@ -69,6 +70,7 @@ def tune(
     train: options.Train = None,
     test: options.Test = None,
     valid: options.Valid = None,
+    repeats: options.Repeats = None,
     protocol: Annotated[
         Literal["full", "sampled"],
         typer.Option(

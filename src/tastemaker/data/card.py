@@ -21,12 +21,13 @@ class DataCard:
 
     name: str
     n_interactions: int
+    """(user, item) pairs that occurred; all figures below count each once."""
     n_users: int
     n_items: int
     density: float
     """Share of all (user, item) pairs that occurred."""
     n_duplicates: int
-    """Rows dropped because the pair occurred before."""
+    """Rows of the log that repeat a pair, beyond the interactions."""
     n_missing: int
     """Number of rows left out because an id, a time or a weight is missing."""
     time_range: tuple[str, str] | None
@@ -52,15 +53,16 @@ class DataCard:
 
 
 def describe(dataset: Dataset) -> DataCard:
-    """Computes the data card of a data set."""
-    users, items = dataset.user_counts, dataset.item_counts
+    """Computes the data card of a data set; repeated pairs are folded first."""
+    pairs = dataset.folded()
+    users, items = pairs.user_counts, pairs.item_counts
     return DataCard(
         name=dataset.name,
-        n_interactions=len(dataset),
+        n_interactions=len(pairs),
         n_users=dataset.n_users,
         n_items=dataset.n_items,
-        density=len(dataset) / (dataset.n_users * dataset.n_items),
-        n_duplicates=dataset.n_duplicates,
+        density=len(pairs) / (dataset.n_users * dataset.n_items),
+        n_duplicates=pairs.n_duplicates,
         n_missing=dataset.n_missing,
         time_range=_time_range(dataset),
         user_activity=_quantiles(users),
@@ -69,7 +71,7 @@ def describe(dataset: Dataset) -> DataCard:
         activity_histogram=_doubling_histogram(users),
         has_titles="title" in dataset.catalog.columns,
         has_ratings=dataset.ratings is not None,
-        fingerprint=dataset.fingerprint,
+        fingerprint=pairs.fingerprint,
         notes=dataset.notes,
     )
 

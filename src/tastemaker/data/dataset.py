@@ -10,6 +10,13 @@ import polars as pl
 
 from tastemaker.data.blocks import on_all_cores
 from tastemaker.data.catalog import Catalog
+from tastemaker.data.folding import (
+    DuplicateWeights,
+    Folding,
+    combined_weights,
+    first_rows,
+    pair_keys,
+)
 from tastemaker.data.interactions import Interactions
 from tastemaker.data.ordering import Duplicates, first_or_latest, sort_by_user_and_time
 from tastemaker.data.vocabulary import Vocabulary
@@ -24,7 +31,10 @@ class Dataset:
     """Interactions by dense code, in the order of user, then time, then input.
 
     Never changes: every operation returns a new object that shares what it can. User `u` owns the
-    rows `indptr[u]:indptr[u + 1]`, oldest first. No (user, item) pair occurs twice.
+    rows `indptr[u]:indptr[u + 1]`, oldest first.
+
+    A data set as it was read may hold a (user, item) pair several times; `folding` then says how
+    the rows of a pair become one. The training part of a Split is folded: no pair occurs twice.
     """
 
     name: str
@@ -44,9 +54,11 @@ class Dataset:
     """(n,) float32, how much each interaction counts, or None for 1 each."""
     time_unit: str | None = None
     n_duplicates: int = 0
-    """Rows dropped because the same user had the same item more than once."""
+    """Rows that folding dropped, because the same user had the same item more than once."""
     n_missing: int = 0
     """Number of rows left out because an id, a time or a weight is missing."""
+    folding: Folding | None = None
+    """How repeated rows become one; None where no (user, item) pair occurs twice."""
     notes: tuple[str, ...] = field(default=())
     """What was decided on the way here, for a log."""
 
@@ -74,27 +86,31 @@ class Dataset:
         catalog: Catalog | None = None,
         *,
         duplicates: Duplicates = "latest",
+        duplicate_weights: DuplicateWeights = "kept",
         min_rating: float | None = None,
         user_vocabulary: Vocabulary | None = None,
         item_vocabulary: Vocabulary | None = None,
         untouched_items: bool = False,
     ) -> "Dataset":
-        """Encodes, sorts and removes duplicates.
+        """Encodes and sorts the log.
 
         Args:
             interactions: the validated log.
             catalog: what is known of the items.
-            duplicates: which of several interactions of one user with one item to keep.
+            duplicates: which of several interactions of one user with one item to keep in each
+                part of a split.
+            duplicate_weights: the weight of such a pair: that of the kept row ("kept"), or the
+                "sum" or the "max" of its rows.
             min_rating: keep only interactions rated at least this. It looks at the rating that
-                duplicates left, so a change of heart counts.
+                folding keeps, so a change of heart counts.
             user_vocabulary: codes to use instead of those of these interactions alone.
             item_vocabulary: likewise for the items.
             untouched_items: take in the items of the catalog that nobody touched, so that a model
                 that knows items by their categories can recommend them; else they are left out.
 
         Raises:
-            DataError: a threshold on data without ratings, or one that leaves nothing; or untouched
-                items without a catalog.
+            DataError: a threshold on data without ratings, or one that leaves nothing; a rule for
+                weights without weights; or untouched items without a catalog.
         """
         if untouched_items and catalog is None:
             raise DataError(
@@ -115,8 +131,7 @@ class Dataset:
             n_missing=interactions.n_missing,
             notes=interactions.notes,
             **columns,
-        )._without_duplicates(duplicates)
-        dataset = dataset if min_rating is None else dataset._rated_at_least(min_rating)
+        )._to_be_folded(Folding(duplicates, duplicate_weights, min_rating))
         if catalog is None:
             return dataset
         coverage = catalog.coverage(dataset.item_vocabulary)
@@ -159,7 +174,7 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """BLAKE2b of ids, codes, times and weights: equal data, equal fingerprint."""
+        """BLAKE2b of ids, codes, times, weights and folding: equal data, equal fingerprint."""
         digest = blake2b(digest_size=16)
         for vocabulary in (self.user_vocabulary, self.item_vocabulary):
             ids = vocabulary.ids
@@ -169,6 +184,8 @@ class Dataset:
             digest.update(f"|{len(ids)}|".encode())
         for array in (self.users, self.items, self.timestamps, self.ratings, self.weights):
             digest.update(b"none" if array is None else np.ascontiguousarray(array).data)
+        if self.folding is not None:
+            digest.update(repr(self.folding).encode())
         return digest.hexdigest()
 
     def history(self, user: int) -> np.ndarray:
@@ -192,6 +209,27 @@ class Dataset:
         names = [name for name in COLUMNS if getattr(self, name) is not None]
         kept = on_all_cores(lambda name: getattr(self, name)[keep], names, len(self))
         return replace(self, **dict(zip(names, kept, strict=True)))
+
+    def folded(self) -> "Dataset":
+        """The data with one row for each (user, item) pair, as `folding` says, codes unchanged."""
+        rule = self.folding
+        if rule is None:
+            return self
+        kept = first_or_latest(self.users, self.items, rule.keep)
+        folded = replace(self.rows(kept), n_duplicates=len(self) - int(kept.sum()), folding=None)
+        if self.weights is not None:
+            pairs = pair_keys(self.users, self.items, self.n_items)
+            weights = combined_weights(pairs, self.weights, kept, rule.weights)
+            folded = replace(folded, weights=weights)
+        if rule.min_rating is not None and folded.ratings is not None:
+            folded = folded.rows(folded.ratings >= rule.min_rating)
+        return folded
+
+    def first_rows(self) -> np.ndarray:
+        """(n,) bool: the row by which each user came to each item that folding keeps."""
+        if self.folding is None:
+            return np.ones(len(self), dtype=bool)
+        return first_rows(self.users, self.items, self.ratings, self.folding)
 
     def compact(self) -> "Dataset":
         """Codes afresh, without the users and items that have no interaction left."""
@@ -242,28 +280,39 @@ class Dataset:
         }
         return pl.DataFrame({name: c for name, c in columns.items() if c is not None})
 
-    def _without_duplicates(self, keep: Duplicates) -> "Dataset":
-        kept = first_or_latest(self.users, self.items, keep)
-        if kept.all():
-            return self
-        dropped = len(self) - int(kept.sum())
-        dataset = replace(self.rows(kept), n_duplicates=dropped)
-        return dataset.with_note(
-            f"duplicates: {dropped:,} repeated (user, item) rows dropped, the {keep} kept"
-        )
+    def _to_be_folded(self, rule: Folding) -> "Dataset":
+        """The log with its rule, or as it is where no pair occurs twice."""
+        if rule.weights != "kept" and self.weights is None:
+            raise DataError(
+                f"{self.name}: the weights of repeated rows were to be combined "
+                f'(duplicate_weights="{rule.weights}"), but there is no weight column; '
+                "name it with weight=…"
+            )
+        kept = first_or_latest(self.users, self.items, rule.keep)
+        data = self if kept.all() else replace(self, folding=rule)
+        if rule.min_rating is not None:
+            data = data._rated_at_least(rule.min_rating, kept)
+        if data.folding is None:
+            return data
+        how = rule.describe(weighted=self.weights is not None)
+        return data.with_note(f"repeated (user, item) rows: {int((~kept).sum()):,}; {how}")
 
-    def _rated_at_least(self, min_rating: float) -> "Dataset":
+    def _rated_at_least(self, min_rating: float, kept: np.ndarray) -> "Dataset":
+        """Without the pairs that were never rated so high: they are in no part of a split."""
         if self.ratings is None:
             raise DataError(
                 f"{self.name}: a minimum rating was asked for, but there is no rating column; "
                 "name it with rating=…, or leave min_rating=… out"
             )
         liked = self.ratings >= min_rating
-        if not liked.any():
+        if not (liked & kept).any():
             raise DataError(
                 f"{self.name}: no rating is {min_rating:g} or above "
-                f"(the highest is {np.nanmax(self.ratings):g}); lower min_rating=…"
+                f"(the highest is {np.nanmax(self.ratings[kept]):g}); lower min_rating=…"
             )
+        if self.folding is not None:
+            pairs = pair_keys(self.users, self.items, self.n_items)
+            liked = np.isin(pairs, pairs[liked])
         note = f"ratings below {min_rating:g}: {int((~liked).sum()):,} rows left out"
         return self.rows(liked).compact().with_note(note)
 

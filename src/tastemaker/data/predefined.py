@@ -1,17 +1,22 @@
 """A split that somebody published, used exactly as it is."""
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 import polars as pl
 
 from tastemaker.data.catalog import Catalog
 from tastemaker.data.dataset import Dataset, pointers
+from tastemaker.data.folding import DuplicateWeights, pair_keys
 from tastemaker.data.interactions import Interactions
 from tastemaker.data.notes import telling
+from tastemaker.data.ordering import Duplicates
 from tastemaker.data.splitting import Candidates, Split, Targets
 from tastemaker.data.vocabulary import Vocabulary
 from tastemaker.errors import DataError, SplitError
+
+Repeats = Literal["refuse", "drop"]
 
 
 @telling
@@ -23,6 +28,9 @@ def predefined_split(
     candidates: Interactions | pl.DataFrame | None = None,
     catalog: Catalog | None = None,
     untouched_items: bool = False,
+    duplicates: Duplicates = "latest",
+    duplicate_weights: DuplicateWeights = "kept",
+    repeats: Repeats = "refuse",
 ) -> Split:
     """Puts parts that come ready-made into one split.
 
@@ -38,10 +46,14 @@ def predefined_split(
             be listed.
         catalog: what is known of the items.
         untouched_items: take in those that only the catalog lists.
+        duplicates: which row of a (user, item) pair that the training part repeats to keep.
+        duplicate_weights: the weight of such a pair, as for `read`.
+        repeats: what becomes of a held-out pair that is in an earlier part as well: "refuse" the
+            split, or "drop" it from the later part, which is noted with their number.
 
     Raises:
-        SplitError: a test interaction is also in training, a test user has no training history, or
-            a test user has no candidates.
+        SplitError: a test interaction is also in training, all of them are, a test user has no
+            training history, or a test user has no candidates.
         DataError: the ids of the parts or of the catalog are of different kinds, or no id of the
             catalog is an item.
     """
@@ -50,10 +62,13 @@ def predefined_split(
     users, items = _vocabularies(parts, pairs)
     dataset = Dataset.from_interactions(
         train, catalog, user_vocabulary=users, item_vocabulary=items,
-        untouched_items=untouched_items,
+        untouched_items=untouched_items, duplicates=duplicates, duplicate_weights=duplicate_weights,
     )  # fmt: skip
     items = dataset.item_vocabulary
     held_out = [_targets(part, users, items) for part in parts[1:]]
+    notes: list[str] = []
+    if repeats == "drop":
+        held_out, notes = _without_repeats(dataset, held_out)
     for targets in held_out:
         _refuse_strangers(dataset, targets)
     lists = None if pairs is None else _candidates(pairs, users, items)
@@ -65,7 +80,10 @@ def predefined_split(
         held_out[1] if validation is not None else None,
         lists,
         method="given files",
-        notes=_notes(train, {"test": test, "validation": validation, "candidates": candidates}),
+        notes=(
+            *_notes(train, {"test": test, "validation": validation, "candidates": candidates}),
+            *notes,
+        ),
     )
 
 
@@ -114,6 +132,34 @@ def _targets(part: Interactions, users: Vocabulary, items: Vocabulary) -> Target
     order = np.argsort(user_codes, kind="stable")
     times = frame["timestamp"].to_numpy()[order] if "timestamp" in frame.columns else None
     return Targets(user_codes[order], items.encode(frame["item_id"])[order], times)
+
+
+def _without_repeats(
+    train: Dataset, held_out: Sequence[Targets]
+) -> tuple[list[Targets], list[str]]:
+    """The test and, if there is one, the validation targets without pairs of earlier parts.
+
+    Raises:
+        SplitError: nothing is left of a part.
+    """
+    known = pair_keys(train.users, train.items, train.n_items)
+    kept, notes = {}, []
+    names = ("test", "validation")[: len(held_out)]
+    for name, targets in reversed(list(zip(names, held_out, strict=True))):
+        pairs = pair_keys(targets.users, targets.items, train.n_items)
+        new = ~np.isin(pairs, known)
+        if not new.any():
+            raise SplitError(
+                f"{train.name}: each of the {len(new):,} {name} interactions is with an item that "
+                "the user has in an earlier part, so nothing is left to ask about"
+            )
+        kept[name] = targets.at(new)
+        notes.append(
+            f"{int((~new).sum()):,} of the {len(new):,} {name} interactions are repeats, with an "
+            "item that the user has in an earlier part; they are left out"
+        )
+        known = np.concatenate([known, pairs])
+    return [kept[name] for name in names], notes
 
 
 def _candidates(pairs: pl.DataFrame, users: Vocabulary, items: Vocabulary) -> Candidates:

@@ -9,13 +9,15 @@ import polars as pl
 
 from tastemaker.data.catalog import Catalog, id_column
 from tastemaker.data.columns import Columns, resolve_columns
-from tastemaker.data.dataset import Dataset, Duplicates
+from tastemaker.data.dataset import Dataset
 from tastemaker.data.download import OnBytes
+from tastemaker.data.folding import DuplicateWeights
 from tastemaker.data.ids import IdKind
 from tastemaker.data.interactions import Interactions
 from tastemaker.data.missing import MISSING, Values
 from tastemaker.data.movielens import ARCHIVES, fetch_archive, find_archive, read_movielens
 from tastemaker.data.notes import telling
+from tastemaker.data.ordering import Duplicates
 from tastemaker.data.rows import read_rows
 from tastemaker.data.synthetic import synthetic
 from tastemaker.data.text_format import FOR_THE_ITEMS, TextFormat
@@ -78,6 +80,7 @@ def read(
     *,
     min_rating: float | None = None,
     duplicates: Duplicates = "latest",
+    duplicate_weights: DuplicateWeights = "kept",
     items: Any = None,
     item_id: str | None = None,
     untouched_items: bool = False,
@@ -92,7 +95,10 @@ def read(
         source: a path (text with separators, Parquet, JSON; "-" for standard input), or any
             dataframe with the Arrow interface.
         min_rating: keep only interactions rated at least this.
-        duplicates: which of several interactions of one user with one item to keep.
+        duplicates: which of several interactions of one user with one item to keep in each part
+            of a split.
+        duplicate_weights: the weight of such a pair: "kept", that of the kept row, or the "sum" or
+            the "max" of its rows.
         items: what is known of the items (a path or a dataframe): the id, and title and categories
             where there are any.
         item_id: the column of `items` with the item's id; by default it is the one that has the
@@ -126,7 +132,7 @@ def read(
         )
     return _encode(
         interactions, catalog, min_rating=min_rating, duplicates=duplicates,
-        untouched_items=untouched_items,
+        duplicate_weights=duplicate_weights, untouched_items=untouched_items,
     )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Holding out: what a model may learn from, and what it is then asked about."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
@@ -9,6 +10,7 @@ import polars as pl
 
 from tastemaker.data.blocks import blocks, on_all_cores
 from tastemaker.data.dataset import Dataset
+from tastemaker.data.folding import pair_keys
 from tastemaker.data.notes import telling
 from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.errors import ConfigError, SplitError
@@ -36,6 +38,11 @@ class Targets:
     def __len__(self) -> int:
         return len(self.users)
 
+    def at(self, rows: np.ndarray) -> "Targets":
+        """Some of them, by a boolean mask or ascending positions."""
+        times = None if self.timestamps is None else self.timestamps[rows]
+        return Targets(self.users[rows], self.items[rows], times)
+
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
@@ -54,10 +61,12 @@ class Split:
     """Training data with the interactions held out of them. Frozen.
 
     All parts share the vocabularies of `train`. The held-out pairs are in no way visible there:
-    neither as positives nor by being kept out of the negatives.
+    neither as positives, nor by being kept out of the negatives, nor by an earlier row of theirs
+    that is missing. No (user, item) pair is in two parts: who had an item is not asked for it.
     """
 
     train: Dataset
+    """Folded: no (user, item) pair occurs twice. A log that is given is folded as it says."""
     test: Targets | None = None
     validation: Targets | None = None
     candidates: Candidates | None = None
@@ -69,6 +78,7 @@ class Split:
     notes: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "train", self.train.folded())
         train = (self.train.users, self.train.items)
         if self.validation is not None:
             _refuse_leak(self.train, train, self.validation, "validation")
@@ -121,9 +131,10 @@ class Split:
 def leave_one_out(
     data: Dataset, *, validation: bool = True, by: Order = "time", seed: int = 0
 ) -> Split:
-    """Each user's latest interaction is the test, the one before it the validation part.
+    """Each user's latest new item is the test, the one before it the validation part.
 
-    A user needs two interactions to be tested and three to be validated on; the others only train.
+    As `leave_k_out` with a k of 1: a user needs two items to be tested and three to be validated
+    on; the others only train.
 
     Args:
         data: what to split; not changed.
@@ -132,7 +143,7 @@ def leave_one_out(
         seed: of the random draw.
 
     Raises:
-        SplitError: by time, on data without times; or nobody has two interactions.
+        SplitError: by time, on data without times; or nobody has two items.
     """
     return leave_k_out(data, 1, validation=validation, by=by, seed=seed)
 
@@ -141,27 +152,50 @@ def leave_one_out(
 def leave_k_out(
     data: Dataset, k: int, *, validation: bool = True, by: Order = "time", seed: int = 0
 ) -> Split:
-    """Each user's k latest interactions are the test, the k before them the validation part.
+    """The k items that each user came to last are the test, the k before them the validation part.
 
-    A user keeps at least one interaction to train on, else nothing of the user is held out.
+    A user keeps at least one item to train on, else nothing of the user is held out. Where a log
+    repeats pairs, a user comes to an item by the first interaction with it. Training ends before
+    the first item held out; a repeated interaction after that is neither trained on nor asked
+    about. By a random draw, a pair is held out with all of its interactions.
+
+    Args:
+        data: what to split; not changed.
+        k: how many items of each user.
+        validation: also hold out the k before. False leaves them in training.
+        by: what "last" means: time, the order of the input, or a random draw.
+        seed: of the random draw.
 
     Raises:
-        SplitError: by time, on data without times; or no user has more than k interactions.
+        ConfigError: k is below 1.
+        SplitError: by time, on data without times; or no user has more than k items.
     """
     if k < 1:
         raise ConfigError(f"leave_k_out: k is {k}; at least 1 interaction must be held out")
-    order = _order(data, by, seed)
-    test = _held_from_end(data, order, 0, k, at_least=k + 1)
+    log = data.folded() if by == "random" else data
+    came = log.first_rows()
+    firsts = log if log.folding is None else log.rows(came)
+    order = _order(firsts, by, seed)
+    test = _held_from_end(firsts, order, 0, k, at_least=k + 1)
     if not test.any():
         raise SplitError(
             f"{data.name}: no user has more than {k} interaction(s), so nothing can be held out"
         )
     held = np.zeros_like(test)
     if validation:
-        held = _held_from_end(data, order, k, 2 * k, at_least=2 * k + 1)
+        held = _held_from_end(firsts, order, k, 2 * k, at_least=2 * k + 1)
+    trained = ~test & ~held
+    notes: tuple[str, ...] = ()
+    if log.folding is not None:
+        trained = _before(log, np.flatnonzero(came)[~trained])
+        notes = _note_of_repeats(int((~trained).sum() - test.sum() - held.sum()))
     method = f"leave {'one' if k == 1 else k} out by {by}" + (f", seed {seed}" * (by == "random"))
     return Split(
-        data.rows(~test & ~held), _targets(data, test), _targets_or_none(data, held), method=method
+        log.rows(trained),
+        _targets(firsts, test),
+        _targets_or_none(firsts, held),
+        method=method,
+        notes=notes,
     )
 
 
@@ -171,7 +205,8 @@ def temporal(data: Dataset, *, test_share: float = 0.1, validation: bool = True)
 
     Unlike leave-one-out it never learns from one person's future to predict another's present. A
     held-out interaction of a user or with an item that training does not have is counted and not
-    asked about, since no model that looks users up could answer for it.
+    asked about, since no model that looks users up could answer for it. Nor is one with an item
+    that the user had before, in training or for the test in the validation part.
 
     Args:
         data: what to split; not changed.
@@ -179,6 +214,7 @@ def temporal(data: Dataset, *, test_share: float = 0.1, validation: bool = True)
         validation: also hold out the same share just before.
 
     Raises:
+        ConfigError: a share that leaves nothing to train on.
         SplitError: data without times, or nothing left to test on.
     """
     if not 0 < test_share < (0.5 if validation else 1):
@@ -190,22 +226,25 @@ def temporal(data: Dataset, *, test_share: float = 0.1, validation: bool = True)
     validate_from = np.quantile(times, 1 - 2 * test_share, method="higher")
     test = times >= test_from
     held = (times >= validate_from) & ~test if validation else np.zeros_like(test)
-    train = data.rows(~test & ~held)
-    warm = (train.user_counts > 0)[data.users] & (train.item_counts > 0)[data.items]
-    if not (test & warm).any():
+    train = data.rows(~test & ~held).folded()
+    validated = _new_pairs(data.rows(held), [train])
+    tested = _new_pairs(data.rows(test), [train, validated])
+    warm = [_known_to(train, part) for part in (validated, tested)]
+    if not warm[1].any():
         raise SplitError(
             f"{data.name}: after the cut nobody is left whom training knows; lower test_share"
         )
-    cold = (test | held) & ~warm
+    n_cold = sum(int((~known).sum()) for known in warm)
     return Split(
         train,
-        _targets(data, test & warm),
-        _targets_or_none(data, held & warm),
-        unasked=_targets_or_none(data, cold),
+        _targets(tested, warm[1]),
+        _targets_or_none(validated, warm[0]),
+        unasked=_together(_targets(validated, ~warm[0]), _targets(tested, ~warm[1])),
         method=f"temporal, latest {test_share:g}",
         notes=(
-            f"{int(cold.sum()):,} held-out interactions are of users or items new after the cut "
+            f"{n_cold:,} held-out interactions are of users or items new after the cut "
             "and are not asked about",
+            *_note_of_repeats(int(held.sum() + test.sum()) - len(validated) - len(tested)),
         ),
     )
 
@@ -213,43 +252,6 @@ def temporal(data: Dataset, *, test_share: float = 0.1, validation: bool = True)
 def no_holdout(data: Dataset) -> Split:
     """Everything is training: for a model that goes to production, or data that cannot be split."""
     return Split(data)
-
-
-@telling
-def sample_users(data: Dataset, share: float, *, seed: int = 0) -> Dataset:
-    """A random share of the users with all their interactions; items nobody is left for go.
-
-    Args:
-        data: what to sample from; not changed.
-        share: above 0, at most 1.
-        seed: one seed, one sample.
-    """
-    if not 0 < share <= 1:
-        raise ConfigError(f"sample_users: the share is {share}; it must be above 0 and at most 1")
-    n_kept = max(1, round(share * data.n_users))
-    kept = np.zeros(data.n_users, dtype=bool)
-    kept[np.random.default_rng(seed).permutation(data.n_users)[:n_kept]] = True
-    sampled = data.rows(kept[data.users]).compact()
-    return sampled.with_note(f"users: {n_kept:,} of {data.n_users:,} sampled with seed {seed}")
-
-
-@telling
-def k_core(data: Dataset, k: int) -> Dataset:
-    """The largest part in which every user and every item has at least k interactions.
-
-    Raises:
-        SplitError: nothing is left.
-    """
-    core = data
-    while len(core):
-        keep = (core.user_counts >= k)[core.users] & (core.item_counts >= k)[core.items]
-        if keep.all():
-            break
-        core = core.rows(keep)
-    if len(core) == 0:
-        raise SplitError(f"{data.name}: the {k}-core is empty; lower k")
-    core = core.compact()
-    return core.with_note(f"{k}-core: {len(core):,} of {len(data):,} interactions kept")
 
 
 def _times(data: Dataset) -> np.ndarray:
@@ -289,6 +291,56 @@ def _held_from_end(
         rows = ends - 1 - back
         held[rows if order is None else order[rows]] = True
     return held
+
+
+def _before(log: Dataset, held: np.ndarray) -> np.ndarray:
+    """(n,) bool: the rows of a log before the first row of their user that is held out.
+
+    Args:
+        log: (n) rows.
+        held: positions of rows.
+    """
+    first = np.full(log.n_users, len(log))
+    np.minimum.at(first, log.users[held], held)
+    return np.arange(len(log)) < first[log.users]
+
+
+def _note_of_repeats(n_repeats: int) -> tuple[str, ...]:
+    """What is said of held-out interactions that are no targets, where there are any."""
+    if n_repeats == 0:
+        return ()
+    return (
+        f"{n_repeats:,} interactions after the cut are repeats, with an item that the user had by "
+        "then; they are neither trained on nor asked about",
+    )
+
+
+def _new_pairs(part: Dataset, earlier: Sequence[Dataset]) -> Dataset:
+    """A part, folded on its own, without the pairs of the parts before it."""
+    if part.folding is None:
+        return part
+    folded = part.folded()
+    pairs = pair_keys(folded.users, folded.items, folded.n_items)
+    known = [pair_keys(each.users, each.items, each.n_items) for each in earlier]
+    return folded.rows(~np.isin(pairs, np.concatenate(known)))
+
+
+def _known_to(train: Dataset, part: Dataset) -> np.ndarray:
+    """(n,) bool: the rows of a part whose user and item both occur in training."""
+    return (train.user_counts > 0)[part.users] & (train.item_counts > 0)[part.items]
+
+
+def _together(first: Targets, second: Targets) -> Targets | None:
+    """The targets of both, each user's of the first before those of the second; None of none."""
+    users = np.concatenate([first.users, second.users])
+    if len(users) == 0:
+        return None
+    order = np.argsort(users, kind="stable")
+    items = np.concatenate([first.items, second.items])
+    times = None
+    if first.timestamps is not None and second.timestamps is not None:
+        times = np.concatenate([first.timestamps, second.timestamps])[order]
+    return Targets(users[order], items[order], times)
 
 
 def _targets(data: Dataset, held: np.ndarray) -> Targets:
@@ -345,5 +397,6 @@ def _refuse_leak(
             f"{data.name}: {len(leaked):,} of the {len(targets):,} {part} interactions are also in "
             f"the data before it (first: user {data.user_vocabulary.ids[user]}, item "
             f"{data.item_vocabulary.ids[item]}); a model would be tested on what it was shown: "
-            "remove them from one of the two"
+            "remove them from one of the two, or leave repeats out of the later part of a "
+            'ready-made split with repeats="drop"'
         )

@@ -1,7 +1,7 @@
 """Cold start: how good a model is for people it never met, by how much is known of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -136,13 +136,7 @@ def _without(targets: Targets | None, apart: np.ndarray) -> Targets | None:
     """The targets of the others; None where there are none."""
     if targets is None or apart[targets.users].all():
         return None
-    kept, times = ~apart[targets.users], targets.timestamps
-    return replace(
-        targets,
-        users=targets.users[kept],
-        items=targets.items[kept],
-        timestamps=None if times is None else times[kept],
-    )
+    return targets.at(~apart[targets.users])
 
 
 def _at(

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from tastemaker.bundle.bundle import Bundle, open_run, save_run
 from tastemaker.bundle.store import Store
 from tastemaker.data.dataset import Dataset
+from tastemaker.data.folding import pair_keys
 from tastemaker.data.splitting import Split, Targets
 from tastemaker.data.users import UserBatch
 from tastemaker.data.vocabulary import UNKNOWN
@@ -144,18 +145,21 @@ class Learner:
 def newest_held_out(data: Dataset, before: Dataset) -> Split:
     """A split whose test is the newest of what is fresh: what happened after all the rest of it.
 
+    A pair is as new as its first event, and is held out with all of its events.
+
     Args:
         data: the earlier data and the events since.
         before: the earlier data.
     """
-    fresh = _is_fresh(data, before)
+    fresh = _is_fresh(data, before) & data.first_rows()
     assert data.timestamps is not None, "events have times"
     n_held = min(max(1, int(HELD_OUT * fresh.sum())), MOST_HELD_OUT)
     rows = np.flatnonzero(fresh)
     newest = rows[np.argsort(data.timestamps[rows], kind="stable")[-n_held:]]
     held = np.zeros(len(data), dtype=bool)
     held[newest] = True
-    train = data.rows(~held)
+    pairs = pair_keys(data.users, data.items, data.n_items)
+    train = data.rows(~np.isin(pairs, pairs[held])).folded()
     # No model could be asked for an item that nobody has touched before.
     askable = held & (train.item_counts[data.items] > 0)
     targets = Targets(

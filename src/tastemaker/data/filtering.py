@@ -1,0 +1,47 @@
+"""Parts of a data set: some of its users, or those users and items of whom there is enough."""
+
+import numpy as np
+
+from tastemaker.data.dataset import Dataset
+from tastemaker.data.notes import telling
+from tastemaker.errors import ConfigError, SplitError
+
+
+@telling
+def sample_users(data: Dataset, share: float, *, seed: int = 0) -> Dataset:
+    """A random share of the users with all their interactions; items nobody is left for go.
+
+    Args:
+        data: what to sample from; not changed.
+        share: above 0, at most 1.
+        seed: one seed, one sample.
+    """
+    if not 0 < share <= 1:
+        raise ConfigError(f"sample_users: the share is {share}; it must be above 0 and at most 1")
+    n_kept = max(1, round(share * data.n_users))
+    kept = np.zeros(data.n_users, dtype=bool)
+    kept[np.random.default_rng(seed).permutation(data.n_users)[:n_kept]] = True
+    sampled = data.rows(kept[data.users]).compact()
+    return sampled.with_note(f"users: {n_kept:,} of {data.n_users:,} sampled with seed {seed}")
+
+
+@telling
+def k_core(data: Dataset, k: int) -> Dataset:
+    """The largest part in which every user has at least k items, and every item k users.
+
+    Raises:
+        SplitError: nothing is left.
+    """
+    pairs = core = data.folded()
+    while len(core):
+        keep = (core.user_counts >= k)[core.users] & (core.item_counts >= k)[core.items]
+        if keep.all():
+            break
+        core = core.rows(keep)
+    if len(core) == 0:
+        raise SplitError(f"{data.name}: the {k}-core is empty; lower k")
+    note = f"{k}-core: {len(core):,} of {len(pairs):,} interactions kept"
+    if data.folding is not None:
+        # The repeated rows of what is left stay, to be folded in the parts of a split.
+        core = data.rows((core.user_counts > 0)[data.users] & (core.item_counts > 0)[data.items])
+    return core.compact().with_note(note)
