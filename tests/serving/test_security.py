@@ -486,6 +486,68 @@ def test_other_origins_are_let_in_only_by_name(
         assert allowed(named, "https://evil.example") is None
 
 
+def test_a_page_of_another_site_cannot_drive_a_service_without_keys(
+    on_sqlite: Server, ease_run: Path, new_database: Databases, serving: Serving
+) -> None:
+    def statuses(service: Server, **headers: str) -> list[int]:
+        return [
+            service.http.request(method, path, json=body, headers=headers).status_code
+            for method, path, body in [
+                ("POST", "/v1/admin/reload", None),
+                ("POST", "/v1/events", {"user_id": 7, "item_id": 3}),
+                ("DELETE", "/v1/users/7/history/3", None),
+            ]
+        ]
+
+    own = on_sqlite.url
+    evil = "https://evil.example"
+    assert statuses(on_sqlite) == statuses(on_sqlite, Origin=own) == [200, 200, 204]
+    for headers in (
+        {"Origin": evil},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Origin": own.replace("127.0.0.1", "127.0.0.1.evil.example")},
+    ):
+        assert statuses(on_sqlite, **headers) == [403] * 3, headers
+    database = new_database("sqlite")
+    with serving(ease_run, database, "--cors", evil, "--trusted-host", "shop.example") as named:
+        assert statuses(named, Origin=evil) == [200, 200, 204]
+        for host, status in [("shop.example", 200), ("evil.example", 421)]:
+            assert named.http.get("/v1/items", headers={"Host": host}).status_code == status
+        # What has a key cannot be sent by another's page, so that any name is as good.
+        key = key_made(database, "read")
+        answer = named.http.get("/v1/items", headers={"Host": "evil.example", **bearer(key)})
+        assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "[", "evil.example:1"])
+def test_a_name_that_was_bound_to_this_machine_reads_nothing(on_sqlite: Server, host: str) -> None:
+    for path in ("/v1/users/3/history", "/", "/docs", "/metrics", "/no/such/page"):
+        answer = on_sqlite.http.get(path, headers={"Host": host})
+        assert (answer.status_code, "trusted_hosts" in answer.text) == (421, True)
+    port = on_sqlite.url.rpartition(":")[2]
+    for own in ("localhost", f"localhost:{port}", f"127.0.0.1:{port}", f"[::1]:{port}"):
+        assert on_sqlite.http.get("/v1/items", headers={"Host": own}).status_code == 200
+
+
+def test_a_made_up_address_does_not_avoid_the_rate(
+    ease_run: Path, new_database: Databases, serving: Serving
+) -> None:
+    def sent(service: Server) -> set[int]:
+        return {
+            service.http.get("/v1/items", headers={"X-Forwarded-For": f"10.0.0.{n}"}).status_code
+            for n in range(12)
+        }
+
+    with serving(ease_run, new_database("sqlite"), "--rate", 0.01, burst=5) as service:
+        assert sent(service) == {200, 429}
+    with serving(
+        ease_run, new_database("sqlite"), "--rate", 0.01, "--trusted-proxy", "127.0.0.0/8", burst=5
+    ) as service:
+        assert sent(service) == {200}
+
+
 def test_a_request_keeps_the_id_that_it_came_with(on_sqlite: Server) -> None:
     answer = on_sqlite.http.get("/v1/items", headers={"X-Request-ID": "trace-42.a_b"})
     assert answer.headers["X-Request-ID"] == "trace-42.a_b"

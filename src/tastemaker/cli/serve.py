@@ -79,6 +79,16 @@ def serve(
         _safety("--cors", help="An origin whose pages may call the API, as https://shop.example; "
                 "may be given several times."),
     ] = None,
+    trusted_hosts: Annotated[
+        list[str] | None,
+        _safety("--trusted-host", help="A name besides localhost by which a service without keys "
+                "may be asked; may be given several times."),
+    ] = None,
+    trusted_proxies: Annotated[
+        list[str] | None,
+        _safety("--trusted-proxy", help="Address or network of a proxy whose X-Forwarded-For and "
+                "X-Forwarded-Proto are believed; may be given several times."),
+    ] = None,
     rate: Annotated[
         float | None,
         _safety("--rate", help="Requests a second for each key and worker.  [default: no limit]"),

@@ -12,6 +12,7 @@ from tastemaker.serving.auth import SendersFirst
 from tastemaker.serving.body_limit import BodyLimit
 from tastemaker.serving.connections import Connections
 from tastemaker.serving.headers import SecurityHeaders
+from tastemaker.serving.origins import OwnOrigins
 from tastemaker.serving.paths import WholeIds
 from tastemaker.serving.routes import (
     admin,
@@ -64,6 +65,7 @@ def make_app(settings: ServiceSettings) -> FastAPI:
             CORSMiddleware, allow_origins=settings.cors, allow_methods=["*"], allow_headers=["*"]
         )
     app.add_middleware(WholeIds)
+    app.add_middleware(OwnOrigins, service=service)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Observed, telemetry=service.telemetry)
     return app

@@ -32,6 +32,8 @@ def run(settings: ServiceSettings, announce: Callable[[str], None]) -> None:
         workers=settings.workers, log_config=None, access_log=False, server_header=False,
         timeout_graceful_shutdown=max(1, round(settings.drain_s)), backlog=BACKLOG,
         limit_concurrency=None, lifespan="on", http=Connection, ws="none", log_level="error",
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
         timeout_keep_alive=settings.idle_s,  # type: ignore[arg-type]  # a part of a second is fine
     )  # fmt: skip
     settings.export()

@@ -13,6 +13,9 @@ from tastemaker.errors import ConfigError
 PREFIX = "TASTEMAKER_"
 """Of the environment's variables: TASTEMAKER_DATABASE, TASTEMAKER_RATE, …"""
 
+LISTS = ("cors", "trusted_hosts", "trusted_proxies")
+"""Settings of several values, which a comma separates in the environment."""
+
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -45,6 +48,11 @@ class ServiceSettings(Config):
     """With which the pages ask, where keys are needed: one with the scopes read and write."""
     cors: tuple[str, ...] = ()
     """Origins whose pages may call the API, as https://shop.example; none by default."""
+    trusted_hosts: tuple[str, ...] = ()
+    """Names, besides those of the loopback addresses, by which a service without keys may be
+    asked (the Host of a request)."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."""
     trending_half_life_h: float = Field(24, gt=0)
     """Hours after which an event counts half in what is trending."""
     rate: float = Field(0, ge=0)
@@ -94,7 +102,7 @@ class ServiceSettings(Config):
         for name in cls.model_fields:
             text = os.environ.get(PREFIX + name.upper())
             if text is not None and name not in settings:
-                settings[name] = tuple(filter(None, text.split(","))) if name == "cors" else text
+                settings[name] = tuple(filter(None, text.split(","))) if name in LISTS else text
         return cls.of(settings, "the service")
 
     def export(self) -> None:

@@ -33,7 +33,7 @@ class Api:
         self._http = httpx.AsyncClient(
             # An error of the service is its answer 500, not an exception of the page's.
             transport=httpx.ASGITransport(app, raise_app_exceptions=False),
-            base_url="http://service",
+            base_url="http://localhost",
             timeout=LONGEST_S,
             trust_env=False,
         )
