@@ -7,6 +7,7 @@ is there now, never a part.
 
 import hashlib
 import json
+import math
 import os
 import platform
 import shutil
@@ -156,12 +157,24 @@ class ArtifactReader:
         return _read_json(self._path(name))
 
     def tensors(self, name: str) -> dict[str, torch.Tensor]:
-        """Named tensors, on the CPU."""
+        """Named tensors, on the CPU.
+
+        Raises:
+            ArtifactError: the file is damaged, or holds NaN or infinity: such weights make empty
+                lists, and nothing that Tastemaker writes has them.
+        """
         path = self._path(name)
         try:
-            return read_tensors(path)[0]
+            tensors = read_tensors(path)[0]
         except (SafetensorError, OSError) as error:
             raise ArtifactError(f"{path}: is damaged: {error}") from None
+        for key, tensor in tensors.items():
+            if not is_finite(tensor):
+                raise ArtifactError(
+                    f'{path}: "{key}" holds numbers that are not finite (NaN or infinity); '
+                    "make it anew"
+                )
+        return tensors
 
     def table(self, name: str) -> pl.DataFrame:
         """A table out of a Parquet file."""
@@ -191,6 +204,14 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
         return tensors, file.metadata() or {}
+
+
+def is_finite(tensor: torch.Tensor) -> bool:
+    """Whether no number of the tensor is NaN or infinite; takes no memory of the tensor's size."""
+    if not tensor.is_floating_point() or tensor.numel() == 0:
+        return True
+    # The extremes of a tensor with NaN are NaN.
+    return all(math.isfinite(extreme) for extreme in tensor.aminmax())
 
 
 def reading(path: Path, kind: str) -> ArtifactReader:

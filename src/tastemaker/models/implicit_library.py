@@ -13,6 +13,7 @@ from tastemaker.training.run import TrainingLog, TrainingRun
 try:
     from implicit.cpu.als import AlternatingLeastSquares
     from implicit.cpu.bpr import BayesianPersonalizedRanking
+    from implicit.recommender_base import ModelFitError
     from threadpoolctl import threadpool_limits
 except ImportError:
     INSTALLED = False
@@ -55,6 +56,9 @@ def fit(
 
     Returns:
         The log. After a Ctrl-C it ends with the epoch under way, and is marked interrupted.
+
+    Raises:
+        FloatingPointError: what was learned is NaN.
     """
     log = TrainingLog()
 
@@ -80,6 +84,8 @@ def fit(
         except TrainingInterruptedError:
             # The package works in place, so that the model has the vectors of the last epoch.
             log.interrupted = True
+        except ModelFitError:
+            raise FloatingPointError("what was learned is NaN") from None
     return log
 
 

@@ -12,7 +12,7 @@ import polars as pl
 import torch
 
 from tastemaker import artifact
-from tastemaker.artifact import ArtifactWriter
+from tastemaker.artifact import ArtifactWriter, is_finite
 from tastemaker.config import Config
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.recommendations import Recommendations
@@ -21,6 +21,7 @@ from tastemaker.data.users import UserBatch
 from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.errors import ConfigError, UnsupportedError
 from tastemaker.models.explanations import explain, with_reasons
+from tastemaker.models.hopeless import refusing_hopeless_settings
 from tastemaker.models.networks import Network, warmed
 from tastemaker.models.retrieval import SCORES_AT_ONCE, ListRules, Lists, top_items
 from tastemaker.models.similar import similar_items
@@ -184,6 +185,10 @@ class Recommender(ABC):
 
         Returns:
             The model itself.
+
+        Raises:
+            ConfigError: with these settings, what is learned is not finite or needs more memory
+                than there is; names the settings to change.
         """
         if not isinstance(split, Split):
             raise ConfigError(
@@ -194,11 +199,18 @@ class Recommender(ABC):
             raise ConfigError(f"{self.name} cannot go on from a {start_from.name}")
         started_at = time.monotonic()
         self._start_from = start_from
-        self._fit(split, run or TrainingRun())
-        self._start_from = None
+        try:
+            with refusing_hopeless_settings(self.config, self.name):
+                self._fit(split, run or TrainingRun())
+                self._split = split
+                self._require_finite()
+        except BaseException:
+            self._split = None  # what was learned so far must not answer
+            raise
+        finally:
+            self._start_from = None
         # The epochs before a resume count as well.
         self.log.fit_s = max(time.monotonic() - started_at, self.log.elapsed_s)
-        self._split = split
         return self
 
     @property
@@ -442,6 +454,14 @@ class Recommender(ABC):
         if before is None:
             return network
         return warmed(network, train, before.state(), before.dataset)
+
+    def _require_finite(self) -> None:
+        """Raises FloatingPointError where what was learned, or a score, is NaN or infinite."""
+        longest = int(self.dataset.user_counts.argmax())
+        scores = self.score(UserBatch.known(self.dataset, np.array([longest])))
+        for name, tensor in {**self.state(), "a score": scores}.items():
+            if not is_finite(tensor):
+                raise FloatingPointError(f"{name} is NaN or infinite")
 
     def _as_batch(self, users: UserBatch | Ids | Id | None) -> UserBatch:
         if isinstance(users, UserBatch):

@@ -58,8 +58,9 @@ def fit(
         The log. After a Ctrl-C it ends with the last whole epoch and is marked interrupted.
 
     Raises:
-        ConfigError: training diverged, or a patience that is not the default was asked for without
-            anything to validate on.
+        ConfigError: a patience that is not the default was asked for without anything to validate
+            on.
+        FloatingPointError: training diverged: the loss is not finite any more.
         SystemExit: 143 after SIGTERM; the run can be resumed.
         KeyboardInterrupt: Ctrl-C before the first epoch ended, so that there is nothing to keep.
     """

@@ -9,7 +9,6 @@ import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
 
-from tastemaker.errors import ConfigError
 from tastemaker.training.config import TrainingConfig
 from tastemaker.training.epochs import Batches, Epoch, epoch_seed
 from tastemaker.training.kernels.kernel import Kernel
@@ -80,14 +79,12 @@ class RankingModule(LightningModule):
         """Logs the epoch's mean loss and the validation metrics.
 
         Raises:
-            ConfigError: the loss is not a number any more.
+            FloatingPointError: the loss is not finite any more.
         """
         metrics = {"loss": float(self._loss_sum) / self.n_steps_done}
         if not math.isfinite(metrics["loss"]):
-            raise ConfigError(
-                f"training diverged: the loss of epoch {self.current_epoch + 1} is "
-                f"{metrics['loss']}; train again with a lower "
-                f"learning_rate=… (now {self._config.learning_rate:g})"
+            raise FloatingPointError(
+                f"the loss of epoch {self.current_epoch + 1} is {metrics['loss']}"
             )
         if self._validate is not None:
             self.network.eval()

@@ -1,0 +1,73 @@
+"""Settings that no fit can succeed with: its numbers overflow, or need more memory than there is.
+
+Whatever such a fit fails with, the user reads one line that names the settings to change.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from operator import attrgetter
+
+import numpy as np
+import torch
+
+from tastemaker.config import Config
+from tastemaker.errors import ConfigError
+
+UNSOLVABLE = (np.linalg.LinAlgError, torch.linalg.LinAlgError)
+"""How a fit in closed form fails whose numbers are too large, too small or NaN."""
+
+TOO_LARGE = ("allocate memory", "out of memory", "calculation overflowed", "Overflow when")
+"""What PyTorch's errors say of a tensor that does not fit into memory; they have no class."""
+
+NEVER_TO_BLAME = ("seed", "epochs", "gmf.seed", "gmf.epochs", "mlp.seed", "mlp.epochs")
+
+
+@contextmanager
+def refusing_hopeless_settings(config: Config, name: str) -> Iterator[None]:
+    """Turns the failures of a fit that its settings cause into one clear error.
+
+    Args:
+        config: the model's settings.
+        name: the model's name.
+
+    Raises:
+        ConfigError: the block overflowed, or needed more memory than there is; names the settings
+            that are not the defaults.
+    """
+    try:
+        yield
+    except (FloatingPointError, *UNSOLVABLE) as error:
+        what = "its equations have no solution" if isinstance(error, UNSOLVABLE) else str(error)
+        remedy = _nearer_to_the_defaults(config, float, ("learning_rate", "regularization"))
+        raise ConfigError(f"{name}: training diverged: {what}; {remedy}") from None
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not any(s in str(error) for s in TOO_LARGE):
+            raise
+        remedy = _nearer_to_the_defaults(config, int, ("embedding_size", "batch_size"))
+        raise ConfigError(f"{name}: training needs more memory than there is; {remedy}") from None
+
+
+def _nearer_to_the_defaults(config: Config, kind: type, usual: tuple[str, ...]) -> str:
+    """Says which settings to change, and in which direction.
+
+    Args:
+        config: of the model.
+        kind: float or int, the type of the settings that may be to blame.
+        usual: the names of those that are to blame where all are the defaults.
+    """
+    numbers = {
+        setting.name: (attrgetter(setting.name)(config), setting.default)
+        for setting in config.settings()
+        if type(setting.default) is kind and setting.name not in NEVER_TO_BLAME
+    }
+    changed = {name: pair for name, pair in numbers.items() if pair[0] != pair[1]}
+    to_blame = changed or {name: numbers[name] for name in usual if name in numbers}
+    changes = [
+        f"a {'higher' if value < default else 'lower'} {name}=… (now {_short(value)})"
+        for name, (value, default) in to_blame.items()
+    ]
+    return f"train again with {', or '.join(changes)}" if changes else "train on other data"
+
+
+def _short(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:g}"
