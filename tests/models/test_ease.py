@@ -67,7 +67,7 @@ def test_blocks_give_what_the_plain_algebra_gives(monkeypatch, n_users: int, wid
 
 def test_a_matrix_that_cannot_be_inverted_is_refused_with_the_remedy() -> None:
     # Twice two items that the same users touched: without a penalty there is no solution.
-    with pytest.raises(ConfigError, match="give a larger regularization"):
+    with pytest.raises(ConfigError, match="a higher regularization"):
         tm.EASE(regularization=1e-300).fit(
             tm.no_holdout(two_tastes(n_users=40, n_items=4, length=2))
         )

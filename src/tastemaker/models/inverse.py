@@ -8,7 +8,6 @@ from itertools import pairwise
 
 import torch
 
-from tastemaker.errors import ConfigError
 from tastemaker.progress import Meter, OnProgress
 
 WIDTH = 512
@@ -35,7 +34,7 @@ def invert(panels: list[torch.Tensor], on_progress: OnProgress | None = None) ->
         on_progress: receives how many blocks are done.
 
     Raises:
-        ConfigError: the matrix is not positive definite to the precision of float64.
+        FloatingPointError: the matrix is not positive definite to the precision of float64.
     """
     edges = panel_edges(len(panels[0]))
     meter = Meter(on_progress, "inverting the matrix", len(edges) ** 2)
@@ -71,8 +70,5 @@ def _columns(
 def _inverse_of_block(block: torch.Tensor) -> torch.Tensor:
     factor, failed = torch.linalg.cholesky_ex(block)
     if failed:
-        raise ConfigError(
-            "the matrix to invert is singular to the precision of float64; give a larger "
-            "regularization=…"
-        )
+        raise FloatingPointError("the matrix to invert is singular to the precision of float64")
     return torch.cholesky_inverse(factor)

@@ -8,14 +8,14 @@ import torch
 
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.vocabulary import UNKNOWN, Vocabulary
+from tastemaker.training.noise import Noise
 
 Network = TypeVar("Network", bound=torch.nn.Module)
 
 
 def seeded(make: Callable[[], Network], seed: int, device: torch.device) -> Network:
     """A new network, with first weights that the seed decides."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with Noise(seed, torch.device("cpu")).lent():
         return make().to(device)
 
 
@@ -23,7 +23,7 @@ def restored(
     make: Callable[[], Network], state: dict[str, torch.Tensor], device: torch.device
 ) -> Network:
     """A network with the weights of a state, which only answers from now on."""
-    with torch.random.fork_rng(devices=[]):
+    with Noise(0, torch.device("cpu")).lent():
         network = make()
     network.load_state_dict(state)
     return network.to(device).eval().requires_grad_(False)

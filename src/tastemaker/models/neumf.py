@@ -128,10 +128,10 @@ class NeuMF(VectorModel):
     def _new_network(self, train: Dataset) -> NeuMFNetwork:
         return NeuMFNetwork(train, self.config)
 
-    def _initial_network(self, split: Split, run: TrainingRun) -> NeuMFNetwork:
-        network = self._new_network(split.train)
+    def _pretrain(self, network: VectorNetwork, split: Split, run: TrainingRun) -> None:
+        """As VectorModel: with both halves, each trained alone."""
         if not self.config.pretraining:
-            return network
+            return
         halves: list[VectorNetwork] = []
         seed = {"seed": self.config.seed}
         for half in (
@@ -141,10 +141,11 @@ class NeuMF(VectorModel):
             half.fit(split, _run_of_half(run, half.name))
             if half.log.interrupted:
                 raise KeyboardInterrupt
-            halves.append(half.network.cpu())
+            halves.append(half.network)
         gmf, mlp = halves
-        network.begin_with(cast("GMFNetwork", gmf), cast("NCFNetwork", mlp), self.config.alpha)
-        return network
+        cast("NeuMFNetwork", network).begin_with(
+            cast("GMFNetwork", gmf), cast("NCFNetwork", mlp), self.config.alpha
+        )
 
 
 def _run_of_half(run: TrainingRun, name: str) -> TrainingRun:

@@ -167,13 +167,14 @@ class VectorModel(Recommender):
 
     def _fit(self, split: Split, run: TrainingRun) -> None:
         device = resolve_device(run.device)
-        network = seeded(lambda: self._initial_network(split, run), self.config.seed, device)
+        network = seeded(lambda: self._new_network(split.train), self.config.seed, device)
+        self._pretrain(network, split, run)
         self._network = self._gone_on(network, split.train)
         self._train(split, run, device)
         self._finish(self._network.to(device), split.train)
 
-    def _initial_network(self, split: Split, run: TrainingRun) -> VectorNetwork:
-        return self._new_network(split.train)
+    def _pretrain(self, network: VectorNetwork, split: Split, run: TrainingRun) -> None:
+        """Gives a new network better weights to begin with, where a model has any."""
 
     def _train(self, split: Split, run: TrainingRun, device: torch.device) -> None:
         config = self.config

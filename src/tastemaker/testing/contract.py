@@ -9,6 +9,7 @@ pytest and Hypothesis.
 """
 
 from abc import abstractmethod
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -162,9 +163,14 @@ class RecommenderContract(InductiveContract, NobodyContract, CopiesContract):
         assert (sides[0] == sides[1]).mean() >= 0.8
 
     def test_the_same_seed_gives_the_same_model(self) -> None:
-        split = no_holdout(two_tastes())
-        first, second = self.make().fit(split).state(), self.make().fit(split).state()
-        assert all(torch.equal(first[name], second[name]) for name in first)
+        first, second = self.fitted("two tastes"), self.make().fit(no_holdout(two_tastes()))
+        assert_same_state(first, second)
+
+    def test_models_trained_in_threads_at_the_same_time_are_those_trained_alone(self) -> None:
+        alone, split = self.fitted("one item left"), no_holdout(one_item_left())
+        with ThreadPoolExecutor(2) as threads:
+            for model in threads.map(lambda _: self.make().fit(split), range(2)):
+                assert_same_state(alone, model)
 
     def test_global_random_state_is_left_alone(self) -> None:
         torch.manual_seed(5)
@@ -197,6 +203,14 @@ class RecommenderContract(InductiveContract, NobodyContract, CopiesContract):
             self.make().fit(two_tastes())  # type: ignore[arg-type]
         with pytest.raises(ConfigError, match="at least 1"):
             self.fitted("two tastes").recommend([1], k=0)
+
+
+def assert_same_state(one: Recommender, other: Recommender) -> None:
+    """Both learned the same, bit for bit."""
+    expected, got = one.state(), other.state()
+    assert expected.keys() == got.keys()
+    for name, tensor in expected.items():
+        assert torch.equal(got[name], tensor), name
 
 
 def _column(answer: Recommendations, name: str) -> np.ndarray:

@@ -24,6 +24,7 @@ from tastemaker.training.interrupt import Interrupt, TrainingInterruptedError
 from tastemaker.training.kernels.kernel import Kernel
 from tastemaker.training.losses import Loss
 from tastemaker.training.module import FusedModule, RankingModule, Step, SteppedModule
+from tastemaker.training.noise import one_training_at_a_time
 from tastemaker.training.run import TrainingLog, TrainingRun, Validate
 
 MONITORED = "ndcg@10"
@@ -43,6 +44,9 @@ def fit(
     kernel: Kernel | None = None,
 ) -> TrainingLog:
     """Trains the network in place and leaves it with the weights of its best epoch.
+
+    Threads that train at the same time take turns, since PyTorch has one number of threads and one
+    random generator for all of them.
 
     Args:
         network: takes users (b,) and items (b, c), gives scores (b, c); on the batches' device.
@@ -87,7 +91,7 @@ def fit(
             module: RankingModule = FusedModule(network, batches, kernel, config, validate)
         else:
             module = SteppedModule(network, batches, _step(network, loss), config, validate)
-        with _quiet_lightning(), _own_random_state(device):
+        with one_training_at_a_time(), _quiet_lightning():
             trainer = _trainer(device, config, callbacks, folder, keep=run.folder)
             if resume_from is None or not _had_stopped_early(resume_from, stopper):
                 try:
@@ -214,14 +218,6 @@ def _folder(run: TrainingRun) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="tastemaker-") as temporary:
         yield Path(temporary)
-
-
-@contextmanager
-def _own_random_state(device: torch.device) -> Iterator[None]:
-    """Dropout and its like draw from the global state; the caller finds it as it was."""
-    devices = [] if device.type == "cpu" else [device]
-    with torch.random.fork_rng(devices, device_type=device.type):
-        yield
 
 
 @contextmanager

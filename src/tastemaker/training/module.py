@@ -12,6 +12,7 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from tastemaker.training.config import TrainingConfig
 from tastemaker.training.epochs import Batches, Epoch, epoch_seed
 from tastemaker.training.kernels.kernel import Kernel
+from tastemaker.training.noise import Noise
 from tastemaker.training.optimizer import adam
 from tastemaker.training.run import Validate
 from tastemaker.training.schedule import step_size
@@ -67,12 +68,12 @@ class RankingModule(LightningModule):
         return self._batches.epoch(0).n_steps
 
     def on_train_epoch_start(self) -> None:
-        """Starts the epoch's mean loss, and the noise that a network draws from the global state.
+        """Starts the epoch's mean loss, and the noise of dropout and its like.
 
         That an epoch's noise depends on the epoch's number lets a resumed run end as an unbroken
         one. The seed is negative, since the batches are drawn with the positive ones.
         """
-        torch.manual_seed(-1 - epoch_seed(self._config.seed, self.current_epoch))
+        self.noise = Noise(-1 - epoch_seed(self._config.seed, self.current_epoch), self.device)
         self._loss_sum, self.n_steps_done = torch.zeros((), device=self.device), 0
 
     def on_train_epoch_end(self) -> None:
@@ -116,7 +117,8 @@ class SteppedModule(RankingModule):
         """The loss, which Lightning takes the gradients of."""
         for group in cast("LightningOptimizer", self.optimizers()).param_groups:
             group["lr"] = self.next_size()
-        loss = self._step(batch)
+        with self.noise.lent():
+            loss = self._step(batch)
         self.count(loss.detach(), 1)
         return loss
 
