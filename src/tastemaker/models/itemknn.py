@@ -110,10 +110,11 @@ class ItemKNN(Recommender):
         self._neighbours, self._similarities = neighbours, similarities
         n_items, k = neighbours.shape
         ends = np.arange(0, n_items * k + 1, k)
+        # A copy, since SciPy sorts the rows of a matrix in place when it is asked for columns.
         self._similarity = csr_matrix(
             (similarities.flatten().numpy(), neighbours.flatten().numpy(), ends),
-            shape=(n_items, n_items),
-        )
+            shape=(n_items, n_items), copy=True,
+        )  # fmt: skip
 
 
 def _weighted(matrix: csr_matrix, config: ItemKNNConfig) -> csr_matrix:

@@ -10,6 +10,7 @@ pytest and Hypothesis.
 
 from abc import abstractmethod
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -147,6 +148,10 @@ class RecommenderContract(InductiveContract, NobodyContract, CopiesContract):
         before = {name: tensor.clone() for name, tensor in model.state().items()}
         model.recommend(k=3)
         model.recommend(model.strangers([[1, 2]]), k=3)
+        with suppress(UnsupportedError):
+            model.similar_items([3, 2], k=2)
+            model.recommend([1], k=3, because=2)
+            model.recommend([1], k=3, diversity=0.5)
         for name, tensor in model.state().items():
             assert torch.equal(tensor, before[name]), name
 
