@@ -101,7 +101,7 @@ def answer(
     artifact.refuse_foreign(path, RUN)
     anew = None
     if path.exists():
-        source, anew = _finished(path, model, question.split)
+        source, anew = finished(path, model, question.split)
         if source is not None:
             return _reused(source, model, question, device, listener)
     how = "trained" if anew is None else f"trained anew: {anew}"
@@ -159,7 +159,7 @@ def _reused(
         source.tensors("weights.safetensors"),
         resolve_device(device),
     )
-    model.log = _log(source.json("training.json"))
+    model.log = log_of(source.json("training.json"))
     stored = read_evaluation(source, question.split)
     if stored is not None and question.is_answered_by(stored):
         return Answer(model, stored, "reused")
@@ -170,7 +170,8 @@ def _reused(
     return Answer(model, evaluation, "reused, evaluated anew")
 
 
-def _log(training: dict[str, Any]) -> TrainingLog:
+def log_of(training: dict[str, Any]) -> TrainingLog:
+    """The log that a run folder keeps as `training.json`."""
     return TrainingLog(
         training["epochs"], training["best_epoch"], training["interrupted"], training.get("fit_s")
     )
@@ -185,7 +186,7 @@ def amending(former: ArtifactReader) -> Iterator[ArtifactWriter]:
         yield out
 
 
-def _finished(
+def finished(
     path: Path, model: Recommender, split: Split
 ) -> tuple[ArtifactReader | None, str | None]:
     """The run at the path if it is of this model on this split, else what is different now."""

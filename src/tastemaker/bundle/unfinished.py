@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from tastemaker.data.splitting import Split
 from tastemaker.errors import ArtifactError
 from tastemaker.models.recommender import Recommender
+from tastemaker.training.reached import epochs_done
 
 IDENTITY = "identity.json"
 
@@ -30,7 +31,7 @@ def unfinished(
     Args:
         path: where the finished run will be.
         identity: everything the result depends on; a resume must agree with it.
-        resume: go on from what is there.
+        resume: go on from what is there, which may have no checkpoint yet.
         restart: discard what is there.
 
     Raises:
@@ -45,7 +46,7 @@ def unfinished(
 def _unfinished(
     path: Path, identity: dict[str, Any], *, resume: bool, restart: bool
 ) -> Iterator[Path]:
-    folder = path.with_name(path.name + ".partial")
+    folder = _partial(path)
     if resume:
         _check_same(folder, identity)
     elif folder.exists():
@@ -102,12 +103,18 @@ def identity_of(model: Recommender, split: Split) -> dict[str, Any]:
 
 
 def can_resume(path: Path, identity: dict[str, Any]) -> bool:
-    """Whether the unfinished run at the path, if there is one, was begun as this."""
+    """Whether there is a checkpoint of an unfinished run at the path that was begun as this."""
+    folder = _partial(path)
     try:
-        _check_same(path.absolute().with_name(path.name + ".partial"), identity)
+        _check_same(folder, identity)
     except ArtifactError:
         return False
-    return True
+    return has_checkpoint(folder)
+
+
+def has_unfinished(path: Path) -> bool:
+    """Whether there is an unfinished run at the path, with or without a checkpoint."""
+    return (_partial(path) / IDENTITY).is_file()
 
 
 def has_checkpoint(folder: Path) -> bool:
@@ -115,8 +122,23 @@ def has_checkpoint(folder: Path) -> bool:
     return any(folder.glob("**/checkpoints/last.*"))
 
 
+def reached(folder: Path) -> dict[str, int]:
+    """Epochs done by the name of the part that was trained; the whole model's name is empty."""
+    lasts = sorted(folder.glob("**/checkpoints/last.*"))
+    names = (last.parent.parent.relative_to(folder) for last in lasts)
+    return {
+        "" if name == Path() else name.as_posix(): epochs_done(last)
+        for name, last in zip(names, lasts, strict=True)
+    }
+
+
+def _partial(path: Path) -> Path:
+    path = path.absolute()
+    return path.with_name(f"{path.name}.partial")
+
+
 def _check_same(folder: Path, identity: dict[str, Any]) -> None:
-    if not has_checkpoint(folder):
+    if not folder.exists():
         raise ArtifactError(f"nothing to resume: there is no unfinished run at {folder}")
     try:
         begun = json.loads((folder / IDENTITY).read_text(encoding="utf-8"))

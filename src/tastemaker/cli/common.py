@@ -38,6 +38,15 @@ def keeping(what: str) -> Iterator[None]:
         raise KeyboardInterrupt(*(interrupt.args or (what,))) from None
 
 
+@contextmanager
+def until_ctrl_c() -> Iterator[None]:
+    """For verbs that Ctrl-C is the usual end of: no error line, only the exit code."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+
+
 def print_json(value: Any) -> None:
     """Prints one JSON object, and nothing else, to standard output."""
     typer.echo(json.dumps(value, ensure_ascii=False, default=str))

@@ -31,7 +31,7 @@ from tastemaker.cli import (
     tune,
 )
 from tastemaker.cli.common import INTERRUPTED, USER_ERROR, err, wants_debugging
-from tastemaker.cli.wording import Verb, in_flags
+from tastemaker.cli.wording import Verb, VerbInterruptedError, in_flags
 from tastemaker.errors import TastemakerError
 
 NEW_OBJECTS = 10_000
@@ -100,7 +100,7 @@ def main() -> None:
             raise
         fail(error.format_message() if isinstance(error, TyperException) else in_flags(str(error)))
         code = USER_ERROR
-    except (KeyboardInterrupt, Abort) as interrupt:
+    except (VerbInterruptedError, KeyboardInterrupt, Abort) as interrupt:
         fail("; ".join(["interrupted", *map(str, interrupt.args)]))
         code = INTERRUPTED
     except BrokenPipeError:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from tastemaker.cli.common import note
+from tastemaker.cli.common import note, until_ctrl_c
 from tastemaker.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -71,10 +71,11 @@ def mcp(
         ) from None
 
     server = make_server(service, read_key=key, write_key=write_key)
-    if transport == "stdio":
-        server.run("stdio")
-    else:
-        _listen(server, host, port)
+    with until_ctrl_c():
+        if transport == "stdio":
+            server.run("stdio")
+        else:
+            _listen(server, host, port)
 
 
 def _listen(server: "MCPServer", host: str, port: int) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from tastemaker.cli.common import note, out
+from tastemaker.cli.common import note, out, until_ctrl_c
 
 RUNNING, SAFETY, LEARNING = "Running", "Safety", "Learning"
 
@@ -128,7 +128,8 @@ def serve(
         if open_page:
             threading.Thread(target=_show, args=(url,), daemon=True).start()
 
-    run_service(settings, announce)
+    with until_ctrl_c():
+        run_service(settings, announce)
 
 
 def _show(url: str) -> None:

@@ -97,7 +97,8 @@ def train(
 
     What a service has seen: tastemaker train clicks.csv --from-events sqlite:///runs/clicks.events.db
 
-    Ctrl-C keeps the best epoch so far; --resume goes on after that or after a crash.
+    Ctrl-C keeps the best epoch so far of a model that has epochs. --resume goes on after that or
+    after a crash, except with ials and bpr, which write no checkpoints.
     """  # fmt: skip
     from tastemaker.cli.sources import DataOptions, SplitOptions
     from tastemaker.cli.training import Training, read_settings

@@ -9,10 +9,11 @@ import typer
 
 from tastemaker import artifact
 from tastemaker.bundle.bundle import save_run
-from tastemaker.bundle.unfinished import identity_of, unfinished
+from tastemaker.bundle.unfinished import has_checkpoint, identity_of, unfinished
 from tastemaker.cli.common import INTERRUPTED, note, out, print_json
 from tastemaker.cli.judging import make_protocol, print_evaluation
 from tastemaker.cli.progress import in_words, progress_bar
+from tastemaker.cli.resuming import finished_run, what_was_kept, where_it_goes_on
 from tastemaker.data.splitting import Split
 from tastemaker.errors import ConfigError
 from tastemaker.evaluation.evaluate import evaluate
@@ -58,23 +59,43 @@ class Training:
         """Fits, evaluates, saves and shows the result.
 
         Raises:
-            typer.Exit: with 130 after a Ctrl-C; what was reached is saved, and can be resumed.
+            typer.Exit: with 130 after a Ctrl-C; what was reached is saved, and can be resumed if
+                the model writes checkpoints.
         """
         model = self.check()
+        done = finished_run(self.out, model, split) if self.resume else None
+        if done is not None:
+            note(f"{self.out}: the run is finished, so there is nothing to resume")
+            self._show(done.model, done.evaluation, json)
+            return done.model
         identity = identity_of(model, split)
         with unfinished(self.out, identity, resume=self.resume, restart=self.restart) as folder:
+            if self.resume:
+                note(where_it_goes_on(folder))
             try:
                 self._fit(model, split, folder)
+                evaluation = self._evaluate(model, split)
             except SystemExit:
-                note("terminated; the same command with --resume goes on from the last epoch")
+                note(f"terminated; {what_was_kept(folder)}")
                 raise
-            evaluation = self._evaluate(model, split)
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt(what_was_kept(folder)) from None
             replaced = self.out.exists()
             save_run(self.out, model, evaluation, logs=folder)
-            self._show(model, evaluation, replaced, json)
+            if model.log.interrupted:
+                note(self._interrupted(model, folder))
+            if replaced:
+                note(f"the run that was there is now {self.out}.previous")
+            self._show(model, None if evaluation is None else evaluation.to_dict(), json)
             if model.log.interrupted:
                 raise typer.Exit(INTERRUPTED)
         return model
+
+    def _interrupted(self, model: Recommender, folder: Path) -> str:
+        kept = f"epoch {model.log.best_epoch} of {len(model.log.records)} was kept and saved"
+        if has_checkpoint(folder):
+            return f"interrupted: {kept}; the same command with --resume goes on"
+        return f"interrupted: {kept}; {model.name} writes no checkpoints and cannot be resumed"
 
     def _fit(self, model: Recommender, split: Split, folder: Path) -> None:
         train = split.train
@@ -106,19 +127,9 @@ class Training:
         with progress_bar() as show:
             return evaluate(model, split, protocol, k=self.k, on_progress=show)
 
-    def _show(
-        self, model: Recommender, evaluation: Evaluation | None, replaced: bool, json: bool
-    ) -> None:
+    def _show(self, model: Recommender, evaluation: dict[str, Any] | None, json: bool) -> None:
         log = model.log
-        if log.interrupted:
-            note(
-                f"interrupted: epoch {log.best_epoch} of {len(log.records)} was kept and saved; "
-                "the same command with --resume goes on"
-            )
-        if replaced:
-            note(f"the run that was there is now {self.out}.previous")
         if json:
-            result = {} if evaluation is None else evaluation.to_dict()
             training = {
                 "out": str(self.out),
                 "model": self.model,
@@ -127,12 +138,12 @@ class Training:
                 "elapsed_s": log.elapsed_s,
                 "interrupted": log.interrupted,
             }
-            print_json(result | training)
+            print_json((evaluation or {}) | training)
             return
         if evaluation is None:
             note("nothing was held out, so there is nothing to evaluate on")
         else:
-            print_evaluation(evaluation.to_dict())
+            print_evaluation(evaluation)
         out.print(f"saved to {self.out}", markup=False, soft_wrap=True)
 
 

@@ -38,13 +38,24 @@ MENTION = re.compile(
 _running: ContextVar["Verb | None"] = ContextVar("running", default=None)
 
 
+class VerbInterruptedError(Exception):
+    """Ctrl-C ended the running verb; the arguments say what was kept."""
+
+
 class Verb(TyperCommand):
     """A command of which `in_flags` knows the options while it runs and after it failed."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Runs the verb."""
+        """Runs the verb.
+
+        Raises:
+            VerbInterruptedError: Ctrl-C, which Typer would turn into an exit without a message.
+        """
         _running.set(self)
-        return super().invoke(ctx)
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            raise VerbInterruptedError(*interrupt.args) from None
 
 
 def in_flags(text: str) -> str:

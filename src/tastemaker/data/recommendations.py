@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -107,10 +108,12 @@ def write_recommendations(blocks: Iterable[Recommendations], path: Path) -> int:
             n_rows += frame.height
             yield frame
 
-    beside = path.with_name(f".{path.name}.tmp")
-    try:
+    # In a folder of its own: after Ctrl-C the threads of Polars go on for a moment, and would make
+    # a file anew that was removed; in a folder that is gone they cannot.
+    with TemporaryDirectory(
+        prefix=f".{path.name}.", dir=path.parent, ignore_cleanup_errors=True
+    ) as folder:
+        beside = Path(folder) / path.name
         sinks[path.suffix](register_io_source(stream, schema=first.schema), beside)
         beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
     return n_rows

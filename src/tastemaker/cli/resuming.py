@@ -1,0 +1,59 @@
+"""What --resume finds, and what an end before the end leaves for it."""
+
+from pathlib import Path
+
+from tastemaker.bundle.bundle import Bundle, open_run
+from tastemaker.bundle.comparison import finished, log_of
+from tastemaker.bundle.unfinished import has_checkpoint, has_unfinished, reached
+from tastemaker.data.splitting import Split
+from tastemaker.errors import ArtifactError
+from tastemaker.models.recommender import Recommender
+
+
+def finished_run(path: Path, model: Recommender, split: Split) -> Bundle | None:
+    """The run at the path where it is finished, so that nothing is left to resume.
+
+    Args:
+        path: where the run is or will be.
+        model: unfitted; what is to be resumed.
+        split: what it is trained on.
+
+    Returns:
+        The run with its log, or None where there is an unfinished one, or none at all.
+
+    Raises:
+        ArtifactError: the run there is of other settings or data, or was interrupted and left no
+            checkpoint.
+    """
+    if has_unfinished(path) or not path.exists():
+        return None
+    _, different = finished(path, model, split)
+    if different is not None:
+        raise ArtifactError(
+            f"{path}: there is no checkpoint to resume from, and this run is not the finished one: "
+            f"{different}; leave resume=True out to train anew"
+        )
+    bundle = open_run(path)
+    bundle.model.log = log_of(bundle.training or {})
+    return bundle
+
+
+def where_it_goes_on(folder: Path) -> str:
+    """One line on the checkpoints in the folder of an unfinished run."""
+    epochs = reached(folder)
+    if not epochs:
+        return (
+            "training ended before its first epoch did, so there is no checkpoint: "
+            "it begins with epoch 1"
+        )
+    if "" in epochs:
+        return f"resuming after epoch {epochs['']}"
+    parts = ", ".join(f"{name} after epoch {epoch}" for name, epoch in epochs.items())
+    return f"resuming in the training of the parts alone: {parts}"
+
+
+def what_was_kept(folder: Path) -> str:
+    """The end of the line on an end before the end."""
+    if has_checkpoint(folder):
+        return "the same command with --resume goes on from the last finished epoch"
+    return "no checkpoint was written yet, so nothing was kept"

@@ -1,0 +1,212 @@
+"""Ctrl-C, kills and --resume: what is kept, and what is said of it, in real processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tastemaker.models import implicit_library
+from tests.cli.conftest import Terminal, command
+
+STOPPED_AT_THE_FIRST_PROGRESS = """
+import os, signal, sys
+from tastemaker import progress
+from tastemaker.cli.main import main
+from tastemaker.data import card
+
+def interrupt(*_):
+    os.kill(os.getpid(), signal.SIGINT)
+
+progress.Meter.advance = interrupt
+card.describe = interrupt
+sys.argv = ["tastemaker", *sys.argv[1:]]
+main()
+"""
+
+
+@pytest.fixture(scope="module")
+def run(clicks: Path, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "mf"
+    typed = ("train", clicks, "--model", "mf", "--set", "epochs=1", "--out", out)
+    subprocess.run(command(*typed), capture_output=True, check=True)
+    return out
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+VERBS: dict[str, tuple[str, str]] = {
+    "inspect": ("inspect CLICKS", "nothing was written"),
+    "evaluate": ("evaluate RUN --lists", "the run is as it was"),
+    "similar": ("similar RUN 1 2", "the run is as it was"),
+    "index": ("index RUN", "the run is as it was"),
+    "recommend": ("recommend RUN --all", "nothing was written"),
+    "recommend to a file": ("recommend RUN --all --out lists.parquet", "was not written"),
+    "train": ("train CLICKS --model ease --out new", "nothing was kept"),
+    "compare": ("compare CLICKS --models itemknn,ease --out new", "first model was not finished"),
+    "tune": ("tune CLICKS --model itemknn --out new", "no trial was completed"),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_ctrl_c_ends_every_long_verb_with_one_line_and_nothing_half_written(
+    verb: str, run: Path, clicks: Path, tmp_path: Path
+) -> None:
+    if verb == "index":
+        pytest.importorskip("faiss")
+    typed, kept = VERBS[verb]
+    words = [{"CLICKS": str(clicks), "RUN": str(run)}.get(word, word) for word in typed.split()]
+    before = files_of(run)
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED_AT_THE_FIRST_PROGRESS, *words],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 130, done.stderr
+    assert done.stdout == ""
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: interrupted; ")
+    assert kept in last
+    assert "Traceback" not in done.stderr
+    assert files_of(run) == before
+    # A search keeps the file of its trials, with which the same command goes on.
+    assert set(files_of(tmp_path)) <= {"new/manifest.json", "new/study.db"}
+
+
+def stopped(typed: list[str], how: signal.Signals, when: Callable[[], bool]) -> tuple[int, str]:
+    """The exit code and standard error of a command that gets a signal as soon as it is time."""
+    process = subprocess.Popen(typed, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    while not when():
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.02)
+    process.send_signal(how)
+    _, err = process.communicate()
+    return process.returncode, err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not implicit_library.INSTALLED, reason="needs the package implicit")
+@pytest.mark.parametrize("model", ["ials", "bpr"])
+def test_ctrl_c_keeps_the_epochs_that_a_model_of_the_implicit_package_reached(
+    model: str, clicks: Path, tmp_path: Path, tastemaker: Terminal
+) -> None:
+    out = tmp_path / "run"
+    typed = ("train", clicks, "--model", model, "--set", "epochs=100000000", "--out", out)
+    process = subprocess.Popen(
+        command(*typed), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    while "epoch 3/" not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate()
+    assert process.returncode == 130, err
+    assert f"was kept and saved; {model} writes no checkpoints and cannot be resumed" in err
+    training = json.loads((out / "training.json").read_text())
+    assert training["interrupted"]
+    assert len(training["epochs"]) >= 3
+    assert tastemaker("recommend", out, "--user", 1)[0] == 0
+    code, _, err = tastemaker(*typed, "--resume")
+    assert code == 2
+    assert "there is no checkpoint to resume from" in err
+    assert "its training was interrupted" in err
+
+
+@pytest.mark.slow
+def test_resuming_what_was_killed_before_its_first_checkpoint_says_so_and_begins_anew(
+    clicks: Path, tmp_path: Path
+) -> None:
+    typed = ("train", clicks, "--set", "epochs=2", "--out", tmp_path / "run")
+    begun = tmp_path / "run.partial" / "identity.json"
+    assert stopped(command(*typed), signal.SIGKILL, begun.exists)[0] == -signal.SIGKILL
+    assert not list((tmp_path / "run.partial").glob("**/checkpoints/*"))
+    resumed = subprocess.run(command(*typed, "--resume"), capture_output=True, text=True)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "there is no checkpoint: it begins with epoch 1" in resumed.stderr
+    assert (tmp_path / "run" / "weights.safetensors").exists()
+
+
+def test_resuming_a_finished_run_says_so_and_leaves_it_alone(
+    clicks: Path, tmp_path: Path, tastemaker: Terminal
+) -> None:
+    typed = ("train", clicks, "--model", "mf", "--set", "epochs=1", "--out", tmp_path / "run")
+    trained = tastemaker.json(*typed)
+    before = files_of(tmp_path)
+    code, out, err = tastemaker(*typed, "--resume", "--json")
+    assert code == 0
+    assert "the run is finished, so there is nothing to resume" in err
+    assert json.loads(out) == trained
+    code, _, err = tastemaker(*typed, "--resume", "--set", "epochs=2")
+    assert code == 2
+    assert "epochs was 1, now it is 2" in err
+    assert files_of(tmp_path) == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_pre_training_that_was_stopped_says_where_it_goes_on(
+    clicks: Path, tmp_path: Path, how: signal.Signals
+) -> None:
+    settings = (
+        "train", clicks, "--model", "neumf", "--set", "epochs=1", "--set", "gmf.epochs=2",
+        "--set", "mlp.epochs=40", "--set", "mlp.batch_size=16", "--out",
+    )  # fmt: skip
+    subprocess.run(command(*settings, tmp_path / "a"), capture_output=True, check=True)
+    typed = command(*settings, tmp_path / "b")
+    checkpoint = tmp_path / "b.partial" / "mlp" / "checkpoints" / "last.safetensors"
+    code, err = stopped(typed, how, checkpoint.exists)
+    assert code == {signal.SIGINT: 130, signal.SIGKILL: -9}[how], err
+    if how == signal.SIGINT:
+        assert "interrupted; the same command with --resume goes on" in err
+    assert not (tmp_path / "b").exists()
+    resumed = subprocess.run([*typed, "--resume"], capture_output=True, text=True)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "parts alone: gmf after epoch 2, mlp after epoch " in resumed.stderr
+    weights = [tmp_path / name / "weights.safetensors" for name in "ab"]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+def test_a_bar_appears_on_a_terminal_for_long_work_alone(clicks: Path, tmp_path: Path) -> None:
+    pty = pytest.importorskip("pty", reason="needs a pseudo-terminal")
+    program = """
+import sys, time
+from tastemaker.cli.progress import progress_bar
+from tastemaker.progress import Meter
+with progress_bar() as show:
+    meter = Meter(show, "counting sheep", 2)
+    time.sleep(float(sys.argv[1]))
+    meter.advance()
+"""
+
+    def shown(seconds: float) -> str:
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-c", program, str(seconds)], stderr=theirs,
+            env=os.environ | {"TERM": "xterm", "COLUMNS": "120"},
+        )  # fmt: skip
+        os.close(theirs)
+        text = b""
+        try:
+            while block := os.read(ours, 1 << 16):
+                text += block
+        except OSError:  # the other end was closed
+            pass
+        os.close(ours)
+        assert process.wait() == 0
+        return text.decode()
+
+    assert "counting sheep" in shown(4.0)
+    assert "counting sheep" not in shown(0.0)
+    elsewhere = subprocess.run(
+        [sys.executable, "-c", program, "3"], capture_output=True, check=True, text=True
+    )
+    assert (elsewhere.stdout, elsewhere.stderr) == ("", "")
