@@ -114,6 +114,9 @@ class TestLines:
         path = write(tmp_path / "log.csv", "user,title,item,x\n1,So, what,2,0\n2,y,3,0\n")
         with pytest.raises(DataError, match="line 2 has 5"):
             tm.read(path)
+        path = write(tmp_path / "log.csv", 'user,title,item,x\n1,"So, so",3,0\n1,So, what,2,0\n')
+        with pytest.raises(DataError, match="line 3 has 5"):
+            tm.read(path)
 
     def test_comments_are_left_out_by_option(self, tmp_path: Path) -> None:
         text = '# exported "2024\n\nuser,item\n1,2\n# more, or, less\n2,3\n'
@@ -229,6 +232,15 @@ class TestKinds:
         with pytest.raises(DataError, match="entry 2 of the array is not a JSON object"):
             tm.read(path)
 
+    def test_an_array_of_nothing_has_no_rows(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match="there are no rows"):
+            tm.read(write(tmp_path / "log.json", "[]"))
+
+    def test_lines_may_end_in_carriage_returns(self, tmp_path: Path) -> None:
+        for end in ("\r", "\r\n"):
+            path = write(tmp_path / "log.csv", end.join(["user,item", "a,1", "b,2", ""]))
+            assert pairs(tm.read(path)) == [("a", 1), ("b", 2)]
+
     def test_a_pipe_is_read_once_and_whole(self, tmp_path: Path) -> None:
         path = tmp_path / "pipe"
         os.mkfifo(path)
@@ -257,6 +269,11 @@ class TestOptions:
         assert data.catalog.frame["title"].to_list() == ["Café", "Té"]
         assert tm.read_catalog(items, encoding="latin-1", comment="#").columns == ["title"]
 
+    def test_a_tab_may_be_named_as_in_a_shell(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "log.txt", "user,a\titem,b\n1,2\t3,4\n")
+        data = tm.read(path, separator=r"\t", user="user,a", item="item,b")
+        assert pairs(data) == [("1,2", "3,4")]
+
     @pytest.mark.parametrize("value", ["", "a\nb"])
     def test_options_that_cannot_be_are_refused(self, tmp_path: Path, value: str) -> None:
         path = write(tmp_path / "log.csv", "user,item\n1,10\n")
@@ -266,13 +283,18 @@ class TestOptions:
 
 
 class TestPlaces:
-    TEXT = 'user,item,note\n\n1,10,"two\nlines"\n# 2,"11\n ,,\n3,12,x\n,,but\n4,13,y'
+    TEXT = 'user,item,note\n\n# and\n1,10,"two\nlines"\n# 2,"11\n ,,\n3,12,x\n,,but\n4,13,y'
 
     def test_a_row_is_found_by_its_line(self, tmp_path: Path) -> None:
         path = write(tmp_path / "log.csv", self.TEXT)
         table = read_table(path, columns=lambda names: names[:2], how=TextFormat(comment="#"))
         assert table.frame["item"].to_list() == [10, 12, None, 13]
-        assert [table.place_of(row) for row in range(4)] == ["line 3", "line 7", "line 8", "line 9"]
+        assert [table.place_of(row) for row in range(4)] == [
+            "line 4",
+            "line 8",
+            "line 9",
+            "line 10",
+        ]
 
     def test_lines_of_json_are_lines_too(self, tmp_path: Path) -> None:
         path = write(tmp_path / "log.jsonl", '{"user": 1}\n\n{"user": 2}\n')

@@ -37,6 +37,8 @@ def read_json(
     except pl.exceptions.PolarsError:
         reason = _bad_array(data) if is_array else _bad_line(data)
         raise DataError(f"{shown}: {reason}") from None
+    if frame.is_empty():
+        raise DataError(f"{shown}: there are no rows")
     frame = frame.select(choose(frame.columns))
     return Table(frame, row_number if is_array else lambda row: _line_of(data, row))
 

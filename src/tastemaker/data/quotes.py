@@ -54,8 +54,8 @@ def quotes_are_text(lines: TextLines, width: int, last: int, shown: str) -> bool
         return True
     number, n_lines, is_closed = suspect
     if not is_closed:
-        what = "a quote is opened that is never closed"
-    elif n_lines > MOST_LINES:
+        refuse_open_quote(lines, shown)
+    if n_lines > MOST_LINES:
         what = f"a quote opens a value of {n_lines:,} lines"
     else:
         what = f"a quote opens a value of {n_lines:,} lines, which seem to be rows of their own"
@@ -81,15 +81,16 @@ def refuse_open_quote(lines: TextLines, shown: str) -> None:
 
 def _suspect(lines: TextLines, width: int, patterns: list[str]) -> tuple[int, int, bool] | None:
     """The first suspicious row: its line, how many lines it has, and whether its quote closes."""
-    rows = lines.rows
-    inner = lines.frame.filter(~pl.col("row").is_first_distinct())
+    rows = lines.with_text(lines.rows.filter((pl.col("lines") > 1) | (pl.col("quotes") % 2 == 1)))
+    after_first = ~pl.col("row").is_first_distinct()
+    inner = lines.with_text(lines.frame.filter(after_first))
     inner = inner.with_columns(is_row=_matches(patterns, lines.separator, exactly=width))
     alike = inner.group_by("row").agg(pl.col("is_row").mean().alias("share"))
     suspects = rows.join(alike, on="row", how="left", maintain_order="left").filter(
         (pl.col("share") >= 0.5)
         | (pl.col("lines") > MOST_LINES)
         | (pl.col("quotes") % 2 == 1)
-        | ((pl.col("lines") > 1) & ~_quotes_stand_at_the_ends(lines.separator))
+        | ~_quotes_stand_at_the_ends(lines.separator)
     )
     if suspects.is_empty():
         return None
@@ -109,9 +110,8 @@ def _quotes_stand_at_the_ends(separator: str) -> pl.Expr:
 def _readable_without(lines: TextLines, last: int, patterns: list[str]) -> bool:
     """Whether each line begins with values for all needed columns, none of which has a quote."""
     first = lines.rows["number"][0]
-    physical = lines.frame.filter(
-        (pl.col("number") >= first) & (pl.col("text").str.strip_chars() != "")
-    )
+    physical = lines.with_text(lines.frame.filter(pl.col("number") >= first))
+    physical = physical.filter(pl.col("text").str.strip_chars() != "")
     needed = [_value(position, lines.separator) for position in range(last + 1)]
     without_quotes = [~value.str.contains('"', literal=True) for value in needed]
     fits = pl.all_horizontal(_matches(patterns[: last + 1], lines.separator), *without_quotes)
@@ -120,8 +120,9 @@ def _readable_without(lines: TextLines, last: int, patterns: list[str]) -> bool:
 
 def _patterns(lines: TextLines, width: int) -> list[str]:
     """A pattern for each column, learned from the first rows of a single line."""
-    rows = lines.rows.filter((pl.col("lines") == 1) & ~pl.col("is_blank"))
-    known = rows.filter(_n_values(lines.separator) == width).head(LEARNED_ROWS)
+    single = lines.rows.filter((pl.col("lines") == 1) & ~pl.col("is_blank"))
+    rows = lines.with_text(single.head(LEARNED_ROWS))
+    known = rows.filter(_n_values(lines.separator) == width)
     return [
         next(
             pattern

@@ -11,7 +11,7 @@ def uneven(lines: TextLines, width: int) -> pl.DataFrame:
     text = pl.col("text")
     if lines.quoted:
         text = text.str.replace_all('"[^"]*"', "")
-    rows = lines.rows.filter(~pl.col("is_blank")).with_columns(
+    rows = lines.with_text(lines.rows.filter(~pl.col("is_blank"))).with_columns(
         n_values=text.str.count_matches(lines.separator, literal=True) + 1
     )
     return rows.filter(pl.col("n_values") != width).select("number", "n_values")

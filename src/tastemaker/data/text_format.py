@@ -27,7 +27,8 @@ class TextFormat:
     has_header: bool = True
     """Whether the first line names the columns; without it they are column_1, column_2, …"""
     separator: str | None = None
-    """The text between two values, of one character or more. A space stands for one or more."""
+    """The text between two values, of one character or more. A space stands for one or more, and
+    \\t, as one types it in a shell, for a tab."""
     quoting: Quoting | None = None
     """"csv": quotes around a value belong to the format. "none": a quote is text like any other.
     None: none between tabs and ::, csv otherwise, and a quote that swallows rows is an error."""

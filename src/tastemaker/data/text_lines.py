@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import polars as pl
 
 from tastemaker.data.contents import CHUNK_BYTES, Content, all_of
@@ -43,10 +44,7 @@ def _chunks(content: Content) -> Iterator[bytes]:
 
 @dataclass(frozen=True)
 class TextLines:
-    """The lines of a text file, for the cases in which the rows alone do not say enough.
-
-    Reading them costs several times what reading the table costs.
-    """
+    """The lines of a text file, for the cases in which the rows alone do not say enough."""
 
     content: Content
     """UTF-8, line for line as in the file."""
@@ -58,46 +56,82 @@ class TextLines:
     has_header: bool
 
     @cached_property
-    def frame(self) -> pl.DataFrame:
-        """One row a line, comments left out: number, text, quotes and row.
+    def _data(self) -> bytes:
+        return all_of(self.content)
 
-        number counts from 1, quotes is how many there are, and row the number of the row that the
-        line belongs to.
+    @cached_property
+    def frame(self) -> pl.DataFrame:
+        """One row a line, comments left out: number (from 1), start, end, quotes and row.
+
+        start and end are positions in the file in bytes, quotes is how many there are, and row the
+        number of the row that the line belongs to.
 
         A line break is within quotes where an odd number of quotes stands before it. That is the
         rule by which Polars splits a file into rows.
         """
-        text = all_of(self.content).decode("utf-8", "replace")
-        lines = pl.Series("text", text.removesuffix("\n").split("\n"), dtype=pl.String)
-        frame = pl.DataFrame({"number": pl.int_range(1, len(lines) + 1, eager=True), "text": lines})
-        if self.comment is not None:
-            frame = frame.filter(~pl.col("text").str.starts_with(self.comment))
-        quotes = pl.col("text").str.count_matches('"', literal=True).cast(pl.Int64)
-        frame = frame.with_columns(
-            pl.col("text").str.strip_suffix("\r"), quotes=quotes if self.quoted else pl.lit(0)
+        codes = np.frombuffer(self._data, np.uint8)
+        ends = np.flatnonzero(codes == ord("\n"))
+        if not self._data.endswith(b"\n"):
+            ends = np.append(ends, len(codes))
+        starts = np.append(0, ends[:-1] + 1)
+        quotes = np.zeros(len(ends), dtype=np.int64)
+        if self.quoted:
+            before = np.searchsorted(np.flatnonzero(codes == ord('"')), ends)
+            quotes = np.diff(before, prepend=0)
+        frame = pl.DataFrame(
+            {"number": np.arange(1, len(ends) + 1), "start": starts, "end": ends, "quotes": quotes}
         )
+        if self.comment is not None:
+            mark = self.comment.encode()
+            frame = frame.filter(
+                [not self._data.startswith(mark, start) for start in starts.tolist()]
+            )
         within = (pl.col("quotes").cum_sum() - pl.col("quotes")) % 2 == 1
         return frame.with_columns(row=(~within).cum_sum())
 
     @cached_property
     def rows(self) -> pl.DataFrame:
-        """One row for each row that Polars reads: number, lines, quotes, text and is_blank.
+        """One row for each row that Polars reads: number, start, end, quotes, row, lines, is_blank.
 
         The header and the blank lines before it are left out. number is that of its first line,
         lines how many there are, and is_blank whether it holds no value at all.
         """
-        rows = self.frame.group_by("row", maintain_order=True).agg(
-            pl.col("number").first(),
-            pl.len().alias("lines"),
-            pl.col("quotes").sum(),
-            pl.col("text").str.join("\n"),
+        begins = self.frame["row"].is_first_distinct()
+        first = self.frame.filter(begins)
+        at = np.flatnonzero(begins.to_numpy())
+        after = np.append(at[1:], self.frame.height)
+        ends = self.frame["end"].gather(after - 1)
+        rows = first.with_columns(
+            end=ends,
+            quotes=np.add.reduceat(self.frame["quotes"].to_numpy(), at),
+            lines=after - at,
+            is_blank=~self._hold_values(first["start"].to_numpy(), ends.to_numpy()),
         )
-        nothing = ' \t\n"' if self.quoted else " \t"
-        rows = rows.with_columns(
-            is_blank=pl.col("text").str.strip_chars(nothing + self.separator) == ""
-        )
-        first = int((~rows["is_blank"]).arg_max() or 0)
-        return rows.slice(first + self.has_header)
+        header = int((~rows["is_blank"]).arg_max() or 0)
+        return rows.slice(header + self.has_header)
+
+    @property
+    def n_separators(self) -> int:
+        """How many separators of the whole file do not stand within quotes."""
+        codes = np.frombuffer(self._data, np.uint8)
+        separators = np.flatnonzero(codes == ord(self.separator))
+        quotes_before = np.searchsorted(np.flatnonzero(codes == ord('"')), separators)
+        return int((quotes_before % 2 == 0).sum())
+
+    def _hold_values(self, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        """Whether there is more than separators, blanks and, where they quote, quotes."""
+        counts = np.ones(256, dtype=bool)
+        counts[list((" \t\r\n" + self.separator + '"' * self.quoted).encode())] = False
+        # The line break after the last line may be missing.
+        held = counts[np.frombuffer(self._data + b"\n", np.uint8)]
+        spans = np.column_stack([starts, ends]).ravel()
+        return np.logical_or.reduceat(held, spans)[::2]
+
+    def with_text(self, lines: pl.DataFrame) -> pl.DataFrame:
+        """Lines or rows with their text, without the line break at the end."""
+        spans = zip(lines["start"].to_list(), lines["end"].to_list(), strict=True)
+        text = [self._data[start:end].decode("utf-8", "replace") for start, end in spans]
+        return lines.with_columns(pl.Series("text", text, dtype=pl.String).str.strip_suffix("\r"))
 
     def place_of(self, row: int) -> str:
         """The first line of a row of values, in the words of an error."""

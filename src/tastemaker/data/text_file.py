@@ -1,0 +1,230 @@
+"""A text file whose format is known: its columns, parsed, or the reason why they cannot be."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from tastemaker.data.contents import Content, all_of, head_of, utf8_of
+from tastemaker.data.quotes import header_is_quoted, refuse_open_quote
+from tastemaker.data.ragged import refuse_uneven, uneven
+from tastemaker.data.separators import find_separator, with_one_character
+from tastemaker.data.text_format import TextFormat
+from tastemaker.data.text_lines import Counts, TextLines, count
+from tastemaker.errors import DataError
+
+SNIFFED_ROWS = 1_000
+"""Rows looked at to tell what kind of values a column holds."""
+
+UNQUOTED = ("\t", "::")
+"""Separators between which quotes are text, unless the names of the columns are all in quotes."""
+
+ATOMIC = re.compile(r"(.+):(token|token_seq|float|float_seq)")
+"""A column's name with its kind, as RecBole's atomic files have it."""
+
+
+@dataclass(frozen=True)
+class TextFile:
+    """A text file of which the format is known."""
+
+    shown: str
+    lines: TextLines
+    body: Content
+    """The lines from the header on, without comments."""
+    counts: Counts
+    """Of the body."""
+    ragged: bool = False
+    """Whether lines may have more values than the first."""
+
+    @classmethod
+    def of(cls, content: Content, shown: str, how: TextFormat, *, tab_first: bool) -> "TextFile":
+        """Finds out what `how` leaves open.
+
+        Raises:
+            DataError: the bytes are not text.
+        """
+        content = utf8_of(content, how.encoding, shown)
+        if how.separator is not None:
+            found = how.separator.replace("\\t", "\t")
+        else:
+            found = find_separator(content, tab_first=tab_first, comment=how.comment)
+        content, separator = with_one_character(content, found)
+        body = _body(content, how.comment)
+        counts = count(body, separator)
+        if counts.zeros:
+            line = all_of(content).partition(b"\0")[0].count(b"\n") + 1
+            raise DataError(
+                f"{shown}: line {line} contains a NUL byte, so the file is not text or is "
+                'damaged; if it is UTF-16, read it with encoding="utf-16"'
+            )
+        quoting = how.quoting or ("none" if found in UNQUOTED else "csv")
+        if how.quoting is None and header_is_quoted(_first_line(body), separator):
+            quoting = "csv"
+        quoted = quoting == "csv" and counts.quotes > 0
+        lines = TextLines(content, separator, quoted, how.comment, how.has_header)
+        return cls(shown, lines, body, counts)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The format, as Polars wants it."""
+        return {
+            "separator": self.lines.separator,
+            "quote_char": '"' if self.lines.quoted else None,
+            "has_header": self.lines.has_header,
+            "truncate_ragged_lines": self.ragged,
+            "glob": False,
+        }
+
+    def names(self) -> list[str]:
+        """The names of all columns.
+
+        Raises:
+            DataError: there is only one, or the first line is a comment.
+        """
+        line = _first_line(self.body)
+        if not line.strip():
+            raise DataError(f"{self.shown}: the file is empty")
+        header = pl.read_csv(self.body, n_rows=0, infer_schema=False, **self.options)
+        names = header.columns
+        if self.lines.comment is None and line.startswith("#") and self._stands_out(len(names)):
+            raise DataError(
+                f'{self.shown}: the first line ("{line}") does not name the columns; '
+                'if it is a comment, leave such lines out with comment="#"'
+            )
+        if len(names) == 1:
+            raise DataError(
+                f'{self.shown}: there is only one column ("{names[0]}"); a user and an item are '
+                "needed, separated by a comma, a tab, a semicolon, |, :: or spaces "
+                "(separator=… names another)"
+            )
+        if not self.lines.has_header:
+            return [f"column_{number}" for number in range(1, len(names) + 1)]
+        atomic = [ATOMIC.fullmatch(name) for name in names]
+        return [match[1] for match in atomic if match] if all(atomic) else names
+
+    def _stands_out(self, n_names: int) -> bool:
+        """Whether the second line has another number of values than the first."""
+        after = head_of(self.body).decode("utf-8", "replace").split("\n")[1:]
+        second = next((line for line in after if line.strip()), None)
+        return second is not None and second.count(self.lines.separator) + 1 != n_names
+
+    def parse(self, columns: dict[str, int], exact: Sequence[str]) -> pl.DataFrame | None:
+        """The columns, given by name and position; None where the file cannot be read.
+
+        Those that are exact are 64-bit integers or text.
+        """
+        frame = self._parsed(columns, ())
+        if frame is None:
+            return None
+        inexact = [name for name in exact if frame[name].dtype not in (pl.Int64, pl.String)]
+        return self._parsed(columns, inexact) if inexact else frame
+
+    def _parsed(self, columns: dict[str, int], as_text: Sequence[str]) -> pl.DataFrame | None:
+        positions = list(columns.values())
+        try:
+            frame = pl.read_csv(
+                self.body,
+                columns=positions,
+                schema_overrides=self._padded(positions, [columns[name] for name in as_text]),
+                infer_schema_length=SNIFFED_ROWS,
+                **self.options,
+            )
+        except pl.exceptions.PolarsError:
+            # A value further down is not of the kind that the first rows promised. As text
+            # everything can be read, and validation then names the row.
+            try:
+                frame = pl.read_csv(
+                    self.body, columns=positions, infer_schema=False, **self.options
+                )
+            except pl.exceptions.PolarsError:
+                return None
+        frame.columns = list(columns)
+        return frame
+
+    def _padded(self, positions: list[int], as_text: list[int]) -> dict[str, type[pl.String]]:
+        """Columns that are read as text: those given, and those with values like 007.
+
+        As numbers, these would lose their zeros and be equal to the id 7.
+        """
+        table = pl.scan_csv(self.body, infer_schema=False, **self.options)
+        names = table.collect_schema().names()
+        values = pl.col([names[position] for position in positions])
+        padded = values.filter(values.str.starts_with("0")).str.contains(r"^0\d").any()
+        found = table.select(padded).collect(engine="streaming")
+        padded_names = [name for name in found.columns if found[name].item()]
+        return dict.fromkeys([*padded_names, *(names[at] for at in as_text)], pl.String)
+
+    def may_have_lost_rows(self, frame: pl.DataFrame | None) -> bool:
+        """Whether line breaks may have been taken for parts of values."""
+        return frame is None or (
+            frame.height + self.lines.has_header != self.counts.lines or self.counts.quotes % 2 == 1
+        )
+
+    def without_quoting(self) -> "TextFile":
+        """The same with quotes as text; columns behind the needed ones may then be cut."""
+        lines = self.lines
+        plain = TextLines(lines.content, lines.separator, False, lines.comment, lines.has_header)
+        return TextFile(self.shown, plain, self.body, self.counts, ragged=True)
+
+    def uneven_lines(self, frame: pl.DataFrame, columns: dict[str, int], width: int) -> list[str]:
+        """A note where lines have more or fewer values than the first, which Polars may not mind.
+
+        Raises:
+            DataError: a needed column stands behind one that is not needed, so that its values may
+                be those of another column in these lines.
+        """
+        first_ones = max(columns.values()) < len(columns)
+        if self.lines.quoted and first_ones:
+            return []  # what follows the needed values need not be told from text in quotes
+        n_rows = frame.height + self.lines.has_header - int(is_null(frame).sum())
+        separators = self.lines.n_separators if self.lines.quoted else self.counts.separators
+        if separators == (width - 1) * n_rows:
+            return []
+        rows = uneven(self.lines, width)
+        if not first_ones:
+            refuse_uneven(rows, width, self.shown)
+        if rows.is_empty():
+            return []
+        return [
+            f"{rows.height:,} line(s) do not have {width} values like the first "
+            f"(first: line {rows['number'][0]})"
+        ]
+
+    def reason_it_cannot_be_read(self, width: int) -> DataError:
+        """What is wrong with a file that Polars refuses."""
+        try:
+            all_of(self.lines.content).decode()
+        except UnicodeDecodeError as error:
+            line = all_of(self.lines.content)[: error.start].count(b"\n") + 1
+            return DataError(
+                f"{self.shown}: line {line} is not UTF-8 text; save the file as UTF-8, or name its "
+                'encoding, for example encoding="latin-1"'
+            )
+        if self.lines.quoted:
+            refuse_open_quote(self.lines, self.shown)
+        refuse_uneven(uneven(self.lines, width), width, self.shown)
+        try:
+            pl.read_csv(self.body, infer_schema=False, **self.options)
+        except pl.exceptions.PolarsError as error:
+            reason = str(error).splitlines()[0]
+        remedy = '; if its quotes are text, read it with quoting="none"' * self.lines.quoted
+        return DataError(f"{self.shown}: cannot be read as a table: {reason}{remedy}")
+
+
+def _body(content: Content, comment: str | None) -> Content:
+    if comment is not None:
+        pattern = rb"^" + re.escape(comment.encode()) + rb".*\n?"
+        content = re.sub(pattern, b"", all_of(content), flags=re.MULTILINE)
+    blank = re.match(rb"(?:[ \t]*\r?\n)+", head_of(content))
+    return all_of(content)[blank.end() :] if blank else content
+
+
+def _first_line(body: Content) -> str:
+    return head_of(body).partition(b"\n")[0].decode("utf-8", "replace").rstrip("\r")
+
+
+def is_null(frame: pl.DataFrame) -> pl.Series:
+    """Whether all values of a row are missing."""
+    return frame.select(pl.all_horizontal(pl.all().is_null())).to_series()
