@@ -1,15 +1,19 @@
 """A PostgreSQL that is thrown away: its own cluster in its own folder, reached by a socket."""
 
+import contextlib
 import itertools
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import psycopg
+
+from .server import parents
 
 OF_DEBIAN = "/usr/lib/postgresql/*/bin"
 
@@ -51,8 +55,23 @@ class Cluster:
         """As if the machine had died."""
         self._call("pg_ctl", "stop", "-w", "-m", "immediate")
 
+    def freeze(self) -> None:
+        """As if the network to it were dead: it takes what is sent, and answers nothing."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        server = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+        for pid, parent in parents().items():
+            if server in (pid, parent):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+
     def remove(self) -> None:
         if (self.folder / "data" / "postmaster.pid").exists():
+            self.thaw()
             self.stop()
         shutil.rmtree(self.folder)
 

@@ -1,5 +1,6 @@
 """The next list after an event reflects it: for everybody, on every replica, with every model."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,37 @@ def test_an_event_of_the_type_retract_retracts(service: Server, newcomer: int) -
     touch(service, newcomer, 3, 4)
     service.client.record(wire.Event(user_id=newcomer, item_id=4, type="retract"))
     assert items_of(service.client.history(newcomer)) == [3]
+
+
+def test_what_is_dated_ahead_of_the_clock_can_be_taken_back_and_touched_again(
+    service: Server, newcomer: int
+) -> None:
+    ahead = int(time.time()) + 600
+    service.client.record([wire.Event(user_id=newcomer, item_id=4, timestamp=ahead - 9)])
+    service.client.record([wire.Event(user_id=newcomer, item_id=5, timestamp=ahead)])
+    service.client.retract(newcomer, 5)
+    assert items_of(service.client.history(newcomer)) == [4]
+    assert 5 in items_of(service.client.recommend(newcomer, k=40))
+    # As after a clock that was ahead was set back.
+    service.client.record(wire.Event(user_id=newcomer, item_id=4, type="retract", timestamp=1000))
+    assert items_of(service.client.history(newcomer)) == []
+    touch(service, newcomer, 5)
+    (again,) = service.client.history(newcomer).items
+    assert (again.item_id, (again.timestamp or 0) < ahead - 300) == (5, True)
+
+
+def test_of_one_batch_what_comes_first_is_taken_out_by_what_comes_after(
+    service: Server, newcomer: int
+) -> None:
+    service.client.record(
+        [
+            wire.Event(user_id=newcomer, item_id=3, event_id=f"z{newcomer}"),
+            wire.Event(user_id=newcomer, item_id=3, event_id=f"y{newcomer}", type="retract"),
+            wire.Event(user_id=newcomer, item_id=4, event_id=f"x{newcomer}", type="retract"),
+            wire.Event(user_id=newcomer, item_id=4, event_id=f"w{newcomer}"),
+        ]
+    )
+    assert items_of(service.client.history(newcomer)) == [4]
 
 
 def test_seen_items_come_back_only_when_asked_for(service: Server, newcomer: int) -> None:

@@ -19,12 +19,15 @@ def learn(
             "--database", help="Where the events are, as given to serve.  [default: beside the run]"
         ),
     ] = None,
+    service: Annotated[
+        str, typer.Option("--service", help="The name of the service, as given to serve.")
+    ] = "default",
     least: Annotated[
         int, typer.Option("--least", help="Fresh events that are worth it.", min=1)
     ] = 1,
     json: options.Json = False,
 ) -> None:
-    """Train on the events of a service, and let the result serve if it is not worse.
+    """Train on the events of a service, and let the result serve if it is better.
 
     The newest fifth of the fresh events is held out; the model that serves and the new one are
     asked for it alike. What wins is put beside the run, and running services swap it in.
@@ -41,7 +44,7 @@ def learn(
         progress_bar() as show,
     ):
         opened.migrate()
-        lesson = Learner(run, opened).learn(least, show)
+        lesson = Learner(run, opened, service).learn(least, show)
     if json:
         print_json(vars(lesson))
     else:
@@ -58,7 +61,12 @@ def _show(lesson: "Lesson") -> None:
         for name, value in figures["metrics"].items()
     ]
     out.print(table_of(rows, f"{figures['split']}; {figures['n_users']:,} users"))
+    difference = figures["difference"]
+    low, high = difference["interval"]
+    between = (
+        f"{difference['mean']:+.4f} {difference['metric']}, 95% interval {low:+.4f} to {high:+.4f}"
+    )
     if lesson.outcome == "deployed":
-        note(f"not worse: version {lesson.version} serves from now on")
+        note(f"better by {between}: version {lesson.version} serves from now on")
     else:
-        note("worse than what serves, which goes on")
+        note(f"not surely better ({between}): what serves goes on")

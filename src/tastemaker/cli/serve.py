@@ -44,6 +44,11 @@ def serve(
         _running("--database", help="Where events go: sqlite:///events.db, "
                  "postgresql://user@host/name.  [default: RUN.events.db beside the run]"),
     ] = None,
+    service: Annotated[
+        str | None,
+        _running("--service", help="The name of the service, where several runs share one "
+                 "database.  [default: default]"),
+    ] = None,
     workers: Annotated[
         int | None, _running("--workers", help="Processes that answer.  [default: 1]")
     ] = None,
@@ -96,7 +101,7 @@ def serve(
     learn: Annotated[
         bool | None,
         _learning("--learn", help="Train on fresh events in the background, and swap the result in "
-                  "where it is not worse."),
+                  "where it is better."),
     ] = None,
     learn_every_s: Annotated[
         float | None, _learning("--learn-every-s", help="How often it looks.  [default: 3600]")
@@ -119,11 +124,12 @@ def serve(
     from tastemaker.serving.start import check
 
     settings = ServiceSettings.gathered(given)
-    if not check(settings):
-        note("the database is away: events are refused, and lists know of none, until it is there")
+    start = check(settings)
+    for each in start.notes:
+        note(each)
 
     def announce(url: str) -> None:
-        out.print(f"serving {run} at {url}", markup=False, soft_wrap=True)
+        out.print(f"serving {start.run} at {url}", markup=False, soft_wrap=True)
         note(f"events go to {settings.shown_database}; documentation at {url}/docs; Ctrl-C ends")
         if open_page:
             threading.Thread(target=_show, args=(url,), daemon=True).start()

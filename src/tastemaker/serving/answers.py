@@ -1,31 +1,34 @@
 """Answers: lists as they go over the wire, kept as bytes for whoever asks the same again."""
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from tastemaker.data.vocabulary import Vocabulary
-from tastemaker.serving.event_store import Touched
+from tastemaker.serving.database import Pulse
 from tastemaker.serving.ids import id_of, key_of
 from tastemaker.serving.item_store import ItemRecord
+from tastemaker.serving.kept import Kept
 from tastemaker.serving.lists import MadeList, Place
 from tastemaker.serving.live import Live, LiveLists, Snapshot
+from tastemaker.serving.people import digest
 from tastemaker.serving.telemetry import Telemetry
 from tastemaker.wire import AskedUser, Listing
 
-MOST_KEPT = 10_000
-"""Answers that a worker keeps."""
+MOST_BYTES = 64 << 20
+"""What a worker's kept answers may take."""
 
 
 @dataclass
-class _Kept:
+class _Answer:
     """An answer, and what must still hold for it to be right."""
 
     body: bytes
-    snapshot: Snapshot
-    touched: list[Touched]
+    pulse: Pulse | None
+    """Of the database when it was last right."""
+    touched: int
+    """A digest of what the user had touched in events."""
 
 
 class Answers:
@@ -33,7 +36,7 @@ class Answers:
 
     def __init__(self, live: Live, telemetry: Telemetry) -> None:
         self._live, self._telemetry = live, telemetry
-        self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
+        self._kept: Kept[_Answer] = Kept(MOST_BYTES)
 
     def at_hand(self, user: str, query: str) -> bytes | None:
         """The answer to the same question, if nobody has written anything since. Waits for nobody.
@@ -44,10 +47,11 @@ class Answers:
             user: as in the path.
             query: as in the URL.
         """
-        kept = self._kept.get((user, query))
-        if kept is None or not self._live.database.is_sqlite:
+        held = self._live.held
+        if held.degraded or held.pulse is None or not self._live.database.is_sqlite:
             return None
-        return kept.body if self._live.held is kept.snapshot else None
+        kept = self._kept.get((user, query), *_basis(held))
+        return kept.body if kept is not None and kept.pulse is held.pulse else None
 
     def recommend(self, user: str, query: str, listing: Listing) -> bytes:
         """The list of a user as of now.
@@ -65,7 +69,9 @@ class Answers:
         found = live.recommend([AskedUser(user_id=id_of(vocabulary, key))], listing)
         body = orjson.dumps(self.in_full(found, found.lists[0], key))
         if not found.snapshot.degraded and found.lists[0].source == "model":
-            self._keep(user, query, _Kept(body, found.snapshot, found.touched[key]))
+            answer = _Answer(body, found.snapshot.pulse, found.digests[key])
+            n_bytes = len(body) + 4 * (len(user) + len(query))
+            self._kept.put((user, query), answer, n_bytes, *_basis(found.snapshot))
         return body
 
     def in_full(self, found: LiveLists, made: MadeList, key: str | None) -> dict[str, Any]:
@@ -84,29 +90,19 @@ class Answers:
 
     def _still_right(self, user: str, query: str, key: str) -> bytes | None:
         """What was kept, if others wrote, but nothing that concerns this user."""
-        kept = self._kept.get((user, query))
-        if kept is None:
-            return None
         snapshot = self._live.snapshot()
-        held, then = snapshot, kept.snapshot
-        if snapshot.degraded or (held.deployed, held.catalog, held.forgotten) != (
-            then.deployed,
-            then.catalog,
-            then.forgotten,
-        ):
+        if snapshot.degraded:
             return None
-        if self._live.events.touched([key])[key] != kept.touched:
+        kept = self._kept.get((user, query), *_basis(snapshot))
+        if kept is None or digest(self._live.events.touched(key)) != kept.touched:
             return None
-        kept.snapshot = snapshot
+        kept.pulse = snapshot.pulse
         return kept.body
 
-    def _keep(self, user: str, query: str, kept: _Kept) -> None:
-        self._kept[user, query] = kept
-        if len(self._kept) > MOST_KEPT:
-            try:
-                self._kept.popitem(last=False)
-            except KeyError:
-                return  # another thread was as quick
+
+def _basis(snapshot: Snapshot) -> tuple[object, ...]:
+    """What all answers of a moment rest on, beside what their users touched."""
+    return snapshot.deployed, snapshot.catalog, snapshot.forgotten
 
 
 def in_place(vocabulary: Vocabulary, place: Place, rank: int) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The database: SQLite beside the run, or any other by URL; and what it does when it is away."""
 
-import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,23 +9,35 @@ from pathlib import Path
 from typing import Any, Self
 
 import sqlalchemy as sql
+import structlog
 from alembic import command
 from alembic.config import Config as AlembicConfig
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from alembic.util import CommandError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from tastemaker.errors import ConfigError, TastemakerError
+from tastemaker.errors import ConfigError
+from tastemaker.serving.connecting import engine_of
+from tastemaker.serving.outages import (
+    FAILURES,
+    DatabaseAwayError,
+    DatabaseBusyError,
+    DatabaseRefusedError,
+    Failure,
+    meaning_of,
+    short,
+)
 from tastemaker.serving.tables import COUNTED, counters
 
-WAIT_S = 5
-"""How long a write waits for another to end, and a connection to be made."""
+MIGRATION_S = 600
+"""How long bringing the tables up to date may take."""
 
-REST_S = 1.0
-"""After a failure a server is left alone so long, so that not every request waits for it."""
+LOOK_AGAIN_S = 0.5
+"""How often it is looked, beside the requests, whether the database is there again."""
 
+REMEMBERED_S = 10.0
+"""So long after a refusal the service says that it is degraded."""
 
-class DatabaseAwayError(TastemakerError):
-    """The database does not answer, is locked, or has no room left; try again later."""
+log = structlog.get_logger("tastemaker.service")
 
 
 @dataclass(frozen=True)
@@ -42,7 +54,11 @@ class Pulse:
 
 
 class Database:
-    """Connections that fail in one way: DatabaseAwayError."""
+    """Connections that fail in one way: DatabaseAwayError.
+
+    While the database is away nobody waits for it: whoever asks is told at once, and a thread of
+    its own looks whether it is there again. What it refuses, or is too slow for, is no outage.
+    """
 
     def __init__(self, url: str) -> None:
         """Connects lazily.
@@ -50,17 +66,20 @@ class Database:
         Raises:
             ConfigError: no such kind of database, or its driver is not installed.
         """
-        self._resting_until = 0.0
         try:
-            self._engine = _engine(url)
+            self._engine, self._deadlines = engine_of(url)
         except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
             hint = ' (pip install "tastemaker[postgres]")' if "postgres" in url else ""
             raise ConfigError(
-                f"no database is known by this URL: {_short(error)}{hint}; a URL looks like "
+                f"no database is known by this URL: {short(error)}{hint}; a URL looks like "
                 "sqlite:///events.db or postgresql+psycopg://user:password@host/name"
             ) from None
         self._sentry = _Sentry(self._engine) if self.is_sqlite else None
         self._pulse: Pulse | None = None
+        self._away: DatabaseAwayError | None = None
+        self._going = threading.Lock()
+        self._closed = threading.Event()
+        self._refused_at = -REMEMBERED_S
 
     @property
     def is_sqlite(self) -> bool:
@@ -77,15 +96,27 @@ class Database:
 
         Raises:
             DatabaseAwayError: it does not answer.
+            ConfigError: a newer version of Tastemaker has made its tables.
         """
         config = AlembicConfig()
         config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
-        with self.writing() as connection:
+        with self.writing(longest_s=MIGRATION_S) as connection:
             if not self.is_sqlite:
                 # Several replicas may start at once.
                 connection.execute(sql.text("SELECT pg_advisory_xact_lock(7251)"))
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            try:
+                command.upgrade(config, "head")
+            except CommandError as error:
+                raise ConfigError(
+                    f"{self.name}: its tables were made by a newer version of Tastemaker "
+                    f"({error}); use that version, or another database"
+                ) from None
+
+    @property
+    def refused_lately(self) -> bool:
+        """Whether the database has refused something in the last seconds."""
+        return time.monotonic() - self._refused_at < REMEMBERED_S
 
     @contextmanager
     def reading(self) -> Iterator[sql.Connection]:
@@ -98,8 +129,11 @@ class Database:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[sql.Connection]:
+    def writing(self, longest_s: float | None = None) -> Iterator[sql.Connection]:
         """A transaction that is on disk when the block has ended, whole or not at all.
+
+        Args:
+            longest_s: seconds that one statement may take; None for those of the connection.
 
         Raises:
             DatabaseAwayError: it does not answer, is locked for too long, or has no room left.
@@ -108,6 +142,10 @@ class Database:
             if self.is_sqlite:
                 # Else a transaction that first reads cannot wait for a lock, and fails at once.
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
+            elif longest_s is not None:
+                connection.execution_options(longest_s=longest_s)
+                limit = f"SET LOCAL statement_timeout = {longest_s * 1000:.0f}"
+                connection.exec_driver_sql(limit)
             yield connection
             connection.commit()
 
@@ -122,7 +160,7 @@ class Database:
             if token is not None and self._pulse is not None and self._pulse.token == token:
                 return self._pulse
             with self._engine.connect() as connection:
-                values = dict(connection.execute(_COUNTERS).tuples().all())
+                values = dict(connection.execute(_COUNTERS).all())
             self._pulse = Pulse(token, tuple(values.get(name, 0) for name in COUNTED))
             return self._pulse
 
@@ -134,25 +172,51 @@ class Database:
 
     def dispose(self) -> None:
         """Closes all connections; the end of a `with` does as well."""
+        self._closed.set()
         if self._sentry:
             self._sentry.close()
         self._engine.dispose()
+        if self._deadlines:
+            self._deadlines.end()
 
     @contextmanager
     def _failing_alike(self) -> Iterator[None]:
-        if time.monotonic() < self._resting_until:
-            raise DatabaseAwayError("the database is away; try again in a few seconds")
+        away = self._away
+        if away is not None:
+            raise DatabaseAwayError(str(away))
         try:
             yield
-        except (DBAPIError, PoolTimeoutError, sqlite3.Error) as error:
-            if isinstance(error, DBAPIError) and not _is_outage(error):
-                raise
+        except FAILURES as error:
             self._pulse = None
-            if not self.is_sqlite:
-                self._resting_until = time.monotonic() + REST_S
-            raise DatabaseAwayError(
-                f"the database is away ({_short(error)}); try again in a few seconds"
-            ) from error
+            raise self._noted(error) from error
+
+    def _noted(self, error: Failure) -> DatabaseAwayError:
+        found = meaning_of(error)
+        if isinstance(found, DatabaseRefusedError):
+            if not self.refused_lately:
+                log.error("database refuses", why=short(error))
+            self._refused_at = time.monotonic()
+        elif not isinstance(found, DatabaseBusyError):
+            with self._going:
+                if self._away is None and not self._closed.is_set():
+                    log.error("database away", why=short(error))
+                    self._away = found
+                    threading.Thread(target=self._wait_for_it, daemon=True, name="away").start()
+        return found
+
+    def _wait_for_it(self) -> None:
+        """Asks the database until it answers; at first at once, as one connection may be lost."""
+        while True:
+            try:
+                with self._engine.connect() as connection:
+                    connection.execute(sql.select(1))
+            except FAILURES:
+                if self._closed.wait(LOOK_AGAIN_S):
+                    return
+                continue
+            self._away = None
+            log.info("database back")
+            return
 
 
 class _Sentry:
@@ -186,44 +250,3 @@ _RAISE = (
     .where(counters.c.name == sql.bindparam("wanted"))
     .values(value=counters.c.value + 1)
 )
-
-
-def _engine(url: str) -> sql.Engine:
-    parsed = sql.make_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        if parsed.drivername == "postgresql":
-            parsed = parsed.set(drivername="postgresql+psycopg")
-        arguments = {"connect_timeout": WAIT_S, "options": f"-c statement_timeout={WAIT_S * 1000}"}
-        return sql.create_engine(
-            parsed, connect_args=arguments, pool_pre_ping=True, pool_timeout=WAIT_S
-        )
-    folder = Path(parsed.database or ".").parent
-    if not folder.is_dir():
-        raise ValueError(f"there is no folder {folder}")
-    engine = sql.create_engine(
-        parsed, connect_args={"timeout": WAIT_S, "check_same_thread": False}, pool_size=16
-    )
-    sql.event.listen(engine, "connect", _prepare_sqlite)
-    return engine
-
-
-def _prepare_sqlite(connection: Any, _: object) -> None:
-    # The driver's own notion of transactions is left aside: `writing` begins them itself.
-    connection.isolation_level = None
-    # Readers and the writer do not wait for each other.
-    connection.execute("PRAGMA journal_mode = WAL")
-    # Committed is on disk, even if the machine loses power.
-    connection.execute("PRAGMA synchronous = FULL")
-
-
-def _is_outage(error: DBAPIError) -> bool:
-    """Whether the database failed, rather than what was asked of it."""
-    return error.connection_invalidated or isinstance(
-        error, sql.exc.OperationalError | sql.exc.InterfaceError | sql.exc.InternalError
-    )
-
-
-def _short(error: Exception) -> str:
-    """The first line of what the driver says; the rest is SQL."""
-    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-    return str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__

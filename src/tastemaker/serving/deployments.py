@@ -1,21 +1,26 @@
 """Deployments: which trained model serves, since when, and why."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, Literal
 
 import sqlalchemy as sql
 
 from tastemaker.bundle.bundle import Bundle
+from tastemaker.errors import ConfigError
 from tastemaker.serving.database import Database, raised
 from tastemaker.serving.tables import deployments
 
 Reason = Literal["start", "reload", "learned", "rollback"]
 
+DEFAULT_SERVICE = "default"
+"""The name of a service that was given none."""
+
 
 @dataclass(frozen=True)
 class DeploymentRecord:
-    """One row of the log; the last one serves."""
+    """One row of the log; the last one of a service serves."""
 
     seq: int
     version: str
@@ -30,10 +35,15 @@ class DeploymentRecord:
 
 
 class Deployments:
-    """The log of deployments in the database."""
+    """The log of one service's deployments in the database."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, service: str = DEFAULT_SERVICE) -> None:
+        self._database, self._service = database, service
+        self._newest_first = (
+            sql.select(*(deployments.c[field.name] for field in fields(DeploymentRecord)))
+            .where(deployments.c.service == service)
+            .order_by(deployments.c.seq.desc())
+        )
 
     def all(self) -> list[DeploymentRecord]:
         """The newest first.
@@ -41,9 +51,8 @@ class Deployments:
         Raises:
             DatabaseAwayError: the database does not answer.
         """
-        query = sql.select(deployments).order_by(deployments.c.seq.desc())
         with self._database.reading() as connection:
-            return [DeploymentRecord(*row) for row in connection.execute(query)]
+            return [DeploymentRecord(*row) for row in connection.execute(self._newest_first)]
 
     def latest(self) -> DeploymentRecord | None:
         """The one that serves, None before the first.
@@ -51,10 +60,44 @@ class Deployments:
         Raises:
             DatabaseAwayError: the database does not answer.
         """
-        query = sql.select(deployments).order_by(deployments.c.seq.desc()).limit(1)
         with self._database.reading() as connection:
-            row = connection.execute(query).first()
+            row = connection.execute(self._newest_first.limit(1)).first()
         return None if row is None else DeploymentRecord(*row)
+
+    def begin(self, bundle: Bundle) -> DeploymentRecord:
+        """What serves when a service of a run starts: what was deployed last, or the run itself.
+
+        A run that was trained anew in its folder since the service has last started serves now.
+
+        Raises:
+            ConfigError: the service belongs to another run.
+            DatabaseAwayError: the database does not answer.
+        """
+        with self._database.writing() as connection:
+            if not self._database.is_sqlite:
+                # Of two runs that start at once the second is to find the first.
+                connection.execute(sql.text("SELECT pg_advisory_xact_lock(7251)"))
+            records = connection.execute(self._newest_first).all()
+            log = [DeploymentRecord(*row) for row in records]
+            self._refuse_another(bundle, log)
+            if any(record.version == bundle.version for record in log):
+                return log[0]
+            return self._insert(connection, bundle, "start", None)
+
+    def refuse_another(self, bundle: Bundle) -> None:
+        """Raises ConfigError if the service belongs to another run than the one of this bundle."""
+        self._refuse_another(bundle, self.all())
+
+    def _refuse_another(self, bundle: Bundle, log: list[DeploymentRecord]) -> None:
+        if not log or any(record.version == bundle.version for record in log):
+            return  # a copy of what has served is the same run, wherever it lies
+        theirs, ours = _home_of(log[0].run), _home_of(str(bundle.path.absolute()))
+        if theirs != ours:
+            raise ConfigError(
+                f'{self._database.name}: the service "{self._service}" of this database serves '
+                f"the run {theirs}, not {ours}; start that one, choose another name for a service "
+                'of its own beside it with service="NAME", or use another database'
+            )
 
     def record(
         self, bundle: Bundle, reason: Reason, figures: dict[str, Any] | None = None
@@ -64,6 +107,16 @@ class Deployments:
         Raises:
             DatabaseAwayError: nothing has changed.
         """
+        with self._database.writing() as connection:
+            return self._insert(connection, bundle, reason, figures)
+
+    def _insert(
+        self,
+        connection: sql.Connection,
+        bundle: Bundle,
+        reason: Reason,
+        figures: dict[str, Any] | None,
+    ) -> DeploymentRecord:
         row = {
             "version": bundle.version,
             "run": str(bundle.path.absolute()),
@@ -73,9 +126,15 @@ class Deployments:
             "reason": reason,
             "figures": bundle.evaluation if figures is None else figures,
         }
-        with self._database.writing() as connection:
-            seq = connection.scalar(
-                sql.insert(deployments).values(row).returning(deployments.c.seq)
-            )
-            raised(connection, "deployments")
+        insert = sql.insert(deployments).values(row | {"service": self._service})
+        seq = connection.scalar(insert.returning(deployments.c.seq))
+        raised(connection, "deployments")
         return DeploymentRecord(seq=seq or 0, **row)
+
+
+def _home_of(run: str) -> Path:
+    """The run folder to which a version on its shelf, or the one before it, belongs."""
+    path = Path(run)
+    if path.parent.suffix == ".versions":
+        return path.parent.with_suffix("")
+    return path.with_suffix("") if path.suffix == ".previous" else path

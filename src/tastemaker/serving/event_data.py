@@ -7,8 +7,9 @@ import polars as pl
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.sources import read
 from tastemaker.errors import DataError
-from tastemaker.serving.event_store import RETRACT, SCHEMA, EventStore, hashed
+from tastemaker.serving.event_store import SCHEMA, EventStore, hashed
 from tastemaker.serving.item_store import ItemRecord, ItemStore
+from tastemaker.serving.trending_store import RETRACT
 
 PAIR = ["user_id", "item_id"]
 
@@ -29,9 +30,21 @@ def with_events(base: Dataset | None, store: EventStore, items: ItemStore) -> Da
     """
     events = pl.concat([pl.DataFrame(schema=SCHEMA), *store.rows()])
     known = _without_forgotten(base, store.forgotten())
-    gone = events.group_by(PAIR).agg(pl.col("type").last()).filter(pl.col("type") == RETRACT)
-    happened = events.filter(pl.col("type") != RETRACT).select(*PAIR, "timestamp")
-    rows = pl.concat([known, happened]).join(gone, on=PAIR, how="anti", maintain_order="left")
+    events = events.with_row_index("arrival")
+    # A retraction takes out what had arrived before it, of the run as well.
+    taken_out = (
+        events.filter(pl.col("type") == RETRACT)
+        .group_by(PAIR)
+        .agg(pl.col("arrival").max().alias("retraction"))
+    )
+    happened = (
+        events.filter(pl.col("type") != RETRACT)
+        .join(taken_out, on=PAIR, how="left", maintain_order="left")
+        .filter(pl.col("retraction").is_null() | (pl.col("arrival") > pl.col("retraction")))
+        .select(*PAIR, "timestamp")
+    )
+    known = known.join(taken_out, on=PAIR, how="anti", maintain_order="left")
+    rows = pl.concat([known, happened])
     if rows.is_empty():
         raise DataError("there are no events yet, and so nothing to learn from")
     typed = rows.with_columns(_as_numbers(rows[name]) for name in PAIR)

@@ -33,7 +33,7 @@ class Imported(NamedTuple):
 
 
 def export_events(store: EventStore, path: Path) -> int:
-    """Writes all events in the order of their time; the file appears once it is whole.
+    """Writes all events in the order in which they arrived; the file appears once it is whole.
 
     Returns:
         How many there are.

@@ -3,7 +3,8 @@
 import hashlib
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -12,12 +13,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from tastemaker.serving.database import Database, raised
 from tastemaker.serving.tables import events, forgotten
-
-RETRACT = "retract"
-"""The type of an event that takes an item out of a history again."""
+from tastemaker.serving.trending_store import RETRACT, Touch, TrendingStore
 
 LONGEST_JOINED = 10_000
-"""Items that are read of one user's events, the latest."""
+"""Events that are read of one user, the last that arrived."""
 
 ROWS_AT_ONCE = 50_000
 
@@ -33,13 +32,17 @@ class NewEvent(NamedTuple):
 
 
 class Touched(NamedTuple):
-    """Where an item stands in the events of one user."""
+    """What the events of one user say of an item.
+
+    A retraction takes out what is there when it arrives, whatever the clocks of the senders say;
+    only what arrives after it counts.
+    """
 
     item_id: str
-    timestamp: int
-    """Of the latest event about it."""
+    timestamp: int | None
+    """Seconds since 1970 UTC of the latest event that no retraction has taken out; None without."""
     retracted: bool
-    """Whether that one takes it out of the history."""
+    """Whether a retraction has taken the item out of what was known before these events."""
 
 
 class EventStore:
@@ -47,6 +50,7 @@ class EventStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._trending = TrendingStore(database)
         dialect = sqlite if database.is_sqlite else postgresql
         self._insert = (
             dialect.insert(events)
@@ -61,30 +65,61 @@ class EventStore:
             DatabaseAwayError: nothing was kept.
         """
         now = int(time.time())
-        # In one order for everybody, so that two batches with the same ids cannot lock each other.
-        rows = [event._asdict() | {"received_at": now} for event in sorted(new)]
+        rows = [event._asdict() | {"received_at": now} for event in new]
+        retracted = {(each.user_id, each.item_id) for each in new if each.type == RETRACT}
         with self._database.writing() as connection:
-            return len(connection.execute(self._insert, rows).all())
+            if not self._database.is_sqlite:
+                rows = self._in_one_order(connection, rows, retracted)
+            accepted = set(connection.scalars(self._insert, rows).all())
+            kept = [event for event in new if event.event_id in accepted]
+            first = {event.event_id: event for event in reversed(kept)}.values()
+            touches = [
+                Touch(event.item_id, min(event.timestamp, now), 1)
+                for event in first
+                if event.type != RETRACT
+            ]
+            self._trending.keep(
+                connection, [*touches, *_taken_out(connection, retracted, accepted)]
+            )
+            return len(accepted)
 
-    def touched(self, user_ids: Sequence[str]) -> dict[str, list[Touched]]:
-        """What each user touched in events, oldest first, each item once: where it was latest.
+    def _in_one_order(
+        self,
+        connection: sql.Connection,
+        rows: list[dict[str, Any]],
+        retracted: Collection[tuple[str, str]],
+    ) -> list[dict[str, Any]]:
+        """The rows by id, so that two batches with the same ids cannot lock each other.
+
+        Where there are retractions, what came before them in the batch keeps a lower number; and
+        of two retractions of the same item at once the second finds what the first has left.
+        """
+        if retracted:
+            for pair in sorted(retracted):
+                connection.execute(_LOCK, {"pair": repr(pair)})
+            numbers = connection.scalars(_NUMBERS, {"n": len(rows)}).all()
+            rows = [row | {"seq": seq} for row, seq in zip(rows, sorted(numbers), strict=True)]
+        return sorted(rows, key=lambda row: str(row["event_id"]))
+
+    def touched(self, user_id: str) -> list[Touched]:
+        """What a user touched in events, each item once: by time, and of equal times by arrival.
 
         Raises:
             DatabaseAwayError: the database does not answer.
         """
-        found: dict[str, list[Touched]] = {user_id: [] for user_id in user_ids}
+        ((_, touched),) = self.each_touched([user_id])
+        return touched
+
+    def each_touched(self, user_ids: Iterable[str]) -> Iterator[tuple[str, list[Touched]]]:
+        """The same for several users, one after the other: together they would fill the memory.
+
+        Raises:
+            DatabaseAwayError: the database does not answer.
+        """
         with self._database.reading() as connection:
-            if len(user_ids) == 1:
-                rows = connection.execute(_OF_ONE, {"user": user_ids[0]}).all()
-            else:
-                rows = connection.execute(_OF_MANY, {"users": list(user_ids)}).all()
-        latest: dict[tuple[str, str], tuple[int, str]] = {}
-        for user_id, item_id, timestamp, kind in reversed(rows):
-            latest.pop((user_id, item_id), None)
-            latest[user_id, item_id] = timestamp, kind
-        for (user_id, item_id), (timestamp, kind) in latest.items():
-            found[user_id].append(Touched(item_id, timestamp, kind == RETRACT))
-        return found
+            for user_id in user_ids:
+                newest_first = connection.execute(_OF_ONE, {"user": user_id}).all()
+                yield user_id, latest_of(reversed(newest_first))
 
     def forget(self, user_id: str) -> int:
         """Deletes a user's events and keeps others from using what training knew; how many.
@@ -95,10 +130,11 @@ class EventStore:
         mark = {"user_hash": hashed(user_id), "at": int(time.time())}
         dialect = sqlite if self._database.is_sqlite else postgresql
         with self._database.writing() as connection:
-            gone = connection.execute(sql.delete(events).where(events.c.user_id == user_id))
+            gone = connection.execute(_FORGET, {"user": user_id}).all()
+            self._trending.keep(connection, _standing(sorted(gone)))
             connection.execute(dialect.insert(forgotten).values(mark).on_conflict_do_nothing())
             raised(connection, "forgotten")
-            return gone.rowcount
+            return len(gone)
 
     def forgotten(self) -> frozenset[str]:
         """Hashes of the users who were forgotten.
@@ -109,20 +145,14 @@ class EventStore:
         with self._database.reading() as connection:
             return frozenset(connection.scalars(sql.select(forgotten.c.user_hash)))
 
-    def counted(self, since: int, bucket_s: int) -> list[tuple[str, int, int]]:
-        """How often each item was touched: (item id, bucket's number, count) for later than then.
+    def probe(self) -> None:
+        """Reads as little as can be.
 
         Raises:
-            DatabaseAwayError: the database does not answer.
+            DatabaseAwayError: events cannot be read.
         """
-        bucket = (events.c.timestamp // bucket_s).label("bucket")
-        query = (
-            sql.select(events.c.item_id, bucket, sql.func.count())
-            .where(events.c.timestamp >= since, events.c.type != RETRACT)
-            .group_by(events.c.item_id, bucket)
-        )
         with self._database.reading() as connection:
-            return [(item, int(number), count) for item, number, count in connection.execute(query)]
+            connection.execute(sql.select(events.c.seq).limit(1)).all()
 
     def size(self) -> int:
         """How many events there are."""
@@ -141,20 +171,21 @@ class EventStore:
             return connection.scalar(query) or 0
 
     def rows(self) -> Iterator[pl.DataFrame]:
-        """All events in the order of their time, some at a time.
+        """All events in the order in which they arrived, some at a time.
 
         Each frame has event_id, user_id, item_id, timestamp and type.
 
         Raises:
             DatabaseAwayError: the database does not answer.
         """
-        query = sql.select(
-            events.c.event_id, events.c.user_id, events.c.item_id, events.c.timestamp, events.c.type
-        ).order_by(events.c.timestamp, events.c.seq)
-        with self._database.reading() as connection:
-            streamed = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query)
-            for part in streamed.partitions():
-                yield pl.DataFrame([tuple(row) for row in part], schema=SCHEMA, orient="row")
+        last = 0
+        while True:
+            with self._database.reading() as connection:
+                part = connection.execute(_PAGE, {"last": last}).all()
+            if not part:
+                return
+            last = part[-1][0]
+            yield pl.DataFrame([row[1:] for row in part], schema=SCHEMA, orient="row")
 
 
 SCHEMA: dict[str, Any] = {
@@ -177,17 +208,97 @@ def hashed(user_id: str) -> str:
     return hashlib.sha256(f"tastemaker:{user_id}".encode()).hexdigest()
 
 
-_LATEST_FIRST = (events.c.timestamp.desc(), events.c.seq.desc())
-_COLUMNS = (events.c.user_id, events.c.item_id, events.c.timestamp, events.c.type)
+def latest_of(rows: Iterable[tuple[str, int, str]]) -> list[Touched]:
+    """What events of one user say of each item, by time, and of equal times by arrival.
+
+    Args:
+        rows: item id, timestamp and type of each event, in the order of their arrival.
+    """
+    found: dict[str, Touched] = {}
+    for item_id, timestamp, kind in rows:
+        # Put anew, so that of equal times the later one comes last.
+        before = found.pop(item_id, None)
+        if kind == RETRACT:
+            found[item_id] = Touched(item_id, None, retracted=True)
+        else:
+            latest = timestamp if before is None else max(timestamp, before.timestamp or 0)
+            found[item_id] = Touched(item_id, latest, before is not None and before.retracted)
+    return sorted(found.values(), key=lambda touched: touched.timestamp or 0)
+
+
+def _taken_out(
+    connection: sql.Connection, pairs: Collection[tuple[str, str]], accepted: Collection[str]
+) -> Iterator[Touch]:
+    """The events that stood until the retractions among the accepted events arrived."""
+    items_of: dict[str, list[str]] = defaultdict(list)
+    for user_id, item_id in pairs:
+        items_of[user_id].append(item_id)
+    for user_id, item_ids in items_of.items():
+        wanted = {"user": user_id, "items": item_ids}
+        standing: dict[str, list[Touch]] = defaultdict(list)
+        for event_id, item_id, timestamp, received_at, kind in connection.execute(
+            _OF_PAIRS, wanted
+        ):
+            if kind != RETRACT:
+                standing[item_id].append(Touch(item_id, min(timestamp, received_at), -1))
+                continue
+            gone = standing.pop(item_id, [])
+            if event_id in accepted:
+                yield from gone
+
+
+def _standing(rows: Sequence[tuple[int, str, int, int, str]]) -> Iterator[Touch]:
+    """What is taken out of the count with these rows of one user, in the order of their arrival."""
+    standing: dict[str, list[Touch]] = defaultdict(list)
+    for _, item_id, timestamp, received_at, kind in rows:
+        if kind == RETRACT:
+            standing.pop(item_id, None)
+        else:
+            standing[item_id].append(Touch(item_id, min(timestamp, received_at), -1))
+    return (touch for touches in standing.values() for touch in touches)
+
+
 _OF_ONE = (
-    sql.select(*_COLUMNS)
+    sql.select(events.c.item_id, events.c.timestamp, events.c.type)
     .where(events.c.user_id == sql.bindparam("user"))
-    .order_by(*_LATEST_FIRST)
+    .order_by(events.c.seq.desc())
     .limit(LONGEST_JOINED)
 )
-_OF_MANY = (
-    sql.select(*_COLUMNS)
-    .where(events.c.user_id.in_(sql.bindparam("users", expanding=True)))
-    .order_by(*_LATEST_FIRST)
-    .limit(LONGEST_JOINED * 100)
+_OF_PAIRS = (
+    sql.select(
+        events.c.event_id,
+        events.c.item_id,
+        events.c.timestamp,
+        events.c.received_at,
+        events.c.type,
+    )
+    .where(
+        events.c.user_id == sql.bindparam("user"),
+        events.c.item_id.in_(sql.bindparam("items", expanding=True)),
+    )
+    .order_by(events.c.seq)
+)
+_FORGET = (
+    sql.delete(events)
+    .where(events.c.user_id == sql.bindparam("user"))
+    .returning(
+        events.c.seq, events.c.item_id, events.c.timestamp, events.c.received_at, events.c.type
+    )
+)
+_PAGE = (
+    sql.select(
+        events.c.seq,
+        events.c.event_id,
+        events.c.user_id,
+        events.c.item_id,
+        events.c.timestamp,
+        events.c.type,
+    )
+    .where(events.c.seq > sql.bindparam("last"))
+    .order_by(events.c.seq)
+    .limit(ROWS_AT_ONCE)
+)
+_LOCK = sql.text("SELECT pg_advisory_xact_lock(hashtextextended(:pair, 7253))")
+_NUMBERS = sql.text(
+    "SELECT nextval(pg_get_serial_sequence('events', 'seq')) FROM generate_series(1, :n)"
 )

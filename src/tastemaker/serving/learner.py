@@ -1,7 +1,8 @@
-"""The learner: trains on fresh events, and lets the result serve only where it is not worse."""
+"""The learner: trains on fresh events, and lets the result serve only where it is better."""
 
 import json
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,11 +21,12 @@ from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.errors import ConfigError
 from tastemaker.evaluation.evaluate import evaluate, from_ranks
 from tastemaker.evaluation.protocols import FullRanking
-from tastemaker.evaluation.results import Evaluation
+from tastemaker.evaluation.results import INTERVAL_SEED, Evaluation
+from tastemaker.metrics.statistics import bootstrap_intervals
 from tastemaker.models.recommender import Recommender
 from tastemaker.progress import OnProgress
 from tastemaker.serving.database import Database
-from tastemaker.serving.deployments import Deployments
+from tastemaker.serving.deployments import DEFAULT_SERVICE, Deployments
 from tastemaker.serving.event_data import with_events
 from tastemaker.serving.event_store import EventStore
 from tastemaker.serving.item_store import ItemStore
@@ -34,6 +36,9 @@ HELD_OUT = 0.2
 """Share of the fresh events, the newest, that old and new model are asked for."""
 
 MOST_HELD_OUT = 5_000
+
+FEWEST_ASKED = 20
+"""Users with held-out events: of fewer, an interval says nothing."""
 
 CRITERION = "ndcg@10"
 
@@ -62,17 +67,22 @@ class Lesson:
 class Learner:
     """Learns for one run; one at a time on a machine, whoever asks."""
 
-    def __init__(self, run: Path, database: Database) -> None:
+    def __init__(self, run: Path, database: Database, service: str = DEFAULT_SERVICE) -> None:
         self.store, self._run, self._database = Store(run), run, database
         self._events, self._items = EventStore(database), ItemStore(database)
-        self._deployments = Deployments(database)
+        self._deployments = Deployments(database, service)
 
     def lessons(self) -> list[Lesson]:
         """All lessons so far, the oldest first."""
         path = self.store.folder / LOG
         if not path.exists():
             return []
-        return [Lesson(**json.loads(line)) for line in path.read_text().splitlines()]
+        found = []
+        for line in path.read_text().splitlines():
+            # The machine may have gone down in the middle of a line.
+            with suppress(json.JSONDecodeError):
+                found.append(Lesson(**json.loads(line)))
+        return found
 
     def fresh(self) -> tuple[int, int]:
         """The number of the last event, and how many there are since the lesson before.
@@ -85,7 +95,10 @@ class Learner:
         return newest, self._events.n_since(seen)
 
     def learn(self, least: int = 1, on_progress: OnProgress | None = None) -> Lesson:
-        """Trains on what the run and the events hold, judges, and deploys what is not worse.
+        """Trains on what the run and the events hold, judges, and deploys what is better.
+
+        Better is a model whose NDCG@10 on the held-out events is higher than that of the model
+        that serves, user by user, so that the 95% interval of the mean difference is above zero.
 
         Args:
             least: fresh events that are worth it.
@@ -111,15 +124,16 @@ class Learner:
         current = self._current()
         data = with_events(current.split.everything, self._events, self._items)
         split = newest_held_out(data, current.split.everything)
-        if split.test is None:
+        if split.test is None or len(np.unique(split.test.users)) < FEWEST_ASKED:
             return Lesson("too few events", now, newest, fresh)
         model = _unfitted(current)
         run = TrainingRun(current.model.device.type, on_progress=on_progress)  # type: ignore[arg-type]
         model.fit(split, run, start_from=current.model)
         evaluation = evaluate(model, split, FullRanking(), on_progress=on_progress)
         before = judged(current.model, split)
-        figures = _figures(evaluation, before)
-        if evaluation.metrics[CRITERION] < before.metrics[CRITERION]:
+        difference = paired_difference(evaluation, before)
+        figures = _figures(evaluation, before) | {"difference": difference}
+        if not difference["interval"][0] > 0:
             return self._noted(Lesson("not better", now, newest, fresh, figures))
         place = self.store.next_place()
         save_run(place, model, evaluation)
@@ -129,9 +143,15 @@ class Learner:
         return self._noted(Lesson("deployed", now, newest, fresh, figures, bundle.version))
 
     def _current(self) -> Bundle:
-        """The model that serves."""
-        latest = self._deployments.latest()
-        return open_run(self._run if latest is None else latest.run)
+        """The model that serves.
+
+        Raises:
+            ConfigError: the service belongs to another run.
+        """
+        bundle, latest = open_run(self._run), self._deployments.latest()
+        self._deployments.refuse_another(bundle)
+        same = latest is None or latest.version == bundle.version
+        return bundle if same or latest is None else open_run(latest.run)
 
     def _prune(self) -> None:
         self.store.prune({Path(record.run) for record in self._deployments.all()[:3]})
@@ -254,6 +274,17 @@ def _unfitted(current: Bundle) -> Recommender:
     if "patience" in fields:
         update["patience"] = None
     return type(current.model)(config.model_copy(update=update))
+
+
+def paired_difference(new: Evaluation, before: Evaluation) -> dict[str, Any]:
+    """How much better the new model is for the same users: the mean, and its 95% interval."""
+    each = new.per_user[CRITERION] - before.per_user[CRITERION]
+    low, high = bootstrap_intervals(each[None], seed=INTERVAL_SEED)
+    return {
+        "metric": CRITERION,
+        "mean": float(each.mean()),
+        "interval": [float(low[0]), float(high[0])],
+    }
 
 
 def _figures(new: Evaluation, before: Evaluation) -> dict[str, Any]:

@@ -56,7 +56,7 @@ class Learning:
         settings = self._settings
         self._process = await asyncio.create_subprocess_exec(
             *COMMAND, str(settings.run), "--database", settings.database_url,
-            "--least", str(least), "--json",
+            "--service", settings.service, "--least", str(least), "--json",
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         task = asyncio.create_task(self._watch(self._process))

@@ -1,7 +1,8 @@
 """Lists: what the model, or where it knows nothing what is trending, has for some people."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,8 +21,11 @@ from tastemaker.serving.ids import key_of
 from tastemaker.serving.item_store import ItemRecord
 from tastemaker.serving.live_catalog import LiveCatalog
 from tastemaker.serving.people import Person, batch_of
-from tastemaker.serving.trending import trending_scores
+from tastemaker.serving.trending import TrendingScores
 from tastemaker.wire import Listing, Source
+
+MOST_TOUCHED = 20_000
+"""Items of histories that are looked at at once."""
 
 REASONS = 3
 """Items of the history that an explanation names, at most."""
@@ -86,7 +90,7 @@ def make_lists(
     catalog: LiveCatalog,
     people: Sequence[Person],
     asked: Asked,
-    trending: Callable[[], dict[str, float]],
+    trending: Callable[[], TrendingScores],
     index: Index | None = None,
 ) -> list[MadeList]:
     """A list for each of the people.
@@ -96,12 +100,42 @@ def make_lists(
         catalog: of now.
         people: n of them.
         asked: how lists are chosen.
-        trending: gives the counts of late, where there are others.
+        trending: gives what is trending, called only where the model knows nothing of somebody.
         index: how the best are found; None searches exactly.
 
     Raises:
         UnsupportedError: diversity or reasons are asked of a model that has none.
     """
+    each_once = list({id(person): person for person in people}.values())
+    made = [
+        made
+        for part in _parts(each_once)
+        for made in _lists_of(model, catalog, part, asked, trending, index)
+    ]
+    found = {id(person): one for person, one in zip(each_once, made, strict=True)}
+    return [found[id(person)] for person in people]
+
+
+def _parts(people: Sequence[Person]) -> Iterator[list[Person]]:
+    """The people in turn, as many at a time as do not fill the memory with their histories."""
+    part: list[Person] = []
+    for person in people:
+        if part and sum(len(each.items) for each in part) + len(person.items) > MOST_TOUCHED:
+            yield part
+            part = []
+        part.append(person)
+    if part:
+        yield part
+
+
+def _lists_of(
+    model: Recommender,
+    catalog: LiveCatalog,
+    people: Sequence[Person],
+    asked: Asked,
+    trending: Callable[[], TrendingScores],
+    index: Index | None,
+) -> list[MadeList]:
     batch = batch_of(people)
     unknown = model.nothing_known(batch)
     lists = [MadeList("trending")] * len(people)
@@ -110,9 +144,10 @@ def make_lists(
         known = [people[place] for place in places]
         for place, made in zip(places, _by_model(model, catalog, known, asked, index), strict=True):
             lists[place] = made
-    counts = trending() if unknown.any() else {}
-    for place in np.flatnonzero(unknown).tolist():
-        lists[place] = trending_list(model, catalog, people[place], asked, counts)
+    if unknown.any():
+        scores = trending()
+        for place in np.flatnonzero(unknown).tolist():
+            lists[place] = trending_list(model, catalog, people[place], asked, scores)
     return lists
 
 
@@ -151,7 +186,7 @@ def _with_new(
     person: Person,
     asked: Asked,
     new: Sequence[ItemRecord],
-    scores: np.ndarray | Sequence[float],
+    scores: np.ndarray,
 ) -> list[Place]:
     """The list with new items before the first one whose score is lower."""
     seen = frozenset(key for key, _ in person.new_items)
@@ -162,13 +197,19 @@ def _with_new(
             if asked.allows(item, seen)
         ),
         key=lambda place: -place.score,
-    )[: asked.k]
-    merged = []
+    )
+    return _merged(places, allowed[: asked.k], asked.k)
+
+
+def _merged(places: list[Place], new: list[Place], k: int) -> list[Place]:
+    """The first k of two lists, each new item before the first place whose score is lower."""
+    merged, at = [], 0
     for place in places:
-        while allowed and allowed[0].score > place.score:
-            merged.append(allowed.pop(0))
+        while at < len(new) and new[at].score > place.score:
+            merged.append(new[at])
+            at += 1
         merged.append(place)
-    return (merged + allowed)[: asked.k]
+    return (merged + new[at:])[:k]
 
 
 def trending_list(
@@ -176,18 +217,17 @@ def trending_list(
     catalog: LiveCatalog,
     person: Person,
     asked: Asked,
-    counts: dict[str, float],
+    scores: TrendingScores,
 ) -> MadeList:
     """What is trending, for somebody of whom the model knows nothing.
 
     Raises:
         UnsupportedError: diversity is asked of a model without a notion of likeness.
     """
-    scores, new = trending_scores(catalog, counts)
     batch = batch_of([person])
     eligible = None if asked.eligible is None else torch.from_numpy(asked.eligible.codes)
     exclusion = Exclusion(batch if asked.exclude_seen else None, eligible)
-    rows = exclusion.apply(torch.from_numpy(scores)[None])
+    rows = exclusion.apply(scores.known[None].clone())
     top = top_k(rows, asked.k * CANDIDATES_PER_PLACE if asked.diversity else asked.k)
     if asked.diversity:
         top = diversify(top, model.likeness.within, asked.k, asked.diversity)
@@ -199,10 +239,9 @@ def trending_list(
             top.items[0, :length].tolist(), top.scores[0, :length].tolist(), strict=True
         )
     ]
-    records = [catalog.record(key) for key in new]
-    there = [(item, new[item.item_id]) for item in records if item is not None]
-    items, values = [item for item, _ in there], [value for _, value in there]
-    return MadeList("trending", _with_new(places, person, asked, items, values))
+    seen = frozenset(key for key, _ in person.new_items)
+    new = (Place(item, value, because) for item, value in scores.new if asked.allows(item, seen))
+    return MadeList("trending", _merged(places, list(islice(new, asked.k)), asked.k))
 
 
 def _reasons(

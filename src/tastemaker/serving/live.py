@@ -1,27 +1,36 @@
 """Live: the model that serves, the catalog of now, and everybody's history up to this second."""
 
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import structlog
 
 from tastemaker.bundle.bundle import Bundle, open_run
 from tastemaker.data.dataset import Dataset
 from tastemaker.errors import ArtifactError, ConfigError
-from tastemaker.serving.database import Database, DatabaseAwayError, Pulse
+from tastemaker.serving.database import Database, Pulse
 from tastemaker.serving.deployments import DeploymentRecord, Deployments, Reason
-from tastemaker.serving.event_store import EventStore, Touched, hashed
-from tastemaker.serving.ids import key_of
+from tastemaker.serving.event_store import EventStore
 from tastemaker.serving.item_store import ItemStore
 from tastemaker.serving.key_store import NO_KEYS, Keys, KeyStore
 from tastemaker.serving.lists import Asked, MadeList, make_lists
 from tastemaker.serving.live_catalog import LiveCatalog
-from tastemaker.serving.people import Person, person_of, stranger
+from tastemaker.serving.outages import DatabaseAwayError, DatabaseRefusedError
+from tastemaker.serving.people import Gathered, Person, gather
 from tastemaker.serving.settings import ServiceSettings
-from tastemaker.serving.trending import Trending
+from tastemaker.serving.trending import Trending, TrendingScores
+from tastemaker.serving.trending_store import TrendingStore
 from tastemaker.training.run import DeviceName
 from tastemaker.wire import AskedUser, Listing
+
+JOIN_EVERY_S = 10.0
+"""So often a worker tries to join a database that has refused it."""
+
+log = structlog.get_logger("tastemaker.service")
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +62,8 @@ class LiveLists:
 
     snapshot: Snapshot
     lists: list[MadeList]
-    touched: dict[str, list[Touched]] = field(default_factory=dict)
+    digests: dict[str, int]
+    """By key, of what each user touched in events."""
 
 
 class Live:
@@ -69,12 +79,16 @@ class Live:
         self.database = Database(settings.database_url)
         self.events = EventStore(self.database)
         self.items = ItemStore(self.database)
-        self.deployments = Deployments(self.database)
+        self.deployments = Deployments(self.database, settings.service)
         self.keys = KeyStore(self.database)
-        self.trending = Trending(self.events, settings.trending_half_life_h * 3600)
+        self.half_life_s = settings.trending_half_life_h * 3600
+        self._trending_store = TrendingStore(self.database)
+        self._trending = Trending(self._trending_store)
         self._swapping, self._refreshing = threading.Lock(), threading.Lock()
         self._snapshot: Snapshot | None = None
         self._joined = False
+        self._refused: DatabaseRefusedError | None = None
+        self._join_again_at = 0.0
 
     def start(self) -> None:
         """Opens the model that is to serve, and reads what the database has.
@@ -108,6 +122,7 @@ class Live:
             if not self._joined:
                 self._join()
             pulse = self.database.pulse()
+            held = self.held
             if held.pulse == pulse and not held.degraded:
                 return held
             with self._refreshing:
@@ -116,6 +131,15 @@ class Live:
             if not held.degraded:
                 self._snapshot = held = replace(held, degraded=True)
             return held
+
+    def readiness(self) -> Snapshot:
+        """What is in memory; degraded also while the database refuses what lists are made of."""
+        snapshot = self.snapshot()
+        try:
+            self.events.probe()
+        except DatabaseAwayError:
+            return replace(snapshot, degraded=True)
+        return replace(snapshot, degraded=snapshot.degraded or self.database.refused_lately)
 
     def recommend(self, users: Sequence[AskedUser], listing: Listing) -> LiveLists:
         """A list for each.
@@ -128,32 +152,23 @@ class Live:
         snapshot = self.snapshot()
         catalog, deployed = snapshot.catalog, snapshot.deployed
         asked = Asked.of(listing, catalog)
-        vocabulary = deployed.everything.user_vocabulary
-        keys = {
-            key_of(vocabulary, user.user_id)
-            for user in users
-            if user.user_id is not None and user.history is None
-        }
-        snapshot, touched = self._touched(snapshot, sorted(keys))
-        people = [self._person(snapshot, user, touched) for user in users]
+        snapshot, gathered = self._gathered(snapshot, users)
         index = deployed.bundle.index if self.settings.approximate else None
         lists = make_lists(
-            deployed.bundle.model, catalog, people, asked,
-            lambda: self.trending_counts(snapshot), index,
+            deployed.bundle.model, catalog, gathered.people, asked,
+            lambda: self.trending_scores(catalog), index,
         )  # fmt: skip
-        return LiveLists(snapshot, lists, touched)
+        return LiveLists(snapshot, lists, gathered.digests)
 
     def person(self, key: str) -> tuple[Snapshot, Person]:
         """What is known of a user by now."""
-        snapshot, touched = self._touched(self.snapshot(), [key])
-        return snapshot, self._person_by_key(snapshot, key, touched[key])
+        snapshot, gathered = self._gathered(self.snapshot(), [AskedUser(user_id=key)])
+        return snapshot, gathered.people[0]
 
-    def trending_counts(self, snapshot: Snapshot) -> dict[str, float]:
-        """How many events each item had of late; nothing while the database is away."""
-        try:
-            return self.trending.counts(snapshot.pulse.token if snapshot.pulse else None)
-        except DatabaseAwayError:
-            return {}
+    def trending_scores(self, catalog: LiveCatalog) -> TrendingScores:
+        """What is trending of a catalog, as of when the database last answered."""
+        pulse = self.held.pulse
+        return self._trending.scores(catalog, pulse.token if pulse else None)
 
     def deploy(
         self, run: Path, reason: Reason, figures: dict[str, object] | None = None
@@ -180,7 +195,7 @@ class Live:
         if before is None:
             raise ConfigError("no other model served before this one; there is nothing to go to")
         with self._swapping:
-            bundle = _reopened(before, self.settings.device)
+            bundle = reopened(before, self.settings.device)
             return self._serve(bundle, "rollback", before.figures)
 
     def _serve(
@@ -197,12 +212,25 @@ class Live:
         with self._swapping:
             if self._joined:
                 return
-            self.database.migrate()
-            bundle, log = self.held.deployed.bundle, self.deployments.all()
-            if all(record.version != bundle.version for record in log):
-                log = [self.deployments.record(bundle, "start")]
-            self._take(self._opened(log[0], bundle))
+            if self._refused is not None and time.monotonic() < self._join_again_at:
+                raise self._refused
+            try:
+                self._begin()
+            except (ConfigError, DatabaseRefusedError) as error:
+                # Another run's database, or one that does not let itself be used: not for each
+                # request anew.
+                log.error("database refused", why=str(error))
+                self._join_again_at = time.monotonic() + JOIN_EVERY_S
+                self._refused = DatabaseRefusedError(str(error))
+                raise self._refused from error
             self._joined = True
+
+    def _begin(self) -> None:
+        """Brings the tables up to date, and takes what is to serve."""
+        self.database.migrate()
+        self._trending_store.begin(self.half_life_s)
+        bundle = self.held.deployed.bundle
+        self._take(self._opened(self.deployments.begin(bundle), bundle))
 
     def _take(self, deployed: Deployed) -> None:
         """Puts a model in the place of the one that serves."""
@@ -243,49 +271,34 @@ class Live:
                 latest = self.deployments.latest()
                 if latest is not None and latest.seq != self.held.deployed.record.seq:
                     self._take(self._opened(latest, self.held.deployed.bundle))
-            except (ArtifactError, DatabaseAwayError):
-                return  # the model that serves goes on; the log of the other worker says why
+            except (ArtifactError, DatabaseAwayError) as error:
+                log.warning("deployed model cannot be followed", why=str(error))
 
     def _opened(self, record: DeploymentRecord, bundle: Bundle) -> Deployed:
         """The deployment, with the bundle at hand if it is the same."""
         if record.version != bundle.version:
             try:
-                bundle = _reopened(record, self.settings.device)
-            except ArtifactError:
+                bundle = reopened(record, self.settings.device)
+            except ArtifactError as error:
                 # It is gone: the bundle at hand serves, under its own name.
+                log.error("deployed model cannot be opened", why=str(error))
                 record = replace(_unrecorded(bundle), seq=record.seq)
         return Deployed(bundle, record, bundle.split.everything)
 
-    def _touched(
-        self, snapshot: Snapshot, keys: Sequence[str]
-    ) -> tuple[Snapshot, dict[str, list[Touched]]]:
-        """What users touched in events, or nothing and a degraded snapshot."""
-        nothing: dict[str, list[Touched]] = {key: [] for key in keys}
-        if not keys or snapshot.degraded:
-            return snapshot, nothing
-        try:
-            return snapshot, self.events.touched(keys)
-        except DatabaseAwayError:
-            self._snapshot = degraded = replace(snapshot, degraded=True)
-            return degraded, nothing
-
-    def _person(
-        self, snapshot: Snapshot, user: AskedUser, touched: dict[str, list[Touched]]
-    ) -> Person:
-        everything = snapshot.deployed.everything
-        if user.history is not None:
-            item_keys = [key_of(everything.item_vocabulary, item) for item in user.history]
-            return stranger(everything, item_keys)
-        assert user.user_id is not None
-        key = key_of(everything.user_vocabulary, user.user_id)
-        return self._person_by_key(snapshot, key, touched[key])
-
-    def _person_by_key(self, snapshot: Snapshot, key: str, touched: list[Touched]) -> Person:
-        is_forgotten = hashed(key) in snapshot.forgotten
-        return person_of(snapshot.deployed.everything, key, touched, is_forgotten)
+    def _gathered(
+        self, snapshot: Snapshot, users: Sequence[AskedUser]
+    ) -> tuple[Snapshot, Gathered]:
+        """The people, and a degraded snapshot where their events are not to be had."""
+        gathered = gather(
+            users,
+            snapshot.deployed.everything,
+            snapshot.forgotten,
+            None if snapshot.degraded else self.events,
+        )
+        return (snapshot if gathered.complete else replace(snapshot, degraded=True)), gathered
 
 
-def _reopened(record: DeploymentRecord, device: DeviceName) -> Bundle:
+def reopened(record: DeploymentRecord, device: DeviceName) -> Bundle:
     """The bundle of a deployment, from its folder or from where a later training has put it.
 
     Raises:

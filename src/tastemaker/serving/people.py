@@ -7,9 +7,11 @@ import numpy as np
 
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.users import UserBatch
-from tastemaker.data.vocabulary import UNKNOWN
-from tastemaker.serving.event_store import Touched
-from tastemaker.serving.ids import code_of
+from tastemaker.data.vocabulary import UNKNOWN, Vocabulary
+from tastemaker.serving.event_store import EventStore, Touched, hashed
+from tastemaker.serving.ids import code_of, key_of
+from tastemaker.serving.outages import DatabaseAwayError
+from tastemaker.wire import AskedUser
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +36,7 @@ def person_of(everything: Dataset, key: str, touched: Sequence[Touched], forgott
     Args:
         everything: what the run holds, hold-outs included.
         key: the user's.
-        touched: in events, oldest first.
+        touched: in events, by time.
         forgotten: whether what the run holds of the user may not be used.
     """
     code = UNKNOWN if forgotten else code_of(everything.user_vocabulary, key)
@@ -50,15 +52,16 @@ def person_of(everything: Dataset, key: str, touched: Sequence[Touched], forgott
     for event in touched:
         item = code_of(everything.item_vocabulary, event.item_id)
         if item == UNKNOWN:
-            if not event.retracted:
+            if event.timestamp is not None:
                 new.append((event.item_id, event.timestamp))
-        elif event.timestamp >= latest.get(item, 0):
+            continue
+        if event.retracted:
+            latest.pop(item, None)
+        if event.timestamp is not None and event.timestamp >= latest.get(item, 0):
             # Put anew, so that of equal times the event comes after what training knew.
             latest.pop(item, None)
-            from_events.discard(item)
-            if not event.retracted:
-                latest[item] = event.timestamp
-                from_events.add(item)
+            latest[item] = event.timestamp
+            from_events.add(item)
     ordered = sorted(latest.items(), key=lambda entry: entry[1])
     return Person(
         code,
@@ -76,6 +79,78 @@ def stranger(everything: Dataset, keys: Sequence[str]) -> Person:
     known = [code for code in codes.values() if code != UNKNOWN]
     new = tuple((key, 0) for key, code in codes.items() if code == UNKNOWN)
     return Person(UNKNOWN, np.array(known, dtype=np.int64), None, new)
+
+
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """The people of a request."""
+
+    people: list[Person]
+    """In the order of the request; whoever is asked about twice is one object."""
+    digests: dict[str, int]
+    """By key, of what was touched in events: equal ones stand for equal events."""
+    complete: bool
+    """Whether the database had all that was asked of it."""
+
+
+def gather(
+    users: Sequence[AskedUser],
+    everything: Dataset,
+    forgotten: frozenset[str],
+    events: EventStore | None,
+) -> Gathered:
+    """The people that a request asks about.
+
+    Args:
+        users: by id, by a history, or by both.
+        everything: what the run holds, hold-outs included.
+        forgotten: hashes of the users whose training history may not be used.
+        events: what happened since; None while the database is away.
+
+    Raises:
+        UnknownIdError: an item of a history is not of the kind of ids there are.
+    """
+    vocabulary = everything.user_vocabulary
+    names = [_name_of(user, vocabulary) for user in users]
+    found: dict[_Name, Person] = {}
+    digests: dict[str, int] = {}
+    complete = True
+
+    def add(key: str, touched: Sequence[Touched]) -> None:
+        found[key] = person_of(everything, key, touched, hashed(key) in forgotten)
+        digests[key] = digest(touched)
+
+    for name in names:
+        if isinstance(name, tuple) and name not in found:
+            keys = [key_of(everything.item_vocabulary, item) for item in name]
+            found[name] = stranger(everything, keys)
+    wanted = sorted({name for name in names if isinstance(name, str)})
+    if events is not None:
+        try:
+            for key, touched in events.each_touched(wanted):
+                add(key, touched)
+        except DatabaseAwayError:
+            complete = False
+    for key in wanted:
+        if key not in found:
+            add(key, [])
+    return Gathered([found[name] for name in names], digests, complete)
+
+
+def digest(touched: Sequence[Touched]) -> int:
+    """A number that stands for what somebody touched, where keeping all of it would take much."""
+    return hash(tuple(touched))
+
+
+_Name = str | tuple[int | str, ...]
+"""Whom a request asks about: a user by key, or a history."""
+
+
+def _name_of(user: AskedUser, vocabulary: Vocabulary) -> _Name:
+    if user.history is not None:
+        return tuple(user.history)
+    assert user.user_id is not None, "a request says for whom"
+    return key_of(vocabulary, user.user_id)
 
 
 def batch_of(people: Sequence[Person]) -> UserBatch:

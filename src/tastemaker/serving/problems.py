@@ -17,7 +17,7 @@ from tastemaker.errors import (
     UnknownIdError,
     UnsupportedError,
 )
-from tastemaker.serving.database import DatabaseAwayError
+from tastemaker.serving.outages import DatabaseAwayError
 from tastemaker.wire import Problem
 
 MEDIA_TYPE = "application/problem+json"

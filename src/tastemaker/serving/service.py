@@ -28,6 +28,8 @@ class Service:
         self.settings = settings
         self.live = Live(settings)
         self.gate = Gate(settings.threads, settings.most_waiting, settings.request_s)
+        # Writes wait for each other, and reads are not to wait with them.
+        self.writing = Gate(settings.threads, settings.most_waiting, settings.request_s)
         self.rates = Rates(settings.rate, settings.burst)
         self.telemetry = Telemetry()
         self.answers = Answers(self.live, self.telemetry)
@@ -49,6 +51,7 @@ class Service:
     def stop(self) -> None:
         """Lets what runs end."""
         self.gate.close()
+        self.writing.close()
         self.live.stop()
 
     def _warm_up(self) -> None:

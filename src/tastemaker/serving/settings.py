@@ -30,6 +30,8 @@ class ServiceSettings(Config):
     """The port; 0 takes a free one and says which."""
     database: SecretStr | None = None
     """Where events go: a URL of SQLAlchemy. None: a SQLite file beside the run."""
+    service: str = Field("default", min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")
+    """The name of the service. A database belongs to one run, or to one for each name."""
     workers: int = Field(1, ge=1, le=256)
     """Processes that answer; they share the port and the database."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "cpu"
@@ -37,7 +39,7 @@ class ServiceSettings(Config):
     approximate: bool = False
     """Search the approximate index of the run (tastemaker index)."""
     learn: bool = False
-    """Train on fresh events in the background, and swap the result in where it is not worse."""
+    """Train on fresh events in the background, and swap the result in where it is better."""
     learn_every_s: float = Field(3600, gt=0)
     """How often it looks whether there is something to learn."""
     learn_from: int = Field(1000, ge=1)

@@ -1,26 +1,18 @@
 """Similar items: what is like an item, kept until the model or the catalog is another."""
 
-from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Any
+
+import orjson
 
 from tastemaker.serving.answers import in_place
 from tastemaker.serving.ids import id_of
 from tastemaker.serving.item_store import ItemRecord
+from tastemaker.serving.kept import Kept
 from tastemaker.serving.lists import Place
-from tastemaker.serving.live import Deployed, Live, Snapshot
-from tastemaker.serving.live_catalog import LiveCatalog
+from tastemaker.serving.live import Live, Snapshot
 
-MOST_KEPT = 5_000
-
-
-@dataclass(frozen=True, eq=False)
-class _Kept:
-    """An answer, and what it rests on."""
-
-    answer: dict[str, Any]
-    deployed: Deployed
-    catalog: LiveCatalog
+MOST_BYTES = 16 << 20
+"""What a worker's kept answers may take."""
 
 
 class Similar:
@@ -28,22 +20,18 @@ class Similar:
 
     def __init__(self, live: Live) -> None:
         self._live = live
-        self._kept: OrderedDict[tuple[str, int], _Kept] = OrderedDict()
+        self._kept: Kept[bytes] = Kept(MOST_BYTES)
 
-    def to(self, record: ItemRecord, k: int) -> dict[str, Any]:
-        """What is most like an item, as wire.SimilarItems has it."""
+    def to(self, record: ItemRecord, k: int) -> bytes:
+        """What is most like an item, as JSON of wire.SimilarItems."""
         snapshot = self._live.snapshot()
-        kept = self._kept.get((record.item_id, k))
-        if kept and (kept.deployed, kept.catalog) == (snapshot.deployed, snapshot.catalog):
-            return kept.answer
-        answer = _answer(snapshot, record, k)
-        self._kept[record.item_id, k] = _Kept(answer, snapshot.deployed, snapshot.catalog)
-        if len(self._kept) > MOST_KEPT:
-            try:
-                self._kept.popitem(last=False)
-            except KeyError:
-                return answer  # another thread was as quick
-        return answer
+        basis = snapshot.deployed, snapshot.catalog
+        kept = self._kept.get((record.item_id, k), *basis)
+        if kept is None:
+            kept = orjson.dumps(_answer(snapshot, record, k))
+            n_bytes = len(kept) + 4 * len(record.item_id)
+            self._kept.put((record.item_id, k), kept, n_bytes, *basis)
+        return kept
 
 
 def _answer(snapshot: Snapshot, record: ItemRecord, k: int) -> dict[str, Any]:

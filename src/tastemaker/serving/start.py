@@ -1,23 +1,38 @@
 """The start: what can be wrong is found before a process listens."""
 
-from tastemaker.bundle.bundle import open_run
-from tastemaker.errors import ConfigError
-from tastemaker.serving.database import Database, DatabaseAwayError
-from tastemaker.serving.deployments import Deployments
+from dataclasses import dataclass
+from pathlib import Path
+
+from tastemaker.bundle.bundle import Bundle, open_run
+from tastemaker.errors import ArtifactError, ConfigError
+from tastemaker.serving.database import Database
+from tastemaker.serving.deployments import DeploymentRecord, Deployments
 from tastemaker.serving.key_store import Keys, KeyStore
+from tastemaker.serving.live import reopened
+from tastemaker.serving.outages import DatabaseAwayError
 from tastemaker.serving.settings import ServiceSettings
+from tastemaker.serving.trending_store import TrendingStore
 
 
-def check(settings: ServiceSettings) -> bool:
+@dataclass(frozen=True)
+class Start:
+    """What is going to serve."""
+
+    run: Path
+    """The folder of the model that answers: the run, or what took its place since."""
+    notes: tuple[str, ...] = ()
+    """What whoever starts the service should know of it."""
+
+
+def check(settings: ServiceSettings) -> Start:
     """Opens the run and the database once, brings its tables up to date, and looks for keys.
 
-    Returns:
-        Whether the database answers; without it a service on a loopback address begins all the
-        same.
+    Without a database that answers, a service on a loopback address begins all the same.
 
     Raises:
         ArtifactError: the run cannot be opened.
-        ConfigError: the database's URL is none, or others could reach the service without a key.
+        ConfigError: the database's URL is none, its tables are newer than this program, it belongs
+            to another run, or others could reach the service without a key.
     """
     bundle = open_run(settings.run, settings.device)
     if settings.approximate:
@@ -25,9 +40,8 @@ def check(settings: ServiceSettings) -> bool:
     with Database(settings.database_url) as database:
         try:
             database.migrate()
-            log = Deployments(database)
-            if all(record.version != bundle.version for record in log.all()):
-                log.record(bundle, "start")
+            TrendingStore(database).begin(settings.trending_half_life_h * 3600)
+            record = Deployments(database, settings.service).begin(bundle)
             settings.refuse_exposure(bool(Keys.of(KeyStore(database).all()).valid))
         except DatabaseAwayError as error:
             if settings.is_exposed:
@@ -35,5 +49,26 @@ def check(settings: ServiceSettings) -> bool:
                     f'host="{settings.host}": others could reach the service, and no key can be '
                     f"looked at: {error}"
                 ) from None
-            return False
-    return True
+            return Start(
+                settings.run,
+                (f"{error}; until it answers, events are refused, and lists know of none",),
+            )
+    return _start_of(settings, bundle, record)
+
+
+def _start_of(settings: ServiceSettings, bundle: Bundle, record: DeploymentRecord) -> Start:
+    if record.version == bundle.version:
+        return Start(settings.run)
+    how = {"learned": "was learned from events", "rollback": "was gone back to"}
+    then = f"which {how.get(record.reason, 'was deployed')} since"
+    try:
+        run = reopened(record, settings.device).path
+    except ArtifactError as error:
+        return Start(settings.run, (f"{error}; {settings.run} serves in place of that, {then}",))
+    return Start(
+        run,
+        (
+            f"{run}, {then}, serves in place of {settings.run}; "
+            "to go back, POST /v1/admin/rollback or, for the run itself, /v1/admin/reload",
+        ),
+    )

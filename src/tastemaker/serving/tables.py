@@ -19,11 +19,25 @@ events = sql.Table(
     sql.Column("timestamp", BIG, nullable=False),
     sql.Column("type", sql.String(64), nullable=False),
     sql.Column("received_at", BIG, nullable=False),
-    sql.Index("ix_events_user_id_timestamp", "user_id", "timestamp"),
+    sql.Index("ix_events_user_id_seq", "user_id", "seq"),
     sql.Index("ix_events_timestamp", "timestamp"),
     sqlite_autoincrement=True,
 )
 """What happened, one row an event. Ids are text here, whatever they are in the data."""
+
+trending = sql.Table(
+    "trending",
+    metadata,
+    sql.Column("item_id", sql.String(256), primary_key=True),
+    sql.Column("weight", sql.Double, nullable=False),
+    sql.Column("counted_at", BIG, nullable=False),
+)
+"""How many events an item had of late, as of `counted_at`; kept with every event that comes."""
+
+trending_decay = sql.Table(
+    "trending_decay", metadata, sql.Column("half_life_s", sql.Double, nullable=False)
+)
+"""One row: the half-life by which `trending` is kept; none before it was counted first."""
 
 items = sql.Table(
     "items",
@@ -57,9 +71,11 @@ deployments = sql.Table(
     sql.Column("deployed_at", BIG, nullable=False),
     sql.Column("reason", sql.String(16), nullable=False),
     sql.Column("figures", sql.JSON(none_as_null=True)),
+    sql.Column("service", sql.String(64), nullable=False, server_default="default"),
+    sql.Index("ix_deployments_service_seq", "service", "seq"),
     sqlite_autoincrement=True,
 )
-"""Which trained model served from when on; the last row serves."""
+"""Which trained model served from when on; the last row of each service serves."""
 
 keys = sql.Table(
     "keys",

@@ -30,7 +30,7 @@ POINTS = 2500
 DONE = {
     "reload": "The run's folder was read again and serves now.",
     "rollback": "The model before serves again.",
-    "learn": "Learning has begun; what comes of it is swapped in where it is not worse.",
+    "learn": "Learning has begun; what comes of it is swapped in where it is better.",
 }
 
 A = TypeVar("A", bound=BaseModel)

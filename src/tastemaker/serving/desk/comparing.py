@@ -1,6 +1,7 @@
 """Comparing: one person's list by the model that serves, beside that of one before it."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tastemaker.bundle.bundle import Bundle, open_run
@@ -76,10 +77,10 @@ class Comparing:
         live, snapshot = self._live, self._live.snapshot()
         everything = bundle.split.everything
         key = key_of(everything.user_vocabulary, user)
-        touched = live.events.touched([key])[key]
+        touched = live.events.touched(key)
         person = person_of(everything, key, touched, hashed(key) in snapshot.forgotten)
         catalog = LiveCatalog(bundle.model, snapshot.catalog.changed)
         asked = Asked.of(Listing(k=k), catalog)
-        trending = live.trending_counts(snapshot)
-        made = make_lists(bundle.model, catalog, [person], asked, lambda: trending)[0]
+        trending = partial(live.trending_scores, catalog)
+        made = make_lists(bundle.model, catalog, [person], asked, trending)[0]
         return Compared(record, made, catalog)

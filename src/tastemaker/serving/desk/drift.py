@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import sqlalchemy as sql
 
-from tastemaker.serving.event_store import RETRACT, Touched, hashed
+from tastemaker.serving.event_store import hashed, latest_of
 from tastemaker.serving.ids import code_of
 from tastemaker.serving.lists import Asked, make_lists
 from tastemaker.serving.live import Live, Snapshot
 from tastemaker.serving.live_catalog import LiveCatalog
 from tastemaker.serving.people import Person, person_of
 from tastemaker.serving.tables import events
+from tastemaker.serving.trending_store import RETRACT
 from tastemaker.wire import Listing
 
 K = 10
@@ -115,13 +116,9 @@ def _questions(live: Live, snapshot: Snapshot, n: int) -> list[Question]:
 
 
 def _before(snapshot: Snapshot, event: Row, theirs: Sequence[Row]) -> Person:
-    """The person without that event and all later ones."""
-    earlier = [row for row in theirs if (row.timestamp, row.seq) < (event.timestamp, event.seq)]
-    latest: dict[str, Row] = {}
-    for row in sorted(earlier, key=lambda row: (row.timestamp, row.seq)):
-        latest.pop(row.item_id, None)
-        latest[row.item_id] = row
-    touched = [Touched(row.item_id, row.timestamp, row.type == RETRACT) for row in latest.values()]
+    """The person as before that event arrived."""
+    earlier = sorted(row for row in theirs if row.seq < event.seq)
+    touched = latest_of((row.item_id, row.timestamp, row.type) for row in earlier)
     forgotten = hashed(event.user_id) in snapshot.forgotten
     return person_of(snapshot.deployed.everything, event.user_id, touched, forgotten)
 
@@ -134,7 +131,7 @@ def _has(snapshot: Snapshot, person: Person, key: str) -> bool:
 def _outcomes(live: Live, snapshot: Snapshot, asked: list[Question]) -> list[Outcome]:
     catalog, model = snapshot.catalog, snapshot.deployed.bundle.model
     listing = Asked.of(Listing(k=K), catalog)
-    trending = live.trending_counts(snapshot)
+    trending = live.trending_scores(catalog)
     popular = np.argsort(-catalog.dataset.item_counts, kind="stable")
     found = []
     for start in range(0, len(asked), AT_ONCE):

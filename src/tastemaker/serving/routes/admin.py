@@ -39,7 +39,7 @@ async def reload(service: TheService) -> Response:
         service.telemetry.swaps.labels("reload").inc()
         return shown(record, record.seq)
 
-    return json(await service.gate.run(swap))
+    return json(await service.writing.run(swap))
 
 
 @router.post("/rollback", response_model=Deployment, responses=PROBLEMS)
@@ -51,14 +51,14 @@ async def rollback(service: TheService) -> Response:
         service.telemetry.swaps.labels("rollback").inc()
         return shown(record, record.seq)
 
-    return json(await service.gate.run(swap))
+    return json(await service.writing.run(swap))
 
 
 @router.post("/learn", status_code=202, response_model=LearningStarted, responses=PROBLEMS)
 async def learn(service: TheService) -> Response:
     """Starts to train on what has happened since, beside the service.
 
-    What comes of it is swapped in where it is not worse on the newest events.
+    What comes of it is swapped in where it is better on the newest events.
     """
     started = await service.learning.start(least=1)
     return json({"status": "started" if started else "running"}, 202)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from tastemaker.serving.answers import in_place
@@ -14,6 +15,7 @@ from tastemaker.serving.desk.item_map import item_map
 from tastemaker.serving.desk.standings import standings
 from tastemaker.serving.desk.stats import events_per_minute, numbers_of
 from tastemaker.serving.event_store import hashed
+from tastemaker.serving.kept import Kept
 from tastemaker.serving.problems import documented
 from tastemaker.serving.routes.admin import shown
 from tastemaker.serving.routes.common import TheService, json
@@ -25,6 +27,9 @@ router = APIRouter(prefix="/admin", tags=["admin"], dependencies=needs("admin"))
 
 PROBLEMS = documented(401, 403, 422, 429, 503)
 
+MOST_BYTES = 16 << 20
+"""What a worker's kept answers for the desk may take."""
+
 MOST_KNOWN, MOST_POINTS, MOST_EVENTS = 200, 20_000, 200
 
 
@@ -33,14 +38,7 @@ class Desk:
 
     def __init__(self, service: Service) -> None:
         self.comparing = Comparing(service.live)
-        self.kept: dict[str, tuple[object, dict[str, Any]]] = {}
-
-    def once(self, name: str, of: object, compute: Any) -> dict[str, Any]:
-        """What was computed of the same before, or is computed now."""
-        known = self.kept.get(name)
-        if known is None or known[0] != of:
-            self.kept[name] = known = of, compute()
-        return known[1]
+        self.kept: Kept[bytes] = Kept(MOST_BYTES)
 
 
 async def _desk(request: Request) -> Desk:
@@ -115,17 +113,16 @@ async def map_of_items(
     Two principal components of the items' vectors; `explained` says how much of the whole they are.
     """
 
-    def found() -> dict[str, Any]:
+    def found() -> bytes:
         snapshot = service.live.snapshot()
         deployed, catalog = snapshot.deployed, snapshot.catalog
-        return desk.once(
-            "map",
-            (deployed.record.version, catalog, n),
-            lambda: (
-                item_map(deployed.bundle.model, catalog, n)
-                | {"model": deployed.record.model, "version": deployed.record.version}
-            ),
-        )
+        kept = desk.kept.get(("map", n), deployed, catalog)
+        if kept is None:
+            points = item_map(deployed.bundle.model, catalog, n)
+            named = {"model": deployed.record.model, "version": deployed.record.version}
+            kept = orjson.dumps(points | named)
+            desk.kept.put(("map", n), kept, len(kept), deployed, catalog)
+        return kept
 
     return json(await service.gate.run(found))
 
@@ -140,10 +137,15 @@ async def drift(
     before it: was the item in the first 10? Beside it, how the most popular items would have done.
     """
 
-    def found() -> dict[str, Any]:
-        version = service.live.snapshot().deployed.record.version
-        newest = service.live.events.newest()
-        return desk.once("drift", (version, newest, n), lambda: drift_of(service.live, n))
+    def found() -> bytes:
+        snapshot = service.live.snapshot()
+        basis = snapshot.deployed, snapshot.catalog
+        question = "drift", n, service.live.events.newest()
+        kept = desk.kept.get(question, *basis)
+        if kept is None:
+            kept = orjson.dumps(drift_of(service.live, n))
+            desk.kept.put(question, kept, len(kept), *basis)
+        return kept
 
     return json(await service.gate.run(found))
 

@@ -41,7 +41,7 @@ async def record_events(service: TheService, events: OneOrMany) -> Response:
     With an event_id it is safe to send an event again: it counts once.
     """
     several = events.events if isinstance(events, Events) else [events]
-    kept = await service.gate.run(lambda: keep(service, several))
+    kept = await service.writing.run(lambda: keep(service, several))
     return json(kept)
 
 

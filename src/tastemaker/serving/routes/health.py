@@ -18,7 +18,7 @@ async def healthz() -> Response:
 @router.get("/readyz", response_model=Readiness)
 async def readyz(service: TheService) -> Response:
     """It has a model, and so can answer; `degraded` while the database is away."""
-    snapshot = await service.gate.run(service.live.snapshot)
+    snapshot = await service.gate.run(service.live.readiness)
     record = snapshot.deployed.record
     status = "degraded" if snapshot.degraded else "ready"
     return json({"status": status, "model": record.model, "version": record.version})
@@ -27,7 +27,7 @@ async def readyz(service: TheService) -> Response:
 @router.get("/metrics", response_class=Response, dependencies=needs("read"))
 async def metrics(service: TheService) -> Response:
     """Numbers for Prometheus."""
-    service.telemetry.inside.set(service.gate.inside)
+    service.telemetry.inside.set(service.gate.inside + service.writing.inside)
     service.telemetry.degraded.set(service.live.held.degraded)
     body, media_type = service.telemetry.exposed()
     return Response(body, media_type=media_type)

@@ -63,7 +63,7 @@ async def search_items(
 async def similar_items(service: TheService, item_id: PathId, k: K = 10) -> Response:
     """What is most like an item, by the model; for one it was not trained with, by categories."""
 
-    def similar() -> dict[str, Any]:
+    def similar() -> bytes:
         record = _record(service.live.snapshot().catalog, item_id)
         return service.similar.to(record, k)
 
@@ -103,7 +103,7 @@ async def put_item(service: TheService, item_id: PathId, body: ItemBody) -> Resp
         key = key_of(catalog.vocabulary, item_id)
         return _put(service, ItemRecord(key).with_fields(body.model_dump()))
 
-    return json(await service.gate.run(put))
+    return json(await service.writing.run(put))
 
 
 @router.patch(
@@ -119,7 +119,7 @@ async def patch_item(service: TheService, item_id: PathId, body: ItemBody) -> Re
         record = _record(service.live.snapshot().catalog, item_id)
         return _put(service, record.with_fields(body.model_dump(exclude_unset=True)))
 
-    return json(await service.gate.run(patch))
+    return json(await service.writing.run(patch))
 
 
 @router.delete(
@@ -135,7 +135,7 @@ async def delete_item(service: TheService, item_id: PathId) -> Response:
         record = _record(service.live.snapshot().catalog, item_id)
         service.live.items.put(ItemRecord(record.item_id, deleted=True))
 
-    await service.gate.run(delete)
+    await service.writing.run(delete)
     return Response(status_code=204)
 
 

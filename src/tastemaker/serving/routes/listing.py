@@ -1,7 +1,7 @@
 """How a list is chosen, as the query of a URL says it.
 
 FastAPI would read and check the parameters anew for each request, which takes longer than all the
-rest of an answer that is at hand. Most requests have one of a few queries: each is read once.
+rest of an answer that is at hand. Most requests have one of a few short queries: each is read once.
 """
 
 from functools import lru_cache
@@ -33,14 +33,20 @@ LISTING_PARAMETERS = [
 
 _MANY = ("categories", "exclude")
 
+LONGEST_KEPT = 256
+"""Characters of a query that is kept: longer ones would fill the memory, and do not come again."""
 
-@lru_cache(maxsize=4096)
+
 def listing_in(query: str) -> Listing:
     """The listing that a query asks for.
 
     Raises:
         RequestValidationError: an unknown parameter, or a value out of its range.
     """
+    return _kept(query) if len(query) <= LONGEST_KEPT else _read(query)
+
+
+def _read(query: str) -> Listing:
     given = parse_qs(query, keep_blank_values=True)
     values = {name: texts if name in _MANY else texts[-1] for name, texts in given.items()}
     try:
@@ -48,3 +54,6 @@ def listing_in(query: str) -> Listing:
     except ValidationError as error:
         errors = [each | {"loc": ("query", *each["loc"])} for each in error.errors()]
         raise RequestValidationError(errors) from None
+
+
+_kept = lru_cache(maxsize=4096)(_read)

@@ -29,14 +29,14 @@ async def trending(
         deployed, catalog = snapshot.deployed, snapshot.catalog
         asked = Asked.of(Listing(k=k, categories=categories), catalog)
         nobody = stranger(deployed.everything, [])
-        counts = live.trending_counts(snapshot)
-        made = trending_list(deployed.bundle.model, catalog, nobody, asked, counts)
+        scores = live.trending_scores(catalog)
+        made = trending_list(deployed.bundle.model, catalog, nobody, asked, scores)
         return {
             "items": [
                 in_place(catalog.vocabulary, place, rank)
                 for rank, place in enumerate(made.places, 1)
             ],
-            "half_life_s": live.trending.half_life_s,
+            "half_life_s": live.half_life_s,
             "degraded": live.held.degraded,
         }
 

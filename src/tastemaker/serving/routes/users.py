@@ -8,12 +8,13 @@ from fastapi import APIRouter, Query, Response
 from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.serving.answers import described
 from tastemaker.serving.auth import needs
-from tastemaker.serving.event_store import RETRACT, NewEvent, made_up_id
+from tastemaker.serving.event_store import NewEvent, made_up_id
 from tastemaker.serving.ids import code_of, id_of, key_of
 from tastemaker.serving.paths import PathId
 from tastemaker.serving.problems import documented
 from tastemaker.serving.routes.common import TheService, json
 from tastemaker.serving.service import Service
+from tastemaker.serving.trending_store import RETRACT
 from tastemaker.wire import LONGEST_HISTORY, Forgotten, UserHistory
 
 router = APIRouter(tags=["users"])
@@ -54,7 +55,7 @@ async def retract(service: TheService, user_id: PathId, item_id: PathId) -> Resp
         )
         service.live.events.append([event])
 
-    await service.gate.run(take_out)
+    await service.writing.run(take_out)
     return Response(status_code=204)
 
 
@@ -82,7 +83,7 @@ async def forget_user(service: TheService, user_id: PathId) -> Response:
             until_next_training=remains if trained else None,
         )
 
-    return json(await service.gate.run(forget))
+    return json(await service.writing.run(forget))
 
 
 def _history(service: Service, user_id: str, limit: int) -> dict[str, Any]:

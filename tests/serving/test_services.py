@@ -1,0 +1,85 @@
+"""A database belongs to one service, or to several that have names; what serves is said."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import tastemaker as tm
+from tastemaker.serving.database import Database
+from tastemaker.serving.deployments import Deployments
+from tastemaker.testing.worlds import two_tastes
+
+from .conftest import Databases, Serving
+from .server import tastemaker
+
+
+@pytest.fixture
+def another_run(tmp_path: Path) -> Path:
+    tm.EASE(regularization=70.0).fit(tm.no_holdout(two_tastes())).save(tmp_path / "another")
+    return tmp_path / "another"
+
+
+def test_another_run_on_the_same_database_is_refused_unless_it_has_a_name(
+    ease_run: Path, another_run: Path, database: str, serving: Serving
+) -> None:
+    with serving(ease_run, database) as service:
+        version = service.client.ready().version
+        refused = tastemaker("serve", another_run, "--port", 0, "--database", database)
+        assert refused.returncode == 2
+        assert str(ease_run) in refused.stderr
+        assert "--service NAME" in refused.stderr
+        assert "Traceback" not in refused.stderr
+        learning = tastemaker("learn", another_run, "--database", database)
+        assert learning.returncode == 2
+        with serving(another_run, database, "--service", "another") as beside:
+            assert beside.client.ready().version != version
+            beside.client.reload()
+            assert [each.reason for each in beside.client.deployments()] == ["reload", "start"]
+            assert [each.reason for each in service.client.deployments()] == ["start"]
+            assert service.client.recommend(3).version == version
+        service.stop()
+        service.start()
+        assert service.client.ready().version == version
+        assert f"serving {ease_run} at" in service.said()
+
+
+def test_a_run_that_was_moved_or_trained_anew_in_its_place_is_the_same_service(
+    ease_run: Path, another_run: Path, tmp_path: Path, database: str
+) -> None:
+    moved = shutil.copytree(ease_run, tmp_path / "moved")
+    with Database(database) as opened:
+        opened.migrate()
+        log = Deployments(opened)
+        first = log.begin(tm.open_run(ease_run))
+        assert log.begin(tm.open_run(moved)) == first
+        shutil.rmtree(moved)
+        anew = tmp_path / "anew"
+        shutil.copytree(ease_run, anew)
+        log.record(tm.open_run(anew), "reload")
+        shutil.rmtree(anew)
+        shutil.copytree(another_run, anew)
+        assert log.begin(tm.open_run(anew)).version == tm.open_run(another_run).version
+
+
+def test_a_restart_says_that_a_learned_model_took_the_place_of_the_run(
+    ease_run: Path, tmp_path: Path, new_database: Databases, serving: Serving
+) -> None:
+    run, database = shutil.copytree(ease_run, tmp_path / "run"), new_database("sqlite")
+    learned = tmp_path / "run.versions" / "0001"
+    tm.EASE(regularization=9.0).fit(tm.no_holdout(two_tastes())).save(learned)
+    with Database(database) as opened:
+        opened.migrate()
+        log = Deployments(opened)
+        log.begin(tm.open_run(run))
+        deployed = log.record(tm.open_run(learned), "learned")
+    with serving(run, database) as service:
+        assert service.client.ready().version == deployed.version
+        assert f"serving {learned} at" in service.said()
+        assert "learned from events" in " ".join(service.said().split())
+        service.stop()
+        shutil.rmtree(learned)
+        service.start()
+        assert service.client.ready().version == tm.open_run(run).version
+        assert f"serving {run} at" in service.said()
+        assert "is not there any more" in " ".join(service.said().split())

@@ -1,0 +1,186 @@
+"""A database in trouble that still has a connection: it hangs, it is slow, it refuses."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import sqlalchemy as sql
+
+from tastemaker import wire
+
+from .conftest import Databases, Serving, kept_in
+from .postgres import Cluster
+from .server import Server, tastemaker, until
+
+HEALS_S = 30
+
+AT_ONCE_S = 2.0
+"""An answer that waited for nothing, on a machine that has much else to do."""
+
+
+def write(service: Server, user: wire.Id, item: int = 3) -> httpx.Response:
+    return service.http.post("/v1/events", json={"user_id": user, "item_id": item})
+
+
+def history(service: Server, user: wire.Id) -> list[wire.Id]:
+    return [item.item_id for item in service.client.history(user).items]
+
+
+def is_ready(service: Server) -> bool:
+    return service.client.ready().status == "ready"
+
+
+def how_long(ask: Callable[[], Any]) -> float:
+    asked_at = time.monotonic()
+    ask()
+    return time.monotonic() - asked_at
+
+
+@contextmanager
+def as_owner(database: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(database, autocommit=True) as connection:
+        yield connection
+
+
+def test_with_a_database_that_hangs_it_answers_from_training_data_and_heals(
+    ease_run: Path, own_cluster: Cluster, serving: Serving
+) -> None:
+    with serving(ease_run, own_cluster.new_database()) as service:
+        assert write(service, "anna").status_code == 200
+        own_cluster.freeze()
+        # The first to ask finds out; nobody waits as long as a request may take.
+        first = service.client.recommend(3)
+        assert (first.source, first.degraded, len(first.items)) == ("model", True, 10)
+
+        def ask_all() -> None:
+            for user in range(10):
+                assert service.client.recommend(user).degraded
+            assert service.client.recommend("anna").source == "trending"
+            assert service.client.trending().degraded
+            assert service.client.ready().status == "degraded"
+            assert service.http.get("/healthz").status_code == 200
+            assert service.http.get("/metrics").status_code == 200
+            refused = write(service, "anna")
+            assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+
+        assert min(how_long(ask_all) for _ in range(3)) < AT_ONCE_S
+        own_cluster.thaw()
+        until(lambda: is_ready(service), HEALS_S, service.said)
+        assert write(service, "anna", 4).status_code == 200
+        assert history(service, "anna") == [4, 3]
+        assert "Traceback" not in service.said()
+
+
+def test_it_starts_beside_a_database_that_hangs_and_joins_it_later(
+    ease_run: Path, own_cluster: Cluster, serving: Serving
+) -> None:
+    database = own_cluster.new_database()
+    own_cluster.freeze()
+    with serving(ease_run, database) as service:
+        assert service.client.recommend(3).degraded
+        own_cluster.thaw()
+        until(lambda: is_ready(service), HEALS_S, service.said)
+        assert write(service, 3).status_code == 200
+
+
+def test_a_slow_query_of_one_kind_is_no_outage_of_the_others(
+    ease_run: Path, own_cluster: Cluster, serving: Serving
+) -> None:
+    database = own_cluster.new_database()
+    with serving(ease_run, database) as service, as_owner(database) as owner:
+        with owner.transaction():
+            owner.execute("LOCK TABLE deployments IN ACCESS EXCLUSIVE MODE")
+            slow = service.http.get("/v1/admin/deployments")
+            assert slow.status_code == 503
+            assert "busy" in slow.json()["detail"]
+            assert write(service, "anna").status_code == 200
+            found = service.client.recommend("anna")
+            assert (found.source, found.degraded) == ("model", False)
+            assert is_ready(service)
+        assert service.http.get("/v1/admin/deployments").status_code == 200
+
+
+def test_what_the_database_refuses_is_degraded_and_heals(
+    ease_run: Path, own_cluster: Cluster, serving: Serving
+) -> None:
+    database = own_cluster.new_database()
+    with as_owner(database) as owner:
+        owner.execute("CREATE ROLE app LOGIN")
+        owner.execute("GRANT ALL ON SCHEMA public TO app")
+    with serving(ease_run, database.replace("postgres@", "app@")) as service:
+        assert write(service, "anna").status_code == 200
+        with as_owner(database) as owner:
+            owner.execute("ALTER TABLE events OWNER TO postgres")
+        for user in (3, "anna"):
+            found = service.client.recommend(user)
+            assert (found.degraded, len(found.items)) == (True, 10)
+        assert service.client.history("anna").degraded
+        assert write(service, "anna").status_code == 503
+        assert service.client.ready().status == "degraded"
+        service.stop()
+        service.start(ready=False)
+        assert service.client.recommend(3).degraded
+        assert "Traceback" not in service.said()
+        with as_owner(database) as owner:
+            owner.execute("ALTER TABLE events OWNER TO app")
+        until(lambda: is_ready(service), HEALS_S, service.said)
+        assert history(service, "anna") == [3]
+
+
+def test_a_damaged_file_is_degraded_and_said_in_one_line(
+    ease_run: Path, new_database: Databases, serving: Serving
+) -> None:
+    database = new_database("sqlite")
+    file = Path(database.removeprefix("sqlite:///"))
+    with serving(ease_run, database) as service:
+        service.client.record([wire.Event(user_id="anna", item_id=i % 40) for i in range(1000)])
+        service.stop()
+        whole = file.read_bytes()
+        file.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+        service.start(ready=False)
+        assert service.client.recommend(3).degraded
+        assert service.client.ready().status == "degraded"
+        assert write(service, "anna").status_code == 503
+        assert "Traceback" not in service.said()
+        assert "the database refuses" in service.said()
+
+
+def test_tables_of_a_newer_version_are_refused_in_one_line(ease_run: Path, database: str) -> None:
+    key = tastemaker("keys", "add", "--database", database)
+    assert key.returncode == 0
+    engine = sql.create_engine(database.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        connection.execute(sql.text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    ended = tastemaker("serve", ease_run, "--port", 0, "--database", database)
+    assert ended.returncode == 2
+    assert "newer version of Tastemaker" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_writes_that_wait_for_a_lock_do_not_keep_reads_waiting(
+    ease_run: Path, new_database: Databases, serving: Serving
+) -> None:
+    import sqlite3
+    from concurrent.futures import ThreadPoolExecutor
+    from contextlib import closing
+
+    database = new_database("sqlite")
+    with serving(ease_run, database) as service, ThreadPoolExecutor(8) as crowd:
+        file = database.removeprefix("sqlite:///")
+        with closing(sqlite3.connect(file, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            writes = [crowd.submit(write, service, user) for user in range(8)]
+            time.sleep(0.5)
+            assert not any(each.done() for each in writes)
+            assert min(how_long(lambda: service.client.recommend(7)) for _ in range(3)) < AT_ONCE_S
+            assert not any(each.done() for each in writes)
+            other.execute("ROLLBACK")
+        assert {each.result().status_code for each in writes} <= {200, 503}
+        assert sum(kept_in(database).values()) == sum(
+            each.result().status_code == 200 for each in writes
+        )
