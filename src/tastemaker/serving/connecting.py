@@ -25,6 +25,10 @@ IDLE_S = 1.0
 """A connection that nobody used for so long is tried before it is handed out."""
 
 
+POOL: dict[str, Any] = {"poolclass": sql.QueuePool, "pool_size": 16, "max_overflow": -1}
+"""Connections that stay open; a worker has no more in use than it has threads."""
+
+
 def engine_of(url: str) -> tuple[sql.Engine, Deadlines | None]:
     """The engine, and what keeps its deadlines where there is a network in between.
 
@@ -40,7 +44,7 @@ def engine_of(url: str) -> tuple[sql.Engine, Deadlines | None]:
         "connect_timeout": CONNECT_S,
         "options": f"-c statement_timeout={STATEMENT_S * 1000}",
     }
-    engine = sql.create_engine(parsed, connect_args=arguments, pool_timeout=STATEMENT_S)
+    engine = sql.create_engine(parsed, connect_args=arguments, **POOL)
     return engine, _with_deadlines(engine)
 
 
@@ -49,7 +53,7 @@ def _sqlite(url: sql.URL) -> sql.Engine:
     if not folder.is_dir():
         raise ValueError(f"there is no folder {folder}")
     engine = sql.create_engine(
-        url, connect_args={"timeout": LOCKED_S, "check_same_thread": False}, pool_size=16
+        url, connect_args={"timeout": LOCKED_S, "check_same_thread": False}, **POOL
     )
     sql.event.listen(engine, "connect", _prepare_sqlite)
     return engine

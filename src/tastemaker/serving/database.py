@@ -210,7 +210,7 @@ class Database:
             try:
                 with self._engine.connect() as connection:
                     connection.execute(sql.select(1))
-            except FAILURES:
+            except (sql.exc.SQLAlchemyError, OSError):
                 if self._closed.wait(LOOK_AGAIN_S):
                     return
                 continue

@@ -117,11 +117,11 @@ class Learner:
             raise ConfigError(f"{self._run}: another process is learning right now") from None
 
     def _learn(self, least: int, on_progress: OnProgress | None) -> Lesson:
+        current = self._current()
         newest, fresh = self.fresh()
         now = int(time.time())
         if fresh < least:
             return Lesson("too few events", now, newest, fresh)
-        current = self._current()
         data = with_events(current.split.everything, self._events, self._items)
         split = newest_held_out(data, current.split.everything)
         if split.test is None or len(np.unique(split.test.users)) < FEWEST_ASKED:

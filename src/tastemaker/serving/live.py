@@ -110,6 +110,11 @@ class Live:
         self.database.dispose()
 
     @property
+    def joined(self) -> bool:
+        """Whether the database was there once, so that a look at it is short."""
+        return self._joined
+
+    @property
     def held(self) -> Snapshot:
         """What is in memory, however old."""
         assert self._snapshot is not None, "start() comes first"

@@ -70,7 +70,7 @@ class Service:
 
     async def recent_snapshot(self) -> Snapshot:
         """What is in memory, looked at a moment ago."""
-        if self.live.database.is_sqlite:
+        if self.live.database.is_sqlite and self.live.joined:
             return self.live.snapshot()  # takes microseconds, and waits for nobody
         now = time.monotonic()
         if now - self._looked_at < AS_OF_NOW_S:

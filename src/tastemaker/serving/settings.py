@@ -82,7 +82,7 @@ class ServiceSettings(Config):
     most_waiting: int = Field(128, ge=1)
     """Requests that may wait for a thread; more are told to come again (429)."""
     threads: int = Field(4, ge=1, le=64)
-    """Threads of a worker that compute lists and talk to the database."""
+    """Threads of a worker that compute lists and read the database; as many again write to it."""
     request_s: float = Field(10, gt=0)
     """A request that takes longer is given up (503)."""
     drain_s: float = Field(10, ge=0)
