@@ -20,7 +20,7 @@ import httpx
 from tastemaker.cli.main import main
 from tastemaker.client import Client
 
-LONGEST_START_S = 60
+LONGEST_START_S = 180
 LONGEST_END_S = 30
 
 KEYS_MADE: set[str] = set()
