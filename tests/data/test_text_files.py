@@ -245,12 +245,12 @@ class TestKinds:
         path = tmp_path / "pipe"
         os.mkfifo(path)
         text = b"user,item\n" + b"".join(b"%d,%d\n" % (i % 99, i) for i in range(30_000))
-        writer = threading.Thread(target=path.write_bytes, args=(text,))
+        writer = threading.Thread(target=path.write_bytes, args=(text,), daemon=True)
         writer.start()
         try:
             assert len(tm.read(path)) == 30_000
         finally:
-            writer.join()
+            writer.join(timeout=30)
 
     def test_standard_input_is_a_dash(self, tmp_path: Path) -> None:
         command = [sys.executable, "-m", "tastemaker.cli.main", "inspect", "-", "--json"]
