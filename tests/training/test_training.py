@@ -200,8 +200,12 @@ def test_ctrl_c_keeps_what_was_reached(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_before_the_first_epoch_ended_has_nothing_to_keep(tmp_path: Path) -> None:
+    pressed = []
+
     def on_progress(progress: Progress) -> None:
-        signal.raise_signal(signal.SIGINT)
+        if not pressed:  # a second Ctrl-C would end Lightning's work at once
+            pressed.append(True)
+            signal.raise_signal(signal.SIGINT)
 
     run = TrainingRun(folder=tmp_path, on_progress=on_progress)
     with pytest.raises(KeyboardInterrupt):
