@@ -13,4 +13,6 @@ Names are loaded when they are first used, so that importing the package costs n
 
 import lazy_loader
 
+from tastemaker import forking as forking  # it must be there before this process forks
+
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

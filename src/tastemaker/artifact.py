@@ -26,6 +26,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from tastemaker.errors import ArtifactError
+from tastemaker.forking import refuse_forked
 
 FORMAT = 1
 """Raised when a newer layout could not be read by older code."""
@@ -221,6 +222,7 @@ def reading(path: Path, kind: str) -> ArtifactReader:
         ArtifactError: there is none, it is of another kind, made by a newer version, or damaged;
             names the file.
     """
+    refuse_forked()
     if not path.is_dir():
         there = "is a file, not the folder of a run" if path.exists() else "there is no such folder"
         raise ArtifactError(f"{path}: {there}")

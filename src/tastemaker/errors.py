@@ -31,7 +31,7 @@ class UnknownIdError(TastemakerError):
 
 
 class UnsupportedError(TastemakerError):
-    """This model cannot answer this question, by its nature."""
+    """What was asked cannot be done by this model, by this process, or with what is installed."""
 
 
 class ArtifactError(TastemakerError):

@@ -21,6 +21,7 @@ from tastemaker.data.interactions import Interactions
 from tastemaker.data.ordering import Duplicates, first_or_latest, sort_by_user_and_time
 from tastemaker.data.vocabulary import Vocabulary
 from tastemaker.errors import DataError
+from tastemaker.forking import refuse_forked
 
 COLUMNS = ("users", "items", "timestamps", "ratings", "weights")
 """The fields with one value a row."""
@@ -63,6 +64,7 @@ class Dataset:
     """What was decided on the way here, for a log."""
 
     def __post_init__(self) -> None:
+        refuse_forked()
         self._freeze()
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from tastemaker.data.columns import Columns
 from tastemaker.data.download import DAMAGED_ZIP, OnBytes, cache_folder, data_folders, download
 from tastemaker.data.interactions import Interactions
 from tastemaker.errors import DataError, DownloadError
+from tastemaker.forking import refuse_forked
 
 BASE_URL = "https://files.grouplens.org/datasets/movielens"
 
@@ -143,6 +144,7 @@ def read_movielens(source: Path, name: str | None = None) -> tuple[Interactions,
     Raises:
         DataError: it is neither, or it is damaged.
     """
+    refuse_forked()
     name = name or source.stem
     files = _files_in_folder(source) if source.is_dir() else _files_in_zip(source)
     for layout in LAYOUTS:

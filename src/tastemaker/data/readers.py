@@ -13,6 +13,7 @@ from tastemaker.data.table import Table
 from tastemaker.data.text import read_text
 from tastemaker.data.text_format import TextFormat
 from tastemaker.errors import DataError
+from tastemaker.forking import refuse_forked
 
 TABS_FIRST = (".tsv", ".tab", ".inter")
 """Endings of text files whose separator is a tab if they contain one."""
@@ -48,6 +49,7 @@ def read_table(
         DataError: no such file, nothing in it, or a file that is not what its ending says; with the
             line where that can be told.
     """
+    refuse_forked()
     content, shown = content_of(path), str(path)
     how = how or TextFormat()
     choose = columns or (lambda names: names)
@@ -81,6 +83,7 @@ def frame_from_arrow(source: Any) -> pl.DataFrame:
     Raises:
         DataError: it does not.
     """
+    refuse_forked()
     if isinstance(source, pl.DataFrame):
         return source
     if isinstance(source, pl.LazyFrame):

@@ -10,6 +10,7 @@ import polars as pl
 from tastemaker.data.readers import Choose, frame_from_arrow, read_table
 from tastemaker.data.table import row_number
 from tastemaker.data.text_format import TextFormat
+from tastemaker.forking import refuse_forked
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,9 @@ class Rows:
     """What the reader decided."""
     positions: pl.Series | None = None
     """Position in the table as it was read of each row that is left; None if all are."""
+
+    def __post_init__(self) -> None:
+        refuse_forked()
 
     def only(self, keep: pl.Series) -> "Rows":
         """The rows where a Boolean column is true."""

@@ -8,6 +8,7 @@ import polars as pl
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.sources import read
 from tastemaker.errors import DataError
+from tastemaker.forking import refuse_forked
 
 try:
     import sqlalchemy
@@ -44,6 +45,7 @@ def read_query(query: str, url: str) -> pl.DataFrame:
         DataError: SQLAlchemy or the driver is not installed, the database cannot be reached, or it
             refuses the query. A password in the URL is not repeated.
     """
+    refuse_forked()
     if query.split(maxsplit=1)[:1] == [] or query.split()[0].lower() not in READING:
         raise DataError("the query must select rows: begin it with SELECT or WITH")
     if sqlalchemy is None:

@@ -9,6 +9,7 @@ import polars as pl
 
 from tastemaker.data.blocks import blocks, on_all_cores
 from tastemaker.errors import DataError, UnknownIdError
+from tastemaker.forking import refuse_forked
 from tastemaker.shown import short_repr
 
 UNKNOWN = -1
@@ -61,6 +62,7 @@ class Vocabulary:
         Raises:
             DataError: the ids are text and the members whole numbers, or the other way round.
         """
+        refuse_forked()
         if (ids.dtype == pl.String) != self.is_text:
             raise DataError(
                 f"the {self.kind} ids are {'text' if self.is_text else 'whole numbers'} in one "
@@ -96,6 +98,7 @@ class Vocabulary:
 
     def decode(self, codes: np.ndarray) -> pl.Series:
         """Ids of the codes; null for UNKNOWN."""
+        refuse_forked()
         known = pl.Series(codes).cast(pl.Int64)
         return self.ids.gather(known.set(known < 0, None))
 

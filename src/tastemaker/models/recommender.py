@@ -20,6 +20,7 @@ from tastemaker.data.splitting import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.errors import ConfigError, UnsupportedError
+from tastemaker.forking import refuse_forked
 from tastemaker.models.explanations import explain, with_reasons
 from tastemaker.models.hopeless import refusing_hopeless_settings
 from tastemaker.models.networks import Network, warmed
@@ -190,6 +191,7 @@ class Recommender(ABC):
             ConfigError: with these settings, what is learned is not finite or needs more memory
                 than there is; names the settings to change.
         """
+        refuse_forked()
         if not isinstance(split, Split):
             raise ConfigError(
                 f"{self.name}.fit takes a Split: leave_one_out(data), or no_holdout(data) to train "
@@ -220,6 +222,7 @@ class Recommender(ABC):
         Raises:
             ConfigError: it was not fitted yet.
         """
+        refuse_forked()
         if self._split is None:
             raise ConfigError(f"{self.name} was not fitted yet: call fit(split) first")
         return self._split
