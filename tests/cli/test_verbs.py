@@ -236,6 +236,10 @@ def test_the_demo_runs_on_synthetic_data_and_says_so(
                      "learning_curve.png", "tastemaker recommend runs/demo"):  # fmt: skip
         assert expected in out, expected
     assert tm.open_run("runs/demo").model.name == "ncf"
+    compared = json.loads(Path("runs/demo-comparison/leaderboard.json").read_text())
+    reached = {each["name"]: each["metrics"]["ndcg@10"] for each in compared["models"]}
+    assert max(reached.values()) > 2 * reached["popularity"]
+    assert reached["ncf"] > 1.5 * reached["popularity"]
 
 
 def test_the_help_teaches_and_imports_nothing_heavy() -> None:

@@ -2,10 +2,13 @@
 
 It is never passed off as real: its name begins with "synthetic" wherever results are shown.
 
-How it is made: every film has a few genres and a popularity that falls off as a power of its rank
-(a long tail). Every person has two favourite genres; halfway through, one of them changes (tastes
-drift). Each event draws a film with probability proportional to its popularity times
-how well its genres fit the person's taste at that moment, never the same film twice.
+How it is made: every film has one genre, sometimes more, and a popularity that falls off with its
+rank (a long tail). Every person has two favourite genres; halfway through, one of them changes
+(tastes drift). Each event draws a film with a probability proportional to its popularity, and 60
+times as high if the film is of a genre that is a favourite at that moment, never the same film
+twice. So taste says much more than popularity, and models have something to find.
+
+All draws are whole numbers and so are the weights, so that every processor makes the same data.
 """
 
 from dataclasses import dataclass
@@ -35,8 +38,14 @@ SECOND_WORDS = (
     "Question", "River", "Signal", "Tide", "Umbrella", "Voyage", "Witness", "Zenith",
 )  # fmt: skip
 
-FIT = 8.0
+FIT = 60
 """How many times likelier a film of a favourite genre is than an equally popular other one."""
+
+MOST_POPULAR, HEAD = 1_000_000, 10
+"""A film's popularity is the first over its rank plus the second, which flattens the head."""
+
+SECOND_GENRE_PERCENT = 3
+"""Probability of each genre, in percent, that a film is of it in addition to its own."""
 
 DAY_S = 86_400
 STARTS_AT = 1_577_836_800  # 2020-01-01
@@ -63,7 +72,9 @@ def synthetic(
         )
     random = np.random.default_rng(seed)
     films = _Films.invent(n_items, random)
-    lengths = random.geometric(1 / max(mean_history - 5, 1), n_users) + 5
+    # The product of two uniform draws: many short histories, few long ones.
+    most = max(int(4 * (mean_history - 5)), 1)
+    lengths = 5 + random.integers(most, size=n_users) * random.integers(most, size=n_users) // most
     lengths = np.minimum(lengths, n_items // 3)
     events = [_one_history(films, length, random) for length in lengths]
     items, times, ratings = (np.concatenate(column) for column in zip(*events, strict=True))
@@ -83,14 +94,14 @@ def synthetic(
 class _Films:
     titles: list[str]
     genres: np.ndarray  # (n_items, n_genres) bool
-    popularity: np.ndarray  # (n_items,) float64
+    popularity: np.ndarray  # (n_items,) int64
 
     @classmethod
     def invent(cls, n_items: int, random: np.random.Generator) -> "_Films":
         genres = np.zeros((n_items, len(GENRES)), dtype=bool)
         genres[np.arange(n_items), random.integers(len(GENRES), size=n_items)] = True
-        genres |= random.random(genres.shape) < 0.06
-        popularity = (1.0 + random.permutation(n_items)) ** -0.8
+        genres |= random.integers(100, size=genres.shape) < SECOND_GENRE_PERCENT
+        popularity = MOST_POPULAR // (HEAD + random.permutation(n_items))
         pairs = random.permutation(len(FIRST_WORDS) * len(SECOND_WORDS))
         titles = []
         for i in range(n_items):
@@ -116,7 +127,7 @@ class _Films:
 def _one_history(
     films: _Films, length: int, random: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    before = random.choice(len(GENRES), 2, replace=False)
+    before = random.permutation(len(GENRES))[:2]
     after = np.array([before[0], random.integers(len(GENRES))])
     half = length // 2
     early = _draw(films, before, half, np.array([], dtype=int), random)
@@ -124,7 +135,9 @@ def _one_history(
     start = STARTS_AT + random.integers(PERIOD_DAYS // 2) * DAY_S
     times = np.sort(start + random.integers(PERIOD_DAYS // 2 * DAY_S, size=length))
     fits = films.genres[items][:, before].any(axis=1) | films.genres[items][:, after].any(axis=1)
-    ratings = np.clip(np.round(2 * random.normal(3.0 + fits, 0.8)) / 2, 0.5, 5.0)
+    # Half stars around 3, and around 4 for what fits.
+    half_stars = 6 + 2 * fits + random.integers(-2, 3, length) + random.integers(-1, 2, length)
+    ratings = np.clip(half_stars, 1, 10) / 2
     return items, times, ratings
 
 
@@ -132,8 +145,12 @@ def _draw(
     films: _Films, taste: np.ndarray, n: int, seen: np.ndarray, random: np.random.Generator
 ) -> np.ndarray:
     """So many different unseen films, likelier the more popular and the better they fit."""
-    appeal = films.popularity * np.where(films.genres[:, taste].any(axis=1), FIT, 1.0)
-    # The n largest of log(weight) + Gumbel noise are a weighted sample without replacement.
-    keys = np.log(appeal) + random.gumbel(size=len(appeal))
-    keys[seen] = -np.inf
-    return random.permutation(np.argsort(-keys, kind="stable")[:n])
+    weights = films.popularity * np.where(films.genres[:, taste].any(axis=1), FIT, 1)
+    weights[seen] = 0
+    upto = np.cumsum(weights)
+    drawn = np.array([], dtype=np.int64)
+    while len(drawn) < n:
+        more = np.searchsorted(upto, random.integers(upto[-1], size=4 * n), side="right")
+        drawn = np.concatenate([drawn, more])
+        drawn = drawn[np.sort(np.unique(drawn, return_index=True)[1])]  # each at its first place
+    return drawn[:n]
