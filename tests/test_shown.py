@@ -50,6 +50,7 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
         kept_apart, newcomers, ColdStarts({"popularity": newcomers}, {}),
         Question(split, lists, (10,)), Search("ease", split),
         protocol, tm.FullRanking(), tm.CandidateLists(),
+        tm.Progress("training", 3, 90, 1, 5, {"loss": 0.123456789}),
         tm.ExactIndex(keys), tm.BFloat16Index(keys), tm.ApproximateIndex.build(keys),
         tm.Eligible(never=list(range(5_000))), Client("http://127.0.0.1:1", key="secret-key"),
         wire.RecommendationsRequest(history=list(range(900))),
