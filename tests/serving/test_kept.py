@@ -1,6 +1,7 @@
 """What a worker keeps in memory is bounded in bytes, and goes with the model it was made with."""
 
 import gc
+import random
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,11 +10,12 @@ import pytest
 
 import tastemaker as tm
 from tastemaker.serving.kept import OVERHEAD_BYTES, Kept
+from tastemaker.serving.lists import MOST_TOUCHED
 from tastemaker.serving.routes.listing import LONGEST_KEPT, listing_in
 from tastemaker.serving.service import Service
 from tastemaker.serving.settings import ServiceSettings
 from tastemaker.testing.worlds import two_tastes
-from tastemaker.wire import Listing
+from tastemaker.wire import AskedUser, Listing
 
 
 class Model:
@@ -79,6 +81,19 @@ def test_an_answer_is_at_hand_until_somebody_writes(service: Service) -> None:
     service.live.events.forget("7")
     service.live.snapshot()
     assert service.answers.at_hand("3", "k=5") is None
+
+
+def test_many_long_histories_at_once_get_the_lists_that_each_gets_alone(service: Service) -> None:
+    histories = [random.Random(seed).sample(range(40), 39) for seed in range(600)]
+    assert sum(map(len, histories)) > MOST_TOUCHED, "they do not fit at once"
+    asked = [AskedUser(history=history) for history in histories]
+    asked += [AskedUser(user_id=3)] * 100 + [AskedUser(user_id="stranger")]
+    listing = Listing(k=5, exclude_seen=False)
+    at_once = service.live.recommend(asked, listing).lists
+    alone = [service.live.recommend([user], listing).lists[0] for user in asked[::50]]
+    assert at_once[::50] == alone
+    # Lists for the same are made once, however often they are asked for.
+    assert len({id(made) for made in at_once}) == 602
 
 
 def test_a_long_query_is_read_anew() -> None:

@@ -240,7 +240,7 @@ def test_the_log_becomes_training_data(run: Path, new_database: Databases, tmp_p
     log.write_text("\n".join(["visitor,sku,time", *rows]))
     asked = ("--database", database, "--user", "visitor", "--item", "sku", "--json")
     first = tastemaker("events", "import", log, *asked)
-    assert json.loads(first.stdout) == {"accepted": 27, "duplicates": 0}
+    assert json.loads(first.stdout) == {"accepted": 27, "duplicates": 0, "left_out": 0}
     assert json.loads(tastemaker("events", "import", log, *asked).stdout)["duplicates"] == 27
     trained = tastemaker(
         "train", "--from-events", database, "--model", "itemknn", "--out", tmp_path / "next"
