@@ -20,8 +20,8 @@ ROOM_MIB = 12
 
 MOST_CONNECTIONS, MOST_HEADER_BYTES, HEADERS_S, BODY_S = 40, 4096, 1.5, 2.5
 
-HEAD = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
-POST = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+POST = b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_headers_without_an_end_are_cut_off_and_leave_nothing(
 
 def test_headers_are_measured_to_the_byte(limited: Server) -> None:
     # The path, and of each header its name, its value, a colon, a space and the line's end.
-    rest = MOST_HEADER_BYTES - len("/healthz") - len("Host: x\r\n") - len("A: \r\n")
+    rest = MOST_HEADER_BYTES - len("/healthz") - len("Host: localhost\r\n") - len("A: \r\n")
     for length, status in [(rest, 200), (rest + 1, 431)]:
         with connected(limited) as connection:
             connection.sendall(HEAD + b"A: " + b"a" * length + b"\r\n\r\n")
@@ -205,7 +205,7 @@ def test_who_does_not_read_is_cut_off(limited: Server) -> None:
     before = limited.memory_mib()
     with connected(limited) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 120)
+        connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 120)
         until(lambda: is_cut_off(connection), 60)
     assert limited.memory_mib() - before < 4 * ROOM_MIB
     answers_others(limited)
@@ -234,7 +234,11 @@ def test_pipelined_requests_are_answered_in_order_up_to_a_number(limited: Server
         assert statuses == [b"200", b"404"] * 40 + [b"200"]
     before = limited.memory_mib()
     with connected(limited) as connection:
-        flood(connection, b"GET /v1/items?limit=200 HTTP/1.1\r\nHost: x\r\n\r\n" * 1000, 10 * MIB)
+        flood(
+            connection,
+            b"GET /v1/items?limit=200 HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1000,
+            10 * MIB,
+        )
         said(connection)
     assert limited.memory_mib() - before < ROOM_MIB
     answers_others(limited)

@@ -451,7 +451,7 @@ def test_every_answer_has_the_headers_that_protect_a_browser(on_sqlite: Server, 
     headers = on_sqlite.http.get(path).headers
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["X-Frame-Options"] == "DENY"
-    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Referrer-Policy"] == "same-origin"
     assert "default-src 'none'" in headers["Content-Security-Policy"]
     assert headers["Cache-Control"] == "no-store"
     assert "server" not in headers
@@ -506,6 +506,7 @@ def test_a_page_of_another_site_cannot_drive_a_service_without_keys(
         {"Origin": evil},
         {"Origin": "null"},
         {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site", "Origin": "http://127.0.0.1:1"},
         {"Origin": "http://127.0.0.1:1"},
         {"Origin": own.replace("127.0.0.1", "127.0.0.1.evil.example")},
     ):

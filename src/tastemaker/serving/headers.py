@@ -8,7 +8,7 @@ STRICT = b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-act
 ALWAYS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
+    (b"referrer-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 

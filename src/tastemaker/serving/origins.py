@@ -54,8 +54,11 @@ class OwnOrigins:
             )
         if scope["method"] in READING or origin in self._origins:
             return None
-        crossed = headers.get(b"sec-fetch-site") == "cross-site"
-        if crossed or (origin is not None and origin.partition("://")[2] != host):
+        site = headers.get(b"sec-fetch-site")
+        if site is None:  # a program, or an older browser
+            own = origin is None or origin.partition("://")[2] == host
+            site = "same-origin" if own else "cross-site"
+        if site not in ("same-origin", "none"):
             return 403, 'a page of another site has sent this; allow its origin with cors=("…",)'
         return None
 

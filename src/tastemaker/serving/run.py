@@ -4,17 +4,20 @@ import os
 import socket
 import tempfile
 from collections.abc import Callable
+from typing import Any
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from tastemaker.errors import ConfigError
-from tastemaker.serving.connections import Connection
 from tastemaker.serving.files import BACKLOG, raise_file_limit
 from tastemaker.serving.settings import ServiceSettings
 from tastemaker.serving.telemetry import SHARED
 
 APPLICATION = "tastemaker.asgi:application"
+
+PROTOCOL: Any = "tastemaker.serving.connections:Connection"
+"""By name: what a worker imports before it answers its supervisor should be little."""
 
 
 def run(settings: ServiceSettings, announce: Callable[[str], None]) -> None:
@@ -31,7 +34,7 @@ def run(settings: ServiceSettings, announce: Callable[[str], None]) -> None:
         APPLICATION, factory=True, host=settings.host, port=settings.port,
         workers=settings.workers, log_config=None, access_log=False, server_header=False,
         timeout_graceful_shutdown=max(1, round(settings.drain_s)), backlog=BACKLOG,
-        limit_concurrency=None, lifespan="on", http=Connection, ws="none", log_level="error",
+        limit_concurrency=None, lifespan="on", http=PROTOCOL, ws="none", log_level="error",
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),
         timeout_keep_alive=settings.idle_s,  # type: ignore[arg-type]  # a part of a second is fine
