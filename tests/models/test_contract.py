@@ -1,5 +1,11 @@
 """Every model passes the same contract."""
 
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from tastemaker.data.splitting import no_holdout
 from tastemaker.models.bpr import BPR
 from tastemaker.models.ease import EASE
 from tastemaker.models.gmf import GMF, GMFConfig
@@ -19,6 +25,7 @@ from tastemaker.models.registry import BUILT_IN
 from tastemaker.models.sasrec import ESASRec, SASRec
 from tastemaker.models.two_tower import TwoTower
 from tastemaker.testing.contract import RecommenderContract
+from tastemaker.testing.worlds import two_tastes
 
 
 class TestPopularity(RecommenderContract):
@@ -27,6 +34,21 @@ class TestPopularity(RecommenderContract):
 
     def make(self) -> Recommender:
         return Popularity()
+
+    def test_weights_change_what_is_learned_or_are_refused(self) -> None:
+        """They do neither: popularity is one floor beside all results on the same interactions."""
+        data = two_tastes()
+        weighted = replace(data, weights=np.arange(len(data), dtype=np.float32))
+        counts = [self.make().fit(no_holdout(each)).state()["counts"] for each in (data, weighted)]
+        assert torch.equal(*counts)
+
+
+class TestWeightedPopularity(RecommenderContract):
+    personal = False
+    twin_overlap = 1.0
+
+    def make(self) -> Recommender:
+        return Popularity(weighted=True)
 
 
 class TestEASE(RecommenderContract):

@@ -157,3 +157,12 @@ def test_it_beats_popularity_by_far_on_real_data(data_folder: Path) -> None:
     result = tm.evaluate(MultVAE(epochs=15).fit(split), split, tm.FullRanking())
     popularity = result.baselines["popularity"].metrics["ndcg@10"]
     assert result.metrics["ndcg@10"] > 1.4 * popularity
+
+
+def test_a_weighted_history_is_encoded_as_the_same_history_without_weights() -> None:
+    """A stranger's history has no weights; training must not show the encoder anything else."""
+    made = MultVAENetwork(5, MultVAEConfig(hidden=4, embedding_size=2)).eval()
+    touched = torch.tensor([[1.0, 0, 1, 0, 1], [0, 1, 0, 0, 1]])
+    weights = torch.tensor([[0.1, 0, 50, 0, 3], [0, 7, 0, 0, 0.2]])
+    for seen, plain in zip(made.encode(weights), made.encode(touched), strict=True):
+        assert torch.equal(seen, plain)

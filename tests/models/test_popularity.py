@@ -48,3 +48,20 @@ def test_what_is_popular_now_overtakes_what_was_popular_once() -> None:
 def test_a_half_life_without_times_is_refused_with_the_remedy() -> None:
     with pytest.raises(ConfigError, match="shop has no times .* time=…"):
         popularity([(1, "a", 0), (2, "b", 1)], TIMELESS, half_life_days=7)
+
+
+def test_the_floor_is_the_same_with_and_without_weights() -> None:
+    frame = pl.DataFrame(
+        [(1, "a", 500.0), (1, "b", 1.0), (2, "b", 1.0), (2, "c", 1.0), (3, "b", 1.0), (3, "d", 1)],
+        schema=["user", "artist", "plays"], orient="row",
+    )  # fmt: skip
+    figures = []
+    for weight in (None, "plays"):
+        data = tm.read(frame, user="user", item="artist", weight=weight)
+        split = tm.leave_one_out(data, by="random")
+        model = tm.MF(epochs=1).fit(split)
+        floor = tm.evaluate(model, split, tm.FullRanking()).baselines["popularity"]
+        figures.append(floor.metrics)
+    assert figures[0] == figures[1]
+    weighted = tm.Popularity(weighted=True).fit(tm.no_holdout(data)).state()["counts"]
+    assert weighted.tolist() == [500, 3, 1, 1]

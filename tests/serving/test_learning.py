@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import tastemaker as tm
@@ -44,6 +46,14 @@ def test_events_come_after_what_training_knew(opened: Database) -> None:
     joined = with_events(dataset_of({1: [3, 4], 2: [4]}), store, ItemStore(opened))
     rows = joined.folded().to_frame().select("user_id", "item_id").rows()
     assert rows == [(1, 4), (1, 7), (1, 3), (2, 4), (5, 3)]  # 3 was touched again, and later
+
+
+def test_weights_are_not_left_out_beside_events_that_have_none(opened: Database) -> None:
+    happened(EventStore(opened), 1, [7])
+    base = dataset_of({1: [3, 4]})
+    weighted = replace(base, weights=np.array([1, 10], dtype=np.float32))
+    with pytest.raises(DataError, match="events of a service have none"):
+        with_events(weighted, EventStore(opened), ItemStore(opened))
 
 
 def test_ids_are_text_once_an_event_names_somebody_by_text(opened: Database) -> None:

@@ -18,6 +18,7 @@ from tastemaker.cli.board import Outcome, in_turn
 from tastemaker.cli.common import INTERRUPTED, note, out, print_json
 from tastemaker.cli.leaderboard import print_leaderboard
 from tastemaker.cli.new_users import in_few_words, print_new_users
+from tastemaker.data.splitting import Split
 from tastemaker.errors import ConfigError
 from tastemaker.evaluation.cold_start_results import ColdStarts
 from tastemaker.evaluation.leaderboard import Correction, Entry, Leaderboard
@@ -55,9 +56,10 @@ class Comparing:
         """Trains, judges, writes and shows.
 
         Raises:
-            ConfigError: all models failed.
+            ConfigError: all models failed, or some do not learn from the weights of the data.
             typer.Exit: with 1 where some failed, 130 after a Ctrl-C; what is done is shown.
         """
+        self._refuse_weights(question.split)
         question.split.targets("test")  # raises where nothing was held out
         new = not self.out.exists()
         with only_one(self.out):
@@ -89,6 +91,17 @@ class Comparing:
             raise typer.Exit(INTERRUPTED)
         if fitted.failed or again.failed:
             raise typer.Exit(SOME_FAILED)
+
+    def _refuse_weights(self, split: Split) -> None:
+        """Names all models that do not learn from the weights, before any is trained."""
+        unable = [label for label, model in self.models.items() if not model.uses_weights]
+        if split.train.weights is not None and unable:
+            others = [label for label in self.models if label not in unable]
+            left = f", or leave them out: --models {','.join(others)}" if others else ""
+            raise ConfigError(
+                f"of the models to compare, {', '.join(unable)} cannot learn from weights: "
+                f"leave --weight out{left}"
+            )
 
     def _fitted(self, question: Question) -> Outcome[Answer]:
         def told(of: Answer) -> tuple[str, str]:

@@ -63,6 +63,7 @@ class Training:
                 the model writes checkpoints.
         """
         model = self.check()
+        model.refuse_weights(split.train)
         done = finished_run(self.out, model, split) if self.resume else None
         if done is not None:
             note(f"{self.out}: the run is finished, so there is nothing to resume")

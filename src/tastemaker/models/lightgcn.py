@@ -154,6 +154,7 @@ class LightGCN(Recommender):
 
     name = "lightgcn"
     config_class = LightGCNConfig
+    uses_weights = True
     config: LightGCNConfig
     space: ClassVar[dict[str, Range]] = {
         "learning_rate": Float(1e-3, 5e-2, log=True),

@@ -65,12 +65,20 @@ class MultVAENetwork(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, histories: torch.Tensor) -> torch.Tensor:
-        """Logits (n, n_items) of histories (n, n_items), by the mean of the code."""
+        """Logits (n, n_items) of histories as for `encode`, by the mean of the code."""
         return self.decode(self.encode(histories)[0])
 
     def encode(self, histories: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """μ and log σ² of the code, (n, embedding_size) each."""
-        hidden = torch.tanh(self.encoder(self.dropout(normalize(histories, dim=1))))
+        """μ and log σ² of the code, (n, embedding_size) each.
+
+        A history is encoded by what is in it alone, whatever its weights, since the history of a
+        stranger has none; weights count in the loss.
+
+        Args:
+            histories: (n, n_items), above 0 where an item was touched.
+        """
+        touched = (histories > 0).to(histories.dtype)
+        hidden = torch.tanh(self.encoder(self.dropout(normalize(touched, dim=1))))
         mean, log_variance = self.code(hidden).chunk(2, dim=1)
         return mean, log_variance
 
@@ -109,6 +117,7 @@ class MultVAE(Recommender):
 
     name = "multvae"
     config_class = MultVAEConfig
+    uses_weights = True
     config: MultVAEConfig
     space: ClassVar[dict[str, Range]] = {
         "learning_rate": Float(1e-4, 1e-2, log=True),

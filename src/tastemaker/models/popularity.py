@@ -24,17 +24,22 @@ class PopularityConfig(Config):
     half_life_days: float | None = Field(None, gt=0)
     """An interaction so many days older than the newest counts half as much; none: all the same.
     Where the times are an order rather than a clock, their steps count as seconds."""
+    weighted: bool = False
+    """Whether an interaction counts its weight. By default it counts 1 even where the data have
+    weights, so that popularity is the same floor for all models on the same interactions."""
 
 
 class Popularity(Recommender):
-    """Scores an item by how many users touched it in training, or by their weights.
+    """Scores an item by how many users touched it in training.
 
-    With a half-life the recent touches count for more: what is popular now.
+    With a half-life the recent touches count for more: what is popular now. Weights count only
+    where `weighted` asks for them.
     """
 
     name = "popularity"
     config_class = PopularityConfig
     config: PopularityConfig
+    uses_weights = True
     space: ClassVar[dict[str, Range]] = {"half_life_days": Float(1.0, 3650.0, log=True)}
 
     def _fit(self, split: Split, run: TrainingRun) -> None:
@@ -57,9 +62,10 @@ class Popularity(Recommender):
 
     def _weights(self, train: Dataset) -> np.ndarray | None:
         """(n,) how much each interaction counts, or None for 1 each."""
+        weights = train.weights if self.config.weighted else None
         half_life_days = self.config.half_life_days
         if half_life_days is None:
-            return train.weights
+            return weights
         if train.timestamps is None:
             raise ConfigError(
                 f"popularity: half_life_days is {half_life_days:g}, but {train.name} has no times "
@@ -68,4 +74,4 @@ class Popularity(Recommender):
             )
         age_s = train.timestamps.max() - train.timestamps
         recency = 0.5 ** (age_s / (SECONDS_PER_DAY * half_life_days))
-        return recency if train.weights is None else recency * train.weights
+        return recency if weights is None else recency * weights

@@ -61,6 +61,9 @@ class Recommender(ABC):
     name: ClassVar[str]
     """Under which the registry, results and the command line know it."""
     config_class: ClassVar[type[Config]]
+    uses_weights: ClassVar[bool] = False
+    """Whether `fit` learns from the weights of interactions; else it refuses data that have some,
+    since a weight that is left out in silence looks like one that counted."""
     space: ClassVar[dict[str, Range]] = {}
     """The settings worth tuning and their ranges; nothing where there is nothing to tune."""
 
@@ -188,8 +191,9 @@ class Recommender(ABC):
             The model itself.
 
         Raises:
-            ConfigError: with these settings, what is learned is not finite or needs more memory
-                than there is; names the settings to change.
+            ConfigError: the data have weights, which this model does not learn from; `split` or
+                `start_from` is of another kind; or, with these settings, what is learned is not
+                finite or needs more memory than there is (names the settings to change).
         """
         refuse_forked()
         if not isinstance(split, Split):
@@ -199,6 +203,7 @@ class Recommender(ABC):
             )
         if start_from is not None and type(start_from) is not type(self):
             raise ConfigError(f"{self.name} cannot go on from a {start_from.name}")
+        self.refuse_weights(split.train)
         started_at = time.monotonic()
         self._start_from = start_from
         try:
@@ -214,6 +219,18 @@ class Recommender(ABC):
         # The epochs before a resume count as well.
         self.log.fit_s = max(time.monotonic() - started_at, self.log.elapsed_s)
         return self
+
+    def refuse_weights(self, data: Dataset) -> None:
+        """Checks, before any training, that no weight would be left out in silence.
+
+        Raises:
+            ConfigError: the data have weights, and this model does not learn from them.
+        """
+        if data.weights is not None and not self.uses_weights:
+            raise ConfigError(
+                f"{self.name} does not learn from weights: leave weight=… out, or choose a model "
+                "that does, such as mf or multvae"
+            )
 
     @property
     def split(self) -> Split:

@@ -118,6 +118,7 @@ class SequenceModel(Recommender):
     """A model that reads a history in its order: a stranger's is as good as a user's."""
 
     config: SequenceModelConfig
+    uses_weights = True
     _network: SequenceNetwork
 
     @abstractmethod

@@ -159,6 +159,7 @@ class VectorModel(Recommender):
     """A model with a trained vector for each user; of a new history it is found by fold-in."""
 
     config: VectorModelConfig
+    uses_weights = True
     _network: VectorNetwork
 
     @abstractmethod

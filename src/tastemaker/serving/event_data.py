@@ -25,9 +25,12 @@ def with_events(base: Dataset | None, store: EventStore, items: ItemStore) -> Da
         items: what has changed of the catalog; new items come in once somebody has touched them.
 
     Raises:
-        DataError: there is nothing to learn from.
+        DataError: there is nothing to learn from, or the data of the run have weights, which
+            events have not.
         DatabaseAwayError: the database does not answer.
     """
+    if base is not None:
+        refuse_weights(base)
     events = pl.concat([pl.DataFrame(schema=SCHEMA), *store.rows()])
     known = _without_forgotten(base, store.forgotten())
     events = events.with_row_index("arrival")
@@ -54,6 +57,19 @@ def with_events(base: Dataset | None, store: EventStore, items: ItemStore) -> Da
         typed, items=catalog, name="events" if base is None else base.name,
         user="user_id", item="item_id", time="timestamp", missing=(),
     )  # fmt: skip
+
+
+def refuse_weights(trained: Dataset) -> None:
+    """Checks that no weight would be left out in silence.
+
+    Raises:
+        DataError: the data have weights.
+    """
+    if trained.weights is not None:
+        raise DataError(
+            f"{trained.name}: the interactions have weights and the events of a service have none, "
+            "so they cannot be learned from together; train with weight=… left out"
+        )
 
 
 def _without_forgotten(base: Dataset | None, forgotten: frozenset[str]) -> pl.DataFrame:

@@ -27,7 +27,7 @@ from tastemaker.models.recommender import Recommender
 from tastemaker.progress import OnProgress
 from tastemaker.serving.database import Database
 from tastemaker.serving.deployments import DEFAULT_SERVICE, Deployments
-from tastemaker.serving.event_data import with_events
+from tastemaker.serving.event_data import refuse_weights, with_events
 from tastemaker.serving.event_store import EventStore
 from tastemaker.serving.item_store import ItemStore
 from tastemaker.training.run import TrainingRun
@@ -106,7 +106,7 @@ class Learner:
 
         Raises:
             ConfigError: somebody else is learning for this run right now.
-            DataError: the events leave nothing to learn from.
+            DataError: the events leave nothing to learn from, or the run was trained with weights.
             DatabaseAwayError: the database does not answer; nothing has changed.
         """
         self.store.folder.mkdir(parents=True, exist_ok=True)
@@ -122,6 +122,7 @@ class Learner:
         now = int(time.time())
         if fresh < least:
             return Lesson("too few events", now, newest, fresh)
+        refuse_weights(current.split.train)
         data = with_events(current.split.everything, self._events, self._items)
         split = newest_held_out(data, current.split.everything)
         if split.test is None or len(np.unique(split.test.users)) < FEWEST_ASKED:

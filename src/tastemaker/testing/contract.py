@@ -30,10 +30,11 @@ from tastemaker.models.recommender import Recommender
 from tastemaker.testing.copies import CopiesContract
 from tastemaker.testing.inductive import InductiveContract, assert_same_scores
 from tastemaker.testing.nobody import NobodyContract
+from tastemaker.testing.weights import WeightsContract
 from tastemaker.testing.worlds import checkerboard, one_item_left, two_tastes, untouched_item
 
 
-class RecommenderContract(InductiveContract, NobodyContract, CopiesContract):
+class RecommenderContract(InductiveContract, NobodyContract, CopiesContract, WeightsContract):
     """Inherit, say how to make the model, and pytest does the rest."""
 
     @abstractmethod
