@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 import tastemaker as tm
@@ -15,7 +16,7 @@ from tastemaker.serving.deployments import Deployments
 from tastemaker.serving.event_data import with_events
 from tastemaker.serving.event_store import EventStore, NewEvent
 from tastemaker.serving.item_store import ItemRecord, ItemStore
-from tastemaker.serving.learner import Learner
+from tastemaker.serving.learner import Learner, newest_held_out
 from tastemaker.testing.worlds import dataset_of
 from tastemaker.wire import Event
 
@@ -46,6 +47,20 @@ def test_events_come_after_what_training_knew(opened: Database) -> None:
     joined = with_events(dataset_of({1: [3, 4], 2: [4]}), store, ItemStore(opened))
     rows = joined.folded().to_frame().select("user_id", "item_id").rows()
     assert rows == [(1, 4), (1, 7), (1, 3), (2, 4), (5, 3)]  # 3 was touched again, and later
+
+
+@pytest.mark.parametrize("again", [(2, 4), (5, 3)])
+def test_a_pair_is_as_new_as_its_first_event_and_held_out_with_all(again: tuple[int, int]) -> None:
+    before = dataset_of({1: [3, 4], 2: [3], 5: [4]})
+    events = [(2, 4, 1000), (2, 3, 1001), (5, 3, 1003), (*again, 1004)]
+    since = pl.DataFrame(events, schema=["user_id", "item_id", "timestamp"], orient="row")
+    split = newest_held_out(tm.read(pl.concat([before.to_frame(), since])), before)
+    assert split.test is not None
+    users, items = split.train.user_vocabulary.ids, split.train.item_vocabulary.ids
+    assert [users[int(code)] for code in split.test.users] == [5]
+    assert [items[int(code)] for code in split.test.items] == [3]
+    trained = set(split.train.to_frame().select("user_id", "item_id").rows())
+    assert trained == {(1, 3), (1, 4), (2, 3), (2, 4), (5, 4)}
 
 
 def test_weights_are_not_left_out_beside_events_that_have_none(opened: Database) -> None:
