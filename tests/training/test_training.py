@@ -174,13 +174,13 @@ def test_early_stopping_keeps_the_best_epoch_resumed_or_not(tmp_path: Path) -> N
     stopped = ncf(**settings).fit(split, TrainingRun(folder=tmp_path / "a"))
     log = stopped.log
     assert len(log.records) == log.best_epoch + 3 < 200
-    best = max(log.records, key=lambda record: record["ndcg@10"])
+    best = max(log.records, key=lambda record: record["validation_sampled_99_ndcg@10"])
     assert log.best_epoch == best["epoch"]
     resumed = ncf(**settings).fit(split, TrainingRun(folder=tmp_path / "a", resume=True))
     assert len(resumed.log.records) == len(log.records), "its patience was already at an end"
     assert torch.equal(resumed.item_vectors, stopped.item_vectors)
     kept = tm.evaluate(stopped, split, tm.SampledRanking(99, seed=0), part="validation")
-    assert kept.metrics["ndcg@10"] == pytest.approx(best["ndcg@10"], abs=1e-6)
+    assert kept.metrics["ndcg@10"] == pytest.approx(best["validation_sampled_99_ndcg@10"], abs=1e-6)
 
 
 def test_ctrl_c_keeps_what_was_reached(tmp_path: Path) -> None:
@@ -215,12 +215,13 @@ def test_ctrl_c_before_the_first_epoch_ended_has_nothing_to_keep(tmp_path: Path)
 def test_logs_are_left_as_csv_and_for_tensorboard(tmp_path: Path) -> None:
     model = ncf(epochs=3).fit(tm.leave_one_out(two_tastes()), TrainingRun(folder=tmp_path))
     table = pl.read_csv(tmp_path / "epochs.csv")
-    assert table.columns == ["epoch", "loss", "hit_rate@10", "ndcg@10", "elapsed_s"]
+    measured = [f"validation_sampled_99_{name}" for name in ("hit_rate@10", "ndcg@10")]
+    assert table.columns == ["epoch", "loss", *measured, "elapsed_s"]
     assert table["epoch"].to_list() == [1, 2, 3]
     assert table["loss"].to_list() == [record["loss"] for record in model.log.records]
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
-    logged = [event.value for event in events.Scalars("ndcg@10")]
-    assert logged == pytest.approx(table["ndcg@10"].to_list())
+    logged = [event.value for event in events.Scalars("validation_sampled_99_ndcg@10")]
+    assert logged == pytest.approx(table["validation_sampled_99_ndcg@10"].to_list())
 
 
 def test_training_that_cannot_go_well_says_why() -> None:

@@ -86,7 +86,9 @@ def _attempt(order: Order, split: tm.Split, seed: int, epochs: int) -> Answer:
 def _epochs_needed(order: Order, split: tm.Split, seed: int) -> int:
     watched = replace(split, validation=split.test, test=None)
     log = _fit(order, watched, seed=seed, epochs=MOST_EPOCHS).log
-    reached = [r["epoch"] for r in log.records if is_reached(order, r["hit_rate@10"])]
+    reached = [
+        r["epoch"] for r in log.records if is_reached(order, r["validation_sampled_99_hit_rate@10"])
+    ]
     return reached[0] if reached else MOST_EPOCHS
 
 

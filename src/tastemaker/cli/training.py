@@ -24,6 +24,7 @@ from tastemaker.progress import Progress
 from tastemaker.ranking.candidates import Draw
 from tastemaker.reports.figures import learning_curve
 from tastemaker.training.run import DeviceName, TrainingRun, resolve_device
+from tastemaker.training.validation import epoch_line
 
 
 @dataclass(frozen=True)
@@ -109,8 +110,7 @@ class Training:
             def on_progress(progress: Progress) -> None:
                 show(progress)
                 if progress.metrics is not None:
-                    values = "  ".join(f"{n} {v:.4f}" for n, v in progress.metrics.items())
-                    note(f"{in_words(progress)}  {values}")
+                    note(f"{in_words(progress)}  {epoch_line(progress.metrics)}")
 
             run = TrainingRun(self.device, folder, self.resume, on_progress)
             model.fit(split, run)

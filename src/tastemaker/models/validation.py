@@ -11,7 +11,7 @@ from tastemaker.metrics.accuracy import hit_rate, ndcg
 from tastemaker.ranking.candidates import draw_candidates
 from tastemaker.ranking.parallel import on_all_cores
 from tastemaker.ranking.ranks import rank_among, rank_by_keys, rank_in_catalog
-from tastemaker.training.run import Validate
+from tastemaker.training.validation import FULL, Validation, sampled
 
 N_NEGATIVES = 99
 SEED = 0
@@ -23,11 +23,11 @@ ScoreCodes = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """(n,) user codes and (n, c) item codes to (n, c) scores."""
 
 
-def sampled_validation(split: Split, score: ScoreCodes, device: torch.device) -> Validate | None:
+def sampled_validation(split: Split, score: ScoreCodes, device: torch.device) -> Validation | None:
     """Ranks each validation item against sampled ones; None where nothing was held out for it.
 
-    Gives `hit_rate@10` and `ndcg@10`. It chooses epochs within one model; comparing models is for
-    the full ranking.
+    Measures `hit_rate@10` and `ndcg@10`. It chooses epochs within one model;
+    comparing models is for the full ranking.
     """
     if split.validation is None:
         return None
@@ -44,7 +44,7 @@ def sampled_validation(split: Split, score: ScoreCodes, device: torch.device) ->
             ranks.append(rank_among(scores[:, 0], scores[:, 1:], counts[part]).cpu().numpy())
         return _metrics(np.concatenate(ranks))
 
-    return validate
+    return Validation(sampled(N_NEGATIVES), validate)
 
 
 MOST_USERS = 20_000
@@ -58,10 +58,10 @@ def full_validation(
     split: Split,
     queries: Callable[[UserBatch], torch.Tensor],
     keys: Callable[[None], torch.Tensor],
-) -> Validate | None:
+) -> Validation | None:
     """Ranks each validation item against all that its user had not touched before.
 
-    Gives `hit_rate@10` and `ndcg@10`; for networks whose scores are inner products, for which it
+    Measures `hit_rate@10` and `ndcg@10`; for networks whose scores are inner products, for which it
     costs little. None where nothing was held out.
 
     Args:
@@ -93,7 +93,7 @@ def full_validation(
         on_cpu = items.device.type == "cpu"
         return _metrics(torch.cat(on_all_cores(block, starts, items.device)).numpy())
 
-    return validate
+    return Validation(FULL, validate)
 
 
 def _metrics(ranks: np.ndarray) -> dict[str, float]:

@@ -9,6 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from tastemaker.reports.formats import decimals, metric_title, missing
 from tastemaker.reports.svg import ACCENT, INK, MUTED, inline_svg
 from tastemaker.training.run import TrainingLog
+from tastemaker.training.validation import measured_as
 
 WIDTH, HEIGHT = 300, 170
 LEFT, RIGHT, TOP, BOTTOM = 50, 12, 22, 26
@@ -53,7 +54,7 @@ def curves(logs: dict[str, TrainingLog], metric: str) -> list[Curve]:
 
 def _curve(model: str, log: TrainingLog, metric: str) -> Curve:
     measured = [name for name in log.records[0] if name not in NOT_A_METRIC]
-    shown = metric if metric in measured else next(iter(measured), "loss")
+    shown = measured_as(metric, measured) or next(iter(measured), "loss")
     values = [record.get(shown) for record in log.records]
     return Curve(
         model=model,

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from tastemaker.training.run import TrainingLog
+from tastemaker.training.validation import plain_name, way_of
 
 INK, LOSS_COLOUR, METRIC_COLOURS = "#333333", "#8a8f98", ("#0b6e99", "#d9730d")
 
@@ -29,7 +30,7 @@ def learning_curve(log: TrainingLog, title: str, path: Path) -> None:
     for axis in axes[1:]:
         for name, colour in zip(metrics, METRIC_COLOURS, strict=False):
             values = [record[name] for record in log.records]
-            axis.plot(epochs, values, "o-", color=colour, markersize=4, label=name)
+            axis.plot(epochs, values, "o-", color=colour, markersize=4, label=plain_name(name))
         axis.axvline(log.best_epoch, color=INK, linewidth=0.8, linestyle=":")
         late = log.best_epoch > len(epochs) / 2
         axis.annotate(
@@ -42,7 +43,7 @@ def learning_curve(log: TrainingLog, title: str, path: Path) -> None:
             fontsize=8,
             color=INK,
         )
-        axis.set_title("validation", loc="left", fontsize=10, color=INK)
+        axis.set_title(way_of(metrics[0]), loc="left", fontsize=10, color=INK)
         axis.legend(frameon=False, fontsize=8)
     for axis in axes:
         axis.set_xlabel("epoch", fontsize=9, color=INK)

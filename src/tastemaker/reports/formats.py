@@ -2,6 +2,8 @@
 
 import math
 
+from tastemaker.training.validation import plain_name, way_of
+
 ABSENT = "–"
 
 TITLES = {
@@ -25,7 +27,10 @@ TITLES = {
 
 
 def metric_title(name: str) -> str:
-    """`ndcg@10` as NDCG@10."""
+    """`ndcg@10` as NDCG@10; what training measured comes with how it was measured."""
+    way = way_of(name)
+    if way:
+        return f"{metric_title(plain_name(name))} ({way})"
     base, at, k = name.partition("@")
     return TITLES.get(base, base.replace("_", " ").capitalize()) + at + k
 

@@ -27,6 +27,8 @@ class TrainingConfig(Config):
     negatives: int = Field(4, ge=1)
     """Items drawn for each positive, anew each epoch, from those the user has not touched."""
     patience: int | None = Field(None, ge=1)
-    """Stop when the validation metric has not improved for so many epochs; none: never."""
+    """Stop when NDCG@10 on the validation part has not improved for so many epochs; none: never.
+    Sequence models rank in the whole catalog for it, all others among 99 sampled items, whatever
+    the protocol of the evaluation."""
     seed: int = Field(0, ge=0, lt=2**32)
     """One seed gives one result on one machine, resumed or not."""

@@ -25,10 +25,8 @@ from tastemaker.training.kernels.kernel import Kernel
 from tastemaker.training.losses import Loss
 from tastemaker.training.module import FusedModule, RankingModule, Step, SteppedModule
 from tastemaker.training.noise import one_training_at_a_time
-from tastemaker.training.run import TrainingLog, TrainingRun, Validate
-
-MONITORED = "ndcg@10"
-"""The validation metric that decides which epoch is the best and when to stop."""
+from tastemaker.training.run import TrainingLog, TrainingRun
+from tastemaker.training.validation import Validation
 
 LOG_NAME = "epochs.csv"
 LAST, BEST, ENDING = "last", "best", ".safetensors"
@@ -39,7 +37,7 @@ def fit(
     batches: Batches,
     loss: Loss | None,
     config: TrainingConfig,
-    validate: Validate | None = None,
+    validate: Validation | None = None,
     run: TrainingRun | None = None,
     kernel: Kernel | None = None,
 ) -> TrainingLog:
@@ -53,7 +51,7 @@ def fit(
         batches: the positives with their negatives, or what the network's own loss takes.
         loss: sees the scores; None for a network that is an `OwnLoss`.
         config: how long, how fast, which seed.
-        validate: gives the metrics of the network as it is, `ndcg@10` among them.
+        validate: gives the metrics of the network as it is; one of them decides about the epochs.
         run: the device, the folder for checkpoints and logs, and who hears of progress.
         kernel: does the work of loss, gradients and optimizer where there is one for the network;
             the batches are then chunks of what it steps on.
@@ -79,8 +77,8 @@ def fit(
     with _folder(run) as folder:
         checkpoints = folder / "checkpoints"
         epoch_log, interrupt = EpochLog(folder / LOG_NAME, run, config.epochs), Interrupt()
-        keeper = _checkpointing(checkpoints, monitored=validate is not None)
-        stopper = _early_stopping(config) if validate is not None else None
+        keeper = _checkpointing(checkpoints, None if validate is None else validate.monitored)
+        stopper = _early_stopping(config, validate)
         progress = BatchProgress(run.on_progress, config.epochs) if run.on_progress else None
         optional = [callback for callback in (progress, stopper) if callback is not None]
         callbacks: list[Callback] = [*optional, StopOnInterrupt(interrupt), epoch_log, keeper]
@@ -156,11 +154,11 @@ def _trainer(
     )
 
 
-def _checkpointing(folder: Path, *, monitored: bool) -> ModelCheckpoint:
+def _checkpointing(folder: Path, monitored: str | None) -> ModelCheckpoint:
     keeper = MovableCheckpoint(
         dirpath=folder,
         filename=BEST,
-        monitor=MONITORED if monitored else None,
+        monitor=monitored,
         mode="max",
         save_top_k=1,
         save_last=True,
@@ -171,11 +169,11 @@ def _checkpointing(folder: Path, *, monitored: bool) -> ModelCheckpoint:
     return keeper
 
 
-def _early_stopping(config: TrainingConfig) -> EarlyStopping | None:
-    if config.patience is None:
+def _early_stopping(config: TrainingConfig, validate: Validation | None) -> EarlyStopping | None:
+    if config.patience is None or validate is None:
         return None
     return EarlyStopping(
-        MONITORED, mode="max", patience=config.patience, check_on_train_epoch_end=True
+        validate.monitored, mode="max", patience=config.patience, check_on_train_epoch_end=True
     )
 
 

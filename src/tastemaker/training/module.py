@@ -14,8 +14,8 @@ from tastemaker.training.epochs import Batches, Epoch, epoch_seed
 from tastemaker.training.kernels.kernel import Kernel
 from tastemaker.training.noise import Noise
 from tastemaker.training.optimizer import adam
-from tastemaker.training.run import Validate
 from tastemaker.training.schedule import step_size
+from tastemaker.training.validation import Validation
 
 Step = Callable[[Any], torch.Tensor]
 """A batch to the scalar loss of the network on it."""
@@ -29,7 +29,7 @@ class RankingModule(LightningModule):
         network: torch.nn.Module,
         batches: Batches,
         config: TrainingConfig,
-        validate: Validate | None,
+        validate: Validation | None,
     ) -> None:
         super().__init__()
         self.network = network
@@ -108,7 +108,7 @@ class SteppedModule(RankingModule):
         batches: Batches,
         step: Step,
         config: TrainingConfig,
-        validate: Validate | None,
+        validate: Validation | None,
     ) -> None:
         super().__init__(network, batches, config, validate)
         self._step = step
@@ -132,7 +132,7 @@ class FusedModule(RankingModule):
         chunks: Batches,
         kernel: Kernel,
         config: TrainingConfig,
-        validate: Validate | None,
+        validate: Validation | None,
     ) -> None:
         super().__init__(network, chunks, config, validate)
         self.automatic_optimization = False

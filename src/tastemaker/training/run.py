@@ -1,6 +1,5 @@
 """TrainingRun: where and how a model is trained. Nothing in it changes the result."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -12,9 +11,6 @@ from tastemaker.progress import OnProgress
 from tastemaker.shown import short_repr
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
-
-Validate = Callable[[], dict[str, float]]
-"""Called after each epoch, with the network in evaluation mode; names and values of metrics."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from tastemaker.models.space import Space
 from tastemaker.progress import OnProgress, Progress
 from tastemaker.shown import short_repr
 from tastemaker.training.run import DeviceName, TrainingRun
+from tastemaker.training.validation import measured_as
 from tastemaker.tuning.study import Report, open_study
 from tastemaker.tuning.trials import Trial
 
@@ -179,7 +180,9 @@ def _value(
     def listen(progress: Progress) -> None:
         on_progress(progress)
         metrics = progress.metrics or {}
-        value = metrics.get(what.metric, metrics.get(EVERY_EPOCH))
+        names = list(metrics)
+        name = measured_as(what.metric, names) or measured_as(EVERY_EPOCH, names)
+        value = None if name is None else metrics[name]
         if value is not None:
             report(progress.epoch, value, progress.epoch < progress.epochs)
 
