@@ -75,11 +75,11 @@ def test_python_reads_arguments_where_a_shell_reads_flags(
 ) -> None:
     path = tmp_path / "clicks.csv"
     path.write_text("who,what\n1,2\n1,3\n")
-    with pytest.raises(DataError, match="user; name it with user=…;"):
+    with pytest.raises(DataError, match="name them with user=… and item=…"):
         tm.read(path)
     code, _, err = tastemaker("train", path, "--out", tmp_path / "run")
     assert code == 2
-    assert "user; name it with --user;" in err
+    assert "name them with --user and --item" in err
     path.write_text("user,item\n1,2\n1,3\n")
     with pytest.raises(tm.TastemakerError, match=r'time=…, or hold out with by="input"'):
         tm.leave_one_out(tm.read(path))
