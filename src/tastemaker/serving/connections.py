@@ -134,6 +134,8 @@ class Connection(HttpToolsProtocol):
         """When the sender, or the reader of a response, is given up, in the loop's time."""
         self.held_bytes = 0
         """Of the request that has begun and not ended."""
+        self._n_slice = 0
+        """Bytes of the slice that is being parsed."""
         self._in_head = self._in_request = False
         self._why = 400, "this is not HTTP/1.1"
         self._discarded: int | None = None
@@ -164,10 +166,12 @@ class Connection(HttpToolsProtocol):
                     self.transport.abort()
                     return
                 continue
+            self._n_slice = len(piece)
             super().data_received(piece)
             if self.transport.is_closing():
                 return
-            self._hold(len(piece))
+            if self._in_request:
+                self._hold(len(piece))
 
     # What httptools finds in the data
 
@@ -182,7 +186,10 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """All headers are there."""
-        n_bytes = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        n_bytes = self.held_bytes + self._n_slice
+        if n_bytes > self._limits.most_header_bytes:
+            # The slice holds more than these headers; they are counted only where it matters.
+            n_bytes = len(self.url) + sum(len(n) + len(value) + 4 for n, value in self.headers)
         if self._is_too_much(n_bytes):
             raise ValueError("too much")  # ends the parser, which calls `send_400_response`
         if len(self.pipeline) >= MOST_PIPELINED:
@@ -282,8 +289,6 @@ class Connection(HttpToolsProtocol):
 
     def _hold(self, n_bytes: int) -> None:
         """Accounts for a slice of a request that has not ended."""
-        if not self._in_request:
-            return
         self.held_bytes += n_bytes
         self._all.held_bytes += n_bytes
         if self._in_head and self._is_too_much(self.held_bytes):
@@ -292,8 +297,9 @@ class Connection(HttpToolsProtocol):
             self._all.make_room()
 
     def _release(self) -> None:
-        self._all.held_bytes -= self.held_bytes
-        self.held_bytes = 0
+        if self.held_bytes:
+            self._all.held_bytes -= self.held_bytes
+            self.held_bytes = 0
 
     def _is_too_much(self, n_bytes: int) -> bool:
         most_bytes, most = self._limits.most_header_bytes, self._limits.most_headers
