@@ -172,14 +172,14 @@ def test_a_plug_in_that_breaks_does_not_break_the_comparison(
         "class Plugin(Popularity):\n"
         "    name = 'fragile'\n"
         "    def _fit(self, split, run):\n"
-        "        raise MemoryError('47 GiB\\nwanted')\n",
+        "        raise RuntimeError('47 parts\\nmissing')\n",
     )
     monkeypatch.syspath_prepend(tmp_path / "site")
     code, shown, _ = tastemaker(
         "compare", clicks, "--models", "fragile,popularity", "--out", tmp_path / "out"
     )
     assert code == 1
-    assert "fragile failed: MemoryError: 47 GiB wanted" in shown
+    assert "fragile failed: RuntimeError: 47 parts missing" in shown
     assert "popularity" in shown
 
 

@@ -118,6 +118,7 @@ def test_the_first_interactions_are_asked_as_a_strangers_and_the_next_is_ranked(
     one_newcomer: ColdStart,
 ) -> None:
     model = Listening().fit(one_newcomer.split)
+    model.asked.clear()  # `fit` asks for one user's scores, to see that they are finite
     result = evaluate_cold_start(model, one_newcomer, k=1, lengths=(1, 2, 3, 9))
     assert [batch.codes.tolist() for batch in model.asked] == [[UNKNOWN]] * 3
     assert [batch.items.tolist() for batch in model.asked] == [[1], [1, 2], [1, 2, 0]]

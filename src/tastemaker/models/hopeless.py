@@ -38,22 +38,27 @@ def refusing_hopeless_settings(config: Config, name: str) -> Iterator[None]:
         yield
     except (FloatingPointError, *UNSOLVABLE) as error:
         what = "its equations have no solution" if isinstance(error, UNSOLVABLE) else str(error)
-        remedy = _nearer_to_the_defaults(config, float, ("learning_rate", "regularization"))
+        usual = "learning_rate", "regularization"
+        remedy = _nearer_to_the_defaults(config, float, usual, otherwise="train on other data")
         raise ConfigError(f"{name}: training diverged: {what}; {remedy}") from None
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError) and not any(s in str(error) for s in TOO_LARGE):
             raise
-        remedy = _nearer_to_the_defaults(config, int, ("embedding_size", "batch_size"))
+        usual = "embedding_size", "batch_size"
+        remedy = _nearer_to_the_defaults(config, int, usual, otherwise="train on less data")
         raise ConfigError(f"{name}: training needs more memory than there is; {remedy}") from None
 
 
-def _nearer_to_the_defaults(config: Config, kind: type, usual: tuple[str, ...]) -> str:
+def _nearer_to_the_defaults(
+    config: Config, kind: type, usual: tuple[str, ...], otherwise: str
+) -> str:
     """Says which settings to change, and in which direction.
 
     Args:
         config: of the model.
         kind: float or int, the type of the settings that may be to blame.
         usual: the names of those that are to blame where all are the defaults.
+        otherwise: the advice where the model has no such setting.
     """
     numbers = {
         setting.name: (attrgetter(setting.name)(config), setting.default)
@@ -66,7 +71,7 @@ def _nearer_to_the_defaults(config: Config, kind: type, usual: tuple[str, ...]) 
         f"a {'higher' if value < default else 'lower'} {name}=… (now {_short(value)})"
         for name, (value, default) in to_blame.items()
     ]
-    return f"train again with {', or '.join(changes)}" if changes else "train on other data"
+    return f"train again with {', or '.join(changes)}" if changes else otherwise
 
 
 def _short(value: float) -> str:
