@@ -1,6 +1,7 @@
 """Fixtures that many tests share."""
 
 import os
+import signal
 from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -11,6 +12,10 @@ import pytest
 from hypothesis import settings
 
 from tastemaker.native import library
+
+# A suite that was started in the background ignores Ctrl-C, and so would the commands that it
+# starts and interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Two busy cores make single examples slow at random; a deadline would make tests flaky. The same
 # examples in every run: what passes once passes again. `make test-hard` draws others by seed.
