@@ -44,7 +44,8 @@ BOARD = {
 def desk(page_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """EASE, after popularity has served, with a comparison beside it."""
     folder = tmp_path_factory.mktemp("desk")
-    run, before = folder / "run", folder / "before"
+    # A version on the run's shelf is of the same service.
+    run, before = folder / "run", folder / "run.versions" / "0001"
     shutil.copytree(page_run, run)
     tm.Popularity().fit(tm.no_holdout(world())).save(before)
     (folder / "run-comparison").mkdir()
