@@ -77,22 +77,22 @@ def _whole_floats(rows: Rows, column: pl.Series, role: str) -> pl.Series:
 
 
 def _parsed(rows: Rows, text: pl.Series, role: str) -> pl.Series:
-    numbers = text.cast(pl.Int64, strict=False)
-    if numbers.null_count():
-        row = int(numbers.is_null().arg_max() or 0)
-        raise DataError(
-            f'{rows.at(text.name, row)}: the {role} id "{text[row]}" is not a whole number of 64 '
-            'bits, as ids="integer" asks; read the ids as text with ids="text"'
-        )
-    return numbers
+    return _whole(
+        rows, text, f'the {role} id "{{}}" is not a whole number of 64 bits, as ids="integer" asks'
+    )
 
 
 def _in_64_bits(rows: Rows, column: pl.Series, role: str) -> pl.Series:
-    whole = column.cast(pl.Int64, strict=False)
-    if whole.null_count():
-        row = int(whole.is_null().arg_max() or 0)
+    return _whole(rows, column, f"{{}} is too large for a whole-number {role} id (64 bits)")
+
+
+def _whole(rows: Rows, column: pl.Series, complaint: str) -> pl.Series:
+    """The column as int64; the complaint has a place for the first value that is none."""
+    numbers = column.cast(pl.Int64, strict=False)
+    if numbers.null_count():
+        row = int(numbers.is_null().arg_max() or 0)
         raise DataError(
-            f"{rows.at(column.name, row)}: {column[row]} is too large for a whole-number {role} "
-            'id (64 bits); read the ids as text with ids="text"'
+            f"{rows.at(column.name, row)}: {complaint.format(column[row])}; "
+            'read the ids as text with ids="text"'
         )
-    return whole
+    return numbers
