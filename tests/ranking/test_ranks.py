@@ -83,17 +83,6 @@ def test_tiles_count_as_a_whole_product_does(
     assert torch.equal(scores, whole[torch.from_numpy(owner), torch.from_numpy(targets)])
 
 
-def test_a_product_that_rounds_otherwise_in_tiles_lets_no_tie_pass(monkeypatch) -> None:
-    keys, queries = torch.ones(2 * ITEMS_AT_ONCE, 3), torch.ones(2, 3)
-    users, owner, targets = UserBatch.strangers([[0], []]), np.array([0, 1]), np.array([1, 2])
-    exact = torch.mm
-    monkeypatch.setattr(torch, "mm", lambda one, other, out: exact(one, other, out=out).mul_(0.9))
-    with going("plain"):
-        ranks, scores = rank_by_keys(keys, queries, users, owner, targets)
-    assert ranks.tolist() == [len(keys) - 1, len(keys)]
-    assert scores.tolist() == [3, 3]
-
-
 @WAYS
 def test_items_of_the_same_key_are_tied_wherever_they_are(way: str) -> None:
     # To the last bit, whichever form of the product their places in the catalog get.

@@ -9,8 +9,8 @@ from tastemaker.native.library import is_compiled
 from tastemaker.native.ranks import count_below
 
 ROWS_AT_ONCE, ITEMS_AT_ONCE = 512, 512
-"""Of a tile of scores: 1 MiB, which a core's own cache holds from the product to the count, itself
-a product with ones: together faster than the product alone into memory."""
+"""Of a tile of scores: small enough that a core's own cache holds it from the product to the count,
+itself a product with ones."""
 
 
 def rank_among(target: torch.Tensor, others: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
@@ -116,18 +116,16 @@ def _count_below(
     not_ranked: torch.Tensor,
     ends: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """As tastemaker.native.ranks.count_below."""
-    columns = queries.T.contiguous()
-    wanted = (keys[targets] @ columns).diagonal().clone()
+    """As tastemaker.native.ranks.count_below.
+
+    A product in single precision rounds a row by its place in the tile on some processors, and a
+    tie could then pass for a lower score. Rounded from double precision, tied scores are equal.
+    """
+    columns = queries.T.double().contiguous()
+    wanted = (keys[targets].double() * queries).sum(1).float()
     items, by_item = not_ranked.sort(stable=True)
     rows = torch.repeat_interleave(ends.diff())[by_item]
     below, apart = _below_in_tiles(keys, columns, wanted, items, rows)
-    is_target = items == targets[rows]
-    if not torch.equal(apart[is_target], wanted[rows[is_target]]):
-        # A product of another shape may round otherwise, and a tie would go unnoticed.
-        scores = keys @ columns
-        wanted = scores.gather(0, targets[None])[0]
-        below, apart = (scores < wanted).sum(0), scores[items, rows]
     return below - torch.bincount(rows[apart < wanted[rows]], minlength=len(targets)), wanted
 
 
@@ -141,9 +139,9 @@ def _below_in_tiles(
     """How many of all items score lower than wanted (r,), and the scores of some pairs.
 
     Args:
-        keys: (n_items, d).
-        columns: (d, r).
-        wanted: (r,) one score for each column.
+        keys: (n_items, d) float32.
+        columns: (d, r) float64.
+        wanted: (r,) float32, one score for each column.
         items: (m,) ascending codes of the pairs, and
         rows: (m,) their columns.
 
@@ -152,15 +150,17 @@ def _below_in_tiles(
     """
     n_rows = len(wanted)
     below, apart = torch.zeros(n_rows), torch.empty(len(items))
+    product = torch.empty(ITEMS_AT_ONCE, n_rows, dtype=torch.float64)
     tile, ones = torch.empty(ITEMS_AT_ONCE, n_rows), torch.ones(ITEMS_AT_ONCE)
     places = items % ITEMS_AT_ONCE * n_rows + rows
     n_pairs = torch.bincount(items // ITEMS_AT_ONCE, minlength=-(-len(keys) // ITEMS_AT_ONCE))
     pairs = n_pairs.tolist()
     parts = zip(keys.split(ITEMS_AT_ONCE), places.split(pairs), apart.split(pairs), strict=True)
     for part, place, score in parts:
-        scores = torch.mm(part, columns, out=tile[: len(part)])
+        n = len(part)
+        scores = tile[:n].copy_(torch.mm(part.double(), columns, out=product[:n]))
         torch.index_select(scores.view(-1), 0, place, out=score)
-        below.addmv_(scores.lt_(wanted).T, ones[: len(part)])
+        below.addmv_(scores.lt_(wanted).T, ones[:n])
     return below.long(), apart
 
 
