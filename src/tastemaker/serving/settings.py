@@ -47,7 +47,8 @@ class ServiceSettings(Config):
     require_key: bool = False
     """Ask for a key on a loopback address too."""
     page_key: SecretStr | None = None
-    """With which the pages ask, where keys are needed: one with the scopes read and write."""
+    """With which the pages ask, where keys are needed: one with the scopes read and write. The
+    cookies of visitors are signed with it."""
     cors: tuple[str, ...] = ()
     """Origins whose pages may call the API, as https://shop.example; none by default."""
     trusted_hosts: tuple[str, ...] = ()

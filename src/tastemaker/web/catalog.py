@@ -11,7 +11,6 @@ from tastemaker.web.cards import card_of
 from tastemaker.web.inputs import category_in, id_in, words_in
 from tastemaker.web.site import Site
 from tastemaker.web.storefront import noticed
-from tastemaker.web.visitor import visitor_of
 
 FOUND = 48
 ALIKE = 16
@@ -35,7 +34,7 @@ async def search(site: Site, request: Request) -> Response:
 
 async def item(site: Site, request: Request) -> Response:
     """An item, why it may please, and what is like it."""
-    item_id, user = id_in(request.path_params["item_id"], "item"), visitor_of(request)
+    item_id, user = id_in(request.path_params["item_id"], "item"), site.visitors.of(request)
     found, alike, (liked, because), notice = await asyncio.gather(
         site.api.item(item_id), _alike(site, item_id), _stand(site, user, item_id),
         noticed(site, request),

@@ -16,7 +16,7 @@ from tastemaker.web.charts import Series, bars, lines
 from tastemaker.web.inputs import id_in
 from tastemaker.web.quality import metric_name, quality, standings
 from tastemaker.web.site import Handler, Site, go
-from tastemaker.web.visitor import form_of, visitor_of
+from tastemaker.web.visitor import form_of
 
 KEY = "desk_key"
 """Cookie; it goes out with requests of the desk alone, and ends with the browser's session."""
@@ -64,7 +64,7 @@ async def overview(site: Site, request: Request) -> Response:
 async def models(site: Site, request: Request) -> Response:
     """The leaderboard, and two models' lists side by side."""
     asked = request.query_params.get("user", "").strip()
-    user = id_in(asked, "user") if asked else visitor_of(request)
+    user = id_in(asked, "user") if asked else site.visitors.of(request)
     board, known, compared = await asyncio.gather(
         _leaderboard(site, request),
         _ask(site, request, "users", wire.KnownUsers, limit=8),

@@ -101,10 +101,10 @@ def words_in(request: Request) -> str:
     return _checked(_WORDS, request.query_params.get("q", "").strip(), "q")
 
 
-def id_in_cookie(request: Request, name: str) -> str | None:
-    """The id in a cookie; None where there is none that could be one."""
+def id_in_text(quoted: str) -> str | None:
+    """The id in a percent-encoded text; None of what cannot be one."""
     try:
-        return id_in(unquote(request.cookies.get(name, ""), errors="strict"), name)
+        return id_in(unquote(quoted, errors="strict"), "id")
     except (InputError, UnicodeDecodeError):
         return None
 

@@ -11,6 +11,7 @@ from tastemaker.web import catalog, desk, past, reference, storefront, welcome
 from tastemaker.web.api import Api
 from tastemaker.web.assets import static
 from tastemaker.web.site import Handler, Site, handled
+from tastemaker.web.visitor import Visitors
 
 PAGES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/", storefront.home),
@@ -41,7 +42,7 @@ def pages(app: ASGIApp, key: SecretStr | None = None) -> list[Route]:
         app: the service that the pages ask.
         key: what it is to let them in with, if it asks for keys.
     """
-    site = Site(Api(app, key))
+    site = Site(Api(app, key), Visitors(key))
     return [
         *(Page(path, handled(site, page), methods=[method]) for method, path, page in PAGES),
         Page("/static/{name}", static),

@@ -10,14 +10,14 @@ from tastemaker import wire
 from tastemaker.web.cards import card_of
 from tastemaker.web.site import Site, go
 from tastemaker.web.storefront import noticed
-from tastemaker.web.visitor import form_of, leave, visitor_of
+from tastemaker.web.visitor import form_of
 
 SHOWN = 100
 
 
 async def history(site: Site, request: Request) -> Response:
     """Everything that lists rest on, the latest first."""
-    user = visitor_of(request)
+    user = site.visitors.of(request)
     if user is None:
         return go("/welcome")
     known = await site.api.history(user, SHOWN)
@@ -30,7 +30,7 @@ async def history(site: Site, request: Request) -> Response:
 async def forget(site: Site, request: Request) -> Response:
     """Deletes what is kept of the visitor, who is nobody afterwards."""
     await form_of(request)
-    user = visitor_of(request)
+    user = site.visitors.of(request)
     if user is None:
         return go("/welcome")
     gone = await site.api.forget(user)
@@ -38,7 +38,7 @@ async def forget(site: Site, request: Request) -> Response:
     if gone.until_next_training:
         said["remains"] = 1
     response = go(f"/welcome?{urlencode(said)}")
-    leave(response)
+    site.visitors.leave(response)
     return response
 
 

@@ -31,10 +31,11 @@ class Site:
 
     Args:
         api: the service as the pages ask it.
+        visitors: who looks at them.
     """
 
-    def __init__(self, api: Api) -> None:
-        self.api = api
+    def __init__(self, api: Api, visitors: visitor.Visitors) -> None:
+        self.api, self.visitors = api, visitors
 
     @cached_property
     def _templates(self) -> Environment:
@@ -73,7 +74,8 @@ class Site:
             layout="fragment.html" if fragment else "base.html",
             here=request.scope["path"],
             searched=_searched(request),
-            user=visitor.visitor_of(request),
+            user=self.visitors.of(request),
+            may_choose=self.visitors.may_choose,
             token=visitor.token_of(request),
             back=_here(request),
             **context,

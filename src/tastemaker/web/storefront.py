@@ -12,7 +12,7 @@ from tastemaker.web.cards import card_of
 from tastemaker.web.inputs import InputError, event_id_in, id_in
 from tastemaker.web.shelves import shelves_of
 from tastemaker.web.site import Site, go, is_fragment, own_path
-from tastemaker.web.visitor import form_of, visitor_of
+from tastemaker.web.visitor import form_of
 
 LIKE = "like"
 """The type of the events that the pages record."""
@@ -20,7 +20,7 @@ LIKE = "like"
 
 async def home(site: Site, request: Request) -> Response:
     """Rows for whoever is there; somebody new is asked first what they like."""
-    user = visitor_of(request)
+    user = site.visitors.of(request)
     if user is None:
         return go("/welcome")
     return await _rows(site, request, user, await noticed(site, request))
@@ -29,7 +29,7 @@ async def home(site: Site, request: Request) -> Response:
 async def like(site: Site, request: Request) -> Response:
     """Records that the visitor likes an item."""
     form = await form_of(request)
-    user, item = visitor_of(request), id_in(form["item"], "item")
+    user, item = site.visitors.of(request), id_in(form["item"], "item")
     if user is None:
         return go("/welcome")
     event_id = event_id_in(f"page-{form['event'] or secrets.token_hex(16)}")
@@ -40,7 +40,7 @@ async def like(site: Site, request: Request) -> Response:
 async def unlike(site: Site, request: Request) -> Response:
     """Takes an item out of the visitor's history again."""
     form = await form_of(request)
-    user, item = visitor_of(request), id_in(form["item"], "item")
+    user, item = site.visitors.of(request), id_in(form["item"], "item")
     if user is None:
         return go("/welcome")
     await site.api.retract(user, item)

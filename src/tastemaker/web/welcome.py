@@ -13,7 +13,7 @@ from tastemaker.web.inputs import id_in, words_in
 from tastemaker.web.rows import varied
 from tastemaker.web.site import Site, go
 from tastemaker.web.storefront import LIKE
-from tastemaker.web.visitor import form_of, new_visitor, remember
+from tastemaker.web.visitor import form_of, new_visitor
 
 PICKS = 5
 """So many make a first page that fits."""
@@ -53,15 +53,26 @@ async def begin(site: Site, request: Request) -> Response:
         events = [wire.Event(user_id=user, item_id=item, type=LIKE) for item in picked]
         await site.api.record(events)
     response = go("/")
-    remember(response, request, user)
+    site.visitors.remember(response, request, user)
     return response
 
 
 async def become(site: Site, request: Request) -> Response:
-    """Looks from now on as the user of that id."""
-    user = id_in((await form_of(request))["user"].strip(), "user")
+    """Looks from now on as the user of that id.
+
+    Raises:
+        ServiceError: the visitors of these pages may not choose who they are.
+    """
+    form = await form_of(request)
+    if not site.visitors.may_choose:
+        raise ServiceError(
+            "nobody can look as somebody else here; the desk shows the lists of any user to "
+            "whoever runs the service",
+            status=403,
+        )
+    user = id_in(form["user"].strip(), "user")
     response = go("/")
-    remember(response, request, user)
+    site.visitors.remember(response, request, user)
     return response
 
 
@@ -83,7 +94,9 @@ async def _chosen(site: Site, picked: list[str]) -> list[Card]:
 
 
 async def _known(site: Site) -> list[wire.KnownUser]:
-    """A few users of the data, where the pages may ask for them."""
+    """A few users of the data, where a visitor may look as one of them."""
+    if not site.visitors.may_choose:
+        return []
     try:
         return await site.api.known_users(KNOWN)
     except ServiceError:

@@ -1,0 +1,95 @@
+"""Where the pages act with a key of their own, nobody is somebody else by a cookie."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from ..serving.server import Server, tastemaker
+
+
+@pytest.fixture(scope="module")
+def keyed(page_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A service that asks for keys, whose pages have one."""
+    folder = tmp_path_factory.mktemp("keyed")
+    database = f"sqlite:///{folder / 'events.db'}"
+    key = key_for(database)
+    with Server(page_run, database, folder, key=key, page_key=key) as server:
+        yield server
+
+
+def key_for(database: str) -> str:
+    made = tastemaker("keys", "add", "--database", database, "--scope", "read", "--scope", "write")
+    found = re.search(r"\w+\.[\w-]{20,}", made.stdout)
+    assert found, made.stderr
+    return found[0]
+
+
+def browser_at(server: Server, cookie: str | None = None) -> httpx.Client:
+    cookies = {} if cookie is None else {"visitor": cookie}
+    return httpx.Client(base_url=server.url, cookies=cookies, headers={"Accept": "text/html"})
+
+
+def form(page: httpx.Response, **fields: str) -> dict[str, str]:
+    token = re.search(r'name="token" value="(\w+)"', page.text)
+    assert token
+    return {"token": token[1], **fields}
+
+
+def begun(server: Server) -> str:
+    """The cookie of a new visitor who likes item 5."""
+    with browser_at(server) as http:
+        answer = http.post("/welcome", data=form(http.get("/welcome"), pick="5"))
+        assert answer.status_code == 303
+        return http.cookies["visitor"]
+
+
+def test_pages_with_a_key_can_be_had_where_the_api_needs_one(keyed: Server):
+    assert httpx.get(f"{keyed.url}/welcome").status_code == 200
+    assert httpx.get(f"{keyed.url}/v1/trending").status_code == 401
+
+
+def test_a_cookie_written_by_hand_reads_and_erases_nobody(keyed: Server):
+    known = keyed.client.history(7).items
+    assert known
+    visitor = begun(keyed)
+    for cookie in ("7", f"{'0' * 64}.7", f"{visitor.partition('.')[0]}.7", f".{7}", "é.7"):
+        with browser_at(keyed) as http:
+            page = http.get("/welcome")
+            token = http.cookies["form_token"]
+            raw = {"Cookie": f"visitor={cookie}; form_token={token}".encode()}
+            http.cookies.clear()
+            for seen in ("/", "/history"):
+                assert http.get(seen, headers=raw).headers["location"] == "/welcome"
+            for path in ("/forget", "/like", "/unlike"):
+                answer = http.post(path, data=form(page, item="5"), headers=raw)
+                assert answer.headers["location"] == "/welcome"
+    assert keyed.client.history(7).items == known
+
+
+def test_nobody_chooses_who_they_are_where_the_pages_have_a_key(keyed: Server):
+    with browser_at(keyed) as http:
+        page = http.get("/welcome")
+        assert "Look as this user" not in page.text
+        answer = http.post("/visitor", data=form(page, user="7"))
+        assert answer.status_code == 403
+        assert "the desk shows the lists of any user" in answer.text
+        assert "visitor" not in http.cookies
+
+
+def test_a_visitor_stays_who_they_are_after_a_restart(keyed: Server):
+    cookie = begun(keyed)
+    keyed.stop()
+    keyed.start()
+    with browser_at(keyed, cookie) as http:
+        assert "Take it out" in http.get("/items/5").text
+
+
+def test_where_nobody_needs_a_key_one_may_look_as_anybody(site: Server):
+    with browser_at(site) as http:
+        page = http.get("/welcome")
+        assert "Look as this user" in page.text
+        assert http.post("/visitor", data=form(page, user="7")).headers["location"] == "/"
+        assert http.cookies["visitor"] == "7"
