@@ -1,13 +1,15 @@
 """Rows, cards and words, without a service."""
 
 import pytest
+from starlette.requests import Request
 
 from tastemaker import wire
+from tastemaker.web.addresses import own_path
 from tastemaker.web.artwork import HUES, MOTIFS, artwork_of
 from tastemaker.web.cards import card_of, title_and_year
 from tastemaker.web.rows import IN_A_ROW, Shelf, favourites, grouped, varied
 from tastemaker.web.schemas import kind_of
-from tastemaker.web.site import _sources, own_path
+from tastemaker.web.site import _sources
 from tastemaker.web.words import ago
 
 
@@ -93,7 +95,14 @@ def test_a_card_without_a_title_shows_its_id():
     ],
 )
 def test_only_our_own_pages_are_returned_to(url: str, path: str):
-    assert own_path(url) == path
+    assert own_path(Request({"type": "http", "path": "/"}), url) == path
+
+
+def test_behind_a_proxy_only_what_is_below_the_prefix_is_our_own():
+    request = Request({"type": "http", "path": "/shop/", "root_path": "/shop"})
+    assert own_path(request, "/shop/items/3") == "/items/3"
+    for url in ("/items/3", "/shopping", "/shop", "/shop//evil.example"):
+        assert own_path(request, url) == "/"
 
 
 def test_a_picture_cannot_widen_the_policy():

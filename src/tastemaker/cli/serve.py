@@ -91,8 +91,13 @@ def serve(
     ] = None,
     trusted_proxies: Annotated[
         list[str] | None,
-        _safety("--trusted-proxy", help="Address or network of a proxy whose X-Forwarded-For and "
-                "X-Forwarded-Proto are believed; may be given several times."),
+        _safety("--trusted-proxy", help="Address or network of a proxy whose X-Forwarded-For, "
+                "X-Forwarded-Proto and X-Forwarded-Prefix are believed; may be given several "
+                "times."),
+    ] = None,
+    root_path: Annotated[
+        str | None,
+        _running("--root-path", help="The prefix under which a proxy has the service, as /shop."),
     ] = None,
     rate: Annotated[
         float | None,

@@ -14,6 +14,7 @@ from tastemaker.serving.connections import Connections
 from tastemaker.serving.headers import SecurityHeaders
 from tastemaker.serving.origins import OwnOrigins
 from tastemaker.serving.paths import WholeIds
+from tastemaker.serving.proxies import BehindProxy
 from tastemaker.serving.routes import (
     admin,
     desk,
@@ -68,6 +69,7 @@ def make_app(settings: ServiceSettings) -> FastAPI:
     app.add_middleware(OwnOrigins, service=service)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Observed, telemetry=service.telemetry)
+    app.add_middleware(BehindProxy, trusted=settings.trusted_proxies, root_path=settings.root_path)
     return app
 
 

@@ -8,6 +8,7 @@ from starlette.types import Scope as ASGIScope
 from tastemaker.errors import TastemakerError
 from tastemaker.serving.body_limit import has_body
 from tastemaker.serving.key_store import KeyRecord, Scope
+from tastemaker.serving.paths import below_root
 from tastemaker.serving.problems import NotAllowedError, answer_to
 from tastemaker.serving.service import Service
 
@@ -51,7 +52,7 @@ class SendersFirst:
 
     async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         """As ASGI has it."""
-        if scope["type"] == "http" and has_body(scope) and scope["path"].startswith("/v1/"):
+        if scope["type"] == "http" and has_body(scope) and below_root(scope).startswith("/v1/"):
             request = Request(scope)
             try:
                 scope["sender"] = await sender_of(request, self._service)

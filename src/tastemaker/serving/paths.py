@@ -32,10 +32,16 @@ class WholeIds:
                     detail = f"the {part} is not UTF-8; escape the bytes of UTF-8, as é by %C3%A9"
                     await problem(422, detail, scope.get("request_id"))(scope, receive, send)
                     return
-            if b"%" in raw and scope["path"].startswith("/v1/"):
+            if b"%" in raw and below_root(scope).startswith("/v1/"):
                 parts = raw.decode("latin-1").split("/")
                 scope["path"] = "/".join(_escaped(unquote(part)) for part in parts)
         await self._app(scope, receive, send)
+
+
+def below_root(scope: Scope) -> str:
+    """The path of a request without the prefix under which a proxy has the service."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
 
 
 def _is_utf_8(escaped: bytes) -> bool:

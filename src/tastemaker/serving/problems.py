@@ -114,7 +114,8 @@ def install(app: FastAPI) -> None:
             detail = "body: it cannot be read; send JSON in UTF-8"
             return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, _id_of(request))
         if error.status_code == HTTPStatus.NOT_FOUND and detail == "Not Found":
-            detail = f"{request.scope['path']}: there is nothing here; /docs lists what there is"
+            root = request.scope.get("root_path", "")
+            detail = f"{request.scope['path']}: nothing is here; {root}/docs lists what there is"
         return problem(
             error.status_code, detail, _id_of(request), dict(error.headers) if error.headers else {}
         )

@@ -35,8 +35,7 @@ def run(settings: ServiceSettings, announce: Callable[[str], None]) -> None:
         workers=settings.workers, log_config=None, access_log=False, server_header=False,
         timeout_graceful_shutdown=max(1, round(settings.drain_s)), backlog=BACKLOG,
         limit_concurrency=None, lifespan="on", http=PROTOCOL, ws="none", log_level="error",
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=list(settings.trusted_proxies),
+        proxy_headers=False,  # the application looks at them itself: see BehindProxy
         timeout_keep_alive=settings.idle_s,  # type: ignore[arg-type]  # a part of a second is fine
     )  # fmt: skip
     settings.export()

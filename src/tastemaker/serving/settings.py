@@ -2,13 +2,14 @@
 
 import os
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from sqlalchemy import make_url
 
 from tastemaker.config import Config
 from tastemaker.errors import ConfigError
+from tastemaker.serving.proxies import is_prefix
 
 PREFIX = "TASTEMAKER_"
 """Of the environment's variables: TASTEMAKER_DATABASE, TASTEMAKER_RATE, …"""
@@ -17,6 +18,15 @@ LISTS = ("cors", "trusted_hosts", "trusted_proxies")
 """Settings of several values, which a comma separates in the environment."""
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def _as_prefix(text: str) -> str:
+    prefix = text.rstrip("/")
+    if prefix and not is_prefix(prefix):
+        raise ValueError(
+            "a prefix of paths begins with a slash and has letters and digits, as /shop"
+        )
+    return prefix
 
 
 class ServiceSettings(Config):
@@ -55,7 +65,11 @@ class ServiceSettings(Config):
     """Names, besides those of the loopback addresses, by which a service without keys may be
     asked (the Host of a request)."""
     trusted_proxies: tuple[str, ...] = ()
-    """Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+    """Addresses or networks of proxies whose X-Forwarded-For, X-Forwarded-Proto and
+    X-Forwarded-Prefix are believed."""
+    root_path: Annotated[str, AfterValidator(_as_prefix)] = ""
+    """The prefix of all paths behind a proxy, as /shop; X-Forwarded-Prefix of a trusted proxy goes
+    before it."""
     trending_half_life_h: float = Field(24, gt=0)
     """Hours after which an event counts half in what is trending."""
     rate: float = Field(0, ge=0)

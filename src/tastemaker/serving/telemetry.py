@@ -22,6 +22,8 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tastemaker.serving.paths import below_root
+
 BUCKETS_S = (
     0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0,
 )  # fmt: skip
@@ -176,7 +178,7 @@ def _route_of(scope: Scope) -> str:
     """The path as it is declared, so that made-up ones do not each get numbers of their own."""
     route: str = getattr(scope.get("route"), "path", "unknown")
     # FastAPI leaves the prefix of an included router out.
-    below = scope["path"].startswith("/v1/") and route.startswith("/")
+    below = below_root(scope).startswith("/v1/") and route.startswith("/")
     return route if not below or route.startswith("/v1/") else f"/v1{route}"
 
 

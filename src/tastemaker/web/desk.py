@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from tastemaker import wire
 from tastemaker.errors import ServiceError
+from tastemaker.web.addresses import root_of
 from tastemaker.web.cards import card_of, full_name
 from tastemaker.web.charts import Series, bars, lines
 from tastemaker.web.inputs import id_in
@@ -151,7 +152,7 @@ async def act(site: Site, request: Request) -> Response:
     """Reloads, rolls back, or begins to learn."""
     action = (await form_of(request))["action"]
     if action not in DONE:
-        return go("/desk")
+        return go(request, "/desk")
     answer = wire.LearningStarted if action == "learn" else wire.Deployment
     try:
         await site.api.ask("POST", f"/v1/admin/{action}", answer, key=_key_of(request))
@@ -159,18 +160,18 @@ async def act(site: Site, request: Request) -> Response:
         if error.status in CLOSED:
             raise
         return await _overview(site, request, None, str(error))
-    return go(f"/desk?done={action}")
+    return go(request, f"/desk?done={action}")
 
 
 async def unlock(site: Site, request: Request) -> Response:
     """Keeps an admin key for this browser's session, or drops it."""
     key = (await form_of(request))["key"].strip()
-    response = go("/desk")
+    response, path = go(request, "/desk"), f"{root_of(request)}/desk"
     if _is_sendable(key):
         secure = request.url.scheme == "https"
-        response.set_cookie(KEY, key, httponly=True, secure=secure, samesite="strict", path="/desk")
+        response.set_cookie(KEY, key, httponly=True, secure=secure, samesite="strict", path=path)
     else:
-        response.delete_cookie(KEY, path="/desk")
+        response.delete_cookie(KEY, path=path)
     return response
 
 

@@ -19,7 +19,7 @@ async def history(site: Site, request: Request) -> Response:
     """Everything that lists rest on, the latest first."""
     user = site.visitors.of(request)
     if user is None:
-        return go("/welcome")
+        return go(request, "/welcome")
     known = await site.api.history(user, SHOWN)
     return site.page(
         request, "history.html", images=_images(known.items), lines=[*map(_line, known.items)],
@@ -32,13 +32,13 @@ async def forget(site: Site, request: Request) -> Response:
     await form_of(request)
     user = site.visitors.of(request)
     if user is None:
-        return go("/welcome")
+        return go(request, "/welcome")
     gone = await site.api.forget(user)
     said = {"forgotten": gone.events}
     if gone.until_next_training:
         said["remains"] = 1
-    response = go(f"/welcome?{urlencode(said)}")
-    site.visitors.leave(response)
+    response = go(request, f"/welcome?{urlencode(said)}")
+    site.visitors.leave(response, request)
     return response
 
 

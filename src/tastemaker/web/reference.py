@@ -8,6 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tastemaker.web.addresses import root_of
 from tastemaker.web.schemas import Field, Part, Schema, example_of, fields_of, kind_of
 from tastemaker.web.site import Site
 
@@ -53,7 +54,7 @@ class Subject:
 async def reference(site: Site, request: Request) -> Response:
     """All routes, and the types that they speak of."""
     schema = await site.api.schema()
-    base = f"{request.url.scheme}://{request.url.netloc}"
+    base = f"{request.url.scheme}://{request.url.netloc}{root_of(request)}"
     types = {
         name: (described.get("description", ""), fields_of(described))
         for name, described in sorted(schema["components"]["schemas"].items())

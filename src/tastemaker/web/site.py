@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import cached_property
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from tastemaker.errors import ServiceError, TastemakerError
 from tastemaker.web import visitor
+from tastemaker.web.addresses import address_of, path_of, root_of
 from tastemaker.web.api import Api
 from tastemaker.web.assets import assets
 from tastemaker.web.inputs import LONGEST_SEARCH
@@ -46,7 +47,6 @@ class Site:
             lstrip_blocks=True,
             undefined=StrictUndefined,
         )
-        environment.globals |= {"asset": lambda name: assets()[name].url}
         environment.filters |= {"ago": ago, "day": day, "number": long_number}
         return environment
 
@@ -72,12 +72,14 @@ class Site:
         found = self._templates.get_template(template)
         html = found.render(
             layout="fragment.html" if fragment else "base.html",
-            here=request.scope["path"],
+            here=path_of(request),
+            root=root_of(request),
+            asset=lambda name: root_of(request) + assets()[name].url,
             searched=_searched(request),
             user=self.visitors.of(request),
             may_choose=self.visitors.may_choose,
             token=visitor.token_of(request),
-            back=_here(request),
+            back=address_of(request),
             **context,
         )
         headers = {
@@ -120,16 +122,11 @@ def is_fragment(request: Request) -> bool:
     return FRAGMENT in request.headers
 
 
-def go(url: str) -> Response:
-    """Sends the browser on to a page."""
+def go(request: Request, path: str) -> Response:
+    """Sends the browser on to a page, by its path below the root."""
     # With a policy of its own an answer keeps its other headers as they are.
+    url = root_of(request) + path
     return RedirectResponse(url, HTTPStatus.SEE_OTHER, {"Cache-Control": "no-store"})
-
-
-def own_path(url: str) -> str:
-    """The URL if it is one of this site's, else the first page's."""
-    ours = url.startswith("/") and not url.startswith(("//", "/\\"))
-    return url if ours and url.isprintable() else "/"
 
 
 def _status(error: TastemakerError) -> int:
@@ -142,15 +139,9 @@ def _status(error: TastemakerError) -> int:
     return HTTPStatus.FORBIDDEN if status == HTTPStatus.UNAUTHORIZED else status or 502
 
 
-def _here(request: Request) -> str:
-    """Where to return to after a form was sent."""
-    query = request.scope["query_string"].decode("latin-1")
-    return quote(request.scope["path"]) + (f"?{query}" if query else "")
-
-
 def _searched(request: Request) -> str:
     """What stands in the search field of every page: the words of a search that was just made."""
-    is_search = request.scope["path"] == "/search"
+    is_search = path_of(request) == "/search"
     return request.query_params.get("q", "")[:LONGEST_SEARCH] if is_search else ""
 
 

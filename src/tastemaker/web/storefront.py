@@ -8,10 +8,11 @@ from starlette.responses import Response
 
 from tastemaker import wire
 from tastemaker.errors import ServiceError
+from tastemaker.web.addresses import own_path
 from tastemaker.web.cards import card_of
 from tastemaker.web.inputs import InputError, event_id_in, id_in
 from tastemaker.web.shelves import shelves_of
-from tastemaker.web.site import Site, go, is_fragment, own_path
+from tastemaker.web.site import Site, go, is_fragment
 from tastemaker.web.visitor import form_of
 
 LIKE = "like"
@@ -22,7 +23,7 @@ async def home(site: Site, request: Request) -> Response:
     """Rows for whoever is there; somebody new is asked first what they like."""
     user = site.visitors.of(request)
     if user is None:
-        return go("/welcome")
+        return go(request, "/welcome")
     return await _rows(site, request, user, await noticed(site, request))
 
 
@@ -31,7 +32,7 @@ async def like(site: Site, request: Request) -> Response:
     form = await form_of(request)
     user, item = site.visitors.of(request), id_in(form["item"], "item")
     if user is None:
-        return go("/welcome")
+        return go(request, "/welcome")
     event_id = event_id_in(f"page-{form['event'] or secrets.token_hex(16)}")
     await site.api.record([wire.Event(user_id=user, item_id=item, type=LIKE, event_id=event_id)])
     return await _after(site, request, form["back"], user, "liked", item)
@@ -42,7 +43,7 @@ async def unlike(site: Site, request: Request) -> Response:
     form = await form_of(request)
     user, item = site.visitors.of(request), id_in(form["item"], "item")
     if user is None:
-        return go("/welcome")
+        return go(request, "/welcome")
     await site.api.retract(user, item)
     return await _after(site, request, form["back"], user, "unliked", item)
 
@@ -77,9 +78,9 @@ async def _after(
     """The rows as they are now for our script, the page before for everybody else."""
     if is_fragment(request):
         return await _rows(site, request, user, await noticed(site, request, {kind: item}))
-    path, _, query = own_path(back).partition("?")
+    path, _, query = own_path(request, back).partition("?")
     kept = [part for part in query.split("&") if part.partition("=")[0] not in (*NOTICES, "")]
-    return go(f"{path}?{'&'.join([*kept, urlencode({kind: item})])}")
+    return go(request, f"{path}?{'&'.join([*kept, urlencode({kind: item})])}")
 
 
 async def _rows(site: Site, request: Request, user: str, notice: dict | None) -> Response:

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tastemaker.errors import TastemakerError
+from tastemaker.web.addresses import root_of
 from tastemaker.web.inputs import Form, id_in_text
 
 VISITOR, TOKEN = "visitor", "form_token"
@@ -57,9 +58,9 @@ class Visitors:
         signed = quoted if self._key is None else f"{self._signature(quoted)}.{quoted}"
         _set(response, request, VISITOR, signed, "lax")
 
-    def leave(self, response: Response) -> None:
+    def leave(self, response: Response, request: Request) -> None:
         """Lets the visitor go by no id."""
-        response.delete_cookie(VISITOR)
+        response.delete_cookie(VISITOR, path=_path(request))
 
     def _signature(self, quoted: str) -> str:
         signed = f"tastemaker visitor {quoted}".encode()
@@ -105,6 +106,12 @@ async def form_of(request: Request) -> Form:
 
 def _set(response: Response, request: Request, name: str, value: str, same_site: str) -> None:
     response.set_cookie(
-        name, value, max_age=A_YEAR_S, httponly=True, secure=request.url.scheme == "https",
+        name, value, max_age=A_YEAR_S, path=_path(request), httponly=True,
+        secure=request.url.scheme == "https",
         samesite="strict" if same_site == "strict" else "lax",
     )  # fmt: skip
+
+
+def _path(request: Request) -> str:
+    """Of cookies: another site may stand beside this one on the same host."""
+    return f"{root_of(request)}/"

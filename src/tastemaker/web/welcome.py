@@ -52,7 +52,7 @@ async def begin(site: Site, request: Request) -> Response:
     if picked:
         events = [wire.Event(user_id=user, item_id=item, type=LIKE) for item in picked]
         await site.api.record(events)
-    response = go("/")
+    response = go(request, "/")
     site.visitors.remember(response, request, user)
     return response
 
@@ -71,7 +71,7 @@ async def become(site: Site, request: Request) -> Response:
             status=403,
         )
     user = id_in(form["user"].strip(), "user")
-    response = go("/")
+    response = go(request, "/")
     site.visitors.remember(response, request, user)
     return response
 

@@ -1,5 +1,6 @@
 // The map of the items: points on a canvas that can be moved, enlarged, searched and coloured.
 
+const ROOT = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
 const COLOURS = ["#3b82c4", "#d9772b", "#3a9a5f", "#b5539c", "#c9a227", "#d24d57", "#2aa3a3", "#7a68c9"];
 const OTHER = "#8a939d";
 const [ID, NAME, CATEGORIES, MAIN, X, Y, N] = [0, 1, 2, 3, 4, 5, 6];
@@ -186,7 +187,7 @@ function mark(point) {
     Math.hypot((other[X] - point[X]) * all.across, (other[Y] - point[Y]) * all.up);
   const close = points.filter((other) => other !== point).sort((a, b) => distance(a) - distance(b));
   const link = document.createElement("a");
-  link.href = `/items/${encodeURIComponent(point[ID])}`;
+  link.href = `${ROOT}/items/${encodeURIComponent(point[ID])}`;
   link.textContent = point[NAME];
   const kinds = point[CATEGORIES].length ? ` (${point[CATEGORIES].join(", ")})` : "";
   const names = close.slice(0, CLOSEST).map((other) => other[NAME]);
@@ -296,7 +297,7 @@ document.querySelector("#jump").addEventListener("submit", (event) => {
 
 // The start, once everything above is there
 
-const answer = await fetch("/desk/map.json", { headers: { "X-Fragment": "1" } });
+const answer = await fetch(`${ROOT}/desk/map.json`, { headers: { "X-Fragment": "1" } });
 if (answer.ok) {
   const found = await answer.json();
   points = found.points;

@@ -1,6 +1,9 @@
 // What the pages do beyond links and forms: hearts without a reload, search as one types, and rows
 // that move to where they belong. Without this script everything works by whole pages.
 
+// The prefix of all addresses of the site, as "/shop"; empty without one.
+const ROOT = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
+
 const live = document.querySelector("#live");
 const said = document.querySelector("#said");
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
@@ -146,7 +149,7 @@ async function send(form, item, place) {
   }
 }
 
-const onRows = () => location.pathname === "/" && live.querySelector(".row");
+const onRows = () => location.pathname.replace(/\/$/, "") === ROOT && live.querySelector(".row");
 
 document.addEventListener("submit", (event) => {
   const { target: form, submitter } = event;
@@ -222,7 +225,7 @@ whileTyping(search, async (text, signal) => {
     before.html = null;
     return;
   }
-  const url = `/search?q=${encodeURIComponent(text)}`;
+  const url = `${ROOT}/search?q=${encodeURIComponent(text)}`;
   const { html } = await fetchPart(url, null, signal);
   before.html ??= live.innerHTML;
   show(html, false);
@@ -255,7 +258,7 @@ if (picks) {
     const form = document.querySelector("#picks");
     const query = new URLSearchParams({ q: text });
     form.querySelectorAll(":checked").forEach((box) => query.append("pick", box.value));
-    const { html } = await fetchPart(`/welcome?${query}`, null, signal);
+    const { html } = await fetchPart(`${ROOT}/welcome?${query}`, null, signal);
     const fresh = new DOMParser().parseFromString(html, "text/html");
     form.querySelector("#choices").replaceWith(fresh.querySelector("#choices"));
     const n = fresh.querySelector("#choices").dataset.found;
