@@ -10,9 +10,9 @@ import torch
 import tastemaker as tm
 from tastemaker.models.vector_model import VectorModel
 from tastemaker.native.library import is_compiled
-from tastemaker.testing.worlds import two_tastes
+from tastemaker.testing.worlds import dataset_of, two_tastes
 from tastemaker.training.batches import Batch, PairBatches
-from tastemaker.training.kernels.pairs import FusedPairs, Penalty, score_pairs
+from tastemaker.training.kernels.pairs import FusedPairs, Penalty, score_catalog, score_pairs
 from tastemaker.training.optimizer import adam
 from tests.training.pair_training import (
     MODELS,
@@ -167,6 +167,26 @@ def test_pairs_are_scored_as_the_network_scores_them(name: str, n_candidates: in
     with torch.no_grad():
         scores = network.score_vectors(vectors, items)
         torch.testing.assert_close(score_pairs(parts, vectors, items), scores)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("n_items", [1, 79, 80, 81, 200])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_catalog_is_scored_as_the_network_scores_it(
+    name: str, n_items: int, threads: int
+) -> None:
+    # Around the 80 items that are scored at a time, so that some are a whole number of times.
+    data = dataset_of({user: list(range(n_items)) for user in range(3)}, "everything touched")
+    network = network_of(MODELS[name], data, seed=1)
+    parts, vectors = network.parts(), network.users.weight[:3]
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        scores = score_catalog(parts, vectors)
+    finally:
+        torch.set_num_threads(before)
+    with torch.no_grad():
+        torch.testing.assert_close(scores, network.score_all(vectors))
 
 
 @pytest.mark.parametrize("negatives", [1, 3, 200])

@@ -25,7 +25,13 @@ from tastemaker.training.epochs import Batches
 from tastemaker.training.kernels import tiled_pairs
 from tastemaker.training.kernels.graphed import GraphedSteps
 from tastemaker.training.kernels.kernel import Kernel
-from tastemaker.training.kernels.pairs import FusedPairs, PairParts, Penalty, score_pairs
+from tastemaker.training.kernels.pairs import (
+    FusedPairs,
+    PairParts,
+    Penalty,
+    score_catalog,
+    score_pairs,
+)
 from tastemaker.training.kernels.tiled_pairs import TiledPairs
 from tastemaker.training.losses import (
     Loss,
@@ -235,18 +241,25 @@ class VectorModel(Recommender):
 
     @torch.no_grad()
     def _score(self, users: UserBatch) -> torch.Tensor:
-        step = max(1, PAIRS_AT_ONCE // len(self._network.items.weight))
         vectors = self._vectors(users)
+        parts = self._compiled_parts()
+        if parts is not None and self._keys is None:
+            return score_catalog(parts, vectors)
+        step = max(1, PAIRS_AT_ONCE // len(self._network.items.weight))
         return torch.cat([self._network.score_all(part) for part in vectors.split(step)])
 
     @torch.no_grad()
     def _score_candidates(self, users: UserBatch, items: torch.Tensor) -> torch.Tensor:
-        vectors, parts = self._vectors(users), self._network.parts()
-        if parts is not None and vectors.device.type == "cpu" and is_compiled():
+        vectors, parts = self._vectors(users), self._compiled_parts()
+        if parts is not None:
             return score_pairs(parts, vectors, items)
         step = max(1, PAIRS_AT_ONCE // items.shape[1])
         blocks = zip(vectors.split(step), items.split(step), strict=True)
         return torch.cat([self._network.score_vectors(*block) for block in blocks])
+
+    def _compiled_parts(self) -> PairParts | None:
+        """Of the network, where compiled code can score with it."""
+        return self._network.parts() if self.device.type == "cpu" and is_compiled() else None
 
     def state(self) -> dict[str, torch.Tensor]:
         """The network's parameters by name."""

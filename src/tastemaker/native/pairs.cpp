@@ -130,3 +130,19 @@ extern "C" void score(const Network *network, const Batch *batch, int32_t n_thre
             tile.scores_of(*batch, at, std::min<int64_t>(tile.positives, to - at), scores + at * batch->columns);
     });
 }
+
+// scores (n, n_items) of all n users of the network with every item.
+extern "C" void score_all(const Network *network, int32_t n_threads, float *scores) {
+    const int64_t n_items = network->items.rows, n_users = network->users.rows;
+    const int64_t n_blocks = (n_items - 1) / Tile::SAMPLES + 1;
+    on_threads(n_threads, [=](int thread) {
+        Tile tile(*network, Tile::SAMPLES);
+        tile.begin();
+        const int64_t from = n_blocks * thread / n_threads, to = n_blocks * (thread + 1) / n_threads;
+        for (int64_t block = from; block < to; ++block) {
+            const int64_t first = block * Tile::SAMPLES, n = std::min<int64_t>(Tile::SAMPLES, n_items - first);
+            for (int64_t user = 0; user < n_users; ++user)
+                tile.scores_from(user, first, n, scores + user * n_items + first);
+        }
+    });
+}

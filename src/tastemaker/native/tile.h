@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <optional>
 
 #include "loss.h"
@@ -120,6 +121,15 @@ class Tile {
         gather(batch, first, n);
         score(n);
         std::copy_n(scores.data(), n * columns, to);
+    }
+
+    // The scores of one user with n items from `first` on, no more than there are columns.
+    void scores_from(int64_t user, int64_t first, int n, float *to) {
+        std::array<int64_t, SAMPLES> codes;
+        for (int c = 0; c < columns; ++c) codes[c] = first + std::min(c, n - 1);
+        gather({&user, codes.data(), nullptr, 1, columns}, 0, 1);
+        score(1);
+        std::copy_n(scores.data(), n, to);
     }
 
   private:

@@ -63,6 +63,8 @@ def _compiled() -> ctypes.CDLL:
         getattr(loaded, name).argtypes = [c_void_p]
     loaded.score.restype = None
     loaded.score.argtypes = [POINTER(_Network), POINTER(_Batch), c_int32, c_void_p]
+    loaded.score_all.restype = None
+    loaded.score_all.argtypes = [POINTER(_Network), c_int32, c_void_p]
     return loaded
 
 
@@ -84,6 +86,24 @@ def score_pairs(parts: PairParts, vectors: torch.Tensor, items: torch.Tensor) ->
         batch = _Batch(users.data_ptr(), items.data_ptr(), None, *items.shape)
         n_threads = torch.get_num_threads()
         _compiled().score(byref(network), byref(batch), n_threads, scores.data_ptr())
+    return scores
+
+
+def score_catalog(parts: PairParts, vectors: torch.Tensor) -> torch.Tensor:
+    """Scores users with every item, as the network does it.
+
+    Args:
+        parts: of the network, float32 on the CPU.
+        vectors: (n, d) float32, of the users.
+
+    Returns:
+        (n, n_items) float32.
+    """
+    scores = torch.empty(len(vectors), parts.items.num_embeddings)
+    if scores.numel():
+        vectors = vectors.contiguous()
+        network = _network(parts, vectors, _values)
+        _compiled().score_all(byref(network), torch.get_num_threads(), scores.data_ptr())
     return scores
 
 
