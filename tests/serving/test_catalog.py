@@ -229,6 +229,16 @@ def test_what_is_like_a_new_item_is_a_clear_answer(on_sqlite: Server, new_item: 
     on_sqlite.client.delete_item(new_item)
 
 
+def test_nothing_is_like_a_new_item_of_which_nothing_is_known(
+    on_sqlite: Server, new_item: int
+) -> None:
+    for item in (new_item, new_item + 1_000_000):
+        on_sqlite.client.put_item(item, wire.ItemBody(title="New"))
+    assert on_sqlite.client.similar(new_item).items == []
+    for item in (new_item, new_item + 1_000_000):
+        on_sqlite.client.delete_item(item)
+
+
 def test_an_id_of_the_wrong_kind_is_refused_and_the_right_kind_named(on_sqlite: Server) -> None:
     answer = on_sqlite.http.put("/v1/items/matrix", json={"title": "The Matrix"})
     assert answer.status_code == 422

@@ -239,14 +239,21 @@ class _Sentry:
             self._connection.close()
 
 
-def raised(connection: sql.Connection, name: str) -> None:
-    """Tells all workers, once the transaction is through, that a table has changed."""
-    connection.execute(_RAISE, {"wanted": name})
+def raised(connection: sql.Connection, name: str, by: int = 1) -> int:
+    """Tells all workers, once the transaction is through, that a table has changed.
+
+    Whoever raises the same counter waits until then, so that its values are committed in order.
+
+    Returns:
+        The counter's new value.
+    """
+    return connection.execute(_RAISE, {"wanted": name, "by": by}).scalar_one()
 
 
 _COUNTERS = sql.select(counters.c.name, counters.c.value)
 _RAISE = (
     sql.update(counters)
     .where(counters.c.name == sql.bindparam("wanted"))
-    .values(value=counters.c.value + 1)
+    .values(value=counters.c.value + sql.bindparam("by"))
+    .returning(counters.c.value)
 )

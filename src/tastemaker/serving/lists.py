@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,9 +54,9 @@ class Asked:
     exclude_seen: bool
     diversity: float
     explain: bool
-    categories: frozenset[str]
-    exclude: frozenset[str]
     eligible: EligibleCodes | None
+    new: np.ndarray
+    """(n,) bool: which of the catalog's new items may stand in a list."""
 
     @classmethod
     def of(cls, listing: Listing, catalog: LiveCatalog) -> "Asked":
@@ -73,16 +72,9 @@ class Asked:
             listing.exclude_seen,
             listing.diversity,
             listing.explain,
-            frozenset(listing.categories),
-            exclude,
             catalog.eligible(listing.categories, exclude),
+            catalog.new.allowed(listing.categories, exclude),
         )
-
-    def allows(self, item: ItemRecord, seen: frozenset[str]) -> bool:
-        """Whether a new item may stand in the list of somebody who has seen those."""
-        in_category = not self.categories or not self.categories.isdisjoint(item.categories or ())
-        unseen = not self.exclude_seen or item.item_id not in seen
-        return item.listable and in_category and unseen and item.item_id not in self.exclude
 
 
 def make_lists(
@@ -172,33 +164,36 @@ def _by_model(
                 pair += 1
             lists.append(MadeList("model", places))
         start += len(block.lengths)
-    if catalog.new_items is None:
+    placed = catalog.run_items.vectors.known[catalog.new.set_of] & asked.new
+    if not placed.any():
         return lists
-    scores = model.queries(batch).cpu().numpy() @ catalog.new_items.keys.T
+    scores = catalog.run_items.vectors.scores(model.queries(batch).cpu().numpy())
     return [
-        replace(made, places=_with_new(made.places, person, asked, catalog.new_items.records, row))
-        for made, person, row in zip(lists, people, scores, strict=True)
+        replace(made, places=_with_new(made.places, person, asked, catalog, row))
+        for made, person, row in zip(lists, people, scores[:, catalog.new.set_of], strict=True)
     ]
 
 
 def _with_new(
-    places: list[Place],
-    person: Person,
-    asked: Asked,
-    new: Sequence[ItemRecord],
-    scores: np.ndarray,
+    places: list[Place], person: Person, asked: Asked, catalog: LiveCatalog, scores: np.ndarray
 ) -> list[Place]:
-    """The list with new items before the first one whose score is lower."""
-    seen = frozenset(key for key, _ in person.new_items)
-    allowed = sorted(
-        (
-            Place(item, float(score), [] if asked.explain else None)
-            for item, score in zip(new, scores, strict=True)
-            if asked.allows(item, seen)
-        ),
-        key=lambda place: -place.score,
-    )
-    return _merged(places, allowed[: asked.k], asked.k)
+    """The list with new items, each before the first place whose score is lower.
+
+    Args:
+        places: of items that the model was trained with.
+        person: whose list it is.
+        asked: how it is chosen.
+        catalog: with n new items.
+        scores: (n,) floats of these; -inf where there is none.
+    """
+    seen = [key for key, _ in person.new_items] if asked.exclude_seen else []
+    scores = np.where(catalog.new.without(asked.new, seen), scores, -np.inf)
+    because: list[dict[str, Any]] | None = [] if asked.explain else None
+    best = [
+        Place(catalog.new.records[place], float(scores[place]), because)
+        for place in catalog.new.best(scores, asked.k)
+    ]
+    return _merged(places, best, asked.k)
 
 
 def _merged(places: list[Place], new: list[Place], k: int) -> list[Place]:
@@ -239,9 +234,7 @@ def trending_list(
             top.items[0, :length].tolist(), top.scores[0, :length].tolist(), strict=True
         )
     ]
-    seen = frozenset(key for key, _ in person.new_items)
-    new = (Place(item, value, because) for item, value in scores.new if asked.allows(item, seen))
-    return MadeList("trending", _merged(places, list(islice(new, asked.k)), asked.k))
+    return MadeList("trending", _with_new(places, person, asked, catalog, scores.new))
 
 
 def _reasons(

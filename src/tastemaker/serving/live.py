@@ -21,6 +21,7 @@ from tastemaker.serving.lists import Asked, MadeList, make_lists
 from tastemaker.serving.live_catalog import LiveCatalog
 from tastemaker.serving.outages import DatabaseAwayError, DatabaseRefusedError
 from tastemaker.serving.people import Gathered, Person, gather
+from tastemaker.serving.run_items import RunItems
 from tastemaker.serving.settings import ServiceSettings
 from tastemaker.serving.trending import Trending, TrendingScores
 from tastemaker.serving.trending_store import TrendingStore
@@ -101,7 +102,7 @@ class Live:
         """
         bundle = open_run(self.settings.run, self.settings.device)
         deployed = Deployed(bundle, _unrecorded(bundle), bundle.split.everything)
-        nothing = LiveCatalog(bundle.model, [])
+        nothing = LiveCatalog.of(RunItems(bundle.model))
         self._snapshot = Snapshot(deployed, nothing, frozenset(), NO_KEYS, None, degraded=True)
         self.snapshot()
 
@@ -241,7 +242,10 @@ class Live:
         """Puts a model in the place of the one that serves."""
         with self._refreshing:
             held = self.held
-            catalog = LiveCatalog(deployed.bundle.model, held.catalog.changed)
+            catalog = held.catalog
+            if catalog.run_items.model is not deployed.bundle.model:
+                run_items = RunItems(deployed.bundle.model)
+                catalog = LiveCatalog.of(run_items, catalog.changed, catalog.as_of)
             self._snapshot = replace(held, deployed=deployed, catalog=catalog, pulse=None)
 
     def _refreshed(self, pulse: Pulse) -> Snapshot:
@@ -254,12 +258,9 @@ class Live:
         def changed(name: str) -> bool:
             return known is None or known[name] != pulse[name]
 
-        catalog = held.catalog
-        if changed("items"):
-            catalog = LiveCatalog(held.deployed.bundle.model, self.items.changed())
         self._snapshot = replace(
             held,
-            catalog=catalog,
+            catalog=self._caught_up(held.catalog, pulse["items"]),
             forgotten=self.events.forgotten() if changed("forgotten") else held.forgotten,
             keys=Keys.of(self.keys.all()) if changed("keys") else held.keys,
             pulse=pulse,
@@ -268,6 +269,14 @@ class Live:
         if changed("deployments") and not self._swapping.locked():
             threading.Thread(target=self._follow, daemon=True, name="follow").start()
         return self.held
+
+    def _caught_up(self, catalog: LiveCatalog, now: int) -> LiveCatalog:
+        """The catalog as of that value of the counter `items`; only what has changed is read."""
+        if catalog.as_of == now:
+            return catalog
+        if catalog.as_of is None or catalog.as_of > now:  # the database was set back
+            return LiveCatalog.of(catalog.run_items, self.items.changed(), now)
+        return catalog.with_changes(self.items.changed(since=catalog.as_of), now)
 
     def _follow(self) -> None:
         """Opens the model that another worker has deployed."""

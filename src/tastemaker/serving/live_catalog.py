@@ -1,43 +1,80 @@
 """The live catalog: the run's, and what has changed since; a snapshot that never changes itself."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from itertools import islice
 
 import numpy as np
-import polars as pl
 
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.vocabulary import UNKNOWN, Vocabulary
 from tastemaker.errors import ConfigError, did_you_mean
-from tastemaker.models.recommender import NewItemKeys, Recommender
 from tastemaker.ranking.filters import EligibleCodes
-from tastemaker.serving.ids import code_of
+from tastemaker.serving.ids import code_of, codes_of
 from tastemaker.serving.item_store import ItemRecord
+from tastemaker.serving.new_items import NewItems
+from tastemaker.serving.run_items import RunItems
+from tastemaker.serving.search_table import SearchTable
+from tastemaker.serving.trained_items import TrainedItems
+
+SPARE_SETS = 1_000
+"""Sets of categories that no item has any more are given up once they are so many more than items
+and half of all."""
 
 
-class NewItems(NamedTuple):
-    """Items that the model can place by what they are, though nobody had touched them."""
-
-    records: list[ItemRecord]
-    keys: np.ndarray
-    """(n, d) float32, as the model's item keys."""
-
-
+@dataclass(frozen=True, eq=False)
 class LiveCatalog:
     """What is known of the items now."""
 
-    def __init__(self, model: Recommender, changed: Sequence[ItemRecord]) -> None:
-        """Takes what the run does not say, or says otherwise."""
-        self.dataset: Dataset = model.dataset
-        self.changed = changed
-        self._model = model
-        self._changed = {record.item_id: record for record in changed}
-        self._codes = {key: code_of(self.vocabulary, key) for key in self._changed}
-        self._of_code = {
-            code: self._changed[key] for key, code in self._codes.items() if code != UNKNOWN
-        }
+    run_items: RunItems
+    as_of: int | None
+    """The value of the counter `items` up to which changes are in it; None without a database."""
+    trained: TrainedItems
+    new: NewItems
+    _counts: Mapping[str, int]
+    _table: SearchTable
+
+    @classmethod
+    def of(
+        cls, run_items: RunItems, changed: Sequence[ItemRecord] = (), as_of: int | None = None
+    ) -> "LiveCatalog":
+        """The catalog of a run and what it does not say, or says otherwise."""
+        table = SearchTable(lambda: run_items.searchable, {})
+        as_in_run = cls(
+            run_items, None, TrainedItems.of(run_items), NewItems(run_items.new_sets),
+            run_items.n_in_category, table,
+        )  # fmt: skip
+        return as_in_run.with_changes(changed, as_of)
+
+    def with_changes(self, changed: Sequence[ItemRecord], as_of: int | None) -> "LiveCatalog":
+        """This catalog with some items changed; takes as long as there are changes, hardly more."""
+        codes = codes_of(self.vocabulary, [record.item_id for record in changed]).tolist()
+        pairs = list(zip(codes, changed, strict=True))
+        new = self.new.with_changes([record for code, record in pairs if code == UNKNOWN])
+        trained = self.trained.with_changes(
+            {code: record for code, record in pairs if code != UNKNOWN}
+        )
+        last, ranks = len(self.run_items), self.run_items.popularity_ranks
+        table = self._table.with_changes(
+            {
+                record.item_id: (last if code == UNKNOWN else int(ranks[code]), record)
+                for code, record in pairs
+            }
+        )
+        counts = self._counted_anew(pairs)
+        made = LiveCatalog(self.run_items, as_of, trained, new, counts, table)
+        return made._without_spare_sets()
+
+    @property
+    def changed(self) -> list[ItemRecord]:
+        """All items that are otherwise than in the run, deleted ones included."""
+        return [*self.trained.changed.values(), *self.new.records]
+
+    @property
+    def dataset(self) -> Dataset:
+        """What the model was trained with."""
+        return self.run_items.dataset
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -46,30 +83,28 @@ class LiveCatalog:
 
     def record(self, key: str) -> ItemRecord | None:
         """What is known of an item; None if nothing is, or if it was deleted."""
-        record = self._changed.get(key)
+        record = self.new.get(key)
         if record is None:
             code = code_of(self.vocabulary, key)
             record = None if code == UNKNOWN else self.at(code)
         return None if record is None or record.deleted else record
 
+    def base(self, key: str) -> ItemRecord | None:
+        """What holds of an item while nobody has changed it, or None if it is not there.
+
+        Of an item of the run, what the run says: also of one that was deleted.
+        """
+        code = code_of(self.vocabulary, key)
+        return self.record(key) if code == UNKNOWN else self.run_items.record(code)
+
     def at(self, code: int) -> ItemRecord:
         """What is known of an item that the model was trained with."""
-        return self._of_code.get(code) or ItemRecord(
-            str(self._ids[code]),
-            self._titles[code] if self._titles else None,
-            self._categories[code] if self._categories else None,
-            self._images[code] if self._images else None,
-        )
+        return self.trained.at(code)
 
-    @cached_property
-    def listable(self) -> np.ndarray | None:
-        """(n_items,) bool: which items may stand in a list; None if all may."""
-        withheld = [code for code, record in self._of_code.items() if not record.listable]
-        if not withheld:
-            return None
-        mask = np.ones(self.dataset.n_items, dtype=bool)
-        mask[withheld] = False
-        return mask
+    @property
+    def n_withheld(self) -> int:
+        """How many items that the model was trained with may not stand in a list."""
+        return int(np.count_nonzero(~self.trained.listable))
 
     def eligible(self, categories: Sequence[str], exclude: Iterable[str]) -> EligibleCodes | None:
         """The items that may stand in this list; None if all may.
@@ -77,58 +112,25 @@ class LiveCatalog:
         Args:
             categories: an item must be in one of them, if there are any.
             exclude: not these, by key; unknown ones are left out anyway.
-
-        Raises:
-            ConfigError: no item is in one of the categories.
         """
         codes = [code for key in exclude if (code := code_of(self.vocabulary, key)) != UNKNOWN]
-        if not categories and not codes:
-            return None if self.listable is None else EligibleCodes(self.listable)
-        everything = np.ones(self.dataset.n_items, dtype=bool)
-        mask = everything if self.listable is None else self.listable.copy()
+        mask = self.trained.listable.copy()
         if categories:
-            mask &= self._in_categories(tuple(categories))
+            mask &= self.trained.within(categories)
         mask[codes] = False
-        return EligibleCodes(mask)
+        return None if mask.all() else EligibleCodes(mask)
 
     def refuse_unknown(self, categories: Sequence[str]) -> None:
         """Raises ConfigError if no item is in one of the categories, with the nearest name."""
         for name in categories:
-            if name not in self.n_in_category:
-                known = did_you_mean(name, self.n_in_category) if self.n_in_category else ""
+            if name not in self._counts:
+                known = did_you_mean(name, self.n_in_category) if self._counts else ""
                 raise ConfigError(f'no item is of the category "{name}"; {known}'.rstrip("; "))
 
     @cached_property
     def n_in_category(self) -> dict[str, int]:
         """How many items that may be found are in each category, the largest first."""
-        of_run = [()] if self._categories is None else self._categories
-        names: Counter[str] = Counter()
-        for code, own in enumerate(of_run):
-            if code not in self._of_code:
-                names.update(own or ())
-        for record in self._changed.values():
-            if record.findable:
-                names.update(record.categories or ())
-        return dict(names.most_common())
-
-    @cached_property
-    def added(self) -> list[ItemRecord]:
-        """Items that the model was not trained with, those that may not be listed included."""
-        return [
-            record
-            for key, record in self._changed.items()
-            if self._codes[key] == UNKNOWN and not record.deleted
-        ]
-
-    @cached_property
-    def new_items(self) -> NewItems | None:
-        """Those of them that may be listed and that the model can place by their categories."""
-        records = [record for record in self.added if record.listable]
-        made = self._keys_of(records)
-        if made is None or not made.known.any():
-            return None
-        placed = [record for record, known in zip(records, made.known, strict=True) if known]
-        return NewItems(placed, made.keys.cpu().numpy()[made.known])
+        return dict(sorted(self._counts.items(), key=lambda pair: -pair[1]))
 
     def recommendable(self, record: ItemRecord) -> str:
         """How the item can come into a list, as wire.Item says it."""
@@ -137,8 +139,8 @@ class LiveCatalog:
         code = code_of(self.vocabulary, record.item_id)
         if code != UNKNOWN and self.dataset.item_counts[code] > 0:
             return "model"
-        made = self._keys_of([record])
-        return "metadata" if made is not None and made.known[0] else "trending"
+        number = self.new.sets.number(record.categories or ())
+        return "metadata" if self.run_items.vectors.known[number] else "trending"
 
     def code(self, key: str) -> int | None:
         """The code of an item that the model was trained with, else None."""
@@ -150,23 +152,7 @@ class LiveCatalog:
 
         The best matches first, of equal ones the most popular; without a text, all items.
         """
-        words = text.casefold().split()
-        table = self._searchable
-        for word in words:
-            table = table.filter(pl.col("folded").str.contains(word, literal=True))
-        if categories:
-            wanted = pl.element().is_in(list(categories))
-            table = table.filter(pl.col("categories").list.eval(wanted).list.any())
-        if not words:
-            return table["key"].to_list()
-        whole = " ".join(words)
-        fit = (
-            pl.when(pl.col("folded") == whole).then(0)
-            .when(pl.col("folded").str.starts_with(whole)).then(1)
-            .when(pl.col("folded").str.contains(whole, literal=True)).then(2)
-            .otherwise(3)
-        )  # fmt: skip
-        return table.sort(fit, maintain_order=True)["key"].to_list()
+        return self._table.search(text, categories)
 
     def alike_by_categories(self, item: ItemRecord, k: int) -> list[tuple[ItemRecord, float]]:
         """The k items that share most of their categories with one, of equal ones the most popular.
@@ -174,62 +160,29 @@ class LiveCatalog:
         Returns:
             The items, and which share of the categories of both is in both.
         """
-        own = pl.lit(list(item.categories or ()), dtype=pl.List(pl.String))
-        both = pl.col("categories").list.set_intersection(own).list.len()
-        either = pl.col("categories").list.set_union(own).list.len()
-        table = self._searchable.select("key", share=both / either)
-        table = table.filter((pl.col("share") > 0) & (pl.col("key") != item.item_id))
-        best = table.sort("share", descending=True, maintain_order=True)
-        found = ((self.record(key), share) for key, share in best.iter_rows())
-        return [(one, share) for one, share in found if one is not None and one.listable][:k]
+        found = ((self.record(key), share) for key, share in self._table.alike(item))
+        alike = ((one, share) for one, share in found if one is not None and one.listable)
+        return list(islice(alike, k))
 
-    @cached_property
-    def _searchable(self) -> pl.DataFrame:
-        """All items that may be found, the most popular first: key, folded title, categories."""
-        popular = np.argsort(-self.dataset.item_counts, kind="stable")
-        records = [self.at(int(code)) for code in popular] + self.added
-        found = [record for record in records if record.findable]
-        return pl.DataFrame(
-            {
-                "key": [record.item_id for record in found],
-                "folded": [(record.title or record.item_id).casefold() for record in found],
-                "categories": [list(record.categories or ()) for record in found],
-            },
-            schema={"key": pl.String, "folded": pl.String, "categories": pl.List(pl.String)},
-        )
+    def _counted_anew(self, pairs: Sequence[tuple[int, ItemRecord]]) -> Mapping[str, int]:
+        """How many items are in each category once these are as they are now."""
+        counts = dict(self._counts)
+        for code, record in pairs:
+            before = self.new.get(record.item_id) if code == UNKNOWN else self.at(code)
+            if before is not None and before.findable:
+                for name in before.categories or ():
+                    counts[name] -= 1
+                    if not counts[name]:
+                        del counts[name]
+            if record.findable:
+                for name in record.categories or ():
+                    counts[name] = counts.get(name, 0) + 1
+        return counts
 
-    def _keys_of(self, records: Sequence[ItemRecord]) -> NewItemKeys | None:
-        return self._model.new_item_keys([record.categories or () for record in records])
-
-    def _in_categories(self, names: tuple[str, ...]) -> np.ndarray:
-        wanted = set(names)
-        of_run = np.zeros(self.dataset.n_items, dtype=bool)
-        if self._categories is not None:
-            known = self.dataset.catalog.categories
-            there = [name for name in names if name in known]
-            if there:
-                of_run = self.dataset.catalog.in_categories(there).copy()
-        for code, record in self._of_code.items():
-            of_run[code] = not wanted.isdisjoint(record.categories or ())
-        return of_run
-
-    @cached_property
-    def _ids(self) -> list[int | str]:
-        return self.vocabulary.ids.to_list()
-
-    @cached_property
-    def _titles(self) -> list[str | None] | None:
-        return self._column("title")
-
-    @cached_property
-    def _categories(self) -> list[tuple[str, ...] | None] | None:
-        lists = self._column("categories")
-        return lists and [None if names is None else tuple(names) for names in lists]
-
-    @cached_property
-    def _images(self) -> list[str | None] | None:
-        return self._column("image_url")
-
-    def _column(self, name: str) -> list[Any] | None:
-        catalog = self.dataset.catalog
-        return catalog.frame[name].to_list() if name in catalog.columns else None
+    def _without_spare_sets(self) -> "LiveCatalog":
+        """The same, made anew where most sets of categories belong to no item any more."""
+        items = self.run_items
+        of_run, of_new = len(items.sets) // 2 - len(items), len(items.new_sets) // 2 - len(self.new)
+        if max(of_run, of_new) <= SPARE_SETS:
+            return self
+        return LiveCatalog.of(RunItems(items.model), self.changed, self.as_of)

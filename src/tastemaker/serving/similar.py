@@ -56,7 +56,7 @@ def _alike_by_model(
 ) -> list[tuple[ItemRecord, float]]:
     catalog = snapshot.catalog
     table = snapshot.deployed.bundle.similar_items(
-        id_of(catalog.vocabulary, record.item_id), k + len(catalog.changed)
+        id_of(catalog.vocabulary, record.item_id), k + catalog.n_withheld
     )
     rows = table.frame.select("similar_item_id", "score").rows()
     found = ((catalog.record(str(other)), score) for other, score in rows)

@@ -49,8 +49,11 @@ items = sql.Table(
     sql.Column("hidden", sql.Boolean, nullable=False),
     sql.Column("available", sql.Boolean, nullable=False),
     sql.Column("deleted", sql.Boolean, nullable=False),
+    sql.Column("changed", BIG, nullable=False, server_default="0"),
+    sql.Index("ix_items_changed", "changed"),
 )
-"""What the catalog of the run does not say, or no longer."""
+"""What the catalog of the run does not say, or no longer. A row's `changed` is the value that the
+counter `items` was raised to for its last change: the higher of two was committed later."""
 
 forgotten = sql.Table(
     "forgotten",

@@ -2,17 +2,19 @@
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import polars as pl
 import torch
 
-from tastemaker.data.vocabulary import UNKNOWN, Vocabulary
-from tastemaker.serving.item_store import ItemRecord
+from tastemaker.data.dataset import Dataset
+from tastemaker.data.vocabulary import UNKNOWN
+from tastemaker.serving.ids import codes_of
 from tastemaker.serving.live_catalog import LiveCatalog
 from tastemaker.serving.outages import DatabaseAwayError
+from tastemaker.serving.run_items import RunItems
 from tastemaker.serving.trending_store import FAINTEST, TrendingStore
 
 PRIOR_EVENTS = 1000
@@ -28,13 +30,25 @@ class TrendingScores:
 
     known: torch.Tensor
     """(n_items,) float32, of the items that the model was trained with."""
-    new: tuple[tuple[ItemRecord, float], ...]
-    """Of the items that it was not trained with and that may be listed, the best first."""
+    new: np.ndarray
+    """(n_new,) float64, of the catalog's new items at their places."""
+
+
+@dataclass(frozen=True, eq=False)
+class _OfRun:
+    """What follows from the counts for all catalogs of a run."""
+
+    known: torch.Tensor
+    """As TrendingScores has it."""
+    other_ids: list[str]
+    """Items that the model was not trained with."""
+    other_values: np.ndarray
+    """(n,) float64, of these."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Counts:
-    """How many events the items had of late, older ones counted less, and whom they were put to."""
+    """How many events the items had of late, older ones counted less, and what follows from it."""
 
     item_ids: pl.Series
     values: np.ndarray
@@ -42,7 +56,10 @@ class _Counts:
     token: int | None
     read_again_at: float
     """By the monotonic clock."""
-    scores: WeakKeyDictionary[LiveCatalog, TrendingScores]
+    of_runs: WeakKeyDictionary[RunItems, _OfRun] = field(default_factory=WeakKeyDictionary)
+    scores: WeakKeyDictionary[LiveCatalog, TrendingScores] = field(
+        default_factory=WeakKeyDictionary
+    )
     """As long as there is the catalog: that of a model that was replaced takes its scores along."""
 
 
@@ -67,7 +84,7 @@ class Trending:
         counts = self._latest(token)
         found = counts.scores.get(catalog)
         if found is None:
-            found = counts.scores[catalog] = _scores(catalog, counts.item_ids, counts.values)
+            found = counts.scores[catalog] = _scores(catalog, counts)
         return found
 
     def _latest(self, token: int | None) -> _Counts:
@@ -93,7 +110,7 @@ class Trending:
             item_ids, values = NOTHING if before is None else (before.item_ids, before.values)
         now = time.monotonic()
         read_again_at = now + (now - began_at) / SHARE_OF_TIME
-        return _Counts(item_ids, values, token, read_again_at, WeakKeyDictionary())
+        return _Counts(item_ids, values, token, read_again_at)
 
     def _weights_of_now(self) -> tuple[pl.Series, np.ndarray]:
         weights = self._store.weights()
@@ -107,25 +124,21 @@ class Trending:
         return item_ids, weight * np.exp2(np.maximum(FAINTEST, -age_s / weights.half_life_s))
 
 
-def _scores(catalog: LiveCatalog, item_ids: pl.Series, values: np.ndarray) -> TrendingScores:
-    dataset = catalog.dataset
+def _scores(catalog: LiveCatalog, counts: _Counts) -> TrendingScores:
+    of_run = counts.of_runs.get(catalog.run_items)
+    if of_run is None:
+        of_run = counts.of_runs[catalog.run_items] = _of_run(catalog.dataset, counts)
+    places = catalog.new.places(of_run.other_ids)
+    there = places >= 0
+    new = np.zeros(len(catalog.new))
+    new[places[there]] = of_run.other_values[there]
+    return TrendingScores(of_run.known, new)
+
+
+def _of_run(dataset: Dataset, counts: _Counts) -> _OfRun:
     known = (PRIOR_EVENTS / max(1, len(dataset)) * dataset.item_counts).astype(np.float32)
-    codes = _codes(catalog.vocabulary, item_ids)
+    codes = codes_of(dataset.item_vocabulary, counts.item_ids)
     there = codes != UNKNOWN
-    known[codes[there]] += values[there].astype(np.float32)
-    of_new = dict(zip(item_ids.filter(~there).to_list(), values[~there].tolist(), strict=True))
-    new = [(record, of_new.get(record.item_id, 0.0)) for record in catalog.added if record.listable]
-    new.sort(key=lambda pair: -pair[1])
-    return TrendingScores(torch.from_numpy(known), tuple(new))
-
-
-def _codes(vocabulary: Vocabulary, keys: pl.Series) -> np.ndarray:
-    """(n,) codes of items by the text that stands for them in the database; UNKNOWN of others."""
-    if vocabulary.is_text:
-        return vocabulary.find(keys)
-    numbers = keys.cast(pl.Int64, strict=False)
-    codes = np.full(len(keys), UNKNOWN, dtype=np.int32)
-    # As ids are written in one way only, "007" is not 7.
-    whole = (numbers.cast(pl.String) == keys).fill_null(value=False).to_numpy()
-    codes[whole] = vocabulary.find(numbers.filter(whole))
-    return codes
+    known[codes[there]] += counts.values[there].astype(np.float32)
+    others = counts.item_ids.filter(~there).to_list()
+    return _OfRun(torch.from_numpy(known), others, counts.values[~there])

@@ -14,6 +14,7 @@ from tastemaker.serving.live import Live
 from tastemaker.serving.live_catalog import LiveCatalog
 from tastemaker.serving.people import person_of
 from tastemaker.serving.problems import NotFoundError
+from tastemaker.serving.run_items import RunItems
 from tastemaker.wire import Listing
 
 
@@ -79,7 +80,9 @@ class Comparing:
         key = key_of(everything.user_vocabulary, user)
         touched = live.events.touched(key)
         person = person_of(everything, key, touched, hashed(key) in snapshot.forgotten)
-        catalog = LiveCatalog(bundle.model, snapshot.catalog.changed)
+        catalog = snapshot.catalog
+        if bundle.model is not catalog.run_items.model:
+            catalog = LiveCatalog.of(RunItems(bundle.model), catalog.changed)
         asked = Asked.of(Listing(k=k), catalog)
         trending = partial(live.trending_scores, catalog)
         made = make_lists(bundle.model, catalog, [person], asked, trending)[0]

@@ -1,5 +1,6 @@
 """Items: the catalog, which may change while the service runs."""
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -14,7 +15,6 @@ from tastemaker.serving.live_catalog import LiveCatalog
 from tastemaker.serving.paths import PathId
 from tastemaker.serving.problems import NotFoundError, documented
 from tastemaker.serving.routes.common import TheService, json
-from tastemaker.serving.service import Service
 from tastemaker.wire import Categories, Category, Item, ItemBody, Items, K, SimilarItems
 
 router = APIRouter(tags=["items"])
@@ -99,9 +99,10 @@ async def put_item(service: TheService, item_id: PathId, body: ItemBody) -> Resp
     """
 
     def put() -> dict[str, Any]:
-        catalog = service.live.snapshot().catalog
-        key = key_of(catalog.vocabulary, item_id)
-        return _put(service, ItemRecord(key).with_fields(body.model_dump()))
+        key = key_of(service.live.snapshot().catalog.vocabulary, item_id)
+        record = ItemRecord(key).with_fields(body.model_dump())
+        service.live.items.put([record])
+        return _item(service.live.snapshot().catalog, record)
 
     return json(await service.writing.run(put))
 
@@ -116,8 +117,11 @@ async def patch_item(service: TheService, item_id: PathId, body: ItemBody) -> Re
     """Changes what is given; hides an item, or says that it is not to be had."""
 
     def patch() -> dict[str, Any]:
-        record = _record(service.live.snapshot().catalog, item_id)
-        return _put(service, record.with_fields(body.model_dump(exclude_unset=True)))
+        base = _base(service.live.snapshot().catalog, item_id)
+        record = service.live.items.patch(base, body.model_dump(exclude_unset=True))
+        if record is None:
+            raise _not_there(item_id)
+        return _item(service.live.snapshot().catalog, record)
 
     return json(await service.writing.run(patch))
 
@@ -132,8 +136,9 @@ async def delete_item(service: TheService, item_id: PathId) -> Response:
     """Takes an item out of the catalog: out of lists, searches and histories that are shown."""
 
     def delete() -> None:
-        record = _record(service.live.snapshot().catalog, item_id)
-        service.live.items.put(ItemRecord(record.item_id, deleted=True))
+        base = _base(service.live.snapshot().catalog, item_id)
+        if not service.live.items.delete(base.item_id):
+            raise _not_there(item_id)
 
     await service.writing.run(delete)
     return Response(status_code=204)
@@ -156,13 +161,29 @@ async def categories_of_items(service: TheService) -> Response:
 
 
 def _record(catalog: LiveCatalog, item_id: str) -> ItemRecord:
+    """What is known of an item now."""
+    return _found(catalog, item_id, catalog.record)
+
+
+def _base(catalog: LiveCatalog, item_id: str) -> ItemRecord:
+    """What a change of an item begins with where the database has nothing of it yet."""
+    return _found(catalog, item_id, catalog.base)
+
+
+def _found(
+    catalog: LiveCatalog, item_id: str, look_up: Callable[[str], ItemRecord | None]
+) -> ItemRecord:
     try:
-        record = catalog.record(key_of(catalog.vocabulary, item_id))
+        record = look_up(key_of(catalog.vocabulary, item_id))
     except UnknownIdError:
         record = None
     if record is None:
-        raise NotFoundError(f"item {item_id} is not in the catalog; PUT it to add it")
+        raise _not_there(item_id)
     return record
+
+
+def _not_there(item_id: str) -> NotFoundError:
+    return NotFoundError(f"item {item_id} is not in the catalog; PUT it to add it")
 
 
 def _item(catalog: LiveCatalog, record: ItemRecord) -> dict[str, Any]:
@@ -173,8 +194,3 @@ def _item(catalog: LiveCatalog, record: ItemRecord) -> dict[str, Any]:
         "trained": catalog.code(record.item_id) is not None,
         "recommendable": catalog.recommendable(record),
     }
-
-
-def _put(service: Service, record: ItemRecord) -> dict[str, Any]:
-    service.live.items.put(record)
-    return _item(service.live.snapshot().catalog, record)

@@ -1,0 +1,90 @@
+"""Category sets: each set of categories that an item has, numbered once, for look-ups by array."""
+
+import threading
+from collections.abc import Collection
+
+import numpy as np
+
+from tastemaker.models.recommender import Recommender
+
+Categories = tuple[str, ...]
+
+
+class CategorySets:
+    """The sets of categories met so far. It only grows, so snapshots of different age share it."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Categories, int] = {}
+        self._with: dict[str, list[int]] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def number(self, categories: Categories) -> int:
+        """The number of a set; the next one for a set that was not met before."""
+        found = self._numbers.get(categories)
+        if found is not None:
+            return found
+        with self._lock:
+            if categories not in self._numbers:  # no other thread was sooner
+                number = self._numbers[categories] = len(self._numbers)
+                for name in set(categories):
+                    self._with.setdefault(name, []).append(number)
+            return self._numbers[categories]
+
+    def since(self, number: int) -> list[Categories]:
+        """The sets from a number on."""
+        if number == len(self._numbers):
+            return []
+        with self._lock:
+            return list(self._numbers)[number:]
+
+    def within(self, names: Collection[str]) -> np.ndarray:
+        """(n,) bool: which sets have any of the categories."""
+        with self._lock:
+            mask = np.zeros(len(self._numbers), dtype=bool)
+            for name in names:
+                mask[self._with.get(name, [])] = True
+            return mask
+
+
+class NewItemVectors:
+    """What stands for items that nobody had touched in training: a model's keys for their sets.
+
+    Keys depend on the categories alone, so each set's is computed once, when it is first needed.
+    """
+
+    def __init__(self, model: Recommender, sets: CategorySets) -> None:
+        self._model, self._sets = model, sets
+        self._keys: np.ndarray | None = None
+        self._known = np.zeros(0, dtype=bool)
+        self._lock = threading.Lock()
+
+    @property
+    def known(self) -> np.ndarray:
+        """(n,) bool: whether the model can place an item with that set of categories."""
+        with self._lock:
+            self._catch_up()
+            return self._known
+
+    def scores(self, queries: np.ndarray) -> np.ndarray:
+        """(n_queries, n) float32 scores of an item of each set; -inf where its key says nothing."""
+        with self._lock:
+            self._catch_up()
+            keys, known = self._keys, self._known
+        if keys is None:
+            return np.full((len(queries), len(known)), -np.inf, dtype=np.float32)
+        return np.where(known, queries @ keys.T, np.float32(-np.inf))
+
+    def _catch_up(self) -> None:
+        missing = self._sets.since(len(self._known))
+        if not missing:
+            return
+        made = self._model.new_item_keys(missing)
+        if made is None:  # it places no item by its categories
+            self._known = np.zeros(len(self._known) + len(missing), dtype=bool)
+            return
+        keys = made.keys.cpu().numpy()
+        self._keys = keys if self._keys is None else np.concatenate([self._keys, keys])
+        self._known = np.concatenate([self._known, made.known])

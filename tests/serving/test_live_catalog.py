@@ -1,0 +1,223 @@
+"""A live catalog that follows change by change equals one that is made of all changes at once."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+import sqlalchemy as sql
+import torch
+from alembic import command
+from alembic.config import Config
+
+import tastemaker as tm
+from tastemaker.models.recommender import Recommender
+from tastemaker.serving import database as database_module
+from tastemaker.serving.database import Database
+from tastemaker.serving.item_store import ItemRecord, ItemStore
+from tastemaker.serving.lists import Asked, make_lists
+from tastemaker.serving.live_catalog import LiveCatalog
+from tastemaker.serving.people import stranger
+from tastemaker.serving.run_items import RunItems
+from tastemaker.serving.trending import TrendingScores
+from tastemaker.wire import Listing
+
+from .conftest import Serving
+from .server import until
+
+CATEGORIES = ("low", "high", "new", "rare")
+
+
+@pytest.fixture
+def opened(database: str) -> Iterator[Database]:
+    with Database(database) as opened:
+        opened.migrate()
+        yield opened
+
+
+@pytest.fixture(scope="module", params=["ease", "two_tower"])
+def model(request: pytest.FixtureRequest) -> Recommender:
+    return tm.open_run(request.getfixturevalue(f"{request.param}_run")).model
+
+
+def some_change(chance: random.Random, number: int) -> ItemRecord:
+    """Of an item of the run (0 to 39) or a new one."""
+    return ItemRecord(
+        str(chance.randrange(60)),
+        f"Title {chance.randrange(9)}",
+        chance.choice([None, (), tuple(chance.sample(CATEGORIES, chance.randrange(1, 4)))]),
+        None,
+        hidden=chance.random() < 0.2,
+        available=chance.random() < 0.8,
+        deleted=chance.random() < 0.2,
+        changed=number,
+    )
+
+
+def some_changes(chance: random.Random, n: int, first: int) -> list[ItemRecord]:
+    """n of them, of one item the last."""
+    changes = [some_change(chance, first + number) for number in range(n)]
+    return sorted({change.item_id: change for change in changes}.values(), key=lambda c: c.changed)
+
+
+def all_that_it_says(catalog: LiveCatalog) -> dict[str, object]:
+    keys = [str(number) for number in range(61)]
+    records = {key: catalog.record(key) for key in keys}
+    there = [record for record in records.values() if record is not None]
+    listings = [
+        Listing(k=k, categories=names, exclude=exclude)
+        for k in (3, 60)
+        for names in ([], *([name] for name in catalog.n_in_category))
+        for exclude in ([], [3, 50])
+    ]
+    return {
+        "records": records,
+        "categories": dict(sorted(catalog.n_in_category.items())),
+        "found": [catalog.search(text, []) for text in ("", "title", "title 3", "item")],
+        "in category": [catalog.search("", [name]) for name in catalog.n_in_category],
+        "alike": [catalog.alike_by_categories(record, 4) for record in there],
+        "recommendable": [catalog.recommendable(record) for record in there],
+        "lists": [lists_of(catalog, listing) for listing in listings],
+    }
+
+
+def lists_of(catalog: LiveCatalog, listing: Listing) -> list[tuple[str, float]]:
+    model, n_items = catalog.run_items.model, catalog.dataset.n_items
+    histories = (["1", "2", "3"], ["25", "30", "45"], [], ["50", "51"])
+    people = [stranger(catalog.dataset, history) for history in histories]
+    trending = TrendingScores(
+        torch.arange(n_items, dtype=torch.float32) % 7,
+        np.array([int(record.item_id) % 3 for record in catalog.new.records], dtype=np.float64),
+    )
+    made = make_lists(model, catalog, people, Asked.of(listing, catalog), lambda: trending)
+    return [(place.item.item_id, round(place.score, 4)) for one in made for place in one.places]
+
+
+@pytest.mark.parametrize("searched", [False, True])
+def test_a_catalog_that_follows_equals_one_made_anew(model: Recommender, searched: bool) -> None:
+    chance = random.Random(3)
+    following, changes = LiveCatalog.of(RunItems(model)), {}
+    for turn in range(1, 86):
+        n = 10 if chance.random() < 0.2 else 1  # several at once, as after a bulk
+        latest = some_changes(chance, n, first=turn * 100)
+        following = following.with_changes(latest, turn)
+        changes |= {record.item_id: record for record in latest}
+        if searched:
+            following.search("title", [])
+        if turn % 17 == 0:
+            in_order = sorted(changes.values(), key=lambda record: record.changed)
+            anew = LiveCatalog.of(RunItems(model), in_order, turn)
+            assert all_that_it_says(following) == all_that_it_says(anew)
+
+
+def test_a_snapshot_stays_as_it_was_when_another_follows(model: Recommender) -> None:
+    chance = random.Random(5)
+    before = LiveCatalog.of(RunItems(model), some_changes(chance, 40, first=1))
+    said = all_that_it_says(before)
+    after = before
+    for number in range(40, 90):
+        after = after.with_changes([some_change(chance, number)], number)
+    assert all_that_it_says(after) != said
+    assert all_that_it_says(before) == said
+
+
+def test_sets_of_categories_that_no_item_has_any_more_are_given_up(model: Recommender) -> None:
+    catalog = LiveCatalog.of(RunItems(model))
+    for number in range(5_000):
+        record = ItemRecord(str(number % 2 * 1_000), "Often", (f"c{number}", "low"))
+        catalog = catalog.with_changes([record], number)
+    assert len(catalog.new.sets) + len(catalog.run_items.sets) < 2_500
+    assert catalog.n_in_category == {"low": 21, "high": 20, "c4998": 1, "c4999": 1}
+
+
+def test_of_new_items_of_one_score_all_workers_list_the_same(model: Recommender) -> None:
+    first = [ItemRecord(str(number), None, ("low",), changed=number) for number in range(100, 400)]
+    following = LiveCatalog.of(RunItems(model), first)
+    patched = [ItemRecord("100", None, ("low",), changed=500)]
+    following = following.with_changes(patched, 500)
+    anew = LiveCatalog.of(RunItems(model), [*first[1:], *patched], 500)
+    scores = np.zeros(300)
+    said = [[c.new.records[i].item_id for i in c.new.best(scores, 10)] for c in (following, anew)]
+    assert said[0] == said[1] == [str(number) for number in range(101, 111)]
+
+
+def test_only_what_has_changed_is_read(opened: Database) -> None:
+    store = ItemStore(opened)
+    store.put([ItemRecord(str(number), f"Item {number}") for number in range(50)])
+    since = opened.pulse()["items"]
+    assert store.changed(since) == []
+    store.patch(ItemRecord("7"), {"title": "Seven"})
+    store.delete("8")
+    store.put([ItemRecord("new", None, ("low",))])
+    read = {record.item_id: record for record in store.changed(since)}
+    assert [*read] == ["7", "8", "new"]
+    assert (read["7"].title, read["8"].deleted, read["new"].categories) == ("Seven", True, ("low",))
+    assert len(store.changed()) == 51
+    numbers = [record.changed for record in store.changed()]
+    assert numbers == sorted(set(numbers))
+    assert numbers[-1] == opened.pulse()["items"]
+
+
+def test_of_an_item_that_is_put_twice_at_once_the_last_counts(opened: Database) -> None:
+    store = ItemStore(opened)
+    store.put([ItemRecord("7", "First"), ItemRecord("8"), ItemRecord("7", "Last")])
+    assert {record.item_id: record.title for record in store.changed()} == {"7": "Last", "8": None}
+
+
+def test_what_is_refused_changes_nothing_and_wakes_nobody(opened: Database) -> None:
+    store = ItemStore(opened)
+    store.put([ItemRecord("7", "Seven")])
+    assert store.delete("7")
+    before = opened.pulse()["items"]
+    assert store.patch(ItemRecord("7"), {"title": "Again"}) is None
+    assert not store.delete("7")
+    assert opened.pulse()["items"] == before
+    assert [record.deleted for record in store.changed()] == [True]
+
+
+def test_items_of_a_database_of_the_version_before_are_there_and_change(database: str) -> None:
+    with Database(database) as opened:
+        config = Config()
+        folder = Path(database_module.__file__).with_name("migrations")
+        config.set_main_option("script_location", str(folder))
+        with opened.writing() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "0003")
+            for item in ("7", "new"):
+                connection.execute(
+                    sql.text(
+                        "INSERT INTO items (item_id, title, hidden, available, deleted) "
+                        "VALUES (:item, 'Before', false, true, false)"
+                    ),
+                    {"item": item},
+                )
+            connection.execute(sql.text("UPDATE counters SET value = 2 WHERE name = 'items'"))
+        opened.migrate()
+        store = ItemStore(opened)
+        assert [record.item_id for record in store.changed()] == ["7", "new"]
+        since = opened.pulse()["items"]
+        patched = store.patch(ItemRecord("new"), {"title": "After"})
+        assert patched is not None
+        assert store.changed(since) == [patched]
+        assert [record.title for record in store.changed()] == ["Before", "After"]
+
+
+def test_every_worker_has_what_another_was_told_of_items(
+    ease_run: Path, database: str, serving: Serving
+) -> None:
+    with serving(ease_run, database, "--workers", 2) as service:
+        until(lambda: len(service.workers()) == 2, 20)
+        for number in range(20):
+            with httpx.Client(base_url=service.url) as fresh:
+                body = {"title": f"Title {number}", "categories": [f"c{number}"]}
+                assert fresh.put("/v1/items/7000", json=body).status_code == 200
+            for _ in range(3):
+                with httpx.Client(base_url=service.url) as fresh:
+                    assert fresh.get("/v1/items/7000").json()["title"] == f"Title {number}"
+                    found = fresh.get("/v1/items", params={"q": f"title {number}"}).json()
+                    assert [item["item_id"] for item in found["items"]] == [7000]
+                    names = fresh.get("/v1/categories").json()["categories"]
+                    assert {"name": f"c{number}", "n_items": 1} in names
+                    assert len(names) == 3
