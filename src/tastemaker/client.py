@@ -166,9 +166,10 @@ class Client:
         """Whether it should be sent requests."""
         return self._ask("GET", "/readyz", wire.Readiness)
 
-    def deployments(self) -> list[wire.Deployment]:
-        """Which trained models served, the newest first."""
-        return self._ask("GET", "/v1/admin/deployments", wire.Deployments).deployments
+    def deployments(self, cursor: str | None = None, limit: int = 50) -> wire.Deployments:
+        """A page of which trained models served, the newest first; `next_cursor` asks for more."""
+        path = "/v1/admin/deployments"
+        return self._ask("GET", path, wire.Deployments, cursor=cursor, limit=limit)
 
     def reload(self) -> wire.Deployment:
         """Serves the run folder as it is on disk now."""

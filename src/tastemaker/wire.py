@@ -385,9 +385,11 @@ class Deployment(Answer):
 
 
 class Deployments(Answer):
-    """The newest first."""
+    """A page of the log of deployments, the newest first."""
 
     deployments: list[Deployment]
+    next_cursor: str | None = None
+    """Asks for the page after this one; null on the last."""
 
 
 class LearningStarted(Answer):
@@ -452,7 +454,8 @@ class Stats(Answer):
     n_items: int
     n_interactions: int
     events: int
-    """Kept in all."""
+    """Kept in all. Beyond 100,000 it is an estimate from evenly spread samples, so that asking
+    costs the same however many there are."""
     events_per_minute: list[int]
     """Of the last hour, the oldest minute first."""
     lists: dict[str, int]

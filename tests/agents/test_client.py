@@ -127,7 +127,7 @@ def test_similar_and_trending_items_and_histories_are_read(client: Client) -> No
 def test_how_the_service_is_and_what_it_serves_is_read(client: Client, service: Service) -> None:
     assert client.health() == wire.Health()
     assert client.ready().status == "ready"
-    assert [each.deployment for each in client.deployments()] == [2]
+    assert [each.deployment for each in client.deployments().deployments] == [2]
     assert client.reload().current
     assert client.rollback().reason == "reload"
     assert client.learn().status == "started"

@@ -245,7 +245,7 @@ def test_a_service_learns_by_itself_and_answers_all_the_while(
             return server.client.ready().version != before
 
         until(swapped, 60, server.said)
-        newest, first = server.client.deployments()
+        newest, first = server.client.deployments().deployments
         assert (newest.reason, newest.current, first.reason) == ("learned", True, "start")
         assert newest.figures is not None
         assert newest.figures["metrics"]["ndcg@10"] > newest.figures["before"]["ndcg@10"]

@@ -197,7 +197,7 @@ def test_it_starts_without_its_database_and_joins_it_later(
         item = service.client.recommend(3).items[0].item_id
         assert write(service, 3, item).status_code == 200
         assert item not in [other.item_id for other in service.client.recommend(3, k=40).items]
-        assert [each.reason for each in service.client.deployments()] == ["start"]
+        assert [each.reason for each in service.client.deployments().deployments] == ["start"]
 
 
 def test_keys_hold_while_the_database_is_away(
@@ -312,7 +312,7 @@ def test_a_reload_swaps_the_model_without_dropping_a_request(
         assert all(each.result() > 10 for each in asking), "every request got its list"
         assert len(set(versions)) == 4
         assert seen <= set(versions)
-        log = service.client.deployments()
+        log = service.client.deployments().deployments
         assert [each.version for each in log] == versions[::-1]
         assert [each.current for each in log] == [True, False, False, False]
 
@@ -333,7 +333,7 @@ def test_a_damaged_run_is_refused_and_the_one_before_goes_on(
         shutil.rmtree(own_run)
         assert service.http.post("/v1/admin/reload").status_code == 409
         assert service.client.recommend(4).version == before.version
-        assert len(service.client.deployments()) == 1
+        assert len(service.client.deployments().deployments) == 1
 
 
 def test_a_model_can_be_rolled_back_and_stays_so_after_a_restart(

@@ -11,13 +11,17 @@ from tastemaker.serving.deployments import Deployments
 from tastemaker.testing.worlds import two_tastes
 
 from .conftest import Databases, Serving
-from .server import tastemaker
+from .server import Server, tastemaker
 
 
 @pytest.fixture
 def another_run(tmp_path: Path) -> Path:
     tm.EASE(regularization=70.0).fit(tm.no_holdout(two_tastes())).save(tmp_path / "another")
     return tmp_path / "another"
+
+
+def reasons_of(service: Server) -> list[str]:
+    return [each.reason for each in service.client.deployments().deployments]
 
 
 def test_another_run_on_the_same_database_is_refused_unless_it_has_a_name(
@@ -35,8 +39,11 @@ def test_another_run_on_the_same_database_is_refused_unless_it_has_a_name(
         with serving(another_run, database, "--service", "another") as beside:
             assert beside.client.ready().version != version
             beside.client.reload()
-            assert [each.reason for each in beside.client.deployments()] == ["reload", "start"]
-            assert [each.reason for each in service.client.deployments()] == ["start"]
+            assert reasons_of(beside) == [
+                "reload",
+                "start",
+            ]
+            assert reasons_of(service) == ["start"]
             assert service.client.recommend(3).version == version
         service.stop()
         service.start()

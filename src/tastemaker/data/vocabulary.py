@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import polars as pl
@@ -51,7 +51,7 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.ids)
 
-    @property
+    @cached_property
     def is_text(self) -> bool:
         """Whether the ids are text rather than whole numbers."""
         return self.ids.dtype == pl.String

@@ -45,14 +45,18 @@ class Deployments:
             .order_by(deployments.c.seq.desc())
         )
 
-    def all(self) -> list[DeploymentRecord]:
-        """The newest first.
+    def newest(self, limit: int, before: int | None = None) -> list[DeploymentRecord]:
+        """So many at most, the newest first.
+
+        Args:
+            limit: of their number.
+            before: only those before the one of that number.
 
         Raises:
             DatabaseAwayError: the database does not answer.
         """
-        with self._database.reading() as connection:
-            return [DeploymentRecord(*row) for row in connection.execute(self._newest_first)]
+        query = self._newest_first.limit(limit)
+        return self._read(query if before is None else query.where(deployments.c.seq < before))
 
     def latest(self) -> DeploymentRecord | None:
         """The one that serves, None before the first.
@@ -60,9 +64,28 @@ class Deployments:
         Raises:
             DatabaseAwayError: the database does not answer.
         """
+        return next(iter(self.newest(1)), None)
+
+    def others(self, version: str, limit: int) -> list[DeploymentRecord]:
+        """So many at most of other models than that version, the newest first.
+
+        Raises:
+            DatabaseAwayError: the database does not answer.
+        """
+        others = self._newest_first.where(deployments.c.version != version)
+        return self._read(others.limit(limit))
+
+    def of(self, seq: int) -> DeploymentRecord | None:
+        """The one of that number, None if this service had no such one.
+
+        Raises:
+            DatabaseAwayError: the database does not answer.
+        """
+        return next(iter(self._read(self._newest_first.where(deployments.c.seq == seq))), None)
+
+    def _read(self, query: sql.Select[Any]) -> list[DeploymentRecord]:
         with self._database.reading() as connection:
-            row = connection.execute(self._newest_first.limit(1)).first()
-        return None if row is None else DeploymentRecord(*row)
+            return [DeploymentRecord(*row) for row in connection.execute(query)]
 
     def begin(self, bundle: Bundle) -> DeploymentRecord:
         """What serves when a service of a run starts: what was deployed last, or the run itself.
@@ -77,27 +100,31 @@ class Deployments:
             if not self._database.is_sqlite:
                 # Of two runs that start at once the second is to find the first.
                 connection.execute(sql.text("SELECT pg_advisory_xact_lock(7251)"))
-            records = connection.execute(self._newest_first).all()
-            log = [DeploymentRecord(*row) for row in records]
-            self._refuse_another(bundle, log)
-            if any(record.version == bundle.version for record in log):
-                return log[0]
-            return self._insert(connection, bundle, "start", None)
+            latest = self._latest_of_run(connection, bundle)
+            return latest or self._insert(connection, bundle, "start", None)
 
     def refuse_another(self, bundle: Bundle) -> None:
         """Raises ConfigError if the service belongs to another run than the one of this bundle."""
-        self._refuse_another(bundle, self.all())
+        with self._database.reading() as connection:
+            self._latest_of_run(connection, bundle)
 
-    def _refuse_another(self, bundle: Bundle, log: list[DeploymentRecord]) -> None:
-        if not log or any(record.version == bundle.version for record in log):
-            return  # a copy of what has served is the same run, wherever it lies
-        theirs, ours = _home_of(log[0].run), _home_of(str(bundle.path.absolute()))
+    def _latest_of_run(self, connection: sql.Connection, bundle: Bundle) -> DeploymentRecord | None:
+        """What serves, if the bundle has served before; raises ConfigError for another run's."""
+        row = connection.execute(self._newest_first.limit(1)).first()
+        if row is None:
+            return None
+        latest = DeploymentRecord(*row)
+        same = self._newest_first.where(deployments.c.version == bundle.version).limit(1)
+        if connection.execute(same).first() is not None:
+            return latest  # a copy of what has served is the same run, wherever it lies
+        theirs, ours = _home_of(latest.run), _home_of(str(bundle.path.absolute()))
         if theirs != ours:
             raise ConfigError(
                 f'{self._database.name}: the service "{self._service}" of this database serves '
                 f"the run {theirs}, not {ours}; start that one, choose another name for a service "
                 'of its own beside it with service="NAME", or use another database'
             )
+        return None
 
     def record(
         self, bundle: Bundle, reason: Reason, figures: dict[str, Any] | None = None

@@ -13,12 +13,16 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from tastemaker.serving.database import Database, raised
 from tastemaker.serving.tables import events, forgotten
+from tastemaker.serving.touches import Touched, latest_of
 from tastemaker.serving.trending_store import RETRACT, Touch, TrendingStore
 
 LONGEST_JOINED = 10_000
 """Events that are read of one user, the last that arrived."""
 
 ROWS_AT_ONCE = 50_000
+
+MOST_COUNTED, SAMPLES = 100_000, 50
+"""Events that are counted one by one; more are estimated from so many samples of their numbers."""
 
 
 class NewEvent(NamedTuple):
@@ -29,20 +33,6 @@ class NewEvent(NamedTuple):
     item_id: str
     timestamp: int
     type: str
-
-
-class Touched(NamedTuple):
-    """What the events of one user say of an item.
-
-    A retraction takes out what is there when it arrives, whatever the clocks of the senders say;
-    only what arrives after it counts.
-    """
-
-    item_id: str
-    timestamp: int | None
-    """Seconds since 1970 UTC of the latest event that no retraction has taken out; None without."""
-    retracted: bool
-    """Whether a retraction has taken the item out of what was known before these events."""
 
 
 class EventStore:
@@ -155,9 +145,23 @@ class EventStore:
             connection.execute(sql.select(events.c.seq).limit(1)).all()
 
     def size(self) -> int:
-        """How many events there are."""
+        """How many events there are; of many an estimate, which costs the same however many.
+
+        They have ascending numbers, of which some are missing: deleted, or taken by an event that
+        was there already. Evenly spread ranges of numbers say how many are not.
+        """
         with self._database.reading() as connection:
-            return connection.scalar(sql.select(sql.func.count()).select_from(events)) or 0
+            first, last = connection.execute(_ENDS).one()
+            if first is None:
+                return 0
+            n = last - first + 1
+            if n <= MOST_COUNTED:
+                return connection.scalar(_COUNT, {"first": first, "last": last}) or 0
+            width = MOST_COUNTED // SAMPLES
+            starts = [first + (n - width) * part // (SAMPLES - 1) for part in range(SAMPLES)]
+            ranges = [{"first": start, "last": start + width - 1} for start in starts]
+            found = sum(connection.scalar(_COUNT, ends) or 0 for ends in ranges)
+            return round(n * found / (width * SAMPLES))
 
     def newest(self) -> int:
         """The number of the last event kept, 0 without any."""
@@ -206,24 +210,6 @@ def made_up_id() -> str:
 def hashed(user_id: str) -> str:
     """What is kept of somebody who wants to be forgotten."""
     return hashlib.sha256(f"tastemaker:{user_id}".encode()).hexdigest()
-
-
-def latest_of(rows: Iterable[tuple[str, int, str]]) -> list[Touched]:
-    """What events of one user say of each item, by time, and of equal times by arrival.
-
-    Args:
-        rows: item id, timestamp and type of each event, in the order of their arrival.
-    """
-    found: dict[str, Touched] = {}
-    for item_id, timestamp, kind in rows:
-        # Put anew, so that of equal times the later one comes last.
-        before = found.pop(item_id, None)
-        if kind == RETRACT:
-            found[item_id] = Touched(item_id, None, retracted=True)
-        else:
-            latest = timestamp if before is None else max(timestamp, before.timestamp or 0)
-            found[item_id] = Touched(item_id, latest, before is not None and before.retracted)
-    return sorted(found.values(), key=lambda touched: touched.timestamp or 0)
 
 
 def _taken_out(
@@ -277,6 +263,16 @@ _OF_PAIRS = (
         events.c.item_id.in_(sql.bindparam("items", expanding=True)),
     )
     .order_by(events.c.seq)
+)
+_ENDS = sql.select(
+    sql.select(sql.func.min(events.c.seq)).scalar_subquery(),
+    sql.select(sql.func.max(events.c.seq)).scalar_subquery(),
+)
+"""SQLite finds each end by the index only where they are asked for one by one."""
+_COUNT = (
+    sql.select(sql.func.count())
+    .select_from(events)
+    .where(events.c.seq.between(sql.bindparam("first"), sql.bindparam("last")))
 )
 _FORGET = (
     sql.delete(events)

@@ -155,7 +155,7 @@ class Learner:
         return bundle if same or latest is None else open_run(latest.run)
 
     def _prune(self) -> None:
-        self.store.prune({Path(record.run) for record in self._deployments.all()[:3]})
+        self.store.prune({Path(record.run) for record in self._deployments.newest(3)})
 
     def _noted(self, lesson: Lesson) -> Lesson:
         with (self.store.folder / LOG).open("a") as log:

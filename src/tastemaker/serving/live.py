@@ -196,13 +196,13 @@ class Live:
             ArtifactError: it cannot be opened any more.
             DatabaseAwayError: the log of deployments cannot be read.
         """
-        current, *earlier = self.deployments.all()
-        before = next((each for each in earlier if each.version != current.version), None)
-        if before is None:
+        current = self.deployments.latest()
+        before = self.deployments.others(current.version, 1) if current else []
+        if not before:
             raise ConfigError("no other model served before this one; there is nothing to go to")
         with self._swapping:
-            bundle = reopened(before, self.settings.device)
-            return self._serve(bundle, "rollback", before.figures)
+            bundle = reopened(before[0], self.settings.device)
+            return self._serve(bundle, "rollback", before[0].figures)
 
     def _serve(
         self, bundle: Bundle, reason: Reason, figures: dict[str, object] | None

@@ -1,16 +1,18 @@
 """People: what training knew of somebody, joined with what has happened since."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.users import UserBatch
 from tastemaker.data.vocabulary import UNKNOWN, Vocabulary
-from tastemaker.serving.event_store import EventStore, Touched, hashed
+from tastemaker.serving.event_store import EventStore, hashed
 from tastemaker.serving.ids import code_of, key_of
 from tastemaker.serving.outages import DatabaseAwayError
+from tastemaker.serving.touches import Touched
 from tastemaker.wire import AskedUser
 
 
@@ -30,7 +32,13 @@ class Person:
     """Codes of those items whose latest time is an event's."""
 
 
-def person_of(everything: Dataset, key: str, touched: Sequence[Touched], forgotten: bool) -> Person:
+def person_of(
+    everything: Dataset,
+    key: str,
+    touched: Sequence[Touched],
+    forgotten: bool,
+    item_code: Callable[[str], int] | None = None,
+) -> Person:
     """A user by key.
 
     Args:
@@ -38,7 +46,9 @@ def person_of(everything: Dataset, key: str, touched: Sequence[Touched], forgott
         key: the user's.
         touched: in events, by time.
         forgotten: whether what the run holds of the user may not be used.
+        item_code: the codes of items by key, for whoever has them at hand for many users.
     """
+    item_code = item_code or partial(code_of, everything.item_vocabulary)
     code = UNKNOWN if forgotten else code_of(everything.user_vocabulary, key)
     rows = slice(0, 0) if code == UNKNOWN else slice(*everything.indptr[code : code + 2])
     items = everything.items[rows].astype(np.int64)
@@ -50,7 +60,7 @@ def person_of(everything: Dataset, key: str, touched: Sequence[Touched], forgott
     latest = dict(zip(items.tolist(), before, strict=True))
     from_events, new = set(), []
     for event in touched:
-        item = code_of(everything.item_vocabulary, event.item_id)
+        item = item_code(event.item_id)
         if item == UNKNOWN:
             if event.timestamp is not None:
                 new.append((event.item_id, event.timestamp))

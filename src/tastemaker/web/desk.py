@@ -27,6 +27,8 @@ LONGEST_KEY = 256
 CLOSED = (401, 403)
 
 POINTS = 2500
+DEPLOYMENTS = 20
+"""On a page."""
 
 DONE = {
     "reload": "The run's folder was read again and serves now.",
@@ -180,16 +182,23 @@ async def _overview(
 ) -> Response:
     stats, log = await asyncio.gather(
         _ask(site, request, "stats", wire.Stats),
-        _ask(site, request, "deployments", wire.Deployments),
+        _ask(site, request, "deployments", wire.Deployments, **_page_of(request)),
     )
     n_lists = sum(stats.lists.values())
     return site.page(
         request, "desk/overview.html", status=200 if problem is None else 422, stats=stats,
-        deployments=log.deployments, quality=quality(stats.deployment.figures),
-        bars=bars(stats.events_per_minute), n_lists=n_lists, done=done, problem=problem,
+        deployments=log.deployments, older=log.next_cursor,
+        quality=quality(stats.deployment.figures), bars=bars(stats.events_per_minute),
+        n_lists=n_lists, done=done, problem=problem,
         fallbacks=stats.lists.get("trending", 0) / n_lists if n_lists else 0.0, title="The desk",
         headline=headline, notice=None, key=_has_key(request),
     )  # fmt: skip
+
+
+def _page_of(request: Request) -> dict[str, Any]:
+    """Which part of the log of deployments is asked for."""
+    cursor = request.query_params.get("before")
+    return {"limit": DEPLOYMENTS} | ({"cursor": cursor} if cursor else {})
 
 
 def headline(figures: dict[str, Any] | None) -> str:

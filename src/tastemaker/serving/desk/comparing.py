@@ -17,6 +17,9 @@ from tastemaker.serving.problems import NotFoundError
 from tastemaker.serving.run_items import RunItems
 from tastemaker.wire import Listing
 
+MOST_TRIED = 20
+"""Earlier deployments whose runs are looked for, the newest."""
+
 
 @dataclass(frozen=True)
 class Compared:
@@ -54,9 +57,13 @@ class Comparing:
     def _earlier(
         self, current: DeploymentRecord, wanted: int | None
     ) -> tuple[DeploymentRecord, Bundle] | None:
-        for record in self._live.deployments.all():
-            fits = record.version != current.version if wanted is None else record.seq == wanted
-            bundle = self._open(record) if fits else None
+        log = self._live.deployments
+        if wanted is None:
+            records = log.others(current.version, MOST_TRIED)
+        else:
+            records = list(filter(None, [log.of(wanted)]))
+        for record in records:
+            bundle = self._open(record)
             if bundle is not None:
                 return record, bundle
         if wanted is not None:

@@ -1,29 +1,35 @@
 """Drift: whether the lists still meet what people do, asked of the newest events."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import sqlalchemy as sql
 
-from tastemaker.serving.event_store import hashed, latest_of
+from tastemaker.data.vocabulary import UNKNOWN
+from tastemaker.serving.event_store import hashed
 from tastemaker.serving.ids import code_of
 from tastemaker.serving.lists import Asked, make_lists
 from tastemaker.serving.live import Live, Snapshot
 from tastemaker.serving.live_catalog import LiveCatalog
 from tastemaker.serving.people import Person, person_of
 from tastemaker.serving.tables import events
+from tastemaker.serving.touches import Touched, Touches
 from tastemaker.serving.trending_store import RETRACT
-from tastemaker.wire import Listing
+from tastemaker.wire import LONGEST_HISTORY, Listing
 
 K = 10
 WINDOWS = 8
 FEWEST_IN_WINDOW = 5
 
-MOST_ROWS = 20_000
-"""Events of the people asked about that are read, the newest."""
+LOOKED_AT = 4
+"""So many times as many events as are asked for are looked at, the newest."""
+
+MOST_ROWS = 50_000
+"""Events of the people asked about; once so many were read, no further person's are."""
 
 AT_ONCE = 64
 
@@ -90,42 +96,90 @@ def interval(hits: int, n: int) -> tuple[float, float]:
 
 
 def _questions(live: Live, snapshot: Snapshot, n: int) -> list[Question]:
-    """The newest events about something new for somebody known, the oldest of them first."""
-    kinds = sql.select(
-        events.c.seq, events.c.user_id, events.c.item_id, events.c.timestamp, events.c.type
-    )
-    newest_first = kinds.order_by(events.c.seq.desc())
+    """The newest events about something new for somebody known, the oldest of them first.
+
+    Whatever the log holds, LOOKED_AT * n events, and of their users LONGEST_HISTORY each and some
+    MOST_ROWS in all are read. What somebody touched before these is as new.
+    """
     with live.database.reading() as connection:
-        newest = connection.execute(newest_first.where(events.c.type != RETRACT).limit(4 * n))
-        candidates = [Row(*row) for row in newest]
-        users = sorted({row.user_id for row in candidates})
-        theirs = connection.execute(
-            newest_first.where(events.c.user_id.in_(users)).limit(MOST_ROWS)
-        )
-        of_user: dict[str, list[Row]] = defaultdict(list)
-        for row in theirs:
-            of_user[row[1]].append(Row(*row))
-    found: list[Question] = []
-    for event in candidates:
-        person = _before(snapshot, event, of_user[event.user_id])
-        if len(person.items) and not _has(snapshot, person, event.item_id):
-            found.append(Question(event, person))
-        if len(found) == n:
-            break
-    return found[::-1]
+        newest = [Row(*row) for row in connection.execute(_NEWEST, {"n": LOOKED_AT * n})]
+        seqs_of: dict[str, set[int]] = defaultdict(set)
+        for row in newest:
+            if row.type != RETRACT:
+                seqs_of[row.user_id].add(row.seq)
+        theirs_of: dict[str, list[Row]] = {}
+        n_left = MOST_ROWS
+        for user_id in seqs_of:
+            if n_left <= 0:
+                break
+            wanted = {"user": user_id, "n": LONGEST_HISTORY}
+            rows = [Row(*row) for row in connection.execute(_NEWEST_OF_ONE, wanted)]
+            theirs_of[user_id], n_left = rows[::-1], n_left - len(rows)
+    before = _Before(snapshot)
+    new = [
+        event.seq
+        for user_id, theirs in theirs_of.items()
+        for event in before.first_touches(theirs, seqs_of[user_id])
+    ]
+    asked = set(sorted(new)[-n:])
+    questions = (q for theirs in theirs_of.values() for q in before.questions(theirs, asked))
+    return sorted(questions, key=lambda question: question.event.seq)
 
 
-def _before(snapshot: Snapshot, event: Row, theirs: Sequence[Row]) -> Person:
-    """The person as before that event arrived."""
-    earlier = sorted(row for row in theirs if row.seq < event.seq)
-    touched = latest_of((row.item_id, row.timestamp, row.type) for row in earlier)
-    forgotten = hashed(event.user_id) in snapshot.forgotten
-    return person_of(snapshot.deployed.everything, event.user_id, touched, forgotten)
+class _Before:
+    """What the model had of people just before their events."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._everything = snapshot.deployed.everything
+        self._forgotten = snapshot.forgotten
+        # The people have many items in common, and finding a code takes far longer than keeping it.
+        self._code = cache(partial(code_of, self._everything.item_vocabulary))
+
+    def first_touches(self, theirs: Sequence[Row], seqs: Collection[int]) -> Iterator[Row]:
+        """The events of these numbers about what was new to their user, who was not.
+
+        Args:
+            theirs: events of one user, in the order of arrival.
+            seqs: numbers of some of them.
+        """
+        if not theirs:
+            return  # they were forgotten a moment ago
+        known = set[int | str](self._person(theirs[0].user_id, []).items.tolist())
+        unknown = set[int | str]()
+        for event in theirs:
+            item = self._code(event.item_id)
+            held = unknown if item == UNKNOWN else known
+            one = event.item_id if item == UNKNOWN else item
+            if event.type == RETRACT:
+                held.discard(one)
+                continue
+            if event.seq in seqs and known and one not in held:
+                yield event
+            held.add(one)
+
+    def questions(self, theirs: Sequence[Row], seqs: Collection[int]) -> Iterator[Question]:
+        """The events of these numbers, each with the person just before it.
+
+        Args:
+            theirs: events of one user, in the order of arrival.
+            seqs: numbers of some events, of anybody.
+        """
+        touches = Touches()
+        for event in theirs:
+            if event.seq in seqs:
+                yield Question(event, self._person(event.user_id, touches.now()))
+            touches.add(event.item_id, event.timestamp, event.type)
+
+    def _person(self, user_id: str, touched: Sequence[Touched]) -> Person:
+        forgotten = hashed(user_id) in self._forgotten
+        return person_of(self._everything, user_id, touched, forgotten, self._code)
 
 
-def _has(snapshot: Snapshot, person: Person, key: str) -> bool:
-    code = code_of(snapshot.deployed.everything.item_vocabulary, key)
-    return code in person.items or any(key == other for other, _ in person.new_items)
+_ROWS = sql.select(
+    events.c.seq, events.c.user_id, events.c.item_id, events.c.timestamp, events.c.type
+)
+_NEWEST = _ROWS.order_by(events.c.seq.desc()).limit(sql.bindparam("n"))
+_NEWEST_OF_ONE = _NEWEST.where(events.c.user_id == sql.bindparam("user"))
 
 
 def _outcomes(live: Live, snapshot: Snapshot, asked: list[Question]) -> list[Outcome]:
@@ -141,7 +195,7 @@ def _outcomes(live: Live, snapshot: Snapshot, asked: list[Question]) -> list[Out
         for question, made in zip(part, lists, strict=True):
             listed = [place.item.item_id for place in made.places]
             key = question.event.item_id
-            seen = question.person.items
+            seen = set(question.person.items.tolist())
             # A history of n items can take n places of the first n + K at most.
             unseen = [code for code in popular[: len(seen) + K] if code not in seen][:K]
             best = {catalog.at(int(code)).item_id for code in unseen}

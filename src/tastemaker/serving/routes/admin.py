@@ -1,9 +1,10 @@
 """Admin: which model serves."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
+from pydantic import Field
 
 from tastemaker.serving.auth import needs
 from tastemaker.serving.deployments import DeploymentRecord
@@ -15,16 +16,32 @@ router = APIRouter(prefix="/admin", tags=["admin"], dependencies=needs("admin"))
 
 PROBLEMS = documented(401, 403, 409, 422, 429, 503)
 
+MOST_DEPLOYMENTS = 200
+"""On a page."""
 
-@router.get("/deployments", response_model=Deployments, responses=documented(401, 403, 429, 503))
-async def deployments(service: TheService) -> Response:
-    """Which models served since when, and by what figures; the newest first."""
+Cursor = Annotated[str, Field(max_length=18, pattern=r"^\d+$")]
 
-    def log() -> dict[str, Any]:
-        records = service.live.deployments.all()
-        return {"deployments": [shown(record, records[0].seq) for record in records]}
 
-    return json(await service.gate.run(log))
+@router.get(
+    "/deployments", response_model=Deployments, responses=documented(401, 403, 422, 429, 503)
+)
+async def deployments(
+    service: TheService,
+    cursor: Annotated[Cursor | None, Query(description="next_cursor of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=MOST_DEPLOYMENTS)] = 50,
+) -> Response:
+    """A page of which models served since when, and by what figures; the newest first."""
+
+    def page() -> dict[str, Any]:
+        log = service.live.deployments
+        latest = log.latest()
+        records = log.newest(limit + 1, None if cursor is None else int(cursor))
+        return {
+            "deployments": [shown(each, latest.seq if latest else 0) for each in records[:limit]],
+            "next_cursor": str(records[limit - 1].seq) if len(records) > limit else None,
+        }
+
+    return json(await service.gate.run(page))
 
 
 @router.post("/reload", response_model=Deployment, responses=PROBLEMS)
