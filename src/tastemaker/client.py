@@ -7,7 +7,7 @@
 What the service refuses is a `ServiceError` with its own words.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
@@ -122,6 +122,14 @@ class Client:
         """Adds an item or replaces what is known of it."""
         return self._ask("PUT", f"/v1/items/{_part(item_id)}", wire.Item, body=body)
 
+    def put_items(self, items: Iterable[wire.CatalogItem]) -> wire.ItemsKept:
+        """Adds items or replaces what is known of them, all or none, in one request.
+
+        A service takes as many as fit into a body, by default 1 MiB: some 8,000.
+        """
+        lines = "\n".join(item.model_dump_json(exclude_unset=True) for item in items)
+        return self._ask("POST", "/v1/items", wire.ItemsKept, body=lines)
+
     def patch_item(self, item_id: wire.Id, **fields: Any) -> wire.Item:
         """Changes the fields of `wire.ItemBody` that are given."""
         body = _checked(wire.ItemBody, fields)
@@ -190,7 +198,7 @@ class Client:
         method: str,
         path: str,
         answer: type[A],
-        body: BaseModel | None = None,
+        body: BaseModel | str | None = None,
         patient: bool = False,
         **query: Any,
     ) -> A:
@@ -200,19 +208,23 @@ class Client:
         self,
         method: str,
         path: str,
-        body: BaseModel | None = None,
+        body: BaseModel | str | None = None,
         patient: bool = False,
         **query: Any,
     ) -> httpx.Response:
+        """Sends a request: a body as JSON, one that is text as JSON Lines."""
+        kind = "application/x-ndjson"
+        if isinstance(body, BaseModel):
+            # What is not set is left out: defaults are the service's, and to PATCH it means
+            # "as it is".
+            body, kind = body.model_dump_json(exclude_unset=True), "application/json"
         try:
             response = self._http.request(
                 method,
                 path,
                 params={name: value for name, value in query.items() if value is not None},
-                # What is not set is left out: defaults are the service's, and to PATCH it means
-                # "as it is".
-                content=body.model_dump_json(exclude_unset=True) if body else None,
-                headers={"Content-Type": "application/json"} if body else None,
+                content=body,
+                headers=None if body is None else {"Content-Type": kind},
                 timeout=None if patient else self._timeout_s,
             )
         except httpx.TimeoutException:

@@ -12,9 +12,11 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     StrictInt,
     StringConstraints,
+    Tag,
     model_validator,
 )
 
@@ -60,15 +62,21 @@ def _seconds(value: Any) -> Any:
     return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp())
 
 
+def _kind_of_id(value: Any) -> str:
+    return "text" if isinstance(value, str) else "number"
+
+
 NUMBER = BeforeValidator(_number)
 PRINTABLE = AfterValidator(_printable)
 
 Text = Annotated[str, PRINTABLE]
-Id = (
-    Annotated[StrictInt, Field(ge=-(2**63), lt=2**63)]
-    | Annotated[str, StringConstraints(strict=True, min_length=1, max_length=256), PRINTABLE]
-)
-"""A user's or an item's id, as it is in the data."""
+_Number = Annotated[StrictInt, Field(ge=-(2**63), lt=2**63)]
+_Name = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=256), PRINTABLE]
+Id = Annotated[
+    Annotated[_Number, Tag("number")] | Annotated[_Name, Tag("text")], Discriminator(_kind_of_id)
+]
+"""A user's or an item's id, as it is in the data. Told apart first, so that an error speaks of the
+kind that was meant."""
 
 Timestamp = Annotated[int, BeforeValidator(_seconds), NUMBER, Field(ge=0, le=LATEST_TIME)]
 """Seconds since 1970 UTC; ISO 8601 is understood too."""
@@ -275,6 +283,19 @@ class ItemBody(Wire):
     """Not shown: in no list and no search."""
     available: bool = True
     """In no list while False, but still found."""
+
+
+class CatalogItem(ItemBody):
+    """One of several items that are put at once."""
+
+    item_id: Id
+
+
+class ItemsKept(Answer):
+    """The items are in the catalog."""
+
+    items: int
+    """How many were put; an item on several lines is as the last of them says."""
 
 
 class Item(Answer):

@@ -23,6 +23,12 @@ from tastemaker.serving.settings import ServiceSettings
 from .conftest import DATABASES, Databases, Serving
 from .server import Server, tastemaker
 
+
+@schemathesis.serializer("application/x-ndjson")
+def _as_one_line(_: schemathesis.SerializationContext, value: object) -> bytes:
+    return json.dumps(value).encode()
+
+
 CHECKS = [
     content_type_conformance,
     not_a_server_error,

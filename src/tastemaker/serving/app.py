@@ -28,7 +28,7 @@ from tastemaker.serving.routes import (
 from tastemaker.serving.service import Service
 from tastemaker.serving.settings import ServiceSettings
 from tastemaker.serving.telemetry import Observed
-from tastemaker.wire import Problem
+from tastemaker.wire import CatalogItem, Problem, Wire
 
 
 def make_app(settings: ServiceSettings) -> FastAPI:
@@ -56,7 +56,7 @@ def make_app(settings: ServiceSettings) -> FastAPI:
         app.include_router(routes.router, prefix="/v1")
     app.include_router(health.router)
     problems.install(app)
-    _document_problems(app)
+    _document(app, Problem, CatalogItem)
     # The last one added is the outermost.
     app.add_middleware(problems.Unforeseen)
     app.add_middleware(BodyLimit, most_bytes=settings.most_body_bytes)
@@ -73,13 +73,15 @@ def make_app(settings: ServiceSettings) -> FastAPI:
     return app
 
 
-def _document_problems(app: FastAPI) -> None:
-    """Adds the schema that `problems.documented` points to."""
+def _document(app: FastAPI, *types: type[Wire]) -> None:
+    """Adds the schemas of types that routes point to by name alone."""
     plain = app.openapi
 
     def openapi() -> dict[str, object]:
         schema = plain()
-        schema["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+        schema["components"]["schemas"] |= {
+            each.__name__: each.model_json_schema(mode="validation") for each in types
+        }
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]

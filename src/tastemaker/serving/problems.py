@@ -1,5 +1,6 @@
 """Problems: errors as RFC 9457 has them, in the library's words and never with a stack trace."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -160,12 +161,17 @@ def _in_words(error: RequestValidationError) -> str:
     """The first thing that is wrong, and where."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"]) or "request"
-    reason = str(first["msg"]).removeprefix("Value error, ")
     more = len(error.errors()) - 1
     rest = f" (and {more} more)" if more else ""
-    given = "" if first["type"] in ("missing", "json_invalid") else _shown(first.get("input"))
     where = where if len(where) <= 200 else f"{where[:199]}…"  # of the sender's making
-    return f"{where}: {given}{reason[0].lower()}{reason[1:]}{rest}"
+    return f"{where}: {complaint(first)}{rest}"
+
+
+def complaint(error: Mapping[str, Any]) -> str:
+    """One error of Pydantic in words, with the value if it is short enough to be repeated."""
+    reason = str(error["msg"]).removeprefix("Value error, ")
+    given = "" if error["type"] in ("missing", "json_invalid") else _shown(error.get("input"))
+    return f"{given}{reason[0].lower()}{reason[1:]}"
 
 
 def _shown(value: Any) -> str:

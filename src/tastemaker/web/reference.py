@@ -79,6 +79,7 @@ def subjects_of(schema: Schema, base: str) -> list[Subject]:
 def _operation(path: str, method: str, of: Schema, schema: Schema, base: str) -> Operation:
     told: str = of.get("description") or of.get("summary") or ""
     title, *words = told.split("\n\n")
+    _, body = _body(of)
     answers, problems = [], []
     for status, answer in of["responses"].items():
         if status.startswith("2"):
@@ -93,7 +94,7 @@ def _operation(path: str, method: str, of: Schema, schema: Schema, base: str) ->
         title=title,
         words=words,
         parameters=list(_parameters(of)),
-        body=kind_of(_body(of)) if _body(of) else [],
+        body=kind_of(body) if body else [],
         answers=answers,
         problems=problems,
         needs_key=bool(of.get("security")),
@@ -109,10 +110,10 @@ def _parameters(of: Schema) -> Iterator[tuple[str, Field]]:
         yield given["in"], field._replace(required=given.get("required", False), words=words)
 
 
-def _body(of: Schema) -> Schema:
+def _body(of: Schema) -> tuple[str, Schema]:
+    """The media type of the body and its schema, or that of one line; empty without a body."""
     content = of.get("requestBody", {}).get("content", {})
-    found: Schema = content.get("application/json", {}).get("schema", {})
-    return found
+    return next(((kind, given["schema"]) for kind, given in content.items()), ("", {}))
 
 
 def _curl(path: str, method: str, of: Schema, schema: Schema, base: str) -> str:
@@ -127,10 +128,10 @@ def _curl(path: str, method: str, of: Schema, schema: Schema, base: str) -> str:
     parts = ["curl", *([] if method == "get" else ["-X", method.upper()]), f"'{url}'"]
     if of.get("security"):
         parts.append('-H "Authorization: Bearer $KEY"')
-    body = _body(of)
+    media_type, body = _body(of)
     if body:
         example: Any = example_of(body, schema["components"]["schemas"])
-        parts.append("-H 'Content-Type: application/json'")
+        parts.append(f"-H 'Content-Type: {media_type}'")
         parts.append(f"-d '{json.dumps(example, ensure_ascii=False)}'")
     return " \\\n  ".join(
         [" ".join(parts[: 2 if method == "get" else 4]), *parts[2 if method == "get" else 4 :]]

@@ -3,19 +3,29 @@
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
-from tastemaker.errors import UnknownIdError
+from tastemaker.errors import ConfigError, UnknownIdError
 from tastemaker.serving.answers import described
 from tastemaker.serving.auth import needs
 from tastemaker.serving.ids import key_of
+from tastemaker.serving.item_lines import MEDIA_TYPE, records_in
 from tastemaker.serving.item_store import ItemRecord
 from tastemaker.serving.live_catalog import LiveCatalog
 from tastemaker.serving.paths import PathId
 from tastemaker.serving.problems import NotFoundError, documented
 from tastemaker.serving.routes.common import TheService, json
-from tastemaker.wire import Categories, Category, Item, ItemBody, Items, K, SimilarItems
+from tastemaker.wire import (
+    Categories,
+    Category,
+    Item,
+    ItemBody,
+    Items,
+    ItemsKept,
+    K,
+    SimilarItems,
+)
 
 router = APIRouter(tags=["items"])
 
@@ -84,6 +94,37 @@ async def get_item(service: TheService, item_id: PathId) -> Response:
         return _item(catalog, _record(catalog, item_id))
 
     return json(await service.gate.run(item))
+
+
+@router.post(
+    "/items",
+    response_model=ItemsKept,
+    responses=documented(401, 403, 413, 422, 429, 503),
+    dependencies=needs("write"),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "description": "One item a line, in JSON.",
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/CatalogItem"}}},
+        }
+    },
+)
+async def put_items(service: TheService, request: Request) -> Response:
+    """Puts items into the catalog as PUT does each, all or none: JSON Lines, one item a line.
+
+    As many as fit into a body (`most_body_bytes`, by default some 8,000).
+    """
+    sent_as = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if sent_as != MEDIA_TYPE:
+        raise ConfigError(f"body: send one item a line as JSON, with Content-Type: {MEDIA_TYPE}")
+    body = await request.body()
+
+    def put() -> ItemsKept:
+        records = records_in(body, service.live.snapshot().catalog.vocabulary)
+        service.live.items.put(records)
+        return ItemsKept(items=len({record.item_id for record in records}))
+
+    return json(await service.writing.run(put))
 
 
 @router.put(
