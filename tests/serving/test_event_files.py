@@ -1,5 +1,6 @@
 """The event log as a file: out and in again, whatever the file is called and however it is made."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +12,10 @@ from tastemaker.errors import ConfigError, DataError
 from tastemaker.serving.database import Database
 from tastemaker.serving.event_files import export_events, import_events
 from tastemaker.serving.event_store import EventStore, NewEvent
+from tastemaker.testing.worlds import checkerboard, two_tastes
 
 from .conftest import Databases
+from .server import Server, tastemaker
 
 NOTHING: dict[str, str | None] = {"user": None, "item": None, "time": None}
 
@@ -61,7 +64,15 @@ def test_events_without_ids_of_their_own_are_told_apart_by_what_they_say(
         ("user,item,time\na,,3\n", "line 2: the item id is missing"),
         ("user,item,time\na,b,yesterday\n", '"yesterday" is not a time'),
         ("user,item,time\n", "no rows"),
-        ("user,item,time\n" + "a" * 300 + ",b,3\n", "user_id a.* is longer than 256"),
+        ("user,item,time\na,b,3\n" + "a" * 300 + ",b,3\n", '"user", line 3: .* at most 256 char'),
+        ("user,item,time\na,x\x07,3\n", 'column "item", line 2: .* cannot be printed'),
+        (
+            "user,item,time\na,b,3\na,b,4000000000\n",
+            '"time", line 3: 4000000000 is more than a day',
+        ),
+        ("user,item,time\na,b,1970-01-01\na,b,1969-12-31\n", '"time", line 3: -86400: .* than or'),
+        ("user,item,time,type\na,b,3," + "t" * 65 + "\n", '"type", line 2: .* at most 64 char'),
+        ("user,item,time,event_id\na,b,3," + "e" * 129 + "\n", '"event_id", line 2: .* most 128'),
     ],
 )
 def test_a_file_at_fault_is_refused_whole(
@@ -71,6 +82,42 @@ def test_a_file_at_fault_is_refused_whole(
     with pytest.raises(DataError, match=said):
         import_events(store, tmp_path / "log.csv", NOTHING)
     assert store.size() == 0
+
+
+def test_items_of_another_kind_than_those_of_the_run_are_refused(
+    store: EventStore, tmp_path: Path
+) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("user,item,time\na,1,3\na,x,4\n")
+    with pytest.raises(DataError, match='column "item", line 3: item x .* whole numbers here'):
+        import_events(store, path, NOTHING, items=two_tastes().item_vocabulary)
+    assert store.size() == 0
+    texts = checkerboard(text_ids=True).item_vocabulary
+    assert import_events(store, path, NOTHING, items=texts) == (2, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"timestamp": 4_000_000_000},
+        {"timestamp": -5},
+        {"item_id": "matrix"},
+        {"item_id": "a\x07b"},
+        {"user_id": "a\x7fb"},
+        {"user_id": "u" * 257},
+        {"type": "a\x07b"},
+        {"event_id": "e" * 129},
+    ],
+)
+def test_what_the_service_refuses_a_file_may_not_say_either(
+    on_sqlite: Server, tmp_path: Path, given: dict[str, object]
+) -> None:
+    event = {"user_id": "ann", "item_id": 3, "timestamp": 1000, "type": "view"} | given
+    assert on_sqlite.http.post("/v1/events", json=event).status_code == 422
+    (tmp_path / "log.jsonl").write_text(json.dumps(event) + "\n")
+    asked = ("--database", on_sqlite.database, "--run", on_sqlite.run)
+    done = tastemaker("events", "import", tmp_path / "log.jsonl", *asked)
+    assert (done.returncode, "log.jsonl: column" in done.stderr) == (2, True), done.stderr
 
 
 def test_another_ending_is_refused_and_nothing_is_written(

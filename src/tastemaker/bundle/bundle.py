@@ -143,6 +143,20 @@ def _was_interrupted(path: Path) -> bool:
     return bool(training["interrupted"])
 
 
+def open_split(path: str | Path) -> Split:
+    """What the model of a run folder was trained on; the model itself is not read.
+
+    Raises:
+        ArtifactError: it is no run, damaged, or from a newer version.
+    """
+    try:
+        return read_split(artifact.reading(Path(path), RUN))
+    except (SplitError, KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(
+            f"{path}: cannot be opened: {error}; it may be of another version"
+        ) from None
+
+
 def open_run(path: str | Path, device: DeviceName = "cpu") -> Bundle:
     """Opens a run folder; nothing in it is unpickled.
 

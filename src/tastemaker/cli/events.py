@@ -33,12 +33,16 @@ def events(
 ) -> None:
     """Write the events of a service to a file, or take in those of a file.
 
+    What the service would refuse is refused here too, and then nothing is taken in. With --run the
+    ids of the items are held against those of the run.
+
     A file with a column event_id can be imported again and again: what is there is left out. So it
     is without one, since an id is made of user, item, time and type.
 
     Examples: tastemaker events export log.parquet --run runs/demo,
     tastemaker events import clicks.csv --run runs/demo --user visitor --item sku
     """
+    from tastemaker.bundle.bundle import open_split
     from tastemaker.data.missing import MISSING, Values
     from tastemaker.data.text_format import TextFormat
     from tastemaker.serving.database import Database
@@ -56,7 +60,8 @@ def events(
             columns = {"user": user, "item": item, "time": time}
             how = TextFormat(not no_header, separator, quoting, encoding, comment)
             values = Values(MISSING if missing is None else missing, drop_missing)
-            done = import_events(store, file, columns, time_format, how, values)
+            items = None if run is None else open_split(run).train.item_vocabulary
+            done = import_events(store, file, columns, time_format, how, values, items)
             summary = done._asdict()
             words = f"{done.accepted:,} events taken in, {done.duplicates:,} were there already"
             if done.left_out:

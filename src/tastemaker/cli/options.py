@@ -68,6 +68,9 @@ ItemId = Annotated[
         "--item-id", help="Column of --items with the item's id; the name of --item comes first."
     ),
 ]
+CatalogItemId = Annotated[
+    str | None, _data("--item-id", help="Column with the item's id; guessed if left out.")
+]
 Missing = Annotated[
     list[str] | None,
     _data(

@@ -90,7 +90,7 @@ class Catalog:
                 out[name] = read(rows.frame[column])
         whole = pl.DataFrame({name: column.alias(name) for name, column in out.items()})
         frame = whole.unique("item_id", keep="first", maintain_order=True)
-        notes = (*rows.notes, *left_out, *_decisions(rows, columns, whole.height - frame.height))
+        notes = (*rows.notes, *left_out, *decisions(rows, columns, whole.height - frame.height))
         return cls(frame, rows.source, rows.is_typed, notes)
 
     @property
@@ -229,8 +229,14 @@ def id_column(names: Sequence[str], source: str, item_id: str | None, like: str 
     return found
 
 
-def _decisions(rows: Rows, columns: dict[str, str], n_repeated: int) -> list[str]:
-    """Notes of the columns that were used and those that were not, and of items listed twice."""
+def decisions(rows: Rows, columns: dict[str, str], n_repeated: int) -> list[str]:
+    """Notes of the columns that were used and those that were not, and of items listed twice.
+
+    Args:
+        rows: of a table of items.
+        columns: what it calls the fields that were read.
+        n_repeated: rows of items that an earlier row had described.
+    """
     used = ", ".join(f"{ours} = {theirs}" for ours, theirs in columns.items())
     lines = [f"{rows.source}: {used}"]
     unused = [name for name in rows.frame.columns if name not in columns.values()]

@@ -1,25 +1,27 @@
 """Event files: the log out to Parquet, CSV or JSON Lines, and in from whatever the readers read."""
 
 import hashlib
-from collections.abc import Callable
+import time
 from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
 
-from tastemaker.artifact import replacing
 from tastemaker.data.columns import resolve_columns
-from tastemaker.data.ids import read_ids
+from tastemaker.data.ids import IdKind, read_ids
 from tastemaker.data.missing import USUAL_VALUES, Values, complete_rows
-from tastemaker.data.rows import read_rows
+from tastemaker.data.rows import Rows, read_rows
 from tastemaker.data.text_format import TextFormat
 from tastemaker.data.times import read_times
-from tastemaker.errors import ConfigError, DataError
+from tastemaker.data.vocabulary import Vocabulary
+from tastemaker.errors import DataError
+from tastemaker.serving.event_rules import refusal_of
 from tastemaker.serving.event_store import SCHEMA, EventStore, NewEvent
+from tastemaker.serving.file_rows import validated
+from tastemaker.serving.table_files import refuse_unwritable, write_table
+from tastemaker.wire import Event
 
 ROWS_AT_ONCE = 10_000
-
-LONGEST = {"event_id": 128, "user_id": 256, "item_id": 256, "type": 64}
 
 
 class Imported(NamedTuple):
@@ -42,18 +44,9 @@ def export_events(store: EventStore, path: Path) -> int:
         ConfigError: another ending, or a folder that does not exist.
         DatabaseAwayError: the database does not answer.
     """
-    writers: dict[str, Callable[[pl.DataFrame, Path], object]] = {
-        ".parquet": pl.DataFrame.write_parquet,
-        ".csv": pl.DataFrame.write_csv,
-        ".jsonl": pl.DataFrame.write_ndjson,
-    }
-    if path.suffix not in writers:
-        raise ConfigError(f'{path}: cannot write "{path.suffix}"; use {", ".join(writers)}')
-    if not path.parent.is_dir():
-        raise ConfigError(f"{path}: there is no folder {path.parent}")
+    refuse_unwritable(path)
     frame = pl.concat([pl.DataFrame(schema=SCHEMA), *store.rows()])
-    with replacing(path) as beside:
-        writers[path.suffix](frame, beside)
+    write_table(frame, path)
     return frame.height
 
 
@@ -64,8 +57,11 @@ def import_events(
     time_format: str | None = None,
     how: TextFormat | None = None,
     values: Values = USUAL_VALUES,
+    items: Vocabulary | None = None,
 ) -> Imported:
     """Takes in the events of a file, all of them or, where the file is at fault, none.
+
+    What a request may not say a file may not say either, as a time that is yet to come.
 
     Args:
         store: where to.
@@ -74,6 +70,7 @@ def import_events(
         time_format: a strftime pattern, for times as text that are not ISO 8601.
         how: what is known of the format of a text file.
         values: which texts stand for a missing value, and what becomes of its row.
+        items: those that the model was trained with, where they are known.
 
     Returns:
         How many events were new, how many were there already, and how many were left out.
@@ -82,7 +79,7 @@ def import_events(
         DataError: what is wrong, with file, column, row and value.
         DatabaseAwayError: the database does not answer; what came before is kept.
     """
-    frame, left_out = _events_in(path, columns, time_format, how, values)
+    frame, left_out = _events_in(path, columns, time_format, how, values, items)
     accepted = 0
     for part in frame.iter_slices(ROWS_AT_ONCE):
         accepted += store.append([NewEvent(*row) for row in part.iter_rows()])
@@ -95,6 +92,7 @@ def _events_in(
     time_format: str | None,
     how: TextFormat | None,
     values: Values,
+    items: Vocabulary | None,
 ) -> tuple[pl.DataFrame, int]:
     name = str(path)
 
@@ -117,9 +115,10 @@ def _events_in(
     rows, _ = complete_rows(rows, required, values)
     table = rows.frame
     kind = pl.col("type").cast(pl.String) if "type" in table.columns else pl.lit(None, pl.String)
+    item_kind: IdKind | None = "text" if items is not None and items.is_text else None
     frame = table.select(
         user_id=read_ids(rows, roles["user"], "user").cast(pl.String),
-        item_id=read_ids(rows, roles["item"], "item").cast(pl.String),
+        item_id=read_ids(rows, roles["item"], "item", item_kind).cast(pl.String),
         timestamp=read_times(rows, roles["time"], time_format).seconds,
         type=kind.fill_null("interaction"),
     )
@@ -127,13 +126,21 @@ def _events_in(
         given = table["event_id"].cast(pl.String)
     else:
         given = pl.Series([_made_of(row) for row in frame.iter_rows()], dtype=pl.String)
-    frame = frame.with_columns(event_id=given)
-    for column, longest in LONGEST.items():
-        too_long = frame.filter(pl.col(column).str.len_chars() > longest)
-        if too_long.height:
-            value = too_long[column][0][:40]
-            raise DataError(f"{path}: {column} {value}… is longer than {longest} characters")
-    return frame.select(list(SCHEMA)), n_rows - table.height
+    frame = frame.with_columns(event_id=given).select(list(SCHEMA))
+    named = {"user_id": roles["user"], "item_id": roles["item"], "timestamp": roles["time"]}
+    _refuse_invalid(frame, rows, {**named, "type": "type", "event_id": "event_id"}, items)
+    return frame, n_rows - table.height
+
+
+def _refuse_invalid(
+    frame: pl.DataFrame, rows: Rows, columns: dict[str, str], items: Vocabulary | None
+) -> None:
+    now = int(time.time())
+    for row, event in enumerate(validated(Event, frame, rows, columns)):
+        refusal = refusal_of(event, items, now)
+        if refusal is not None:
+            place = rows.at(columns[refusal.field], row)
+            raise DataError(f"{place}: {refusal.reason}")
 
 
 def _made_of(row: tuple[object, ...]) -> str:

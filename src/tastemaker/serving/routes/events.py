@@ -8,15 +8,13 @@ from pydantic import Discriminator, Tag
 
 from tastemaker.errors import ConfigError
 from tastemaker.serving.auth import needs
+from tastemaker.serving.event_rules import refusal_of
 from tastemaker.serving.event_store import NewEvent, made_up_id
 from tastemaker.serving.ids import key_of
 from tastemaker.serving.problems import documented
 from tastemaker.serving.routes.common import TheService, json
 from tastemaker.serving.service import Service
 from tastemaker.wire import Event, Events, EventsKept
-
-LATEST_S = 86_400
-"""How far in the future an event may be: clocks differ, and it would be trending until then."""
 
 
 def _which(body: Any) -> str:
@@ -49,14 +47,17 @@ def keep(service: Service, events: list[Event]) -> EventsKept:
     """Keeps events.
 
     Raises:
-        UnknownIdError: an item's id is text where ids are whole numbers; nothing is kept.
-        ConfigError: an event is of a later day; nothing is kept.
+        ConfigError: an event is of a later day, or an item's id is text where ids are whole
+            numbers; nothing is kept.
         DatabaseAwayError: nothing is kept.
     """
     catalog = service.live.snapshot().catalog
     users = service.live.held.deployed.everything.user_vocabulary
     now = int(time.time())
-    _refuse_future(events, now)
+    for place, event in enumerate(events):
+        refusal = refusal_of(event, catalog.vocabulary, now)
+        if refusal is not None:
+            raise ConfigError(f"events.{place}.{refusal.field}: {refusal.reason}")
     new = [
         NewEvent(
             event.event_id or made_up_id(),
@@ -81,12 +82,3 @@ def keep(service: Service, events: list[Event]) -> EventsKept:
             if catalog.record(event.item_id) is None
         ],
     )
-
-
-def _refuse_future(events: list[Event], now: int) -> None:
-    for place, event in enumerate(events):
-        if event.timestamp is not None and event.timestamp > now + LATEST_S:
-            raise ConfigError(
-                f"events.{place}.timestamp: {event.timestamp} is more than a day in the future; "
-                "timestamps are seconds since 1970, not milliseconds"
-            )

@@ -1,0 +1,71 @@
+"""tastemaker items: the catalog of a service as a file, in and out."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from tastemaker.cli import options
+from tastemaker.cli.common import note, print_json
+
+
+def items(
+    action: Annotated[
+        Literal["import", "export"], typer.Argument(help="What to do.", show_default=False)
+    ],
+    file: Annotated[
+        Path, typer.Argument(help="A .parquet, .csv or .jsonl file.", show_default=False)
+    ],
+    run: options.ServedRun = None,
+    database: options.ServedDatabase = None,
+    item_id: options.CatalogItemId = None,
+    no_header: options.NoHeader = False,
+    separator: options.Separator = None,
+    quoting: options.Quoting = None,
+    encoding: options.Encoding = None,
+    comment: options.Comment = None,
+    missing: options.Missing = None,
+    drop_missing: options.DropMissing = False,
+    ids: options.Ids = None,
+    json: options.Json = False,
+) -> None:
+    """Put the items of a file into the catalog of a service, or write what is put to a file.
+
+    Each row is put as PUT does it: it replaces what was known of the item. What the service would
+    refuse is refused here too, and then nothing is put; with --run the ids are held against those
+    of the run. A service that runs has the items in its next answer.
+
+    Columns are found by their usual names: title, categories (a list, or text with | between them)
+    and image_url, hidden and available. What is exported are the items that were put or changed
+    since the training.
+
+    Examples: tastemaker items import products.csv --run runs/demo --item-id sku,
+    tastemaker items export items.parquet --run runs/demo
+    """
+    from tastemaker.bundle.bundle import open_split
+    from tastemaker.data.missing import MISSING, Values
+    from tastemaker.data.text_format import TextFormat
+    from tastemaker.serving.database import Database
+    from tastemaker.serving.item_files import export_items, import_items
+    from tastemaker.serving.item_store import ItemStore
+    from tastemaker.serving.settings import database_url_of
+
+    with Database(database_url_of(run, database)) as opened:
+        opened.migrate()
+        store = ItemStore(opened)
+        if action == "export":
+            n = export_items(store, file)
+            summary = {"out": str(file), "items": n}
+            words = f"{n:,} items written to {file}"
+        else:
+            vocabulary = None if run is None else open_split(run).train.item_vocabulary
+            how = TextFormat(not no_header, separator, quoting, encoding, comment)
+            values = Values(MISSING if missing is None else missing, drop_missing, ids)
+            done = import_items(store, file, item_id, vocabulary, how, values)
+            for line in done.notes:
+                note(line)
+            summary, words = {"items": done.items}, f"{done.items:,} items put into the catalog"
+    if json:
+        print_json(summary)
+    else:
+        note(words)

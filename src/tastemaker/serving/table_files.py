@@ -1,0 +1,38 @@
+"""Table files: a table written as the ending of the file's name says."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+
+from tastemaker.artifact import replacing
+from tastemaker.errors import ConfigError
+
+_WRITERS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
+    ".parquet": pl.DataFrame.write_parquet,
+    ".csv": pl.DataFrame.write_csv,
+    ".jsonl": pl.DataFrame.write_ndjson,
+}
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Checks that a table can be written there.
+
+    Raises:
+        ConfigError: another ending, or a folder that does not exist.
+    """
+    if path.suffix not in _WRITERS:
+        raise ConfigError(f'{path}: cannot write "{path.suffix}"; use {", ".join(_WRITERS)}')
+    if not path.parent.is_dir():
+        raise ConfigError(f"{path}: there is no folder {path.parent}")
+
+
+def write_table(frame: pl.DataFrame, path: Path) -> None:
+    """Writes Parquet, CSV or JSON Lines; the file appears once it is whole.
+
+    Raises:
+        ConfigError: another ending, or a folder that does not exist.
+    """
+    refuse_unwritable(path)
+    with replacing(path) as beside:
+        _WRITERS[path.suffix](frame, beside)

@@ -1,0 +1,215 @@
+"""The catalog as a file: out and in again, by the rules of the service, while it runs."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tastemaker import wire
+from tastemaker.data.missing import Values
+from tastemaker.errors import ConfigError, DataError
+from tastemaker.serving.database import Database
+from tastemaker.serving.item_files import export_items, import_items
+from tastemaker.serving.item_store import ItemRecord, ItemStore
+from tastemaker.testing.worlds import checkerboard, two_tastes
+
+from .conftest import Databases
+from .server import Server, tastemaker
+
+ITEMS = [
+    ItemRecord("7", "Seven, the", ("low", "two words"), "/7.jpg"),
+    ItemRecord("x/é", None, None, None, hidden=True),
+    ItemRecord("9", '"Nine"', ("high",), "https://img.example/9?a=b", available=False),
+    ItemRecord("10"),
+]
+
+
+@pytest.fixture
+def store(new_database: Databases) -> Iterator[ItemStore]:
+    with Database(new_database("sqlite")) as opened:
+        opened.migrate()
+        yield ItemStore(opened)
+
+
+def kept(store: ItemStore) -> list[tuple[object, ...]]:
+    return [
+        (item.item_id, item.title, item.categories, item.image_url, item.hidden, item.available)
+        for item in store.changed()
+        if not item.deleted
+    ]
+
+
+@pytest.fixture
+def second(new_database: Databases) -> Iterator[ItemStore]:
+    with Database(new_database("sqlite")) as opened:
+        opened.migrate()
+        yield ItemStore(opened)
+
+
+@pytest.mark.parametrize("name", ["items.parquet", "items.csv", "items.jsonl"])
+def test_what_goes_out_comes_in_again(
+    store: ItemStore, second: ItemStore, tmp_path: Path, name: str
+) -> None:
+    store.put([*ITEMS, ItemRecord("gone", "Gone")])
+    store.delete("gone")
+    assert export_items(store, tmp_path / name) == 4
+    assert import_items(second, tmp_path / name).items == 4
+    assert kept(second) == kept(store)
+
+
+@pytest.mark.parametrize("name", ["items.parquet", "items.csv", "items.jsonl"])
+def test_a_catalog_without_changes_is_a_file_without_rows(
+    store: ItemStore, tmp_path: Path, name: str
+) -> None:
+    assert export_items(store, tmp_path / name) == 0
+    assert (tmp_path / name).exists()
+
+
+def test_columns_are_found_by_usual_names_and_what_is_not_used_is_said(
+    store: ItemStore, tmp_path: Path
+) -> None:
+    (tmp_path / "movies.csv").write_text(
+        "movieId,Name,Genres,poster,stock,Available\n"
+        "1,1984,Drama|Sci-Fi,https://img.example/1,3,no\n"
+        "2,Heat,(no genres listed),,1,\n"
+        "1,Twice,,,,\n"
+    )
+    done = import_items(store, tmp_path / "movies.csv")
+    assert done.items == 2
+    assert kept(store) == [
+        ("1", "1984", ("Drama", "Sci-Fi"), "https://img.example/1", False, False),
+        ("2", "Heat", (), None, False, True),
+    ]
+    said = "\n".join(done.notes)
+    assert "item_id = movieId, title = Name, categories = Genres, image_url = poster" in said
+    assert "columns not used: stock" in said
+    assert "1 repeated rows of an item left out, the first kept" in said
+
+
+WRONG = [
+    ("sku,title\na\x07b,x\n", 'column "sku", line 2: .*cannot be printed'),
+    ("sku,title\na,x\n" + "a" * 300 + ",y\n", 'column "sku", line 3: .*at most 256 characters'),
+    ("sku,name\na," + "t" * 1001 + "\n", 'column "name", line 2: .*at most 1000 characters'),
+    ("sku,genre\na,low|" + "c" * 300 + "\n", 'column "genre", line 2: .*at most 256 characters'),
+    ("sku,poster\na,none.jpg\n", "column \"poster\", line 2: 'none.jpg': string should match"),
+    ("sku,hidden\na,perhaps\n", 'column "hidden", line 2: .*should be a valid boolean'),
+    ("sku,title\n,x\n", 'column "sku", line 2: the item id is missing'),
+    ("sku,title\n", "there are no rows"),
+    ("what,title\na,x\n", "needs a column with the item's id .*item_id=…"),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), WRONG)
+def test_a_file_at_fault_is_refused_whole(
+    store: ItemStore, tmp_path: Path, text: str, said: str
+) -> None:
+    lines = text.splitlines()
+    good = "\n".join([*lines, *(f"good{i}" + "," * lines[0].count(",") for i in range(3))][:99])
+    (tmp_path / "items.csv").write_text(good if len(lines) > 1 else text)
+    with pytest.raises(DataError, match=said):
+        import_items(store, tmp_path / "items.csv")
+    assert store.changed() == []
+
+
+def test_ids_are_held_against_those_of_the_run(store: ItemStore, tmp_path: Path) -> None:
+    numbers, texts = two_tastes().item_vocabulary, checkerboard(text_ids=True).item_vocabulary
+    (tmp_path / "items.csv").write_text("sku,title\n1,One\nmatrix,Two\n")
+    with pytest.raises(DataError, match='column "sku", line 3: item matrix is not known'):
+        import_items(store, tmp_path / "items.csv", vocabulary=numbers)
+    assert store.changed() == []
+    (tmp_path / "items.csv").write_text("sku,title\n1.0,One\n2.0,Two\n")
+    import_items(store, tmp_path / "items.csv", vocabulary=texts)
+    assert [item.item_id for item in store.changed()] == ["1.0", "2.0"]
+
+
+def test_rows_without_an_id_are_left_out_where_that_is_asked(
+    store: ItemStore, tmp_path: Path
+) -> None:
+    (tmp_path / "items.csv").write_text("sku,title\na,x\nNA,y\n")
+    done = import_items(store, tmp_path / "items.csv", values=Values(drop_missing=True))
+    assert done.items == 1
+    assert any("1 of 2 rows left out" in note for note in done.notes)
+
+
+def test_csv_cannot_hold_every_category(store: ItemStore, tmp_path: Path) -> None:
+    store.put([ItemRecord("7", None, ("a|b",))])
+    with pytest.raises(ConfigError, match=r'"a\|b" of item 7 .*use .parquet or .jsonl'):
+        export_items(store, tmp_path / "items.csv")
+    assert list(tmp_path.iterdir()) == []
+    assert export_items(store, tmp_path / "items.jsonl") == 1
+    with pytest.raises(ConfigError, match='cannot write ".xlsx"'):
+        export_items(store, tmp_path / "items.xlsx")
+
+
+def test_a_running_service_has_the_items_in_its_next_answer(
+    service: Server, tmp_path: Path
+) -> None:
+    rows = {"code": range(50_000, 62_000), "title": [f"Row {i}" for i in range(12_000)]}
+    pl.DataFrame(rows).write_parquet(tmp_path / "items.parquet")
+    asked = ("--database", service.database, "--run", service.run)
+    done = tastemaker("items", "import", tmp_path / "items.parquet", *asked, "--item-id", "code")
+    assert (done.returncode, done.stderr.count("12,000 items put")) == (0, 1), done.stderr
+    assert service.client.item(61_999).title == "Row 11999"
+    assert [item.item_id for item in service.client.items("row 11998").items] == [61_998]
+    service.client.patch_item(61_999, title="Changed")
+    out = tastemaker("items", "export", tmp_path / "out.jsonl", *asked[:2], "--json")
+    assert json.loads(out.stdout)["items"] >= 12_000
+    written = pl.read_ndjson(tmp_path / "out.jsonl")
+    assert written.filter(item_id="61999")["title"].to_list() == ["Changed"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"item_id": "matrix"},
+        {"item_id": "a\x07b"},
+        {"item_id": "x" * 257},
+        {"item_id": 1, "title": "x" * 1001},
+        {"item_id": 1, "title": "a\x07b"},
+        {"item_id": 1, "image_url": "javascript:1"},
+        {"item_id": 1, "categories": ["x" * 257]},
+        {"item_id": 1, "categories": ["c"] * 101},
+        {"item_id": 1, "hidden": "perhaps"},
+    ],
+)
+def test_what_the_service_refuses_a_file_may_not_say_either(
+    on_sqlite: Server, tmp_path: Path, given: dict[str, object]
+) -> None:
+    refused = on_sqlite.http.post(
+        "/v1/items",
+        content=json.dumps(given),
+        headers={"Content-Type": "application/x-ndjson"},
+    )
+    assert refused.status_code == 422
+    (tmp_path / "items.jsonl").write_text(json.dumps(given) + "\n")
+    asked = ("--database", on_sqlite.database, "--run", on_sqlite.run)
+    done = tastemaker("items", "import", tmp_path / "items.jsonl", *asked)
+    assert done.returncode == 2
+    assert "items.jsonl: column" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_errors_speak_of_options(new_database: Databases, tmp_path: Path) -> None:
+    (tmp_path / "items.csv").write_text("what,title\na,x\n")
+    asked = ("--database", new_database("sqlite"))
+    done = tastemaker("items", "import", tmp_path / "items.csv", *asked)
+    assert done.returncode == 2
+    assert "name it with --item-id" in done.stderr
+    assert tastemaker("items", "import", tmp_path / "items.csv").returncode == 2
+    assert tastemaker("items", "import", tmp_path / "none.csv", *asked).returncode == 2
+    put = tastemaker(
+        "items", "import", tmp_path / "items.csv", *asked, "--item-id", "what", "--json"
+    )
+    assert json.loads(put.stdout) == {"items": 1}
+
+
+def test_an_item_from_a_file_is_as_one_that_was_put(on_sqlite: Server, tmp_path: Path) -> None:
+    body = wire.ItemBody(title="Put", categories=["low"], image_url="/put.jpg", available=False)
+    put = on_sqlite.client.put_item(40_000, body)
+    line = {"item_id": 40_001, **body.model_dump()}
+    (tmp_path / "items.jsonl").write_text(json.dumps(line) + "\n")
+    tastemaker("items", "import", tmp_path / "items.jsonl", "--database", on_sqlite.database)
+    loaded = on_sqlite.client.item(40_001)
+    assert loaded.model_copy(update={"item_id": 40_000}) == put
