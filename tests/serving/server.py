@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 from unittest import mock
 
 import httpx
@@ -20,13 +19,13 @@ import httpx
 from tastemaker.cli.main import main
 from tastemaker.client import Client
 
+from ..processes import Command, Ended
+
 LONGEST_START_S = 180
 LONGEST_END_S = 30
 
 KEYS_MADE: set[str] = set()
 """Every API key that `tastemaker keys add` has printed in these tests."""
-
-COMMAND = (sys.executable, "-m", "tastemaker.cli.main")
 
 
 class Server:
@@ -85,17 +84,11 @@ class Server:
         """Starts it and waits until it answers."""
         self._open.close()
         self.starts += 1
-        self.stdout = self.folder / f"{self.starts}.out"
-        self.stderr = self.folder / f"{self.starts}.err"
-        with self.stdout.open("wb") as out, self.stderr.open("wb") as err:
-            self.process = subprocess.Popen(
-                [
-                    *COMMAND, "serve", str(self.run), "--port", "0",
-                    "--database", self.database, *self._arguments,
-                ],
-                stdout=out, stderr=err, env=environment_with(self._environment),
-                preexec_fn=self._limit,
-            )  # fmt: skip
+        self.process = Command(
+            "serve", self.run, "--port", "0", "--database", self.database, *self._arguments,
+            output=self.folder / str(self.starts), limits=self.limits,
+            environment=environment_with(self._environment),
+        )  # fmt: skip
         until(self._announced, LONGEST_START_S, self.said)
         self.client = self._open.enter_context(Client(self.url, key=self._key, timeout_s=30))
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else None
@@ -122,11 +115,11 @@ class Server:
 
     def said(self) -> str:
         """All that it has said."""
-        return self.stdout.read_text() + self.stderr.read_text()
+        return self.process.stdout.read_text() + self.process.stderr.read_text()
 
     def log(self) -> list[dict[str, Any]]:
         """The lines of a log in JSON; a line that is none is an error."""
-        lines = self.stderr.read_text().splitlines()
+        lines = self.process.stderr.read_text().splitlines()
         return [json.loads(line) for line in lines if not line.startswith("events go to ")]
 
     def workers(self) -> list[int]:
@@ -143,13 +136,9 @@ class Server:
         kib = [re.search(rb"VmRSS:\s+(\d+)", _read(pid, "status")) for pid in pids]
         return max(int(found[1]) for found in kib if found) / 1024
 
-    def _limit(self) -> None:
-        for limit, values in self.limits.items():
-            resource.setrlimit(limit, values)
-
     def _announced(self) -> bool:
         assert self.process.poll() is None, f"it ended:\n{self.said()}"
-        found = re.search(r" at (http://\S+)", self.stdout.read_text())
+        found = re.search(r" at (http://\S+)", self.process.stdout.read_text())
         self.url = found[1] if found else ""
         return bool(found)
 
@@ -165,14 +154,6 @@ def environment_with(more: dict[str, str]) -> dict[str, str]:
     """This process's environment without settings of a service, and with others."""
     ours = {n: v for n, v in os.environ.items() if not n.startswith("TASTEMAKER_")}
     return ours | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"} | more
-
-
-class Ended(NamedTuple):
-    """What a command said in the end."""
-
-    returncode: int
-    stdout: str
-    stderr: str
 
 
 def tastemaker(*arguments: object) -> Ended:

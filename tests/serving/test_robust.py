@@ -5,6 +5,8 @@ import resource
 import shutil
 import signal
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +24,7 @@ from tastemaker.testing.worlds import two_tastes
 
 from .conftest import Databases, Serving, kept_in
 from .postgres import Cluster
-from .server import Server, kill, tastemaker, until
+from .server import Server, environment_with, kill, tastemaker, until
 
 HEALS_S = 15
 
@@ -61,6 +63,21 @@ def refused_for_now(answer: httpx.Response, status: int = 503) -> None:
 
 
 # Signals
+
+
+def test_the_command_of_a_shell_serves_until_sigterm(
+    ease_run: Path, new_database: Databases
+) -> None:
+    typed = ("serve", str(ease_run), "--port", "0", "--database", new_database("sqlite"))
+    with subprocess.Popen(
+        [sys.executable, "-m", "tastemaker.cli.main", *typed],
+        stdout=subprocess.PIPE, text=True, env=environment_with({}),
+    ) as process:  # fmt: skip
+        url = process.stdout.readline().split()[-1]
+        with httpx.Client(base_url=url, timeout=30) as client:
+            assert len(client.get("/v1/users/3/recommendations").json()["items"]) == 10
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) in (0, -signal.SIGTERM)
 
 
 def test_sigterm_lets_a_request_under_way_get_its_answer(

@@ -38,7 +38,7 @@ def test_no_failure_of_a_page_puts_its_key_into_the_log(
             assert page.status_code in (403, 404, 422), path
             assert "text/html" in page.headers["Content-Type"]
             assert secret not in page.text
-        until(lambda: "/desk/models" in service.stderr.read_text(), 5)
+        until(lambda: "/desk/models" in service.process.stderr.read_text(), 5)
         assert secret not in service.said()
 
 

@@ -574,8 +574,8 @@ def test_nobody_writes_lines_of_their_own_into_the_log(
             service.http.get(f"/{bad}")
             service.http.get("/v1/items", headers={"X-Request-ID": bad})
         # One line a request, and the first; the last may be written after it was answered.
-        until(lambda: len(service.stderr.read_text().splitlines()) >= 1 + 12, 5)
-        lines = service.stderr.read_text().splitlines()
+        until(lambda: len(service.process.stderr.read_text().splitlines()) >= 1 + 12, 5)
+        lines = service.process.stderr.read_text().splitlines()
         assert len(lines) == 1 + 12
         assert not any(line.startswith("forged") for line in lines)
         assert not any("\x1b[2J" in line or "\x9b2J" in line for line in lines)
