@@ -1,13 +1,18 @@
 """A terminal and a file of clicks, as the tests of all verbs use them."""
 
 import json
+import signal
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tastemaker.cli.main import main
 from tastemaker.testing.worlds import two_tastes
+from tests.processes import Command
+
+Begin = Callable[..., Command]
 
 
 class Terminal:
@@ -40,6 +45,22 @@ def clicks(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("data") / "clicks.csv"
     two_tastes().to_frame().write_csv(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def begin(tmp_path_factory) -> Iterator[Begin]:
+    """Starts a command as a process of its own, which takes signals."""
+    begun: list[Command] = []
+
+    def begin(*arguments: object, **more: object) -> Command:
+        output = tmp_path_factory.mktemp("output") / "command"
+        begun.append(Command(*arguments, output=output, **more))
+        return begun[-1]
+
+    yield begin
+    for process in begun:
+        if process.poll() is None:  # its test has failed
+            process.send_signal(signal.SIGKILL)
 
 
 def command(*arguments: object) -> list[str]:

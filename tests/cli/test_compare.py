@@ -6,23 +6,23 @@ import os
 import re
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 import tastemaker as tm
-from tests.cli.conftest import Terminal, command
+from tests.cli.conftest import Begin, Terminal, command
+from tests.processes import Command
 
 QUICK = ("--models", "popularity,ease,ncf", "--set", "ncf.epochs=2", "--set", "ncf.batch_size=64")
 
 
 @pytest.fixture(scope="module")
-def compared(clicks: Path) -> Path:
+def compared(clicks: Path, begin: Begin) -> Path:
     """A comparison, made as a person would; not to be changed."""
     out = clicks.with_name("compared")
-    subprocess.run(command("compare", clicks, *QUICK, "--out", out), check=True)
+    assert begin("compare", clicks, *QUICK, "--out", out).wait() == 0
     return out
 
 
@@ -275,33 +275,35 @@ def test_users_who_cannot_be_held_out_are_refused_before_any_training(
     assert not (tmp_path / "out").exists()
 
 
-def interrupted(typed: list[str], log: Path) -> bytes:
+def interrupted(process: Command, log: Path) -> str:
     """What a command said that Ctrl-C ended once its log had some epochs."""
-    process = subprocess.Popen(typed, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    while not log.exists() or len(log.read_text().splitlines()) < 4:
-        assert process.poll() is None, process.stderr.read().decode()
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    said, err = process.communicate()
-    assert process.returncode == 130, err
-    assert "Traceback" not in err.decode()
-    return said
+    said = process.stop(
+        signal.SIGINT, lambda: log.exists() and len(log.read_text().splitlines()) >= 4
+    )
+    assert said.returncode == 130, said.stderr
+    assert "Traceback" not in said.stderr
+    return said.stdout
+
+
+def completed(process: Command) -> dict:
+    said = process.ended()
+    assert said.returncode == 0, said.stderr
+    return json.loads(said.stdout)
 
 
 @pytest.mark.slow
 def test_ctrl_c_ends_with_what_is_there_and_the_same_command_goes_on(
-    clicks: Path, tmp_path: Path
+    clicks: Path, tmp_path: Path, begin: Begin
 ) -> None:
     out = tmp_path / "out"
-    typed = command(
+    typed = (
         "compare", clicks, "--models", "popularity,ncf,ease", "--set", "ncf.epochs=60",
         "--set", "ncf.batch_size=16", "--out", out, "--json",
     )  # fmt: skip
-    first = interrupted(typed, log=out / "models" / "ncf.partial" / "epochs.csv")
+    first = interrupted(begin(*typed), log=out / "models" / "ncf.partial" / "epochs.csv")
     assert [model["name"] for model in json.loads(first)["models"]] == ["popularity"]
     assert sorted(path.name for path in (out / "models").iterdir()) == ["ncf.partial", "popularity"]
-    second = subprocess.run(typed, capture_output=True, check=True)
-    assert json.loads(second.stdout)["how"] == {
+    assert completed(begin(*typed))["how"] == {
         "popularity": "reused", "ncf": "training resumed", "ease": "trained",
     }  # fmt: skip
     assert len(tm.open_run(out / "models" / "ncf").training["epochs"]) == 60
@@ -309,18 +311,18 @@ def test_ctrl_c_ends_with_what_is_there_and_the_same_command_goes_on(
 
 @pytest.mark.slow
 def test_ctrl_c_among_the_second_trainings_keeps_all_of_the_first(
-    clicks: Path, tmp_path: Path
+    clicks: Path, tmp_path: Path, begin: Begin
 ) -> None:
     out = tmp_path / "out"
-    typed = command(
+    typed = (
         "compare", clicks, "--models", "popularity,ncf", "--set", "ncf.epochs=60", "--set",
         "ncf.batch_size=16", "--cold-start", "--out", out, "--json",
     )  # fmt: skip
-    first = interrupted(typed, log=out / "models" / "ncf.cold-start.partial" / "epochs.csv")
-    board = json.loads(first)
+    log = out / "models" / "ncf.cold-start.partial" / "epochs.csv"
+    board = json.loads(interrupted(begin(*typed), log))
     assert {model["name"] for model in board["models"]} == {"popularity", "ncf"}
     assert board["cold_start_how"] == {"popularity": "trained"}
-    second = json.loads(subprocess.run(typed, capture_output=True, check=True).stdout)
+    second = completed(begin(*typed))
     assert set(second["how"].values()) == {"reused"}
     assert second["cold_start_how"] == {"popularity": "reused", "ncf": "training resumed"}
     assert {path.name for path in (out / "models").iterdir()} == {"popularity", "ncf"}

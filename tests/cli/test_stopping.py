@@ -5,36 +5,20 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tastemaker.models import implicit_library
-from tests.cli.conftest import Terminal, command
-
-STOPPED_AT_THE_FIRST_PROGRESS = """
-import os, signal, sys
-from tastemaker import progress
-from tastemaker.cli.main import main
-from tastemaker.data import card
-
-def interrupt(*_):
-    os.kill(os.getpid(), signal.SIGINT)
-
-progress.Meter.advance = interrupt
-card.describe = interrupt
-sys.argv = ["tastemaker", *sys.argv[1:]]
-main()
-"""
+from tests.cli import interrupting
+from tests.cli.conftest import Begin, Terminal
 
 
 @pytest.fixture(scope="module")
-def run(clicks: Path, tmp_path_factory) -> Path:
+def run(clicks: Path, tmp_path_factory, begin: Begin) -> Path:
     out = tmp_path_factory.mktemp("runs") / "mf"
     typed = ("train", clicks, "--model", "mf", "--set", "epochs=1", "--out", out)
-    subprocess.run(command(*typed), capture_output=True, check=True)
+    assert begin(*typed).wait() == 0
     return out
 
 
@@ -61,17 +45,14 @@ VERBS: dict[str, tuple[str, str]] = {
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_ctrl_c_ends_every_long_verb_with_one_line_and_nothing_half_written(
-    verb: str, run: Path, clicks: Path, tmp_path: Path
+    verb: str, run: Path, clicks: Path, tmp_path: Path, begin: Begin
 ) -> None:
     if verb == "index":
         pytest.importorskip("faiss")
     typed, kept = VERBS[verb]
     words = [{"CLICKS": str(clicks), "RUN": str(run)}.get(word, word) for word in typed.split()]
     before = files_of(run)
-    done = subprocess.run(
-        [sys.executable, "-c", STOPPED_AT_THE_FIRST_PROGRESS, *words],
-        cwd=tmp_path, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+    done = begin(*words, folder=tmp_path, before=interrupting.at_the_first_progress).ended()
     assert done.returncode == 130, done.stderr
     assert done.stdout == ""
     last = done.stderr.splitlines()[-1]
@@ -83,34 +64,19 @@ def test_ctrl_c_ends_every_long_verb_with_one_line_and_nothing_half_written(
     assert set(files_of(tmp_path)) <= {"new/manifest.json", "new/study.db"}
 
 
-def stopped(typed: list[str], how: signal.Signals, when: Callable[[], bool]) -> tuple[int, str]:
-    """The exit code and standard error of a command that gets a signal as soon as it is time."""
-    process = subprocess.Popen(typed, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    while not when():
-        assert process.poll() is None, process.stderr.read()
-        time.sleep(0.02)
-    process.send_signal(how)
-    _, err = process.communicate()
-    return process.returncode, err
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(not implicit_library.INSTALLED, reason="needs the package implicit")
 @pytest.mark.parametrize("model", ["ials", "bpr"])
 def test_ctrl_c_keeps_the_epochs_that_a_model_of_the_implicit_package_reached(
-    model: str, clicks: Path, tmp_path: Path, tastemaker: Terminal
+    model: str, clicks: Path, tmp_path: Path, begin: Begin, tastemaker: Terminal
 ) -> None:
     out = tmp_path / "run"
     typed = ("train", clicks, "--model", model, "--set", "epochs=100000000", "--out", out)
-    process = subprocess.Popen(
-        command(*typed), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
-    while "epoch 3/" not in process.stderr.readline():
-        assert process.poll() is None
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate()
-    assert process.returncode == 130, err
-    assert f"was kept and saved; {model} writes no checkpoints and cannot be resumed" in err
+    process = begin(*typed)
+    stopped = process.stop(signal.SIGINT, lambda: "epoch 3/" in process.stderr.read_text())
+    assert stopped.returncode == 130, stopped.stderr
+    kept = f"was kept and saved; {model} writes no checkpoints and cannot be resumed"
+    assert kept in stopped.stderr
     training = json.loads((out / "training.json").read_text())
     assert training["interrupted"]
     assert len(training["epochs"]) >= 3
@@ -123,13 +89,13 @@ def test_ctrl_c_keeps_the_epochs_that_a_model_of_the_implicit_package_reached(
 
 @pytest.mark.slow
 def test_resuming_what_was_killed_before_its_first_checkpoint_says_so_and_begins_anew(
-    clicks: Path, tmp_path: Path
+    clicks: Path, tmp_path: Path, begin: Begin
 ) -> None:
     typed = ("train", clicks, "--set", "epochs=2", "--out", tmp_path / "run")
     begun = tmp_path / "run.partial" / "identity.json"
-    assert stopped(command(*typed), signal.SIGKILL, begun.exists)[0] == -signal.SIGKILL
+    assert begin(*typed).stop(signal.SIGKILL, begun.exists).returncode == -signal.SIGKILL
     assert not list((tmp_path / "run.partial").glob("**/checkpoints/*"))
-    resumed = subprocess.run(command(*typed, "--resume"), capture_output=True, text=True)
+    resumed = begin(*typed, "--resume").ended()
     assert resumed.returncode == 0, resumed.stderr
     assert "there is no checkpoint: it begins with epoch 1" in resumed.stderr
     assert (tmp_path / "run" / "weights.safetensors").exists()
@@ -151,28 +117,36 @@ def test_resuming_a_finished_run_says_so_and_leaves_it_alone(
     assert files_of(tmp_path) == before
 
 
+PRE_TRAINING = (
+    "--model", "neumf", "--set", "epochs=1", "--set", "gmf.epochs=2", "--set", "mlp.epochs=40",
+    "--set", "mlp.batch_size=16", "--out",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pre_trained(clicks: Path, begin: Begin) -> bytes:
+    """The weights of a model whose pre-training was never stopped."""
+    out = clicks.with_name("pre-trained")
+    assert begin("train", clicks, *PRE_TRAINING, out).wait() == 0
+    return (out / "weights.safetensors").read_bytes()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_pre_training_that_was_stopped_says_where_it_goes_on(
-    clicks: Path, tmp_path: Path, how: signal.Signals
+    clicks: Path, tmp_path: Path, begin: Begin, pre_trained: bytes, how: signal.Signals
 ) -> None:
-    settings = (
-        "train", clicks, "--model", "neumf", "--set", "epochs=1", "--set", "gmf.epochs=2",
-        "--set", "mlp.epochs=40", "--set", "mlp.batch_size=16", "--out",
-    )  # fmt: skip
-    subprocess.run(command(*settings, tmp_path / "a"), capture_output=True, check=True)
-    typed = command(*settings, tmp_path / "b")
-    checkpoint = tmp_path / "b.partial" / "mlp" / "checkpoints" / "last.safetensors"
-    code, err = stopped(typed, how, checkpoint.exists)
-    assert code == {signal.SIGINT: 130, signal.SIGKILL: -9}[how], err
+    typed = ("train", clicks, *PRE_TRAINING, tmp_path / "run")
+    checkpoint = tmp_path / "run.partial" / "mlp" / "checkpoints" / "last.safetensors"
+    stopped = begin(*typed).stop(how, checkpoint.exists)
+    assert stopped.returncode == {signal.SIGINT: 130, signal.SIGKILL: -9}[how], stopped.stderr
     if how == signal.SIGINT:
-        assert "interrupted; the same command with --resume goes on" in err
-    assert not (tmp_path / "b").exists()
-    resumed = subprocess.run([*typed, "--resume"], capture_output=True, text=True)
+        assert "interrupted; the same command with --resume goes on" in stopped.stderr
+    assert not (tmp_path / "run").exists()
+    resumed = begin(*typed, "--resume").ended()
     assert resumed.returncode == 0, resumed.stderr
     assert "parts alone: gmf after epoch 2, mlp after epoch " in resumed.stderr
-    weights = [tmp_path / name / "weights.safetensors" for name in "ab"]
-    assert weights[0].read_bytes() == weights[1].read_bytes()
+    assert (tmp_path / "run" / "weights.safetensors").read_bytes() == pre_trained
 
 
 def test_a_bar_appears_on_a_terminal_for_long_work_alone(clicks: Path, tmp_path: Path) -> None:

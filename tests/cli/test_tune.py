@@ -6,7 +6,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 import tomllib
 from pathlib import Path
 
@@ -14,7 +13,8 @@ import polars as pl
 import pytest
 
 import tastemaker as tm
-from tests.cli.conftest import Terminal, command
+from tests.cli.conftest import Begin, Terminal
+from tests.processes import Ended
 
 
 def test_the_best_settings_are_for_train_as_they_are(
@@ -64,33 +64,33 @@ def test_the_same_command_goes_on_and_restart_begins_anew(
     assert (anew["metric"], len(anew["trials"])) == ("mrr@10", 1)
 
 
+# More than the sampler chooses at random, and so many that two seen are far from the last.
+SEARCH = ("--trials", 14, "--set", "epochs=5", "--json", "--out")
+
+
+@pytest.fixture(scope="module")
+def unbroken(clicks: Path, begin: Begin) -> list[tuple]:
+    """The trials of a search that was never stopped."""
+    return tried(begin("tune", clicks, *SEARCH, clicks.with_name("unbroken")).ended())
+
+
+def tried(search: Ended) -> list[tuple]:
+    assert search.returncode == 0, search.stderr
+    return [(t["number"], t["value"], t["settings"]) for t in json.loads(search.stdout)["trials"]]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_search_that_was_stopped_goes_on_to_what_one_never_stopped_finds(
-    clicks: Path, tmp_path: Path, how: signal.Signals
+    clicks: Path, tmp_path: Path, begin: Begin, unbroken: list[tuple], how: signal.Signals
 ) -> None:
-    # So many that two seen are far from the last.
-    typed = ("tune", clicks, "--trials", 30, "--set", "epochs=15", "--json", "--out")
-    done = subprocess.run(command(*typed, tmp_path / "a"), capture_output=True, check=True)
-    unbroken = json.loads(done.stdout)
-    process = subprocess.Popen(
-        command(*typed, tmp_path / "b"), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    while n_trials(tmp_path / "b" / "study.db") < 2:
-        assert process.poll() is None, process.stderr.read().decode()
-        time.sleep(0.02)
-    process.send_signal(how)
-    _, err = process.communicate()
-    assert process.returncode == {signal.SIGKILL: -9, signal.SIGINT: 130}[how], err
-    assert "Traceback" not in err.decode()
-    assert (tmp_path / "b" / "best.toml").exists() == (how == signal.SIGINT)
-    resumed = subprocess.run(command(*typed, tmp_path / "b"), capture_output=True, check=True)
-    found = json.loads(resumed.stdout)
-
-    def tried(result: dict) -> list[tuple]:
-        return [(t["number"], t["value"], t["settings"]) for t in result["trials"]]
-
-    assert tried(found) == tried(unbroken)
+    out = tmp_path / "out"
+    stopped = begin("tune", clicks, *SEARCH, out).stop(how, lambda: n_trials(out / "study.db") >= 2)
+    assert stopped.returncode == {signal.SIGKILL: -9, signal.SIGINT: 130}[how], stopped.stderr
+    assert "Traceback" not in stopped.stderr
+    assert n_trials(out / "study.db") < len(unbroken), "it was stopped before its end"
+    assert (out / "best.toml").exists() == (how == signal.SIGINT)
+    assert tried(begin("tune", clicks, *SEARCH, out).ended()) == unbroken
 
 
 def test_without_optuna_it_says_what_to_install(clicks: Path, tmp_path: Path) -> None:

@@ -1,11 +1,9 @@
 """The verbs, as a person or a script calls them."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import polars as pl
@@ -13,7 +11,7 @@ import pytest
 
 import tastemaker as tm
 from tastemaker.testing.worlds import two_tastes
-from tests.cli.conftest import Terminal, command
+from tests.cli.conftest import Begin, Terminal
 
 
 @pytest.fixture(scope="module")
@@ -270,35 +268,36 @@ def test_the_tutorials_model_beats_popularity_on_real_ratings(
         assert evaluated["metrics"][metric] == trained["metrics"][metric]
 
 
+TRAINING = ("--set", "epochs=40", "--set", "batch_size=16", "--json", "--out")
+
+
+@pytest.fixture(scope="module")
+def unbroken(clicks: Path, begin: Begin) -> tuple[dict, bytes]:
+    """What a training that was never stopped printed, and its weights."""
+    out = clicks.with_name("unbroken")
+    ended = begin("train", clicks, *TRAINING, out).ended()
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout), (out / "weights.safetensors").read_bytes()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_a_run_stopped_halfway_and_resumed_gives_the_numbers_of_one_never_stopped(
-    clicks: Path, tmp_path: Path, how: signal.Signals
+    clicks: Path, tmp_path: Path, begin: Begin, unbroken: tuple[dict, bytes], how: signal.Signals
 ) -> None:
-    settings = ("train", clicks, "--set", "epochs=40", "--set", "batch_size=16", "--json")
-    done = subprocess.run(command(*settings, "--out", tmp_path / "a"), capture_output=True)
-    unbroken = json.loads(done.stdout)
-
-    process = subprocess.Popen(
-        command(*settings, "--out", tmp_path / "b"),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
-    )  # fmt: skip
-    log = tmp_path / "b.partial" / "epochs.csv"
-    while not log.exists() or len(log.read_text().splitlines()) < 6:
-        assert process.poll() is None, process.stderr.read().decode()
-        time.sleep(0.02)
-    process.send_signal(how)
-    process.communicate()
-    expected = {signal.SIGKILL: -9, signal.SIGINT: 130, signal.SIGTERM: 143}
-    assert process.returncode == expected[how]
-    assert (tmp_path / "b").exists() == (how == signal.SIGINT), "a kill leaves nothing half-written"
-    assert (tmp_path / "b.partial").exists()
-
-    resumed = subprocess.run(
-        command(*settings, "--out", tmp_path / "b", "--resume"), capture_output=True, check=True
+    out, partial = tmp_path / "run", tmp_path / "run.partial"
+    log = partial / "epochs.csv"
+    stopped = begin("train", clicks, *TRAINING, out).stop(
+        how, lambda: log.exists() and len(log.read_text().splitlines()) >= 6
     )
-    assert json.loads(resumed.stdout)["metrics"] == unbroken["metrics"]
-    weights = [tmp_path / name / "weights.safetensors" for name in "ab"]
-    assert weights[0].read_bytes() == weights[1].read_bytes()
-    assert not (tmp_path / "b.partial").exists()
+    expected = {signal.SIGKILL: -9, signal.SIGINT: 130, signal.SIGTERM: 143}
+    assert stopped.returncode == expected[how]
+    assert out.exists() == (how == signal.SIGINT), "a kill leaves nothing half-written"
+    assert partial.exists()
+
+    resumed = begin("train", clicks, *TRAINING, out, "--resume").ended()
+    assert resumed.returncode == 0, resumed.stderr
+    metrics, weights = unbroken[0]["metrics"], unbroken[1]
+    assert json.loads(resumed.stdout)["metrics"] == metrics
+    assert (out / "weights.safetensors").read_bytes() == weights
+    assert not partial.exists()
