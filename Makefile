@@ -21,7 +21,7 @@ $(READY): pyproject.toml constraints.txt hatch_build.py $(NATIVE)
 	@touch $@
 
 test: $(READY) ## run all tests
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist worksteal
 
 test-hard: $(READY) ## run all tests as other processors and seeds would have them; an hour
 	$(BIN)/python tests/hard.py
