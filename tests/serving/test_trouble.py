@@ -14,7 +14,7 @@ from tastemaker import wire
 
 from .conftest import Databases, Serving, kept_in
 from .postgres import Cluster
-from .server import Server, tastemaker, until
+from .server import Server, kill, tastemaker, until
 
 HEALS_S = 30
 
@@ -152,14 +152,58 @@ def test_a_damaged_file_is_degraded_and_said_in_one_line(
 def test_tables_of_a_newer_version_are_refused_in_one_line(ease_run: Path, database: str) -> None:
     key = tastemaker("keys", "add", "--database", database)
     assert key.returncode == 0
-    engine = sql.create_engine(database.replace("postgresql:", "postgresql+psycopg:"))
-    with engine.begin() as connection:
-        connection.execute(sql.text("UPDATE alembic_version SET version_num = '9999'"))
-    engine.dispose()
+    make_newer(database, oldest_program=9999)
     ended = tastemaker("serve", ease_run, "--port", 0, "--database", database)
     assert ended.returncode == 2
     assert "newer version of Tastemaker" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_service_uses_newer_tables_that_allow_it_and_outlives_those_that_do_not(
+    ease_run: Path, new_database: Databases, serving: Serving
+) -> None:
+    database = new_database("sqlite")
+    made = tastemaker("keys", "add", "--database", database, "--scope", "read", "--scope", "write")
+    make_newer(database, oldest_program=1)
+    exposed = ("--host", "0.0.0.0", "--workers", 2)
+    with serving(ease_run, database, *exposed, key=made.stdout.split()[0]) as service:
+        assert "which lets this one use them" in " ".join(service.said().split())
+        assert write(service, "anna").status_code == 200
+        assert history(service, "anna") == [3]
+        make_newer(database, oldest_program=9999)
+        replace_workers(service)
+        # Nobody's key can be looked at, and so nobody is let in.
+        assert write(service, "anna").status_code == 401
+        assert "use that version, or another database" in service.said()
+        assert "Traceback" not in service.said()
+
+
+def make_newer(database: str, oldest_program: int) -> None:
+    """Makes the tables those of a newer program, which says who may use them."""
+    engine = sql.create_engine(database.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        connection.execute(sql.text("UPDATE alembic_version SET version_num = '9999'"))
+        changed = sql.text("UPDATE counters SET value = :oldest WHERE name = 'oldest_program'")
+        assert connection.execute(changed, {"oldest": oldest_program}).rowcount == 1
+    engine.dispose()
+
+
+def replace_workers(service: Server) -> None:
+    """Kills the workers, and waits until others answer in their place."""
+    killed = set(service.workers())
+    for pid in killed:
+        kill(pid)
+
+    def replaced() -> bool:
+        assert service.process.poll() is None, service.said()
+        if len(set(service.workers()) - killed) < 2:
+            return False
+        try:
+            return all(service.http.get("/healthz").is_success for _ in range(3))
+        except httpx.TransportError:
+            return False
+
+    until(replaced, 60, service.said)
 
 
 def test_writes_that_wait_for_a_lock_do_not_keep_reads_waiting(

@@ -5,14 +5,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
 import sqlalchemy as sql
 import structlog
-from alembic import command
-from alembic.config import Config as AlembicConfig
-from alembic.util import CommandError
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from tastemaker.errors import ConfigError
@@ -26,6 +22,7 @@ from tastemaker.serving.outages import (
     meaning_of,
     short,
 )
+from tastemaker.serving.schema import NewerTablesError, bring_up_to_date
 from tastemaker.serving.tables import COUNTED, counters
 
 MIGRATION_S = 600
@@ -91,27 +88,33 @@ class Database:
         """The URL without its password."""
         return self._engine.url.render_as_string(hide_password=True)
 
-    def migrate(self) -> None:
+    def migrate(self) -> str | None:
         """Makes the tables, or brings those of an older version up to this one.
+
+        Returns:
+            A note where a newer version has made the tables, and this one may use them.
 
         Raises:
             DatabaseAwayError: it does not answer.
-            ConfigError: a newer version of Tastemaker has made its tables.
+            ConfigError: a newer version of Tastemaker has made its tables, for itself alone.
         """
-        config = AlembicConfig()
-        config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
         with self.writing(longest_s=MIGRATION_S) as connection:
             if not self.is_sqlite:
                 # Several replicas may start at once.
                 connection.execute(sql.text("SELECT pg_advisory_xact_lock(7251)"))
-            config.attributes["connection"] = connection
             try:
-                command.upgrade(config, "head")
-            except CommandError as error:
+                newer = bring_up_to_date(connection)
+            except NewerTablesError as error:
                 raise ConfigError(
                     f"{self.name}: its tables were made by a newer version of Tastemaker "
                     f"({error}); use that version, or another database"
                 ) from None
+        if newer is None:
+            return None
+        return (
+            f"{self.name}: its tables were made by a newer version of Tastemaker (revision "
+            f"{newer}), which lets this one use them"
+        )
 
     @property
     def refused_lately(self) -> bool:

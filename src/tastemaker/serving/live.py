@@ -233,7 +233,9 @@ class Live:
 
     def _begin(self) -> None:
         """Brings the tables up to date, and takes what is to serve."""
-        self.database.migrate()
+        newer = self.database.migrate()
+        if newer:
+            log.warning("newer tables", why=newer)
         self._trending_store.begin(self.half_life_s)
         bundle = self.held.deployed.bundle
         self._take(self._opened(self.deployments.begin(bundle), bundle))

@@ -45,7 +45,9 @@ class Service:
             ConfigError: others could reach the service without a key.
         """
         self.live.start()
-        self.settings.refuse_exposure(bool(self.live.held.keys.valid))
+        if not self.live.held.degraded:
+            # With a database that cannot be read, nobody's key is known, and nobody is let in.
+            self.settings.refuse_exposure(bool(self.live.held.keys.valid))
         self._warm_up()
 
     def stop(self) -> None:

@@ -1,6 +1,6 @@
 """The start: what can be wrong is found before a process listens."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tastemaker.bundle.bundle import Bundle, open_run
@@ -39,7 +39,7 @@ def check(settings: ServiceSettings) -> Start:
         _ = bundle.index
     with Database(settings.database_url) as database:
         try:
-            database.migrate()
+            newer = database.migrate()
             TrendingStore(database).begin(settings.trending_half_life_h * 3600)
             record = Deployments(database, settings.service).begin(bundle)
             settings.refuse_exposure(bool(Keys.of(KeyStore(database).all()).valid))
@@ -53,7 +53,8 @@ def check(settings: ServiceSettings) -> Start:
                 settings.run,
                 (f"{error}; until it answers, events are refused, and lists know of none",),
             )
-    return _start_of(settings, bundle, record)
+    start = _start_of(settings, bundle, record)
+    return replace(start, notes=(*start.notes, newer)) if newer else start
 
 
 def _start_of(settings: ServiceSettings, bundle: Bundle, record: DeploymentRecord) -> Start:
