@@ -1,7 +1,9 @@
 """A live catalog that follows change by change equals one that is made of all changes at once."""
 
 import random
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -11,6 +13,7 @@ import sqlalchemy as sql
 import torch
 from alembic import command
 from alembic.config import Config
+from pydantic import SecretStr
 
 import tastemaker as tm
 from tastemaker.models.recommender import Recommender
@@ -18,9 +21,11 @@ from tastemaker.serving import database as database_module
 from tastemaker.serving.database import Database
 from tastemaker.serving.item_store import ItemRecord, ItemStore
 from tastemaker.serving.lists import Asked, make_lists
+from tastemaker.serving.live import Live
 from tastemaker.serving.live_catalog import LiveCatalog
 from tastemaker.serving.people import stranger
 from tastemaker.serving.run_items import RunItems
+from tastemaker.serving.settings import ServiceSettings
 from tastemaker.serving.trending import TrendingScores
 from tastemaker.wire import Listing
 
@@ -221,3 +226,27 @@ def test_every_worker_has_what_another_was_told_of_items(
                     names = fresh.get("/v1/categories").json()["categories"]
                     assert {"name": f"c{number}", "n_items": 1} in names
                     assert len(names) == 3
+
+
+def test_a_worker_never_goes_back_to_what_was_before(ease_run: Path, database: str) -> None:
+    settings = ServiceSettings(run=ease_run, database=SecretStr(database))
+    live = Live(settings)
+    live.start()
+
+    def change_and_look(item: int) -> None:
+        for number in range(60):
+            live.items.put([ItemRecord(str(item), f"Title {number}")])
+            live.snapshot()
+
+    seen = []
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            changing = [pool.submit(change_and_look, item) for item in range(4)]
+            while not all(each.done() for each in changing):
+                seen.append(live.held.catalog.as_of or 0)
+                time.sleep(0.0001)
+        assert [each.result() for each in changing] == [None] * 4
+        assert live.snapshot().catalog.as_of == 240
+    finally:
+        live.stop()
+    assert seen == sorted(seen)

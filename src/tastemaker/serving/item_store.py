@@ -79,8 +79,8 @@ class ItemStore:
             last = raised(connection, "items", by=len(records))
             first = last - len(records) + 1
             rows = [_row(record, first + place) for place, record in enumerate(records)]
-            # In one statement each: of two bulks neither waits for the other in the middle, since
-            # the counter's row was locked before.
+            # In any order of the items: other writers wait for the counter's row, so that no two
+            # of them can each wait for an item that the other holds.
             connection.execute(upsert, rows)
 
     def patch(self, base: ItemRecord, fields: dict[str, Any]) -> ItemRecord | None:

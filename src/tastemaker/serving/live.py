@@ -132,7 +132,8 @@ class Live:
             if held.pulse == pulse and not held.degraded:
                 return held
             with self._refreshing:
-                return self._refreshed(pulse)
+                # Asked again, since another thread may have read something newer meanwhile.
+                return self._refreshed(self.database.pulse())
         except DatabaseAwayError:
             if not held.degraded:
                 self._snapshot = held = replace(held, degraded=True)

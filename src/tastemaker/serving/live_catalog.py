@@ -19,8 +19,8 @@ from tastemaker.serving.search_table import SearchTable
 from tastemaker.serving.trained_items import TrainedItems
 
 SPARE_SETS = 1_000
-"""Sets of categories that no item has any more are given up once they are so many more than items
-and half of all."""
+"""Sets of categories that no item has any more are given up once half of all sets are more than
+there are items, by this many."""
 
 
 @dataclass(frozen=True, eq=False)
