@@ -382,9 +382,13 @@ class Readiness(Answer):
     """Whether it should be sent requests."""
 
     status: Literal["ready", "degraded"]
-    """degraded: the database is away; lists come from the training data, events are refused."""
+    """degraded: the database is away, so that lists come from the training data and events are
+    refused; or the model that was deployed last cannot be opened, and the one before goes on."""
     model: str
     version: str
+    """Of the model that answers."""
+    missing: str | None = None
+    """Version of the model that was deployed in its place, and cannot be opened here."""
 
 
 class Deployment(Answer):
@@ -486,6 +490,8 @@ class Stats(Answer):
     latencies: list[Latency]
     """The routes most asked first."""
     degraded: bool
+    missing: str | None = None
+    """Version of the deployed model that this process cannot open; the one before goes on."""
     learning: bool
     """Whether a training on the events is under way."""
 

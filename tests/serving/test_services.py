@@ -11,7 +11,7 @@ from tastemaker.serving.deployments import Deployments
 from tastemaker.testing.worlds import two_tastes
 
 from .conftest import Databases, Serving
-from .server import Server, tastemaker
+from .server import Server, tastemaker, until
 
 
 @pytest.fixture
@@ -90,3 +90,36 @@ def test_a_restart_says_that_a_learned_model_took_the_place_of_the_run(
         assert service.client.ready().version == tm.open_run(run).version
         assert f"serving {run} at" in service.said()
         assert "is not there any more" in " ".join(service.said().split())
+
+
+def test_a_replica_that_cannot_open_what_was_deployed_says_so_until_it_can(
+    ease_run: Path, tmp_path: Path, new_database: Databases, serving: Serving
+) -> None:
+    run, database = shutil.copytree(ease_run, tmp_path / "run"), new_database("sqlite")
+    learned = tmp_path / "run.versions" / "0001"
+    tm.EASE(regularization=9.0).fit(tm.no_holdout(two_tastes())).save(learned)
+    with serving(run, database, "--workers", 2) as service, Database(database) as opened:
+        before = service.client.ready().version
+        bundle = tm.open_run(learned)
+        hidden = learned.rename(tmp_path / "hidden")
+        Deployments(opened).record(bundle, "learned")
+
+        def numbers() -> str:
+            return service.http.get("/metrics").text
+
+        until(lambda: service.client.ready().missing == bundle.version, 30, service.said)
+        assert service.client.ready().status == "degraded"
+        assert service.client.ready().version == before
+        until(lambda: "tastemaker_model_missing 1.0" in numbers(), 30)
+        assert service.client.recommend(3).version == before
+        assert "deployed model cannot be opened" in service.said()
+        stats = service.http.get("/v1/admin/stats").json()
+        assert (stats["missing"], stats["deployment"]["version"]) == (bundle.version, before)
+        assert stats["deployment"]["reason"] == "start"
+        desk = service.http.get("/desk", headers={"Accept": "text/html"}).text
+        assert "cannot be opened here" in desk
+
+        hidden.rename(learned)
+        until(lambda: service.client.ready().status == "ready", 30, service.said)
+        until(lambda: service.client.ready().version == bundle.version, 30)
+        until(lambda: "tastemaker_model_missing 0.0" in numbers(), 30)

@@ -31,6 +31,9 @@ from tastemaker.wire import AskedUser, Listing
 JOIN_EVERY_S = 10.0
 """So often a worker tries to join a database that has refused it."""
 
+FOLLOW_EVERY_S = 5.0
+"""So often a worker tries to open a deployed model that it could not open."""
+
 log = structlog.get_logger("tastemaker.service")
 
 
@@ -42,6 +45,8 @@ class Deployed:
     record: DeploymentRecord
     everything: Dataset
     """What the run holds, hold-outs included."""
+    missing: DeploymentRecord | None = None
+    """What was deployed in its place, where that cannot be opened here."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +94,7 @@ class Live:
         self._snapshot: Snapshot | None = None
         self._joined = False
         self._refused: DatabaseRefusedError | None = None
-        self._join_again_at = 0.0
+        self._join_again_at = self._follow_again_at = 0.0
 
     def start(self) -> None:
         """Opens the model that is to serve, and reads what the database has.
@@ -129,6 +134,8 @@ class Live:
                 self._join()
             pulse = self.database.pulse()
             held = self.held
+            if held.deployed.missing and time.monotonic() > self._follow_again_at:
+                self._begin_to_follow()
             if held.pulse == pulse and not held.degraded:
                 return held
             with self._refreshing:
@@ -238,8 +245,8 @@ class Live:
         if newer:
             log.warning("newer tables", why=newer)
         self._trending_store.begin(self.half_life_s)
-        bundle = self.held.deployed.bundle
-        self._take(self._opened(self.deployments.begin(bundle), bundle))
+        record = self.deployments.begin(self.held.deployed.bundle)
+        self._take(self._opened(record, self.held.deployed))
 
     def _take(self, deployed: Deployed) -> None:
         """Puts a model in the place of the one that serves."""
@@ -270,7 +277,7 @@ class Live:
             degraded=False,
         )
         if changed("deployments") and not self._swapping.locked():
-            threading.Thread(target=self._follow, daemon=True, name="follow").start()
+            self._begin_to_follow()
         return self.held
 
     def _caught_up(self, catalog: LiveCatalog, now: int) -> LiveCatalog:
@@ -281,25 +288,31 @@ class Live:
             return LiveCatalog.of(catalog.run_items, self.items.changed(), now)
         return catalog.with_changes(self.items.changed(since=catalog.as_of), now)
 
+    def _begin_to_follow(self) -> None:
+        self._follow_again_at = time.monotonic() + FOLLOW_EVERY_S
+        threading.Thread(target=self._follow, daemon=True, name="follow").start()
+
     def _follow(self) -> None:
         """Opens the model that another worker has deployed."""
         with self._swapping:
             try:
                 latest = self.deployments.latest()
                 if latest is not None and latest.seq != self.held.deployed.record.seq:
-                    self._take(self._opened(latest, self.held.deployed.bundle))
+                    self._take(self._opened(latest, self.held.deployed))
             except (ArtifactError, DatabaseAwayError) as error:
                 log.warning("deployed model cannot be followed", why=str(error))
 
-    def _opened(self, record: DeploymentRecord, bundle: Bundle) -> Deployed:
-        """The deployment, with the bundle at hand if it is the same."""
+    def _opened(self, record: DeploymentRecord, held: Deployed) -> Deployed:
+        """The deployment; where it cannot be opened what is held goes on, and says so."""
+        bundle = held.bundle
         if record.version != bundle.version:
             try:
                 bundle = reopened(record, self.settings.device)
             except ArtifactError as error:
-                # It is gone: the bundle at hand serves, under its own name.
-                log.error("deployed model cannot be opened", why=str(error))
-                record = replace(_unrecorded(bundle), seq=record.seq)
+                if held.missing is None or held.missing.seq != record.seq:
+                    serving = held.bundle.version
+                    log.error("deployed model cannot be opened", why=str(error), serving=serving)
+                return replace(held, missing=record)
         return Deployed(bundle, record, bundle.split.everything)
 
     def _gathered(

@@ -67,6 +67,10 @@ class Telemetry:
             "tastemaker_degraded", "Whether the database is away", registry=shared,
             multiprocess_mode="livemax",
         )  # fmt: skip
+        self.missing = Gauge(
+            "tastemaker_model_missing", "Whether the deployed model cannot be opened",
+            registry=shared, multiprocess_mode="livemax",
+        )  # fmt: skip
         self.connections = Gauge(
             "tastemaker_connections", "Open connections", registry=shared,
             multiprocess_mode="livesum",

@@ -69,6 +69,7 @@ async def stats(service: TheService) -> Response:
             "events": service.live.events.size(),
             "events_per_minute": events_per_minute(service.live.database),
             "degraded": snapshot.degraded,
+            "missing": deployed.missing and deployed.missing.version,
             "learning": service.learning.running,
             **numbers_of(service.telemetry),
         }

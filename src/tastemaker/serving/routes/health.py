@@ -17,11 +17,17 @@ async def healthz() -> Response:
 
 @router.get("/readyz", response_model=Readiness)
 async def readyz(service: TheService) -> Response:
-    """It has a model, and so can answer; `degraded` while the database is away."""
+    """It has a model, and so can answer; `degraded` without the database or the deployed model."""
     snapshot = await service.gate.run(service.live.readiness)
-    record = snapshot.deployed.record
-    status = "degraded" if snapshot.degraded else "ready"
-    return json({"status": status, "model": record.model, "version": record.version})
+    record, missing = snapshot.deployed.record, snapshot.deployed.missing
+    return json(
+        {
+            "status": "degraded" if snapshot.degraded or missing else "ready",
+            "model": record.model,
+            "version": record.version,
+            "missing": missing and missing.version,
+        }
+    )
 
 
 @router.get("/metrics", response_class=Response, dependencies=needs("read"))
@@ -29,5 +35,6 @@ async def metrics(service: TheService) -> Response:
     """Numbers for Prometheus."""
     service.telemetry.inside.set(service.gate.inside + service.writing.inside)
     service.telemetry.degraded.set(service.live.held.degraded)
+    service.telemetry.missing.set(service.live.held.deployed.missing is not None)
     body, media_type = service.telemetry.exposed()
     return Response(body, media_type=media_type)
