@@ -16,10 +16,11 @@ from alembic.config import Config
 from pydantic import SecretStr
 
 import tastemaker as tm
+from tastemaker import wire
 from tastemaker.models.recommender import Recommender
 from tastemaker.serving import database as database_module
-from tastemaker.serving.database import Database
-from tastemaker.serving.item_store import ItemRecord, ItemStore
+from tastemaker.serving.database import Database, raised
+from tastemaker.serving.item_store import ItemChanges, ItemRecord, ItemStore
 from tastemaker.serving.lists import Asked, make_lists
 from tastemaker.serving.live import Live
 from tastemaker.serving.live_catalog import LiveCatalog
@@ -30,7 +31,7 @@ from tastemaker.serving.trending import TrendingScores
 from tastemaker.wire import Listing
 
 from .conftest import Serving
-from .server import until
+from .server import Server, until
 
 CATEGORIES = ("low", "high", "new", "rare")
 
@@ -107,13 +108,13 @@ def test_a_catalog_that_follows_equals_one_made_anew(model: Recommender, searche
     for turn in range(1, 86):
         n = 10 if chance.random() < 0.2 else 1  # several at once, as after a bulk
         latest = some_changes(chance, n, first=turn * 100)
-        following = following.with_changes(latest, turn)
+        following = following.with_changes(latest, None)
         changes |= {record.item_id: record for record in latest}
         if searched:
             following.search("title", [])
         if turn % 17 == 0:
             in_order = sorted(changes.values(), key=lambda record: record.changed)
-            anew = LiveCatalog.of(RunItems(model), in_order, turn)
+            anew = LiveCatalog.of(RunItems(model), in_order)
             assert all_that_it_says(following) == all_that_it_says(anew)
 
 
@@ -123,7 +124,7 @@ def test_a_snapshot_stays_as_it_was_when_another_follows(model: Recommender) -> 
     said = all_that_it_says(before)
     after = before
     for number in range(40, 90):
-        after = after.with_changes([some_change(chance, number)], number)
+        after = after.with_changes([some_change(chance, number)], None)
     assert all_that_it_says(after) != said
     assert all_that_it_says(before) == said
 
@@ -132,7 +133,7 @@ def test_sets_of_categories_that_no_item_has_any_more_are_given_up(model: Recomm
     catalog = LiveCatalog.of(RunItems(model))
     for number in range(5_000):
         record = ItemRecord(str(number % 2 * 1_000), "Often", (f"c{number}", "low"))
-        catalog = catalog.with_changes([record], number)
+        catalog = catalog.with_changes([record], None)
     assert len(catalog.new.sets) + len(catalog.run_items.sets) < 2_500
     assert catalog.n_in_category == {"low": 21, "high": 20, "c4998": 1, "c4999": 1}
 
@@ -141,8 +142,8 @@ def test_of_new_items_of_one_score_all_workers_list_the_same(model: Recommender)
     first = [ItemRecord(str(number), None, ("low",), changed=number) for number in range(100, 400)]
     following = LiveCatalog.of(RunItems(model), first)
     patched = [ItemRecord("100", None, ("low",), changed=500)]
-    following = following.with_changes(patched, 500)
-    anew = LiveCatalog.of(RunItems(model), [*first[1:], *patched], 500)
+    following = following.with_changes(patched, None)
+    anew = LiveCatalog.of(RunItems(model), [*first[1:], *patched])
     scores = np.zeros(300)
     said = [[c.new.records[i].item_id for i in c.new.best(scores, 10)] for c in (following, anew)]
     assert said[0] == said[1] == [str(number) for number in range(101, 111)]
@@ -243,10 +244,31 @@ def test_a_worker_never_goes_back_to_what_was_before(ease_run: Path, database: s
         with ThreadPoolExecutor(4) as pool:
             changing = [pool.submit(change_and_look, item) for item in range(4)]
             while not all(each.done() for each in changing):
-                seen.append(live.held.catalog.as_of or 0)
+                seen.append(live.held.catalog.as_of or ItemChanges(0, 0))
                 time.sleep(0.0001)
         assert [each.result() for each in changing] == [None] * 4
-        assert live.snapshot().catalog.as_of == 240
+        assert live.snapshot().catalog.as_of == (240, 240)
     finally:
         live.stop()
     assert seen == sorted(seen)
+
+
+def test_what_a_program_of_the_version_before_changes_is_seen_too(
+    service: Server,
+) -> None:
+    with Database(service.database) as opened:
+        for number in range(3):
+            service.client.put_item(6_999, wire.ItemBody(title=f"Put {number}"))
+            with opened.writing() as connection:
+                connection.execute(
+                    sql.text(
+                        "INSERT INTO items (item_id, title, hidden, available, deleted) "
+                        "VALUES ('6998', :title, false, true, false) "
+                        "ON CONFLICT (item_id) DO UPDATE SET title = excluded.title"
+                    ),
+                    {"title": f"Older {number}"},
+                )
+                raised(connection, "items")
+            service.client.put_item(6_999, wire.ItemBody(title=f"Put again {number}"))
+            assert service.client.item(6_998).title == f"Older {number}"
+            assert service.client.item(6_999).title == f"Put again {number}"

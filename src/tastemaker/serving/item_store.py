@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sql
 from sqlalchemy.dialects import postgresql, sqlite
@@ -43,6 +43,19 @@ class ItemRecord:
         )
 
 
+class ItemChanges(NamedTuple):
+    """How many changes of items there were up to a moment."""
+
+    all: int
+    """Also the number of the last of them, if it has one."""
+    numbered: int
+
+    def lead_by_numbers_to(self, later: "ItemChanges") -> bool:
+        """Whether every change between two moments has a number, by which it is found."""
+        since = later.all - self.all
+        return since >= 0 and since == later.numbered - self.numbered
+
+
 class ItemStore:
     """Changed items in the database; safe for several threads, processes and machines at once."""
 
@@ -76,7 +89,7 @@ class ItemStore:
         values = {column.name: column for column in insert.excluded if column.name != "item_id"}
         upsert = insert.on_conflict_do_update(index_elements=["item_id"], set_=values)
         with self._database.writing() as connection:
-            last = raised(connection, "items", by=len(records))
+            last = _numbered(connection, len(records))
             first = last - len(records) + 1
             rows = [_row(record, first + place) for place, record in enumerate(records)]
             # In any order of the items: other writers wait for the counter's row, so that no two
@@ -113,7 +126,7 @@ class ItemStore:
     ) -> ItemRecord | None:
         """Inserts the record, or sets the named columns of the row that is there already."""
         with self._database.writing() as connection:
-            row = _row(record, raised(connection, "items"))
+            row = _row(record, _numbered(connection, 1))
             upsert = (
                 self._insert(items)
                 .values(row)
@@ -128,6 +141,13 @@ class ItemStore:
             if kept is None:
                 connection.rollback()
             return None if kept is None else _record(kept)
+
+
+def _numbered(connection: sql.Connection, n: int) -> int:
+    """Gives numbers to n changes, tells all workers of them, and returns the last."""
+    last = raised(connection, "items", by=n)
+    raised(connection, "numbered_items", by=n)
+    return last
 
 
 def _row(record: ItemRecord, changed: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from tastemaker.errors import ArtifactError, ConfigError
 from tastemaker.serving.database import Database, Pulse
 from tastemaker.serving.deployments import DeploymentRecord, Deployments, Reason
 from tastemaker.serving.event_store import EventStore
-from tastemaker.serving.item_store import ItemStore
+from tastemaker.serving.item_store import ItemChanges, ItemStore
 from tastemaker.serving.key_store import NO_KEYS, Keys, KeyStore
 from tastemaker.serving.lists import Asked, MadeList, make_lists
 from tastemaker.serving.live_catalog import LiveCatalog
@@ -270,7 +270,7 @@ class Live:
 
         self._snapshot = replace(
             held,
-            catalog=self._caught_up(held.catalog, pulse["items"]),
+            catalog=self._caught_up(held.catalog, pulse),
             forgotten=self.events.forgotten() if changed("forgotten") else held.forgotten,
             keys=Keys.of(self.keys.all()) if changed("keys") else held.keys,
             pulse=pulse,
@@ -280,13 +280,14 @@ class Live:
             self._begin_to_follow()
         return self.held
 
-    def _caught_up(self, catalog: LiveCatalog, now: int) -> LiveCatalog:
-        """The catalog as of that value of the counter `items`; only what has changed is read."""
-        if catalog.as_of == now:
+    def _caught_up(self, catalog: LiveCatalog, pulse: Pulse) -> LiveCatalog:
+        """The catalog as of the pulse; only what has changed is read, where that can be told."""
+        before, now = catalog.as_of, ItemChanges(pulse["items"], pulse["numbered_items"])
+        if before == now:
             return catalog
-        if catalog.as_of is None or catalog.as_of > now:  # the database was set back
-            return LiveCatalog.of(catalog.run_items, self.items.changed(), now)
-        return catalog.with_changes(self.items.changed(since=catalog.as_of), now)
+        if before is not None and before.lead_by_numbers_to(now):
+            return catalog.with_changes(self.items.changed(since=before.all), now)
+        return LiveCatalog.of(catalog.run_items, self.items.changed(), now)
 
     def _begin_to_follow(self) -> None:
         self._follow_again_at = time.monotonic() + FOLLOW_EVERY_S

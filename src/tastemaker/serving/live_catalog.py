@@ -12,7 +12,7 @@ from tastemaker.data.vocabulary import UNKNOWN, Vocabulary
 from tastemaker.errors import ConfigError, did_you_mean
 from tastemaker.ranking.filters import EligibleCodes
 from tastemaker.serving.ids import code_of, codes_of
-from tastemaker.serving.item_store import ItemRecord
+from tastemaker.serving.item_store import ItemChanges, ItemRecord
 from tastemaker.serving.new_items import NewItems
 from tastemaker.serving.run_items import RunItems
 from tastemaker.serving.search_table import SearchTable
@@ -28,8 +28,8 @@ class LiveCatalog:
     """What is known of the items now."""
 
     run_items: RunItems
-    as_of: int | None
-    """The value of the counter `items` up to which changes are in it; None without a database."""
+    as_of: ItemChanges | None
+    """The changes that are in it; None without a database."""
     trained: TrainedItems
     new: NewItems
     _counts: Mapping[str, int]
@@ -37,7 +37,10 @@ class LiveCatalog:
 
     @classmethod
     def of(
-        cls, run_items: RunItems, changed: Sequence[ItemRecord] = (), as_of: int | None = None
+        cls,
+        run_items: RunItems,
+        changed: Sequence[ItemRecord] = (),
+        as_of: ItemChanges | None = None,
     ) -> "LiveCatalog":
         """The catalog of a run and what it does not say, or says otherwise."""
         table = SearchTable(lambda: run_items.searchable, {})
@@ -47,7 +50,9 @@ class LiveCatalog:
         )  # fmt: skip
         return as_in_run.with_changes(changed, as_of)
 
-    def with_changes(self, changed: Sequence[ItemRecord], as_of: int | None) -> "LiveCatalog":
+    def with_changes(
+        self, changed: Sequence[ItemRecord], as_of: ItemChanges | None
+    ) -> "LiveCatalog":
         """This catalog with some items changed; takes as long as there are changes, hardly more."""
         codes = codes_of(self.vocabulary, [record.item_id for record in changed]).tolist()
         pairs = list(zip(codes, changed, strict=True))

@@ -100,4 +100,6 @@ counters = sql.Table(
 )
 """Raised with every change to a table that the workers hold in memory, so that they notice."""
 
-COUNTED = ("items", "forgotten", "deployments", "keys")
+COUNTED = ("items", "numbered_items", "forgotten", "deployments", "keys")
+"""Counters that the workers look at. `numbered_items` is raised together with `items` by programs
+that number the changes of items: it falls behind where an older program still runs."""

@@ -14,9 +14,11 @@ def upgrade() -> None:
     changed = sql.Column("changed", BIG, nullable=False, server_default="0")
     op.add_column("items", changed)
     op.create_index("ix_items_changed", "items", ["changed"])
+    op.execute("INSERT INTO counters (name, value) VALUES ('numbered_items', 0)")
 
 
 def downgrade() -> None:
     """Takes the numbers away."""
+    op.execute("DELETE FROM counters WHERE name = 'numbered_items'")
     op.drop_index("ix_items_changed", "items")
     op.drop_column("items", "changed")
