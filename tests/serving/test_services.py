@@ -2,7 +2,9 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 import tastemaker as tm
@@ -11,7 +13,7 @@ from tastemaker.serving.deployments import Deployments
 from tastemaker.testing.worlds import two_tastes
 
 from .conftest import Databases, Serving
-from .server import Server, tastemaker, until
+from .server import Server, kill, tastemaker, until
 
 
 @pytest.fixture
@@ -105,7 +107,10 @@ def test_a_replica_that_cannot_open_what_was_deployed_says_so_until_it_can(
         Deployments(opened).record(bundle, "learned")
 
         def numbers() -> str:
-            return service.http.get("/metrics").text
+            try:
+                return httpx.get(f"{service.url}/metrics").text
+            except httpx.TransportError:
+                return ""  # no worker answers yet
 
         until(lambda: service.client.ready().missing == bundle.version, 30, service.said)
         assert service.client.ready().status == "degraded"
@@ -113,13 +118,22 @@ def test_a_replica_that_cannot_open_what_was_deployed_says_so_until_it_can(
         until(lambda: "tastemaker_model_missing 1.0" in numbers(), 30)
         assert service.client.recommend(3).version == before
         assert "deployed model cannot be opened" in service.said()
-        stats = service.http.get("/v1/admin/stats").json()
+
+        def told() -> dict[str, Any]:
+            stats = service.http.get("/v1/admin/stats").json()
+            return stats if stats["missing"] else {}
+
+        stats = until(told, 30, service.said)
         assert (stats["missing"], stats["deployment"]["version"]) == (bundle.version, before)
         assert stats["deployment"]["reason"] == "start"
         desk = service.http.get("/desk", headers={"Accept": "text/html"}).text
         assert "cannot be opened here" in desk
 
         hidden.rename(learned)
+        # What a worker has said of itself goes with it.
+        for pid in service.workers():
+            kill(pid)
+        until(lambda: "tastemaker_model_missing" in numbers(), 60, service.said)
         until(lambda: service.client.ready().status == "ready", 30, service.said)
         until(lambda: service.client.ready().version == bundle.version, 30)
         until(lambda: "tastemaker_model_missing 0.0" in numbers(), 30)

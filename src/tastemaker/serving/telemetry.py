@@ -7,6 +7,7 @@ import secrets
 import sys
 import time
 from collections.abc import MutableMapping
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -19,7 +20,7 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tastemaker.serving.paths import below_root
@@ -85,9 +86,28 @@ class Telemetry:
         """All numbers, those of the other workers included, and their media type."""
         registry = self.registry
         if SHARED in os.environ:
+            _forget_the_dead(Path(os.environ[SHARED]))
             registry = CollectorRegistry()
             MultiProcessCollector(registry)
         return generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+def _forget_the_dead(folder: Path) -> None:
+    """Takes out what workers said of themselves that were killed, and so could not take it out."""
+    for file in folder.glob("gauge_live*.db"):
+        pid = int(file.stem.rpartition("_")[2])
+        if not _runs(pid):
+            mark_process_dead(pid, str(folder))
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 class Observed:
