@@ -234,15 +234,21 @@ def reading(path: Path, kind: str) -> ArtifactReader:
         dict,
     ):
         raise ArtifactError(f"{path}: is not a {kind}; its {MANIFEST} says otherwise")
-    if manifest.get("format", 0) > FORMAT:
-        writer = manifest.get("versions", {}).get("tastemaker", "of a later version")
-        raise ArtifactError(
-            f"{path}: was written by tastemaker {writer} in format {manifest['format']}; "
-            f"this version reads up to format {FORMAT}: upgrade tastemaker"
-        )
+    _refuse_format(path, manifest)
     for name, recorded in manifest["files"].items():
         _check(path, name, recorded)
     return ArtifactReader(path, manifest)
+
+
+def _refuse_format(path: Path, manifest: dict[str, Any]) -> None:
+    given, versions = manifest.get("format", 0), manifest.get("versions")
+    if isinstance(given, int) and given <= FORMAT:
+        return
+    writer = versions.get("tastemaker") if isinstance(versions, dict) else None
+    raise ArtifactError(
+        f"{path}: was written by tastemaker {writer or 'of a later version'} in format {given}; "
+        f"this version reads up to format {FORMAT}: upgrade tastemaker"
+    )
 
 
 def _write_manifest(writer: ArtifactWriter, kind: str) -> None:

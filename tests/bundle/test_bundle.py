@@ -91,8 +91,12 @@ def test_foreign_and_newer_folders_are_named(run: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(ArtifactError, match="is a file, not the folder of a run"):
         tm.open_run(tmp_path / "file")
-    rewrite(run / MANIFEST, format=99)
-    with pytest.raises(ArtifactError, match=r"in format 99; .* upgrade tastemaker"):
+    for unknown in (99, "2.0", None, [1]):
+        rewrite(run / MANIFEST, format=unknown)
+        with pytest.raises(ArtifactError, match=r"in format .*; .* upgrade tastemaker"):
+            tm.open_run(run)
+    rewrite(run / MANIFEST, format=99, versions=None)
+    with pytest.raises(ArtifactError, match="of a later version in format 99"):
         tm.open_run(run)
     rewrite(run / MANIFEST, format=1, kind="cake")
     with pytest.raises(ArtifactError, match="is not a run"):
