@@ -78,9 +78,9 @@ class Learner:
         if not path.exists():
             return []
         found = []
-        for line in path.read_text().splitlines():
-            # The machine may have gone down in the middle of a line.
-            with suppress(json.JSONDecodeError):
+        for line in path.read_bytes().splitlines():
+            # The machine may have gone down in the middle of a line, or of a letter.
+            with suppress(ValueError, TypeError):
                 found.append(Lesson(**json.loads(line)))
         return found
 
@@ -158,8 +158,10 @@ class Learner:
         self.store.prune({Path(record.run) for record in self._deployments.newest(3)})
 
     def _noted(self, lesson: Lesson) -> Lesson:
-        with (self.store.folder / LOG).open("a") as log:
-            log.write(json.dumps(asdict(lesson)) + "\n")
+        path = self.store.folder / LOG
+        is_cut = path.exists() and not path.read_bytes().endswith(b"\n")
+        with path.open("a") as log:
+            log.write("\n" * is_cut + json.dumps(asdict(lesson)) + "\n")
         return lesson
 
 
