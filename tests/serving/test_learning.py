@@ -10,18 +10,19 @@ import polars as pl
 import pytest
 
 import tastemaker as tm
+from tastemaker.bundle.store import Store
 from tastemaker.errors import ConfigError, DataError
 from tastemaker.serving.database import Database
 from tastemaker.serving.deployments import Deployments
 from tastemaker.serving.event_data import with_events
 from tastemaker.serving.event_store import EventStore, NewEvent
 from tastemaker.serving.item_store import ItemRecord, ItemStore
-from tastemaker.serving.learner import Learner, newest_held_out
+from tastemaker.serving.learner import LOG, Learner, newest_held_out
 from tastemaker.testing.worlds import dataset_of
 from tastemaker.wire import Event
 
 from .conftest import Databases, Serving
-from .server import tastemaker, until
+from .server import Server, parents, tastemaker, until
 
 
 @pytest.fixture
@@ -143,7 +144,12 @@ def a_new_fashion(store: EventStore, users: range) -> None:
 
 def test_what_fits_the_newest_events_better_serves(opened: Database, run: Path) -> None:
     a_new_fashion(EventStore(opened), range(110))
+    log = Store(run).folder / LOG
+    log.parent.mkdir()
+    # The machine went down twice: once before a line was whole, once before its blocks were.
+    log.write_bytes(b'[1]\n\x00\xff\n{"outcome": "not better", "at": 1, "ev\xc3')
     lesson = Learner(run, opened).learn()
+    assert Learner(run, opened).lessons() == [lesson]
     assert (lesson.outcome, lesson.fresh) == ("deployed", 330)
     assert lesson.figures is not None
     assert lesson.figures["metrics"]["ndcg@10"] > lesson.figures["before"]["ndcg@10"]
@@ -251,6 +257,18 @@ def test_a_service_learns_by_itself_and_answers_all_the_while(
         assert newest.figures["metrics"]["ndcg@10"] > newest.figures["before"]["ndcg@10"]
         assert server.client.rollback().version == before
         until(lambda: server.client.ready().version == before, 10)
+
+
+def test_the_database_is_not_named_where_everybody_can_read_it(on_sqlite: Server) -> None:
+    def lines() -> list[bytes]:
+        children = [pid for pid, parent in parents().items() if parent == on_sqlite.process.pid]
+        found = [Path(f"/proc/{pid}/cmdline") for pid in children]
+        return [line for line in (file.read_bytes() for file in found if file.exists()) if line]
+
+    assert on_sqlite.client.learn().status == "started"
+    (line,) = until(lambda: [each for each in lines() if b"--least" in each], 30, on_sqlite.said)
+    assert on_sqlite.database.encode() not in line
+    until(lambda: "too few events" in on_sqlite.said(), 60, on_sqlite.said)
 
 
 @pytest.mark.slow

@@ -16,7 +16,9 @@ def learn(
     database: Annotated[
         str | None,
         typer.Option(
-            "--database", help="Where the events are, as given to serve.  [default: beside the run]"
+            "--database",
+            envvar="TASTEMAKER_DATABASE",
+            help="Where the events are, as given to serve.  [default: beside the run]",
         ),
     ] = None,
     service: Annotated[

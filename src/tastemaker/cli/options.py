@@ -164,7 +164,12 @@ ServedRun = Annotated[
     Path | None, typer.Option("--run", help="The run whose service it is: its database.")
 ]
 ServedDatabase = Annotated[
-    str | None, typer.Option("--database", help="… or the database's URL, as given to serve.")
+    str | None,
+    typer.Option(
+        "--database",
+        envvar="TASTEMAKER_DATABASE",
+        help="… or the database's URL, as given to serve.",
+    ),
 ]
 
 PROTOCOL_PANEL = "Evaluation"

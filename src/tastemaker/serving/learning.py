@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import sys
 from pathlib import Path
 
@@ -55,8 +56,10 @@ class Learning:
             return False
         settings = self._settings
         self._process = await asyncio.create_subprocess_exec(
-            *COMMAND, str(settings.run), "--database", settings.database_url,
+            *COMMAND, str(settings.run),
             "--service", settings.service, "--least", str(least), "--json",
+            # Everybody on the machine can read a command line, and the URL may hold a password.
+            env=os.environ | {"TASTEMAKER_DATABASE": settings.database_url},
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         task = asyncio.create_task(self._watch(self._process))

@@ -47,9 +47,20 @@ def run(settings: ServiceSettings, announce: Callable[[str], None]) -> None:
         if settings.workers == 1:
             uvicorn.Server(config).run(sockets=[listening])
             return
-        with tempfile.TemporaryDirectory(prefix="tastemaker-metrics-") as folder:
+        with _temporary_folder() as folder:
             os.environ[SHARED] = folder
             Multiprocess(config, sockets=[listening]).run()
+
+
+def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    """Where workers put their numbers for each other."""
+    try:
+        return tempfile.TemporaryDirectory(prefix="tastemaker-metrics-")
+    except OSError as error:
+        raise ConfigError(
+            f"workers share their numbers in a temporary folder, and none can be made ({error}); "
+            "name a folder that can be written by TMPDIR, or start a single worker"
+        ) from None
 
 
 def _listening(settings: ServiceSettings) -> socket.socket:
