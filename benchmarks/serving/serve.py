@@ -154,12 +154,12 @@ def bare() -> Iterator[int]:
 
 
 @contextmanager
-def served(run: Path) -> Iterator[tuple[int, float, int]]:
+def served(run: Path, *options: str) -> Iterator[tuple[int, float, int]]:
     """The service: its port, how long it took to be ready, and its process."""
     port = 8932
     command = [sys.executable, "-m", "tastemaker.cli.main", "serve", str(run), "--port", str(port)]
     started_at = time.monotonic()
-    with process([*command, "--logs", "json"]) as pid:
+    with process([*command, "--logs", "json", *options]) as pid:
         wait_for(f"http://127.0.0.1:{port}/readyz")
         yield port, time.monotonic() - started_at, pid
 

@@ -240,6 +240,17 @@ def test_missing_ids_times_and_weights_are_named_with_their_row(tmp_path: Path) 
         tm.read(path, weight="strength")
 
 
+def test_a_comma_within_a_number_is_refused_with_what_to_write(tmp_path: Path) -> None:
+    path = tmp_path / "ratings.csv"
+    path.write_text("user;item;stars\na;1;4,5\nb;2;3\n")
+    with pytest.raises(DataError) as error:
+        tm.read(path)
+    assert str(error.value) == (
+        f'{path}: column "stars", line 2: "4,5" is not a number, so it cannot be a rating; '
+        "write 4.5 with a point if that is meant"
+    )
+
+
 def test_files_that_are_no_tables_are_refused(tmp_path: Path) -> None:
     def refusal(name: str, content: bytes) -> str:
         (tmp_path / name).write_bytes(content)

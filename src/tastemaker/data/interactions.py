@@ -1,5 +1,6 @@
 """Interactions: who touched what, and when, as a validated table."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -118,9 +119,14 @@ def _numbers(rows: Rows, column: pl.Series, role: str) -> pl.Series:
     bad = numbers.is_null() & column.is_not_null()
     if bad.any():
         row = int(bad.arg_max() or 0)
+        value = str(column[row])
+        remedy = ""
+        if re.fullmatch(r"-?\d+,\d+", value.strip()):
+            # It may also separate thousands, so it is not read as a point without a word.
+            remedy = f"; write {value.strip().replace(',', '.')} with a point if that is meant"
         raise DataError(
-            f'{rows.at(column.name, row)}: "{column[row]}" is not a number, so it cannot be a '
-            f"{role}"
+            f'{rows.at(column.name, row)}: "{value}" is not a number, so it cannot be a '
+            f"{role}{remedy}"
         )
     return numbers
 

@@ -11,10 +11,10 @@ from tastemaker.serving.ids import id_of, key_of
 from tastemaker.serving.item_store import ItemRecord
 from tastemaker.serving.kept import Kept
 from tastemaker.serving.lists import MadeList, Place
-from tastemaker.serving.live import Live, LiveLists, Snapshot
+from tastemaker.serving.live import Live, LiveLists, Look, Snapshot
 from tastemaker.serving.people import digest
 from tastemaker.serving.telemetry import Telemetry
-from tastemaker.wire import AskedUser, Listing
+from tastemaker.wire import Listing
 
 MOST_BYTES = 64 << 20
 """What a worker's kept answers may take."""
@@ -63,10 +63,11 @@ class Answers:
         live = self._live
         vocabulary = live.held.deployed.everything.user_vocabulary
         key = key_of(vocabulary, user)
-        still = self._still_right(user, query, key)
+        look = live.look(key)
+        still = self._still_right(user, query, look)
         if still is not None:
             return still
-        found = live.recommend([AskedUser(user_id=id_of(vocabulary, key))], listing)
+        found = live.recommend_to(look, listing)
         body = orjson.dumps(self.in_full(found, found.lists[0], key))
         if not found.snapshot.degraded and found.lists[0].source == "model":
             answer = _Answer(body, found.snapshot.pulse, found.digests[key])
@@ -88,15 +89,14 @@ class Answers:
             "degraded": found.snapshot.degraded,
         }
 
-    def _still_right(self, user: str, query: str, key: str) -> bytes | None:
+    def _still_right(self, user: str, query: str, look: Look) -> bytes | None:
         """What was kept, if others wrote, but nothing that concerns this user."""
-        snapshot = self._live.snapshot()
-        if snapshot.degraded:
+        if look.snapshot.degraded:
             return None
-        kept = self._kept.get((user, query), *_basis(snapshot))
-        if kept is None or digest(self._live.events.touched(key)) != kept.touched:
+        kept = self._kept.get((user, query), *_basis(look.snapshot))
+        if kept is None or digest(look.touched) != kept.touched:
             return None
-        kept.pulse = snapshot.pulse
+        kept.pulse = look.snapshot.pulse
         return kept.body
 
 

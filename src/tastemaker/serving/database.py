@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
@@ -46,6 +46,11 @@ class Pulse:
     counters: tuple[int, ...]
     """Of COUNTED, in its order."""
 
+    @classmethod
+    def of(cls, counters: Mapping[str, int], token: int | None = None) -> "Pulse":
+        """With the counters by name; those that were never raised are 0."""
+        return cls(token, tuple(counters.get(name, 0) for name in COUNTED))
+
     def __getitem__(self, name: str) -> int:
         return self.counters[COUNTED.index(name)]
 
@@ -71,6 +76,12 @@ class Database:
                 f"no database is known by this URL: {short(error)}{hint}; a URL looks like "
                 "sqlite:///events.db or postgresql+psycopg://user:password@host/name"
             ) from None
+        # Each statement on its own, without telling a server to begin and to end a transaction.
+        self._reads = (
+            self._engine
+            if self.is_sqlite
+            else self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        )
         self._sentry = _Sentry(self._engine) if self.is_sqlite else None
         self._pulse: Pulse | None = None
         self._away: DatabaseAwayError | None = None
@@ -128,7 +139,7 @@ class Database:
         Raises:
             DatabaseAwayError: it does not answer.
         """
-        with self._failing_alike(), self._engine.connect() as connection:
+        with self._failing_alike(), self._reads.connect() as connection:
             yield connection
 
     @contextmanager
@@ -162,9 +173,9 @@ class Database:
             token = self._sentry.token() if self._sentry else None
             if token is not None and self._pulse is not None and self._pulse.token == token:
                 return self._pulse
-            with self._engine.connect() as connection:
-                values = dict(connection.execute(_COUNTERS).all())
-            self._pulse = Pulse(token, tuple(values.get(name, 0) for name in COUNTED))
+            with self._reads.connect() as connection:
+                values = {row.name: row.value for row in connection.execute(_COUNTERS)}
+            self._pulse = Pulse.of(values, token)
             return self._pulse
 
     def __enter__(self) -> Self:

@@ -11,8 +11,8 @@ import polars as pl
 import sqlalchemy as sql
 from sqlalchemy.dialects import postgresql, sqlite
 
-from tastemaker.serving.database import Database, raised
-from tastemaker.serving.tables import events, forgotten
+from tastemaker.serving.database import Database, Pulse, raised
+from tastemaker.serving.tables import counters, events, forgotten
 from tastemaker.serving.touches import Touched, latest_of
 from tastemaker.serving.trending_store import RETRACT, Touch, TrendingStore
 
@@ -33,6 +33,13 @@ class NewEvent(NamedTuple):
     item_id: str
     timestamp: int
     type: str
+
+
+class Looked(NamedTuple):
+    """The database of one moment, as one user's list depends on it."""
+
+    pulse: Pulse
+    touched: list[Touched]
 
 
 class EventStore:
@@ -99,6 +106,20 @@ class EventStore:
         """
         ((_, touched),) = self.each_touched([user_id])
         return touched
+
+    def look(self, user_id: str) -> Looked:
+        """The database's pulse and what a user touched: one question, where asking is far.
+
+        Raises:
+            DatabaseAwayError: the database does not answer.
+        """
+        if self._database.is_sqlite:
+            return Looked(self._database.pulse(), self.touched(user_id))
+        with self._database.reading() as connection:
+            rows = connection.execute(_LOOK, {"user": user_id}).all()
+        counted = {name: value for is_event, _, name, value, _ in rows if not is_event}
+        arrived = sorted(row[1:] for row in rows if row[0])
+        return Looked(Pulse.of(counted), latest_of(row[1:] for row in arrived))
 
     def each_touched(self, user_ids: Iterable[str]) -> Iterator[tuple[str, list[Touched]]]:
         """The same for several users, one after the other: together they would fill the memory.
@@ -249,6 +270,23 @@ _OF_ONE = (
     .where(events.c.user_id == sql.bindparam("user"))
     .order_by(events.c.seq.desc())
     .limit(LONGEST_JOINED)
+)
+_LOOK = sql.union_all(
+    sql.select(
+        sql.literal(True).label("is_event"),
+        events.c.seq,
+        events.c.item_id,
+        events.c.timestamp,
+        events.c.type,
+    )
+    .where(events.c.user_id == sql.bindparam("user"))
+    .order_by(events.c.seq.desc())
+    .limit(LONGEST_JOINED)
+    .subquery()
+    .select(),
+    sql.select(
+        sql.literal(False), sql.literal(0), counters.c.name, counters.c.value, sql.literal("")
+    ),
 )
 _OF_PAIRS = (
     sql.select(

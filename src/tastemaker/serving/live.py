@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,15 +14,17 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.errors import ArtifactError, ConfigError
 from tastemaker.serving.database import Database, Pulse
 from tastemaker.serving.deployments import DeploymentRecord, Deployments, Reason
-from tastemaker.serving.event_store import EventStore
+from tastemaker.serving.event_store import EventStore, Looked, hashed
+from tastemaker.serving.ids import id_of
 from tastemaker.serving.item_store import ItemChanges, ItemStore
 from tastemaker.serving.key_store import NO_KEYS, Keys, KeyStore
 from tastemaker.serving.lists import Asked, MadeList, make_lists
 from tastemaker.serving.live_catalog import LiveCatalog
 from tastemaker.serving.outages import DatabaseAwayError, DatabaseRefusedError
-from tastemaker.serving.people import Gathered, Person, gather
+from tastemaker.serving.people import Person, TouchedOf, gather, person_of
 from tastemaker.serving.run_items import RunItems
 from tastemaker.serving.settings import ServiceSettings
+from tastemaker.serving.touches import Touched
 from tastemaker.serving.trending import Trending, TrendingScores
 from tastemaker.serving.trending_store import TrendingStore
 from tastemaker.training.run import DeviceName
@@ -60,6 +62,15 @@ class Snapshot:
     pulse: Pulse | None
     """Of the database when it was read; None where it was away."""
     degraded: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What is in memory, and beside it what one user did; nothing while the database is away."""
+
+    key: str
+    snapshot: Snapshot
+    touched: list[Touched]
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,23 +139,30 @@ class Live:
 
     def snapshot(self) -> Snapshot:
         """What is in memory, after a look whether the database has something newer."""
+        return self._looking(lambda: Looked(self.database.pulse(), []))[0]
+
+    def look(self, key: str) -> Look:
+        """The same, and what a user touched in events until then."""
+        return Look(key, *self._looking(lambda: self.events.look(key)))
+
+    def _looking(self, look: Callable[[], Looked]) -> tuple[Snapshot, list[Touched]]:
         held = self.held
         try:
             if not self._joined:
                 self._join()
-            pulse = self.database.pulse()
+            pulse, touched = look()
             held = self.held
             if held.deployed.missing and time.monotonic() > self._follow_again_at:
                 self._begin_to_follow()
             if held.pulse == pulse and not held.degraded:
-                return held
+                return held, touched
             with self._refreshing:
                 # Asked again, since another thread may have read something newer meanwhile.
-                return self._refreshed(self.database.pulse())
+                return self._refreshed(self.database.pulse()), touched
         except DatabaseAwayError:
             if not held.degraded:
                 self._snapshot = held = replace(held, degraded=True)
-            return held
+            return held, []
 
     def readiness(self) -> Snapshot:
         """What is in memory; degraded also while the database refuses what lists are made of."""
@@ -164,20 +182,46 @@ class Live:
             UnsupportedError: diversity or reasons are asked of a model that has none.
         """
         snapshot = self.snapshot()
+        events = None if snapshot.degraded else self.events.each_touched
+        return self._lists(snapshot, users, events, listing)
+
+    def recommend_to(self, look: Look, listing: Listing) -> LiveLists:
+        """The list of the user whom a look was for.
+
+        Raises:
+            ConfigError: no item is in one of the categories.
+            UnsupportedError: diversity or reasons are asked of a model that has none.
+        """
+        snapshot = look.snapshot
+        user = id_of(snapshot.deployed.everything.user_vocabulary, look.key)
+        events = None if snapshot.degraded else lambda _: iter([(look.key, look.touched)])
+        return self._lists(snapshot, [AskedUser(user_id=user)], events, listing)
+
+    def _lists(
+        self,
+        snapshot: Snapshot,
+        users: Sequence[AskedUser],
+        events: TouchedOf | None,
+        listing: Listing,
+    ) -> LiveLists:
         catalog, deployed = snapshot.catalog, snapshot.deployed
         asked = Asked.of(listing, catalog)
-        snapshot, gathered = self._gathered(snapshot, users)
+        gathered = gather(users, deployed.everything, snapshot.forgotten, events)
         index = deployed.bundle.index if self.settings.approximate else None
         lists = make_lists(
             deployed.bundle.model, catalog, gathered.people, asked,
             lambda: self.trending_scores(catalog), index,
         )  # fmt: skip
+        if not gathered.complete:
+            snapshot = replace(snapshot, degraded=True)
         return LiveLists(snapshot, lists, gathered.digests)
 
     def person(self, key: str) -> tuple[Snapshot, Person]:
         """What is known of a user by now."""
-        snapshot, gathered = self._gathered(self.snapshot(), [AskedUser(user_id=key)])
-        return snapshot, gathered.people[0]
+        look = self.look(key)
+        forgotten = hashed(key) in look.snapshot.forgotten
+        everything = look.snapshot.deployed.everything
+        return look.snapshot, person_of(everything, key, look.touched, forgotten)
 
     def trending_scores(self, catalog: LiveCatalog) -> TrendingScores:
         """What is trending of a catalog, as of when the database last answered."""
@@ -315,18 +359,6 @@ class Live:
                     log.error("deployed model cannot be opened", why=str(error), serving=serving)
                 return replace(held, missing=record)
         return Deployed(bundle, record, bundle.split.everything)
-
-    def _gathered(
-        self, snapshot: Snapshot, users: Sequence[AskedUser]
-    ) -> tuple[Snapshot, Gathered]:
-        """The people, and a degraded snapshot where their events are not to be had."""
-        gathered = gather(
-            users,
-            snapshot.deployed.everything,
-            snapshot.forgotten,
-            None if snapshot.degraded else self.events,
-        )
-        return (snapshot if gathered.complete else replace(snapshot, degraded=True)), gathered
 
 
 def reopened(record: DeploymentRecord, device: DeviceName) -> Bundle:

@@ -28,8 +28,11 @@ class Service:
         self.settings = settings
         self.live = Live(settings)
         self.gate = Gate(settings.threads, settings.most_waiting, settings.request_s)
-        # Writes wait for each other, and reads are not to wait with them.
-        self.writing = Gate(settings.threads, settings.most_waiting, settings.request_s)
+        # Writes wait for each other, and reads are not to wait with them. SQLite has one writer at
+        # a time: in line each comes in its turn, while those that contend for its lock sleep and
+        # try again, and some of them come last again and again.
+        writers = 1 if self.live.database.is_sqlite else settings.threads
+        self.writing = Gate(writers, settings.most_waiting, settings.request_s)
         self.rates = Rates(settings.rate, settings.burst)
         self.telemetry = Telemetry()
         self.answers = Answers(self.live, self.telemetry)

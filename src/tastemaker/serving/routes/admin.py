@@ -56,7 +56,7 @@ async def reload(service: TheService) -> Response:
         service.telemetry.swaps.labels("reload").inc()
         return shown(record, record.seq)
 
-    return json(await service.writing.run(swap))
+    return json(await service.gate.run(swap))
 
 
 @router.post("/rollback", response_model=Deployment, responses=PROBLEMS)
@@ -68,7 +68,7 @@ async def rollback(service: TheService) -> Response:
         service.telemetry.swaps.labels("rollback").inc()
         return shown(record, record.seq)
 
-    return json(await service.writing.run(swap))
+    return json(await service.gate.run(swap))
 
 
 @router.post("/learn", status_code=202, response_model=LearningStarted, responses=PROBLEMS)
