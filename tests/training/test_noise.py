@@ -1,5 +1,8 @@
 """A training draws its own random numbers, whatever else draws from PyTorch's generators."""
 
+import threading
+import time
+
 import pytest
 import torch
 
@@ -25,6 +28,35 @@ def test_what_others_draw_between_steps_does_not_change_a_training(
 
     disturbed = kind(**SETTINGS).fit(SPLIT, tm.TrainingRun(on_progress=disturb))
     assert_same_state(alone, disturbed)
+
+
+def test_a_training_that_begins_leaves_what_another_thread_draws_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Noise(7, torch.device("cpu")).lent():
+        expected = torch.rand(4)
+    drawn, begun = [], threading.Event()
+
+    def draw() -> None:
+        with Noise(7, torch.device("cpu")).lent():
+            drawn.append(torch.rand(2))
+            begun.set()
+            time.sleep(0.3)  # in which the training goes on
+            drawn.append(torch.rand(2))
+
+    other = threading.Thread(target=draw)
+
+    def where_lightning_is_about_to_put_the_random_state_back(_: object) -> None:
+        other.start()
+        begun.wait(0.3)
+
+    monkeypatch.setattr(
+        "lightning.pytorch.Trainer._run_sanity_check",
+        where_lightning_is_about_to_put_the_random_state_back,
+    )
+    tm.SASRec(**SETTINGS).fit(SPLIT)
+    other.join()
+    assert torch.equal(torch.cat(drawn), expected)
 
 
 def test_a_stream_goes_on_where_it_was_and_leaves_the_global_one_alone() -> None:

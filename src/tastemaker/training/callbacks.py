@@ -1,6 +1,7 @@
 """What listens to the Trainer: the log of epochs, progress, and a graceful Ctrl-C."""
 
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from tastemaker.progress import REPORT_EVERY_S, OnProgress, Progress
 from tastemaker.training.interrupt import Interrupt
 from tastemaker.training.module import RankingModule
+from tastemaker.training.noise import nobody_else_draws
 from tastemaker.training.run import TrainingLog, TrainingRun
 
 
@@ -49,6 +51,28 @@ class EpochLog(Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The records of the run that is resumed."""
         self.training_log.records = state_dict["records"]
+
+
+class KeepsRandomState(Callback):
+    """Lets no other thread draw random numbers while Lightning puts the global state back.
+
+    Before the first epoch Lightning reads the state of the global generators and sets it again.
+    What another thread had drawn in between, such as first weights, it would draw once more.
+
+    Args:
+        held: keeps the others out until it is closed, at the latest where the training ends.
+    """
+
+    def __init__(self, held: ExitStack) -> None:
+        self._held = held
+
+    def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Lightning is about to read the state."""
+        self._held.enter_context(nobody_else_draws())
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """It was set again."""
+        self._held.close()
 
 
 class BatchProgress(Callback):

@@ -5,7 +5,7 @@ import signal
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -16,7 +16,12 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from tastemaker.errors import ConfigError
-from tastemaker.training.callbacks import BatchProgress, EpochLog, StopOnInterrupt
+from tastemaker.training.callbacks import (
+    BatchProgress,
+    EpochLog,
+    KeepsRandomState,
+    StopOnInterrupt,
+)
 from tastemaker.training.checkpoint import SafetensorsIO
 from tastemaker.training.config import TrainingConfig
 from tastemaker.training.epochs import Batches
@@ -81,7 +86,10 @@ def fit(
         stopper = _early_stopping(config, validate)
         progress = BatchProgress(run.on_progress, config.epochs) if run.on_progress else None
         optional = [callback for callback in (progress, stopper) if callback is not None]
-        callbacks: list[Callback] = [*optional, StopOnInterrupt(interrupt), epoch_log, keeper]
+        drawing = ExitStack()
+        callbacks: list[Callback] = [
+            KeepsRandomState(drawing), *optional, StopOnInterrupt(interrupt), epoch_log, keeper,
+        ]  # fmt: skip
         last = checkpoints / f"{LAST}{ENDING}"
         resume_from = last if run.resume and last.exists() else None
         device = next(network.parameters()).device
@@ -89,7 +97,7 @@ def fit(
             module: RankingModule = FusedModule(network, batches, kernel, config, validate)
         else:
             module = SteppedModule(network, batches, _step(network, loss), config, validate)
-        with one_training_at_a_time(), _quiet_lightning():
+        with one_training_at_a_time(), _quiet_lightning(), drawing:
             trainer = _trainer(device, config, callbacks, folder, keep=run.folder)
             if resume_from is None or not _had_stopped_early(resume_from, stopper):
                 try:

@@ -56,6 +56,13 @@ class Noise:
 
 
 @contextmanager
+def nobody_else_draws() -> Iterator[None]:
+    """Waits until no other thread draws from a stream of its own, and lets none begin."""
+    with _LENDING:
+        yield
+
+
+@contextmanager
 def one_training_at_a_time() -> Iterator[None]:
     """Waits until no other thread trains a network."""
     with _TRAINING:
