@@ -142,10 +142,11 @@ def test_a_catalog_without_categories_says_what_to_give() -> None:
 def test_new_items_of_real_data_are_found_by_their_categories(data_folder: Path) -> None:
     """A twentieth of all items is taken out of training; where will they stand when they come?"""
     catalog = pl.read_parquet(data_folder / "amazon-beauty" / "items.parquet")
-    data = tm.read(
+    everybody = tm.read(
         data_folder / "amazon-beauty" / "interactions.parquet",
         items=catalog.rename({"attributes": "categories"}),
     )
+    data = tm.sample_users(everybody, 0.5)
     new = np.random.default_rng(0).random(data.n_items) < 0.05
     latest = np.zeros(len(data), dtype=bool)
     latest[data.indptr[1:] - 1] = True
