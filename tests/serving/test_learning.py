@@ -97,8 +97,8 @@ def test_what_was_retracted_or_is_forgotten_is_not_learned(opened: Database) -> 
 def test_the_catalog_is_the_one_of_now(opened: Database) -> None:
     store, items = EventStore(opened), ItemStore(opened)
     happened(store, 1, [9])
-    items.put(ItemRecord("9", "Nine", ("new",)))
-    items.put(ItemRecord("3", "Three, corrected", ("old",)))
+    items.put([ItemRecord("9", "Nine", ("new",))])
+    items.put([ItemRecord("3", "Three, corrected", ("old",))])
     joined = with_events(dataset_of({1: [3, 4]}), store, items)
     assert joined.catalog.frame["title"].to_list() == ["Three, corrected", "Item 4", "Nine"]
 
@@ -108,7 +108,7 @@ def test_an_id_that_looks_like_a_missing_value_is_one_that_the_service_took(
 ) -> None:
     store, items = EventStore(opened), ItemStore(opened)
     happened(store, "nan", [9, 8])
-    items.put(ItemRecord("brand new", "Nobody touched it"))
+    items.put([ItemRecord("brand new", "Nobody touched it")])
     joined = with_events(None, store, items)
     assert joined.user_vocabulary.ids.to_list() == ["nan"]
     assert joined.item_vocabulary.ids.to_list() == [8, 9]
