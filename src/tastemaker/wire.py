@@ -121,7 +121,9 @@ class Event(Wire):
     timestamp: Timestamp | None = None
     """When, in seconds since 1970 UTC or ISO 8601; now where left out."""
     type: EventType = "interaction"
-    """What was done: view, click, purchase. `retract` takes the item out of the history again."""
+    """What was done, in a word of the sender's: view, click, purchase. It is kept, and all types
+    count alike: a dislike would count as a like, and is better not sent. `retract` alone is
+    different: it takes the item out of the history again."""
     event_id: EventId | None = None
     """Of the sender's choice: an event that is sent twice with one id counts once."""
 

@@ -74,3 +74,16 @@ def test_the_python_that_is_shown_runs(
     code = "\n".join(code_blocks(ROOT / page, "python"))
     assert "tm.NCF" in code
     exec(compile(code, page, "exec"), {})
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/serving.md"])
+def test_ids_in_examples_of_requests_are_in_the_data_of_the_demo(page: str) -> None:
+    text = (ROOT / page).read_text()
+    data = tm.load("synthetic")
+    pairs = re.findall(r'"user_id": (\d+), "item_id": (\d+)', text)
+    assert pairs
+    for user, item in pairs:
+        assert data.user_vocabulary.code_of(int(user)) >= 0
+        assert data.item_vocabulary.code_of(int(item)) >= 0
+    for history in re.findall(r'"history": \[([\d, ]+)\]', text):
+        data.item_vocabulary.encode([int(item) for item in history.split(",")])
