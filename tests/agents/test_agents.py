@@ -6,7 +6,8 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -28,6 +29,11 @@ READING = {
 COMMAND = [sys.executable, "-m", "tastemaker.cli.main", "mcp", "--service"]
 
 
+def run(ask: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    with ThreadPoolExecutor(1) as aside:  # a browser of other tests may have a loop in this thread
+        return aside.submit(lambda: asyncio.run(ask())).result()
+
+
 class Agent:
     """Asks an MCP server synchronously; each question is a connection of its own."""
 
@@ -39,14 +45,14 @@ class Agent:
             async with self._connect() as client:
                 return await client.list_tools()
 
-        return {tool.name: tool for tool in asyncio.run(ask()).tools}
+        return {tool.name: tool for tool in run(ask).tools}
 
     def call(self, tool: str, **arguments: Any) -> Any:
         async def ask() -> Any:
             async with self._connect() as client:
                 return await client.call_tool(tool, arguments)
 
-        return asyncio.run(ask())
+        return run(ask)
 
     def answer(self, tool: str, **arguments: Any) -> dict[str, Any]:
         result = self.call(tool, **arguments)
