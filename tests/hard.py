@@ -66,7 +66,8 @@ def passes(number: int, settings: Round, arguments: list[str]) -> bool:
     shown = " ".join(f"{name}={value}" for name, value in settings.environment.items())
     print(f"\nround {number} of {len(ROUNDS)}: {settings.title}\n{shown}", flush=True)
     command = [
-        sys.executable, "-m", "pytest", "-n", "auto", "--hypothesis-profile=exploring",
+        sys.executable, "-m", "pytest", "-n", "auto", "--dist", "worksteal",
+        "--hypothesis-profile=exploring",
         f"--hypothesis-seed={settings.seed}", *arguments,
     ]  # fmt: skip
     environment = os.environ | settings.environment
