@@ -119,8 +119,12 @@ class Server:
 
     def log(self) -> list[dict[str, Any]]:
         """The lines of a log in JSON; a line that is none is an error."""
-        lines = self.process.stderr.read_text().splitlines()
-        return [json.loads(line) for line in lines if not line.startswith("events go to ")]
+        said = self.process.stderr.read_text()
+        lines = [line for line in said.splitlines() if not line.startswith("events go to ")]
+        try:
+            return [json.loads(line) for line in lines]
+        except json.JSONDecodeError as error:
+            raise AssertionError(f'"{error.doc}" is no line of a log in JSON:\n{said}') from None
 
     def workers(self) -> list[int]:
         """Process ids of its workers, none where it answers itself."""

@@ -75,7 +75,7 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
 
 def _with_deadlines(engine: sql.Engine) -> Deadlines:
     """Gives every statement, commit and check of a connection a deadline."""
-    deadlines = Deadlines()
+    deadlines = Deadlines(engine.dialect.loaded_dbapi.Error)
 
     def begin(connection: sql.Connection, *_: object) -> None:
         if connection.invalidated:

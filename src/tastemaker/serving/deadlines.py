@@ -17,7 +17,9 @@ class Deadlines:
     network; a timeout of TCP does not see a stopped process, whose kernel goes on to acknowledge.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lost: type[Exception]) -> None:
+        """Takes what the driver raises of a connection that was lost meanwhile."""
+        self._lost = lost
         self._due_at: dict[Any, float] = {}
         self._changed = threading.Condition()
         self._ended = False
@@ -58,12 +60,13 @@ class Deadlines:
                 for connection in [each for each, at in self._due_at.items() if at <= now]:
                     del self._due_at[connection]
                     # Under the lock: nobody closes it meanwhile, and its number is no other's.
-                    _shut(connection)
+                    with suppress(OSError, self._lost):
+                        _shut(connection)
             time.sleep(LOOK_EVERY_S)
 
 
 def _shut(connection: Any) -> None:
     if connection.closed:
         return
-    with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as shared:
+    with socket.socket(fileno=os.dup(connection.fileno())) as shared:
         shared.shutdown(socket.SHUT_RDWR)

@@ -5,6 +5,7 @@ import os
 import re
 import secrets
 import sys
+import threading
 import time
 from collections.abc import MutableMapping
 from pathlib import Path
@@ -162,7 +163,8 @@ def configure_logs(style: str) -> None:
     """Sets up log lines of JSON for machines, or of text for people, on standard error.
 
     A traceback is the plain one of Python in both: variables of the program may hold keys and
-    bodies of requests, and are never printed.
+    bodies of requests, and are never printed. What ends a thread is a line of the log too, and so
+    is what libraries warn of.
     """
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
@@ -171,16 +173,30 @@ def configure_logs(style: str) -> None:
         escape_controls,
     ]
     if style == "json":
-        shared += [structlog.processors.JSONRenderer(_dumped)]
+        rendered: Any = structlog.processors.JSONRenderer(_dumped)
     else:
         plain = structlog.dev.plain_traceback
-        shared += [structlog.dev.ConsoleRenderer(exception_formatter=plain)]
+        rendered = structlog.dev.ConsoleRenderer(exception_formatter=plain)
     structlog.configure(
-        processors=shared,
+        processors=[*shared, rendered],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+    of_libraries = logging.StreamHandler(sys.stderr)
+    of_libraries.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, rendered],
+        )
+    )
+    logging.getLogger().handlers = [of_libraries]
+    threading.excepthook = _thread_ended
+
+
+def _thread_ended(failed: threading.ExceptHookArgs) -> None:
+    name = failed.thread.name if failed.thread else ""
+    log.error("thread ended", thread=name, exc_info=failed.exc_value)
 
 
 def escape_controls(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
