@@ -248,8 +248,13 @@ def test_rows_on_several_cores_get_the_same_ranks(k: int, monkeypatch) -> None:
     model = GivenScores(scores).fit(split)
     at_once = tm.evaluate(model, split, tm.SampledRanking(15)).ranks.tolist()
     monkeypatch.setattr(protocols, "USERS_AT_ONCE", 7)
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
-    assert tm.evaluate(model, split, tm.SampledRanking(15)).ranks.tolist() == at_once
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        assert tm.evaluate(model, split, tm.SampledRanking(15)).ranks.tolist() == at_once
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("protocol", [tm.SampledRanking(15), tm.FullRanking()])

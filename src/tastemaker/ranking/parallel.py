@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import TypeVar
 
 import torch
@@ -33,17 +34,27 @@ def on_all_cores(
     cores = torch.get_num_threads()
     if device.type != "cpu" or min(cores, len(blocks)) == 1:
         return in_turn(work, blocks, on_done)
-    try:
-        with ThreadPoolExecutor(cores, "block", torch.set_num_threads, (1,)) as pool:
-            try:
-                return _collected(pool.map(work, blocks), on_done)
-            except BaseException:
-                # After Ctrl-C only the blocks under way are waited for.
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-    finally:
-        # The number is each thread's own, but new threads take after whoever set it last.
+    with ThreadPoolExecutor(cores, "block", _by_itself) as pool:
+        # The number is each thread's own, but new threads take after whoever set it last: after
+        # this one, as soon as all of the pool have set theirs.
+        together = Barrier(cores + 1, timeout=60)
+        started = [pool.submit(together.wait) for _ in range(cores)]
+        together.wait()
         torch.set_num_threads(cores)
+        for each in started:
+            each.result()
+        try:
+            return _collected(pool.map(work, blocks), on_done)
+        except BaseException:
+            # After Ctrl-C only the blocks under way are waited for.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _by_itself() -> None:
+    """Takes PyTorch's other threads away from this one."""
+    torch.get_num_threads()  # else its first operation would set the number anew
+    torch.set_num_threads(1)
 
 
 def in_turn(

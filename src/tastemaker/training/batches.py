@@ -83,10 +83,26 @@ class PairBatches:
         generator = epoch_generator(self.seed, number, device)
         order = torch.randperm(len(self.users), generator=generator, device=device)
         for rows in order.split(self.chunk_size):
-            users = self.users.index_select(0, rows)
+            users = _taken(self.users, rows)
             negatives = self.unseen.sample(users, self.negatives, generator)
-            items = torch.cat([self.items.index_select(0, rows)[:, None], negatives], dim=1)
-            yield Batch(users, items, None if self.weights is None else self.weights[rows])
+            positives = _taken(self.items, rows)[:, None]
+            if device.type == "cpu":
+                pair = np.concatenate([positives.numpy(), negatives.numpy()], axis=1)
+                items = torch.from_numpy(pair)
+            else:
+                items = torch.cat([positives, negatives], dim=1)
+            yield Batch(users, items, None if self.weights is None else _taken(self.weights, rows))
+
+
+def _taken(column: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """The rows of a column, on a CPU by one thread.
+
+    PyTorch's threads wait actively after each operation, and a kernel's own need those cores. Fewer
+    of them for a while would not do: a thread that is new meanwhile keeps their number for ever.
+    """
+    if column.device.type == "cpu":
+        return torch.from_numpy(column.numpy()[rows.numpy()])
+    return column.index_select(0, rows)
 
 
 class PairChunks:
@@ -101,20 +117,6 @@ class PairChunks:
         return RepeatableEpoch(
             len(batches.users),
             batches.chunk_size,
-            lambda: _on_one_thread(batches._drawn(number)),
+            lambda: batches._drawn(number),
             step_size=batches.batch_size,
         )
-
-
-def _on_one_thread(chunks: Iterator[Batch]) -> Iterator[Batch]:
-    """PyTorch's threads wait actively after each operation: a kernel's own need those cores."""
-    n_threads = torch.get_num_threads()
-    while True:
-        torch.set_num_threads(1)
-        try:
-            chunk = next(chunks, None)
-        finally:
-            torch.set_num_threads(n_threads)
-        if chunk is None:
-            return
-        yield chunk
