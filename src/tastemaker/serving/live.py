@@ -15,13 +15,12 @@ from tastemaker.errors import ArtifactError, ConfigError
 from tastemaker.serving.database import Database, Pulse
 from tastemaker.serving.deployments import DeploymentRecord, Deployments, Reason
 from tastemaker.serving.event_store import EventStore, Looked, hashed
-from tastemaker.serving.ids import id_of
 from tastemaker.serving.item_store import ItemChanges, ItemStore
 from tastemaker.serving.key_store import NO_KEYS, Keys, KeyStore
 from tastemaker.serving.lists import Asked, MadeList, make_lists
 from tastemaker.serving.live_catalog import LiveCatalog
 from tastemaker.serving.outages import DatabaseAwayError, DatabaseRefusedError
-from tastemaker.serving.people import Person, TouchedOf, gather, person_of
+from tastemaker.serving.people import Person, digest, gather, person_of
 from tastemaker.serving.run_items import RunItems
 from tastemaker.serving.settings import ServiceSettings
 from tastemaker.serving.touches import Touched
@@ -71,6 +70,12 @@ class Look:
     key: str
     snapshot: Snapshot
     touched: list[Touched]
+
+    @property
+    def person(self) -> Person:
+        """What is known of the user by now."""
+        forgotten = hashed(self.key) in self.snapshot.forgotten
+        return person_of(self.snapshot.deployed.everything, self.key, self.touched, forgotten)
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,8 +187,13 @@ class Live:
             UnsupportedError: diversity or reasons are asked of a model that has none.
         """
         snapshot = self.snapshot()
-        events = None if snapshot.degraded else self.events.each_touched
-        return self._lists(snapshot, users, events, listing)
+        asked = Asked.of(listing, snapshot.catalog)
+        events = None if snapshot.degraded else self.events
+        gathered = gather(users, snapshot.deployed.everything, snapshot.forgotten, events)
+        lists = self._lists(snapshot, asked, gathered.people)
+        if not gathered.complete:
+            snapshot = replace(snapshot, degraded=True)
+        return LiveLists(snapshot, lists, gathered.digests)
 
     def recommend_to(self, look: Look, listing: Listing) -> LiveLists:
         """The list of the user whom a look was for.
@@ -193,35 +203,16 @@ class Live:
             UnsupportedError: diversity or reasons are asked of a model that has none.
         """
         snapshot = look.snapshot
-        user = id_of(snapshot.deployed.everything.user_vocabulary, look.key)
-        events = None if snapshot.degraded else lambda _: iter([(look.key, look.touched)])
-        return self._lists(snapshot, [AskedUser(user_id=user)], events, listing)
+        asked = Asked.of(listing, snapshot.catalog)
+        lists = self._lists(snapshot, asked, [look.person])
+        return LiveLists(snapshot, lists, {look.key: digest(look.touched)})
 
-    def _lists(
-        self,
-        snapshot: Snapshot,
-        users: Sequence[AskedUser],
-        events: TouchedOf | None,
-        listing: Listing,
-    ) -> LiveLists:
-        catalog, deployed = snapshot.catalog, snapshot.deployed
-        asked = Asked.of(listing, catalog)
-        gathered = gather(users, deployed.everything, snapshot.forgotten, events)
-        index = deployed.bundle.index if self.settings.approximate else None
-        lists = make_lists(
-            deployed.bundle.model, catalog, gathered.people, asked,
-            lambda: self.trending_scores(catalog), index,
-        )  # fmt: skip
-        if not gathered.complete:
-            snapshot = replace(snapshot, degraded=True)
-        return LiveLists(snapshot, lists, gathered.digests)
-
-    def person(self, key: str) -> tuple[Snapshot, Person]:
-        """What is known of a user by now."""
-        look = self.look(key)
-        forgotten = hashed(key) in look.snapshot.forgotten
-        everything = look.snapshot.deployed.everything
-        return look.snapshot, person_of(everything, key, look.touched, forgotten)
+    def _lists(self, snapshot: Snapshot, asked: Asked, people: Sequence[Person]) -> list[MadeList]:
+        catalog, bundle = snapshot.catalog, snapshot.deployed.bundle
+        index = bundle.index if self.settings.approximate else None
+        return make_lists(
+            bundle.model, catalog, people, asked, lambda: self.trending_scores(catalog), index
+        )
 
     def trending_scores(self, catalog: LiveCatalog) -> TrendingScores:
         """What is trending of a catalog, as of when the database last answered."""

@@ -1,6 +1,6 @@
 """People: what training knew of somebody, joined with what has happened since."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -9,14 +9,11 @@ import numpy as np
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.users import UserBatch
 from tastemaker.data.vocabulary import UNKNOWN, Vocabulary
-from tastemaker.serving.event_store import hashed
+from tastemaker.serving.event_store import EventStore, hashed
 from tastemaker.serving.ids import code_of, key_of
 from tastemaker.serving.outages import DatabaseAwayError
 from tastemaker.serving.touches import Touched
 from tastemaker.wire import AskedUser
-
-TouchedOf = Callable[[Iterable[str]], Iterator[tuple[str, list[Touched]]]]
-"""Keys of users to each with what it touched in events."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +107,7 @@ def gather(
     users: Sequence[AskedUser],
     everything: Dataset,
     forgotten: frozenset[str],
-    events: TouchedOf | None,
+    events: EventStore | None,
 ) -> Gathered:
     """The people that a request asks about.
 
@@ -118,7 +115,7 @@ def gather(
         users: by id, by a history, or by both.
         everything: what the run holds, hold-outs included.
         forgotten: hashes of the users whose training history may not be used.
-        events: what each has touched since; None while the database is away.
+        events: what happened since; None while the database is away.
 
     Raises:
         UnknownIdError: an item of a history is not of the kind of ids there are.
@@ -140,7 +137,7 @@ def gather(
     wanted = sorted({name for name in names if isinstance(name, str)})
     if events is not None:
         try:
-            for key, touched in events(wanted):
+            for key, touched in events.each_touched(wanted):
                 add(key, touched)
         except DatabaseAwayError:
             complete = False

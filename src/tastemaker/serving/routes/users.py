@@ -89,8 +89,8 @@ async def forget_user(service: TheService, user_id: PathId) -> Response:
 def _history(service: Service, user_id: str, limit: int) -> dict[str, Any]:
     users = service.live.held.deployed.everything.user_vocabulary
     key = key_of(users, user_id)
-    snapshot, person = service.live.person(key)
-    catalog = snapshot.catalog
+    look = service.live.look(key)
+    catalog, person = look.snapshot.catalog, look.person
     times = [None] * len(person.items) if person.timestamps is None else person.timestamps.tolist()
     touched = [
         (catalog.at(code), time, "event" if code in person.from_events else "training")
@@ -105,5 +105,5 @@ def _history(service: Service, user_id: str, limit: int) -> dict[str, Any]:
     return {
         "user_id": id_of(users, key),
         "items": rows[::-1][:limit],
-        "degraded": snapshot.degraded,
+        "degraded": look.snapshot.degraded,
     }
