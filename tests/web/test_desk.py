@@ -236,8 +236,8 @@ def test_two_models_stand_side_by_side(desk: Server, visit: Visit):
     expect(page.locator("table").first).to_contain_text("worse, p 0.001")
     page.get_by_label("User id").fill("4")
     page.get_by_role("button", name="Compare").click()
-    assert page.locator(".beside h3").all_inner_texts() == ["ease serving", "popularity"]
-    assert page.locator(".beside li").count() == 20
+    expect(page.locator(".beside h3")).to_have_text(["ease serving", "popularity"])
+    expect(page.locator(".beside li")).to_have_count(20)
 
 
 def test_the_map_is_searched_jumped_to_and_walked_by_keys(desk: Server, visit: Visit):
@@ -261,7 +261,7 @@ def test_the_map_is_searched_jumped_to_and_walked_by_keys(desk: Server, visit: V
 def test_drift_is_drawn_once_there_are_events(desk: Server, visit: Visit):
     desk.client.record([Event(user_id="drifting", item_id=i, timestamp=i) for i in range(1, 30)])
     page = visit("/desk/drift", server=desk)
-    assert page.locator(".chart svg path.line.own").count() == 3
+    expect(page.locator(".chart svg path.line.own")).to_have_count(3)
     page.locator("summary").click()
     assert page.locator("details tbody tr").count() >= 2
 

@@ -171,7 +171,7 @@ def test_history_is_taken_back_item_by_item_and_as_a_whole(visit: Visit, site: S
     begin(page, "Tide")
     user = visitor(page)
     page.get_by_role("link", name="History", exact=True).click()
-    assert page.locator(".lines li").count() == 5
+    expect(page.locator(".lines li")).to_have_count(5)
     page.get_by_role("button", name="Take The Tide").first.click()
     expect(page.locator(".lines li")).to_have_count(4)
     page.locator("summary", has_text="Forget me").click()

@@ -13,6 +13,7 @@ from typing import Any
 
 from tastemaker.errors import ArtifactError, UnsupportedError
 from tastemaker.models.space import Choice, Float, Int, Range, Space
+from tastemaker.training.interrupt import after_this
 from tastemaker.tuning.trials import State, Trial
 
 try:
@@ -72,34 +73,38 @@ class Study:
             The error, if it failed with one.
 
         Raises:
-            KeyboardInterrupt: and the like, after which it is as if there had been no such trial.
+            KeyboardInterrupt: Ctrl-C, but never while the database is asked or written; the trial
+                is left unfinished.
         """
-        self._study.sampler = optuna.samplers.TPESampler(seed=seed)
-        trial = self._study.ask()
+        with after_this():
+            self._study.sampler = optuna.samplers.TPESampler(seed=seed)
+            trial = self._study.ask()
+            settings = {name: _suggest(trial, name, span) for name, span in space.items()}
 
         def report(epoch: int, value: float, goes_on: bool) -> None:
-            trial.report(value, epoch)
-            if goes_on and trial.should_prune():
-                raise optuna.TrialPruned
+            with after_this():
+                trial.report(value, epoch)
+                if goes_on and trial.should_prune():
+                    raise optuna.TrialPruned
 
         try:
-            settings = {name: _suggest(trial, name, span) for name, span in space.items()}
             value, best_epoch = run(settings, report)
-            trial.set_user_attr(BEST_EPOCH, best_epoch)
-            self._study.tell(trial, value)
         except optuna.TrialPruned:
-            self._study.tell(trial, state=TrialState.PRUNED)
+            with after_this():
+                self._study.tell(trial, state=TrialState.PRUNED)
         except Exception as error:
-            trial.set_user_attr(ERROR, " ".join(str(error).split()) or type(error).__name__)
-            self._study.tell(trial, state=TrialState.FAIL)
+            with after_this():
+                trial.set_user_attr(ERROR, " ".join(str(error).split()) or type(error).__name__)
+                self._study.tell(trial, state=TrialState.FAIL)
             return error
-        except BaseException:
-            self._study.tell(trial, state=TrialState.FAIL)
-            raise
+        else:
+            with after_this():
+                trial.set_user_attr(BEST_EPOCH, best_epoch)
+                self._study.tell(trial, value)
         return None
 
     def drop_unfinished(self) -> None:
-        """Forgets what a kill left running: its settings are tried again."""
+        """Forgets what a kill or a Ctrl-C left running: its settings are tried again."""
         for trial in self._study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
             self._study.tell(trial.number, state=TrialState.FAIL)
 
@@ -118,20 +123,22 @@ def open_study(path: Path, identity: dict[str, Any]) -> Iterator[Study]:
     url = URL.create("sqlite", database=str(path.absolute()))
     with _quiet_optuna():
         try:
-            storage = optuna.storages.RDBStorage(url.render_as_string(hide_password=False))
+            with after_this():
+                storage = optuna.storages.RDBStorage(url.render_as_string(hide_password=False))
         except DatabaseError:
             raise ArtifactError(f"{path}: is damaged; restart=True begins anew") from None
         try:
-            study = optuna.create_study(
-                storage=storage,
-                study_name=NAME,
-                direction="maximize",
-                load_if_exists=True,
-                pruner=optuna.pruners.MedianPruner(n_warmup_steps=WARM_UP_EPOCHS),
-            )
-            _refuse_other(study, identity, path)
-            ours = Study(study)
-            ours.drop_unfinished()
+            with after_this():
+                study = optuna.create_study(
+                    storage=storage,
+                    study_name=NAME,
+                    direction="maximize",
+                    load_if_exists=True,
+                    pruner=optuna.pruners.MedianPruner(n_warmup_steps=WARM_UP_EPOCHS),
+                )
+                _refuse_other(study, identity, path)
+                ours = Study(study)
+                ours.drop_unfinished()
             yield ours
         finally:
             storage.remove_session()
