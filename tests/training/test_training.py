@@ -203,13 +203,24 @@ def test_ctrl_c_before_the_first_epoch_ended_has_nothing_to_keep(tmp_path: Path)
     pressed = []
 
     def on_progress(progress: Progress) -> None:
-        if not pressed:  # a second Ctrl-C would end Lightning's work at once
+        if not pressed:
             pressed.append(True)
             signal.raise_signal(signal.SIGINT)
 
     run = TrainingRun(folder=tmp_path, on_progress=on_progress)
     with pytest.raises(KeyboardInterrupt):
         ncf(batch_size=4).fit(tm.leave_one_out(two_tastes()), run)
+
+
+def test_a_second_ctrl_c_ends_training_at_once(tmp_path: Path) -> None:
+    def on_progress(progress: Progress) -> None:
+        for _ in range(2):
+            signal.raise_signal(signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        ncf().fit(tm.leave_one_out(two_tastes()), TrainingRun(on_progress=on_progress))
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_logs_are_left_as_csv_and_for_tensorboard(tmp_path: Path) -> None:

@@ -69,7 +69,8 @@ def fit(
             on.
         FloatingPointError: training diverged: the loss is not finite any more.
         SystemExit: 143 after SIGTERM; the run can be resumed.
-        KeyboardInterrupt: Ctrl-C before the first epoch ended, so that there is nothing to keep.
+        KeyboardInterrupt: Ctrl-C before the first epoch ended, so that there is nothing to keep,
+            or a second Ctrl-C.
     """
     run = run or TrainingRun()
     # The default asks for nothing: a config read from a file has all fields set.
@@ -108,6 +109,11 @@ def fit(
                 except SIGTERMException:
                     # Lightning's own would end in exit code 0, which a scheduler takes for success.
                     raise SystemExit(128 + signal.SIGTERM) from None
+                except SystemExit as left:
+                    # Lightning makes one of a second Ctrl-C, which would end a notebook as well.
+                    if isinstance(left.__context__, KeyboardInterrupt):
+                        raise KeyboardInterrupt from None
+                    raise
         if not last.exists():
             raise KeyboardInterrupt
         return _keep_best(network, epoch_log.training_log, checkpoints)
@@ -197,7 +203,7 @@ class MovableCheckpoint(ModelCheckpoint):
     """Remembers its best epoch where the folder was moved or renamed before a resume."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As ModelCheckpoint's, which forgets everything if the folder is another."""
+        """Keeps the state although the folder is another, where ModelCheckpoint would drop it."""
         folder = Path(str(self.dirpath))
         moved = {
             key: str(folder / Path(path).name) if path else path
