@@ -14,7 +14,7 @@ TIMELESS = Columns(user="user", item="item")
 
 
 def popularity(rows: list[tuple[int, str, int]], columns: Columns = COLUMNS, **settings):
-    """Of rows (user, item, days ago)."""
+    """A data set from rows (user, item, days ago)."""
     frame = pl.DataFrame(rows, schema=["user", "item", "days_ago"], orient="row")
     frame = frame.with_columns(time=NOW - DAY * pl.col("days_ago")).drop("days_ago")
     interactions = tm.Interactions.from_frame(frame, columns, "shop")

@@ -2,12 +2,17 @@
 
 import itertools
 import os
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import tastemaker as tm
+from tastemaker.data.vocabulary import UNKNOWN
+from tastemaker.models.user_loss import SampledLoss
+from tastemaker.models.user_vectors import histories_in
 from tastemaker.models.vector_model import VectorModel
 from tastemaker.native.library import is_compiled
 from tastemaker.testing.worlds import dataset_of, two_tastes
@@ -27,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("without_gpu")
 
 BATCH_SIZE, N_BATCHES = 37, 5
 SIZES = [0.01, 0.01, 0.002, 0.02]
-"""Of the steps, again and again."""
+"""Learning rates of the steps, repeated."""
 SMALLEST = 1
 """A batch beside which even tables of some dozens of rows are large: not all are gone through."""
 
@@ -255,3 +260,30 @@ def test_a_loss_that_is_no_number_is_said() -> None:
     split = tm.no_holdout(two_tastes())
     with pytest.raises(tm.TastemakerError, match="training diverged"):
         tm.NCF(epochs=2, learning_rate=1e30).fit(split, tm.TrainingRun("cpu"))
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("loss", ["bce", "bpr", "sampled_softmax"])
+def test_gradients_by_user_vectors_are_those_of_the_plain_form(name: str, loss: str) -> None:
+    model = MODELS[name]
+    changed = type(model)(model.config.model_copy(update={"loss": loss, "epochs": 1}))
+    fitted = changed.fit(tm.no_holdout(two_tastes()))
+    # Weights so large that what items pull this way and that does not cancel to rounding errors.
+    random = torch.Generator().manual_seed(0)
+    for parameter in fitted.network.parameters():
+        parameter.data.normal_(generator=random)
+    loss_of = fitted._user_loss(fitted.dataset.n_items)
+    assert isinstance(loss_of, SampledLoss)
+    assert loss_of.compiled is not None
+    users = replace(
+        tm.UserBatch.strangers([[1, 5, 9], [], [2], list(range(35))]),
+        codes=np.array([0, 1, UNKNOWN, 3]),
+    )
+    known = histories_in(fitted.dataset, users.codes)
+    trained = fitted.network.users.weight[[0, 1, 2, 3]]
+    elsewhere = trained + torch.randn(trained.shape, generator=random)
+    fused, plain = (
+        user_loss(users, known, trained)(elsewhere)
+        for user_loss in (loss_of, replace(loss_of, compiled=None))
+    )
+    torch.testing.assert_close(fused, plain, rtol=1e-4, atol=1e-5 * float(plain.abs().max()))

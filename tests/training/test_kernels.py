@@ -7,7 +7,7 @@ from tastemaker.training.kernels import softmax as kernel
 from tastemaker.training.kernels.softmax import fused_softmax, softmax
 
 ROWS = 4
-"""Of a block, where the constants of the kernel are shrunk."""
+"""Size of a block, where the constants of the kernel are shrunk."""
 
 
 @pytest.fixture

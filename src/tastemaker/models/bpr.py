@@ -16,11 +16,11 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.data.splitting import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.models import implicit_library
-from tastemaker.models.evidence import AgainstSamples
 from tastemaker.models.fold_in import FoldIn
 from tastemaker.models.matrices import interaction_matrix
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.space import Choice, Float, Int, Range
+from tastemaker.models.user_loss import SampledLoss
 from tastemaker.models.user_vectors import user_vectors
 from tastemaker.training.losses import bpr_rows
 from tastemaker.training.run import TrainingRun
@@ -38,7 +38,7 @@ class BPRConfig(Config):
     regularization: float = Field(0.01, ge=0)
     """λ: how much each step shrinks the vectors that it touches."""
     seed: int = Field(0, ge=0, lt=2**32)
-    """Of the vectors to begin with and of the pairs drawn."""
+    """Seed of the initial vectors and of the sampled pairs."""
 
 
 class BPR(Recommender):
@@ -85,9 +85,9 @@ class BPR(Recommender):
 
     def _finish(self, train: Dataset) -> None:
         self._keys = torch.cat([self._items, self._biases[:, None]], dim=1)
-        evidence_of = AgainstSamples(self._score_vectors, train.n_items, self.config.seed, bpr_rows)
+        loss = SampledLoss(self._score_vectors, train.n_items, self.config.seed, bpr_rows)
         is_trained = torch.from_numpy(train.user_counts > 0)
-        self._fold_in = FoldIn.of(evidence_of, self._users, is_trained)
+        self._fold_in = FoldIn.of(loss, self._users, is_trained)
 
     @property
     def item_vectors(self) -> torch.Tensor:

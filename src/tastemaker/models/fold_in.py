@@ -1,13 +1,13 @@
-"""Fold-in: the vector of somebody whose history nobody trained on, with all else frozen.
+"""Fold-in: the vector of a user whose history was not trained on, with everything else frozen.
 
-A stranger's vector is the most probable one a posteriori: it explains the history by the loss that
-the model was trained with, under a Gaussian prior around the mean of the trained users' vectors,
-somewhat wider than they lie apart, dimension by dimension. A short history thus stays near the
-average user.
+The vector of an unseen user is the most probable one a posteriori: it explains the history by the
+loss that the model was trained with, under a Gaussian prior around the mean of the trained users'
+vectors, somewhat wider than they lie apart, dimension by dimension. A short history thus stays near
+the average user.
 
-A known user's vector comes from the trained one, in the same way. The trained one counts as right
-about what it was trained on: with L₀ the loss of the history that training knew and s₀ the scores
-that the trained vector gives, the loss L of the whole history becomes
+The vector of a known user comes from the trained one, in the same way. The trained one counts as
+right about what it was trained on: with L₀ the loss of the history that training knew and s₀ the
+scores that the trained vector gives, the loss L of the whole history becomes
 
     L(s) - s · ∂L₀(s₀),
 
@@ -20,19 +20,16 @@ from dataclasses import dataclass
 import torch
 
 from tastemaker.data.users import UserBatch
-from tastemaker.models.evidence import Evidence, EvidenceOf
+from tastemaker.models.bfgs import minimise
+from tastemaker.models.user_loss import UserLoss
 from tastemaker.models.user_vectors import trained_or
 from tastemaker.shown import short_repr
 
-STEPS = 15
-LEARNING_RATE = 0.4
-"""Of the first step, in deviations of the prior; it falls to 0 in a straight line."""
-
-MOMENTS = 0.5, 0.9
-"""Adam's, which forget sooner than the usual ones: there are only so few steps."""
-
 USERS_AT_ONCE = 64
-"""Users whose vectors are fitted together, few enough for a processor's cache."""
+"""Users whose vectors are found together, few enough for a processor's cache."""
+
+NUMBERS_AT_ONCE = 1 << 22
+"""Numbers in the d² matrices of users whose vectors are found together."""
 
 PRIOR_WEIGHT = 0.5
 """Trained vectors are held short, and so lie less far apart than the tastes behind them."""
@@ -40,59 +37,49 @@ PRIOR_WEIGHT = 0.5
 
 @dataclass(frozen=True, eq=False)
 class FoldIn:
-    """Finds vectors by a few steps of Adam, each user's on its own history alone."""
+    """Finds vectors, each user's from its own history alone."""
 
-    evidence_of: EvidenceOf
-    """What histories say, by the loss of the model."""
+    loss: UserLoss
+    """The loss that the model was trained with, as a function of the users' vectors."""
     table: torch.Tensor
     """(n_users, d) trained vectors by code."""
     mean: torch.Tensor
     """(d,) of the trained users' vectors."""
     deviation: torch.Tensor
-    """(d,) likewise."""
+    """(d,) standard deviations of the trained users' vectors."""
 
     __repr__ = short_repr
 
     @classmethod
-    def of(cls, evidence_of: EvidenceOf, table: torch.Tensor, is_trained: torch.Tensor) -> "FoldIn":
-        """With the prior that the trained users' vectors, (n_users,) bool, give."""
+    def of(cls, loss: UserLoss, table: torch.Tensor, is_trained: torch.Tensor) -> "FoldIn":
+        """Takes the prior from the vectors of the trained users, (n_users,) bool."""
         trained = table[is_trained]
         deviation = trained.std(dim=0, correction=0).clamp(min=1e-4)
-        return cls(evidence_of, table, trained.mean(dim=0), deviation)
+        return cls(loss, table, trained.mean(dim=0), deviation)
 
-    def __call__(self, users: UserBatch, before: UserBatch) -> torch.Tensor:
+    def __call__(self, users: UserBatch, known: UserBatch) -> torch.Tensor:
         """The vectors (n, d) of n users.
 
         Args:
             users: with their histories.
-            before: the same users with what training knew of each, nothing of a stranger.
+            known: the same users with the histories known in training; empty for unseen users.
         """
-        vectors = trained_or(self.mean, self.table, before)
+        vectors = trained_or(self.mean, self.table, known)
+        at_once = max(1, min(USERS_AT_ONCE, NUMBERS_AT_ONCE // vectors.shape[1] ** 2))
         # Together with others of its length, a history needs little filling.
         by_length = users.lengths.argsort(kind="stable")
-        for start in range(0, len(users), USERS_AT_ONCE):
-            block = by_length[start : start + USERS_AT_ONCE]
-            evidence = self.evidence_of(users.at(block), before.at(block), vectors.device)
-            vectors[block] = self._descend(evidence, vectors[block])
+        for start in range(0, len(users), at_once):
+            block = by_length[start : start + at_once]
+            vectors[block] = self._found(users.at(block), known.at(block), vectors[block])
         return vectors
 
-    def _descend(self, evidence: Evidence, centre: torch.Tensor) -> torch.Tensor:
-        """Vectors (n, d) from those that the prior is centred on."""
-        offsets = torch.zeros_like(centre, requires_grad=True)
-        optimizer = torch.optim.Adam([offsets], betas=MOMENTS)
-        with torch.enable_grad():
-            known_slope = _known_slope(evidence, centre)
-            for step in range(STEPS):
-                optimizer.param_groups[0]["lr"] = LEARNING_RATE * (1 - step / STEPS)
-                optimizer.zero_grad()
-                scores = evidence.score(centre + self.deviation * offsets)
-                misfit = evidence.loss(scores, evidence.now) - (scores * known_slope).sum()
-                (misfit + 0.5 * PRIOR_WEIGHT * offsets.square().sum()).backward()
-                optimizer.step()
-        return (centre + self.deviation * offsets).detach()
+    def _found(self, users: UserBatch, known: UserBatch, centre: torch.Tensor) -> torch.Tensor:
+        """Vectors (n, d), under the prior around the centre (n, d)."""
+        of_vectors = self.loss(users, known, centre)
 
+        def gradient(offsets: torch.Tensor) -> torch.Tensor:
+            """Gradient by the offset from the centre, in standard deviations of the prior."""
+            of_loss = self.deviation * of_vectors(centre + self.deviation * offsets)
+            return of_loss + PRIOR_WEIGHT * offsets
 
-def _known_slope(evidence: Evidence, centre: torch.Tensor) -> torch.Tensor:
-    """∂L₀(s₀), in the shape of the scores; 0 for strangers."""
-    scores = evidence.score(centre).requires_grad_()
-    return torch.autograd.grad(evidence.loss(scores, evidence.before), scores)[0]
+        return centre + self.deviation * minimise(gradient, torch.zeros_like(centre))

@@ -1,8 +1,8 @@
-"""What histories say of their users' vectors, by the loss that a model was trained with."""
+"""The loss of users' histories as a function of their vectors, with everything else frozen."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -10,7 +10,8 @@ import torch
 from tastemaker.data.users import UserBatch
 from tastemaker.models.matrices import history_matrix
 from tastemaker.shown import short_repr
-from tastemaker.training.losses import IMPOSSIBLE, RowLoss, multinomial
+from tastemaker.training.kernels.pairs import PairRows
+from tastemaker.training.losses import IMPOSSIBLE, RowLoss
 
 NEGATIVES = 4
 
@@ -23,49 +24,56 @@ ScoreVectors = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 ScoreAll = Callable[[torch.Tensor], torch.Tensor]
 """(n, d) user vectors to (n, n_items) scores."""
 
+UserGradient = Callable[[torch.Tensor], torch.Tensor]
+"""(n, d) user vectors to the gradients (n, d) of the users' losses."""
 
-@dataclass(frozen=True, eq=False)
-class Evidence:
-    """What the histories of n users say of their vectors."""
+UserLoss = Callable[[UserBatch, UserBatch, torch.Tensor], UserGradient]
+"""Takes n users, the same users with the histories known in training, and their trained vectors
+(n, d).
 
-    score: Callable[[torch.Tensor], torch.Tensor]
-    """(n, d) vectors to the scores of what was touched and of what it is held against."""
-    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-    """Those scores, and how much each interaction counts, to a scalar: the sum over the users."""
-    now: torch.Tensor
-    """How much each interaction counts."""
-    before: torch.Tensor
-    """The same, but 0 for what training did not know."""
-
-    __repr__ = short_repr
-
-
-EvidenceOf = Callable[[UserBatch, UserBatch, torch.device], Evidence]
-"""n users, the same with what training knew of each, and where to compute."""
+With L the loss of the whole history, L₀ that of the history known in training and s₀ the scores of
+the trained vector, the loss of a user is L(s) - s · ∂L₀(s₀). Its gradient is zero at the trained
+vector of a user whose history has not changed. L₀ = 0 for unseen users.
+"""
 
 
 @dataclass(frozen=True, eq=False)
-class InWholeCatalog:
+class CatalogLoss:
     """For a model trained with the multinomial likelihood, whose negatives are all other items."""
 
     score_all: ScoreAll
     """The model with everything but the user vectors frozen."""
     n_items: int
 
-    def __call__(self, users: UserBatch, before: UserBatch, device: torch.device) -> Evidence:
-        """As EvidenceOf."""
-        now, known = (
-            torch.from_numpy(history_matrix(batch, self.n_items).toarray()).to(device)
-            for batch in (users, before)
+    __repr__ = short_repr
+
+    def __call__(self, users: UserBatch, known: UserBatch, trained: torch.Tensor) -> UserGradient:
+        """Implements `UserLoss`."""
+        counts, known_counts = (
+            torch.from_numpy(history_matrix(batch, self.n_items).toarray()).to(trained.device)
+            for batch in (users, known)
         )
-        return Evidence(
-            self.score_all, lambda scores, counts: multinomial(scores, counts).sum(), now,
-            now * known,
-        )  # fmt: skip
+        known_counts *= counts
+        n_interactions = counts.sum(dim=1, keepdim=True)
+        # The gradient of -Σ x log softmax(s) by s is softmax(s) Σ x - x.
+        constant = counts
+        if known.items.size:
+            probabilities = self.score_all(trained).softmax(dim=1)
+            known_slope = probabilities * known_counts.sum(dim=1, keepdim=True) - known_counts
+            constant = counts + known_slope
+
+        def gradient(vectors: torch.Tensor) -> torch.Tensor:
+            vectors = vectors.detach().requires_grad_()
+            with torch.enable_grad():
+                scores = self.score_all(vectors)
+            of_scores = scores.detach().softmax(dim=1).mul_(n_interactions).sub_(constant)
+            return torch.autograd.grad(scores, vectors, of_scores)[0]
+
+        return gradient
 
 
 @dataclass(frozen=True, eq=False)
-class AgainstSamples:
+class SampledLoss:
     """For a model trained on positives, each with negatives that are drawn for it.
 
     Everybody is given the same negatives, so that who else is in the batch changes nothing.
@@ -78,6 +86,10 @@ class AgainstSamples:
     """Seed of the negatives."""
     loss: RowLoss
     """What the model was trained with."""
+    compiled: Callable[[PairRows, torch.Tensor, torch.Tensor], torch.Tensor] | None = None
+    """Compiled code for the gradients; takes the rows, ∂L₀(s₀) as (n, w, c), and vectors."""
+
+    __repr__ = short_repr
 
     @cached_property
     def _negatives(self) -> np.ndarray:
@@ -86,32 +98,54 @@ class AgainstSamples:
         shape = LONGEST_HISTORY, NEGATIVES
         return torch.randint(self.n_items, shape, generator=generator).numpy()
 
-    def __call__(self, users: UserBatch, before: UserBatch, device: torch.device) -> Evidence:
-        """As EvidenceOf."""
-        # Copied into PyTorch's aligned memory, since a product may depend on the alignment.
-        items, filling, now, known = (
-            torch.tensor(array, device=device)
-            for array in _rows_of_pairs(users, before, self._negatives, self.n_items)
-        )
+    def __call__(self, users: UserBatch, known: UserBatch, trained: torch.Tensor) -> UserGradient:
+        """Implements `UserLoss`."""
+        rows = rows_of_pairs(users, known, self._negatives, self.n_items, trained.device)
+        known_slope = torch.zeros(rows.items.shape, device=trained.device)
+        if known.items.size:
+            scores = self._scores(rows, trained).detach().requires_grad_()
+            with torch.enable_grad():
+                loss = self._loss(rows, scores, rows.known_weights)
+            known_slope = torch.autograd.grad(loss, scores)[0]
+        if self.compiled is not None:
+            return partial(self.compiled, rows, known_slope.contiguous())
 
-        def score_pairs(vectors: torch.Tensor) -> torch.Tensor:
-            scores = self.score(vectors, items.flatten(1)).view(items.shape)
-            return scores.masked_fill(filling, IMPOSSIBLE).flatten(0, 1)
+        def gradient(vectors: torch.Tensor) -> torch.Tensor:
+            vectors = vectors.detach().requires_grad_()
+            with torch.enable_grad():
+                scores = self._scores(rows, vectors)
+                loss = self._loss(rows, scores, rows.weights) - (scores * known_slope).sum()
+            return torch.autograd.grad(loss, vectors)[0]
 
-        return Evidence(
-            score_pairs, lambda rows, counts: self.loss(rows) @ counts, now.flatten(),
-            known.flatten(),
-        )  # fmt: skip
+        return gradient
+
+    def _scores(self, rows: PairRows, vectors: torch.Tensor) -> torch.Tensor:
+        """(n, w, c)."""
+        scores = self.score(vectors, rows.items.flatten(1)).view(rows.items.shape)
+        return scores.masked_fill(rows.filling, IMPOSSIBLE)
+
+    def _loss(self, rows: PairRows, scores: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        return self.loss(scores.flatten(0, 1)) @ weights.flatten()
 
 
-def _rows_of_pairs(
-    users: UserBatch, before: UserBatch, negatives: np.ndarray, n_items: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Items and which are only filling, (n, w, 1 + negatives) each, the positive in front.
+def rows_of_pairs(
+    users: UserBatch,
+    known: UserBatch,
+    negatives: np.ndarray,
+    n_items: int,
+    device: torch.device,
+) -> PairRows:
+    """The latest interactions of n users, each with negatives that its user never touched.
 
-    Behind them, (n, w) float32 each, which rows are an interaction, and one that training knew.
+    Args:
+        users: with their histories.
+        known: the same users with the histories known in training.
+        negatives: (longest, c - 1) int64 codes: those of the latest interaction, of the one
+            before, …; older interactions are left out.
+        n_items: number of items.
+        device: of the result.
     """
-    width = min(int(users.lengths.max(initial=1)), LONGEST_HISTORY)
+    width = min(int(users.lengths.max(initial=1)), len(negatives))
     rows, touched = users.rows, users.rows * n_items + users.items
     age = users.indptr[rows + 1] - 1 - np.arange(len(rows))  # 0 for the latest
     recent = age < width
@@ -120,8 +154,11 @@ def _rows_of_pairs(
     items[:, :, 1:] = negatives[:width]
     items[(*place, 0)] = users.items[recent]
     filling = np.isin(np.arange(len(users))[:, None, None] * n_items + items, touched)
-    now, known = np.zeros((2, len(users), width), dtype=np.float32)
-    now[place] = 1
-    known[place] = np.isin(touched[recent], before.rows * n_items + before.items)
-    filling[:, :, 0] = now == 0
-    return items, filling, now, known
+    weights, known_weights = np.zeros((2, len(users), width), dtype=np.float32)
+    weights[place] = 1
+    known_weights[place] = np.isin(touched[recent], known.rows * n_items + known.items)
+    filling[:, :, 0] = weights == 0
+    # Copied into PyTorch's aligned memory, since a product may depend on the alignment.
+    return PairRows(
+        *(torch.tensor(array, device=device) for array in (items, filling, weights, known_weights))
+    )

@@ -1,6 +1,7 @@
 """What models with a trained vector for each user share: losses, fold-in, scoring in blocks."""
 
 from abc import ABC, abstractmethod
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -12,10 +13,10 @@ from tastemaker import training
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.splitting import Split
 from tastemaker.data.users import UserBatch
-from tastemaker.models.evidence import AgainstSamples, EvidenceOf, InWholeCatalog
 from tastemaker.models.fold_in import FoldIn
 from tastemaker.models.networks import restored, seeded
 from tastemaker.models.recommender import Recommender
+from tastemaker.models.user_loss import CatalogLoss, SampledLoss, UserLoss
 from tastemaker.models.user_vectors import user_vectors
 from tastemaker.models.validation import sampled_validation
 from tastemaker.native.library import is_compiled
@@ -31,6 +32,7 @@ from tastemaker.training.kernels.pairs import (
     Penalty,
     score_catalog,
     score_pairs,
+    user_gradients,
 )
 from tastemaker.training.kernels.tiled_pairs import TiledPairs
 from tastemaker.training.losses import (
@@ -258,7 +260,7 @@ class VectorModel(Recommender):
         return torch.cat([self._network.score_vectors(*block) for block in blocks])
 
     def _compiled_parts(self) -> PairParts | None:
-        """Of the network, where compiled code can score with it."""
+        """The network's parts for compiled code; None where there is no compiled code for them."""
         return self._network.parts() if self.device.type == "cpu" and is_compiled() else None
 
     def state(self) -> dict[str, torch.Tensor]:
@@ -274,15 +276,17 @@ class VectorModel(Recommender):
         self._keys = network.keys()
         table = network.users.weight
         is_trained = torch.from_numpy(train.user_counts > 0).to(table.device)
-        self._fold_in = FoldIn.of(self._evidence(train.n_items), table, is_trained)
+        self._fold_in = FoldIn.of(self._user_loss(train.n_items), table, is_trained)
 
-    def _evidence(self, n_items: int) -> EvidenceOf:
-        """What histories say by the loss of the config."""
+    def _user_loss(self, n_items: int) -> UserLoss:
+        """The loss of the config as a function of the users' vectors."""
         network, config = self._network, self.config
         if config.loss == "softmax":
-            return InWholeCatalog(network.score_all, n_items)
+            return CatalogLoss(network.score_all, n_items)
         _, rows = PAIR_LOSSES[config.loss]
-        return AgainstSamples(network.score_vectors, n_items, config.seed, rows)
+        parts = self._compiled_parts()
+        compiled = None if parts is None else partial(user_gradients, parts, config.loss)
+        return SampledLoss(network.score_vectors, n_items, config.seed, rows, compiled)
 
     def _vectors(self, users: UserBatch) -> torch.Tensor:
         """(n, d): the trained vector of a user as in training, a folded-in one of any other."""

@@ -45,11 +45,8 @@ class Layer {
                  into(outputs, padded(out), finish));
     }
 
-    // From the gradients of the outputs (n, padded(out)): adds to those of the weights, and gives
-    // those of the inputs (n, padded(in)), finished.
-    template <typename Finish>
-    void backward(const float *inputs, int stride, const float *gradients, int n, float *of_inputs,
-                  const Finish &finish) {
+    // From the gradients of the outputs (n, padded(out)): adds to those of the weights.
+    void learn(const float *inputs, int stride, const float *gradients, int n) {
         const int width = padded(out);
         const auto so_far = [&](int i, int o) { return load(&of_transposed[i * width + o]); };
         multiply({inputs, 1, stride}, in, n, gradients, width, so_far,
@@ -59,7 +56,12 @@ class Layer {
             for (int s = 0; s < n; ++s) total += load(gradients + s * width + o);
             store(&of_offsets[o], total);
         }
-        multiply({gradients, width, 1}, n, out, straight.data(), padded(in), from_zero,
+    }
+
+    // From the same: gives those of the inputs (n, padded(in)), finished.
+    template <typename Finish>
+    void backward(const float *gradients, int n, float *of_inputs, const Finish &finish) const {
+        multiply({gradients, padded(out), 1}, n, out, straight.data(), padded(in), from_zero,
                  into(of_inputs, padded(in), finish));
     }
 

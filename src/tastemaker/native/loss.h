@@ -5,6 +5,9 @@
 #include <cmath>
 #include <cstdint>
 
+// The score of an item that must not count: its gradient is 0.
+constexpr float IMPOSSIBLE = -1e9f;
+
 enum class Loss : int32_t { bce = 0, bpr = 1, sampled_softmax = 2 };
 
 // The sum of log(1 + e) over many e in [0, 1], with one logarithm for hundreds of them.

@@ -73,7 +73,7 @@ int64_t draw_distinct(const Unseen &unseen, int64_t user, const int64_t *numbers
 } // namespace
 
 // items (n_users, n): n of each user.
-extern "C" void draw(const Unseen *unseen, const int64_t *users, int64_t n_users, int64_t n,
+extern "C" void negatives_draw(const Unseen *unseen, const int64_t *users, int64_t n_users, int64_t n,
                      uint64_t key, int32_t n_attempts, int32_t n_threads, int64_t *items) {
     const int64_t n_places = n_users * n;
     on_threads(n_threads, [=](int thread) {
@@ -85,7 +85,7 @@ extern "C" void draw(const Unseen *unseen, const int64_t *users, int64_t n_users
 }
 
 // items (n_users, n) and how many of each row are real, by numbers (n, n_users).
-extern "C" void distinct(const Unseen *unseen, const int64_t *users, int64_t n_users, int64_t n,
+extern "C" void negatives_draw_distinct(const Unseen *unseen, const int64_t *users, int64_t n_users, int64_t n,
                          const int64_t *numbers, int32_t n_threads, int64_t *items,
                          int64_t *lengths) {
     on_threads(n_threads, [=](int thread) {

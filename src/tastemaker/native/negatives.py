@@ -39,7 +39,7 @@ def draw(
     users = users.contiguous()
     items = torch.empty((len(users), n), dtype=torch.int64)
     addresses = users.data_ptr(), len(users), n, key, n_attempts, n_threads, items.data_ptr()
-    _compiled().draw(byref(unseen), *addresses)
+    _compiled().negatives_draw(byref(unseen), *addresses)
     return items
 
 
@@ -62,7 +62,7 @@ def distinct(
     lengths = torch.empty(len(users), dtype=torch.int64)
     sizes, results = (len(users), len(numbers)), (items.data_ptr(), lengths.data_ptr())
     addresses = users.data_ptr(), *sizes, numbers.data_ptr(), n_threads, *results
-    _compiled().distinct(byref(unseen), *addresses)
+    _compiled().negatives_draw_distinct(byref(unseen), *addresses)
     return items, lengths
 
 
@@ -70,7 +70,7 @@ def distinct(
 def _compiled() -> ctypes.CDLL:
     loaded = compiled()
     given = POINTER(Unseen), c_void_p, c_int64, c_int64
-    loaded.draw.restype = loaded.distinct.restype = None
-    loaded.draw.argtypes = [*given, c_uint64, c_int32, c_int32, c_void_p]
-    loaded.distinct.argtypes = [*given, c_void_p, c_int32, c_void_p, c_void_p]
+    loaded.negatives_draw.restype = loaded.negatives_draw_distinct.restype = None
+    loaded.negatives_draw.argtypes = [*given, c_uint64, c_int32, c_int32, c_void_p]
+    loaded.negatives_draw_distinct.argtypes = [*given, c_void_p, c_int32, c_void_p, c_void_p]
     return loaded

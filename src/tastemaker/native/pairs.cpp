@@ -107,21 +107,21 @@ class Training {
 } // namespace
 
 // One epoch of training: begun, taken through chunks of batches, finished and discarded.
-extern "C" Training *begin(const Network *network, const Adam *adam, int64_t batch_size,
+extern "C" Training *pairs_begin(const Network *network, const Adam *adam, int64_t batch_size,
                            int64_t columns, int32_t n_threads) {
     return new Training(*network, *adam, batch_size, columns, n_threads);
 }
 
-extern "C" double train(Training *training, const Batch *chunk, const double *learning_rates) {
+extern "C" double pairs_train(Training *training, const Batch *chunk, const double *learning_rates) {
     return training->run(*chunk, learning_rates);
 }
 
-extern "C" void finish(Training *training) { training->finish(); }
+extern "C" void pairs_finish(Training *training) { training->finish(); }
 
-extern "C" void discard(Training *training) { delete training; }
+extern "C" void pairs_discard(Training *training) { delete training; }
 
 // scores (n, columns) of a batch.
-extern "C" void score(const Network *network, const Batch *batch, int32_t n_threads, float *scores) {
+extern "C" void pairs_score(const Network *network, const Batch *batch, int32_t n_threads, float *scores) {
     on_threads(n_threads, [=](int thread) {
         Tile tile(*network, batch->columns);
         tile.begin();
@@ -132,7 +132,7 @@ extern "C" void score(const Network *network, const Batch *batch, int32_t n_thre
 }
 
 // scores (n, n_items) of all n users of the network with every item.
-extern "C" void score_all(const Network *network, int32_t n_threads, float *scores) {
+extern "C" void pairs_score_catalog(const Network *network, int32_t n_threads, float *scores) {
     const int64_t n_items = network->items.rows, n_users = network->users.rows;
     const int64_t n_blocks = (n_items - 1) / Tile::SAMPLES + 1;
     on_threads(n_threads, [=](int thread) {
@@ -143,6 +143,21 @@ extern "C" void score_all(const Network *network, int32_t n_threads, float *scor
             const int64_t first = block * Tile::SAMPLES, n = std::min<int64_t>(Tile::SAMPLES, n_items - first);
             for (int64_t user = 0; user < n_users; ++user)
                 tile.scores_from(user, first, n, scores + user * n_items + first);
+        }
+    });
+}
+
+// gradients (n, of_user) of the losses of n users' histories by the users' vectors.
+extern "C" void pairs_user_gradients(const Network *network, const Histories *histories, int32_t n_threads, float *gradients) {
+    on_threads(n_threads, [=](int thread) {
+        Tile tile(*network, histories->columns);
+        tile.begin();
+        const int64_t from = histories->n * thread / n_threads, to = histories->n * (thread + 1) / n_threads;
+        for (int64_t user = from; user < to; ++user) {
+            float *of_user = gradients + user * network->users.columns;
+            std::fill_n(of_user, network->users.columns, 0.0f);
+            for (int64_t first = 0; first < histories->width; first += tile.positives)
+                tile.add_user_gradient(user, *histories, first, std::min<int64_t>(tile.positives, histories->width - first), of_user);
         }
     });
 }

@@ -38,7 +38,7 @@ class Apart {
 
 // For each of n users with one target: its score, and how many of keys (n_items, size) score lower
 // but for what is not ranked, which the ends divide among the users, the targets included.
-extern "C" void count_below(const float *keys, int64_t n_items, int64_t size, const float *queries,
+extern "C" void ranks_count_below(const float *keys, int64_t n_items, int64_t size, const float *queries,
                             int64_t n, const int64_t *targets, const int64_t *not_ranked,
                             const int64_t *ends, float *wanted, int64_t *below) {
     const int width = padded(n);

@@ -31,7 +31,7 @@ def count_below(
     keys, queries, targets = keys.contiguous(), queries.contiguous(), targets.contiguous()
     not_ranked, ends = not_ranked.contiguous(), ends.contiguous()
     wanted, below = torch.empty(len(targets)), torch.empty(len(targets), dtype=torch.int64)
-    _compiled().count_below(
+    _compiled().ranks_count_below(
         keys.data_ptr(), *keys.shape, queries.data_ptr(), len(targets), targets.data_ptr(),
         not_ranked.data_ptr(), ends.data_ptr(), wanted.data_ptr(), below.data_ptr(),
     )  # fmt: skip
@@ -41,8 +41,8 @@ def count_below(
 @cache
 def _compiled() -> ctypes.CDLL:
     loaded = compiled()
-    loaded.count_below.restype = None
-    loaded.count_below.argtypes = [
+    loaded.ranks_count_below.restype = None
+    loaded.ranks_count_below.argtypes = [
         c_void_p, c_int64, c_int64, c_void_p, c_int64, *[c_void_p] * 5,
     ]  # fmt: skip
     return loaded

@@ -49,6 +49,15 @@ struct Batch {
     }
 };
 
+// The histories of users as positives with drawn negatives, `width` rows for each.
+struct Histories {
+    const int64_t *items;   // (n, width, columns), the positive first
+    const uint8_t *filling; // (n, width, columns): items that count for nothing
+    const float *weights;   // (n, width): the weight of each row's loss
+    const float *slopes;    // (n, width, columns), subtracted from the gradients of the scores
+    int64_t n, width, columns;
+};
+
 // Of a batch: a row for each positive, and one for each of its samples.
 struct Gradients {
     Floats users, items, scores;
@@ -62,7 +71,7 @@ class Tile {
     // The last layer [h, w] and its gradient, w padded.
     Floats h, w, of_h, of_w;
     float b = 0, of_b = 0;
-    Floats users, items, scores, of_scores, factors;
+    Floats users, items, scores, of_scores, of_users, factors;
 
   public:
     // As many samples as keep the tower's outputs within the first cache.
@@ -75,7 +84,7 @@ class Tile {
           factors(product), positives(std::max(1, SAMPLES / columns)) {
         const int samples = positives * columns;
         users.resize(positives * of_user), items.resize(samples * of_item);
-        scores.resize(samples), of_scores.resize(samples);
+        scores.resize(samples), of_scores.resize(samples), of_users.resize(users.size());
         if (!net.tower) return;
         tower.emplace(net.weights, (net.n_weights - 5) / 2, positives, columns);
         w.resize(padded(tower->width())), of_w.resize(w.size());
@@ -121,6 +130,23 @@ class Tile {
         gather(batch, first, n);
         score(n);
         std::copy_n(scores.data(), n * columns, to);
+    }
+
+    // Adds to the gradient of a user's vector that of the loss of n of its rows from `first` on.
+    void add_user_gradient(int64_t user, const Histories &all, int64_t first, int n, float *of_user_row) {
+        const std::vector<int64_t> same(n, user);
+        const int64_t row = user * all.width + first;
+        gather({same.data(), all.items + row * columns, nullptr, n, columns}, 0, n);
+        score(n);
+        for (int s = 0; s < n * columns; ++s)
+            if (all.filling[row * columns + s]) scores[s] = IMPOSSIBLE;
+        for (int p = 0; p < n; ++p) {
+            float *gradients = &of_scores[p * columns];
+            cost_of_row(net.loss, &scores[p * columns], columns, gradients);
+            for (int c = 0; c < columns; ++c)
+                gradients[c] = all.weights[row + p] * gradients[c] - all.slopes[(row + p) * columns + c];
+        }
+        to_user(n, of_user_row);
     }
 
     // The scores of one user with n items from `first` on, no more than there are columns.
@@ -177,6 +203,21 @@ class Tile {
         of_last_layer(n * columns);
         tower->backward(&users[product], of_user, &items[product], of_item, n, of_users + product,
                         of_items + product);
+    }
+
+    // The gradient of the one user whom all n positives have, added up.
+    void to_user(int n, float *of_user_row) {
+        const float *item = items.data();
+        for (int s = 0; s < n * columns; ++s, item += of_item) {
+            for (int d = 0; d < product; ++d) of_user_row[d] += of_scores[s] * h[d] * item[d];
+            if (has_biases) of_user_row[of_user - 1] += of_scores[s];
+        }
+        if (!tower) return;
+        of_last_layer(n * columns);
+        tower->backward(n, of_users.data(), of_user);
+        const int64_t in = net.tower;
+        for (int p = 0; p < n; ++p)
+            for (int d = 0; d < in; ++d) of_user_row[product + d] += of_users[p * of_user + d];
     }
 
     // Of a positive and its samples, the gradients by h · (p_u * q_i) + b_u.

@@ -65,14 +65,34 @@ class Tower {
     // From of_output(): adds to the layers' gradients, and gives those of the rows.
     void backward(const float *users, int user_stride, const float *items, int item_stride, int n,
                   float *of_users, float *of_items) {
+        const int samples = n * columns;
+        to_first<true>(n);
+        const float *of_first = of_outputs[0].data();
+        first_user.learn(users, user_stride, of_first_of_users.data(), n);
+        first_item.learn(items, item_stride, of_first, samples);
+        first_item.backward(of_first, samples, of_item_inputs.data(), as_it_is);
+        copy_rows(of_item_inputs, first_item.in, samples, of_items, item_stride);
+        to_users(n, of_users, user_stride);
+    }
+
+    // From of_output(): gives the gradients of the users' rows alone.
+    void backward(int n, float *of_users, int user_stride) {
+        to_first<false>(n);
+        to_users(n, of_users, user_stride);
+    }
+
+  private:
+    // The gradients of what the first layer gives, for the samples and summed for the users.
+    template <bool learns> void to_first(int n) {
         const int width = padded(first_item.out), samples = n * columns;
         for (size_t l = rest.size(); l-- > 0;) {
             // Where a ReLU gave nothing, nothing flows back.
             const auto through_relu = [&, in = padded(rest[l].in)](int s, int i, const Vector &sums) {
                 return load(&outputs[l][s * in + i]) > Vector{} ? sums : Vector{};
             };
-            rest[l].backward(outputs[l].data(), padded(rest[l].in), of_outputs[l + 1].data(),
-                             samples, of_outputs[l].data(), through_relu);
+            const float *of_outputs_above = of_outputs[l + 1].data();
+            if (learns) rest[l].learn(outputs[l].data(), padded(rest[l].in), of_outputs_above, samples);
+            rest[l].backward(of_outputs_above, samples, of_outputs[l].data(), through_relu);
         }
         const float *of_first = of_outputs[0].data();
         for (int p = 0; p < n; ++p)
@@ -81,13 +101,13 @@ class Tower {
                 for (int c = 0; c < columns; ++c) total += load(of_first + (p * columns + c) * width + o);
                 store(&of_first_of_users[p * width + o], total);
             }
-        first_user.backward(users, user_stride, of_first_of_users.data(), n, of_user_inputs.data(), as_it_is);
-        first_item.backward(items, item_stride, of_first, samples, of_item_inputs.data(), as_it_is);
-        copy_rows(of_user_inputs, first_user.in, n, of_users, user_stride);
-        copy_rows(of_item_inputs, first_item.in, samples, of_items, item_stride);
     }
 
-  private:
+    void to_users(int n, float *of_users, int user_stride) {
+        first_user.backward(of_first_of_users.data(), n, of_user_inputs.data(), as_it_is);
+        copy_rows(of_user_inputs, first_user.in, n, of_users, user_stride);
+    }
+
     static void copy_rows(const Floats &from, int width, int n, float *to, int stride) {
         for (int s = 0; s < n; ++s) copy(&from[s * padded(width)], width, to + s * stride);
     }

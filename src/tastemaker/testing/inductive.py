@@ -15,7 +15,7 @@ from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.models.recommender import Recommender
 
 N_USERS, N_ITEMS = 60, 40
-"""Of the world of two tastes: even users touch items below 20, odd users the others."""
+"""Size of the world of two tastes: even users touch items below 20, odd users the others."""
 
 some_examples = settings(
     max_examples=10,
@@ -112,7 +112,7 @@ def assert_same_scores(one: torch.Tensor, other: torch.Tensor) -> None:
     A processor adds up a row in an order that depends on the batch and on where it lies in memory.
     The error is then relative to the numbers that were added, not to a score near 0 in which they
     cancelled each other, so the tolerance is 1e-4 of the largest score of each user. That is about
-    a thousand roundings of float32: fold-in takes 15 steps, each of which passes errors on.
+    a thousand roundings of float32: fold-in takes up to 15 steps, each of which passes errors on.
     """
     assert one.shape == other.shape
     allowed = 1e-4 * torch.maximum(one.abs(), other.abs()).amax(dim=-1, keepdim=True)

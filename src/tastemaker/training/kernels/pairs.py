@@ -15,9 +15,11 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
+from typing_extensions import override
 
 from tastemaker.native.library import compiled
 from tastemaker.training.batches import Batch
+from tastemaker.training.kernels.kernel import Kernel
 
 LOSSES = {"bce": 0, "bpr": 1, "sampled_softmax": 2}
 
@@ -54,17 +56,24 @@ class Penalty(NamedTuple):
 @cache
 def _compiled() -> ctypes.CDLL:
     loaded = compiled()
-    loaded.begin.restype = c_void_p
-    loaded.begin.argtypes = [POINTER(_Network), POINTER(_Adam), c_int64, c_int64, c_int32]
-    loaded.train.restype = c_double
-    loaded.train.argtypes = [c_void_p, POINTER(_Batch), POINTER(c_double)]
-    for name in ("finish", "discard"):
+    loaded.pairs_begin.restype = c_void_p
+    loaded.pairs_begin.argtypes = [POINTER(_Network), POINTER(_Adam), c_int64, c_int64, c_int32]
+    loaded.pairs_train.restype = c_double
+    loaded.pairs_train.argtypes = [c_void_p, POINTER(_Batch), POINTER(c_double)]
+    for name in ("pairs_finish", "pairs_discard"):
         getattr(loaded, name).restype = None
         getattr(loaded, name).argtypes = [c_void_p]
-    loaded.score.restype = None
-    loaded.score.argtypes = [POINTER(_Network), POINTER(_Batch), c_int32, c_void_p]
-    loaded.score_all.restype = None
-    loaded.score_all.argtypes = [POINTER(_Network), c_int32, c_void_p]
+    loaded.pairs_score.restype = None
+    loaded.pairs_score.argtypes = [POINTER(_Network), POINTER(_Batch), c_int32, c_void_p]
+    loaded.pairs_score_catalog.restype = None
+    loaded.pairs_score_catalog.argtypes = [POINTER(_Network), c_int32, c_void_p]
+    loaded.pairs_user_gradients.restype = None
+    loaded.pairs_user_gradients.argtypes = [
+        POINTER(_Network),
+        POINTER(_Histories),
+        c_int32,
+        c_void_p,
+    ]
     return loaded
 
 
@@ -85,7 +94,7 @@ def score_pairs(parts: PairParts, vectors: torch.Tensor, items: torch.Tensor) ->
         network = _network(parts, vectors, _values)
         batch = _Batch(users.data_ptr(), items.data_ptr(), None, *items.shape)
         n_threads = torch.get_num_threads()
-        _compiled().score(byref(network), byref(batch), n_threads, scores.data_ptr())
+        _compiled().pairs_score(byref(network), byref(batch), n_threads, scores.data_ptr())
     return scores
 
 
@@ -103,11 +112,52 @@ def score_catalog(parts: PairParts, vectors: torch.Tensor) -> torch.Tensor:
     if scores.numel():
         vectors = vectors.contiguous()
         network = _network(parts, vectors, _values)
-        _compiled().score_all(byref(network), torch.get_num_threads(), scores.data_ptr())
+        _compiled().pairs_score_catalog(byref(network), torch.get_num_threads(), scores.data_ptr())
     return scores
 
 
-class FusedPairs:
+class PairRows(NamedTuple):
+    """The histories of n users as positives with drawn negatives, w rows of c items for each."""
+
+    items: torch.Tensor
+    """(n, w, c) int64 codes, the positive in front."""
+    filling: torch.Tensor
+    """(n, w, c) bool: items to be left out."""
+    weights: torch.Tensor
+    """(n, w) float32: 1 for an interaction, 0 for a row that only fills the table."""
+    known_weights: torch.Tensor
+    """(n, w) float32: 1 for an interaction that was known in training, else 0."""
+
+
+def user_gradients(
+    parts: PairParts, loss: str, rows: PairRows, slopes: torch.Tensor, vectors: torch.Tensor
+) -> torch.Tensor:
+    """The gradients of the losses of users' histories by the users' vectors.
+
+    Args:
+        parts: of the network, float32 on the CPU.
+        loss: one of LOSSES, summed over the rows by their weights.
+        rows: of n users.
+        slopes: (n, w, c) float32, subtracted from the gradients of the scores.
+        vectors: (n, d) float32, of the users.
+
+    Returns:
+        (n, d) float32.
+    """
+    vectors = vectors.contiguous()
+    gradients = torch.empty(vectors.shape)
+    network = _network(parts, vectors, _values)
+    network.loss = LOSSES[loss]
+    arrays = (rows.items, rows.filling, rows.weights, slopes)
+    histories = _Histories(*(array.data_ptr() for array in arrays), *rows.items.shape)
+    n_threads = torch.get_num_threads()
+    _compiled().pairs_user_gradients(
+        byref(network), byref(histories), n_threads, gradients.data_ptr()
+    )
+    return gradients
+
+
+class FusedPairs(Kernel):
     """Steps of Adam on chunks of positives, as loss, backward and optimizer would do them."""
 
     def __init__(
@@ -123,8 +173,8 @@ class FusedPairs:
         self._batch_size, self._lazy = batch_size, lazy
         self._epoch: _Epoch | None = None
 
+    @override
     def train(self, chunk: Batch, adam: torch.optim.Adam, sizes: Sequence[float]) -> float:
-        """As Kernel."""
         if self._epoch is None:
             sizes_of_batch = self._batch_size, chunk.items.shape[1]
             self._epoch = _Epoch(self._network(adam), self._adam(adam), *sizes_of_batch)
@@ -133,8 +183,8 @@ class FusedPairs:
             state["step"] += len(sizes)
         return loss
 
+    @override
     def finish(self) -> None:
-        """As Kernel."""
         if self._epoch is not None:
             self._epoch.finish()
             self._epoch = None
@@ -156,16 +206,16 @@ class _Epoch:
 
     def __init__(self, network: "_Network", adam: "_Adam", batch_size: int, columns: int) -> None:
         sizes = batch_size, columns, torch.get_num_threads()
-        self._handle = _compiled().begin(byref(network), byref(adam), *sizes)
-        weakref.finalize(self, _compiled().discard, self._handle)
+        self._handle = _compiled().pairs_begin(byref(network), byref(adam), *sizes)
+        weakref.finalize(self, _compiled().pairs_discard, self._handle)
 
     def train(self, chunk: Batch, sizes: Sequence[float]) -> float:
         users, items = chunk.users.contiguous(), chunk.items.contiguous()
         batch = _Batch(users.data_ptr(), items.data_ptr(), _address(chunk.weights), *items.shape)
-        return _compiled().train(self._handle, byref(batch), (c_double * len(sizes))(*sizes))
+        return _compiled().pairs_train(self._handle, byref(batch), (c_double * len(sizes))(*sizes))
 
     def finish(self) -> None:
-        _compiled().finish(self._handle)
+        _compiled().pairs_finish(self._handle)
 
 
 def _address(tensor: torch.Tensor | None) -> int | None:
@@ -204,7 +254,7 @@ def _with_moments(adam: torch.optim.Adam, tensor: torch.Tensor) -> "_Parameter":
 
 
 class _Parameter(ctypes.Structure):
-    """As in native/adam.h; the ones below likewise, in tile.h too."""
+    """Mirrors the struct in native/adam.h, as those below mirror the ones in adam.h and tile.h."""
 
     _fields_ = (
         ("value", c_void_p),
@@ -249,5 +299,17 @@ class _Batch(ctypes.Structure):
         ("items", c_void_p),
         ("weights", c_void_p),
         ("n", c_int64),
+        ("columns", c_int64),
+    )
+
+
+class _Histories(ctypes.Structure):
+    _fields_ = (
+        ("items", c_void_p),
+        ("filling", c_void_p),
+        ("weights", c_void_p),
+        ("slopes", c_void_p),
+        ("n", c_int64),
+        ("width", c_int64),
         ("columns", c_int64),
     )
