@@ -33,7 +33,7 @@ class Pace:
 
     @property
     def share(self) -> float:
-        """Of the epoch, between the first note and the last."""
+        """Seconds of the epoch, between the first note and the last."""
         return (self._marks[-1][1] - self._marks[0][1]) / self._batches
 
     @property

@@ -12,12 +12,12 @@ def sizes(result: Result) -> list[int]:
 
 
 def seconds(result: Result) -> list[float]:
-    """Of each contender that was measured."""
+    """Seconds of each contender that was measured."""
     return [row.cost for row in result.rows if row.measured]
 
 
 def peaks_gib(result: Result) -> list[float]:
-    """Of each contender that was measured."""
+    """Peak memory, in GiB, of each contender that was measured."""
     return [row.peak_gib for row in result.rows if row.measured]
 
 

@@ -18,7 +18,7 @@ class Row:
 
     name: str
     version: str = ""
-    """Of what does the work."""
+    """Version of the package that does the work."""
     note: str = ""
     options: dict[str, Any] = field(default_factory=dict)
     """What it was told."""

@@ -68,7 +68,7 @@ def ours_in_bfloat16(keys: torch.Tensor, queries: torch.Tensor, users: tm.UserBa
 
 
 def plain(keys: torch.Tensor, queries: torch.Tensor, users: tm.UserBatch) -> Search:
-    """As anyone would write it: a block of scores, a mask, torch.topk."""
+    """The way anyone would write it: a block of scores, a mask, torch.topk."""
     step = SCORES_AT_ONCE // len(keys)
 
     def search() -> TopItems:
@@ -86,7 +86,7 @@ def plain(keys: torch.Tensor, queries: torch.Tensor, users: tm.UserBatch) -> Sea
 
 
 def implicit(keys: torch.Tensor, queries: torch.Tensor, users: tm.UserBatch) -> Search:
-    """As its documentation asks: threads of its own, none inside the product."""
+    """The way its documentation asks: threads of its own, none inside the product."""
     ones = np.ones(len(users.items), dtype=np.float32)
     seen = csr_matrix((ones, users.items, users.indptr), shape=(len(queries), len(keys)))
     as_arrays = keys.numpy(), queries.numpy()

@@ -125,7 +125,7 @@ def event_batches(repeat: int) -> list[bytes]:
 
 
 def burst(port: int, requests: list[bytes]) -> Load:
-    """As many as it can answer for some seconds."""
+    """Sends requests as fast as they are answered, for some seconds."""
     load = as_fast_as_possible(port, requests, CONNECTIONS, BURST_S)
     assert set(load.statuses) == {200}, load.statuses
     return load

@@ -27,7 +27,7 @@ NEW_S = 3.0
 N_USERS = 5_000
 N_ITEMS = 27_000
 WRITES = 0.2
-"""Of the requests of the mixed load."""
+"""Fraction of events among the requests of the mixed load."""
 
 
 def main() -> None:
@@ -70,7 +70,7 @@ def measured(run: Path, database: str | None) -> dict[str, Any]:
 
 
 def ask(port: int, requests: list[bytes], duration_s: float) -> Load:
-    """As many as it can answer for some seconds."""
+    """Sends requests as fast as they are answered, for some seconds."""
     load = as_fast_as_possible(port, requests, CONNECTIONS, duration_s)
     assert set(load.statuses) == {200}, load.statuses
     return load

@@ -17,7 +17,7 @@ fit = Recommender.fit
 
 
 def fit_until_first_batch(model: Recommender, split: Split, run: TrainingRun) -> Recommender:
-    """As Recommender.fit, but the process ends when the first batch is reported as done."""
+    """Does what Recommender.fit does, but ends the process when the first batch is done."""
     return fit(model, split, replace(run, on_progress=_leave))
 
 

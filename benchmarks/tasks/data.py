@@ -4,7 +4,7 @@ from harness.task import Aim, Contender, Task
 
 MILLION = 1_000_000
 ML_20M = 20_000_263
-"""As many as MovieLens 20M has."""
+"""The number of rows of MovieLens 20M."""
 
 
 def _preparing(

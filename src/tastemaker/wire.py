@@ -125,7 +125,7 @@ class Event(Wire):
     count alike: a dislike would count as a like, and is better not sent. `retract` alone is
     different: it takes the item out of the history again."""
     event_id: EventId | None = None
-    """Of the sender's choice: an event that is sent twice with one id counts once."""
+    """Id chosen by the sender: an event that is sent twice with the same id counts once."""
 
 
 class Events(Wire):
@@ -142,7 +142,7 @@ class EventsKept(Answer):
     duplicates: int
     """Ones whose id was known already; nothing was changed for them."""
     event_ids: list[str]
-    """Of all events, in their order; made up where the sender gave none."""
+    """Ids of all events, in their order; generated where the sender gave none."""
     unknown_items: list[Id]
     """Items that neither the model nor the catalog knows; their events are kept for the next
     training."""
@@ -186,7 +186,7 @@ class Recommendations(Answer):
     model: str
     """The model's name."""
     version: str
-    """Of the trained model; another training has another."""
+    """Version of the trained model; every training has its own."""
     source: Source
     """trending where nothing is known of the user, or the model knows none of the history."""
     degraded: bool = False
@@ -388,7 +388,7 @@ class Readiness(Answer):
     refused; or the model that was deployed last cannot be opened, and the one before goes on."""
     model: str
     version: str
-    """Of the model that answers."""
+    """Version of the model that answers."""
     missing: str | None = None
     """Version of the model that was deployed in its place, and cannot be opened here."""
 
@@ -484,7 +484,7 @@ class Stats(Answer):
     """Kept in all. Beyond 100,000 it is an estimate from evenly spread samples, so that asking
     costs the same however many there are."""
     events_per_minute: list[int]
-    """Of the last hour, the oldest minute first."""
+    """Events in each minute of the last hour, the oldest minute first."""
     lists: dict[str, int]
     """By source: those from trending are fallbacks."""
     problems: dict[str, int]
@@ -538,7 +538,7 @@ class DriftWindow(Answer):
     coverage: float
     """The share of the catalog in any of the lists."""
     listed_popularity: float
-    """Of what was listed, on average: the share of the catalog that is less popular."""
+    """Mean popularity of the listed items: the fraction of the catalog that is less popular."""
     chosen_popularity: float
     """The same of what people chose."""
 

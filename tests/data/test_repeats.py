@@ -24,7 +24,7 @@ def read(log: Log, **how: object) -> tm.Dataset:
 
 
 def pairs(part: tm.Dataset | Targets | None, data: tm.Dataset) -> set[tuple]:
-    """As ids."""
+    """The pairs as ids."""
     if part is None:
         return set()
     users, items = data.user_vocabulary.ids, data.item_vocabulary.ids

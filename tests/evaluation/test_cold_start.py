@@ -46,7 +46,7 @@ class AllAlike(Listening):
 
 @pytest.fixture
 def one_newcomer() -> ColdStart:
-    """Of all users only the last has a second interaction, and so is the one kept apart.
+    """Only the last of all users has a second interaction, and so is the one kept apart.
 
     In training item 0 is the most popular, then 1, then 2; item 3 only the newcomer touched.
     """

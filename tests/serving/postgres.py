@@ -52,11 +52,11 @@ class Cluster:
         self._call("pg_ctl", "start", "-w", "-l", log, "-o", f"-k {self.folder} {settings}")
 
     def stop(self) -> None:
-        """As if the machine had died."""
+        """Kills it, like a machine that died."""
         self._call("pg_ctl", "stop", "-w", "-m", "immediate")
 
     def freeze(self) -> None:
-        """As if the network to it were dead: it takes what is sent, and answers nothing."""
+        """Stops it, like a dead network: it takes what is sent and answers nothing."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:

@@ -99,7 +99,7 @@ class Server:
             until(self._answers, LONGEST_START_S, self.said)
 
     def kill(self) -> None:
-        """As a loss of power would end it, workers included."""
+        """Kills it like a loss of power, workers included."""
         for pid in (self.process.pid, *self.workers()):
             kill(pid)
         self.process.wait()

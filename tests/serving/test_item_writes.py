@@ -13,7 +13,7 @@ from tastemaker import wire
 from .server import Server
 
 PAIRS = 25
-"""Of writes at once. Of two that overwrite each other, one was lost in most pairs."""
+"""Pairs of writes at once. Of two that overwrite each other, one was lost in most pairs."""
 
 _NEW_ITEMS = count(7_000)
 

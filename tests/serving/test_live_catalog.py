@@ -49,7 +49,7 @@ def model(request: pytest.FixtureRequest) -> Recommender:
 
 
 def some_change(chance: random.Random, number: int) -> ItemRecord:
-    """Of an item of the run (0 to 39) or a new one."""
+    """Categories of an item of the run (0 to 39) or of a new one."""
     return ItemRecord(
         str(chance.randrange(60)),
         f"Title {chance.randrange(9)}",

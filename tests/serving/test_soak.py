@@ -26,7 +26,7 @@ from .server import Server, kill, until
 SOAK_S = float(os.environ.get("TASTEMAKER_SOAK_S", "10")) / len(DATABASES)
 
 MOST_GROWTH_MIB = 60
-"""Of a worker in the last quarter, over what it had in the quarter before."""
+"""Largest growth of a worker's memory in the last quarter over the quarter before."""
 
 EXPECTED = {200, 204, 429, 503}
 

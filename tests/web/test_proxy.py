@@ -25,7 +25,7 @@ REQUIRED = "TASTEMAKER_REQUIRE_NGINX"
 """Set in CI, so that nobody takes a skip for a success."""
 
 PICTURE = "/static/icon.svg"
-"""Of an item: where its catalog says, which knows no prefix."""
+"""The address of an item's picture, from its catalog, which knows no prefix."""
 
 
 class Shop(NamedTuple):

@@ -84,7 +84,7 @@ def neumf(seed: int) -> tm.NeuMF:
 
 
 def neumf_without_pretraining(seed: int) -> tm.NeuMF:
-    """As in the paper's comparison: both halves from scratch, with its loss."""
+    """The paper's comparison: both halves from scratch, with its loss."""
     return tm.NeuMF(
         pretraining=False,
         gmf=GMFConfig(embedding_size=64),

@@ -17,7 +17,7 @@ class FirstBatches(Dataset):
     batches: int
 
     def uir_iter(self, *arguments: object, **options: object) -> islice:
-        """As Dataset.uir_iter."""
+        """The batches of Dataset.uir_iter, up to a number."""
         return islice(super().uir_iter(*arguments, **options), self.batches)
 
 

@@ -44,7 +44,7 @@ class Session:
 
     @torch.no_grad()
     def score(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """As published.Score."""
+        """Scores users with items; see `published.Score`."""
         self.network.eval()
         of_users, of_items = (
             self.data.field2token_id["user_id"],

@@ -104,7 +104,7 @@ def _train(trainer: Trainer, batches: Any, wanted: int) -> float:
 
 
 def _n_items(batches: Any) -> int:
-    """Of the catalog, without the one that pads."""
+    """Items of the catalog, without the one that pads."""
     return batches.dataset.item_num - 1
 
 

@@ -106,7 +106,7 @@ def _epoch_s(model: SASRecModel) -> float:
 
 
 def _named(frame: pd.DataFrame) -> pd.DataFrame:
-    """As RecTools wants its columns: a datetime and a weight."""
+    """The columns that RecTools wants: a datetime and a weight."""
     return frame.rename(columns={"timestamp": Columns.Datetime}).assign(
         **{
             Columns.Weight: 1,

@@ -34,7 +34,7 @@ class Bundle:
     manifest: dict[str, Any]
     """Format, time, versions of the libraries, checksums."""
     evaluation: dict[str, Any] | None
-    """As `Evaluation.to_dict`, or None for a model that was saved without one."""
+    """The result of `Evaluation.to_dict`; None for a model that was saved without an evaluation."""
     training: dict[str, Any] | None
     """Epochs, seconds of them and of all, and whether it was interrupted, or None likewise."""
 
@@ -56,7 +56,10 @@ class Bundle:
         because: int = 0,
         approximate: bool = False,
     ) -> Recommendations:
-        """As Recommender.recommend; `approximate` searches the run's index."""
+        """Recommends items to users; see `Recommender.recommend`.
+
+        With `approximate`, the run's index is searched in place of the whole catalog.
+        """
         return self.model.recommend(
             users, k, exclude_seen=exclude_seen, eligible=eligible, diversity=diversity,
             because=because, index=self.index if approximate else None,
@@ -92,7 +95,7 @@ class Bundle:
         return index
 
     def similar_items(self, items: Ids | Id, k: int = 10) -> Recommendations:
-        """As Recommender.similar_items."""
+        """Lists similar items; see `Recommender.similar_items`."""
         return self.model.similar_items(items, k)
 
 

@@ -66,7 +66,7 @@ class Listener:
     on_stage: Callable[[str], None]
     """Called with "training" and "evaluating" when either begins."""
     on_progress: OnProgress
-    """As TrainingRun.on_progress."""
+    """Receives the progress of training; see `TrainingRun.on_progress`."""
 
 
 @dataclass(frozen=True, eq=False)

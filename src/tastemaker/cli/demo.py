@@ -18,7 +18,7 @@ PREFERRED = "ml-latest-small"
 LAST_SHOWN = 10
 COMPARED = "popularity,itemknn,ease,mf,ncf"
 SETTINGS = {"epochs": 20, "patience": 3}
-"""Of NCF."""
+"""Settings of NCF."""
 
 
 def demo(

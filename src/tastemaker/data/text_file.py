@@ -34,7 +34,7 @@ class TextFile:
     body: Content
     """The lines from the header on, without comments."""
     counts: Counts
-    """Of the body."""
+    """Counts of the characters in the body."""
     ragged: bool = False
     """Whether lines may have more values than the first."""
 

@@ -32,7 +32,7 @@ class ColdStart:
     """All that those users did, oldest first, and nothing else; the same codes."""
     share: float
     seed: int
-    """Of the draw; no model's own."""
+    """Seed of the draw, independent of the seeds of the models."""
 
     __repr__ = short_repr
 

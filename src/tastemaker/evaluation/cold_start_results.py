@@ -26,7 +26,7 @@ class ColdStartResult:
     """One model's accuracy for newcomers."""
 
     protocol: str
-    """As ColdStart.describe."""
+    """What was done, in one line; see `ColdStart.describe`."""
     share: float
     seed: int
     n_users: int

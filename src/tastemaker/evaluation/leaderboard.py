@@ -46,7 +46,7 @@ class Comparison:
     difference: float
     """Mean over users, 0 or more."""
     p_value: float
-    """Of the paired permutation test, corrected for the number of pairs."""
+    """P-value of the paired permutation test, corrected for the number of pairs."""
 
     @property
     def significant(self) -> bool:

@@ -7,6 +7,7 @@ from typing import ClassVar, NamedTuple, Protocol, get_args
 
 import numpy as np
 import torch
+from typing_extensions import override
 
 from tastemaker.data.dataset import take_runs
 from tastemaker.data.splitting import Candidates, Part, Split
@@ -54,7 +55,7 @@ class RankingProtocol(Protocol):
 
 
 @dataclass(frozen=True)
-class SampledRanking:
+class SampledRanking(RankingProtocol):
     """Each user's held-out items among items that the user never touched, drawn at random.
 
     A user with fewer untouched items is ranked among those there are.
@@ -66,7 +67,7 @@ class SampledRanking:
     negatives: int = 99
     """How many items each held-out one is ranked against."""
     seed: int = 0
-    """Of the draw; independent of any model's."""
+    """Seed of the draw, independent of the seeds of the models."""
     draw: Draw = "uniform"
     """uniform: every untouched item is equally likely. popularity: as likely as it is popular, by
     how many users touched it in training; an item that nobody touched is drawn only when the others
@@ -83,10 +84,10 @@ class SampledRanking:
                 f'SampledRanking: draw is {self.draw!r}; say "uniform" or "popularity"'
             )
 
+    @override
     def ranks(
         self, model: Recommender, split: Split, part: Part, on_progress: OnProgress | None = None
     ) -> np.ndarray:
-        """As RankingProtocol.ranks."""
         ranked = _ranking_rows(model, split, part)
         answers: list[RankedRows] = []
         targets = split.targets(part)
@@ -95,14 +96,14 @@ class SampledRanking:
             answers += on_all_cores(ranked, rows.parts(USERS_AT_ONCE), model.device, _count(meter))
         return _in_one_list(answers, targets.users)
 
+    @override
     def describe(self) -> str:
-        """As RankingProtocol.describe."""
         how = "popularity-weighted" if self.draw == "popularity" else "uniform"
         return f"sampled: up to {self.negatives} {how} negatives a user, seed {self.seed}"
 
 
 @dataclass(frozen=True)
-class FullRanking:
+class FullRanking(RankingProtocol):
     """Each held-out item among the whole catalog, without what its user had touched before.
 
     A user's other held-out items do not push each other down: the list is one ranking in which all
@@ -114,7 +115,7 @@ class FullRanking:
     def ranks(
         self, model: Recommender, split: Split, part: Part, on_progress: OnProgress | None = None
     ) -> np.ndarray:
-        """As RankingProtocol.ranks; memory does not grow with the number of users."""
+        """Implements `RankingProtocol.ranks`; memory does not grow with the number of users."""
         targets, known = split.targets(part), split.known_before(part)
         users, starts = np.unique(targets.users, return_index=True)
         indptr = np.append(starts, len(targets))
@@ -140,13 +141,13 @@ class FullRanking:
             return np.concatenate(on_all_cores(block, firsts, model.device, count))
         return np.concatenate(in_turn(block, firsts, count))
 
+    @override
     def describe(self) -> str:
-        """As RankingProtocol.describe."""
         return "full ranking: the whole catalog without what the user had touched before"
 
 
 @dataclass(frozen=True)
-class CandidateLists:
+class CandidateLists(RankingProtocol):
     """Each held-out item among the candidates that the split gives for its user, exactly as given.
 
     Lists may be of negatives or of whole slates. Where every list holds the user's held-out item
@@ -160,7 +161,7 @@ class CandidateLists:
     def ranks(
         self, model: Recommender, split: Split, part: Part, on_progress: OnProgress | None = None
     ) -> np.ndarray:
-        """As RankingProtocol.ranks.
+        """Implements `RankingProtocol.ranks`.
 
         Raises:
             SplitError: the split has no candidates.
@@ -172,8 +173,8 @@ class CandidateLists:
         answers = on_all_cores(lambda block: ranked(rows_of(block)), blocks, model.device, count)
         return _in_one_list(answers, targets.users)
 
+    @override
     def describe(self) -> str:
-        """As RankingProtocol.describe."""
         return "given candidates: the lists that came with the split"
 
 

@@ -11,7 +11,7 @@ from tastemaker.evaluation.segments import Segment
 from tastemaker.metrics.statistics import bootstrap_intervals
 
 INTERVAL_SEED = 0
-"""Of the bootstrap: the same users are resampled for every model."""
+"""Seed of the bootstrap: the same users are resampled for every model."""
 
 MOST_SHOWN = 4
 """Metrics in the short form of an evaluation."""
@@ -24,7 +24,7 @@ class Evaluation:
     model: str
     dataset: str
     fingerprint: str
-    """Of the training data."""
+    """Fingerprint of the training data."""
     split: str
     """How it was held out."""
     part: str
@@ -136,7 +136,7 @@ def mean(values: np.ndarray) -> float:
 
 
 def plain(values: dict[str, float]) -> dict[str, float | None]:
-    """As JSON has it: no number is null."""
+    """Replaces NaN by None, which JSON has a word for."""
     return {name: _plain(value) for name, value in values.items()}
 
 

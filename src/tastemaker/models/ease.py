@@ -62,7 +62,7 @@ class EASE(Recommender):
         return embedding_bag(items, self._weights, offsets, mode="sum", include_last_offset=True)
 
     def contributions(self, history: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-        """As Recommender.contributions: B_hi, whose sum over the history is the score."""
+        """Implements `Recommender.contributions`: B_hi, whose sum over the history is the score."""
         return self._weights[history][:, items].T
 
     @property
@@ -106,7 +106,7 @@ def _gram(matrix: csr_matrix, on_progress: OnProgress | None) -> list[torch.Tens
 def _inverse_by_users(
     matrix: csr_matrix, regularization: float, on_progress: OnProgress | None
 ) -> list[torch.Tensor]:
-    """As `_inverse`, for fewer users than items: P = (I - Xᵀ(XXᵀ + λI)⁻¹X) / λ.
+    """The same as `_inverse`, for fewer users than items: P = (I - Xᵀ(XXᵀ + λI)⁻¹X) / λ.
 
     This is the identity of Woodbury: only a matrix of users x users is inverted.
     """

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def explain(model: "Recommender", users: UserBatch, items: np.ndarray, n: int) -> Recommendations:
-    """As Recommender.explain, of (c,) item codes for each user."""
+    """Explains (c,) item codes to each user; see `Recommender.explain`."""
     asked = np.tile(items, (len(users), 1))
     reasons = reasons_of(model, users, asked, np.full(len(users), len(items)), n)
     of_pair = reasons["pair"].to_numpy()

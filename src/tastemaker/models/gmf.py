@@ -10,6 +10,7 @@ import torch
 from pydantic import Field
 from torch import nn
 from torch.nn.functional import pad
+from typing_extensions import override
 
 from tastemaker.data.dataset import Dataset
 from tastemaker.models.space import Choice, Float, Range
@@ -41,22 +42,22 @@ class GMFNetwork(VectorNetwork):
         nn.init.ones_(self.output.weight)
         nn.init.zeros_(self.output.bias)
 
+    @override
     def parts(self) -> PairParts:
-        """As VectorNetwork."""
         size = self.items.embedding_dim
         return PairParts(self.users, self.items, product=size, output=self.output)
 
+    @override
     def weighted(self, vectors: torch.Tensor) -> torch.Tensor:
-        """As VectorNetwork."""
         return vectors * self.output.weight
 
+    @override
     def score_vectors(self, vectors: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-        """As VectorNetwork."""
         products = torch.einsum("nd,ncd->nc", self.weighted(vectors), self.items(items))
         return products + self.output.bias
 
+    @override
     def score_all(self, vectors: torch.Tensor) -> torch.Tensor:
-        """As VectorNetwork."""
         return self.weighted(vectors) @ self.items.weight.T + self.output.bias
 
     def keys(self) -> torch.Tensor:

@@ -12,6 +12,7 @@ import torch
 from pydantic import Field
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence
+from typing_extensions import override
 
 from tastemaker.data.dataset import Dataset
 from tastemaker.models.sequence_model import (
@@ -41,8 +42,8 @@ class GRU4RecNetwork(SequenceNetwork):
         self.gru = nn.GRU(size, config.hidden, config.layers, dropout=between)
         self.output = nn.Linear(config.hidden, size)
 
+    @override
     def encode(self, histories: Histories) -> torch.Tensor:
-        """As SequenceNetwork."""
         x = self.dropout(self.embed(histories)).flatten(0, 1)
         places, counts = side_by_side(histories)
         states = self.gru(PackedSequence(x[places], counts))[0].data  # (m, hidden)

@@ -11,6 +11,7 @@ import torch
 from pydantic import Field
 from torch import nn
 from torch.nn.functional import silu
+from typing_extensions import override
 
 from tastemaker.data.dataset import Dataset
 from tastemaker.models.attention import AttentionConfig, causal
@@ -87,8 +88,8 @@ class HSTUNetwork(SequenceNetwork):
         self.units = nn.ModuleList(Unit(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.embedding_size)
 
+    @override
     def encode(self, histories: Histories) -> torch.Tensor:
-        """As SequenceNetwork."""
         x = self.dropout(self.embed(histories))
         visible = causal(histories.owners).to(x.dtype)
         # Divided by how many events are seen, not by the width of a row, which is the batch's.

@@ -37,7 +37,7 @@ class IALSConfig(Config):
     regularization: float = Field(30.0, gt=0)
     """λ: the penalty on the squared length of every vector."""
     seed: int = Field(0, ge=0, lt=2**32)
-    """Of the vectors to begin with; one seed gives one result, on any number of cores."""
+    """Seed of the initial vectors; one seed gives one result, on any number of cores."""
 
 
 class IALS(Recommender):
@@ -120,7 +120,7 @@ class IALS(Recommender):
         return self._base + self.config.alpha * (vectors.T @ vectors)
 
     def contributions(self, history: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-        """As Recommender.contributions: (1 + alpha) y_iᵀ (YᵀC_uY + λI)⁻¹ y_h (section 5).
+        """Implements `Recommender.contributions`: (1 + α) y_iᵀ (YᵀC_uY + λI)⁻¹ y_h (section 5).
 
         Their sum over the history is the score.
         """

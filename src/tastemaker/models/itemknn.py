@@ -72,13 +72,13 @@ class ItemKNN(Recommender):
         return torch.from_numpy(scores.toarray())
 
     def contributions(self, history: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-        """As Recommender.contributions: w_h · w_i, whose sum over the history is the score."""
+        """Implements `contributions`: w_h · w_i, whose sum over the history is the score."""
         terms = self._similarity[history.numpy()][:, items.numpy()]
         return torch.from_numpy(terms.toarray().T)
 
     @property
     def likeness(self) -> SparseLikeness:
-        """As Recommender.likeness, without the item vectors, of which nearly all is 0."""
+        """Uses the sparse similarity matrix, whose rows would be nearly all zeros if dense."""
         return SparseLikeness(self._similarity)
 
     @property

@@ -12,6 +12,7 @@ import torch
 from pydantic import Field
 from torch import nn
 from torch.nn.functional import pad
+from typing_extensions import override
 
 from tastemaker.data.dataset import Dataset
 from tastemaker.models.space import Choice, Float, Range
@@ -61,22 +62,22 @@ class MFNetwork(VectorNetwork):
         nn.init.zeros_(self.users.weight[:, -1])
         nn.init.zeros_(self.biases.weight)
 
+    @override
     def parts(self) -> PairParts:
-        """As VectorNetwork."""
         size = self.items.embedding_dim
         return PairParts(self.users, self.items, product=size, biases=self.biases)
 
     def item_lengths(self, items: torch.Tensor) -> torch.Tensor:
-        """As VectorNetwork, the biases included: free, they would make all like the popular."""
+        """Includes the biases: unpenalised, they would make every user like what is popular."""
         return super().item_lengths(items) + self.biases(items).square().squeeze(-1)
 
+    @override
     def score_vectors(self, vectors: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-        """As VectorNetwork."""
         products = torch.einsum("nd,ncd->nc", vectors[:, :-1], self.items(items))
         return products + vectors[:, -1:] + self.biases(items).squeeze(-1)
 
+    @override
     def score_all(self, vectors: torch.Tensor) -> torch.Tensor:
-        """As VectorNetwork."""
         products = vectors[:, :-1] @ self.items.weight.T
         return products + vectors[:, -1:] + self.biases.weight.T
 

@@ -11,6 +11,7 @@ from typing import ClassVar, Protocol
 import torch
 from pydantic import Field, PositiveInt
 from torch import nn
+from typing_extensions import override
 
 from tastemaker.data.dataset import Dataset
 from tastemaker.models.space import Choice, Float, Range
@@ -55,16 +56,16 @@ class NCFNetwork(VectorNetwork):
         self.tower = nn.Sequential(*layers)
         self.output = nn.Linear(config.hidden[-1], 1)
 
+    @override
     def parts(self) -> PairParts:
-        """As VectorNetwork."""
         return PairParts(self.users, self.items, tower=tower_layers(self), output=self.output)
 
+    @override
     def score_vectors(self, vectors: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-        """As VectorNetwork."""
         return self._logits(vectors, self.items(items))
 
+    @override
     def score_all(self, vectors: torch.Tensor) -> torch.Tensor:
-        """As VectorNetwork."""
         return self._logits(vectors, self.items.weight[None])
 
     def features(self, vectors: torch.Tensor, items: torch.Tensor) -> torch.Tensor:

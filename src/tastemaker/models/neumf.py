@@ -10,6 +10,7 @@ from typing import ClassVar, cast
 import torch
 from pydantic import Field
 from torch import nn
+from typing_extensions import override
 
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.splitting import Split
@@ -72,22 +73,22 @@ class NeuMFNetwork(VectorNetwork):
         for name in ("first_user", "first_item", "tower"):
             getattr(self, name).load_state_dict(getattr(mlp, name).state_dict())
 
+    @override
     def parts(self) -> PairParts:
-        """As VectorNetwork."""
         product, tower = self._sizes[0], tower_layers(self)
         return PairParts(self.users, self.items, product, tower, self.output)
 
+    @override
     def weighted(self, vectors: torch.Tensor) -> torch.Tensor:
-        """As VectorNetwork."""
         gmf, mlp = vectors.split(self._sizes, dim=-1)
         return torch.cat([gmf * self._output_weights[0], mlp], dim=-1)
 
+    @override
     def score_vectors(self, vectors: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-        """As VectorNetwork."""
         return self._scores(vectors, self.items(items))
 
+    @override
     def score_all(self, vectors: torch.Tensor) -> torch.Tensor:
-        """As VectorNetwork."""
         return self._scores(vectors, self.items.weight[None])
 
     def _scores(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
@@ -129,7 +130,7 @@ class NeuMF(VectorModel):
         return NeuMFNetwork(train, self.config)
 
     def _pretrain(self, network: VectorNetwork, split: Split, run: TrainingRun) -> None:
-        """As VectorModel: with both halves, each trained alone."""
+        """Trains both halves alone and starts from their weights."""
         if not self.config.pretraining:
             return
         halves: list[VectorNetwork] = []

@@ -104,17 +104,17 @@ class Recommender(ABC):
         return None
 
     def _queries(self, users: UserBatch) -> torch.Tensor:
-        """As `queries`; of every model that has `item_keys`."""
+        """Computes `queries`; every model with `item_keys` implements it."""
         raise NotImplementedError
 
     def _score(self, users: UserBatch) -> torch.Tensor:
-        """As `score`, for users each of whom is known or has a history."""
+        """Computes `score` for users each of whom is known or has a history."""
         keys = self.item_keys
         assert keys is not None, f"{type(self).__name__} implements neither item_keys nor _score"
         return self._queries(users) @ keys.T
 
     def _score_candidates(self, users: UserBatch, items: torch.Tensor) -> torch.Tensor:
-        """As `score_candidates`, for users each of whom is known or has a history."""
+        """Computes `score_candidates` for users each of whom is known or has a history."""
         keys = self.item_keys
         if keys is not None:
             return torch.einsum("nd,ncd->nc", self._queries(users), keys[items])
@@ -384,7 +384,7 @@ class Recommender(ABC):
         rules: ListRules = ListRules(),  # noqa: B008, frozen
         on_progress: OnProgress | None = None,
     ) -> Iterator[Recommendations]:
-        """As `recommend`, some users at a time, so that memory does not grow with them."""
+        """Yields what `recommend` gives, some users at a time, in memory that does not grow."""
         for block in self.top_items(self._as_batch(users), k, rules, on_progress):
             answer = Recommendations.from_codes(
                 self.dataset, block.users.codes, block.items, block.scores, block.lengths

@@ -12,6 +12,7 @@ import torch
 from pydantic import Field
 from torch import nn
 from torch.nn.functional import silu
+from typing_extensions import override
 
 from tastemaker.data.dataset import Dataset
 from tastemaker.models.attention import AttentionConfig, SelfAttention, at, causal, ends_by_row
@@ -71,10 +72,10 @@ class LiGRBlock(nn.Module):
         self.fall = nn.Linear(hidden, size)
         self.dropout = Dropout(config.dropout)
 
+    @override
     def forward(
         self, x: torch.Tensor, visible: torch.Tensor, places: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """As SASRecBlock."""
         normed, x = self.attention_norm(x), at(places, x)
         seen = self.dropout(self.attention(at(places, normed), normed, visible))
         x = x + torch.sigmoid(self.attention_gate(x)) * seen
@@ -94,15 +95,15 @@ class SASRecNetwork(SequenceNetwork):
         self.norm = nn.LayerNorm(config.embedding_size)
         nn.init.normal_(self.positions.weight, std=0.02)
 
+    @override
     def encode(self, histories: Histories) -> torch.Tensor:
-        """As SequenceNetwork."""
         x, visible = self._placed(histories), causal(histories.owners)
         for block in self.blocks:
             x = block(x, visible)
         return self.norm(x)
 
     def encode_last(self, histories: Histories) -> torch.Tensor:
-        """As SequenceNetwork; the last block, a good part of the work, at the last events alone."""
+        """Computes the last block, a good part of the work, for the last events alone."""
         x, visible = self._placed(histories), causal(histories.owners)
         *blocks, last_block = self.blocks
         for block in blocks:

@@ -160,7 +160,7 @@ class SequenceModel(Recommender):
 
     @torch.no_grad()
     def new_item_keys(self, categories: Sequence[Sequence[str]]) -> NewItemKeys | None:
-        """As Recommender; of a model that reads the items' categories."""
+        """Implements `Recommender.new_item_keys` for models that read the items' categories."""
         keys, features = self._network.new_vectors(categories), self._network.features
         if keys is None or features is None:
             return None
@@ -168,7 +168,7 @@ class SequenceModel(Recommender):
         return NewItemKeys(keys, np.array(known, dtype=bool))
 
     def _telling_items(self) -> np.ndarray:
-        """As Recommender, and those whose categories are read."""
+        """Adds the items whose categories the model reads to those of `Recommender`."""
         touched = super()._telling_items()
         if not self.config.features:
             return touched

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def similar_items(
     model: "Recommender", items: np.ndarray, k: int, on_progress: OnProgress | None = None
 ) -> Recommendations:
-    """As Recommender.similar_items, of (m,) item codes."""
+    """Lists the items most similar to (m,) item codes; see `Recommender.similar_items`."""
     if k < 1:
         raise ConfigError(f"k is {k}; ask for at least 1 similar item")
     likeness = model.likeness

@@ -14,6 +14,7 @@ import torch
 from pydantic import Field
 from torch import nn
 from torch.nn.functional import embedding, normalize, softplus
+from typing_extensions import override
 
 from tastemaker.data.dataset import Dataset
 from tastemaker.errors import DataError
@@ -69,19 +70,19 @@ class TwoTowerNetwork(SequenceNetwork):
         self.register_buffer("_has_own", has_own.float()[:, None], persistent=False)
 
     def vectors(self, items: torch.Tensor | None) -> torch.Tensor:
-        """As SequenceNetwork, of length 1, so that new items score as high as known ones."""
+        """Normalises the vectors to length 1, so that new items score as high as known ones."""
         own = self.items.weight if items is None else embedding(items, self.items.weight)
         counts = self._has_own if items is None else self._has_own[items]
         if self.training:
             counts = counts * (torch.rand_like(counts) >= self._id_dropout)
         return normalize(own * counts + self.features(items), dim=-1)
 
+    @override
     def new_vectors(self, categories: Sequence[Sequence[str]]) -> torch.Tensor:
-        """As SequenceNetwork."""
         return normalize(self.features.of_categories(categories), dim=-1)
 
+    @override
     def encode(self, histories: Histories) -> torch.Tensor:
-        """As SequenceNetwork."""
         x = self.dropout(self.embed(histories))
         mean = self._shares(histories) @ x
         return normalize(mean + self.tower(mean), dim=-1) / self._temperature

@@ -15,7 +15,7 @@ from tastemaker.training.validation import FULL, Validation, sampled
 
 N_NEGATIVES = 99
 SEED = 0
-"""Of the candidates: the same for every epoch and model, whatever the model's own seed."""
+"""Seed of the candidates, the same for every epoch and model, whatever the model's own seed."""
 
 ROWS_AT_ONCE = 4096
 
@@ -97,7 +97,7 @@ def full_validation(
 
 
 def _metrics(ranks: np.ndarray) -> dict[str, float]:
-    """Of (n,) ranks, each of an item held out on its own."""
+    """Metrics of (n,) ranks, each of an item that was held out on its own."""
     one_each = np.arange(len(ranks) + 1)
     return {
         "hit_rate@10": float(hit_rate(ranks, one_each, 10).mean()),

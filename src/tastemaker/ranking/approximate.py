@@ -49,7 +49,7 @@ class ApproximateIndex:
         return cls(keys, Graph.build(keys.numpy(), on_progress))
 
     def search(self, queries: torch.Tensor, k: int, exclusion: Exclusion) -> TopItems:
-        """As Index.search, nearly; the lists are as long as the exact ones."""
+        """Implements `Index.search` approximately; the lists are as long as the exact ones."""
         queries = queries.cpu()
         wanted = self._wanted(len(queries), k, exclusion)
         enough = wanted <= min(MOST_FETCHED, len(self.keys))

@@ -22,9 +22,9 @@ class Comparison:
     recall: float
     """Share of the items in the exact lists that its own hold, the mean over the users."""
     latency_ms: float
-    """Of one user asked about alone, the median."""
+    """Median latency of a query for one user, in milliseconds."""
     exact_latency_ms: float
-    """Of the same by the exact index."""
+    """Median latency of the same query by the exact index, in milliseconds."""
 
 
 def compare(

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
+from typing_extensions import override
 
 from tastemaker.data.dataset import Dataset
 from tastemaker.shown import short_repr
@@ -22,7 +23,7 @@ class ItemFilter(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class EligibleCodes:
+class EligibleCodes(ItemFilter):
     """The items that are wanted, by code: for whoever keeps them at hand."""
 
     codes: np.ndarray
@@ -30,13 +31,13 @@ class EligibleCodes:
 
     __repr__ = short_repr
 
+    @override
     def mask(self, dataset: Dataset) -> np.ndarray:
-        """As ItemFilter."""
         return self.codes
 
 
 @dataclass(frozen=True, eq=False)
-class Eligible:
+class Eligible(ItemFilter):
     """The items that are wanted. What is left empty demands nothing; together all must hold.
 
     tm.Eligible(categories=["Comedy", "Drama"], never=[296])

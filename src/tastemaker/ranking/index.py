@@ -48,7 +48,7 @@ class ExactIndex:
     __repr__ = short_repr
 
     def search(self, queries: torch.Tensor, k: int, exclusion: Exclusion) -> TopItems:
-        """As Index.search; exactly what `plain_top_k` gives for the same scores."""
+        """Implements `Index.search`: exactly what `plain_top_k` gives for the same scores."""
         return _in_blocks(self.keys, queries, k, exclusion)
 
 
@@ -72,7 +72,7 @@ class BFloat16Index:
         return self.keys.bfloat16()
 
     def search(self, queries: torch.Tensor, k: int, exclusion: Exclusion) -> TopItems:
-        """As Index.search, nearly."""
+        """Implements `Index.search` approximately."""
         rough = _in_blocks(self._short_keys, queries.bfloat16(), SHORTLIST * k, exclusion)
         return best_of(rough.items, rough.scores > -torch.inf, self.keys, queries, k)
 

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array, csr_matrix, diags_array
 from torch.nn.functional import normalize
+from typing_extensions import override
 
 from tastemaker.shown import short_repr, with_values
 
@@ -28,7 +29,7 @@ class Likeness(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class VectorLikeness:
+class VectorLikeness(Likeness):
     """The cosine of dense vectors."""
 
     vectors: torch.Tensor
@@ -36,20 +37,20 @@ class VectorLikeness:
 
     __repr__ = short_repr
 
+    @override
     def to_all(self, items: torch.Tensor) -> torch.Tensor:
-        """As Likeness.to_all."""
         # Without unit vectors of all, a copy of what may be as large as EASE's weights.
         lengths = self.vectors.norm(dim=1).clamp(min=SHORTEST)
         return normalize(self.vectors[items], dim=1) @ self.vectors.T / lengths
 
+    @override
     def within(self, items: torch.Tensor) -> torch.Tensor:
-        """As Likeness.within."""
         step = max(1, NUMBERS_AT_ONCE // (items.shape[1] * self.vectors.shape[1]))
         units = (normalize(self.vectors[part], dim=2) for part in items.split(step))
         return torch.cat([unit @ unit.mT for unit in units])
 
 
-class SparseLikeness:
+class SparseLikeness(Likeness):
     """The cosine of sparse vectors."""
 
     def __init__(self, vectors: csr_array | csr_matrix) -> None:
@@ -60,12 +61,12 @@ class SparseLikeness:
     def __repr__(self) -> str:
         return with_values(type(self).__name__, [("vectors", self._unit)])
 
+    @override
     def to_all(self, items: torch.Tensor) -> torch.Tensor:
-        """As Likeness.to_all."""
         return torch.from_numpy((self._unit[items.numpy()] @ self._unit.T).toarray()).float()
 
+    @override
     def within(self, items: torch.Tensor) -> torch.Tensor:
-        """As Likeness.within."""
         within = torch.empty(*items.shape, items.shape[1])
         for row, codes in enumerate(items.numpy()):
             unit = self._unit[codes]

@@ -62,7 +62,7 @@ def in_turn(
     blocks: Sequence[Block],
     on_done: Callable[[Result], object] = lambda result: None,
 ) -> list[Result]:
-    """As `on_all_cores`, but one block after the other."""
+    """Does what `on_all_cores` does, one block after the other."""
     return _collected(map(work, blocks), on_done)
 
 

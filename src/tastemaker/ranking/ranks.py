@@ -9,8 +9,8 @@ from tastemaker.native.library import is_compiled
 from tastemaker.native.ranks import count_below
 
 ROWS_AT_ONCE, ITEMS_AT_ONCE = 512, 512
-"""Of a tile of scores: small enough that a core's own cache holds it from the product to the count,
-itself a product with ones."""
+"""Size of a tile of scores: small enough that a core's own cache holds it from the product to the
+count, itself a product with ones."""
 
 
 def rank_among(target: torch.Tensor, others: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
@@ -81,7 +81,7 @@ def rank_by_keys(
     owner: np.ndarray,
     targets: np.ndarray,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """As `rank_in_catalog` where a score is an inner product: the scores never reach the memory.
+    """The same as `rank_in_catalog` where scores are inner products, without storing the scores.
 
     A tile of them is multiplied, compared and counted while it is in the cache.
 
@@ -116,7 +116,7 @@ def _count_below(
     not_ranked: torch.Tensor,
     ends: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """As tastemaker.native.ranks.count_below.
+    """The plain form of `tastemaker.native.ranks.count_below`.
 
     A product in single precision rounds a row by its place in the tile on some processors, and a
     tie could then pass for a lower score. Rounded from double precision, tied scores are equal.

@@ -65,7 +65,7 @@ def top_k(scores: torch.Tensor, k: int) -> TopItems:
 
 
 def plain_top_k(scores: torch.Tensor, k: int) -> TopItems:
-    """As `top_k`, in one selection from each whole row."""
+    """The plain form of `top_k`: one selection from each whole row."""
     k = min(k, scores.shape[1])
     values, items = scores.topk(k, dim=1)
     if values.isnan().any():

@@ -43,7 +43,7 @@ class Curve:
 
 
 def curves(logs: dict[str, TrainingLog], metric: str) -> list[Curve]:
-    """Of every model that has epochs, in the order given.
+    """The curves of all models that have epochs, in the order given.
 
     Args:
         logs: by model; one without epochs may be there or not.

@@ -58,7 +58,7 @@ def p_value(p: float) -> str:
 
 
 def seconds(elapsed_s: float | None) -> str:
-    """As one says it: 0.31 s, 3.2 s, 2 min 5 s, 1 h 3 min."""
+    """A duration in words: 0.31 s, 3.2 s, 2 min 5 s, 1 h 3 min."""
     if elapsed_s is None or missing(elapsed_s):
         return ABSENT
     if elapsed_s < 1:

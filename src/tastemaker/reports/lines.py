@@ -24,7 +24,7 @@ TO_LABEL = 24
 Dashes = tuple[int, tuple[float, ...]]
 
 DASHES: tuple[Dashes, ...] = ((0, ()), (0, (5, 2)), (0, (1.2, 1.8)), (0, (7, 2, 1.5, 2)))
-"""Of the lines of one colour, in turn."""
+"""Dash patterns of the lines of one colour, in turn."""
 
 
 @dataclass(frozen=True)

@@ -167,7 +167,7 @@ def _coverage(leaderboard: Leaderboard, k: str) -> Drawn | None:
 
 
 def _points(leaderboard: Leaderboard, x: dict[str, float]) -> list[Point]:
-    """Of the models for which both numbers are known."""
+    """One point for each model for which both numbers are known."""
     points = [
         Point(
             entry.name,

@@ -9,7 +9,7 @@ from tastemaker.reports.formats import decimals, metric_title, missing, p_value,
 from tastemaker.reports.groups import groups
 
 WHISKER_WIDTH = 130.0
-"""Of the drawing beside the main metric."""
+"""Width of the drawing beside the main metric, in pixels."""
 
 IN_TABLE = ("hit_rate", "ndcg", "mrr", "recall", "map")
 """Accuracy metrics that the table shows beside the main one; the rest is folded away."""
@@ -43,7 +43,7 @@ class Standing:
     near_best: bool
     """The best itself, or not distinguishable from it."""
     letters: str
-    """Of its groups."""
+    """Letters of the groups that the model is in."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ class _Answer:
 
     body: bytes
     pulse: Pulse | None
-    """Of the database when it was last right."""
+    """State of the database when the answer was last known to be right."""
     touched: int
     """A digest of what the user had touched in events."""
 

@@ -51,7 +51,7 @@ class SendersFirst:
         self._app, self._service = app, service
 
     async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
-        """As ASGI has it."""
+        """Handles one connection; see the ASGI specification."""
         if scope["type"] == "http" and has_body(scope) and below_root(scope).startswith("/v1/"):
             request = Request(scope)
             try:

@@ -12,7 +12,7 @@ class BodyLimit:
         self._app, self._most = app, most_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """As ASGI has it."""
+        """Handles one connection; see the ASGI specification."""
         if scope["type"] != "http" or not has_body(scope):
             await self._app(scope, receive, send)
             return

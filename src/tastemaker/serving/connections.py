@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 import structlog
+from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
@@ -48,7 +49,7 @@ class Connections:
     def __init__(self, settings: ServiceSettings, telemetry: Telemetry) -> None:
         self.settings = settings
         self.held_bytes = 0
-        """Of requests that have begun and not ended."""
+        """Bytes of all requests that have begun and not ended."""
         self._most = connections_that_fit(settings.most_connections)
         self._telemetry = telemetry
         self._open: set[Connection] = set()
@@ -133,7 +134,7 @@ class Connection(HttpToolsProtocol):
         self.deadline = math.inf
         """When the sender, or the reader of a response, is given up, in the loop's time."""
         self.held_bytes = 0
-        """Of the request that has begun and not ended."""
+        """Bytes of the request that has begun and not ended."""
         self._n_slice = 0
         """Bytes of the slice that is being parsed."""
         self._in_head = self._in_request = False
@@ -143,21 +144,21 @@ class Connection(HttpToolsProtocol):
         self._running: RequestResponseCycle | None = None
         """The request that the application was given last."""
 
+    @override
     def connection_made(self, transport: Any) -> None:
-        """As asyncio has it."""
         super().connection_made(transport)
         self.deadline = self.loop.time() + self._limits.headers_s
         self._all.enter(self)
 
+    @override
     def connection_lost(self, exc: Exception | None) -> None:
-        """As asyncio has it."""
         super().connection_lost(exc)
         self._let_go()
         self._release()
         self._all.leave(self)
 
+    @override
     def data_received(self, data: bytes) -> None:
-        """As asyncio has it."""
         for start in range(0, len(data), SLICE_BYTES):
             piece = data if len(data) <= SLICE_BYTES else data[start : start + SLICE_BYTES]
             if self._discarded is not None:
@@ -244,7 +245,7 @@ class Connection(HttpToolsProtocol):
             self.refuse(408, f"the body took longer than {self._limits.body_s:g} seconds")
 
     def send_400_response(self, msg: str) -> None:
-        """As uvicorn calls it for what cannot be parsed."""
+        """Answers a request that cannot be parsed; called by uvicorn."""
         status, detail = self._why
         self._all.count({400: "malformed", 429: "pipelined", 431: "headers large"}[status])
         self.refuse(status, detail)

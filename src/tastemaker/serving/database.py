@@ -44,7 +44,7 @@ class Pulse:
     token: int | None
     """Equal tokens: nobody has written anything in between. None where that cannot be told."""
     counters: tuple[int, ...]
-    """Of COUNTED, in its order."""
+    """Values of the counters in COUNTED, in the same order."""
 
     @classmethod
     def of(cls, counters: Mapping[str, int], token: int | None = None) -> "Pulse":

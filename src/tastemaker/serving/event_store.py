@@ -220,7 +220,7 @@ SCHEMA: dict[str, Any] = {
     "timestamp": pl.Int64,
     "type": pl.String,
 }
-"""Of events as a table."""
+"""Columns of a table of events."""
 
 
 def made_up_id() -> str:

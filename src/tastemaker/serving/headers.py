@@ -20,7 +20,7 @@ class SecurityHeaders:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """As ASGI has it."""
+        """Handles one connection; see the ASGI specification."""
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":

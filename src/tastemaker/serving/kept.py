@@ -26,7 +26,7 @@ class Kept(Generic[Value]):
         self._basis: tuple[weakref.ref[object], ...] = ()
         self._entries: OrderedDict[Hashable, tuple[Value, int]] = OrderedDict()
         self.n_bytes = 0
-        """Of all entries."""
+        """Bytes of all entries."""
 
     def get(self, key: Hashable, *basis: object) -> Value | None:
         """The entry, if it rests on these very objects."""

@@ -59,9 +59,9 @@ class Lesson:
     fresh: int
     """Events since the lesson before."""
     figures: dict[str, Any] | None = None
-    """Of the new model and the one before it, on the same newest events."""
+    """Metrics of the new model and of the one before it, on the same newest events."""
     version: str | None = None
-    """Of the new model, where it serves now."""
+    """Version of the new model, if it was deployed."""
 
 
 class Learner:
@@ -222,7 +222,7 @@ class _Earlier(Recommender):
         self._item = _codes(before.item_vocabulary.ids, train.item_vocabulary, train.n_items)
 
     def score(self, users: UserBatch) -> torch.Tensor:
-        """As Recommender; -inf for an item that the earlier model does not know."""
+        """Implements `Recommender.score`; -inf for an item that the earlier model does not know."""
         items = self._item[users.items]
         known = items != UNKNOWN
         lengths = np.bincount(users.rows[known], minlength=len(users))

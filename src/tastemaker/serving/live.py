@@ -59,7 +59,7 @@ class Snapshot:
     forgotten: frozenset[str]
     keys: Keys
     pulse: Pulse | None
-    """Of the database when it was read; None where it was away."""
+    """State of the database when it was read; None where it could not be reached."""
     degraded: bool = False
 
 

@@ -83,7 +83,7 @@ class LiveCatalog:
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """Of the items that the model was trained with."""
+        """Vocabulary of the items that the model was trained with."""
         return self.dataset.item_vocabulary
 
     def record(self, key: str) -> ItemRecord | None:

@@ -26,7 +26,7 @@ class OwnOrigins:
         self._origins = set(service.settings.cors)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """As ASGI has it."""
+        """Handles one connection; see the ASGI specification."""
         refusal = self._refusal(scope) if scope["type"] == "http" else None
         if refusal is not None:
             try:

@@ -24,7 +24,7 @@ class WholeIds:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """As ASGI has it."""
+        """Handles one connection; see the ASGI specification."""
         if scope["type"] == "http":
             raw: bytes = scope.get("raw_path") or b""
             for part, text in (("path", raw), ("query", scope["query_string"])):

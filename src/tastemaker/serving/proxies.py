@@ -31,7 +31,7 @@ class BehindProxy(ProxyHeadersMiddleware):
         self._root_path = root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]
-        """As ASGI has it."""
+        """Handles one connection; see the ASGI specification."""
         if scope["type"] == "http":
             client = scope.get("client")
             trusted = client is not None and client[0] in self.trusted_hosts

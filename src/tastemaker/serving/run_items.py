@@ -21,12 +21,12 @@ class RunItems:
         self.model = model
         self.dataset: Dataset = model.dataset
         self.sets = CategorySets()
-        """Of the categories that items of the run have."""
+        """Sets of categories of the items of the run."""
         numbers = [self.sets.number(own or ()) for own in self._categories or ()]
         self.set_of = np.array(numbers or [self.sets.number(())] * len(self), dtype=np.int32)
         """(n_items,) int32: the number of each item's set of categories."""
         self.new_sets = CategorySets()
-        """Of the categories that new items have."""
+        """Sets of categories of new items."""
         self.vectors = NewItemVectors(model, self.new_sets)
 
     def __len__(self) -> int:

@@ -12,7 +12,7 @@ from tastemaker.errors import ConfigError
 from tastemaker.serving.proxies import is_prefix
 
 PREFIX = "TASTEMAKER_"
-"""Of the environment's variables: TASTEMAKER_DATABASE, TASTEMAKER_RATE, …"""
+"""Prefix of the environment variables: TASTEMAKER_DATABASE, TASTEMAKER_RATE, …"""
 
 LISTS = ("cors", "trusted_hosts", "trusted_proxies")
 """Settings of several values, which a comma separates in the environment."""

@@ -24,7 +24,7 @@ class TrainedItems:
 
     @classmethod
     def of(cls, run_items: RunItems) -> Self:
-        """As the run has them."""
+        """The items as they are in the run, without changes."""
         return cls(run_items, {}, run_items.set_of, np.ones(len(run_items), dtype=bool))
 
     def with_changes(self, changed: Mapping[int, ItemRecord]) -> Self:

@@ -39,7 +39,7 @@ class _OfRun:
     """What follows from the counts for all catalogs of a run."""
 
     known: torch.Tensor
-    """As TrendingScores has it."""
+    """The field of the same name in `TrendingScores`."""
     other_ids: list[str]
     """Items that the model was not trained with."""
     other_values: np.ndarray
@@ -60,7 +60,7 @@ class _Counts:
     scores: WeakKeyDictionary[LiveCatalog, TrendingScores] = field(
         default_factory=WeakKeyDictionary
     )
-    """As long as there is the catalog: that of a model that was replaced takes its scores along."""
+    """Scores by catalog; those of a catalog that is no longer in use are freed with it."""
 
 
 NOTHING = pl.Series(dtype=pl.String), np.zeros(0)

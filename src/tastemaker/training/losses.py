@@ -29,7 +29,7 @@ def bce(scores: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tens
 
 
 def bce_rows(scores: torch.Tensor) -> torch.Tensor:
-    """As `bce`, the sum of each row."""
+    """Binary cross-entropy, summed over each row; see `bce`."""
     labels = torch.zeros_like(scores)
     labels[:, 0] = 1.0
     return binary_cross_entropy_with_logits(scores, labels, reduction="none").sum(dim=1)
@@ -67,7 +67,7 @@ def bpr(scores: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tens
 
 
 def bpr_rows(scores: torch.Tensor) -> torch.Tensor:
-    """As `bpr`, the sum of each row."""
+    """BPR loss, summed over each row; see `bpr`."""
     return -logsigmoid(scores[:, :1] - scores[:, 1:]).sum(dim=1)
 
 
@@ -84,7 +84,7 @@ def sampled_softmax(scores: torch.Tensor, weights: torch.Tensor | None = None) -
 
 
 def sampled_softmax_rows(scores: torch.Tensor) -> torch.Tensor:
-    """As `sampled_softmax`, for each row."""
+    """Sampled softmax loss of each row; see `sampled_softmax`."""
     return -log_softmax(scores, dim=1)[:, 0]
 
 

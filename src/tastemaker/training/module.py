@@ -58,7 +58,7 @@ class RankingModule(LightningModule):
         self.n_steps_done += n_batches
 
     def next_size(self, further: int = 0) -> float:
-        """Of the next step, or of one so many steps further."""
+        """Learning rate of the next step, or of the one `further` steps behind it."""
         done = self.current_epoch * self.n_steps + self.n_steps_done
         return step_size(self._config, done + further, self.n_steps)
 
@@ -149,6 +149,6 @@ class FusedModule(RankingModule):
         optimizer.step()
 
     def on_train_epoch_end(self) -> None:
-        """As RankingModule's, with all of the kernel's work done."""
+        """Finishes the kernel's epoch first: parameters are up to date when callbacks see them."""
         self._kernel.finish()
         super().on_train_epoch_end()

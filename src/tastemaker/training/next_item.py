@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Literal, Protocol
 
 import torch
+from typing_extensions import override
 
 from tastemaker.data.dataset import Dataset
 from tastemaker.sampling import UnseenItems
@@ -65,20 +66,20 @@ def next_item_loss(
             return GBCE(train, negatives, 0.0, device)
 
 
-class Softmax:
+class Softmax(NextItemLoss):
     """Every other item of the catalog is a negative."""
 
     def draw(self, users: torch.Tensor, generator: torch.Generator) -> None:
         """Nothing to draw."""
 
+    @override
     def __call__(
         self, queries: torch.Tensor, vectors: Vectors, batch: SequenceBatch
     ) -> torch.Tensor:
-        """As NextItemLoss."""
         return fused_softmax(queries, vectors(None), batch.targets, batch.weights)
 
 
-class SampledSoftmax:
+class SampledSoftmax(NextItemLoss):
     """The same items, drawn for the whole batch, are the negatives of all its targets.
 
     Shared, they cost one product of matrices. An item is drawn in proportion to its interactions to
@@ -101,15 +102,15 @@ class SampledSoftmax:
         """(negatives,) int64 codes."""
         return self._chances.multinomial(self._negatives, replacement=True, generator=generator)
 
+    @override
     def __call__(
         self, queries: torch.Tensor, vectors: Vectors, batch: SequenceBatch
     ) -> torch.Tensor:
-        """As NextItemLoss."""
         assert batch.negatives is not None
         return _softmax_beside(queries, vectors, batch, batch.negatives, self._log_q)
 
 
-class InBatchSoftmax:
+class InBatchSoftmax(NextItemLoss):
     """The other targets of the batch are the negatives, corrected by log Q of how often they come.
 
     Xinyang Yi et al., 2019: Sampling-Bias-Corrected Neural Modeling for Large Corpus Item
@@ -123,14 +124,14 @@ class InBatchSoftmax:
     def draw(self, users: torch.Tensor, generator: torch.Generator) -> None:
         """Nothing to draw: the batch itself is the sample."""
 
+    @override
     def __call__(
         self, queries: torch.Tensor, vectors: Vectors, batch: SequenceBatch
     ) -> torch.Tensor:
-        """As NextItemLoss."""
         return _softmax_beside(queries, vectors, batch, batch.targets, self._log_q)
 
 
-class GBCE:
+class GBCE(NextItemLoss):
     """Each target has its own negatives, of which its user has touched none.
 
     The generalised binary cross-entropy of Petrov and Macdonald 2023 (gSASRec, RecSys): the
@@ -150,10 +151,10 @@ class GBCE:
         """(m, negatives) int64 codes."""
         return self._unseen.sample(users, self._negatives, generator)
 
+    @override
     def __call__(
         self, queries: torch.Tensor, vectors: Vectors, batch: SequenceBatch
     ) -> torch.Tensor:
-        """As NextItemLoss."""
         assert batch.negatives is not None
         items = torch.cat([batch.targets[:, None], batch.negatives], dim=1)
         scores = (vectors(items) @ queries[:, :, None]).squeeze(2)

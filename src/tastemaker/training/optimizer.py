@@ -21,7 +21,7 @@ class LazyAdam(torch.optim.Adam):
         self._tables = tables
 
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """As torch.optim.Adam's; a kernel that has moved the parameters left no gradients."""
+        """Steps only where there are gradients: a kernel that moved the parameters leaves none."""
         loss = None if closure is None else torch.enable_grad()(closure)()
         with torch.no_grad():
             kept = [each for table in self._tables for each in self._idle(table)]

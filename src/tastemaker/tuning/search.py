@@ -39,13 +39,13 @@ class Search:
 
     model: str
     split: Split
-    """As for training; its test part is never looked at."""
+    """The training and validation parts are used; the test part never is."""
     protocol: RankingProtocol = field(default_factory=FullRanking)
     metric: str = "ndcg@10"
     fixed: dict[str, Any] = field(default_factory=dict)
     """Settings that are not searched for."""
     seed: int = 0
-    """Of the sampler, and of the models unless `fixed` has another."""
+    """Seed of the sampler, and of the models unless `fixed` has another."""
 
     __repr__ = short_repr
 
@@ -201,5 +201,5 @@ def _is_hopeless(trials: Sequence[Trial]) -> bool:
 
 
 def _seed(seed: int, n_trials: int) -> int:
-    """Of the choice of one trial: where a search was taken up again plays no part in it."""
+    """Seed of the choice of one trial. It does not depend on where a search was resumed."""
     return int(np.random.SeedSequence([seed, n_trials]).generate_state(1)[0])

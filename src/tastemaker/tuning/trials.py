@@ -17,7 +17,7 @@ class Trial:
     """From 1."""
     state: State
     value: float | None
-    """Of the metric on the validation part; of a pruned trial what its last epoch had."""
+    """Metric on the validation part; for a pruned trial, the value of its last epoch."""
     settings: dict[str, Any]
     """Those that were searched for."""
     elapsed_s: float

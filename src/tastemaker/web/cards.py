@@ -32,7 +32,7 @@ class Card:
     item_id: str
     title: str
     year: str
-    """As the title has it in brackets; empty without."""
+    """The year in brackets at the end of the title; empty if there is none."""
     categories: tuple[str, ...]
     image_url: str | None
     art: Artwork

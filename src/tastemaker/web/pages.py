@@ -5,6 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Scope
+from typing_extensions import override
 
 from tastemaker.errors import ServiceError
 from tastemaker.web import catalog, desk, past, reference, storefront, welcome
@@ -53,8 +54,8 @@ def pages(app: ASGIApp, key: SecretStr | None = None) -> list[Route]:
 class Page(Route):
     """A route that says which it is, to whoever measures how long it took."""
 
+    @override
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """As Starlette has it."""
         match, more = super().matches(scope)
         return match, more if match is Match.NONE else {**more, "route": self}
 
@@ -62,8 +63,8 @@ class Page(Route):
 class NothingHere(Page):
     """A page for a person who went astray; a program gets the service's own answer."""
 
+    @override
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """As Starlette has it."""
         accepts = next((v for name, v in scope.get("headers", ()) if name == b"accept"), b"")
         path = scope.get("path", "")
         if b"text/html" not in accepts or path.startswith(("/v1/", "/openapi")):

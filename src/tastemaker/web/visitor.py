@@ -113,5 +113,5 @@ def _set(response: Response, request: Request, name: str, value: str, same_site:
 
 
 def _path(request: Request) -> str:
-    """Of cookies: another site may stand beside this one on the same host."""
+    """Path of the cookies, since another site may share the host with this one."""
     return f"{root_of(request)}/"

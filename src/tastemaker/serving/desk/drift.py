@@ -85,7 +85,7 @@ def drift(live: Live, n: int) -> dict[str, Any]:
 
 
 def interval(hits: int, n: int) -> tuple[float, float]:
-    """Of a share, 95%, after Wilson 1927; it holds for few events too."""
+    """The 95% interval of a fraction by Wilson 1927, which also holds for few events."""
     z = 1.96
     share, middle = hits / n, z * z / (2 * n)
     half = z * ((share * (1 - share) + middle / 2) / n) ** 0.5
@@ -204,7 +204,7 @@ def _outcomes(live: Live, snapshot: Snapshot, asked: list[Question]) -> list[Out
 
 
 def _popularity(catalog: LiveCatalog) -> dict[str, float]:
-    """Of each item, the share of the catalog that is touched less than it."""
+    """Popularity of each item: the fraction of the catalog with fewer interactions."""
     counts = catalog.dataset.item_counts
     ordered = np.sort(counts)
     ranks = np.searchsorted(ordered, counts, side="left") / max(1, len(counts) - 1)

@@ -12,7 +12,7 @@ from tastemaker.serving.ids import id_of
 from tastemaker.serving.live_catalog import LiveCatalog
 
 ROUNDS = 12
-"""Of the iteration; the error shrinks with each by the ratio of two directions' spread."""
+"""Number of power iterations; each reduces the error by the ratio of two directions' variances."""
 
 SPARE = 6
 """Directions more than are wanted make it converge sooner."""

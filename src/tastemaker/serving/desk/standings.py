@@ -13,7 +13,7 @@ LARGEST = 16 << 20
 
 
 def standings(run: Path) -> dict[str, Any]:
-    """As wire.Leaderboard has it.
+    """The content of a `wire.Leaderboard`.
 
     Raises:
         NotFoundError: there is no comparison, or it cannot be read.

@@ -82,7 +82,7 @@ async def learn(service: TheService) -> Response:
 
 
 def shown(record: DeploymentRecord, current: int) -> dict[str, Any]:
-    """As wire.Deployment has it."""
+    """The content of a `wire.Deployment`."""
     return {
         "deployment": record.seq,
         "version": record.version,

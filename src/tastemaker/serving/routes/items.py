@@ -228,7 +228,7 @@ def _not_there(item_id: str) -> NotFoundError:
 
 
 def _item(catalog: LiveCatalog, record: ItemRecord) -> dict[str, Any]:
-    """As wire.Item has it."""
+    """The content of a `wire.Item`."""
     return described(catalog.vocabulary, record) | {
         "hidden": record.hidden,
         "available": record.available,

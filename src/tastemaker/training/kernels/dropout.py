@@ -10,7 +10,7 @@ LOWEST = torch.iinfo(torch.int64).min
 
 
 class Dropout(nn.Dropout):
-    """As nn.Dropout, its plain form, which draws a whole random number for each on a CPU.
+    """Does what nn.Dropout does, which draws a whole random number for each value on a CPU.
 
     Here eight numbers share one draw of 64 bits, which takes a fifth of the time. What is kept is
     scaled by the rounded share, so that the mean stays exact.

@@ -34,7 +34,7 @@ class GraphedSteps:
         self._graph: torch.cuda.CUDAGraph | None = None
 
     def train(self, chunk: Batch, adam: torch.optim.Adam, sizes: Sequence[float]) -> torch.Tensor:
-        """As Kernel; the optimizer is the same every time."""
+        """Implements `Kernel.train`; the optimizer must be the same in each call."""
         if self._n_plain == 0:
             # What a recorded step reads and writes, at addresses that stay.
             self._stream = torch.cuda.Stream()
@@ -60,7 +60,7 @@ class GraphedSteps:
         return cost
 
     def finish(self) -> None:
-        """As Kernel; nothing is put off."""
+        """Implements `Kernel.finish`; no work is deferred, so there is none to finish."""
 
     def _replay(self, batch: Batch, adam: torch.optim.Adam, size: float) -> None:
         if self._graph is None:

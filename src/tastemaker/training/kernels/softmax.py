@@ -42,7 +42,7 @@ def fused_softmax(
     targets: torch.Tensor,
     weights: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """As `softmax`, with the gradients computed on the way."""
+    """The same loss as `softmax`; the gradients are computed in the forward pass."""
     if weights is None:
         weights = queries.new_ones(len(queries))
     return cast("torch.Tensor", _FusedSoftmax.apply(queries, keys, targets, weights))

@@ -90,7 +90,10 @@ class TiledPairs:
         self._chunk: _Chunk | None = None
 
     def train(self, chunk: Batch, adam: torch.optim.Adam, sizes: Sequence[float]) -> torch.Tensor:
-        """As Kernel; the optimizer is the same every time, and no chunk larger than the first."""
+        """Implements `Kernel.train`.
+
+        The optimizer must be the same in each call, and no chunk larger than the first.
+        """
         if self._chunk is None or self._gradients is None:
             self._gradients = _Gradients(self._parts, adam)
             self._chunk = _Chunk(chunk, len(sizes))
@@ -106,7 +109,7 @@ class TiledPairs:
         return self._costs.sum()
 
     def finish(self) -> None:
-        """As Kernel; nothing is put off."""
+        """Implements `Kernel.finish`; no work is deferred, so there is none to finish."""
 
     def _compile(self, adam: torch.optim.Adam) -> None:
         """Finds the largest tile that there is room for; there are no batches yet to step on."""

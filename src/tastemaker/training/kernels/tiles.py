@@ -35,7 +35,7 @@ class Chunk(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """Of a network's parameters, or of their gradients; None for what it does not have."""
+    """A network's parameters or their gradients; None for a part that the network does not have."""
 
     users: Any
     items: Any
@@ -51,7 +51,7 @@ class Weights(NamedTuple):
 
 
 class Penalty(NamedTuple):
-    """As in pairs.py."""
+    """The same as `Penalty` in pairs.py, for the kernels."""
 
     regularization: Any
     user_shares: Any
@@ -404,7 +404,7 @@ def bpr(scores, COLUMNS: tl.constexpr):
 
 @triton.jit
 def sampled_softmax(scores):
-    """As bpr."""
+    """Losses and gradients of the scores; the arguments are those of bpr."""
     column = tl.arange(0, scores.shape[1])[None, :]
     highest = tl.max(scores, axis=1)
     chances = tl.exp(scores - highest[:, None])
