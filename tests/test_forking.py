@@ -30,7 +30,7 @@ WAYS = {
     "fit": lambda: tm.MF(epochs=1, embedding_size=4).fit(SPLIT),
     "fit in closed form": lambda: tm.EASE().fit(SPLIT),
     "recommend": lambda: MODEL.recommend([1]),
-    "score": lambda: MODEL.score(tm.UserBatch.strangers([[1]])),
+    "score": lambda: MODEL.score(tm.UserBatch.unseen_users([[1]])),
     "similar": lambda: MODEL.similar_items([1]),
     "evaluate": lambda: tm.evaluate(MODEL, SPLIT, tm.FullRanking(), baseline=False),
     "open": lambda: tm.open_run(RUN),

@@ -36,7 +36,7 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
     path = tmp_path_factory.mktemp("shown") / "run"
     tm.save_run(path, network, results[1])
     kept_apart = hold_out_users(split)
-    newcomers = evaluate_cold_start(tm.Popularity().fit(kept_apart.split), kept_apart)
+    unseen_users = evaluate_cold_start(tm.Popularity().fit(kept_apart.split), kept_apart)
     keys = model.item_vectors
     assert keys is not None
     lists = tm.SampledRanking(negatives=3)
@@ -44,10 +44,10 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
         data, split, split.test, data.catalog, data.user_vocabulary, tm.describe(data),
         synthetic()[0],
         model, network, network.log, tm.TrainingRun(folder=path), tm.NCF(), tm.open_run(path),
-        model.users(data.user_vocabulary.ids), model.recommend(None, k=10), model.likeness,
+        model.users(data.user_vocabulary.ids), model.recommend(None, k=10), model.item_similarity,
         *results, tm.Entry("ease", results[0], 1.5),
         tm.Leaderboard([tm.Entry(f"m{i}", results[0]) for i in range(18)]),
-        kept_apart, newcomers, ColdStarts({"popularity": newcomers}, {}),
+        kept_apart, unseen_users, ColdStarts({"popularity": unseen_users}, {}),
         Question(split, lists, (10,)), Search("ease", split),
         protocol, tm.FullRanking(), tm.CandidateLists(),
         tm.Progress("training", 3, 90, 1, 5, {"loss": 0.123456789}),

@@ -64,7 +64,7 @@ class RecommendationsFromTitles(wire.Answer):
     """What the titles were taken for: see whether it is what was meant."""
     not_found: list[str]
     """Titles that found nothing; they count for nothing."""
-    recommendations: wire.Recommendations
+    recommendations: wire.RecommendationList
 
 
 class Tools:
@@ -102,7 +102,7 @@ class Tools:
         categories: Categories = None,
         diversity: Diversity = 0.0,
         explain: Annotated[bool, Field(description="Say why, too.")] = False,
-    ) -> wire.Recommendations:
+    ) -> wire.RecommendationList:
         """Recommends what somebody has not touched yet, best first, by what the service knows.
 
         Of a user whom the service does not know it recommends what is trending: see `source`. A
@@ -160,7 +160,7 @@ class Tools:
             raise UnknownIdError(f'no item is called "{title}"; search_items finds what there is')
         return self._service.similar(item.item_id, k)
 
-    def explain(self, user_id: UserId, k: K = 5) -> wire.Recommendations:
+    def explain(self, user_id: UserId, k: K = 5) -> wire.RecommendationList:
         """Says why: somebody's recommendations, each with the items of the history behind it.
 
         `because` names them, the one that contributes most first. Not every model can say why.

@@ -72,23 +72,23 @@ class Client:
 
     # Lists
 
-    def recommend(self, user_id: wire.Id, **listing: Any) -> wire.Recommendations:
+    def recommend(self, user_id: wire.Id, **listing: Any) -> wire.RecommendationList:
         """A list for somebody by id; what is trending where nothing is known of them."""
         query = _checked(wire.Listing, listing).model_dump(exclude_unset=True)
         path = f"/v1/users/{_part(user_id)}/recommendations"
-        return self._ask("GET", path, wire.Recommendations, **query)
+        return self._ask("GET", path, wire.RecommendationList, **query)
 
-    def recommend_for(self, history: Sequence[wire.Id], **listing: Any) -> wire.Recommendations:
+    def recommend_for(self, history: Sequence[wire.Id], **listing: Any) -> wire.RecommendationList:
         """A list for somebody known by a history alone, oldest first."""
         return self._lists({"history": list(history), **listing})[0]
 
     def recommend_many(
         self, users: Sequence[wire.AskedUser], **listing: Any
-    ) -> list[wire.Recommendations]:
+    ) -> list[wire.RecommendationList]:
         """A list for each, in their order."""
         return self._lists({"users": list(users), **listing})
 
-    def _lists(self, request: dict[str, Any]) -> list[wire.Recommendations]:
+    def _lists(self, request: dict[str, Any]) -> list[wire.RecommendationList]:
         body = _checked(wire.RecommendationsRequest, request)
         return self._ask("POST", "/v1/recommendations", wire.ManyRecommendations, body=body).lists
 

@@ -177,7 +177,7 @@ class RecommendedItem(Answer):
 Source = Literal["model", "trending"]
 
 
-class Recommendations(Answer):
+class RecommendationList(Answer):
     """A list, best first; shorter than asked for where fewer items are left."""
 
     user_id: Id | None = None
@@ -251,7 +251,7 @@ class RecommendationsRequest(Listing):
 class ManyRecommendations(Answer):
     """A list for each user, in the order of the request."""
 
-    lists: list[Recommendations]
+    lists: list[RecommendationList]
 
 
 class SimilarItems(Answer):
@@ -569,7 +569,7 @@ class LeaderboardModel(Answer):
     """Whether that is significant."""
 
 
-class Leaderboard(Answer):
+class LeaderboardResponse(Answer):
     """A comparison of models on one question, best first."""
 
     metric: str

@@ -40,7 +40,7 @@ routes = APIRouter()
 
 
 @routes.get("/v1/users/{user:path}/recommendations")
-def recommend(user: str, listing: Annotated[wire.Listing, Query()]) -> wire.Recommendations:
+def recommend(user: str, listing: Annotated[wire.Listing, Query()]) -> wire.RecommendationList:
     history = HISTORIES.get(typed(user), [])
     return a_list(listing, history, user_id=typed(user))
 
@@ -212,12 +212,12 @@ def ranked(items: list[int], because: list[wire.Reason] | None = None) -> list[A
     ]
 
 
-def a_list(listing: wire.Listing, history: list[Any], user_id: Any) -> wire.Recommendations:
+def a_list(listing: wire.Listing, history: list[Any], user_id: Any) -> wire.RecommendationList:
     excluded = {typed(str(item)) for item in listing.exclude}  # a query is all text
     hidden = excluded | set(history if listing.exclude_seen else ())
     items = [item for item in CATALOG if item not in hidden][: listing.k]
     reasons = [wire.Reason(item_id=i, title=CATALOG[i], contribution=1.0) for i in history]
-    return wire.Recommendations(
+    return wire.RecommendationList(
         user_id=user_id,
         items=ranked(items, reasons if listing.explain else None),
         source="model" if history else "trending",

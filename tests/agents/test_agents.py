@@ -291,7 +291,7 @@ def test_what_an_agent_records_shows_in_the_next_list_of_the_real_service(real: 
     assert [item.item_id for item in real.client.history(7_001).items] == [33, 25]
 
 
-def test_the_real_service_answers_titles_likeness_and_mistakes(real: Server) -> None:
+def test_the_real_service_answers_titles_similar_items_and_mistakes(real: Server) -> None:
     agent = Agent(lambda: make_server(real.url))
     answer = agent.answer("recommend_from_titles", titles=["item 3", "Gandhi"], k=3, explain=True)
     assert ([one["item_id"] for one in answer["taken"]], answer["not_found"]) == ([3], ["Gandhi"])

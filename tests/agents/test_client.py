@@ -20,7 +20,7 @@ def client(service: Service) -> Iterator[Client]:
         yield client
 
 
-def items_of(answer: wire.Recommendations | wire.SimilarItems | wire.Trending) -> list:
+def items_of(answer: wire.RecommendationList | wire.SimilarItems | wire.Trending) -> list:
     return [item.item_id for item in answer.items]
 
 

@@ -61,7 +61,7 @@ def test_an_evaluation_has_the_same_figures(copied: Callable[[Any], Any]) -> Non
 
 def test_a_model_answers_the_same(copied: Callable[[Any], Any]) -> None:
     model = tm.MF(epochs=2, embedding_size=8).fit(SPLIT)
-    grown = model.strangers([[1, 2, 3]])
+    grown = model.unseen_users([[1, 2, 3]])
     assert torch.equal(copied(model).score(grown), model.score(grown))
 
 

@@ -107,7 +107,7 @@ CASES = {
     "an output nobody writes": ("recommend run --all --out OUT.xlsx", 'cannot write ".xlsx"'),
     "an output in no folder": ("recommend run --all --out no/OUT.csv", "there is no folder"),
     "candidates that were never given": ("evaluate run --protocol candidates", "no candidate lists"),
-    "likeness from a model without": ("similar popular 1", "no notion of items being alike"),
+    "similarity from a model without": ("similar popular 1", "does not say which items are similar"),
     "an unknown model to compare": ("compare good.csv --models ease,nfc --out OUT", 'did you mean "ncf"'),
     "a model compared with itself": ("compare good.csv --models ncf,ncf --out OUT", "ncf is named twice"),
     "nothing to compare": ("compare good.csv --models , --out OUT", "name at least one model"),

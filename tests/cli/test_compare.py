@@ -189,7 +189,7 @@ def test_models_are_asked_about_users_whom_they_never_met(
     asked = ("compare", clicks, *QUICK, "--cold-start", "--out", tmp_path / "out")
     code, shown, err = tastemaker(*asked)
     assert code == 0, err
-    for expected in ("new users: 10% of the users", "6 after 1, 6 after 2, 6 after 5",
+    for expected in ("unseen users: 10% of the users", "6 after 1, 6 after 2, 6 after 5",
                      "ndcg@10 after 1"):  # fmt: skip
         assert expected in shown, expected
     assert "every model again, without 6 of the users" in err
@@ -204,7 +204,7 @@ def test_models_are_asked_about_users_whom_they_never_met(
             low, high = at["intervals"]["ndcg@10"]
             assert 0 <= low <= at["metrics"]["ndcg@10"] <= high <= 1
             assert at["metrics"]["ndcg@10"] <= at["metrics"]["hit_rate@10"]
-    assert "New users: " in (tmp_path / "out" / "report.html").read_text()
+    assert "Unseen users: " in (tmp_path / "out" / "report.html").read_text()
     before = everything_in(tmp_path / "out" / "models")
     again = tastemaker.json(*asked)
     assert set(again["how"].values()) | set(again["cold_start_how"].values()) == {"reused"}
@@ -212,13 +212,13 @@ def test_models_are_asked_about_users_whom_they_never_met(
     assert everything_in(tmp_path / "out" / "models") == before
 
 
-def test_new_users_are_asked_about_only_where_it_is_wanted(
+def test_unseen_users_are_asked_about_only_where_it_is_wanted(
     tastemaker: Terminal, clicks: Path, tmp_path: Path
 ) -> None:
     asked = ("compare", clicks, "--models", "popularity,ease", "--out", tmp_path / "out")
     plain = tastemaker.json(*asked)
     assert not {"cold_start", "cold_start_how"} & plain.keys()
-    assert "New users" not in (tmp_path / "out" / "report.html").read_text()
+    assert "Unseen users" not in (tmp_path / "out" / "report.html").read_text()
     later = tastemaker.json(*asked, "--cold-start")
     assert set(later["how"].values()) == {"reused"}
     assert later["cold_start_how"] == {"popularity": "trained", "ease": "trained"}
@@ -231,7 +231,7 @@ def test_new_users_are_asked_about_only_where_it_is_wanted(
     assert again["cold_start_how"] == {"popularity": "reused", "ease": "trained"}
 
 
-def test_a_model_that_fails_without_the_newcomers_is_a_row(
+def test_a_model_that_fails_without_the_unseen_users_is_a_row(
     tastemaker: Terminal, clicks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plug_in(

@@ -84,7 +84,7 @@ def test_a_model_that_cannot_say_why_says_so_in_one_line(
     tm.Popularity().fit(tm.leave_one_out(tm.read(clicks))).save(path)
     code, out, err = tastemaker("recommend", path, "--user", 3, "--because")
     assert (code, out) == (2, "")
-    assert err.strip().startswith("error: popularity has no notion of items being alike")
+    assert err.strip().startswith("error: popularity does not say which items are similar")
     assert len(err.strip().splitlines()) == 1
 
 

@@ -138,7 +138,7 @@ def test_after_one_moment_only_what_is_new_is_asked_about(log: Log, validation: 
     trained = pairs(split.train, data)
     earlier = {row[:2] for row in log if row[2] <= split.train.timestamps.max()}
     assert trained == earlier, "no pair is missing because it comes again"
-    held = [pairs(part, data) for part in (split.validation, split.test, split.unasked)]
+    held = [pairs(part, data) for part in (split.validation, split.test, split.not_evaluated)]
     assert sum(map(len, [trained, *held])) == len(set.union(trained, *held)), "no pair twice"
     assert set.union(trained, *held) == {row[:2] for row in log}
     assert max(split.train.timestamps) < moment

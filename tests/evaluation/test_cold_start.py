@@ -45,20 +45,20 @@ class AllAlike(Listening):
 
 
 @pytest.fixture
-def one_newcomer() -> ColdStart:
+def one_unseen_user() -> ColdStart:
     """Only the last of all users has a second interaction, and so is the one kept apart.
 
-    In training item 0 is the most popular, then 1, then 2; item 3 only the newcomer touched.
+    In training item 0 is the most popular, then 1, then 2; item 3 only the unseen user touched.
     """
     histories = {0: [0], 1: [0], 2: [0], 3: [1], 4: [1], 5: [2], 6: [1, 2, 0, 3]}
     return hold_out_users(tm.no_holdout(dataset_of(histories)))
 
 
 def apart(cold: ColdStart) -> np.ndarray:
-    return np.flatnonzero(cold.newcomers.user_counts)
+    return np.flatnonzero(cold.unseen_users.user_counts)
 
 
-def test_newcomers_have_not_a_single_row_in_training() -> None:
+def test_unseen_users_have_not_a_single_row_in_training() -> None:
     data = two_tastes()
     split = tm.leave_one_out(data)
     cold = hold_out_users(split)
@@ -72,22 +72,22 @@ def test_newcomers_have_not_a_single_row_in_training() -> None:
     assert cold.split.test is None
 
 
-def test_all_that_newcomers_did_is_kept_in_the_same_codes() -> None:
+def test_all_that_unseen_users_did_is_kept_in_the_same_codes() -> None:
     data = two_tastes()
     cold = hold_out_users(tm.leave_one_out(data))
     for user in range(data.n_users):
         expected = data.history(user) if user in apart(cold) else []
-        assert cold.newcomers.history(user).tolist() == list(expected)
+        assert cold.unseen_users.history(user).tolist() == list(expected)
     assert cold.split.train.user_vocabulary is data.user_vocabulary
     assert cold.split.train.n_items == data.n_items
 
 
-def test_newcomers_histories_are_in_the_order_of_time_however_others_are_held_out() -> None:
+def test_unseen_users_histories_are_in_the_order_of_time_however_others_are_held_out() -> None:
     data = two_tastes()
     for split in (tm.leave_one_out(data, by="random", seed=3), tm.temporal(data, test_share=0.2)):
         cold = hold_out_users(split)
         for user in apart(cold):
-            assert cold.newcomers.history(user).tolist() == data.history(user).tolist()
+            assert cold.unseen_users.history(user).tolist() == data.history(user).tolist()
 
 
 def test_weights_are_trained_on_as_in_the_split_itself() -> None:
@@ -114,12 +114,12 @@ def test_one_seed_is_one_draw_of_those_with_two_interactions() -> None:
     assert len(apart(hold_out_users(split, share=0.001))) == 1
 
 
-def test_the_first_interactions_are_asked_as_a_strangers_and_the_next_is_ranked(
-    one_newcomer: ColdStart,
+def test_the_first_interactions_are_asked_as_a_unseen_users_and_the_next_is_ranked(
+    one_unseen_user: ColdStart,
 ) -> None:
-    model = Listening().fit(one_newcomer.split)
+    model = Listening().fit(one_unseen_user.split)
     model.asked.clear()  # `fit` asks for one user's scores, to see that they are finite
-    result = evaluate_cold_start(model, one_newcomer, k=1, lengths=(1, 2, 3, 9))
+    result = evaluate_cold_start(model, one_unseen_user, k=1, lengths=(1, 2, 3, 9))
     assert [batch.codes.tolist() for batch in model.asked] == [[UNKNOWN]] * 3
     assert [batch.items.tolist() for batch in model.asked] == [[1], [1, 2], [1, 2, 0]]
     assert [(at.length, at.n_users) for at in result.lengths] == [(1, 1), (2, 1), (3, 1)]
@@ -127,9 +127,9 @@ def test_the_first_interactions_are_asked_as_a_strangers_and_the_next_is_ranked(
     assert [at.metrics["hit_rate@1"] for at in result.lengths] == [0, 0, 1]
 
 
-def test_popularity_has_the_ndcg_worked_out_by_hand(one_newcomer: ColdStart) -> None:
-    model = tm.Popularity().fit(one_newcomer.split)
-    result = evaluate_cold_start(model, one_newcomer, lengths=(1, 2, 3))
+def test_popularity_has_the_ndcg_worked_out_by_hand(one_unseen_user: ColdStart) -> None:
+    model = tm.Popularity().fit(one_unseen_user.split)
+    result = evaluate_cold_start(model, one_unseen_user, lengths=(1, 2, 3))
     # 2 stands behind 0 and before 3; 0 stands before 3; 3 is all that is left.
     expected = [1 / np.log2(3), 1.0, 1.0]
     assert [at.metrics["ndcg@10"] for at in result.lengths] == pytest.approx(expected)
@@ -138,9 +138,9 @@ def test_popularity_has_the_ndcg_worked_out_by_hand(one_newcomer: ColdStart) -> 
     ]
 
 
-def test_a_tie_counts_against_the_model(one_newcomer: ColdStart) -> None:
-    model = AllAlike().fit(one_newcomer.split)
-    last = evaluate_cold_start(model, one_newcomer, k=2, lengths=(1, 2)).lengths
+def test_a_tie_counts_against_the_model(one_unseen_user: ColdStart) -> None:
+    model = AllAlike().fit(one_unseen_user.split)
+    last = evaluate_cold_start(model, one_unseen_user, k=2, lengths=(1, 2)).lengths
     assert [at.metrics["hit_rate@2"] for at in last] == [0, 1], "place 3 of 3, then 2 of 2"
 
 
@@ -168,7 +168,7 @@ def test_blocks_of_users_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     cold = hold_out_users(tm.leave_one_out(two_tastes()), share=0.5)
     model = tm.EASE().fit(cold.split)
     at_once = evaluate_cold_start(model, cold)
-    monkeypatch.setattr(cold_start, "SCORES_AT_ONCE", 7 * cold.newcomers.n_items)
+    monkeypatch.setattr(cold_start, "SCORES_AT_ONCE", 7 * cold.unseen_users.n_items)
     assert evaluate_cold_start(model, cold) == at_once
 
 
@@ -179,7 +179,7 @@ def test_a_result_is_the_same_after_json() -> None:
     assert ColdStartResult.from_dict(json.loads(json.dumps(result.to_dict()))) == result
 
 
-def test_a_model_that_may_have_met_the_newcomers_is_refused() -> None:
+def test_a_model_that_may_have_met_the_unseen_users_is_refused() -> None:
     split = tm.leave_one_out(two_tastes())
     cold = hold_out_users(split)
     with pytest.raises(SplitError, match="may have met them"):

@@ -48,8 +48,8 @@ def test_a_catalog_that_does_not_fit_is_refused_with_the_memory_it_needs(monkeyp
 def test_a_known_user_is_scored_by_the_history_of_the_moment() -> None:
     model = tm.EASE(regularization=1.0).fit(tm.no_holdout(two_tastes()))
     grown = tm.UserBatch(np.array([0]), np.array([0, 1, 2]), np.array([0, 3]))
-    stranger = model.strangers([[0, 1, 2]])
-    assert_same_scores(model.score(grown), model.score(stranger))
+    unseen_user = model.unseen_users([[0, 1, 2]])
+    assert_same_scores(model.score(grown), model.score(unseen_user))
 
 
 @pytest.mark.parametrize("n_users", [300, 30], ids=["more users than items", "fewer"])
@@ -93,5 +93,5 @@ def test_progress_is_reported_and_may_end_the_work() -> None:
 
 def test_an_item_touched_twice_counts_once() -> None:
     model = tm.EASE(regularization=1.0).fit(tm.no_holdout(two_tastes()))
-    scores = model.score(model.strangers([[0, 1], [0, 1, 0]]))
+    scores = model.score(model.unseen_users([[0, 1], [0, 1, 0]]))
     assert_same_scores(scores[0], scores[1])

@@ -32,7 +32,7 @@ def test_contributions_sum_to_the_score(name: str) -> None:
     history, items = torch.tensor(HISTORY), torch.arange(40)
     contributions = model.contributions(history, items)
     assert contributions.shape == (40, 4)
-    scores = model.score(model.strangers([HISTORY]))[0]
+    scores = model.score(model.unseen_users([HISTORY]))[0]
     torch.testing.assert_close(contributions.sum(dim=1), scores, rtol=1e-4, atol=1e-5)
 
 
@@ -45,7 +45,7 @@ def test_other_models_compare_the_vectors_of_the_items() -> None:
 
 def test_the_reasons_are_the_items_that_contribute_most() -> None:
     model = EXACT["ease"](tm.no_holdout(two_tastes()))
-    table = model.explain(model.strangers([[*HISTORY, 1], [30]]), [7, 8], n=2).frame
+    table = model.explain(model.unseen_users([[*HISTORY, 1], [30]]), [7, 8], n=2).frame
     contributions = model.contributions(torch.tensor(HISTORY), torch.tensor([7, 8]))
     for row, item in enumerate([7, 8]):
         mine = table.filter(item_id=item).head(2)
@@ -59,9 +59,9 @@ def test_the_reasons_are_the_items_that_contribute_most() -> None:
 def test_what_speaks_against_an_item_and_the_item_itself_are_no_reasons() -> None:
     model = EXACT["ease"](tm.no_holdout(two_tastes()))
     assert (model.contributions(torch.tensor([30]), torch.tensor([7])) <= 0).all()
-    assert len(model.explain(model.strangers([[30]]), 7)) == 0
+    assert len(model.explain(model.unseen_users([[30]]), 7)) == 0
     similar = tm.MF(epochs=2, embedding_size=4).fit(model.split)
-    assert 7 not in similar.explain(similar.strangers([[7, 8, 9]]), 7).frame["because_item_id"]
+    assert 7 not in similar.explain(similar.unseen_users([[7, 8, 9]]), 7).frame["because_item_id"]
 
 
 def test_recommendations_come_with_their_reasons() -> None:
@@ -77,15 +77,15 @@ def test_recommendations_come_with_their_reasons() -> None:
 
 def test_who_has_no_history_gets_no_reasons_but_the_same_table() -> None:
     model = EXACT["itemknn"](tm.no_holdout(two_tastes()))
-    nobody = model.recommend(model.strangers([[]]), k=3, because=2).frame
+    nobody = model.recommend(model.unseen_users([[]]), k=3, because=2).frame
     assert nobody["because"].to_list() == [[], [], []]
     assert nobody.schema["because"] == model.recommend(0, because=2).frame.schema["because"]
 
 
-def test_a_model_that_knows_no_likeness_says_so() -> None:
+def test_a_model_without_item_similarity_says_so() -> None:
     for model in (tm.Popularity(), tm.Random()):
         model.fit(tm.no_holdout(two_tastes()))
-        with pytest.raises(UnsupportedError, match="no notion of items being alike"):
+        with pytest.raises(UnsupportedError, match="does not say which items are similar"):
             model.explain(0, 1)
     with pytest.raises(UnknownIdError, match="item 99"):
         EXACT["ease"](tm.no_holdout(two_tastes())).explain(0, 99)

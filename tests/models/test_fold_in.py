@@ -47,14 +47,14 @@ def assert_near_the_least(objective, found: np.ndarray, start: np.ndarray) -> No
     assert objective(found) < least + 0.01 * (at_start - least)
 
 
-def test_a_strangers_vector_explains_the_history_near_the_average_user(mf: tm.MF) -> None:
+def test_a_unseen_users_vector_explains_the_history_near_the_average_user(mf: tm.MF) -> None:
     mean, deviation = prior_of(mf)
 
     def objective(vector: np.ndarray) -> float:
         prior = 0.5 * PRIOR_WEIGHT * (((vector - mean) / deviation) ** 2).sum()
         return prior - log_softmax(scores_of(mf, vector))[[1, 5, 9]].sum()
 
-    found = mf._vectors(mf.strangers([[1, 5, 9]]))[0].double().numpy()
+    found = mf._vectors(mf.unseen_users([[1, 5, 9]]))[0].double().numpy()
     assert_near_the_least(objective, found, mean)
 
 
@@ -87,7 +87,7 @@ def test_a_user_as_in_training_keeps_the_trained_vector(mf: tm.MF) -> None:
 def test_only_whose_history_changed_gets_another_vector(mf: tm.MF, changed: int) -> None:
     histories = [mf.dataset.history(user).tolist() for user in (4, 5, 6, 7)]
     histories[2][changed] = next(item for item in range(40) if item not in histories[2])
-    users = replace(tm.UserBatch.strangers(histories), codes=np.arange(4, 8))
+    users = replace(tm.UserBatch.unseen_users(histories), codes=np.arange(4, 8))
     as_trained = (mf._vectors(users) == mf.network.users.weight[4:8]).all(dim=1)
     assert as_trained.tolist() == [True, True, False, True]
 
@@ -98,14 +98,14 @@ def test_an_item_that_nobody_touched_says_nothing(loss: str) -> None:
     history = model.dataset.history(3).tolist()
     assert_same_scores(model.score(of_history(3, [*history, 6])), model.score(model.users([3])))
     assert_same_scores(
-        model.score(model.strangers([[6, 0, 6]])), model.score(model.strangers([[0]]))
+        model.score(model.unseen_users([[6, 0, 6]])), model.score(model.unseen_users([[0]]))
     )
 
 
 def test_each_interaction_meets_drawn_items_that_its_user_never_touched() -> None:
     negatives = torch.randint(8, (3, 4), generator=torch.Generator().manual_seed(0)).numpy()
-    users = tm.UserBatch.strangers([[7, 1, 2, 3], [5]])
-    known = tm.UserBatch.strangers([[7, 1, 2], []])
+    users = tm.UserBatch.unseen_users([[7, 1, 2, 3], [5]])
+    known = tm.UserBatch.unseen_users([[7, 1, 2], []])
     rows = rows_of_pairs(users, known, negatives, 8, CPU)
     # Three rows for each user, the latest in front; of four interactions the oldest is left out.
     assert rows.items[:, :, 0].tolist() == [[3, 2, 1], [5, 0, 0]]

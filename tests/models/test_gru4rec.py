@@ -24,7 +24,7 @@ def test_a_query_is_the_projected_state_after_the_event() -> None:
     made = network(layers=2)
     plain = torch.nn.GRU(5, 7, 2, batch_first=True)
     plain.load_state_dict(made.gru.state_dict())
-    batch = histories_of(UserBatch.strangers(HISTORIES), 4, CPU)
+    batch = histories_of(UserBatch.unseen_users(HISTORIES), 4, CPU)
     queries = made.encode(batch).flatten(0, 1)
     for history, last in zip(HISTORIES, batch.last.tolist(), strict=True):
         x = made.items.weight[history] * 5**0.5
@@ -34,7 +34,7 @@ def test_a_query_is_the_projected_state_after_the_event() -> None:
 
 
 def test_side_by_side_are_first_events_then_second_ones() -> None:
-    batch = histories_of(UserBatch.strangers(HISTORIES), 4, CPU)
+    batch = histories_of(UserBatch.unseen_users(HISTORIES), 4, CPU)
     places, counts = side_by_side(batch)
     assert counts.tolist() == [4, 3, 2, 2]
     steps = torch.split(batch.items.flatten()[places], counts.tolist())
@@ -47,7 +47,7 @@ def test_side_by_side_are_first_events_then_second_ones() -> None:
 
 
 def test_filling_is_no_event() -> None:
-    batch = histories_of(UserBatch.strangers([[1, 2, 3], [4, 5]]), 4, CPU)
+    batch = histories_of(UserBatch.unseen_users([[1, 2, 3], [4, 5]]), 4, CPU)
     assert batch.items.shape == (2, 4)
     assert len(side_by_side(batch)[0]) == 5
     assert np.isfinite(network().encode(batch).numpy()).all()

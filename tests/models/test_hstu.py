@@ -45,7 +45,7 @@ def plain_unit(
     x: np.ndarray, times: list[int] | None, state: dict[str, np.ndarray], name: str, heads: int
 ) -> np.ndarray:
     u, v, q, k = np.split(
-        np.stack([silu(linear(norm(e, state, f"{name}.norm"), state, f"{name}.rise")) for e in x]),
+        np.stack([silu(linear(norm(e, state, f"{name}.norm"), state, f"{name}.up")) for e in x]),
         4, axis=1,
     )  # fmt: skip
     out = []
@@ -77,7 +77,7 @@ def plain_encode(
 @pytest.mark.parametrize(("heads", "with_times"), [(1, False), (2, True)])
 def test_queries_are_those_of_the_equations(heads: int, with_times: bool) -> None:
     made = network(heads=heads, time_gaps=with_times)
-    users = UserBatch.strangers(HISTORIES)
+    users = UserBatch.unseen_users(HISTORIES)
     if with_times:
         made.gaps = None  # the gap before an event is the base class's
         users = UserBatch(users.codes, users.items, users.indptr, np.concatenate(TIMES))

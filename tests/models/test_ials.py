@@ -36,7 +36,7 @@ def gradient(objective, vector: np.ndarray) -> np.ndarray:
 def test_a_users_vector_is_where_the_objective_is_least() -> None:
     items = random_vectors()
     model = of_vectors(items, alpha=4.0, regularization=2.0)
-    vector = model.queries(model.strangers([[1, 5, 9]]))[0].numpy()
+    vector = model.queries(model.unseen_users([[1, 5, 9]]))[0].numpy()
 
     def objective(x: torch.Tensor) -> torch.Tensor:
         touched = torch.isin(torch.arange(40), torch.tensor([1, 5, 9])).double()
@@ -57,7 +57,7 @@ def test_the_mapping_to_rendles_weights_holds() -> None:
         alpha=1 / unobserved,
         regularization=penalty * (1 + unobserved) / unobserved,
     )
-    vector = model.queries(model.strangers([[1, 5, 9]]))[0].numpy() / scale
+    vector = model.queries(model.unseen_users([[1, 5, 9]]))[0].numpy() / scale
 
     def objective(x: torch.Tensor) -> torch.Tensor:
         scores = items.double() @ x
@@ -78,7 +78,7 @@ def test_blocks_of_users_get_what_all_at_once_get(monkeypatch) -> None:
 def test_a_known_user_is_scored_by_the_history_of_the_moment() -> None:
     model = of_vectors(random_vectors())
     grown = tm.UserBatch(np.array([0]), np.array([0, 1, 2]), np.array([0, 3]))
-    assert_same_scores(model.score(grown), model.score(model.strangers([[0, 1, 2]])))
+    assert_same_scores(model.score(grown), model.score(model.unseen_users([[0, 1, 2]])))
 
 
 @needs_implicit

@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 import tastemaker as tm
 from tastemaker.models import itemknn
 from tastemaker.models.itemknn import ItemKNN
-from tastemaker.ranking.likeness import VectorLikeness
+from tastemaker.ranking.similarity import VectorSimilarity
 from tastemaker.testing.worlds import dataset_of, two_tastes
 
 # Three users: items 0 and 1 share two of them, 0 and 2 one, 1 and 2 one, 3 and 2 one.
@@ -34,7 +34,7 @@ def test_the_cosine_by_hand() -> None:
 
 def test_a_score_is_the_sum_of_the_similarities_to_the_history() -> None:
     model = ItemKNN(similarity="cosine").fit(tm.no_holdout(dataset_of(BY_HAND)))
-    scores = model.score(model.strangers([[0, 3], [2, 2]]))
+    scores = model.score(model.unseen_users([[0, 3], [2, 2]]))
     half, third = 1 / 2, 1 / np.sqrt(2)
     expected = [
         [0, 1, half + third, 0],
@@ -81,7 +81,7 @@ def test_an_item_nobody_touched_is_like_none() -> None:
     without = data.rows(data.items != 3)
     model = ItemKNN().fit(tm.no_holdout(without))
     assert similarities(model)[3].tolist() == [0] * 40
-    assert model.score(model.strangers([[0, 1]])).isfinite().all()
+    assert model.score(model.unseen_users([[0, 1]])).isfinite().all()
 
 
 def test_users_who_touch_everything_do_not_upset_the_weights() -> None:
@@ -91,11 +91,11 @@ def test_users_who_touch_everything_do_not_upset_the_weights() -> None:
         assert model.score(model.users([0, 1])).isfinite().all()
 
 
-def test_likeness_needs_no_dense_matrix_and_is_that_of_one(monkeypatch) -> None:
+def test_similarity_needs_no_dense_matrix_and_is_that_of_one(monkeypatch) -> None:
     model = ItemKNN().fit(tm.no_holdout(two_tastes()))
-    plain = VectorLikeness(model.item_vectors)
+    plain = VectorSimilarity(model.item_vectors)
     monkeypatch.delattr(ItemKNN, "item_vectors")
     items = torch.tensor([[3, 0, 7], [39, 20, 3]])
-    torch.testing.assert_close(model.likeness.to_all(items[0]), plain.to_all(items[0]))
-    torch.testing.assert_close(model.likeness.within(items), plain.within(items))
+    torch.testing.assert_close(model.item_similarity.to_all(items[0]), plain.to_all(items[0]))
+    torch.testing.assert_close(model.item_similarity.within(items), plain.within(items))
     assert len(model.similar_items([3, 9], k=4)) == 8

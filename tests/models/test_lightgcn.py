@@ -76,7 +76,7 @@ def ridge(data: tm.Dataset, nodes: np.ndarray) -> np.ndarray:
     return np.linalg.inv(sums.T @ sums + short) @ sums.T @ users
 
 
-def test_a_stranger_gets_a_users_vector_but_for_what_only_training_knows() -> None:
+def test_a_unseen_user_gets_a_users_vector_but_for_what_only_training_knows() -> None:
     # Layers 1 to K of a user come from the history; layer 0 alone is the user's own.
     data = two_tastes()
     model = lightgcn().fit(tm.no_holdout(data))
@@ -85,8 +85,8 @@ def test_a_stranger_gets_a_users_vector_but_for_what_only_training_knows() -> No
     stand_in = nodes[60:][history].double().sum(dim=0).numpy() @ ridge(data, nodes.double().numpy())
     change = torch.from_numpy(stand_in).float() - nodes[4]
     known = model.score(model.users([4]))[0]
-    stranger = model.score(model.strangers([history]))[0]
-    torch.testing.assert_close(stranger, known + model.item_vectors @ change / 4)
+    unseen_user = model.score(model.unseen_users([history]))[0]
+    torch.testing.assert_close(unseen_user, known + model.item_vectors @ change / 4)
 
 
 def small_world() -> tm.Dataset:
@@ -94,7 +94,7 @@ def small_world() -> tm.Dataset:
     return dataset_of({0: [0], 1: [0, 1], 2: [2]})
 
 
-def test_a_strangers_vector_by_hand() -> None:
+def test_a_unseen_users_vector_by_hand() -> None:
     # |N_0| = 2, |N_1| = 1. With one layer e_u = ½ (e_u⁰ + Σ e_i⁰ / √(|N_u| |N_i|)).
     data = small_world()
     model = lightgcn(layers=1).fit(tm.no_holdout(data))
@@ -102,7 +102,7 @@ def test_a_strangers_vector_by_hand() -> None:
     first, second = nodes[3:5]
     own = (first + second) @ ridge(data, nodes)
     vector = 0.5 * (own + first / np.sqrt(2 * 2) + second / np.sqrt(2 * 1))
-    scores = model.score(model.strangers([[0, 1]]))[0].double().numpy()
+    scores = model.score(model.unseen_users([[0, 1]]))[0].double().numpy()
     np.testing.assert_allclose(scores, model.item_vectors.double().numpy() @ vector, atol=1e-5)
 
 
@@ -127,10 +127,10 @@ def test_an_item_that_training_does_not_have_says_nothing() -> None:
     split = tm.leave_one_out(dataset_of({0: [0, 1], 1: [0, 1, 2], 2: [0, 1, 2, 3]}))
     assert split.train.item_counts.tolist() == [3, 1, 0, 0]
     model = lightgcn().fit(split)
-    with_it, without = model.score(model.strangers([[1, 3], [1]]))
+    with_it, without = model.score(model.unseen_users([[1, 3], [1]]))
     torch.testing.assert_close(with_it, without)
     popularity = torch.tensor([3.0, 1.0, 0.0, 0.0])
-    assert torch.equal(model.score(model.strangers([[3]]))[0], popularity)
+    assert torch.equal(model.score(model.unseen_users([[3]]))[0], popularity)
 
 
 def test_it_beats_popularity_by_far_on_real_data(data_folder: Path) -> None:

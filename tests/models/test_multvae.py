@@ -109,14 +109,14 @@ def test_scores_are_decoded_from_the_mean_of_the_code() -> None:
     histories[0, [3, 8]], histories[1, [21, 30, 31]] = 1, 1
     state = doubled(model.state())
     mean = plain_encode(state, histories)[:, :8]
-    scores = model.score(model.strangers([[3, 8], [31, 30, 21]])).double()
+    scores = model.score(model.unseen_users([[3, 8], [31, 30, 21]])).double()
     torch.testing.assert_close(scores, plain_decode(state, mean), rtol=1e-4, atol=1e-5)
 
 
 def test_a_known_user_is_scored_by_the_history_of_the_moment() -> None:
     model = multvae().fit(tm.no_holdout(two_tastes()))
     grown = tm.UserBatch(np.array([0]), np.array([0, 1, 2]), np.array([0, 3]))
-    assert_same_scores(model.score(grown), model.score(model.strangers([[0, 1, 2]])))
+    assert_same_scores(model.score(grown), model.score(model.unseen_users([[0, 1, 2]])))
 
 
 class Stop(Exception):  # noqa: N818
@@ -160,7 +160,7 @@ def test_it_beats_popularity_by_far_on_real_data(data_folder: Path) -> None:
 
 
 def test_a_weighted_history_is_encoded_as_the_same_history_without_weights() -> None:
-    """A stranger's history has no weights; training must not show the encoder anything else."""
+    """An unseen user's history has no weights; training must not show the encoder anything else."""
     made = MultVAENetwork(5, MultVAEConfig(hidden=4, embedding_size=2)).eval()
     touched = torch.tensor([[1.0, 0, 1, 0, 1], [0, 1, 0, 0, 1]])
     weights = torch.tensor([[0.1, 0, 50, 0, 3], [0, 7, 0, 0, 0.2]])

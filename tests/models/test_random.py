@@ -21,18 +21,18 @@ def test_the_hash_is_the_published_splitmix64() -> None:
     ]
 
 
-def test_users_strangers_and_seeds_each_have_an_order_of_their_own() -> None:
+def test_users_unseen_users_and_seeds_each_have_an_order_of_their_own() -> None:
     model = fitted()
-    strangers = model.strangers([[1], [2], [1, 2]])
-    scores = torch.cat([model.score(model.users([0, 1])), model.score(strangers)])
+    unseen_users = model.unseen_users([[1], [2], [1, 2]])
+    scores = torch.cat([model.score(model.users([0, 1])), model.score(unseen_users)])
     other_seed = fitted(seed=1).score(model.users([0]))
     orders = torch.cat([scores, other_seed]).argsort(dim=1)
     assert len(torch.unique(orders, dim=0)) == 6
 
 
-def test_a_stranger_is_known_by_the_items_whatever_their_order() -> None:
+def test_a_unseen_user_is_known_by_the_items_whatever_their_order() -> None:
     model = fitted()
-    scores = model.score(model.strangers([[3, 7, 1], [1, 3, 7]]))
+    scores = model.score(model.unseen_users([[3, 7, 1], [1, 3, 7]]))
     assert torch.equal(scores[0], scores[1])
 
 

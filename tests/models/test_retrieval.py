@@ -32,16 +32,16 @@ def model() -> Recommender:
 
 
 def everybody(model: Recommender) -> tm.UserBatch:
-    """Known users, strangers and one of whom nothing is known."""
-    known, strangers = model.users([0, 1, 2]), model.strangers([[1, 2, 3], [], [300, 301]])
+    """Known users, unseen users and one of whom nothing is known."""
+    known, unseen_users = model.users([0, 1, 2]), model.unseen_users([[1, 2, 3], [], [300, 301]])
     return tm.UserBatch(
-        np.concatenate([known.codes, strangers.codes]),
-        np.concatenate([known.items, strangers.items]),
-        np.concatenate([known.indptr, known.indptr[-1] + strangers.indptr[1:]]),
+        np.concatenate([known.codes, unseen_users.codes]),
+        np.concatenate([known.items, unseen_users.items]),
+        np.concatenate([known.indptr, known.indptr[-1] + unseen_users.indptr[1:]]),
     )
 
 
-def test_lists_are_those_of_all_scores_for_known_users_strangers_and_the_unknown(model) -> None:
+def test_lists_are_those_of_all_scores_for_known_users_unseen_users_and_the_unknown(model) -> None:
     users = everybody(model)
     (lists,) = model.top_items(users, 10)
     plain = plain_top_k(Exclusion(users).apply(model.score(users).clone()), 10)
@@ -89,12 +89,12 @@ def test_diversity_spreads_the_list_over_the_tastes(model) -> None:
     spread = model.recommend([0, 1, 2], 10, diversity=0.9).frame
     assert spread.height == 30
 
-    def likeness(lists: pl.DataFrame) -> float:
+    def similarity(lists: pl.DataFrame) -> float:
         vectors = model.item_vectors[lists["item_id"].to_list()]
         unit = torch.nn.functional.normalize(vectors, dim=1).view(3, 10, -1)
         return float((unit @ unit.mT).mean())
 
-    assert likeness(spread) < likeness(plain) - 0.05
+    assert similarity(spread) < similarity(plain) - 0.05
     with pytest.raises(ConfigError, match="diversity is 2; it goes from 0 to 1"):
         model.recommend(0, diversity=2)
 
@@ -102,7 +102,7 @@ def test_diversity_spreads_the_list_over_the_tastes(model) -> None:
 def test_what_a_model_cannot_tell_it_says() -> None:
     model = tm.Popularity().fit(tm.no_holdout(two_tastes()))
     for question in ({"diversity": 0.5}, {"because": 2}):
-        with pytest.raises(UnsupportedError, match="no notion of items being alike"):
+        with pytest.raises(UnsupportedError, match="does not say which items are similar"):
             model.recommend(0, **question)
 
 

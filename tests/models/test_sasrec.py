@@ -73,8 +73,8 @@ def ligr_block(x: np.ndarray, state: State, name: str, heads: int) -> np.ndarray
     x = x + sigmoid(linear(x, state, f"{name}.attention_gate")) * seen
     normed = norm(x, state, f"{name}.forward_norm")
     gate = linear(normed, state, f"{name}.gate")
-    hidden = gate * sigmoid(gate) * linear(normed, state, f"{name}.rise")
-    fed = linear(hidden, state, f"{name}.fall")
+    hidden = gate * sigmoid(gate) * linear(normed, state, f"{name}.up")
+    fed = linear(hidden, state, f"{name}.down")
     return x + sigmoid(linear(x, state, f"{name}.forward_gate")) * fed
 
 
@@ -85,7 +85,7 @@ def test_queries_are_those_of_the_equations(kind: str, heads: int) -> None:
     block = sasrec_block if kind == "sasrec" else ligr_block
     made = network(config_class(embedding_size=SIZE, length=LENGTH, heads=heads, layers=2))
     state = {name: tensor.double().numpy() for name, tensor in made.state_dict().items()}
-    batch = histories_of(UserBatch.strangers(HISTORIES), LENGTH, CPU)
+    batch = histories_of(UserBatch.unseen_users(HISTORIES), LENGTH, CPU)
     queries = made.encode(batch).flatten(0, 1).double().numpy()
     for history, last in zip(HISTORIES, batch.last.tolist(), strict=True):
         x = state["items.weight"][history] * math.sqrt(SIZE)

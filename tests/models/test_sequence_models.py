@@ -42,8 +42,8 @@ def network_of(model: SequenceModel) -> SequenceNetwork:
 
 
 def batch_of(histories: list[list[int]]) -> tm.UserBatch:
-    """Strangers whose events come at irregular times."""
-    plain = tm.UserBatch.strangers(histories)
+    """Unseen users whose events come at irregular times."""
+    plain = tm.UserBatch.unseen_users(histories)
     times = np.random.default_rng(1).integers(1, 10**6, len(plain.items)).cumsum()
     return tm.UserBatch(plain.codes, plain.items, plain.indptr, times)
 
@@ -53,7 +53,7 @@ def packed(histories: list[list[int]]) -> Histories:
 
 
 def untimed(histories: list[list[int]]) -> Histories:
-    return histories_of(tm.UserBatch.strangers(histories), LENGTH, CPU)
+    return histories_of(tm.UserBatch.unseen_users(histories), LENGTH, CPU)
 
 
 def answers(network: SequenceNetwork, histories: Histories) -> torch.Tensor:

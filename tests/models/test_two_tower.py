@@ -64,7 +64,7 @@ def test_a_new_item_is_recommended_like_any_other(fitted: TwoTower) -> None:
 
 
 def test_a_new_item_may_stand_in_a_history(fitted: TwoTower) -> None:
-    best = fitted.recommend(fitted.strangers([[HIGH]]), k=5).frame["item_id"]
+    best = fitted.recommend(fitted.unseen_users([[HIGH]]), k=5).frame["item_id"]
     assert ((best >= 20) & (best != LOW)).all()
 
 
@@ -97,10 +97,10 @@ def test_vectors_are_those_of_the_categories_and_for_touched_items_their_own() -
 
 def test_queries_are_those_of_the_equations() -> None:
     made, histories = network(temperature=0.2), [[3, 30], [1, 4, 15, 9, 26], [35]]
-    batch = histories_of(UserBatch.strangers(histories), 6, CPU)
+    batch = histories_of(UserBatch.unseen_users(histories), 6, CPU)
     queries = made.encode(batch).flatten(0, 1).double().numpy()
     state = {name: tensor.double().numpy() for name, tensor in made.state_dict().items()}
-    factor = np.exp(-np.log1p(np.exp(state["fading"])))
+    factor = np.exp(-np.log1p(np.exp(state["decay"])))
     for history, last in zip(histories, batch.last.tolist(), strict=True):
         x = 2 * made.vectors(torch.tensor(history)).double().numpy()
         for n in range(1, len(history) + 1):

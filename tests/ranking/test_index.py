@@ -43,7 +43,7 @@ def clustered(n_items: int, n_users: int, d: int = 16) -> tuple[torch.Tensor, to
 
 def histories(n_users: int, n_items: int, longest: int, seed: int = 0) -> UserBatch:
     random = np.random.default_rng(seed)
-    return UserBatch.strangers(
+    return UserBatch.unseen_users(
         [random.choice(n_items, random.integers(longest + 1)) for _ in range(n_users)]
     )
 
@@ -90,7 +90,7 @@ def test_bfloat16_is_exact_where_its_numbers_are() -> None:
 
 
 def test_what_a_user_may_get() -> None:
-    seen = UserBatch.strangers([[0, 1], [], [2]])
+    seen = UserBatch.unseen_users([[0, 1], [], [2]])
     items = torch.tensor([[0, 2, 3], [0, 2, 3], [0, 2, 3]])
     assert Exclusion(seen).allows(items).tolist() == [
         [False, True, True], [True, True, True], [True, False, True],
@@ -119,7 +119,7 @@ class TestApproximate:
         nearest = ExactIndex(keys).search(queries, 300, Exclusion()).items.numpy()
         seen = [np.arange(1990) if row % 10 == 0 else nearest[row] for row in range(50)]
         eligible = torch.rand(2000, generator=torch.Generator().manual_seed(1)) < share
-        exclusion = Exclusion(UserBatch.strangers(seen), eligible)
+        exclusion = Exclusion(UserBatch.unseen_users(seen), eligible)
         exact = ExactIndex(keys).search(queries, 10, exclusion)
         found = ApproximateIndex.build(keys).search(queries, 10, exclusion)
         assert torch.equal(found.lengths, exact.lengths)

@@ -29,7 +29,7 @@ def plain_rank(scores: list[float], target: int, not_ranked: set[int]) -> int:
 @given(st.lists(st.tuples(SCORES, ITEMS, ITEMS), min_size=1, max_size=5))
 def test_everything_is_ranked_but_what_was_touched_and_the_other_targets(people) -> None:
     scores = torch.tensor([row for row, _, _ in people])
-    users = UserBatch.strangers([sorted(seen) for _, seen, _ in people])
+    users = UserBatch.unseen_users([sorted(seen) for _, seen, _ in people])
     wanted = [(row, target) for row, (_, _, targets) in enumerate(people) for target in targets]
     owner = np.array([row for row, _ in wanted], dtype=np.int64)
     targets = np.array([target for _, target in wanted], dtype=np.int64)
@@ -42,7 +42,7 @@ def test_everything_is_ranked_but_what_was_touched_and_the_other_targets(people)
 
 def test_one_target_each_needs_no_copy_and_gives_the_same() -> None:
     scores = torch.tensor([[3.0, 2.0, 2.0, 1.0], [0.0, 5.0, 4.0, 4.0]])
-    users = UserBatch.strangers([[0], [2]])
+    users = UserBatch.unseen_users([[0], [2]])
     ranks = rank_in_catalog(scores, users, np.array([0, 1]), np.array([1, 3]))
     assert ranks.tolist() == [2, 2]
 
@@ -73,7 +73,9 @@ def test_tiles_count_as_a_whole_product_does(
     # Few different whole numbers: products are exact, and ties common.
     keys = torch.from_numpy(random.integers(-2, 3, (n_items, 4))).float()
     queries = torch.from_numpy(random.integers(-2, 3, (n_users, 4))).float()
-    users = UserBatch.strangers([np.unique(random.integers(0, n_items, 5)) for _ in range(n_users)])
+    users = UserBatch.unseen_users(
+        [np.unique(random.integers(0, n_items, 5)) for _ in range(n_users)]
+    )
     owner = np.sort(random.integers(0, n_users, n_users + 2))
     targets = random.integers(0, n_items, len(owner))
     with going(way):
@@ -87,7 +89,7 @@ def test_tiles_count_as_a_whole_product_does(
 def test_items_of_the_same_key_are_tied_wherever_they_are(way: str) -> None:
     # To the last bit, whichever form of the product their places in the catalog get.
     key, query = torch.randn(2, 50, generator=torch.Generator().manual_seed(0))
-    keys, users = key.expand(2 * ITEMS_AT_ONCE + 37, 50), UserBatch.strangers([[]] * 19)
+    keys, users = key.expand(2 * ITEMS_AT_ONCE + 37, 50), UserBatch.unseen_users([[]] * 19)
     targets = np.arange(19) * 50
     with going(way):
         ranks, _ = rank_by_keys(keys, query.expand(19, 50), users, np.arange(19), targets)
@@ -97,7 +99,7 @@ def test_items_of_the_same_key_are_tied_wherever_they_are(way: str) -> None:
 @WAYS
 def test_a_score_that_is_no_number_stands_above_in_tiles_too(way: str) -> None:
     keys = torch.tensor([[1.0], [math.nan], [2.0], [0.5]])
-    users = UserBatch.strangers([[], []])
+    users = UserBatch.unseen_users([[], []])
     with going(way):
         ranks, _ = rank_by_keys(keys, torch.ones(2, 1), users, np.array([0, 1]), np.array([0, 1]))
     assert ranks.tolist() == [3, 4]

@@ -275,7 +275,7 @@ def met(*values: float) -> ColdStartResult:
     return ColdStartResult("10% of the users …", 0.1, 7, 60, lengths)
 
 
-def test_new_users_have_a_line_a_model_and_every_number(
+def test_unseen_users_have_a_line_a_model_and_every_number(
     tmp_path: Path, entries: list[Entry]
 ) -> None:
     starts = ColdStarts(
@@ -283,7 +283,8 @@ def test_new_users_have_a_line_a_model_and_every_number(
     )
     html = written(tmp_path, Leaderboard(entries), cold_starts=starts)
     assert (
-        "<h2>New users: popularity is best after 1 interaction, ease after 5 interactions" in html
+        "<h2>Unseen users: popularity is best after 1 interaction, ease after 5 interactions"
+        in html
     )
     assert "60 users, 10% of those with two interactions or more, drawn with seed 7, were" in html
     assert "first 1, 2 and 5 interactions alone" in html
@@ -298,7 +299,7 @@ def test_new_users_have_a_line_a_model_and_every_number(
     assert "<strong>ncf</strong> failed: no memory" in html
     (figure,) = re.findall(r'<svg[^>]*aria-labelledby="new-users.*?</svg>', html, re.DOTALL)
     assert not re.search(r"#[0-9a-f]{6}\b", figure), "colours are left to the theme"
-    assert "New users" not in written(tmp_path, Leaderboard(entries))
+    assert "Unseen users" not in written(tmp_path, Leaderboard(entries))
 
 
 @pytest.mark.parametrize(
@@ -313,15 +314,15 @@ def test_new_users_have_a_line_a_model_and_every_number(
         ({}, "no model finished"),
     ],
 )  # fmt: skip
-def test_new_users_of_all_kinds(
+def test_unseen_users_of_all_kinds(
     tmp_path: Path, entries: list[Entry], results: dict[str, ColdStartResult], said: str
 ) -> None:
     starts = ColdStarts(results, {} if results else {"a": "<b>"})
     html = written(tmp_path, Leaderboard(entries), cold_starts=starts)
-    assert f"<h2>New users: {said}</h2>" in html
+    assert f"<h2>Unseen users: {said}</h2>" in html
 
 
-def test_new_users_of_many_models_with_long_labels(tmp_path: Path, entries: list[Entry]) -> None:
+def test_unseen_users_of_many_models_with_long_labels(tmp_path: Path, entries: list[Entry]) -> None:
     many = {
         f"model(embedding_size={i}, dropout=0.{i})": met(0.2, 0.1 + 0.001 * i) for i in range(30)
     }

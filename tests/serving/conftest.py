@@ -118,7 +118,7 @@ _KNOWN_IDS = itertools.cycle(range(60))
 
 
 @pytest.fixture
-def newcomer() -> int:
+def unseen_user() -> int:
     """The id of somebody whom no training and no other test knows."""
     return next(_NEW_IDS)
 

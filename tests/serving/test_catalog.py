@@ -28,7 +28,7 @@ def two_tower(two_tower_run: Path, new_database: Databases, serving: Serving) ->
         yield server
 
 
-def items_of(answer: wire.Recommendations | wire.Trending | wire.Items) -> list[wire.Id]:
+def items_of(answer: wire.RecommendationList | wire.Trending | wire.Items) -> list[wire.Id]:
     return [item.item_id for item in answer.items]
 
 
@@ -55,18 +55,20 @@ def test_a_new_item_is_found_by_words_of_its_title_at_once(service: Server, new_
 
 
 def test_a_new_item_comes_into_lists_by_trending_once_it_is_touched(
-    service: Server, new_item: int, newcomer: int
+    service: Server, new_item: int, unseen_user: int
 ) -> None:
     service.client.put_item(new_item, wire.ItemBody(title="New", categories=["low"]))
     service.client.record(
         [wire.Event(user_id=2_000_000 + new_item * 1000 + i, item_id=new_item) for i in range(900)]
     )
     until(lambda: new_item in items_of(service.client.trending(k=3)), 5)
-    assert new_item in items_of(service.client.recommend(newcomer, k=3))
-    assert new_item not in items_of(service.client.recommend(newcomer, k=40, categories=["high"]))
+    assert new_item in items_of(service.client.recommend(unseen_user, k=3))
+    assert new_item not in items_of(
+        service.client.recommend(unseen_user, k=40, categories=["high"])
+    )
     service.client.patch_item(new_item, available=False)
     assert new_item not in items_of(service.client.trending(k=40))
-    assert new_item not in items_of(service.client.recommend(newcomer, k=40))
+    assert new_item not in items_of(service.client.recommend(unseen_user, k=40))
     service.client.delete_item(new_item)
 
 
@@ -87,13 +89,15 @@ def test_a_model_that_reads_metadata_recommends_a_new_item_at_once(
 
 
 def test_a_new_item_that_was_touched_is_gone_from_the_list(
-    two_tower: Server, new_item: int, newcomer: int
+    two_tower: Server, new_item: int, unseen_user: int
 ) -> None:
     two_tower.client.put_item(new_item, wire.ItemBody(title="New", categories=["low"]))
-    two_tower.client.record([wire.Event(user_id=newcomer, item_id=item) for item in (1, new_item)])
-    assert new_item not in items_of(two_tower.client.recommend(newcomer, k=41))
-    assert new_item in items_of(two_tower.client.recommend(newcomer, k=41, exclude_seen=False))
-    assert new_item in [item.item_id for item in two_tower.client.history(newcomer).items]
+    two_tower.client.record(
+        [wire.Event(user_id=unseen_user, item_id=item) for item in (1, new_item)]
+    )
+    assert new_item not in items_of(two_tower.client.recommend(unseen_user, k=41))
+    assert new_item in items_of(two_tower.client.recommend(unseen_user, k=41, exclude_seen=False))
+    assert new_item in [item.item_id for item in two_tower.client.history(unseen_user).items]
     two_tower.client.delete_item(new_item)
 
 
@@ -105,28 +109,28 @@ def test_what_is_known_of_nothing_is_recommended_by_trending_only(
     two_tower.client.delete_item(new_item)
 
 
-def test_a_hidden_item_is_nowhere_and_comes_back(service: Server, newcomer: int) -> None:
-    service.client.record(wire.Event(user_id=newcomer, item_id=3))
-    item = service.client.recommend(newcomer, k=1).items[0].item_id
+def test_a_hidden_item_is_nowhere_and_comes_back(service: Server, unseen_user: int) -> None:
+    service.client.record(wire.Event(user_id=unseen_user, item_id=3))
+    item = service.client.recommend(unseen_user, k=1).items[0].item_id
     assert service.client.patch_item(item, hidden=True).recommendable == "no"
-    assert item not in items_of(service.client.recommend(newcomer, k=40))
+    assert item not in items_of(service.client.recommend(unseen_user, k=40))
     assert item not in items_of(service.client.trending(k=40))
     assert item not in items_of(service.client.items(f"item {item}"))
     assert item not in [similar.item_id for similar in service.client.similar(3, k=40).items]
     back = service.client.patch_item(item, hidden=False)
     assert (back.recommendable, back.title) == ("model", f"Item {item}")
-    assert service.client.recommend(newcomer, k=1).items[0].item_id == item
+    assert service.client.recommend(unseen_user, k=1).items[0].item_id == item
 
 
 def test_an_item_that_is_not_to_be_had_is_found_but_not_listed(
-    service: Server, newcomer: int
+    service: Server, unseen_user: int
 ) -> None:
-    item = service.client.recommend(newcomer, k=1).items[0].item_id
+    item = service.client.recommend(unseen_user, k=1).items[0].item_id
     assert service.client.patch_item(item, available=False).recommendable == "no"
-    assert item not in items_of(service.client.recommend(newcomer, k=40))
+    assert item not in items_of(service.client.recommend(unseen_user, k=40))
     assert item in items_of(service.client.items(f"item {item}"))
     service.client.patch_item(item, available=True)
-    assert service.client.recommend(newcomer, k=1).items[0].item_id == item
+    assert service.client.recommend(unseen_user, k=1).items[0].item_id == item
 
 
 def test_patch_changes_what_is_given_and_put_everything(service: Server, new_item: int) -> None:
@@ -141,40 +145,40 @@ def test_patch_changes_what_is_given_and_put_everything(service: Server, new_ite
     service.client.delete_item(new_item)
 
 
-def test_a_trained_item_gets_a_new_title_in_lists(service: Server, newcomer: int) -> None:
-    first = service.client.recommend(newcomer, k=1).items[0]
+def test_a_trained_item_gets_a_new_title_in_lists(service: Server, unseen_user: int) -> None:
+    first = service.client.recommend(unseen_user, k=1).items[0]
     service.client.patch_item(first.item_id, title="Renamed", image_url="https://img.example/1")
-    again = service.client.recommend(newcomer, k=1).items[0]
+    again = service.client.recommend(unseen_user, k=1).items[0]
     assert (again.item_id, again.title, again.image_url, again.categories) == (
         first.item_id, "Renamed", "https://img.example/1", first.categories
     )  # fmt: skip
     service.client.patch_item(first.item_id, title=first.title, image_url=None)
 
 
-def test_a_deleted_item_is_gone_until_it_is_put_again(service: Server, newcomer: int) -> None:
-    service.client.record([wire.Event(user_id=newcomer, item_id=item) for item in (39, 38)])
+def test_a_deleted_item_is_gone_until_it_is_put_again(service: Server, unseen_user: int) -> None:
+    service.client.record([wire.Event(user_id=unseen_user, item_id=item) for item in (39, 38)])
     service.client.delete_item(39)
     for ask in (service.client.item, service.client.similar, service.client.delete_item):
         with pytest.raises(ServiceError, match="item 39 is not in the catalog") as gone:
             ask(39)
         assert gone.value.status == 404
     assert 39 not in everything(service)
-    assert 39 not in items_of(service.client.recommend(newcomer, k=40, exclude_seen=False))
-    assert [item.item_id for item in service.client.history(newcomer).items] == [38]
+    assert 39 not in items_of(service.client.recommend(unseen_user, k=40, exclude_seen=False))
+    assert [item.item_id for item in service.client.history(unseen_user).items] == [38]
     service.client.put_item(39, wire.ItemBody(title="Item 39", categories=["high"]))
-    assert 39 in items_of(service.client.recommend(newcomer, k=40, exclude_seen=False))
-    assert 39 in [item.item_id for item in service.client.history(newcomer).items]
+    assert 39 in items_of(service.client.recommend(unseen_user, k=40, exclude_seen=False))
+    assert 39 in [item.item_id for item in service.client.history(unseen_user).items]
 
 
 def test_lists_keep_to_the_categories_and_leave_out_what_is_excluded(
-    service: Server, newcomer: int
+    service: Server, unseen_user: int
 ) -> None:
-    service.client.record(wire.Event(user_id=newcomer, item_id=3))
-    high = items_of(service.client.recommend(newcomer, k=40, categories=["high"]))
+    service.client.record(wire.Event(user_id=unseen_user, item_id=3))
+    high = items_of(service.client.recommend(unseen_user, k=40, categories=["high"]))
     assert sorted(high) == list(range(20, 40))
-    both = service.client.recommend(newcomer, k=40, categories=["high", "low"])
+    both = service.client.recommend(unseen_user, k=40, categories=["high", "low"])
     assert len(both.items) == 39
-    some = service.client.recommend(newcomer, k=40, categories=["high"], exclude=high[:5])
+    some = service.client.recommend(unseen_user, k=40, categories=["high"], exclude=high[:5])
     assert items_of(some) == high[5:]
     assert sorted(items_of(service.client.trending(k=40, categories=["high"]))) == sorted(high)
 
@@ -247,29 +251,29 @@ def test_an_id_of_the_wrong_kind_is_refused_and_the_right_kind_named(on_sqlite: 
 
 
 def test_histories_in_a_request_are_for_one_and_for_many_and_nothing_is_kept(
-    service: Server, newcomer: int, known: int
+    service: Server, unseen_user: int, known: int
 ) -> None:
     alone = service.client.recommend_for([3, 4], k=5)
     assert (alone.user_id, alone.source) == (None, "model")
     asked = [
         wire.AskedUser(history=[3, 4]),
         wire.AskedUser(user_id=known),
-        wire.AskedUser(user_id=newcomer, history=[3, 4]),
-        wire.AskedUser(user_id=newcomer),
+        wire.AskedUser(user_id=unseen_user, history=[3, 4]),
+        wire.AskedUser(user_id=unseen_user),
         wire.AskedUser(history=[]),
     ]
     first, second, third, fourth, fifth = service.client.recommend_many(asked, k=5)
     assert items_of(first) == items_of(alone) == items_of(third)
     assert items_of(second) == items_of(service.client.recommend(known, k=5))
-    assert (third.user_id, fourth.source, fifth.source) == (newcomer, "trending", "trending")
-    assert service.client.history(newcomer).items == []
+    assert (third.user_id, fourth.source, fifth.source) == (unseen_user, "trending", "trending")
+    assert service.client.history(unseen_user).items == []
 
 
-def test_diversity_changes_the_list_and_zero_does_not(service: Server, newcomer: int) -> None:
-    service.client.record(wire.Event(user_id=newcomer, item_id=3))
-    plain = items_of(service.client.recommend(newcomer, k=10))
-    assert items_of(service.client.recommend(newcomer, k=10, diversity=0)) == plain
-    assert items_of(service.client.recommend(newcomer, k=10, diversity=1)) != plain
+def test_diversity_changes_the_list_and_zero_does_not(service: Server, unseen_user: int) -> None:
+    service.client.record(wire.Event(user_id=unseen_user, item_id=3))
+    plain = items_of(service.client.recommend(unseen_user, k=10))
+    assert items_of(service.client.recommend(unseen_user, k=10, diversity=0)) == plain
+    assert items_of(service.client.recommend(unseen_user, k=10, diversity=1)) != plain
 
 
 def test_an_unknown_parameter_is_refused(on_sqlite: Server) -> None:

@@ -28,9 +28,9 @@ POST = b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: applicatio
 def limited(ease_run, new_database: Databases, serving: Serving) -> Iterator[Server]:
     """A service with small limits."""
     with serving(
-        ease_run, new_database("sqlite"), most_connections=MOST_CONNECTIONS,
-        most_header_bytes=MOST_HEADER_BYTES, most_headers=30, most_held_bytes=4 * MIB,
-        headers_s=HEADERS_S, body_s=BODY_S, idle_s=60,
+        ease_run, new_database("sqlite"), max_connections=MOST_CONNECTIONS,
+        max_header_bytes=MOST_HEADER_BYTES, max_headers=30, max_held_bytes=4 * MIB,
+        headers_timeout_s=HEADERS_S, body_timeout_s=BODY_S, idle_timeout_s=60,
     ) as server:  # fmt: skip
         yield server
 

@@ -24,55 +24,56 @@ def items_in_history(service: Server, user: int) -> list[wire.Id]:
     return [item.item_id for item in service.client.history(user).items]
 
 
-def test_one_event_is_kept_and_gets_an_id(service: Server, newcomer: int) -> None:
-    body = {"user_id": newcomer, "item_id": 3, "type": "view"}
+def test_one_event_is_kept_and_gets_an_id(service: Server, unseen_user: int) -> None:
+    body = {"user_id": unseen_user, "item_id": 3, "type": "view"}
     answer = service.http.post("/v1/events", json=body)
     assert answer.status_code == 200
     kept = wire.EventsKept.model_validate(answer.json())
     assert (kept.accepted, kept.duplicates, kept.unknown_items) == (1, 0, [])
     assert kept_in(service.database)[kept.event_ids[0]] == 1
-    assert items_in_history(service, newcomer) == [3]
+    assert items_in_history(service, unseen_user) == [3]
 
 
-def test_a_batch_is_kept_in_the_order_of_its_times(service: Server, newcomer: int) -> None:
+def test_a_batch_is_kept_in_the_order_of_its_times(service: Server, unseen_user: int) -> None:
     now = int(time.time())
     batch = [
-        wire.Event(user_id=newcomer, item_id=item, timestamp=now - age)
+        wire.Event(user_id=unseen_user, item_id=item, timestamp=now - age)
         for item, age in [(1, 30), (2, 10), (3, 20)]
     ]
     kept = service.client.record(batch)
     assert kept.accepted == len(set(kept.event_ids)) == 3
-    assert items_in_history(service, newcomer) == [2, 3, 1]
+    assert items_in_history(service, unseen_user) == [2, 3, 1]
 
 
-def test_an_event_that_is_sent_twice_counts_once(service: Server, newcomer: int) -> None:
-    batch = events_of(newcomer, 3, f"twice-{newcomer}")
+def test_an_event_that_is_sent_twice_counts_once(service: Server, unseen_user: int) -> None:
+    batch = events_of(unseen_user, 3, f"twice-{unseen_user}")
     assert service.client.record(batch).accepted == 3
-    again = service.client.record([*batch, wire.Event(user_id=newcomer, item_id=9)])
+    again = service.client.record([*batch, wire.Event(user_id=unseen_user, item_id=9)])
     assert (again.accepted, again.duplicates) == (1, 3)
     assert again.event_ids[:3] == [event.event_id for event in batch]
     assert all(kept_in(service.database)[event.event_id or ""] == 1 for event in batch)
 
 
-def test_the_first_of_two_events_with_one_id_counts(service: Server, newcomer: int) -> None:
+def test_the_first_of_two_events_with_one_id_counts(service: Server, unseen_user: int) -> None:
     first, second = (
-        wire.Event(user_id=newcomer, item_id=item, event_id=f"one-{newcomer}") for item in (5, 6)
+        wire.Event(user_id=unseen_user, item_id=item, event_id=f"one-{unseen_user}")
+        for item in (5, 6)
     )
     service.client.record(first)
     assert service.client.record(second).duplicates == 1
-    assert items_in_history(service, newcomer) == [5]
+    assert items_in_history(service, unseen_user) == [5]
 
 
-def test_an_id_that_stands_twice_in_a_batch_counts_once(service: Server, newcomer: int) -> None:
-    event = wire.Event(user_id=newcomer, item_id=5, event_id=f"same-{newcomer}")
+def test_an_id_that_stands_twice_in_a_batch_counts_once(service: Server, unseen_user: int) -> None:
+    event = wire.Event(user_id=unseen_user, item_id=5, event_id=f"same-{unseen_user}")
     kept = service.client.record([event, event])
     assert (kept.accepted, kept.duplicates) == (1, 1)
 
 
 def test_many_senders_of_the_same_ids_have_them_accepted_once_in_all(
-    service: Server, newcomer: int
+    service: Server, unseen_user: int
 ) -> None:
-    batch = events_of(newcomer, 50, f"race-{newcomer}")
+    batch = events_of(unseen_user, 50, f"race-{unseen_user}")
 
     def send(seed: int) -> int:
         shuffled = random.Random(seed).sample(batch, len(batch))
@@ -84,29 +85,29 @@ def test_many_senders_of_the_same_ids_have_them_accepted_once_in_all(
     assert [kept[event.event_id or ""] for event in batch] == [1] * 50
 
 
-def test_of_a_batch_with_one_mistake_nothing_is_kept(service: Server, newcomer: int) -> None:
-    good = {"user_id": newcomer, "item_id": 1, "event_id": f"good-{newcomer}"}
+def test_of_a_batch_with_one_mistake_nothing_is_kept(service: Server, unseen_user: int) -> None:
+    good = {"user_id": unseen_user, "item_id": 1, "event_id": f"good-{unseen_user}"}
     for bad, words in [
-        ({"user_id": newcomer}, "item_id"),
-        ({"user_id": newcomer, "item_id": "not a number"}, "whole numbers"),
-        ({"user_id": newcomer, "item_id": 1, "timestamp": "yesterday"}, "ISO 8601"),
-        ({"user_id": newcomer, "item_id": 1, "timestamp": -1}, "timestamp"),
-        ({"user_id": newcomer, "item_id": 1, "colour": "red"}, "colour"),
+        ({"user_id": unseen_user}, "item_id"),
+        ({"user_id": unseen_user, "item_id": "not a number"}, "whole numbers"),
+        ({"user_id": unseen_user, "item_id": 1, "timestamp": "yesterday"}, "ISO 8601"),
+        ({"user_id": unseen_user, "item_id": 1, "timestamp": -1}, "timestamp"),
+        ({"user_id": unseen_user, "item_id": 1, "colour": "red"}, "colour"),
         ({"user_id": True, "item_id": 1}, "user_id"),
     ]:
         answer = service.http.post("/v1/events", json={"events": [good, bad]})
         assert answer.status_code == 422, bad
         assert words in answer.json()["detail"]
-    assert kept_in(service.database)[f"good-{newcomer}"] == 0
-    assert items_in_history(service, newcomer) == []
+    assert kept_in(service.database)[f"good-{unseen_user}"] == 0
+    assert items_in_history(service, unseen_user) == []
 
 
-def test_a_thousand_are_taken_and_one_more_is_refused(service: Server, newcomer: int) -> None:
-    batch = [event.model_dump() for event in events_of(newcomer, 1001, f"many-{newcomer}")]
+def test_a_thousand_are_taken_and_one_more_is_refused(service: Server, unseen_user: int) -> None:
+    batch = [event.model_dump() for event in events_of(unseen_user, 1001, f"many-{unseen_user}")]
     refused = service.http.post("/v1/events", json={"events": batch})
     assert refused.status_code == 422
     assert "at most 1000" in refused.json()["detail"]
-    assert kept_in(service.database)[f"many-{newcomer}-0"] == 0
+    assert kept_in(service.database)[f"many-{unseen_user}-0"] == 0
     taken = service.http.post("/v1/events", json={"events": batch[:1000]})
     assert taken.json()["accepted"] == 1000
 
@@ -115,25 +116,25 @@ def test_a_batch_of_nothing_is_refused(service: Server) -> None:
     assert service.http.post("/v1/events", json={"events": []}).status_code == 422
 
 
-def test_times_may_be_iso_8601_with_and_without_a_zone(service: Server, newcomer: int) -> None:
+def test_times_may_be_iso_8601_with_and_without_a_zone(service: Server, unseen_user: int) -> None:
     times = {1: "2026-01-02T03:04:05Z", 2: "2026-01-02T03:04:05", 3: "2026-01-02T04:04:06+01:00"}
-    batch = [{"user_id": newcomer, "item_id": i, "timestamp": t} for i, t in times.items()]
+    batch = [{"user_id": unseen_user, "item_id": i, "timestamp": t} for i, t in times.items()]
     assert service.http.post("/v1/events", json={"events": batch}).json()["accepted"] == 3
-    history = service.client.history(newcomer)
+    history = service.client.history(unseen_user)
     assert {item.item_id: item.timestamp for item in history.items} == {
         1: 1_767_323_045, 2: 1_767_323_045, 3: 1_767_323_046
     }  # fmt: skip
 
 
-def test_an_event_without_a_time_is_of_now(service: Server, newcomer: int) -> None:
+def test_an_event_without_a_time_is_of_now(service: Server, unseen_user: int) -> None:
     before = int(time.time())
-    service.client.record(wire.Event(user_id=newcomer, item_id=1))
-    (item,) = service.client.history(newcomer).items
+    service.client.record(wire.Event(user_id=unseen_user, item_id=1))
+    (item,) = service.client.history(unseen_user).items
     assert before <= (item.timestamp or 0) <= time.time()
 
 
-def test_events_of_unknown_items_are_kept_and_reported(service: Server, newcomer: int) -> None:
-    batch = [wire.Event(user_id=newcomer, item_id=item) for item in (4711, 1, 4712)]
+def test_events_of_unknown_items_are_kept_and_reported(service: Server, unseen_user: int) -> None:
+    batch = [wire.Event(user_id=unseen_user, item_id=item) for item in (4711, 1, 4712)]
     kept = service.client.record(batch)
     assert (kept.accepted, kept.unknown_items) == (3, [4711, 4712])
     assert all(kept_in(service.database)[event_id] == 1 for event_id in kept.event_ids)

@@ -63,7 +63,7 @@ def test_no_answer_keeps_a_model_that_was_replaced(service: Service) -> None:
     for regularization in (5.0, 10.0):
         for user in range(20):
             service.answers.recommend(str(user), "k=5", Listing(k=5))
-        service.answers.recommend("stranger", "", Listing())
+        service.answers.recommend("unseen user", "", Listing())
         record = live.held.catalog.at(3)
         service.similar.to(record, 5)
         replaced.append(weakref.ref(live.held.deployed.bundle.model))
@@ -87,7 +87,7 @@ def test_many_long_histories_at_once_get_the_lists_that_each_gets_alone(service:
     histories = [random.Random(seed).sample(range(40), 39) for seed in range(600)]
     assert sum(map(len, histories)) > MOST_TOUCHED, "they do not fit at once"
     asked = [AskedUser(history=history) for history in histories]
-    asked += [AskedUser(user_id=3)] * 100 + [AskedUser(user_id="stranger")]
+    asked += [AskedUser(user_id=3)] * 100 + [AskedUser(user_id="unseen user")]
     listing = Listing(k=5, exclude_seen=False)
     at_once = service.live.recommend(asked, listing).lists
     alone = [service.live.recommend([user], listing).lists[0] for user in asked[::50]]

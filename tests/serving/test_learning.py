@@ -13,7 +13,7 @@ import tastemaker as tm
 from tastemaker.bundle.store import Store
 from tastemaker.errors import ConfigError, DataError
 from tastemaker.serving.database import Database
-from tastemaker.serving.deployments import Deployments
+from tastemaker.serving.deployments import DeploymentLog
 from tastemaker.serving.event_data import with_events
 from tastemaker.serving.event_store import EventStore, NewEvent
 from tastemaker.serving.item_store import ItemRecord, ItemStore
@@ -155,7 +155,7 @@ def test_what_fits_the_newest_events_better_serves(opened: Database, run: Path) 
     assert lesson.figures["metrics"]["ndcg@10"] > lesson.figures["before"]["ndcg@10"]
     low, high = lesson.figures["difference"]["interval"]
     assert 0 < low <= lesson.figures["difference"]["mean"] <= high
-    served = Deployments(opened).latest()
+    served = DeploymentLog(opened).latest()
     assert served is not None
     assert (served.reason, served.version) == ("learned", lesson.version)
     assert tm.open_run(served.run).split.train.user_vocabulary.code_of("new3") >= 0
@@ -172,7 +172,7 @@ def test_what_fits_them_worse_does_not(opened: Database, run: Path) -> None:
     learner = Learner(run, opened)
     lesson = learner.learn()
     assert lesson.outcome == "not better"
-    assert Deployments(opened).latest() is None
+    assert DeploymentLog(opened).latest() is None
     assert learner.lessons() == [lesson]
     assert learner.fresh()[1] == 0, "it would try the same again"
 
@@ -188,7 +188,7 @@ def test_one_event_is_too_few_to_judge_by(opened: Database, run: Path) -> None:
     happened(EventStore(opened), "visitor", [3])
     learner = Learner(run, opened)
     assert learner.learn().outcome == "too few events"
-    assert Deployments(opened).latest() is None
+    assert DeploymentLog(opened).latest() is None
     assert learner.fresh()[1] == 1, "it waits for more"
 
 
@@ -204,7 +204,7 @@ def test_a_tie_does_not_deploy(opened: Database, tmp_path: Path) -> None:
     assert lesson.figures is not None
     low, high = lesson.figures["difference"]["interval"]
     assert low <= 0 <= high
-    assert Deployments(opened).latest() is None
+    assert DeploymentLog(opened).latest() is None
 
 
 def test_a_line_of_the_log_that_was_cut_off_is_left_out(opened: Database, run: Path) -> None:

@@ -19,12 +19,12 @@ import tastemaker as tm
 from tastemaker import wire
 from tastemaker.models.recommender import Recommender
 from tastemaker.serving import database as database_module
-from tastemaker.serving.database import Database, raised
+from tastemaker.serving.database import Database, bump_counter
 from tastemaker.serving.item_store import ItemChanges, ItemRecord, ItemStore
-from tastemaker.serving.lists import Asked, make_lists
+from tastemaker.serving.lists import ListRequest, make_lists
 from tastemaker.serving.live import Live
 from tastemaker.serving.live_catalog import LiveCatalog
-from tastemaker.serving.people import stranger
+from tastemaker.serving.people import unseen_user
 from tastemaker.serving.run_items import RunItems
 from tastemaker.serving.settings import ServiceSettings
 from tastemaker.serving.trending import TrendingScores
@@ -92,12 +92,12 @@ def all_that_it_says(catalog: LiveCatalog) -> dict[str, object]:
 def lists_of(catalog: LiveCatalog, listing: Listing) -> list[tuple[str, float]]:
     model, n_items = catalog.run_items.model, catalog.dataset.n_items
     histories = (["1", "2", "3"], ["25", "30", "45"], [], ["50", "51"])
-    people = [stranger(catalog.dataset, history) for history in histories]
+    people = [unseen_user(catalog.dataset, history) for history in histories]
     trending = TrendingScores(
         torch.arange(n_items, dtype=torch.float32) % 7,
         np.array([int(record.item_id) % 3 for record in catalog.new.records], dtype=np.float64),
     )
-    made = make_lists(model, catalog, people, Asked.of(listing, catalog), lambda: trending)
+    made = make_lists(model, catalog, people, ListRequest.of(listing, catalog), lambda: trending)
     return [(place.item.item_id, round(place.score, 4)) for one in made for place in one.places]
 
 
@@ -152,7 +152,7 @@ def test_of_new_items_of_one_score_all_workers_list_the_same(model: Recommender)
 def test_only_what_has_changed_is_read(opened: Database) -> None:
     store = ItemStore(opened)
     store.put([ItemRecord(str(number), f"Item {number}") for number in range(50)])
-    since = opened.pulse()["items"]
+    since = opened.change_token()["items"]
     assert store.changed(since) == []
     store.patch(ItemRecord("7"), {"title": "Seven"})
     store.delete("8")
@@ -163,7 +163,7 @@ def test_only_what_has_changed_is_read(opened: Database) -> None:
     assert len(store.changed()) == 51
     numbers = [record.changed for record in store.changed()]
     assert numbers == sorted(set(numbers))
-    assert numbers[-1] == opened.pulse()["items"]
+    assert numbers[-1] == opened.change_token()["items"]
 
 
 def test_of_an_item_that_is_put_twice_at_once_the_last_counts(opened: Database) -> None:
@@ -176,10 +176,10 @@ def test_what_is_refused_changes_nothing_and_wakes_nobody(opened: Database) -> N
     store = ItemStore(opened)
     store.put([ItemRecord("7", "Seven")])
     assert store.delete("7")
-    before = opened.pulse()["items"]
+    before = opened.change_token()["items"]
     assert store.patch(ItemRecord("7"), {"title": "Again"}) is None
     assert not store.delete("7")
-    assert opened.pulse()["items"] == before
+    assert opened.change_token()["items"] == before
     assert [record.deleted for record in store.changed()] == [True]
 
 
@@ -203,7 +203,7 @@ def test_items_of_a_database_of_the_version_before_are_there_and_change(database
         opened.migrate()
         store = ItemStore(opened)
         assert [record.item_id for record in store.changed()] == ["7", "new"]
-        since = opened.pulse()["items"]
+        since = opened.change_token()["items"]
         patched = store.patch(ItemRecord("new"), {"title": "After"})
         assert patched is not None
         assert store.changed(since) == [patched]
@@ -268,7 +268,7 @@ def test_what_a_program_of_the_version_before_changes_is_seen_too(
                     ),
                     {"title": f"Older {number}"},
                 )
-                raised(connection, "items")
+                bump_counter(connection, "items")
             service.client.put_item(6_999, wire.ItemBody(title=f"Put again {number}"))
             assert service.client.item(6_998).title == f"Older {number}"
             assert service.client.item(6_999).title == f"Put again {number}"

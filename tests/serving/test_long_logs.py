@@ -9,7 +9,7 @@ import sqlalchemy as sql
 
 import tastemaker as tm
 from tastemaker.serving.database import Database
-from tastemaker.serving.deployments import Deployments
+from tastemaker.serving.deployments import DeploymentLog
 from tastemaker.serving.event_store import MOST_COUNTED, EventStore
 from tastemaker.serving.tables import events
 
@@ -46,7 +46,7 @@ def happen(database: Database, n: int, *, n_users: int, n_items: int) -> None:
 def test_deployments_come_in_pages_and_one_of_them_serves(service: Server, ease_run: Path) -> None:
     bundle = tm.open_run(ease_run)
     with Database(service.database) as opened:
-        log = Deployments(opened)
+        log = DeploymentLog(opened)
         newest = [log.record(bundle, "reload").seq for _ in range(60)][-1]
     found, cursor = [], None
     for page in range(3):

@@ -61,13 +61,15 @@ def test_paths_that_anybody_makes_up_are_counted_as_one(observed: Server) -> Non
     assert names == []
 
 
-def test_events_lists_and_problems_are_counted(observed: Server, newcomer: int) -> None:
+def test_events_lists_and_problems_are_counted(observed: Server, unseen_user: int) -> None:
     before = numbers(observed)
-    events = [wire.Event(user_id=newcomer, item_id=i, event_id=f"{newcomer}-{i}") for i in range(4)]
+    events = [
+        wire.Event(user_id=unseen_user, item_id=i, event_id=f"{unseen_user}-{i}") for i in range(4)
+    ]
     observed.client.record(events[:3])
     observed.client.record(events)
-    observed.client.recommend("a stranger")
-    observed.client.recommend(newcomer)
+    observed.client.recommend("an unseen user")
+    observed.client.recommend(unseen_user)
     with pytest.raises(ServiceError):
         observed.client.item(4711)
     for name, by in {
@@ -93,13 +95,13 @@ def test_a_swap_is_counted_and_every_answer_names_its_model(observed: Server) ->
 
 
 def test_every_line_of_the_log_is_json_and_says_what_was_asked(
-    observed: Server, newcomer: int
+    observed: Server, unseen_user: int
 ) -> None:
-    path = f"/v1/users/{newcomer}/recommendations"
-    observed.http.get(path, headers={"X-Request-ID": f"trace-{newcomer}"})
+    path = f"/v1/users/{unseen_user}/recommendations"
+    observed.http.get(path, headers={"X-Request-ID": f"trace-{unseen_user}"})
     observed.http.get("/v1/items?limit=0")
     observed.http.get("/healthz")
-    (line,) = [each for each in observed.log() if each.get("request_id") == f"trace-{newcomer}"]
+    (line,) = [each for each in observed.log() if each.get("request_id") == f"trace-{unseen_user}"]
     assert (line["method"], line["path"], line["status"]) == ("GET", path, 200)
     assert line["level"] == "info"
     assert line["ms"] > 0

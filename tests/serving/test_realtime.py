@@ -17,11 +17,11 @@ from .conftest import Databases, Serving
 from .server import Server, until
 
 
-def items_of(answer: wire.Recommendations | wire.Trending | wire.UserHistory) -> list[wire.Id]:
+def items_of(answer: wire.RecommendationList | wire.Trending | wire.UserHistory) -> list[wire.Id]:
     return [item.item_id for item in answer.items]
 
 
-def scores_of(answer: wire.Recommendations, without: wire.Id) -> dict[wire.Id, float]:
+def scores_of(answer: wire.RecommendationList, without: wire.Id) -> dict[wire.Id, float]:
     return {item.item_id: item.score for item in answer.items if item.item_id != without}
 
 
@@ -49,21 +49,21 @@ def test_an_event_moves_the_list_of_somebody_known_and_the_item_is_gone(
 
 
 def test_the_first_event_of_somebody_new_makes_the_list_personal(
-    service: Server, newcomer: int
+    service: Server, unseen_user: int
 ) -> None:
-    before = service.client.recommend(newcomer, k=5)
-    assert (before.source, before.user_id) == ("trending", newcomer)
-    touch(service, newcomer, 3)
-    after = service.client.recommend(newcomer, k=5)
+    before = service.client.recommend(unseen_user, k=5)
+    assert (before.source, before.user_id) == ("trending", unseen_user)
+    touch(service, unseen_user, 3)
+    after = service.client.recommend(unseen_user, k=5)
     assert after.source == "model"
     assert 3 not in items_of(after)
     assert all(item < 20 for item in items_of(after)), "the taste is the low one"
-    touch(service, newcomer, 22, 23, 24, 25, 26)
-    turned = items_of(service.client.recommend(newcomer, k=5))
+    touch(service, unseen_user, 22, 23, 24, 25, 26)
+    turned = items_of(service.client.recommend(unseen_user, k=5))
     assert sum(item >= 20 for item in turned) >= 3, "the taste has turned to the high one"
 
 
-def test_names_serve_as_ids_of_newcomers_where_ids_are_numbers(service: Server) -> None:
+def test_names_serve_as_ids_of_unseen_users_where_ids_are_numbers(service: Server) -> None:
     name = f"somebody@{service.url}"
     assert service.client.history("anna").user_id == "anna"
     touch(service, name.replace("/", "."), 3)
@@ -72,13 +72,13 @@ def test_names_serve_as_ids_of_newcomers_where_ids_are_numbers(service: Server) 
 
 
 def test_each_replica_sees_the_other_s_events_at_its_next_read(
-    service: Server, replica: Server, newcomer: int
+    service: Server, replica: Server, unseen_user: int
 ) -> None:
     for round_, (here, there) in enumerate([(service, replica), (replica, service)] * 5):
-        assert round_ not in items_of(here.client.history(newcomer))
-        touch(here, newcomer, round_)
-        assert items_of(there.client.history(newcomer))[0] == round_
-        answer = there.client.recommend(newcomer, k=40)
+        assert round_ not in items_of(here.client.history(unseen_user))
+        touch(here, unseen_user, round_)
+        assert items_of(there.client.history(unseen_user))[0] == round_
+        answer = there.client.recommend(unseen_user, k=40)
         assert answer.source == "model"
         assert round_ not in items_of(answer)
 
@@ -94,24 +94,24 @@ def test_a_list_that_was_asked_for_before_is_not_given_again_after_an_event_else
 
 
 def test_items_and_forgetting_reach_the_other_replica_too(
-    service: Server, replica: Server, newcomer: int
+    service: Server, replica: Server, unseen_user: int
 ) -> None:
-    touch(service, newcomer, 1, 2)
-    assert replica.client.forget(newcomer).events == 2
-    assert items_of(service.client.history(newcomer)) == []
-    service.client.put_item(newcomer, wire.ItemBody(title=f"New {newcomer}"))
-    assert replica.client.item(newcomer).title == f"New {newcomer}"
-    service.client.delete_item(newcomer)
+    touch(service, unseen_user, 1, 2)
+    assert replica.client.forget(unseen_user).events == 2
+    assert items_of(service.client.history(unseen_user)) == []
+    service.client.put_item(unseen_user, wire.ItemBody(title=f"New {unseen_user}"))
+    assert replica.client.item(unseen_user).title == f"New {unseen_user}"
+    service.client.delete_item(unseen_user)
 
 
-def test_what_is_retracted_is_as_if_it_had_not_been(service: Server, newcomer: int) -> None:
-    touch(service, newcomer, 3)
-    before = service.client.recommend(newcomer, k=40)
-    touch(service, newcomer, 25)
-    service.client.retract(newcomer, 25)
-    after = service.client.recommend(newcomer, k=40)
+def test_what_is_retracted_is_as_if_it_had_not_been(service: Server, unseen_user: int) -> None:
+    touch(service, unseen_user, 3)
+    before = service.client.recommend(unseen_user, k=40)
+    touch(service, unseen_user, 25)
+    service.client.retract(unseen_user, 25)
+    after = service.client.recommend(unseen_user, k=40)
     assert after.items == before.items
-    assert items_of(service.client.history(newcomer)) == [3]
+    assert items_of(service.client.history(unseen_user)) == [3]
 
 
 def test_what_training_knows_can_be_retracted_and_touched_again(
@@ -126,64 +126,66 @@ def test_what_training_knows_can_be_retracted_and_touched_again(
     assert old[0] not in items_of(service.client.recommend(known, k=40))
 
 
-def test_an_event_of_the_type_retract_retracts(service: Server, newcomer: int) -> None:
-    touch(service, newcomer, 3, 4)
-    service.client.record(wire.Event(user_id=newcomer, item_id=4, type="retract"))
-    assert items_of(service.client.history(newcomer)) == [3]
+def test_an_event_of_the_type_retract_retracts(service: Server, unseen_user: int) -> None:
+    touch(service, unseen_user, 3, 4)
+    service.client.record(wire.Event(user_id=unseen_user, item_id=4, type="retract"))
+    assert items_of(service.client.history(unseen_user)) == [3]
 
 
 def test_what_is_dated_ahead_of_the_clock_can_be_taken_back_and_touched_again(
-    service: Server, newcomer: int
+    service: Server, unseen_user: int
 ) -> None:
     ahead = int(time.time()) + 600
-    service.client.record([wire.Event(user_id=newcomer, item_id=4, timestamp=ahead - 9)])
-    service.client.record([wire.Event(user_id=newcomer, item_id=5, timestamp=ahead)])
-    service.client.retract(newcomer, 5)
-    assert items_of(service.client.history(newcomer)) == [4]
-    assert 5 in items_of(service.client.recommend(newcomer, k=40))
+    service.client.record([wire.Event(user_id=unseen_user, item_id=4, timestamp=ahead - 9)])
+    service.client.record([wire.Event(user_id=unseen_user, item_id=5, timestamp=ahead)])
+    service.client.retract(unseen_user, 5)
+    assert items_of(service.client.history(unseen_user)) == [4]
+    assert 5 in items_of(service.client.recommend(unseen_user, k=40))
     # As after a clock that was ahead was set back.
-    service.client.record(wire.Event(user_id=newcomer, item_id=4, type="retract", timestamp=1000))
-    assert items_of(service.client.history(newcomer)) == []
-    touch(service, newcomer, 5)
-    (again,) = service.client.history(newcomer).items
+    service.client.record(
+        wire.Event(user_id=unseen_user, item_id=4, type="retract", timestamp=1000)
+    )
+    assert items_of(service.client.history(unseen_user)) == []
+    touch(service, unseen_user, 5)
+    (again,) = service.client.history(unseen_user).items
     assert (again.item_id, (again.timestamp or 0) < ahead - 300) == (5, True)
 
 
 def test_of_one_batch_what_comes_first_is_taken_out_by_what_comes_after(
-    service: Server, newcomer: int
+    service: Server, unseen_user: int
 ) -> None:
     service.client.record(
         [
-            wire.Event(user_id=newcomer, item_id=3, event_id=f"z{newcomer}"),
-            wire.Event(user_id=newcomer, item_id=3, event_id=f"y{newcomer}", type="retract"),
-            wire.Event(user_id=newcomer, item_id=4, event_id=f"x{newcomer}", type="retract"),
-            wire.Event(user_id=newcomer, item_id=4, event_id=f"w{newcomer}"),
+            wire.Event(user_id=unseen_user, item_id=3, event_id=f"z{unseen_user}"),
+            wire.Event(user_id=unseen_user, item_id=3, event_id=f"y{unseen_user}", type="retract"),
+            wire.Event(user_id=unseen_user, item_id=4, event_id=f"x{unseen_user}", type="retract"),
+            wire.Event(user_id=unseen_user, item_id=4, event_id=f"w{unseen_user}"),
         ]
     )
-    assert items_of(service.client.history(newcomer)) == [4]
+    assert items_of(service.client.history(unseen_user)) == [4]
 
 
-def test_seen_items_come_back_only_when_asked_for(service: Server, newcomer: int) -> None:
-    touch(service, newcomer, 3)
-    everything = service.client.recommend(newcomer, k=40, exclude_seen=False)
+def test_seen_items_come_back_only_when_asked_for(service: Server, unseen_user: int) -> None:
+    touch(service, unseen_user, 3)
+    everything = service.client.recommend(unseen_user, k=40, exclude_seen=False)
     assert sorted(items_of(everything)) == list(range(40))
-    assert sorted(items_of(service.client.recommend(newcomer, k=40))) == [
+    assert sorted(items_of(service.client.recommend(unseen_user, k=40))) == [
         item for item in range(40) if item != 3
     ]
 
 
-def test_reasons_name_the_event_of_a_moment_ago(service: Server, newcomer: int) -> None:
-    touch(service, newcomer, 3)
-    first = service.client.recommend(newcomer, k=1, explain=True).items[0]
+def test_reasons_name_the_event_of_a_moment_ago(service: Server, unseen_user: int) -> None:
+    touch(service, unseen_user, 3)
+    first = service.client.recommend(unseen_user, k=1, explain=True).items[0]
     assert [(reason.item_id, reason.title) for reason in first.because or []] == [(3, "Item 3")]
 
 
-def test_trending_moves_with_events(service: Server, newcomer: int) -> None:
+def test_trending_moves_with_events(service: Server, unseen_user: int) -> None:
     last = items_of(service.client.trending(k=40))[-1]
     assert isinstance(last, int)
     for batch in range(2):
         touch_many = [
-            wire.Event(user_id=1_000_000 + newcomer * 10_000 + batch * 1000 + i, item_id=last)
+            wire.Event(user_id=1_000_000 + unseen_user * 10_000 + batch * 1000 + i, item_id=last)
             for i in range(1000)
         ]
         service.client.record(touch_many)
@@ -193,7 +195,7 @@ def test_trending_moves_with_events(service: Server, newcomer: int) -> None:
 # Somebody is forgotten
 
 
-def test_whoever_is_forgotten_is_a_stranger_also_after_a_restart(
+def test_whoever_is_forgotten_is_a_unseen_user_also_after_a_restart(
     ease_run: Path, database: str, serving: Serving
 ) -> None:
     with serving(ease_run, database) as service:
@@ -204,16 +206,16 @@ def test_whoever_is_forgotten_is_a_stranger_also_after_a_restart(
         assert (forgotten.user_id, forgotten.events) == (7, 1)
         assert "train anew" in (forgotten.until_next_training or "")
         assert service.client.forget("anna") == wire.Forgotten(user_id="anna", events=1)
-        assert_strangers(service, 7, "anna")
+        assert_unseen_users(service, 7, "anna")
         service.stop()
         service.start()
-        assert_strangers(service, 7, "anna")
+        assert_unseen_users(service, 7, "anna")
         touch(service, 7, 30)
         assert items_of(service.client.history(7)) == [30], "what comes after is kept"
         assert service.client.recommend(7).source == "model"
 
 
-def assert_strangers(service: Server, *users: wire.Id) -> None:
+def assert_unseen_users(service: Server, *users: wire.Id) -> None:
     for user in users:
         assert service.client.recommend(user).source == "trending"
         assert service.client.history(user).items == []
@@ -251,13 +253,13 @@ def any_model(
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_with_every_model_an_event_moves_the_list_and_a_seen_item_is_gone(
-    name: str, any_model: Server, known: int, newcomer: int
+    name: str, any_model: Server, known: int, unseen_user: int
 ) -> None:
     quickly_trained(name).save(any_model.run)
     assert any_model.client.reload().model == name
     personal = name not in ("popularity", "random")
-    touch(any_model, newcomer, 30, 31)
-    for user in (known, newcomer):
+    touch(any_model, unseen_user, 30, 31)
+    for user in (known, unseen_user):
         before = any_model.client.recommend(user, k=40)
         assert (before.model, before.source) == (name, "model")
         for item in items_of(before)[:3]:
@@ -267,5 +269,5 @@ def test_with_every_model_an_event_moves_the_list_and_a_seen_item_is_gone(
             assert len(after.items) == len(before.items) - 1
             moved = scores_of(after, item) != scores_of(before, item)
             # Of somebody who is known by a history alone, chance draws anew for each history.
-            assert moved == personal or (name, user) == ("random", newcomer)
+            assert moved == personal or (name, user) == ("random", unseen_user)
             before = after

@@ -81,11 +81,11 @@ def test_the_command_of_a_shell_serves_until_sigterm(
 
 
 def test_sigterm_lets_a_request_under_way_get_its_answer(
-    ease_run: Path, new_database: Databases, serving: Serving, newcomer: int
+    ease_run: Path, new_database: Databases, serving: Serving, unseen_user: int
 ) -> None:
     with serving(ease_run, new_database("sqlite")) as service, ThreadPoolExecutor(1) as aside:
         with writing_to(service.database):
-            slow = aside.submit(write, service, newcomer)
+            slow = aside.submit(write, service, unseen_user)
             time.sleep(0.3)
             service.process.send_signal(signal.SIGTERM)
             time.sleep(0.5)
@@ -102,7 +102,7 @@ def test_sigterm_lets_a_request_under_way_get_its_answer(
 def test_a_request_that_never_ends_does_not_keep_it_from_ending(
     ease_run: Path, new_database: Databases, serving: Serving
 ) -> None:
-    with serving(ease_run, new_database("sqlite"), drain_s=1) as service:
+    with serving(ease_run, new_database("sqlite"), shutdown_grace_s=1) as service:
         with httpx.Client(base_url=service.url) as client, ThreadPoolExecutor(1) as aside:
             enough = Event()
 
@@ -125,7 +125,7 @@ def test_a_request_that_never_ends_does_not_keep_it_from_ending(
 def test_a_crowd_is_sent_away_rather_than_queued(
     ease_run: Path, new_database: Databases, serving: Serving
 ) -> None:
-    with serving(ease_run, new_database("sqlite"), "--threads", 1, most_waiting=2) as service:
+    with serving(ease_run, new_database("sqlite"), "--threads", 1, max_queued=2) as service:
         with ThreadPoolExecutor(12) as crowd:
             with writing_to(service.database):
                 asked_at = time.monotonic()
@@ -145,7 +145,7 @@ def test_a_crowd_is_sent_away_rather_than_queued(
 def test_what_takes_too_long_is_given_up(
     ease_run: Path, new_database: Databases, serving: Serving
 ) -> None:
-    with serving(ease_run, new_database("sqlite"), request_s=0.5) as service:
+    with serving(ease_run, new_database("sqlite"), request_timeout_s=0.5) as service:
         with writing_to(service.database):
             asked_at = time.monotonic()
             answer = write(service, 1)
@@ -168,8 +168,8 @@ def test_without_its_database_it_reads_on_and_heals_by_itself(
         own_cluster.stop()
         known = service.client.recommend(3)
         assert (known.source, known.degraded) == ("model", True)
-        stranger = service.client.recommend("anna")
-        assert (stranger.source, stranger.degraded) == ("trending", True)
+        unseen_user = service.client.recommend("anna")
+        assert (unseen_user.source, unseen_user.degraded) == ("trending", True)
         assert service.client.history(3).degraded
         assert service.client.trending().degraded
         assert service.client.ready().status == "degraded"
@@ -229,12 +229,12 @@ def test_keys_hold_while_the_database_is_away(
 
 
 def test_a_locked_database_refuses_writes_and_lets_reads_go_on(
-    ease_run: Path, new_database: Databases, serving: Serving, newcomer: int
+    ease_run: Path, new_database: Databases, serving: Serving, unseen_user: int
 ) -> None:
     with serving(ease_run, new_database("sqlite")) as service, ThreadPoolExecutor(2) as aside:
         with writing_to(service.database):
             asked_at = time.monotonic()
-            writes = [aside.submit(write, service, newcomer) for _ in range(2)]
+            writes = [aside.submit(write, service, unseen_user) for _ in range(2)]
             for user in range(40):
                 asked_a_read_at = time.monotonic()
                 answer = service.client.recommend(user)
@@ -243,18 +243,20 @@ def test_a_locked_database_refuses_writes_and_lets_reads_go_on(
             for each in writes:
                 refused_for_now(each.result())
             assert 1 < time.monotonic() - asked_at < 15, "it waited for the other to end"
-        until(lambda: write(service, newcomer).status_code == 200, HEALS_S)
-        assert history(service, newcomer) == [3]
+        until(lambda: write(service, unseen_user).status_code == 200, HEALS_S)
+        assert history(service, unseen_user) == [3]
         assert service.client.ready().status == "ready"
 
 
 def test_a_full_disk_refuses_writes_and_keeps_nothing_by_halves(
-    ease_run: Path, new_database: Databases, serving: Serving, newcomer: int
+    ease_run: Path, new_database: Databases, serving: Serving, unseen_user: int
 ) -> None:
     with serving(ease_run, new_database("sqlite")) as service:
         batches = [
             [
-                wire.Event(user_id=newcomer, item_id=i % 40, event_id=f"{newcomer}-{number}-{i}")
+                wire.Event(
+                    user_id=unseen_user, item_id=i % 40, event_id=f"{unseen_user}-{number}-{i}"
+                )
                 for i in range(500)
             ]
             for number in range(40)
@@ -272,7 +274,7 @@ def test_a_full_disk_refuses_writes_and_keeps_nothing_by_halves(
         assert full.value.status == 503
         for user in range(5):
             assert service.client.recommend(user).source == "model"
-        assert history(service, newcomer)
+        assert history(service, unseen_user)
         wanted = {event.event_id for batch in accepted for event in batch}
         assert kept_in(service.database).keys() == wanted
         # Somebody makes room.
@@ -377,17 +379,17 @@ def test_a_model_can_be_rolled_back_and_stays_so_after_a_restart(
 
 
 def test_every_worker_knows_what_another_was_told(
-    ease_run: Path, new_database: Databases, serving: Serving, newcomer: int
+    ease_run: Path, new_database: Databases, serving: Serving, unseen_user: int
 ) -> None:
     with serving(ease_run, new_database("sqlite"), "--workers", 2) as service:
         until(lambda: len(service.workers()) == 2, 20)
         for item in range(20):
             with httpx.Client(base_url=service.url) as fresh:
-                body = {"user_id": newcomer, "item_id": item}
+                body = {"user_id": unseen_user, "item_id": item}
                 assert fresh.post("/v1/events", json=body).status_code == 200
             with httpx.Client(base_url=service.url) as fresh:
-                path = f"/v1/users/{newcomer}/recommendations?k=40"
-                answer = wire.Recommendations.model_validate(fresh.get(path).json())
+                path = f"/v1/users/{unseen_user}/recommendations?k=40"
+                answer = wire.RecommendationList.model_validate(fresh.get(path).json())
                 assert item not in [place.item_id for place in answer.items]
                 assert len(answer.items) == 39 - item
         assert metric(service, 'tastemaker_events_total{outcome="accepted"}') == 20
@@ -398,7 +400,7 @@ def test_every_worker_knows_what_another_was_told(
         until(lambda: len(set(service.workers()) - {victim}) == 2, 30)
         until(lambda: _all_answer(service), 30)
         assert metric(service, 'tastemaker_events_total{outcome="accepted"}') == 20
-        assert history(service, newcomer) == list(range(20))[::-1]
+        assert history(service, unseen_user) == list(range(20))[::-1]
         service.kill()
         until(lambda: not service.workers(), 5)
 

@@ -268,8 +268,8 @@ def test_a_key_is_neither_logged_nor_repeated(guarded: tuple[Server, dict[str, s
 # What is too much
 
 
-def test_a_body_that_is_too_large_is_refused(service: Server, newcomer: int) -> None:
-    event = {"user_id": newcomer, "item_id": 1, "event_id": f"large-{newcomer}"}
+def test_a_body_that_is_too_large_is_refused(service: Server, unseen_user: int) -> None:
+    event = {"user_id": unseen_user, "item_id": 1, "event_id": f"large-{unseen_user}"}
     body = json.dumps(event | {"type": "x" * (1 << 20)}).encode()
     announced = service.http.post("/v1/events", content=body)
     assert (announced.status_code, "1,048,576 bytes" in announced.json()["detail"]) == (413, True)
@@ -280,7 +280,7 @@ def test_a_body_that_is_too_large_is_refused(service: Server, newcomer: int) -> 
 
     in_parts = service.http.post("/v1/events", content=parts())
     assert in_parts.status_code == 413
-    assert kept_in(service.database)[f"large-{newcomer}"] == 0
+    assert kept_in(service.database)[f"large-{unseen_user}"] == 0
 
 
 def test_whoever_asks_too_often_is_told_when_to_come_again(
@@ -600,14 +600,14 @@ def test_settings_that_cannot_be_are_refused_with_exit_code_2(
             assert words in ended.stderr
 
 
-def test_an_id_with_slashes_is_never_another_question(service: Server, newcomer: int) -> None:
-    service.client.record(wire.Event(user_id=newcomer, item_id=3))
-    trap = f"{newcomer}/history/3"
+def test_an_id_with_slashes_is_never_another_question(service: Server, unseen_user: int) -> None:
+    service.client.record(wire.Event(user_id=unseen_user, item_id=3))
+    trap = f"{unseen_user}/history/3"
     assert service.client.forget(trap).user_id == trap
-    service.client.record(wire.Event(user_id=f"{newcomer}/history/4", item_id=5))
-    service.client.retract(f"{newcomer}/history/4", 5)
-    assert service.client.recommend(f"{newcomer}/recommendations").source == "trending"
-    assert [item.item_id for item in service.client.history(newcomer).items] == [3]
+    service.client.record(wire.Event(user_id=f"{unseen_user}/history/4", item_id=5))
+    service.client.retract(f"{unseen_user}/history/4", 5)
+    assert service.client.recommend(f"{unseen_user}/recommendations").source == "trending"
+    assert [item.item_id for item in service.client.history(unseen_user).items] == [3]
     for path in ("recommendations", "a/b", "a/history/3"):
-        assert service.http.delete(f"/v1/users/{newcomer}/{path}").status_code in (404, 405)
-    assert [item.item_id for item in service.client.history(newcomer).items] == [3]
+        assert service.http.delete(f"/v1/users/{unseen_user}/{path}").status_code in (404, 405)
+    assert [item.item_id for item in service.client.history(unseen_user).items] == [3]

@@ -9,7 +9,7 @@ import pytest
 
 import tastemaker as tm
 from tastemaker.serving.database import Database
-from tastemaker.serving.deployments import Deployments
+from tastemaker.serving.deployments import DeploymentLog
 from tastemaker.testing.worlds import two_tastes
 
 from .conftest import Databases, Serving
@@ -59,7 +59,7 @@ def test_a_run_that_was_moved_or_trained_anew_in_its_place_is_the_same_service(
     moved = shutil.copytree(ease_run, tmp_path / "moved")
     with Database(database) as opened:
         opened.migrate()
-        log = Deployments(opened)
+        log = DeploymentLog(opened)
         first = log.begin(tm.open_run(ease_run))
         assert log.begin(tm.open_run(moved)) == first
         shutil.rmtree(moved)
@@ -79,7 +79,7 @@ def test_a_restart_says_that_a_learned_model_took_the_place_of_the_run(
     tm.EASE(regularization=9.0).fit(tm.no_holdout(two_tastes())).save(learned)
     with Database(database) as opened:
         opened.migrate()
-        log = Deployments(opened)
+        log = DeploymentLog(opened)
         log.begin(tm.open_run(run))
         deployed = log.record(tm.open_run(learned), "learned")
     with serving(run, database) as service:
@@ -104,7 +104,7 @@ def test_a_replica_that_cannot_open_what_was_deployed_says_so_until_it_can(
         before = service.client.ready().version
         bundle = tm.open_run(learned)
         hidden = learned.rename(tmp_path / "hidden")
-        Deployments(opened).record(bundle, "learned")
+        DeploymentLog(opened).record(bundle, "learned")
 
         def numbers() -> str:
             try:

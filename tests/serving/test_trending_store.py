@@ -12,7 +12,7 @@ from alembic.config import Config
 
 from tastemaker.serving import database as database_module
 from tastemaker.serving.database import Database
-from tastemaker.serving.deployments import Deployments
+from tastemaker.serving.deployments import DeploymentLog
 from tastemaker.serving.event_store import EventStore, NewEvent
 from tastemaker.serving.tables import deployments, events
 from tastemaker.serving.trending_store import TrendingStore, halved
@@ -122,7 +122,7 @@ def test_a_database_of_the_first_version_keeps_its_events_and_is_counted(
         trending = TrendingStore(opened)
         trending.begin(HALF_LIFE_S)
         assert weights_as_of(trending, now) == pytest.approx({"7": 1.5, "8": 1.0}, rel=0.01)
-        latest = Deployments(opened).latest()
+        latest = DeploymentLog(opened).latest()
         assert latest is not None
         assert (latest.version, latest.run) == ("v", "/runs/demo")
         store = EventStore(opened)

@@ -276,7 +276,7 @@ def test_gradients_by_user_vectors_are_those_of_the_plain_form(name: str, loss: 
     assert isinstance(loss_of, SampledLoss)
     assert loss_of.compiled is not None
     users = replace(
-        tm.UserBatch.strangers([[1, 5, 9], [], [2], list(range(35))]),
+        tm.UserBatch.unseen_users([[1, 5, 9], [], [2], list(range(35))]),
         codes=np.array([0, 1, UNKNOWN, 3]),
     )
     known = histories_in(fitted.dataset, users.codes)

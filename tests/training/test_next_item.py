@@ -130,6 +130,6 @@ def test_a_model_learns_two_tastes_by_it(name: NextItemLossName) -> None:
         loss=name, negatives=8, epochs=12, batch_size=16, embedding_size=16, layers=1,
         learning_rate=1e-2,
     ).fit(tm.no_holdout(two_tastes()))  # fmt: skip
-    low, high = model.strangers([[0, 1, 2, 3]]), model.strangers([[20, 21, 22, 23]])
+    low, high = model.unseen_users([[0, 1, 2, 3]]), model.unseen_users([[20, 21, 22, 23]])
     assert (model.recommend(low, 5).frame["item_id"] < 20).mean() >= 0.8
     assert (model.recommend(high, 5).frame["item_id"] >= 20).mean() >= 0.8

@@ -46,7 +46,7 @@ def by_owner(values: torch.Tensor, owners: torch.Tensor) -> list[list[int]]:
 def test_packing_loses_nothing_mixes_nothing_and_keeps_the_order(
     histories: list[list[int]], length: int
 ) -> None:
-    packed = histories_of(UserBatch.strangers(histories), length, CPU)
+    packed = histories_of(UserBatch.unseen_users(histories), length, CPU)
     latest = [history[-length:] for history in histories]
     assert by_owner(packed.items, packed.owners) == latest
     assert by_owner(packed.positions, packed.owners) == [list(range(len(h))) for h in latest]
@@ -66,7 +66,7 @@ def test_packing_loses_nothing_mixes_nothing_and_keeps_the_order(
 @given(HISTORIES)
 def test_every_second_row_is_more_than_half_full(histories: list[list[int]]) -> None:
     # What does not fit into a row begins the next: two rows together hold more than one full one.
-    packed = histories_of(UserBatch.strangers(histories), 12, CPU)
+    packed = histories_of(UserBatch.unseen_users(histories), 12, CPU)
     filled = (packed.owners >= 0).sum(dim=1)
     assert ((filled[:-1] + filled[1:]) > packed.items.shape[1]).all()
 

@@ -281,8 +281,8 @@ def test_a_recommendation_from_a_history_is_close_to_that_of_the_trained_user(
     model = tm.NCF(epochs=10).fit(split)
     codes = np.arange(200)
     known = tm.UserBatch.known(split.train, codes)
-    stranger = tm.UserBatch(np.full(200, -1), known.items, known.indptr)
+    unseen_user = tm.UserBatch(np.full(200, -1), known.items, known.indptr)
     trained = model.recommend(known, k=50).frame["item_id"].to_numpy().reshape(200, 50)
-    folded = model.recommend(stranger, k=50).frame["item_id"].to_numpy().reshape(200, 50)
+    folded = model.recommend(unseen_user, k=50).frame["item_id"].to_numpy().reshape(200, 50)
     overlap = [len(set(a) & set(b)) / 50 for a, b in zip(trained, folded, strict=True)]
     assert np.mean(overlap) > 0.6, f"the lists share {np.mean(overlap):.0%}"

@@ -62,7 +62,7 @@ def test_the_test_part_plays_no_part(split: Split, tmp_path: Path) -> None:
     assert values[0] == values[1]
     visible = without_test(split)
     assert visible.test is None
-    assert visible.unasked is None
+    assert visible.not_evaluated is None
     assert visible.known_before("validation") is split.known_before("validation")
     assert visible.everything is not split.everything
     assert len(visible.everything) == len(split.train) + len(split.validation)

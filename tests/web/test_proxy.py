@@ -162,7 +162,7 @@ def test_connections_to_the_service_are_kept_for_less_time_than_it_keeps_them(sh
         assert kept & kept_to(port)
     found = re.search(r"keepalive_timeout (\d+)s;", DOCUMENTED.read_text())
     assert found
-    assert int(found[1]) < ServiceSettings(run=Path("run")).idle_s
+    assert int(found[1]) < ServiceSettings(run=Path("run")).idle_timeout_s
 
 
 def test_what_is_sent_without_tls_is_sent_on(shop: Shop):

@@ -26,7 +26,7 @@ class ColdStartAnswer:
 def cold_start_answer(
     path: Path, model: Recommender, cold: ColdStart, device: DeviceName, listener: Listener
 ) -> ColdStartAnswer:
-    """Fits another model of the same settings without the newcomers, and asks it about them.
+    """Fits another model of the same settings without the unseen users, and asks it about them.
 
     The run knows the result from then on, and it is used again for as long as the run is: a run of
     other settings or data is another run. The second model itself is not kept.

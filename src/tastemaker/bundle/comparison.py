@@ -70,7 +70,7 @@ class Listener:
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class ModelAnswer:
     """What came of one model."""
 
     model: Recommender
@@ -84,7 +84,7 @@ class Answer:
 
 def answer(
     path: Path, model: Recommender, question: Question, device: DeviceName, listener: Listener
-) -> Answer:
+) -> ModelAnswer:
     """Trains, evaluates and saves a model, or as much of that as its run folder lacks.
 
     Args:
@@ -115,12 +115,12 @@ def _trained(
     device: DeviceName,
     listener: Listener,
     how: str,
-) -> Answer:
+) -> ModelAnswer:
     with trained_in(path, model, question.split, device, listener) as (folder, resumed):
         listener.on_stage("evaluating")
         evaluation = question.put_to(model, listener.on_progress)
         save_run(path, model, evaluation, logs=folder)
-    return Answer(model, evaluation, "training resumed" if resumed else how)
+    return ModelAnswer(model, evaluation, "training resumed" if resumed else how)
 
 
 @contextmanager
@@ -151,7 +151,7 @@ def _reused(
     question: Question,
     device: DeviceName,
     listener: Listener,
-) -> Answer:
+) -> ModelAnswer:
     # All models share one split in memory, rather than each its own copy of the data.
     model = type(model).from_state(
         model.config,
@@ -162,12 +162,12 @@ def _reused(
     model.log = log_of(source.json("training.json"))
     stored = read_evaluation(source, question.split)
     if stored is not None and question.is_answered_by(stored):
-        return Answer(model, stored, "reused")
+        return ModelAnswer(model, stored, "reused")
     listener.on_stage("evaluating")
     evaluation = question.put_to(model, listener.on_progress)
     with amending(source) as out:
         write_evaluation(out, evaluation)
-    return Answer(model, evaluation, "reused, evaluated anew")
+    return ModelAnswer(model, evaluation, "reused, evaluated anew")
 
 
 def log_of(training: dict[str, Any]) -> TrainingLog:
@@ -226,7 +226,7 @@ def _same(one: Split, other: Split) -> bool:
 
 def _held_out(split: Split) -> list[Any]:
     """The arrays of all that is held out, None where there is nothing of a kind."""
-    parts = (split.validation, split.test, split.unasked)
+    parts = (split.validation, split.test, split.not_evaluated)
     arrays = [None if t is None else np.stack([t.users, t.items]) for t in parts]
     lists = split.candidates
     return [*arrays, *((None, None) if lists is None else (lists.items, lists.indptr))]

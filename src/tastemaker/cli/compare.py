@@ -97,7 +97,7 @@ def compare(
         typer.Option(
             "--cold-start",
             help="Also hold out a tenth of the users entirely, train every model a second time on "
-            "the others, and ask it about the newcomers, from their first 1, 2, 5, 10 and 20 "
+            "the others, and ask it about the unseen users, from their first 1, 2, 5, 10 and 20 "
             "interactions.",
             rich_help_panel=options.PROTOCOL_PANEL,
         ),
@@ -113,7 +113,7 @@ def compare(
     what is done.
     """  # fmt: skip
     from tastemaker.bundle.comparison import Question
-    from tastemaker.cli.comparing import Comparing
+    from tastemaker.cli.comparing import ComparisonRun
     from tastemaker.cli.contestants import check_metric, contestants
     from tastemaker.cli.judging import make_protocol
     from tastemaker.cli.sources import DataOptions, SplitOptions
@@ -122,7 +122,7 @@ def compare(
 
     values = locals()
     cuts = tuple(dict.fromkeys(k or (10, 20)))
-    comparing = Comparing(
+    comparing = ComparisonRun(
         contestants(models, set_ or [], config or [], seed),
         out or Path("runs") / f"{label_of(data, train)}-comparison",
         check_metric(metric, cuts),
@@ -132,5 +132,5 @@ def compare(
     comparing.check()
     the_split = SplitOptions.of(values).split_of(data, DataOptions.of(values))
     ranking = make_protocol(protocol, negatives, candidate_seed, draw, the_split, otherwise="full")
-    newcomers = hold_out_users(the_split) if cold_start else None
-    comparing.run(Question(the_split, ranking, cuts, newcomers), as_json=json)
+    unseen_users = hold_out_users(the_split) if cold_start else None
+    comparing.run(Question(the_split, ranking, cuts, unseen_users), as_json=json)

@@ -12,12 +12,12 @@ import typer
 
 from tastemaker import artifact
 from tastemaker.bundle.cold_start import ColdStartAnswer, cold_start_answer
-from tastemaker.bundle.comparison import COMPARISON, Answer, Question, answer
+from tastemaker.bundle.comparison import COMPARISON, ModelAnswer, Question, answer
 from tastemaker.bundle.unfinished import identity_of, only_one
 from tastemaker.cli.board import Outcome, in_turn
+from tastemaker.cli.cold_start import in_few_words, print_cold_start
 from tastemaker.cli.common import INTERRUPTED, note, out, print_json
 from tastemaker.cli.leaderboard import print_leaderboard
-from tastemaker.cli.new_users import in_few_words, print_new_users
 from tastemaker.data.splitting import Split
 from tastemaker.errors import ConfigError
 from tastemaker.evaluation.cold_start_results import ColdStarts
@@ -34,7 +34,7 @@ SOME_FAILED = 1
 
 
 @dataclass(frozen=True)
-class Comparing:
+class ComparisonRun:
     """One comparison as the command line asks for it."""
 
     models: dict[str, Recommender]
@@ -74,17 +74,17 @@ class Comparing:
                 raise ConfigError(f"every model failed: {reasons}")
             again = self._fitted_again(fitted, question)
             board = self._leaderboard(fitted)
-            new_users = _new_users(again, board)
-            self._write(board, fitted.done, new_users, question)
+            cold_starts = _cold_starts(again, board)
+            self._write(board, fitted.done, cold_starts, question)
         interrupted = fitted.interrupted or again.interrupted
         if as_json:
             hows = {"how": _hows(fitted.done), "interrupted": interrupted}
-            hows |= {} if new_users is None else {"cold_start_how": _hows(again.done)}
-            print_json(_facts(board, new_users) | hows | self._paths())
+            hows |= {} if cold_starts is None else {"cold_start_how": _hows(again.done)}
+            print_json(_facts(board, cold_starts) | hows | self._paths())
         else:
             print_leaderboard(board)
-            if new_users is not None:
-                print_new_users(new_users)
+            if cold_starts is not None:
+                print_cold_start(cold_starts)
             out.print(f"report: {self.out / REPORT}", markup=False, soft_wrap=True)
         if interrupted:
             note("interrupted; the same command goes on with the models that are missing")
@@ -103,8 +103,8 @@ class Comparing:
                 f"leave --weight out{left}"
             )
 
-    def _fitted(self, question: Question) -> Outcome[Answer]:
-        def told(of: Answer) -> tuple[str, str]:
+    def _fitted(self, question: Question) -> Outcome[ModelAnswer]:
+        def told(of: ModelAnswer) -> tuple[str, str]:
             low, high = of.evaluation.intervals[self.metric]
             mean = of.evaluation.metrics[self.metric]
             return of.how, f"{self.metric} {mean:.4f} ({low:.4f} to {high:.4f})"
@@ -118,13 +118,13 @@ class Comparing:
         )
 
     def _fitted_again(
-        self, fitted: Outcome[Answer], question: Question
+        self, fitted: Outcome[ModelAnswer], question: Question
     ) -> Outcome[ColdStartAnswer]:
-        """Every model that did not fail, without the newcomers; nothing where none are asked."""
+        """Every model that did not fail, without the unseen users; nothing where none are asked."""
         cold = question.cold_start
         if cold is None or fitted.interrupted:
             return Outcome({}, {})
-        note(f"new users: every model again, without {cold.n_users:,} of the users")
+        note(f"unseen users: every model again, without {cold.n_users:,} of the users")
         return in_turn(
             fitted.done,
             lambda label, listener: cold_start_answer(
@@ -133,7 +133,7 @@ class Comparing:
             lambda of: (of.how, in_few_words(of.result)),
         )
 
-    def _leaderboard(self, fitted: Outcome[Answer]) -> Leaderboard:
+    def _leaderboard(self, fitted: Outcome[ModelAnswer]) -> Leaderboard:
         entries = [
             Entry(label, each.evaluation, each.model.log.fit_s)
             for label, each in fitted.done.items()
@@ -144,19 +144,19 @@ class Comparing:
     def _write(
         self,
         board: Leaderboard,
-        answers: dict[str, Answer],
-        new_users: ColdStarts | None,
+        answers: dict[str, ModelAnswer],
+        cold_starts: ColdStarts | None,
         question: Question,
     ) -> None:
         logs = {label: each.model.log for label, each in answers.items()}
         models = {label: each.model for label, each in answers.items()}
         shown = examples(models, question.split)
-        text = json.dumps(_facts(board, new_users), indent=2, ensure_ascii=False)
+        text = json.dumps(_facts(board, cold_starts), indent=2, ensure_ascii=False)
         with artifact.replacing(self.out / LEADERBOARD) as beside:
             beside.write_text(text + "\n", encoding="utf-8")
         with artifact.replacing(self.out / TABLE) as beside:
             pl.DataFrame(board.rows(), infer_schema_length=None).write_csv(beside)
-        write_report(self.out / REPORT, board, logs, shown, new_users)
+        write_report(self.out / REPORT, board, logs, shown, cold_starts)
 
     def _paths(self) -> dict[str, str]:
         return {
@@ -174,12 +174,12 @@ class Comparing:
         return self.out / "models" / label
 
 
-def _facts(board: Leaderboard, new_users: ColdStarts | None) -> dict[str, Any]:
+def _facts(board: Leaderboard, cold_starts: ColdStarts | None) -> dict[str, Any]:
     """What the files and --json say alike."""
-    return board.to_dict() | ({} if new_users is None else {"cold_start": new_users.to_dict()})
+    return board.to_dict() | ({} if cold_starts is None else {"cold_start": cold_starts.to_dict()})
 
 
-def _new_users(again: Outcome[ColdStartAnswer], board: Leaderboard) -> ColdStarts | None:
+def _cold_starts(again: Outcome[ColdStartAnswer], board: Leaderboard) -> ColdStarts | None:
     """In the order of the leaderboard; None where nobody was asked."""
     if not again.done and not again.failed:
         return None
@@ -187,5 +187,5 @@ def _new_users(again: Outcome[ColdStartAnswer], board: Leaderboard) -> ColdStart
     return ColdStarts({name: again.done[name].result for name in done}, again.failed)
 
 
-def _hows(answers: Mapping[str, Answer | ColdStartAnswer]) -> dict[str, str]:
+def _hows(answers: Mapping[str, ModelAnswer | ColdStartAnswer]) -> dict[str, str]:
     return {label: each.how for label, each in answers.items()}

@@ -9,7 +9,7 @@ from tastemaker.cli import options
 from tastemaker.cli.common import note, out, table_of
 
 if TYPE_CHECKING:
-    from tastemaker.cli.comparing import Comparing
+    from tastemaker.cli.comparing import ComparisonRun
     from tastemaker.data.dataset import Dataset
     from tastemaker.data.splitting import Split
     from tastemaker.models.recommender import Recommender
@@ -72,15 +72,15 @@ def demo(
     out.print(f"  tastemaker serve {out_folder} --open", markup=False, soft_wrap=True)
 
 
-def _comparing(run: Path, device: options.Device) -> "Comparing":
-    from tastemaker.cli.comparing import Comparing
+def _comparing(run: Path, device: options.Device) -> "ComparisonRun":
+    from tastemaker.cli.comparing import ComparisonRun
     from tastemaker.cli.contestants import contestants
 
     models = contestants(COMPARED, [f"ncf.{n}={value}" for n, value in SETTINGS.items()], [], None)
-    return Comparing(models, run.with_name(f"{run.name}-comparison"), "ndcg@10", device=device)
+    return ComparisonRun(models, run.with_name(f"{run.name}-comparison"), "ndcg@10", device=device)
 
 
-def _compare(comparing: "Comparing", split: "Split", run: Path) -> None:
+def _compare(comparing: "ComparisonRun", split: "Split", run: Path) -> None:
     """Puts the demo's own model in its place, so that it is not trained again."""
     import shutil
 

@@ -10,7 +10,7 @@ from tastemaker.cli.common import keeping, note, out, print_json, table_of
 
 if TYPE_CHECKING:
     from tastemaker.models.recommender import Recommender
-    from tastemaker.ranking.comparison import Comparison
+    from tastemaker.ranking.comparison import IndexComparison
     from tastemaker.ranking.index import Index
 
 
@@ -60,7 +60,7 @@ def index(
 
 def _measure(
     model: "Recommender", made: "Index", k: int, n_users: int, seed: int
-) -> tuple[int, "Comparison"]:
+) -> tuple[int, "IndexComparison"]:
     """How many users there were to measure with, and the index beside the exact one."""
     import numpy as np
 
@@ -76,7 +76,7 @@ def _measure(
     return len(draw), compare(made, exact, model.queries(batch).cpu(), k, Exclusion(batch))
 
 
-def _rows(comparison: "Comparison", k: int) -> list[dict[str, Any]]:
+def _rows(comparison: "IndexComparison", k: int) -> list[dict[str, Any]]:
     return [
         {"search": "exact", f"recall@{k}": 1.0, "ms a user": comparison.exact_latency_ms},
         {

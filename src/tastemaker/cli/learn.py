@@ -8,7 +8,7 @@ from tastemaker.cli import options
 from tastemaker.cli.common import note, out, print_json, table_of
 
 if TYPE_CHECKING:
-    from tastemaker.serving.learner import Lesson
+    from tastemaker.serving.learner import LearningRun
 
 
 def learn(
@@ -53,7 +53,7 @@ def learn(
         _show(lesson)
 
 
-def _show(lesson: "Lesson") -> None:
+def _show(lesson: "LearningRun") -> None:
     if lesson.figures is None:
         note(f"{lesson.fresh:,} fresh events, too few to learn from and to judge by")
         return

@@ -33,7 +33,7 @@ def users_asked(
     if everyone:
         return UserBatch.known(model.split.everything, np.arange(len(vocabulary)))
     if history is not None:
-        return model.strangers([model.dataset.item_vocabulary.parse(_between_commas(history))])
+        return model.unseen_users([model.dataset.item_vocabulary.parse(_between_commas(history))])
     if users is not None:
         user = _lines_of(users, "user id")
     return model.users(vocabulary.parse(user))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import polars as pl
 
 from tastemaker.data.contents import Content, all_of, utf8_of
-from tastemaker.data.table import Table, row_number
+from tastemaker.data.table import ReadTable, row_number
 from tastemaker.errors import DataError
 
 
@@ -15,7 +15,7 @@ def read_json(
     shown: str,
     choose: Callable[[list[str]], Sequence[str]],
     encoding: str | None = None,
-) -> Table:
+) -> ReadTable:
     """Reads JSON Lines, or a JSON array of objects.
 
     Args:
@@ -40,7 +40,7 @@ def read_json(
     if frame.is_empty():
         raise DataError(f"{shown}: there are no rows")
     frame = frame.select(choose(frame.columns))
-    return Table(frame, row_number if is_array else lambda row: _line_of(data, row))
+    return ReadTable(frame, row_number if is_array else lambda row: _line_of(data, row))
 
 
 def _line_of(data: bytes, row: int) -> str:

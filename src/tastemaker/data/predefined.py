@@ -70,7 +70,7 @@ def predefined_split(
     if repeats == "drop":
         held_out, notes = _without_repeats(dataset, held_out)
     for targets in held_out:
-        _refuse_strangers(dataset, targets)
+        _refuse_unseen_users(dataset, targets)
     lists = None if pairs is None else _candidates(pairs, users, items)
     if lists is not None:
         _refuse_missing_lists(dataset, held_out[0], lists)
@@ -171,12 +171,12 @@ def _candidates(pairs: pl.DataFrame, users: Vocabulary, items: Vocabulary) -> Ca
     return Candidates(item_codes[known][order], pointers(ordered, len(users)))
 
 
-def _refuse_strangers(train: Dataset, test: Targets) -> None:
-    strangers = train.user_counts[test.users] == 0
-    if strangers.any():
-        first = train.user_vocabulary.ids[int(test.users[strangers.argmax()])]
+def _refuse_unseen_users(train: Dataset, test: Targets) -> None:
+    unseen_users = train.user_counts[test.users] == 0
+    if unseen_users.any():
+        first = train.user_vocabulary.ids[int(test.users[unseen_users.argmax()])]
         raise SplitError(
-            f"{int(strangers.sum()):,} held-out interactions are of users without any in the "
+            f"{int(unseen_users.sum()):,} held-out interactions are of users without any in the "
             f"training file (first: user {first}); there is nothing to recommend from: remove them"
         )
 

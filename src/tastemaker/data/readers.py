@@ -9,7 +9,7 @@ import polars.selectors as cs
 
 from tastemaker.data.contents import Content, content_of, head_of
 from tastemaker.data.json_tables import read_json
-from tastemaker.data.table import Table
+from tastemaker.data.table import ReadTable
 from tastemaker.data.text import read_text
 from tastemaker.data.text_format import TextFormat
 from tastemaker.errors import DataError
@@ -31,7 +31,7 @@ def read_table(
     columns: Choose | None = None,
     ids: Choose | None = None,
     how: TextFormat | None = None,
-) -> Table:
+) -> ReadTable:
     """Reads text with separators, JSON Lines, a JSON array or Parquet, also within gzip or zstd.
 
     A file is what its ending says (.csv .tsv .parquet .jsonl …), and under any other name what its
@@ -99,7 +99,7 @@ def frame_from_arrow(source: Any) -> pl.DataFrame:
     )
 
 
-def _read_parquet(content: Content, shown: str, choose: Choose) -> Table:
+def _read_parquet(content: Content, shown: str, choose: Choose) -> ReadTable:
     try:
         names = list(pl.scan_parquet(content, glob=False).collect_schema())
         table = pl.scan_parquet(content, glob=False).select(list(choose(names)))
@@ -108,4 +108,4 @@ def _read_parquet(content: Content, shown: str, choose: Choose) -> Table:
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"{shown}: is not a readable Parquet file ({reason})") from None
-    return Table(frame)
+    return ReadTable(frame)

@@ -19,7 +19,7 @@ from tastemaker.errors import ConfigError
 class Recommendations:
     """A tidy table, best first: user_id, rank (from 1), item_id, score, and title where known.
 
-    A list with fewer items left than were asked for is shorter; nothing is padded. A stranger's
+    A list with fewer items left than were asked for is shorter; nothing is padded. An unseen user's
     user_id is null.
     """
 
@@ -38,7 +38,7 @@ class Recommendations:
 
         Args:
             dataset: whose vocabularies and titles to use.
-            users: (n,) user codes, UNKNOWN for a stranger.
+            users: (n,) user codes, UNKNOWN for an unseen user.
             items: (n, k) item codes, best first.
             scores: (n, k) float32.
             lengths: (n,) how many entries of each row are real.

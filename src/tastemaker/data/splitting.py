@@ -70,7 +70,7 @@ class Split:
     test: Targets | None = None
     validation: Targets | None = None
     candidates: Candidates | None = None
-    unasked: Targets | None = None
+    not_evaluated: Targets | None = None
     """Held-out interactions that no model could be asked about, of users or items that training
     does not have; they count as known once everything is."""
     method: str = "none"
@@ -123,7 +123,7 @@ class Split:
     def everything(self) -> Dataset:
         """All that is known of the users by now, the held-out interactions included."""
         known = self.known_before("test")
-        for targets in (self.test, self.unasked):
+        for targets in (self.test, self.not_evaluated):
             known = known if targets is None else _with_appended(known, targets)
         return known
 
@@ -239,7 +239,7 @@ def temporal(data: Dataset, *, test_share: float = 0.1, validation: bool = True)
         train,
         _targets(tested, warm[1]),
         _targets_or_none(validated, warm[0]),
-        unasked=_together(_targets(validated, ~warm[0]), _targets(tested, ~warm[1])),
+        not_evaluated=_together(_targets(validated, ~warm[0]), _targets(tested, ~warm[1])),
         method=f"temporal, latest {test_share:g}",
         notes=(
             f"{n_cold:,} held-out interactions are of users or items new after the cut "

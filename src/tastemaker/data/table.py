@@ -12,7 +12,7 @@ def row_number(row: int) -> str:
 
 
 @dataclass(frozen=True)
-class Table:
+class ReadTable:
     """A table that was read, with its rows in the order of the file."""
 
     frame: pl.DataFrame

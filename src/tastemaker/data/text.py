@@ -6,7 +6,7 @@ import polars as pl
 
 from tastemaker.data.contents import Content
 from tastemaker.data.quotes import quotes_are_text
-from tastemaker.data.table import Table
+from tastemaker.data.table import ReadTable
 from tastemaker.data.text_file import TextFile, is_null
 from tastemaker.data.text_format import TextFormat
 from tastemaker.data.text_lines import TextLines
@@ -20,7 +20,7 @@ def read_text(
     ids: Callable[[list[str]], Sequence[str]],
     *,
     tab_first: bool = False,
-) -> Table:
+) -> ReadTable:
     """Reads a text file.
 
     Args:
@@ -52,7 +52,7 @@ def read_text(
     if not notes:
         notes.extend(text.uneven_lines(frame, columns, len(names)))
     tidied = _tidied(frame, text.lines, exact)
-    return Table(tidied, text.lines.place_of, is_typed=False, notes=tuple(notes))
+    return ReadTable(tidied, text.lines.place_of, is_typed=False, notes=tuple(notes))
 
 
 def _tidied(frame: pl.DataFrame, lines: TextLines, exact: Sequence[str]) -> pl.DataFrame:

@@ -14,11 +14,11 @@ from tastemaker.shown import short_repr
 class UserBatch:
     """Some users, each known by code, by history, or by both.
 
-    A stranger, whom the model never trained on, has the code UNKNOWN (-1) and only a history.
+    An unseen user, whom the model never trained on, has the code UNKNOWN (-1) and only a history.
     """
 
     codes: np.ndarray
-    """(n,) int64 user codes; UNKNOWN for a stranger."""
+    """(n,) int64 user codes; UNKNOWN for an unseen user."""
     items: np.ndarray
     """(m,) int64 item codes of all histories end to end, each oldest first."""
     indptr: np.ndarray
@@ -37,7 +37,7 @@ class UserBatch:
         return cls(codes, dataset.items[rows].astype(np.int64), indptr, times)
 
     @classmethod
-    def strangers(cls, histories: Sequence[Sequence[int] | np.ndarray]) -> "UserBatch":
+    def unseen_users(cls, histories: Sequence[Sequence[int] | np.ndarray]) -> "UserBatch":
         """Users that no model has met, by the item codes that they touched, oldest first."""
         lengths = [len(history) for history in histories]
         nothing = np.array([], dtype=np.int64)

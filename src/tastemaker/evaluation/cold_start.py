@@ -19,7 +19,7 @@ from tastemaker.ranking.ranks import rank_in_catalog
 from tastemaker.shown import short_repr
 
 LENGTHS = (1, 2, 5, 10, 20)
-"""How many interactions are known of a newcomer when the next one is asked about."""
+"""How many interactions are known of an unseen user when the next one is asked about."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class ColdStart:
 
     split: Split
     """To train on: without a single row of those users; vocabularies and codes as before."""
-    newcomers: Dataset
+    unseen_users: Dataset
     """All that those users did, oldest first, and nothing else; the same codes."""
     share: float
     seed: int
@@ -39,7 +39,7 @@ class ColdStart:
     @property
     def n_users(self) -> int:
         """How many users were kept apart."""
-        return int((self.newcomers.user_counts > 0).sum())
+        return int((self.unseen_users.user_counts > 0).sum())
 
     def describe(self, k: int = 10, lengths: Sequence[int] = LENGTHS) -> str:
         """One line that says exactly what was done, for a result's label."""
@@ -55,7 +55,7 @@ def hold_out_users(split: Split, *, share: float = 0.1, seed: int = 0) -> ColdSt
     """Keeps some users apart entirely, drawn from those with two interactions or more.
 
     The others keep the training and validation part that they have, so that a model is fitted as it
-    would be on the split itself. An item that only newcomers touched stays in the catalog.
+    would be on the split itself. An item that only unseen users touched stays in the catalog.
 
     Args:
         split: of whose users; `no_holdout(data)` for a data set as it is.
@@ -95,7 +95,7 @@ def evaluate_cold_start(
     lengths: Sequence[int] = LENGTHS,
     on_progress: OnProgress | None = None,
 ) -> ColdStartResult:
-    """Asks for each newcomer's next item, from the first one, two, … interactions alone.
+    """Asks for each unseen user's next item, from the first one, two, … interactions alone.
 
     The next item is ranked among the whole catalog without those known; a tie counts against the
     model. Longer histories are those of fewer, more active people, who are by then asked for
@@ -105,11 +105,11 @@ def evaluate_cold_start(
         model: fitted on `cold.split`.
         cold: whom to ask about.
         k: the length of list to judge.
-        lengths: how many interactions are known; each newcomer with more is asked about.
-        on_progress: receives how many newcomers were asked about, of all lengths together.
+        lengths: how many interactions are known; each unseen user with more is asked about.
+        on_progress: receives how many unseen users were asked about, of all lengths together.
 
     Raises:
-        SplitError: the model was fitted on other data, and may have met the newcomers.
+        SplitError: the model was fitted on other data, and may have met the unseen users.
         ConfigError: a length or k below 1.
     """
     lengths = sorted(set(lengths))
@@ -118,11 +118,11 @@ def evaluate_cold_start(
     if model.dataset.fingerprint != cold.split.train.fingerprint:
         raise SplitError(
             f"this {model.name} was fitted on other data ({model.dataset.name}) than what the "
-            "newcomers are held out of, and may have met them: fit it on cold.split first"
+            "unseen users are held out of, and may have met them: fit it on cold.split first"
         )
-    total = sum(int((cold.newcomers.user_counts > length).sum()) for length in lengths)
-    meter = Meter(on_progress, f"asking {model.name} about new users", total)
-    measured = (_at(model, cold.newcomers, length, k, meter) for length in lengths)
+    total = sum(int((cold.unseen_users.user_counts > length).sum()) for length in lengths)
+    meter = Meter(on_progress, f"asking {model.name} about unseen users", total)
+    measured = (_at(model, cold.unseen_users, length, k, meter) for length in lengths)
     return ColdStartResult(
         cold.describe(k, lengths),
         cold.share,
@@ -140,13 +140,13 @@ def _without(targets: Targets | None, apart: np.ndarray) -> Targets | None:
 
 
 def _at(
-    model: Recommender, newcomers: Dataset, length: int, k: int, meter: Meter
+    model: Recommender, unseen_users: Dataset, length: int, k: int, meter: Meter
 ) -> AtLength | None:
-    begins = newcomers.indptr[:-1][newcomers.user_counts > length]
+    begins = unseen_users.indptr[:-1][unseen_users.user_counts > length]
     if len(begins) == 0:
         return None
-    events = newcomers.items[begins[:, None] + np.arange(length + 1)].astype(np.int64)
-    step = max(1, SCORES_AT_ONCE // newcomers.n_items)
+    events = unseen_users.items[begins[:, None] + np.arange(length + 1)].astype(np.int64)
+    step = max(1, SCORES_AT_ONCE // unseen_users.n_items)
     parts = [events[first : first + step] for first in range(0, len(events), step)]
     blocks = in_turn(
         lambda part: _next_ranks(model, part), parts, lambda ranks: meter.advance(len(ranks))
@@ -159,6 +159,6 @@ def _at(
 
 def _next_ranks(model: Recommender, events: np.ndarray) -> np.ndarray:
     """Ranks (n,) of the last of each row of events (n, length + 1), the others being known."""
-    users = UserBatch.strangers(list(events[:, :-1]))
+    users = UserBatch.unseen_users(list(events[:, :-1]))
     ranks = rank_in_catalog(model.score(users), users, np.arange(len(users)), events[:, -1])
     return ranks.cpu().numpy()

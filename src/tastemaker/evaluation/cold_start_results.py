@@ -1,4 +1,4 @@
-"""What came of models that were asked about newcomers."""
+"""What came of models that were asked about unseen users."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -8,7 +8,7 @@ from tastemaker.shown import short_repr
 
 @dataclass(frozen=True)
 class AtLength:
-    """What came of those newcomers of whom so much was known."""
+    """What came of those unseen users of whom so much was known."""
 
     length: int
     """Interactions known."""
@@ -23,7 +23,7 @@ class AtLength:
 
 @dataclass(frozen=True)
 class ColdStartResult:
-    """One model's accuracy for newcomers."""
+    """One model's accuracy for unseen users."""
 
     protocol: str
     """What was done, in one line; see `ColdStart.describe`."""
@@ -52,7 +52,7 @@ class ColdStartResult:
 
 @dataclass(frozen=True)
 class ColdStarts:
-    """Several models, all asked about the same newcomers."""
+    """Several models, all asked about the same unseen users."""
 
     results: dict[str, ColdStartResult]
     """By name, best first by the leaderboard."""

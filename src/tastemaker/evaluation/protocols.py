@@ -283,7 +283,7 @@ def _full_ranks(
     """Ranks of a block of users' targets, which stand end to end, n_targets each."""
     owner = np.repeat(np.arange(len(users)), n_targets)
     keys = model.item_keys
-    if by_keys and keys is not None and not model.nothing_known(users).any():
+    if by_keys and keys is not None and not model.is_cold(users).any():
         ranks, of_targets = rank_by_keys(keys, model.queries(users), users, owner, targets)
     else:
         scores = model.score(users)

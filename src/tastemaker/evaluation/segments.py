@@ -82,7 +82,7 @@ def accuracy(ranks: np.ndarray, indptr: np.ndarray, k: Sequence[int]) -> dict[st
 
 
 def _by_history(lengths: np.ndarray, asked: np.ndarray) -> dict[str, np.ndarray]:
-    """New users, and thirds of the others by the length of the history: (n_users,) masks."""
+    """Unseen users, and thirds of the others by the length of the history: (n_users,) masks."""
     rest = lengths[asked][lengths[asked] > NEW_USER_LENGTH]
     new = {f"new: up to {NEW_USER_LENGTH}": lengths <= NEW_USER_LENGTH}
     if len(rest) == 0:

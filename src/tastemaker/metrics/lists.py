@@ -92,8 +92,8 @@ def intra_list_diversity(items: np.ndarray, indptr: np.ndarray, vectors: np.ndar
     for lists in _blocks(indptr, vectors.shape[1]):
         listed, pointers = _part(items, indptr, lists)
         n = _sum_by_list(norms[listed] > 0, pointers)
-        likeness = (_sum_vectors(unit, listed, pointers) ** 2).sum(axis=0) - n
-        diversity[lists] = 1.0 - _divide(likeness, n * (n - 1))
+        similarity = (_sum_vectors(unit, listed, pointers) ** 2).sum(axis=0) - n
+        diversity[lists] = 1.0 - _divide(similarity, n * (n - 1))
     # Rounding would give lists of equal items a diversity just below 0.
     return np.maximum(diversity, 0.0)
 

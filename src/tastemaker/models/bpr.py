@@ -47,7 +47,7 @@ class BPR(Recommender):
     Maximises Σ ln σ(s_ui - s_uj) over items i that user u touched and others j (equation 4.2).
 
     The score s_ui is x_u · y_i + b_i. It trains on one core, since several that write into the same
-    vectors would give another result each time. A stranger gets a vector by fold-in.
+    vectors would give another result each time. An unseen user gets a vector by fold-in.
     """
 
     name = "bpr"

@@ -41,7 +41,7 @@ class EASE(Recommender):
 
     With X the users x items matrix of 0 and 1 and P = (XᵀX + λI)⁻¹, the weights are
     B = I - P diag(P)⁻¹ (equation 8), and a person's scores are the sums of the rows of B over the
-    person's history. Nobody has to be known: a stranger's history is as good as a user's.
+    person's history. Nobody has to be known: an unseen user's history is as good as a user's.
     """
 
     name = "ease"

@@ -66,7 +66,7 @@ def reasons_of(
         of all lists end to end; its reasons stand in order of importance.
 
     Raises:
-        UnsupportedError: this model looks at no history and has no notion of likeness.
+        UnsupportedError: this model looks at no history and has no item similarity.
     """
     starts = np.cumsum(lengths) - lengths
     pairs, codes, contributions = [], [], []

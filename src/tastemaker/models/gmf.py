@@ -72,7 +72,7 @@ class GMFNetwork(VectorNetwork):
 class GMF(VectorModel):
     """A product of two vectors in which every dimension has its own weight; one half of NeuMF.
 
-    A stranger gets a vector by fold-in.
+    An unseen user gets a vector by fold-in.
     """
 
     name = "gmf"

@@ -69,7 +69,7 @@ def side_by_side(histories: Histories) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 class GRU4Rec(SequenceModel):
-    """A recurrent network; a stranger's history is read like a user's."""
+    """A recurrent network; an unseen user's history is read like a user's."""
 
     name = "gru4rec"
     config_class = GRU4RecConfig

@@ -66,14 +66,14 @@ class Unit(nn.Module):
         super().__init__()
         size = config.embedding_size
         self.norm, self.seen_norm = nn.LayerNorm(size), nn.LayerNorm(size)
-        self.rise, self.output = nn.Linear(size, 4 * size), nn.Linear(size, size)
+        self.up, self.output = nn.Linear(size, 4 * size), nn.Linear(size, size)
         self.bias = RelativeBias(config)
         self.dropout = Dropout(config.dropout)
         self._heads = config.heads
 
     def forward(self, x: torch.Tensor, histories: Histories, visible: torch.Tensor) -> torch.Tensor:
         """(rows, width, d) to the same; visible (rows, 1, width, width) holds 1 / n or 0."""
-        gate, *parts = silu(self.rise(self.norm(x))).chunk(4, dim=2)
+        gate, *parts = silu(self.up(self.norm(x))).chunk(4, dim=2)
         value, query, key = (part.unflatten(2, (self._heads, -1)).transpose(1, 2) for part in parts)
         attention = silu(query @ key.transpose(2, 3) + self.bias(histories)) * visible
         seen = (attention @ value).transpose(1, 2).flatten(2)
@@ -105,7 +105,7 @@ def _between(values: torch.Tensor) -> torch.Tensor:
 
 
 class HSTU(SequenceModel):
-    """Attention in which events do not compete; a stranger's history is read like a user's."""
+    """Attention in which events do not compete; an unseen user's history is read like a user's."""
 
     name = "hstu"
     config_class = HSTUConfig

@@ -49,7 +49,7 @@ class IALS(Recommender):
     λ = λ' (1 + α₀) / α₀, with every vector penalised alike (his ν = 0).
 
     Given the item vectors Y, a user's vector is x = (YᵀC_uY + λI)⁻¹ YᵀC_u p_u (equation 4). It is
-    computed from the history of the moment, for users and strangers alike.
+    computed from the history of the moment, for users and unseen users alike.
     """
 
     name = "ials"

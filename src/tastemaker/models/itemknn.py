@@ -20,7 +20,7 @@ from tastemaker.models.memory import refuse_beyond_memory
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.space import Choice, Float, Int, Range
 from tastemaker.progress import Meter, OnProgress
-from tastemaker.ranking.likeness import SparseLikeness
+from tastemaker.ranking.similarity import SparseSimilarity
 from tastemaker.ranking.topk import top_k
 from tastemaker.training.run import TrainingRun
 
@@ -49,7 +49,7 @@ class ItemKNN(Recommender):
 
     With w_i the weighted column of item i in the users x items matrix, items are alike by w_i · w_j
     and the score of j is Σ_i w_i · w_j over the items i of the history that have j among their
-    nearest neighbours. Nobody has to be known: a stranger's history is as good as a user's.
+    nearest neighbours. Nobody has to be known: an unseen user's history is as good as a user's.
     """
 
     name = "itemknn"
@@ -77,9 +77,9 @@ class ItemKNN(Recommender):
         return torch.from_numpy(terms.toarray().T)
 
     @property
-    def likeness(self) -> SparseLikeness:
+    def item_similarity(self) -> SparseSimilarity:
         """Uses the sparse similarity matrix, whose rows would be nearly all zeros if dense."""
-        return SparseLikeness(self._similarity)
+        return SparseSimilarity(self._similarity)
 
     @property
     def item_vectors(self) -> torch.Tensor:

@@ -30,7 +30,7 @@ from tastemaker.training.losses import bpr
 from tastemaker.training.run import TrainingRun, resolve_device
 
 RIDGE = 0.1
-"""How far a stranger's stand-in is held short, in the mean square of what it is made of."""
+"""How far an unseen user's stand-in is held short, in the mean square of what it is made of."""
 
 
 class LightGCNConfig(TrainingConfig):
@@ -142,7 +142,7 @@ def stand_ins(users: torch.Tensor, items: torch.Tensor, train: Dataset) -> torch
 class LightGCN(Recommender):
     """Vectors smoothed over the graph of who touched what, trained by pairwise ranking.
 
-    A stranger is a node that joins the finished graph: layer k of its vector is, as any user's,
+    An unseen user is a node that joins the finished graph: layer k of its vector is, as any user's,
     e_u^k = Σ_i e_i^(k-1) / √(|N_u| |N_i|) over the history N_u, with the items' layers as they are.
     Only e_u^0, which training would have found, is missing. Training adds up steps towards the
     items, so W Σ_i e_i^0 stands in for it, with the W that does best for the trained users. A user

@@ -94,7 +94,7 @@ class MFNetwork(VectorNetwork):
 class MF(VectorModel):
     """Matrix factorization: a product of two vectors, with biases and a choice of losses.
 
-    A stranger gets a vector by fold-in.
+    An unseen user gets a vector by fold-in.
     """
 
     name = "mf"

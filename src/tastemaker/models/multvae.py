@@ -72,7 +72,7 @@ class MultVAENetwork(nn.Module):
         """μ and log σ² of the code, (n, embedding_size) each.
 
         A history is encoded by what is in it alone, whatever its weights, since the history of a
-        stranger has none; weights count in the loss.
+        unseen user has none; weights count in the loss.
 
         Args:
             histories: (n, n_items), above 0 where an item was touched.
@@ -110,7 +110,7 @@ def kl_divergence(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tenso
 
 
 class MultVAE(Recommender):
-    """A variational autoencoder of whole histories: a stranger's is as good as a user's.
+    """A variational autoencoder of whole histories: an unseen user's is as good as a user's.
 
     The code of a history is its mean μ; nothing is drawn once training is over.
     """

@@ -93,7 +93,7 @@ def tower_layers(network: HasTower) -> tuple[nn.Linear, ...]:
 class NCF(VectorModel):
     """Neural collaborative filtering with the tutorial's sizes: a small network on two vectors.
 
-    A stranger gets a vector by fold-in, a few steps of optimisation on that vector alone.
+    An unseen user gets a vector by fold-in, a few steps of optimisation on that vector alone.
     """
 
     name = "ncf"

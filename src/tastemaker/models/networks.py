@@ -30,7 +30,7 @@ def restored(
 
 
 @torch.no_grad()
-def warmed(
+def warm_started(
     network: Network, train: Dataset, state: dict[str, torch.Tensor], before: Dataset
 ) -> Network:
     """The network with the weights of a model of the same kind, trained on earlier data.

@@ -111,8 +111,8 @@ class NeuMFNetwork(VectorNetwork):
 class NeuMF(VectorModel):
     """GMF and MLP fused in the last layer, each trained alone first.
 
-    A stranger gets a vector by fold-in. The paper goes on from the halves with plain SGD; Adam with
-    a small step does the same here.
+    An unseen user gets a vector by fold-in. The paper continues from the two halves with plain SGD;
+    Adam with a small learning rate does the same here.
     """
 
     name = "neumf"

@@ -23,7 +23,7 @@ class Random(Recommender):
     """An order of the items drawn by lot for each user: what chance alone would score.
 
     Scores are hashes of seed, user and item: nothing is learned. So a user has the same ones in
-    any batch and on any day. A stranger is known by the items of the history, in whatever order.
+    any batch and on any day. For an unseen user, the set of items in the history is hashed.
     """
 
     name = "random"
@@ -52,7 +52,7 @@ class Random(Recommender):
 
 
 def _people(users: UserBatch) -> np.ndarray:
-    """(n,) uint64: a known user's code, a stranger's sum of hashes over the history."""
+    """(n,) uint64: a known user's code, an unseen user's sum of hashes over the history."""
     histories = np.zeros(len(users), dtype=np.uint64)
     np.add.at(histories, users.rows, _hash(users.items.astype(np.uint64)))
     return np.where(users.codes == UNKNOWN, histories, users.codes.astype(np.uint64))

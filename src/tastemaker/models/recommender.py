@@ -23,7 +23,7 @@ from tastemaker.errors import ConfigError, UnsupportedError
 from tastemaker.forking import refuse_forked
 from tastemaker.models.explanations import explain, with_reasons
 from tastemaker.models.hopeless import refusing_hopeless_settings
-from tastemaker.models.networks import Network, warmed
+from tastemaker.models.networks import Network, warm_started
 from tastemaker.models.retrieval import SCORES_AT_ONCE, ListRules, Lists, top_items
 from tastemaker.models.similar import similar_items
 from tastemaker.models.space import Range
@@ -31,7 +31,7 @@ from tastemaker.models.split_files import write_split
 from tastemaker.progress import OnProgress
 from tastemaker.ranking.filters import Id, Ids, ItemFilter, as_list
 from tastemaker.ranking.index import Index
-from tastemaker.ranking.likeness import Likeness, VectorLikeness
+from tastemaker.ranking.similarity import ItemSimilarity, VectorSimilarity
 from tastemaker.shown import with_values
 from tastemaker.training.run import TrainingLog, TrainingRun
 
@@ -141,16 +141,16 @@ class Recommender(ABC):
         return None
 
     @property
-    def likeness(self) -> Likeness:
+    def item_similarity(self) -> ItemSimilarity:
         """How alike items are.
 
         Raises:
-            UnsupportedError: this model has no notion of that.
+            UnsupportedError: this model does not say which items are similar.
         """
         vectors = self.item_vectors
         if vectors is None:
-            raise UnsupportedError(f"{self.name} has no notion of items being alike")
-        return VectorLikeness(vectors)
+            raise UnsupportedError(f"{self.name} does not say which items are similar")
+        return VectorSimilarity(vectors)
 
     def contributions(self, history: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
         """How much each item of one history contributes to the scores of some items.
@@ -165,10 +165,10 @@ class Recommender(ABC):
             (c, h) float32.
 
         Raises:
-            UnsupportedError: this model has no notion of items being alike.
+            UnsupportedError: this model does not say which items are similar.
         """
         both = torch.cat([items, history])[None]
-        return self.likeness.within(both)[0, : len(items), len(items) :]
+        return self.item_similarity.within(both)[0, : len(items), len(items) :]
 
     @property
     def device(self) -> torch.device:
@@ -257,16 +257,18 @@ class Recommender(ABC):
         """
         return UserBatch.known(self.split.everything, self.dataset.user_vocabulary.encode(ids))
 
-    def strangers(self, histories: Sequence[Ids]) -> UserBatch:
+    def unseen_users(self, histories: Sequence[Ids]) -> UserBatch:
         """The question "what for somebody who touched these items?", oldest first.
 
         Raises:
             UnknownIdError: an item is not in the data.
         """
         if any(isinstance(history, int | str | np.integer) for history in histories):
-            raise ConfigError("strangers takes a list of histories: strangers([[1, 50, 296]])")
+            raise ConfigError(
+                "unseen_users takes a list of histories: unseen_users([[1, 50, 296]])"
+            )
         encode = self.dataset.item_vocabulary.encode
-        return UserBatch.strangers([encode(history) for history in histories])
+        return UserBatch.unseen_users([encode(history) for history in histories])
 
     def score(self, users: UserBatch) -> torch.Tensor:
         """Scores of all items: (n_users, n_items) float32 on `device`, higher is better.
@@ -276,11 +278,11 @@ class Recommender(ABC):
         """
         if len(users) == 0:
             return torch.empty(0, self.dataset.n_items, device=self.device)
-        nothing_known = self.nothing_known(users)
-        if not nothing_known.any():
+        is_cold = self.is_cold(users)
+        if not is_cold.any():
             return self._score(users)
         scores = self._popularity().expand(len(users), -1).clone()
-        known = ~nothing_known
+        known = ~is_cold
         if known.any():
             scores[torch.from_numpy(known)] = self._score(users.at(known))
         return scores
@@ -299,7 +301,7 @@ class Recommender(ABC):
             raise UnsupportedError(f"{self.name}: scores are no inner products of two vectors")
         return self._queries(users) if len(users) else keys.new_empty(0, keys.shape[1])
 
-    def nothing_known(self, users: UserBatch) -> np.ndarray:
+    def is_cold(self, users: UserBatch) -> np.ndarray:
         """(n,) bool: no code that was trained, and no item in the history that says anything.
 
         They get the popularity of the items.
@@ -307,7 +309,7 @@ class Recommender(ABC):
         trained = self.dataset.user_counts[users.codes.clip(min=0)] > 0
         known = trained & (users.codes != UNKNOWN)
         if not known.all():
-            known[users.rows[self._telling_items()[users.items]]] = True
+            known[users.rows[self._informative_items()[users.items]]] = True
         return ~known
 
     def new_item_keys(self, categories: Sequence[Sequence[str]]) -> NewItemKeys | None:
@@ -334,11 +336,11 @@ class Recommender(ABC):
         items = items.to(self.device)
         if len(users) == 0:
             return torch.empty(items.shape, device=self.device)
-        nothing_known = self.nothing_known(users)
-        if not nothing_known.any():
+        is_cold = self.is_cold(users)
+        if not is_cold.any():
             return self._score_candidates(users, items)
         scores = self._popularity()[items]
-        known = ~nothing_known
+        known = ~is_cold
         if known.any():
             rows = torch.from_numpy(known)
             scores[rows] = self._score_candidates(users.at(known), items[rows])
@@ -359,7 +361,7 @@ class Recommender(ABC):
         """The best k items for each user.
 
         Args:
-            users: ids, one id, a UserBatch (see `users` and `strangers`), or None for all.
+            users: ids, one id, a UserBatch (see `users` and `unseen_users`), or None for all.
             k: at most so many each; fewer where fewer are left.
             exclude_seen: leave out what the user has touched, held-out interactions included.
             eligible: leave out whatever is not among these.
@@ -413,7 +415,7 @@ class Recommender(ABC):
 
         Raises:
             UnknownIdError: a user or an item is not in the data.
-            UnsupportedError: this model looks at no history and has no notion of likeness.
+            UnsupportedError: this model looks at no history and has no item similarity.
         """
         codes = self.dataset.item_vocabulary.encode(as_list(items))
         return explain(self, self._as_batch(users), codes, n)
@@ -433,7 +435,7 @@ class Recommender(ABC):
 
         Raises:
             UnknownIdError: an item is not in the data.
-            UnsupportedError: this model has no notion of likeness.
+            UnsupportedError: this model does not say which items are similar.
         """
         codes = self.dataset.item_vocabulary.encode(as_list(items))
         return similar_items(self, codes, k, on_progress)
@@ -468,12 +470,12 @@ class Recommender(ABC):
         model._restore(state, device or torch.device("cpu"))
         return model
 
-    def _gone_on(self, network: Network, train: Dataset) -> Network:
+    def _warm_started(self, network: Network, train: Dataset) -> Network:
         """The network before training, with what the model that it goes on from has learned."""
         before = self._start_from
         if before is None:
             return network
-        return warmed(network, train, before.state(), before.dataset)
+        return warm_started(network, train, before.state(), before.dataset)
 
     def _require_finite(self) -> None:
         """Raises FloatingPointError where what was learned, or a score, is NaN or infinite."""
@@ -490,7 +492,7 @@ class Recommender(ABC):
             return UserBatch.known(self.split.everything, np.arange(self.dataset.n_users))
         return self.users(as_list(users))
 
-    def _telling_items(self) -> np.ndarray:
+    def _informative_items(self) -> np.ndarray:
         """(n_items,) bool: the items that say something of whose history they are in.
 
         Those that somebody touched in training; a model that knows what items are adds to them.

@@ -52,7 +52,7 @@ def model_class(name: str) -> "type[Recommender]":
         return entry.load()
     try:
         return entry.load()
-    except Exception as error:  # whatever a stranger's module does while it is imported
+    except Exception as error:  # whatever the plug-in's module does while it is imported
         package = entry.dist.name if entry.dist else "a package"
         raise ConfigError(
             f'the model "{name}" of the plug-in {package} ({entry.value}) cannot be loaded: '

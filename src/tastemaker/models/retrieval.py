@@ -66,7 +66,7 @@ def top_items(
     Raises:
         ConfigError: k is below 1, or the rules name a category that there is not.
         UnknownIdError: the rules name an item that is not in the data.
-        UnsupportedError: diversity is asked of a model without a notion of likeness.
+        UnsupportedError: diversity is asked of a model without item similarity.
     """
     if k < 1:
         raise ConfigError(f"k is {k}; ask for at least 1 recommendation")
@@ -82,7 +82,7 @@ def top_items(
         exclusion = Exclusion(part if rules.exclude_seen else None, eligible)
         top = _best(model, part, n_best, index, exclusion)
         if rules.diversity:
-            top = diversify(top, model.likeness.within, k, rules.diversity)
+            top = diversify(top, model.item_similarity.within, k, rules.diversity)
         yield Lists(part, *(column.cpu().numpy() for column in top))
         meter.advance(len(part))
 
@@ -90,7 +90,7 @@ def top_items(
 def _best(
     model: "Recommender", users: UserBatch, k: int, index: Index | None, exclusion: Exclusion
 ) -> TopItems:
-    unknown = model.nothing_known(users)
+    unknown = model.is_cold(users)
     if index is None or unknown.all():
         # A model may hand out a view of what it keeps; the mask must not reach that.
         return top_k(exclusion.apply(model.score(users).clone()), k)

@@ -68,8 +68,8 @@ class LiGRBlock(nn.Module):
         self.attention_norm, self.forward_norm = nn.LayerNorm(size), nn.LayerNorm(size)
         self.attention_gate, self.forward_gate = nn.Linear(size, size), nn.Linear(size, size)
         self.attention = SelfAttention(size, config.heads, config.dropout)
-        self.rise, self.gate = nn.Linear(size, hidden), nn.Linear(size, hidden)
-        self.fall = nn.Linear(hidden, size)
+        self.up, self.gate = nn.Linear(size, hidden), nn.Linear(size, hidden)
+        self.down = nn.Linear(hidden, size)
         self.dropout = Dropout(config.dropout)
 
     @override
@@ -80,7 +80,7 @@ class LiGRBlock(nn.Module):
         seen = self.dropout(self.attention(at(places, normed), normed, visible))
         x = x + torch.sigmoid(self.attention_gate(x)) * seen
         normed = self.forward_norm(x)
-        fed = self.dropout(self.fall(self.dropout(silu(self.gate(normed)) * self.rise(normed))))
+        fed = self.dropout(self.down(self.dropout(silu(self.gate(normed)) * self.up(normed))))
         return x + torch.sigmoid(self.forward_gate(x)) * fed
 
 
@@ -117,7 +117,7 @@ class SASRecNetwork(SequenceNetwork):
 
 
 class SASRec(SequenceModel):
-    """A transformer that reads a history in its order; a stranger's is as good as a user's."""
+    """A transformer that reads a history in its order; an unseen user's is as good as a user's."""
 
     name = "sasrec"
     config_class = SASRecConfig

@@ -115,7 +115,7 @@ class SequenceNetwork(nn.Module, ABC):
 
 
 class SequenceModel(Recommender):
-    """A model that reads a history in its order: a stranger's is as good as a user's."""
+    """A model that reads a history in its order: an unseen user's is as good as a user's."""
 
     config: SequenceModelConfig
     uses_weights = True
@@ -129,7 +129,7 @@ class SequenceModel(Recommender):
         device = resolve_device(run.device)
         train, config = split.train, self.config
         new = seeded(lambda: self._new_network(train), config.seed, device)
-        network = self._gone_on(new, train)
+        network = self._warm_started(new, train)
         network.criterion = next_item_loss(
             config.loss, train, config.negatives, config.negative_exponent, config.calibration,
             device,
@@ -167,9 +167,9 @@ class SequenceModel(Recommender):
         known = [not set(features.names).isdisjoint(names) for names in categories]
         return NewItemKeys(keys, np.array(known, dtype=bool))
 
-    def _telling_items(self) -> np.ndarray:
+    def _informative_items(self) -> np.ndarray:
         """Adds the items whose categories the model reads to those of `Recommender`."""
-        touched = super()._telling_items()
+        touched = super()._informative_items()
         if not self.config.features:
             return touched
         categories = self.dataset.catalog.frame["categories"].list.len().fill_null(0)

@@ -12,7 +12,7 @@ from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.errors import ConfigError
 from tastemaker.progress import Meter, OnProgress
 from tastemaker.ranking.index import SCORES_AT_ONCE
-from tastemaker.ranking.likeness import Likeness
+from tastemaker.ranking.similarity import ItemSimilarity
 from tastemaker.ranking.topk import TopItems, top_k
 
 if TYPE_CHECKING:
@@ -25,21 +25,21 @@ def similar_items(
     """Lists the items most similar to (m,) item codes; see `Recommender.similar_items`."""
     if k < 1:
         raise ConfigError(f"k is {k}; ask for at least 1 similar item")
-    likeness = model.likeness
+    similarity = model.item_similarity
     step = max(1, SCORES_AT_ONCE // model.dataset.n_items)
     meter = Meter(on_progress, f"comparing items with {model.name}", len(items))
     tables = []
     for start in range(0, max(len(items), 1), step):
         part = items[start : start + step]
-        tables.append(_table(model.dataset, part, _most_alike(likeness, part, k)))
+        tables.append(_table(model.dataset, part, _most_similar(similarity, part, k)))
         meter.advance(len(part))
     return Recommendations(pl.concat(tables))
 
 
-def _most_alike(likeness: Likeness, items: np.ndarray, k: int) -> TopItems:
+def _most_similar(similarity: ItemSimilarity, items: np.ndarray, k: int) -> TopItems:
     """The k items most like each of (m,) item codes, without itself."""
     codes = torch.from_numpy(items)
-    scores = likeness.to_all(codes)
+    scores = similarity.to_all(codes)
     scores[torch.arange(len(codes)), codes] = -torch.inf
     return top_k(scores, k)
 

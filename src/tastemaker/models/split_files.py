@@ -36,7 +36,11 @@ def write_split(out: ArtifactWriter, split: Split) -> None:
             weight=train.weights,
         ),
     )  # fmt: skip
-    parts = {"validation": split.validation, "test": split.test, "unasked": split.unasked}
+    parts = {
+        "validation": split.validation,
+        "test": split.test,
+        "not_evaluated": split.not_evaluated,
+    }
     for part, targets in parts.items():
         if targets is not None:
             frame = _frame(user=targets.users, item=targets.items, timestamp=targets.timestamps)
@@ -78,7 +82,7 @@ def read_split(source: ArtifactReader) -> Split:
         _targets(source, "test"),
         _targets(source, "validation"),
         _candidates(source, train.n_users),
-        _targets(source, "unasked"),
+        _targets(source, "not_evaluated"),
         notes=tuple(description["split_notes"]),
         method=description["method"],
     )

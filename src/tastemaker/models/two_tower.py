@@ -56,7 +56,7 @@ class TwoTowerNetwork(SequenceNetwork):
     def __init__(self, train: Dataset, config: TwoTowerConfig) -> None:
         super().__init__(train, config)
         size = config.embedding_size
-        self.fading = nn.Parameter(torch.zeros(()))
+        self.decay = nn.Parameter(torch.zeros(()))
         self.tower = nn.Sequential(
             nn.Linear(size, config.hidden),
             nn.ReLU(),
@@ -94,12 +94,12 @@ class TwoTowerNetwork(SequenceNetwork):
         """
         positions = histories.positions
         back = (positions[:, :, None] - positions[:, None, :]).clamp(min=0)
-        weights = causal(histories.owners)[:, 0] * torch.exp(-softplus(self.fading) * back)
+        weights = causal(histories.owners)[:, 0] * torch.exp(-softplus(self.decay) * back)
         return weights / weights.sum(dim=2, keepdim=True)
 
 
 class TwoTower(SequenceModel):
-    """Items by what they are, people by what they touched; new items and strangers alike."""
+    """Items by what they are, people by what they touched; new items and unseen users alike."""
 
     name = "two_tower"
     config_class = TwoTowerConfig

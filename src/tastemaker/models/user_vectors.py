@@ -18,8 +18,8 @@ def user_vectors(
 ) -> torch.Tensor:
     """The trained vector of each user who is as in training, another for the rest.
 
-    The rest are strangers and those whose history has grown since. An item that nobody touched in
-    training has a vector that nothing was learned of, and so it says nothing here.
+    The rest are unseen users and users whose history has grown since. Items without interactions in
+    training are left out of histories, since nothing was learned about their vectors.
 
     Args:
         users: n of them; one known by code alone is as in training.
@@ -42,11 +42,11 @@ def user_vectors(
 
 
 def histories_in(data: Dataset, codes: np.ndarray) -> UserBatch:
-    """The users with the histories that the data set holds of them: none of a stranger's.
+    """The users with the histories that the data set holds of them: none of an unseen user's.
 
     Args:
         data: what is known.
-        codes: (n,) int64 user codes; UNKNOWN for a stranger.
+        codes: (n,) int64 user codes; UNKNOWN for an unseen user.
     """
     known = codes != UNKNOWN
     items, indptr = data.histories(codes[known])
@@ -56,10 +56,10 @@ def histories_in(data: Dataset, codes: np.ndarray) -> UserBatch:
 
 
 def trained_or(others: torch.Tensor, table: torch.Tensor, before: UserBatch) -> torch.Tensor:
-    """Rows of a table for those whom training knew, another vector for strangers.
+    """Rows of a table for those whom training knew, another vector for unseen users.
 
     Args:
-        others: (d,) or (n, d), what strangers get.
+        others: (d,) or (n, d), what unseen users get.
         table: (n_users, d) by code.
         before: n users with what training knew of each.
 

@@ -178,7 +178,7 @@ class VectorModel(Recommender):
         device = resolve_device(run.device)
         network = seeded(lambda: self._new_network(split.train), self.config.seed, device)
         self._pretrain(network, split, run)
-        self._network = self._gone_on(network, split.train)
+        self._network = self._warm_started(network, split.train)
         self._train(split, run, device)
         self._finish(self._network.to(device), split.train)
 

@@ -16,7 +16,7 @@ USERS_TIMED = 200
 
 
 @dataclass(frozen=True)
-class Comparison:
+class IndexComparison:
     """One index beside the exact one, on the same users."""
 
     recall: float
@@ -29,7 +29,7 @@ class Comparison:
 
 def compare(
     index: Index, exact: Index, queries: torch.Tensor, k: int, exclusion: Exclusion
-) -> Comparison:
+) -> IndexComparison:
     """Asks both about all users at once, for the recall, and about some alone, for the time.
 
     Args:
@@ -40,7 +40,7 @@ def compare(
         exclusion: what these users may not get.
     """
     lists = (one.search(queries, k, exclusion) for one in (index, exact))
-    return Comparison(
+    return IndexComparison(
         recall(*lists),
         _median_ms(lambda *one: index.search(one[0], k, one[1]), queries, exclusion),
         _median_ms(lambda *one: exact.search(one[0], k, one[1]), queries, exclusion),

@@ -13,22 +13,22 @@ from tastemaker.ranking.topk import TopItems
 CANDIDATES_PER_PLACE = 10
 """A list of k is chosen among the best so many times k."""
 
-LIKENESSES_AT_ONCE = 1 << 22
+SIMILARITIES_AT_ONCE = 1 << 22
 """Pairs of candidates compared at a time (16 MiB)."""
 
 NO_CANDIDATE = -1e9
 """A relevance below that of every candidate, and above that of what is chosen already."""
 
-LikenessWithin = Callable[[torch.Tensor], torch.Tensor]
+SimilarityWithin = Callable[[torch.Tensor], torch.Tensor]
 """(n, c) item codes to (n, c, c): how alike the items of each row are, at most 1."""
 
 
-def diversify(top: TopItems, likeness: LikenessWithin, k: int, diversity: float) -> TopItems:
+def diversify(top: TopItems, similarity: SimilarityWithin, k: int, diversity: float) -> TopItems:
     """Chooses k of each user's candidates, one after the other, by maximal marginal relevance.
 
     Args:
         top: the candidates, best first.
-        likeness: of the candidates to each other.
+        similarity: of the candidates to each other.
         k: at most so many.
         diversity: 1 - λ, from 0, which leaves the order as it is, to 1, which looks at nothing but
             how unlike the items are.
@@ -37,12 +37,12 @@ def diversify(top: TopItems, likeness: LikenessWithin, k: int, diversity: float)
         The items in the order of choice, with the scores that they came with.
     """
     n_users, width = top.items.shape
-    step = max(1, LIKENESSES_AT_ONCE // width**2)
+    step = max(1, SIMILARITIES_AT_ONCE // width**2)
     chosen = torch.cat(
         [
             marginal_relevance(
                 top.scores[start : start + step],
-                likeness(top.items[start : start + step]).to(top.scores.device),
+                similarity(top.items[start : start + step]).to(top.scores.device),
                 k,
                 diversity,
             )
@@ -54,7 +54,7 @@ def diversify(top: TopItems, likeness: LikenessWithin, k: int, diversity: float)
 
 
 def marginal_relevance(
-    scores: torch.Tensor, likeness: torch.Tensor, k: int, diversity: float
+    scores: torch.Tensor, similarity: torch.Tensor, k: int, diversity: float
 ) -> torch.Tensor:
     """The positions of k candidates, each the best by MMR given those before.
 
@@ -64,7 +64,7 @@ def marginal_relevance(
 
     Args:
         scores: (n, c), best first; -inf for no candidate.
-        likeness: (n, c, c).
+        similarity: (n, c, c).
         k: at most so many.
         diversity: 1 - λ.
 
@@ -82,7 +82,7 @@ def marginal_relevance(
     nearest = torch.full_like(scores, -torch.inf)
     chosen = [torch.zeros(n, dtype=torch.int64, device=scores.device)]
     for _ in range(min(k, width) - 1):
-        nearest = torch.maximum(nearest, likeness[rows, chosen[-1]])
+        nearest = torch.maximum(nearest, similarity[rows, chosen[-1]])
         relevance[rows, chosen[-1]] = -torch.inf
         chosen.append((relevance - diversity * nearest).argmax(dim=1))
     return torch.stack(chosen, dim=1)

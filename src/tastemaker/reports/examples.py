@@ -14,7 +14,7 @@ SHOWN_OF_HISTORY = 8
 
 
 @dataclass(frozen=True)
-class Item:
+class ShownItem:
     """An item as a reader knows it."""
 
     item_id: str
@@ -32,7 +32,7 @@ class ExampleList:
     """What one model would have shown the user, best first."""
 
     model: str
-    items: tuple[Item, ...]
+    items: tuple[ShownItem, ...]
     hits: tuple[bool, ...]
     """For each item, whether it was held out: the user went on to choose it."""
     places: tuple[int | None, ...]
@@ -49,9 +49,9 @@ class Example:
     """light, regular or heavy, by the thirds of those asked about."""
     n_known: int
     """Interactions known when the lists were made."""
-    history: tuple[Item, ...]
+    history: tuple[ShownItem, ...]
     """The latest of them, newest first."""
-    held_out: tuple[Item, ...]
+    held_out: tuple[ShownItem, ...]
     lists: tuple[ExampleList, ...]
     n_ranked: int
     """Items that the lists were chosen from."""
@@ -140,11 +140,11 @@ def _place(ranked: np.ndarray, item: int) -> int | None:
     return int(found[0]) + 1 if len(found) else None
 
 
-def _items(known: Dataset, codes: np.ndarray) -> tuple[Item, ...]:
+def _items(known: Dataset, codes: np.ndarray) -> tuple[ShownItem, ...]:
     """Items as their catalog has them: id, title, categories, each where it is known."""
     rows = known.catalog.frame[codes.astype(np.int64)].iter_rows(named=True)
     ids = known.item_vocabulary.decode(codes)
     return tuple(
-        Item(str(item_id), row.get("title"), tuple(row.get("categories") or ()))
+        ShownItem(str(item_id), row.get("title"), tuple(row.get("categories") or ()))
         for item_id, row in zip(ids, rows, strict=True)
     )

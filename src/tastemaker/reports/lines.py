@@ -28,7 +28,7 @@ DASHES: tuple[Dashes, ...] = ((0, ()), (0, (5, 2)), (0, (1.2, 1.8)), (0, (7, 2, 
 
 
 @dataclass(frozen=True)
-class Line:
+class ModelLine:
     """One model."""
 
     label: str
@@ -39,7 +39,7 @@ class Line:
 
 def line_figure(
     name: str,
-    lines: Sequence[Line],
+    lines: Sequence[ModelLine],
     lengths: Sequence[int],
     *,
     title: str,
@@ -77,7 +77,7 @@ def line_figure(
     return inline_svg(name, (WIDTH, height), title, description, paint)
 
 
-def _scale(axes: Axes, lines: Sequence[Line], lengths: Sequence[int]) -> None:
+def _scale(axes: Axes, lines: Sequence[ModelLine], lengths: Sequence[int]) -> None:
     axes.set_xscale("log")
     axes.set_xlim(lengths[0] / 1.1, lengths[-1] * 1.04)
     axes.xaxis.set_minor_locator(NullLocator())
@@ -88,7 +88,7 @@ def _scale(axes: Axes, lines: Sequence[Line], lengths: Sequence[int]) -> None:
     axes.spines["left"].set_visible(False)
 
 
-def _draw(axes: Axes, line: Line, lengths: Sequence[int], colour: str, dashes: Dashes) -> None:
+def _draw(axes: Axes, line: ModelLine, lengths: Sequence[int], colour: str, dashes: Dashes) -> None:
     axes.plot(lengths, line.values, linestyle=dashes, color=colour, linewidth=1.8, clip_on=False)
     for length, value, leads in zip(lengths, line.values, line.leads, strict=True):
         axes.plot(
@@ -105,7 +105,7 @@ def _draw(axes: Axes, line: Line, lengths: Sequence[int], colour: str, dashes: D
 
 
 def _label(
-    axes: Axes, lines: Sequence[Line], labels: Sequence[str], last: int, height: float
+    axes: Axes, lines: Sequence[ModelLine], labels: Sequence[str], last: int, height: float
 ) -> None:
     """Each at the end of its line, moved up or down where they would cover each other."""
     ends = [axes.transData.transform((last, line.values[-1])) for line in lines]

@@ -9,13 +9,13 @@ from tastemaker.evaluation.cold_start_results import ColdStarts
 from tastemaker.evaluation.leaderboard import SIGNIFICANT, Leaderboard
 from tastemaker.evaluation.results import INTERVAL_SEED, Evaluation
 from tastemaker.reports import takeaways
+from tastemaker.reports.cold_start import ColdStartSection, cold_start
 from tastemaker.reports.curves import Curve, curve_figures, curves
 from tastemaker.reports.examples import Example
 from tastemaker.reports.formats import counted, decimals, metric_title, missing, percent, seconds
-from tastemaker.reports.new_users import NewUsers, new_users
 from tastemaker.reports.standings import Standings, near_best, standings
 from tastemaker.reports.tables import (
-    Table,
+    ReportTable,
     by_segment,
     every_accuracy,
     every_pair,
@@ -37,7 +37,7 @@ class Drawn:
 
 
 @dataclass(frozen=True)
-class Page:
+class ReportPage:
     """All that the template sees."""
 
     title: str
@@ -47,17 +47,17 @@ class Page:
     heading: str
     standings: Standings
     correction: str
-    details: tuple[tuple[str, Table], ...]
+    details: tuple[tuple[str, ReportTable], ...]
     """Tables folded away below the leaderboard, with what to call them."""
     time: Drawn | None
     coverage: Drawn | None
     curves_heading: str
     curves: list[tuple[Curve, Markup]]
     segments_heading: str
-    segments: list[Table]
-    new_users: NewUsers | None
+    segments: list[ReportTable]
+    cold_start: ColdStartSection | None
     tail: Drawn | None
-    lists: Table | None
+    lists: ReportTable | None
     examples_heading: str
     examples: Sequence[Example]
     measured: frozenset[str]
@@ -71,7 +71,7 @@ def page(
     logs: dict[str, TrainingLog],
     examples: Sequence[Example],
     cold_starts: ColdStarts | None = None,
-) -> Page:
+) -> ReportPage:
     """Gathers what the report shows; see `write_report`."""
     evaluations = [evaluation for _, evaluation in leaderboard.ranked]
     question = evaluations[0] if evaluations else None
@@ -79,7 +79,7 @@ def page(
     drawn = curves(logs, leaderboard.metric)
     segments = [by_segment(leaderboard, by) for by in ("history", "popularity") if question]
     divided = [table for table in segments if table is not None]
-    return Page(
+    return ReportPage(
         title=_title(leaderboard),
         question=_question(question) if question else "",
         sampled=question is not None and question.protocol.startswith("sampled"),
@@ -93,7 +93,7 @@ def page(
         curves=curve_figures(drawn),
         segments_heading=takeaways.of_segments(divided) if divided else "",
         segments=divided,
-        new_users=None if cold_starts is None else new_users(cold_starts),
+        cold_start=None if cold_starts is None else cold_start(cold_starts),
         tail=_tail(leaderboard, k),
         lists=list_properties(leaderboard, k) if question else None,
         examples_heading=takeaways.of_examples(examples),
@@ -119,7 +119,7 @@ def _question(evaluation: Evaluation) -> str:
     return f"{users} · {evaluation.split} · {evaluation.part} part · {evaluation.protocol}"
 
 
-def _details(leaderboard: Leaderboard) -> tuple[tuple[str, Table], ...]:
+def _details(leaderboard: Leaderboard) -> tuple[tuple[str, ReportTable], ...]:
     if not leaderboard.ranked:
         return ()
     every = (("Every accuracy metric", every_accuracy(leaderboard)),)

@@ -28,7 +28,7 @@ def write_report(
         logs: of their training, by the names of the leaderboard; models without epochs may be left
             out or have an empty one.
         examples: users to show, or none.
-        cold_starts: what came of the models for newcomers, where that was asked.
+        cold_starts: what came of the models for unseen users, where that was asked.
 
     Raises:
         ConfigError: the path is a folder, or in one that does not exist.

@@ -51,7 +51,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Table:
+class ReportTable:
     """A row a model."""
 
     caption: str
@@ -59,11 +59,11 @@ class Table:
     rows: tuple[tuple[str, tuple[Cell, ...]], ...]
 
 
-def every_accuracy(leaderboard: Leaderboard) -> Table:
+def every_accuracy(leaderboard: Leaderboard) -> ReportTable:
     """All accuracy metrics at all lengths of list."""
     ranked = leaderboard.ranked
     base = [name for name in ranked[0][1].per_user if name.partition("@")[0] in ACCURACY]
-    return Table(
+    return ReportTable(
         "Every accuracy metric, mean over users",
         tuple(Column(metric_title(name)) for name in base),
         tuple(
@@ -73,7 +73,7 @@ def every_accuracy(leaderboard: Leaderboard) -> Table:
     )
 
 
-def every_pair(leaderboard: Leaderboard) -> Table:
+def every_pair(leaderboard: Leaderboard) -> ReportTable:
     """The corrected p-value of each two models."""
     names = [entry.name for entry, _ in leaderboard.ranked]
 
@@ -85,7 +85,7 @@ def every_pair(leaderboard: Leaderboard) -> Table:
             p_value(pair.p_value) + (" *" if pair.significant else ""), best=pair.significant
         )
 
-    return Table(
+    return ReportTable(
         f"Corrected p-values of the difference in {metric_title(leaderboard.metric)}; "
         "* marks those below 0.05",
         tuple(Column(name) for name in names),
@@ -93,7 +93,7 @@ def every_pair(leaderboard: Leaderboard) -> Table:
     )
 
 
-def by_segment(leaderboard: Leaderboard, by: str) -> Table | None:
+def by_segment(leaderboard: Leaderboard, by: str) -> ReportTable | None:
     """The main metric for each part of the users or items; None where nothing was divided so."""
     ranked, metric = leaderboard.ranked, leaderboard.metric
     parts = [segment for segment in ranked[0][1].segments if segment.by == by]
@@ -107,7 +107,7 @@ def by_segment(leaderboard: Leaderboard, by: str) -> Table | None:
         max((row[i] for row in values.values() if not missing(row[i])), default=0.0)
         for i in range(len(parts))
     ]
-    return Table(
+    return ReportTable(
         f"{metric_title(metric)} by "
         + (
             "how much is known of the user"
@@ -122,7 +122,7 @@ def by_segment(leaderboard: Leaderboard, by: str) -> Table | None:
     )
 
 
-def list_properties(leaderboard: Leaderboard, k: str) -> Table | None:
+def list_properties(leaderboard: Leaderboard, k: str) -> ReportTable | None:
     """What the lists of k are like; None where the lists were not judged."""
     ranked = leaderboard.ranked
     measured = [
@@ -132,7 +132,7 @@ def list_properties(leaderboard: Leaderboard, k: str) -> Table | None:
     ]
     if not measured:
         return None
-    return Table(
+    return ReportTable(
         f"What the lists of {k} are like",
         tuple(Column(metric_title(name)) for name in measured),
         tuple(

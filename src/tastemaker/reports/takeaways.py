@@ -16,7 +16,7 @@ from tastemaker.reports.formats import (
     seconds,
 )
 from tastemaker.reports.standings import against_best
-from tastemaker.reports.tables import Table
+from tastemaker.reports.tables import ReportTable
 
 
 def of_leaderboard(leaderboard: Leaderboard) -> str:
@@ -86,7 +86,7 @@ def of_curves(drawn: list[Curve]) -> str:
     return "Validation by epoch, and the epoch that was kept"
 
 
-def of_segments(tables: list[Table]) -> str:
+def of_segments(tables: list[ReportTable]) -> str:
     """Who is best in how many parts."""
     names = [name for name, _ in tables[0].rows]
     columns = [(table, i) for table in tables for i in range(len(table.columns))]
@@ -101,20 +101,20 @@ def of_segments(tables: list[Table]) -> str:
     return f"{first} is best in {wins[first]} of {len(columns)} segments"
 
 
-def of_new_users(results: dict[str, ColdStartResult], metric: str) -> str:
+def of_cold_start(results: dict[str, ColdStartResult], metric: str) -> str:
     """Who is best for people of whom little is known, and who once there is more."""
     lengths = next(iter(results.values())).lengths
     values = {name: [at.metrics[metric] for at in r.lengths] for name, r in results.items()}
     if len(values) == 1 or not any(map(any, values.values())):
-        return f"New users: {metric_title(metric)} by how much is known of them"
+        return f"Unseen users: {metric_title(metric)} by how much is known of them"
     leaders = [max(values, key=lambda name: values[name][i]) for i in range(len(lengths))]
     first, last = leaders[0], leaders[-1]
     after_first, after_last = (counted(lengths[i].length, "interaction") for i in (0, -1))
     if first != last:
-        return f"New users: {first} is best after {after_first}, {last} after {after_last}"
+        return f"Unseen users: {first} is best after {after_first}, {last} after {after_last}"
     if set(leaders) == {first}:
-        return f"New users: {first} is best, however much is known of them"
-    return f"New users: {first} is best after {lengths[0].length} and after {after_last}"
+        return f"Unseen users: {first} is best, however much is known of them"
+    return f"Unseen users: {first} is best after {lengths[0].length} and after {after_last}"
 
 
 def of_tail(shares: list[tuple[str, float]], chosen: float | None) -> str:

@@ -6,11 +6,11 @@ from typing import Any
 import orjson
 
 from tastemaker.data.vocabulary import Vocabulary
-from tastemaker.serving.database import Pulse
+from tastemaker.serving.database import ChangeToken
 from tastemaker.serving.ids import id_of, key_of
 from tastemaker.serving.item_store import ItemRecord
 from tastemaker.serving.kept import Kept
-from tastemaker.serving.lists import MadeList, Place
+from tastemaker.serving.lists import Place, RankedList
 from tastemaker.serving.live import Live, LiveLists, Look, Snapshot
 from tastemaker.serving.people import digest
 from tastemaker.serving.telemetry import Telemetry
@@ -25,7 +25,7 @@ class _Answer:
     """An answer, and what must still hold for it to be right."""
 
     body: bytes
-    pulse: Pulse | None
+    token: ChangeToken | None
     """State of the database when the answer was last known to be right."""
     touched: int
     """A digest of what the user had touched in events."""
@@ -48,10 +48,10 @@ class Answers:
             query: as in the URL.
         """
         held = self._live.held
-        if held.degraded or held.pulse is None or not self._live.database.is_sqlite:
+        if held.degraded or held.token is None or not self._live.database.is_sqlite:
             return None
         kept = self._kept.get((user, query), *_basis(held))
-        return kept.body if kept is not None and kept.pulse is held.pulse else None
+        return kept.body if kept is not None and kept.token is held.token else None
 
     def recommend(self, user: str, query: str, listing: Listing) -> bytes:
         """The list of a user as of now.
@@ -70,19 +70,21 @@ class Answers:
         found = live.recommend_to(look, listing)
         body = orjson.dumps(self.in_full(found, found.lists[0], key))
         if not found.snapshot.degraded and found.lists[0].source == "model":
-            answer = _Answer(body, found.snapshot.pulse, found.digests[key])
+            answer = _Answer(body, found.snapshot.token, found.digests[key])
             n_bytes = len(body) + 4 * (len(user) + len(query))
             self._kept.put((user, query), answer, n_bytes, *_basis(found.snapshot))
         return body
 
-    def in_full(self, found: LiveLists, made: MadeList, key: str | None) -> dict[str, Any]:
-        """A list as wire.Recommendations has it."""
+    def in_full(self, found: LiveLists, made: RankedList, key: str | None) -> dict[str, Any]:
+        """A list as wire.RecommendationList has it."""
         self._telemetry.lists.labels(made.source).inc()
         deployed = found.snapshot.deployed
         users, items = deployed.everything.user_vocabulary, deployed.everything.item_vocabulary
         return {
             "user_id": None if key is None else id_of(users, key),
-            "items": [in_place(items, place, rank) for rank, place in enumerate(made.places, 1)],
+            "items": [
+                recommended_item(items, place, rank) for rank, place in enumerate(made.places, 1)
+            ],
             "model": deployed.record.model,
             "version": deployed.record.version,
             "source": made.source,
@@ -96,7 +98,7 @@ class Answers:
         kept = self._kept.get((user, query), *_basis(look.snapshot))
         if kept is None or digest(look.touched) != kept.touched:
             return None
-        kept.pulse = look.snapshot.pulse
+        kept.token = look.snapshot.token
         return kept.body
 
 
@@ -105,7 +107,7 @@ def _basis(snapshot: Snapshot) -> tuple[object, ...]:
     return snapshot.deployed, snapshot.catalog, snapshot.forgotten
 
 
-def in_place(vocabulary: Vocabulary, place: Place, rank: int) -> dict[str, Any]:
+def recommended_item(vocabulary: Vocabulary, place: Place, rank: int) -> dict[str, Any]:
     """One place as wire.RecommendedItem has it."""
     return described(vocabulary, place.item) | {
         "rank": rank,

@@ -13,7 +13,7 @@ from tastemaker.serving.body_limit import BodyLimit
 from tastemaker.serving.connections import Connections
 from tastemaker.serving.headers import SecurityHeaders
 from tastemaker.serving.origins import OwnOrigins
-from tastemaker.serving.paths import WholeIds
+from tastemaker.serving.paths import EscapedPathIds
 from tastemaker.serving.proxies import BehindProxy
 from tastemaker.serving.routes import (
     admin,
@@ -58,14 +58,14 @@ def make_app(settings: ServiceSettings) -> FastAPI:
     problems.install(app)
     _document(app, Problem, CatalogItem)
     # The last one added is the outermost.
-    app.add_middleware(problems.Unforeseen)
-    app.add_middleware(BodyLimit, most_bytes=settings.most_body_bytes)
+    app.add_middleware(problems.UnhandledErrors)
+    app.add_middleware(BodyLimit, most_bytes=settings.max_body_bytes)
     app.add_middleware(SendersFirst, service=service)
     if settings.cors:
         app.add_middleware(
             CORSMiddleware, allow_origins=settings.cors, allow_methods=["*"], allow_headers=["*"]
         )
-    app.add_middleware(WholeIds)
+    app.add_middleware(EscapedPathIds)
     app.add_middleware(OwnOrigins, service=service)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Observed, telemetry=service.telemetry)

@@ -50,7 +50,7 @@ class Connections:
         self.settings = settings
         self.held_bytes = 0
         """Bytes of all requests that have begun and not ended."""
-        self._most = connections_that_fit(settings.most_connections)
+        self._most = connections_that_fit(settings.max_connections)
         self._telemetry = telemetry
         self._open: set[Connection] = set()
         self._waiting: dict[Connection, None] = {}
@@ -91,7 +91,7 @@ class Connections:
     def make_room(self) -> None:
         """Refuses the requests that are unfinished for longest, until the others may be held."""
         for connection in list(self._waiting):
-            if self.held_bytes <= self.settings.most_held_bytes:
+            if self.held_bytes <= self.settings.max_held_bytes:
                 return
             if connection.held_bytes:
                 self.count("held")
@@ -147,7 +147,7 @@ class Connection(HttpToolsProtocol):
     @override
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self.deadline = self.loop.time() + self._limits.headers_s
+        self.deadline = self.loop.time() + self._limits.headers_timeout_s
         self._all.enter(self)
 
     @override
@@ -181,14 +181,14 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
         self._release()
         self._in_head = self._in_request = True
-        self.deadline = self.loop.time() + self._limits.headers_s
+        self.deadline = self.loop.time() + self._limits.headers_timeout_s
         if self.cycle is None or self.cycle.response_complete:
             self._all.wait_for(self)
 
     def on_headers_complete(self) -> None:
         """All headers are there."""
         n_bytes = self.held_bytes + self._n_slice
-        if n_bytes > self._limits.most_header_bytes:
+        if n_bytes > self._limits.max_header_bytes:
             # The slice holds more than these headers; they are counted only where it matters.
             n_bytes = len(self.url) + sum(len(n) + len(value) + 4 for n, value in self.headers)
         if self._is_too_much(n_bytes):
@@ -197,7 +197,7 @@ class Connection(HttpToolsProtocol):
             self._why = 429, "too many requests were sent ahead of their responses"
             raise ValueError("too many")
         self._in_head = False
-        self.deadline = self.loop.time() + self._limits.body_s
+        self.deadline = self.loop.time() + self._limits.body_timeout_s
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -209,7 +209,7 @@ class Connection(HttpToolsProtocol):
         self._all.wait_no_longer_for(self)
         if self.cycle.response_complete:
             # The application has refused the request unread, and uvicorn's timer is off by now.
-            self.deadline = self.loop.time() + self._limits.idle_s
+            self.deadline = self.loop.time() + self._limits.idle_timeout_s
             self._all.wait_for(self)
 
     def on_response_complete(self) -> None:
@@ -223,12 +223,12 @@ class Connection(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """The reader is slower than its response."""
         super().pause_writing()
-        self.deadline = self.loop.time() + self._limits.body_s
+        self.deadline = self.loop.time() + self._limits.body_timeout_s
 
     def resume_writing(self) -> None:
         """The reader has caught up."""
         super().resume_writing()
-        body_until = self.loop.time() + self._limits.body_s
+        body_until = self.loop.time() + self._limits.body_timeout_s
         self.deadline = body_until if self._in_request else math.inf
 
     def expire(self) -> None:
@@ -239,10 +239,12 @@ class Connection(HttpToolsProtocol):
             self.transport.close()  # it never asked for anything
         elif self._in_head:
             self._all.count("headers late")
-            self.refuse(408, f"the headers took longer than {self._limits.headers_s:g} seconds")
+            self.refuse(
+                408, f"the headers took longer than {self._limits.headers_timeout_s:g} seconds"
+            )
         else:
             self._all.count("body late")
-            self.refuse(408, f"the body took longer than {self._limits.body_s:g} seconds")
+            self.refuse(408, f"the body took longer than {self._limits.body_timeout_s:g} seconds")
 
     def send_400_response(self, msg: str) -> None:
         """Answers a request that cannot be parsed; called by uvicorn."""
@@ -294,7 +296,7 @@ class Connection(HttpToolsProtocol):
         self._all.held_bytes += n_bytes
         if self._in_head and self._is_too_much(self.held_bytes):
             self.send_400_response("")
-        elif self._all.held_bytes > self._limits.most_held_bytes:
+        elif self._all.held_bytes > self._limits.max_held_bytes:
             self._all.make_room()
 
     def _release(self) -> None:
@@ -303,7 +305,7 @@ class Connection(HttpToolsProtocol):
             self.held_bytes = 0
 
     def _is_too_much(self, n_bytes: int) -> bool:
-        most_bytes, most = self._limits.most_header_bytes, self._limits.most_headers
+        most_bytes, most = self._limits.max_header_bytes, self._limits.max_headers
         if n_bytes <= most_bytes and len(self.headers) <= most:
             return False
         self._why = 431, f"a request may have {most:,} headers, of {most_bytes:,} bytes in all"

@@ -38,18 +38,18 @@ log = structlog.get_logger("tastemaker.service")
 
 
 @dataclass(frozen=True)
-class Pulse:
-    """What the database was like a moment ago."""
+class ChangeToken:
+    """State of the database at one moment; it differs from an earlier one if something changed."""
 
-    token: int | None
-    """Equal tokens: nobody has written anything in between. None where that cannot be told."""
+    data_version: int | None
+    """On SQLite: equal as long as no other connection has committed. None on other databases."""
     counters: tuple[int, ...]
     """Values of the counters in COUNTED, in the same order."""
 
     @classmethod
-    def of(cls, counters: Mapping[str, int], token: int | None = None) -> "Pulse":
-        """With the counters by name; those that were never raised are 0."""
-        return cls(token, tuple(counters.get(name, 0) for name in COUNTED))
+    def of(cls, counters: Mapping[str, int], data_version: int | None = None) -> "ChangeToken":
+        """Takes the counters by name; one that is missing is 0."""
+        return cls(data_version, tuple(counters.get(name, 0) for name in COUNTED))
 
     def __getitem__(self, name: str) -> int:
         return self.counters[COUNTED.index(name)]
@@ -82,8 +82,8 @@ class Database:
             if self.is_sqlite
             else self._engine.execution_options(isolation_level="AUTOCOMMIT")
         )
-        self._sentry = _Sentry(self._engine) if self.is_sqlite else None
-        self._pulse: Pulse | None = None
+        self._detector = _ChangeDetector(self._engine) if self.is_sqlite else None
+        self._change_token: ChangeToken | None = None
         self._away: DatabaseAwayError | None = None
         self._going = threading.Lock()
         self._closed = threading.Event()
@@ -163,20 +163,23 @@ class Database:
             yield connection
             connection.commit()
 
-    def pulse(self) -> Pulse:
-        """What the workers' copies in memory are compared with; on SQLite without a query if quiet.
+    def change_token(self) -> ChangeToken:
+        """The current state, for comparison with that of a copy in memory.
+
+        On SQLite this takes no query if nothing was committed since the last call.
 
         Raises:
             DatabaseAwayError: it does not answer.
         """
         with self._failing_alike():
-            token = self._sentry.token() if self._sentry else None
-            if token is not None and self._pulse is not None and self._pulse.token == token:
-                return self._pulse
+            version = self._detector.data_version() if self._detector else None
+            last = self._change_token
+            if version is not None and last is not None and last.data_version == version:
+                return last
             with self._reads.connect() as connection:
                 values = {row.name: row.value for row in connection.execute(_COUNTERS)}
-            self._pulse = Pulse.of(values, token)
-            return self._pulse
+            self._change_token = ChangeToken.of(values, version)
+            return self._change_token
 
     def __enter__(self) -> Self:
         return self
@@ -187,8 +190,8 @@ class Database:
     def dispose(self) -> None:
         """Closes all connections; the end of a `with` does as well."""
         self._closed.set()
-        if self._sentry:
-            self._sentry.close()
+        if self._detector:
+            self._detector.close()
         self._engine.dispose()
         if self._deadlines:
             self._deadlines.end()
@@ -201,7 +204,7 @@ class Database:
         try:
             yield
         except FAILURES as error:
-            self._pulse = None
+            self._change_token = None
             raise self._noted(error) from error
 
     def _noted(self, error: Failure) -> DatabaseAwayError:
@@ -233,14 +236,14 @@ class Database:
             return
 
 
-class _Sentry:
-    """Tells whether anybody wrote to a SQLite file, without reading it."""
+class _ChangeDetector:
+    """Detects commits to a SQLite file without reading its tables."""
 
     def __init__(self, engine: sql.Engine) -> None:
         self._engine = engine
         self._connection: sql.PoolProxiedConnection | None = None
 
-    def token(self) -> int:
+    def data_version(self) -> int:
         """A number that changes whenever another connection, of any process, has committed."""
         if self._connection is None:
             self._connection = self._engine.raw_connection()
@@ -253,10 +256,11 @@ class _Sentry:
             self._connection.close()
 
 
-def raised(connection: sql.Connection, name: str, by: int = 1) -> int:
-    """Tells all workers, once the transaction is through, that a table has changed.
+def bump_counter(connection: sql.Connection, name: str, by: int = 1) -> int:
+    """Increments a counter, by which all workers see after the commit that a table has changed.
 
-    Whoever raises the same counter waits until then, so that its values are committed in order.
+    A transaction that increments the same counter waits for this one, so that values are committed
+    in order.
 
     Returns:
         The counter's new value.

@@ -9,7 +9,7 @@ import sqlalchemy as sql
 
 from tastemaker.bundle.bundle import Bundle
 from tastemaker.errors import ConfigError
-from tastemaker.serving.database import Database, raised
+from tastemaker.serving.database import Database, bump_counter
 from tastemaker.serving.tables import deployments
 
 Reason = Literal["start", "reload", "learned", "rollback"]
@@ -34,7 +34,7 @@ class DeploymentRecord:
     figures: dict[str, Any] | None
 
 
-class Deployments:
+class DeploymentLog:
     """The log of one service's deployments in the database."""
 
     def __init__(self, database: Database, service: str = DEFAULT_SERVICE) -> None:
@@ -155,7 +155,7 @@ class Deployments:
         }
         insert = sql.insert(deployments).values(row | {"service": self._service})
         seq = connection.scalar(insert.returning(deployments.c.seq))
-        raised(connection, "deployments")
+        bump_counter(connection, "deployments")
         return DeploymentRecord(seq=seq or 0, **row)
 
 

@@ -11,7 +11,7 @@ import polars as pl
 import sqlalchemy as sql
 from sqlalchemy.dialects import postgresql, sqlite
 
-from tastemaker.serving.database import Database, Pulse, raised
+from tastemaker.serving.database import ChangeToken, Database, bump_counter
 from tastemaker.serving.tables import counters, events, forgotten
 from tastemaker.serving.touches import Touched, latest_of
 from tastemaker.serving.trending_store import RETRACT, Touch, TrendingStore
@@ -38,7 +38,7 @@ class NewEvent(NamedTuple):
 class Looked(NamedTuple):
     """The database of one moment, as one user's list depends on it."""
 
-    pulse: Pulse
+    token: ChangeToken
     touched: list[Touched]
 
 
@@ -108,18 +108,18 @@ class EventStore:
         return touched
 
     def look(self, user_id: str) -> Looked:
-        """The database's pulse and what a user touched: one question, where asking is far.
+        """The database's token and what a user touched: one question, where asking is far.
 
         Raises:
             DatabaseAwayError: the database does not answer.
         """
         if self._database.is_sqlite:
-            return Looked(self._database.pulse(), self.touched(user_id))
+            return Looked(self._database.change_token(), self.touched(user_id))
         with self._database.reading() as connection:
             rows = connection.execute(_LOOK, {"user": user_id}).all()
         counted = {name: value for is_event, _, name, value, _ in rows if not is_event}
         arrived = sorted(row[1:] for row in rows if row[0])
-        return Looked(Pulse.of(counted), latest_of(row[1:] for row in arrived))
+        return Looked(ChangeToken.of(counted), latest_of(row[1:] for row in arrived))
 
     def each_touched(self, user_ids: Iterable[str]) -> Iterator[tuple[str, list[Touched]]]:
         """The same for several users, one after the other: together they would fill the memory.
@@ -144,7 +144,7 @@ class EventStore:
             gone = connection.execute(_FORGET, {"user": user_id}).all()
             self._trending.keep(connection, _standing(sorted(gone)))
             connection.execute(dialect.insert(forgotten).values(mark).on_conflict_do_nothing())
-            raised(connection, "forgotten")
+            bump_counter(connection, "forgotten")
             return len(gone)
 
     def forgotten(self) -> frozenset[str]:

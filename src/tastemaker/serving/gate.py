@@ -17,10 +17,10 @@ class Gate:
     A growing queue would only make everybody late: beyond its length, whoever comes is sent away.
     """
 
-    def __init__(self, threads: int, most_waiting: int, longest_s: float) -> None:
+    def __init__(self, threads: int, max_queued: int, longest_s: float) -> None:
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="serve")
-        self._most, self._longest_s = threads + most_waiting, longest_s
+        self._most, self._longest_s = threads + max_queued, longest_s
         self.inside = 0
         """Running and waiting."""
 

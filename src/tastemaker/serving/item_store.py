@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sql
 from sqlalchemy.dialects import postgresql, sqlite
 
-from tastemaker.serving.database import Database, raised
+from tastemaker.serving.database import Database, bump_counter
 from tastemaker.serving.tables import items
 
 
@@ -145,8 +145,8 @@ class ItemStore:
 
 def _numbered(connection: sql.Connection, n: int) -> int:
     """Gives numbers to n changes, tells all workers of them, and returns the last."""
-    last = raised(connection, "items", by=n)
-    raised(connection, "numbered_items", by=n)
+    last = bump_counter(connection, "items", by=n)
+    bump_counter(connection, "numbered_items", by=n)
     return last
 
 

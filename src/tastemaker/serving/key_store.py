@@ -10,7 +10,7 @@ from typing import Literal
 import sqlalchemy as sql
 
 from tastemaker.errors import ConfigError
-from tastemaker.serving.database import Database, raised
+from tastemaker.serving.database import Database, bump_counter
 from tastemaker.serving.tables import keys
 
 Scope = Literal["read", "write", "admin"]
@@ -57,7 +57,7 @@ class KeyStore:
         }
         with self._database.writing() as connection:
             connection.execute(sql.insert(keys).values(row))
-            raised(connection, "keys")
+            bump_counter(connection, "keys")
         return f"{key_id}.{secret}"
 
     def revoke(self, key_id: str) -> None:
@@ -75,7 +75,7 @@ class KeyStore:
         with self._database.writing() as connection:
             if connection.execute(update).rowcount == 0:
                 raise ConfigError(f"there is no key {key_id} that works; see: tastemaker keys list")
-            raised(connection, "keys")
+            bump_counter(connection, "keys")
 
     def all(self) -> list[KeyRecord]:
         """Every key that was ever made, the newest last.

@@ -26,7 +26,7 @@ from tastemaker.metrics.statistics import bootstrap_intervals
 from tastemaker.models.recommender import Recommender
 from tastemaker.progress import OnProgress
 from tastemaker.serving.database import Database
-from tastemaker.serving.deployments import DEFAULT_SERVICE, Deployments
+from tastemaker.serving.deployments import DEFAULT_SERVICE, DeploymentLog
 from tastemaker.serving.event_data import refuse_weights, with_events
 from tastemaker.serving.event_store import EventStore
 from tastemaker.serving.item_store import ItemStore
@@ -48,7 +48,7 @@ Outcome = Literal["too few events", "not better", "deployed"]
 
 
 @dataclass(frozen=True)
-class Lesson:
+class LearningRun:
     """What came of one look at the events."""
 
     outcome: Outcome
@@ -70,9 +70,9 @@ class Learner:
     def __init__(self, run: Path, database: Database, service: str = DEFAULT_SERVICE) -> None:
         self.store, self._run, self._database = Store(run), run, database
         self._events, self._items = EventStore(database), ItemStore(database)
-        self._deployments = Deployments(database, service)
+        self._deployments = DeploymentLog(database, service)
 
-    def lessons(self) -> list[Lesson]:
+    def lessons(self) -> list[LearningRun]:
         """All lessons so far, the oldest first."""
         path = self.store.folder / LOG
         if not path.exists():
@@ -81,7 +81,7 @@ class Learner:
         for line in path.read_bytes().splitlines():
             # The machine may have gone down in the middle of a line, or of a letter.
             with suppress(ValueError, TypeError):
-                found.append(Lesson(**json.loads(line)))
+                found.append(LearningRun(**json.loads(line)))
         return found
 
     def fresh(self) -> tuple[int, int]:
@@ -94,7 +94,7 @@ class Learner:
         newest = self._events.newest()
         return newest, self._events.n_since(seen)
 
-    def learn(self, least: int = 1, on_progress: OnProgress | None = None) -> Lesson:
+    def learn(self, least: int = 1, on_progress: OnProgress | None = None) -> LearningRun:
         """Trains on what the run and the events hold, judges, and deploys what is better.
 
         Better is a model whose NDCG@10 on the held-out events is higher than that of the model
@@ -116,17 +116,17 @@ class Learner:
         except Timeout:
             raise ConfigError(f"{self._run}: another process is learning right now") from None
 
-    def _learn(self, least: int, on_progress: OnProgress | None) -> Lesson:
+    def _learn(self, least: int, on_progress: OnProgress | None) -> LearningRun:
         current = self._current()
         newest, fresh = self.fresh()
         now = int(time.time())
         if fresh < least:
-            return Lesson("too few events", now, newest, fresh)
+            return LearningRun("too few events", now, newest, fresh)
         refuse_weights(current.split.train)
         data = with_events(current.split.everything, self._events, self._items)
         split = newest_held_out(data, current.split.everything)
         if split.test is None or len(np.unique(split.test.users)) < FEWEST_ASKED:
-            return Lesson("too few events", now, newest, fresh)
+            return LearningRun("too few events", now, newest, fresh)
         model = _unfitted(current)
         run = TrainingRun(current.model.device.type, on_progress=on_progress)  # type: ignore[arg-type]
         model.fit(split, run, start_from=current.model)
@@ -135,13 +135,13 @@ class Learner:
         difference = paired_difference(evaluation, before)
         figures = _figures(evaluation, before) | {"difference": difference}
         if not difference["interval"][0] > 0:
-            return self._noted(Lesson("not better", now, newest, fresh, figures))
+            return self._noted(LearningRun("not better", now, newest, fresh, figures))
         place = self.store.next_place()
         save_run(place, model, evaluation)
         bundle = open_run(place)
         self._deployments.record(bundle, "learned", figures)
         self._prune()
-        return self._noted(Lesson("deployed", now, newest, fresh, figures, bundle.version))
+        return self._noted(LearningRun("deployed", now, newest, fresh, figures, bundle.version))
 
     def _current(self) -> Bundle:
         """The model that serves.
@@ -157,7 +157,7 @@ class Learner:
     def _prune(self) -> None:
         self.store.prune({Path(record.run) for record in self._deployments.newest(3)})
 
-    def _noted(self, lesson: Lesson) -> Lesson:
+    def _noted(self, lesson: LearningRun) -> LearningRun:
         path = self.store.folder / LOG
         is_cut = path.exists() and not path.read_bytes().endswith(b"\n")
         with path.open("a") as log:
@@ -190,16 +190,16 @@ def newest_held_out(data: Dataset, before: Dataset) -> Split:
         data.items[askable].astype(np.int64),
         data.timestamps[askable],
     )
-    unasked = held & ~askable
+    not_evaluated = held & ~askable
     others = Targets(
-        data.users[unasked].astype(np.int64),
-        data.items[unasked].astype(np.int64),
-        data.timestamps[unasked],
+        data.users[not_evaluated].astype(np.int64),
+        data.items[not_evaluated].astype(np.int64),
+        data.timestamps[not_evaluated],
     )
     return Split(
         train,
         targets if len(targets) else None,
-        unasked=others if len(others) else None,
+        not_evaluated=others if len(others) else None,
         method=f"the newest {n_held:,} of {int(fresh.sum()):,} fresh events held out",
     )
 

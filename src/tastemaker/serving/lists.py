@@ -39,7 +39,7 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True)
-class MadeList:
+class RankedList:
     """A list and where it came from."""
 
     source: Source
@@ -47,7 +47,7 @@ class MadeList:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ListRequest:
     """How lists are to be chosen, in keys and codes."""
 
     k: int
@@ -59,7 +59,7 @@ class Asked:
     """(n,) bool: which of the catalog's new items may stand in a list."""
 
     @classmethod
-    def of(cls, listing: Listing, catalog: LiveCatalog) -> "Asked":
+    def of(cls, listing: Listing, catalog: LiveCatalog) -> "ListRequest":
         """What a request asks, given the catalog of now.
 
         Raises:
@@ -81,10 +81,10 @@ def make_lists(
     model: Recommender,
     catalog: LiveCatalog,
     people: Sequence[Person],
-    asked: Asked,
+    asked: ListRequest,
     trending: Callable[[], TrendingScores],
     index: Index | None = None,
-) -> list[MadeList]:
+) -> list[RankedList]:
     """A list for each of the people.
 
     Args:
@@ -124,13 +124,13 @@ def _lists_of(
     model: Recommender,
     catalog: LiveCatalog,
     people: Sequence[Person],
-    asked: Asked,
+    asked: ListRequest,
     trending: Callable[[], TrendingScores],
     index: Index | None,
-) -> list[MadeList]:
+) -> list[RankedList]:
     batch = batch_of(people)
-    unknown = model.nothing_known(batch)
-    lists = [MadeList("trending")] * len(people)
+    unknown = model.is_cold(batch)
+    lists = [RankedList("trending")] * len(people)
     if not unknown.all():
         places = np.flatnonzero(~unknown).tolist()
         known = [people[place] for place in places]
@@ -147,9 +147,9 @@ def _by_model(
     model: Recommender,
     catalog: LiveCatalog,
     people: list[Person],
-    asked: Asked,
+    asked: ListRequest,
     index: Index | None,
-) -> list[MadeList]:
+) -> list[RankedList]:
     batch = batch_of(people)
     rules = ListRules(asked.exclude_seen, asked.eligible, asked.diversity, index=index)
     lists, start = [], 0
@@ -162,7 +162,7 @@ def _by_model(
                 because = reasons.get(pair, []) if asked.explain else None
                 places.append(Place(catalog.at(int(code)), float(score), because))
                 pair += 1
-            lists.append(MadeList("model", places))
+            lists.append(RankedList("model", places))
         start += len(block.lengths)
     placed = catalog.run_items.vectors.known[catalog.new.set_of] & asked.new
     if not placed.any():
@@ -175,7 +175,11 @@ def _by_model(
 
 
 def _with_new(
-    places: list[Place], person: Person, asked: Asked, catalog: LiveCatalog, scores: np.ndarray
+    places: list[Place],
+    person: Person,
+    asked: ListRequest,
+    catalog: LiveCatalog,
+    scores: np.ndarray,
 ) -> list[Place]:
     """The list with new items, each before the first place whose score is lower.
 
@@ -211,13 +215,13 @@ def trending_list(
     model: Recommender,
     catalog: LiveCatalog,
     person: Person,
-    asked: Asked,
+    asked: ListRequest,
     scores: TrendingScores,
-) -> MadeList:
+) -> RankedList:
     """What is trending, for somebody of whom the model knows nothing.
 
     Raises:
-        UnsupportedError: diversity is asked of a model without a notion of likeness.
+        UnsupportedError: diversity is asked of a model without item similarity.
     """
     batch = batch_of([person])
     eligible = None if asked.eligible is None else torch.from_numpy(asked.eligible.codes)
@@ -225,7 +229,7 @@ def trending_list(
     rows = exclusion.apply(scores.known[None].clone())
     top = top_k(rows, asked.k * CANDIDATES_PER_PLACE if asked.diversity else asked.k)
     if asked.diversity:
-        top = diversify(top, model.likeness.within, asked.k, asked.diversity)
+        top = diversify(top, model.item_similarity.within, asked.k, asked.diversity)
     length = int(top.lengths[0])
     because: list[dict[str, Any]] | None = [] if asked.explain else None
     places = [
@@ -234,7 +238,7 @@ def trending_list(
             top.items[0, :length].tolist(), top.scores[0, :length].tolist(), strict=True
         )
     ]
-    return MadeList("trending", _with_new(places, person, asked, catalog, scores.new))
+    return RankedList("trending", _with_new(places, person, asked, catalog, scores.new))
 
 
 def _reasons(

@@ -12,19 +12,19 @@ import structlog
 from tastemaker.bundle.bundle import Bundle, open_run
 from tastemaker.data.dataset import Dataset
 from tastemaker.errors import ArtifactError, ConfigError
-from tastemaker.serving.database import Database, Pulse
-from tastemaker.serving.deployments import DeploymentRecord, Deployments, Reason
+from tastemaker.serving.database import ChangeToken, Database
+from tastemaker.serving.deployments import DeploymentLog, DeploymentRecord, Reason
 from tastemaker.serving.event_store import EventStore, Looked, hashed
 from tastemaker.serving.item_store import ItemChanges, ItemStore
 from tastemaker.serving.key_store import NO_KEYS, Keys, KeyStore
-from tastemaker.serving.lists import Asked, MadeList, make_lists
+from tastemaker.serving.lists import ListRequest, RankedList, make_lists
 from tastemaker.serving.live_catalog import LiveCatalog
 from tastemaker.serving.outages import DatabaseAwayError, DatabaseRefusedError
 from tastemaker.serving.people import Person, digest, gather, person_of
 from tastemaker.serving.run_items import RunItems
 from tastemaker.serving.settings import ServiceSettings
 from tastemaker.serving.touches import Touched
-from tastemaker.serving.trending import Trending, TrendingScores
+from tastemaker.serving.trending import TrendingCache, TrendingScores
 from tastemaker.serving.trending_store import TrendingStore
 from tastemaker.training.run import DeviceName
 from tastemaker.wire import AskedUser, Listing
@@ -58,7 +58,7 @@ class Snapshot:
     catalog: LiveCatalog
     forgotten: frozenset[str]
     keys: Keys
-    pulse: Pulse | None
+    token: ChangeToken | None
     """State of the database when it was read; None where it could not be reached."""
     degraded: bool = False
 
@@ -83,7 +83,7 @@ class LiveLists:
     """Lists, and what they rest on."""
 
     snapshot: Snapshot
-    lists: list[MadeList]
+    lists: list[RankedList]
     digests: dict[str, int]
     """By key, of what each user touched in events."""
 
@@ -101,11 +101,11 @@ class Live:
         self.database = Database(settings.database_url)
         self.events = EventStore(self.database)
         self.items = ItemStore(self.database)
-        self.deployments = Deployments(self.database, settings.service)
+        self.deployments = DeploymentLog(self.database, settings.service)
         self.keys = KeyStore(self.database)
         self.half_life_s = settings.trending_half_life_h * 3600
         self._trending_store = TrendingStore(self.database)
-        self._trending = Trending(self._trending_store)
+        self._trending = TrendingCache(self._trending_store)
         self._swapping, self._refreshing = threading.Lock(), threading.Lock()
         self._snapshot: Snapshot | None = None
         self._joined = False
@@ -144,7 +144,7 @@ class Live:
 
     def snapshot(self) -> Snapshot:
         """What is in memory, after a look whether the database has something newer."""
-        return self._looking(lambda: Looked(self.database.pulse(), []))[0]
+        return self._looking(lambda: Looked(self.database.change_token(), []))[0]
 
     def look(self, key: str) -> Look:
         """The same, and what a user touched in events until then."""
@@ -155,15 +155,15 @@ class Live:
         try:
             if not self._joined:
                 self._join()
-            pulse, touched = look()
+            token, touched = look()
             held = self.held
             if held.deployed.missing and time.monotonic() > self._follow_again_at:
                 self._begin_to_follow()
-            if held.pulse == pulse and not held.degraded:
+            if held.token == token and not held.degraded:
                 return held, touched
             with self._refreshing:
                 # Asked again, since another thread may have read something newer meanwhile.
-                return self._refreshed(self.database.pulse()), touched
+                return self._refreshed(self.database.change_token()), touched
         except DatabaseAwayError:
             if not held.degraded:
                 self._snapshot = held = replace(held, degraded=True)
@@ -187,7 +187,7 @@ class Live:
             UnsupportedError: diversity or reasons are asked of a model that has none.
         """
         snapshot = self.snapshot()
-        asked = Asked.of(listing, snapshot.catalog)
+        asked = ListRequest.of(listing, snapshot.catalog)
         events = None if snapshot.degraded else self.events
         gathered = gather(users, snapshot.deployed.everything, snapshot.forgotten, events)
         lists = self._lists(snapshot, asked, gathered.people)
@@ -203,11 +203,13 @@ class Live:
             UnsupportedError: diversity or reasons are asked of a model that has none.
         """
         snapshot = look.snapshot
-        asked = Asked.of(listing, snapshot.catalog)
+        asked = ListRequest.of(listing, snapshot.catalog)
         lists = self._lists(snapshot, asked, [look.person])
         return LiveLists(snapshot, lists, {look.key: digest(look.touched)})
 
-    def _lists(self, snapshot: Snapshot, asked: Asked, people: Sequence[Person]) -> list[MadeList]:
+    def _lists(
+        self, snapshot: Snapshot, asked: ListRequest, people: Sequence[Person]
+    ) -> list[RankedList]:
         catalog, bundle = snapshot.catalog, snapshot.deployed.bundle
         index = bundle.index if self.settings.approximate else None
         return make_lists(
@@ -216,8 +218,8 @@ class Live:
 
     def trending_scores(self, catalog: LiveCatalog) -> TrendingScores:
         """What is trending of a catalog, as of when the database last answered."""
-        pulse = self.held.pulse
-        return self._trending.scores(catalog, pulse.token if pulse else None)
+        token = self.held.token
+        return self._trending.scores(catalog, token.data_version if token else None)
 
     def deploy(
         self, run: Path, reason: Reason, figures: dict[str, object] | None = None
@@ -291,33 +293,33 @@ class Live:
             if catalog.run_items.model is not deployed.bundle.model:
                 run_items = RunItems(deployed.bundle.model)
                 catalog = LiveCatalog.of(run_items, catalog.changed, catalog.as_of)
-            self._snapshot = replace(held, deployed=deployed, catalog=catalog, pulse=None)
+            self._snapshot = replace(held, deployed=deployed, catalog=catalog, token=None)
 
-    def _refreshed(self, pulse: Pulse) -> Snapshot:
-        """What is in memory, brought up to the pulse; a new model comes when it is open."""
-        held, known = self.held, self.held.pulse
-        if known is not None and known.counters == pulse.counters:
-            self._snapshot = replace(held, pulse=pulse, degraded=False)
+    def _refreshed(self, token: ChangeToken) -> Snapshot:
+        """What is in memory, brought up to the token; a new model comes when it is open."""
+        held, known = self.held, self.held.token
+        if known is not None and known.counters == token.counters:
+            self._snapshot = replace(held, token=token, degraded=False)
             return self.held
 
         def changed(name: str) -> bool:
-            return known is None or known[name] != pulse[name]
+            return known is None or known[name] != token[name]
 
         self._snapshot = replace(
             held,
-            catalog=self._caught_up(held.catalog, pulse),
+            catalog=self._caught_up(held.catalog, token),
             forgotten=self.events.forgotten() if changed("forgotten") else held.forgotten,
             keys=Keys.of(self.keys.all()) if changed("keys") else held.keys,
-            pulse=pulse,
+            token=token,
             degraded=False,
         )
         if changed("deployments") and not self._swapping.locked():
             self._begin_to_follow()
         return self.held
 
-    def _caught_up(self, catalog: LiveCatalog, pulse: Pulse) -> LiveCatalog:
-        """The catalog as of the pulse; only what has changed is read, where that can be told."""
-        before, now = catalog.as_of, ItemChanges(pulse["items"], pulse["numbered_items"])
+    def _caught_up(self, catalog: LiveCatalog, token: ChangeToken) -> LiveCatalog:
+        """The catalog as of the token; only what has changed is read, where that can be told."""
+        before, now = catalog.as_of, ItemChanges(token["items"], token["numbered_items"])
         if before == now:
             return catalog
         if before is not None and before.lead_by_numbers_to(now):

@@ -17,7 +17,7 @@ from tastemaker.serving.problems import problem
 from tastemaker.wire import Text
 
 
-class WholeIds:
+class EscapedPathIds:
     """Refuses what is not UTF-8; hands paths of the API on with slashes in their parts escaped."""
 
     def __init__(self, app: ASGIApp) -> None:

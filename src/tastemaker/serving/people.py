@@ -21,7 +21,7 @@ class Person:
     """Somebody who is asked about: by a code, by a history, or by both."""
 
     code: int
-    """The user's code; UNKNOWN for a stranger."""
+    """The user's code; UNKNOWN for an unseen user."""
     items: np.ndarray
     """(n,) int64 codes of what the model knows of the history, oldest first."""
     timestamps: np.ndarray | None
@@ -82,7 +82,7 @@ def person_of(
     )
 
 
-def stranger(everything: Dataset, keys: Sequence[str]) -> Person:
+def unseen_user(everything: Dataset, keys: Sequence[str]) -> Person:
     """Somebody known by a history alone: keys of items, oldest first; the later of equal ones."""
     ordered = list(dict.fromkeys(reversed(keys)))[::-1]
     codes = {key: code_of(everything.item_vocabulary, key) for key in ordered}
@@ -133,7 +133,7 @@ def gather(
     for name in names:
         if isinstance(name, tuple) and name not in found:
             keys = [key_of(everything.item_vocabulary, item) for item in name]
-            found[name] = stranger(everything, keys)
+            found[name] = unseen_user(everything, keys)
     wanted = sorted({name for name in names if isinstance(name, str)})
     if events is not None:
         try:

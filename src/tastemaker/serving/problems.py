@@ -126,7 +126,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, http)
 
 
-class Unforeseen:
+class UnhandledErrors:
     """Answers what nobody has foreseen, inside of all that adds headers and takes notes."""
 
     def __init__(self, app: ASGIApp) -> None:

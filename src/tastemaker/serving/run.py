@@ -33,13 +33,13 @@ def run(settings: ServiceSettings, announce: Callable[[str], None]) -> None:
     config = uvicorn.Config(
         APPLICATION, factory=True, host=settings.host, port=settings.port,
         workers=settings.workers, log_config=None, access_log=False, server_header=False,
-        timeout_graceful_shutdown=max(1, round(settings.drain_s)), backlog=BACKLOG,
+        timeout_graceful_shutdown=max(1, round(settings.shutdown_grace_s)), backlog=BACKLOG,
         limit_concurrency=None, lifespan="on", http=PROTOCOL, ws="none", log_level="error",
         proxy_headers=False,  # the application looks at them itself: see BehindProxy
-        timeout_keep_alive=settings.idle_s,  # type: ignore[arg-type]  # a part of a second is fine
+        timeout_keep_alive=settings.idle_timeout_s,  # type: ignore[arg-type]  # a part of a second is fine
     )  # fmt: skip
     settings.export()
-    raise_file_limit(settings.most_connections)
+    raise_file_limit(settings.max_connections)
     with _listening(settings) as listening:
         port = listening.getsockname()[1]
         host = f"[{settings.host}]" if ":" in settings.host else settings.host

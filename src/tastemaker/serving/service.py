@@ -27,12 +27,12 @@ class Service:
         """Opens nothing yet."""
         self.settings = settings
         self.live = Live(settings)
-        self.gate = Gate(settings.threads, settings.most_waiting, settings.request_s)
+        self.gate = Gate(settings.threads, settings.max_queued, settings.request_timeout_s)
         # Writes wait for each other, and reads are not to wait with them. SQLite has one writer at
         # a time: in line each comes in its turn, while those that contend for its lock sleep and
         # try again, and some of them come last again and again.
         writers = 1 if self.live.database.is_sqlite else settings.threads
-        self.writing = Gate(writers, settings.most_waiting, settings.request_s)
+        self.writing = Gate(writers, settings.max_queued, settings.request_timeout_s)
         self.rates = Rates(settings.rate, settings.burst)
         self.telemetry = Telemetry()
         self.answers = Answers(self.live, self.telemetry)

@@ -76,31 +76,31 @@ class ServiceSettings(Config):
     """Requests a second for each key (or address, without keys) and worker; 0: no limit."""
     burst: int = Field(100, ge=1)
     """Requests that a key may send at once before the rate counts."""
-    most_body_bytes: int = Field(1 << 20, ge=1024)
+    max_body_bytes: int = Field(1 << 20, ge=1024)
     """Larger requests are refused unread."""
-    most_connections: int = Field(2_000, ge=1)
+    max_connections: int = Field(2_000, ge=1)
     """Connections of a worker; beyond, the one that waits longest for its client is closed."""
-    most_headers: int = Field(100, ge=1)
+    max_headers: int = Field(100, ge=1)
     """Headers of a request; more are refused (431)."""
-    most_header_bytes: int = Field(1 << 16, ge=1024)
+    max_header_bytes: int = Field(1 << 16, ge=1024)
     """Bytes of a request's line and headers together; more are refused (431)."""
-    most_held_bytes: int = Field(1 << 26, ge=1 << 16)
+    max_held_bytes: int = Field(1 << 26, ge=1 << 16)
     """Bytes of unfinished requests that a worker holds; beyond, the longest unfinished ones are
     refused (503)."""
-    headers_s: float = Field(10, gt=0)
+    headers_timeout_s: float = Field(10, gt=0)
     """Seconds in which the headers of a request must arrive (408)."""
-    body_s: float = Field(30, gt=0)
+    body_timeout_s: float = Field(30, gt=0)
     """Seconds in which the body of a request must arrive (408), and in which a client that stops
     reading a response must go on."""
-    idle_s: float = Field(75, gt=0)
+    idle_timeout_s: float = Field(75, gt=0)
     """Seconds that a connection is kept open between requests; a proxy's should be shorter."""
-    most_waiting: int = Field(128, ge=1)
+    max_queued: int = Field(128, ge=1)
     """Requests that may wait for a thread; more are told to come again (429)."""
     threads: int = Field(4, ge=1, le=64)
     """Threads of a worker that compute lists and read the database; as many again write to it."""
-    request_s: float = Field(10, gt=0)
+    request_timeout_s: float = Field(10, gt=0)
     """A request that takes longer is given up (503)."""
-    drain_s: float = Field(10, ge=0)
+    shutdown_grace_s: float = Field(10, ge=0)
     """Seconds that requests under way are given to end after SIGTERM."""
     logs: Literal["pretty", "json"] = "pretty"
     """How log lines look."""

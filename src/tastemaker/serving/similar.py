@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from tastemaker.serving.answers import in_place
+from tastemaker.serving.answers import recommended_item
 from tastemaker.serving.ids import id_of
 from tastemaker.serving.item_store import ItemRecord
 from tastemaker.serving.kept import Kept
@@ -44,7 +44,8 @@ def _answer(snapshot: Snapshot, record: ItemRecord, k: int) -> dict[str, Any]:
     return {
         "item_id": id_of(catalog.vocabulary, record.item_id),
         "items": [
-            in_place(catalog.vocabulary, place, rank) for rank, place in enumerate(places, 1)
+            recommended_item(catalog.vocabulary, place, rank)
+            for rank, place in enumerate(places, 1)
         ],
         "model": deployed.record.model,
         "version": deployed.record.version,

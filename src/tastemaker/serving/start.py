@@ -6,7 +6,7 @@ from pathlib import Path
 from tastemaker.bundle.bundle import Bundle, open_run
 from tastemaker.errors import ArtifactError, ConfigError
 from tastemaker.serving.database import Database
-from tastemaker.serving.deployments import DeploymentRecord, Deployments
+from tastemaker.serving.deployments import DeploymentLog, DeploymentRecord
 from tastemaker.serving.key_store import Keys, KeyStore
 from tastemaker.serving.live import reopened
 from tastemaker.serving.outages import DatabaseAwayError
@@ -41,7 +41,7 @@ def check(settings: ServiceSettings) -> Start:
         try:
             newer = database.migrate()
             TrendingStore(database).begin(settings.trending_half_life_h * 3600)
-            record = Deployments(database, settings.service).begin(bundle)
+            record = DeploymentLog(database, settings.service).begin(bundle)
             settings.refuse_exposure(bool(Keys.of(KeyStore(database).all()).valid))
         except DatabaseAwayError as error:
             if settings.is_exposed:

@@ -1,4 +1,4 @@
-"""Trending: what is touched most lately, where an event counts half after each half-life."""
+"""TrendingCache: what is touched most lately, where an event counts half after each half-life."""
 
 import threading
 import time
@@ -66,7 +66,7 @@ class _Counts:
 NOTHING = pl.Series(dtype=pl.String), np.zeros(0)
 
 
-class Trending:
+class TrendingCache:
     """Scores of all items, kept until there may be others. For several threads at once."""
 
     def __init__(self, store: TrendingStore) -> None:
@@ -79,7 +79,7 @@ class Trending:
 
         Args:
             catalog: whose items are scored.
-            token: of the database's pulse; equal ones have equal events.
+            token: of the database's token; equal ones have equal events.
         """
         counts = self._latest(token)
         found = counts.scores.get(catalog)

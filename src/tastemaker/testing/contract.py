@@ -53,11 +53,11 @@ class RecommenderContract(InductiveContract, NobodyContract, CopiesContract, Wei
         hits = (_column(best, "user_id") == _column(best, "item_id")).mean()
         assert hits > 0.9, f"only {hits:.0%} of the users got the item that they left out"
 
-    def test_a_stranger_gets_the_taste_that_the_history_shows(self) -> None:
+    def test_a_unseen_user_gets_the_taste_that_the_history_shows(self) -> None:
         if not self.personal:
             pytest.skip("this model does not tell tastes apart")
         model = self.fitted("two tastes")
-        low, high = model.strangers([[0, 1, 2, 3]]), model.strangers([[20, 21, 22, 23]])
+        low, high = model.unseen_users([[0, 1, 2, 3]]), model.unseen_users([[20, 21, 22, 23]])
         assert (_column(model.recommend(low, 5), "item_id") < 20).mean() >= 0.8
         assert (_column(model.recommend(high, 5), "item_id") >= 20).mean() >= 0.8
 
@@ -118,17 +118,17 @@ class RecommenderContract(InductiveContract, NobodyContract, CopiesContract, Wei
             alone = model.score(users.part(row, row + 1))[0]
             assert_same_scores(alone, together[row])
 
-    def test_known_users_and_strangers_mix_in_one_batch(self) -> None:
+    def test_known_users_and_unseen_users_mix_in_one_batch(self) -> None:
         model = self.fitted("two tastes")
-        known, stranger = model.users([4]), model.strangers([[0, 1, 2]])
+        known, unseen_user = model.users([4]), model.unseen_users([[0, 1, 2]])
         mixed = UserBatch(
-            np.concatenate([known.codes, stranger.codes]),
-            np.concatenate([known.items, stranger.items]),
-            np.concatenate([known.indptr, known.indptr[-1] + stranger.indptr[1:]]),
+            np.concatenate([known.codes, unseen_user.codes]),
+            np.concatenate([known.items, unseen_user.items]),
+            np.concatenate([known.indptr, known.indptr[-1] + unseen_user.indptr[1:]]),
         )
         scores = model.score(mixed)
         assert_same_scores(scores[:1], model.score(known))
-        assert_same_scores(scores[1:], model.score(stranger))
+        assert_same_scores(scores[1:], model.score(unseen_user))
 
     def test_candidate_scores_are_those_of_the_whole_catalog(self) -> None:
         model = self.fitted("two tastes")
@@ -140,7 +140,7 @@ class RecommenderContract(InductiveContract, NobodyContract, CopiesContract, Wei
     def test_an_empty_history_gets_the_popularity_answer(self) -> None:
         model = self.fitted("two tastes")
         counts = model.dataset.item_counts
-        best = model.recommend(model.strangers([[]]), k=5).frame["item_id"].to_list()
+        best = model.recommend(model.unseen_users([[]]), k=5).frame["item_id"].to_list()
         by_popularity = np.lexsort((np.arange(len(counts)), -counts))[:5]
         assert best == by_popularity.tolist()
 
@@ -148,7 +148,7 @@ class RecommenderContract(InductiveContract, NobodyContract, CopiesContract, Wei
         model = self.fitted("two tastes")
         before = {name: tensor.clone() for name, tensor in model.state().items()}
         model.recommend(k=3)
-        model.recommend(model.strangers([[1, 2]]), k=3)
+        model.recommend(model.unseen_users([[1, 2]]), k=3)
         with suppress(UnsupportedError):
             model.similar_items([3, 2], k=2)
             model.recommend([1], k=3, because=2)
@@ -191,7 +191,7 @@ class RecommenderContract(InductiveContract, NobodyContract, CopiesContract, Wei
         model.save(tmp_path / "run")
         opened = open_run(tmp_path / "run")
         assert opened.model.config == model.config
-        for batch in (model.users([0, 9]), model.strangers([[1, 2, 3]])):
+        for batch in (model.users([0, 9]), model.unseen_users([[1, 2, 3]])):
             assert torch.equal(opened.model.score(batch), model.score(batch))
         assert opened.recommend([1]).frame.equals(model.recommend([1]).frame)
 
@@ -200,7 +200,7 @@ class RecommenderContract(InductiveContract, NobodyContract, CopiesContract, Wei
         with pytest.raises(UnknownIdError, match="user 4711 is not in the data"):
             model.recommend([0, 4711])
         with pytest.raises(UnknownIdError, match="item 99 is not in the data"):
-            model.strangers([[1, 99]])
+            model.unseen_users([[1, 99]])
 
     def test_mistaken_questions_are_refused(self) -> None:
         with pytest.raises(ConfigError, match="not fitted"):

@@ -24,11 +24,11 @@ class CopiesContract:
 
     @pytest.mark.parametrize("how", ["pickled", "deep"])
     def test_a_copy_answers_as_the_model(self, how: str) -> None:
-        """Users, strangers, and users whose history has grown since training."""
+        """Users, unseen users, and users whose history has grown since training."""
         model = self.fitted("two tastes")
         twin = pickle.loads(pickle.dumps(model)) if how == "pickled" else copy.deepcopy(model)
         assert twin.config == model.config
-        for batch in (model.users([0, 9]), model.strangers([[1, 2, 3], []])):
+        for batch in (model.users([0, 9]), model.unseen_users([[1, 2, 3], []])):
             assert torch.equal(twin.score(batch), model.score(batch))
         assert twin.recommend([1]).frame.equals(model.recommend([1]).frame)
 

@@ -26,7 +26,7 @@ some_examples = settings(
 )
 
 People = list[tuple[int, list[int]]]
-"""Users, and what they touched since training; for a stranger that is all there is."""
+"""Users, and what they touched since training; for an unseen user that is all there is."""
 
 ITEMS = st.lists(st.integers(0, N_ITEMS - 1), min_size=1, max_size=6, unique=True)
 PEOPLE = st.lists(
@@ -35,7 +35,7 @@ PEOPLE = st.lists(
 
 
 class InductiveContract:
-    """A stranger is answered from the history alone, a known user from what happened since."""
+    """An unseen user is answered from the history alone, a known user from what happened since."""
 
     personal: ClassVar[bool] = True
     """Whether the model tells tastes apart; a popularity ranking does not."""
@@ -70,7 +70,7 @@ class InductiveContract:
     @some_examples
     @given(PEOPLE)
     def test_what_was_touched_since_is_not_recommended_again(self, people: People) -> None:
-        """Everything else is, to users and strangers."""
+        """Everything else is, to users and unseen users."""
         model = self.fitted("two tastes")
         batch = _grown(model, people)
         for row in range(len(people)):
@@ -98,10 +98,10 @@ class InductiveContract:
             ]
             assert standing[1] > standing[0], f"user {users[row]}: {standing}"
 
-    def test_an_item_that_nobody_touched_tells_nothing_of_a_stranger(self) -> None:
+    def test_an_item_that_nobody_touched_tells_nothing_of_a_unseen_user(self) -> None:
         """Somebody who touched nothing else gets the popularity answer."""
         model = self.fitted("an untouched item")
-        nothing, untouched, both = model.score(model.strangers([[], [6], [0, 6]]))
+        nothing, untouched, both = model.score(model.unseen_users([[], [6], [0, 6]]))
         assert torch.equal(untouched, nothing)
         assert both.isfinite().all()
 
@@ -124,5 +124,5 @@ def _grown(model: Recommender, people: People) -> UserBatch:
     """People with all that they touched, in training and since."""
     known = [[] if code == UNKNOWN else model.dataset.history(code).tolist() for code, _ in people]
     since = [items for _, items in people]
-    batch = UserBatch.strangers([old + new for old, new in zip(known, since, strict=True)])
+    batch = UserBatch.unseen_users([old + new for old, new in zip(known, since, strict=True)])
     return UserBatch(np.array([code for code, _ in people]), batch.items, batch.indptr)

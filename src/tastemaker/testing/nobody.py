@@ -27,7 +27,7 @@ class NobodyContract:
             of_one = model.recommend([1], k=3, diversity=diversity, because=because)
         except UnsupportedError:
             pytest.skip("this model compares no items, so it has no diversity and no reasons")
-        nobody: list[list[int] | UserBatch] = [[], model.users([]), model.strangers([])]
+        nobody: list[list[int] | UserBatch] = [[], model.users([]), model.unseen_users([])]
         for users in nobody:
             of_none = model.recommend(users, k=3, diversity=diversity, because=because)
             assert_empty_as(of_none, of_one)
@@ -36,7 +36,7 @@ class NobodyContract:
         """All items, and some candidates of each user."""
         model = self.fitted("two tastes")
         one, candidates = model.users([1]), torch.zeros(1, 3, dtype=torch.int64)
-        for nobody in (model.users([]), model.strangers([])):
+        for nobody in (model.users([]), model.unseen_users([])):
             scores = model.score(nobody)
             assert scores.shape == (0, model.dataset.n_items)
             assert scores.dtype == model.score(one).dtype
@@ -50,7 +50,7 @@ class NobodyContract:
         keys = model.item_keys
         if keys is None:
             pytest.skip("this model's scores are no inner products")
-        for nobody in (model.users([]), model.strangers([])):
+        for nobody in (model.users([]), model.unseen_users([])):
             queries = model.queries(nobody)
             assert queries.shape == (0, keys.shape[1])
             assert queries.dtype == model.queries(model.users([1])).dtype

@@ -17,7 +17,7 @@ class TrainingConfig(Config):
     learning_rate: float = Field(1e-3, gt=0)
     """Step size of Adam."""
     schedule: Literal["constant", "linear"] = "constant"
-    """constant keeps the step size; linear lets it fall to 0 in a straight line over all epochs,
+    """constant keeps the learning rate; linear lowers it to 0 in a straight line over all epochs,
     which gets further in as many epochs, but not sooner anywhere."""
     weight_decay: float = Field(0.0, ge=0)
     """L2 penalty that Adam adds to every gradient."""

@@ -14,7 +14,7 @@ from tastemaker.training.epochs import Batches, Epoch, epoch_seed
 from tastemaker.training.kernels.kernel import Kernel
 from tastemaker.training.noise import Noise
 from tastemaker.training.optimizer import adam
-from tastemaker.training.schedule import step_size
+from tastemaker.training.schedule import learning_rate_at
 from tastemaker.training.validation import Validation
 
 Step = Callable[[Any], torch.Tensor]
@@ -57,10 +57,10 @@ class RankingModule(LightningModule):
         self._loss_sum = self._loss_sum + loss
         self.n_steps_done += n_batches
 
-    def next_size(self, further: int = 0) -> float:
+    def next_learning_rate(self, further: int = 0) -> float:
         """Learning rate of the next step, or of the one `further` steps behind it."""
         done = self.current_epoch * self.n_steps + self.n_steps_done
-        return step_size(self._config, done + further, self.n_steps)
+        return learning_rate_at(self._config, done + further, self.n_steps)
 
     @cached_property
     def n_steps(self) -> int:
@@ -116,7 +116,7 @@ class SteppedModule(RankingModule):
     def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
         """The loss, which Lightning takes the gradients of."""
         for group in cast("LightningOptimizer", self.optimizers()).param_groups:
-            group["lr"] = self.next_size()
+            group["lr"] = self.next_learning_rate()
         with self.noise.lent():
             loss = self._step(batch)
         self.count(loss.detach(), 1)
@@ -142,9 +142,9 @@ class FusedModule(RankingModule):
         """Steps through the chunk."""
         optimizer = cast("LightningOptimizer", self.optimizers())
         n_batches = -(-len(chunk.users) // self._config.batch_size)
-        sizes = [self.next_size(further) for further in range(n_batches)]
+        learning_rates = [self.next_learning_rate(further) for further in range(n_batches)]
         adam = cast("torch.optim.Adam", optimizer.optimizer)
-        self.count(self._kernel.train(chunk, adam, sizes), n_batches)
+        self.count(self._kernel.train(chunk, adam, learning_rates), n_batches)
         # There are no gradients left to follow: this lets Lightning count the step.
         optimizer.step()
 

@@ -38,14 +38,14 @@ class Api:
             trust_env=False,
         )
 
-    async def recommend(self, user: str, **listing: Any) -> wire.Recommendations:
+    async def recommend(self, user: str, **listing: Any) -> wire.RecommendationList:
         """A list for somebody by id; what is trending where nothing is known of them."""
         path = f"/v1/users/{_part(user)}/recommendations"
-        return await self.ask("GET", path, wire.Recommendations, query=listing)
+        return await self.ask("GET", path, wire.RecommendationList, query=listing)
 
     async def recommend_without(
         self, user: str, exclude: Sequence[str], **listing: Any
-    ) -> wire.Recommendations:
+    ) -> wire.RecommendationList:
         """The same without some items, which may be more than an address can hold."""
         body = {"users": [{"user_id": user}], "exclude": list(exclude), **listing}
         lists = await self.ask("POST", "/v1/recommendations", wire.ManyRecommendations, body=body)

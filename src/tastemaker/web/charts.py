@@ -40,7 +40,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Line:
+class DrawnSeries:
     """A series as it is drawn."""
 
     name: str
@@ -55,7 +55,7 @@ class Line:
 class Lines:
     """A chart of lines."""
 
-    lines: list[Line]
+    lines: list[DrawnSeries]
     ticks: list[tuple[float, float]]
     """y and value."""
     ends: tuple[float, float]
@@ -63,7 +63,7 @@ class Lines:
 
 
 @dataclass(frozen=True)
-class Whisker:
+class IntervalBar:
     """A value with its interval, and others to compare it with, as shares of the width."""
 
     low: float
@@ -111,19 +111,21 @@ def lines(series: Sequence[Series]) -> Lines:
         edge += [at(*pair) for pair in enumerate(each.low)][::-1]
         dots = [(x, y, value) for (x, y), value in zip(points, each.values, strict=True)]
         drawn.append(
-            Line(each.name, each.kind, path(points), f"{path(edge)}Z" if edge else "", dots)
+            DrawnSeries(each.name, each.kind, path(points), f"{path(edge)}Z" if edge else "", dots)
         )
     ticks = [(at(0, share * top)[1], share * top) for share in (0.0, 0.5, 1.0)]
     return Lines(drawn, ticks, (at(0, 0)[0], at(max(0, n - 1), 0)[0]))
 
 
-def whisker(low: float, value: float, high: float, others: Sequence[float], top: float) -> Whisker:
+def whisker(
+    low: float, value: float, high: float, others: Sequence[float], top: float
+) -> IntervalBar:
     """On a scale from nothing to the top."""
 
     def share(number: float) -> float:
         return round(100 * number / top, 2) if top > 0 else 0.0
 
-    return Whisker(share(low), share(value), share(high), [share(other) for other in others])
+    return IntervalBar(share(low), share(value), share(high), [share(other) for other in others])
 
 
 def nice(value: float) -> float:

@@ -208,9 +208,9 @@ def headline(figures: dict[str, Any] | None) -> str:
     return f"{metric_name(name)} {metrics[name]:.4f}" if name else ""
 
 
-async def _leaderboard(site: Site, request: Request) -> wire.Leaderboard | None:
+async def _leaderboard(site: Site, request: Request) -> wire.LeaderboardResponse | None:
     try:
-        return await _ask(site, request, "leaderboard", wire.Leaderboard)
+        return await _ask(site, request, "leaderboard", wire.LeaderboardResponse)
     except ServiceError as error:
         if error.status != 404:
             raise

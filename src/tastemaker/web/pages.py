@@ -45,13 +45,13 @@ def pages(app: ASGIApp, key: SecretStr | None = None) -> list[Route]:
     """
     site = Site(Api(app, key), Visitors(key))
     return [
-        *(Page(path, handled(site, page), methods=[method]) for method, path, page in PAGES),
-        Page("/static/{name}", static),
+        *(PageRoute(path, handled(site, page), methods=[method]) for method, path, page in PAGES),
+        PageRoute("/static/{name}", static),
         NothingHere("/{path:path}", handled(site, _nothing)),
     ]
 
 
-class Page(Route):
+class PageRoute(Route):
     """A route that says which it is, to whoever measures how long it took."""
 
     @override
@@ -60,7 +60,7 @@ class Page(Route):
         return match, more if match is Match.NONE else {**more, "route": self}
 
 
-class NothingHere(Page):
+class NothingHere(PageRoute):
     """A page for a person who went astray; a program gets the service's own answer."""
 
     @override

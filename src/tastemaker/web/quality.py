@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tastemaker import wire
-from tastemaker.web.charts import Whisker, whisker
+from tastemaker.web.charts import IntervalBar, whisker
 
 NAMES = {
     "hit_rate": "Hit rate",
@@ -21,7 +21,7 @@ SAME = {"recall": "hit_rate", "map": "mrr", "precision": "recall"}
 
 
 @dataclass(frozen=True)
-class Line:
+class MetricLine:
     """One metric."""
 
     name: str
@@ -30,11 +30,11 @@ class Line:
     high: float
     others: list[tuple[str, float]]
     """Who else was measured, and what they have."""
-    whisker: Whisker
+    whisker: IntervalBar
     verdict: str
 
 
-def quality(figures: dict[str, Any] | None) -> list[Line]:
+def quality(figures: dict[str, Any] | None) -> list[MetricLine]:
     """The accuracy metrics of an evaluation that say something, with their intervals."""
     figures = figures or {}
     intervals = figures.get("intervals") or {}
@@ -54,11 +54,11 @@ def quality(figures: dict[str, Any] | None) -> list[Line]:
         values = [other for _, other in others]
         drawn = whisker(low, value, high, values, 1.08 * max([value, high, *values, 1e-9]))
         verdict = _verdict(low, high, others)
-        found.append(Line(metric_name(name), value, low, high, others, drawn, verdict))
+        found.append(MetricLine(metric_name(name), value, low, high, others, drawn, verdict))
     return found
 
 
-def standings(board: wire.Leaderboard) -> list[tuple[wire.LeaderboardModel, Whisker]]:
+def standings(board: wire.LeaderboardResponse) -> list[tuple[wire.LeaderboardModel, IntervalBar]]:
     """The models of a comparison on its main metric, on one scale."""
     ends = [model.intervals[board.metric] for model in board.models]
     top = 1.05 * max((high for _, high in ends), default=1.0)

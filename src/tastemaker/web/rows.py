@@ -19,7 +19,7 @@ LATEST = 30
 
 
 @dataclass(frozen=True)
-class Row:
+class CardRow:
     """A shelf."""
 
     name: str
@@ -43,7 +43,7 @@ class Shelf:
     def __init__(self, known: Iterable[int | str]) -> None:
         """Begins with what is in the history, which no row shows."""
         self.used = {str(item) for item in known}
-        self.rows: list[Row] = []
+        self.rows: list[CardRow] = []
 
     def add(
         self, name: str, title: str, items: Sequence[wire.RecommendedItem], note: str = ""
@@ -59,7 +59,7 @@ class Shelf:
             return False
         self.used |= {str(item.item_id) for item in left}
         cards = tuple(card_of(item, item.because) for item in left)
-        self.rows.append(Row(name, title, cards, note))
+        self.rows.append(CardRow(name, title, cards, note))
         return True
 
 

@@ -11,7 +11,7 @@ from tastemaker.web.rows import (
     BECAUSE_ROWS,
     CATEGORY_ROWS,
     IN_A_ROW,
-    Row,
+    CardRow,
     Shelf,
     because_title,
     favourites,
@@ -31,7 +31,7 @@ DIVERSITY = 0.7
 class Shelves:
     """The first page of somebody."""
 
-    rows: list[Row]
+    rows: list[CardRow]
     n_known: int
     """Items in the history, as far as they were asked for."""
     degraded: bool
@@ -72,7 +72,7 @@ async def shelves_of(api: Api, user: str) -> Shelves:
 
 
 async def _because(
-    api: Api, listed: wire.Recommendations, history: wire.UserHistory
+    api: Api, listed: wire.RecommendationList, history: wire.UserHistory
 ) -> list[tuple[str, str, list[wire.RecommendedItem]]]:
     """Rows that rest on one item each: what the model says speaks for them, else what is alike."""
     latest = [item.item_id for item in history.items]
@@ -107,11 +107,11 @@ async def _different(api: Api, user: str, shelf: Shelf) -> None:
     except ServiceError as error:
         if error.status != 422:
             raise
-        return  # a model without a notion of likeness
+        return  # a model without item similarity
     shelf.add("different", "Something different", found.items)
 
 
-async def _explained(api: Api, user: str, **listing: Any) -> wire.Recommendations:
+async def _explained(api: Api, user: str, **listing: Any) -> wire.RecommendationList:
     """A list with reasons; without, of a model that gives none."""
     try:
         return await api.recommend(user, explain=True, **listing)
@@ -130,4 +130,4 @@ async def _filling(api: Api, item: wire.Id, n: int) -> list[wire.RecommendedItem
     except ServiceError as error:
         if error.status not in (404, 422):
             raise
-        return []  # new since the training, or a model without a notion of likeness
+        return []  # new since the training, or a model without item similarity

@@ -1,4 +1,4 @@
-"""Comparing: one person's list by the model that serves, beside that of one before it."""
+"""EarlierModels: one person's list by the model that serves, beside that of one before it."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -9,7 +9,7 @@ from tastemaker.errors import ArtifactError
 from tastemaker.serving.deployments import DeploymentRecord
 from tastemaker.serving.event_store import hashed
 from tastemaker.serving.ids import key_of
-from tastemaker.serving.lists import Asked, MadeList, make_lists
+from tastemaker.serving.lists import ListRequest, RankedList, make_lists
 from tastemaker.serving.live import Live
 from tastemaker.serving.live_catalog import LiveCatalog
 from tastemaker.serving.people import person_of
@@ -22,22 +22,22 @@ MOST_TRIED = 20
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedDeployment:
     """Somebody's list by one deployed model."""
 
     record: DeploymentRecord
-    made: MadeList
+    made: RankedList
     catalog: LiveCatalog
 
 
-class Comparing:
+class EarlierModels:
     """Opens earlier models, and keeps the last one open."""
 
     def __init__(self, live: Live) -> None:
         self._live = live
         self._opened: Bundle | None = None
 
-    def lists(self, user: str, k: int, deployment: int | None) -> list[Compared]:
+    def lists(self, user: str, k: int, deployment: int | None) -> list[ComparedDeployment]:
         """The list of the model that serves, and that of an earlier one if one can be opened.
 
         Args:
@@ -81,7 +81,9 @@ class Comparing:
             self._opened = opened
         return self._opened
 
-    def _compared(self, record: DeploymentRecord, bundle: Bundle, user: str, k: int) -> Compared:
+    def _compared(
+        self, record: DeploymentRecord, bundle: Bundle, user: str, k: int
+    ) -> ComparedDeployment:
         live, snapshot = self._live, self._live.snapshot()
         everything = bundle.split.everything
         key = key_of(everything.user_vocabulary, user)
@@ -90,7 +92,7 @@ class Comparing:
         catalog = snapshot.catalog
         if bundle.model is not catalog.run_items.model:
             catalog = LiveCatalog.of(RunItems(bundle.model), catalog.changed)
-        asked = Asked.of(Listing(k=k), catalog)
+        asked = ListRequest.of(Listing(k=k), catalog)
         trending = partial(live.trending_scores, catalog)
         made = make_lists(bundle.model, catalog, [person], asked, trending)[0]
-        return Compared(record, made, catalog)
+        return ComparedDeployment(record, made, catalog)

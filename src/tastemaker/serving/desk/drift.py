@@ -12,7 +12,7 @@ import sqlalchemy as sql
 from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.serving.event_store import hashed
 from tastemaker.serving.ids import code_of
-from tastemaker.serving.lists import Asked, make_lists
+from tastemaker.serving.lists import ListRequest, make_lists
 from tastemaker.serving.live import Live, Snapshot
 from tastemaker.serving.live_catalog import LiveCatalog
 from tastemaker.serving.people import Person, person_of
@@ -34,7 +34,7 @@ MOST_ROWS = 50_000
 AT_ONCE = 64
 
 
-class Row(NamedTuple):
+class EventRow(NamedTuple):
     """An event as it is in the database."""
 
     seq: int
@@ -45,18 +45,18 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Question:
+class DriftQuestion:
     """An event, and the person as they were just before it."""
 
-    event: Row
+    event: EventRow
     person: Person
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DriftOutcome:
     """What the list would have been, beside what was chosen."""
 
-    event: Row
+    event: EventRow
     listed: list[str]
     hit: bool
     popular_hit: bool
@@ -95,25 +95,25 @@ def interval(hits: int, n: int) -> tuple[float, float]:
     )
 
 
-def _questions(live: Live, snapshot: Snapshot, n: int) -> list[Question]:
+def _questions(live: Live, snapshot: Snapshot, n: int) -> list[DriftQuestion]:
     """The newest events about something new for somebody known, the oldest of them first.
 
     Whatever the log holds, LOOKED_AT * n events, and of their users LONGEST_HISTORY each and some
     MOST_ROWS in all are read. What somebody touched before these is as new.
     """
     with live.database.reading() as connection:
-        newest = [Row(*row) for row in connection.execute(_NEWEST, {"n": LOOKED_AT * n})]
+        newest = [EventRow(*row) for row in connection.execute(_NEWEST, {"n": LOOKED_AT * n})]
         seqs_of: dict[str, set[int]] = defaultdict(set)
         for row in newest:
             if row.type != RETRACT:
                 seqs_of[row.user_id].add(row.seq)
-        theirs_of: dict[str, list[Row]] = {}
+        theirs_of: dict[str, list[EventRow]] = {}
         n_left = MOST_ROWS
         for user_id in seqs_of:
             if n_left <= 0:
                 break
             wanted = {"user": user_id, "n": LONGEST_HISTORY}
-            rows = [Row(*row) for row in connection.execute(_NEWEST_OF_ONE, wanted)]
+            rows = [EventRow(*row) for row in connection.execute(_NEWEST_OF_ONE, wanted)]
             theirs_of[user_id], n_left = rows[::-1], n_left - len(rows)
     before = _Before(snapshot)
     new = [
@@ -135,7 +135,9 @@ class _Before:
         # The people have many items in common, and finding a code takes far longer than keeping it.
         self._code = cache(partial(code_of, self._everything.item_vocabulary))
 
-    def first_touches(self, theirs: Sequence[Row], seqs: Collection[int]) -> Iterator[Row]:
+    def first_touches(
+        self, theirs: Sequence[EventRow], seqs: Collection[int]
+    ) -> Iterator[EventRow]:
         """The events of these numbers about what was new to their user, who was not.
 
         Args:
@@ -157,7 +159,9 @@ class _Before:
                 yield event
             held.add(one)
 
-    def questions(self, theirs: Sequence[Row], seqs: Collection[int]) -> Iterator[Question]:
+    def questions(
+        self, theirs: Sequence[EventRow], seqs: Collection[int]
+    ) -> Iterator[DriftQuestion]:
         """The events of these numbers, each with the person just before it.
 
         Args:
@@ -167,7 +171,7 @@ class _Before:
         touches = Touches()
         for event in theirs:
             if event.seq in seqs:
-                yield Question(event, self._person(event.user_id, touches.now()))
+                yield DriftQuestion(event, self._person(event.user_id, touches.now()))
             touches.add(event.item_id, event.timestamp, event.type)
 
     def _person(self, user_id: str, touched: Sequence[Touched]) -> Person:
@@ -182,9 +186,9 @@ _NEWEST = _ROWS.order_by(events.c.seq.desc()).limit(sql.bindparam("n"))
 _NEWEST_OF_ONE = _NEWEST.where(events.c.user_id == sql.bindparam("user"))
 
 
-def _outcomes(live: Live, snapshot: Snapshot, asked: list[Question]) -> list[Outcome]:
+def _outcomes(live: Live, snapshot: Snapshot, asked: list[DriftQuestion]) -> list[DriftOutcome]:
     catalog, model = snapshot.catalog, snapshot.deployed.bundle.model
-    listing = Asked.of(Listing(k=K), catalog)
+    listing = ListRequest.of(Listing(k=K), catalog)
     trending = live.trending_scores(catalog)
     popular = np.argsort(-catalog.dataset.item_counts, kind="stable")
     found = []
@@ -199,7 +203,7 @@ def _outcomes(live: Live, snapshot: Snapshot, asked: list[Question]) -> list[Out
             # A history of n items can take n places of the first n + K at most.
             unseen = [code for code in popular[: len(seen) + K] if code not in seen][:K]
             best = {catalog.at(int(code)).item_id for code in unseen}
-            found.append(Outcome(question.event, listed, key in listed, key in best))
+            found.append(DriftOutcome(question.event, listed, key in listed, key in best))
     return found
 
 
@@ -212,7 +216,7 @@ def _popularity(catalog: LiveCatalog) -> dict[str, float]:
     return dict(zip(keys, ranks.tolist(), strict=True))
 
 
-def _window(outcomes: list[Outcome], popularity: dict[str, float]) -> dict[str, Any]:
+def _window(outcomes: list[DriftOutcome], popularity: dict[str, float]) -> dict[str, Any]:
     n = len(outcomes)
     hits = sum(outcome.hit for outcome in outcomes)
     low, high = interval(hits, n)

@@ -58,7 +58,7 @@ def plane(vectors: torch.Tensor) -> tuple[NDArray[np.float32], float]:
     """Points in a plane by principal components; the same vectors give the same points.
 
     Args:
-        vectors: (n, d) float32; only their directions count, as for likeness.
+        vectors: (n, d) float32; only their directions count, as for similarity.
 
     Returns:
         (n, 2) from -1 to 1, and the share of all variance that they show.

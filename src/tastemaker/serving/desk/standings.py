@@ -13,7 +13,7 @@ LARGEST = 16 << 20
 
 
 def standings(run: Path) -> dict[str, Any]:
-    """The content of a `wire.Leaderboard`.
+    """The content of a `wire.LeaderboardResponse`.
 
     Raises:
         NotFoundError: there is no comparison, or it cannot be read.

@@ -7,9 +7,9 @@ import numpy as np
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from tastemaker.serving.answers import in_place
+from tastemaker.serving.answers import recommended_item
 from tastemaker.serving.auth import needs
-from tastemaker.serving.desk.comparing import Compared, Comparing
+from tastemaker.serving.desk.comparing import ComparedDeployment, EarlierModels
 from tastemaker.serving.desk.drift import drift as drift_of
 from tastemaker.serving.desk.item_map import item_map
 from tastemaker.serving.desk.standings import standings
@@ -20,8 +20,7 @@ from tastemaker.serving.problems import documented
 from tastemaker.serving.routes.admin import shown
 from tastemaker.serving.routes.common import TheService, json
 from tastemaker.serving.service import Service
-from tastemaker.wire import Compared as ComparedAnswer
-from tastemaker.wire import Drift, ItemMap, K, KnownUsers, Leaderboard, Stats
+from tastemaker.wire import Compared, Drift, ItemMap, K, KnownUsers, LeaderboardResponse, Stats
 
 router = APIRouter(prefix="/admin", tags=["admin"], dependencies=needs("admin"))
 
@@ -37,7 +36,7 @@ class Desk:
     """What is computed for the desk, kept until there may be something else."""
 
     def __init__(self, service: Service) -> None:
-        self.comparing = Comparing(service.live)
+        self.comparing = EarlierModels(service.live)
         self.kept: Kept[bytes] = Kept(MOST_BYTES)
 
 
@@ -152,7 +151,9 @@ async def drift(
 
 
 @router.get(
-    "/leaderboard", response_model=Leaderboard, responses=documented(401, 403, 404, 429, 503)
+    "/leaderboard",
+    response_model=LeaderboardResponse,
+    responses=documented(401, 403, 404, 429, 503),
 )
 async def leaderboard(service: TheService) -> Response:
     """The comparison of models that stands beside the run, best first."""
@@ -161,7 +162,7 @@ async def leaderboard(service: TheService) -> Response:
 
 @router.get(
     "/compare",
-    response_model=ComparedAnswer,
+    response_model=Compared,
     responses=documented(401, 403, 404, 409, 422, 429, 503),
 )
 async def compare(
@@ -183,10 +184,10 @@ async def compare(
     return json(await service.gate.run(found))
 
 
-def _compared(one: Compared, current: int) -> dict[str, Any]:
+def _compared(one: ComparedDeployment, current: int) -> dict[str, Any]:
     places = enumerate(one.made.places, 1)
     return {
         "deployment": shown(one.record, current),
-        "items": [in_place(one.catalog.vocabulary, place, rank) for rank, place in places],
+        "items": [recommended_item(one.catalog.vocabulary, place, rank) for rank, place in places],
         "source": one.made.source,
     }

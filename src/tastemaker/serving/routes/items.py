@@ -112,7 +112,7 @@ async def get_item(service: TheService, item_id: PathId) -> Response:
 async def put_items(service: TheService, request: Request) -> Response:
     """Puts items into the catalog as PUT does each, all or none: JSON Lines, one item a line.
 
-    As many as fit into a body (`most_body_bytes`, by default some 8,000).
+    As many as fit into a body (`max_body_bytes`, by default some 8,000).
     """
     sent_as = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if sent_as != MEDIA_TYPE:

@@ -1,4 +1,4 @@
-"""Recommendations: for somebody by id, or for a history in the request."""
+"""RecommendationList: for somebody by id, or for a history in the request."""
 
 from fastapi import APIRouter, Request, Response
 
@@ -9,7 +9,7 @@ from tastemaker.serving.problems import documented
 from tastemaker.serving.routes.common import TheService, json
 from tastemaker.serving.routes.listing import ID_PARAMETER, LISTING_PARAMETERS, listing_in
 from tastemaker.serving.service import Service
-from tastemaker.wire import ManyRecommendations, Recommendations, RecommendationsRequest
+from tastemaker.wire import ManyRecommendations, RecommendationList, RecommendationsRequest
 
 router = APIRouter(tags=["recommendations"])
 
@@ -18,7 +18,7 @@ may_read = Allowed("read")
 
 @router.get(
     "/users/{user_id}/recommendations",
-    response_model=Recommendations,
+    response_model=RecommendationList,
     responses=documented(401, 403, 422, 429, 503),
     openapi_extra={
         "parameters": [ID_PARAMETER, *LISTING_PARAMETERS],

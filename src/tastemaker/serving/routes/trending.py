@@ -4,10 +4,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from tastemaker.serving.answers import in_place
+from tastemaker.serving.answers import recommended_item
 from tastemaker.serving.auth import needs
-from tastemaker.serving.lists import Asked, trending_list
-from tastemaker.serving.people import stranger
+from tastemaker.serving.lists import ListRequest, trending_list
+from tastemaker.serving.people import unseen_user
 from tastemaker.serving.problems import documented
 from tastemaker.serving.routes.common import TheService, json
 from tastemaker.wire import Category, K, Listing, Trending
@@ -27,13 +27,13 @@ async def trending(
         live = service.live
         snapshot = live.snapshot()
         deployed, catalog = snapshot.deployed, snapshot.catalog
-        asked = Asked.of(Listing(k=k, categories=categories), catalog)
-        nobody = stranger(deployed.everything, [])
+        asked = ListRequest.of(Listing(k=k, categories=categories), catalog)
+        nobody = unseen_user(deployed.everything, [])
         scores = live.trending_scores(catalog)
         made = trending_list(deployed.bundle.model, catalog, nobody, asked, scores)
         return {
             "items": [
-                in_place(catalog.vocabulary, place, rank)
+                recommended_item(catalog.vocabulary, place, rank)
                 for rank, place in enumerate(made.places, 1)
             ],
             "half_life_s": live.half_life_s,

@@ -33,12 +33,16 @@ class GraphedSteps:
         self._n_plain = 0
         self._graph: torch.cuda.CUDAGraph | None = None
 
-    def train(self, chunk: Batch, adam: torch.optim.Adam, sizes: Sequence[float]) -> torch.Tensor:
+    def train(
+        self, chunk: Batch, adam: torch.optim.Adam, learning_rates: Sequence[float]
+    ) -> torch.Tensor:
         """Implements `Kernel.train`; the optimizer must be the same in each call."""
         if self._n_plain == 0:
             # What a recorded step reads and writes, at addresses that stay.
             self._stream = torch.cuda.Stream()
-            self._cost, self._size = (torch.zeros((), device=chunk.users.device) for _ in range(2))
+            self._cost, self._learning_rate = (
+                torch.zeros((), device=chunk.users.device) for _ in range(2)
+            )
             users, items, weights = next(chunk.split(self._batch_size))
             weights = None if weights is None else weights.clone()
             self._batch = Batch(users.clone(), items.clone(), weights)
@@ -46,12 +50,14 @@ class GraphedSteps:
         self._stream.wait_stream(caller)
         with torch.cuda.stream(self._stream):
             self._cost.zero_()
-            for batch, size in zip(chunk.split(self._batch_size), sizes, strict=True):
+            for batch, learning_rate in zip(
+                chunk.split(self._batch_size), learning_rates, strict=True
+            ):
                 # Of another size is the last batch of an epoch alone.
                 if len(batch.users) == self._batch_size and self._n_plain >= FIRST_STEPS:
-                    self._replay(batch, adam, size)
+                    self._replay(batch, adam, learning_rate)
                 else:
-                    _set(adam, lr=size)
+                    _set(adam, lr=learning_rate)
                     self._step(batch, adam)
                     self._n_plain += 1
             cost = self._cost.clone()
@@ -62,13 +68,13 @@ class GraphedSteps:
     def finish(self) -> None:
         """Implements `Kernel.finish`; no work is deferred, so there is none to finish."""
 
-    def _replay(self, batch: Batch, adam: torch.optim.Adam, size: float) -> None:
+    def _replay(self, batch: Batch, adam: torch.optim.Adam, learning_rate: float) -> None:
         if self._graph is None:
             # Only for the recording: a plain step warns of the one, and is slower by the other.
-            _set(adam, capturable=True, lr=self._size)
+            _set(adam, capturable=True, lr=self._learning_rate)
             self._graph = recorded(lambda: self._step(self._batch, adam), self._stream)
-            _set(adam, capturable=False, lr=size)
-        self._size.fill_(size)
+            _set(adam, capturable=False, lr=learning_rate)
+        self._learning_rate.fill_(learning_rate)
         for kept, part in zip(self._batch, batch, strict=True):
             if kept is not None and part is not None:
                 kept.copy_(part)

@@ -174,13 +174,13 @@ class FusedPairs(Kernel):
         self._epoch: _Epoch | None = None
 
     @override
-    def train(self, chunk: Batch, adam: torch.optim.Adam, sizes: Sequence[float]) -> float:
+    def train(self, chunk: Batch, adam: torch.optim.Adam, learning_rates: Sequence[float]) -> float:
         if self._epoch is None:
             sizes_of_batch = self._batch_size, chunk.items.shape[1]
             self._epoch = _Epoch(self._network(adam), self._adam(adam), *sizes_of_batch)
-        loss = self._epoch.train(chunk, sizes)
+        loss = self._epoch.train(chunk, learning_rates)
         for state in adam.state.values():
-            state["step"] += len(sizes)
+            state["step"] += len(learning_rates)
         return loss
 
     @override
@@ -209,10 +209,12 @@ class _Epoch:
         self._handle = _compiled().pairs_begin(byref(network), byref(adam), *sizes)
         weakref.finalize(self, _compiled().pairs_discard, self._handle)
 
-    def train(self, chunk: Batch, sizes: Sequence[float]) -> float:
+    def train(self, chunk: Batch, learning_rates: Sequence[float]) -> float:
         users, items = chunk.users.contiguous(), chunk.items.contiguous()
         batch = _Batch(users.data_ptr(), items.data_ptr(), _address(chunk.weights), *items.shape)
-        return _compiled().pairs_train(self._handle, byref(batch), (c_double * len(sizes))(*sizes))
+        return _compiled().pairs_train(
+            self._handle, byref(batch), (c_double * len(learning_rates))(*learning_rates)
+        )
 
     def finish(self) -> None:
         _compiled().pairs_finish(self._handle)

@@ -89,23 +89,25 @@ class TiledPairs:
         self._gradients: _Gradients | None = None
         self._chunk: _Chunk | None = None
 
-    def train(self, chunk: Batch, adam: torch.optim.Adam, sizes: Sequence[float]) -> torch.Tensor:
+    def train(
+        self, chunk: Batch, adam: torch.optim.Adam, learning_rates: Sequence[float]
+    ) -> torch.Tensor:
         """Implements `Kernel.train`.
 
         The optimizer must be the same in each call, and no chunk larger than the first.
         """
         if self._chunk is None or self._gradients is None:
             self._gradients = _Gradients(self._parts, adam)
-            self._chunk = _Chunk(chunk, len(sizes))
+            self._chunk = _Chunk(chunk, len(learning_rates))
             self._compile(adam)
-            self._at_once = min(STEPS_AT_ONCE, len(sizes))
+            self._at_once = min(STEPS_AT_ONCE, len(learning_rates))
             self._graph = recorded(lambda: self._steps(adam))
-        self._chunk.load(chunk, adam, sizes)
+        self._chunk.load(chunk, adam, learning_rates)
         self._gradients.seen.fill_(-1)
         self._costs.zero_()
-        for _ in range(0, len(sizes), self._at_once):
+        for _ in range(0, len(learning_rates), self._at_once):
             self._graph.replay()
-        torch._foreach_add_([state["step"] for state in adam.state.values()], len(sizes))
+        torch._foreach_add_([state["step"] for state in adam.state.values()], len(learning_rates))
         return self._costs.sum()
 
     def finish(self) -> None:
@@ -149,7 +151,7 @@ class TiledPairs:
             tiles.Weights(*gradients.parameters),
             tiles.Weights(*gradients.of_parameters),
             gradients.seen_of_tables,
-            tiles.Penalty(*self._penalty),
+            tiles.PenaltyArguments(*self._penalty),
             self._costs,
             self._batch_size,
             COLUMNS=chunk.items.shape[1],
@@ -193,9 +195,9 @@ class _Chunk:
         self.corrections = torch.empty(n_batches, 2, device=device)
         self._numbers = torch.arange(1, n_batches + 1, dtype=torch.float64, device=device)
 
-    def load(self, chunk: Batch, adam: torch.optim.Adam, sizes: Sequence[float]) -> None:
-        """Takes over a chunk and the sizes of the steps, and begins with the first batch."""
-        n, n_batches = len(chunk.users), len(sizes)
+    def load(self, chunk: Batch, adam: torch.optim.Adam, learning_rates: Sequence[float]) -> None:
+        """Takes over a chunk and its learning rates, and begins with the first batch."""
+        n, n_batches = len(chunk.users), len(learning_rates)
         self.users[:n] = chunk.users
         self.items[:n] = chunk.items
         if self.weights is not None and chunk.weights is not None:
@@ -204,7 +206,7 @@ class _Chunk:
         group, state = adam.param_groups[0], next(iter(adam.state.values()))
         steps = state["step"] + self._numbers[:n_batches]
         of_mean, of_square = (1 - beta**steps for beta in group["betas"])
-        self.corrections[:n_batches, 0] = steps.new_tensor(sizes) / of_mean
+        self.corrections[:n_batches, 0] = steps.new_tensor(learning_rates) / of_mean
         self.corrections[:n_batches, 1] = of_square.sqrt()
 
 

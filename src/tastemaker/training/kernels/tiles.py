@@ -50,8 +50,8 @@ class Weights(NamedTuple):
     output_bias: Any
 
 
-class Penalty(NamedTuple):
-    """The same as `Penalty` in pairs.py, for the kernels."""
+class PenaltyArguments(NamedTuple):
+    """The same as `PenaltyArguments` in pairs.py, for the kernels."""
 
     regularization: Any
     user_shares: Any
@@ -78,7 +78,7 @@ def train_batch(
         net: the parameters, a Weights.
         gradients: a Weights of int64.
         seen: (users, items, biases): for each row, where the last batch with a gradient began.
-        penalty: a Penalty.
+        penalty: a PenaltyArguments.
         costs: one a program.
         batch_size: positives in a batch.
         COLUMNS: samples of each positive, itself included.

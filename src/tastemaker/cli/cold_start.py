@@ -1,4 +1,4 @@
-"""What is shown of models that were asked about newcomers."""
+"""What is shown of models that were asked about unseen users."""
 
 from typing import Any
 
@@ -14,10 +14,10 @@ def in_few_words(result: ColdStartResult) -> str:
     return f"{METRIC} " + ", ".join(f"{_value(at):.4f} after {at.length}" for at in ends)
 
 
-def print_new_users(starts: ColdStarts) -> None:
-    """Prints how good each model is for newcomers, by how much is known of them."""
+def print_cold_start(starts: ColdStarts) -> None:
+    """Prints how good each model is for unseen users, by how much is known of them."""
     for result in list(starts.results.values())[:1]:
-        out.print(f"\nnew users: {result.protocol}", style="bold", markup=False, soft_wrap=True)
+        out.print(f"\nunseen users: {result.protocol}", style="bold", markup=False, soft_wrap=True)
         asked = ", ".join(f"{at.n_users:,} after {at.length}" for at in result.lengths)
         out.print(f"users asked about: {asked}", style="dim", markup=False, soft_wrap=True)
     out.print(table_of(_row(name, result) for name, result in starts.results.items()))

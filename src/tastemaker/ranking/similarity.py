@@ -18,7 +18,7 @@ NUMBERS_AT_ONCE = 1 << 24
 """Numbers of vectors copied at a time (64 MiB)."""
 
 
-class Likeness(Protocol):
+class ItemSimilarity(Protocol):
     """Tells how alike items are, from -1 to 1."""
 
     def to_all(self, items: torch.Tensor) -> torch.Tensor:
@@ -29,7 +29,7 @@ class Likeness(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class VectorLikeness(Likeness):
+class VectorSimilarity(ItemSimilarity):
     """The cosine of dense vectors."""
 
     vectors: torch.Tensor
@@ -50,7 +50,7 @@ class VectorLikeness(Likeness):
         return torch.cat([unit @ unit.mT for unit in units])
 
 
-class SparseLikeness(Likeness):
+class SparseSimilarity(ItemSimilarity):
     """The cosine of sparse vectors."""
 
     def __init__(self, vectors: csr_array | csr_matrix) -> None:

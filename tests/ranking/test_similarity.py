@@ -1,12 +1,12 @@
-"""Likeness of dense and of sparse vectors against the cosine as it is defined."""
+"""Similarity of dense and of sparse vectors against the cosine as it is defined."""
 
 import numpy as np
 import pytest
 import torch
 from scipy.sparse import csr_matrix
 
-from tastemaker.ranking import likeness
-from tastemaker.ranking.likeness import SparseLikeness, VectorLikeness
+from tastemaker.ranking import similarity
+from tastemaker.ranking.similarity import SparseSimilarity, VectorSimilarity
 
 
 @pytest.fixture
@@ -26,8 +26,8 @@ def cosine(one: np.ndarray, other: np.ndarray) -> float:
 def test_the_cosine_is_that_of_the_definition_dense_or_sparse(vectors) -> None:
     items = torch.tensor([[3, 4, 5], [11, 0, 3]])
     for ways in (
-        VectorLikeness(torch.from_numpy(vectors)),
-        SparseLikeness(csr_matrix(vectors)),
+        VectorSimilarity(torch.from_numpy(vectors)),
+        SparseSimilarity(csr_matrix(vectors)),
     ):
         whole = [[cosine(vectors[i], other) for other in vectors] for i in (3, 4, 5)]
         np.testing.assert_allclose(ways.to_all(items[0]), whole, atol=1e-6)
@@ -38,6 +38,6 @@ def test_the_cosine_is_that_of_the_definition_dense_or_sparse(vectors) -> None:
 
 def test_blocks_of_rows_give_what_all_at_once_give(vectors, monkeypatch) -> None:
     items = torch.randint(12, (5, 3), generator=torch.Generator().manual_seed(0))
-    whole = VectorLikeness(torch.from_numpy(vectors)).within(items)
-    monkeypatch.setattr(likeness, "NUMBERS_AT_ONCE", 2 * 3 * 7)
-    torch.testing.assert_close(VectorLikeness(torch.from_numpy(vectors)).within(items), whole)
+    whole = VectorSimilarity(torch.from_numpy(vectors)).within(items)
+    monkeypatch.setattr(similarity, "NUMBERS_AT_ONCE", 2 * 3 * 7)
+    torch.testing.assert_close(VectorSimilarity(torch.from_numpy(vectors)).within(items), whole)

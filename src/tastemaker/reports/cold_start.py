@@ -1,4 +1,4 @@
-"""New users: how good each model is for people it never met, by how much is known of them."""
+"""Unseen users: how good each model is for people it never met, by how much is known of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from markupsafe import Markup
 from tastemaker.evaluation.cold_start_results import AtLength, ColdStartResult, ColdStarts
 from tastemaker.reports import takeaways
 from tastemaker.reports.formats import counted, decimals, listed, metric_title
-from tastemaker.reports.lines import Line, line_figure
-from tastemaker.reports.tables import Cell, Column, Table, shaded
+from tastemaker.reports.lines import ModelLine, line_figure
+from tastemaker.reports.tables import Cell, Column, ReportTable, shaded
 
 Results = dict[str, ColdStartResult]
 
 
 @dataclass(frozen=True)
-class NewUsers:
+class ColdStartSection:
     """The section: what follows, how it was measured, the figure and the numbers."""
 
     heading: str
@@ -23,26 +23,26 @@ class NewUsers:
     figure: Markup | None = None
     margin: str = ""
     """How far the intervals reach to each side, on average."""
-    table: Table | None = None
-    details: tuple[Table, ...] = ()
+    table: ReportTable | None = None
+    details: tuple[ReportTable, ...] = ()
     """Folded away."""
     failed: tuple[tuple[str, str], ...] = ()
     """Name and reason."""
 
 
-def new_users(starts: ColdStarts) -> NewUsers:
+def cold_start(starts: ColdStarts) -> ColdStartSection:
     """Everything that the section shows."""
     results, failed = starts.results, tuple(starts.failed.items())
     if not results:
-        return NewUsers("New users: no model finished", failed=failed)
+        return ColdStartSection("Unseen users: no model finished", failed=failed)
     first = next(iter(results.values()))
     metric, *others = first.lengths[0].metrics
     best = {
         at.length: max(result.lengths[i].metrics[metric] for result in results.values())
         for i, at in enumerate(first.lengths)
     }
-    return NewUsers(
-        takeaways.of_new_users(results, metric),
+    return ColdStartSection(
+        takeaways.of_cold_start(results, metric),
         _how(first),
         _figure(results, metric, best),
         _margin(results, metric),
@@ -78,14 +78,14 @@ def _margin(results: Results, metric: str) -> str:
     return decimals(sum(high - low for low, high in ends) / len(ends) / 2, 3)
 
 
-def _plain(results: Results, metric: str) -> Table:
+def _plain(results: Results, metric: str) -> ReportTable:
     return _table(metric_title(metric), results, lambda at: Cell(decimals(at.metrics[metric])))
 
 
-def _table(measured: str, results: Results, cell: Callable[[AtLength], Cell]) -> Table:
+def _table(measured: str, results: Results, cell: Callable[[AtLength], Cell]) -> ReportTable:
     lengths = next(iter(results.values())).lengths
-    return Table(
-        f"{measured} for new users, by interactions known",
+    return ReportTable(
+        f"{measured} for unseen users, by interactions known",
         tuple(Column(f"{at.length:,} known", counted(at.n_users, "user")) for at in lengths),
         tuple((name, tuple(map(cell, result.lengths))) for name, result in results.items()),
     )
@@ -93,7 +93,7 @@ def _table(measured: str, results: Results, cell: Callable[[AtLength], Cell]) ->
 
 def _figure(results: Results, metric: str, best: dict[int, float]) -> Markup:
     lines = [
-        Line(
+        ModelLine(
             name,
             tuple(at.metrics[metric] for at in result.lengths),
             tuple(0 < best[at.length] == at.metrics[metric] for at in result.lengths),
@@ -112,7 +112,7 @@ def _figure(results: Results, metric: str, best: dict[int, float]) -> Markup:
         "new-users",
         lines,
         list(best),
-        title=f"{metric_title(metric)} for new users",
+        title=f"{metric_title(metric)} for unseen users",
         x_title="interactions known, logarithmic scale",
         y_title=metric_title(metric),
         description=f"{told}.",
