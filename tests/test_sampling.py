@@ -91,8 +91,8 @@ def test_distinct_items_are_equally_likely_too() -> None:
     items, _ = UnseenItems(data).sample_distinct(users, 3, generator())
     counts = torch.bincount(items.flatten(), minlength=10)
     assert counts[[3, 7]].tolist() == [0, 0]
-    share = counts[[0, 1, 2, 4, 5, 6, 8, 9]] / n_rows
-    assert torch.allclose(share, torch.full((8,), 3 / 8), atol=0.02)
+    fraction = counts[[0, 1, 2, 4, 5, 6, 8, 9]] / n_rows
+    assert torch.allclose(fraction, torch.full((8,), 3 / 8), atol=0.02)
 
 
 def test_a_positive_keeps_its_own_users_negatives() -> None:

@@ -517,7 +517,7 @@ class ItemMap(Answer):
 
     items: list[MapItem]
     explained: float
-    """The share of the variance of the vectors that the plane shows."""
+    """The fraction of the variance of the vectors that the plane shows."""
     model: str
     version: str
 
@@ -529,14 +529,14 @@ class DriftWindow(Answer):
     to_time: int
     n: int
     hit_rate: float
-    """The share of events whose item was in the list."""
+    """The fraction of events whose item was in the list."""
     low: float
     high: float
     """Its 95% interval."""
     popular_hit_rate: float
     """The same of the most popular items."""
     coverage: float
-    """The share of the catalog in any of the lists."""
+    """The fraction of the catalog in any of the lists."""
     listed_popularity: float
     """Mean popularity of the listed items: the fraction of the catalog that is less popular."""
     chosen_popularity: float

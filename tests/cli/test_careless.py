@@ -72,7 +72,7 @@ CASES = {
     "a leaking split": ("train --train good.csv --test good.csv --out OUT", "also in the data before"),
     "data twice": ("train good.csv --train good.csv --test good.csv --out OUT", "not both"),
     "a rating nobody gave": ("train good.csv --min-rating 9 --out OUT", "no rating is 9 or above"),
-    "a share that is a percentage": ("train good.csv --sample-users 30 --out OUT", "at most 1"),
+    "a fraction that is a percentage": ("train good.csv --sample-users 30 --out OUT", "at most 1"),
     "a core too deep": ("train good.csv --k-core 99 --out OUT", "the 99-core is empty"),
     "a device that is not here": ("train good.csv --device mps --out OUT", "not to be had here"),
     "a folder of somebody else's": ("train good.csv --out thesis", "is a folder, but not a run"),

@@ -198,7 +198,7 @@ def test_models_are_asked_about_users_whom_they_never_met(
     cold = board["cold_start"]
     assert [model["name"] for model in cold["models"]] == [m["name"] for m in board["models"]]
     for model in cold["models"]:
-        assert (model["share"], model["seed"], model["n_users"]) == (0.1, 0, 6)
+        assert (model["fraction"], model["seed"], model["n_users"]) == (0.1, 0, 6)
         assert [at["length"] for at in model["lengths"]] == [1, 2, 5], "nobody has more than 10"
         for at in model["lengths"]:
             low, high = at["intervals"]["ndcg@10"]

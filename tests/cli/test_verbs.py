@@ -144,7 +144,7 @@ def test_a_ready_made_split_is_used_exactly(tastemaker: Terminal, tmp_path: Path
 @pytest.mark.parametrize(
     "how",
     [
-        ("--split", "temporal", "--test-share", "0.2"),
+        ("--split", "temporal", "--test-fraction", "0.2"),
         ("--split", "leave-k-out", "--hold-out", "2"),
         ("--by", "random", "--no-validation"),
         ("--sample-users", "0.5"),

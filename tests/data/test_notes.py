@@ -82,7 +82,7 @@ def test_splitting_tells_what_is_new(told: pytest.LogCaptureFixture) -> None:
     log = pl.DataFrame({"user": [1, 1, 2, 2, 3], "item": [1, 2, 1, 2, 9], "time": range(5)})
     data = tm.read(log)
     told.clear()
-    split = tm.temporal(data, test_share=0.25, validation=False)
+    split = tm.temporal(data, test_fraction=0.25, validation=False)
     assert told.messages == list(split.notes)
     told.clear()
     tm.sample_users(data, 0.5)

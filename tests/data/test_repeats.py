@@ -129,7 +129,7 @@ def test_leaving_out_asks_for_the_latest_new_item(log: Log) -> None:
 def test_after_one_moment_only_what_is_new_is_asked_about(log: Log, validation: bool) -> None:
     data = read([row[:3] for row in log])
     try:
-        split = tm.temporal(data, test_share=0.3, validation=validation)
+        split = tm.temporal(data, test_fraction=0.3, validation=validation)
     except SplitError:
         return
     assert split.test is not None
@@ -147,7 +147,7 @@ def test_after_one_moment_only_what_is_new_is_asked_about(log: Log, validation: 
 def test_a_temporal_split_says_what_the_users_had_before() -> None:
     log = [("a", 1, 10), ("b", 2, 11), ("a", 2, 12), ("b", 1, 90), ("a", 1, 91), ("b", 1, 92)]
     data = read(log)
-    split = tm.temporal(data, test_share=0.5, validation=False)
+    split = tm.temporal(data, test_fraction=0.5, validation=False)
     assert pairs(split.test, data) == {("b", 1)}
     assert any("2 interactions after the cut are repeats" in note for note in split.notes)
     assert split.test is not None

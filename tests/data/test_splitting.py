@@ -96,15 +96,15 @@ def test_data_without_times_train_but_do_not_split_by_time() -> None:
 
 def test_a_temporal_split_learns_from_nobodys_future() -> None:
     data = synthetic_world()
-    split = tm.temporal(data, test_share=0.1)
+    split = tm.temporal(data, test_fraction=0.1)
     assert split.test is not None
     assert split.validation is not None
     assert split.train.timestamps.max() < split.validation.timestamps.min()
     assert split.validation.timestamps.max() < split.test.timestamps.min()
     assert (split.train.user_counts[split.test.users] > 0).all()
     assert len(split.everything) == len(data), "what was not asked about is still known"
-    with pytest.raises(ConfigError, match="test_share is 0.7"):
-        tm.temporal(data, test_share=0.7)
+    with pytest.raises(ConfigError, match="test_fraction is 0.7"):
+        tm.temporal(data, test_fraction=0.7)
 
 
 def synthetic_world() -> tm.Dataset:

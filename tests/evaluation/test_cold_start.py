@@ -84,7 +84,10 @@ def test_all_that_unseen_users_did_is_kept_in_the_same_codes() -> None:
 
 def test_unseen_users_histories_are_in_the_order_of_time_however_others_are_held_out() -> None:
     data = two_tastes()
-    for split in (tm.leave_one_out(data, by="random", seed=3), tm.temporal(data, test_share=0.2)):
+    for split in (
+        tm.leave_one_out(data, by="random", seed=3),
+        tm.temporal(data, test_fraction=0.2),
+    ):
         cold = hold_out_users(split)
         for user in apart(cold):
             assert cold.unseen_users.history(user).tolist() == data.history(user).tolist()
@@ -106,12 +109,12 @@ def test_one_seed_is_one_draw_of_those_with_two_interactions() -> None:
     histories = {user: [user % 7] * 1 for user in range(100)}
     histories |= {user: [0, 1] for user in range(100, 140)}
     split = tm.no_holdout(dataset_of(histories))
-    cold = hold_out_users(split, share=0.25, seed=5)
+    cold = hold_out_users(split, fraction=0.25, seed=5)
     assert len(apart(cold)) == 10
     assert (apart(cold) >= 100).all()
-    assert np.array_equal(apart(cold), apart(hold_out_users(split, share=0.25, seed=5)))
-    assert not np.array_equal(apart(cold), apart(hold_out_users(split, share=0.25, seed=6)))
-    assert len(apart(hold_out_users(split, share=0.001))) == 1
+    assert np.array_equal(apart(cold), apart(hold_out_users(split, fraction=0.25, seed=5)))
+    assert not np.array_equal(apart(cold), apart(hold_out_users(split, fraction=0.25, seed=6)))
+    assert len(apart(hold_out_users(split, fraction=0.001))) == 1
 
 
 def test_the_first_interactions_are_asked_as_a_unseen_users_and_the_next_is_ranked(
@@ -146,7 +149,7 @@ def test_a_tie_counts_against_the_model(one_unseen_user: ColdStart) -> None:
 
 @pytest.mark.parametrize("model", [tm.ItemKNN(), tm.EASE(), tm.MF(epochs=40)], ids=lambda m: m.name)
 def test_two_interactions_tell_a_taste(model: tm.Recommender) -> None:
-    cold = hold_out_users(tm.leave_one_out(two_tastes(400)), share=0.3)
+    cold = hold_out_users(tm.leave_one_out(two_tastes(400)), fraction=0.3)
 
     def hit_rate(model: tm.Recommender) -> float:
         (at,) = evaluate_cold_start(model.fit(cold.split), cold, lengths=[2]).lengths
@@ -165,7 +168,7 @@ def test_a_model_that_stops_early_finds_its_validation_part() -> None:
 
 
 def test_blocks_of_users_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    cold = hold_out_users(tm.leave_one_out(two_tastes()), share=0.5)
+    cold = hold_out_users(tm.leave_one_out(two_tastes()), fraction=0.5)
     model = tm.EASE().fit(cold.split)
     at_once = evaluate_cold_start(model, cold)
     monkeypatch.setattr(cold_start, "SCORES_AT_ONCE", 7 * cold.unseen_users.n_items)
@@ -192,9 +195,9 @@ def test_a_model_that_may_have_met_the_unseen_users_is_refused() -> None:
 
 def test_what_cannot_be_held_out_is_refused() -> None:
     split = tm.leave_one_out(two_tastes())
-    for share in (0, 1, -0.1):
+    for fraction in (0, 1, -0.1):
         with pytest.raises(ConfigError, match="between 0 and 1"):
-            hold_out_users(split, share=share)
+            hold_out_users(split, fraction=fraction)
     with pytest.raises(SplitError, match="nobody has two interactions"):
         hold_out_users(tm.no_holdout(dataset_of({0: [0], 1: [1]})))
     with pytest.raises(SplitError, match="nobody is left to train on"):

@@ -174,9 +174,9 @@ def test_popular_negatives_are_drawn_one_after_another_by_popularity() -> None:
     for first, second in permutations(TRAINING_COUNTS, 2):
         one, other = TRAINING_COUNTS[first], TRAINING_COUNTS[second]
         expected = one / 15 * other / (15 - one)
-        share = np.mean((rows == [first, second]).all(axis=1))
+        fraction = np.mean((rows == [first, second]).all(axis=1))
         error = np.sqrt(expected * (1 - expected) / N_ASKED)
-        assert abs(share - expected) < 4 * error, (first, second)
+        assert abs(fraction - expected) < 4 * error, (first, second)
 
 
 def test_items_that_nobody_trained_on_are_drawn_when_the_others_run_out() -> None:
@@ -193,8 +193,8 @@ def test_items_that_nobody_trained_on_are_drawn_when_the_others_run_out() -> Non
 
 def test_against_popular_negatives_popularity_is_no_longer_good() -> None:
     random = np.random.default_rng(0)
-    share = 1 / np.arange(1, 201)
-    data = dataset_of({u: random.choice(200, 12, False, share / share.sum()).tolist()
+    fraction = 1 / np.arange(1, 201)
+    data = dataset_of({u: random.choice(200, 12, False, fraction / fraction.sum()).tolist()
                        for u in range(300)})  # fmt: skip
     split = tm.leave_one_out(data, validation=False)
     model = tm.Popularity().fit(split)

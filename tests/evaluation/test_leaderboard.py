@@ -23,11 +23,11 @@ def split() -> tm.Split:
     return tm.leave_one_out(two_tastes(n_users=200, length=12))
 
 
-def knowing(split: tm.Split, share: float, seed: int = 0) -> np.ndarray:
-    """Scores that know the held-out item of a share of the users, and nothing else."""
+def knowing(split: tm.Split, fraction: float, seed: int = 0) -> np.ndarray:
+    """Scores that know the held-out item of a fraction of the users, and nothing else."""
     random = np.random.default_rng(seed)
     scores = random.random((split.train.n_users, split.train.n_items))
-    told = random.random(split.train.n_users) < share
+    told = random.random(split.train.n_users) < fraction
     scores[split.test.users[told], split.test.items[told]] = 2
     return scores
 
@@ -96,10 +96,10 @@ def test_categories_weigh_one_together_and_items_without_any_weigh_nothing() -> 
     assert category_weights(Catalog(table.drop("categories"))) is None
 
 
-def board_of(split: tm.Split, **shares: float) -> tm.Leaderboard:
+def board_of(split: tm.Split, **fractions: float) -> tm.Leaderboard:
     entries = [
-        tm.Entry(name, evaluated(split, knowing(split, share, seed), baseline=False))
-        for seed, (name, share) in enumerate(shares.items())
+        tm.Entry(name, evaluated(split, knowing(split, fraction, seed), baseline=False))
+        for seed, (name, fraction) in enumerate(fractions.items())
     ]
     return tm.Leaderboard([*entries, tm.Entry("broken", error="ran out of luck")])
 
@@ -125,8 +125,8 @@ def test_a_large_difference_is_significant_and_none_is_not(split: tm.Split) -> N
 
 
 def test_the_p_values_are_corrected_for_the_number_of_pairs(split: tm.Split) -> None:
-    shares = {"a": 0.42, "b": 0.5, "c": 0.46, "d": 0.55}
-    entries = board_of(split, **shares).entries[:-1]
+    fractions = {"a": 0.42, "b": 0.5, "c": 0.46, "d": 0.55}
+    entries = board_of(split, **fractions).entries[:-1]
     by_holm = tm.Leaderboard(entries, correction="holm").comparisons
     by_fdr = tm.Leaderboard(entries, correction="benjamini-hochberg").comparisons
     alone = {

@@ -54,8 +54,8 @@ def attention(
     for head in np.split(np.arange(SIZE), heads):
         for i in range(len(events)):
             scores = key[: i + 1, head] @ query[i, head] / math.sqrt(len(head))
-            shares = np.exp(scores - scores.max())
-            out[i, head] = shares / shares.sum() @ value[: i + 1, head]
+            fractions = np.exp(scores - scores.max())
+            out[i, head] = fractions / fractions.sum() @ value[: i + 1, head]
     return linear(out, state, f"{name}.output")
 
 

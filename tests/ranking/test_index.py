@@ -112,13 +112,13 @@ class TestApproximate:
         expected = torch.einsum("nd,nkd->nk", queries, keys[found.items])
         torch.testing.assert_close(found.scores, expected)
 
-    @pytest.mark.parametrize("share", [1.0, 0.3, 0.01, 0.001])
-    def test_k_items_come_back_whatever_was_seen_or_is_eligible(self, share: float) -> None:
+    @pytest.mark.parametrize("fraction", [1.0, 0.3, 0.01, 0.001])
+    def test_k_items_come_back_whatever_was_seen_or_is_eligible(self, fraction: float) -> None:
         keys, queries = clustered(2000, 50)
         # Some have seen nearly everything, some whatever is nearest to them.
         nearest = ExactIndex(keys).search(queries, 300, Exclusion()).items.numpy()
         seen = [np.arange(1990) if row % 10 == 0 else nearest[row] for row in range(50)]
-        eligible = torch.rand(2000, generator=torch.Generator().manual_seed(1)) < share
+        eligible = torch.rand(2000, generator=torch.Generator().manual_seed(1)) < fraction
         exclusion = Exclusion(UserBatch.unseen_users(seen), eligible)
         exact = ExactIndex(keys).search(queries, 10, exclusion)
         found = ApproximateIndex.build(keys).search(queries, 10, exclusion)

@@ -158,8 +158,8 @@ class Senders:
     def send_until_it_is_gone(self, service: Server) -> None:
         with ThreadPoolExecutor(self._threads) as pool:
             again, self.unanswered = self.unanswered, []
-            shares = [again[number :: self._threads] for number in range(self._threads)]
-            list(pool.map(self._send, [service] * self._threads, shares))
+            fractions = [again[number :: self._threads] for number in range(self._threads)]
+            list(pool.map(self._send, [service] * self._threads, fractions))
 
     def _send(self, service: Server, again: list[list[wire.Event]]) -> None:
         while True:

@@ -100,8 +100,8 @@ class Board:
             if words == shown and time.monotonic() - shown_at < REPORT_EVERY_S:
                 return
             shown, shown_at = words, time.monotonic()
-            share = progress.done / max(1, progress.total)
-            self._set(label, f"{words}, {share:.0%}", "cyan")
+            fraction = progress.done / max(1, progress.total)
+            self._set(label, f"{words}, {fraction:.0%}", "cyan")
 
         return Listener(lambda stage: self._set(label, stage, "cyan"), on_progress)
 

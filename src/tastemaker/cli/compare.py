@@ -63,7 +63,7 @@ def compare(
     split: options.SplitBy = "leave-one-out",
     by: options.Order = "time",
     hold_out: options.HoldOut = 5,
-    test_share: options.TestShare = 0.1,
+    test_fraction: options.TestFraction = 0.1,
     validation: options.Validation = True,
     train: options.Train = None,
     test: options.Test = None,

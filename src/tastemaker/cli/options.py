@@ -108,7 +108,8 @@ DuplicateWeights = Annotated[
     _data("--duplicate-weights", help="Its weight: the kept row's, or the sum or max of all."),
 ]
 SampleUsers = Annotated[
-    float | None, _data("--sample-users", help="Keep this share of the users, as 0.3, at random.")
+    float | None,
+    _data("--sample-users", help="Keep a random fraction of the users, above 0 and at most 1."),
 ]
 KCore = Annotated[
     int | None, _data("--k-core", help="Keep users and items with at least K interactions.")
@@ -123,7 +124,13 @@ Order = Annotated[
     _split("--by", help='What a user\'s "last" interactions are.'),
 ]
 HoldOut = Annotated[int, _split("--hold-out", help="How many a user, for leave-k-out.")]
-TestShare = Annotated[float, _split("--test-share", help="Latest share, for temporal.")]
+TestFraction = Annotated[
+    float,
+    _split(
+        "--test-fraction",
+        help="For temporal: fraction of the interactions, the latest, to test on.",
+    ),
+]
 Validation = Annotated[
     bool,
     _split("--validation/--no-validation", help="Also hold out the ones before, to choose epochs."),

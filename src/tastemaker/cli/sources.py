@@ -211,7 +211,7 @@ class SplitOptions(_FromOptions):
     split: Literal["leave-one-out", "leave-k-out", "temporal", "none"]
     by: Order
     hold_out: int
-    test_share: float
+    test_fraction: float
     validation: bool
     train: Path | None
     test: Path | None
@@ -238,7 +238,7 @@ class SplitOptions(_FromOptions):
         if self.split == "none":
             return no_holdout(dataset)
         if self.split == "temporal":
-            return temporal(dataset, test_share=self.test_share, validation=self.validation)
+            return temporal(dataset, test_fraction=self.test_fraction, validation=self.validation)
         k = 1 if self.split == "leave-one-out" else self.hold_out
         return leave_k_out(dataset, k, validation=self.validation, by=self.by, seed=self.seed or 0)
 

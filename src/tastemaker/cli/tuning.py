@@ -108,8 +108,8 @@ class Tuning:
                 nonlocal shown_at
                 if time.monotonic() - shown_at >= REPORT_EVERY_S:
                     shown_at = time.monotonic()
-                    share = progress.done / max(1, progress.total)
-                    status.update(self._line(done, f", {in_words(progress)}, {share:.0%}"))
+                    fraction = progress.done / max(1, progress.total)
+                    status.update(self._line(done, f", {in_words(progress)}, {fraction:.0%}"))
 
             try:
                 return search(

@@ -25,7 +25,7 @@ class DataCard:
     n_users: int
     n_items: int
     density: float
-    """Share of all (user, item) pairs that occurred."""
+    """Fraction of all (user, item) pairs that occurred."""
     n_duplicates: int
     """Rows of the log that repeat a pair, beyond the interactions."""
     n_missing: int
@@ -37,7 +37,7 @@ class DataCard:
     item_popularity: dict[str, float]
     """Quantiles of the interactions an item has."""
     long_tail_share: float
-    """Share of the interactions that fall outside the most popular fifth of the items."""
+    """Fraction of the interactions that fall outside the most popular fifth of the items."""
     activity_histogram: list[tuple[int, int, int]]
     """(from, to, users): how many users have that many interactions; bins double in width."""
     has_titles: bool

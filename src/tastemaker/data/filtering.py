@@ -8,17 +8,19 @@ from tastemaker.errors import ConfigError, SplitError
 
 
 @telling
-def sample_users(data: Dataset, share: float, *, seed: int = 0) -> Dataset:
-    """A random share of the users with all their interactions; items nobody is left for go.
+def sample_users(data: Dataset, fraction: float, *, seed: int = 0) -> Dataset:
+    """A random fraction of the users with all their interactions; items nobody is left for go.
 
     Args:
         data: what to sample from; not changed.
-        share: above 0, at most 1.
+        fraction: above 0, at most 1.
         seed: one seed, one sample.
     """
-    if not 0 < share <= 1:
-        raise ConfigError(f"sample_users: the share is {share}; it must be above 0 and at most 1")
-    n_kept = max(1, round(share * data.n_users))
+    if not 0 < fraction <= 1:
+        raise ConfigError(
+            f"sample_users: the fraction is {fraction}; it must be above 0 and at most 1"
+        )
+    n_kept = max(1, round(fraction * data.n_users))
     kept = np.zeros(data.n_users, dtype=bool)
     kept[np.random.default_rng(seed).permutation(data.n_users)[:n_kept]] = True
     sampled = data.rows(kept[data.users]).compact()

@@ -200,8 +200,8 @@ def leave_k_out(
 
 
 @telling
-def temporal(data: Dataset, *, test_share: float = 0.1, validation: bool = True) -> Split:
-    """Everything after one moment is the test; the moment is where the latest share begins.
+def temporal(data: Dataset, *, test_fraction: float = 0.1, validation: bool = True) -> Split:
+    """Everything after one moment is the test; the moment is where the latest fraction begins.
 
     Unlike leave-one-out it never learns from one person's future to predict another's present. A
     held-out interaction of a user or with an item that training does not have is counted and not
@@ -210,20 +210,21 @@ def temporal(data: Dataset, *, test_share: float = 0.1, validation: bool = True)
 
     Args:
         data: what to split; not changed.
-        test_share: the share of all interactions, the latest, to test on.
-        validation: also hold out the same share just before.
+        test_fraction: the fraction of all interactions, the latest, to test on.
+        validation: also hold out the same fraction just before.
 
     Raises:
-        ConfigError: a share that leaves nothing to train on.
+        ConfigError: a fraction that leaves nothing to train on.
         SplitError: data without times, or nothing left to test on.
     """
-    if not 0 < test_share < (0.5 if validation else 1):
+    if not 0 < test_fraction < (0.5 if validation else 1):
         raise ConfigError(
-            f"temporal: test_share is {test_share}; it must be above 0 and leave data to train on"
+            f"temporal: test_fraction is {test_fraction}; it must be above 0 and leave data to "
+            "train on"
         )
     times = _times(data)
-    test_from = np.quantile(times, 1 - test_share, method="higher")
-    validate_from = np.quantile(times, 1 - 2 * test_share, method="higher")
+    test_from = np.quantile(times, 1 - test_fraction, method="higher")
+    validate_from = np.quantile(times, 1 - 2 * test_fraction, method="higher")
     test = times >= test_from
     held = (times >= validate_from) & ~test if validation else np.zeros_like(test)
     train = data.rows(~test & ~held).folded()
@@ -232,7 +233,7 @@ def temporal(data: Dataset, *, test_share: float = 0.1, validation: bool = True)
     warm = [_known_to(train, part) for part in (validated, tested)]
     if not warm[1].any():
         raise SplitError(
-            f"{data.name}: after the cut nobody is left whom training knows; lower test_share"
+            f"{data.name}: after the cut nobody is left whom training knows; lower test_fraction"
         )
     n_cold = sum(int((~known).sum()) for known in warm)
     return Split(
@@ -240,7 +241,7 @@ def temporal(data: Dataset, *, test_share: float = 0.1, validation: bool = True)
         _targets(tested, warm[1]),
         _targets_or_none(validated, warm[0]),
         not_evaluated=_together(_targets(validated, ~warm[0]), _targets(tested, ~warm[1])),
-        method=f"temporal, latest {test_share:g}",
+        method=f"temporal, latest {test_fraction:g}",
         notes=(
             f"{n_cold:,} held-out interactions are of users or items new after the cut "
             "and are not asked about",

@@ -30,7 +30,7 @@ class ColdStart:
     """To train on: without a single row of those users; vocabularies and codes as before."""
     unseen_users: Dataset
     """All that those users did, oldest first, and nothing else; the same codes."""
-    share: float
+    fraction: float
     seed: int
     """Seed of the draw, independent of the seeds of the models."""
 
@@ -45,13 +45,13 @@ class ColdStart:
         """One line that says exactly what was done, for a result's label."""
         known = ", ".join(map(str, lengths))
         return (
-            f"{self.share:.0%} of the users with two interactions or more, drawn with seed "
+            f"{self.fraction:.0%} of the users with two interactions or more, drawn with seed "
             f"{self.seed} and never trained on; the next item after their first {known} "
             f"interactions, ranked among the whole catalog without those known; lists of {k}"
         )
 
 
-def hold_out_users(split: Split, *, share: float = 0.1, seed: int = 0) -> ColdStart:
+def hold_out_users(split: Split, *, fraction: float = 0.1, seed: int = 0) -> ColdStart:
     """Keeps some users apart entirely, drawn from those with two interactions or more.
 
     The others keep the training and validation part that they have, so that a model is fitted as it
@@ -59,20 +59,20 @@ def hold_out_users(split: Split, *, share: float = 0.1, seed: int = 0) -> ColdSt
 
     Args:
         split: of whose users; `no_holdout(data)` for a data set as it is.
-        share: of the users with two interactions or more; at least one of them.
+        fraction: of the users with two interactions or more; at least one of them.
         seed: one seed, one draw.
 
     Raises:
-        ConfigError: the share is not between 0 and 1.
+        ConfigError: the fraction is not between 0 and 1.
         SplitError: nobody has two interactions, or nobody is left to train on.
     """
-    if not 0 < share < 1:
-        raise ConfigError(f"hold_out_users: the share is {share}; it must be between 0 and 1")
+    if not 0 < fraction < 1:
+        raise ConfigError(f"hold_out_users: the fraction is {fraction}; it must be between 0 and 1")
     everything = split.everything
     if everything.timestamps is not None:
         everything = everything.rows(np.lexsort((everything.timestamps, everything.users)))
     eligible = np.flatnonzero(everything.user_counts >= 2)
-    n = min(len(eligible), max(1, round(share * len(eligible))))
+    n = min(len(eligible), max(1, round(fraction * len(eligible))))
     apart = np.zeros(everything.n_users, dtype=bool)
     apart[np.random.default_rng(seed).choice(eligible, n, replace=False)] = True
     train = split.train.rows(~apart[split.train.users])
@@ -84,7 +84,7 @@ def hold_out_users(split: Split, *, share: float = 0.1, seed: int = 0) -> ColdSt
         validation=_without(split.validation, apart),
         method=f"{split.method}, {n} users held out with seed {seed}",
     )
-    return ColdStart(left, everything.rows(apart[everything.users]), share, seed)
+    return ColdStart(left, everything.rows(apart[everything.users]), fraction, seed)
 
 
 def evaluate_cold_start(
@@ -125,7 +125,7 @@ def evaluate_cold_start(
     measured = (_at(model, cold.unseen_users, length, k, meter) for length in lengths)
     return ColdStartResult(
         cold.describe(k, lengths),
-        cold.share,
+        cold.fraction,
         cold.seed,
         cold.n_users,
         tuple(at for at in measured if at is not None),

@@ -27,7 +27,7 @@ class ColdStartResult:
 
     protocol: str
     """What was done, in one line; see `ColdStart.describe`."""
-    share: float
+    fraction: float
     seed: int
     n_users: int
     """Kept apart; each length has those of them who went on after it."""

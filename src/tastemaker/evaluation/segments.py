@@ -99,9 +99,9 @@ def _by_popularity(counts: np.ndarray) -> dict[str, np.ndarray]:
     """(n_items,) masks by place in the order of popularity."""
     place = np.empty(len(counts), dtype=np.int64)
     place[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
-    share = place / len(counts)
+    fraction = place / len(counts)
     return {
-        f"head: top {HEAD:.0%}": share < HEAD,
-        f"middle: to {MIDDLE:.0%}": (share >= HEAD) & (share < MIDDLE),
-        "tail: the rest": share >= MIDDLE,
+        f"head: top {HEAD:.0%}": fraction < HEAD,
+        f"middle: to {MIDDLE:.0%}": (fraction >= HEAD) & (fraction < MIDDLE),
+        "tail: the rest": fraction >= MIDDLE,
     }

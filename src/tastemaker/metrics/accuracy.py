@@ -26,12 +26,12 @@ def hit_rate(ranks: np.ndarray, indptr: np.ndarray, k: int) -> np.ndarray:
 
 
 def recall(ranks: np.ndarray, indptr: np.ndarray, k: int) -> np.ndarray:
-    """The share of a user's relevant items that are among the first k. As for `hit_rate`."""
+    """The fraction of a user's relevant items that are among the first k. As for `hit_rate`."""
     return _sum_by_user(ranks <= k, indptr) / np.diff(indptr)
 
 
 def precision(ranks: np.ndarray, indptr: np.ndarray, k: int) -> np.ndarray:
-    """The share of the first k that is relevant. As for `hit_rate`."""
+    """The fraction of the first k that is relevant. As for `hit_rate`."""
     return _sum_by_user(ranks <= k, indptr) / k
 
 

@@ -25,7 +25,7 @@ def first(items: np.ndarray, indptr: np.ndarray, k: int) -> tuple[np.ndarray, np
 
 
 def novelty(items: np.ndarray, indptr: np.ndarray, counts: np.ndarray, n_users: int) -> np.ndarray:
-    """Mean self-information, -log2 of the share of users who touched the item (Zhou et al. 2010).
+    """Mean self-information: -log2 of the fraction of users with the item (Zhou et al. 2010).
 
     An item that nobody touched counts as touched by one user: as novel as can be, and finite.
 
@@ -57,7 +57,7 @@ def average_popularity(items: np.ndarray, indptr: np.ndarray, counts: np.ndarray
 
 
 def long_tail_share(items: np.ndarray, indptr: np.ndarray, is_tail: np.ndarray) -> np.ndarray:
-    """The share of a list that is from the long tail: APLT (Abdollahpouri et al. 2019).
+    """The fraction of a list that is from the long tail: APLT (Abdollahpouri et al. 2019).
 
     Args:
         items: (m,) int64 codes, all lists end to end.
@@ -138,7 +138,7 @@ def miscalibration(
 
 
 def coverage(items: np.ndarray, n_items: int) -> float:
-    """The share of the catalog that stands in any list (Ge, Delgado-Battenfeld and Jannach 2010).
+    """The fraction of the catalog in any list (Ge, Delgado-Battenfeld and Jannach 2010).
 
     Args:
         items: (m,) int64 codes, all lists end to end.
@@ -150,7 +150,7 @@ def coverage(items: np.ndarray, n_items: int) -> float:
 def gini(items: np.ndarray, n_items: int) -> float:
     """How unequally often the items are listed: 0 all equally, 1 one item has everything.
 
-    With the share p of each item in all entries, ascending, the sum of (2 j - n - 1) p_j over
+    With the fraction p of each item in all entries, ascending, the sum of (2 j - n - 1) p_j over
     n - 1 (Shani and Gunawardana 2011, section 8.3.3.2). Items in no list count.
 
     Args:
@@ -172,7 +172,7 @@ def long_tail(counts: np.ndarray, head_share: float = 0.2) -> np.ndarray:
 
     Args:
         counts: (n_items,) training interactions; of equally popular items the lower code is first.
-        head_share: the share of the catalog that is the head, to the nearest whole item.
+        head_share: the fraction of the catalog that is the head, to the nearest whole item.
 
     Returns:
         (n_items,) bool.
@@ -183,20 +183,20 @@ def long_tail(counts: np.ndarray, head_share: float = 0.2) -> np.ndarray:
     return is_tail
 
 
-def tail_lift(shares: np.ndarray, counts: np.ndarray, is_tail: np.ndarray) -> float:
-    """The long tail's mean share of the lists over its share of what people chose themselves.
+def tail_lift(fractions: np.ndarray, counts: np.ndarray, is_tail: np.ndarray) -> float:
+    """The long tail's mean fraction of the lists over its fraction of what people chose themselves.
 
     Below 1, the lists favour the popular more than people do: they amplify popularity bias.
 
     Args:
-        shares: (n_users,) as from `long_tail_share`; NaN is left out.
+        fractions: (n_users,) as from `long_tail_share`; NaN is left out.
         counts: (n_items,) training interactions of each item.
         is_tail: (n_items,) bool.
 
     Returns:
         0 or more; NaN if no list has an item or nobody chose from the tail.
     """
-    chosen, listed = counts[is_tail].sum(), shares[~np.isnan(shares)]
+    chosen, listed = counts[is_tail].sum(), fractions[~np.isnan(fractions)]
     if chosen == 0 or len(listed) == 0:
         return float("nan")
     return float(listed.mean() * counts.sum() / chosen)
@@ -217,7 +217,7 @@ def _divide(values: np.ndarray, by: np.ndarray) -> np.ndarray:
 
 
 def _proportions(columns: np.ndarray, items: np.ndarray, indptr: np.ndarray) -> np.ndarray:
-    """(n_categories, n) shares of each list's categories; NaN throughout where none is known."""
+    """(n_categories, n) fractions of each list's categories; NaN throughout where none is known."""
     weights = _sum_vectors(columns, items, indptr)
     return _divide(weights, np.broadcast_to(weights.sum(axis=0), weights.shape))
 

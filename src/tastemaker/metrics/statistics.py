@@ -21,7 +21,7 @@ def bootstrap_intervals(
             mean leaves out.
         seed: of the draws.
         resamples: how many times to draw.
-        level: the share of resampled means inside the interval.
+        level: the fraction of resampled means inside the interval.
 
     Returns:
         (n_metrics,) lower and (n_metrics,) upper ends; NaN for a metric without any value.
@@ -85,7 +85,7 @@ def holm(p_values: np.ndarray) -> np.ndarray:
 
 
 def benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
-    """p-values adjusted for the share of false among all findings (Benjamini and Hochberg 1995).
+    """p-values adjusted for the fraction of false among all findings (Benjamini and Hochberg 1995).
 
     Args:
         p_values: (n,) in any order.

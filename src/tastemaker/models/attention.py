@@ -14,7 +14,7 @@ class AttentionConfig(SequenceModelConfig):
     """Settings that all of these models have."""
 
     heads: int = Field(1, ge=1)
-    """Attentions side by side in a block, each on its share of the numbers; divides
+    """Attentions side by side in a block, each on its fraction of the numbers; divides
     embedding_size."""
 
     @field_validator("heads")

@@ -42,11 +42,11 @@ class MultVAEConfig(TrainingConfig):
     embedding_size: int = Field(200, ge=1)
     """Numbers in a user's code."""
     dropout: float = Field(0.5, ge=0, lt=1)
-    """Share of a history that is hidden from the encoder, drawn anew each time."""
+    """Fraction of a history that is hidden from the encoder, drawn anew each time."""
     kl_weight: float = Field(0.2, ge=0)
     """β: how much the code's divergence from the standard normal counts at last."""
     anneal_share: float = Field(0.5, ge=0, le=1)
-    """Share of the training over which β rises from 0, in a straight line."""
+    """Fraction of the training over which β rises from 0, in a straight line."""
 
 
 class MultVAENetwork(nn.Module):
@@ -99,7 +99,7 @@ class MultVAENetwork(nn.Module):
         return (unlikely + self.kl_weight_at(batch.progress) * divergence).mean()
 
     def kl_weight_at(self, progress: float) -> float:
-        """β after a share of the training."""
+        """β after a fraction of the training."""
         rising = progress < self._anneal_share
         return self._kl_weight * (progress / self._anneal_share if rising else 1.0)
 

@@ -60,7 +60,7 @@ class SequenceModelConfig(TrainingConfig):
     length: int = Field(50, ge=1)
     """The latest so many events of a history are read."""
     dropout: float = Field(0.5, ge=0, lt=1)
-    """Share of the numbers that are hidden inside the network, drawn anew each time."""
+    """Fraction of the numbers that are hidden inside the network, drawn anew each time."""
     features: bool = False
     """Whether an item's vector is its own plus that of its categories in the catalog."""
     time_gaps: bool = False

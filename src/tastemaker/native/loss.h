@@ -1,4 +1,4 @@
-// What a positive and its negatives cost, and the gradients of their scores.
+// The losses of a positive with its negatives, and the gradients of their scores.
 #pragma once
 
 #include <algorithm>
@@ -38,20 +38,20 @@ struct Softplus {
 };
 
 inline double bce_row(const float *scores, int n, float *gradients) {
-    Softplus cost;
-    gradients[0] = -cost.add(-scores[0]);
-    for (int i = 1; i < n; ++i) gradients[i] = cost.add(scores[i]);
-    return cost.value();
+    Softplus loss;
+    gradients[0] = -loss.add(-scores[0]);
+    for (int i = 1; i < n; ++i) gradients[i] = loss.add(scores[i]);
+    return loss.value();
 }
 
 inline double bpr_row(const float *scores, int n, float *gradients) {
-    Softplus cost;
+    Softplus loss;
     gradients[0] = 0;
     for (int i = 1; i < n; ++i) {
-        gradients[i] = cost.add(scores[i] - scores[0]);
+        gradients[i] = loss.add(scores[i] - scores[0]);
         gradients[0] -= gradients[i];
     }
-    return cost.value();
+    return loss.value();
 }
 
 inline double softmax_row(const float *scores, int n, float *gradients) {
@@ -63,18 +63,18 @@ inline double softmax_row(const float *scores, int n, float *gradients) {
     return std::log(total) + highest - scores[0];
 }
 
-// Of n scores, the positive's first: gives what they cost in all, and writes the gradients.
-inline double cost_of_row(Loss loss, const float *scores, int n, float *gradients) {
-    switch (loss) {
+// The loss of n scores, the positive's first; writes the gradients of the scores.
+inline double loss_of_row(Loss kind, const float *scores, int n, float *gradients) {
+    switch (kind) {
     case Loss::bce: return bce_row(scores, n, gradients);
     case Loss::bpr: return bpr_row(scores, n, gradients);
     default: return softmax_row(scores, n, gradients);
     }
 }
 
-// By what the costs of a row are divided before the mean over the rows is taken.
-inline int scores_that_count(Loss loss, int n) {
-    switch (loss) {
+// The number that the loss of a row is divided by, before the mean over the rows is taken.
+inline int scores_that_count(Loss kind, int n) {
+    switch (kind) {
     case Loss::bce: return n;
     case Loss::bpr: return n - 1;
     default: return 1;

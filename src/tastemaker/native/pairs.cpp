@@ -21,7 +21,7 @@ class Training {
     Steps steps;
     Table users, items, item_biases;
     std::vector<Floats> of_weights;
-    std::vector<double> costs;
+    std::vector<double> losses;
     Gradients gradients;
     Barrier together;
 
@@ -33,9 +33,9 @@ class Training {
           steps(this->adam), users(net.users, this->adam, steps, batch_size, n_threads),
           items(net.items, this->adam, steps, batch_size * columns, n_threads),
           item_biases(net.item_biases, this->adam, steps, batch_size * columns, n_threads),
-          of_weights(n_threads, Floats(net.n_dense())), costs(n_threads), together(n_threads) {}
+          of_weights(n_threads, Floats(net.n_dense())), losses(n_threads), together(n_threads) {}
 
-    // Steps through a chunk of batches; gives the sum of their costs.
+    // Steps through a chunk of batches; gives the sum of their losses.
     double run(const Batch &chunk, const double *learning_rates) {
         const int64_t n = std::min(batch_size, chunk.n), n_batches = (chunk.n - 1) / batch_size + 1;
         gradients.users.resize(n * net.users.columns);
@@ -43,11 +43,11 @@ class Training {
         gradients.scores.resize(n * chunk.columns);
         const int64_t first_step = steps.size();
         for (int64_t b = 0; b < n_batches; ++b) steps.add(learning_rates[b]);
-        costs.assign(n_threads, 0);
+        losses.assign(n_threads, 0);
         on_threads(n_threads, [&](int thread) { work(chunk, first_step, thread); });
-        double cost = 0;
-        for (double of_thread : costs) cost += of_thread;
-        return cost;
+        double loss = 0;
+        for (double of_thread : losses) loss += of_thread;
+        return loss;
     }
 
     // Brings all rows to where the steps so far would have them.
@@ -69,7 +69,7 @@ class Training {
             const int64_t from = batch.n * thread / n_threads, to = batch.n * (thread + 1) / n_threads;
             tile.begin();
             for (int64_t at = from; at < to; at += tile.positives)
-                costs[thread] += tile.run(batch, at, std::min<int64_t>(tile.positives, to - at), gradients);
+                losses[thread] += tile.run(batch, at, std::min<int64_t>(tile.positives, to - at), gradients);
             tile.end(of_weights[thread].data());
             together.wait();
             step(batch, nth, thread);

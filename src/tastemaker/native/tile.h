@@ -1,4 +1,4 @@
-// Scores, costs and gradients of some positives and their negatives, within one core's cache.
+// Scores, losses and gradients of some positives and their negatives, within one core's cache.
 #pragma once
 
 #include <algorithm>
@@ -111,18 +111,18 @@ class Tile {
         *to = of_b;
     }
 
-    // Some positives of a batch of so many; gives their share of its cost.
+    // Adds the gradients of n positives from `first` on; returns their part of the batch's loss.
     double run(const Batch &batch, int64_t first, int n, Gradients &gradients) {
         gather(batch, first, n);
         score(n);
-        const double cost = costs(batch, first, n);
+        const double loss = losses(batch, first, n);
         float *of_users = &gradients.users[first * of_user];
         float *of_items = &gradients.items[first * columns * of_item];
         float *of_biases = &gradients.scores[first * columns];
         std::copy_n(of_scores.data(), n * columns, of_biases);
         backward(n, of_users, of_items);
-        if (net.regularization == 0) return cost;
-        return cost + penalty(batch, first, n, of_users, of_items, of_biases);
+        if (net.regularization == 0) return loss;
+        return loss + penalty(batch, first, n, of_users, of_items, of_biases);
     }
 
     // The scores (n, columns) alone.
@@ -142,7 +142,7 @@ class Tile {
             if (all.filling[row * columns + s]) scores[s] = IMPOSSIBLE;
         for (int p = 0; p < n; ++p) {
             float *gradients = &of_scores[p * columns];
-            cost_of_row(net.loss, &scores[p * columns], columns, gradients);
+            loss_of_row(net.loss, &scores[p * columns], columns, gradients);
             for (int c = 0; c < columns; ++c)
                 gradients[c] = all.weights[row + p] * gradients[c] - all.slopes[(row + p) * columns + c];
         }
@@ -183,17 +183,17 @@ class Tile {
         }
     }
 
-    // The cost, and the gradients of the scores.
-    double costs(const Batch &batch, int64_t first, int n) {
-        double cost = 0;
+    // Returns the loss, and writes the gradients of the scores.
+    double losses(const Batch &batch, int64_t first, int n) {
+        double loss = 0;
         for (int p = 0; p < n; ++p) {
             const double share = (batch.weights ? batch.weights[first + p] : 1.0) /
                                  (double(batch.n) * scores_that_count(net.loss, columns));
             float *gradients = &of_scores[p * columns];
-            cost += share * cost_of_row(net.loss, &scores[p * columns], columns, gradients);
+            loss += share * loss_of_row(net.loss, &scores[p * columns], columns, gradients);
             for (int c = 0; c < columns; ++c) gradients[c] *= float(share);
         }
-        return cost;
+        return loss;
     }
 
     void backward(int n, float *of_users, float *of_items) {
@@ -254,7 +254,7 @@ class Tile {
     // λ times the squared lengths of the user's row, as h weighs it, and of the positive's.
     double penalty(const Batch &batch, int64_t first, int n, float *of_users, float *of_items,
                    float *of_biases) {
-        double cost = 0;
+        double loss = 0;
         for (int p = 0; p < n; ++p) {
             const int64_t user = batch.users[first + p], item = batch.items[(first + p) * columns];
             const double scale = net.regularization / batch.n;
@@ -262,20 +262,20 @@ class Tile {
             const float *p_u = &users[p * of_user], *q_i = &items[p * columns * of_item];
             for (int d = 0; d < of_user; ++d) {
                 const float weight = d < product ? h[d] : 1, weighted = weight * p_u[d];
-                cost += for_user * weighted * weighted;
+                loss += for_user * weighted * weighted;
                 of_users[p * of_user + d] += 2 * for_user * weight * weighted;
                 if (d < product) of_h[d] += 2 * for_user * weighted * p_u[d];
             }
             for (int d = 0; d < of_item; ++d) {
-                cost += for_item * q_i[d] * q_i[d];
+                loss += for_item * q_i[d] * q_i[d];
                 of_items[p * columns * of_item + d] += 2 * for_item * q_i[d];
             }
             if (has_biases) {
                 const float b_i = net.item_biases.value[item];
-                cost += for_item * b_i * b_i;
+                loss += for_item * b_i * b_i;
                 of_biases[p * columns] += 2 * for_item * b_i;
             }
         }
-        return cost;
+        return loss;
     }
 };

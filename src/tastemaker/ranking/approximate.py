@@ -25,8 +25,8 @@ class ApproximateIndex:
     """The nearest items by a graph (HNSW), scored exactly.
 
     What a user may not get is known only after the search, so that more is fetched than asked for:
-    k and the length of the history, over the share of the items that are eligible. Users for whom
-    that is much, and those whose lists come out short all the same, are answered exactly.
+    k and the length of the history, over the fraction of the items that are eligible. Users for
+    whom that is much, and those whose lists come out short all the same, are answered exactly.
     """
 
     keys: torch.Tensor

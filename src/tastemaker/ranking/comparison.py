@@ -20,7 +20,7 @@ class IndexComparison:
     """One index beside the exact one, on the same users."""
 
     recall: float
-    """Share of the items in the exact lists that its own hold, the mean over the users."""
+    """Fraction of the items in the exact lists that its own hold, the mean over the users."""
     latency_ms: float
     """Median latency of a query for one user, in milliseconds."""
     exact_latency_ms: float
@@ -48,7 +48,7 @@ def compare(
 
 
 def recall(found: TopItems, exact: TopItems) -> float:
-    """Share of the items in the exact lists that were found, the mean over non-empty lists."""
+    """Fraction of the items in the exact lists that were found, the mean over non-empty lists."""
     place = torch.arange(exact.items.shape[1])
     real = place < exact.lengths.cpu()[:, None]
     theirs = torch.where(place < found.lengths.cpu()[:, None], found.items.cpu(), -1)

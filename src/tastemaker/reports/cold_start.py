@@ -65,7 +65,7 @@ def _how(result: ColdStartResult) -> str:
     users = counted(result.n_users, "user")
     lengths = listed([f"{at.length:,}" for at in result.lengths])
     return (
-        f"{users}, {result.share:.0%} of those with two interactions or more, drawn with seed "
+        f"{users}, {result.fraction:.0%} of those with two interactions or more, drawn with seed "
         f"{result.seed}, were kept apart entirely, and every model was trained a second time "
         "without them. "
         f"From each one's first {lengths} interactions alone, the very next item is ranked among "

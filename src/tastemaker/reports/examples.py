@@ -93,9 +93,9 @@ def _spread(known: Dataset, asked: np.ndarray, n: int) -> tuple[np.ndarray, list
     """Users in the middle of each of n equal parts by activity, and what to call it."""
     by_activity = asked[np.argsort(known.user_counts[asked], kind="stable")]
     n = min(n, len(asked))
-    shares = (np.arange(n) + 0.5) / n
-    names = [("light", "regular", "heavy")[int(share * 3)] for share in shares]
-    return by_activity[(shares * len(asked)).astype(np.int64)], names
+    fractions = (np.arange(n) + 0.5) / n
+    names = [("light", "regular", "heavy")[int(fraction * 3)] for fraction in fractions]
+    return by_activity[(fractions * len(asked)).astype(np.int64)], names
 
 
 def _everything_ranked(model: Recommender, users: UserBatch) -> list[np.ndarray]:

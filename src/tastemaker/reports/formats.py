@@ -45,11 +45,11 @@ def decimals(value: float | None, places: int = 4) -> str:
     return ABSENT if value is None or missing(value) else f"{value:,.{places}f}"
 
 
-def percent(share: float | None) -> str:
-    """A share with one decimal, or two where one would leave nothing of it."""
-    if share is None or missing(share):
+def percent(fraction: float | None) -> str:
+    """A fraction with one decimal, or two where one would leave nothing of it."""
+    if fraction is None or missing(fraction):
         return ABSENT
-    return f"{share:.2%}" if 0 < share < 0.001 else f"{share:.1%}"
+    return f"{fraction:.2%}" if 0 < fraction < 0.001 else f"{fraction:.1%}"
 
 
 def p_value(p: float) -> str:

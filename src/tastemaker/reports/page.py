@@ -147,11 +147,11 @@ def _time(leaderboard: Leaderboard) -> Drawn | None:
 
 
 def _coverage(leaderboard: Leaderboard, k: str) -> Drawn | None:
-    shares = {
+    fractions = {
         entry.name: float(evaluation.metrics.get(f"coverage@{k}", float("nan")))
         for entry, evaluation in leaderboard.ranked
     }
-    points = _points(leaderboard, shares)
+    points = _points(leaderboard, fractions)
     if not points:
         return None
     metric = metric_title(leaderboard.metric)
@@ -159,7 +159,7 @@ def _coverage(leaderboard: Leaderboard, k: str) -> Drawn | None:
         "coverage",
         points,
         title=f"{metric} against coverage of the catalog",
-        x_title=f"share of the catalog in any list of {k}",
+        x_title=f"fraction of the catalog in any list of {k}",
         y_title=metric,
         description=_told(points, percent),
     )
@@ -186,8 +186,8 @@ def _told(points: list[Point], write: Callable[[float], str]) -> str:
 
 
 def _tail(leaderboard: Leaderboard, k: str) -> Drawn | None:
-    shares = tail_shares(leaderboard, k)
-    if not shares:
+    fractions = tail_shares(leaderboard, k)
+    if not fractions:
         return None
     chosen = chosen_share([evaluation for _, evaluation in leaderboard.ranked], k)
-    return Drawn(takeaways.of_tail(shares, chosen), tail_figure(shares, chosen))
+    return Drawn(takeaways.of_tail(fractions, chosen), tail_figure(fractions, chosen))

@@ -153,8 +153,8 @@ def _whisker(low: float, mean: float, high: float, ends: tuple[float, float]) ->
     span, margin = ends[1] - ends[0], 6.0
 
     def at(value: float) -> float:
-        share = (value - ends[0]) / span if span > 0 else 0.5
-        return round(margin + share * (WHISKER_WIDTH - 2 * margin), 2)
+        fraction = (value - ends[0]) / span if span > 0 else 0.5
+        return round(margin + fraction * (WHISKER_WIDTH - 2 * margin), 2)
 
     return Whisker(at(low), at(mean), at(high))
 

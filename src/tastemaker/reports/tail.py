@@ -16,16 +16,16 @@ RIGHT, TOP, BOTTOM = 52, 30, 30
 
 
 def tail_shares(leaderboard: Leaderboard, k: str) -> list[tuple[str, float]]:
-    """Each model's mean long-tail share of its lists of k, in the order of the table."""
-    shares = [
+    """Each model's mean long-tail fraction of its lists of k, in the order of the table."""
+    fractions = [
         (entry.name, evaluation.metrics.get(f"long_tail_share@{k}", float("nan")))
         for entry, evaluation in leaderboard.ranked
     ]
-    return [(name, share) for name, share in shares if not missing(share)]
+    return [(name, fraction) for name, fraction in fractions if not missing(fraction)]
 
 
 def chosen_share(evaluations: Sequence[Evaluation], k: str) -> float | None:
-    """The long tail's share of what people chose, which the lift compares the lists with.
+    """The long tail's fraction of what people chose, which the lift compares the lists with.
 
     None where no model's lists hold anything of the tail, so that the lift says nothing.
     """
@@ -33,18 +33,20 @@ def chosen_share(evaluations: Sequence[Evaluation], k: str) -> float | None:
         (e.metrics.get(f"long_tail_lift@{k}"), e.metrics.get(f"long_tail_share@{k}"))
         for e in evaluations
     ]
-    known = [(lift, share) for lift, share in pairs if lift and share and not missing(lift)]
+    known = [
+        (lift, fraction) for lift, fraction in pairs if lift and fraction and not missing(lift)
+    ]
     if not known:
         return None
-    lift, share = max(known)
-    return float(share / lift)
+    lift, fraction = max(known)
+    return float(fraction / lift)
 
 
-def tail_figure(shares: Sequence[tuple[str, float]], chosen: float | None) -> Markup:
+def tail_figure(fractions: Sequence[tuple[str, float]], chosen: float | None) -> Markup:
     """A dot a model, and a line where people's own choices stand."""
-    labels = [shortened(name, 22) for name, _ in shares]
+    labels = [shortened(name, 22) for name, _ in fractions]
     left = 16 + max(len(label) for label in labels) * 0.55 * FONT_SIZE
-    height = TOP + ROW * len(shares) + BOTTOM
+    height = TOP + ROW * len(fractions) + BOTTOM
 
     def paint(figure: Figure) -> None:
         axes = figure.add_axes(
@@ -55,9 +57,9 @@ def tail_figure(shares: Sequence[tuple[str, float]], chosen: float | None) -> Ma
                 (height - TOP - BOTTOM) / height,
             )
         )
-        most = max([share for _, share in shares] + [chosen or 0.0]) or 0.01
+        most = max([fraction for _, fraction in fractions] + [chosen or 0.0]) or 0.01
         axes.set_xlim(-0.02 * most, most * 1.05)
-        axes.set_ylim(len(shares) - 0.5, -0.5)
+        axes.set_ylim(len(fractions) - 0.5, -0.5)
         if chosen is not None:
             axes.axvline(chosen, color=INK, linewidth=1.4, linestyle=(0, (4, 3)))
             axes.text(
@@ -68,24 +70,28 @@ def tail_figure(shares: Sequence[tuple[str, float]], chosen: float | None) -> Ma
                 ha="left" if chosen < most / 2 else "right",
                 color=INK,
             )
-        for place, (_, share) in enumerate(shares):
-            axes.plot([0, share], [place] * 2, color=MUTED, linewidth=1, alpha=0.6)
-            axes.plot(share, place, "o", color=ACCENT, markersize=8, clip_on=False)
+        for place, (_, fraction) in enumerate(fractions):
+            axes.plot([0, fraction], [place] * 2, color=MUTED, linewidth=1, alpha=0.6)
+            axes.plot(fraction, place, "o", color=ACCENT, markersize=8, clip_on=False)
             axes.annotate(
-                percent(share), (share, place), (9, 0), textcoords="offset points", va="center"
+                percent(fraction),
+                (fraction, place),
+                (9, 0),
+                textcoords="offset points",
+                va="center",
             )
-        axes.set_yticks(range(len(shares)), labels, color=INK)
+        axes.set_yticks(range(len(fractions)), labels, color=INK)
         axes.xaxis.set_major_locator(MaxNLocator(4))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share * 100:.3g}%"))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda fraction, _: f"{fraction * 100:.3g}%"))
         axes.grid(axis="y", visible=False)
         axes.spines["left"].set_visible(False)
 
-    values = "; ".join(f"{name} {percent(share)}" for name, share in shares)
+    values = "; ".join(f"{name} {percent(fraction)}" for name, fraction in fractions)
     beside = "" if chosen is None else f" Of people's own choices: {percent(chosen)}."
     return inline_svg(
         "tail",
         (WIDTH, height),
-        "Long-tail share of each model's lists",
+        "Long-tail fraction of each model's lists",
         f"{values}.{beside}",
         paint,
     )

@@ -66,8 +66,8 @@ def of_coverage(leaderboard: Leaderboard, k: str) -> str:
     covering = [
         (entry.name, e.metrics[name]) for entry, e in leaderboard.ranked if name in e.metrics
     ]
-    (best, share), (widest, most) = covering[0], max(covering, key=lambda pair: pair[1])
-    said = f"{best}'s lists show {percent(share)} of the catalog"
+    (best, fraction), (widest, most) = covering[0], max(covering, key=lambda pair: pair[1])
+    said = f"{best}'s lists show {percent(fraction)} of the catalog"
     if best != widest:
         return f"{said}; {widest} shows most, {percent(most)}"
     return f"{said}, the most of all" if len(covering) > 1 else said
@@ -117,20 +117,20 @@ def of_cold_start(results: dict[str, ColdStartResult], metric: str) -> str:
     return f"Unseen users: {first} is best after {lengths[0].length} and after {after_last}"
 
 
-def of_tail(shares: list[tuple[str, float]], chosen: float | None) -> str:
+def of_tail(fractions: list[tuple[str, float]], chosen: float | None) -> str:
     """Whether the lists favour the popular more than people do."""
     if chosen is None:
         return "How much of the lists is from the long tail"
-    below = [name for name, share in shares if share < chosen]
+    below = [name for name, fraction in fractions if fraction < chosen]
     said = f"{percent(chosen)} of what people chose is from the long tail"
-    if len(below) == len(shares):
+    if len(below) == len(fractions):
         return f"{said}; every model shows less of it"
     if not below:
         return f"{said}; no model shows less of it"
-    above = [name for name, share in shares if share >= chosen]
+    above = [name for name, fraction in fractions if fraction >= chosen]
     if len(above) <= 2:
         return f"{said}; every model but {listed(above)} shows less of it"
-    return f"{said}; {len(below)} of {len(shares)} models show less of it"
+    return f"{said}; {len(below)} of {len(fractions)} models show less of it"
 
 
 def of_examples(shown: Sequence[Example]) -> str:

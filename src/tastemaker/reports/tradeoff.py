@@ -49,7 +49,7 @@ def tradeoff(
     description: str,
     time: bool = False,
 ) -> Markup:
-    """Draws the points; x is seconds on a logarithmic scale, or a share of 1.
+    """Draws the points; x is seconds on a logarithmic scale, or a fraction of 1.
 
     Args:
         name: unique on the page.
@@ -153,4 +153,4 @@ def _scale_share(axes: Axes, points: Sequence[Point]) -> None:
     most = max(p.x for p in points)
     axes.set_xlim(-0.03 * most, (most or 0.01) * 1.12)
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share * 100:.3g}%"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda fraction, _: f"{fraction * 100:.3g}%"))

@@ -33,7 +33,7 @@ from tastemaker.serving.item_store import ItemStore
 from tastemaker.training.run import TrainingRun
 
 HELD_OUT = 0.2
-"""Share of the fresh events, the newest, that old and new model are asked for."""
+"""Fraction of the fresh events, the newest, that old and new model are asked for."""
 
 MOST_HELD_OUT = 5_000
 

@@ -65,17 +65,17 @@ class SearchTable:
         return table.sort(fit, maintain_order=True)["key"].to_list()
 
     def alike(self, item: ItemRecord) -> Iterable[tuple[str, float]]:
-        """Keys of the items that share categories with one, and the share of all in both.
+        """Keys of the items that share categories with one, and the fraction of all in both.
 
-        The largest share first, of equal ones the most popular.
+        The largest fraction first, of equal ones the most popular.
         """
         own = pl.lit(list(item.categories or ()), dtype=pl.List(pl.String))
         both = pl.col("categories").list.set_intersection(own).list.len()
         either = pl.col("categories").list.set_union(own).list.len()
-        # Filtered by what is in both: of two without categories the share is not a number.
+        # Filtered by what is in both: of two without categories the fraction is not a number.
         table = self.frame.filter((both > 0) & (pl.col("key") != item.item_id))
-        table = table.select("key", share=both / either)
-        return table.sort("share", descending=True, maintain_order=True).iter_rows()
+        table = table.select("key", fraction=both / either)
+        return table.sort("fraction", descending=True, maintain_order=True).iter_rows()
 
 
 def rows_of(ranked: Sequence[tuple[int, ItemRecord]]) -> pl.DataFrame:

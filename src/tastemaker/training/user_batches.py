@@ -19,7 +19,7 @@ class HistoryBatch(NamedTuple):
     histories: torch.Tensor
     """(b, n_items) float32: what an interaction counts (1 without weights), else 0."""
     progress: float
-    """Share of the whole training that lies before this batch: from 0 to below 1."""
+    """Fraction of the whole training that lies before this batch: from 0 to below 1."""
 
 
 class UserBatches:

@@ -64,7 +64,7 @@ class Lines:
 
 @dataclass(frozen=True)
 class IntervalBar:
-    """A value with its interval, and others to compare it with, as shares of the width."""
+    """A value with its interval, and others to compare it with, as fractions of the width."""
 
     low: float
     value: float
@@ -97,8 +97,8 @@ def lines(series: Sequence[Series]) -> Lines:
     n = max((len(each.values) for each in series), default=0)
 
     def at(place: int, value: float) -> tuple[float, float]:
-        share = place / (n - 1) if n > 1 else 0.5
-        x = LEFT + share * (WIDTH - LEFT - RIGHT)
+        fraction = place / (n - 1) if n > 1 else 0.5
+        x = LEFT + fraction * (WIDTH - LEFT - RIGHT)
         return round(x, 1), round(HEIGHT - BOTTOM - value / top * (HEIGHT - TOP - BOTTOM), 1)
 
     def path(points: Sequence[tuple[float, float]]) -> str:
@@ -113,7 +113,7 @@ def lines(series: Sequence[Series]) -> Lines:
         drawn.append(
             DrawnSeries(each.name, each.kind, path(points), f"{path(edge)}Z" if edge else "", dots)
         )
-    ticks = [(at(0, share * top)[1], share * top) for share in (0.0, 0.5, 1.0)]
+    ticks = [(at(0, fraction * top)[1], fraction * top) for fraction in (0.0, 0.5, 1.0)]
     return Lines(drawn, ticks, (at(0, 0)[0], at(max(0, n - 1), 0)[0]))
 
 
@@ -122,10 +122,12 @@ def whisker(
 ) -> IntervalBar:
     """On a scale from nothing to the top."""
 
-    def share(number: float) -> float:
+    def percent(number: float) -> float:
         return round(100 * number / top, 2) if top > 0 else 0.0
 
-    return IntervalBar(share(low), share(value), share(high), [share(other) for other in others])
+    return IntervalBar(
+        percent(low), percent(value), percent(high), [percent(other) for other in others]
+    )
 
 
 def nice(value: float) -> float:

@@ -130,7 +130,7 @@ async def drift(site: Site, request: Request) -> Response:
         ),
         (
             "Popularity",
-            "The share of the catalog that is less popular, of what was listed and of what was "
+            "The fraction of the catalog that is less popular, of what was listed and of what was "
             "chosen. Lists far above what people choose favour the popular.",
             lines([
                 Series("chosen", "rival", [w.chosen_popularity for w in windows]),
@@ -139,7 +139,7 @@ async def drift(site: Site, request: Request) -> Response:
         ),
         (
             "Coverage",
-            "The share of the catalog in any of the lists.",
+            "The fraction of the catalog in any of the lists.",
             lines([Series("the lists", "own", [w.coverage for w in windows])]),
         ),
     ]  # fmt: skip

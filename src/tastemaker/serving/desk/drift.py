@@ -87,11 +87,11 @@ def drift(live: Live, n: int) -> dict[str, Any]:
 def interval(hits: int, n: int) -> tuple[float, float]:
     """The 95% interval of a fraction by Wilson 1927, which also holds for few events."""
     z = 1.96
-    share, middle = hits / n, z * z / (2 * n)
-    half = z * ((share * (1 - share) + middle / 2) / n) ** 0.5
+    fraction, middle = hits / n, z * z / (2 * n)
+    half = z * ((fraction * (1 - fraction) + middle / 2) / n) ** 0.5
     return (
-        max(0.0, (share + middle - half) / (1 + 2 * middle)),
-        min(1.0, (share + middle + half) / (1 + 2 * middle)),
+        max(0.0, (fraction + middle - half) / (1 + 2 * middle)),
+        min(1.0, (fraction + middle + half) / (1 + 2 * middle)),
     )
 
 

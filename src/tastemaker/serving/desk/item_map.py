@@ -32,7 +32,7 @@ def item_map(model: Recommender, catalog: LiveCatalog, n: int) -> dict[str, Any]
     records = [(code, catalog.at(code)) for code in popular]
     shown = [(code, record) for code, record in records if record.findable][:n]
     codes = torch.tensor([code for code, _ in shown], dtype=torch.int64)
-    flat, share = plane(vectors[codes.to(vectors.device)].float().cpu())
+    flat, fraction = plane(vectors[codes.to(vectors.device)].float().cpu())
     sizes = catalog.n_in_category
     return {
         "items": [
@@ -50,7 +50,7 @@ def item_map(model: Recommender, catalog: LiveCatalog, n: int) -> dict[str, Any]
             }
             for (code, record), (x, y) in zip(shown, flat, strict=True)
         ],
-        "explained": share,
+        "explained": fraction,
     }
 
 
@@ -61,7 +61,7 @@ def plane(vectors: torch.Tensor) -> tuple[NDArray[np.float32], float]:
         vectors: (n, d) float32; only their directions count, as for similarity.
 
     Returns:
-        (n, 2) from -1 to 1, and the share of all variance that they show.
+        (n, 2) from -1 to 1, and the fraction of all variance that they show.
     """
     n, d = vectors.shape
     if n == 0:
@@ -81,6 +81,6 @@ def plane(vectors: torch.Tensor) -> tuple[NDArray[np.float32], float]:
     points[:, :kept] = left[:, :kept] * spread[:kept]
     # Mirrored or not is arbitrary; the first item decides, so that a restart changes nothing.
     points = points * torch.where(points[0] < 0, -1.0, 1.0)
-    share = float(points.square().sum()) / total if total > 0 else 0.0
+    fraction = float(points.square().sum()) / total if total > 0 else 0.0
     largest = points.abs().max(dim=0).values.clamp_min(1e-12)
-    return (points / largest).numpy(), share
+    return (points / largest).numpy(), fraction

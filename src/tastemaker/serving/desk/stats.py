@@ -61,13 +61,13 @@ def events_per_minute(database: Database, now: float | None = None) -> list[int]
     return [counts.get(number, 0) for number in range(last - MINUTES + 1, last + 1)]
 
 
-def quantile(counts: dict[float, int], share: float) -> float:
-    """The value below which a share of the observations lies, by their cumulative buckets.
+def quantile(counts: dict[float, int], fraction: float) -> float:
+    """The value below which a fraction of the observations lies, by their cumulative buckets.
 
     Within a bucket it is interpolated; what is beyond the last bound counts as that bound.
     """
     bounds = sorted(counts)
-    wanted = share * counts[bounds[-1]]
+    wanted = fraction * counts[bounds[-1]]
     low, below = 0.0, 0
     for bound in bounds:
         if counts[bound] >= wanted and counts[bound] > below:

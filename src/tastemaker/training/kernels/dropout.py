@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 LEVELS = 256
-"""A random byte decides over each number, so that the share is rounded to 1/256."""
+"""A random byte decides over each number, so that the fraction is rounded to 1/256."""
 
 LOWEST = torch.iinfo(torch.int64).min
 
@@ -13,7 +13,7 @@ class Dropout(nn.Dropout):
     """Does what nn.Dropout does, which draws a whole random number for each value on a CPU.
 
     Here eight numbers share one draw of 64 bits, which takes a fifth of the time. What is kept is
-    scaled by the rounded share, so that the mean stays exact.
+    scaled by the rounded fraction, so that the mean stays exact.
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -40,7 +40,7 @@ class GraphedSteps:
         if self._n_plain == 0:
             # What a recorded step reads and writes, at addresses that stay.
             self._stream = torch.cuda.Stream()
-            self._cost, self._learning_rate = (
+            self._loss_sum, self._learning_rate = (
                 torch.zeros((), device=chunk.users.device) for _ in range(2)
             )
             users, items, weights = next(chunk.split(self._batch_size))
@@ -49,7 +49,7 @@ class GraphedSteps:
         caller = torch.cuda.current_stream()
         self._stream.wait_stream(caller)
         with torch.cuda.stream(self._stream):
-            self._cost.zero_()
+            self._loss_sum.zero_()
             for batch, learning_rate in zip(
                 chunk.split(self._batch_size), learning_rates, strict=True
             ):
@@ -60,10 +60,10 @@ class GraphedSteps:
                     _set(adam, lr=learning_rate)
                     self._step(batch, adam)
                     self._n_plain += 1
-            cost = self._cost.clone()
+            loss_sum = self._loss_sum.clone()
         caller.wait_stream(self._stream)
         adam.zero_grad()
-        return cost
+        return loss_sum
 
     def finish(self) -> None:
         """Implements `Kernel.finish`; no work is deferred, so there is none to finish."""
@@ -85,7 +85,7 @@ class GraphedSteps:
         loss = self._loss(batch)
         loss.backward()
         adam.step()
-        self._cost += loss.detach()
+        self._loss_sum += loss.detach()
 
 
 def _set(adam: torch.optim.Adam, **settings: Any) -> None:

@@ -32,8 +32,8 @@ def softmax(
         targets: (m,) int64 rows of `keys`.
         weights: (m,) how much each row counts, or None for 1 each.
     """
-    costs = cross_entropy(queries @ keys.T, targets, reduction="none")
-    return costs.mean() if weights is None else (costs * weights).mean()
+    losses = cross_entropy(queries @ keys.T, targets, reduction="none")
+    return losses.mean() if weights is None else (losses * weights).mean()
 
 
 def fused_softmax(
@@ -61,23 +61,23 @@ class _FusedSoftmax(torch.autograd.Function):
         step = max(FEWEST_ROWS, SCORES_AT_ONCE.get(queries.device.type, 1 << 22) // n_items)
         scores = queries.new_empty(min(step, m), n_items)
         for_queries, for_keys = torch.empty_like(queries), torch.zeros_like(keys)
-        cost = queries.new_zeros(())
+        loss = queries.new_zeros(())
         for start in range(0, m, step):
             rows = slice(start, start + step)
             some, wanted, counts = queries[rows], targets[rows], weights[rows, None]
-            chances = torch.mm(some, keys.T, out=scores[: len(some)])
-            of_targets = chances.gather(1, wanted[:, None])
-            highest = chances.amax(dim=1, keepdim=True)
-            total = chances.sub_(highest).exp_().sum(dim=1, keepdim=True)
-            cost += ((total.log() + highest - of_targets) * counts).sum()
-            # The gradient of the scores is chances / total - 1[target]. Dividing the smaller
+            exponentials = torch.mm(some, keys.T, out=scores[: len(some)])
+            of_targets = exponentials.gather(1, wanted[:, None])
+            highest = exponentials.amax(dim=1, keepdim=True)
+            total = exponentials.sub_(highest).exp_().sum(dim=1, keepdim=True)
+            loss += ((total.log() + highest - of_targets) * counts).sum()
+            # The gradient of the scores is exponentials / total - 1[target]. Dividing the smaller
             # matrix by the total spares one more way through the larger one.
-            torch.mm(chances, keys, out=for_queries[rows])
+            torch.mm(exponentials, keys, out=for_queries[rows])
             for_queries[rows].div_(total).sub_(keys[wanted]).mul_(counts)
-            for_keys.addmm_(chances.T, some * (counts / total))
+            for_keys.addmm_(exponentials.T, some * (counts / total))
             for_keys.index_add_(0, wanted, some * counts, alpha=-1)
         context.save_for_backward(for_queries.div_(m), for_keys.div_(m))
-        return cost / m
+        return loss / m
 
     @staticmethod
     def backward(context: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:

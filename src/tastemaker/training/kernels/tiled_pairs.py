@@ -104,11 +104,11 @@ class TiledPairs:
             self._graph = recorded(lambda: self._steps(adam))
         self._chunk.load(chunk, adam, learning_rates)
         self._gradients.seen.fill_(-1)
-        self._costs.zero_()
+        self._losses.zero_()
         for _ in range(0, len(learning_rates), self._at_once):
             self._graph.replay()
         torch._foreach_add_([state["step"] for state in adam.state.values()], len(learning_rates))
-        return self._costs.sum()
+        return self._losses.sum()
 
     def finish(self) -> None:
         """Implements `Kernel.finish`; no work is deferred, so there is none to finish."""
@@ -130,7 +130,7 @@ class TiledPairs:
     def _compile_for(self, tile: int, n_multiprocessors: int, adam: torch.optim.Adam) -> None:
         n_programs = min(-(-self._batch_size // tile), PROGRAMS_EACH * n_multiprocessors)
         device = self._penalty.user_shares.device
-        self._costs = torch.zeros(n_programs, dtype=torch.float64, device=device)
+        self._losses = torch.zeros(n_programs, dtype=torch.float64, device=device)
         self._tile = tile
         self._step(adam)
 
@@ -146,13 +146,13 @@ class TiledPairs:
         assert gradients is not None
         batch = tiles.Chunk(chunk.users, chunk.items, chunk.weights, chunk.at)
         layers = parts.tower[1:]
-        tiles.train_batch[(len(self._costs),)](
+        tiles.train_batch[(len(self._losses),)](
             batch,
             tiles.Weights(*gradients.parameters),
             tiles.Weights(*gradients.of_parameters),
             gradients.seen_of_tables,
             tiles.PenaltyArguments(*self._penalty),
-            self._costs,
+            self._losses,
             self._batch_size,
             COLUMNS=chunk.items.shape[1],
             LOSS=LOSSES[self._loss],

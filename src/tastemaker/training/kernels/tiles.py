@@ -66,12 +66,12 @@ def padded(n):
 
 @triton.jit
 def train_batch(
-    chunk, net, gradients, seen, penalty, costs, batch_size,
+    chunk, net, gradients, seen, penalty, losses, batch_size,
     COLUMNS: tl.constexpr, LOSS: tl.constexpr, USER: tl.constexpr,
     ITEM: tl.constexpr, PRODUCT: tl.constexpr, TOWER: tl.constexpr, WIDTHS: tl.constexpr,
     PENALTY: tl.constexpr, TILE: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """Adds the gradients of the chunk's next batch; costs: (n_programs,) float64, added to.
+    """Adds the gradients of the chunk's next batch; losses: (n_programs,) float64, added to.
 
     Args:
         chunk: a Chunk.
@@ -79,7 +79,7 @@ def train_batch(
         gradients: a Weights of int64.
         seen: (users, items, biases): for each row, where the last batch with a gradient began.
         penalty: a PenaltyArguments.
-        costs: one a program.
+        losses: one for each program.
         batch_size: positives in a batch.
         COLUMNS: samples of each positive, itself included.
         LOSS: a number of pairs.LOSSES.
@@ -115,7 +115,7 @@ def train_batch(
         w_sum = tl.zeros_like(w)
         sums, bias_sums = nothing(TOWER, WIDTHS)
 
-    cost_sum = tl.zeros((TILE,), tl.float32)
+    loss_sum = tl.zeros((TILE,), tl.float32)
     for tile in range(program, tl.cdiv(n, TILE), tl.num_programs(0)):
         place = tile * TILE + tl.arange(0, TILE)
         real = place < n
@@ -156,10 +156,10 @@ def train_batch(
                     score += tl.sum(layers[DEPTH - 1] * w, axis=1)
                 scores = tl.where(column == c, score[:, None], scores)
             if LOSS == BPR:
-                cost, of_scores = bpr(scores, COLUMNS)
+                loss, of_scores = bpr(scores, COLUMNS)
             else:
-                cost, of_scores = sampled_softmax(scores)
-            cost_sum += share * cost
+                loss, of_scores = sampled_softmax(scores)
+            loss_sum += share * loss
 
         for c in range(COLUMNS):
             item = tl.load(chunk.items + place * COLUMNS + c, real, 0).to(tl.int64)
@@ -178,8 +178,8 @@ def train_batch(
                 if DEPTH:
                     score += tl.sum(layers[DEPTH - 1] * w, axis=1)
                 sign = tl.where(c == 0, -1.0, 1.0)
-                cost, g = softplus(sign * score)
-                cost_sum += cost * share / COLUMNS
+                loss, g = softplus(sign * score)
+                loss_sum += loss * share / COLUMNS
                 g *= sign * share / COLUMNS
             else:
                 g = share * tl.sum(tl.where(column == c, of_scores, 0.0), axis=1)
@@ -192,7 +192,7 @@ def train_batch(
                     for_item *= tl.where(real, penalty.regularization / n, 0.0)
             touched = g != 0
             if net.biases is not None:
-                cost_sum += for_item * b_i * b_i
+                loss_sum += for_item * b_i * b_i
                 gradient = g + 2 * for_item * b_i
                 tl.atomic_add(gradients.biases + item, whole(gradient), real, sem="relaxed")
                 tl.store(seen[2] + item, begin, real & (gradient != 0))
@@ -200,7 +200,7 @@ def train_batch(
                 factors_gradient += g[:, None] * q
                 gradient = g[:, None] * factors
                 if PENALTY:
-                    cost_sum += for_item * tl.sum(q * q, axis=1)
+                    loss_sum += for_item * tl.sum(q * q, axis=1)
                     gradient += 2 * for_item[:, None] * q
                 add(gradients.items, item, product, gradient, ITEM, real[:, None] & in_product)
                 touched |= tl.max(tl.abs(gradient), axis=1) > 0
@@ -213,7 +213,7 @@ def train_batch(
                 of_item = (pair >= TOWER) & (pair < 2 * TOWER)
                 if PENALTY:
                     q_tower = tl.where(of_item, x, 0.0)
-                    cost_sum += for_item * tl.sum(q_tower * q_tower, axis=1)
+                    loss_sum += for_item * tl.sum(q_tower * q_tower, axis=1)
                     gradient += 2 * for_item[:, None] * q_tower
                 to = PRODUCT + pair - TOWER
                 add(gradients.items, item, to, gradient, ITEM, real[:, None] & of_item)
@@ -227,14 +227,14 @@ def train_batch(
         b_sum += own_gradient
         touched = own_gradient != 0
         if net.biases is not None:
-            cost_sum += for_user * b_u * b_u
+            loss_sum += for_user * b_u * b_u
             gradient = own_gradient + 2 * for_user * b_u
             to = gradients.users + user * USER + USER - 1
             tl.atomic_add(to, whole(gradient), real, sem="relaxed")
             touched |= gradient != 0
         if PRODUCT:
             if PENALTY:
-                cost_sum += for_user * tl.sum(factors * factors, axis=1)
+                loss_sum += for_user * tl.sum(factors * factors, axis=1)
                 factors_gradient += 2 * for_user[:, None] * factors
             h_sum += tl.sum(factors_gradient * p, axis=0)[None, :]
             gradient = factors_gradient * h
@@ -244,14 +244,14 @@ def train_batch(
             of_user = pair < TOWER
             if PENALTY:
                 p_tower = vectors(net.users, user, PRODUCT + pair, USER, real[:, None] & of_user)
-                cost_sum += for_user * tl.sum(p_tower * p_tower, axis=1)
+                loss_sum += for_user * tl.sum(p_tower * p_tower, axis=1)
                 pair_gradient += 2 * for_user[:, None] * p_tower
             to = PRODUCT + pair
             add(gradients.users, user, to, pair_gradient, USER, real[:, None] & of_user)
             touched |= tl.max(tl.where(of_user, tl.abs(pair_gradient), 0.0), axis=1) > 0
         tl.store(seen[0] + user, begin, real & touched)
 
-    tl.store(costs + program, tl.load(costs + program) + tl.sum(cost_sum.to(tl.float64)))
+    tl.store(losses + program, tl.load(losses + program) + tl.sum(loss_sum.to(tl.float64)))
     if net.output is not None:
         tl.atomic_add(gradients.output_bias, whole(tl.sum(b_sum)), sem="relaxed")
         if PRODUCT:
@@ -392,14 +392,14 @@ def log1p(e):
 
 @triton.jit
 def bpr(scores, COLUMNS: tl.constexpr):
-    """Scores (n, padded(COLUMNS)), -inf where there is none, to costs (n,) and gradients."""
+    """Scores (n, padded(COLUMNS)), -inf where there is none, to losses (n,) and gradients."""
     column = tl.arange(0, padded(COLUMNS))[None, :]
     is_negative = (column > 0) & (column < COLUMNS)
     positive = tl.sum(tl.where(column == 0, scores, 0.0), axis=1)
-    cost, g = softplus(tl.where(is_negative, scores - positive[:, None], 0.0))
-    cost = tl.sum(tl.where(is_negative, cost, 0.0), axis=1) / (COLUMNS - 1)
+    loss, g = softplus(tl.where(is_negative, scores - positive[:, None], 0.0))
+    loss = tl.sum(tl.where(is_negative, loss, 0.0), axis=1) / (COLUMNS - 1)
     g = tl.where(is_negative, g, 0.0) / (COLUMNS - 1)
-    return cost, tl.where(column == 0, -tl.sum(g, axis=1)[:, None], g)
+    return loss, tl.where(column == 0, -tl.sum(g, axis=1)[:, None], g)
 
 
 @triton.jit
@@ -407,11 +407,11 @@ def sampled_softmax(scores):
     """Losses and gradients of the scores; the arguments are those of bpr."""
     column = tl.arange(0, scores.shape[1])[None, :]
     highest = tl.max(scores, axis=1)
-    chances = tl.exp(scores - highest[:, None])
-    total = tl.sum(chances, axis=1)
+    probabilities = tl.exp(scores - highest[:, None])
+    total = tl.sum(probabilities, axis=1)
     positive = tl.sum(tl.where(column == 0, scores, 0.0), axis=1)
-    chances /= total[:, None]
-    return tl.log(total) + highest - positive, tl.where(column == 0, chances - 1.0, chances)
+    probabilities /= total[:, None]
+    return tl.log(total) + highest - positive, tl.where(column == 0, probabilities - 1.0, probabilities)
 
 
 @triton.jit
