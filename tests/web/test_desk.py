@@ -109,18 +109,18 @@ def test_the_plane_lays_apart_what_is_apart():
     vectors = 0.1 * torch.randn(40, 8, generator=generator)
     vectors[:20, 0] += 1
     vectors[20:, 1] += 1
-    points, share = plane(vectors)
+    points, fraction = plane(vectors)
     assert (points[:20, 0] * points[20:, 0] < 0).all()
-    assert share > 0.8
+    assert fraction > 0.8
 
 
 def test_the_plane_is_that_of_principal_components():
     vectors = torch.randn(60, 9, generator=torch.Generator().manual_seed(1))
     vectors[:, :2] *= 6
-    points, share = plane(vectors)
+    points, fraction = plane(vectors)
     unit = vectors / vectors.norm(dim=1, keepdim=True)
     spread = torch.linalg.svdvals(unit - unit.mean(0)).square()
-    assert share == pytest.approx(float(spread[:2].sum() / spread.sum()), abs=1e-4)
+    assert fraction == pytest.approx(float(spread[:2].sum() / spread.sum()), abs=1e-4)
     assert np.abs(points).max(axis=0) == pytest.approx([1, 1])
     assert np.array_equal(points, plane(vectors)[0])
 
@@ -165,6 +165,18 @@ def test_a_list_of_the_model_before_stands_beside(desk: Server):
     assert listed == [place.item_id for place in desk.client.recommend(2, k=5).items]
     assert len(before["items"]) == 5
     assert desk.http.get("/v1/admin/compare?user_id=2&deployment=99").status_code == 404
+
+
+def test_a_model_that_a_training_into_the_same_folder_replaced_still_stands_beside(
+    tmp_path: Path,
+):
+    run = tmp_path / "run"
+    tm.Popularity().fit(tm.no_holdout(world())).save(run)
+    with Server(run, f"sqlite:///{tmp_path / 'events.db'}", tmp_path) as server:
+        tm.EASE().fit(tm.no_holdout(world())).save(run)
+        assert server.http.post("/v1/admin/reload").status_code == 200
+        now, before = ask(server, "compare", user_id="2", k=5)["lists"]
+        assert (now["deployment"]["model"], before["deployment"]["model"]) == ("ease", "popularity")
 
 
 def test_the_leaderboard_beside_the_run_is_shown_or_said_to_be_missing(desk: Server, site: Server):

@@ -1,16 +1,18 @@
 """Deployments: which trained model serves, since when, and why."""
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
 import sqlalchemy as sql
 
-from tastemaker.bundle.bundle import Bundle
-from tastemaker.errors import ConfigError
+from tastemaker.bundle.bundle import Bundle, open_run
+from tastemaker.errors import ArtifactError, ConfigError
 from tastemaker.serving.database import Database, bump_counter
 from tastemaker.serving.tables import deployments
+from tastemaker.training.run import DeviceName
 
 Reason = Literal["start", "reload", "learned", "rollback"]
 
@@ -157,6 +159,23 @@ class DeploymentLog:
         seq = connection.scalar(insert.returning(deployments.c.seq))
         bump_counter(connection, "deployments")
         return DeploymentRecord(seq=seq or 0, **row)
+
+
+def open_deployment(record: DeploymentRecord, device: DeviceName) -> Bundle:
+    """Opens the run of a deployment, in its folder or where a later training has moved it.
+
+    Raises:
+        ArtifactError: neither holds that version any more.
+    """
+    run = Path(record.run)
+    for folder in (run, run.with_name(run.name + ".previous")):
+        with suppress(ArtifactError):
+            bundle = open_run(folder, device)
+            if bundle.version == record.version:
+                return bundle
+    raise ArtifactError(
+        f"{run}: version {record.version} is not there any more, nor in {run.name}.previous"
+    )
 
 
 def _home_of(run: str) -> Path:

@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +12,12 @@ from tastemaker.bundle.bundle import Bundle, open_run
 from tastemaker.data.dataset import Dataset
 from tastemaker.errors import ArtifactError, ConfigError
 from tastemaker.serving.database import ChangeToken, Database
-from tastemaker.serving.deployments import DeploymentLog, DeploymentRecord, Reason
+from tastemaker.serving.deployments import (
+    DeploymentLog,
+    DeploymentRecord,
+    Reason,
+    open_deployment,
+)
 from tastemaker.serving.event_store import EventStore, Looked, hashed
 from tastemaker.serving.item_store import ItemChanges, ItemStore
 from tastemaker.serving.key_store import NO_KEYS, Keys, KeyStore
@@ -26,7 +30,6 @@ from tastemaker.serving.settings import ServiceSettings
 from tastemaker.serving.touches import Touched
 from tastemaker.serving.trending import TrendingCache, TrendingScores
 from tastemaker.serving.trending_store import TrendingStore
-from tastemaker.training.run import DeviceName
 from tastemaker.wire import AskedUser, Listing
 
 JOIN_EVERY_S = 10.0
@@ -246,7 +249,7 @@ class Live:
         if not before:
             raise ConfigError("no other model served before this one; there is nothing to go to")
         with self._swapping:
-            bundle = reopened(before[0], self.settings.device)
+            bundle = open_deployment(before[0], self.settings.device)
             return self._serve(bundle, "rollback", before[0].figures)
 
     def _serve(
@@ -345,30 +348,13 @@ class Live:
         bundle = held.bundle
         if record.version != bundle.version:
             try:
-                bundle = reopened(record, self.settings.device)
+                bundle = open_deployment(record, self.settings.device)
             except ArtifactError as error:
                 if held.missing is None or held.missing.seq != record.seq:
                     serving = held.bundle.version
                     log.error("deployed model cannot be opened", why=str(error), serving=serving)
                 return replace(held, missing=record)
         return Deployed(bundle, record, bundle.split.everything)
-
-
-def reopened(record: DeploymentRecord, device: DeviceName) -> Bundle:
-    """The bundle of a deployment, from its folder or from where a later training has put it.
-
-    Raises:
-        ArtifactError: neither holds that version any more.
-    """
-    run = Path(record.run)
-    for folder in (run, run.with_name(run.name + ".previous")):
-        with suppress(ArtifactError):
-            bundle = open_run(folder, device)
-            if bundle.version == record.version:
-                return bundle
-    raise ArtifactError(
-        f"{run}: version {record.version} is not there any more, nor in {run.name}.previous"
-    )
 
 
 def _unrecorded(bundle: Bundle) -> DeploymentRecord:

@@ -163,10 +163,10 @@ class LiveCatalog:
         """The k items that share most of their categories with one, of equal ones the most popular.
 
         Returns:
-            The items, and which share of the categories of both is in both.
+            The items, and which fraction of the categories of both is in both.
         """
-        found = ((self.record(key), share) for key, share in self._table.alike(item))
-        alike = ((one, share) for one, share in found if one is not None and one.listable)
+        found = ((self.record(key), fraction) for key, fraction in self._table.alike(item))
+        alike = ((one, fraction) for one, fraction in found if one is not None and one.listable)
         return list(islice(alike, k))
 
     def _counted_anew(self, pairs: Sequence[tuple[int, ItemRecord]]) -> Mapping[str, int]:

@@ -6,9 +6,8 @@ from pathlib import Path
 from tastemaker.bundle.bundle import Bundle, open_run
 from tastemaker.errors import ArtifactError, ConfigError
 from tastemaker.serving.database import Database
-from tastemaker.serving.deployments import DeploymentLog, DeploymentRecord
+from tastemaker.serving.deployments import DeploymentLog, DeploymentRecord, open_deployment
 from tastemaker.serving.key_store import Keys, KeyStore
-from tastemaker.serving.live import reopened
 from tastemaker.serving.outages import DatabaseAwayError
 from tastemaker.serving.settings import ServiceSettings
 from tastemaker.serving.trending_store import TrendingStore
@@ -63,7 +62,7 @@ def _start_of(settings: ServiceSettings, bundle: Bundle, record: DeploymentRecor
     how = {"learned": "was learned from events", "rollback": "was gone back to"}
     then = f"which {how.get(record.reason, 'was deployed')} since"
     try:
-        run = reopened(record, settings.device).path
+        run = open_deployment(record, settings.device).path
     except ArtifactError as error:
         return Start(settings.run, (f"{error}; {settings.run} serves in place of that, {then}",))
     return Start(

@@ -1,12 +1,11 @@
-"""EarlierModels: one person's list by the model that serves, beside that of one before it."""
+"""One user's list by the deployed model, beside that of an earlier one."""
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
-from tastemaker.bundle.bundle import Bundle, open_run
+from tastemaker.bundle.bundle import Bundle
 from tastemaker.errors import ArtifactError
-from tastemaker.serving.deployments import DeploymentRecord
+from tastemaker.serving.deployments import DeploymentRecord, open_deployment
 from tastemaker.serving.event_store import hashed
 from tastemaker.serving.ids import key_of
 from tastemaker.serving.lists import ListRequest, RankedList, make_lists
@@ -73,12 +72,9 @@ class EarlierModels:
     def _open(self, record: DeploymentRecord) -> Bundle | None:
         if self._opened is None or self._opened.version != record.version:
             try:
-                opened = open_run(Path(record.run), self._live.settings.device)
+                self._opened = open_deployment(record, self._live.settings.device)
             except ArtifactError:
                 return None
-            if opened.version != record.version:
-                return None  # another training has taken the folder since
-            self._opened = opened
         return self._opened
 
     def _compared(
