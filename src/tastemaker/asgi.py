@@ -3,8 +3,8 @@
 from fastapi import FastAPI
 
 from tastemaker.serving.app import make_app
+from tastemaker.serving.http.telemetry import configure_logs
 from tastemaker.serving.settings import ServiceSettings
-from tastemaker.serving.telemetry import configure_logs
 from tastemaker.web.pages import pages
 
 

@@ -117,7 +117,7 @@ def test_one_seed_is_one_draw_of_those_with_two_interactions() -> None:
     assert len(apart(hold_out_users(split, fraction=0.001))) == 1
 
 
-def test_the_first_interactions_are_asked_as_a_unseen_users_and_the_next_is_ranked(
+def test_the_first_interactions_are_asked_as_an_unseen_users_and_the_next_is_ranked(
     one_unseen_user: ColdStart,
 ) -> None:
     model = Listening().fit(one_unseen_user.split)

@@ -37,7 +37,7 @@ def test_each_problem_ends_near_the_least_that_scipy_finds(seed: int, scale: flo
     assert problems.n_calls <= MOST_EVALUATIONS
     for problem, at in enumerate(found):
         least = minimize(lambda x, problem=problem: problems.objective(problem, x), np.zeros(4)).fun
-        assert problems.objective(problem, at) < least + 2 * TOLERANCE
+        assert problems.objective(problem, at) < least + TOLERANCE
 
 
 def test_a_problem_is_solved_as_it_is_alone() -> None:
@@ -55,6 +55,5 @@ def test_where_nothing_pulls_nothing_moves() -> None:
 @pytest.mark.parametrize("steepness", [1e-3, 1.0, 1e4])
 def test_a_steep_problem_is_not_overshot(steepness: float) -> None:
     found = minimise(lambda at: steepness * (at - 1) + at, torch.zeros(1, 3))
-    torch.testing.assert_close(
-        found, torch.full((1, 3), steepness / (1 + steepness)), rtol=0.1, atol=0.01
-    )
+    away = found - steepness / (1 + steepness)
+    assert 0.5 * (1 + steepness) * float(away.square().sum()) < TOLERANCE

@@ -45,7 +45,7 @@ def test_scores_are_those_of_the_package() -> None:
 
 
 @needs_implicit
-def test_a_unseen_user_with_a_users_history_gets_much_the_users_list() -> None:
+def test_an_unseen_user_with_a_users_history_gets_much_the_users_list() -> None:
     model = BPR(embedding_size=8, epochs=100, learning_rate=0.05).fit(tm.no_holdout(two_tastes()))
     known = model.users(list(range(60)))
     unseen_users = tm.UserBatch(np.full(60, -1), known.items, known.indptr)

@@ -44,10 +44,10 @@ def scores_of(model: tm.MF, vector: np.ndarray) -> np.ndarray:
 
 def assert_near_the_least(objective, found: np.ndarray, start: np.ndarray) -> None:
     least, at_start = minimize(objective, start).fun, objective(start)
-    assert objective(found) < least + 0.01 * (at_start - least)
+    assert objective(found) < least + 0.05 * (at_start - least)
 
 
-def test_a_unseen_users_vector_explains_the_history_near_the_average_user(mf: tm.MF) -> None:
+def test_an_unseen_users_vector_explains_the_history_near_the_average_user(mf: tm.MF) -> None:
     mean, deviation = prior_of(mf)
 
     def objective(vector: np.ndarray) -> float:

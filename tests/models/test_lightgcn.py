@@ -76,7 +76,7 @@ def ridge(data: tm.Dataset, nodes: np.ndarray) -> np.ndarray:
     return np.linalg.inv(sums.T @ sums + short) @ sums.T @ users
 
 
-def test_a_unseen_user_gets_a_users_vector_but_for_what_only_training_knows() -> None:
+def test_an_unseen_user_gets_a_users_vector_but_for_what_only_training_knows() -> None:
     # Layers 1 to K of a user come from the history; layer 0 alone is the user's own.
     data = two_tastes()
     model = lightgcn().fit(tm.no_holdout(data))
@@ -94,7 +94,7 @@ def small_world() -> tm.Dataset:
     return dataset_of({0: [0], 1: [0, 1], 2: [2]})
 
 
-def test_a_unseen_users_vector_by_hand() -> None:
+def test_an_unseen_users_vector_by_hand() -> None:
     # |N_0| = 2, |N_1| = 1. With one layer e_u = ½ (e_u⁰ + Σ e_i⁰ / √(|N_u| |N_i|)).
     data = small_world()
     model = lightgcn(layers=1).fit(tm.no_holdout(data))

@@ -30,7 +30,7 @@ def test_users_unseen_users_and_seeds_each_have_an_order_of_their_own() -> None:
     assert len(torch.unique(orders, dim=0)) == 6
 
 
-def test_a_unseen_user_is_known_by_the_items_whatever_their_order() -> None:
+def test_an_unseen_user_is_known_by_the_items_whatever_their_order() -> None:
     model = fitted()
     scores = model.score(model.unseen_users([[3, 7, 1], [1, 3, 7]]))
     assert torch.equal(scores[0], scores[1])

@@ -5,7 +5,7 @@ import time
 
 import psycopg
 
-from tastemaker.serving.deadlines import Deadlines
+from tastemaker.serving.store.deadlines import Deadlines
 
 
 class Lost:

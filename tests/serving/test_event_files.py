@@ -9,9 +9,9 @@ import pytest
 
 from tastemaker.data.missing import Values
 from tastemaker.errors import ConfigError, DataError
-from tastemaker.serving.database import Database
-from tastemaker.serving.event_files import export_events, import_events
-from tastemaker.serving.event_store import EventStore, NewEvent
+from tastemaker.serving.store.database import Database
+from tastemaker.serving.store.event_files import export_events, import_events
+from tastemaker.serving.store.events import EventStore, NewEvent
 from tastemaker.testing.worlds import checkerboard, two_tastes
 
 from .conftest import Databases

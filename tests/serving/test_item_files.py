@@ -10,9 +10,9 @@ import pytest
 from tastemaker import wire
 from tastemaker.data.missing import Values
 from tastemaker.errors import ConfigError, DataError
-from tastemaker.serving.database import Database
-from tastemaker.serving.item_files import export_items, import_items
-from tastemaker.serving.item_store import ItemRecord, ItemStore
+from tastemaker.serving.store.database import Database
+from tastemaker.serving.store.item_files import export_items, import_items
+from tastemaker.serving.store.items import ItemRecord, ItemStore
 from tastemaker.testing.worlds import checkerboard, two_tastes
 
 from .conftest import Databases

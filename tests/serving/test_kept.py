@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import tastemaker as tm
-from tastemaker.serving.kept import OVERHEAD_BYTES, Kept
-from tastemaker.serving.lists import MOST_TOUCHED
-from tastemaker.serving.routes.listing import LONGEST_KEPT, listing_in
+from tastemaker.serving.http.routes.listing import LONGEST_KEPT, listing_in
+from tastemaker.serving.live.kept import OVERHEAD_BYTES, Kept
+from tastemaker.serving.live.lists import MOST_TOUCHED
 from tastemaker.serving.service import Service
 from tastemaker.serving.settings import ServiceSettings
 from tastemaker.testing.worlds import two_tastes

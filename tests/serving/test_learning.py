@@ -12,12 +12,12 @@ import pytest
 import tastemaker as tm
 from tastemaker.bundle.store import Store
 from tastemaker.errors import ConfigError, DataError
-from tastemaker.serving.database import Database
-from tastemaker.serving.deployments import DeploymentLog
-from tastemaker.serving.event_data import with_events
-from tastemaker.serving.event_store import EventStore, NewEvent
-from tastemaker.serving.item_store import ItemRecord, ItemStore
-from tastemaker.serving.learner import LOG, Learner, newest_held_out
+from tastemaker.serving.learning.event_data import with_events
+from tastemaker.serving.learning.learner import LOG, Learner, newest_held_out
+from tastemaker.serving.store.database import Database
+from tastemaker.serving.store.deployments import DeploymentLog
+from tastemaker.serving.store.events import EventStore, NewEvent
+from tastemaker.serving.store.items import ItemRecord, ItemStore
 from tastemaker.testing.worlds import dataset_of
 from tastemaker.wire import Event
 

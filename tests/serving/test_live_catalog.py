@@ -18,16 +18,16 @@ from pydantic import SecretStr
 import tastemaker as tm
 from tastemaker import wire
 from tastemaker.models.recommender import Recommender
-from tastemaker.serving import database as database_module
-from tastemaker.serving.database import Database, bump_counter
-from tastemaker.serving.item_store import ItemChanges, ItemRecord, ItemStore
-from tastemaker.serving.lists import ListRequest, make_lists
-from tastemaker.serving.live import Live
-from tastemaker.serving.live_catalog import LiveCatalog
-from tastemaker.serving.people import unseen_user
-from tastemaker.serving.run_items import RunItems
+from tastemaker.serving.live.catalog import LiveCatalog
+from tastemaker.serving.live.lists import ListRequest, make_lists
+from tastemaker.serving.live.live import Live
+from tastemaker.serving.live.people import unseen_user
+from tastemaker.serving.live.run_items import RunItems
+from tastemaker.serving.live.trending import TrendingScores
 from tastemaker.serving.settings import ServiceSettings
-from tastemaker.serving.trending import TrendingScores
+from tastemaker.serving.store import database as database_module
+from tastemaker.serving.store.database import Database, bump_counter
+from tastemaker.serving.store.items import ItemChanges, ItemRecord, ItemStore
 from tastemaker.wire import Listing
 
 from .conftest import Serving

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from tastemaker.serving.telemetry import configure_logs
+from tastemaker.serving.http.telemetry import configure_logs
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import pytest
 import sqlalchemy as sql
 
 import tastemaker as tm
-from tastemaker.serving.database import Database
-from tastemaker.serving.deployments import DeploymentLog
-from tastemaker.serving.event_store import MOST_COUNTED, EventStore
-from tastemaker.serving.tables import events
+from tastemaker.serving.store.database import Database
+from tastemaker.serving.store.deployments import DeploymentLog
+from tastemaker.serving.store.events import MOST_COUNTED, EventStore
+from tastemaker.serving.store.tables import events
 
 from .server import Server
 

@@ -195,7 +195,7 @@ def test_trending_moves_with_events(service: Server, unseen_user: int) -> None:
 # Somebody is forgotten
 
 
-def test_whoever_is_forgotten_is_a_unseen_user_also_after_a_restart(
+def test_whoever_is_forgotten_is_an_unseen_user_also_after_a_restart(
     ease_run: Path, database: str, serving: Serving
 ) -> None:
     with serving(ease_run, database) as service:

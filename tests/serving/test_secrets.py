@@ -45,7 +45,7 @@ def test_no_failure_of_a_page_puts_its_key_into_the_log(
 FAILING = """
 import sys
 import structlog
-from tastemaker.serving.telemetry import configure_logs
+from tastemaker.serving.http.telemetry import configure_logs
 
 configure_logs(sys.argv[1])
 key = "a key"

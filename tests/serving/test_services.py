@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 import tastemaker as tm
-from tastemaker.serving.database import Database
-from tastemaker.serving.deployments import DeploymentLog
+from tastemaker.serving.store.database import Database
+from tastemaker.serving.store.deployments import DeploymentLog
 from tastemaker.testing.worlds import two_tastes
 
 from .conftest import Databases, Serving

@@ -10,12 +10,12 @@ import sqlalchemy as sql
 from alembic import command
 from alembic.config import Config
 
-from tastemaker.serving import database as database_module
-from tastemaker.serving.database import Database
-from tastemaker.serving.deployments import DeploymentLog
-from tastemaker.serving.event_store import EventStore, NewEvent
-from tastemaker.serving.tables import deployments, events
-from tastemaker.serving.trending_store import TrendingStore, halved
+from tastemaker.serving.store import database as database_module
+from tastemaker.serving.store.database import Database
+from tastemaker.serving.store.deployments import DeploymentLog
+from tastemaker.serving.store.events import EventStore, NewEvent
+from tastemaker.serving.store.tables import deployments, events
+from tastemaker.serving.store.trending import TrendingStore, halved
 
 HALF_LIFE_S = 3600.0
 

@@ -36,5 +36,5 @@ def test_an_example_works_as_it_stands(site: Server):
 
 def test_a_link_leads_to_a_type(visit: Visit):
     page = visit("/docs")
-    page.get_by_role("link", name="Recommendations", exact=True).first.click()
-    expect(page.locator("#type-Recommendations h3")).to_be_in_viewport()
+    page.get_by_role("link", name="RecommendationList", exact=True).first.click()
+    expect(page.locator("#type-RecommendationList h3")).to_be_in_viewport()

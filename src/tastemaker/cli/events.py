@@ -45,10 +45,10 @@ def events(
     from tastemaker.bundle.bundle import open_split
     from tastemaker.data.missing import MISSING, Values
     from tastemaker.data.text_format import TextFormat
-    from tastemaker.serving.database import Database
-    from tastemaker.serving.event_files import export_events, import_events
-    from tastemaker.serving.event_store import EventStore
     from tastemaker.serving.settings import database_url_of
+    from tastemaker.serving.store.database import Database
+    from tastemaker.serving.store.event_files import export_events, import_events
+    from tastemaker.serving.store.events import EventStore
 
     with Database(database_url_of(run, database)) as opened:
         opened.migrate()

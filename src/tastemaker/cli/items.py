@@ -45,10 +45,10 @@ def items(
     from tastemaker.bundle.bundle import open_split
     from tastemaker.data.missing import MISSING, Values
     from tastemaker.data.text_format import TextFormat
-    from tastemaker.serving.database import Database
-    from tastemaker.serving.item_files import export_items, import_items
-    from tastemaker.serving.item_store import ItemStore
     from tastemaker.serving.settings import database_url_of
+    from tastemaker.serving.store.database import Database
+    from tastemaker.serving.store.item_files import export_items, import_items
+    from tastemaker.serving.store.items import ItemStore
 
     with Database(database_url_of(run, database)) as opened:
         opened.migrate()

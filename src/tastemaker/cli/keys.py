@@ -8,7 +8,7 @@ from tastemaker.cli import options
 from tastemaker.cli.common import note, out, print_json, table_of
 
 if TYPE_CHECKING:
-    from tastemaker.serving.key_store import KeyStore
+    from tastemaker.serving.store.keys import KeyStore
 
 
 def keys(
@@ -36,9 +36,9 @@ def keys(
     tastemaker keys revoke 3f2a9c1b7d5e --run runs/demo
     """
     from tastemaker.errors import ConfigError
-    from tastemaker.serving.database import Database
-    from tastemaker.serving.key_store import KeyStore
     from tastemaker.serving.settings import database_url_of
+    from tastemaker.serving.store.database import Database
+    from tastemaker.serving.store.keys import KeyStore
 
     with Database(database_url_of(run, database)) as opened:
         opened.migrate()
@@ -56,7 +56,7 @@ def keys(
 
 def _add(store: "KeyStore", scopes: list[str], label: str, json: bool) -> None:
     from tastemaker.errors import ConfigError, did_you_mean
-    from tastemaker.serving.key_store import SCOPES
+    from tastemaker.serving.store.keys import SCOPES
 
     for scope in scopes:
         if scope not in SCOPES:

@@ -8,7 +8,7 @@ from tastemaker.cli import options
 from tastemaker.cli.common import note, out, print_json, table_of
 
 if TYPE_CHECKING:
-    from tastemaker.serving.learner import LearningRun
+    from tastemaker.serving.learning.learner import LearningRun
 
 
 def learn(
@@ -37,9 +37,9 @@ def learn(
     Example: tastemaker learn runs/demo
     """
     from tastemaker.cli.progress import progress_bar
-    from tastemaker.serving.database import Database
-    from tastemaker.serving.learner import Learner
+    from tastemaker.serving.learning.learner import Learner
     from tastemaker.serving.settings import database_url_of
+    from tastemaker.serving.store.database import Database
 
     with (
         Database(database_url_of(run, database)) as opened,

@@ -194,10 +194,10 @@ def _flag(options: dict[str, Any]) -> str:
 def _with_events(base: Dataset | None, url: str) -> Dataset:
     """The data, if there are any, and what a service has seen since."""
     # Imported here, since nothing else that trains needs a database.
-    from tastemaker.serving.database import Database
-    from tastemaker.serving.event_data import with_events
-    from tastemaker.serving.event_store import EventStore
-    from tastemaker.serving.item_store import ItemStore
+    from tastemaker.serving.learning.event_data import with_events
+    from tastemaker.serving.store.database import Database
+    from tastemaker.serving.store.events import EventStore
+    from tastemaker.serving.store.items import ItemStore
 
     with Database(url) as database:
         database.migrate()

@@ -13,8 +13,9 @@ import torch
 MOST_EVALUATIONS = 16
 """Largest number of evaluations of the gradient."""
 
-TOLERANCE = 0.01
-"""A problem is solved when a step promises to lower its objective by no more than half of this."""
+TOLERANCE = 0.1
+"""A problem is solved when the next step promises to lower its objective by no more than half of
+this, and by no more than this fraction of what the first step promised."""
 
 FIRST_STEP, LONGEST_STEP = 1.0, 4.0
 """Largest Euclidean lengths of the first step, when no curvature is known yet, and of others."""
@@ -40,7 +41,10 @@ def minimise(gradient: Callable[[torch.Tensor], torch.Tensor], start: torch.Tens
     inverse = torch.eye(start.shape[1], device=start.device).expand(len(start), -1, -1)
     for evaluation in range(1, MOST_EVALUATIONS):
         step = -_times(inverse, slope)
-        unsolved = -_dot(slope, step) > TOLERANCE
+        promised = -_dot(slope, step)
+        if evaluation == 1:
+            least = TOLERANCE * promised.clamp(max=1)
+        unsolved = promised > least
         if not unsolved.any():
             break
         longest = FIRST_STEP if evaluation == 1 else LONGEST_STEP

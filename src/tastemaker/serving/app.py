@@ -7,15 +7,15 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from tastemaker.serving import problems
-from tastemaker.serving.auth import SendersFirst
-from tastemaker.serving.body_limit import BodyLimit
-from tastemaker.serving.connections import Connections
-from tastemaker.serving.headers import SecurityHeaders
-from tastemaker.serving.origins import OwnOrigins
-from tastemaker.serving.paths import EscapedPathIds
-from tastemaker.serving.proxies import BehindProxy
-from tastemaker.serving.routes import (
+from tastemaker.serving.http import problems
+from tastemaker.serving.http.auth import SendersFirst
+from tastemaker.serving.http.body_limit import BodyLimit
+from tastemaker.serving.http.connections import Connections
+from tastemaker.serving.http.headers import SecurityHeaders
+from tastemaker.serving.http.origins import OwnOrigins
+from tastemaker.serving.http.paths import EscapedPathIds
+from tastemaker.serving.http.proxies import BehindProxy
+from tastemaker.serving.http.routes import (
     admin,
     desk,
     events,
@@ -25,9 +25,9 @@ from tastemaker.serving.routes import (
     trending,
     users,
 )
+from tastemaker.serving.http.telemetry import Observed
 from tastemaker.serving.service import Service
 from tastemaker.serving.settings import ServiceSettings
-from tastemaker.serving.telemetry import Observed
 from tastemaker.wire import CatalogItem, Problem, Wire
 
 

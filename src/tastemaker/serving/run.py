@@ -10,13 +10,13 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from tastemaker.errors import ConfigError
-from tastemaker.serving.files import BACKLOG, raise_file_limit
+from tastemaker.serving.http.open_files import BACKLOG, raise_file_limit
+from tastemaker.serving.http.telemetry import SHARED
 from tastemaker.serving.settings import ServiceSettings
-from tastemaker.serving.telemetry import SHARED
 
 APPLICATION = "tastemaker.asgi:application"
 
-PROTOCOL: Any = "tastemaker.serving.connections:Connection"
+PROTOCOL: Any = "tastemaker.serving.http.connections:Connection"
 """By name: what a worker imports before it answers its supervisor should be little."""
 
 

@@ -3,14 +3,14 @@
 import gc
 import time
 
-from tastemaker.serving.answers import Answers
-from tastemaker.serving.gate import Gate
-from tastemaker.serving.learning import Learning
-from tastemaker.serving.live import Live, Snapshot
-from tastemaker.serving.rates import Rates
+from tastemaker.serving.http.gate import Gate
+from tastemaker.serving.http.rates import Rates
+from tastemaker.serving.http.telemetry import Telemetry
+from tastemaker.serving.learning.background import Learning
+from tastemaker.serving.live.answers import Answers
+from tastemaker.serving.live.live import Live, Snapshot
+from tastemaker.serving.live.similar import Similar
 from tastemaker.serving.settings import ServiceSettings
-from tastemaker.serving.similar import Similar
-from tastemaker.serving.telemetry import Telemetry
 from tastemaker.wire import AskedUser, Listing
 
 WARMING = 8

@@ -9,7 +9,7 @@ from sqlalchemy import make_url
 
 from tastemaker.config import Config
 from tastemaker.errors import ConfigError
-from tastemaker.serving.proxies import is_prefix
+from tastemaker.serving.http.proxies import is_prefix
 
 PREFIX = "TASTEMAKER_"
 """Prefix of the environment variables: TASTEMAKER_DATABASE, TASTEMAKER_RATE, …"""

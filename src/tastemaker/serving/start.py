@@ -5,12 +5,12 @@ from pathlib import Path
 
 from tastemaker.bundle.bundle import Bundle, open_run
 from tastemaker.errors import ArtifactError, ConfigError
-from tastemaker.serving.database import Database
-from tastemaker.serving.deployments import DeploymentLog, DeploymentRecord, open_deployment
-from tastemaker.serving.key_store import Keys, KeyStore
-from tastemaker.serving.outages import DatabaseAwayError
 from tastemaker.serving.settings import ServiceSettings
-from tastemaker.serving.trending_store import TrendingStore
+from tastemaker.serving.store.database import Database
+from tastemaker.serving.store.deployments import DeploymentLog, DeploymentRecord, open_deployment
+from tastemaker.serving.store.keys import Keys, KeyStore
+from tastemaker.serving.store.outages import DatabaseAwayError
+from tastemaker.serving.store.trending import TrendingStore
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ class RecommenderContract(InductiveContract, NobodyContract, CopiesContract, Wei
         hits = (_column(best, "user_id") == _column(best, "item_id")).mean()
         assert hits > 0.9, f"only {hits:.0%} of the users got the item that they left out"
 
-    def test_a_unseen_user_gets_the_taste_that_the_history_shows(self) -> None:
+    def test_an_unseen_user_gets_the_taste_that_the_history_shows(self) -> None:
         if not self.personal:
             pytest.skip("this model does not tell tastes apart")
         model = self.fitted("two tastes")
@@ -159,7 +159,7 @@ class RecommenderContract(InductiveContract, NobodyContract, CopiesContract, Wei
     def test_similar_items_are_of_the_same_taste_and_not_the_item_itself(self) -> None:
         model = self.fitted("two tastes")
         if model.item_vectors is None:
-            with pytest.raises(UnsupportedError, match="no notion"):
+            with pytest.raises(UnsupportedError, match="does not say"):
                 model.similar_items([3])
             return
         found = model.similar_items([3, 33], k=5)

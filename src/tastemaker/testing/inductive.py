@@ -98,7 +98,7 @@ class InductiveContract:
             ]
             assert standing[1] > standing[0], f"user {users[row]}: {standing}"
 
-    def test_an_item_that_nobody_touched_tells_nothing_of_a_unseen_user(self) -> None:
+    def test_an_item_that_nobody_touched_tells_nothing_of_an_unseen_user(self) -> None:
         """Somebody who touched nothing else gets the popularity answer."""
         model = self.fitted("an untouched item")
         nothing, untouched, both = model.score(model.unseen_users([[], [6], [0, 6]]))

@@ -5,15 +5,15 @@ from functools import partial
 
 from tastemaker.bundle.bundle import Bundle
 from tastemaker.errors import ArtifactError
-from tastemaker.serving.deployments import DeploymentRecord, open_deployment
-from tastemaker.serving.event_store import hashed
-from tastemaker.serving.ids import key_of
-from tastemaker.serving.lists import ListRequest, RankedList, make_lists
-from tastemaker.serving.live import Live
-from tastemaker.serving.live_catalog import LiveCatalog
-from tastemaker.serving.people import person_of
-from tastemaker.serving.problems import NotFoundError
-from tastemaker.serving.run_items import RunItems
+from tastemaker.serving.http.problems import NotFoundError
+from tastemaker.serving.live.catalog import LiveCatalog
+from tastemaker.serving.live.lists import ListRequest, RankedList, make_lists
+from tastemaker.serving.live.live import Live
+from tastemaker.serving.live.people import person_of
+from tastemaker.serving.live.run_items import RunItems
+from tastemaker.serving.store.deployments import DeploymentRecord, open_deployment
+from tastemaker.serving.store.events import hashed
+from tastemaker.serving.store.ids import key_of
 from tastemaker.wire import Listing
 
 MOST_TRIED = 20

@@ -10,15 +10,15 @@ import numpy as np
 import sqlalchemy as sql
 
 from tastemaker.data.vocabulary import UNKNOWN
-from tastemaker.serving.event_store import hashed
-from tastemaker.serving.ids import code_of
-from tastemaker.serving.lists import ListRequest, make_lists
-from tastemaker.serving.live import Live, Snapshot
-from tastemaker.serving.live_catalog import LiveCatalog
-from tastemaker.serving.people import Person, person_of
-from tastemaker.serving.tables import events
-from tastemaker.serving.touches import Touched, Touches
-from tastemaker.serving.trending_store import RETRACT
+from tastemaker.serving.live.catalog import LiveCatalog
+from tastemaker.serving.live.lists import ListRequest, make_lists
+from tastemaker.serving.live.live import Live, Snapshot
+from tastemaker.serving.live.people import Person, person_of
+from tastemaker.serving.store.events import hashed
+from tastemaker.serving.store.ids import code_of
+from tastemaker.serving.store.tables import events
+from tastemaker.serving.store.touches import Touched, Touches
+from tastemaker.serving.store.trending import RETRACT
 from tastemaker.wire import LONGEST_HISTORY, Listing
 
 K = 10

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from tastemaker.errors import UnsupportedError
 from tastemaker.models.recommender import Recommender
-from tastemaker.serving.ids import id_of
-from tastemaker.serving.live_catalog import LiveCatalog
+from tastemaker.serving.live.catalog import LiveCatalog
+from tastemaker.serving.store.ids import id_of
 
 ROUNDS = 12
 """Number of power iterations; each reduces the error by the ratio of two directions' variances."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from tastemaker.serving.problems import NotFoundError
+from tastemaker.serving.http.problems import NotFoundError
 
 LEADERBOARD = "leaderboard.json"
 

@@ -11,9 +11,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from tastemaker.serving.database import Database
-from tastemaker.serving.tables import events
-from tastemaker.serving.telemetry import SHARED, Telemetry
+from tastemaker.serving.http.telemetry import SHARED, Telemetry
+from tastemaker.serving.store.database import Database
+from tastemaker.serving.store.tables import events
 
 MINUTES = 60
 

@@ -411,7 +411,9 @@ def sampled_softmax(scores):
     total = tl.sum(probabilities, axis=1)
     positive = tl.sum(tl.where(column == 0, scores, 0.0), axis=1)
     probabilities /= total[:, None]
-    return tl.log(total) + highest - positive, tl.where(column == 0, probabilities - 1.0, probabilities)
+    return tl.log(total) + highest - positive, tl.where(
+        column == 0, probabilities - 1.0, probabilities
+    )
 
 
 @triton.jit

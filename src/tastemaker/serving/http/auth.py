@@ -1,0 +1,96 @@
+"""Auth: who may do what."""
+
+from fastapi import Depends, Request, params
+from fastapi.security import HTTPBearer
+from starlette.types import ASGIApp, Receive, Send
+from starlette.types import Scope as ASGIScope
+
+from tastemaker.errors import TastemakerError
+from tastemaker.serving.http.body_limit import has_body
+from tastemaker.serving.http.paths import below_root
+from tastemaker.serving.http.problems import NotAllowedError, answer_to
+from tastemaker.serving.service import Service
+from tastemaker.serving.store.keys import KeyRecord, Scope
+
+
+class Allowed(HTTPBearer):
+    """A dependency that lets pass whoever has a key with a scope, wherever keys are asked for."""
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__(
+            scheme_name=f"{scope}-key",
+            auto_error=False,
+            description=f"A key with the scope {scope}, made by `tastemaker keys add`.",
+        )
+        self._scope = scope
+
+    async def __call__(self, request: Request) -> None:  # type: ignore[override]
+        """Lets pass, or refuses.
+
+        Raises:
+            NotAllowedError: 401 without a key that works, 403 where its scopes do not suffice.
+            TooBusyError: the key, or the address, sends more than it may.
+        """
+        if "sender" not in request.scope:
+            service: Service = request.app.state.service
+            request.scope["sender"] = await sender_of(request, service)
+        key: KeyRecord | None = request.scope["sender"]
+        if key is None:
+            return
+        if self._scope not in key.scopes:
+            has = ", ".join(sorted(key.scopes))
+            raise NotAllowedError(
+                f"this needs a key with the scope {self._scope}; yours has {has}", 403
+            )
+
+
+class SendersFirst:
+    """Looks at the key of a request with a body before the body is read."""
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self._app, self._service = app, service
+
+    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+        """Handles one connection; see the ASGI specification."""
+        if scope["type"] == "http" and has_body(scope) and below_root(scope).startswith("/v1/"):
+            request = Request(scope)
+            try:
+                scope["sender"] = await sender_of(request, self._service)
+            except TastemakerError as error:
+                await answer_to(error, scope.get("request_id"))(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+async def sender_of(request: Request, service: Service) -> KeyRecord | None:
+    """The key of whoever sends a request; None where the service asks for none.
+
+    Raises:
+        NotAllowedError: 401 without a key that works.
+        TooBusyError: the key, or the address, sends more than it may.
+    """
+    snapshot = await service.recent_snapshot()
+    key = _key_in(request, snapshot.keys.valid)
+    service.rates.take(key.key_id if key else request.client.host if request.client else "unknown")
+    if not service.asks_for_keys(snapshot):
+        return None
+    if key is None:
+        raise NotAllowedError(
+            "this needs a key that works: send it as Authorization: Bearer KEY", 401
+        )
+    return key
+
+
+def needs(scope: Scope) -> list[params.Depends]:
+    """The dependencies of a route that needs a scope."""
+    return [Depends(Allowed(scope))]
+
+
+def _key_in(request: Request, keys: dict[str, KeyRecord]) -> KeyRecord | None:
+    given = request.headers.get("authorization")
+    if given is None:
+        return None
+    scheme, _, token = given.partition(" ")
+    key_id, _, secret = token.strip().partition(".")
+    key = keys.get(key_id) if scheme.lower() == "bearer" else None
+    return key if key is not None and key.is_of(secret) else None

@@ -1,0 +1,53 @@
+"""The body limit: what is too large is refused before it is in memory."""
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tastemaker.serving.http.problems import problem
+
+
+class BodyLimit:
+    """Refuses a body that is larger than it may be, before it is in memory."""
+
+    def __init__(self, app: ASGIApp, most_bytes: int) -> None:
+        self._app, self._most = app, most_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one connection; see the ASGI specification."""
+        if scope["type"] != "http" or not has_body(scope):
+            await self._app(scope, receive, send)
+            return
+        parts, n_bytes, more = [], _announced(scope), True
+        if n_bytes <= self._most:
+            n_bytes = 0
+        while more and n_bytes <= self._most:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            parts.append(message.get("body", b""))
+            n_bytes += len(parts[-1])
+            more = message.get("more_body", False)
+        if n_bytes > self._most:
+            detail = f"the body is larger than {self._most:,} bytes; send less at once"
+            await problem(413, detail, scope.get("request_id"))(scope, receive, send)
+            return
+        body = b"".join(parts)
+        whole: Message | None = {"type": "http.request", "body": body, "more_body": False}
+
+        async def receiving() -> Message:
+            nonlocal whole
+            message, whole = whole, None
+            return message if message is not None else await receive()
+
+        await self._app(scope, receiving, send)
+
+
+def has_body(scope: Scope) -> bool:
+    """Whether the application may read a body with that request."""
+    return scope["method"] not in ("GET", "HEAD")
+
+
+def _announced(scope: Scope) -> int:
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit():
+            return int(value)
+    return 0

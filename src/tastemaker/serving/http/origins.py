@@ -1,0 +1,71 @@
+"""Origins: a service that asks for no key is not to be driven by the pages of others.
+
+A browser on the same machine reaches it too. A page from anywhere can send it a form, and can make
+its own name resolve to 127.0.0.1 (DNS rebinding) to read what is answered. The browser gives both
+away: by `Origin`, and by a `Host` that is not the service's.
+"""
+
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tastemaker.errors import TastemakerError
+from tastemaker.serving.http.problems import answer_to, problem
+from tastemaker.serving.service import Service
+from tastemaker.serving.settings import LOOPBACK
+
+READING = ("GET", "HEAD", "OPTIONS")
+
+
+class OwnOrigins:
+    """Refuses what a page of another origin sends, while the service asks for no key."""
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self._app, self._service = app, service
+        self._hosts = {*LOOPBACK, *service.settings.trusted_hosts}
+        self._origins = set(service.settings.cors)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one connection; see the ASGI specification."""
+        refusal = self._refusal(scope) if scope["type"] == "http" else None
+        if refusal is not None:
+            try:
+                # Only now, since most requests have nothing to refuse.
+                open_to_all = not self._service.asks_for_keys(await self._service.recent_snapshot())
+            except TastemakerError as error:
+                await answer_to(error, scope.get("request_id"))(scope, receive, send)
+                return
+            if open_to_all:
+                await problem(*refusal, scope.get("request_id"))(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        headers = {
+            name: value.decode("latin-1")
+            for name, value in scope["headers"]
+            if name in (b"host", b"origin", b"sec-fetch-site")
+        }
+        host, origin = headers.get(b"host"), headers.get(b"origin")
+        if host is not None and _name_in(f"//{host}") not in self._hosts:
+            return 421, (
+                "the Host of this request is no name of this service, which asks for no key; name "
+                'it with trusted_hosts=("…",), or ask for keys'
+            )
+        if scope["method"] in READING or origin in self._origins:
+            return None
+        site = headers.get(b"sec-fetch-site")
+        if site is None:  # a program, or an older browser
+            own = origin is None or origin.partition("://")[2] == host
+            site = "same-origin" if own else "cross-site"
+        if site not in ("same-origin", "none"):
+            return 403, 'a page of another site has sent this; allow its origin with cors=("…",)'
+        return None
+
+
+def _name_in(url: str) -> str | None:
+    """The host's name without its port; None of what cannot be one."""
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None

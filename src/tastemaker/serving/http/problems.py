@@ -1,0 +1,182 @@
+"""Problems: errors as RFC 9457 has them, in the library's words and never with a stack trace."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tastemaker.errors import (
+    ArtifactError,
+    ConfigError,
+    TastemakerError,
+    UnknownIdError,
+    UnsupportedError,
+)
+from tastemaker.serving.store.outages import DatabaseAwayError
+from tastemaker.wire import Problem
+
+MEDIA_TYPE = "application/problem+json"
+
+RETRY_AFTER_S = 1
+"""What whoever comes at a bad moment is told to wait."""
+
+log = structlog.get_logger("tastemaker.service")
+
+
+class TooBusyError(TastemakerError):
+    """More requests wait than may; come again."""
+
+
+class TooSlowError(TastemakerError):
+    """A request took longer than it may."""
+
+
+class NotAllowedError(TastemakerError):
+    """No key, a wrong one, or one without the scope that is needed."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class NotFoundError(TastemakerError):
+    """What the path names does not exist."""
+
+
+STATUS: dict[type[TastemakerError], int] = {
+    DatabaseAwayError: HTTPStatus.SERVICE_UNAVAILABLE,
+    TooSlowError: HTTPStatus.SERVICE_UNAVAILABLE,
+    TooBusyError: HTTPStatus.TOO_MANY_REQUESTS,
+    NotFoundError: HTTPStatus.NOT_FOUND,
+    UnknownIdError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ConfigError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    UnsupportedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ArtifactError: HTTPStatus.CONFLICT,
+}
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The problems that a route may answer, for its documentation."""
+    schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: schema},
+        }
+        for status in statuses
+    }
+
+
+def problem(
+    status: int, detail: str, request_id: str | None = None, headers: dict[str, str] | None = None
+) -> Response:
+    """A problem as a response."""
+    body = Problem(
+        title=HTTPStatus(status).phrase, status=status, detail=detail, request_id=request_id
+    )
+    more = dict(headers or {})
+    if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+        more.setdefault("Retry-After", str(RETRY_AFTER_S))
+    return Response(orjson.dumps(body.model_dump()), status, more, MEDIA_TYPE)
+
+
+def answer_to(error: TastemakerError, request_id: str | None) -> Response:
+    """An error that was foreseen as a response."""
+    if isinstance(error, NotAllowedError):
+        challenge = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
+        return problem(error.status, str(error), request_id, challenge)
+    kinds = (STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    status = next(kinds, HTTPStatus.UNPROCESSABLE_ENTITY)
+    return problem(status, str(error), request_id)
+
+
+def install(app: FastAPI) -> None:
+    """Makes the app answer every error as a problem."""
+
+    async def known(request: Request, error: Exception) -> Response:
+        assert isinstance(error, TastemakerError)
+        return answer_to(error, _id_of(request))
+
+    async def invalid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, _in_words(error), _id_of(request))
+
+    async def http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        detail = error.detail
+        if error.status_code == HTTPStatus.BAD_REQUEST:
+            # What FastAPI says of a body that is no text, or too deep; other bad JSON is a 422.
+            detail = "body: it cannot be read; send JSON in UTF-8"
+            return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, _id_of(request))
+        if error.status_code == HTTPStatus.NOT_FOUND and detail == "Not Found":
+            root = request.scope.get("root_path", "")
+            detail = f"{request.scope['path']}: nothing is here; {root}/docs lists what there is"
+        return problem(
+            error.status_code, detail, _id_of(request), dict(error.headers) if error.headers else {}
+        )
+
+    app.add_exception_handler(TastemakerError, known)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, http)
+
+
+class UnhandledErrors:
+    """Answers what nobody has foreseen, inside of all that adds headers and takes notes."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one connection; see the ASGI specification."""
+        begun = False
+
+        async def sending(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        except Exception as error:
+            if scope["type"] != "http" or begun:
+                raise
+            request_id = scope.get("request_id")
+            log.error("unforeseen", request_id=request_id, exc_info=error)
+            detail = "something went wrong here; the log has it under the request's id"
+            answer = problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail, request_id)
+            await answer(scope, receive, send)
+
+
+def _id_of(request: Request) -> str | None:
+    return request.scope.get("request_id")
+
+
+def _in_words(error: RequestValidationError) -> str:
+    """The first thing that is wrong, and where."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "request"
+    more = len(error.errors()) - 1
+    rest = f" (and {more} more)" if more else ""
+    where = where if len(where) <= 200 else f"{where[:199]}…"  # of the sender's making
+    return f"{where}: {complaint(first)}{rest}"
+
+
+def complaint(error: Mapping[str, Any]) -> str:
+    """One error of Pydantic in words, with the value if it is short enough to be repeated."""
+    reason = str(error["msg"]).removeprefix("Value error, ")
+    given = "" if error["type"] in ("missing", "json_invalid") else _shown(error.get("input"))
+    return f"{given}{reason[0].lower()}{reason[1:]}"
+
+
+def _shown(value: Any) -> str:
+    """What was given, if it is short enough to be repeated."""
+    if isinstance(value, dict | list) or value is None:
+        return ""
+    text = repr(value)
+    return f"{text if len(text) <= 60 else text[:57] + '…'}: "

@@ -1,0 +1,101 @@
+"""Admin: which model serves."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+from pydantic import Field
+
+from tastemaker.serving.http.auth import needs
+from tastemaker.serving.http.problems import documented
+from tastemaker.serving.http.routes.common import TheService, json
+from tastemaker.serving.store.deployments import DeploymentRecord
+from tastemaker.wire import Deployment, Deployments, LearningStarted
+
+router = APIRouter(prefix="/admin", tags=["admin"], dependencies=needs("admin"))
+
+PROBLEMS = documented(401, 403, 409, 422, 429, 503)
+
+MOST_DEPLOYMENTS = 200
+"""On a page."""
+
+Cursor = Annotated[str, Field(max_length=18, pattern=r"^\d+$")]
+
+
+@router.get(
+    "/deployments", response_model=Deployments, responses=documented(401, 403, 422, 429, 503)
+)
+async def deployments(
+    service: TheService,
+    cursor: Annotated[Cursor | None, Query(description="next_cursor of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=MOST_DEPLOYMENTS)] = 50,
+) -> Response:
+    """A page of which models served since when, and by what figures; the newest first."""
+
+    def page() -> dict[str, Any]:
+        log = service.live.deployments
+        latest = log.latest()
+        records = log.newest(limit + 1, None if cursor is None else int(cursor))
+        return {
+            "deployments": [shown(each, latest.seq if latest else 0) for each in records[:limit]],
+            "next_cursor": str(records[limit - 1].seq) if len(records) > limit else None,
+        }
+
+    return json(await service.gate.run(page))
+
+
+@router.post("/reload", response_model=Deployment, responses=PROBLEMS)
+async def reload(service: TheService) -> Response:
+    """Swaps in what is in the run's folder now, without dropping a request.
+
+    A run that cannot be opened is refused, and the model before goes on.
+    """
+
+    def swap() -> dict[str, Any]:
+        record = service.live.deploy(service.settings.run, "reload")
+        service.telemetry.swaps.labels("reload").inc()
+        return shown(record, record.seq)
+
+    return json(await service.gate.run(swap))
+
+
+@router.post("/rollback", response_model=Deployment, responses=PROBLEMS)
+async def rollback(service: TheService) -> Response:
+    """Lets the model serve again that served before."""
+
+    def swap() -> dict[str, Any]:
+        record = service.live.roll_back()
+        service.telemetry.swaps.labels("rollback").inc()
+        return shown(record, record.seq)
+
+    return json(await service.gate.run(swap))
+
+
+@router.post("/learn", status_code=202, response_model=LearningStarted, responses=PROBLEMS)
+async def learn(service: TheService) -> Response:
+    """Starts to train on what has happened since, beside the service.
+
+    What comes of it is swapped in where it is better on the newest events.
+    """
+    started = await service.learning.start(least=1)
+    return json({"status": "started" if started else "running"}, 202)
+
+
+def shown(record: DeploymentRecord, current: int) -> dict[str, Any]:
+    """The content of a `wire.Deployment`."""
+    return {
+        "deployment": record.seq,
+        "version": record.version,
+        "model": record.model,
+        "run": _short(Path(record.run)),
+        "trained_at": record.trained_at,
+        "deployed_at": record.deployed_at,
+        "reason": record.reason,
+        "current": record.seq == current,
+        "figures": record.figures,
+    }
+
+
+def _short(run: Path) -> str:
+    """The folder's name, and of one on the shelf the shelf's as well: runs.versions/0001."""
+    return "/".join(run.parts[-2:]) if run.parent.suffix == ".versions" else run.name

@@ -1,0 +1,84 @@
+"""Events: what happened, kept before it is answered."""
+
+import time
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Response
+from pydantic import Discriminator, Tag
+
+from tastemaker.errors import ConfigError
+from tastemaker.serving.http.auth import needs
+from tastemaker.serving.http.problems import documented
+from tastemaker.serving.http.routes.common import TheService, json
+from tastemaker.serving.service import Service
+from tastemaker.serving.store.event_rules import refusal_of
+from tastemaker.serving.store.events import NewEvent, made_up_id
+from tastemaker.serving.store.ids import key_of
+from tastemaker.wire import Event, Events, EventsKept
+
+
+def _which(body: Any) -> str:
+    several = isinstance(body, Events) or (isinstance(body, dict) and "events" in body)
+    return "batch" if several else "event"
+
+
+OneOrMany = Annotated[
+    Annotated[Events, Tag("batch")] | Annotated[Event, Tag("event")], Discriminator(_which)
+]
+"""Told apart by what is there, so that an error speaks of what was meant."""
+
+router = APIRouter(tags=["events"], dependencies=needs("write"))
+
+
+@router.post(
+    "/events", response_model=EventsKept, responses=documented(401, 403, 413, 422, 429, 503)
+)
+async def record_events(service: TheService, events: OneOrMany) -> Response:
+    """Keeps one event or up to 1,000, all or none; answered once they are on disk.
+
+    With an event_id it is safe to send an event again: it counts once.
+    """
+    several = events.events if isinstance(events, Events) else [events]
+    kept = await service.writing.run(lambda: keep(service, several))
+    return json(kept)
+
+
+def keep(service: Service, events: list[Event]) -> EventsKept:
+    """Keeps events.
+
+    Raises:
+        ConfigError: an event is of a later day, or an item's id is text where ids are whole
+            numbers; nothing is kept.
+        DatabaseAwayError: nothing is kept.
+    """
+    catalog = service.live.snapshot().catalog
+    users = service.live.held.deployed.everything.user_vocabulary
+    now = int(time.time())
+    for place, event in enumerate(events):
+        refusal = refusal_of(event, catalog.vocabulary, now)
+        if refusal is not None:
+            raise ConfigError(f"events.{place}.{refusal.field}: {refusal.reason}")
+    new = [
+        NewEvent(
+            event.event_id or made_up_id(),
+            key_of(users, event.user_id),
+            key_of(catalog.vocabulary, event.item_id),
+            now if event.timestamp is None else event.timestamp,
+            event.type,
+        )
+        for event in events
+    ]
+    accepted = service.live.events.append(new)
+    duplicates = len(new) - accepted
+    service.telemetry.events.labels("accepted").inc(accepted)
+    service.telemetry.events.labels("duplicate").inc(duplicates)
+    return EventsKept(
+        accepted=accepted,
+        duplicates=duplicates,
+        event_ids=[event.event_id for event in new],
+        unknown_items=[
+            given.item_id
+            for given, event in zip(events, new, strict=True)
+            if catalog.record(event.item_id) is None
+        ],
+    )

@@ -1,0 +1,40 @@
+"""Health: whether the process answers, whether it should be sent requests, and its numbers."""
+
+from fastapi import APIRouter, Response
+
+from tastemaker.serving.http.auth import needs
+from tastemaker.serving.http.routes.common import TheService, json
+from tastemaker.wire import Health, Readiness
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz", response_model=Health)
+async def healthz() -> Response:
+    """The process answers."""
+    return json(Health())
+
+
+@router.get("/readyz", response_model=Readiness)
+async def readyz(service: TheService) -> Response:
+    """It has a model, and so can answer; `degraded` without the database or the deployed model."""
+    snapshot = await service.gate.run(service.live.readiness)
+    record, missing = snapshot.deployed.record, snapshot.deployed.missing
+    return json(
+        {
+            "status": "degraded" if snapshot.degraded or missing else "ready",
+            "model": record.model,
+            "version": record.version,
+            "missing": missing and missing.version,
+        }
+    )
+
+
+@router.get("/metrics", response_class=Response, dependencies=needs("read"))
+async def metrics(service: TheService) -> Response:
+    """Numbers for Prometheus."""
+    service.telemetry.inside.set(service.gate.inside + service.writing.inside)
+    service.telemetry.degraded.set(service.live.held.degraded)
+    service.telemetry.missing.set(service.live.held.deployed.missing is not None)
+    body, media_type = service.telemetry.exposed()
+    return Response(body, media_type=media_type)

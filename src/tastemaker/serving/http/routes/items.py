@@ -1,0 +1,237 @@
+"""Items: the catalog, which may change while the service runs."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field
+
+from tastemaker.errors import ConfigError, UnknownIdError
+from tastemaker.serving.http.auth import needs
+from tastemaker.serving.http.paths import PathId
+from tastemaker.serving.http.problems import NotFoundError, documented
+from tastemaker.serving.http.routes.common import TheService, json
+from tastemaker.serving.live.answers import described
+from tastemaker.serving.live.catalog import LiveCatalog
+from tastemaker.serving.store.ids import key_of
+from tastemaker.serving.store.item_lines import MEDIA_TYPE, records_in
+from tastemaker.serving.store.items import ItemRecord
+from tastemaker.wire import (
+    Categories,
+    Category,
+    Item,
+    ItemBody,
+    Items,
+    ItemsKept,
+    K,
+    SimilarItems,
+)
+
+router = APIRouter(tags=["items"])
+
+MOST_ITEMS = 200
+"""On a page."""
+
+Text = Annotated[str, Field(max_length=200)]
+Cursor = Annotated[str, Field(max_length=20, pattern=r"^\d+$")]
+
+
+@router.get(
+    "/items",
+    response_model=Items,
+    responses=documented(401, 403, 422, 429, 503),
+    dependencies=needs("read"),
+)
+async def search_items(
+    service: TheService,
+    q: Annotated[Text, Query(description="Words of the title, in any order and case.")] = "",
+    categories: Annotated[list[Category], Query(max_length=100)] = [],  # noqa: B006
+    cursor: Annotated[Cursor | None, Query(description="next_cursor of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=MOST_ITEMS)] = 50,
+) -> Response:
+    """A page of the catalog, or of what a search finds: the best matches, then the most popular."""
+
+    def page() -> dict[str, Any]:
+        catalog = service.live.snapshot().catalog
+        catalog.refuse_unknown(categories)
+        keys, start = catalog.search(q, categories), int(cursor or 0)
+        records = (catalog.record(key) for key in keys[start : start + limit])
+        return {
+            "items": [_item(catalog, record) for record in records if record is not None],
+            "next_cursor": str(start + limit) if start + limit < len(keys) else None,
+        }
+
+    return json(await service.gate.run(page))
+
+
+@router.get(
+    "/items/{item_id}/similar",
+    response_model=SimilarItems,
+    responses=documented(401, 403, 404, 422, 429, 503),
+    dependencies=needs("read"),
+)
+async def similar_items(service: TheService, item_id: PathId, k: K = 10) -> Response:
+    """What is most like an item, by the model; for one it was not trained with, by categories."""
+
+    def similar() -> bytes:
+        record = _record(service.live.snapshot().catalog, item_id)
+        return service.similar.to(record, k)
+
+    return json(await service.gate.run(similar))
+
+
+@router.get(
+    "/items/{item_id}",
+    response_model=Item,
+    responses=documented(401, 403, 404, 422, 429, 503),
+    dependencies=needs("read"),
+)
+async def get_item(service: TheService, item_id: PathId) -> Response:
+    """What is known of an item."""
+
+    def item() -> dict[str, Any]:
+        catalog = service.live.snapshot().catalog
+        return _item(catalog, _record(catalog, item_id))
+
+    return json(await service.gate.run(item))
+
+
+@router.post(
+    "/items",
+    response_model=ItemsKept,
+    responses=documented(401, 403, 413, 422, 429, 503),
+    dependencies=needs("write"),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "description": "One item a line, in JSON.",
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/CatalogItem"}}},
+        }
+    },
+)
+async def put_items(service: TheService, request: Request) -> Response:
+    """Puts items into the catalog as PUT does each, all or none: JSON Lines, one item a line.
+
+    As many as fit into a body (`max_body_bytes`, by default some 8,000).
+    """
+    sent_as = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if sent_as != MEDIA_TYPE:
+        raise ConfigError(f"body: send one item a line as JSON, with Content-Type: {MEDIA_TYPE}")
+    body = await request.body()
+
+    def put() -> ItemsKept:
+        records = records_in(body, service.live.snapshot().catalog.vocabulary)
+        service.live.items.put(records)
+        return ItemsKept(items=len({record.item_id for record in records}))
+
+    return json(await service.writing.run(put))
+
+
+@router.put(
+    "/items/{item_id}",
+    response_model=Item,
+    responses=documented(401, 403, 413, 422, 429, 503),
+    dependencies=needs("write"),
+)
+async def put_item(service: TheService, item_id: PathId, body: ItemBody) -> Response:
+    """Puts an item into the catalog, or replaces what is known of it.
+
+    `recommendable` in the answer says how a new one can come into lists.
+    """
+
+    def put() -> dict[str, Any]:
+        key = key_of(service.live.snapshot().catalog.vocabulary, item_id)
+        record = ItemRecord(key).with_fields(body.model_dump())
+        service.live.items.put([record])
+        return _item(service.live.snapshot().catalog, record)
+
+    return json(await service.writing.run(put))
+
+
+@router.patch(
+    "/items/{item_id}",
+    response_model=Item,
+    responses=documented(401, 403, 404, 413, 422, 429, 503),
+    dependencies=needs("write"),
+)
+async def patch_item(service: TheService, item_id: PathId, body: ItemBody) -> Response:
+    """Changes what is given; hides an item, or says that it is not to be had."""
+
+    def patch() -> dict[str, Any]:
+        base = _base(service.live.snapshot().catalog, item_id)
+        record = service.live.items.patch(base, body.model_dump(exclude_unset=True))
+        if record is None:
+            raise _not_there(item_id)
+        return _item(service.live.snapshot().catalog, record)
+
+    return json(await service.writing.run(patch))
+
+
+@router.delete(
+    "/items/{item_id}",
+    status_code=204,
+    responses=documented(401, 403, 404, 422, 429, 503),
+    dependencies=needs("write"),
+)
+async def delete_item(service: TheService, item_id: PathId) -> Response:
+    """Takes an item out of the catalog: out of lists, searches and histories that are shown."""
+
+    def delete() -> None:
+        base = _base(service.live.snapshot().catalog, item_id)
+        if not service.live.items.delete(base.item_id):
+            raise _not_there(item_id)
+
+    await service.writing.run(delete)
+    return Response(status_code=204)
+
+
+@router.get(
+    "/categories",
+    response_model=Categories,
+    responses=documented(401, 403, 429, 503),
+    dependencies=needs("read"),
+)
+async def categories_of_items(service: TheService) -> Response:
+    """All categories, and how many items are in each."""
+
+    def counted() -> dict[str, Any]:
+        counts = service.live.snapshot().catalog.n_in_category
+        return {"categories": [{"name": name, "n_items": n} for name, n in counts.items()]}
+
+    return json(await service.gate.run(counted))
+
+
+def _record(catalog: LiveCatalog, item_id: str) -> ItemRecord:
+    """What is known of an item now."""
+    return _found(catalog, item_id, catalog.record)
+
+
+def _base(catalog: LiveCatalog, item_id: str) -> ItemRecord:
+    """What a change of an item begins with where the database has nothing of it yet."""
+    return _found(catalog, item_id, catalog.base)
+
+
+def _found(
+    catalog: LiveCatalog, item_id: str, look_up: Callable[[str], ItemRecord | None]
+) -> ItemRecord:
+    try:
+        record = look_up(key_of(catalog.vocabulary, item_id))
+    except UnknownIdError:
+        record = None
+    if record is None:
+        raise _not_there(item_id)
+    return record
+
+
+def _not_there(item_id: str) -> NotFoundError:
+    return NotFoundError(f"item {item_id} is not in the catalog; PUT it to add it")
+
+
+def _item(catalog: LiveCatalog, record: ItemRecord) -> dict[str, Any]:
+    """The content of a `wire.Item`."""
+    return described(catalog.vocabulary, record) | {
+        "hidden": record.hidden,
+        "available": record.available,
+        "trained": catalog.code(record.item_id) is not None,
+        "recommendable": catalog.recommendable(record),
+    }

@@ -1,0 +1,68 @@
+"""RecommendationList: for somebody by id, or for a history in the request."""
+
+from fastapi import APIRouter, Request, Response
+
+from tastemaker.serving.http.auth import Allowed, needs
+from tastemaker.serving.http.paths import path_id
+from tastemaker.serving.http.problems import documented
+from tastemaker.serving.http.routes.common import TheService, json
+from tastemaker.serving.http.routes.listing import ID_PARAMETER, LISTING_PARAMETERS, listing_in
+from tastemaker.serving.service import Service
+from tastemaker.serving.store.ids import key_of
+from tastemaker.wire import ManyRecommendations, RecommendationList, RecommendationsRequest
+
+router = APIRouter(tags=["recommendations"])
+
+may_read = Allowed("read")
+
+
+@router.get(
+    "/users/{user_id}/recommendations",
+    response_model=RecommendationList,
+    responses=documented(401, 403, 422, 429, 503),
+    openapi_extra={
+        "parameters": [ID_PARAMETER, *LISTING_PARAMETERS],
+        "security": [{may_read.scheme_name: []}],
+    },
+)
+async def recommendations_of_user(request: Request) -> Response:
+    """The list of a user as of now, events of a moment ago included.
+
+    Somebody who is not known yet gets what is trending.
+    """
+    # Asked most of all: FastAPI would take longer over its parameters than an answer at hand does.
+    await may_read(request)
+    service: Service = request.app.state.service
+    query = request.scope["query_string"].decode("latin-1")
+    user_id, listing = path_id(request, "user_id"), listing_in(query)
+    body = service.answers.at_hand(user_id, query)
+    if body is None:
+        body = await service.gate.run(lambda: service.answers.recommend(user_id, query, listing))
+    return json(body)
+
+
+@router.post(
+    "/recommendations",
+    dependencies=needs("read"),
+    response_model=ManyRecommendations,
+    responses=documented(401, 403, 413, 422, 429, 503),
+)
+async def recommendations_for_histories(
+    service: TheService, wanted: RecommendationsRequest
+) -> Response:
+    """Lists for a history in the request, or for several users; nothing of it is kept."""
+
+    def lists() -> dict[str, object]:
+        found = service.live.recommend(wanted.asked, wanted)
+        vocabulary = found.snapshot.deployed.everything.user_vocabulary
+        keys = [
+            None if user.user_id is None else key_of(vocabulary, user.user_id)
+            for user in wanted.asked
+        ]
+        answers = [
+            service.answers.in_full(found, made, key)
+            for made, key in zip(found.lists, keys, strict=True)
+        ]
+        return {"lists": answers}
+
+    return json(await service.gate.run(lists))

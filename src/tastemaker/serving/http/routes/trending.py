@@ -1,0 +1,43 @@
+"""Trending: what is touched most lately."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+
+from tastemaker.serving.http.auth import needs
+from tastemaker.serving.http.problems import documented
+from tastemaker.serving.http.routes.common import TheService, json
+from tastemaker.serving.live.answers import recommended_item
+from tastemaker.serving.live.lists import ListRequest, trending_list
+from tastemaker.serving.live.people import unseen_user
+from tastemaker.wire import Category, K, Listing, Trending
+
+router = APIRouter(tags=["recommendations"], dependencies=needs("read"))
+
+
+@router.get("/trending", response_model=Trending, responses=documented(401, 403, 422, 429, 503))
+async def trending(
+    service: TheService,
+    k: K = 10,
+    categories: Annotated[list[Category], Query(max_length=100)] = [],  # noqa: B006
+) -> Response:
+    """What is touched most of late; before there are events, what was popular in training."""
+
+    def found() -> dict[str, Any]:
+        live = service.live
+        snapshot = live.snapshot()
+        deployed, catalog = snapshot.deployed, snapshot.catalog
+        asked = ListRequest.of(Listing(k=k, categories=categories), catalog)
+        nobody = unseen_user(deployed.everything, [])
+        scores = live.trending_scores(catalog)
+        made = trending_list(deployed.bundle.model, catalog, nobody, asked, scores)
+        return {
+            "items": [
+                recommended_item(catalog.vocabulary, place, rank)
+                for rank, place in enumerate(made.places, 1)
+            ],
+            "half_life_s": live.half_life_s,
+            "degraded": live.held.degraded,
+        }
+
+    return json(await service.gate.run(found))

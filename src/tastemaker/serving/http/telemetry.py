@@ -1,0 +1,231 @@
+"""Telemetry: what can be seen of a service from outside: metrics, logs, request ids."""
+
+import logging
+import os
+import re
+import secrets
+import sys
+import threading
+import time
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+import structlog
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tastemaker.serving.http.paths import below_root
+
+BUCKETS_S = (
+    0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0,
+)  # fmt: skip
+
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable by which prometheus_client knows where several workers put their numbers."""
+
+QUIET = ("/healthz", "/readyz", "/metrics")
+"""Asked every few seconds by machines: no line in the log."""
+
+CLIENT_LEFT = 499
+"""The status under which a request is counted whose sender closed the connection unanswered."""
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+log = structlog.get_logger("tastemaker.service")
+
+
+class Telemetry:
+    """The numbers of a service."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        shared = self.registry
+        self.latency = Histogram(
+            "tastemaker_request_seconds", "Time to answer", ["method", "route", "status"],
+            buckets=BUCKETS_S, registry=shared,
+        )  # fmt: skip
+        self.events = Counter("tastemaker_events", "Events received", ["outcome"], registry=shared)
+        self.lists = Counter("tastemaker_lists", "Lists by source", ["source"], registry=shared)
+        self.problems = Counter(
+            "tastemaker_problems", "Answers that were problems", ["status"], registry=shared
+        )
+        self.inside = Gauge(
+            "tastemaker_requests_inside", "Running and waiting", registry=shared,
+            multiprocess_mode="livesum",
+        )  # fmt: skip
+        self.degraded = Gauge(
+            "tastemaker_degraded", "Whether the database is away", registry=shared,
+            multiprocess_mode="livemax",
+        )  # fmt: skip
+        self.missing = Gauge(
+            "tastemaker_model_missing", "Whether the deployed model cannot be opened",
+            registry=shared, multiprocess_mode="livemax",
+        )  # fmt: skip
+        self.connections = Gauge(
+            "tastemaker_connections", "Open connections", registry=shared,
+            multiprocess_mode="livesum",
+        )  # fmt: skip
+        self.refused = Counter(
+            "tastemaker_connections_refused", "Refused before the application saw a request",
+            ["reason"], registry=shared,
+        )  # fmt: skip
+        self.swaps = Counter("tastemaker_swaps", "Swaps of the model", ["reason"], registry=shared)
+
+    def exposed(self) -> tuple[bytes, str]:
+        """All numbers, those of the other workers included, and their media type."""
+        registry = self.registry
+        if SHARED in os.environ:
+            _forget_the_dead(Path(os.environ[SHARED]))
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)
+        return generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+def _forget_the_dead(folder: Path) -> None:
+    """Takes out what workers said of themselves that were killed, and so could not take it out."""
+    for file in folder.glob("gauge_live*.db"):
+        pid = int(file.stem.rpartition("_")[2])
+        if not _runs(pid):
+            mark_process_dead(pid, str(folder))
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+class Observed:
+    """Gives every request an id, measures it, and writes it down."""
+
+    def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
+        self._app, self._telemetry = app, telemetry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one connection; see the ASGI specification."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started_at = time.perf_counter()
+        scope["request_id"] = request_id = _given_id(scope) or secrets.token_hex(8)
+        status = CLIENT_LEFT
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"].append((b"x-request-id", request_id.encode()))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        except Exception:
+            status = 500
+            raise
+        finally:
+            self._note(scope, status, time.perf_counter() - started_at)
+
+    def _note(self, scope: Scope, status: int, elapsed_s: float) -> None:
+        route = _route_of(scope)
+        # A method that somebody makes up does not get numbers of its own.
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        self._telemetry.latency.labels(method, route, status).observe(elapsed_s)
+        if status >= 400:
+            self._telemetry.problems.labels(status).inc()
+        if route not in QUIET:
+            log.info(
+                "request",
+                method=scope["method"],
+                path=scope["path"],
+                status=status,
+                ms=round(elapsed_s * 1000, 2),
+                request_id=scope["request_id"],
+            )
+
+
+def configure_logs(style: str) -> None:
+    """Sets up log lines of JSON for machines, or of text for people, on standard error.
+
+    A traceback is the plain one of Python in both: variables of the program may hold keys and
+    bodies of requests, and are never printed. What ends a thread is a line of the log too, and so
+    is what libraries warn of.
+    """
+    shared: list[Any] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        escape_controls,
+    ]
+    if style == "json":
+        rendered: Any = structlog.processors.JSONRenderer(_dumped)
+    else:
+        plain = structlog.dev.plain_traceback
+        rendered = structlog.dev.ConsoleRenderer(exception_formatter=plain)
+    structlog.configure(
+        processors=[*shared, rendered],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    of_libraries = logging.StreamHandler(sys.stderr)
+    of_libraries.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, rendered],
+        )
+    )
+    logging.getLogger().handlers = [of_libraries]
+    threading.excepthook = _thread_ended
+
+
+def _thread_ended(failed: threading.ExceptHookArgs) -> None:
+    name = failed.thread.name if failed.thread else ""
+    log.error("thread ended", thread=name, exc_info=failed.exc_value)
+
+
+def escape_controls(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Escapes what a terminal would obey instead of showing it, as a processor of structlog."""
+    for name, value in line.items():
+        if isinstance(value, str) and not value.isprintable():
+            kept = "\n" if name == "exception" else ""  # the lines of a traceback
+            line[name] = "".join(
+                sign if sign.isprintable() or sign in kept else ascii(sign)[1:-1] for sign in value
+            )
+    return line
+
+
+def _dumped(line: dict[str, Any], **_: Any) -> str:
+    return orjson.dumps(line, default=str).decode()
+
+
+def _route_of(scope: Scope) -> str:
+    """The path as it is declared, so that made-up ones do not each get numbers of their own."""
+    route: str = getattr(scope.get("route"), "path", "unknown")
+    # FastAPI leaves the prefix of an included router out.
+    below = below_root(scope).startswith("/v1/") and route.startswith("/")
+    return route if not below or route.startswith("/v1/") else f"/v1{route}"
+
+
+def _given_id(scope: Scope) -> str | None:
+    """The id that the sender or a proxy gave, if it is harmless."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            text = value.decode("latin-1")
+            return text if _REQUEST_ID.fullmatch(text) else None
+    return None

@@ -1,0 +1,101 @@
+"""New items: what the catalog has besides the items that the model was trained with."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+
+from tastemaker.serving.live.category_sets import CategorySets
+from tastemaker.serving.store.items import ItemRecord
+
+
+@dataclass(frozen=True, eq=False)
+class NewItems:
+    """Each at its place, deleted ones included; arrays of one length stand beside the records."""
+
+    sets: CategorySets
+    """Numbers the items' sets of categories."""
+    records: Sequence[ItemRecord] = ()
+    _place_of: dict[str, int] = field(default_factory=dict)
+    set_of: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
+    listable: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    _changed: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def with_changes(self, changed: Sequence[ItemRecord]) -> Self:
+        """The items with some others, or with others in the places of the same ids.
+
+        Everything is copied as a whole, which takes microseconds for thousands of items; what
+        takes longer for one item than a copy of all is done for those that changed alone.
+        """
+        if not changed:
+            return self
+        more = {r.item_id: r for r in changed if r.item_id not in self._place_of}
+        places = self._place_of
+        if more:
+            places = {**places, **{key: len(self) + i for i, key in enumerate(more)}}
+        at = [places[record.item_id] for record in changed]
+        records = [*self.records, *more.values()]
+        for place, record in zip(at, changed, strict=True):
+            records[place] = record
+
+        def grown(column: np.ndarray, values: Sequence[int]) -> np.ndarray:
+            column = np.concatenate([column, np.zeros(len(more), dtype=column.dtype)])
+            column[at] = values
+            return column
+
+        return type(self)(
+            self.sets,
+            records,
+            places,
+            grown(self.set_of, [self.sets.number(r.categories or ()) for r in changed]),
+            grown(self.listable, [r.listable for r in changed]),
+            grown(self._changed, [r.changed for r in changed]),
+        )
+
+    def get(self, key: str) -> ItemRecord | None:
+        """The item, deleted or not; None if it is not a new one."""
+        place = self._place_of.get(key)
+        return None if place is None else self.records[place]
+
+    def places(self, keys: Iterable[str]) -> np.ndarray:
+        """(n,) int64 places of new items by key; -1 for what is none."""
+        return np.array([self._place_of.get(key, -1) for key in keys], dtype=np.int64)
+
+    def allowed(self, categories: Collection[str], exclude: Iterable[str]) -> np.ndarray:
+        """(n,) bool: which may stand in a list.
+
+        Args:
+            categories: an item must be in one of them, if there are any.
+            exclude: not these, by key.
+        """
+        mask = self.listable
+        if categories:
+            mask = mask & self.sets.within(categories)[self.set_of]
+        return self.without(mask, exclude)
+
+    def without(self, mask: np.ndarray, keys: Iterable[str]) -> np.ndarray:
+        """The mask, (n,) bool, where it is false for some items too, by key."""
+        places = self.places(keys)
+        mask = mask.copy()
+        mask[places[places >= 0]] = False
+        return mask
+
+    def best(self, scores: np.ndarray, k: int) -> np.ndarray:
+        """Places of the k items with the largest scores, of equal ones of the first changed.
+
+        Args:
+            scores: (n,) floats; -inf for what may not be among them.
+            k: may be more than there are.
+        """
+        k = min(k, int(np.count_nonzero(scores > -np.inf)))
+        if k == 0:
+            return np.zeros(0, dtype=np.int64)
+        least = np.partition(scores, len(scores) - k)[len(scores) - k]
+        # Items of the same categories have the same score: all of those at the edge are compared,
+        # so that every worker takes the same of them.
+        at = np.flatnonzero(scores >= least)
+        return at[np.lexsort((self._changed[at], -scores[at]))][:k]

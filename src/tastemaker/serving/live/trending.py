@@ -1,0 +1,144 @@
+"""TrendingCache: what is touched most lately, where an event counts half after each half-life."""
+
+import threading
+import time
+from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import polars as pl
+import torch
+
+from tastemaker.data.dataset import Dataset
+from tastemaker.data.vocabulary import UNKNOWN
+from tastemaker.serving.live.catalog import LiveCatalog
+from tastemaker.serving.live.run_items import RunItems
+from tastemaker.serving.store.ids import codes_of
+from tastemaker.serving.store.outages import DatabaseAwayError
+from tastemaker.serving.store.trending import FAINTEST, TrendingStore
+
+PRIOR_EVENTS = 1000
+"""What training knew of popularity counts as so many events: the order before there are any."""
+
+SHARE_OF_TIME = 0.05
+"""It is read anew at most so often that reading takes no more of the time."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrendingScores:
+    """What trending says of the items of a catalog; the same for everybody."""
+
+    known: torch.Tensor
+    """(n_items,) float32, of the items that the model was trained with."""
+    new: np.ndarray
+    """(n_new,) float64, of the catalog's new items at their places."""
+
+
+@dataclass(frozen=True, eq=False)
+class _OfRun:
+    """What follows from the counts for all catalogs of a run."""
+
+    known: torch.Tensor
+    """The field of the same name in `TrendingScores`."""
+    other_ids: list[str]
+    """Items that the model was not trained with."""
+    other_values: np.ndarray
+    """(n,) float64, of these."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Counts:
+    """How many events the items had of late, older ones counted less, and what follows from it."""
+
+    item_ids: pl.Series
+    values: np.ndarray
+    """(n,) float64."""
+    token: int | None
+    read_again_at: float
+    """By the monotonic clock."""
+    of_runs: WeakKeyDictionary[RunItems, _OfRun] = field(default_factory=WeakKeyDictionary)
+    scores: WeakKeyDictionary[LiveCatalog, TrendingScores] = field(
+        default_factory=WeakKeyDictionary
+    )
+    """Scores by catalog; those of a catalog that is no longer in use are freed with it."""
+
+
+NOTHING = pl.Series(dtype=pl.String), np.zeros(0)
+
+
+class TrendingCache:
+    """Scores of all items, kept until there may be others. For several threads at once."""
+
+    def __init__(self, store: TrendingStore) -> None:
+        self._store = store
+        self._counts: _Counts | None = None
+        self._reading = threading.Lock()
+
+    def scores(self, catalog: LiveCatalog, token: int | None) -> TrendingScores:
+        """What is trending by now, or was when the database last answered.
+
+        Args:
+            catalog: whose items are scored.
+            token: of the database's token; equal ones have equal events.
+        """
+        counts = self._latest(token)
+        found = counts.scores.get(catalog)
+        if found is None:
+            found = counts.scores[catalog] = _scores(catalog, counts)
+        return found
+
+    def _latest(self, token: int | None) -> _Counts:
+        counts = self._counts
+        if counts is not None:
+            unchanged = token is not None and token == counts.token
+            # While another thread reads, what there is will do.
+            if unchanged or time.monotonic() < counts.read_again_at or self._reading.locked():
+                return counts
+        with self._reading:
+            if self._counts is counts:
+                self._counts = self._read(token)
+            assert self._counts is not None
+            return self._counts
+
+    def _read(self, token: int | None) -> _Counts:
+        began_at = time.monotonic()
+        try:
+            item_ids, values = self._weights_of_now()
+        except DatabaseAwayError:
+            token = None
+            before = self._counts
+            item_ids, values = NOTHING if before is None else (before.item_ids, before.values)
+        now = time.monotonic()
+        read_again_at = now + (now - began_at) / SHARE_OF_TIME
+        return _Counts(item_ids, values, token, read_again_at)
+
+    def _weights_of_now(self) -> tuple[pl.Series, np.ndarray]:
+        weights = self._store.weights()
+        if weights is None:
+            return NOTHING
+        item_ids = pl.Series([row[0] for row in weights.rows], dtype=pl.String)
+        weight = np.array([row[1] for row in weights.rows], dtype=np.float64)
+        counted_at = np.array([row[2] for row in weights.rows], dtype=np.float64)
+        # A clock that was set back has counted in what is still to come.
+        age_s = np.maximum(0.0, time.time() - counted_at)
+        return item_ids, weight * np.exp2(np.maximum(FAINTEST, -age_s / weights.half_life_s))
+
+
+def _scores(catalog: LiveCatalog, counts: _Counts) -> TrendingScores:
+    of_run = counts.of_runs.get(catalog.run_items)
+    if of_run is None:
+        of_run = counts.of_runs[catalog.run_items] = _of_run(catalog.dataset, counts)
+    places = catalog.new.places(of_run.other_ids)
+    there = places >= 0
+    new = np.zeros(len(catalog.new))
+    new[places[there]] = of_run.other_values[there]
+    return TrendingScores(of_run.known, new)
+
+
+def _of_run(dataset: Dataset, counts: _Counts) -> _OfRun:
+    known = (PRIOR_EVENTS / max(1, len(dataset)) * dataset.item_counts).astype(np.float32)
+    codes = codes_of(dataset.item_vocabulary, counts.item_ids)
+    there = codes != UNKNOWN
+    known[codes[there]] += counts.values[there].astype(np.float32)
+    others = counts.item_ids.filter(~there).to_list()
+    return _OfRun(torch.from_numpy(known), others, counts.values[~there])

@@ -1,0 +1,277 @@
+"""The database: SQLite beside the run, or any other by URL; and what it does when it is away."""
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Self
+
+import sqlalchemy as sql
+import structlog
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from tastemaker.errors import ConfigError
+from tastemaker.serving.store.connecting import engine_of
+from tastemaker.serving.store.outages import (
+    FAILURES,
+    DatabaseAwayError,
+    DatabaseBusyError,
+    DatabaseRefusedError,
+    Failure,
+    meaning_of,
+    short,
+)
+from tastemaker.serving.store.schema import NewerTablesError, bring_up_to_date
+from tastemaker.serving.store.tables import COUNTED, counters
+
+MIGRATION_S = 600
+"""How long bringing the tables up to date may take."""
+
+LOOK_AGAIN_S = 0.5
+"""How often it is looked, beside the requests, whether the database is there again."""
+
+REMEMBERED_S = 10.0
+"""So long after a refusal the service says that it is degraded."""
+
+log = structlog.get_logger("tastemaker.service")
+
+
+@dataclass(frozen=True)
+class ChangeToken:
+    """State of the database at one moment; it differs from an earlier one if something changed."""
+
+    data_version: int | None
+    """On SQLite: equal as long as no other connection has committed. None on other databases."""
+    counters: tuple[int, ...]
+    """Values of the counters in COUNTED, in the same order."""
+
+    @classmethod
+    def of(cls, counters: Mapping[str, int], data_version: int | None = None) -> "ChangeToken":
+        """Takes the counters by name; one that is missing is 0."""
+        return cls(data_version, tuple(counters.get(name, 0) for name in COUNTED))
+
+    def __getitem__(self, name: str) -> int:
+        return self.counters[COUNTED.index(name)]
+
+
+class Database:
+    """Connections that fail in one way: DatabaseAwayError.
+
+    While the database is away nobody waits for it: whoever asks is told at once, and a thread of
+    its own looks whether it is there again. What it refuses, or is too slow for, is no outage.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Connects lazily.
+
+        Raises:
+            ConfigError: no such kind of database, or its driver is not installed.
+        """
+        try:
+            self._engine, self._deadlines = engine_of(url)
+        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
+            hint = ' (pip install "tastemaker[postgres]")' if "postgres" in url else ""
+            raise ConfigError(
+                f"no database is known by this URL: {short(error)}{hint}; a URL looks like "
+                "sqlite:///events.db or postgresql+psycopg://user:password@host/name"
+            ) from None
+        # Each statement on its own, without telling a server to begin and to end a transaction.
+        self._reads = (
+            self._engine
+            if self.is_sqlite
+            else self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        )
+        self._detector = _ChangeDetector(self._engine) if self.is_sqlite else None
+        self._change_token: ChangeToken | None = None
+        self._away: DatabaseAwayError | None = None
+        self._going = threading.Lock()
+        self._closed = threading.Event()
+        self._refused_at = -REMEMBERED_S
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is a file of this machine."""
+        return self._engine.dialect.name == "sqlite"
+
+    @property
+    def name(self) -> str:
+        """The URL without its password."""
+        return self._engine.url.render_as_string(hide_password=True)
+
+    def migrate(self) -> str | None:
+        """Makes the tables, or brings those of an older version up to this one.
+
+        Returns:
+            A note where a newer version has made the tables, and this one may use them.
+
+        Raises:
+            DatabaseAwayError: it does not answer.
+            ConfigError: a newer version of Tastemaker has made its tables, for itself alone.
+        """
+        with self.writing(longest_s=MIGRATION_S) as connection:
+            if not self.is_sqlite:
+                # Several replicas may start at once.
+                connection.execute(sql.text("SELECT pg_advisory_xact_lock(7251)"))
+            try:
+                newer = bring_up_to_date(connection)
+            except NewerTablesError as error:
+                raise ConfigError(
+                    f"{self.name}: its tables were made by a newer version of Tastemaker "
+                    f"({error}); use that version, or another database"
+                ) from None
+        if newer is None:
+            return None
+        return (
+            f"{self.name}: its tables were made by a newer version of Tastemaker (revision "
+            f"{newer}), which lets this one use them"
+        )
+
+    @property
+    def refused_lately(self) -> bool:
+        """Whether the database has refused something in the last seconds."""
+        return time.monotonic() - self._refused_at < REMEMBERED_S
+
+    @contextmanager
+    def reading(self) -> Iterator[sql.Connection]:
+        """A connection for reading.
+
+        Raises:
+            DatabaseAwayError: it does not answer.
+        """
+        with self._failing_alike(), self._reads.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self, longest_s: float | None = None) -> Iterator[sql.Connection]:
+        """A transaction that is on disk when the block has ended, whole or not at all.
+
+        Args:
+            longest_s: seconds that one statement may take; None for those of the connection.
+
+        Raises:
+            DatabaseAwayError: it does not answer, is locked for too long, or has no room left.
+        """
+        with self._failing_alike(), self._engine.connect() as connection:
+            if self.is_sqlite:
+                # Else a transaction that first reads cannot wait for a lock, and fails at once.
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            elif longest_s is not None:
+                connection.execution_options(longest_s=longest_s)
+                limit = f"SET LOCAL statement_timeout = {longest_s * 1000:.0f}"
+                connection.exec_driver_sql(limit)
+            yield connection
+            connection.commit()
+
+    def change_token(self) -> ChangeToken:
+        """The current state, for comparison with that of a copy in memory.
+
+        On SQLite this takes no query if nothing was committed since the last call.
+
+        Raises:
+            DatabaseAwayError: it does not answer.
+        """
+        with self._failing_alike():
+            version = self._detector.data_version() if self._detector else None
+            last = self._change_token
+            if version is not None and last is not None and last.data_version == version:
+                return last
+            with self._reads.connect() as connection:
+                values = {row.name: row.value for row in connection.execute(_COUNTERS)}
+            self._change_token = ChangeToken.of(values, version)
+            return self._change_token
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.dispose()
+
+    def dispose(self) -> None:
+        """Closes all connections; the end of a `with` does as well."""
+        self._closed.set()
+        if self._detector:
+            self._detector.close()
+        self._engine.dispose()
+        if self._deadlines:
+            self._deadlines.end()
+
+    @contextmanager
+    def _failing_alike(self) -> Iterator[None]:
+        away = self._away
+        if away is not None:
+            raise DatabaseAwayError(str(away))
+        try:
+            yield
+        except FAILURES as error:
+            self._change_token = None
+            raise self._noted(error) from error
+
+    def _noted(self, error: Failure) -> DatabaseAwayError:
+        found = meaning_of(error)
+        if isinstance(found, DatabaseRefusedError):
+            if not self.refused_lately:
+                log.error("database refuses", why=short(error))
+            self._refused_at = time.monotonic()
+        elif not isinstance(found, DatabaseBusyError):
+            with self._going:
+                if self._away is None and not self._closed.is_set():
+                    log.error("database away", why=short(error))
+                    self._away = found
+                    threading.Thread(target=self._wait_for_it, daemon=True, name="away").start()
+        return found
+
+    def _wait_for_it(self) -> None:
+        """Asks the database until it answers; at first at once, as one connection may be lost."""
+        while True:
+            try:
+                with self._engine.connect() as connection:
+                    connection.execute(sql.select(1))
+            except (sql.exc.SQLAlchemyError, OSError):
+                if self._closed.wait(LOOK_AGAIN_S):
+                    return
+                continue
+            self._away = None
+            log.info("database back")
+            return
+
+
+class _ChangeDetector:
+    """Detects commits to a SQLite file without reading its tables."""
+
+    def __init__(self, engine: sql.Engine) -> None:
+        self._engine = engine
+        self._connection: sql.PoolProxiedConnection | None = None
+
+    def data_version(self) -> int:
+        """A number that changes whenever another connection, of any process, has committed."""
+        if self._connection is None:
+            self._connection = self._engine.raw_connection()
+        driver: Any = self._connection.driver_connection
+        row: tuple[int] = driver.execute("PRAGMA data_version").fetchone()
+        return row[0]
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+
+def bump_counter(connection: sql.Connection, name: str, by: int = 1) -> int:
+    """Increments a counter, by which all workers see after the commit that a table has changed.
+
+    A transaction that increments the same counter waits for this one, so that values are committed
+    in order.
+
+    Returns:
+        The counter's new value.
+    """
+    return connection.execute(_RAISE, {"wanted": name, "by": by}).scalar_one()
+
+
+_COUNTERS = sql.select(counters.c.name, counters.c.value)
+_RAISE = (
+    sql.update(counters)
+    .where(counters.c.name == sql.bindparam("wanted"))
+    .values(value=counters.c.value + sql.bindparam("by"))
+    .returning(counters.c.value)
+)

@@ -1,0 +1,186 @@
+"""Deployments: which trained model serves, since when, and why."""
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import sqlalchemy as sql
+
+from tastemaker.bundle.bundle import Bundle, open_run
+from tastemaker.errors import ArtifactError, ConfigError
+from tastemaker.serving.store.database import Database, bump_counter
+from tastemaker.serving.store.tables import deployments
+from tastemaker.training.run import DeviceName
+
+Reason = Literal["start", "reload", "learned", "rollback"]
+
+DEFAULT_SERVICE = "default"
+"""The name of a service that was given none."""
+
+
+@dataclass(frozen=True)
+class DeploymentRecord:
+    """One row of the log; the last one of a service serves."""
+
+    seq: int
+    version: str
+    run: str
+    """The run folder, absolute."""
+    model: str
+    trained_at: str
+    deployed_at: int
+    """Seconds since 1970 UTC."""
+    reason: Reason
+    figures: dict[str, Any] | None
+
+
+class DeploymentLog:
+    """The log of one service's deployments in the database."""
+
+    def __init__(self, database: Database, service: str = DEFAULT_SERVICE) -> None:
+        self._database, self._service = database, service
+        self._newest_first = (
+            sql.select(*(deployments.c[field.name] for field in fields(DeploymentRecord)))
+            .where(deployments.c.service == service)
+            .order_by(deployments.c.seq.desc())
+        )
+
+    def newest(self, limit: int, before: int | None = None) -> list[DeploymentRecord]:
+        """So many at most, the newest first.
+
+        Args:
+            limit: of their number.
+            before: only those before the one of that number.
+
+        Raises:
+            DatabaseAwayError: the database does not answer.
+        """
+        query = self._newest_first.limit(limit)
+        return self._read(query if before is None else query.where(deployments.c.seq < before))
+
+    def latest(self) -> DeploymentRecord | None:
+        """The one that serves, None before the first.
+
+        Raises:
+            DatabaseAwayError: the database does not answer.
+        """
+        return next(iter(self.newest(1)), None)
+
+    def others(self, version: str, limit: int) -> list[DeploymentRecord]:
+        """So many at most of other models than that version, the newest first.
+
+        Raises:
+            DatabaseAwayError: the database does not answer.
+        """
+        others = self._newest_first.where(deployments.c.version != version)
+        return self._read(others.limit(limit))
+
+    def of(self, seq: int) -> DeploymentRecord | None:
+        """The one of that number, None if this service had no such one.
+
+        Raises:
+            DatabaseAwayError: the database does not answer.
+        """
+        return next(iter(self._read(self._newest_first.where(deployments.c.seq == seq))), None)
+
+    def _read(self, query: sql.Select[Any]) -> list[DeploymentRecord]:
+        with self._database.reading() as connection:
+            return [DeploymentRecord(*row) for row in connection.execute(query)]
+
+    def begin(self, bundle: Bundle) -> DeploymentRecord:
+        """What serves when a service of a run starts: what was deployed last, or the run itself.
+
+        A run that was trained anew in its folder since the service has last started serves now.
+
+        Raises:
+            ConfigError: the service belongs to another run.
+            DatabaseAwayError: the database does not answer.
+        """
+        with self._database.writing() as connection:
+            if not self._database.is_sqlite:
+                # Of two runs that start at once the second is to find the first.
+                connection.execute(sql.text("SELECT pg_advisory_xact_lock(7251)"))
+            latest = self._latest_of_run(connection, bundle)
+            return latest or self._insert(connection, bundle, "start", None)
+
+    def refuse_another(self, bundle: Bundle) -> None:
+        """Raises ConfigError if the service belongs to another run than the one of this bundle."""
+        with self._database.reading() as connection:
+            self._latest_of_run(connection, bundle)
+
+    def _latest_of_run(self, connection: sql.Connection, bundle: Bundle) -> DeploymentRecord | None:
+        """What serves, if the bundle has served before; raises ConfigError for another run's."""
+        row = connection.execute(self._newest_first.limit(1)).first()
+        if row is None:
+            return None
+        latest = DeploymentRecord(*row)
+        same = self._newest_first.where(deployments.c.version == bundle.version).limit(1)
+        if connection.execute(same).first() is not None:
+            return latest  # a copy of what has served is the same run, wherever it lies
+        theirs, ours = _home_of(latest.run), _home_of(str(bundle.path.absolute()))
+        if theirs != ours:
+            raise ConfigError(
+                f'{self._database.name}: the service "{self._service}" of this database serves '
+                f"the run {theirs}, not {ours}; start that one, choose another name for a service "
+                'of its own beside it with service="NAME", or use another database'
+            )
+        return None
+
+    def record(
+        self, bundle: Bundle, reason: Reason, figures: dict[str, Any] | None = None
+    ) -> DeploymentRecord:
+        """Says that a bundle serves from now on.
+
+        Raises:
+            DatabaseAwayError: nothing has changed.
+        """
+        with self._database.writing() as connection:
+            return self._insert(connection, bundle, reason, figures)
+
+    def _insert(
+        self,
+        connection: sql.Connection,
+        bundle: Bundle,
+        reason: Reason,
+        figures: dict[str, Any] | None,
+    ) -> DeploymentRecord:
+        row = {
+            "version": bundle.version,
+            "run": str(bundle.path.absolute()),
+            "model": bundle.model.name,
+            "trained_at": bundle.manifest["created_at"],
+            "deployed_at": int(time.time()),
+            "reason": reason,
+            "figures": bundle.evaluation if figures is None else figures,
+        }
+        insert = sql.insert(deployments).values(row | {"service": self._service})
+        seq = connection.scalar(insert.returning(deployments.c.seq))
+        bump_counter(connection, "deployments")
+        return DeploymentRecord(seq=seq or 0, **row)
+
+
+def open_deployment(record: DeploymentRecord, device: DeviceName) -> Bundle:
+    """Opens the run of a deployment, in its folder or where a later training has moved it.
+
+    Raises:
+        ArtifactError: neither holds that version any more.
+    """
+    run = Path(record.run)
+    for folder in (run, run.with_name(run.name + ".previous")):
+        with suppress(ArtifactError):
+            bundle = open_run(folder, device)
+            if bundle.version == record.version:
+                return bundle
+    raise ArtifactError(
+        f"{run}: version {record.version} is not there any more, nor in {run.name}.previous"
+    )
+
+
+def _home_of(run: str) -> Path:
+    """The run folder to which a version on its shelf, or the one before it, belongs."""
+    path = Path(run)
+    if path.parent.suffix == ".versions":
+        return path.parent.with_suffix("")
+    return path.with_suffix("") if path.suffix == ".previous" else path

@@ -1,0 +1,148 @@
+"""Event files: the log out to Parquet, CSV or JSON Lines, and in from whatever the readers read."""
+
+import hashlib
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from tastemaker.data.columns import resolve_columns
+from tastemaker.data.ids import IdKind, read_ids
+from tastemaker.data.missing import USUAL_VALUES, Values, complete_rows
+from tastemaker.data.rows import Rows, read_rows
+from tastemaker.data.text_format import TextFormat
+from tastemaker.data.times import read_times
+from tastemaker.data.vocabulary import Vocabulary
+from tastemaker.errors import DataError
+from tastemaker.serving.store.event_rules import refusal_of
+from tastemaker.serving.store.events import SCHEMA, EventStore, NewEvent
+from tastemaker.serving.store.file_rows import validated
+from tastemaker.serving.store.table_files import refuse_unwritable, write_table
+from tastemaker.wire import Event
+
+ROWS_AT_ONCE = 10_000
+
+
+class Imported(NamedTuple):
+    """What became of the rows of a file of events."""
+
+    accepted: int
+    duplicates: int
+    """Number of events that were there already."""
+    left_out: int
+    """Number of rows left out because a value is missing."""
+
+
+def export_events(store: EventStore, path: Path) -> int:
+    """Writes all events in the order in which they arrived; the file appears once it is whole.
+
+    Returns:
+        How many there are.
+
+    Raises:
+        ConfigError: another ending, or a folder that does not exist.
+        DatabaseAwayError: the database does not answer.
+    """
+    refuse_unwritable(path)
+    frame = pl.concat([pl.DataFrame(schema=SCHEMA), *store.rows()])
+    write_table(frame, path)
+    return frame.height
+
+
+def import_events(
+    store: EventStore,
+    path: Path,
+    columns: dict[str, str | None],
+    time_format: str | None = None,
+    how: TextFormat | None = None,
+    values: Values = USUAL_VALUES,
+    items: Vocabulary | None = None,
+) -> Imported:
+    """Takes in the events of a file, all of them or, where the file is at fault, none.
+
+    What a request may not say a file may not say either, as a time that is yet to come.
+
+    Args:
+        store: where to.
+        path: a table with at least a user, an item and a time; event_id and type where it has them.
+        columns: user, item and time, guessed where None.
+        time_format: a strftime pattern, for times as text that are not ISO 8601.
+        how: what is known of the format of a text file.
+        values: which texts stand for a missing value, and what becomes of its row.
+        items: those that the model was trained with, where they are known.
+
+    Returns:
+        How many events were new, how many were there already, and how many were left out.
+
+    Raises:
+        DataError: what is wrong, with file, column, row and value.
+        DatabaseAwayError: the database does not answer; what came before is kept.
+    """
+    frame, left_out = _events_in(path, columns, time_format, how, values, items)
+    accepted = 0
+    for part in frame.iter_slices(ROWS_AT_ONCE):
+        accepted += store.append([NewEvent(*row) for row in part.iter_rows()])
+    return Imported(accepted, frame.height - accepted, left_out)
+
+
+def _events_in(
+    path: Path,
+    columns: dict[str, str | None],
+    time_format: str | None,
+    how: TextFormat | None,
+    values: Values,
+    items: Vocabulary | None,
+) -> tuple[pl.DataFrame, int]:
+    name = str(path)
+
+    def roles_in(names: list[str]) -> dict[str, str]:
+        return resolve_columns(names, name, rating=None, weight=None, **columns).by_role()
+
+    def ids(names: list[str]) -> list[str]:
+        return [roles_in(names)[role] for role in ("user", "item")]
+
+    rows = read_rows(path, name, ids=ids, how=how)
+    if rows.frame.is_empty():
+        raise DataError(f"{path}: there are no rows; at least one event is needed")
+    roles = roles_in(rows.frame.columns)
+    if "time" not in roles:
+        raise DataError(f"{path}: events need a time; name its column with time=…")
+    required = {roles["user"]: "user id", roles["item"]: "item id", roles["time"]: "time"}
+    if "event_id" in rows.frame.columns:
+        required["event_id"] = "event id"
+    n_rows = rows.frame.height
+    rows, _ = complete_rows(rows, required, values)
+    table = rows.frame
+    kind = pl.col("type").cast(pl.String) if "type" in table.columns else pl.lit(None, pl.String)
+    item_kind: IdKind | None = "text" if items is not None and items.is_text else None
+    frame = table.select(
+        user_id=read_ids(rows, roles["user"], "user").cast(pl.String),
+        item_id=read_ids(rows, roles["item"], "item", item_kind).cast(pl.String),
+        timestamp=read_times(rows, roles["time"], time_format).seconds,
+        type=kind.fill_null("interaction"),
+    )
+    if "event_id" in table.columns:
+        given = table["event_id"].cast(pl.String)
+    else:
+        given = pl.Series([_made_of(row) for row in frame.iter_rows()], dtype=pl.String)
+    frame = frame.with_columns(event_id=given).select(list(SCHEMA))
+    named = {"user_id": roles["user"], "item_id": roles["item"], "timestamp": roles["time"]}
+    _refuse_invalid(frame, rows, {**named, "type": "type", "event_id": "event_id"}, items)
+    return frame, n_rows - table.height
+
+
+def _refuse_invalid(
+    frame: pl.DataFrame, rows: Rows, columns: dict[str, str], items: Vocabulary | None
+) -> None:
+    now = int(time.time())
+    for row, event in enumerate(validated(Event, frame, rows, columns)):
+        refusal = refusal_of(event, items, now)
+        if refusal is not None:
+            place = rows.at(columns[refusal.field], row)
+            raise DataError(f"{place}: {refusal.reason}")
+
+
+def _made_of(row: tuple[object, ...]) -> str:
+    """An id for an event that came without one: the same event has the same."""
+    return hashlib.sha256("\0".join(map(str, row)).encode()).hexdigest()[:32]

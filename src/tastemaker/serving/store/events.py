@@ -1,0 +1,338 @@
+"""The event store: what happened, kept exactly once and on disk before anybody is told so."""
+
+import hashlib
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import polars as pl
+import sqlalchemy as sql
+from sqlalchemy.dialects import postgresql, sqlite
+
+from tastemaker.serving.store.database import ChangeToken, Database, bump_counter
+from tastemaker.serving.store.tables import counters, events, forgotten
+from tastemaker.serving.store.touches import Touched, latest_of
+from tastemaker.serving.store.trending import RETRACT, Touch, TrendingStore
+
+LONGEST_JOINED = 10_000
+"""Events that are read of one user, the last that arrived."""
+
+ROWS_AT_ONCE = 50_000
+
+MOST_COUNTED, SAMPLES = 100_000, 50
+"""Events that are counted one by one; more are estimated from so many samples of their numbers."""
+
+
+class NewEvent(NamedTuple):
+    """An event that may be new. Ids are text."""
+
+    event_id: str
+    user_id: str
+    item_id: str
+    timestamp: int
+    type: str
+
+
+class Looked(NamedTuple):
+    """The database of one moment, as one user's list depends on it."""
+
+    token: ChangeToken
+    touched: list[Touched]
+
+
+class EventStore:
+    """Events in the database; safe for several threads, processes and machines at once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._trending = TrendingStore(database)
+        dialect = sqlite if database.is_sqlite else postgresql
+        self._insert = (
+            dialect.insert(events)
+            .on_conflict_do_nothing(index_elements=["event_id"])
+            .returning(events.c.event_id)
+        )
+
+    def append(self, new: Sequence[NewEvent]) -> int:
+        """Keeps the events whose ids are not known yet, all or none; returns how many those are.
+
+        Raises:
+            DatabaseAwayError: nothing was kept.
+        """
+        now = int(time.time())
+        rows = [event._asdict() | {"received_at": now} for event in new]
+        retracted = {(each.user_id, each.item_id) for each in new if each.type == RETRACT}
+        with self._database.writing() as connection:
+            if not self._database.is_sqlite:
+                rows = self._in_one_order(connection, rows, retracted)
+            accepted = set(connection.scalars(self._insert, rows).all())
+            kept = [event for event in new if event.event_id in accepted]
+            first = {event.event_id: event for event in reversed(kept)}.values()
+            touches = [
+                Touch(event.item_id, min(event.timestamp, now), 1)
+                for event in first
+                if event.type != RETRACT
+            ]
+            self._trending.keep(
+                connection, [*touches, *_taken_out(connection, retracted, accepted)]
+            )
+            return len(accepted)
+
+    def _in_one_order(
+        self,
+        connection: sql.Connection,
+        rows: list[dict[str, Any]],
+        retracted: Collection[tuple[str, str]],
+    ) -> list[dict[str, Any]]:
+        """The rows by id, so that two batches with the same ids cannot lock each other.
+
+        Where there are retractions, what came before them in the batch keeps a lower number; and
+        of two retractions of the same item at once the second finds what the first has left.
+        """
+        if retracted:
+            for pair in sorted(retracted):
+                connection.execute(_LOCK, {"pair": repr(pair)})
+            numbers = connection.scalars(_NUMBERS, {"n": len(rows)}).all()
+            rows = [row | {"seq": seq} for row, seq in zip(rows, sorted(numbers), strict=True)]
+        return sorted(rows, key=lambda row: str(row["event_id"]))
+
+    def touched(self, user_id: str) -> list[Touched]:
+        """What a user touched in events, each item once: by time, and of equal times by arrival.
+
+        Raises:
+            DatabaseAwayError: the database does not answer.
+        """
+        ((_, touched),) = self.each_touched([user_id])
+        return touched
+
+    def look(self, user_id: str) -> Looked:
+        """The database's token and what a user touched: one question, where asking is far.
+
+        Raises:
+            DatabaseAwayError: the database does not answer.
+        """
+        if self._database.is_sqlite:
+            return Looked(self._database.change_token(), self.touched(user_id))
+        with self._database.reading() as connection:
+            rows = connection.execute(_LOOK, {"user": user_id}).all()
+        counted = {name: value for is_event, _, name, value, _ in rows if not is_event}
+        arrived = sorted(row[1:] for row in rows if row[0])
+        return Looked(ChangeToken.of(counted), latest_of(row[1:] for row in arrived))
+
+    def each_touched(self, user_ids: Iterable[str]) -> Iterator[tuple[str, list[Touched]]]:
+        """The same for several users, one after the other: together they would fill the memory.
+
+        Raises:
+            DatabaseAwayError: the database does not answer.
+        """
+        with self._database.reading() as connection:
+            for user_id in user_ids:
+                newest_first = connection.execute(_OF_ONE, {"user": user_id}).all()
+                yield user_id, latest_of(reversed(newest_first))
+
+    def forget(self, user_id: str) -> int:
+        """Deletes a user's events and keeps others from using what training knew; how many.
+
+        Raises:
+            DatabaseAwayError: nothing was deleted.
+        """
+        mark = {"user_hash": hashed(user_id), "at": int(time.time())}
+        dialect = sqlite if self._database.is_sqlite else postgresql
+        with self._database.writing() as connection:
+            gone = connection.execute(_FORGET, {"user": user_id}).all()
+            self._trending.keep(connection, _standing(sorted(gone)))
+            connection.execute(dialect.insert(forgotten).values(mark).on_conflict_do_nothing())
+            bump_counter(connection, "forgotten")
+            return len(gone)
+
+    def forgotten(self) -> frozenset[str]:
+        """Hashes of the users who were forgotten.
+
+        Raises:
+            DatabaseAwayError: the database does not answer.
+        """
+        with self._database.reading() as connection:
+            return frozenset(connection.scalars(sql.select(forgotten.c.user_hash)))
+
+    def probe(self) -> None:
+        """Reads as little as can be.
+
+        Raises:
+            DatabaseAwayError: events cannot be read.
+        """
+        with self._database.reading() as connection:
+            connection.execute(sql.select(events.c.seq).limit(1)).all()
+
+    def size(self) -> int:
+        """How many events there are; of many an estimate, which costs the same however many.
+
+        They have ascending numbers, of which some are missing: deleted, or taken by an event that
+        was there already. Evenly spread ranges of numbers say how many are not.
+        """
+        with self._database.reading() as connection:
+            first, last = connection.execute(_ENDS).one()
+            if first is None:
+                return 0
+            n = last - first + 1
+            if n <= MOST_COUNTED:
+                return connection.scalar(_COUNT, {"first": first, "last": last}) or 0
+            width = MOST_COUNTED // SAMPLES
+            starts = [first + (n - width) * part // (SAMPLES - 1) for part in range(SAMPLES)]
+            ranges = [{"first": start, "last": start + width - 1} for start in starts]
+            found = sum(connection.scalar(_COUNT, ends) or 0 for ends in ranges)
+            return round(n * found / (width * SAMPLES))
+
+    def newest(self) -> int:
+        """The number of the last event kept, 0 without any."""
+        with self._database.reading() as connection:
+            return connection.scalar(sql.select(sql.func.max(events.c.seq))) or 0
+
+    def n_since(self, seq: int) -> int:
+        """How many events came after the one of that number."""
+        query = sql.select(sql.func.count()).select_from(events).where(events.c.seq > seq)
+        with self._database.reading() as connection:
+            return connection.scalar(query) or 0
+
+    def rows(self) -> Iterator[pl.DataFrame]:
+        """All events in the order in which they arrived, some at a time.
+
+        Each frame has event_id, user_id, item_id, timestamp and type.
+
+        Raises:
+            DatabaseAwayError: the database does not answer.
+        """
+        last = 0
+        while True:
+            with self._database.reading() as connection:
+                part = connection.execute(_PAGE, {"last": last}).all()
+            if not part:
+                return
+            last = part[-1][0]
+            yield pl.DataFrame([row[1:] for row in part], schema=SCHEMA, orient="row")
+
+
+SCHEMA: dict[str, Any] = {
+    "event_id": pl.String,
+    "user_id": pl.String,
+    "item_id": pl.String,
+    "timestamp": pl.Int64,
+    "type": pl.String,
+}
+"""Columns of a table of events."""
+
+
+def made_up_id() -> str:
+    """An id for an event that came without one."""
+    return uuid.uuid4().hex
+
+
+def hashed(user_id: str) -> str:
+    """What is kept of somebody who wants to be forgotten."""
+    return hashlib.sha256(f"tastemaker:{user_id}".encode()).hexdigest()
+
+
+def _taken_out(
+    connection: sql.Connection, pairs: Collection[tuple[str, str]], accepted: Collection[str]
+) -> Iterator[Touch]:
+    """The events that stood until the retractions among the accepted events arrived."""
+    items_of: dict[str, list[str]] = defaultdict(list)
+    for user_id, item_id in pairs:
+        items_of[user_id].append(item_id)
+    for user_id, item_ids in items_of.items():
+        wanted = {"user": user_id, "items": item_ids}
+        standing: dict[str, list[Touch]] = defaultdict(list)
+        for event_id, item_id, timestamp, received_at, kind in connection.execute(
+            _OF_PAIRS, wanted
+        ):
+            if kind != RETRACT:
+                standing[item_id].append(Touch(item_id, min(timestamp, received_at), -1))
+                continue
+            gone = standing.pop(item_id, [])
+            if event_id in accepted:
+                yield from gone
+
+
+def _standing(rows: Sequence[tuple[int, str, int, int, str]]) -> Iterator[Touch]:
+    """What is taken out of the count with these rows of one user, in the order of their arrival."""
+    standing: dict[str, list[Touch]] = defaultdict(list)
+    for _, item_id, timestamp, received_at, kind in rows:
+        if kind == RETRACT:
+            standing.pop(item_id, None)
+        else:
+            standing[item_id].append(Touch(item_id, min(timestamp, received_at), -1))
+    return (touch for touches in standing.values() for touch in touches)
+
+
+_OF_ONE = (
+    sql.select(events.c.item_id, events.c.timestamp, events.c.type)
+    .where(events.c.user_id == sql.bindparam("user"))
+    .order_by(events.c.seq.desc())
+    .limit(LONGEST_JOINED)
+)
+_LOOK = sql.union_all(
+    sql.select(
+        sql.literal(True).label("is_event"),
+        events.c.seq,
+        events.c.item_id,
+        events.c.timestamp,
+        events.c.type,
+    )
+    .where(events.c.user_id == sql.bindparam("user"))
+    .order_by(events.c.seq.desc())
+    .limit(LONGEST_JOINED)
+    .subquery()
+    .select(),
+    sql.select(
+        sql.literal(False), sql.literal(0), counters.c.name, counters.c.value, sql.literal("")
+    ),
+)
+_OF_PAIRS = (
+    sql.select(
+        events.c.event_id,
+        events.c.item_id,
+        events.c.timestamp,
+        events.c.received_at,
+        events.c.type,
+    )
+    .where(
+        events.c.user_id == sql.bindparam("user"),
+        events.c.item_id.in_(sql.bindparam("items", expanding=True)),
+    )
+    .order_by(events.c.seq)
+)
+_ENDS = sql.select(
+    sql.select(sql.func.min(events.c.seq)).scalar_subquery(),
+    sql.select(sql.func.max(events.c.seq)).scalar_subquery(),
+)
+"""SQLite finds each end by the index only where they are asked for one by one."""
+_COUNT = (
+    sql.select(sql.func.count())
+    .select_from(events)
+    .where(events.c.seq.between(sql.bindparam("first"), sql.bindparam("last")))
+)
+_FORGET = (
+    sql.delete(events)
+    .where(events.c.user_id == sql.bindparam("user"))
+    .returning(
+        events.c.seq, events.c.item_id, events.c.timestamp, events.c.received_at, events.c.type
+    )
+)
+_PAGE = (
+    sql.select(
+        events.c.seq,
+        events.c.event_id,
+        events.c.user_id,
+        events.c.item_id,
+        events.c.timestamp,
+        events.c.type,
+    )
+    .where(events.c.seq > sql.bindparam("last"))
+    .order_by(events.c.seq)
+    .limit(ROWS_AT_ONCE)
+)
+_LOCK = sql.text("SELECT pg_advisory_xact_lock(hashtextextended(:pair, 7253))")
+_NUMBERS = sql.text(
+    "SELECT nextval(pg_get_serial_sequence('events', 'seq')) FROM generate_series(1, :n)"
+)

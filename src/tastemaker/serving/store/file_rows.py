@@ -1,0 +1,38 @@
+"""File rows: the rows of a table, held against the types of requests."""
+
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
+
+import polars as pl
+from pydantic import ValidationError
+
+from tastemaker.data.rows import Rows
+from tastemaker.errors import DataError
+from tastemaker.serving.http.problems import complaint
+from tastemaker.wire import Wire
+
+Kind = TypeVar("Kind", bound=Wire)
+
+
+def validated(
+    kind: type[Kind], frame: pl.DataFrame, rows: Rows, columns: Mapping[str, str]
+) -> Iterator[Kind]:
+    """Each row as a request would have it, with the same rules for every value.
+
+    Args:
+        kind: what a row is.
+        frame: its fields as columns; what is null is left out.
+        rows: as they were read, for the places of errors.
+        columns: what the file calls the fields.
+
+    Raises:
+        DataError: names the first row that is refused, its column and value.
+    """
+    for row, values in enumerate(frame.iter_rows(named=True)):
+        given = {name: value for name, value in values.items() if value is not None}
+        try:
+            yield kind.model_validate(given)
+        except ValidationError as error:
+            first = error.errors()[0]
+            column = columns[str(first["loc"][0])]
+            raise DataError(f"{rows.at(column, row)}: {complaint(first)}") from None

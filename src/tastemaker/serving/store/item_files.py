@@ -1,0 +1,159 @@
+"""Item files: what has changed in a catalog out to a file, and in from any table of items."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from tastemaker.data.catalog import ATTRIBUTES, decisions, id_column
+from tastemaker.data.columns import first_match
+from tastemaker.data.ids import read_ids
+from tastemaker.data.missing import USUAL_VALUES, Values, complete_rows
+from tastemaker.data.rows import Rows, read_rows
+from tastemaker.data.text_format import TextFormat
+from tastemaker.data.vocabulary import Vocabulary
+from tastemaker.errors import ConfigError, DataError, UnknownIdError
+from tastemaker.serving.store.file_rows import validated
+from tastemaker.serving.store.item_lines import record_of
+from tastemaker.serving.store.items import ItemRecord, ItemStore
+from tastemaker.serving.store.table_files import refuse_unwritable, write_table
+from tastemaker.wire import CatalogItem
+
+ITEMS_AT_ONCE = 5_000
+"""In one transaction, for whose end the changes of a running service wait."""
+
+SCHEMA: dict[str, Any] = {
+    "item_id": pl.String,
+    "title": pl.String,
+    "categories": pl.List(pl.String),
+    "image_url": pl.String,
+    "hidden": pl.Boolean,
+    "available": pl.Boolean,
+}
+
+
+class ImportedItems(NamedTuple):
+    """What became of the rows of a table of items."""
+
+    items: int
+    """Number of items that were put."""
+    notes: tuple[str, ...]
+    """What was decided in reading: the columns that were used, rows left out."""
+
+
+def export_items(store: ItemStore, path: Path) -> int:
+    """Writes the items that were put or changed since the training and are not deleted.
+
+    Returns:
+        How many there are.
+
+    Raises:
+        ConfigError: another ending, a folder that does not exist, or a category that CSV cannot
+            hold.
+        DatabaseAwayError: the database does not answer.
+    """
+    refuse_unwritable(path)
+    records = [record for record in store.changed() if not record.deleted]
+    rows = [{name: getattr(record, name) for name in SCHEMA} for record in records]
+    frame = pl.DataFrame(rows, schema=SCHEMA)
+    if path.suffix == ".csv":
+        _refuse_bars(records, path)
+        frame = frame.with_columns(pl.col("categories").list.join("|"))
+    write_table(frame, path)
+    return frame.height
+
+
+def import_items(
+    store: ItemStore,
+    path: Path,
+    item_id: str | None = None,
+    vocabulary: Vocabulary | None = None,
+    how: TextFormat | None = None,
+    values: Values = USUAL_VALUES,
+) -> ImportedItems:
+    """Puts the items of a file, all of them or, where the file is at fault, none.
+
+    Each is put as `PUT` of the service does it, by the same rules. Columns are found by their usual
+    names, as those of a catalog for training are; `hidden` and `available` where they are there. An
+    item listed twice keeps its first row.
+
+    Args:
+        store: where to.
+        path: a table with one row an item.
+        item_id: the column with the item's id, guessed where None.
+        vocabulary: of the items that the model was trained with, where it is known.
+        how: what is known of the format of a text file.
+        values: which texts stand for a missing id, and what becomes of its row.
+
+    Raises:
+        DataError: what is wrong, with file, column, row and value.
+        DatabaseAwayError: the database does not answer; what came before is kept.
+    """
+    if vocabulary is not None and vocabulary.is_text and values.ids is None:
+        values = replace(values, ids="text")
+    rows, columns, notes = _rows_in(path, item_id, how, values)
+    fields = pl.DataFrame({field: _values(rows, field, columns, values) for field in columns})
+    records = list(_records_in(fields, rows, columns, vocabulary))
+    for start in range(0, len(records), ITEMS_AT_ONCE):
+        store.put(records[start : start + ITEMS_AT_ONCE])
+    return ImportedItems(len(records), notes)
+
+
+def _rows_in(
+    path: Path, item_id: str | None, how: TextFormat | None, values: Values
+) -> tuple[Rows, dict[str, str], tuple[str, ...]]:
+    """The rows, one an item; what the file calls the fields; and what was decided."""
+    name = str(path)
+
+    def key_in(names: list[str]) -> list[str]:
+        return [id_column(names, name, item_id, None)]
+
+    rows = read_rows(path, name, ids=key_in, how=how)
+    if rows.frame.is_empty():
+        raise DataError(f"{path}: there are no rows; at least one item is needed")
+    names = rows.frame.columns
+    (key,) = key_in(names)
+    usual = {field: names_of for field, (names_of, _) in ATTRIBUTES.items()}
+    usual |= {"hidden": ("hidden",), "available": ("available",)}
+    found = {field: first_match(names, names_of) for field, names_of in usual.items()}
+    columns = {"item_id": key} | {field: name for field, name in found.items() if name is not None}
+    rows, left_out = complete_rows(rows, {key: "item id"}, values)
+    first = rows.only(read_ids(rows, key, "item", values.ids).is_first_distinct())
+    n_repeated = rows.frame.height - first.frame.height
+    return first, columns, (*rows.notes, *left_out, *decisions(rows, columns, n_repeated))
+
+
+def _records_in(
+    fields: pl.DataFrame, rows: Rows, columns: dict[str, str], vocabulary: Vocabulary | None
+) -> Iterator[ItemRecord]:
+    for row, item in enumerate(validated(CatalogItem, fields, rows, columns)):
+        try:
+            yield record_of(item, vocabulary)
+        except UnknownIdError as error:
+            raise DataError(f"{rows.at(columns['item_id'], row)}: {error}") from None
+
+
+def _values(rows: Rows, field: str, columns: dict[str, str], values: Values) -> pl.Series:
+    """A column as the field of an item; null where there is nothing."""
+    column = rows.frame[columns[field]]
+    if field == "item_id":
+        return read_ids(rows, column.name, "item", values.ids).cast(pl.String)
+    if field == "image_url":  # as it is: what is no URL is refused, as in a request
+        return column.cast(pl.String)
+    if field == "categories":
+        nothing = pl.lit(None, pl.List(pl.String))
+        named = ATTRIBUTES[field][1](column)
+        return pl.select(pl.when(column.is_null()).then(nothing).otherwise(named)).to_series()
+    return column.cast(pl.String) if field == "title" else column
+
+
+def _refuse_bars(records: list[ItemRecord], path: Path) -> None:
+    for record in records:
+        name = next((name for name in record.categories or () if "|" in name), None)
+        if name is not None:
+            raise ConfigError(
+                f'{path}: the category "{name}" of item {record.item_id} holds a |, which stands '
+                "between two categories in CSV; use .parquet or .jsonl"
+            )
