@@ -21,7 +21,7 @@ from tastemaker.cli.main import main
 
 IMPORTED = [
     "alembic.command", "faiss", "implicit", "lightning.pytorch", "optuna",
-    "tastemaker.asgi", "tastemaker.evaluation.leaderboard", "tastemaker.models.neumf",
+    "tastemaker.asgi", "tastemaker.evaluation.leaderboard", "tastemaker.models.factorization.neumf",
     "tastemaker.reports.figures", "tastemaker.serving.run", "tastemaker.serving.start",
     "tastemaker.training.fit",
 ]  # fmt: skip

@@ -26,8 +26,8 @@ from torch.profiler import ProfilerActivity, profile
 from world import MOVIELENS_20M, generated
 
 import tastemaker as tm
-from tastemaker.models import vector_model
-from tastemaker.models.vector_model import VectorModel
+from tastemaker.models.factorization import vector_model
+from tastemaker.models.factorization.vector_model import VectorModel
 from tastemaker.sampling import UnseenItems
 from tastemaker.training.batches import PairBatches
 from tastemaker.training.kernels import tiled_pairs

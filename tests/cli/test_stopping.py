@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tastemaker.models import implicit_library
+from tastemaker.models.factorization import implicit_library
 from tests.cli import interrupting
 from tests.cli.conftest import Begin, Terminal
 

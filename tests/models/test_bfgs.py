@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from tastemaker.models.bfgs import MOST_EVALUATIONS, TOLERANCE, minimise
+from tastemaker.models.factorization.bfgs import MOST_EVALUATIONS, TOLERANCE, minimise
 
 
 class Logistic:

@@ -6,8 +6,8 @@ import torch
 
 import tastemaker as tm
 from tastemaker.errors import UnsupportedError
-from tastemaker.models import bpr, implicit_library
-from tastemaker.models.bpr import BPR
+from tastemaker.models.factorization import bpr, implicit_library
+from tastemaker.models.factorization.bpr import BPR
 from tastemaker.testing.worlds import two_tastes
 from tastemaker.training.run import TrainingRun
 

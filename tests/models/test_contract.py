@@ -6,24 +6,24 @@ import numpy as np
 import torch
 
 from tastemaker.data.splitting import no_holdout
-from tastemaker.models.bpr import BPR
-from tastemaker.models.ease import EASE
-from tastemaker.models.gmf import GMF, GMFConfig
-from tastemaker.models.gru4rec import GRU4Rec
-from tastemaker.models.hstu import HSTU
-from tastemaker.models.ials import IALS
-from tastemaker.models.itemknn import ItemKNN
-from tastemaker.models.lightgcn import LightGCN
-from tastemaker.models.mf import MF
-from tastemaker.models.multvae import MultVAE
-from tastemaker.models.ncf import MLP, NCF, MLPConfig
-from tastemaker.models.neumf import NeuMF
+from tastemaker.models.autoencoder.multvae import MultVAE
+from tastemaker.models.factorization.bpr import BPR
+from tastemaker.models.factorization.gmf import GMF, GMFConfig
+from tastemaker.models.factorization.ials import IALS
+from tastemaker.models.factorization.mf import MF
+from tastemaker.models.factorization.ncf import MLP, NCF, MLPConfig
+from tastemaker.models.factorization.neumf import NeuMF
+from tastemaker.models.graph.lightgcn import LightGCN
+from tastemaker.models.linear.ease import EASE
+from tastemaker.models.linear.itemknn import ItemKNN
 from tastemaker.models.popularity import Popularity
 from tastemaker.models.random import Random
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.registry import BUILT_IN
-from tastemaker.models.sasrec import ESASRec, SASRec
-from tastemaker.models.two_tower import TwoTower
+from tastemaker.models.sequence.gru4rec import GRU4Rec
+from tastemaker.models.sequence.hstu import HSTU
+from tastemaker.models.sequence.sasrec import ESASRec, SASRec
+from tastemaker.models.sequence.two_tower import TwoTower
 from tastemaker.testing.contract import RecommenderContract
 from tastemaker.testing.worlds import two_tastes
 

@@ -7,7 +7,7 @@ import pytest
 
 import tastemaker as tm
 from tastemaker.errors import ConfigError, UnsupportedError
-from tastemaker.models import ease
+from tastemaker.models.linear import ease
 from tastemaker.progress import Progress
 from tastemaker.testing.inductive import assert_same_scores
 from tastemaker.testing.worlds import two_tastes
@@ -60,7 +60,9 @@ def test_blocks_give_what_the_plain_algebra_gives(monkeypatch, n_users: int, wid
     x[data.users, data.items] = 1
     inverse = np.linalg.inv(x.T @ x + 2.0 * np.eye(50))
     expected = np.eye(50) - inverse / np.diag(inverse)
-    monkeypatch.setattr("tastemaker.models.inverse.WIDTH", width)  # with 7 the last block has 1
+    monkeypatch.setattr(
+        "tastemaker.models.linear.inverse.WIDTH", width
+    )  # with 7 the last block has 1
     weights = tm.EASE(regularization=2.0).fit(tm.no_holdout(data)).state()["weights"]
     np.testing.assert_allclose(weights.numpy(), expected, atol=1e-6)
 

@@ -7,7 +7,7 @@ import torch
 import tastemaker as tm
 from tastemaker.data.recommendations import Recommendations
 from tastemaker.errors import UnknownIdError, UnsupportedError
-from tastemaker.models.ials import IALSConfig
+from tastemaker.models.factorization.ials import IALSConfig
 from tastemaker.models.recommender import Recommender
 from tastemaker.testing.worlds import two_tastes
 

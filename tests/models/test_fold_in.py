@@ -10,9 +10,9 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 import tastemaker as tm
-from tastemaker.models.fold_in import PRIOR_WEIGHT
-from tastemaker.models.user_loss import rows_of_pairs
-from tastemaker.models.vector_model import VectorModel
+from tastemaker.models.factorization.fold_in import PRIOR_WEIGHT
+from tastemaker.models.factorization.user_loss import rows_of_pairs
+from tastemaker.models.factorization.vector_model import VectorModel
 from tastemaker.ranking.ranks import rank_in_catalog
 from tastemaker.testing.inductive import assert_same_scores
 from tastemaker.testing.worlds import two_tastes, untouched_item

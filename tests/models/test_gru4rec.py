@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from tastemaker.data.users import UserBatch
-from tastemaker.models.gru4rec import GRU4RecConfig, GRU4RecNetwork, side_by_side
+from tastemaker.models.sequence.gru4rec import GRU4RecConfig, GRU4RecNetwork, side_by_side
 from tastemaker.testing.worlds import two_tastes
 from tastemaker.training.sequence_batches import histories_of
 

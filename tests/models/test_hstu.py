@@ -8,7 +8,7 @@ import torch
 
 from tastemaker.data.users import UserBatch
 from tastemaker.errors import ConfigError
-from tastemaker.models.hstu import HSTU, TIME_BUCKETS, HSTUConfig, HSTUNetwork
+from tastemaker.models.sequence.hstu import HSTU, TIME_BUCKETS, HSTUConfig, HSTUNetwork
 from tastemaker.testing.worlds import two_tastes
 from tastemaker.training.sequence_batches import histories_of
 

@@ -8,8 +8,8 @@ import torch
 
 import tastemaker as tm
 from tastemaker.errors import UnsupportedError
-from tastemaker.models import ials, implicit_library
-from tastemaker.models.ials import IALS
+from tastemaker.models.factorization import ials, implicit_library
+from tastemaker.models.factorization.ials import IALS
 from tastemaker.testing.inductive import assert_same_scores
 from tastemaker.testing.worlds import two_tastes
 from tastemaker.training.run import TrainingRun

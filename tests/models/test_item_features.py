@@ -6,7 +6,7 @@ import torch
 
 from tastemaker.data.catalog import Catalog
 from tastemaker.errors import DataError
-from tastemaker.models.item_features import ItemFeatures
+from tastemaker.models.sequence.item_features import ItemFeatures
 
 CATEGORIES = [["red", "round"], [], ["round"], None, ["blue", "red", "square"], []]
 

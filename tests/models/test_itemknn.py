@@ -8,8 +8,8 @@ import torch
 from scipy.sparse import csr_matrix
 
 import tastemaker as tm
-from tastemaker.models import itemknn
-from tastemaker.models.itemknn import ItemKNN
+from tastemaker.models.linear import itemknn
+from tastemaker.models.linear.itemknn import ItemKNN
 from tastemaker.ranking.similarity import VectorSimilarity
 from tastemaker.testing.worlds import dataset_of, two_tastes
 

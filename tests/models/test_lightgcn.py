@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import tastemaker as tm
-from tastemaker.models.lightgcn import LightGCN, LightGCNConfig, LightGCNNetwork
+from tastemaker.models.graph.lightgcn import LightGCN, LightGCNConfig, LightGCNNetwork
 from tastemaker.testing.inductive import assert_same_scores
 from tastemaker.testing.worlds import dataset_of, two_tastes
 

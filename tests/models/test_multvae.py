@@ -9,7 +9,7 @@ from torch.distributions import Multinomial, Normal
 from torch.distributions import kl_divergence as divergence_of
 
 import tastemaker as tm
-from tastemaker.models.multvae import (
+from tastemaker.models.autoencoder.multvae import (
     MultVAE,
     MultVAEConfig,
     MultVAENetwork,

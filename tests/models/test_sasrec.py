@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tastemaker.data.users import UserBatch
-from tastemaker.models.sasrec import (
+from tastemaker.models.sequence.sasrec import (
     ESASRecConfig,
     SASRecConfig,
     SASRecNetwork,

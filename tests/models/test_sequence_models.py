@@ -9,7 +9,7 @@ import torch
 
 import tastemaker as tm
 from tastemaker.errors import ConfigError
-from tastemaker.models.sequence_model import SequenceModel, SequenceNetwork
+from tastemaker.models.sequence.sequence_model import SequenceModel, SequenceNetwork
 from tastemaker.testing.worlds import two_tastes
 from tastemaker.training.sequence_batches import Histories, histories_of
 

@@ -10,7 +10,7 @@ import torch
 import tastemaker as tm
 from tastemaker.data.users import UserBatch
 from tastemaker.errors import ConfigError, DataError
-from tastemaker.models.two_tower import TwoTower, TwoTowerConfig, TwoTowerNetwork
+from tastemaker.models.sequence.two_tower import TwoTower, TwoTowerConfig, TwoTowerNetwork
 from tastemaker.testing.worlds import dataset_of, two_tastes
 from tastemaker.training.sequence_batches import histories_of
 

@@ -8,10 +8,10 @@ import torch
 
 import tastemaker as tm
 from tastemaker.errors import ConfigError
-from tastemaker.models.gmf import GMFConfig
-from tastemaker.models.ncf import MLPConfig
-from tastemaker.models.neumf import NeuMFConfig, NeuMFNetwork
-from tastemaker.models.vector_model import VectorModel
+from tastemaker.models.factorization.gmf import GMFConfig
+from tastemaker.models.factorization.ncf import MLPConfig
+from tastemaker.models.factorization.neumf import NeuMFConfig, NeuMFNetwork
+from tastemaker.models.factorization.vector_model import VectorModel
 from tastemaker.testing.worlds import dataset_of, two_tastes
 from tastemaker.training.batches import Batch
 from tastemaker.training.run import TrainingRun

@@ -11,9 +11,9 @@ import torch
 
 import tastemaker as tm
 from tastemaker.data.vocabulary import UNKNOWN
-from tastemaker.models.user_loss import SampledLoss
-from tastemaker.models.user_vectors import histories_in
-from tastemaker.models.vector_model import VectorModel
+from tastemaker.models.factorization.user_loss import SampledLoss
+from tastemaker.models.factorization.user_vectors import histories_in
+from tastemaker.models.factorization.vector_model import VectorModel
 from tastemaker.native.library import is_compiled
 from tastemaker.testing.worlds import dataset_of, two_tastes
 from tastemaker.training.batches import Batch, PairBatches

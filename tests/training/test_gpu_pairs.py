@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import tastemaker as tm
-from tastemaker.models.vector_model import VectorModel, VectorNetwork
+from tastemaker.models.factorization.vector_model import VectorModel, VectorNetwork
 from tastemaker.testing.worlds import two_tastes
 from tastemaker.training.batches import Batch, PairBatches
 from tastemaker.training.kernels import tiled_pairs

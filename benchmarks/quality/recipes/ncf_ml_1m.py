@@ -2,8 +2,8 @@
 
 import tastemaker as tm
 from recipes.defaults import popularity
-from tastemaker.models.gmf import GMFConfig
-from tastemaker.models.ncf import MLPConfig
+from tastemaker.models.factorization.gmf import GMFConfig
+from tastemaker.models.factorization.ncf import MLPConfig
 
 
 def itemknn(seed: int) -> tm.ItemKNN:

@@ -18,9 +18,9 @@ from typing_extensions import override
 
 from tastemaker.data.dataset import Dataset
 from tastemaker.errors import DataError
-from tastemaker.models.attention import causal
-from tastemaker.models.item_features import ItemFeatures
-from tastemaker.models.sequence_model import (
+from tastemaker.models.sequence.attention import causal
+from tastemaker.models.sequence.item_features import ItemFeatures
+from tastemaker.models.sequence.sequence_model import (
     SequenceModel,
     SequenceModelConfig,
     SequenceNetwork,

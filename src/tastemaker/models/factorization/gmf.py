@@ -13,8 +13,12 @@ from torch.nn.functional import pad
 from typing_extensions import override
 
 from tastemaker.data.dataset import Dataset
+from tastemaker.models.factorization.vector_model import (
+    VectorModel,
+    VectorModelConfig,
+    VectorNetwork,
+)
 from tastemaker.models.space import Choice, Float, Range
-from tastemaker.models.vector_model import VectorModel, VectorModelConfig, VectorNetwork
 from tastemaker.training.kernels.pairs import PairParts
 
 

@@ -15,13 +15,13 @@ from torch.nn.functional import pad
 from typing_extensions import override
 
 from tastemaker.data.dataset import Dataset
-from tastemaker.models.space import Choice, Float, Range
-from tastemaker.models.vector_model import (
+from tastemaker.models.factorization.vector_model import (
     LossName,
     VectorModel,
     VectorModelConfig,
     VectorNetwork,
 )
+from tastemaker.models.space import Choice, Float, Range
 from tastemaker.training.kernels.pairs import PairParts
 
 

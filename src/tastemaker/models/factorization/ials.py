@@ -15,7 +15,7 @@ from pydantic import Field
 from tastemaker.config import Config
 from tastemaker.data.splitting import Split
 from tastemaker.data.users import UserBatch
-from tastemaker.models import implicit_library
+from tastemaker.models.factorization import implicit_library
 from tastemaker.models.matrices import history_matrix, interaction_matrix
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.space import Choice, Float, Int, Range

@@ -13,9 +13,9 @@ from tastemaker import training
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.splitting import Split
 from tastemaker.data.users import UserBatch
-from tastemaker.models.item_features import ItemFeatures
 from tastemaker.models.networks import restored, seeded
 from tastemaker.models.recommender import NewItemKeys, Recommender
+from tastemaker.models.sequence.item_features import ItemFeatures
 from tastemaker.models.validation import full_validation
 from tastemaker.training.config import TrainingConfig
 from tastemaker.training.kernels.dropout import Dropout

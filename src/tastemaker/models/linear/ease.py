@@ -15,7 +15,7 @@ from tastemaker.config import Config
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.splitting import Split
 from tastemaker.data.users import UserBatch
-from tastemaker.models.inverse import invert, panel_edges
+from tastemaker.models.linear.inverse import invert, panel_edges
 from tastemaker.models.matrices import history_matrix, interaction_matrix
 from tastemaker.models.memory import refuse_beyond_memory
 from tastemaker.models.recommender import Recommender

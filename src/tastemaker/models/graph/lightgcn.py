@@ -18,11 +18,11 @@ from tastemaker import training
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.splitting import Split
 from tastemaker.data.users import UserBatch
+from tastemaker.models.factorization.user_vectors import trained_or, user_vectors
 from tastemaker.models.matrices import history_matrix, interaction_matrix
 from tastemaker.models.networks import restored, seeded
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.space import Choice, Float, Int, Range
-from tastemaker.models.user_vectors import trained_or, user_vectors
 from tastemaker.models.validation import sampled_validation
 from tastemaker.training.batches import PairBatches
 from tastemaker.training.config import TrainingConfig

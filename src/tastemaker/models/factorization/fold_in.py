@@ -20,9 +20,9 @@ from dataclasses import dataclass
 import torch
 
 from tastemaker.data.users import UserBatch
-from tastemaker.models.bfgs import minimise
-from tastemaker.models.user_loss import UserLoss
-from tastemaker.models.user_vectors import trained_or
+from tastemaker.models.factorization.bfgs import minimise
+from tastemaker.models.factorization.user_loss import UserLoss
+from tastemaker.models.factorization.user_vectors import trained_or
 from tastemaker.shown import short_repr
 
 USERS_AT_ONCE = 64

@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import PackedSequence
 from typing_extensions import override
 
 from tastemaker.data.dataset import Dataset
-from tastemaker.models.sequence_model import (
+from tastemaker.models.sequence.sequence_model import (
     SequenceModel,
     SequenceModelConfig,
     SequenceNetwork,

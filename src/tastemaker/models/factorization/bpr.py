@@ -15,13 +15,13 @@ from tastemaker.config import Config
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.splitting import Split
 from tastemaker.data.users import UserBatch
-from tastemaker.models import implicit_library
-from tastemaker.models.fold_in import FoldIn
+from tastemaker.models.factorization import implicit_library
+from tastemaker.models.factorization.fold_in import FoldIn
+from tastemaker.models.factorization.user_loss import SampledLoss
+from tastemaker.models.factorization.user_vectors import user_vectors
 from tastemaker.models.matrices import interaction_matrix
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.space import Choice, Float, Int, Range
-from tastemaker.models.user_loss import SampledLoss
-from tastemaker.models.user_vectors import user_vectors
 from tastemaker.training.losses import bpr_rows
 from tastemaker.training.run import TrainingRun
 

@@ -14,10 +14,14 @@ from typing_extensions import override
 
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.splitting import Split
-from tastemaker.models.gmf import GMF, GMFConfig, GMFNetwork
-from tastemaker.models.ncf import MLP, MLPConfig, NCFNetwork, tower_layers
+from tastemaker.models.factorization.gmf import GMF, GMFConfig, GMFNetwork
+from tastemaker.models.factorization.ncf import MLP, MLPConfig, NCFNetwork, tower_layers
+from tastemaker.models.factorization.vector_model import (
+    VectorModel,
+    VectorModelConfig,
+    VectorNetwork,
+)
 from tastemaker.models.space import Choice, Float, Range
-from tastemaker.models.vector_model import VectorModel, VectorModelConfig, VectorNetwork
 from tastemaker.progress import Progress
 from tastemaker.training.kernels.pairs import PairParts
 from tastemaker.training.run import TrainingRun

@@ -13,11 +13,11 @@ from tastemaker import training
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.splitting import Split
 from tastemaker.data.users import UserBatch
-from tastemaker.models.fold_in import FoldIn
+from tastemaker.models.factorization.fold_in import FoldIn
+from tastemaker.models.factorization.user_loss import CatalogLoss, SampledLoss, UserLoss
+from tastemaker.models.factorization.user_vectors import user_vectors
 from tastemaker.models.networks import restored, seeded
 from tastemaker.models.recommender import Recommender
-from tastemaker.models.user_loss import CatalogLoss, SampledLoss, UserLoss
-from tastemaker.models.user_vectors import user_vectors
 from tastemaker.models.validation import sampled_validation
 from tastemaker.native.library import is_compiled
 from tastemaker.training.batches import Batch, PairBatches

@@ -6,7 +6,7 @@ from pydantic_core import PydanticCustomError
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from tastemaker.models.sequence_model import SequenceModelConfig
+from tastemaker.models.sequence.sequence_model import SequenceModelConfig
 from tastemaker.training.sequence_batches import Histories
 
 

@@ -15,8 +15,14 @@ from torch.nn.functional import silu
 from typing_extensions import override
 
 from tastemaker.data.dataset import Dataset
-from tastemaker.models.attention import AttentionConfig, SelfAttention, at, causal, ends_by_row
-from tastemaker.models.sequence_model import SequenceModel, SequenceNetwork
+from tastemaker.models.sequence.attention import (
+    AttentionConfig,
+    SelfAttention,
+    at,
+    causal,
+    ends_by_row,
+)
+from tastemaker.models.sequence.sequence_model import SequenceModel, SequenceNetwork
 from tastemaker.models.space import Choice, Float, Int, Range
 from tastemaker.training.kernels.dropout import Dropout
 from tastemaker.training.sequence_batches import Histories

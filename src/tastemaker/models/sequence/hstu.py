@@ -14,8 +14,8 @@ from torch.nn.functional import silu
 from typing_extensions import override
 
 from tastemaker.data.dataset import Dataset
-from tastemaker.models.attention import AttentionConfig, causal
-from tastemaker.models.sequence_model import (
+from tastemaker.models.sequence.attention import AttentionConfig, causal
+from tastemaker.models.sequence.sequence_model import (
     SequenceModel,
     SequenceNetwork,
 )
