@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 
 import tastemaker as tm
-from tastemaker.data.splitting import Targets
+from tastemaker.data.split import Targets
 
 HELD_OUT = 3
 """Interactions of each user that settings are chosen on. The file has no times, so that which ones

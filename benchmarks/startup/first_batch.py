@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 
 from tastemaker.cli.main import main
-from tastemaker.data.splitting import Split
+from tastemaker.data.split import Split
 from tastemaker.models.recommender import Recommender
 from tastemaker.progress import Progress
 from tastemaker.training.run import TrainingRun

@@ -14,7 +14,7 @@ from .data.sources import read as read
 from .data.sources import read_candidate_lists as read_candidate_lists
 from .data.sources import read_catalog as read_catalog
 from .data.sources import read_interactions as read_interactions
-from .data.splitting import Split as Split
+from .data.split import Split as Split
 from .data.splitting import leave_k_out as leave_k_out
 from .data.splitting import leave_one_out as leave_one_out
 from .data.splitting import no_holdout as no_holdout

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tastemaker as tm
-from tastemaker.data.splitting import Targets
+from tastemaker.data.split import Targets
 from tastemaker.errors import ConfigError, SplitError
 
 LOGS = st.lists(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import tastemaker as tm
 from tastemaker.config import Config
-from tastemaker.data.splitting import Targets
+from tastemaker.data.split import Targets
 from tastemaker.errors import ConfigError, SplitError
 from tastemaker.evaluation import protocols
 from tastemaker.ranking import candidates

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tastemaker as tm
-from tastemaker.data.splitting import Split
+from tastemaker.data.split import Split
 from tastemaker.errors import ArtifactError, ConfigError, SplitError, UnsupportedError
 from tastemaker.models.registry import BUILT_IN
 from tastemaker.models.space import Choice, Float, Int

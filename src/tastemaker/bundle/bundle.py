@@ -11,7 +11,7 @@ from tastemaker import artifact
 from tastemaker.bundle.evaluation_files import FIGURES, write_evaluation
 from tastemaker.bundle.index_files import item_keys, read_index, write_index
 from tastemaker.data.recommendations import Recommendations
-from tastemaker.data.splitting import Split
+from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.errors import ArtifactError, ConfigError, SplitError
 from tastemaker.evaluation.results import Evaluation

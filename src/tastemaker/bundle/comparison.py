@@ -14,7 +14,7 @@ from tastemaker.artifact import ArtifactReader, ArtifactWriter
 from tastemaker.bundle.bundle import save_run
 from tastemaker.bundle.evaluation_files import read_evaluation, write_evaluation
 from tastemaker.bundle.unfinished import can_resume, identity_of, unfinished
-from tastemaker.data.splitting import Part, Split
+from tastemaker.data.split import Part, Split
 from tastemaker.errors import ArtifactError
 from tastemaker.evaluation.cold_start import ColdStart
 from tastemaker.evaluation.evaluate import evaluate

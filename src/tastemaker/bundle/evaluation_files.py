@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from tastemaker.artifact import ArtifactReader, ArtifactWriter
-from tastemaker.data.splitting import Split
+from tastemaker.data.split import Split
 from tastemaker.evaluation.evaluate import from_ranks
 from tastemaker.evaluation.results import Evaluation
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from tastemaker.data.splitting import Split
+from tastemaker.data.split import Split
 from tastemaker.errors import ArtifactError
 from tastemaker.models.recommender import Recommender
 from tastemaker.training.reached import epochs_done

@@ -18,7 +18,7 @@ from tastemaker.cli.board import Outcome, in_turn
 from tastemaker.cli.cold_start import in_few_words, print_cold_start
 from tastemaker.cli.common import INTERRUPTED, note, out, print_json
 from tastemaker.cli.leaderboard import print_leaderboard
-from tastemaker.data.splitting import Split
+from tastemaker.data.split import Split
 from tastemaker.errors import ConfigError
 from tastemaker.evaluation.cold_start_results import ColdStarts
 from tastemaker.evaluation.leaderboard import Correction, Entry, Leaderboard

@@ -11,7 +11,7 @@ from tastemaker.cli.common import note, out, table_of
 if TYPE_CHECKING:
     from tastemaker.cli.comparing import ComparisonRun
     from tastemaker.data.dataset import Dataset
-    from tastemaker.data.splitting import Split
+    from tastemaker.data.split import Split
     from tastemaker.models.recommender import Recommender
 
 PREFERRED = "ml-latest-small"

@@ -3,7 +3,7 @@
 from typing import Any, Literal
 
 from tastemaker.cli.common import err, out, table_of
-from tastemaker.data.splitting import Split
+from tastemaker.data.split import Split
 from tastemaker.errors import SplitError
 from tastemaker.evaluation.protocols import (
     CandidateLists,

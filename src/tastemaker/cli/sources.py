@@ -25,7 +25,8 @@ from tastemaker.data.sources import (
     read_catalog,
     read_interactions,
 )
-from tastemaker.data.splitting import Order, Split, leave_k_out, no_holdout, temporal
+from tastemaker.data.split import Split
+from tastemaker.data.splitting import Order, leave_k_out, no_holdout, temporal
 from tastemaker.data.text_format import FOR_THE_ITEMS, Quoting
 from tastemaker.errors import ConfigError
 

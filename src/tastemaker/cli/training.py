@@ -14,7 +14,7 @@ from tastemaker.cli.common import INTERRUPTED, note, out, print_json
 from tastemaker.cli.judging import make_protocol, print_evaluation
 from tastemaker.cli.progress import in_words, progress_bar
 from tastemaker.cli.resuming import finished_run, what_was_kept, where_it_goes_on
-from tastemaker.data.splitting import Split
+from tastemaker.data.split import Split
 from tastemaker.errors import ConfigError
 from tastemaker.evaluation.evaluate import evaluate
 from tastemaker.evaluation.results import Evaluation

@@ -14,7 +14,7 @@ from tastemaker import artifact
 from tastemaker.bundle.unfinished import only_one
 from tastemaker.cli.common import INTERRUPTED, err, note, out, print_json, table_of
 from tastemaker.cli.progress import in_words
-from tastemaker.data.splitting import Split
+from tastemaker.data.split import Split
 from tastemaker.errors import ConfigError, did_you_mean
 from tastemaker.evaluation.protocols import RankingProtocol
 from tastemaker.metrics.accuracy import ACCURACY

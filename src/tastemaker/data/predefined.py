@@ -12,7 +12,7 @@ from tastemaker.data.folding import DuplicateWeights, pair_keys
 from tastemaker.data.interactions import Interactions
 from tastemaker.data.notes import telling
 from tastemaker.data.ordering import Duplicates
-from tastemaker.data.splitting import Candidates, Split, Targets
+from tastemaker.data.split import Candidates, Split, Targets
 from tastemaker.data.vocabulary import Vocabulary
 from tastemaker.errors import DataError, SplitError
 

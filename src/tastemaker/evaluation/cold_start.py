@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tastemaker.data.dataset import Dataset
-from tastemaker.data.splitting import Split, Targets
+from tastemaker.data.split import Split, Targets
 from tastemaker.data.users import UserBatch
 from tastemaker.errors import ConfigError, SplitError
 from tastemaker.evaluation.cold_start_results import AtLength, ColdStartResult

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from tastemaker.data.dataset import pointers
-from tastemaker.data.splitting import Part, Split
+from tastemaker.data.split import Part, Split
 from tastemaker.errors import ConfigError, SplitError
 from tastemaker.evaluation.lists import list_metrics
 from tastemaker.evaluation.protocols import CandidateLists, RankingProtocol, SampledRanking

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tastemaker.data.catalog import Catalog
-from tastemaker.data.splitting import Part, Split
+from tastemaker.data.split import Part, Split
 from tastemaker.data.users import UserBatch
 from tastemaker.metrics import lists as metrics
 from tastemaker.models.recommender import Recommender

@@ -10,7 +10,7 @@ import torch
 from typing_extensions import override
 
 from tastemaker.data.dataset import take_runs
-from tastemaker.data.splitting import Candidates, Part, Split
+from tastemaker.data.split import Candidates, Part, Split
 from tastemaker.data.users import UserBatch
 from tastemaker.errors import ConfigError, SplitError
 from tastemaker.models.recommender import SCORES_AT_ONCE, Recommender

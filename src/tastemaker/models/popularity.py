@@ -8,7 +8,7 @@ from pydantic import Field
 
 from tastemaker.config import Config
 from tastemaker.data.dataset import Dataset
-from tastemaker.data.splitting import Split
+from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.errors import ConfigError
 from tastemaker.models.recommender import Recommender

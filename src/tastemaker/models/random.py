@@ -5,7 +5,7 @@ import torch
 from pydantic import Field
 
 from tastemaker.config import Config
-from tastemaker.data.splitting import Split
+from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.models.recommender import Recommender

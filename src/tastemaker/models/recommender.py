@@ -16,7 +16,7 @@ from tastemaker.artifact import ArtifactWriter, is_finite
 from tastemaker.config import Config
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.recommendations import Recommendations
-from tastemaker.data.splitting import Split
+from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.errors import ConfigError, UnsupportedError

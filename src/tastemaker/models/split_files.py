@@ -8,7 +8,7 @@ import polars as pl
 from tastemaker.artifact import ArtifactReader, ArtifactWriter
 from tastemaker.data.catalog import Catalog
 from tastemaker.data.dataset import Dataset
-from tastemaker.data.splitting import Candidates, Split, Targets
+from tastemaker.data.split import Candidates, Split, Targets
 from tastemaker.data.vocabulary import Vocabulary
 from tastemaker.errors import ArtifactError
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from tastemaker.data.dataset import Dataset
-from tastemaker.data.splitting import Part, Split
+from tastemaker.data.split import Part, Split
 from tastemaker.data.users import UserBatch
 from tastemaker.sampling import UnseenItems, sample_by_weight
 from tastemaker.shown import short_repr

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tastemaker.data.dataset import Dataset
-from tastemaker.data.splitting import Part, Split
+from tastemaker.data.split import Part, Split
 from tastemaker.data.users import UserBatch
 from tastemaker.models.recommender import Recommender
 

@@ -21,7 +21,8 @@ import torch
 from tastemaker.bundle.bundle import open_run
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.recommendations import Recommendations
-from tastemaker.data.splitting import Split, leave_one_out, no_holdout
+from tastemaker.data.split import Split
+from tastemaker.data.splitting import leave_one_out, no_holdout
 from tastemaker.data.users import UserBatch
 from tastemaker.errors import ConfigError, UnknownIdError, UnsupportedError
 from tastemaker.evaluation.evaluate import evaluate

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from tastemaker.data.splitting import Split, no_holdout
+from tastemaker.data.split import Split
+from tastemaker.data.splitting import no_holdout
 from tastemaker.errors import ConfigError
 from tastemaker.models.recommender import Recommender
 from tastemaker.testing.worlds import two_tastes

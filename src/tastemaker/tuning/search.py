@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tastemaker.data.splitting import Split
+from tastemaker.data.split import Split
 from tastemaker.errors import ConfigError, UnsupportedError
 from tastemaker.evaluation.evaluate import evaluate
 from tastemaker.evaluation.protocols import FullRanking, RankingProtocol

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.functional import normalize, pad
 
 from tastemaker import training
-from tastemaker.data.splitting import Split
+from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.models.matrices import history_matrix
 from tastemaker.models.networks import restored, seeded

@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 
 from tastemaker.config import Config
 from tastemaker.data.dataset import Dataset
-from tastemaker.data.splitting import Split
+from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.models.factorization import implicit_library
 from tastemaker.models.factorization.fold_in import FoldIn

@@ -13,7 +13,7 @@ import torch
 from pydantic import Field
 
 from tastemaker.config import Config
-from tastemaker.data.splitting import Split
+from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.models.factorization import implicit_library
 from tastemaker.models.matrices import history_matrix, interaction_matrix

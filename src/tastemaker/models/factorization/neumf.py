@@ -13,7 +13,7 @@ from torch import nn
 from typing_extensions import override
 
 from tastemaker.data.dataset import Dataset
-from tastemaker.data.splitting import Split
+from tastemaker.data.split import Split
 from tastemaker.models.factorization.gmf import GMF, GMFConfig, GMFNetwork
 from tastemaker.models.factorization.ncf import MLP, MLPConfig, NCFNetwork, tower_layers
 from tastemaker.models.factorization.vector_model import (

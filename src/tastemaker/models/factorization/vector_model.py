@@ -11,7 +11,7 @@ from torch import nn
 
 from tastemaker import training
 from tastemaker.data.dataset import Dataset
-from tastemaker.data.splitting import Split
+from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.models.factorization.fold_in import FoldIn
 from tastemaker.models.factorization.user_loss import CatalogLoss, SampledLoss, UserLoss

@@ -16,7 +16,7 @@ from torch.nn.functional import embedding, embedding_bag
 
 from tastemaker import training
 from tastemaker.data.dataset import Dataset
-from tastemaker.data.splitting import Split
+from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.models.factorization.user_vectors import trained_or, user_vectors
 from tastemaker.models.matrices import history_matrix, interaction_matrix

@@ -13,7 +13,7 @@ from torch.nn.functional import embedding_bag
 
 from tastemaker.config import Config
 from tastemaker.data.dataset import Dataset
-from tastemaker.data.splitting import Split
+from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.models.linear.inverse import invert, panel_edges
 from tastemaker.models.matrices import history_matrix, interaction_matrix

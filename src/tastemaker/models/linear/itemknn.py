@@ -13,7 +13,7 @@ from pydantic import Field
 from scipy.sparse import csr_matrix, diags_array
 
 from tastemaker.config import Config
-from tastemaker.data.splitting import Split
+from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.models.matrices import history_matrix, interaction_matrix
 from tastemaker.models.memory import refuse_beyond_memory

@@ -11,7 +11,7 @@ from torch.nn.functional import embedding
 
 from tastemaker import training
 from tastemaker.data.dataset import Dataset
-from tastemaker.data.splitting import Split
+from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.models.networks import restored, seeded
 from tastemaker.models.recommender import NewItemKeys, Recommender

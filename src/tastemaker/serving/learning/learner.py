@@ -15,7 +15,7 @@ from tastemaker.bundle.bundle import Bundle, open_run, save_run
 from tastemaker.bundle.store import Store
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.folding import pair_keys
-from tastemaker.data.splitting import Split, Targets
+from tastemaker.data.split import Split, Targets
 from tastemaker.data.users import UserBatch
 from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.errors import ConfigError

@@ -1,0 +1,173 @@
+"""Split: what a model may learn from, and what it is then asked about."""
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from tastemaker.data.blocks import blocks, on_all_cores
+from tastemaker.data.dataset import Dataset
+from tastemaker.data.vocabulary import UNKNOWN
+from tastemaker.errors import SplitError
+from tastemaker.shown import short_repr
+
+Part = Literal["validation", "test"]
+
+MOST_LOOKS = 3
+"""Targets of one user up to which a look-up of each is faster than one search for all of them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """Held-out interactions, sorted by user: what a good model would have recommended."""
+
+    users: np.ndarray
+    """(n,) int64 codes, ascending; a user with several targets stands several times."""
+    items: np.ndarray
+    """(n,) int64 codes."""
+    timestamps: np.ndarray | None = None
+
+    __repr__ = short_repr
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def at(self, rows: np.ndarray) -> "Targets":
+        """Some of them, by a boolean mask or ascending positions."""
+        times = None if self.timestamps is None else self.timestamps[rows]
+        return Targets(self.users[rows], self.items[rows], times)
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """For each listed user, the items that a held-out one is ranked against."""
+
+    items: np.ndarray
+    """(m,) int64 codes, all users' lists end to end in the order of the user codes."""
+    indptr: np.ndarray
+    """(n_users + 1,) int64; a user without a list has an empty run."""
+
+    __repr__ = short_repr
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Training data with the interactions held out of them. Frozen.
+
+    All parts share the vocabularies of `train`. The held-out pairs are in no way visible there:
+    neither as positives, nor by being kept out of the negatives, nor by an earlier row of theirs
+    that is missing. No (user, item) pair is in two parts: who had an item is not asked for it.
+    """
+
+    train: Dataset
+    """Folded: no (user, item) pair occurs twice. A log that is given is folded as it says."""
+    test: Targets | None = None
+    validation: Targets | None = None
+    candidates: Candidates | None = None
+    not_evaluated: Targets | None = None
+    """Held-out interactions that no model could be asked about, of users or items that training
+    does not have; they count as known once everything is."""
+    method: str = "none"
+    """How it was made, for a result's label."""
+    notes: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "train", self.train.folded())
+        train = (self.train.users, self.train.items)
+        if self.validation is not None:
+            _refuse_leak(self.train, train, self.validation, "validation")
+        if self.test is not None:
+            _refuse_leak(self.train, train, self.test, "test")
+            if self.validation is not None:
+                validation = (self.validation.users, self.validation.items)
+                _refuse_leak(self.train, validation, self.test, "test")
+
+    def __repr__(self) -> str:
+        held = {"validation": self.validation, "test": self.test}
+        sizes = "".join(f", {len(t):,} {part}" for part, t in held.items() if t is not None)
+        return f"Split({self.method}: {self.train!r} to train on{sizes})"
+
+    def targets(self, part: Part) -> Targets:
+        """The held-out interactions of a part.
+
+        Raises:
+            SplitError: nothing was held out for it.
+        """
+        targets = self.test if part == "test" else self.validation
+        if targets is None or len(targets) == 0:
+            raise SplitError(
+                f"{self.train.name}: the split ({self.method}) holds out nothing for {part}"
+            )
+        return targets
+
+    def known_before(self, part: Part) -> Dataset:
+        """What is known of the users when the part is asked about.
+
+        The training data; for the test also the validation targets, which the users had touched
+        by then, so that they are neither candidates nor news.
+        """
+        return self._known_before_test if part == "test" else self.train
+
+    @cached_property
+    def _known_before_test(self) -> Dataset:
+        held = self.validation
+        return self.train if held is None else _with_appended(self.train, held)
+
+    @cached_property
+    def everything(self) -> Dataset:
+        """All that is known of the users by now, the held-out interactions included."""
+        known = self.known_before("test")
+        for targets in (self.test, self.not_evaluated):
+            known = known if targets is None else _with_appended(known, targets)
+        return known
+
+
+def _with_appended(train: Dataset, targets: Targets) -> Dataset:
+    """The training data with each user's targets behind the user's own history."""
+    users = np.concatenate([train.users, targets.users.astype(np.int32)])
+    order = np.argsort(users, kind="stable")
+    times = None
+    if train.timestamps is not None and targets.timestamps is not None:
+        times = np.concatenate([train.timestamps, targets.timestamps])[order]
+    items = np.concatenate([train.items, targets.items.astype(np.int32)])[order]
+    return replace(
+        train, users=users[order], items=items, timestamps=times, ratings=None, weights=None
+    )
+
+
+def _are_among(users: np.ndarray, items: np.ndarray, targets: Targets, data: Dataset) -> np.ndarray:
+    """(n,) bool: which of the pairs are targets too."""
+    nth = np.arange(len(targets)) - np.searchsorted(targets.users, targets.users)
+    most = int(nth.max(initial=-1)) + 1
+    if most > MOST_LOOKS:
+        pairs = pl.Series(users.astype(np.int64) * data.n_items + items)
+        wanted = pl.Series(targets.users * data.n_items + targets.items)
+        return pairs.is_in(wanted.implode()).to_numpy()
+    tables = np.full((most, data.n_users), UNKNOWN, dtype=items.dtype)
+    tables[nth, targets.users] = targets.items
+    found = np.zeros(len(users), dtype=bool)
+
+    def look(block: slice) -> None:
+        for nth_item in tables:
+            found[block] |= nth_item[users[block]] == items[block]
+
+    on_all_cores(look, blocks(len(users)), len(users))
+    return found
+
+
+def _refuse_leak(
+    data: Dataset, known: tuple[np.ndarray, np.ndarray], targets: Targets, part: Part
+) -> None:
+    """Refuses targets that are among the known pairs (users, items) of an earlier part."""
+    leaked = np.flatnonzero(_are_among(*known, targets, data))
+    if len(leaked):
+        user, item = (int(codes[leaked[0]]) for codes in known)
+        raise SplitError(
+            f"{data.name}: {len(leaked):,} of the {len(targets):,} {part} interactions are also in "
+            f"the data before it (first: user {data.user_vocabulary.ids[user]}, item "
+            f"{data.item_vocabulary.ids[item]}); a model would be tested on what it was shown: "
+            "remove them from one of the two, or leave repeats out of the later part of a "
+            'ready-made split with repeats="drop"'
+        )
