@@ -46,6 +46,17 @@ def test_every_model_metric_and_data_set_has_its_row() -> None:
     assert all(f"`{name}`" in data for name in NAMES)
 
 
+def test_the_map_has_every_room_and_no_other() -> None:
+    package = ROOT / "src" / "tastemaker"
+    rows = re.findall(r"^\| (`[^|]+) \|", (ROOT / "CONTRIBUTING.md").read_text(), re.M)
+    mapped = {name.rstrip("/") for row in rows for name in re.findall(r"`([^`]+)`", row)}
+    missing = [name for name in mapped if not (package / name).exists()]
+    assert not missing, f"CONTRIBUTING.md maps what is not there: {missing}"
+    there = {path.name for path in package.glob("*.py")} - {"__init__.py"}
+    there |= {path.parent.name for path in package.glob("*/__init__.py")}
+    assert there <= mapped, f"CONTRIBUTING.md does not map {sorted(there - mapped)}"
+
+
 @pytest.mark.parametrize("page", EVERY_PAGE, ids=lambda page: page.name)
 def test_commands_that_are_shown_exist_with_their_options(page: Path) -> None:
     verbs = typer.main.get_command(app).commands
