@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -49,15 +49,12 @@ class CatalogLoss:
 
     def __call__(self, users: UserBatch, known: UserBatch, trained: torch.Tensor) -> UserGradient:
         """Implements `UserLoss`."""
-        counts, known_counts = (
-            torch.from_numpy(history_matrix(batch, self.n_items).toarray()).to(trained.device)
-            for batch in (users, known)
-        )
-        known_counts *= counts
+        counts = self._counts(users, trained.device)
         n_interactions = counts.sum(dim=1, keepdim=True)
         # The gradient of -Σ x log softmax(s) by s is softmax(s) Σ x - x.
         constant = counts
         if known.items.size:
+            known_counts = self._counts(known, trained.device) * counts
             probabilities = self.score_all(trained).softmax(dim=1)
             known_slope = probabilities * known_counts.sum(dim=1, keepdim=True) - known_counts
             constant = counts + known_slope
@@ -70,6 +67,10 @@ class CatalogLoss:
             return torch.autograd.grad(scores, vectors, of_scores)[0]
 
         return gradient
+
+    def _counts(self, users: UserBatch, device: torch.device) -> torch.Tensor:
+        """(n, n_items) float32: 1 for each item of a user's history, else 0."""
+        return torch.from_numpy(history_matrix(users, self.n_items).toarray()).to(device)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +87,8 @@ class SampledLoss:
     """Seed of the negatives."""
     loss: RowLoss
     """What the model was trained with."""
-    compiled: Callable[[PairRows, torch.Tensor, torch.Tensor], torch.Tensor] | None = None
-    """Compiled code for the gradients; takes the rows, ∂L₀(s₀) as (n, w, c), and vectors."""
+    compiled: Callable[[PairRows, torch.Tensor], UserGradient] | None = None
+    """Compiled code for the gradients; takes the rows and ∂L₀(s₀), (n, w, c)."""
 
     __repr__ = short_repr
 
@@ -108,7 +109,7 @@ class SampledLoss:
                 loss = self._loss(rows, scores, rows.known_weights)
             known_slope = torch.autograd.grad(loss, scores)[0]
         if self.compiled is not None:
-            return partial(self.compiled, rows, known_slope.contiguous())
+            return self.compiled(rows, known_slope.contiguous())
 
         def gradient(vectors: torch.Tensor) -> torch.Tensor:
             vectors = vectors.detach().requires_grad_()

@@ -159,10 +159,8 @@ def penalty_shares(counts: np.ndarray, exponent: float) -> torch.Tensor:
 
     n interactions together count n^ν, in a unit in which the mean over all interactions is 1.
     """
-    fractions = np.maximum(counts, 1.0) ** (exponent - 1)
-    return torch.from_numpy(
-        (fractions * counts.sum() / (fractions * counts).sum()).astype(np.float32)
-    )
+    shares = np.maximum(counts, 1.0) ** (exponent - 1)
+    return torch.from_numpy((shares * counts.sum() / (shares * counts).sum()).astype(np.float32))
 
 
 class VectorModel(Recommender):

@@ -1,4 +1,4 @@
-"""TrendingCache: what is touched most lately, where an event counts half after each half-life."""
+"""Trending: what is touched most lately, where an event counts half after each half-life."""
 
 import threading
 import time

@@ -130,31 +130,33 @@ class PairRows(NamedTuple):
 
 
 def user_gradients(
-    parts: PairParts, loss: str, rows: PairRows, slopes: torch.Tensor, vectors: torch.Tensor
-) -> torch.Tensor:
+    parts: PairParts, loss: str, rows: PairRows, slopes: torch.Tensor
+) -> Callable[[torch.Tensor], torch.Tensor]:
     """The gradients of the losses of users' histories by the users' vectors.
 
     Args:
         parts: of the network, float32 on the CPU.
         loss: one of LOSSES, summed over the rows by their weights.
         rows: of n users.
-        slopes: (n, w, c) float32, subtracted from the gradients of the scores.
-        vectors: (n, d) float32, of the users.
+        slopes: (n, w, c) float32, contiguous, subtracted from the gradients of the scores.
 
     Returns:
-        (n, d) float32.
+        A function of the users' vectors, (n, d) float32, that gives the gradients, (n, d) float32.
     """
-    vectors = vectors.contiguous()
-    gradients = torch.empty(vectors.shape)
-    network = _network(parts, vectors, _values)
+    network = _network(parts, parts.users.weight, _values)
     network.loss = LOSSES[loss]
-    arrays = (rows.items, rows.filling, rows.weights, slopes)
-    histories = _Histories(*(array.data_ptr() for array in arrays), *rows.items.shape)
-    n_threads = torch.get_num_threads()
-    _compiled().pairs_user_gradients(
-        byref(network), byref(histories), n_threads, gradients.data_ptr()
-    )
-    return gradients
+
+    def gradients_at(vectors: torch.Tensor) -> torch.Tensor:
+        vectors = vectors.contiguous()
+        gradients = torch.empty(vectors.shape)
+        network.users = _values(vectors)
+        arrays = (rows.items, rows.filling, rows.weights, slopes)
+        histories = _Histories(*(array.data_ptr() for array in arrays), *rows.items.shape)
+        n_threads, to = torch.get_num_threads(), gradients.data_ptr()
+        _compiled().pairs_user_gradients(byref(network), byref(histories), n_threads, to)
+        return gradients
+
+    return gradients_at
 
 
 class FusedPairs(Kernel):

@@ -1,4 +1,4 @@
-"""RecommendationList: for somebody by id, or for a history in the request."""
+"""Recommendations: for somebody by id, or for a history in the request."""
 
 from fastapi import APIRouter, Request, Response
 
