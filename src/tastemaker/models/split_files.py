@@ -12,6 +12,9 @@ from tastemaker.data.split import Candidates, Split, Targets
 from tastemaker.data.vocabulary import Vocabulary
 from tastemaker.errors import ArtifactError
 
+NOT_EVALUATED = "unasked"
+"""Name in a run folder of the table of `Split.not_evaluated`; saved runs have it under this name."""
+
 
 def write_split(out: ArtifactWriter, split: Split) -> None:
     """Writes a split; codes are positions in users.parquet and items.parquet."""
@@ -39,7 +42,7 @@ def write_split(out: ArtifactWriter, split: Split) -> None:
     parts = {
         "validation": split.validation,
         "test": split.test,
-        "not_evaluated": split.not_evaluated,
+        NOT_EVALUATED: split.not_evaluated,
     }
     for part, targets in parts.items():
         if targets is not None:
@@ -82,7 +85,7 @@ def read_split(source: ArtifactReader) -> Split:
         _targets(source, "test"),
         _targets(source, "validation"),
         _candidates(source, train.n_users),
-        _targets(source, "not_evaluated"),
+        _targets(source, NOT_EVALUATED),
         notes=tuple(description["split_notes"]),
         method=description["method"],
     )
