@@ -13,7 +13,7 @@ from tastemaker.data.vocabulary import Vocabulary
 from tastemaker.errors import ArtifactError
 
 NOT_EVALUATED = "unasked"
-"""Name in a run folder of the table of `Split.not_evaluated`; saved runs have it under this name."""
+"""Name of the table of `Split.not_evaluated` in a run folder, the same in all saved runs."""
 
 
 def write_split(out: ArtifactWriter, split: Split) -> None:
