@@ -1,8 +1,9 @@
 """A load generator: HTTP/1.1 over kept-alive connections, with as little of its own as can be."""
 
 import asyncio
+import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 
@@ -29,9 +30,9 @@ def request(method: str, path: str, body: bytes = b"") -> bytes:
 
 
 def as_fast_as_possible(
-    port: int, requests: Sequence[bytes], connections: int, duration_s: float
+    port: int, requests: Iterable[bytes], connections: int, duration_s: float = math.inf
 ) -> Load:
-    """Each connection sends the next request when it has its answer."""
+    """Each connection sends the next request when it has its answer, while there are any."""
     return asyncio.run(_closed(port, requests, connections, duration_s))
 
 
@@ -46,16 +47,19 @@ def steadily(
 
 
 async def _closed(
-    port: int, requests: Sequence[bytes], connections: int, duration_s: float
+    port: int, requests: Iterable[bytes], connections: int, duration_s: float
 ) -> Load:
-    load, numbers = Load(), iter(range(1 << 62))
+    load, left = Load(), iter(requests)
     started_at = time.perf_counter()
     until = started_at + duration_s
 
     async def one() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        while (sent_at := time.perf_counter()) < until:
-            writer.write(requests[next(numbers) % len(requests)])
+        for request in left:
+            sent_at = time.perf_counter()
+            if sent_at > until:
+                break
+            writer.write(request)
             await _answer(reader, load, sent_at)
         writer.close()
 

@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +127,7 @@ def event_batches(repeat: int) -> list[bytes]:
 
 def burst(port: int, requests: list[bytes]) -> Load:
     """Sends requests as fast as they are answered, for some seconds."""
-    load = as_fast_as_possible(port, requests, CONNECTIONS, BURST_S)
+    load = as_fast_as_possible(port, cycle(requests), CONNECTIONS, BURST_S)
     assert set(load.statuses) == {200}, load.statuses
     return load
 

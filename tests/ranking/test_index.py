@@ -52,17 +52,34 @@ def plainly(keys: torch.Tensor, queries: torch.Tensor, k: int, exclusion: Exclus
     return plain_top_k(exclusion.apply(queries @ keys.T), k)
 
 
+WIDTHS = st.sampled_from([1, 4, 9, 16, 37])
+
+
+@pytest.mark.parametrize("way", ["as installed", "plain"])
 @given(
-    st.integers(1, 300), st.integers(1, 400), st.integers(1, 12), st.integers(0, 5), st.booleans()
-)
+    st.integers(1, 300), st.integers(1, 400), WIDTHS, st.integers(1, 40), st.integers(0, 5),
+    st.booleans(),
+)  # fmt: skip
 def test_exact_search_gives_what_a_selection_from_all_scores_gives(
-    n_users: int, n_items: int, k: int, seed: int, some_ineligible: bool
+    way: str, n_users: int, n_items: int, d: int, k: int, seed: int, some_ineligible: bool
 ) -> None:
-    keys, queries = whole_numbers(n_items, 4, seed), whole_numbers(n_users, 4, seed + 1)
+    keys, queries = whole_numbers(n_items, d, seed), whole_numbers(n_users, d, seed + 1)
     eligible = torch.arange(n_items) % 3 != 1 if some_ineligible else None
     exclusion = Exclusion(histories(n_users, n_items, min(n_items, 20), seed), eligible)
-    found = ExactIndex(keys).search(queries, k, exclusion)
+    with pytest.MonkeyPatch.context() as patch:
+        if way == "plain":
+            patch.setattr(index, "in_compiled_code", lambda keys: False)
+        found = ExactIndex(keys).search(queries, k, exclusion)
     assert_same(found, plainly(keys, queries, k, exclusion))
+
+
+@pytest.mark.parametrize("n_users", [1, 3, 40])
+def test_a_product_that_is_not_a_number_is_not_recommended(n_users: int) -> None:
+    keys = torch.ones(100, 8)
+    keys[:50] = math.nan
+    keys[60, 0] = 5.0
+    found = ExactIndex(keys).search(torch.ones(n_users, 8), 3, Exclusion())
+    assert found.items.tolist() == [[60, 50, 51]] * n_users
 
 
 def test_blocks_of_users_give_what_all_at_once_give(monkeypatch) -> None:

@@ -1,4 +1,4 @@
-"""The best k: the selection by groups beside the plain one, ties and things that are no numbers."""
+"""The best k: in compiled code, by groups and plainly, with ties and what is not a number."""
 
 import math
 
@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tastemaker.ranking.topk import GROUP, TopItems, merged, plain_top_k, top_k
+from tastemaker.data.users import UserBatch
+from tastemaker.ranking.exclusion import Exclusion
+from tastemaker.ranking.topk import (
+    GROUP,
+    TopItems,
+    merged,
+    plain_top_k,
+    top_k,
+    top_k_by_groups,
+)
 
 # Few different values, so that ties are common.
 VALUES = st.sampled_from([-math.inf, -1.0, 0.0, 0.5, 2.0])
@@ -39,18 +48,35 @@ def test_the_plain_top_k_are_those_of_a_sort_with_ties_by_code(row: list[float],
 def test_the_selection_by_groups_gives_what_the_plain_one_gives(matrix: np.ndarray, k: int) -> None:
     scores = torch.from_numpy(matrix)
     expected = plain_top_k(scores, k)
-    assert_same(top_k(scores, k), expected)
+    assert_same(top_k_by_groups(scores, k), expected)
     by_item = scores.T.contiguous().T
-    assert_same(top_k(by_item, k), expected)
-    in_short = top_k(scores.bfloat16(), k)
+    assert_same(top_k_by_groups(by_item, k), expected)
+    in_short = top_k_by_groups(scores.bfloat16(), k)
     assert_same(in_short._replace(scores=in_short.scores.float()), expected)
+
+
+@given(MATRICES, st.integers(1, 300), st.integers(0, 5), st.booleans(), st.booleans())
+def test_what_is_excluded_counts_as_minus_infinity_and_the_scores_stay_as_they_are(
+    matrix: np.ndarray, k: int, seed: int, some_ineligible: bool, by_item: bool
+) -> None:
+    scores, random = torch.from_numpy(matrix.copy()), np.random.default_rng(seed)
+    n, n_items = scores.shape
+    seen = UserBatch.unseen_users(
+        [random.choice(n_items, random.integers(n_items + 1)) for _ in range(n)]
+    )
+    eligible = torch.from_numpy(random.random(n_items) < 0.5) if some_ineligible else None
+    exclusion = Exclusion(seen, eligible)
+    expected = plain_top_k(exclusion.apply(scores.clone()), k)
+    given = scores.T.contiguous().T if by_item else scores
+    assert_same(top_k(given, k, exclusion), expected)
+    assert (scores.numpy() == matrix).all()
 
 
 def test_fewer_than_k_left_are_found_in_whichever_groups_they_are() -> None:
     scores = torch.full((3, 10 * GROUP + 5), -math.inf)
     scores[0, [3, GROUP, 10 * GROUP + 4]] = 1.0
     scores[1, 10 * GROUP + 1] = 0.0
-    top = top_k(scores, 4)
+    top = top_k_by_groups(scores, 4)
     assert top.lengths.tolist() == [3, 1, 0]
     assert top.items[0, :3].tolist() == [3, GROUP, 10 * GROUP + 4]
     assert top.items[1, 0] == 10 * GROUP + 1
@@ -60,7 +86,7 @@ def test_a_score_that_is_not_a_number_is_not_recommended() -> None:
     scores = torch.zeros(1, 10 * GROUP)
     scores[0, :3] = math.nan
     scores[0, 7] = 1.0
-    for select in (top_k, plain_top_k):
+    for select in (top_k, top_k_by_groups, plain_top_k):
         assert select(scores, 3).items.tolist() == [[7, 3, 4]]
         assert select(scores[:, :4], 4).lengths.tolist() == [1]
 

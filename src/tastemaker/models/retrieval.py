@@ -92,8 +92,7 @@ def _best(
 ) -> TopItems:
     unknown = model.is_cold(users)
     if index is None or unknown.all():
-        # A model may hand out a view of what it keeps; the mask must not reach that.
-        return top_k(exclusion.apply(model.score(users).clone()), k)
+        return top_k(model.score(users), k, exclusion)
     known = ~unknown
     top = index.search(model.queries(users.at(known)), k, exclusion.at(known))
     if known.all():

@@ -6,6 +6,10 @@
 #include <cstring>
 #include <type_traits>
 
+#if defined(__SSE__)
+#include <immintrin.h>
+#endif
+
 #if defined(__AVX512F__)
 constexpr int LANES = 16;
 #elif defined(__AVX2__)
@@ -31,6 +35,21 @@ using Vector = Some<LANES>::Numbers;
 
 inline Vector load(const float *from) { return Some<LANES>::load(from); }
 inline void store(float *to, const Vector &numbers) { Some<LANES>::store(to, numbers); }
+
+// A bit for each number that is greater than its neighbour in the other vector; NaN never is.
+inline uint32_t above(const Vector &one, const Vector &other) {
+#if defined(__AVX512F__)
+    return _mm512_cmp_ps_mask(one, other, _CMP_GT_OQ);
+#elif defined(__AVX2__)
+    return _mm256_movemask_ps(_mm256_cmp_ps(one, other, _CMP_GT_OQ));
+#elif defined(__SSE__)
+    return _mm_movemask_ps(_mm_cmpgt_ps(one, other));
+#else
+    uint32_t bits = 0;
+    for (int i = 0; i < LANES; ++i) bits |= uint32_t(one[i] > other[i]) << i;
+    return bits;
+#endif
+}
 
 // Rows are padded with zeros to whole vectors, so that no loop has a remainder.
 constexpr int padded(int width) { return (width + LANES - 1) / LANES * LANES; }

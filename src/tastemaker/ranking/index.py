@@ -6,9 +6,16 @@ from typing import Protocol
 
 import torch
 
+from tastemaker.native.tops import best_by_products
 from tastemaker.ranking.exclusion import Exclusion
 from tastemaker.ranking.parallel import on_all_cores
-from tastemaker.ranking.topk import TopItems, plain_top_k, top_k
+from tastemaker.ranking.topk import (
+    TopItems,
+    excluded,
+    in_compiled_code,
+    plain_top_k,
+    top_k_by_groups,
+)
 from tastemaker.shown import short_repr
 
 USERS_AT_ONCE = 128
@@ -40,7 +47,7 @@ class Index(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class ExactIndex:
-    """Every inner product in float32, block by block: product, mask and selection in the cache."""
+    """Every inner product in float32, block by block: product and selection in the cache."""
 
     keys: torch.Tensor
     """(n_items, d) float32."""
@@ -101,14 +108,20 @@ def best_of(
 
 def _in_blocks(keys: torch.Tensor, queries: torch.Tensor, k: int, exclusion: Exclusion) -> TopItems:
     step = max(1, SCORES_AT_ONCE // len(keys))
+    k = min(k, len(keys))
 
     def block(start: int) -> TopItems:
+        some, of_these = queries[start : start + step], exclusion.part(start, start + step)
+        if in_compiled_code(keys) and k:
+            return TopItems(*best_by_products(keys, some, k, excluded(of_these, len(some))))
         # One row an item: the faster product, and maxima over neighbouring items by whole rows.
-        by_item = keys @ queries[start : start + step].T
-        return top_k(exclusion.part(start, start + step).apply(by_item.T), k)
+        by_item = keys @ some.T
+        return top_k_by_groups(of_these.apply(by_item.T), k)
 
     if keys.device.type == "cpu":
         step = min(step, USERS_AT_ONCE)
     starts = range(0, max(len(queries), 1), step)
     blocks = on_all_cores(block, starts, keys.device)
+    if len(blocks) == 1:
+        return blocks[0]
     return TopItems(*(torch.cat(columns) for columns in zip(*blocks, strict=True)))

@@ -5,6 +5,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from tastemaker.native.library import is_compiled
+from tastemaker.native.tops import Excluded, best_of_scores
+from tastemaker.ranking.exclusion import Exclusion
 from tastemaker.shown import short_repr
 
 GROUP = 32
@@ -29,21 +32,46 @@ class TopItems(NamedTuple):
         return TopItems(*(column[torch.from_numpy(where)] for column in self))
 
 
-def top_k(scores: torch.Tensor, k: int) -> TopItems:
+def top_k(scores: torch.Tensor, k: int, exclusion: Exclusion | None = None) -> TopItems:
     """The k best items of each row; equal scores in the order of the codes.
 
-    Exactly what `plain_top_k` gives, several times faster on a CPU: the k best items are in the k
-    groups of neighbours with the best maxima, and maxima are cheap. For an item elsewhere there
-    would be k groups that each hold one as good or better and, where as good, of a lower code.
+    Exactly what `plain_top_k` gives of the scores with -inf for what is excluded.
 
     Args:
-        scores: (n, n_items), rows or columns contiguous; -inf for an item that may not be
-            recommended, and what is not a number counts as that.
-        k: at most so many.
+        scores: (n, n_items), rows or columns contiguous; they are not changed. What is not a
+            number or -inf is not recommended.
+        k: at least 1.
+        exclusion: what the users of the rows may not get; None where they may get everything.
 
     Returns:
         As wide as k or n_items, whichever is less.
-    """  # fmt: skip
+    """
+    k, exclusion = min(k, scores.shape[1]), exclusion or Exclusion()
+    if in_compiled_code(scores) and scores.stride(1) == 1 and k:
+        return TopItems(*best_of_scores(scores, k, excluded(exclusion, len(scores))))
+    return top_k_by_groups(exclusion.apply(scores.clone()), k)
+
+
+def in_compiled_code(numbers: torch.Tensor) -> bool:
+    """Whether the compiled selection takes these."""
+    return numbers.device.type == "cpu" and numbers.dtype == torch.float32 and is_compiled()
+
+
+def excluded(exclusion: Exclusion, n: int) -> Excluded:
+    """What n users may not get, as the compiled selection takes it."""
+    seen = exclusion.seen
+    if seen is None:
+        return Excluded(exclusion.eligible, np.empty(0, np.int64), np.zeros(n + 1, np.int64))
+    return Excluded(exclusion.eligible, seen.items, seen.indptr)
+
+
+def top_k_by_groups(scores: torch.Tensor, k: int) -> TopItems:
+    """Does what `plain_top_k` does, several times faster where there is no compiled code.
+
+    The k best items are in the k groups of neighbours with the best maxima, and maxima are cheap.
+    For an item elsewhere there would be k groups that each hold one as good or better and, where as
+    good, of a lower code.
+    """
     n_groups = scores.shape[1] // GROUP
     if 2 * k > n_groups:
         return plain_top_k(scores, k)
@@ -65,7 +93,7 @@ def top_k(scores: torch.Tensor, k: int) -> TopItems:
 
 
 def plain_top_k(scores: torch.Tensor, k: int) -> TopItems:
-    """The plain form of `top_k`: one selection from each whole row."""
+    """The plain form of `top_k` without exclusion: one selection from each whole row."""
     k = min(k, scores.shape[1])
     values, items = scores.topk(k, dim=1)
     if values.isnan().any():

@@ -9,6 +9,7 @@ from tastemaker.serving.http.telemetry import Telemetry
 from tastemaker.serving.learning.background import Learning
 from tastemaker.serving.live.answers import Answers
 from tastemaker.serving.live.live import Live, Snapshot
+from tastemaker.serving.live.looks import Looks
 from tastemaker.serving.live.similar import Similar
 from tastemaker.serving.settings import ServiceSettings
 from tastemaker.wire import AskedUser, Listing
@@ -35,7 +36,8 @@ class Service:
         self.writing = Gate(writers, settings.max_queued, settings.request_timeout_s)
         self.rates = Rates(settings.rate, settings.burst)
         self.telemetry = Telemetry()
-        self.answers = Answers(self.live, self.telemetry)
+        self.looks = Looks(self.live, settings.max_queued, settings.request_timeout_s)
+        self.answers = Answers(self.live, self.looks, self.gate, self.telemetry)
         self.similar = Similar(self.live)
         self.learning = Learning(settings)
         self._looked_at = 0.0
@@ -55,17 +57,21 @@ class Service:
 
     def stop(self) -> None:
         """Lets what runs end."""
+        self.looks.close()
         self.gate.close()
         self.writing.close()
         self.live.stop()
 
     def _warm_up(self) -> None:
         """Makes some lists, so that the first to ask does not wait for what is made only once."""
-        users = self.live.held.deployed.everything.user_vocabulary.ids[:WARMING]
+        everything = self.live.held.deployed.everything
+        users = everything.user_vocabulary.ids[:WARMING]
+        items = everything.item_vocabulary.ids[:WARMING]
 
         def lists() -> None:
             for user in users:
                 self.live.recommend([AskedUser(user_id=user)], Listing())
+                self.live.recommend([AskedUser(history=items)], Listing())
 
         self.gate.in_all_threads(lists)
         # What is there by now stays: looking through it for garbage again and again would make

@@ -6,10 +6,12 @@ from typing import Any
 import orjson
 
 from tastemaker.data.vocabulary import Vocabulary
+from tastemaker.serving.http.gate import Gate
 from tastemaker.serving.http.telemetry import Telemetry
 from tastemaker.serving.live.kept import Kept
 from tastemaker.serving.live.lists import Place, RankedList
 from tastemaker.serving.live.live import Live, LiveLists, Look, Snapshot
+from tastemaker.serving.live.looks import Looks
 from tastemaker.serving.live.people import digest
 from tastemaker.serving.store.database import ChangeToken
 from tastemaker.serving.store.ids import id_of, key_of
@@ -34,18 +36,38 @@ class _Answer:
 class Answers:
     """The lists of single users, as JSON."""
 
-    def __init__(self, live: Live, telemetry: Telemetry) -> None:
-        self._live, self._telemetry = live, telemetry
+    def __init__(self, live: Live, looks: Looks, gate: Gate, telemetry: Telemetry) -> None:
+        self._live, self._looks, self._gate, self._telemetry = live, looks, gate, telemetry
         self._kept: Kept[_Answer] = Kept(MOST_BYTES)
 
-    def at_hand(self, user: str, query: str) -> bytes | None:
-        """The answer to the same question, if nobody has written anything since. Waits for nobody.
-
-        The check of the caller's key has just looked into the database.
+    async def recommend(self, user: str, query: str, listing: Listing) -> bytes:
+        """The list of a user as of now.
 
         Args:
             user: as in the path.
             query: as in the URL.
+            listing: what the query says.
+
+        Raises:
+            ConfigError: no item is in one of the categories.
+            UnsupportedError: diversity or reasons are asked of a model that has none.
+            TooBusyError: too many wait already.
+            TooSlowError: it took too long.
+        """
+        at_hand = self._at_hand(user, query)
+        if at_hand is not None:
+            return at_hand
+        vocabulary = self._live.held.deployed.everything.user_vocabulary
+        look = await self._looks.of(key_of(vocabulary, user))
+        still = self._still_right(user, query, look)
+        if still is not None:
+            return still
+        return await self._gate.run(lambda: self._made(user, query, listing, look))
+
+    def _at_hand(self, user: str, query: str) -> bytes | None:
+        """The answer to the same question, if nobody has written anything since.
+
+        The check of the caller's key has just looked into the database.
         """
         held = self._live.held
         if held.degraded or held.token is None or not self._live.database.is_sqlite:
@@ -53,24 +75,11 @@ class Answers:
         kept = self._kept.get((user, query), *_basis(held))
         return kept.body if kept is not None and kept.token is held.token else None
 
-    def recommend(self, user: str, query: str, listing: Listing) -> bytes:
-        """The list of a user as of now.
-
-        Raises:
-            ConfigError: no item is in one of the categories.
-            UnsupportedError: diversity or reasons are asked of a model that has none.
-        """
-        live = self._live
-        vocabulary = live.held.deployed.everything.user_vocabulary
-        key = key_of(vocabulary, user)
-        look = live.look(key)
-        still = self._still_right(user, query, look)
-        if still is not None:
-            return still
-        found = live.recommend_to(look, listing)
-        body = orjson.dumps(self.in_full(found, found.lists[0], key))
+    def _made(self, user: str, query: str, listing: Listing, look: Look) -> bytes:
+        found = self._live.recommend_to(look, listing)
+        body = orjson.dumps(self.in_full(found, found.lists[0], look.key))
         if not found.snapshot.degraded and found.lists[0].source == "model":
-            answer = _Answer(body, found.snapshot.token, found.digests[key])
+            answer = _Answer(body, found.snapshot.token, found.digests[look.key])
             n_bytes = len(body) + 4 * (len(user) + len(query))
             self._kept.put((user, query), answer, n_bytes, *_basis(found.snapshot))
         return body

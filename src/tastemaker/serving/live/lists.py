@@ -226,8 +226,8 @@ def trending_list(
     batch = batch_of([person])
     eligible = None if asked.eligible is None else torch.from_numpy(asked.eligible.codes)
     exclusion = Exclusion(batch if asked.exclude_seen else None, eligible)
-    rows = exclusion.apply(scores.known[None].clone())
-    top = top_k(rows, asked.k * CANDIDATES_PER_PLACE if asked.diversity else asked.k)
+    n_best = asked.k * CANDIDATES_PER_PLACE if asked.diversity else asked.k
+    top = top_k(scores.known[None], n_best, exclusion)
     if asked.diversity:
         top = diversify(top, model.item_similarity.within, asked.k, asked.diversity)
     length = int(top.lengths[0])

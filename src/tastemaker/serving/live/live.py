@@ -147,13 +147,18 @@ class Live:
 
     def snapshot(self) -> Snapshot:
         """What is in memory, after a look whether the database has something newer."""
-        return self._looking(lambda: Looked(self.database.change_token(), []))[0]
+        return self._looking(lambda: Looked(self.database.change_token(), {}))[0]
 
     def look(self, key: str) -> Look:
         """The same, and what a user touched in events until then."""
-        return Look(key, *self._looking(lambda: self.events.look(key)))
+        return self.looks([key])[key]
 
-    def _looking(self, look: Callable[[], Looked]) -> tuple[Snapshot, list[Touched]]:
+    def looks(self, keys: Sequence[str]) -> dict[str, Look]:
+        """A look for each of several users, from one moment."""
+        snapshot, touched = self._looking(lambda: self.events.look(keys))
+        return {key: Look(key, snapshot, touched.get(key, [])) for key in keys}
+
+    def _looking(self, look: Callable[[], Looked]) -> tuple[Snapshot, dict[str, list[Touched]]]:
         held = self.held
         try:
             if not self._joined:
@@ -170,7 +175,7 @@ class Live:
         except DatabaseAwayError:
             if not held.degraded:
                 self._snapshot = held = replace(held, degraded=True)
-            return held, []
+            return held, {}
 
     def readiness(self) -> Snapshot:
         """What is in memory; degraded also while the database refuses what lists are made of."""

@@ -35,10 +35,7 @@ async def recommendations_of_user(request: Request) -> Response:
     service: Service = request.app.state.service
     query = request.scope["query_string"].decode("latin-1")
     user_id, listing = path_id(request, "user_id"), listing_in(query)
-    body = service.answers.at_hand(user_id, query)
-    if body is None:
-        body = await service.gate.run(lambda: service.answers.recommend(user_id, query, listing))
-    return json(body)
+    return json(await service.answers.recommend(user_id, query, listing))
 
 
 @router.post(

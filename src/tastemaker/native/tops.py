@@ -1,0 +1,79 @@
+"""Selects the best items of each user; `tastemaker.ranking.topk` has the plain form."""
+
+import ctypes
+from ctypes import c_int64, c_void_p
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from tastemaker.native.library import compiled
+
+
+class Excluded(NamedTuple):
+    """What n users may not get."""
+
+    eligible: torch.Tensor | None
+    """(n_items,) bool, false for an item that nobody may get; None where all are eligible."""
+    seen: np.ndarray
+    """(m,) int64 codes, the users' one after the other."""
+    ends: np.ndarray
+    """(n + 1,) int64 pointers to each user's in seen."""
+
+
+Tops = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""(n, k) int64 items, best first and equal scores by code; (n, k) float32 scores, -inf past a row's
+length; (n,) int64 lengths."""
+
+
+def best_by_products(keys: torch.Tensor, queries: torch.Tensor, k: int, excluded: Excluded) -> Tops:
+    """The k best items of each query by inner products, on one thread.
+
+    Args:
+        keys: (n_items, d) float32.
+        queries: (n, d) float32.
+        k: at least 1.
+        excluded: of the n users.
+    """
+    keys, queries = keys.contiguous(), queries.contiguous()
+    given = keys.data_ptr(), *keys.shape, queries.data_ptr(), len(queries)
+    return _selected(_compiled().tops_by_products, given, len(queries), k, excluded)
+
+
+def best_of_scores(scores: torch.Tensor, k: int, excluded: Excluded) -> Tops:
+    """The k best items of each row, on one thread.
+
+    Args:
+        scores: (n, n_items) float32, each row contiguous.
+        k: at least 1.
+        excluded: of the n rows.
+    """
+    n, n_items = scores.shape
+    given = scores.data_ptr(), scores.stride(0), n_items, n
+    return _selected(_compiled().tops_of_scores, given, n, k, excluded)
+
+
+def _selected(
+    select: "ctypes._NamedFuncPointer", given: tuple[int, ...], n: int, k: int, excluded: Excluded
+) -> Tops:
+    items = torch.zeros((n, k), dtype=torch.int64)
+    scores, lengths = torch.full((n, k), -torch.inf), torch.empty(n, dtype=torch.int64)
+    eligible = None if excluded.eligible is None else excluded.eligible.contiguous()
+    seen, ends = np.ascontiguousarray(excluded.seen), np.ascontiguousarray(excluded.ends)
+    select(
+        *given, k, None if eligible is None else eligible.data_ptr(), seen.ctypes.data,
+        ends.ctypes.data, items.data_ptr(), scores.data_ptr(), lengths.data_ptr(),
+    )  # fmt: skip
+    return items, scores, lengths
+
+
+@cache
+def _compiled() -> ctypes.CDLL:
+    loaded = compiled()
+    loaded.tops_by_products.restype = loaded.tops_of_scores.restype = None
+    loaded.tops_by_products.argtypes = [
+        c_void_p, c_int64, c_int64, c_void_p, c_int64, c_int64, *[c_void_p] * 6,
+    ]  # fmt: skip
+    loaded.tops_of_scores.argtypes = [c_void_p, *[c_int64] * 4, *[c_void_p] * 6]
+    return loaded
