@@ -9,13 +9,13 @@ import pytest
 
 import tastemaker as tm
 from tastemaker import wire
-from tastemaker.bundle.comparison import Question
 from tastemaker.client import Client
 from tastemaker.data.synthetic import synthetic
 from tastemaker.evaluation.cold_start import evaluate_cold_start, hold_out_users
 from tastemaker.evaluation.cold_start_results import ColdStarts
+from tastemaker.experiments.answers import Question
+from tastemaker.experiments.search import Search
 from tastemaker.shown import short
-from tastemaker.tuning.search import Search
 
 LONGEST = 500
 """Characters of one object."""
@@ -37,6 +37,8 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
     tm.save_run(path, network, results[1])
     kept_apart = hold_out_users(split)
     unseen_users = evaluate_cold_start(tm.Popularity().fit(kept_apart.split), kept_apart)
+    compared = tm.compare([tm.Popularity()], split, path.with_name("comparison"), protocol=protocol)
+    tuned = tm.tune("itemknn", split, path.with_name("tuning"), n_trials=1)
     keys = model.item_vectors
     assert keys is not None
     lists = tm.SampledRanking(negatives=3)
@@ -48,7 +50,7 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
         *results, tm.Entry("ease", results[0], 1.5),
         tm.Leaderboard([tm.Entry(f"m{i}", results[0]) for i in range(18)]),
         kept_apart, unseen_users, ColdStarts({"popularity": unseen_users}, {}),
-        Question(split, lists, (10,)), Search("ease", split),
+        Question(split, lists, (10,)), Search("ease", split), compared, tuned,
         protocol, tm.FullRanking(), tm.CandidateLists(),
         tm.Progress("training", 3, 90, 1, 5, {"loss": 0.123456789}),
         tm.ExactIndex(keys), tm.BFloat16Index(keys), tm.ApproximateIndex.build(keys),

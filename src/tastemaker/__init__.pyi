@@ -30,6 +30,10 @@ from .evaluation.protocols import FullRanking as FullRanking
 from .evaluation.protocols import RankingProtocol as RankingProtocol
 from .evaluation.protocols import SampledRanking as SampledRanking
 from .evaluation.results import Evaluation as Evaluation
+from .experiments.comparison import ComparisonResult as ComparisonResult
+from .experiments.comparison import compare as compare
+from .experiments.tuning import TuningResult as TuningResult
+from .experiments.tuning import tune as tune
 from .models.autoencoder.multvae import MultVAE as MultVAE
 from .models.factorization.bpr import BPR as BPR
 from .models.factorization.gmf import GMF as GMF

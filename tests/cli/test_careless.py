@@ -8,8 +8,8 @@ import pytest
 import tastemaker as tm
 from tastemaker.artifact import claim
 from tastemaker.cli.main import main
+from tastemaker.experiments.search import Search, search
 from tastemaker.testing.worlds import two_tastes
-from tastemaker.tuning.search import Search, search
 
 GOOD = "user,item,timestamp,rating\n" + "".join(
     f"{user},{item},{1_500_000_000 + 10 * item + user},{item % 5 + 1}\n"

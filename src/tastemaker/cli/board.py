@@ -1,64 +1,22 @@
 """Every model in its turn, and how they stand: a live table, or a line a model elsewhere."""
 
 import time
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Generic, Self, TypeVar
+from typing import Self
 
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from tastemaker.bundle.comparison import Listener
+from tastemaker.cli.cold_start import in_few_words
 from tastemaker.cli.common import err, note, wants_debugging
 from tastemaker.cli.progress import in_words
 from tastemaker.cli.wording import in_flags
-from tastemaker.errors import TastemakerError
+from tastemaker.evaluation.cold_start import ColdStart
+from tastemaker.experiments.answers import ModelAnswer
+from tastemaker.experiments.cold_start_answers import ColdStartAnswer
+from tastemaker.experiments.comparison import ComparisonListener, reason_of
 from tastemaker.progress import REPORT_EVERY_S, Progress
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Outcome(Generic[T]):
-    """What came of the models."""
-
-    done: dict[str, T]
-    failed: dict[str, str]
-    """Reasons."""
-    interrupted: bool = False
-    """Whether Ctrl-C ended it before all had their turn."""
-
-
-def in_turn(
-    labels: Iterable[str],
-    work: Callable[[str, Listener], T],
-    describe: Callable[[T], tuple[str, str]],
-) -> Outcome[T]:
-    """Does the work for every label, and shows how it stands; one that fails stops no other.
-
-    Args:
-        labels: in the order to take them.
-        work: is told the label, and whom to tell how far it is.
-        describe: of what came of one, how it came about, and the result in a few words.
-    """
-    labels = list(labels)
-    done: dict[str, T] = {}
-    failed: dict[str, str] = {}
-    with Board(labels) as board:
-        for label in labels:
-            try:
-                done[label] = work(label, board.listener(label))
-            except KeyboardInterrupt:
-                return Outcome(done, failed, interrupted=True)
-            except Exception as error:
-                if wants_debugging():
-                    raise
-                failed[label] = _reason(error)
-                board.failed(label, failed[label])
-            else:
-                board.done(label, *describe(done[label]))
-    return Outcome(done, failed)
 
 
 @dataclass
@@ -70,54 +28,72 @@ class _Line:
 
 
 class Board:
-    """One line a model: waiting, training, evaluating, then what came of it."""
+    """One line a model: waiting, training, evaluating, then its result."""
 
-    def __init__(self, labels: list[str]) -> None:
-        self._lines = {label: _Line() for label in labels}
-        can_redraw = err.is_terminal and not err.is_dumb_terminal
-        self._live = Live(console=err, auto_refresh=False) if can_redraw else None
-        self._began_at = time.monotonic()
+    def __init__(self, metric: str) -> None:
+        """Takes the metric that is shown of each model."""
+        self._metric = metric
+        self._lines: dict[str, _Line] = {}
+        self._live: Live | None = None
+        self._began_at, self._shown, self._shown_at = 0.0, "", 0.0
 
     def __enter__(self) -> Self:
-        if self._live is not None:
-            self._live.start()
-            self._draw()
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._live is not None:
             self._live.stop()
 
-    def listener(self, label: str) -> Listener:
-        """Who is told how far a model is; starts its clock."""
+    def listener(self) -> ComparisonListener:
+        """The listener that shows a comparison here."""
+        return ComparisonListener(
+            self._begin, self._stage, self._progress, self._done, self._failed
+        )
+
+    def _begin(self, labels: list[str], cold: ColdStart | None) -> None:
+        if self._live is not None:
+            self._live.stop()
+        if cold is not None:
+            note(f"unseen users: every model again, without {cold.n_users:,} of the users")
+        self._lines = {label: _Line() for label in labels}
+        if err.is_terminal and not err.is_dumb_terminal:
+            self._live = Live(console=err, auto_refresh=False)
+            self._live.start()
         self._began_at = time.monotonic()
+        self._draw()
 
-        shown, shown_at = "", 0.0
+    def _stage(self, label: str, stage: str) -> None:
+        self._set(label, stage, "cyan")
 
-        def on_progress(progress: Progress) -> None:
-            nonlocal shown, shown_at
-            words = in_words(progress)
-            if words == shown and time.monotonic() - shown_at < REPORT_EVERY_S:
-                return
-            shown, shown_at = words, time.monotonic()
-            fraction = progress.done / max(1, progress.total)
-            self._set(label, f"{words}, {fraction:.0%}", "cyan")
+    def _progress(self, label: str, progress: Progress) -> None:
+        words = in_words(progress)
+        if words == self._shown and time.monotonic() - self._shown_at < REPORT_EVERY_S:
+            return
+        self._shown, self._shown_at = words, time.monotonic()
+        fraction = progress.done / max(1, progress.total)
+        self._set(label, f"{words}, {fraction:.0%}", "cyan")
 
-        return Listener(lambda stage: self._set(label, stage, "cyan"), on_progress)
+    def _done(self, label: str, answer: ModelAnswer | ColdStartAnswer) -> None:
+        self._finish(label, answer.how, "green", self._result(answer))
 
-    def done(self, label: str, how: str, result: str) -> None:
-        """The model has an answer."""
-        self._finish(label, how, "green", result)
+    def _failed(self, label: str, error: Exception) -> None:
+        if wants_debugging():
+            raise error
+        self._finish(label, f"failed: {in_flags(reason_of(error))}", "red", "")
 
-    def failed(self, label: str, reason: str) -> None:
-        """The model has failed; the others go on."""
-        self._finish(label, f"failed: {reason}", "red", "")
+    def _result(self, answer: ModelAnswer | ColdStartAnswer) -> str:
+        if isinstance(answer, ColdStartAnswer):
+            return in_few_words(answer.result)
+        low, high = answer.evaluation.intervals[self._metric]
+        mean = answer.evaluation.metrics[self._metric]
+        return f"{self._metric} {mean:.4f} ({low:.4f} to {high:.4f})"
 
     def _finish(self, label: str, state: str, style: str, result: str) -> None:
         seconds = f"{time.monotonic() - self._began_at:.1f} s"
         self._lines[label] = _Line(state, style, result, seconds)
         if self._live is None:
             note("  ".join(part for part in (f"{label}: {state}", result, seconds) if part))
+        self._began_at = time.monotonic()
         self._draw()
 
     def _set(self, label: str, state: str, style: str) -> None:
@@ -132,10 +108,3 @@ class Board:
             cells = (label, line.result, line.seconds)
             table.add_row(Text(cells[0], "bold"), Text(line.state, line.style), *cells[1:])
         self._live.update(table, refresh=True)
-
-
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    if isinstance(error, TastemakerError):
-        return in_flags(text)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -3,6 +3,7 @@
 from typing import Any
 
 from tastemaker.cli.common import out, table_of
+from tastemaker.cli.wording import in_flags
 from tastemaker.evaluation.cold_start_results import AtLength, ColdStartResult, ColdStarts
 
 METRIC = "ndcg@10"
@@ -22,7 +23,7 @@ def print_cold_start(starts: ColdStarts) -> None:
         out.print(f"users asked about: {asked}", style="dim", markup=False, soft_wrap=True)
     out.print(table_of(_row(name, result) for name, result in starts.results.items()))
     for name, reason in starts.failed.items():
-        out.print(f"{name} failed: {reason}", style="bold yellow", markup=False)
+        out.print(f"{name} failed: {in_flags(reason)}", style="bold yellow", markup=False)
 
 
 def _row(name: str, result: ColdStartResult) -> dict[str, Any]:

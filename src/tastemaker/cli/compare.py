@@ -9,6 +9,7 @@ from tastemaker.cli import options
 
 
 def compare(
+    context: typer.Context,
     data: options.OptionalData = None,
     models: Annotated[
         str,
@@ -112,25 +113,31 @@ def compare(
     fails is reported and the others go on: exit code 1 if some failed, 2 if all did. Ctrl-C shows
     what is done.
     """  # fmt: skip
-    from tastemaker.bundle.comparison import Question
-    from tastemaker.cli.comparing import ComparisonRun
-    from tastemaker.cli.contestants import check_metric, contestants
+    from tastemaker.cli.comparing import run_comparison
+    from tastemaker.cli.contestants import contestants
     from tastemaker.cli.judging import make_protocol
     from tastemaker.cli.sources import DataOptions, SplitOptions
     from tastemaker.cli.train import label_of
-    from tastemaker.evaluation.cold_start import hold_out_users
+    from tastemaker.experiments.comparison import deciding_metric, refuse_early
 
-    values = locals()
+    unfitted = contestants(models, set_ or [], config or [], seed)
+    folder = out or Path("runs") / f"{label_of(data, train)}-comparison"
     cuts = tuple(dict.fromkeys(k or (10, 20)))
-    comparing = ComparisonRun(
-        contestants(models, set_ or [], config or [], seed),
-        out or Path("runs") / f"{label_of(data, train)}-comparison",
-        check_metric(metric, cuts),
-        correction,
-        device,
+    deciding_metric(metric, cuts)
+    refuse_early(folder, unfitted, device)
+    source = DataOptions.of(context.params)
+    the_split = SplitOptions.of(context.params).split_of(data, source)
+    run_comparison(
+        unfitted,
+        the_split,
+        folder,
+        protocol=make_protocol(
+            protocol, negatives, candidate_seed, draw, the_split, otherwise="full"
+        ),
+        k=cuts,
+        metric=metric,
+        correction=correction,
+        cold_start=cold_start,
+        device=device,
+        as_json=json,
     )
-    comparing.check()
-    the_split = SplitOptions.of(values).split_of(data, DataOptions.of(values))
-    ranking = make_protocol(protocol, negatives, candidate_seed, draw, the_split, otherwise="full")
-    unseen_users = hold_out_users(the_split) if cold_start else None
-    comparing.run(Question(the_split, ranking, cuts, unseen_users), as_json=json)

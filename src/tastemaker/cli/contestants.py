@@ -6,7 +6,6 @@ from pathlib import Path
 
 from tastemaker.cli.training import read_settings, unfitted
 from tastemaker.errors import ConfigError, did_you_mean
-from tastemaker.metrics.accuracy import ACCURACY
 from tastemaker.models.recommender import Recommender
 
 LABEL = re.compile(r"[\w-]+")
@@ -42,20 +41,6 @@ def contestants(
         label: unfitted(kind, read_settings(files.get(label), sets[label]), seed)
         for label, kind in kinds.items()
     }
-
-
-def check_metric(metric: str | None, k: Sequence[int]) -> str:
-    """The metric that decides the order, ndcg at the first k by default.
-
-    Raises:
-        ConfigError: it will not be measured.
-    """
-    if min(k) < 1:
-        raise ConfigError(f"--k is {min(k)}; give lengths of list of 1 or more")
-    measured = [f"{name}@{cut}" for cut in k for name in ACCURACY]
-    if metric is not None and metric not in measured:
-        raise ConfigError(f'--metric: "{metric}" is not measured; {did_you_mean(metric, measured)}')
-    return metric or f"ndcg@{k[0]}"
 
 
 def _labels(named: str) -> dict[str, str]:

@@ -9,7 +9,6 @@ from tastemaker.cli import options
 from tastemaker.cli.common import note, out, table_of
 
 if TYPE_CHECKING:
-    from tastemaker.cli.comparing import ComparisonRun
     from tastemaker.data.dataset import Dataset
     from tastemaker.data.split import Split
     from tastemaker.models.recommender import Recommender
@@ -40,11 +39,11 @@ def demo(
     """
     from tastemaker.cli.training import Training
     from tastemaker.data.splitting import leave_one_out
+    from tastemaker.experiments.comparison import refuse_early
 
     training = Training("ncf", SETTINGS, out_folder, device=device, restart=True)
-    comparing = _comparing(out_folder, device)
     training.check()
-    comparing.check()
+    refuse_early(_beside(out_folder), COMPARED.split(","), device)
     split = leave_one_out(_load(data))
     model = training.run(split, json=json)
     if json:
@@ -67,40 +66,37 @@ def demo(
     ):
         out.print(f"  {command}", markup=False, soft_wrap=True)
     out.print("\n[bold]and which model is best here?[/bold]")
-    _compare(comparing, split, out_folder)
+    _compare(split, out_folder, device)
     out.print("\n[bold]put it behind HTTP[/bold]")
     out.print(f"  tastemaker serve {out_folder} --open", markup=False, soft_wrap=True)
 
 
-def _comparing(run: Path, device: options.Device) -> "ComparisonRun":
-    from tastemaker.cli.comparing import ComparisonRun
-    from tastemaker.cli.contestants import contestants
-
-    models = contestants(COMPARED, [f"ncf.{n}={value}" for n, value in SETTINGS.items()], [], None)
-    return ComparisonRun(models, run.with_name(f"{run.name}-comparison"), "ndcg@10", device=device)
+def _beside(run: Path) -> Path:
+    """The folder of the comparison."""
+    return run.with_name(f"{run.name}-comparison")
 
 
-def _compare(comparing: "ComparisonRun", split: "Split", run: Path) -> None:
+def _compare(split: "Split", run: Path, device: options.Device) -> None:
     """Puts the demo's own model in its place, so that it is not trained again."""
     import shutil
 
-    from tastemaker.bundle.comparison import Question
+    from tastemaker.cli.comparing import run_comparison
+    from tastemaker.cli.contestants import contestants
     from tastemaker.evaluation.protocols import FullRanking
+    from tastemaker.experiments.comparison_files import run_folder
 
-    place = comparing.folder("ncf")
+    models = contestants(COMPARED, [f"ncf.{n}={value}" for n, value in SETTINGS.items()], [], None)
+    place = run_folder(_beside(run), "ncf")
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(run, place)
-    comparing.run(Question(split, FullRanking(), (10,)))
+    run_comparison(models, split, _beside(run), protocol=FullRanking(), k=(10,), device=device)
 
 
 def _load(data: str | None) -> "Dataset":
     from tastemaker.cli.sources import DataOptions
     from tastemaker.errors import DownloadError
 
-    nothing = dict.fromkeys(DataOptions.__dataclass_fields__)
-    rules = {"duplicates": "latest", "duplicate_weights": "kept"}
-    given = {"no_header": False, "untouched_items": False, "seed": 0}
-    source = DataOptions.of(nothing | rules | given)
+    source = DataOptions(seed=0)
     try:
         return source.dataset(data or PREFERRED)
     except DownloadError as error:

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+import typer
+
 from tastemaker.cli import options
 from tastemaker.cli.common import keeping, out, print_json, table_of
 from tastemaker.cli.wording import in_flags
@@ -13,6 +15,7 @@ BAR_WIDTH = 40
 
 
 def inspect(
+    context: typer.Context,
     data: options.Data,
     user: options.User = None,
     item: options.Item = None,
@@ -47,7 +50,7 @@ def inspect(
     from tastemaker.cli.sources import DataOptions
     from tastemaker.data.card import describe
 
-    source = DataOptions.of(locals())
+    source = DataOptions.of(context.params)
     with keeping("nothing was written"):
         card = describe(source.dataset(data))
     if json:

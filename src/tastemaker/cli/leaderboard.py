@@ -4,6 +4,7 @@ from typing import Any
 
 from tastemaker.cli.common import err, out, table_of
 from tastemaker.cli.judging import SAMPLED_WARNING
+from tastemaker.cli.wording import in_flags
 from tastemaker.evaluation.leaderboard import Entry, Leaderboard
 from tastemaker.evaluation.results import Evaluation
 
@@ -26,7 +27,9 @@ def print_leaderboard(board: Leaderboard) -> None:
     out.print(table_of(_row(board, place, *ranked) for place, ranked in enumerate(board.ranked, 1)))
     for entry in board.entries:
         if entry.error is not None:
-            out.print(f"{entry.name} failed: {entry.error}", style="bold yellow", markup=False)
+            out.print(
+                f"{entry.name} failed: {in_flags(entry.error)}", style="bold yellow", markup=False
+            )
     if len(board.ranked) > 1:
         out.print(WORSE, style="dim", markup=False, soft_wrap=True)
         out.print(verdict(board), style="bold", markup=False, soft_wrap=True)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tastemaker.bundle.bundle import Bundle, open_run
-from tastemaker.bundle.comparison import finished, log_of
+from tastemaker.bundle.finished import finished, log_of
 from tastemaker.bundle.unfinished import has_checkpoint, has_unfinished, reached
 from tastemaker.data.split import Split
 from tastemaker.errors import ArtifactError

@@ -28,6 +28,7 @@ def _learning(*names: str, help: str, **more: Any) -> Any:  # noqa: A002
 
 
 def serve(
+    context: typer.Context,
     run: Annotated[
         Path, typer.Argument(help="A run folder that train made.", show_default=False)
     ],
@@ -122,13 +123,13 @@ def serve(
 
     All settings can also come from the environment, as TASTEMAKER_PORT; docs/serving.md has them.
     """
-    given = dict(locals())
-    del given["open_page"]
     from tastemaker.serving.run import run as run_service
     from tastemaker.serving.settings import ServiceSettings
     from tastemaker.serving.start import check
 
-    settings = ServiceSettings.gathered(given)
+    settings = ServiceSettings.gathered(
+        {name: value for name, value in context.params.items() if name != "open_page"}
+    )
     start = check(settings)
     for each in start.notes:
         note(each)

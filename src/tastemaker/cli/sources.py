@@ -37,10 +37,11 @@ def without_password(url: str) -> str:
 
 
 class _FromOptions:
-    """Takes from a verb's local variables the ones that are its own fields."""
+    """A group of options of several verbs."""
 
     @classmethod
     def of(cls, options: dict[str, Any]) -> Self:
+        """Takes from all options of a verb, by name, the ones that belong to this group."""
         own = {field.name for field in fields(cls)}  # type: ignore[arg-type]
         return cls(**{name: value for name, value in options.items() if name in own})
 
@@ -49,30 +50,30 @@ class _FromOptions:
 class DataOptions(_FromOptions):
     """The options under "Reading the data"."""
 
-    user: str | None
-    item: str | None
-    time: str | None
-    rating: str | None
-    weight: str | None
-    time_format: str | None
-    no_header: bool
-    separator: str | None
-    quoting: Quoting | None
-    encoding: str | None
-    comment: str | None
-    missing: list[str] | None
-    drop_missing: bool
-    ids: Literal["text", "integer"] | None
-    query: str | None
-    items: Path | None
-    item_id: str | None
-    untouched_items: bool
-    min_rating: float | None
-    duplicates: Duplicates
-    duplicate_weights: DuplicateWeights
-    sample_users: float | None
-    k_core: int | None
-    seed: int | None
+    user: str | None = None
+    item: str | None = None
+    time: str | None = None
+    rating: str | None = None
+    weight: str | None = None
+    time_format: str | None = None
+    no_header: bool = False
+    separator: str | None = None
+    quoting: Quoting | None = None
+    encoding: str | None = None
+    comment: str | None = None
+    missing: list[str] | None = None
+    drop_missing: bool = False
+    ids: Literal["text", "integer"] | None = None
+    query: str | None = None
+    items: Path | None = None
+    item_id: str | None = None
+    untouched_items: bool = False
+    min_rating: float | None = None
+    duplicates: Duplicates = "latest"
+    duplicate_weights: DuplicateWeights = "kept"
+    sample_users: float | None = None
+    k_core: int | None = None
+    seed: int | None = None
     from_events: str | None = None
     """A service's database whose events come along; of train alone."""
 
@@ -209,17 +210,17 @@ def _with_events(base: Dataset | None, url: str) -> Dataset:
 class SplitOptions(_FromOptions):
     """The options under "Holding out"."""
 
-    split: Literal["leave-one-out", "leave-k-out", "temporal", "none"]
-    by: Order
-    hold_out: int
-    test_fraction: float
-    validation: bool
-    train: Path | None
-    test: Path | None
-    valid: Path | None
-    candidates: Path | None
-    repeats: Repeats | None
-    seed: int | None
+    split: Literal["leave-one-out", "leave-k-out", "temporal", "none"] = "leave-one-out"
+    by: Order = "time"
+    hold_out: int = 5
+    test_fraction: float = 0.1
+    validation: bool = True
+    train: Path | None = None
+    test: Path | None = None
+    valid: Path | None = None
+    candidates: Path | None = None
+    repeats: Repeats | None = None
+    seed: int | None = None
 
     def split_of(self, data: str | None, source: DataOptions) -> Split:
         """Splits DATA, or puts the ready-made parts together; says what was decided on the way."""

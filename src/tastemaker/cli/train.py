@@ -11,6 +11,7 @@ from tastemaker.models.registry import BUILT_IN
 
 
 def train(
+    context: typer.Context,
     data: options.OptionalData = None,
     model: Annotated[
         str,
@@ -117,9 +118,9 @@ def train(
         resume=resume,
         restart=restart,
     )
-    values = locals()
     training.check()
-    the_split = SplitOptions.of(values).split_of(data, DataOptions.of(values))
+    source = DataOptions.of(context.params)
+    the_split = SplitOptions.of(context.params).split_of(data, source)
     training.run(the_split, json=json)
 
 

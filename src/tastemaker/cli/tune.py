@@ -9,6 +9,7 @@ from tastemaker.cli import options
 
 
 def tune(
+    context: typer.Context,
     data: options.OptionalData = None,
     model: Annotated[str, typer.Option("--model", help="Which model to tune.")] = "ncf",
     trials: Annotated[
@@ -104,21 +105,28 @@ def tune(
     from tastemaker.cli.sources import DataOptions, SplitOptions
     from tastemaker.cli.train import label_of
     from tastemaker.cli.training import read_settings
-    from tastemaker.cli.tuning import Tuning
+    from tastemaker.cli.tuning import TuningStatus, show
+    from tastemaker.experiments.tuning import refuse_early
+    from tastemaker.experiments.tuning import tune as tune_model
 
-    values = locals() | {"candidates": None}
-    tuning = Tuning(
-        model=model,
-        out=out or Path("runs") / f"{label_of(data, train)}-{model}-tuning",
-        settings=read_settings(config, set_ or []),
-        trials=trials,
-        timeout_s=timeout,
-        metric=metric,
-        seed=seed,
-        device=device,
-        restart=restart,
-    )
-    tuning.check()
-    the_split = SplitOptions.of(values).split_of(data, DataOptions.of(values))
-    ranking = make_protocol(protocol, negatives, candidate_seed, draw, the_split)
-    tuning.run(the_split, ranking, json=json)
+    folder = out or Path("runs") / f"{label_of(data, train)}-{model}-tuning"
+    settings = read_settings(config, set_ or [])
+    refuse_early(model, folder, settings, trials, timeout, metric, device)
+    source = DataOptions.of(context.params)
+    the_split = SplitOptions.of(context.params).split_of(data, source)
+    with TuningStatus(metric, trials) as status:
+        result = tune_model(
+            model,
+            the_split,
+            folder,
+            n_trials=trials,
+            timeout_s=timeout,
+            settings=settings,
+            protocol=make_protocol(protocol, negatives, candidate_seed, draw, the_split),
+            metric=metric,
+            seed=seed,
+            device=device,
+            restart=restart,
+            listener=status.listener(),
+        )
+    show(result, as_json=json)

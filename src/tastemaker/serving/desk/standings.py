@@ -3,13 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-import orjson
-
+from tastemaker.errors import ArtifactError
+from tastemaker.experiments.comparison_files import has_results, read_results
 from tastemaker.serving.http.problems import NotFoundError
-
-LEADERBOARD = "leaderboard.json"
-
-LARGEST = 16 << 20
 
 
 def standings(run: Path) -> dict[str, Any]:
@@ -21,17 +17,17 @@ def standings(run: Path) -> dict[str, Any]:
     run = run.absolute()
     # `tastemaker demo` puts it beside the run; a run of a comparison has it two folders up.
     places = (run.with_name(f"{run.name}-comparison"), run.parent.parent)
-    path = next((p / LEADERBOARD for p in places if (p / LEADERBOARD).is_file()), None)
-    if path is None:
+    folder = next((place for place in places if has_results(place)), None)
+    if folder is None:
         raise NotFoundError(
             f"no comparison stands beside the run; make one with: tastemaker compare DATA --out "
             f"{places[0].name}, in the run's folder"
         )
     try:
-        facts = orjson.loads(path.read_bytes() if path.stat().st_size <= LARGEST else b"")
+        facts = read_results(folder)
         return {**facts, "models": [_model(facts, model) for model in facts["models"]]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise NotFoundError(f"{path.name} beside the run cannot be read: {error}") from None
+    except (ArtifactError, KeyError, TypeError) as error:
+        raise NotFoundError(f"the comparison beside the run cannot be read: {error}") from None
 
 
 def _model(facts: dict[str, Any], model: dict[str, Any]) -> dict[str, Any]:

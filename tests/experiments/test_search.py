@@ -11,12 +11,12 @@ import pytest
 import tastemaker as tm
 from tastemaker.data.split import Split
 from tastemaker.errors import ArtifactError, ConfigError, SplitError, UnsupportedError
+from tastemaker.experiments.search import Search, search, space_of, without_test
+from tastemaker.experiments.trials import Trial, best_first
 from tastemaker.models.registry import BUILT_IN
 from tastemaker.models.space import Choice, Float, Int
 from tastemaker.progress import Progress
 from tastemaker.testing.worlds import two_tastes
-from tastemaker.tuning.search import Search, search, space_of, without_test
-from tastemaker.tuning.trials import Trial, best_first
 
 
 @pytest.fixture(scope="module")

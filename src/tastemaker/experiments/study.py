@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from tastemaker.errors import ArtifactError, UnsupportedError
+from tastemaker.experiments.trials import State, Trial
 from tastemaker.models.space import Choice, Float, Int, Range, Space
 from tastemaker.training.interrupt import after_this
-from tastemaker.tuning.trials import State, Trial
 
 try:
     import optuna

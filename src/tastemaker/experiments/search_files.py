@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 
 from tastemaker.artifact import replacing
-from tastemaker.tuning.search import Search
-from tastemaker.tuning.trials import Trial
+from tastemaker.experiments.search import Search
+from tastemaker.experiments.trials import Trial
 
 BEST, TRIALS = "best.toml", "trials.csv"
 

@@ -13,6 +13,8 @@ from tastemaker.data.split import Split
 from tastemaker.errors import ConfigError, UnsupportedError
 from tastemaker.evaluation.evaluate import evaluate
 from tastemaker.evaluation.protocols import FullRanking, RankingProtocol
+from tastemaker.experiments.study import Report, open_study
+from tastemaker.experiments.trials import Trial
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.registry import model_class, model_names
 from tastemaker.models.space import Space
@@ -20,8 +22,6 @@ from tastemaker.progress import OnProgress, Progress
 from tastemaker.shown import short_repr
 from tastemaker.training.run import DeviceName, TrainingRun
 from tastemaker.training.validation import measured_as
-from tastemaker.tuning.study import Report, open_study
-from tastemaker.tuning.trials import Trial
 
 STUDY = "study.db"
 """The file, in the folder of a search, that has every trial as soon as it ends."""

@@ -5,29 +5,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from tastemaker import artifact
 from tastemaker.artifact import ArtifactReader, ArtifactWriter
 from tastemaker.bundle.bundle import save_run
 from tastemaker.bundle.evaluation_files import read_evaluation, write_evaluation
+from tastemaker.bundle.finished import finished, log_of
 from tastemaker.bundle.unfinished import can_resume, identity_of, unfinished
 from tastemaker.data.split import Part, Split
-from tastemaker.errors import ArtifactError
 from tastemaker.evaluation.cold_start import ColdStart
 from tastemaker.evaluation.evaluate import evaluate
 from tastemaker.evaluation.protocols import RankingProtocol
 from tastemaker.evaluation.results import Evaluation
 from tastemaker.models.recommender import RUN, Recommender
-from tastemaker.models.split_files import read_split
 from tastemaker.progress import OnProgress
 from tastemaker.shown import short_repr
-from tastemaker.training.run import DeviceName, TrainingLog, TrainingRun, resolve_device
-
-COMPARISON = "comparison"
-"""The kind of folder that a comparison is written to."""
+from tastemaker.training.run import DeviceName, TrainingRun, resolve_device
 
 PART: Part = "test"
 
@@ -170,13 +163,6 @@ def _reused(
     return ModelAnswer(model, evaluation, "reused, evaluated anew")
 
 
-def log_of(training: dict[str, Any]) -> TrainingLog:
-    """The log that a run folder keeps as `training.json`."""
-    return TrainingLog(
-        training["epochs"], training["best_epoch"], training["interrupted"], training.get("fit_s")
-    )
-
-
 @contextmanager
 def amending(former: ArtifactReader) -> Iterator[ArtifactWriter]:
     """Writes files into a finished run folder, where all else stays as it is."""
@@ -184,49 +170,3 @@ def amending(former: ArtifactReader) -> Iterator[ArtifactWriter]:
         shutil.copytree(former.folder, out.folder, dirs_exist_ok=True)
         out.names += former.manifest["files"]
         yield out
-
-
-def finished(
-    path: Path, model: Recommender, split: Split
-) -> tuple[ArtifactReader | None, str | None]:
-    """The run at the path if it is of this model on this split, else what is different now."""
-    try:
-        source = artifact.reading(path, RUN)
-        different = _difference(source, model, split)
-    except ArtifactError as error:
-        return None, str(error)
-    return (source, None) if different is None else (None, different)
-
-
-def _difference(source: ArtifactReader, model: Recommender, split: Split) -> str | None:
-    then, now = source.json("model.json"), identity_of(model, split)
-    if then["model"] != now["model"]:
-        return f"it was {then['model']}, now it is {now['model']}"
-    former, current = then["config"], now["config"]
-    for name in current | former:
-        if former.get(name) != current.get(name):
-            return f"{name} was {former.get(name)}, now it is {current.get(name)}"
-    if source.json("training.json")["interrupted"]:
-        return "its training was interrupted"
-    if not _same(read_split(source), split):
-        return "the data, or what is held out of them, were others"
-    return None
-
-
-def _same(one: Split, other: Split) -> bool:
-    def facts(split: Split) -> tuple[str, str]:
-        return split.method, split.train.fingerprint
-
-    return (
-        facts(one) == facts(other)
-        and one.train.catalog.frame.equals(other.train.catalog.frame)
-        and all(map(np.array_equal, _held_out(one), _held_out(other)))
-    )
-
-
-def _held_out(split: Split) -> list[Any]:
-    """The arrays of all that is held out, None where there is nothing of a kind."""
-    parts = (split.validation, split.test, split.not_evaluated)
-    arrays = [None if t is None else np.stack([t.users, t.items]) for t in parts]
-    lists = split.candidates
-    return [*arrays, *((None, None) if lists is None else (lists.items, lists.indptr))]

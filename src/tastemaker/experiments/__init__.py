@@ -1,0 +1,1 @@
+"""Experiments: comparisons of models and searches for settings, each in a folder of its own."""

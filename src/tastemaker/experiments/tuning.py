@@ -1,0 +1,186 @@
+"""Tuning: a search for settings that is written to a folder and goes on where it was stopped."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tastemaker import artifact
+from tastemaker.bundle.unfinished import only_one
+from tastemaker.data.split import Split
+from tastemaker.errors import ConfigError, did_you_mean
+from tastemaker.evaluation.protocols import FullRanking, RankingProtocol
+from tastemaker.experiments.search import STUDY, Search, check_extent, search, space_of
+from tastemaker.experiments.search_files import BEST, TRIALS, write_best, write_trials
+from tastemaker.experiments.trials import Trial, best_first
+from tastemaker.metrics.accuracy import ACCURACY
+from tastemaker.progress import Progress
+from tastemaker.shown import short_repr
+from tastemaker.training.run import DeviceName, resolve_device
+
+SEARCH = "search"
+"""The kind of folder that a search is written to."""
+
+
+@dataclass(frozen=True)
+class TuningListener:
+    """Functions that `tune` calls while it runs; by default they do nothing."""
+
+    on_begin: Callable[[list[Trial]], None] = lambda trials: None
+    """Receives the trials that are in the folder already."""
+    on_trial: Callable[[Trial], None] = lambda trial: None
+    """Receives each trial when it ends."""
+    on_progress: Callable[[Progress], None] = lambda progress: None
+    """Receives the progress of each training and evaluation."""
+
+
+@dataclass(frozen=True, eq=False)
+class TuningResult:
+    """What a search for settings found."""
+
+    model: str
+    metric: str
+    """The metric on the validation part that was maximised, as `ndcg@10`."""
+    trials: tuple[Trial, ...]
+    """All trials in their order, those of earlier calls included."""
+    interrupted: bool
+    """Whether Ctrl-C ended the search early."""
+    folder: Path
+
+    __repr__ = short_repr
+
+    @property
+    def best(self) -> list[Trial]:
+        """The complete trials, best first."""
+        return best_first(self.trials)
+
+    @property
+    def config_file(self) -> Path:
+        """The TOML file with the settings of the best trial."""
+        return self.folder / BEST
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "out": str(self.folder),
+            "model": self.model,
+            "metric": self.metric,
+            "best": asdict(self.best[0]),
+            "config": str(self.config_file),
+            "interrupted": self.interrupted,
+            "trials": [asdict(trial) for trial in self.trials],
+        }
+
+
+def tune(
+    model: str,
+    split: Split,
+    folder: str | Path,
+    *,
+    n_trials: int = 20,
+    timeout_s: float | None = None,
+    settings: dict[str, Any] | None = None,
+    protocol: RankingProtocol | None = None,
+    metric: str = "ndcg@10",
+    seed: int | None = None,
+    device: DeviceName = "auto",
+    restart: bool = False,
+    listener: TuningListener = TuningListener(),  # frozen, and so safe to share
+) -> TuningResult:
+    """Searches for good settings of a model on the validation part; the test part is never used.
+
+    The folder then holds `best.toml`, the settings of the best trial, `trials.csv`, and the study,
+    from which the same call continues after a kill or Ctrl-C.
+
+    Args:
+        model: name of the model.
+        split: with a validation part.
+        folder: folder to make, or one that an earlier search of the same question made.
+        n_trials: number of trials in total, those of earlier calls included.
+        timeout_s: seconds after which no further trial begins; None for no limit.
+        settings: settings that are fixed instead of searched for.
+        protocol: how the validation items are ranked; full ranking by default.
+        metric: what is maximised.
+        seed: seed of the sampler and of the models, which overrules a seed in `settings`; 0 by
+            default.
+        device: where to train.
+        restart: whether to discard the trials in the folder.
+        listener: functions that are called while the search runs.
+
+    Raises:
+        ConfigError: an argument is out of its range, or no trial was completed.
+        UnsupportedError: the model has no settings left to search for.
+        SplitError: the split has no validation part.
+        ArtifactError: the folder holds something else, or a search of another question.
+        KeyboardInterrupt: Ctrl-C came before any trial was completed.
+    """
+    folder, fixed = Path(folder), dict(settings or {})
+    refuse_early(model, folder, fixed, n_trials, timeout_s, metric, device)
+    if seed is not None:
+        fixed.pop("seed", None)
+    what = Search(model, split, protocol or FullRanking(), metric, fixed, seed or 0)
+    what.check()
+    with only_one(folder):
+        artifact.claim(folder, SEARCH, {})
+        if restart:
+            for name in (STUDY, BEST, TRIALS):
+                (folder / name).unlink(missing_ok=True)
+        trials, interrupted = _searched(what, folder, n_trials, timeout_s, device, listener)
+        result = TuningResult(model, metric, tuple(trials), interrupted, folder)
+        if trials:
+            write_trials(folder / TRIALS, trials)
+        if not result.best:
+            if interrupted:
+                raise KeyboardInterrupt("no trial was completed")
+            reason = next((f": {trial.error}" for trial in trials if trial.error), "")
+            raise ConfigError(f"none of {len(trials)} trials was completed{reason}")
+        write_best(result.config_file, what, result.best[0], len(trials))
+    return result
+
+
+def refuse_early(
+    model: str,
+    folder: Path,
+    settings: dict[str, Any],
+    n_trials: int,
+    timeout_s: float | None,
+    metric: str,
+    device: DeviceName,
+) -> None:
+    """Raises what `tune` would raise for these arguments, before any data are read."""
+    artifact.refuse_foreign(folder, SEARCH)
+    check_extent(n_trials, timeout_s)
+    name, _, cut = metric.partition("@")
+    if name not in ACCURACY or not cut.isdecimal() or int(cut) < 1:
+        known = did_you_mean(name, ACCURACY)
+        raise ConfigError(f'metric="{metric}" is not measured; {known} (as ndcg@10)')
+    space_of(model, settings)
+    resolve_device(device)
+
+
+def _searched(
+    what: Search,
+    folder: Path,
+    n_trials: int,
+    timeout_s: float | None,
+    device: DeviceName,
+    listener: TuningListener,
+) -> tuple[list[Trial], bool]:
+    """The trials, and whether Ctrl-C ended the search."""
+    done: list[Trial] = []
+
+    def on_begin(trials: list[Trial]) -> None:
+        done.extend(trials)
+        listener.on_begin(trials)
+
+    def on_trial(trial: Trial) -> None:
+        done.append(trial)
+        listener.on_trial(trial)
+
+    try:
+        return search(
+            what, folder, n_trials, timeout_s, device,
+            on_begin=on_begin, on_trial=on_trial, on_progress=listener.on_progress,
+        ), False  # fmt: skip
+    except KeyboardInterrupt:
+        return done, True

@@ -1,0 +1,99 @@
+"""tm.compare: from Python what `tastemaker compare` does, with objects in place of tables."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import tastemaker as tm
+from tastemaker.data.split import Split
+from tastemaker.errors import ConfigError
+from tastemaker.experiments.comparison import ComparisonListener
+from tastemaker.experiments.comparison_files import run_folder
+from tastemaker.testing.worlds import two_tastes
+
+
+@pytest.fixture(scope="module")
+def split() -> Split:
+    return tm.leave_one_out(two_tastes())
+
+
+class Broken(tm.Popularity):
+    def _fit(self, split: Split, run: tm.TrainingRun) -> None:
+        raise RuntimeError("a screw is loose")
+
+
+def test_models_are_ranked_and_kept_as_runs(split: Split, tmp_path: Path) -> None:
+    models = {"popularity": tm.Popularity(), "light": tm.EASE(regularization=1.0)}
+    result = tm.compare(models, split, tmp_path / "out", k=(5,))
+    assert [entry.name for entry, _ in result.leaderboard.ranked] == ["light", "popularity"]
+    assert result.leaderboard.metric == "ndcg@5"
+    assert result.how == {"popularity": "trained", "light": "trained"}
+    assert not result.interrupted
+    assert not result.some_failed
+    assert json.loads((tmp_path / "out" / "leaderboard.json").read_text()) == json.loads(
+        json.dumps(result.to_dict())
+    )
+    kept = tm.open_run(run_folder(result.folder, "light")).model
+    assert kept.recommend([0], 3).frame.equals(result.models["light"].recommend([0], 3).frame)
+
+
+def test_the_same_call_trains_nothing_again(split: Split, tmp_path: Path) -> None:
+    stages: list[tuple[str, str]] = []
+    listener = ComparisonListener(on_stage=lambda label, stage: stages.append((label, stage)))
+
+    def compared() -> tm.ComparisonResult:
+        # A fitted model would keep what it learned, so each call has new ones.
+        return tm.compare([tm.Popularity(), tm.EASE()], split, tmp_path / "out", listener=listener)
+
+    first = compared()
+    assert stages == [
+        ("popularity", "training"), ("popularity", "evaluating"),
+        ("ease", "training"), ("ease", "evaluating"),
+    ]  # fmt: skip
+    stages.clear()
+    second = compared()
+    assert stages == []
+    assert set(second.how.values()) == {"reused"}
+    assert second.leaderboard.to_frame().equals(first.leaderboard.to_frame())
+
+
+def test_cold_start_is_evaluated_where_it_is_wanted(split: Split, tmp_path: Path) -> None:
+    begun: list[tuple[list[str], bool]] = []
+    listener = ComparisonListener(on_begin=lambda labels, cold: begun.append((labels, bool(cold))))
+    result = tm.compare([tm.EASE()], split, tmp_path / "out", cold_start=True, listener=listener)
+    assert begun == [(["ease"], False), (["ease"], True)]
+    assert result.cold_starts is not None
+    assert list(result.cold_starts.results) == ["ease"]
+    assert result.cold_start_how == {"ease": "trained"}
+    assert result.to_dict()["cold_start"]["models"][0]["name"] == "ease"
+
+
+def test_a_model_that_fails_is_an_entry_and_the_others_go_on(split: Split, tmp_path: Path) -> None:
+    failed: list[str] = []
+    listener = ComparisonListener(on_failed=lambda label, error: failed.append(label))
+    models = {"broken": Broken(), "popularity": tm.Popularity()}
+    result = tm.compare(models, split, tmp_path / "out", listener=listener)
+    assert result.some_failed
+    assert failed == ["broken"]
+    assert list(result.models) == ["popularity"]
+    assert result.leaderboard.entries[-1].error == "RuntimeError: a screw is loose"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"models": []}, "no model to compare"),
+        ({"models": [tm.EASE(), tm.EASE(regularization=3.0)]}, "two models have the same name"),
+        ({"metric": "ndgc@10"}, 'metric="ndgc@10" is not measured; did you mean "ndcg@10"'),
+        ({"k": (5,), "metric": "ndcg@10"}, "is not measured"),
+        ({"k": ()}, "lengths of list of 1 or more"),
+        ({"models": [Broken()]}, "every model failed: popularity: RuntimeError"),
+    ],
+)
+def test_mistakes_are_refused_and_leave_nothing_behind(
+    split: Split, tmp_path: Path, arguments: dict, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        tm.compare(**{"models": [tm.EASE()], "split": split, "folder": tmp_path / "out"} | arguments)
+    assert not (tmp_path / "out").exists()
