@@ -32,4 +32,4 @@ def make_run(folder: Path, model: str, n_items: int, n_users: int = 5_000) -> No
     data = tm.read(frame, items=catalog)
     kind = tm.model_class(model)
     settings = {"epochs": 1} if "epochs" in kind.config_class.model_fields else {}
-    kind(**settings).fit(tm.no_holdout(data)).save(folder)
+    tm.save_run(folder, kind(**settings).fit(tm.no_holdout(data)))

@@ -269,7 +269,7 @@ def test_without_the_package_of_agents_it_says_what_to_install(
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The service itself, on the world of two tastes."""
     folder = tmp_path_factory.mktemp("real")
-    tm.EASE(regularization=1.0).fit(tm.no_holdout(two_tastes())).save(folder / "run")
+    tm.save_run(folder / "run", tm.EASE(regularization=1.0).fit(tm.no_holdout(two_tastes())))
     with Server(folder / "run", f"sqlite:///{folder / 'events.db'}", folder) as server:
         yield server
 

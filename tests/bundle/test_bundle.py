@@ -48,7 +48,7 @@ def test_candidates_ratings_and_weights_survive(tmp_path: Path) -> None:
     split = tm.predefined_split(
         part([(1, 10, 5, 2.5), (2, 20, 6, 4.0)]), part([(1, 30, 7, 1.0)]), candidates=lists
     )
-    tm.Popularity().fit(split).save(tmp_path / "run")
+    tm.save_run(tmp_path / "run", tm.Popularity().fit(split))
     opened = tm.open_run(tmp_path / "run").split
     assert opened.train.to_frame().equals(split.train.to_frame())
     assert opened.candidates is not None
@@ -58,7 +58,7 @@ def test_candidates_ratings_and_weights_survive(tmp_path: Path) -> None:
 
 
 def test_a_model_without_anything_held_out_can_be_kept(tmp_path: Path) -> None:
-    tm.Popularity().fit(tm.no_holdout(two_tastes())).save(tmp_path / "run")
+    tm.save_run(tmp_path / "run", tm.Popularity().fit(tm.no_holdout(two_tastes())))
     opened = tm.open_run(tmp_path / "run")
     assert (opened.evaluation, opened.split.test) == (None, None)
     assert len(opened.recommend([0], k=5)) == 5
@@ -108,7 +108,7 @@ def test_foreign_and_newer_folders_are_named(run: Path, tmp_path: Path) -> None:
 
 def test_only_runs_are_replaced_and_the_former_one_is_kept(run: Path) -> None:
     before = (run / "weights.safetensors").read_bytes()
-    tm.Popularity().fit(tm.no_holdout(two_tastes())).save(run)
+    tm.save_run(run, tm.Popularity().fit(tm.no_holdout(two_tastes())))
     assert tm.open_run(run).model.name == "popularity"
     kept = run.with_name("run.previous")
     assert (kept / "weights.safetensors").read_bytes() == before
@@ -116,7 +116,7 @@ def test_only_runs_are_replaced_and_the_former_one_is_kept(run: Path) -> None:
     thesis.mkdir()
     (thesis / "chapter1.txt").write_text("years of work")
     with pytest.raises(ArtifactError, match="is a folder, but not a run"):
-        tm.Popularity().fit(tm.no_holdout(two_tastes())).save(thesis)
+        tm.save_run(thesis, tm.Popularity().fit(tm.no_holdout(two_tastes())))
     assert [file.name for file in thesis.iterdir()] == ["chapter1.txt"]
 
 
@@ -127,7 +127,7 @@ def test_what_is_not_ours_is_never_removed(run: Path) -> None:
         folder.mkdir()
         (folder / "thesis.txt").write_text("years of work")
     with pytest.raises(ArtifactError, match="run.previous: is a folder, but not a run"):
-        model.save(run)
+        tm.save_run(run, model)
     with pytest.raises(ArtifactError, match="other.partial: is in the way"):
         with unfinished(run.with_name("other"), {"model": "ncf"}):
             pass
@@ -146,7 +146,7 @@ def test_two_trainings_do_not_write_to_one_place(tmp_path: Path) -> None:
 
 def test_a_folder_with_brackets_in_its_name_is_a_folder_like_any(run: Path) -> None:
     odd = run.with_name("a[1]")
-    tm.open_run(run).model.save(odd)
+    tm.save_run(odd, tm.open_run(run).model)
     assert len(tm.open_run(odd).recommend([1], k=3)) == 3
 
 
@@ -159,7 +159,7 @@ def test_a_save_that_fails_leaves_what_was_there(run: Path, monkeypatch) -> None
 
     monkeypatch.setattr(model, "state", full_disk)
     with pytest.raises(OSError, match="No space left"):
-        model.save(run)
+        tm.save_run(run, model)
     assert {file.name: file.read_bytes() for file in run.iterdir()} == before
     assert [path.name for path in run.parent.iterdir()] == ["run"]
 

@@ -68,7 +68,7 @@ def test_a_model_answers_the_same(copied: Callable[[Any], Any]) -> None:
 def test_an_opened_run_answers_the_same_with_its_index(
     copied: Callable[[Any], Any], tmp_path: Path
 ) -> None:
-    tm.MF(epochs=2, embedding_size=8).fit(SPLIT).save(tmp_path / "run")
+    tm.save_run(tmp_path / "run", tm.MF(epochs=2, embedding_size=8).fit(SPLIT))
     bundle = tm.open_run(tmp_path / "run")
     bundle.make_index()
     found = bundle.recommend([1, 2], approximate=True).frame

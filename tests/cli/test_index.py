@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(importlib.util.find_spec("faiss") is None, reaso
 @pytest.fixture(scope="module")
 def run(clicks: Path) -> Path:
     path = clicks.with_name("mf")
-    tm.MF(epochs=2, embedding_size=8).fit(tm.leave_one_out(tm.read(clicks))).save(path)
+    tm.save_run(path, tm.MF(epochs=2, embedding_size=8).fit(tm.leave_one_out(tm.read(clicks))))
     return path
 
 
@@ -47,7 +47,7 @@ def test_a_run_trained_anew_has_no_index_of_the_old_weights(
     tastemaker: Terminal, run: Path, clicks: Path
 ) -> None:
     tastemaker.json("index", run)
-    tm.MF(epochs=1, embedding_size=8).fit(tm.leave_one_out(tm.read(clicks))).save(run)
+    tm.save_run(run, tm.MF(epochs=1, embedding_size=8).fit(tm.leave_one_out(tm.read(clicks))))
     code, _, err = tastemaker("recommend", run, "--user", 3, "--approximate")
     assert code == 2
     assert "has no index yet" in err
@@ -64,7 +64,7 @@ def test_a_damaged_index_is_refused(tastemaker: Terminal, run: Path) -> None:
 
 def test_a_model_whose_scores_are_no_products_says_so(tastemaker: Terminal, clicks: Path) -> None:
     path = clicks.with_name("knn")
-    tm.ItemKNN().fit(tm.leave_one_out(tm.read(clicks))).save(path)
+    tm.save_run(path, tm.ItemKNN().fit(tm.leave_one_out(tm.read(clicks))))
     code, out, err = tastemaker("index", path)
     assert (code, out) == (2, "")
     assert "itemknn cannot be searched approximately" in err

@@ -17,7 +17,7 @@ def run(clicks: Path) -> Path:
     titles = pl.DataFrame({"item_id": range(40), "title": [f"Film {i}" for i in range(40)]})
     kinds = titles.with_columns(genres=pl.Series(["Comedy"] * 20 + ["Drama"] * 20))
     data = tm.read(clicks).with_catalog(Catalog.from_frame(kinds, "films"))
-    tm.ItemKNN().fit(tm.leave_one_out(data)).save(path)
+    tm.save_run(path, tm.ItemKNN().fit(tm.leave_one_out(data)))
     return path
 
 
@@ -81,7 +81,7 @@ def test_a_model_that_cannot_say_why_says_so_in_one_line(
     tastemaker: Terminal, clicks: Path
 ) -> None:
     path = clicks.with_name("popular")
-    tm.Popularity().fit(tm.leave_one_out(tm.read(clicks))).save(path)
+    tm.save_run(path, tm.Popularity().fit(tm.leave_one_out(tm.read(clicks))))
     code, out, err = tastemaker("recommend", path, "--user", 3, "--because")
     assert (code, out) == (2, "")
     assert err.strip().startswith("error: popularity does not say which items are similar")

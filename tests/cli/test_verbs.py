@@ -17,7 +17,7 @@ from tests.cli.conftest import Begin, Terminal
 @pytest.fixture(scope="module")
 def run(clicks: Path) -> Path:
     path = clicks.with_name("run")
-    tm.NCF(epochs=20, batch_size=64).fit(tm.leave_one_out(tm.read(clicks))).save(path)
+    tm.save_run(path, tm.NCF(epochs=20, batch_size=64).fit(tm.leave_one_out(tm.read(clicks))))
     return path
 
 

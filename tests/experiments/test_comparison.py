@@ -95,5 +95,7 @@ def test_mistakes_are_refused_and_leave_nothing_behind(
     split: Split, tmp_path: Path, arguments: dict, message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        tm.compare(**{"models": [tm.EASE()], "split": split, "folder": tmp_path / "out"} | arguments)
+        tm.compare(
+            **{"models": [tm.EASE()], "split": split, "folder": tmp_path / "out"} | arguments
+        )
     assert not (tmp_path / "out").exists()

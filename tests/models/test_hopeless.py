@@ -76,7 +76,7 @@ def test_a_run_whose_weights_are_not_finite_is_not_opened(tmp_path: Path, number
     model = tm.EASE().fit(SPLIT)
     weights = model.state()["weights"].clone()
     weights[3, 4] = number
-    tm.EASE.from_state(model.config, SPLIT, {"weights": weights}).save(tmp_path / "run")
+    tm.save_run(tmp_path / "run", tm.EASE.from_state(model.config, SPLIT, {"weights": weights}))
     with pytest.raises(ArtifactError, match=r'weights.safetensors: "weights" holds .*not finite'):
         tm.open_run(tmp_path / "run")
     assert torch.isfinite(model.state()["weights"]).all()

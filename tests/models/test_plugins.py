@@ -61,7 +61,7 @@ def test_a_plugin_is_trained_saved_and_opened_by_name(tmp_path: Path, monkeypatc
     assert "newest" in model_names()
     model = model_class("newest")(scale=2.0).fit(tm.no_holdout(two_tastes()))
     assert model.recommend(0, k=1).frame["score"][0] == 2.0 * 39
-    model.save(tmp_path / "run")
+    tm.save_run(tmp_path / "run", model)
     opened = open_run(tmp_path / "run").model
     assert type(opened) is type(model)
     assert torch.equal(opened.score(opened.users([0])), model.score(model.users([0])))

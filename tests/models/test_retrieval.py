@@ -115,7 +115,7 @@ def test_an_index_answers_for_the_model(model) -> None:
 
 @needs_faiss
 def test_an_index_is_kept_with_its_run(model, tmp_path) -> None:
-    model.save(tmp_path / "run")
+    tm.save_run(tmp_path / "run", model)
     with pytest.raises(ArtifactError, match=r"has no index yet; make one with: tastemaker index"):
         tm.open_run(tmp_path / "run").recommend(0, approximate=True)
     tm.open_run(tmp_path / "run").make_index()
@@ -128,16 +128,16 @@ def test_an_index_is_kept_with_its_run(model, tmp_path) -> None:
 
 @needs_faiss
 def test_an_index_of_other_weights_is_refused(model, tmp_path) -> None:
-    model.save(tmp_path / "one")
+    tm.save_run(tmp_path / "one", model)
     tm.open_run(tmp_path / "one").make_index()
-    tm.MF(epochs=1, embedding_size=8).fit(model.split).save(tmp_path / "other")
+    tm.save_run(tmp_path / "other", tm.MF(epochs=1, embedding_size=8).fit(model.split))
     (tmp_path / "one" / "index").rename(tmp_path / "other" / "index")
     with pytest.raises(ArtifactError, match="its index is of other weights"):
         _ = tm.open_run(tmp_path / "other").index
 
 
 def test_a_model_without_keys_has_no_index(tmp_path) -> None:
-    tm.EASE().fit(tm.no_holdout(two_tastes())).save(tmp_path / "run")
+    tm.save_run(tmp_path / "run", tm.EASE().fit(tm.no_holdout(two_tastes())))
     with pytest.raises(UnsupportedError, match="ease cannot be searched approximately"):
         tm.open_run(tmp_path / "run").make_index()
 

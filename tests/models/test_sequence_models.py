@@ -137,7 +137,7 @@ def test_times_matter_where_they_are_read() -> None:
 def test_a_reopened_model_is_trained_again_where_nothing_is_held_out(tmp_path: Path) -> None:
     data = two_tastes()
     settings = {"embedding_size": 8, "length": LENGTH, "epochs": 1}
-    tm.SASRec(**settings).fit(tm.leave_one_out(data)).save(tmp_path / "run")
+    tm.save_run(tmp_path / "run", tm.SASRec(**settings).fit(tm.leave_one_out(data)))
     reopened = tm.open_run(tmp_path / "run").model
     assert "patience" in reopened.config.model_fields_set, "nothing is tested"
     tm.SASRec(reopened.config).fit(tm.no_holdout(data))

@@ -74,7 +74,7 @@ def test_what_nobody_knows_anything_of_has_no_vector(fitted: TwoTower) -> None:
 
 
 def test_new_items_survive_a_saved_run(fitted: TwoTower, tmp_path: Path) -> None:
-    fitted.save(tmp_path / "run")
+    tm.save_run(tmp_path / "run", fitted)
     opened = tm.open_run(tmp_path / "run")
     assert opened.recommend([3], k=43).frame.equals(fitted.recommend([3], k=43).frame)
 

@@ -31,7 +31,7 @@ def ease_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Its lists are personal, explained and diverse, and it is trained in no time.
     """
     folder = tmp_path_factory.mktemp("runs") / "ease"
-    tm.EASE(regularization=1.0).fit(tm.no_holdout(two_tastes())).save(folder)
+    tm.save_run(folder, tm.EASE(regularization=1.0).fit(tm.no_holdout(two_tastes())))
     return folder
 
 
@@ -42,7 +42,7 @@ def two_tower_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = tm.TwoTower(
         epochs=12, batch_size=16, embedding_size=16, hidden=16, learning_rate=1e-2, seed=3
     )
-    model.fit(tm.no_holdout(two_tastes())).save(folder)
+    tm.save_run(folder, model.fit(tm.no_holdout(two_tastes())))
     return folder
 
 

@@ -60,7 +60,7 @@ def recommend(service: Service, user: str, query: str) -> bytes:
 
 
 def train(run: Path, regularization: float) -> None:
-    tm.EASE(regularization=regularization).fit(tm.no_holdout(two_tastes())).save(run)
+    tm.save_run(run, tm.EASE(regularization=regularization).fit(tm.no_holdout(two_tastes())))
 
 
 def test_no_answer_keeps_a_model_that_was_replaced(service: Service) -> None:

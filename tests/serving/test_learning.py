@@ -132,7 +132,7 @@ def run(tmp_path: Path) -> Path:
     data = dataset_of(
         {user: [10 * (user % 2) + (user + n) % 10 for n in range(6)] for user in range(20)}
     )
-    tm.EASE(regularization=1.0).fit(tm.no_holdout(data)).save(tmp_path / "run")
+    tm.save_run(tmp_path / "run", tm.EASE(regularization=1.0).fit(tm.no_holdout(data)))
     return tmp_path / "run"
 
 
@@ -195,7 +195,7 @@ def test_one_event_is_too_few_to_judge_by(opened: Database, run: Path) -> None:
 def test_a_tie_does_not_deploy(opened: Database, tmp_path: Path) -> None:
     data = dataset_of({user: old_taste(user) for user in range(20)})
     # Popularity ranks what all these users touch alike before and after.
-    tm.Popularity().fit(tm.no_holdout(data)).save(tmp_path / "run")
+    tm.save_run(tmp_path / "run", tm.Popularity().fit(tm.no_holdout(data)))
     store = EventStore(opened)
     for user in range(120):
         happened(store, f"new{user}", [user % 20], since=10_000 + 10 * user)

@@ -34,7 +34,7 @@ class CountedLive(Live):
 
 @pytest.fixture
 def live(tmp_path: Path) -> Iterator[CountedLive]:
-    tm.EASE().fit(tm.no_holdout(two_tastes())).save(tmp_path / "run")
+    tm.save_run(tmp_path / "run", tm.EASE().fit(tm.no_holdout(two_tastes())))
     live = CountedLive(ServiceSettings(run=tmp_path / "run"))
     live.start()
     yield live

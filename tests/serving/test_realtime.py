@@ -245,7 +245,7 @@ def any_model(
 ) -> Iterator[Server]:
     """A service whose run each test replaces."""
     run = tmp_path_factory.mktemp("any") / "run"
-    quickly_trained("popularity").save(run)
+    tm.save_run(run, quickly_trained("popularity"))
     with serving(run, new_database("sqlite")) as server:
         yield server
 
@@ -255,7 +255,7 @@ def any_model(
 def test_with_every_model_an_event_moves_the_list_and_a_seen_item_is_gone(
     name: str, any_model: Server, known: int, unseen_user: int
 ) -> None:
-    quickly_trained(name).save(any_model.run)
+    tm.save_run(any_model.run, quickly_trained(name))
     assert any_model.client.reload().model == name
     personal = name not in ("popularity", "random")
     touch(any_model, unseen_user, 30, 31)

@@ -300,7 +300,7 @@ def own_run(ease_run: Path, tmp_path: Path) -> Path:
 
 
 def train_anew(run: Path, regularization: float) -> None:
-    tm.EASE(regularization=regularization).fit(tm.no_holdout(two_tastes())).save(run)
+    tm.save_run(run, tm.EASE(regularization=regularization).fit(tm.no_holdout(two_tastes())))
 
 
 def test_a_reload_swaps_the_model_without_dropping_a_request(

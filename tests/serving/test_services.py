@@ -18,7 +18,7 @@ from .server import Server, kill, tastemaker, until
 
 @pytest.fixture
 def another_run(tmp_path: Path) -> Path:
-    tm.EASE(regularization=70.0).fit(tm.no_holdout(two_tastes())).save(tmp_path / "another")
+    tm.save_run(tmp_path / "another", tm.EASE(regularization=70.0).fit(tm.no_holdout(two_tastes())))
     return tmp_path / "another"
 
 
@@ -76,7 +76,7 @@ def test_a_restart_says_that_a_learned_model_took_the_place_of_the_run(
 ) -> None:
     run, database = shutil.copytree(ease_run, tmp_path / "run"), new_database("sqlite")
     learned = tmp_path / "run.versions" / "0001"
-    tm.EASE(regularization=9.0).fit(tm.no_holdout(two_tastes())).save(learned)
+    tm.save_run(learned, tm.EASE(regularization=9.0).fit(tm.no_holdout(two_tastes())))
     with Database(database) as opened:
         opened.migrate()
         log = DeploymentLog(opened)
@@ -99,7 +99,7 @@ def test_a_replica_that_cannot_open_what_was_deployed_says_so_until_it_can(
 ) -> None:
     run, database = shutil.copytree(ease_run, tmp_path / "run"), new_database("sqlite")
     learned = tmp_path / "run.versions" / "0001"
-    tm.EASE(regularization=9.0).fit(tm.no_holdout(two_tastes())).save(learned)
+    tm.save_run(learned, tm.EASE(regularization=9.0).fit(tm.no_holdout(two_tastes())))
     with serving(run, database, "--workers", 2) as service, Database(database) as opened:
         before = service.client.ready().version
         bundle = tm.open_run(learned)

@@ -160,7 +160,7 @@ def _faults(service: Server, run: Path, cluster: Cluster | None) -> list[float]:
 
 
 def _reload(service: Server, run: Path, regularization: float) -> None:
-    tm.EASE(regularization=regularization).fit(tm.no_holdout(two_tastes())).save(run)
+    tm.save_run(run, tm.EASE(regularization=regularization).fit(tm.no_holdout(two_tastes())))
     with httpx.Client(base_url=service.url, timeout=30) as client:
         try:
             assert client.post("/v1/admin/reload").status_code in EXPECTED

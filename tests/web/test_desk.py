@@ -47,7 +47,7 @@ def desk(page_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     # A version on the run's shelf is of the same service.
     run, before = folder / "run", folder / "run.versions" / "0001"
     shutil.copytree(page_run, run)
-    tm.Popularity().fit(tm.no_holdout(world())).save(before)
+    tm.save_run(before, tm.Popularity().fit(tm.no_holdout(world())))
     (folder / "run-comparison").mkdir()
     (folder / "run-comparison" / "leaderboard.json").write_text(json.dumps(BOARD))
     database = f"sqlite:///{folder / 'events.db'}"
@@ -171,9 +171,9 @@ def test_a_model_that_a_training_into_the_same_folder_replaced_still_stands_besi
     tmp_path: Path,
 ):
     run = tmp_path / "run"
-    tm.Popularity().fit(tm.no_holdout(world())).save(run)
+    tm.save_run(run, tm.Popularity().fit(tm.no_holdout(world())))
     with Server(run, f"sqlite:///{tmp_path / 'events.db'}", tmp_path) as server:
-        tm.EASE().fit(tm.no_holdout(world())).save(run)
+        tm.save_run(run, tm.EASE().fit(tm.no_holdout(world())))
         assert server.http.post("/v1/admin/reload").status_code == 200
         now, before = ask(server, "compare", user_id="2", k=5)["lists"]
         assert (now["deployment"]["model"], before["deployment"]["model"]) == ("ease", "popularity")

@@ -10,19 +10,22 @@ from typing import Any
 from tastemaker import artifact
 from tastemaker.bundle.evaluation_files import FIGURES, write_evaluation
 from tastemaker.bundle.index_files import item_keys, read_index, write_index
+from tastemaker.bundle.split_files import read_split, write_split
 from tastemaker.data.recommendations import Recommendations
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.errors import ArtifactError, ConfigError, SplitError
 from tastemaker.evaluation.results import Evaluation
-from tastemaker.models.recommender import RUN, Id, Ids, Recommender
+from tastemaker.models.recommender import Id, Ids, Recommender
 from tastemaker.models.registry import model_class
-from tastemaker.models.split_files import read_split
 from tastemaker.progress import OnProgress
 from tastemaker.ranking.approximate import ApproximateIndex
 from tastemaker.ranking.filters import Eligible
 from tastemaker.shown import short_repr
 from tastemaker.training.run import DeviceName, resolve_device
+
+RUN = "run"
+"""The kind of folder that a run is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +103,7 @@ class Bundle:
 
 
 def save_run(
-    path: Path,
+    path: str | Path,
     model: Recommender,
     evaluation: Evaluation | None = None,
     logs: Path | None = None,
@@ -116,13 +119,17 @@ def save_run(
     Raises:
         ArtifactError: something other than a run is in the way.
     """  # fmt: skip
+    path = Path(path)
     # What an interrupted training left is not worth keeping once the same training has gone on.
     keep = not _was_interrupted(path)
     with artifact.writing(path, RUN, keep_previous=keep) as out:
         if logs is not None:
             ignored = shutil.ignore_patterns("checkpoints", "identity.json")
             shutil.copytree(logs, out.folder, dirs_exist_ok=True, ignore=ignored)
-        model.write(out)
+        description = {"model": model.name, "config": model.config.model_dump(mode="json")}
+        out.json("model.json", description)
+        out.tensors("weights.safetensors", model.state())
+        write_split(out, model.split)
         if evaluation is not None:
             write_evaluation(out, evaluation)
         log = model.log

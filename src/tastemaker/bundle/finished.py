@@ -7,11 +7,12 @@ import numpy as np
 
 from tastemaker import artifact
 from tastemaker.artifact import ArtifactReader
+from tastemaker.bundle.bundle import RUN
+from tastemaker.bundle.split_files import read_split
 from tastemaker.bundle.unfinished import identity_of
 from tastemaker.data.split import Split
 from tastemaker.errors import ArtifactError
-from tastemaker.models.recommender import RUN, Recommender
-from tastemaker.models.split_files import read_split
+from tastemaker.models.recommender import Recommender
 from tastemaker.training.run import TrainingLog
 
 

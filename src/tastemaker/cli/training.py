@@ -8,7 +8,7 @@ from typing import Any, Literal
 import typer
 
 from tastemaker import artifact
-from tastemaker.bundle.bundle import save_run
+from tastemaker.bundle.bundle import RUN, save_run
 from tastemaker.bundle.unfinished import has_checkpoint, identity_of, unfinished
 from tastemaker.cli.common import INTERRUPTED, note, out, print_json
 from tastemaker.cli.judging import make_protocol, print_evaluation
@@ -18,7 +18,7 @@ from tastemaker.data.split import Split
 from tastemaker.errors import ConfigError
 from tastemaker.evaluation.evaluate import evaluate
 from tastemaker.evaluation.results import Evaluation
-from tastemaker.models.recommender import RUN, Recommender
+from tastemaker.models.recommender import Recommender
 from tastemaker.models.registry import model_class
 from tastemaker.progress import Progress
 from tastemaker.ranking.candidates import Draw
@@ -29,7 +29,7 @@ from tastemaker.training.validation import epoch_line
 
 @dataclass(frozen=True)
 class Training:
-    """One training as the command line asks for it."""
+    """One training as specified on the command line."""
 
     model: str
     settings: dict[str, Any]
@@ -45,7 +45,7 @@ class Training:
     restart: bool = False
 
     def check(self) -> Recommender:
-        """Builds the unfitted model and refuses, before any work, what could only fail later."""
+        """Builds the unfitted model, and raises errors that would otherwise occur only later."""
         artifact.refuse_foreign(self.out, RUN)
         if self.out.parent.exists() and not self.out.parent.is_dir():
             raise ConfigError(f"--out: {self.out.parent} is a file, not a folder")
@@ -60,8 +60,8 @@ class Training:
         """Fits, evaluates, saves and shows the result.
 
         Raises:
-            typer.Exit: with 130 after a Ctrl-C; what was reached is saved, and can be resumed if
-                the model writes checkpoints.
+            typer.Exit: with 130 after a Ctrl-C; the model so far is saved, and its training can be
+                resumed if it writes checkpoints.
         """
         model = self.check()
         model.refuse_weights(split.train)
@@ -149,10 +149,10 @@ class Training:
 
 
 def unfitted(model: str, settings: dict[str, Any], seed: int | None) -> Recommender:
-    """The model of that name with its settings; a seed overrules theirs where there is any.
+    """The model of that name with its settings; a seed overrides theirs if the model has one.
 
     Raises:
-        ConfigError: no such model or setting, or a value out of range.
+        ConfigError: there is no such model or setting, or a value is out of range.
     """
     kind = model_class(model)
     if seed is not None and "seed" in kind.config_class.model_fields:
@@ -161,10 +161,10 @@ def unfitted(model: str, settings: dict[str, Any], seed: int | None) -> Recommen
 
 
 def read_settings(config: Path | None, assignments: list[str]) -> dict[str, Any]:
-    """Settings out of a TOML file, overruled by `name=value` assignments.
+    """Reads settings from a TOML file, overridden by `name=value` assignments.
 
     Raises:
-        ConfigError: no such file, not TOML, or an assignment without "=".
+        ConfigError: the file cannot be read or is not TOML, or an assignment has no "=".
     """
     settings: dict[str, Any] = {}
     if config is not None:
@@ -183,7 +183,7 @@ def read_settings(config: Path | None, assignments: list[str]) -> dict[str, Any]
 
 
 def _value(text: str) -> Any:
-    """A TOML value, or the text itself where it is none: 20, 0.1, [64, 32], 64,32, none, relu."""
+    """Reads a TOML value, or else text: 20, 0.1, [64, 32], 64,32, none, relu."""
     if text.lower() == "none":
         return None
     if "," in text and not text.startswith("["):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tastemaker import artifact
 from tastemaker.artifact import ArtifactReader, ArtifactWriter
-from tastemaker.bundle.bundle import save_run
+from tastemaker.bundle.bundle import RUN, save_run
 from tastemaker.bundle.evaluation_files import read_evaluation, write_evaluation
 from tastemaker.bundle.finished import finished, log_of
 from tastemaker.bundle.unfinished import can_resume, identity_of, unfinished
@@ -17,7 +17,7 @@ from tastemaker.evaluation.cold_start import ColdStart
 from tastemaker.evaluation.evaluate import evaluate
 from tastemaker.evaluation.protocols import RankingProtocol
 from tastemaker.evaluation.results import Evaluation
-from tastemaker.models.recommender import RUN, Recommender
+from tastemaker.models.recommender import Recommender
 from tastemaker.progress import OnProgress
 from tastemaker.shown import short_repr
 from tastemaker.training.run import DeviceName, TrainingRun, resolve_device

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from tastemaker import artifact
 from tastemaker.artifact import ArtifactReader
+from tastemaker.bundle.bundle import RUN
 from tastemaker.evaluation.cold_start import ColdStart, evaluate_cold_start
 from tastemaker.evaluation.cold_start_results import ColdStartResult
 from tastemaker.experiments.answers import Listener, amending, trained_in
-from tastemaker.models.recommender import RUN, Recommender
+from tastemaker.models.recommender import Recommender
 from tastemaker.training.run import DeviceName
 
 RESULT = "cold_start.json"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from tastemaker import artifact
+from tastemaker.bundle.bundle import RUN
 from tastemaker.bundle.unfinished import identity_of, only_one
 from tastemaker.data.split import Split
 from tastemaker.errors import ConfigError, TastemakerError, did_you_mean
@@ -18,7 +19,7 @@ from tastemaker.experiments.answers import Listener, ModelAnswer, Question, answ
 from tastemaker.experiments.cold_start_answers import ColdStartAnswer, cold_start_answer
 from tastemaker.experiments.comparison_files import COMPARISON, run_folder, write_results
 from tastemaker.metrics.accuracy import ACCURACY
-from tastemaker.models.recommender import RUN, Recommender
+from tastemaker.models.recommender import Recommender
 from tastemaker.progress import Progress
 from tastemaker.shown import short_repr
 from tastemaker.training.run import DeviceName, resolve_device

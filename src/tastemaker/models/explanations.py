@@ -1,7 +1,5 @@
 """Why this item: the items of the history that speak for it."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import polars as pl
 import torch
@@ -9,12 +7,10 @@ import torch
 from tastemaker.data.recommendations import Recommendations
 from tastemaker.data.users import UserBatch
 from tastemaker.models.retrieval import Lists
-
-if TYPE_CHECKING:
-    from tastemaker.models.recommender import Recommender
+from tastemaker.models.scorer import Scorer
 
 
-def explain(model: "Recommender", users: UserBatch, items: np.ndarray, n: int) -> Recommendations:
+def explain(model: Scorer, users: UserBatch, items: np.ndarray, n: int) -> Recommendations:
     """Explains (c,) item codes to each user; see `Recommender.explain`."""
     asked = np.tile(items, (len(users), 1))
     reasons = reasons_of(model, users, asked, np.full(len(users), len(items)), n)
@@ -30,9 +26,7 @@ def explain(model: "Recommender", users: UserBatch, items: np.ndarray, n: int) -
     return Recommendations(pl.DataFrame(columns).hstack(table))
 
 
-def with_reasons(
-    model: "Recommender", answer: Recommendations, lists: Lists, n: int
-) -> Recommendations:
+def with_reasons(model: Scorer, answer: Recommendations, lists: Lists, n: int) -> Recommendations:
     """The answer with a column `because`: of each item its reasons, the most important first.
 
     Args:
@@ -50,7 +44,7 @@ def with_reasons(
 
 
 def reasons_of(
-    model: "Recommender", users: UserBatch, items: np.ndarray, lengths: np.ndarray, n: int
+    model: Scorer, users: UserBatch, items: np.ndarray, lengths: np.ndarray, n: int
 ) -> pl.DataFrame:
     """Which items of the histories speak for the items of some lists.
 

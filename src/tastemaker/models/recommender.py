@@ -1,18 +1,16 @@
-"""Recommender: the one contract of all models."""
+"""Recommender: the contract that all models implement."""
 
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from operator import attrgetter
-from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import polars as pl
 import torch
 
-from tastemaker import artifact
-from tastemaker.artifact import ArtifactWriter, is_finite
+from tastemaker.artifact import is_finite
 from tastemaker.config import Config
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.recommendations import Recommendations
@@ -27,7 +25,6 @@ from tastemaker.models.networks import Network, warm_started
 from tastemaker.models.retrieval import SCORES_AT_ONCE, ListRules, Lists, top_items
 from tastemaker.models.similar import similar_items
 from tastemaker.models.space import Range
-from tastemaker.models.split_files import write_split
 from tastemaker.progress import OnProgress
 from tastemaker.ranking.filters import Id, Ids, ItemFilter, as_list
 from tastemaker.ranking.index import Index
@@ -37,38 +34,36 @@ from tastemaker.training.run import TrainingLog, TrainingRun
 
 
 class NewItemKeys(NamedTuple):
-    """What stands for items that nobody touched yet."""
+    """Keys of items that are not in the training data."""
 
     keys: torch.Tensor
     """(n, d) float32, in the space of `item_keys`."""
     known: np.ndarray
-    """(n,) bool: whether any of the item's categories is known; else its key says nothing."""
-
-
-RUN = "run"
-"""The kind of artifact that a saved model is."""
+    """(n,) bool: whether the model was trained with any of the item's categories. The key of any
+    other item is meaningless."""
 
 
 class Recommender(ABC):
-    """A model that learns from a Split and answers for anybody with a history.
+    """A model that is trained on a Split and recommends to every user who has a history.
 
-    A child gives its name and config class and implements `_fit`, `state`, `_restore`, and either
-    `item_keys` and `_queries`, where a score is the inner product of two vectors, or `_score` and,
-    where it can without scoring everything, `_score_candidates`; and `item_vectors` if items can be
-    compared. Several threads may ask a fitted model at once.
+    A subclass sets `name` and `config_class` and implements `_fit`, `state` and `_restore`. If its
+    score is the inner product of two vectors it implements `item_keys` and `_queries`, otherwise
+    `_score` and, where it need not score the whole catalog for it, `_score_candidates`. It
+    implements `item_vectors` if its items can be compared. A fitted model is safe for several
+    threads.
     """
 
     name: ClassVar[str]
-    """Under which the registry, results and the command line know it."""
+    """The name in the registry, in results and on the command line."""
     config_class: ClassVar[type[Config]]
     uses_weights: ClassVar[bool] = False
-    """Whether `fit` learns from the weights of interactions; else it refuses data that have some,
-    since a weight that is left out in silence looks like one that counted."""
+    """Whether `fit` learns from the weights of interactions. Any other model refuses data with
+    weights, since ignored weights would look like weights that counted."""
     space: ClassVar[dict[str, Range]] = {}
-    """The settings worth tuning and their ranges; nothing where there is nothing to tune."""
+    """The settings worth tuning and their ranges; empty if there are none."""
 
     def __init__(self, config: Config | None = None, **settings: Any) -> None:
-        """Takes a config, or its settings by name, never both.
+        """Makes an unfitted model from a config or from settings by name, not from both.
 
         Raises:
             ConfigError: an unknown setting or a value out of range.
@@ -82,7 +77,7 @@ class Recommender(ABC):
             )
         self.config = config if config is not None else self.config_class.of(settings, self.name)
         self.log = TrainingLog()
-        """What happened in training; empty for a model that has no epochs."""
+        """The record of training; empty for a model without epochs."""
         self._split: Split | None = None
         self._start_from: Recommender | None = None
 
@@ -108,13 +103,13 @@ class Recommender(ABC):
         raise NotImplementedError
 
     def _score(self, users: UserBatch) -> torch.Tensor:
-        """Computes `score` for users each of whom is known or has a history."""
+        """Computes `score` for users none of whom is cold."""
         keys = self.item_keys
         assert keys is not None, f"{type(self).__name__} implements neither item_keys nor _score"
         return self._queries(users) @ keys.T
 
     def _score_candidates(self, users: UserBatch, items: torch.Tensor) -> torch.Tensor:
-        """Computes `score_candidates` for users each of whom is known or has a history."""
+        """Computes `score_candidates` for users none of whom is cold."""
         keys = self.item_keys
         if keys is not None:
             return torch.einsum("nd,ncd->nc", self._queries(users), keys[items])
@@ -129,23 +124,23 @@ class Recommender(ABC):
 
     @abstractmethod
     def state(self) -> dict[str, torch.Tensor]:
-        """Everything that was learned, as named tensors."""
+        """All learned parameters, as tensors by name."""
 
     @abstractmethod
     def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
-        """Takes up a state; `split` is set."""
+        """Sets the parameters from a state; `split` is already set."""
 
     @property
     def item_vectors(self) -> torch.Tensor | None:
-        """(n_items, d) vectors whose cosine says how alike items are, or None without such."""
+        """(n_items, d) vectors whose cosine is the similarity of items; None if there are none."""
         return None
 
     @property
     def item_similarity(self) -> ItemSimilarity:
-        """How alike items are.
+        """The similarity of items.
 
         Raises:
-            UnsupportedError: this model does not say which items are similar.
+            UnsupportedError: the model has no item vectors.
         """
         vectors = self.item_vectors
         if vectors is None:
@@ -153,9 +148,10 @@ class Recommender(ABC):
         return VectorSimilarity(vectors)
 
     def contributions(self, history: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-        """How much each item of one history contributes to the scores of some items.
+        """The contribution of each item of one history to the scores of some items.
 
-        Here, how alike they are; a model whose score is a sum over the history gives its terms.
+        A model whose score is a sum over the history returns the terms of the sum. This default
+        returns the similarity of the two items.
 
         Args:
             history: (h,) different int64 codes.
@@ -165,35 +161,35 @@ class Recommender(ABC):
             (c, h) float32.
 
         Raises:
-            UnsupportedError: this model does not say which items are similar.
+            UnsupportedError: the model has no item similarity.
         """
         both = torch.cat([items, history])[None]
         return self.item_similarity.within(both)[0, : len(items), len(items) :]
 
     @property
     def device(self) -> torch.device:
-        """Where scores are computed."""
+        """The device on which scores are computed."""
         return torch.device("cpu")
 
     def fit(
         self, split: Split, run: TrainingRun | None = None, start_from: "Recommender | None" = None
     ) -> Self:
-        """Learns from the training part of a split.
+        """Trains the model on the training part of a split.
 
         Args:
-            split: only `train` is learned from; `validation` may decide when to stop.
+            split: only `train` is learned from; `validation` may decide when training stops.
             run: device, folder, resume and progress; the result does not depend on it.
-            start_from: a fitted model of the same kind, on earlier data: what it learned of the
-                users and items that are still there is gone on from, by the models that are a
-                network of tables by user and item. The others learn anew.
+            start_from: a fitted model of the same kind, for a warm start: the rows of users and
+                items that are in both data sets are copied. Only networks with tables of users
+                and items do this; other models are trained from scratch.
 
         Returns:
             The model itself.
 
         Raises:
-            ConfigError: the data have weights, which this model does not learn from; `split` or
-                `start_from` is of another kind; or, with these settings, what is learned is not
-                finite or needs more memory than there is (names the settings to change).
+            ConfigError: the data have weights, and this model does not learn from them; `split` or
+                `start_from` is of a wrong type; or with these settings the parameters are not
+                finite or do not fit into memory (names the settings to change).
         """
         refuse_forked()
         if not isinstance(split, Split):
@@ -212,7 +208,7 @@ class Recommender(ABC):
                 self._split = split
                 self._require_finite()
         except BaseException:
-            self._split = None  # what was learned so far must not answer
+            self._split = None  # a half-trained model must not recommend
             raise
         finally:
             self._start_from = None
@@ -221,11 +217,7 @@ class Recommender(ABC):
         return self
 
     def refuse_weights(self, data: Dataset) -> None:
-        """Checks, before any training, that no weight would be left out in silence.
-
-        Raises:
-            ConfigError: the data have weights, and this model does not learn from them.
-        """
+        """Raises ConfigError if the data have weights that this model does not learn from."""
         if data.weights is not None and not self.uses_weights:
             raise ConfigError(
                 f"{self.name} does not learn from weights: leave weight=… out, or choose a model "
@@ -234,10 +226,10 @@ class Recommender(ABC):
 
     @property
     def split(self) -> Split:
-        """What the model was fitted on.
+        """The split that the model was fitted on.
 
         Raises:
-            ConfigError: it was not fitted yet.
+            ConfigError: the model is not fitted.
         """
         refuse_forked()
         if self._split is None:
@@ -250,7 +242,7 @@ class Recommender(ABC):
         return self.split.train
 
     def users(self, ids: Ids) -> UserBatch:
-        """The question "what for these users?", with all that is known of them by now.
+        """A batch of users by id, with their histories in all parts of the split.
 
         Raises:
             UnknownIdError: a user is not in the data.
@@ -258,7 +250,10 @@ class Recommender(ABC):
         return UserBatch.known(self.split.everything, self.dataset.user_vocabulary.encode(ids))
 
     def unseen_users(self, histories: Sequence[Ids]) -> UserBatch:
-        """The question "what for somebody who touched these items?", oldest first.
+        """A batch of users who are not in the data, by their histories.
+
+        Args:
+            histories: item ids of each user, oldest first.
 
         Raises:
             UnknownIdError: an item is not in the data.
@@ -273,8 +268,8 @@ class Recommender(ABC):
     def score(self, users: UserBatch) -> torch.Tensor:
         """Scores of all items: (n_users, n_items) float32 on `device`, higher is better.
 
-        Scores of one user compare with each other, not with another user's. Somebody of whom
-        nothing is known gets the popularity of the items.
+        Only scores of the same user can be compared. The scores of a cold user are the popularity
+        of the items.
         """
         if len(users) == 0:
             return torch.empty(0, self.dataset.n_items, device=self.device)
@@ -288,10 +283,13 @@ class Recommender(ABC):
         return scores
 
     def queries(self, users: UserBatch) -> torch.Tensor:
-        """What `item_keys` are multiplied with: (n_users, d) float32 on `device`.
+        """Vectors whose inner products with `item_keys` are the scores.
 
         Args:
-            users: each of whom is known or has a history.
+            users: n users, none of them cold.
+
+        Returns:
+            (n, d) float32 on `device`.
 
         Raises:
             UnsupportedError: this model's scores are no inner products.
@@ -302,9 +300,10 @@ class Recommender(ABC):
         return self._queries(users) if len(users) else keys.new_empty(0, keys.shape[1])
 
     def is_cold(self, users: UserBatch) -> np.ndarray:
-        """(n,) bool: no code that was trained, and no item in the history that says anything.
+        """Which users are cold: not in the training data, and without an informative item.
 
-        They get the popularity of the items.
+        Returns:
+            (n,) bool. Cold users get the popularity of the items.
         """
         trained = self.dataset.user_counts[users.codes.clip(min=0)] > 0
         known = trained & (users.codes != UNKNOWN)
@@ -313,13 +312,13 @@ class Recommender(ABC):
         return ~known
 
     def new_item_keys(self, categories: Sequence[Sequence[str]]) -> NewItemKeys | None:
-        """Keys of items that are not in the data, made of what they are.
+        """Keys of items that are not in the training data, computed from their categories.
 
         Args:
-            categories: of each of the items.
+            categories: the categories of each of the items.
 
         Returns:
-            None for a model that knows items by who touched them alone.
+            None for a model that does not read categories.
         """
         return None
 
@@ -327,11 +326,11 @@ class Recommender(ABC):
         """Scores of some items for each user.
 
         Args:
-            users: n of them.
+            users: n users.
             items: (n, c) int64 codes.
 
         Returns:
-            (n, c) float32 on `device`, the same as `score` would give.
+            (n, c) float32 on `device`, equal to those of `score`.
         """
         items = items.to(self.device)
         if len(users) == 0:
@@ -362,18 +361,19 @@ class Recommender(ABC):
 
         Args:
             users: ids, one id, a UserBatch (see `users` and `unseen_users`), or None for all.
-            k: at most so many each; fewer where fewer are left.
-            exclude_seen: leave out what the user has touched, held-out interactions included.
-            eligible: leave out whatever is not among these.
-            diversity: from 0, the best by score, to 1, the least alike.
-            because: with each item, at most so many items of the history that speak for it.
-            index: how the best are found; None searches exactly.
-            on_progress: receives how many users have their lists.
+            k: length of each list; a list is shorter if fewer items are left.
+            exclude_seen: whether items that the user has touched are left out, those of held-out
+                interactions included.
+            eligible: items that may be recommended; all by default.
+            diversity: from 0, the best by score, to 1, the least similar.
+            because: number of items of the history that are given as reasons for each item.
+            index: index to search; an exact search by default.
+            on_progress: receives the number of users whose lists are ready.
 
         Raises:
             UnknownIdError: a user or an item is not in the data.
-            ConfigError: k is below 1, or there is no such category.
-            UnsupportedError: reasons or diversity are asked of a model that has none.
+            ConfigError: k is below 1, or a category does not exist.
+            UnsupportedError: the model can give no reasons or no diverse lists.
         """  # fmt: skip
         rules = ListRules(exclude_seen, eligible, diversity, because, index)
         blocks = self.recommend_in_blocks(users, k, rules, on_progress)
@@ -386,7 +386,7 @@ class Recommender(ABC):
         rules: ListRules = ListRules(),  # noqa: B008, frozen
         on_progress: OnProgress | None = None,
     ) -> Iterator[Recommendations]:
-        """Yields what `recommend` gives, some users at a time, in memory that does not grow."""
+        """Yields the result of `recommend` for some users at a time, in bounded memory."""
         for block in self.top_items(self._as_batch(users), k, rules, on_progress):
             answer = Recommendations.from_codes(
                 self.dataset, block.users.codes, block.items, block.scores, block.lengths
@@ -400,22 +400,22 @@ class Recommender(ABC):
         rules: ListRules = ListRules(),  # noqa: B008, frozen
         on_progress: OnProgress | None = None,
     ) -> Iterator[Lists]:
-        """The best k items as codes, some users at a time."""
+        """Yields the best k items as codes, for some users at a time."""
         return top_items(self, users, k, rules, on_progress)
 
     def explain(self, users: UserBatch | Ids | Id, items: Ids | Id, n: int = 3) -> Recommendations:
-        """The n items of each user's history that speak most for each of some items.
+        """The n items of each user's history that contribute most to the scores of some items.
 
-        How much an item contributes is exact for models whose score is a sum over the history
-        (ease, itemknn, ials), and else how alike the two items are.
+        Contributions are exact for models whose score is a sum over the history (ease, itemknn,
+        ials); for other models they are the similarity of the two items.
 
         Returns:
-            A table: user_id, item_id (the one asked about), rank, because_item_id, contribution,
-            and because_title where titles are known. What speaks against an item is left out.
+            A table: user_id, item_id (the recommended one), rank, because_item_id, contribution,
+            and because_title if the catalog has titles. Negative contributions are left out.
 
         Raises:
             UnknownIdError: a user or an item is not in the data.
-            UnsupportedError: this model looks at no history and has no item similarity.
+            UnsupportedError: the model has neither contributions nor item similarity.
         """
         codes = self.dataset.item_vocabulary.encode(as_list(items))
         return explain(self, self._as_batch(users), codes, n)
@@ -423,38 +423,22 @@ class Recommender(ABC):
     def similar_items(
         self, items: Ids | Id, k: int = 10, *, on_progress: OnProgress | None = None
     ) -> Recommendations:
-        """The k items most like each of the given ones, by the cosine of their vectors.
+        """The k items most similar to each of some items, by the cosine of their vectors.
 
         Args:
             items: ids, or one id.
-            k: at most so many each.
-            on_progress: receives how many of the items have their lists.
+            k: number of similar items for each.
+            on_progress: receives the number of items whose lists are ready.
 
         Returns:
-            A table: item_id (the one asked about), rank, similar_item_id, score, and title.
+            A table: item_id (the given one), rank, similar_item_id, score, and title.
 
         Raises:
             UnknownIdError: an item is not in the data.
-            UnsupportedError: this model does not say which items are similar.
+            UnsupportedError: the model has no item similarity.
         """
         codes = self.dataset.item_vocabulary.encode(as_list(items))
         return similar_items(self, codes, k, on_progress)
-
-    def save(self, path: str | Path) -> None:
-        """Writes the model and its split to a folder that `open_run` opens again.
-
-        Raises:
-            ArtifactError: something other than a run is in the way.
-        """
-        with artifact.writing(Path(path), RUN) as out:
-            self.write(out)
-
-    def write(self, out: ArtifactWriter) -> None:
-        """Writes the model and its split into an artifact."""
-        split = self.split
-        out.json("model.json", {"model": self.name, "config": self.config.model_dump(mode="json")})
-        out.tensors("weights.safetensors", self.state())
-        write_split(out, split)
 
     @classmethod
     def from_state(
@@ -464,21 +448,28 @@ class Recommender(ABC):
         state: dict[str, torch.Tensor],
         device: torch.device | None = None,
     ) -> Self:
-        """The fitted model that `state` was taken from."""  # fmt: skip
+        """Makes a fitted model from the `state` of another.
+
+        Args:
+            config: the config of the other model.
+            split: what the other model was fitted on.
+            state: the result of its `state`.
+            device: where to compute; the CPU by default.
+        """
         model = cls(config)
         model._split = split
         model._restore(state, device or torch.device("cpu"))
         return model
 
     def _warm_started(self, network: Network, train: Dataset) -> Network:
-        """The network before training, with what the model that it goes on from has learned."""
+        """The network, with the rows copied from the model of a warm start, if there is one."""
         before = self._start_from
         if before is None:
             return network
         return warm_started(network, train, before.state(), before.dataset)
 
     def _require_finite(self) -> None:
-        """Raises FloatingPointError where what was learned, or a score, is NaN or infinite."""
+        """Raises FloatingPointError if a parameter or a score is NaN or infinite."""
         longest = int(self.dataset.user_counts.argmax())
         scores = self.score(UserBatch.known(self.dataset, np.array([longest])))
         for name, tensor in {**self.state(), "a score": scores}.items():
@@ -493,9 +484,10 @@ class Recommender(ABC):
         return self.users(as_list(users))
 
     def _informative_items(self) -> np.ndarray:
-        """(n_items,) bool: the items that say something of whose history they are in.
+        """(n_items,) bool: the items from which a user's taste can be inferred.
 
-        Those that somebody touched in training; a model that knows what items are adds to them.
+        By default those with interactions in training; a model that reads item features adds the
+        items that have some.
         """
         return self.dataset.item_counts > 0
 

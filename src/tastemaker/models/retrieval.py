@@ -2,22 +2,20 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from tastemaker.data.users import UserBatch
 from tastemaker.errors import ConfigError
+from tastemaker.models.scorer import Scorer
 from tastemaker.progress import Meter, OnProgress
 from tastemaker.ranking.diversify import CANDIDATES_PER_PLACE, diversify
 from tastemaker.ranking.exclusion import Exclusion
 from tastemaker.ranking.filters import ItemFilter
 from tastemaker.ranking.index import SCORES_AT_ONCE, ExactIndex, Index
 from tastemaker.ranking.topk import TopItems, merged, top_k
-
-if TYPE_CHECKING:
-    from tastemaker.models.recommender import Recommender
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +53,7 @@ class Lists(NamedTuple):
 
 
 def top_items(
-    model: "Recommender",
+    model: Scorer,
     users: UserBatch,
     k: int,
     rules: ListRules,
@@ -88,7 +86,7 @@ def top_items(
 
 
 def _best(
-    model: "Recommender", users: UserBatch, k: int, index: Index | None, exclusion: Exclusion
+    model: Scorer, users: UserBatch, k: int, index: Index | None, exclusion: Exclusion
 ) -> TopItems:
     unknown = model.is_cold(users)
     if index is None or unknown.all():

@@ -1,7 +1,5 @@
 """What is like this item?"""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import polars as pl
 import torch
@@ -10,17 +8,15 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.data.recommendations import Recommendations
 from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.errors import ConfigError
+from tastemaker.models.scorer import Scorer
 from tastemaker.progress import Meter, OnProgress
 from tastemaker.ranking.index import SCORES_AT_ONCE
 from tastemaker.ranking.similarity import ItemSimilarity
 from tastemaker.ranking.topk import TopItems, top_k
 
-if TYPE_CHECKING:
-    from tastemaker.models.recommender import Recommender
-
 
 def similar_items(
-    model: "Recommender", items: np.ndarray, k: int, on_progress: OnProgress | None = None
+    model: Scorer, items: np.ndarray, k: int, on_progress: OnProgress | None = None
 ) -> Recommendations:
     """Lists the items most similar to (m,) item codes; see `Recommender.similar_items`."""
     if k < 1:

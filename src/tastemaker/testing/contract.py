@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 
-from tastemaker.bundle.bundle import open_run
+from tastemaker.bundle.bundle import open_run, save_run
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.recommendations import Recommendations
 from tastemaker.data.split import Split
@@ -189,7 +189,7 @@ class RecommenderContract(InductiveContract, NobodyContract, CopiesContract, Wei
 
     def test_a_saved_model_answers_as_the_one_in_memory(self, tmp_path: Path) -> None:
         model = self.fitted("two tastes")
-        model.save(tmp_path / "run")
+        save_run(tmp_path / "run", model)
         opened = open_run(tmp_path / "run")
         assert opened.model.config == model.config
         for batch in (model.users([0, 9]), model.unseen_users([[1, 2, 3]])):

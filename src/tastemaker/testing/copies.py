@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tastemaker.bundle.bundle import open_run
+from tastemaker.bundle.bundle import open_run, save_run
 from tastemaker.models.recommender import Recommender
 
 ALIGNMENT = 64
@@ -35,7 +35,7 @@ class CopiesContract:
     def test_what_was_learned_lies_in_memory_as_what_is_opened(self, tmp_path: Path) -> None:
         """Products depend on where their factors lie: on some processors in their last bits."""
         model = self.fitted("two tastes")
-        model.save(tmp_path / "run")
+        save_run(tmp_path / "run", model)
         opened = open_run(tmp_path / "run").model
         for each in (model, opened):
             for name, tensor in each.state().items():

@@ -1,4 +1,4 @@
-"""A Split as files of an artifact: vocabularies, catalog, histories, what was held out."""
+"""Stores a Split as files of an artifact: vocabularies, catalog, histories, held-out data."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ NOT_EVALUATED = "unasked"
 
 
 def write_split(out: ArtifactWriter, split: Split) -> None:
-    """Writes a split; codes are positions in users.parquet and items.parquet."""
+    """Writes a split; codes are row numbers of users.parquet and items.parquet."""
     train = split.train
     description = {
         "name": train.name,
@@ -58,7 +58,7 @@ def read_split(source: ArtifactReader) -> Split:
     """Reads a split that `write_split` wrote.
 
     Raises:
-        ArtifactError: the data in it are not those that its fingerprint names.
+        ArtifactError: the data do not match the stored fingerprint.
     """
     description: dict[str, Any] = source.json("data.json")
     items = source.table("items.parquet")
