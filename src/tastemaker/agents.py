@@ -1,4 +1,4 @@
-"""The service for language-model agents: its answers as tools of the Model Context Protocol.
+"""The service for language-model agents: its API as tools of the Model Context Protocol.
 
 The MCP server is a client of the service like any other: it holds no model and no data of its own.
 """
@@ -28,7 +28,7 @@ INSTRUCTIONS = (
 
 
 def _as_text(value: Any) -> Any:
-    # Agents write 42 or "42" for the same id; which of them it is, the service knows.
+    # Agents write 42 or "42" for the same id; the service converts text to its type of ids.
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -50,7 +50,7 @@ Categories = Annotated[
 
 
 class TakenTitle(wire.Answer):
-    """What a title was taken for."""
+    """The item that a title was matched to."""
 
     asked: str
     item_id: wire.Id
@@ -58,17 +58,17 @@ class TakenTitle(wire.Answer):
 
 
 class RecommendationsFromTitles(wire.Answer):
-    """A list for somebody who likes certain titles."""
+    """Recommendations for a user who likes certain titles."""
 
     taken: list[TakenTitle]
-    """What the titles were taken for: see whether it is what was meant."""
+    """The items that the titles were matched to; check that they are the intended ones."""
     not_found: list[str]
-    """Titles that found nothing; they count for nothing."""
+    """Titles without a match; they are ignored."""
     recommendations: wire.RecommendationList
 
 
 class Tools:
-    """What an agent can ask; each method's docstring is what the agent is told of it."""
+    """The tools of an agent; each method's docstring is the description that the agent reads."""
 
     def __init__(self, service: Client, writing: Client | None = None) -> None:
         self._service = service
@@ -85,14 +85,14 @@ class Tools:
             str | None, Field(description="next_cursor of the page before, for the next one.")
         ] = None,
     ) -> wire.Items:
-        """Finds items of the catalog by title, with their ids, as other tools need them.
+        """Finds items of the catalog by title, with the ids that the other tools need.
 
-        An empty query goes through the whole catalog, or through the categories given.
+        An empty query lists the whole catalog, or everything in the given categories.
         """
         return self._service.items(query or None, cursor, limit, categories or ())
 
     def list_categories(self) -> wire.Categories:
-        """Names all categories, the largest first, with the number of items in each."""
+        """Lists all categories, the largest first, with the number of items in each."""
         return wire.Categories(categories=self._service.categories())
 
     def recommend_for_user(
@@ -103,10 +103,10 @@ class Tools:
         diversity: Diversity = 0.0,
         explain: Annotated[bool, Field(description="Say why, too.")] = False,
     ) -> wire.RecommendationList:
-        """Recommends what somebody has not touched yet, best first, by what the service knows.
+        """Recommends items that a user has not touched yet, best first, from the user's history.
 
-        Of a user whom the service does not know it recommends what is trending: see `source`. A
-        list is shorter than asked for where no more items are left.
+        For a user without a history it recommends trending items: see `source`. A list is shorter
+        than requested if no more items are left.
         """
         return self._service.recommend(
             user_id, k=k, categories=categories or [], diversity=diversity, explain=explain
@@ -120,10 +120,10 @@ class Tools:
         diversity: Diversity = 0.0,
         explain: Annotated[bool, Field(description="Say why, too.")] = False,
     ) -> RecommendationsFromTitles:
-        """Recommends to somebody without an id, by titles that they like, the latest last.
+        """Recommends items to a user without an id, from titles that they like, the latest last.
 
-        Look at `taken` for what each title was taken for: it is the nearest in the catalog, and
-        need not be what was meant. Nothing is recorded.
+        Check in `taken` which item each title was matched to: it is the closest match in the
+        catalog, and may not be the intended one. Nothing is recorded.
         """
         found = {title: self._find(title) for title in titles}
         taken = {title: item for title, item in found.items() if item is not None}
@@ -150,7 +150,7 @@ class Tools:
         title: Title | None = None,
         k: K = 10,
     ) -> wire.SimilarItems:
-        """Lists what is like an item, the most alike first; name it by id, or else by title."""
+        """Lists the items similar to an item, the most similar first; give its id or its title."""
         if item_id is not None:
             return self._service.similar(item_id, k)
         if title is None:
@@ -161,9 +161,10 @@ class Tools:
         return self._service.similar(item.item_id, k)
 
     def explain(self, user_id: UserId, k: K = 5) -> wire.RecommendationList:
-        """Says why: somebody's recommendations, each with the items of the history behind it.
+        """Explains a user's recommendations: returns each with the items of the history behind it.
 
-        `because` names them, the one that contributes most first. Not every model can say why.
+        `because` lists those items, the one that contributes most first. Not every model can
+        explain its recommendations.
         """
         return self._service.recommend(user_id, k=k, explain=True)
 
@@ -175,10 +176,10 @@ class Tools:
             wire.EventType, Field(description="view, click, purchase, …; or retract.")
         ] = "interaction",
     ) -> wire.EventsKept:
-        """Records that somebody touched an item just now; the next recommendations know of it.
+        """Records that a user touched an item just now; the next recommendations use it.
 
-        Only where the person really did, or said so. `retract` takes the item out of their
-        history again.
+        Use it only if the person really did so, or said so. The type `retract` removes the item
+        from their history.
         """
         item = self._service.item(item_id)
         user = self._service.history(user_id, limit=1)
@@ -187,7 +188,7 @@ class Tools:
         )
 
     def _find(self, title: str) -> wire.Item | None:
-        """The item of exactly this title, or of nearly, or the first that the search finds."""
+        """The item with exactly this title, else with nearly this title, else the first result."""
         found: list[wire.Item] = []
         for query in filter(None, (title, _plain(title))):
             found = found or self._service.items(query, limit=50).items
@@ -201,15 +202,15 @@ class Tools:
 def make_server(
     service_url: str, *, read_key: str | None = None, write_key: str | None = None
 ) -> MCPServer:
-    """The MCP server, to be run once over the transport of choice.
+    """Makes the MCP server, to be run once over a transport of the caller's choice.
 
     Args:
-        service_url: where the service is; it need not run yet.
-        read_key: the key to ask with; the write key where only that is given.
-        write_key: the key to record with; without it there is no tool that changes anything.
+        service_url: URL of the service, which need not be running yet.
+        read_key: API key for reading; the write key if only that is given.
+        write_key: API key for recording; without it there is no tool that changes anything.
 
     Raises:
-        ConfigError: a URL or a key that cannot be one.
+        ConfigError: the URL or a key is invalid.
     """
     service = Client(service_url, key=read_key or write_key)
     writing = Client(service_url, key=write_key) if write_key else None
@@ -251,7 +252,7 @@ def _offer(server: MCPServer, tool: Callable[..., Any], hints: ToolAnnotations) 
 
 
 def _in_words(tool: Callable[..., Any]) -> Callable[..., Any]:
-    """The tool with refusals as errors that the agent can read, not as crashes."""
+    """Wraps a tool so that the agent receives its errors as readable messages."""
 
     @wraps(tool)
     def asked(*args: Any, **kwargs: Any) -> Any:
@@ -266,6 +267,6 @@ def _in_words(tool: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _plain(title: str) -> str:
-    """A title without its year and article: "Matrix, The (1999)" and "the matrix" are one."""
+    """A title without case, year and article: "Matrix, The (1999)" becomes "matrix"."""
     title = re.sub(r"\s*\(\d{4}\)$", "", title.casefold().strip())
     return re.sub(r"^(the|a|an) |, (the|a|an)$", "", title)

@@ -1,4 +1,4 @@
-"""The application as an ASGI server wants it: uvicorn --factory tastemaker.asgi:application."""
+"""The application for an ASGI server: uvicorn --factory tastemaker.asgi:application."""
 
 from fastapi import FastAPI
 
@@ -9,7 +9,7 @@ from tastemaker.web.pages import pages
 
 
 def application() -> FastAPI:
-    """Service and pages with the settings of the environment: TASTEMAKER_RUN and others.
+    """Makes the service and its pages from settings in the environment, such as TASTEMAKER_RUN.
 
     Raises:
         ConfigError: a setting is missing or out of its range.
@@ -20,6 +20,6 @@ def application() -> FastAPI:
 
 
 def with_pages(service: FastAPI, settings: ServiceSettings) -> FastAPI:
-    """The service, with pages where it has no routes of its own."""
+    """Adds the pages to the service, after its own routes, and returns it."""
     service.router.routes.extend(pages(service, settings.page_key))
     return service

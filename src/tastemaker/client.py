@@ -1,10 +1,10 @@
-"""The service from Python: one method for each question, answered with the types of `wire`.
+"""The Python client of the service: one method for each request, returning types of `wire`.
 
     with Client("http://127.0.0.1:8000", key="…") as client:
         client.record(Event(user_id=42, item_id=296, type="view"))
         client.recommend(42, k=10, categories=["Comedy"], explain=True)
 
-What the service refuses is a `ServiceError` with its own words.
+A request that the service rejects raises `ServiceError` with the service's message.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,22 +23,23 @@ _ID: TypeAdapter[wire.Id] = TypeAdapter(wire.Id)
 
 
 class Client:
-    """Asks one service; safe to share between threads.
+    """A client of one service; safe to share between threads.
 
     Wherever a method takes `**listing`, these are the fields of `wire.Listing`: `k`,
     `exclude_seen`, `categories`, `exclude`, `diversity` and `explain`.
 
     Args:
-        base_url: where the service is, as `http://127.0.0.1:8000`; a path in it is kept.
-        key: what the service was told to let in, if it asks for keys.
-        timeout_s: how long to wait for an answer.
-        transport: how requests travel, for a proxy or retries of one's own.
+        base_url: URL of the service, such as `http://127.0.0.1:8000`; a path in it is kept.
+        key: API key, if the service requires one.
+        timeout_s: how long to wait for a response, in seconds.
+        transport: httpx transport for the requests, for example with a proxy or with retries.
 
     Raises:
-        ConfigError: no URL of HTTP, a key that no header can carry, or an argument of a method out
-            of its range.
-        UnknownIdError: what cannot be an id, as an empty text.
-        ServiceError: the service refused, could not be reached or is none.
+        ConfigError: the URL is not an HTTP URL, the key has characters that a header cannot carry,
+            or an argument of a method is unknown or out of range.
+        UnknownIdError: an argument cannot be an id, such as an empty string.
+        ServiceError: the service rejected the request, could not be reached, or the URL is not
+            that of a service.
     """
 
     def __init__(
@@ -67,25 +68,25 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Lets go of the connections."""
+        """Closes the connections."""
         self._http.close()
 
     # Lists
 
     def recommend(self, user_id: wire.Id, **listing: Any) -> wire.RecommendationList:
-        """A list for somebody by id; what is trending where nothing is known of them."""
+        """Recommendations for a user by id; trending items if there is no history to use."""
         query = _checked(wire.Listing, listing).model_dump(exclude_unset=True)
         path = f"/v1/users/{_part(user_id)}/recommendations"
         return self._ask("GET", path, wire.RecommendationList, **query)
 
     def recommend_for(self, history: Sequence[wire.Id], **listing: Any) -> wire.RecommendationList:
-        """A list for somebody known by a history alone, oldest first."""
+        """Recommendations for an unseen user, from a history alone (oldest first)."""
         return self._lists({"history": list(history), **listing})[0]
 
     def recommend_many(
         self, users: Sequence[wire.AskedUser], **listing: Any
     ) -> list[wire.RecommendationList]:
-        """A list for each, in their order."""
+        """Recommendations for each of the users, in their order."""
         return self._lists({"users": list(users), **listing})
 
     def _lists(self, request: dict[str, Any]) -> list[wire.RecommendationList]:
@@ -93,12 +94,12 @@ class Client:
         return self._ask("POST", "/v1/recommendations", wire.ManyRecommendations, body=body).lists
 
     def similar(self, item_id: wire.Id, k: int = 10) -> wire.SimilarItems:
-        """What is like an item."""
+        """The items most similar to an item."""
         path = f"/v1/items/{_part(item_id)}/similar"
         return self._ask("GET", path, wire.SimilarItems, k=k)
 
     def trending(self, k: int = 10, categories: Sequence[str] = ()) -> wire.Trending:
-        """What is touched most lately."""
+        """The items that are touched most in recent events."""
         return self._ask("GET", "/v1/trending", wire.Trending, k=k, categories=list(categories))
 
     # The catalog
@@ -110,22 +111,22 @@ class Client:
         limit: int = 50,
         categories: Sequence[str] = (),
     ) -> wire.Items:
-        """A page of the catalog; its `next_cursor` asks for the next one."""
+        """A page of the catalog; its `next_cursor` gives the next page."""
         paging: dict[str, Any] = {"q": search, "cursor": cursor, "limit": limit}
         return self._ask("GET", "/v1/items", wire.Items, **paging, categories=list(categories))
 
     def item(self, item_id: wire.Id) -> wire.Item:
-        """What is known of an item."""
+        """An item of the catalog."""
         return self._ask("GET", f"/v1/items/{_part(item_id)}", wire.Item)
 
     def put_item(self, item_id: wire.Id, body: wire.ItemBody) -> wire.Item:
-        """Adds an item or replaces what is known of it."""
+        """Adds an item, or replaces all its fields."""
         return self._ask("PUT", f"/v1/items/{_part(item_id)}", wire.Item, body=body)
 
     def put_items(self, items: Iterable[wire.CatalogItem]) -> wire.ItemsKept:
-        """Adds items or replaces what is known of them, all or none, in one request.
+        """Adds items, or replaces all their fields, all or none, in one request.
 
-        A service takes as many as fit into a body, by default 1 MiB: some 8,000.
+        The service accepts as many as fit into a body, by default 1 MiB: about 8,000.
         """
         lines = "\n".join(item.model_dump_json(exclude_unset=True) for item in items)
         return self._ask("POST", "/v1/items", wire.ItemsKept, body=lines)
@@ -136,7 +137,7 @@ class Client:
         return self._ask("PATCH", f"/v1/items/{_part(item_id)}", wire.Item, body=body)
 
     def delete_item(self, item_id: wire.Id) -> None:
-        """Takes an item out of the catalog."""
+        """Removes an item from the catalog."""
         self._send("DELETE", f"/v1/items/{_part(item_id)}")
 
     def categories(self) -> list[wire.CategoryCount]:
@@ -146,52 +147,52 @@ class Client:
     # Users and events
 
     def record(self, events: wire.Event | Sequence[wire.Event]) -> wire.EventsKept:
-        """Keeps events, all or none; when this returns, they are on disk."""
+        """Stores events, all or none; when this returns, they are on disk."""
         several = [events] if isinstance(events, wire.Event) else list(events)
         body = _checked(wire.Events, {"events": several})
         return self._ask("POST", "/v1/events", wire.EventsKept, body=body)
 
     def history(self, user_id: wire.Id, limit: int = 100) -> wire.UserHistory:
-        """What is known of somebody, the latest first."""
+        """The history of a user, the latest item first."""
         path = f"/v1/users/{_part(user_id)}/history"
         return self._ask("GET", path, wire.UserHistory, limit=limit)
 
     def retract(self, user_id: wire.Id, item_id: wire.Id) -> None:
-        """Takes an item out of somebody's history."""
+        """Removes an item from a user's history."""
         self._send("DELETE", f"/v1/users/{_part(user_id)}/history/{_part(item_id)}")
 
     def forget(self, user_id: wire.Id) -> wire.Forgotten:
-        """Deletes what the service keeps of somebody."""
+        """Deletes the data that the service stores about a user."""
         return self._ask("DELETE", f"/v1/users/{_part(user_id)}", wire.Forgotten)
 
-    # How the service is
+    # The state of the service
 
     def health(self) -> wire.Health:
-        """Whether the process answers."""
+        """Whether the process responds."""
         return self._ask("GET", "/healthz", wire.Health)
 
     def ready(self) -> wire.Readiness:
-        """Whether it should be sent requests."""
+        """Whether the service should be sent requests."""
         return self._ask("GET", "/readyz", wire.Readiness)
 
     def deployments(self, cursor: str | None = None, limit: int = 50) -> wire.Deployments:
-        """A page of which trained models served, the newest first; `next_cursor` asks for more."""
+        """A page of the log of deployments, newest first; `next_cursor` gives the next page."""
         path = "/v1/admin/deployments"
         return self._ask("GET", path, wire.Deployments, cursor=cursor, limit=limit)
 
     def reload(self) -> wire.Deployment:
-        """Serves the run folder as it is on disk now."""
+        """Makes the service open its run folder again and serve that model."""
         return self._ask("POST", "/v1/admin/reload", wire.Deployment, patient=True)
 
     def rollback(self) -> wire.Deployment:
-        """Serves the model before the current one again."""
+        """Makes the service return to the previous model."""
         return self._ask("POST", "/v1/admin/rollback", wire.Deployment, patient=True)
 
     def learn(self) -> wire.LearningStarted:
-        """Starts to train on the events since; `deployments` shows what came of it."""
+        """Starts a training on new events; `deployments` shows the model if it is deployed."""
         return self._ask("POST", "/v1/admin/learn", wire.LearningStarted)
 
-    # There and back; patient means that the answer may take minutes
+    # Requests and responses; `patient` disables the timeout of a request that may take minutes
 
     def _ask(
         self,
@@ -212,11 +213,11 @@ class Client:
         patient: bool = False,
         **query: Any,
     ) -> httpx.Response:
-        """Sends a request: a body as JSON, one that is text as JSON Lines."""
+        """Sends a request; a body is sent as JSON, or as JSON Lines if it is a string."""
         kind = "application/x-ndjson"
         if isinstance(body, BaseModel):
-            # What is not set is left out: defaults are the service's, and to PATCH it means
-            # "as it is".
+            # Unset fields are left out: the service has the defaults, and PATCH leaves such
+            # fields unchanged.
             body, kind = body.model_dump_json(exclude_unset=True), "application/json"
         try:
             response = self._http.request(
@@ -264,14 +265,14 @@ def _checked_url(text: str) -> str:
 
 
 def _sendable(key: str) -> str:
-    # The key itself stays out of the error: errors end up in logs.
+    # The message does not contain the key, since errors end up in logs.
     if not key.isascii() or not key.isprintable() or " " in key:
         raise ConfigError("the key holds characters that no header can carry; was it cut wrongly?")
     return key
 
 
 def _part(some_id: wire.Id) -> str:
-    """An id as one part of a path, whatever is in it."""
+    """Encodes an id as one segment of a path, whatever characters it has."""
     try:
         _ID.validate_python(some_id)
     except ValidationError:
@@ -279,7 +280,7 @@ def _part(some_id: wire.Id) -> str:
             f"{some_id!r:.300} is no id; ids are whole numbers, or text of 1 to 256 printable "
             "characters"
         ) from None
-    # A lone . or .. would be taken for a step in the path.
+    # A segment . or .. would change the path.
     return quote(str(some_id), safe="").replace(".", "%2E")
 
 
@@ -299,7 +300,7 @@ def _refusal(response: httpx.Response) -> ServiceError:
     try:
         said = wire.Problem.model_validate_json(response.content).detail
     except ValidationError:
-        # Not the service's own words: a proxy before it, or something else altogether.
+        # The response is not the service's, but that of a proxy or of another server.
         onward = response.headers.get("Location")
         said = f"{response.url} answers {response.status_code} {response.reason_phrase}" + (
             f' and points to "{onward}"; is the URL right?' if onward else ""

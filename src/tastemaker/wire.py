@@ -1,7 +1,7 @@
-"""What goes over the wire: requests and answers of the HTTP API, version 1, and its problems.
+"""The wire types: requests, responses and problems of the HTTP API, version 1.
 
-The service writes these, the client, the page and the agents read them. Ids keep their type: whole
-numbers for data whose ids are whole numbers, text otherwise.
+The service, the client, the pages and the agents share them. Ids keep their type: whole numbers for
+data whose ids are whole numbers, text otherwise.
 """
 
 from datetime import UTC, datetime
@@ -23,16 +23,16 @@ from pydantic import (
 from tastemaker.shown import with_values
 
 MOST_EVENTS = 1_000
-"""In one request."""
+"""Maximum number of events in one request."""
 
 MOST_RECOMMENDATIONS = 500
-"""In one list."""
+"""Maximum number of items in one list."""
 
 LONGEST_HISTORY = 1_000
-"""Items that a history in a request may have."""
+"""Maximum number of items of a history in a request."""
 
 MOST_USERS = 100
-"""Asked about in one request."""
+"""Maximum number of users in one request."""
 
 LATEST_TIME = 253_402_300_799
 """The last second of the year 9999."""
@@ -45,14 +45,14 @@ def _printable(text: str) -> str:
 
 
 def _number(value: Any) -> Any:
-    """The value, if it is not true or false, which Python counts among the numbers."""
+    """Rejects booleans, which Python treats as numbers; returns any other value unchanged."""
     if isinstance(value, bool):
         raise ValueError("is true or false, not a number")
     return value
 
 
 def _seconds(value: Any) -> Any:
-    """ISO 8601 text as seconds; without a zone it is UTC."""
+    """Converts ISO 8601 text to seconds since 1970; without a time zone it is UTC."""
     if not isinstance(value, str):
         return value
     try:
@@ -75,11 +75,11 @@ _Name = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=2
 Id = Annotated[
     Annotated[_Number, Tag("number")] | Annotated[_Name, Tag("text")], Discriminator(_kind_of_id)
 ]
-"""A user's or an item's id, as it is in the data. Told apart first, so that an error speaks of the
-kind that was meant."""
+"""A user's or an item's id, of the type that it has in the data. The discriminator selects the type
+first, so that an error is about that type alone."""
 
 Timestamp = Annotated[int, BeforeValidator(_seconds), NUMBER, Field(ge=0, le=LATEST_TIME)]
-"""Seconds since 1970 UTC; ISO 8601 is understood too."""
+"""Seconds since 1970 UTC; ISO 8601 text is accepted too."""
 
 EventType = Annotated[str, StringConstraints(min_length=1, max_length=64), PRINTABLE]
 EventId = Annotated[str, StringConstraints(min_length=1, max_length=128), PRINTABLE]
@@ -92,7 +92,7 @@ K = Annotated[int, NUMBER, Field(ge=1, le=MOST_RECOMMENDATIONS)]
 
 
 class Wire(BaseModel):
-    """What all of these have in common: unknown names are refused, a docstring is a description."""
+    """Base of all wire types: rejects unknown fields, and uses docstrings as descriptions."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=()
@@ -105,7 +105,7 @@ class Wire(BaseModel):
 
 
 class Answer(Wire):
-    """Something that the service says: a newer service may say more."""
+    """Base of all responses: ignores unknown fields, which a newer service may send."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -114,37 +114,37 @@ class Answer(Wire):
 
 
 class Event(Wire):
-    """Somebody touched something."""
+    """An interaction of a user with an item."""
 
     user_id: Id
     item_id: Id
     timestamp: Timestamp | None = None
-    """When, in seconds since 1970 UTC or ISO 8601; now where left out."""
+    """Time of the event, in seconds since 1970 UTC or ISO 8601; by default the current time."""
     type: EventType = "interaction"
-    """What was done, in a word of the sender's: view, click, purchase. It is kept, and all types
-    count alike: a dislike would count as a like, and is better not sent. `retract` alone is
-    different: it takes the item out of the history again."""
+    """What the user did, in a word that the client chooses: view, click, purchase. The type is
+    stored, but all types count the same: a dislike would count as a like, and should not be sent.
+    Only `retract` is different: it removes the item from the history."""
     event_id: EventId | None = None
-    """Id chosen by the sender: an event that is sent twice with the same id counts once."""
+    """Id chosen by the client: an event that is sent twice with the same id counts once."""
 
 
 class Events(Wire):
-    """Several events, kept all or none."""
+    """Several events, stored all or none."""
 
     events: Annotated[list[Event], Field(min_length=1, max_length=MOST_EVENTS)]
 
 
 class EventsKept(Answer):
-    """The events are on disk."""
+    """The events have been stored on disk."""
 
     accepted: int
-    """New ones."""
+    """Number of new events."""
     duplicates: int
-    """Ones whose id was known already; nothing was changed for them."""
+    """Number of events whose id was stored already; nothing was changed for them."""
     event_ids: list[str]
-    """Ids of all events, in their order; generated where the sender gave none."""
+    """Ids of all events, in their order; generated where the client gave none."""
     unknown_items: list[Id]
-    """Items that neither the model nor the catalog knows; their events are kept for the next
+    """Items that are in neither the model nor the catalog; their events are stored for the next
     training."""
 
 
@@ -152,7 +152,7 @@ class EventsKept(Answer):
 
 
 class Reason(Answer):
-    """An item of the history that speaks for a recommendation."""
+    """An item of the history that contributes to a recommendation."""
 
     item_id: Id
     title: str | None = None
@@ -160,63 +160,63 @@ class Reason(Answer):
 
 
 class RecommendedItem(Answer):
-    """One place of a list."""
+    """One item of a list."""
 
     item_id: Id
     rank: int
-    """From 1."""
+    """Place in the list, from 1."""
     score: float
-    """Compares within the list only."""
+    """Comparable only with other scores of the same list."""
     title: str | None = None
     categories: list[str] | None = None
     image_url: str | None = None
     because: list[Reason] | None = None
-    """Where explanations were asked for, the most important first."""
+    """The reasons, the most important first, if explanations were requested."""
 
 
 Source = Literal["model", "trending"]
 
 
 class RecommendationList(Answer):
-    """A list, best first; shorter than asked for where fewer items are left."""
+    """Recommendations, best first; fewer than requested if not enough items are left."""
 
     user_id: Id | None = None
-    """None for somebody known by a history alone."""
+    """None for an unseen user who is described by a history alone."""
     items: list[RecommendedItem]
     model: str
     """The model's name."""
     version: str
     """Version of the trained model; every training has its own."""
     source: Source
-    """trending where nothing is known of the user, or the model knows none of the history."""
+    """trending if the user has no history, or the model was trained with no item of it."""
     degraded: bool = False
-    """Whether the database is away, so that events since the training may be missing."""
+    """Whether the database is unavailable, so that events since the training may be missing."""
 
 
 class Listing(Wire):
-    """How a list is chosen."""
+    """The options of a list."""
 
     k: K = 10
-    """So many items at most."""
+    """Maximum number of items."""
     exclude_seen: bool = True
-    """Leave out what is in the history."""
+    """Leave out the items of the history."""
     categories: Annotated[list[Category], Field(max_length=100)] = []
-    """Only items in one of these."""
+    """Only items in at least one of these categories."""
     exclude: Annotated[list[Id], Field(max_length=LONGEST_HISTORY)] = []
-    """Not these items."""
+    """Items to leave out."""
     diversity: Annotated[float, NUMBER, Field(ge=0, le=1)] = 0.0
-    """From 0, the best by score, to 1, the least alike."""
+    """From 0, the items with the best scores, to 1, the items least similar to each other."""
     explain: bool = False
-    """With each item, the items of the history that speak for it."""
+    """Return with each item the items of the history that contribute to it."""
 
 
 History = Annotated[list[Id], Field(max_length=LONGEST_HISTORY)]
 
 
 class AskedUser(Wire):
-    """Whom a list is for: somebody by id, by a history (oldest first), or by both.
+    """The user of a list: given by id, by a history (oldest first), or by both.
 
-    A history is taken as it is: what the service has of the user counts only where none is given.
+    A history replaces the one that the service has stored for the user.
     """
 
     user_id: Id | None = None
@@ -230,7 +230,7 @@ class AskedUser(Wire):
 
 
 class RecommendationsRequest(Listing):
-    """A list for a history in the request, or for each of several users."""
+    """A request for one list, from a history, or for a list for each of several users."""
 
     history: History | None = None
     """Items, oldest first."""
@@ -244,7 +244,7 @@ class RecommendationsRequest(Listing):
 
     @property
     def asked(self) -> list[AskedUser]:
-        """Everybody it asks about."""
+        """All users of the request."""
         return self.users or [AskedUser(history=self.history)]
 
 
@@ -255,7 +255,7 @@ class ManyRecommendations(Answer):
 
 
 class SimilarItems(Answer):
-    """What is like an item, the most alike first."""
+    """Items similar to an item, the most similar first."""
 
     item_id: Id
     items: list[RecommendedItem]
@@ -264,11 +264,11 @@ class SimilarItems(Answer):
 
 
 class Trending(Answer):
-    """What is touched most lately; older events count less."""
+    """The items that are touched most in recent events; older events count less."""
 
     items: list[RecommendedItem]
     half_life_s: float
-    """An event so many seconds old counts half as much as one of now."""
+    """Age in seconds at which an event counts half as much as a new one."""
     degraded: bool = False
 
 
@@ -276,19 +276,19 @@ class Trending(Answer):
 
 
 class ItemBody(Wire):
-    """What is known of an item; PUT replaces everything, PATCH what is given."""
+    """The fields of an item; PUT replaces all of them, PATCH those that are given."""
 
     title: Title | None = None
     categories: Annotated[list[Category], Field(max_length=100)] | None = None
     image_url: ImageUrl | None = None
     hidden: bool = False
-    """Not shown: in no list and no search."""
+    """Whether the item is left out of all lists and searches."""
     available: bool = True
-    """In no list while False, but still found."""
+    """Whether the item may be in lists; searches find it in either case."""
 
 
 class CatalogItem(ItemBody):
-    """One of several items that are put at once."""
+    """One of several items that are put in one request."""
 
     item_id: Id
 
@@ -297,11 +297,11 @@ class ItemsKept(Answer):
     """The items are in the catalog."""
 
     items: int
-    """How many were put; an item on several lines is as the last of them says."""
+    """Number of items; if several lines are about one item, the last of them counts."""
 
 
 class Item(Answer):
-    """An item of the catalog as it is now."""
+    """An item of the catalog."""
 
     item_id: Id
     title: str | None = None
@@ -312,8 +312,8 @@ class Item(Answer):
     trained: bool
     """Whether the model was trained with it."""
     recommendable: Literal["model", "metadata", "trending", "no"]
-    """How it can come into a list: by what the model learned of it, by its metadata, only by
-    trending until the next training, or not at all while hidden or unavailable."""
+    """How the item can be recommended: by the trained model, by its metadata, only as trending
+    until the next training, or not at all while it is hidden or unavailable."""
 
 
 class Items(Answer):
@@ -321,11 +321,11 @@ class Items(Answer):
 
     items: list[Item]
     next_cursor: str | None = None
-    """For the next page; None on the last."""
+    """Cursor of the next page; None on the last one."""
 
 
 class CategoryCount(Answer):
-    """A category and how many items that may be shown are in it."""
+    """A category and the number of its items that may be shown."""
 
     name: str
     n_items: int
@@ -341,20 +341,20 @@ class Categories(Answer):
 
 
 class HistoryItem(Answer):
-    """Something that somebody touched."""
+    """An item that a user touched."""
 
     item_id: Id
     title: str | None = None
     categories: list[str] | None = None
     image_url: str | None = None
     timestamp: int | None = None
-    """Seconds since 1970 UTC of the latest time; None where the training data have no times."""
+    """Time of the latest touch, in seconds since 1970 UTC; None if the data have no times."""
     origin: Literal["training", "event"]
-    """Whether it was in the training data or came as an event."""
+    """Whether it comes from the training data or from an event."""
 
 
 class UserHistory(Answer):
-    """What is known of somebody, the latest first, each item once."""
+    """The history of a user, the latest item first, each item once."""
 
     user_id: Id
     items: list[HistoryItem]
@@ -362,42 +362,43 @@ class UserHistory(Answer):
 
 
 class Forgotten(Answer):
-    """Events and derived state are gone."""
+    """The user's events and the state derived from them have been deleted."""
 
     user_id: Id
     events: int
-    """How many were deleted."""
+    """Number of deleted events."""
     until_next_training: str | None = None
-    """What remains in the trained model until it is trained anew, if anything."""
+    """What remains in the trained model until the next training, if anything."""
 
 
-# How the service is
+# The state of the service
 
 
 class Health(Answer):
-    """The process answers."""
+    """The process responds."""
 
     status: Literal["ok"] = "ok"
 
 
 class Readiness(Answer):
-    """Whether it should be sent requests."""
+    """Whether the service should be sent requests."""
 
     status: Literal["ready", "degraded"]
-    """degraded: the database is away, so that lists come from the training data and events are
-    refused; or the model that was deployed last cannot be opened, and the one before goes on."""
+    """degraded: the database is unavailable, so that lists come from the training data and events
+    are rejected; or the latest deployed model cannot be opened, and the previous one still serves.
+    """
     model: str
     version: str
-    """Version of the model that answers."""
+    """Version of the model that serves."""
     missing: str | None = None
-    """Version of the model that was deployed in its place, and cannot be opened here."""
+    """Version of the model that was deployed to replace it, but cannot be opened here."""
 
 
 class Deployment(Answer):
-    """A trained model that served or serves."""
+    """A trained model that serves or has served."""
 
     deployment: int
-    """Counts up with each swap."""
+    """Number of the deployment; it increases with each swap."""
     version: str
     model: str
     run: str
@@ -408,7 +409,7 @@ class Deployment(Answer):
     reason: Literal["start", "reload", "learned", "rollback"]
     current: bool
     figures: dict[str, Any] | None = None
-    """What it was judged by: its evaluation in training, or against the model before it."""
+    """Its evaluation: that after its training, or that against the previous model."""
 
 
 class Deployments(Answer):
@@ -416,18 +417,18 @@ class Deployments(Answer):
 
     deployments: list[Deployment]
     next_cursor: str | None = None
-    """Asks for the page after this one; null on the last."""
+    """Cursor of the next page; null on the last one."""
 
 
 class LearningStarted(Answer):
-    """A look at the events is under way; the log of deployments shows what comes of it."""
+    """A learning run on new events is in progress; its model is deployed if it is better."""
 
     status: Literal["started", "running"]
-    """running: one had been started before."""
+    """running: a run that had been started before is still in progress."""
 
 
 class Problem(Answer):
-    """What went wrong, as RFC 9457 has it: application/problem+json."""
+    """An error as defined by RFC 9457: application/problem+json."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -439,15 +440,15 @@ class Problem(Answer):
     request_id: str | None = None
 
 
-# What the desk shows
+# The desk
 
 
 class KnownUser(Answer):
-    """Somebody of the training data."""
+    """A user of the training data."""
 
     user_id: Id
     n_items: int
-    """In their history, as the training data have it."""
+    """Number of items of their history in the training data."""
 
 
 class KnownUsers(Answer):
@@ -455,11 +456,11 @@ class KnownUsers(Answer):
 
     users: list[KnownUser]
     n_users: int
-    """How many there are in all."""
+    """Number of users in total."""
 
 
 class Latency(Answer):
-    """How long answers of one route took, those that went well."""
+    """The latency of the successful responses of one route."""
 
     method: str
     route: str
@@ -470,36 +471,36 @@ class Latency(Answer):
 
 
 class Stats(Answer):
-    """How the service fares since its process was started."""
+    """Statistics of the service since its process was started."""
 
     deployment: Deployment
-    """The one that serves."""
+    """The deployment that serves."""
     dataset: str
     split: str
-    """What was held out of it in training."""
+    """What was held out of the data set in training."""
     n_users: int
     n_items: int
     n_interactions: int
     events: int
-    """Kept in all. Beyond 100,000 it is an estimate from evenly spread samples, so that asking
-    costs the same however many there are."""
+    """Number of stored events. Above 100,000 it is an estimate from evenly spread samples, so that
+    the time of the request does not depend on the number."""
     events_per_minute: list[int]
     """Events in each minute of the last hour, the oldest minute first."""
     lists: dict[str, int]
-    """By source: those from trending are fallbacks."""
+    """Number of lists by source; those from trending are fallbacks."""
     problems: dict[str, int]
-    """By status."""
+    """Number of problems by HTTP status."""
     latencies: list[Latency]
-    """The routes most asked first."""
+    """Latencies by route, the most requested route first."""
     degraded: bool
     missing: str | None = None
-    """Version of the deployed model that this process cannot open; the one before goes on."""
+    """Version of the deployed model that this process cannot open; the previous one serves."""
     learning: bool
-    """Whether a training on the events is under way."""
+    """Whether a training on new events is running."""
 
 
 class MapItem(Answer):
-    """An item as a point."""
+    """An item as a point of the map."""
 
     item_id: Id
     title: str | None = None
@@ -509,21 +510,21 @@ class MapItem(Answer):
     x: float
     y: float
     n: int
-    """How often it was touched in training."""
+    """Number of interactions with it in the training data."""
 
 
 class ItemMap(Answer):
-    """Items in a plane, from -1 to 1 both ways, the most popular first."""
+    """Items as points of a plane, with x and y from -1 to 1, the most popular first."""
 
     items: list[MapItem]
     explained: float
-    """The fraction of the variance of the vectors that the plane shows."""
+    """The fraction of the variance of the item vectors that the plane explains."""
     model: str
     version: str
 
 
 class DriftWindow(Answer):
-    """Some events, one after the other, and the lists just before them."""
+    """Consecutive events, compared with the lists just before them."""
 
     from_time: int
     to_time: int
@@ -532,31 +533,31 @@ class DriftWindow(Answer):
     """The fraction of events whose item was in the list."""
     low: float
     high: float
-    """Its 95% interval."""
+    """The 95% interval of the hit rate is from `low` to `high`."""
     popular_hit_rate: float
-    """The same of the most popular items."""
+    """The hit rate of a list of the most popular items."""
     coverage: float
     """The fraction of the catalog in any of the lists."""
     listed_popularity: float
     """Mean popularity of the listed items: the fraction of the catalog that is less popular."""
     chosen_popularity: float
-    """The same of what people chose."""
+    """Mean popularity of the items that users chose."""
 
 
 class Drift(Answer):
-    """How the current model's lists meet the newest events."""
+    """How well the current model's lists predict the newest events."""
 
     k: int
     n: int
     overall: DriftWindow | None = None
-    """None where there are no such events yet."""
+    """All events as one window; None if there are no events yet."""
     windows: list[DriftWindow]
     """In the order of time."""
     version: str
 
 
 class LeaderboardModel(Answer):
-    """One line of a comparison."""
+    """One model of a comparison."""
 
     name: str
     rank: int
@@ -564,16 +565,16 @@ class LeaderboardModel(Answer):
     metrics: dict[str, float]
     intervals: dict[str, tuple[float, float]]
     p_value: float | None = None
-    """Against the best; None of the best itself."""
+    """P-value of the difference from the best model; None for the best model itself."""
     worse: bool
-    """Whether that is significant."""
+    """Whether the model is significantly worse than the best one."""
 
 
 class LeaderboardResponse(Answer):
-    """A comparison of models on one question, best first."""
+    """A comparison of models on the same split and protocol, best first."""
 
     metric: str
-    """What decides the order."""
+    """The metric that decides the order."""
     dataset: str | None = None
     split: str | None = None
     protocol: str | None = None
@@ -590,7 +591,7 @@ class ComparedList(Answer):
 
 
 class Compared(Answer):
-    """One user's lists, that of the model that serves first."""
+    """One user's lists by several deployed models, that of the current model first."""
 
     user_id: Id
     lists: list[ComparedList]

@@ -1,1 +1,1 @@
-"""The command line: one file a verb. The only place that prints and sets exit codes."""
+"""The command line, one file a verb. Only this package prints and sets exit codes."""

@@ -1,4 +1,4 @@
-"""Every model in its turn, and how they stand: a live table, or a line a model elsewhere."""
+"""Shows the progress of a comparison: a live table on a terminal, else a line a model."""
 
 import time
 from dataclasses import dataclass
@@ -28,10 +28,10 @@ class _Line:
 
 
 class Board:
-    """One line a model: waiting, training, evaluating, then its result."""
+    """A table of one line a model: waiting, training, evaluating, then its result."""
 
     def __init__(self, metric: str) -> None:
-        """Takes the metric that is shown of each model."""
+        """Takes the metric that is shown for each model."""
         self._metric = metric
         self._lines: dict[str, _Line] = {}
         self._live: Live | None = None
@@ -45,7 +45,7 @@ class Board:
             self._live.stop()
 
     def listener(self) -> ComparisonListener:
-        """The listener that shows a comparison here."""
+        """The listener that shows a comparison on this board."""
         return ComparisonListener(
             self._begin, self._stage, self._progress, self._done, self._failed
         )

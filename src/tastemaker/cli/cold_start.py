@@ -1,4 +1,4 @@
-"""What is shown of models that were asked about unseen users."""
+"""Prints the accuracy of models for unseen users."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ METRIC = "ndcg@10"
 
 
 def in_few_words(result: ColdStartResult) -> str:
-    """The shortest and the longest history: what a line of progress has room for."""
+    """The metric after the shortest and the longest history, for a line of progress."""
     ends = result.lengths[:: max(1, len(result.lengths) - 1)]
     return f"{METRIC} " + ", ".join(f"{_value(at):.4f} after {at.length}" for at in ends)
 
 
 def print_cold_start(starts: ColdStarts) -> None:
-    """Prints how good each model is for unseen users, by how much is known of them."""
+    """Prints the accuracy of each model for unseen users, by the length of their history."""
     for result in list(starts.results.values())[:1]:
         out.print(f"\nunseen users: {result.protocol}", style="bold", markup=False, soft_wrap=True)
         asked = ", ".join(f"{at.n_users:,} after {at.length}" for at in result.lengths)

@@ -1,4 +1,4 @@
-"""What every verb shares: where output goes, and how numbers and tables look."""
+"""What all verbs share: output streams, exit codes, and formats of numbers and tables."""
 
 import json
 import os
@@ -26,7 +26,7 @@ err = Console(stderr=True, highlight=False)
 
 @contextmanager
 def keeping(what: str) -> Iterator[None]:
-    """Says what was kept when a Ctrl-C ends the block.
+    """Adds what was kept to a KeyboardInterrupt of the block, for the error line.
 
     Args:
         what: the end of the error line, such as `nothing was written`.
@@ -34,13 +34,13 @@ def keeping(what: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as interrupt:
-        # What was said nearer to the work is more exact.
+        # A message that an inner block has added is more exact.
         raise KeyboardInterrupt(*(interrupt.args or (what,))) from None
 
 
 @contextmanager
 def until_ctrl_c() -> Iterator[None]:
-    """For verbs that Ctrl-C is the usual end of: no error line, only the exit code."""
+    """For verbs that usually end with Ctrl-C: sets the exit code, without an error line."""
     try:
         yield
     except KeyboardInterrupt:
@@ -53,12 +53,12 @@ def print_json(value: Any) -> None:
 
 
 def note(text: str) -> None:
-    """Prints a remark on what was decided or done, kept apart from results."""
+    """Prints a remark on what was decided or done to standard error, apart from results."""
     err.print(in_flags(text), style="dim", markup=False, soft_wrap=True)
 
 
 def table_of(rows: Iterable[dict[str, Any]], title: str | None = None) -> Table:
-    """A plain table of dictionaries with the same keys; numbers to the right."""
+    """A plain table of dictionaries with the same keys; numbers are aligned to the right."""
     rows = list(rows)
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for name, value in (rows[0] if rows else {}).items():
@@ -72,7 +72,7 @@ def table_of(rows: Iterable[dict[str, Any]], title: str | None = None) -> Table:
 
 
 def wants_debugging() -> bool:
-    """Whether TASTEMAKER_DEBUG asks for tracebacks."""
+    """Whether TASTEMAKER_DEBUG is set, so that errors show tracebacks."""
     return bool(os.environ.get("TASTEMAKER_DEBUG"))
 
 

@@ -1,4 +1,4 @@
-"""The steps that compare and demo share: compare, write the report, show the result."""
+"""The steps that compare and demo share: compare the models, write the report, show results."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,10 +36,10 @@ def run_comparison(
     device: DeviceName = "auto",
     as_json: bool = False,
 ) -> None:
-    """Compares as `experiments.comparison.compare` does, and shows it.
+    """Runs `experiments.comparison.compare`, writes the report and shows the results.
 
     Raises:
-        typer.Exit: with 1 where some models failed, 130 after a Ctrl-C; what is done is shown.
+        typer.Exit: with 1 if some models failed, with 130 after a Ctrl-C; results so far are shown.
     """
     with Board(deciding_metric(metric, k)) as board:
         result = compare(

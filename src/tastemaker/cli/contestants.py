@@ -1,4 +1,4 @@
-"""From the options of compare to the models that are compared, and to what decides."""
+"""Makes the models to compare from the options of compare."""
 
 import re
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from tastemaker.errors import ConfigError, did_you_mean
 from tastemaker.models.recommender import Recommender
 
 LABEL = re.compile(r"[\w-]+")
-"""What a label may be made of: it names a folder, and stands before the dot in --set."""
+"""Characters of a label, which names a folder and stands before the dot in --set."""
 
 
 def contestants(
@@ -18,13 +18,13 @@ def contestants(
     """The unfitted models by label.
 
     Args:
-        named: models with commas between them, each as `ncf` or, with a label, `wide=ncf`.
+        named: models separated by commas, each as `ncf` or, with a label, `wide=ncf`.
         assignments: settings as `LABEL.setting=value`.
         configs: TOML files of settings as `LABEL=FILE`.
-        seed: overrules the seeds of all.
+        seed: overrides the seeds of all models.
 
     Raises:
-        ConfigError: a model or label that is unknown or named twice, or a wrong setting.
+        ConfigError: a model or label is unknown or named twice, or a setting is invalid.
     """
     kinds = _labels(named)
     sets: dict[str, list[str]] = {label: [] for label in kinds}

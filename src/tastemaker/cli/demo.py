@@ -1,4 +1,4 @@
-"""tastemaker demo: the whole road once, on real data where there are any."""
+"""tastemaker demo: all steps once, on real data if available."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -35,7 +35,7 @@ def demo(
 ) -> None:
     """Train NCF on MovieLens, recommend to one user, and compare it with other models.
 
-    Without MovieLens at hand and without a network it runs on synthetic data, and says so.
+    If MovieLens is not on disk and cannot be downloaded, it uses synthetic data, with a note.
     """
     from tastemaker.cli.training import Training
     from tastemaker.data.splitting import leave_one_out
@@ -77,7 +77,7 @@ def _beside(run: Path) -> Path:
 
 
 def _compare(split: "Split", run: Path, device: options.Device) -> None:
-    """Puts the demo's own model in its place, so that it is not trained again."""
+    """Runs the comparison with a copy of the demo's own run, so that NCF is not trained again."""
     import shutil
 
     from tastemaker.cli.comparing import run_comparison
@@ -108,7 +108,7 @@ def _load(data: str | None) -> "Dataset":
 
 
 def _show_one_user(model: "Recommender") -> None:
-    """A user of ordinary activity: what the model knew, and what it recommends."""
+    """Prints the latest history and the recommendations of a user of median activity."""
     import numpy as np
 
     dataset = model.dataset

@@ -1,4 +1,4 @@
-"""tastemaker evaluate: how good is a saved model?"""
+"""tastemaker evaluate: evaluates a saved model."""
 
 from typing import Annotated, Literal
 
@@ -27,7 +27,7 @@ def evaluate(
     device: options.Device = "auto",
     json: options.Json = False,
 ) -> None:
-    """Evaluate a run on what was held out when it was trained, beside popularity.
+    """Evaluate a run on what was held out in its training, and compare it with popularity.
 
     Example: tastemaker evaluate runs/ml-100k-ncf --protocol full -k 10 -k 20
     """

@@ -1,4 +1,4 @@
-"""tastemaker events: the event log as a file, in and out."""
+"""tastemaker events: exports and imports the event log as a file."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -31,13 +31,13 @@ def events(
     drop_missing: options.DropMissing = False,
     json: options.Json = False,
 ) -> None:
-    """Write the events of a service to a file, or take in those of a file.
+    """Export the events of a service to a file, or import those of a file.
 
-    What the service would refuse is refused here too, and then nothing is taken in. With --run the
-    ids of the items are held against those of the run.
+    An event that the service would reject is rejected here too, and then nothing is imported. With
+    --run the ids of the items are checked against those of the run.
 
-    A file with a column event_id can be imported again and again: what is there is left out. So it
-    is without one, since an id is made of user, item, time and type.
+    A file can be imported repeatedly: events that are stored already are left out. They are
+    identified by the column event_id, or without one by user, item, time and type.
 
     Examples: tastemaker events export log.parquet --run runs/demo,
     tastemaker events import clicks.csv --run runs/demo --user visitor --item sku

@@ -1,4 +1,4 @@
-"""tastemaker index: an approximate index of a run, and what it is worth."""
+"""tastemaker index: builds an approximate index of a run, and measures it."""
 
 import time
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,7 +23,7 @@ def index(
     seed: options.Seed = None,
     json: options.Json = False,
 ) -> None:
-    """Build the index that recommend --approximate searches; measure its recall and its speed.
+    """Build the index for recommend --approximate, and measure its recall and its speed.
 
     Example: tastemaker index runs/demo
     """
@@ -61,7 +61,7 @@ def index(
 def _measure(
     model: "Recommender", made: "Index", k: int, n_users: int, seed: int
 ) -> tuple[int, "IndexComparison"]:
-    """How many users there were to measure with, and the index beside the exact one."""
+    """The number of users measured with, and the index compared with exact search."""
     import numpy as np
 
     from tastemaker.data.users import UserBatch

@@ -1,4 +1,4 @@
-"""tastemaker inspect: what is in these data?"""
+"""tastemaker inspect: describes a data set."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""tastemaker items: the catalog of a service as a file, in and out."""
+"""tastemaker items: imports and exports the catalog of a service as a file."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -29,15 +29,15 @@ def items(
     ids: options.Ids = None,
     json: options.Json = False,
 ) -> None:
-    """Put the items of a file into the catalog of a service, or write what is put to a file.
+    """Import the items of a file into the catalog of a service, or export them to a file.
 
-    Each row is put as PUT does it: it replaces what was known of the item. What the service would
-    refuse is refused here too, and then nothing is put; with --run the ids are held against those
-    of the run. A service that runs has the items in its next answer.
+    Each row replaces all fields of its item, as PUT does. An item that the service would reject is
+    rejected here too, and then nothing is imported; with --run the ids are checked against those of
+    the run. A running service uses the items from its next response on.
 
-    Columns are found by their usual names: title, categories (a list, or text with | between them)
-    and image_url, hidden and available. What is exported are the items that were put or changed
-    since the training.
+    Columns are found by their usual names: title, categories (a list, or text separated by |),
+    image_url, hidden and available. The items exported are those that were added or changed since
+    the training.
 
     Examples: tastemaker items import products.csv --run runs/demo --item-id sku,
     tastemaker items export items.parquet --run runs/demo

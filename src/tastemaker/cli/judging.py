@@ -1,4 +1,4 @@
-"""Protocols from options, and evaluations as tables."""
+"""Makes protocols from options, and prints evaluations as tables."""
 
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ SAMPLED_WARNING = (
 )
 
 SHOWN = ("hit_rate", "ndcg", "mrr")
-"""Accuracy in a table; --json has all."""
+"""Accuracy metrics in the table; --json has all."""
 
 
 def make_protocol(
@@ -31,10 +31,10 @@ def make_protocol(
     split: Split,
     otherwise: Literal["sampled", "full"] = "sampled",
 ) -> RankingProtocol:
-    """The protocol that the options name; `otherwise` is what auto is without candidates.
+    """The protocol that the options give; without candidates, auto means `otherwise`.
 
     Raises:
-        SplitError: candidates, where there are none.
+        SplitError: the protocol is candidates, but the split has none.
     """
     if name == "auto":
         name = otherwise if split.candidates is None else "candidates"
@@ -79,7 +79,7 @@ def print_evaluation(evaluation: dict[str, Any]) -> None:
 
 
 def _interval(ends: list[float | None] | None) -> str | None:
-    """Nothing where the metric has none, as one of all lists together."""
+    """The interval as text; None if the metric has none, as one of all lists together."""
     if ends is None or None in ends:
         return None
     return " to ".join(f"{end:.4f}" for end in ends)

@@ -1,4 +1,4 @@
-"""tastemaker keys: who may use a service."""
+"""tastemaker keys: manages the API keys of a service."""
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 

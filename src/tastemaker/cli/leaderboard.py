@@ -1,4 +1,4 @@
-"""A leaderboard as a table, and in one sentence what follows from it."""
+"""Prints a leaderboard as a table, with a conclusion in one sentence."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from tastemaker.evaluation.leaderboard import Entry, Leaderboard
 from tastemaker.evaluation.results import Evaluation
 
 BESIDE = ("hit_rate", "ndcg")
-"""Shown beside the metric that decides; the files have all."""
+"""The first one that is not the deciding metric is shown beside it; the files have all."""
 
 WORSE = "worse: significantly worse than the best; fit: the time that training took"
 
 
 def print_leaderboard(board: Leaderboard) -> None:
-    """Prints who is first, by how much, and whether chance could have done it."""
+    """Prints the ranking, the lead of the best model, and whether it is significant."""
     question = board.ranked[0][1]
     out.print(
         f"{question.dataset}, {question.split}, {question.part}: {question.protocol}; "
@@ -38,7 +38,7 @@ def print_leaderboard(board: Leaderboard) -> None:
 
 
 def verdict(board: Leaderboard) -> str:
-    """Whether the lead of the best over the second is more than chance; needs two models."""
+    """States whether the best model's lead over the second is significant; needs two models."""
     best, second = (entry.name for entry, _ in board.ranked[:2])
     lead = board.comparison(best, second)
     p = f"p {'< 0.001' if lead.p_value < 0.001 else f'= {lead.p_value:.3f}'}"

@@ -1,4 +1,4 @@
-"""tastemaker learn: what has happened since becomes part of the model that serves."""
+"""tastemaker learn: trains on the events of a service, and deploys a better model."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,10 +29,10 @@ def learn(
     ] = 1,
     json: options.Json = False,
 ) -> None:
-    """Train on the events of a service, and let the result serve if it is better.
+    """Train on the events of a service, and deploy the new model if it is better.
 
-    The newest fifth of the fresh events is held out; the model that serves and the new one are
-    asked for it alike. What wins is put beside the run, and running services swap it in.
+    The newest fifth of the fresh events is held out; the current model and the new one are both
+    evaluated on it. A better model is saved beside the run, and running services swap it in.
 
     Example: tastemaker learn runs/demo
     """

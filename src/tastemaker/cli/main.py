@@ -1,4 +1,4 @@
-"""The entry point: the verbs, and how a user's mistake is answered."""
+"""The entry point: the verbs, and the reports of a user's mistakes."""
 
 import gc
 import logging
@@ -36,8 +36,9 @@ from tastemaker.cli.wording import Verb, VerbInterruptedError, in_flags
 from tastemaker.errors import TastemakerError
 
 NEW_OBJECTS = 10_000
-"""After so many Python looks for garbage. With its default of 700, more than a tenth of the time
-until a model trains goes into looking through what importing PyTorch and Lightning makes."""
+"""Number of new objects after which Python collects garbage. With its default of 700, more than a
+tenth of the time until a model trains is spent on objects made by importing PyTorch and Lightning.
+"""
 
 VERBS: dict[str, Callable[..., None]] = {
     "inspect": inspect.inspect,
@@ -106,11 +107,11 @@ def main() -> None:
         fail("; ".join(["interrupted", *map(str, interrupt.args)]))
         code = INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has had enough, as `head` does.
+        # The reader of the output has closed the pipe, as `head` does.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except OSError as error:
-        # A path that cannot be written or read: the system says which and why.
+        # A path cannot be written or read; the error contains the path and the reason.
         if wants_debugging():
             raise
         fail(f"{error.filename or 'output'}: {error.strerror or error}")
@@ -121,7 +122,7 @@ def main() -> None:
 def fail(message: str) -> None:
     """Prints an error in one red line."""
     line = " ".join(message.split())
-    if line:  # without arguments the help has said everything
+    if line:  # empty if the verb was missing: the help has been printed
         err.print(Text(f"error: {line}", style="red"), soft_wrap=True)
 
 

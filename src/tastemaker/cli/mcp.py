@@ -1,4 +1,4 @@
-"""tastemaker mcp: let language-model agents ask the service."""
+"""tastemaker mcp: offers the service to language-model agents."""
 
 import socket
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -54,7 +54,7 @@ def mcp(
         typer.Option("--allow-remote", help="Listen on an address that others can reach."),
     ] = False,
 ) -> None:
-    """Offer the service's answers to language-model agents, as tools of the MCP.
+    """Offer the service to language-model agents, as tools of the Model Context Protocol (MCP).
 
     Example: tastemaker mcp --service http://127.0.0.1:8000
     """  # fmt: skip
@@ -89,7 +89,7 @@ def _listen(server: "MCPServer", host: str, port: int) -> None:
 
 
 def _bound(host: str, port: int) -> socket.socket:
-    # Bound here and not by uvicorn: a port in use is answered in one line, a free one is known.
+    # Bound here, not by uvicorn: a port in use gives a one-line error, and port 0 its number.
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family)

@@ -1,4 +1,4 @@
-"""tastemaker models: which models are there, and what can be set?"""
+"""tastemaker models: lists the models and their settings."""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,4 @@
-"""tastemaker openapi: the API of the service as a schema."""
+"""tastemaker openapi: writes the OpenAPI schema of the service."""
 
 from pathlib import Path
 from typing import Annotated
@@ -24,7 +24,7 @@ def openapi(
     from tastemaker.serving.app import make_app
     from tastemaker.serving.settings import ServiceSettings
 
-    # The schema is the same whatever is served.
+    # The schema does not depend on the run.
     schema = make_app(ServiceSettings(run=Path("run"), database=SecretStr("sqlite://"))).openapi()
     text = json.dumps(schema, indent=2, ensure_ascii=False)
     if out_file is None:

@@ -1,4 +1,4 @@
-"""Options that several verbs share, with their help; one place for each."""
+"""The options that several verbs share, with their help texts."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal

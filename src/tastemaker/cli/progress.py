@@ -16,9 +16,9 @@ SHOWN_AFTER_S = 2.0
 
 @contextmanager
 def progress_bar() -> Iterator[OnProgress]:
-    """Shows what is reported to it while the block runs; it disappears at the end of the block.
+    """Yields a callback that shows its reports as a bar, which disappears after the block.
 
-    Nothing is shown where standard error is no terminal.
+    Nothing is shown if standard error is not a terminal.
     """
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
@@ -42,14 +42,14 @@ def progress_bar() -> Iterator[OnProgress]:
 
 
 def in_words(progress: Progress) -> str:
-    """What is done, and in which epoch."""
+    """The current work, and its epoch if it has any."""
     if not progress.epochs:
         return progress.what
     return f"{progress.what}, epoch {progress.epoch}/{progress.epochs}"
 
 
 class _LateBars(ProgressBars):
-    """Bars that appear after a while, so that short work leaves the terminal in peace."""
+    """Bars that appear after SHOWN_AFTER_S seconds, so that short work shows none."""
 
     _began_at: float | None = None
 

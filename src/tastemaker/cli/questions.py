@@ -1,4 +1,4 @@
-"""For whom, and of which items: questions to a model as options ask them."""
+"""Determines from options the users to recommend to and the items that are eligible."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 def users_asked(
     model: "Recommender", user: list[str], users: Path | None, everyone: bool, history: str | None
 ) -> "UserBatch":
-    """The users that exactly one of the options names.
+    """The users that exactly one of the options gives.
 
     Raises:
-        ConfigError: none of them, or several; or a file that cannot be read.
+        ConfigError: none or several of the options are given, or a file cannot be read.
         UnknownIdError: a user or an item is not in the data.
     """
     import numpy as np
@@ -42,10 +42,10 @@ def users_asked(
 def eligible_items(
     dataset: "Dataset", category: list[str], only: str | None, never: list[str]
 ) -> "Eligible | None":
-    """What --category, --only and --never leave; None where none of them is given.
+    """The items that --category, --only and --never allow; None if none of them is given.
 
     Raises:
-        ConfigError: a file that cannot be read.
+        ConfigError: a file cannot be read.
         UnknownIdError: an item is not a whole number where ids are whole numbers.
     """
     from tastemaker.ranking.filters import Eligible
@@ -61,7 +61,7 @@ def eligible_items(
 
 
 def _items_in(text: str) -> Iterable[str]:
-    """Ids between commas, or those of a file, one a line."""
+    """Ids separated by commas, or those of a file, one a line."""
     return _lines_of(Path(text), "item id") if Path(text).is_file() else _between_commas(text)
 
 

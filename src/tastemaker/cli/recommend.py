@@ -9,7 +9,7 @@ from tastemaker.cli import options
 from tastemaker.cli.common import keeping, note, out, print_json, table_of
 
 REASONS = 3
-"""Items of the history that --because names, at most."""
+"""Maximum number of items of the history that --because lists."""
 
 ITEMS_PANEL = "Which items"
 
@@ -79,7 +79,7 @@ def recommend(
     device: options.Device = "auto",
     json: options.Json = False,
 ) -> None:  # fmt: skip
-    """Recommend items to users whom the model knows, or to somebody new by a history.
+    """Recommend items to known users, or to an unseen user from a history.
 
     Examples: tastemaker recommend runs/demo --user 42, tastemaker recommend runs/demo --history
     1,50,296 --because, tastemaker recommend runs/demo --all --out lists.parquet
@@ -125,7 +125,7 @@ def recommend(
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    """The reasons of a row by name."""
+    """The row with its reasons as titles in one text."""
     if "because" not in row:
         return row
     names = [str(reason.get("title") or reason["item_id"]) for reason in row.pop("because")]

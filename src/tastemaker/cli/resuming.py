@@ -1,4 +1,4 @@
-"""What --resume finds, and what an end before the end leaves for it."""
+"""What --resume starts from, and what an interrupted training leaves for it."""
 
 from pathlib import Path
 
@@ -11,18 +11,18 @@ from tastemaker.models.recommender import Recommender
 
 
 def finished_run(path: Path, model: Recommender, split: Split) -> Bundle | None:
-    """The run at the path where it is finished, so that nothing is left to resume.
+    """The run at the path if it is finished, so that nothing is left to resume.
 
     Args:
-        path: where the run is or will be.
-        model: unfitted; what is to be resumed.
-        split: what it is trained on.
+        path: path of the run, which need not exist.
+        model: the unfitted model to resume.
+        split: the split that it is trained on.
 
     Returns:
-        The run with its log, or None where there is an unfinished one, or none at all.
+        The run with its log, or None if the run is unfinished or does not exist.
 
     Raises:
-        ArtifactError: the run there is of other settings or data, or was interrupted and left no
+        ArtifactError: the run has other settings or data, or was interrupted and left no
             checkpoint.
     """
     if has_unfinished(path) or not path.exists():
@@ -39,7 +39,7 @@ def finished_run(path: Path, model: Recommender, split: Split) -> Bundle | None:
 
 
 def where_it_goes_on(folder: Path) -> str:
-    """One line on the checkpoints in the folder of an unfinished run."""
+    """Describes in one line the checkpoints in the folder of an unfinished run."""
     epochs = reached(folder)
     if not epochs:
         return (
@@ -53,7 +53,7 @@ def where_it_goes_on(folder: Path) -> str:
 
 
 def what_was_kept(folder: Path) -> str:
-    """The end of the line on an end before the end."""
+    """The end of the message about an interrupted training: what can be resumed."""
     if has_checkpoint(folder):
         return "the same command with --resume goes on from the last finished epoch"
     return "no checkpoint was written yet, so nothing was kept"

@@ -1,4 +1,4 @@
-"""tastemaker serve: a run as a service."""
+"""tastemaker serve: serves a run over HTTP."""
 
 import threading
 import time
@@ -116,12 +116,12 @@ def serve(
         int | None, _learning("--learn-from", help="New events that are worth it.  [default: 1000]")
     ] = None,
 ) -> None:  # fmt: skip
-    """Serve a run over HTTP: recommendations that move with every event.
+    """Serve a run over HTTP: recommendations that change with every event.
 
     Examples: tastemaker serve runs/demo, then curl localhost:8000/v1/users/42/recommendations;
     tastemaker serve runs/demo --workers 4 --database postgresql://app@db/events
 
-    All settings can also come from the environment, as TASTEMAKER_PORT; docs/serving.md has them.
+    All settings can also come from the environment, as TASTEMAKER_PORT; docs/serving.md lists them.
     """
     from tastemaker.serving.run import run as run_service
     from tastemaker.serving.settings import ServiceSettings
@@ -145,7 +145,7 @@ def serve(
 
 
 def _show(url: str) -> None:
-    """Opens the page in a browser as soon as there is one."""
+    """Opens the page in a browser as soon as the service responds."""
     import httpx
 
     until = time.monotonic() + LONGEST_START_S

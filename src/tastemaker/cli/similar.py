@@ -1,4 +1,4 @@
-"""tastemaker similar: what is like this item?"""
+"""tastemaker similar: lists similar items."""
 
 from typing import Annotated
 
@@ -14,7 +14,7 @@ def similar(
     k: options.K = 10,
     json: options.Json = False,
 ) -> None:
-    """List the items most like the given ones, by the model's own vectors.
+    """List the items most similar to the given ones, by the model's own vectors.
 
     Example: tastemaker similar runs/demo 296
     """

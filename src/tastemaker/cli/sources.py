@@ -1,4 +1,4 @@
-"""From the options of a command line to a data set and a split."""
+"""Makes a data set and a split from options of the command line."""
 
 import re
 from dataclasses import dataclass, fields
@@ -32,7 +32,7 @@ from tastemaker.errors import ConfigError
 
 
 def without_password(url: str) -> str:
-    """A database URL that can be shown."""
+    """A database URL with its password masked."""
     return re.sub(r"//([^:/@]*):[^@]*@", r"//\1:***@", url)
 
 
@@ -41,7 +41,7 @@ class _FromOptions:
 
     @classmethod
     def of(cls, options: dict[str, Any]) -> Self:
-        """Takes from all options of a verb, by name, the ones that belong to this group."""
+        """Makes the group from all options of a verb by name; other options are ignored."""
         own = {field.name for field in fields(cls)}  # type: ignore[arg-type]
         return cls(**{name: value for name, value in options.items() if name in own})
 
@@ -75,29 +75,29 @@ class DataOptions(_FromOptions):
     k_core: int | None = None
     seed: int | None = None
     from_events: str | None = None
-    """A service's database whose events come along; of train alone."""
+    """URL of a service's database whose events are added; an option of train alone."""
 
     @property
     def text(self) -> dict[str, Any]:
-        """How text files are to be read: the options that differ from `TextFormat`'s defaults."""
+        """The format of text files: the options that differ from `TextFormat`'s defaults."""
         names = ("separator", "quoting", "encoding", "comment")
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         return given | ({"has_header": False} if self.no_header else {})
 
     @property
     def columns(self) -> dict[str, Any]:
-        """The columns that were named, and how times are written."""
+        """The names of the columns, and the format of times."""
         names = ("user", "item", "time", "rating", "weight", "time_format")
         return {name: getattr(self, name) for name in names}
 
     @property
     def values(self) -> dict[str, Any]:
-        """What every function that reads ids is told about them and about missing values."""
+        """The arguments on ids and missing values for every function that reads ids."""
         given = {} if self.missing is None else {"missing": self.missing}
         return given | {"drop_missing": self.drop_missing, "ids": self.ids}
 
     def dataset(self, data: str | None) -> Dataset:
-        """Loads DATA, whatever kind of thing it names, and takes the asked part of it."""
+        """Loads DATA of any kind, reduces it to the requested part, and adds the events, if any."""
         if self.from_events is not None:
             return _with_events(None if data is None else self._part(data), self.from_events)
         if data is None:
@@ -113,12 +113,12 @@ class DataOptions(_FromOptions):
         if self.k_core is not None:
             dataset = k_core(dataset, self.k_core)
         if self.untouched_items:
-            # The part has lost those that nobody in it touched.
+            # The part has lost the items that none of its users touched.
             dataset = dataset.with_catalog(whole.catalog, untouched_items=True)
         return dataset
 
     def interactions(self, path: Path) -> Interactions:
-        """Reads one part of a ready-made split, which goes by the name of its folder."""
+        """Reads one part of a ready-made split; its name is that of its folder."""
         name = path.resolve().parent.name
         return read_interactions(path, name=name, **self.columns, **self.values, **self.text)
 
@@ -130,7 +130,7 @@ class DataOptions(_FromOptions):
         """Reads the table of the items, if there is one.
 
         Args:
-            like: what the interactions call their column of items.
+            like: name of the item column of the interactions.
         """
         if self.items is None:
             if self.item_id is not None:
@@ -151,7 +151,7 @@ class DataOptions(_FromOptions):
                 )
             if self.text:
                 raise ConfigError(f"{_flag(self.text)} is for text files; leave it out of a query")
-            # Imported here, since nothing else that trains needs a database.
+            # Imported here, since no other source of data needs a database.
             from tastemaker.data.sql import read_sql
 
             return read_sql(self.query, data, **how)
@@ -188,14 +188,14 @@ class DataOptions(_FromOptions):
 
 
 def _flag(options: dict[str, Any]) -> str:
-    """The first of some options, as it is written on the command line."""
+    """The first of some options, as written on the command line."""
     name = next(iter(options))
     return "--no-header" if name == "has_header" else f"--{name.replace('_', '-')}"
 
 
 def _with_events(base: Dataset | None, url: str) -> Dataset:
-    """The data, if there are any, and what a service has seen since."""
-    # Imported here, since nothing else that trains needs a database.
+    """The data, if given, with the events and items that a service has stored."""
+    # Imported here, since training without events needs no database.
     from tastemaker.serving.learning.event_data import with_events
     from tastemaker.serving.store.database import Database
     from tastemaker.serving.store.events import EventStore
@@ -223,7 +223,7 @@ class SplitOptions(_FromOptions):
     seed: int | None = None
 
     def split_of(self, data: str | None, source: DataOptions) -> Split:
-        """Splits DATA, or puts the ready-made parts together; says what was decided on the way."""
+        """Splits DATA, or assembles a ready-made split; prints notes on the decisions made."""
         split = self._split_of(data, source)
         for line in (*split.train.notes, *split.notes):
             note(line)

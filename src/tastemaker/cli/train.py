@@ -1,4 +1,4 @@
-"""tastemaker train: from data to a run folder."""
+"""tastemaker train: trains a model and saves it as a run folder."""
 
 from pathlib import Path
 from typing import Annotated
@@ -90,16 +90,16 @@ def train(
     draw: options.Draw = "uniform",
     json: options.Json = False,
 ) -> None:
-    """Train a model, evaluate it beside popularity, and save both as a run folder.
+    """Train a model, evaluate it beside popularity, and save the model and the results in a folder.
 
     The tutorial: tastemaker train ml-20m --sample-users 0.3 --no-validation
 
     Your own data: tastemaker train clicks.csv --user visitor --set epochs=20 --set patience=3
 
-    What a service has seen: tastemaker train clicks.csv --from-events sqlite:///runs/clicks.events.db
+    The events of a service: tastemaker train clicks.csv --from-events sqlite:///runs/clicks.events.db
 
-    Ctrl-C keeps the best epoch so far of a model that has epochs. --resume goes on after that or
-    after a crash, except with ials and bpr, which write no checkpoints.
+    Ctrl-C keeps the best epoch so far of a model that has epochs. --resume continues after a Ctrl-C
+    or a crash, except with ials and bpr, which write no checkpoints.
     """  # fmt: skip
     from tastemaker.cli.sources import DataOptions, SplitOptions
     from tastemaker.cli.training import Training, read_settings
@@ -125,7 +125,7 @@ def train(
 
 
 def label_of(data: str | None, train: Path | None) -> str:
-    """A short name for the data, to name a folder after."""
+    """A short name of the data, for the name of a folder."""
     if train is not None:
         return train.resolve().parent.name
     if data is not None and "://" in data:

@@ -1,4 +1,4 @@
-"""How a search for settings is shown: its progress, and what it found."""
+"""Shows a search for settings: its progress and its result."""
 
 import time
 from typing import Any, Self
@@ -16,10 +16,10 @@ N_SHOWN = 5
 
 
 class TuningStatus:
-    """A line for each trial that ends and, on a terminal, a live one for the trial under way."""
+    """Shows a line for each finished trial and, on a terminal, a live line for the current one."""
 
     def __init__(self, metric: str, n_trials: int) -> None:
-        """Takes what is maximised, and the number of trials in total."""
+        """Takes the metric that is maximised, and the number of trials in total."""
         self._metric, self._n_trials = metric, n_trials
         self._done: list[Trial] = []
         self._status = Status("", console=err)
@@ -34,7 +34,7 @@ class TuningStatus:
         self._status.stop()
 
     def listener(self) -> TuningListener:
-        """The listener that shows a search here."""
+        """The listener that shows a search on this status."""
         return TuningListener(self._begin, self._trial, self._progress)
 
     def _begin(self, trials: list[Trial]) -> None:
@@ -71,10 +71,10 @@ class TuningStatus:
 
 
 def show(result: TuningResult, *, as_json: bool) -> None:
-    """Prints what a search found.
+    """Prints the result of a search.
 
     Raises:
-        typer.Exit: with 130 where Ctrl-C ended it.
+        typer.Exit: with 130 if Ctrl-C ended the search.
     """
     if as_json:
         print_json(result.to_dict())

@@ -1,7 +1,7 @@
 """Translates the Python arguments that errors and notes name into the flags of the running verb.
 
-The library speaks to Python: `name the column with user=…`. On a command line the same sentence
-reads `name the column with --user`.
+Messages of the library name Python arguments: `name the column with user=…`. On the command line
+the same message reads `name the column with --user`.
 """
 
 import re
@@ -18,14 +18,14 @@ OPTION_OF = {
     "path": "out",
     "timeout_s": "timeout",
 }
-"""Arguments whose option has another name; the name of an argument not listed is its option's."""
+"""Arguments whose option has another name; all others have the same name as their option."""
 
 FLAGS_OF_CALL = {
     "no_holdout": "--split none",
     "SampledRanking": "--protocol sampled",
     "FullRanking": "--protocol full",
 }
-"""Calls that an option with a value stands for; `k_core()` and the like are options themselves."""
+"""Calls that correspond to an option with a value; `k_core()` and the like are options."""
 
 MENTION = re.compile(
     r"""(?<![\w"'`=.,&?/-])(?<!--set\ )
@@ -33,23 +33,23 @@ MENTION = re.compile(
     (?:\(\) | =(?P<value>… | True\b | False\b | "[^"]*" | -?\d+(?:\.\d+)?(?:e[-+]?\d+)?\b))""",
     re.VERBOSE,
 )
-"""An argument with its value, or a call, that begins a word; not what stands in quotes or a URL."""
+"""Matches an argument with its value, or a call, at the start of a word; not in quotes or a URL."""
 
 _running: ContextVar["Verb | None"] = ContextVar("running", default=None)
 
 
 class VerbInterruptedError(Exception):
-    """Ctrl-C ended the running verb; the arguments say what was kept."""
+    """Ctrl-C ended the running verb; the arguments describe what was kept."""
 
 
 class Verb(TyperCommand):
-    """A command of which `in_flags` knows the options while it runs and after it failed."""
+    """A command whose options `in_flags` uses while it runs and after it failed."""
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the verb.
 
         Raises:
-            VerbInterruptedError: Ctrl-C, which Typer would turn into an exit without a message.
+            VerbInterruptedError: on Ctrl-C, for which Typer would exit without a message.
         """
         _running.set(self)
         try:
@@ -59,7 +59,7 @@ class Verb(TyperCommand):
 
 
 def in_flags(text: str) -> str:
-    """The text with each Python argument that the running verb has an option for as that option.
+    """Replaces each Python argument in a text by the option of the running verb, if it has one.
 
     `drop_missing=True` becomes `--drop-missing`, `validation=False` becomes `--no-validation`,
     `quoting="none"` becomes `--quoting none`, `user=…` becomes `--user`, and a setting of a model
@@ -88,7 +88,7 @@ def _flag(mention: re.Match[str], options: dict[str, Any]) -> str | None:
 
 
 def _negative(name: str, options: dict[str, Any]) -> str | None:
-    """The flag that switches something off: `--no-validation` beside `--validation`, or alone."""
+    """The flag that turns an argument off: `--no-validation`, with or without a `--validation`."""
     if name in options and options[name].secondary_opts:
         return str(options[name].secondary_opts[0])
     if f"no_{name}" in options:
@@ -97,13 +97,13 @@ def _negative(name: str, options: dict[str, Any]) -> str | None:
 
 
 def _bare(value: str) -> str:
-    """The value as a shell takes it: without quotes where it is one plain word."""
+    """The value as written in a shell: without quotes if it is one plain word."""
     return value[1:-1] if re.fullmatch(r'"[\w.:+-]+"', value) else value
 
 
 def _settings() -> Iterable[str]:
     """The names of the settings of all built-in models."""
-    # Imported here, since the models bring PyTorch along, and few messages name a setting.
+    # Imported here, since the models import PyTorch, and few messages name a setting.
     from tastemaker.models.registry import BUILT_IN, model_class
 
     configs = (model_class(name).config_class for name in BUILT_IN)

@@ -1,1 +1,1 @@
-"""The page: what a person sees. It speaks to the API as any client would."""
+"""The web pages of the service. They call its HTTP API, as any other client does."""

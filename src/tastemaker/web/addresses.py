@@ -1,4 +1,4 @@
-"""Addresses: the root of the site, which may lie below the prefix of a proxy, and what is in it."""
+"""Addresses: the root of the site, which may be below a proxy's prefix, and paths within it."""
 
 from urllib.parse import quote
 
@@ -6,7 +6,7 @@ from starlette.requests import Request
 
 
 def root_of(request: Request) -> str:
-    """The prefix of all addresses of the site, as /shop; empty without one."""
+    """The prefix of all paths of the site, such as /shop; empty without one."""
     root: str = request.scope.get("root_path", "")
     return root
 
@@ -18,13 +18,13 @@ def path_of(request: Request) -> str:
 
 
 def address_of(request: Request) -> str:
-    """The address of a request within its host, to return to after a form was sent."""
+    """The path and query of a request, to return to after a form was sent."""
     query = request.scope["query_string"].decode("latin-1")
     return quote(request.scope["path"]) + (f"?{query}" if query else "")
 
 
 def own_path(request: Request, url: str) -> str:
-    """The path below the root of a URL of this site; of any other the first page's."""
+    """The path below the root of a URL of this site; that of the first page for any other URL."""
     root = root_of(request)
     path = url.removeprefix(root)
     ours = url.startswith(f"{root}/") and not path.startswith(("//", "/\\"))

@@ -1,4 +1,4 @@
-"""The API as the pages ask it: real requests, in this process, answered with types of `wire`."""
+"""The pages' client of the API: requests within this process, returning types of `wire`."""
 
 from collections.abc import Sequence
 from typing import Any, TypeVar
@@ -14,24 +14,24 @@ from tastemaker.errors import ServiceError
 A = TypeVar("A", bound=BaseModel)
 
 LONGEST_S = 30.0
-"""The service gives up earlier by itself; swaps of the model take as long as they take."""
+"""Timeout in seconds; the service's own, `request_timeout_s`, is shorter by default."""
 
 
 class Api:
-    """Asks the service on behalf of whoever looks at a page.
+    """Calls the service on behalf of the visitors of the pages.
 
     Args:
         app: the service.
-        key: what it is to let the pages in with, if it asks for keys.
+        key: API key of the pages, if the service requires keys.
 
     Raises:
-        ServiceError: the service refused, in its own words.
+        ServiceError: the service rejected a request; the message is the service's.
     """
 
     def __init__(self, app: ASGIApp, key: SecretStr | None = None) -> None:
         self._key = key
         self._http = httpx.AsyncClient(
-            # An error of the service is its answer 500, not an exception of the page's.
+            # An exception in the service becomes its 500 response, not an exception in the page.
             transport=httpx.ASGITransport(app, raise_app_exceptions=False),
             base_url="http://localhost",
             timeout=LONGEST_S,
@@ -39,29 +39,29 @@ class Api:
         )
 
     async def recommend(self, user: str, **listing: Any) -> wire.RecommendationList:
-        """A list for somebody by id; what is trending where nothing is known of them."""
+        """Recommendations for a user by id; trending items if there is no history to use."""
         path = f"/v1/users/{_part(user)}/recommendations"
         return await self.ask("GET", path, wire.RecommendationList, query=listing)
 
     async def recommend_without(
         self, user: str, exclude: Sequence[str], **listing: Any
     ) -> wire.RecommendationList:
-        """The same without some items, which may be more than an address can hold."""
+        """Recommendations without some items, which may be more than a URL can hold."""
         body = {"users": [{"user_id": user}], "exclude": list(exclude), **listing}
         lists = await self.ask("POST", "/v1/recommendations", wire.ManyRecommendations, body=body)
         return lists.lists[0]
 
     async def similar(self, item: str, k: int) -> wire.SimilarItems:
-        """What is like an item."""
+        """The items most similar to an item."""
         path = f"/v1/items/{_part(item)}/similar"
         return await self.ask("GET", path, wire.SimilarItems, query={"k": k})
 
     async def trending(self, k: int) -> wire.Trending:
-        """What is touched most lately."""
+        """The items that are touched most in recent events."""
         return await self.ask("GET", "/v1/trending", wire.Trending, query={"k": k})
 
     async def search(self, text: str, category: str = "", limit: int = 50) -> wire.Items:
-        """What of the catalog is called so, or is in that category."""
+        """The items of the catalog that match a text, a category, or both."""
         query = {"q": text, "limit": limit, "categories": [category] if category else []}
         return await self.ask("GET", "/v1/items", wire.Items, query=query)
 
@@ -70,25 +70,25 @@ class Api:
         return (await self.ask("GET", "/v1/categories", wire.Categories)).categories
 
     async def item(self, item: str) -> wire.Item:
-        """What is known of an item."""
+        """An item of the catalog."""
         return await self.ask("GET", f"/v1/items/{_part(item)}", wire.Item)
 
     async def history(self, user: str, limit: int) -> wire.UserHistory:
-        """What is known of somebody, the latest first."""
+        """The history of a user, the latest item first."""
         path = f"/v1/users/{_part(user)}/history"
         return await self.ask("GET", path, wire.UserHistory, query={"limit": limit})
 
     async def record(self, events: list[wire.Event]) -> wire.EventsKept:
-        """Keeps events, all or none."""
+        """Stores events, all or none."""
         body = wire.Events(events=events).model_dump(exclude_none=True)
         return await self.ask("POST", "/v1/events", wire.EventsKept, body=body)
 
     async def retract(self, user: str, item: str) -> None:
-        """Takes an item out of somebody's history."""
+        """Removes an item from a user's history."""
         await self._send("DELETE", f"/v1/users/{_part(user)}/history/{_part(item)}")
 
     async def forget(self, user: str) -> wire.Forgotten:
-        """Deletes what the service keeps of somebody."""
+        """Deletes the data that the service stores about a user."""
         return await self.ask("DELETE", f"/v1/users/{_part(user)}", wire.Forgotten)
 
     async def known_users(self, limit: int) -> list[wire.KnownUser]:
@@ -97,7 +97,7 @@ class Api:
         return (await self.ask("GET", "/v1/admin/users", wire.KnownUsers, query=query)).users
 
     async def schema(self) -> dict[str, Any]:
-        """The description of the whole API, as OpenAPI has it."""
+        """The OpenAPI schema of the service."""
         response = await self._send("GET", "/openapi.json")
         described: dict[str, Any] = response.json()
         return described
@@ -112,18 +112,18 @@ class Api:
         body: dict[str, Any] | None = None,
         key: SecretStr | None = None,
     ) -> A:
-        """What the service answers.
+        """Sends a request and returns the response.
 
         Args:
-            method: of HTTP.
-            path: of the route.
-            answer: what it answers with.
-            query: of the URL.
-            body: as JSON.
-            key: instead of the pages' own.
+            method: HTTP method.
+            path: path of the route.
+            answer: type of the response.
+            query: query parameters of the URL.
+            body: sent as JSON.
+            key: API key to use instead of the pages' own.
 
         Raises:
-            ServiceError: it refused.
+            ServiceError: the service rejected the request, or the response is of another type.
         """
         response = await self._send(method, path, query, body, key)
         try:
@@ -154,5 +154,5 @@ class Api:
 
 
 def _part(some_id: str) -> str:
-    """An id as one part of a path, whatever is in it."""
+    """Encodes an id as one segment of a path, whatever characters it has."""
     return quote(some_id, safe="").replace(".", "%2E")

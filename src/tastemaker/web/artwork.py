@@ -1,16 +1,16 @@
-"""Artwork: a poster for what has no picture, drawn from its title; one title, one poster."""
+"""Artwork: a poster for an item without an image, determined by its title."""
 
 import hashlib
 from typing import NamedTuple
 
 HUES = 24
-"""Classes h0 … of the style sheet: an even walk around the wheel of colours."""
+"""Number of classes h0, h1, … of the style sheet: hues evenly spaced on the colour wheel."""
 
 MOTIFS = 16
-"""Symbols m0 … of the sprite."""
+"""Number of symbols m0, m1, … of the sprite."""
 
 LETTER_EVERY = 5
-"""One poster in so many has its title's initial instead of a motif."""
+"""One poster in this many, on average, has its title's initial instead of a motif."""
 
 
 class Artwork(NamedTuple):
@@ -24,7 +24,7 @@ class Artwork(NamedTuple):
 
 
 def artwork_of(title: str) -> Artwork:
-    """The poster of a title."""
+    """The poster of a title; the same title always gives the same poster."""
     digest = hashlib.sha256(title.encode("utf-8", "surrogatepass")).digest()
     initial = next((sign for sign in title if sign.isalnum()), "")
     letter = initial.upper()[:1] if digest[3] % LETTER_EVERY == 0 else ""

@@ -1,4 +1,4 @@
-"""Assets: style sheet, script and icon, read once and named after what is in them."""
+"""Assets: style sheets, scripts and icon, read once; their URLs contain a hash of the content."""
 
 import hashlib
 from functools import cache
@@ -19,12 +19,12 @@ class Asset(NamedTuple):
     body: bytes
     media_type: str
     url: str
-    """Changes with the content, so that it may be kept forever."""
+    """Changes with the content, so that clients may cache the file forever."""
 
 
 @cache
 def assets() -> dict[str, Asset]:
-    """By name."""
+    """The files of static/, by name."""
     found = {}
     for file in files("tastemaker.web").joinpath("static").iterdir():
         kind = TYPES.get(file.name.rpartition(".")[2])
@@ -36,12 +36,12 @@ def assets() -> dict[str, Asset]:
 
 
 async def static(request: Request) -> Response:
-    """A file, to be kept if it was asked for under its full name."""
+    """Returns a file; clients may cache it forever if the URL has a version `v`."""
     asset = assets().get(request.path_params["name"])
     if asset is None:
         return Response("there is no such file\n", 404, media_type="text/plain")
     headers = {
-        # With a policy of its own it keeps its caching, too.
+        # SecurityHeaders replaces neither the policy nor the caching of a response with a policy.
         "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
         "Cache-Control": FOREVER if request.query_params.get("v") else "no-cache",
     }

@@ -13,7 +13,7 @@ _ARTICLE = re.compile(r"^(.+), (The|A|An)$")
 
 
 class Described(Protocol):
-    """What every answer says of an item."""
+    """The fields of an item that every response has."""
 
     @property
     def item_id(self) -> int | str: ...  # noqa: D102
@@ -27,7 +27,7 @@ class Described(Protocol):
 
 @dataclass(frozen=True)
 class Card:
-    """An item, with words for a person."""
+    """An item with the texts that a page shows."""
 
     item_id: str
     title: str
@@ -37,21 +37,21 @@ class Card:
     image_url: str | None
     art: Artwork
     because: tuple[str, ...] = ()
-    """Titles of the history that speak for it, the most important first."""
+    """Titles of the items of the history that explain it, the most important first."""
 
     @property
     def name(self) -> str:
-        """In full, for those who do not see where on the card they are."""
+        """The title with its year, for accessible labels and page titles."""
         return f"{self.title} ({self.year})" if self.year else self.title
 
     @property
     def line(self) -> str:
-        """The small print of the poster."""
+        """The small text of the poster: the year and at most two categories."""
         return " · ".join(filter(None, [self.year, ", ".join(self.categories[:2])]))
 
 
 def card_of(item: Described, because: Iterable[wire.Reason] | None = None) -> Card:
-    """An item as a card."""
+    """Makes the card of an item."""
     full = item.title or str(item.item_id)
     title, year = title_and_year(full)
     return Card(
@@ -66,18 +66,18 @@ def card_of(item: Described, because: Iterable[wire.Reason] | None = None) -> Ca
 
 
 def name_of(title: str | None, item_id: int | str) -> str:
-    """What an item is called, without its year."""
+    """The title of an item without its year, or its id if it has no title."""
     return title_and_year(title or str(item_id))[0]
 
 
 def full_name(title: str | None, item_id: int | str) -> str:
-    """The same with its year, where it is known."""
+    """The title of an item with its year if known, or its id if it has no title."""
     name, year = title_and_year(title or str(item_id))
     return f"{name} ({year})" if year else name
 
 
 def title_and_year(full: str) -> tuple[str, str]:
-    """`Matrix, The (1999)` as The Matrix and 1999."""
+    """Splits a full title: `Matrix, The (1999)` becomes The Matrix and 1999."""
     found = _YEAR.search(full)
     title = full[: found.start()] if found else full
     title = _ARTICLE.sub(r"\2 \1", title)

@@ -1,4 +1,4 @@
-"""The catalog: a search, and the page of an item."""
+"""The catalog: the search page, and the page of an item."""
 
 import asyncio
 
@@ -19,7 +19,7 @@ REASONS_FROM = 120
 
 
 async def search(site: Site, request: Request) -> Response:
-    """What is called so, or is in a category."""
+    """Shows the items that match the search text, the category, or both."""
     text, category = words_in(request), category_in(request)
     found, categories, notice = await asyncio.gather(
         _search(site, text, category), site.api.categories(), noticed(site, request)
@@ -33,7 +33,7 @@ async def search(site: Site, request: Request) -> Response:
 
 
 async def item(site: Site, request: Request) -> Response:
-    """An item, why it may please, and what is like it."""
+    """Shows an item, the reasons to recommend it, and similar items."""
     item_id, user = id_in(request.path_params["item_id"], "item"), site.visitors.of(request)
     found, alike, (liked, because), notice = await asyncio.gather(
         site.api.item(item_id), _alike(site, item_id), _stand(site, user, item_id),
@@ -65,7 +65,7 @@ async def _alike(site: Site, item_id: str) -> list[wire.RecommendedItem]:
 async def _stand(
     site: Site, user: str | None, item_id: str
 ) -> tuple[bool, list[wire.Reason] | None]:
-    """Whether the visitor knows the item, and if not, what of their history speaks for it."""
+    """Whether the item is in the visitor's history, and if not, the reasons to recommend it."""
     if user is None:
         return False, None
     history = await site.api.history(user, LONGEST_HISTORY)

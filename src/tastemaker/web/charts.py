@@ -1,4 +1,4 @@
-"""Charts: where bars, lines and whiskers lie in a drawing; the templates draw them."""
+"""Charts: the coordinates of bars, lines and intervals; the templates draw them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ NICE = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar, and what it stands for."""
+    """One bar: its rectangle and its value."""
 
     x: float
     y: float
@@ -21,7 +21,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Bars:
-    """Bars over time, with the height that the drawing's top stands for."""
+    """Bars over time, and the value at the top of the drawing."""
 
     bars: list[Bar]
     top: float
@@ -29,11 +29,11 @@ class Bars:
 
 @dataclass(frozen=True)
 class Series:
-    """Values in the order of time; with an interval for each, if there is one."""
+    """Values in the order of time, with an interval for each if there are any."""
 
     name: str
     kind: str
-    """A class of the style sheet."""
+    """Class in the style sheet."""
     values: Sequence[float]
     low: Sequence[float] = ()
     high: Sequence[float] = ()
@@ -41,7 +41,7 @@ class Series:
 
 @dataclass(frozen=True)
 class DrawnSeries:
-    """A series as it is drawn."""
+    """A series in coordinates of the drawing."""
 
     name: str
     kind: str
@@ -53,7 +53,7 @@ class DrawnSeries:
 
 @dataclass(frozen=True)
 class Lines:
-    """A chart of lines."""
+    """A line chart."""
 
     lines: list[DrawnSeries]
     ticks: list[tuple[float, float]]
@@ -64,7 +64,7 @@ class Lines:
 
 @dataclass(frozen=True)
 class IntervalBar:
-    """A value with its interval, and others to compare it with, as fractions of the width."""
+    """A value, its interval, and other values to compare it with, in percent of the width."""
 
     low: float
     value: float
@@ -73,7 +73,7 @@ class IntervalBar:
 
 
 def bars(values: Sequence[float], width: float = 600.0, height: float = 100.0) -> Bars:
-    """One bar a value, in their order."""
+    """Lays out one bar for each value, in their order."""
     top = nice(max([1.0, *values]))
     step = width / max(1, len(values))
     return Bars(
@@ -92,7 +92,7 @@ def bars(values: Sequence[float], width: float = 600.0, height: float = 100.0) -
 
 
 def lines(series: Sequence[Series]) -> Lines:
-    """Several series on one scale that begins at nothing."""
+    """Lays out several series on one scale that starts at zero."""
     top = nice(max([1e-9, *(v for each in series for v in [*each.values, *each.high])]))
     n = max((len(each.values) for each in series), default=0)
 
@@ -120,7 +120,7 @@ def lines(series: Sequence[Series]) -> Lines:
 def whisker(
     low: float, value: float, high: float, others: Sequence[float], top: float
 ) -> IntervalBar:
-    """On a scale from nothing to the top."""
+    """Lays out an interval on a scale from zero to `top`."""
 
     def percent(number: float) -> float:
         return round(100 * number / top, 2) if top > 0 else 0.0
@@ -131,7 +131,7 @@ def whisker(
 
 
 def nice(value: float) -> float:
-    """The next round number from the value on."""
+    """The smallest round number that is at least the value, within 0.1%."""
     magnitude = 1.0
     while magnitude * 10 <= value:
         magnitude *= 10

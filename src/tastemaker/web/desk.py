@@ -1,4 +1,4 @@
-"""The desk: what the people who run the service see, and what they can do."""
+"""The desk: the pages and actions for the operators of the service."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -20,7 +20,7 @@ from tastemaker.web.site import Handler, Site, go
 from tastemaker.web.visitor import form_of
 
 KEY = "desk_key"
-"""Cookie; it goes out with requests of the desk alone, and ends with the browser's session."""
+"""Cookie with an admin key; browsers send it to the desk alone, until their session ends."""
 
 LONGEST_KEY = 256
 
@@ -28,7 +28,7 @@ CLOSED = (401, 403)
 
 POINTS = 2500
 DEPLOYMENTS = 20
-"""On a page."""
+"""Number of deployments on a page."""
 
 DONE = {
     "reload": "The run's folder was read again and serves now.",
@@ -40,7 +40,7 @@ A = TypeVar("A", bound=BaseModel)
 
 
 def behind_the_door(page: Handler) -> Handler:
-    """Asks for an admin key where the service wants one that the pages do not have."""
+    """Shows a form for an admin key if the service rejects the one given, or the lack of one."""
 
     @wraps(page)
     async def handler(site: Site, request: Request) -> Response:
@@ -59,13 +59,13 @@ def behind_the_door(page: Handler) -> Handler:
 
 @behind_the_door
 async def overview(site: Site, request: Request) -> Response:
-    """Which model serves, how it was judged, what is asked of it, and what can be done."""
+    """Shows the current model, its evaluation, the service's statistics, and the actions."""
     return await _overview(site, request, DONE.get(request.query_params.get("done", "")))
 
 
 @behind_the_door
 async def models(site: Site, request: Request) -> Response:
-    """The leaderboard, and two models' lists side by side."""
+    """Shows the leaderboard, and one user's lists by two models side by side."""
     asked = request.query_params.get("user", "").strip()
     user = id_in(asked, "user") if asked else site.visitors.of(request)
     board, known, compared = await asyncio.gather(
@@ -85,15 +85,15 @@ async def models(site: Site, request: Request) -> Response:
 
 @behind_the_door
 async def map_page(site: Site, request: Request) -> Response:
-    """A place for the map; the script fetches its points."""
-    await _ask(site, request, "users", wire.KnownUsers, limit=1)  # is the door open?
+    """Shows the page of the map; the script fetches its points."""
+    await _ask(site, request, "users", wire.KnownUsers, limit=1)  # raises without a valid key
     return site.page(
         request, "desk/map.html", title="Map", notice=None, key=_has_key(request), n=POINTS
     )
 
 
 async def map_points(site: Site, request: Request) -> Response:
-    """The points of the map, in short."""
+    """Returns the points of the map as compact JSON."""
     found = await _ask(site, request, "map", wire.ItemMap, n=POINTS)
     points = [
         [
@@ -115,7 +115,7 @@ async def map_points(site: Site, request: Request) -> Response:
 
 @behind_the_door
 async def drift(site: Site, request: Request) -> Response:
-    """Whether the lists still meet what people do."""
+    """Shows how well the lists predicted the newest events."""
     found = await _ask(site, request, "drift", wire.Drift)
     windows = found.windows
     charts = [
@@ -151,7 +151,7 @@ async def drift(site: Site, request: Request) -> Response:
 
 @behind_the_door
 async def act(site: Site, request: Request) -> Response:
-    """Reloads, rolls back, or begins to learn."""
+    """Performs an action: reload, rollback or learn."""
     action = (await form_of(request))["action"]
     if action not in DONE:
         return go(request, "/desk")
@@ -166,7 +166,7 @@ async def act(site: Site, request: Request) -> Response:
 
 
 async def unlock(site: Site, request: Request) -> Response:
-    """Keeps an admin key for this browser's session, or drops it."""
+    """Stores an admin key in the cookie; deletes the cookie if the key is empty or invalid."""
     key = (await form_of(request))["key"].strip()
     response, path = go(request, "/desk"), f"{root_of(request)}/desk"
     if _is_sendable(key):
@@ -196,13 +196,13 @@ async def _overview(
 
 
 def _page_of(request: Request) -> dict[str, Any]:
-    """Which part of the log of deployments is asked for."""
+    """The query for the requested page of the log of deployments."""
     cursor = request.query_params.get("before")
     return {"limit": DEPLOYMENTS} | ({"cursor": cursor} if cursor else {})
 
 
 def headline(figures: dict[str, Any] | None) -> str:
-    """The one figure that a line of a table has room for."""
+    """The metric for a row of a table: the first NDCG, else the first metric of all."""
     metrics = (figures or {}).get("metrics") or {}
     name = next((n for n in metrics if n.startswith("ndcg@")), next(iter(metrics), ""))
     return f"{metric_name(name)} {metrics[name]:.4f}" if name else ""
@@ -229,7 +229,7 @@ def _ask(site: Site, request: Request, what: str, answer: type[A], **query: Any)
 
 
 def _key_of(request: Request) -> SecretStr | None:
-    """The admin key in the cookie; None where there is none that a header could carry."""
+    """The admin key in the cookie; None without one that is valid in a header."""
     key = request.cookies.get(KEY, "")
     return SecretStr(key) if _is_sendable(key) else None
 

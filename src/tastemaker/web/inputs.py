@@ -1,7 +1,7 @@
-"""Inputs: whatever a visitor sends is checked with the types of the API before it is used.
+"""Inputs: validates what a visitor sends, with the types of the API, before it is used.
 
-Forms, queries, paths and cookies are written by whoever likes to. What one of these types refuses
-is an `InputError`, and so a page with the status 422.
+Forms, queries, paths and cookies can hold anything. A value that one of these types rejects raises
+`InputError`, which is shown as a page with status 422.
 """
 
 from typing import Annotated, Any, TypeVar
@@ -14,14 +14,14 @@ from tastemaker import wire
 from tastemaker.errors import TastemakerError
 
 MOST_FIELDS = 1_000
-"""Fields that one form may have."""
+"""Maximum number of fields in one form."""
 
 LONGEST_SEARCH = 200
 
 T = TypeVar("T")
 
 IdText = Annotated[wire.Text, StringConstraints(min_length=1, max_length=256)]
-"""An id as text, as which it stands in forms, addresses and cookies."""
+"""An id as text, as in forms, URLs and cookies."""
 
 _ID: TypeAdapter[str] = TypeAdapter(IdText)
 _EVENT_ID: TypeAdapter[str] = TypeAdapter(wire.EventId)
@@ -32,14 +32,14 @@ _WORDS: TypeAdapter[str] = TypeAdapter(
 
 
 class InputError(TastemakerError):
-    """A field of a form or of an address holds what it cannot."""
+    """A field of a form or URL has an invalid value."""
 
 
 class Form:
     """The fields of a form that was sent.
 
     Args:
-        body: of the request, as application/x-www-form-urlencoded.
+        body: body of the request, as application/x-www-form-urlencoded.
 
     Raises:
         InputError: the body is not UTF-8, or has more than MOST_FIELDS fields.
@@ -56,53 +56,53 @@ class Form:
             ) from None
 
     def __getitem__(self, name: str) -> str:
-        """The last value of that name; an empty text without one."""
+        """The last value of a field; an empty string if there is none."""
         return self.all(name)[-1] if self.all(name) else ""
 
     def all(self, name: str) -> list[str]:
-        """Every value of that name."""
+        """All values of a field."""
         return self._fields.get(name, [])
 
 
 def id_in(text: str, name: str) -> str:
-    """The id in a field.
+    """Validates the id in a field.
 
     Raises:
-        InputError: it is empty, longer than 256 characters, or holds unprintable ones.
+        InputError: it is empty, longer than 256 characters, or has unprintable characters.
     """
     return _checked(_ID, text, name)
 
 
 def event_id_in(text: str) -> str:
-    """The id of an event.
+    """Validates the id of an event.
 
     Raises:
-        InputError: it is empty, longer than 128 characters, or holds unprintable ones.
+        InputError: it is empty, longer than 128 characters, or has unprintable characters.
     """
     return _checked(_EVENT_ID, text, "event")
 
 
 def category_in(request: Request) -> str:
-    """The category that an address names; an empty text without one.
+    """The category in the query of a URL; an empty string if there is none.
 
     Raises:
-        InputError: it is longer than 256 characters, or holds unprintable ones.
+        InputError: it is longer than 256 characters, or has unprintable characters.
     """
     text = request.query_params.get("category", "")
     return _checked(_CATEGORY, text, "category") if text else ""
 
 
 def words_in(request: Request) -> str:
-    """The words that an address searches for, without spaces around them.
+    """The search text in the query of a URL, without surrounding whitespace.
 
     Raises:
-        InputError: they are longer than LONGEST_SEARCH characters, or hold unprintable ones.
+        InputError: it is longer than LONGEST_SEARCH characters, or has unprintable characters.
     """
     return _checked(_WORDS, request.query_params.get("q", "").strip(), "q")
 
 
 def id_in_text(quoted: str) -> str | None:
-    """The id in a percent-encoded text; None of what cannot be one."""
+    """The id in a percent-encoded text; None if it is invalid."""
     try:
         return id_in(unquote(quoted, errors="strict"), "id")
     except (InputError, UnicodeDecodeError):

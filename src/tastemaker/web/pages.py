@@ -1,4 +1,4 @@
-"""The pages: which address shows which."""
+"""The pages: the routes and their handlers."""
 
 from pydantic import SecretStr
 from starlette.requests import Request
@@ -37,11 +37,11 @@ PAGES: tuple[tuple[str, str, Handler], ...] = (
 
 
 def pages(app: ASGIApp, key: SecretStr | None = None) -> list[Route]:
-    """The routes of all pages, to stand beside those of the service.
+    """The routes of all pages, to be added to those of the service.
 
     Args:
-        app: the service that the pages ask.
-        key: what it is to let them in with, if it asks for keys.
+        app: the service whose API the pages call.
+        key: API key of the pages, if the service requires keys.
     """
     site = Site(Api(app, key), Visitors(key))
     return [
@@ -52,7 +52,7 @@ def pages(app: ASGIApp, key: SecretStr | None = None) -> list[Route]:
 
 
 class PageRoute(Route):
-    """A route that says which it is, to whoever measures how long it took."""
+    """A route that records itself in the scope, so that telemetry can label latencies by route."""
 
     @override
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
@@ -61,7 +61,7 @@ class PageRoute(Route):
 
 
 class NothingHere(PageRoute):
-    """A page for a person who went astray; a program gets the service's own answer."""
+    """The 404 page for browsers; any other client gets the service's own 404 response."""
 
     @override
     def matches(self, scope: Scope) -> tuple[Match, Scope]:

@@ -1,4 +1,4 @@
-"""The past: what the service knows of the visitor, and how it is taken back."""
+"""The history page: the visitor's history, and the deletion of their data."""
 
 from collections.abc import Sequence
 from urllib.parse import urlencode
@@ -16,7 +16,7 @@ SHOWN = 100
 
 
 async def history(site: Site, request: Request) -> Response:
-    """Everything that lists rest on, the latest first."""
+    """Shows the visitor's history, which recommendations are based on, the latest item first."""
     user = site.visitors.of(request)
     if user is None:
         return go(request, "/welcome")
@@ -28,7 +28,7 @@ async def history(site: Site, request: Request) -> Response:
 
 
 async def forget(site: Site, request: Request) -> Response:
-    """Deletes what is kept of the visitor, who is nobody afterwards."""
+    """Deletes the visitor's data and the cookie with their user id."""
     await form_of(request)
     user = site.visitors.of(request)
     if user is None:

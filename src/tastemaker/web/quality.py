@@ -1,4 +1,4 @@
-"""Quality: the figures of a model beside the baselines and the model before it."""
+"""Quality: the metrics of a model, beside those of the baselines and the previous model."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ NAMES = {
 
 
 SAME = {"recall": "hit_rate", "map": "mrr", "precision": "recall"}
-"""Metrics that say nothing of their own where everybody has one held-out item."""
+"""Metrics that add nothing to another one if every user has one held-out item."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,13 @@ class MetricLine:
     low: float
     high: float
     others: list[tuple[str, float]]
-    """Who else was measured, and what they have."""
+    """The other models that were measured, and their values."""
     whisker: IntervalBar
     verdict: str
 
 
 def quality(figures: dict[str, Any] | None) -> list[MetricLine]:
-    """The accuracy metrics of an evaluation that say something, with their intervals."""
+    """The accuracy metrics of an evaluation with their intervals, without redundant ones."""
     figures = figures or {}
     intervals = figures.get("intervals") or {}
     rivals = dict(figures.get("baseline") or {})
@@ -59,7 +59,7 @@ def quality(figures: dict[str, Any] | None) -> list[MetricLine]:
 
 
 def standings(board: wire.LeaderboardResponse) -> list[tuple[wire.LeaderboardModel, IntervalBar]]:
-    """The models of a comparison on its main metric, on one scale."""
+    """The models of a comparison with their intervals of the main metric, on one scale."""
     ends = [model.intervals[board.metric] for model in board.models]
     top = 1.05 * max((high for _, high in ends), default=1.0)
     return [
@@ -69,13 +69,13 @@ def standings(board: wire.LeaderboardResponse) -> list[tuple[wire.LeaderboardMod
 
 
 def metric_name(name: str) -> str:
-    """`ndcg@10` as NDCG@10."""
+    """The display name of a metric: NDCG@10 for `ndcg@10`."""
     base, at, k = name.partition("@")
     return NAMES.get(base, base.replace("_", " ").capitalize()) + at + k
 
 
 def _verdict(low: float, high: float, others: list[tuple[str, float]]) -> str:
-    """How the interval lies to what else was measured."""
+    """Whether the interval lies above or below each other model's value, or contains it."""
     said = []
     for who, value in others:
         where = "above" if low > value else "below" if high < value else "not told apart from"

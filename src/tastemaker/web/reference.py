@@ -1,4 +1,4 @@
-"""The reference: every route of the API in words, out of the service's own description."""
+"""The reference page: describes every route of the API, from the service's OpenAPI schema."""
 
 import json
 from collections.abc import Iterator
@@ -33,10 +33,10 @@ class Operation:
     words: list[str]
     """Paragraphs after the title."""
     parameters: list[tuple[str, Field]]
-    """Where each stands, and what it is."""
+    """The location of each (path, query, …), and its description."""
     body: list[Part]
     answers: list[tuple[str, str, list[Part]]]
-    """Status, words and type."""
+    """Status, description and type of each successful response."""
     problems: list[tuple[str, str]]
     needs_key: bool
     curl: str
@@ -44,7 +44,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Subject:
-    """Operations that belong together."""
+    """Operations with the same OpenAPI tag."""
 
     name: str
     words: str
@@ -52,7 +52,7 @@ class Subject:
 
 
 async def reference(site: Site, request: Request) -> Response:
-    """All routes, and the types that they speak of."""
+    """Shows all routes, and the types of their requests and responses."""
     schema = await site.api.schema()
     base = f"{request.url.scheme}://{request.url.netloc}{root_of(request)}"
     types = {
@@ -66,7 +66,7 @@ async def reference(site: Site, request: Request) -> Response:
 
 
 def subjects_of(schema: Schema, base: str) -> list[Subject]:
-    """The operations by subject, in the order in which one meets them."""
+    """The operations by subject: those of SUBJECTS first, then others as they occur."""
     found: dict[str, list[Operation]] = {name: [] for name in SUBJECTS}
     for path, methods in schema["paths"].items():
         for method, described in methods.items():
@@ -111,13 +111,13 @@ def _parameters(of: Schema) -> Iterator[tuple[str, Field]]:
 
 
 def _body(of: Schema) -> tuple[str, Schema]:
-    """The media type of the body and its schema, or that of one line; empty without a body."""
+    """The media type of the body and its schema (of one line of JSON Lines); empty without one."""
     content = of.get("requestBody", {}).get("content", {})
     return next(((kind, given["schema"]) for kind, given in content.items()), ("", {}))
 
 
 def _curl(path: str, method: str, of: Schema, schema: Schema, base: str) -> str:
-    """A line that can be pasted; a key is put where one is needed."""
+    """A curl command that can be pasted; it sends $KEY where the route requires a key."""
     shown = path.replace("{user_id}", "42").replace("{item_id}", "296")
     must = [
         f"{given['name']}={example_of(given['schema'], {})}"

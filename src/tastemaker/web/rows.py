@@ -1,4 +1,4 @@
-"""Rows: from lists of the API to the shelves of a page, on which no item stands twice."""
+"""Rows: turns lists of the API into the rows of a page, on which no item occurs twice."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -15,15 +15,15 @@ FEWEST = 4
 BECAUSE_ROWS = 3
 CATEGORY_ROWS = 2
 LATEST = 30
-"""So many items of the history say which categories are a favourite now."""
+"""Number of latest items of the history that determine the favourite categories."""
 
 
 @dataclass(frozen=True)
 class CardRow:
-    """A shelf."""
+    """One row of cards on a page."""
 
     name: str
-    """Unique on the page, for ids."""
+    """Unique on the page; used in HTML ids."""
     title: str
     cards: tuple[Card, ...]
     note: str = ""
@@ -31,24 +31,24 @@ class CardRow:
 
 @dataclass(frozen=True)
 class Group:
-    """Recommendations for which the same item of the history speaks loudest."""
+    """Recommendations whose strongest reason is the same item of the history."""
 
     reason: wire.Reason
     items: tuple[wire.RecommendedItem, ...]
 
 
 class Shelf:
-    """Fills rows one after the other with what does not stand on the page yet."""
+    """Fills rows one after the other with items that are not on the page yet."""
 
     def __init__(self, known: Iterable[int | str]) -> None:
-        """Begins with what is in the history, which no row shows."""
+        """Starts with the items of the history, which no row shows."""
         self.used = {str(item) for item in known}
         self.rows: list[CardRow] = []
 
     def add(
         self, name: str, title: str, items: Sequence[wire.RecommendedItem], note: str = ""
     ) -> bool:
-        """Adds a row, unless too little is left for one."""
+        """Adds a row, unless fewer than FEWEST unused items are left; returns whether it did."""
         unused = {str(item.item_id): item for item in reversed(items)}
         left = [
             item
@@ -64,11 +64,11 @@ class Shelf:
 
 
 def grouped(items: Iterable[wire.RecommendedItem], latest: Sequence[int | str]) -> list[Group]:
-    """Recommendations by their strongest reason, reasons of late before those of long ago.
+    """Groups recommendations by their strongest reason, the latest reasons first.
 
     Args:
-        items: explained.
-        latest: the history, the latest first.
+        items: recommendations with explanations.
+        latest: the history, the latest item first.
     """
     groups: dict[int | str, list[wire.RecommendedItem]] = {}
     reasons: dict[int | str, wire.Reason] = {}
@@ -84,7 +84,7 @@ def grouped(items: Iterable[wire.RecommendedItem], latest: Sequence[int | str]) 
 
 
 def because_title(title: str | None, item_id: int | str) -> str:
-    """The heading of a row that rests on one item."""
+    """The heading of a row based on one item of the history."""
     return f"Because you liked {name_of(title, item_id)}"
 
 
@@ -93,8 +93,8 @@ def favourites(
 ) -> list[str]:
     """The categories of the latest items, the favourite first.
 
-    A category counts the more the fewer items of the catalog are in it: three westerns say more
-    than three dramas, where half of everything is drama.
+    Counts are divided by the square root of the category's size in the catalog: three westerns
+    indicate more than three dramas where half of the catalog is drama.
     """
     recent = Counter(name for item in history[:LATEST] for name in item.categories or ())
     size = {category.name: category.n_items for category in sizes}
@@ -102,7 +102,7 @@ def favourites(
 
 
 def varied(items: Sequence[wire.RecommendedItem], n: int) -> list[wire.RecommendedItem]:
-    """The first of a list that differ from each other: popular, but of all kinds."""
+    """Selects n items greedily by their rank in the list and by categories not yet selected."""
     left, chosen = list(items), list[wire.RecommendedItem]()
     shown: Counter[str] = Counter()
     while left and len(chosen) < n:

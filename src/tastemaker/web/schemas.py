@@ -1,4 +1,4 @@
-"""Schemas in words: what JSON Schema says, as one would write it into a table."""
+"""Schemas in words: describes types of JSON Schema for the tables of the reference page."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -16,14 +16,14 @@ WORDS = {
 
 
 class Part(NamedTuple):
-    """A piece of what a type is called, and the type of ours that it names, if any."""
+    """A piece of the description of a type, and the API type that it links to, if any."""
 
     text: str
     type: str = ""
 
 
 class Field(NamedTuple):
-    """One line of a table."""
+    """One row of a table: a property or a parameter."""
 
     name: str
     kind: list[Part]
@@ -33,7 +33,7 @@ class Field(NamedTuple):
 
 
 def kind_of(schema: Schema) -> list[Part]:
-    """What a value is: `list of Event`, `whole number, 1 to 500`, `text or null`."""
+    """The type of a value in words: `list of Event`, `whole number, 1 to 500`, `text or null`."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return [Part(name, name)]
@@ -60,11 +60,11 @@ def fields_of(schema: Schema) -> list[Field]:
 
 
 def example_of(schema: Schema, types: dict[str, Schema], depth: int = 0) -> Any:
-    """A value that fits, with what must be given."""
+    """An example of a type, with its required properties, or its first one if none is required."""
     if "$ref" in schema:
         return example_of(types[schema["$ref"].rpartition("/")[2]], types, depth)
     if _either(schema):
-        # Of an object or a list of them, the simple one.
+        # Of a batch and a single object, the example is the single object, which is the last.
         fit = [each for each in _either(schema) if each.get("type") != "null"]
         return example_of(fit[-1] if "$ref" in fit[-1] else fit[0], types, depth)
     if "properties" in schema:
@@ -76,7 +76,7 @@ def example_of(schema: Schema, types: dict[str, Schema], depth: int = 0) -> Any:
 
 
 def _either(schema: Schema) -> list[Schema]:
-    """The kinds of which it is one."""
+    """The alternatives of a union (anyOf or oneOf); empty for any other type."""
     found: list[Schema] = schema.get("anyOf") or schema.get("oneOf") or []
     return found
 

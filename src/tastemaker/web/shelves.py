@@ -1,4 +1,4 @@
-"""Shelves: which questions the first page asks, and in which order its rows stand."""
+"""Shelves: the requests that the first page makes, and the order of its rows."""
 
 import asyncio
 from dataclasses import dataclass
@@ -19,36 +19,36 @@ from tastemaker.web.rows import (
 )
 
 ENOUGH = 120
-"""So long a list that the rows that are chosen from it do not run short."""
+"""Length of the requested lists; long enough to fill the rows that are chosen from them."""
 
 FROM_HISTORY = 300
-"""So much of a history is asked for."""
+"""Maximum number of items of the history that are requested."""
 
 DIVERSITY = 0.7
 
 
 @dataclass(frozen=True)
 class Shelves:
-    """The first page of somebody."""
+    """The first page of one user."""
 
     rows: list[CardRow]
     n_known: int
-    """Items in the history, as far as they were asked for."""
+    """Number of items in the history, at most FROM_HISTORY."""
     degraded: bool
 
     @property
     def known_words(self) -> str:
-        """How long the history is, in words."""
+        """The length of the history in words."""
         if self.n_known == FROM_HISTORY:
             return f"more than {FROM_HISTORY} titles"
         return f"{self.n_known} title{'' if self.n_known == 1 else 's'}"
 
 
 async def shelves_of(api: Api, user: str) -> Shelves:
-    """Asks what the page needs, as much as possible at once.
+    """Requests what the page needs, concurrently where possible, and fills its rows.
 
     Raises:
-        ServiceError: the service refused.
+        ServiceError: the service rejected a request.
     """
     history, listed, trending, sizes = await asyncio.gather(
         api.history(user, FROM_HISTORY),
@@ -74,7 +74,7 @@ async def shelves_of(api: Api, user: str) -> Shelves:
 async def _because(
     api: Api, listed: wire.RecommendationList, history: wire.UserHistory
 ) -> list[tuple[str, str, list[wire.RecommendedItem]]]:
-    """Rows that rest on one item each: what the model says speaks for them, else what is alike."""
+    """Rows based on one item each: recommendations that it explains, then items similar to it."""
     latest = [item.item_id for item in history.items]
     groups = grouped(listed.items[IN_A_ROW:], latest)[:BECAUSE_ROWS]
     spoken = [(group.reason.item_id, group.reason.title, group.items) for group in groups]
@@ -85,7 +85,7 @@ async def _because(
         *(_filling(api, item_id, len(items)) for item_id, _, items in spoken)
     )
     return [
-        # What the model would list comes first, what is merely alike fills the row.
+        # Recommendations come first; items that are merely similar fill the row.
         (f"because-{item_id}", because_title(title, item_id), [*items, *more])
         for (item_id, title, items), more in zip(spoken, alike, strict=True)
     ]
@@ -112,7 +112,7 @@ async def _different(api: Api, user: str, shelf: Shelf) -> None:
 
 
 async def _explained(api: Api, user: str, **listing: Any) -> wire.RecommendationList:
-    """A list with reasons; without, of a model that gives none."""
+    """A list with explanations, or without them if the model cannot give any."""
     try:
         return await api.recommend(user, explain=True, **listing)
     except ServiceError as error:
@@ -122,7 +122,7 @@ async def _explained(api: Api, user: str, **listing: Any) -> wire.Recommendation
 
 
 async def _filling(api: Api, item: wire.Id, n: int) -> list[wire.RecommendedItem]:
-    """What is like an item, where n recommendations do not fill its row."""
+    """Items similar to an item, if its n recommendations do not fill a row."""
     if n >= IN_A_ROW:
         return []
     try:
@@ -130,4 +130,4 @@ async def _filling(api: Api, item: wire.Id, n: int) -> list[wire.RecommendedItem
     except ServiceError as error:
         if error.status not in (404, 422):
             raise
-        return []  # new since the training, or a model without item similarity
+        return []  # an item new since the training, or a model without item similarity

@@ -1,4 +1,4 @@
-"""The site: how a page is rendered, with which headers, and what stands there if it cannot be."""
+"""The site: renders pages with their headers, and error pages for requests that fail."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from functools import cached_property
@@ -24,15 +24,15 @@ POLICY = (
 )
 
 FRAGMENT = "x-fragment"
-"""Header by which our own script asks for the part of a page that changes."""
+"""Header with which the pages' own script requests only the part of a page that changes."""
 
 
 class Site:
-    """What all pages share.
+    """The state and the rendering that all pages share.
 
     Args:
-        api: the service as the pages ask it.
-        visitors: who looks at them.
+        api: client of the service's API.
+        visitors: identifies the visitors of the pages.
     """
 
     def __init__(self, api: Api, visitors: visitor.Visitors) -> None:
@@ -59,14 +59,14 @@ class Site:
         images: Iterable[str | None] = (),
         **context: Any,
     ) -> Response:
-        """A page, or the part of it that changes if only that was asked for.
+        """Renders a page, or only the part that changes if the request is for a fragment.
 
         Args:
-            request: what is answered.
-            template: by name; its `layout` is the page or nothing.
-            status: of HTTP.
-            images: URLs that the page shows; nothing else from outside may be loaded.
-            context: what the template sees.
+            request: the request to respond to.
+            template: name of the template; it extends `layout`, a whole page or a fragment.
+            status: HTTP status of the response.
+            images: URLs of the images on the page; its policy allows no other external origins.
+            context: variables of the template.
         """
         fragment = is_fragment(request)
         found = self._templates.get_template(template)
@@ -92,7 +92,7 @@ class Site:
         return response
 
     def failure(self, request: Request, error: TastemakerError) -> Response:
-        """What stands there instead of a page."""
+        """Renders an error page, or plain text if the request is for a fragment."""
         status = _status(error)
         if is_fragment(request):
             return Response(str(error), status, media_type="text/plain")
@@ -106,7 +106,7 @@ Handler = Callable[[Site, Request], Awaitable[Response]]
 
 
 def handled(site: Site, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-    """The handler with the site at hand; what the service refuses becomes a page that says so."""
+    """Binds a handler to the site, and turns its errors into error pages."""
 
     async def endpoint(request: Request) -> Response:
         try:
@@ -118,13 +118,13 @@ def handled(site: Site, handler: Handler) -> Callable[[Request], Awaitable[Respo
 
 
 def is_fragment(request: Request) -> bool:
-    """Whether our own script asks, rather than a browser for a page."""
+    """Whether the pages' own script requests a fragment, rather than a browser a page."""
     return FRAGMENT in request.headers
 
 
 def go(request: Request, path: str) -> Response:
-    """Sends the browser on to a page, by its path below the root."""
-    # With a policy of its own an answer keeps its other headers as they are.
+    """Redirects the browser to a page, by its path below the root."""
+    # The target depends on the visitor and the form, so the redirect must not be cached.
     url = root_of(request) + path
     return RedirectResponse(url, HTTPStatus.SEE_OTHER, {"Cache-Control": "no-store"})
 
@@ -135,29 +135,29 @@ def _status(error: TastemakerError) -> int:
     if not isinstance(error, ServiceError):
         return HTTPStatus.UNPROCESSABLE_ENTITY
     status = error.status
-    # That the pages have no key that works is not for the visitor to mend.
+    # 401 means that the pages' own API key is missing or invalid, which no visitor can fix.
     return HTTPStatus.FORBIDDEN if status == HTTPStatus.UNAUTHORIZED else status or 502
 
 
 def _searched(request: Request) -> str:
-    """What stands in the search field of every page: the words of a search that was just made."""
+    """The text in the search field: the query on the search page, empty on every other page."""
     is_search = path_of(request) == "/search"
     return request.query_params.get("q", "")[:LONGEST_SEARCH] if is_search else ""
 
 
 def _sources(images: Iterable[str | None]) -> str:
-    """The origins of pictures, as the policy names them."""
+    """The origins of the images, as a source list of the Content-Security-Policy."""
     origins = {"'self'", "data:"}
     for url in images:
         try:
             parts = urlsplit(url or "")
         except ValueError:
-            continue  # the catalog takes what begins like a URL; this one cannot be loaded
+            continue  # the catalog accepts any text that begins like a URL; this one is invalid
         if parts.scheme in ("http", "https") and parts.hostname and _plain(parts.netloc):
             origins.add(f"{parts.scheme}://{parts.netloc}")
     return " ".join(sorted(origins))
 
 
 def _plain(host: str) -> bool:
-    """Whether it cannot be taken for another part of the policy."""
+    """Whether a host has only characters that cannot start another part of the policy."""
     return all(sign.isalnum() or sign in ".-:[]" for sign in host) and host.isascii()

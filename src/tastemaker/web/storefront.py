@@ -1,4 +1,4 @@
-"""The storefront: the first page, and what a click on it does."""
+"""The storefront: the first page, and the actions that record and remove a like."""
 
 import secrets
 from urllib.parse import urlencode
@@ -20,7 +20,7 @@ LIKE = "like"
 
 
 async def home(site: Site, request: Request) -> Response:
-    """Rows for whoever is there; somebody new is asked first what they like."""
+    """Shows the rows for the visitor; redirects a new visitor to the welcome page."""
     user = site.visitors.of(request)
     if user is None:
         return go(request, "/welcome")
@@ -39,7 +39,7 @@ async def like(site: Site, request: Request) -> Response:
 
 
 async def unlike(site: Site, request: Request) -> Response:
-    """Takes an item out of the visitor's history again."""
+    """Removes an item from the visitor's history."""
     form = await form_of(request)
     user, item = site.visitors.of(request), id_in(form["item"], "item")
     if user is None:
@@ -49,7 +49,7 @@ async def unlike(site: Site, request: Request) -> Response:
 
 
 async def noticed(site: Site, request: Request, done: dict[str, str] | None = None) -> dict | None:
-    """What was done a moment ago, to be said and perhaps undone: words, item and undoing path."""
+    """Describes the action just taken and how to undo it; None without one or without its item."""
     given = request.query_params if done is None else done
     for kind, (words, undo) in NOTICES.items():
         if kind in given:
@@ -75,7 +75,7 @@ NOTICES = {
 async def _after(
     site: Site, request: Request, back: str, user: str, kind: str, item: str
 ) -> Response:
-    """The rows as they are now for our script, the page before for everybody else."""
+    """The updated rows for the pages' own script, else a redirect to the page with the form."""
     if is_fragment(request):
         return await _rows(site, request, user, await noticed(site, request, {kind: item}))
     path, _, query = own_path(request, back).partition("?")

@@ -1,4 +1,4 @@
-"""The visitor: who looks at the pages, and whether a form really came from them."""
+"""The visitor: their user id, and the check that a form came from the pages."""
 
 import hashlib
 import hmac
@@ -14,24 +14,24 @@ from tastemaker.web.addresses import root_of
 from tastemaker.web.inputs import Form, id_in_text
 
 VISITOR, TOKEN = "visitor", "form_token"
-"""Cookies. The token goes out with no request that another site begins."""
+"""Cookies. Browsers do not send the token with requests that another site starts."""
 
 A_YEAR_S = 365 * 24 * 3600
 
 
 class ForgedFormError(TastemakerError):
-    """A form that did not come from our own page, or from one that is too old."""
+    """A form did not come from one of the pages, or came from one that is too old."""
 
 
 class Visitors:
-    """Who looks at the pages, by a cookie.
+    """Identifies visitors by a cookie with their user id.
 
-    Pages with a key of their own sign the cookie with it, since through them a cookie written by
-    hand would read and erase the history of anybody. Pages without a key can do nothing that their
-    visitors could not do at the API, and take the cookie as it is.
+    Pages with an API key sign the cookie with it, since a forged cookie would otherwise let a
+    visitor read and erase the history of any user. Pages without a key can do nothing that their
+    visitors could not do with the API directly, and accept an unsigned cookie.
 
     Args:
-        key: with which the pages ask the service, if they have one.
+        key: API key of the pages, if they have one.
     """
 
     def __init__(self, key: SecretStr | None = None) -> None:
@@ -39,11 +39,11 @@ class Visitors:
 
     @property
     def may_choose(self) -> bool:
-        """Whether a visitor may look as anybody."""
+        """Whether a visitor may view the site as any user."""
         return self._key is None
 
     def of(self, request: Request) -> str | None:
-        """The user id that the visitor goes by; None before there is one that is theirs."""
+        """The visitor's user id; None without a valid cookie."""
         kept = request.cookies.get(VISITOR, "")
         if self._key is None:
             return id_in_text(kept)
@@ -53,13 +53,13 @@ class Visitors:
         return id_in_text(quoted)
 
     def remember(self, response: Response, request: Request, user: str) -> None:
-        """Lets the visitor go by that id from now on."""
+        """Sets the cookie with the visitor's user id."""
         quoted = quote(user, safe="")
         signed = quoted if self._key is None else f"{self._signature(quoted)}.{quoted}"
         _set(response, request, VISITOR, signed, "lax")
 
     def leave(self, response: Response, request: Request) -> None:
-        """Lets the visitor go by no id."""
+        """Deletes the cookie with the visitor's user id."""
         response.delete_cookie(VISITOR, path=_path(request))
 
     def _signature(self, quoted: str) -> str:
@@ -68,12 +68,12 @@ class Visitors:
 
 
 def new_visitor() -> str:
-    """An id that nobody has yet."""
+    """A random id for a new visitor."""
     return f"visitor-{secrets.token_hex(6)}"
 
 
 def token_of(request: Request) -> str:
-    """What every form of the page must bring back; the same for all forms of a request."""
+    """The token that every form of a page must send; the same for all forms of a request."""
     if not hasattr(request.state, "token"):
         given = request.cookies.get(TOKEN, "")
         request.state.token = given if len(given) == 32 else secrets.token_hex(16)
@@ -82,19 +82,19 @@ def token_of(request: Request) -> str:
 
 
 def keep_token(response: Response, request: Request) -> None:
-    """Puts the token into its cookie."""
+    """Sets the cookie with the token, unless it has it already."""
     if request.cookies.get(TOKEN) != token_of(request):
         _set(response, request, TOKEN, token_of(request), "strict")
 
 
 async def form_of(request: Request) -> Form:
-    """The form of a request that was sent by one of our own pages.
+    """The form in a request that was sent by one of the pages.
 
     Raises:
-        ForgedFormError: it was not, as far as can be told.
-        InputError: it is no form that can be read.
+        ForgedFormError: another site sent it, or its token is not that of the cookie.
+        InputError: the form cannot be parsed.
     """
-    # Browsers say who began a request; other clients must know the token all the same.
+    # Browsers send Sec-Fetch-Site; the token is checked for all clients.
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise ForgedFormError("this form was sent by another site; nothing was done")
     form = Form(await request.body())

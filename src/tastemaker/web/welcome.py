@@ -1,4 +1,4 @@
-"""The welcome: somebody new picks what they like, or one looks as somebody who is known."""
+"""The welcome page: a new visitor picks items, or views the site as a known user."""
 
 import asyncio
 from typing import Any
@@ -16,17 +16,17 @@ from tastemaker.web.storefront import LIKE
 from tastemaker.web.visitor import form_of, new_visitor
 
 PICKS = 5
-"""So many make a first page that fits."""
+"""Number of picks that is enough for a useful first page."""
 
 MOST_PICKS = 50
 SHOWN, FOUND = 35, 20
 POPULAR = 150
 KNOWN = 6
-"""Users who are offered to look as."""
+"""Number of known users that a visitor is offered to view the site as."""
 
 
 async def welcome(site: Site, request: Request) -> Response:
-    """A grid of popular titles of all kinds, and a search for others."""
+    """Shows a grid of popular titles of varied categories, and a search for others."""
     query = request.query_params
     text, picked = words_in(request), _picked(query.getlist("pick"))
     trending, found, chosen, known = await asyncio.gather(
@@ -45,7 +45,7 @@ async def welcome(site: Site, request: Request) -> Response:
 
 
 async def begin(site: Site, request: Request) -> Response:
-    """Gives somebody new an id, and records what they picked."""
+    """Gives a new visitor an id, and records their picks."""
     form = await form_of(request)
     picked = _picked(form.all("pick"))
     user = new_visitor()
@@ -58,10 +58,10 @@ async def begin(site: Site, request: Request) -> Response:
 
 
 async def become(site: Site, request: Request) -> Response:
-    """Looks from now on as the user of that id.
+    """Lets the visitor view the site as the user with the given id.
 
     Raises:
-        ServiceError: the visitors of these pages may not choose who they are.
+        ServiceError: the visitors of these pages may not choose their user id.
     """
     form = await form_of(request)
     if not site.visitors.may_choose:
@@ -88,16 +88,16 @@ async def _found(site: Site, text: str) -> list[Card]:
 
 
 async def _chosen(site: Site, picked: list[str]) -> list[Card]:
-    """What is ticked already stays in sight, whatever is searched for next."""
+    """The cards of the ticked items, which stay visible during further searches."""
     items = await asyncio.gather(*map(site.api.item, picked), return_exceptions=True)
     return [card_of(item) for item in items if isinstance(item, wire.Item)]
 
 
 async def _known(site: Site) -> list[wire.KnownUser]:
-    """A few users of the data, where a visitor may look as one of them."""
+    """A few users of the training data, if a visitor may view the site as one of them."""
     if not site.visitors.may_choose:
         return []
     try:
         return await site.api.known_users(KNOWN)
     except ServiceError:
-        return []  # their key has no such scope, and an id can be typed
+        return []  # the service requires an admin key for this; a visitor can still type an id

@@ -1,4 +1,4 @@
-"""Times and numbers as a person reads them."""
+"""Formats times and numbers for people."""
 
 from datetime import UTC, datetime
 
@@ -6,13 +6,13 @@ _STEPS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
 def day(timestamp: int | float) -> str:
-    """25 Nov 2026."""
+    """The day of a timestamp in UTC, as in `25 Nov 2026`."""
     time = datetime.fromtimestamp(timestamp, UTC)
     return f"{time.day} {time:%b %Y}"
 
 
 def ago(timestamp: int | float, now: float | None = None) -> str:
-    """`3 hours ago`; the day of what is longer ago than a month."""
+    """The time since a timestamp, as in `3 hours ago`; its day if that is over 30 days ago."""
     now = datetime.now(UTC).timestamp() if now is None else now
     elapsed_s = max(0, int(now - timestamp))
     if elapsed_s > 30 * 86_400:
@@ -25,5 +25,5 @@ def ago(timestamp: int | float, now: float | None = None) -> str:
 
 
 def long_number(value: int | float) -> str:
-    """12,345."""
+    """A number rounded to an integer, as in `12,345`."""
     return f"{value:,.0f}"
