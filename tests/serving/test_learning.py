@@ -6,14 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 
 import tastemaker as tm
 from tastemaker.bundle.store import Store
 from tastemaker.errors import ConfigError, DataError
 from tastemaker.serving.learning.event_data import with_events
-from tastemaker.serving.learning.learner import LOG, Learner, newest_held_out
+from tastemaker.serving.learning.learner import LOG, Learner
 from tastemaker.serving.store.database import Database
 from tastemaker.serving.store.deployments import DeploymentLog
 from tastemaker.serving.store.events import EventStore, NewEvent
@@ -48,20 +47,6 @@ def test_events_come_after_what_training_knew(opened: Database) -> None:
     joined = with_events(dataset_of({1: [3, 4], 2: [4]}), store, ItemStore(opened))
     rows = joined.folded().to_frame().select("user_id", "item_id").rows()
     assert rows == [(1, 4), (1, 7), (1, 3), (2, 4), (5, 3)]  # 3 was touched again, and later
-
-
-@pytest.mark.parametrize("again", [(2, 4), (5, 3)])
-def test_a_pair_is_as_new_as_its_first_event_and_held_out_with_all(again: tuple[int, int]) -> None:
-    before = dataset_of({1: [3, 4], 2: [3], 5: [4]})
-    events = [(2, 4, 1000), (2, 3, 1001), (5, 3, 1003), (*again, 1004)]
-    since = pl.DataFrame(events, schema=["user_id", "item_id", "timestamp"], orient="row")
-    split = newest_held_out(tm.read(pl.concat([before.to_frame(), since])), before)
-    assert split.test is not None
-    users, items = split.train.user_vocabulary.ids, split.train.item_vocabulary.ids
-    assert [users[int(code)] for code in split.test.users] == [5]
-    assert [items[int(code)] for code in split.test.items] == [3]
-    trained = set(split.train.to_frame().select("user_id", "item_id").rows())
-    assert trained == {(1, 3), (1, 4), (2, 3), (2, 4), (5, 4)}
 
 
 def test_weights_are_not_left_out_beside_events_that_have_none(opened: Database) -> None:
@@ -148,16 +133,16 @@ def test_what_fits_the_newest_events_better_serves(opened: Database, run: Path) 
     log.parent.mkdir()
     # The machine went down twice: once before a line was whole, once before its blocks were.
     log.write_bytes(b'[1]\n\x00\xff\n{"outcome": "not better", "at": 1, "ev\xc3')
-    lesson = Learner(run, opened).learn()
-    assert Learner(run, opened).lessons() == [lesson]
-    assert (lesson.outcome, lesson.fresh) == ("deployed", 330)
-    assert lesson.figures is not None
-    assert lesson.figures["metrics"]["ndcg@10"] > lesson.figures["before"]["ndcg@10"]
-    low, high = lesson.figures["difference"]["interval"]
-    assert 0 < low <= lesson.figures["difference"]["mean"] <= high
+    result = Learner(run, opened).learn()
+    assert Learner(run, opened).past_runs() == [result]
+    assert (result.outcome, result.fresh) == ("deployed", 330)
+    assert result.figures is not None
+    assert result.figures["metrics"]["ndcg@10"] > result.figures["before"]["ndcg@10"]
+    low, high = result.figures["difference"]["interval"]
+    assert 0 < low <= result.figures["difference"]["mean"] <= high
     served = DeploymentLog(opened).latest()
     assert served is not None
-    assert (served.reason, served.version) == ("learned", lesson.version)
+    assert (served.reason, served.version) == ("learned", result.version)
     assert tm.open_run(served.run).split.train.user_vocabulary.code_of("new3") >= 0
 
 
@@ -170,10 +155,10 @@ def test_what_fits_them_worse_does_not(opened: Database, run: Path) -> None:
         happened(store, f"late{user}", [1], since=5_000)
         happened(store, f"late{user}", [2], since=90_000)
     learner = Learner(run, opened)
-    lesson = learner.learn()
-    assert lesson.outcome == "not better"
+    result = learner.learn()
+    assert result.outcome == "not better"
     assert DeploymentLog(opened).latest() is None
-    assert learner.lessons() == [lesson]
+    assert learner.past_runs() == [result]
     assert learner.fresh()[1] == 0, "it would try the same again"
 
 
@@ -199,10 +184,10 @@ def test_a_tie_does_not_deploy(opened: Database, tmp_path: Path) -> None:
     store = EventStore(opened)
     for user in range(120):
         happened(store, f"new{user}", [user % 20], since=10_000 + 10 * user)
-    lesson = Learner(tmp_path / "run", opened).learn()
-    assert lesson.outcome == "not better"
-    assert lesson.figures is not None
-    low, high = lesson.figures["difference"]["interval"]
+    result = Learner(tmp_path / "run", opened).learn()
+    assert result.outcome == "not better"
+    assert result.figures is not None
+    low, high = result.figures["difference"]["interval"]
     assert low <= 0 <= high
     assert DeploymentLog(opened).latest() is None
 
@@ -210,10 +195,10 @@ def test_a_tie_does_not_deploy(opened: Database, tmp_path: Path) -> None:
 def test_a_line_of_the_log_that_was_cut_off_is_left_out(opened: Database, run: Path) -> None:
     a_new_fashion(EventStore(opened), range(110))
     learner = Learner(run, opened)
-    lesson = learner.learn()
+    result = learner.learn()
     with (learner.store.folder / "learning.jsonl").open("a") as log:
         log.write('{"outcome": "not be')
-    assert learner.lessons() == [lesson]
+    assert learner.past_runs() == [result]
 
 
 def test_a_network_goes_on_from_what_it_knew(tmp_path: Path) -> None:

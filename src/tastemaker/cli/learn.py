@@ -46,18 +46,18 @@ def learn(
         progress_bar() as show,
     ):
         opened.migrate()
-        lesson = Learner(run, opened, service).learn(least, show)
+        result = Learner(run, opened, service).learn(least, show)
     if json:
-        print_json(vars(lesson))
+        print_json(vars(result))
     else:
-        _show(lesson)
+        _show(result)
 
 
-def _show(lesson: "LearningRun") -> None:
-    if lesson.figures is None:
-        note(f"{lesson.fresh:,} fresh events, too few to learn from and to judge by")
+def _show(result: "LearningRun") -> None:
+    if result.figures is None:
+        note(f"{result.fresh:,} fresh events, too few to learn from and to judge by")
         return
-    figures = lesson.figures
+    figures = result.figures
     rows: list[dict[str, Any]] = [
         {"metric": name, "new": value, "before": figures["before"].get(name)}
         for name, value in figures["metrics"].items()
@@ -68,7 +68,7 @@ def _show(lesson: "LearningRun") -> None:
     between = (
         f"{difference['mean']:+.4f} {difference['metric']}, 95% interval {low:+.4f} to {high:+.4f}"
     )
-    if lesson.outcome == "deployed":
-        note(f"better by {between}: version {lesson.version} serves from now on")
+    if result.outcome == "deployed":
+        note(f"better by {between}: version {result.version} serves from now on")
     else:
         note(f"not surely better ({between}): what serves goes on")

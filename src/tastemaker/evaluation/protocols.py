@@ -13,7 +13,7 @@ from tastemaker.data.dataset import take_runs
 from tastemaker.data.split import Candidates, Part, Split
 from tastemaker.data.users import UserBatch
 from tastemaker.errors import ConfigError, SplitError
-from tastemaker.models.recommender import SCORES_AT_ONCE, Recommender
+from tastemaker.models.scorer import Scorer
 from tastemaker.progress import Meter, OnProgress
 from tastemaker.ranking.candidates import (
     ENTRIES_AT_ONCE,
@@ -21,6 +21,7 @@ from tastemaker.ranking.candidates import (
     Draw,
     candidate_blocks,
 )
+from tastemaker.ranking.index import SCORES_AT_ONCE
 from tastemaker.ranking.parallel import in_turn, on_all_cores
 from tastemaker.ranking.ranks import rank_among, rank_by_keys, rank_in_catalog
 
@@ -35,7 +36,7 @@ class RankingProtocol(Protocol):
 
     @abstractmethod
     def ranks(
-        self, model: Recommender, split: Split, part: Part, on_progress: OnProgress | None = None
+        self, model: Scorer, split: Split, part: Part, on_progress: OnProgress | None = None
     ) -> np.ndarray:
         """Ranks each held-out item.
 
@@ -86,7 +87,7 @@ class SampledRanking(RankingProtocol):
 
     @override
     def ranks(
-        self, model: Recommender, split: Split, part: Part, on_progress: OnProgress | None = None
+        self, model: Scorer, split: Split, part: Part, on_progress: OnProgress | None = None
     ) -> np.ndarray:
         ranked = _ranking_rows(model, split, part)
         answers: list[RankedRows] = []
@@ -113,7 +114,7 @@ class FullRanking(RankingProtocol):
     name: ClassVar[str] = "full"
 
     def ranks(
-        self, model: Recommender, split: Split, part: Part, on_progress: OnProgress | None = None
+        self, model: Scorer, split: Split, part: Part, on_progress: OnProgress | None = None
     ) -> np.ndarray:
         """Implements `RankingProtocol.ranks`; memory does not grow with the number of users."""
         targets, known = split.targets(part), split.known_before(part)
@@ -159,7 +160,7 @@ class CandidateLists(RankingProtocol):
     name: ClassVar[str] = "candidates"
 
     def ranks(
-        self, model: Recommender, split: Split, part: Part, on_progress: OnProgress | None = None
+        self, model: Scorer, split: Split, part: Part, on_progress: OnProgress | None = None
     ) -> np.ndarray:
         """Implements `RankingProtocol.ranks`.
 
@@ -239,7 +240,7 @@ class RankedRows(NamedTuple):
     """(n,) of the held-out items."""
 
 
-def _meter(on_progress: OnProgress | None, model: Recommender, n_targets: int) -> Meter:
+def _meter(on_progress: OnProgress | None, model: Scorer, n_targets: int) -> Meter:
     return Meter(on_progress, f"ranking with {model.name}", n_targets)
 
 
@@ -248,7 +249,7 @@ def _count(meter: Meter) -> Callable[[RankedRows], None]:
 
 
 def _ranking_rows(
-    model: Recommender, split: Split, part: Part
+    model: Scorer, split: Split, part: Part
 ) -> Callable[[CandidateRows], RankedRows]:
     """How a model ranks rows."""
     known = split.known_before(part)
@@ -273,7 +274,7 @@ def _in_one_list(answers: Iterable[RankedRows], users: np.ndarray) -> np.ndarray
 
 
 def _full_ranks(
-    model: Recommender,
+    model: Scorer,
     users: UserBatch,
     targets: np.ndarray,
     n_targets: np.ndarray,

@@ -1,1 +1,1 @@
-"""The models, one idea a file: what it is and its paper, its config, its network, the model."""
+"""The models, one idea per file: its description and paper, config, network and model class."""

@@ -7,10 +7,10 @@ import torch
 from tastemaker.data.recommendations import Recommendations
 from tastemaker.data.users import UserBatch
 from tastemaker.models.retrieval import Lists
-from tastemaker.models.scorer import Scorer
+from tastemaker.models.scorer import ComparingScorer
 
 
-def explain(model: Scorer, users: UserBatch, items: np.ndarray, n: int) -> Recommendations:
+def explain(model: ComparingScorer, users: UserBatch, items: np.ndarray, n: int) -> Recommendations:
     """Explains (c,) item codes to each user; see `Recommender.explain`."""
     asked = np.tile(items, (len(users), 1))
     reasons = reasons_of(model, users, asked, np.full(len(users), len(items)), n)
@@ -26,7 +26,9 @@ def explain(model: Scorer, users: UserBatch, items: np.ndarray, n: int) -> Recom
     return Recommendations(pl.DataFrame(columns).hstack(table))
 
 
-def with_reasons(model: Scorer, answer: Recommendations, lists: Lists, n: int) -> Recommendations:
+def with_reasons(
+    model: ComparingScorer, answer: Recommendations, lists: Lists, n: int
+) -> Recommendations:
     """The answer with a column `because`: of each item its reasons, the most important first.
 
     Args:
@@ -44,7 +46,7 @@ def with_reasons(model: Scorer, answer: Recommendations, lists: Lists, n: int) -
 
 
 def reasons_of(
-    model: Scorer, users: UserBatch, items: np.ndarray, lengths: np.ndarray, n: int
+    model: ComparingScorer, users: UserBatch, items: np.ndarray, lengths: np.ndarray, n: int
 ) -> pl.DataFrame:
     """Which items of the histories speak for the items of some lists.
 

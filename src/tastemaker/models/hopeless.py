@@ -1,6 +1,6 @@
-"""Settings that no fit can succeed with: its numbers overflow, or need more memory than there is.
+"""Errors for settings that make training fail by numeric overflow or by a lack of memory.
 
-Whatever such a fit fails with, the user reads one line that names the settings to change.
+Whatever exception such a fit raises, the user sees one line that names the settings to change.
 """
 
 from collections.abc import Iterator
@@ -14,25 +14,27 @@ from tastemaker.config import Config
 from tastemaker.errors import ConfigError
 
 UNSOLVABLE = (np.linalg.LinAlgError, torch.linalg.LinAlgError)
-"""How a fit in closed form fails whose numbers are too large, too small or NaN."""
+"""Exceptions that a closed-form fit raises when its numbers are too large, too small or NaN."""
 
 TOO_LARGE = ("allocate memory", "out of memory", "calculation overflowed", "Overflow when")
-"""What PyTorch's errors say of a tensor that does not fit into memory; they have no class."""
+"""Phrases that identify PyTorch's errors about a tensor that does not fit into memory; on the CPU
+such an error is a plain RuntimeError."""
 
 NEVER_TO_BLAME = ("seed", "epochs", "gmf.seed", "gmf.epochs", "mlp.seed", "mlp.epochs")
 
 
 @contextmanager
 def refusing_hopeless_settings(config: Config, name: str) -> Iterator[None]:
-    """Turns the failures of a fit that its settings cause into one clear error.
+    """Turns a failure of a fit that its settings caused into one clear error.
 
     Args:
         config: the model's settings.
         name: the model's name.
 
     Raises:
-        ConfigError: the block overflowed, or needed more memory than there is; names the settings
-            that are not the defaults.
+        ConfigError: the block overflowed, had equations without a solution, or needed more memory
+            than is available. The error names the settings that differ from their defaults, or
+            else the usual causes.
     """
     try:
         yield
@@ -52,12 +54,12 @@ def refusing_hopeless_settings(config: Config, name: str) -> Iterator[None]:
 def _nearer_to_the_defaults(
     config: Config, kind: type, usual: tuple[str, ...], otherwise: str
 ) -> str:
-    """Says which settings to change, and in which direction.
+    """Returns advice on which settings to change, and in which direction.
 
     Args:
-        config: of the model.
-        kind: float or int, the type of the settings that may be to blame.
-        usual: the names of those that are to blame where all are the defaults.
+        config: the model's settings.
+        kind: float or int, the type of the settings that can cause the failure.
+        usual: the names of the likely causes if all settings have their defaults.
         otherwise: the advice where the model has no such setting.
     """
     numbers = {

@@ -1,4 +1,4 @@
-"""What a computation in one piece may take of this machine's memory."""
+"""Checks whether a large computation fits into this machine's memory."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ MEMINFO = Path("/proc/meminfo")
 
 
 def available_bytes() -> int:
-    """Memory to be had without swapping; where the system does not say, all that is built in."""
+    """Returns the bytes available without swapping, or the total memory if that is not reported."""
     if MEMINFO.exists():
         lines = dict(line.split(":", 1) for line in MEMINFO.read_text().splitlines())
         return int(lines["MemAvailable"].split()[0]) * 1024
@@ -17,12 +17,12 @@ def available_bytes() -> int:
 
 
 def refuse_beyond_memory(needed: int, what: str, remedy: str) -> None:
-    """Stops before a computation that the system would kill half-way.
+    """Raises an error before a computation that the system would kill for lack of memory.
 
     Args:
-        needed: bytes at the peak.
-        what: that needs them, as the beginning of the error.
-        remedy: what to do about it, as its end.
+        needed: peak memory in bytes.
+        what: what needs the memory; the beginning of the error message.
+        remedy: what to do about it; the end of the error message.
 
     Raises:
         UnsupportedError: less is available.

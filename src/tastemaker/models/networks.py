@@ -1,4 +1,4 @@
-"""Networks made, or taken up again, without a trace in the caller's random state."""
+"""Creates, restores and warm-starts networks without changing the caller's random state."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -14,7 +14,7 @@ Network = TypeVar("Network", bound=torch.nn.Module)
 
 
 def seeded(make: Callable[[], Network], seed: int, device: torch.device) -> Network:
-    """A new network, with first weights that the seed decides."""
+    """Creates a network whose initial weights depend only on the seed."""
     with Noise(seed, torch.device("cpu")).lent():
         return make().to(device)
 
@@ -22,7 +22,7 @@ def seeded(make: Callable[[], Network], seed: int, device: torch.device) -> Netw
 def restored(
     make: Callable[[], Network], state: dict[str, torch.Tensor], device: torch.device
 ) -> Network:
-    """A network with the weights of a state, which only answers from now on."""
+    """Creates a network with the weights of a state, in evaluation mode and without gradients."""
     with Noise(0, torch.device("cpu")).lent():
         network = make()
     network.load_state_dict(state)
@@ -33,16 +33,20 @@ def restored(
 def warm_started(
     network: Network, train: Dataset, state: dict[str, torch.Tensor], before: Dataset
 ) -> Network:
-    """The network with the weights of a model of the same kind, trained on earlier data.
+    """Copies into a network the weights of a model of the same kind, trained on earlier data.
 
-    A table with a row for each user or item takes the rows of those who are in both, whatever their
-    codes are now; the others' keep their first weights, as does a weight of another shape.
+    In a table with a row for each user or item, the rows of users and items present in both data
+    sets are copied, even if their codes differ. Other rows, and weights of another shape, keep
+    their initial values.
 
     Args:
-        network: new.
-        train: what it is to be trained on.
-        state: of the earlier model.
-        before: what that was trained on.
+        network: a new network, which is changed in place.
+        train: the data that the network will be trained on.
+        state: the weights of the earlier model.
+        before: the data that the earlier model was trained on.
+
+    Returns:
+        The network.
     """
     users = _same(train.user_vocabulary, before.user_vocabulary)
     items = _same(train.item_vocabulary, before.item_vocabulary)
@@ -63,7 +67,7 @@ def warm_started(
 
 
 def _same(now: Vocabulary, before: Vocabulary) -> tuple[np.ndarray, np.ndarray]:
-    """Codes of the ids that are in both vocabularies: in the one, and in the other."""
+    """Returns the codes of the ids in both vocabularies, first in `now`, then in `before`."""
     ids = before.ids if before.is_text == now.is_text else before.ids.cast(now.ids.dtype)
     codes = now.find(ids)
     there = np.flatnonzero(codes != UNKNOWN)

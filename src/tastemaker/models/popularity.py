@@ -1,4 +1,4 @@
-"""Popularity: everybody gets what most people touched. The floor that any model must clear."""
+"""Popularity: recommends the items that most users touched; the baseline for every model."""
 
 from typing import ClassVar
 
@@ -22,18 +22,18 @@ class PopularityConfig(Config):
     """Settings of Popularity."""
 
     half_life_days: float | None = Field(None, gt=0)
-    """An interaction so many days older than the newest counts half as much; none: all the same.
-    Where the times are an order rather than a clock, their steps count as seconds."""
+    """An interaction this many days older than the newest counts half as much; none: all count the
+    same. Where the times are an order rather than a clock, their steps count as seconds."""
     weighted: bool = False
-    """Whether an interaction counts its weight. By default it counts 1 even where the data have
-    weights, so that popularity is the same floor for all models on the same interactions."""
+    """Whether an interaction counts by its weight. By default it counts 1 even if the data have
+    weights, so that popularity is the same baseline for all models on the same interactions."""
 
 
 class Popularity(Recommender):
     """Scores an item by how many users touched it in training.
 
-    With a half-life the recent touches count for more: what is popular now. Weights count only
-    where `weighted` asks for them.
+    With a half-life, recent interactions count more than old ones. Weights count only if `weighted`
+    is set.
     """
 
     name = "popularity"
@@ -54,14 +54,14 @@ class Popularity(Recommender):
         return self._counts[items]
 
     def state(self) -> dict[str, torch.Tensor]:
-        """counts: (n_items,) float32."""
+        """Returns `counts`, (n_items,) float32."""
         return {"counts": self._counts}
 
     def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
         self._counts = state["counts"]
 
     def _weights(self, train: Dataset) -> np.ndarray | None:
-        """(n,) how much each interaction counts, or None for 1 each."""
+        """Returns (n,) how much each interaction counts, or None if each counts 1."""
         weights = train.weights if self.config.weighted else None
         half_life_days = self.config.half_life_days
         if half_life_days is None:

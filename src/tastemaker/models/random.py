@@ -1,4 +1,4 @@
-"""Random: everybody gets the items in an order drawn by lot. What chance alone would score."""
+"""Random: ranks the items in a random order for each user; the baseline of random guessing."""
 
 import numpy as np
 import torch
@@ -16,14 +16,15 @@ class RandomConfig(Config):
     """Settings of Random."""
 
     seed: int = Field(0, ge=0, lt=2**32)
-    """One seed gives one order of the items for each user."""
+    """Seed of the random order; the same seed gives a user the same order of the items."""
 
 
 class Random(Recommender):
-    """An order of the items drawn by lot for each user: what chance alone would score.
+    """A random order of the items for each user; the baseline of random guessing.
 
-    Scores are hashes of seed, user and item: nothing is learned. So a user has the same ones in
-    any batch and on any day. For an unseen user, the set of items in the history is hashed.
+    Scores are hashes of seed, user and item, and nothing is learned, so a user's scores are the
+    same in every batch and at any time. An unseen user is hashed by the items of the history,
+    whatever their order.
     """
 
     name = "random"
@@ -31,7 +32,7 @@ class Random(Recommender):
     config: RandomConfig
 
     def _fit(self, split: Split, run: TrainingRun) -> None:
-        """Nothing to learn."""
+        """Does nothing, since there is nothing to learn."""
 
     def _score(self, users: UserBatch) -> torch.Tensor:
         everything = torch.arange(self.dataset.n_items).expand(len(users), -1)
@@ -40,26 +41,26 @@ class Random(Recommender):
     def _score_candidates(self, users: UserBatch, items: torch.Tensor) -> torch.Tensor:
         people = _hash(_people(users) ^ _hash(np.array([self.config.seed], dtype=np.uint64)))
         hashes = _hash(people[:, None] ^ items.numpy().astype(np.uint64))
-        # The upper 24 bits are as many as a float32 between 0 and 1 tells apart.
+        # The upper 24 bits are used, since a float32 has 24 bits of precision.
         return torch.from_numpy((hashes >> 40).astype(np.float32) / 2**24)
 
     def state(self) -> dict[str, torch.Tensor]:
-        """Empty: the seed is in the config."""
+        """Returns an empty state, since the seed is in the config."""
         return {}
 
     def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
-        """Nothing to take up."""
+        """Does nothing, since the state is empty."""
 
 
 def _people(users: UserBatch) -> np.ndarray:
-    """(n,) uint64: a known user's code, an unseen user's sum of hashes over the history."""
+    """Returns (n,) uint64: a known user's code, or the sum of an unseen user's hashed items."""
     histories = np.zeros(len(users), dtype=np.uint64)
     np.add.at(histories, users.rows, _hash(users.items.astype(np.uint64)))
     return np.where(users.codes == UNKNOWN, histories, users.codes.astype(np.uint64))
 
 
 def _hash(numbers: np.ndarray) -> np.ndarray:
-    """A fixed, well-mixed number for each: uint64 to uint64 (the SplitMix64 generator's output)."""
+    """Hashes uint64 to uint64 by the output function of the SplitMix64 generator."""
     mixed = numbers + np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -1,15 +1,15 @@
-"""Registry: the models by name, our own and those that other packages bring."""
+"""Registry: finds models by name, both the built-in ones and those of other packages."""
 
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
 from tastemaker.errors import ConfigError, did_you_mean
 
-if TYPE_CHECKING:  # the names alone must not cost the import of torch
+if TYPE_CHECKING:  # listing the names must not import torch
     from tastemaker.models.recommender import Recommender
 
 GROUP = "tastemaker.models"
-"""The entry-point group in which another package announces its models."""
+"""The entry-point group in which another package declares its models."""
 
 BUILT_IN = {
     "popularity": "tastemaker.models.popularity:Popularity",
@@ -34,15 +34,16 @@ BUILT_IN = {
 
 
 def model_names() -> list[str]:
-    """Every name that `model_class` knows."""
+    """Returns every name that `model_class` accepts."""
     return list(_entries())
 
 
 def model_class(name: str) -> "type[Recommender]":
-    """The class of that name.
+    """Returns the class of the model with this name.
 
     Raises:
-        ConfigError: no such model (names the nearest), or a plug-in's that cannot be imported.
+        ConfigError: there is no such model (the error suggests the nearest name), or the plug-in
+            that defines it cannot be imported.
     """
     entries = _entries()
     if name not in entries:
@@ -52,7 +53,7 @@ def model_class(name: str) -> "type[Recommender]":
         return entry.load()
     try:
         return entry.load()
-    except Exception as error:  # whatever the plug-in's module does while it is imported
+    except Exception as error:  # importing a plug-in's module may raise anything
         package = entry.dist.name if entry.dist else "a package"
         raise ConfigError(
             f'the model "{name}" of the plug-in {package} ({entry.value}) cannot be loaded: '

@@ -9,7 +9,7 @@ import torch
 
 from tastemaker.data.users import UserBatch
 from tastemaker.errors import ConfigError
-from tastemaker.models.scorer import Scorer
+from tastemaker.models.scorer import ComparingScorer
 from tastemaker.progress import Meter, OnProgress
 from tastemaker.ranking.diversify import CANDIDATES_PER_PLACE, diversify
 from tastemaker.ranking.exclusion import Exclusion
@@ -53,7 +53,7 @@ class Lists(NamedTuple):
 
 
 def top_items(
-    model: Scorer,
+    model: ComparingScorer,
     users: UserBatch,
     k: int,
     rules: ListRules,
@@ -86,7 +86,7 @@ def top_items(
 
 
 def _best(
-    model: Scorer, users: UserBatch, k: int, index: Index | None, exclusion: Exclusion
+    model: ComparingScorer, users: UserBatch, k: int, index: Index | None, exclusion: Exclusion
 ) -> TopItems:
     unknown = model.is_cold(users)
     if index is None or unknown.all():

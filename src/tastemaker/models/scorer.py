@@ -1,4 +1,4 @@
-"""Scorer: what lists, similar items and explanations need of a model."""
+"""Scorer: what rankings, lists, similar items and explanations need of a fitted model."""
 
 from typing import Protocol
 
@@ -11,7 +11,7 @@ from tastemaker.ranking.similarity import ItemSimilarity
 
 
 class Scorer(Protocol):
-    """A fitted model as far as lists are made of it; `Recommender` documents each member."""
+    """A fitted model that scores items for users; `Recommender` documents each member."""
 
     @property
     def name(self) -> str:
@@ -19,15 +19,15 @@ class Scorer(Protocol):
 
     @property
     def dataset(self) -> Dataset:
-        """The training data."""
+        """The data whose codes users and items have."""
+
+    @property
+    def device(self) -> torch.device:
+        """The device on which scores are computed."""
 
     @property
     def item_keys(self) -> torch.Tensor | None:
         """(n_items, d) float32; None where scores are no inner products."""
-
-    @property
-    def item_similarity(self) -> ItemSimilarity:
-        """The similarity of items."""
 
     def is_cold(self, users: UserBatch) -> np.ndarray:
         """(n,) bool: the users who get the popularity of the items."""
@@ -37,6 +37,17 @@ class Scorer(Protocol):
 
     def score(self, users: UserBatch) -> torch.Tensor:
         """(n, n_items) float32 scores."""
+
+    def score_candidates(self, users: UserBatch, items: torch.Tensor) -> torch.Tensor:
+        """(n, c) float32 scores of (n, c) items."""
+
+
+class ComparingScorer(Scorer, Protocol):
+    """A scorer that also compares items, for diverse lists, similar items and explanations."""
+
+    @property
+    def item_similarity(self) -> ItemSimilarity:
+        """The similarity of items."""
 
     def contributions(self, history: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
         """(c, h) float32: the contribution of each of h items of a history to c items' scores."""

@@ -8,7 +8,7 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.data.recommendations import Recommendations
 from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.errors import ConfigError
-from tastemaker.models.scorer import Scorer
+from tastemaker.models.scorer import ComparingScorer
 from tastemaker.progress import Meter, OnProgress
 from tastemaker.ranking.index import SCORES_AT_ONCE
 from tastemaker.ranking.similarity import ItemSimilarity
@@ -16,7 +16,7 @@ from tastemaker.ranking.topk import TopItems, top_k
 
 
 def similar_items(
-    model: Scorer, items: np.ndarray, k: int, on_progress: OnProgress | None = None
+    model: ComparingScorer, items: np.ndarray, k: int, on_progress: OnProgress | None = None
 ) -> Recommendations:
     """Lists the items most similar to (m,) item codes; see `Recommender.similar_items`."""
     if k < 1:

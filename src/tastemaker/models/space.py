@@ -1,6 +1,6 @@
-"""The search space of a model as plain data: which settings to try, from where to where.
+"""The search space of a model as plain data: which settings to tune, and their ranges.
 
-It stands beside the config that it is about; whoever tunes translates it for the optimiser.
+A model declares it beside its config; the tuning code translates it for the optimiser.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ class Float:
     low: float
     high: float
     log: bool = False
-    """Spread the tries over the orders of magnitude rather than evenly."""
+    """Whether values are sampled on a logarithmic scale rather than evenly."""
 
     def __post_init__(self) -> None:
         _check_ends(self.low, self.high, self.log)
@@ -26,7 +26,7 @@ class Int:
     low: int
     high: int
     log: bool = False
-    """Spread the tries over the orders of magnitude rather than evenly."""
+    """Whether values are sampled on a logarithmic scale rather than evenly."""
 
     def __post_init__(self) -> None:
         _check_ends(self.low, self.high, self.log)
@@ -34,7 +34,7 @@ class Int:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of some values, in no order."""
+    """One of several values that have no order."""
 
     values: tuple[str | int | float | bool | None, ...]
 
@@ -47,7 +47,7 @@ Range = Float | Int | Choice
 """The values of one setting that are worth trying."""
 
 Space = dict[str, Range]
-"""The name of a setting to its range; a setting left out keeps its default."""
+"""Maps the name of a setting to its range; a setting left out keeps its default."""
 
 
 def _check_ends(low: float, high: float, log: bool) -> None:

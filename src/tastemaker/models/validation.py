@@ -1,4 +1,4 @@
-"""A network's metrics on the validation part, cheap enough for every epoch."""
+"""Measures a network on the validation part, cheaply enough to do so after every epoch."""
 
 from collections.abc import Callable
 
@@ -15,19 +15,20 @@ from tastemaker.training.validation import FULL, Validation, sampled
 
 N_NEGATIVES = 99
 SEED = 0
-"""Seed of the candidates, the same for every epoch and model, whatever the model's own seed."""
+"""Seed of the sampled items and interactions, the same for every epoch and model, whatever the
+model's own seed."""
 
 ROWS_AT_ONCE = 4096
 
 ScoreCodes = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""(n,) user codes and (n, c) item codes to (n, c) scores."""
+"""Maps (n,) user codes and (n, c) item codes to (n, c) scores."""
 
 
 def sampled_validation(split: Split, score: ScoreCodes, device: torch.device) -> Validation | None:
-    """Ranks each validation item against sampled ones; None where nothing was held out for it.
+    """Returns a validation that ranks each held-out item among sampled items.
 
-    Measures `hit_rate@10` and `ndcg@10`. It chooses epochs within one model;
-    comparing models is for the full ranking.
+    It measures `hit_rate@10` and `ndcg@10`, and serves to choose the best epoch of one model; to
+    compare models, rank all items instead. Returns None if the split has no validation part.
     """
     if split.validation is None:
         return None
@@ -48,10 +49,10 @@ def sampled_validation(split: Split, score: ScoreCodes, device: torch.device) ->
 
 
 MOST_USERS = 20_000
-"""Validation users that are ranked against everything after each epoch; a sample of more."""
+"""Largest number of validation interactions ranked after each epoch; of more, a sample is used."""
 
 SCORES_AT_ONCE = 1 << 22
-"""Scores in memory at a time while whole catalogs are ranked (16 MiB)."""
+"""Largest number of scores in memory at a time while whole catalogs are ranked (16 MiB)."""
 
 
 def full_validation(
@@ -59,19 +60,19 @@ def full_validation(
     queries: Callable[[UserBatch], torch.Tensor],
     keys: Callable[[None], torch.Tensor],
 ) -> Validation | None:
-    """Ranks each validation item against all that its user had not touched before.
+    """Returns a validation that ranks each held-out item among all items new to its user.
 
-    Measures `hit_rate@10` and `ndcg@10`; for networks whose scores are inner products, for which it
-    costs little. None where nothing was held out.
+    It measures `hit_rate@10` and `ndcg@10`, for networks whose scores are inner products, which
+    makes the full ranking fast. Returns None if the split has no validation part.
 
     Args:
-        split: what was held out.
-        queries: of n users with a history: (n, d).
-        keys: called with None, (n_items, d).
+        split: holds the validation part.
+        queries: returns the queries (n, d) of n users with a history.
+        keys: returns the vectors (n_items, d) of all items when called with None.
     """
     if split.validation is None:
         return None
-    targets = split.targets("validation")  # one or more a user, each ranked as if alone
+    targets = split.targets("validation")  # one or more per user, each ranked on its own
     known = UserBatch.known(split.known_before("validation"), targets.users)
     rows = np.flatnonzero(known.lengths > 0)
     if len(rows) > MOST_USERS:
@@ -97,7 +98,7 @@ def full_validation(
 
 
 def _metrics(ranks: np.ndarray) -> dict[str, float]:
-    """Metrics of (n,) ranks, each of an item that was held out on its own."""
+    """Returns the metrics of (n,) ranks, each treated as the only held-out item of a user."""
     one_each = np.arange(len(ranks) + 1)
     return {
         "hit_rate@10": float(hit_rate(ranks, one_each, 10).mean()),

@@ -1,1 +1,1 @@
-"""Pictures and reports of what training and evaluation found."""
+"""Figures and reports of the results of training and evaluation."""

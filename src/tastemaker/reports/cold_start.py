@@ -1,4 +1,4 @@
-"""Unseen users: how good each model is for people it never met, by how much is known of them."""
+"""Unseen users: the accuracy of each model for them, by the number of known interactions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,22 +16,22 @@ Results = dict[str, ColdStartResult]
 
 @dataclass(frozen=True)
 class ColdStartSection:
-    """The section: what follows, how it was measured, the figure and the numbers."""
+    """The section on unseen users: its conclusion, the method, the figure and the tables."""
 
     heading: str
     how: str = ""
     figure: Markup | None = None
     margin: str = ""
-    """How far the intervals reach to each side, on average."""
+    """Mean half-width of the confidence intervals."""
     table: ReportTable | None = None
     details: tuple[ReportTable, ...] = ()
-    """Folded away."""
+    """Tables that are collapsed by default."""
     failed: tuple[tuple[str, str], ...] = ()
-    """Name and reason."""
+    """Name and reason of each model that failed."""
 
 
 def cold_start(starts: ColdStarts) -> ColdStartSection:
-    """Everything that the section shows."""
+    """Builds the section."""
     results, failed = starts.results, tuple(starts.failed.items())
     if not results:
         return ColdStartSection("Unseen users: no model finished", failed=failed)

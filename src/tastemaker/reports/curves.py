@@ -1,4 +1,4 @@
-"""Learning curves: how each model's validation went, epoch by epoch."""
+"""Learning curves: the validation metric of each model by epoch."""
 
 from dataclasses import dataclass
 
@@ -31,23 +31,24 @@ class Curve:
 
     @property
     def still_improving(self) -> bool:
-        """Whether the last epoch was the best on validation, so that more might have helped."""
+        """Whether the last epoch was the best on validation, so that more epochs might help."""
         return self.metric != "loss" and self.kept == self.epochs[-1] > 1
 
     @property
     def caption(self) -> str:
-        """What was measured and kept."""
+        """What was measured, and which epoch was kept."""
         ends = ", stopped early by hand" if self.interrupted else ""
         measured = "training loss" if self.metric == "loss" else metric_title(self.metric)
         return f"{measured}; kept epoch {self.kept} of {self.epochs[-1]}{ends}"
 
 
 def curves(logs: dict[str, TrainingLog], metric: str) -> list[Curve]:
-    """The curves of all models that have epochs, in the order given.
+    """Returns the curves of all models that have epochs, in the order given.
 
     Args:
-        logs: by model; one without epochs may be there or not.
-        metric: the validation metric to show; the first there is where it was not measured.
+        logs: the training logs by model; those without epochs may be left out.
+        metric: the validation metric to show; if it was not measured, the first one that was, or
+            else the training loss.
     """
     return [_curve(name, log, metric) for name, log in logs.items() if log.records]
 
@@ -67,7 +68,7 @@ def _curve(model: str, log: TrainingLog, metric: str) -> Curve:
 
 
 def curve_figures(drawn: list[Curve]) -> list[tuple[Curve, Markup]]:
-    """One small figure a model; those of one metric share the vertical scale."""
+    """Draws one small figure per model; figures of the same metric share the vertical scale."""
     return [(curve, _figure(f"curve-{i}", curve, drawn)) for i, curve in enumerate(drawn)]
 
 

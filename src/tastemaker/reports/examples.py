@@ -1,4 +1,4 @@
-"""Examples: a few users, what they did, and what each model would have shown them."""
+"""Examples: a few users, their histories, and the list of each model for them."""
 
 from dataclasses import dataclass
 
@@ -10,12 +10,12 @@ from tastemaker.data.users import UserBatch
 from tastemaker.models.recommender import Recommender
 
 SHOWN_OF_HISTORY = 8
-"""The latest interactions that an example shows."""
+"""Largest number of latest interactions that an example shows."""
 
 
 @dataclass(frozen=True)
 class ShownItem:
-    """An item as a reader knows it."""
+    """An item as the report shows it."""
 
     item_id: str
     title: str | None = None
@@ -23,21 +23,21 @@ class ShownItem:
 
     @property
     def name(self) -> str:
-        """The title, or the id where there is none."""
+        """The title, or the id if there is no title."""
         return self.title or self.item_id
 
 
 @dataclass(frozen=True)
 class ExampleList:
-    """What one model would have shown the user, best first."""
+    """The list that one model would have shown the user, best first."""
 
     model: str
     items: tuple[ShownItem, ...]
     hits: tuple[bool, ...]
-    """For each item, whether it was held out: the user went on to choose it."""
+    """For each item, whether it was held out, so that the user did choose it."""
     places: tuple[int | None, ...]
-    """For each held-out item, its place from 1 in all that the model could have shown; None where
-    the model never shows it."""
+    """For each held-out item, its rank from 1 among all items that the model can show; None if it
+    cannot show the item."""
 
 
 @dataclass(frozen=True)
@@ -46,27 +46,27 @@ class Example:
 
     user_id: str
     activity: str
-    """light, regular or heavy, by the thirds of those asked about."""
+    """light, regular or heavy: the user's third of the evaluated users, by activity."""
     n_known: int
-    """Interactions known when the lists were made."""
+    """Number of interactions known when the lists were made."""
     history: tuple[ShownItem, ...]
-    """The latest of them, newest first."""
+    """The latest known interactions, newest first."""
     held_out: tuple[ShownItem, ...]
     lists: tuple[ExampleList, ...]
     n_ranked: int
-    """Items that the lists were chosen from."""
+    """Number of items that the lists were chosen from."""
 
 
 def examples(
     models: dict[str, Recommender], split: Split, part: Part = "test", n: int = 3, k: int = 10
 ) -> list[Example]:
-    """Users from the least to the most active, chosen by their activity and not by the results.
+    """Selects users from the least to the most active, by their activity and not by the results.
 
     Args:
         models: label to model, each fitted on the training part of the split.
-        split: what was held out.
-        part: decides what was known by then.
-        n: how many users; fewer where fewer were asked about.
+        split: holds the part that was held out.
+        part: the held-out part, which also decides which interactions count as known.
+        n: the number of users; fewer if fewer were evaluated.
         k: the length of the lists.
 
     Raises:
@@ -90,7 +90,7 @@ def examples(
 
 
 def _spread(known: Dataset, asked: np.ndarray, n: int) -> tuple[np.ndarray, list[str]]:
-    """Users in the middle of each of n equal parts by activity, and what to call it."""
+    """Returns the users in the middle of n equal parts by activity, and their activity in words."""
     by_activity = asked[np.argsort(known.user_counts[asked], kind="stable")]
     n = min(n, len(asked))
     fractions = (np.arange(n) + 0.5) / n
@@ -99,7 +99,7 @@ def _spread(known: Dataset, asked: np.ndarray, n: int) -> tuple[np.ndarray, list
 
 
 def _everything_ranked(model: Recommender, users: UserBatch) -> list[np.ndarray]:
-    """For each user all codes that may be shown, best first."""
+    """Returns for each user the codes of all items that may be shown, best first."""
     return [
         codes[:length]
         for _, items, _, lengths in model.top_items(users, model.dataset.n_items)
@@ -141,7 +141,7 @@ def _place(ranked: np.ndarray, item: int) -> int | None:
 
 
 def _items(known: Dataset, codes: np.ndarray) -> tuple[ShownItem, ...]:
-    """Items as their catalog has them: id, title, categories, each where it is known."""
+    """Returns the items with their ids, and their titles and categories where known."""
     rows = known.catalog.frame[codes.astype(np.int64)].iter_rows(named=True)
     ids = known.item_vocabulary.decode(codes)
     return tuple(

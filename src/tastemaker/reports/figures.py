@@ -1,4 +1,4 @@
-"""Figures, drawn with Matplotlib's object interface: no global state, no display needed."""
+"""Draws figures by Matplotlib's object interface, without global state or a display."""
 
 from pathlib import Path
 
@@ -16,9 +16,9 @@ def learning_curve(log: TrainingLog, title: str, path: Path) -> None:
     """Draws the loss and, where there are any, the validation metrics by epoch.
 
     Args:
-        log: at least one epoch.
-        title: what was trained on what.
-        path: a .png to write.
+        log: the training log, of at least one epoch.
+        title: the model and the data that it was trained on.
+        path: the .png file to write.
     """
     epochs = [record["epoch"] for record in log.records]
     metrics = [name for name in log.records[0] if name not in ("epoch", "loss", "elapsed_s")]

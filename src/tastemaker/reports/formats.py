@@ -1,4 +1,4 @@
-"""Numbers and names as a reader of a report wants them."""
+"""Formats numbers and names for a report."""
 
 import math
 
@@ -23,11 +23,14 @@ TITLES = {
     "long_tail_share": "Long tail",
     "long_tail_lift": "Long-tail lift",
 }
-"""Metric names as they are written in a sentence or a table."""
+"""Titles of metrics in a sentence or a table."""
 
 
 def metric_title(name: str) -> str:
-    """`ndcg@10` as NDCG@10; what training measured comes with how it was measured."""
+    """Returns the title of a metric, such as NDCG@10 for `ndcg@10`.
+
+    The title of a validation metric includes how it was measured.
+    """
     way = way_of(name)
     if way:
         return f"{metric_title(plain_name(name))} ({way})"
@@ -36,29 +39,29 @@ def metric_title(name: str) -> str:
 
 
 def missing(value: float | None) -> bool:
-    """Whether there is no such number."""
+    """Returns whether a number is None or NaN."""
     return value is None or math.isnan(value)
 
 
 def decimals(value: float | None, places: int = 4) -> str:
-    """A number with so many decimals; accuracy has 4."""
+    """Formats a number with this many decimals; accuracy metrics have 4."""
     return ABSENT if value is None or missing(value) else f"{value:,.{places}f}"
 
 
 def percent(fraction: float | None) -> str:
-    """A fraction with one decimal, or two where one would leave nothing of it."""
+    """Formats a fraction in percent with one decimal, or with two below 0.1%."""
     if fraction is None or missing(fraction):
         return ABSENT
     return f"{fraction:.2%}" if 0 < fraction < 0.001 else f"{fraction:.1%}"
 
 
 def p_value(p: float) -> str:
-    """With three decimals; below that only that it is below."""
+    """Formats a p-value with three decimals, or as `< 0.001`."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def seconds(elapsed_s: float | None) -> str:
-    """A duration in words: 0.31 s, 3.2 s, 2 min 5 s, 1 h 3 min."""
+    """Formats a duration: 0.31 s, 3.2 s, 2 min 5 s, 1 h 3 min."""
     if elapsed_s is None or missing(elapsed_s):
         return ABSENT
     if elapsed_s < 1:
@@ -72,17 +75,17 @@ def seconds(elapsed_s: float | None) -> str:
 
 
 def counted(n: int, noun: str) -> str:
-    """1 user, 6,040 users."""
+    """Formats a count with its noun: 1 user, 6,040 users."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def listed(names: list[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
+    """Joins names: `a`, `a and b`, `a, b and c`."""
     return " and ".join([*([", ".join(names[:-1])] if names[:-1] else []), *names[-1:]])
 
 
 def shortened(label: str, length: int = 24) -> str:
-    """A label that fits into a figure; its middle goes, for variants differ at their ends."""
+    """Shortens a label for a figure by cutting its middle, since variants differ at their ends."""
     if len(label) <= length:
         return label
     tail = length * 2 // 5

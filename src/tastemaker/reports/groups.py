@@ -1,4 +1,4 @@
-"""Groups: which models the data cannot tell apart."""
+"""Groups: sets of models that do not differ significantly."""
 
 from collections.abc import Iterator
 
@@ -6,10 +6,11 @@ from tastemaker.evaluation.leaderboard import Leaderboard
 
 
 def groups(leaderboard: Leaderboard) -> list[tuple[str, ...]]:
-    """Every largest set of models no two of which differ significantly, best first.
+    """Returns every maximal set of models no two of which differ significantly, best first.
 
-    A model may stand in several: alike is not transitive. Two models differ significantly exactly
-    where no group holds both (the compact letter display of Piepho 2004).
+    A model may be in several sets, since the lack of a significant difference is not transitive.
+    Two models differ significantly exactly if no set holds both (the compact letter display of
+    Piepho 2004).
     """
     names = [entry.name for entry, _ in leaderboard.ranked]
     alike: dict[str, set[str]] = {name: set() for name in names}
@@ -28,7 +29,7 @@ def _cliques(
     alike: dict[str, set[str]],
     done: frozenset[str] = frozenset(),
 ) -> Iterator[set[str]]:
-    """Maximal cliques (Bron and Kerbosch 1973, with a pivot)."""
+    """Yields the maximal cliques (Bron and Kerbosch 1973, with a pivot)."""
     if not open_ and not done:
         if members:
             yield members

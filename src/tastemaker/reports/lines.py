@@ -1,4 +1,4 @@
-"""Lines: a metric by how much is known, one line a model, each named at its end."""
+"""Lines: a metric by the number of known interactions, one labelled line per model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,25 +16,25 @@ WIDTH, LEAST_HEIGHT = 420, 310
 LEFT, RIGHT, TOP, BOTTOM = 54, 4, 34, 48
 
 CHARACTER, ROW = 0.57 * FONT_SIZE, 1.25 * FONT_SIZE
-"""Mean width of a character, and the height of a label: the browser's font is not known here."""
+"""Assumed width of a character and height of a label; the browser's font is unknown."""
 
 TO_LABEL = 24
-"""From the end of a line to its label, in pixels."""
+"""Distance from the end of a line to its label, in pixels."""
 
 Dashes = tuple[int, tuple[float, ...]]
 
 DASHES: tuple[Dashes, ...] = ((0, ()), (0, (5, 2)), (0, (1.2, 1.8)), (0, (7, 2, 1.5, 2)))
-"""Dash patterns of the lines of one colour, in turn."""
+"""Dash patterns of the lines of one colour, used in turn."""
 
 
 @dataclass(frozen=True)
 class ModelLine:
-    """One model."""
+    """The line of one model."""
 
     label: str
     values: tuple[float, ...]
     leads: tuple[bool, ...]
-    """Where it is the best; drawn filled."""
+    """For each value, whether it is the best of all models; its point is drawn filled."""
 
 
 def line_figure(
@@ -47,16 +47,16 @@ def line_figure(
     y_title: str,
     description: str,
 ) -> Markup:
-    """Draws the lines; those that are the best somewhere stand out.
+    """Draws the lines; those that are the best at some length are highlighted.
 
     Args:
-        name: unique on the page.
+        name: a unique name on the page.
         lines: at least one, with a value for each length.
-        lengths: ascending, above 0; on a logarithmic scale.
-        title: for those who cannot see the figure.
-        x_title: below the horizontal axis.
-        y_title: above the vertical axis.
-        description: what the figure shows, for those who cannot see it.
+        lengths: numbers of interactions, ascending and above 0; on a logarithmic scale.
+        title: the title of the figure, for readers who cannot see it.
+        x_title: the label below the horizontal axis.
+        y_title: the label above the vertical axis.
+        description: what the figure shows, for readers who cannot see it.
     """
     labels = [shortened(line.label, 18) for line in lines]
     right = TO_LABEL + RIGHT + max(map(len, labels)) * CHARACTER
@@ -107,7 +107,7 @@ def _draw(axes: Axes, line: ModelLine, lengths: Sequence[int], colour: str, dash
 def _label(
     axes: Axes, lines: Sequence[ModelLine], labels: Sequence[str], last: int, height: float
 ) -> None:
-    """Each at the end of its line, moved up or down where they would cover each other."""
+    """Draws each label at the end of its line, moved up or down where labels would overlap."""
     ends = [axes.transData.transform((last, line.values[-1])) for line in lines]
     places = stacked([float(y) for _, y in ends], ROW, BOTTOM, height - TOP)
     for line, label, (x, y), place in zip(lines, labels, ends, places, strict=True):

@@ -1,4 +1,4 @@
-"""Page: everything that the report's template sees, said and drawn."""
+"""Page: the data for the report's template, with all sentences and figures."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ CORRECTION_NAMES = {"holm": "Holm", "benjamini-hochberg": "Benjamini-Hochberg"}
 
 @dataclass(frozen=True)
 class Drawn:
-    """A section that is a figure under a sentence."""
+    """A section that consists of a sentence and a figure."""
 
     heading: str
     figure: Markup
@@ -38,17 +38,17 @@ class Drawn:
 
 @dataclass(frozen=True)
 class ReportPage:
-    """All that the template sees."""
+    """The data for the template."""
 
     title: str
     question: str
-    """Data set, users, split, protocol."""
+    """Users, split, part, protocol."""
     sampled: bool
     heading: str
     standings: Standings
     correction: str
     details: tuple[tuple[str, ReportTable], ...]
-    """Tables folded away below the leaderboard, with what to call them."""
+    """Collapsed tables below the leaderboard, with their titles."""
     time: Drawn | None
     coverage: Drawn | None
     curves_heading: str
@@ -61,7 +61,7 @@ class ReportPage:
     examples_heading: str
     examples: Sequence[Example]
     measured: frozenset[str]
-    """The metrics to define, without their k."""
+    """Names, without k, of the metrics that the page explains."""
     interval_seed: int
     significant: float
 
@@ -167,7 +167,7 @@ def _coverage(leaderboard: Leaderboard, k: str) -> Drawn | None:
 
 
 def _points(leaderboard: Leaderboard, x: dict[str, float]) -> list[Point]:
-    """One point for each model for which both numbers are known."""
+    """Returns one point for each model for which both numbers are known."""
     points = [
         Point(
             entry.name,

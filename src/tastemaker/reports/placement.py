@@ -1,4 +1,4 @@
-"""Placement: where the labels of points go, so that none covers another."""
+"""Placement: positions of the labels of points, so that none covers another."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 DISTANCES = (9.0, 14.0, 20.0, 28.0, 37.0, 47.0, 58.0, 70.0)
-"""From the point to the nearest side of its label, in pixels; the nearest that is free is taken."""
+"""Distances from a point to the nearest side of its label, in pixels; the first free is used."""
 
 DIRECTIONS = np.deg2rad([0, 180, 90, 270, 20, 340, 160, 200, 40, 320, 140, 220, 65, 295, 115, 245])
-"""To the right first, where one looks for a label."""
+"""Directions from a point to its label, in radians; the right is preferred."""
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,13 @@ class Box:
     top: float
 
     def overlap(self, other: "Box") -> float:
-        """The area that both cover."""
+        """Returns the area that both boxes cover."""
         width = min(self.right, other.right) - max(self.left, other.left)
         height = min(self.top, other.top) - max(self.bottom, other.bottom)
         return max(width, 0.0) * max(height, 0.0)
 
     def distance(self, point: tuple[float, float]) -> float:
-        """From the point to the nearest of the rectangle; 0 inside."""
+        """Returns the distance from a point to the box; 0 inside."""
         across = max(self.left - point[0], point[0] - self.right, 0.0)
         up = max(self.bottom - point[1], point[1] - self.top, 0.0)
         return float(np.hypot(across, up))
@@ -45,16 +45,16 @@ def placed(
     area: Box,
     obstacles: Sequence[Box] = (),
 ) -> list[Box]:
-    """A box for each label: near its own point, inside the area, on nothing else.
+    """Returns a box for each label: near its point, inside the area and without overlaps.
 
-    None stands nearer to another point. Where there is no such room, the box that covers and
-    misleads the least is taken.
+    No box is nearer to another point than to its own. Where there is no such box, the one with the
+    least overlap and ambiguity is used.
 
     Args:
-        points: x and y of what is labelled.
+        points: x and y of each labelled point.
         sizes: width and height of each label.
-        area: what the labels must not leave.
-        obstacles: what they must not cover; the points themselves are added.
+        area: where labels may be placed.
+        obstacles: boxes that labels must not cover; the points themselves are added.
     """
     taken = [*obstacles, *(Box(x - 5, y - 5, x + 5, y + 5) for x, y in points)]
     boxes: list[Box] = []
@@ -70,16 +70,16 @@ def placed(
 
 
 def stacked(wanted: Sequence[float], height: float, low: float, high: float) -> list[float]:
-    """Places in a column, each a height from the next and together as near as can be to the wanted.
+    """Returns places in a column, at least a height apart, as near as possible to those wanted.
 
     Args:
-        wanted: where each label would stand if it were alone; the order is kept.
-        height: what each takes.
-        low: the lowest place; where there is no room for all, they go on above the highest.
+        wanted: the place of each label if it were alone; the order is kept.
+        height: the height of each label.
+        low: the lowest place; if there is not enough room, the labels extend beyond `high`.
         high: the highest place.
     """
     order = np.argsort(wanted, kind="stable")
-    # Less the room that those below take, places need only not descend: isotonic regression.
+    # Less the height of the labels below, places must only not decrease: isotonic regression.
     blocks: list[list[float]] = []
     for i, label in enumerate(order):
         blocks.append([wanted[label] - i * height])
@@ -93,7 +93,7 @@ def stacked(wanted: Sequence[float], height: float, low: float, high: float) -> 
 
 
 def _candidates(point: tuple[float, float], size: tuple[float, float]) -> Iterator[Box]:
-    """From the nearest to the farthest; min takes the first of equally good ones."""
+    """Yields boxes from the nearest to the farthest; `min` takes the first of equally good ones."""
     (x, y), (width, height) = point, size
     for distance in DISTANCES:
         for angle in DIRECTIONS:
@@ -107,7 +107,7 @@ def _candidates(point: tuple[float, float], size: tuple[float, float]) -> Iterat
 def _ambiguity(
     box: Box, point: tuple[float, float], points: Sequence[tuple[float, float]]
 ) -> float:
-    """What it costs to stand nearer to another point than to the own: half the label's area."""
+    """Returns the penalty for a box nearer to another point than to its own: half its area."""
     nearest = min((box.distance(other) for other in points if other != point), default=np.inf)
     return box.area / 2 if nearest < box.distance(point) + 2 else 0.0
 

@@ -1,4 +1,4 @@
-"""The report of a comparison: one HTML file that needs nothing else, for people to read."""
+"""The report of a comparison: one self-contained HTML file."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,15 +23,15 @@ def write_report(
     """Writes the report; the same input gives the same bytes.
 
     Args:
-        path: an .html file to write; it appears only once it is whole.
-        leaderboard: what came of the models.
-        logs: of their training, by the names of the leaderboard; models without epochs may be left
-            out or have an empty one.
-        examples: users to show, or none.
-        cold_starts: what came of the models for unseen users, where that was asked.
+        path: the .html file to write; it appears only when it is complete.
+        leaderboard: the results of the models.
+        logs: the training logs, by the names of the leaderboard; those of models without epochs may
+            be left out or empty.
+        examples: the example users to show; may be empty.
+        cold_starts: the results of the models for unseen users, if they were evaluated.
 
     Raises:
-        ConfigError: the path is a folder, or in one that does not exist.
+        ConfigError: the path is a folder, or its folder does not exist.
     """
     if path.is_dir():
         raise ConfigError(f"{path}: is a folder; name a file")

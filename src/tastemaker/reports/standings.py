@@ -1,4 +1,4 @@
-"""Standings: the leaderboard's lines as a reader sees them."""
+"""Standings: the rows of the leaderboard as the report shows them."""
 
 from dataclasses import dataclass
 from string import ascii_lowercase
@@ -12,15 +12,15 @@ WHISKER_WIDTH = 130.0
 """Width of the drawing beside the main metric, in pixels."""
 
 IN_TABLE = ("hit_rate", "ndcg", "mrr", "recall", "map")
-"""Accuracy metrics that the table shows beside the main one; the rest is folded away."""
+"""Accuracy metrics that the table shows beside the main one; the others are collapsed."""
 
 SAME_WITH_ONE_TARGET = {"recall": "hit_rate", "map": "mrr"}
-"""Metrics that equal another where every user has one held-out item."""
+"""Metrics, and those that they equal if every user has one held-out item."""
 
 
 @dataclass(frozen=True)
 class Whisker:
-    """Where a mean and the ends of its interval stand on the common scale, from 0 to the width."""
+    """Positions of a mean and the ends of its interval on the common scale, 0 to WHISKER_WIDTH."""
 
     low: float
     mean: float
@@ -29,7 +29,7 @@ class Whisker:
 
 @dataclass(frozen=True)
 class Standing:
-    """One model's line."""
+    """The row of one model."""
 
     rank: int
     name: str
@@ -37,11 +37,11 @@ class Standing:
     interval: str
     whisker: Whisker | None
     cells: tuple[str, ...]
-    """In the order of `Standings.columns`."""
+    """The values in the order of `Standings.columns`."""
     verdict: str
     """How it compares with the best, in words."""
     near_best: bool
-    """The best itself, or not distinguishable from it."""
+    """Whether it is the best, or not significantly different from it."""
     letters: str
     """Letters of the groups that the model is in."""
 
@@ -54,17 +54,17 @@ class Standings:
     columns: tuple[str, ...]
     rows: tuple[Standing, ...]
     failed: tuple[tuple[str, str], ...]
-    """Name and reason."""
+    """Name and reason of each model that failed."""
     scale: tuple[str, str]
-    """What the ends of the whiskers' scale stand for."""
+    """Values at the two ends of the whiskers' scale."""
     one_target: bool
-    """Recall and MAP were left out, for they equal hit rate and MRR."""
+    """Whether recall and MAP are left out, since they equal hit rate and MRR."""
     groups: tuple[tuple[str, tuple[str, ...]], ...]
-    """Letter and models that cannot be told apart."""
+    """Letter and models of each group without significant differences."""
 
 
 def standings(leaderboard: Leaderboard) -> Standings:
-    """Everything that the leaderboard's table shows."""
+    """Builds the table of the leaderboard."""
     evaluations = [evaluation for _, evaluation in leaderboard.ranked]
     lettered = [(_letter(i), names) for i, names in enumerate(groups(leaderboard))]
     one_target = all(len(e.ranks) == e.n_users for e in evaluations)
@@ -89,13 +89,13 @@ def standings(leaderboard: Leaderboard) -> Standings:
 
 
 def against_best(leaderboard: Leaderboard, name: str) -> Comparison | None:
-    """The comparison of a model with the first; None for the first itself."""
+    """Returns the comparison of a model with the best; None for the best itself."""
     best = leaderboard.ranked[0][0].name
     return None if name == best else leaderboard.comparison(best, name)
 
 
 def near_best(leaderboard: Leaderboard, name: str) -> bool:
-    """Whether a model is the best, or cannot be told apart from it."""
+    """Returns whether a model is the best, or not significantly different from it."""
     comparison = against_best(leaderboard, name)
     return comparison is None or not comparison.significant
 
@@ -142,7 +142,7 @@ def _with_interval(evaluation: Evaluation, metric: str) -> tuple[float, tuple[fl
 
 
 def _scale(evaluations: list[Evaluation], metric: str) -> tuple[float, float]:
-    """From the lowest to the highest end of any interval."""
+    """Returns the lowest and the highest end of any interval."""
     ends = [end for e in evaluations for end in _with_interval(e, metric)[1] if not missing(end)]
     return (min(ends), max(ends)) if ends else (float("nan"), float("nan"))
 

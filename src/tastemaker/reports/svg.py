@@ -12,7 +12,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 INK, MUTED, GRID, ACCENT, PAPER = "#000001", "#000002", "#000003", "#000004", "#000005"
-"""Drawn with these, a figure gets the colours that the page's style sheet gives them."""
+"""Placeholder colours of a figure, which are replaced by colours of the page's theme."""
 
 THEME = {INK: "ink", MUTED: "muted", GRID: "grid", ACCENT: "accent", PAPER: "paper"}
 
@@ -53,15 +53,15 @@ def inline_svg(
     """Draws a figure for a page; the same call gives the same text.
 
     Args:
-        name: unique on the page; the figure's ids begin with it.
+        name: a unique name on the page; the ids in the figure begin with it.
         size: width and height in CSS pixels at its natural size.
-        title: what it is, for those who cannot see it.
-        description: what it shows, for the same.
-        paint: draws into the figure, with Matplotlib's settings those of the page.
+        title: the title of the figure, for readers who cannot see it.
+        description: what the figure shows, for readers who cannot see it.
+        paint: draws into the figure, with SETTINGS as Matplotlib's settings.
     """
     file = io.StringIO()
     with style.context(["default", SETTINGS], after_reset=True), warnings.catch_warnings():
-        # The browser brings its own fonts; that Matplotlib's lack a glyph means nothing.
+        # The browser uses its own fonts, so a glyph missing from Matplotlib's does not matter.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=(size[0] / 72, size[1] / 72), dpi=72)
         FigureCanvasSVG(figure)
@@ -71,7 +71,7 @@ def inline_svg(
 
 
 def _for_page(svg: str, name: str, title: str, description: str) -> str:
-    """Without metadata, style sheet and namespaces, which are a file's; with what a page needs."""
+    """Removes metadata, style sheet and namespaces, and adds what an SVG inside a page needs."""
     root = ElementTree.fromstring(svg)
     for element in root.findall("./{*}metadata") + root.findall("./{*}defs[{*}style]"):
         root.remove(element)
@@ -95,7 +95,7 @@ def _local(name: str) -> str:
 
 
 def _themed(attribute: str, value: str, name: str) -> str:
-    """An attribute's value with its ids made unique and its colours and fonts left to the page."""
+    """Makes ids in an attribute's value unique, and leaves its colours and fonts to the page."""
     if attribute == "id":
         return f"{name}-{value}"
     if attribute == "style":

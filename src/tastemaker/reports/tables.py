@@ -1,4 +1,4 @@
-"""The report's plain tables: accuracy in full, pairs, segments, properties of the lists."""
+"""The report's plain tables: all accuracy metrics, pairs of models, segments, list properties."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,23 +28,23 @@ LIST_PROPERTIES: dict[str, Callable[[float | None], str]] = {
     "embedding_diversity": lambda value: decimals(value, 3),
     "miscalibration": lambda value: decimals(value, 3),
 }
-"""What is told of lists beyond accuracy, and how it is written."""
+"""Properties of lists beyond accuracy, and how their values are formatted."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One value as it is written."""
+    """One formatted value."""
 
     text: str
     heat: float = 0.0
     """From 0 to 1: how dark the cell is shaded."""
     best: bool = False
-    """The best of its column."""
+    """Whether it is highlighted: as the best of its column, or as a significant difference."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column's head."""
+    """The header of one column."""
 
     title: str
     note: str = ""
@@ -52,7 +52,7 @@ class Column:
 
 @dataclass(frozen=True)
 class ReportTable:
-    """A row a model."""
+    """A table with one row per model."""
 
     caption: str
     columns: tuple[Column, ...]
@@ -60,7 +60,7 @@ class ReportTable:
 
 
 def every_accuracy(leaderboard: Leaderboard) -> ReportTable:
-    """All accuracy metrics at all lengths of list."""
+    """Returns all accuracy metrics at all list lengths."""
     ranked = leaderboard.ranked
     base = [name for name in ranked[0][1].per_user if name.partition("@")[0] in ACCURACY]
     return ReportTable(
@@ -74,7 +74,7 @@ def every_accuracy(leaderboard: Leaderboard) -> ReportTable:
 
 
 def every_pair(leaderboard: Leaderboard) -> ReportTable:
-    """The corrected p-value of each two models."""
+    """Returns the corrected p-value of each pair of models."""
     names = [entry.name for entry, _ in leaderboard.ranked]
 
     def cell(one: str, other: str) -> Cell:
@@ -94,7 +94,7 @@ def every_pair(leaderboard: Leaderboard) -> ReportTable:
 
 
 def by_segment(leaderboard: Leaderboard, by: str) -> ReportTable | None:
-    """The main metric for each part of the users or items; None where nothing was divided so."""
+    """Returns the main metric by segment of users or items; None if there are no such segments."""
     ranked, metric = leaderboard.ranked, leaderboard.metric
     parts = [segment for segment in ranked[0][1].segments if segment.by == by]
     if not parts:
@@ -123,7 +123,7 @@ def by_segment(leaderboard: Leaderboard, by: str) -> ReportTable | None:
 
 
 def list_properties(leaderboard: Leaderboard, k: str) -> ReportTable | None:
-    """What the lists of k are like; None where the lists were not judged."""
+    """Returns the properties of the lists of length k; None if they were not measured."""
     ranked = leaderboard.ranked
     measured = [
         name
@@ -143,7 +143,7 @@ def list_properties(leaderboard: Leaderboard, k: str) -> ReportTable | None:
 
 
 def shaded(value: float, best: float) -> Cell:
-    """A value of the column whose best is given: the nearer to it, the darker."""
+    """Formats a value, shaded darker the nearer it is to the best of its column."""
     if missing(value):
         return Cell(ABSENT)
     heat = value / best if best > 0 else 0.0

@@ -1,4 +1,4 @@
-"""The long tail: how much of each model's lists is not from the most popular fifth."""
+"""The long tail: the fraction of each model's lists outside the most popular fifth of items."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ RIGHT, TOP, BOTTOM = 52, 30, 30
 
 
 def tail_shares(leaderboard: Leaderboard, k: str) -> list[tuple[str, float]]:
-    """Each model's mean long-tail fraction of its lists of k, in the order of the table."""
+    """Returns each model's mean long-tail fraction of lists of length k, in leaderboard order."""
     fractions = [
         (entry.name, evaluation.metrics.get(f"long_tail_share@{k}", float("nan")))
         for entry, evaluation in leaderboard.ranked
@@ -25,9 +25,9 @@ def tail_shares(leaderboard: Leaderboard, k: str) -> list[tuple[str, float]]:
 
 
 def chosen_share(evaluations: Sequence[Evaluation], k: str) -> float | None:
-    """The long tail's fraction of what people chose, which the lift compares the lists with.
+    """Returns the long tail's fraction of users' own choices, to which the lift relates the lists.
 
-    None where no model's lists hold anything of the tail, so that the lift says nothing.
+    None if no model's lists hold a long-tail item, since it cannot be derived from a lift of 0.
     """
     pairs = [
         (e.metrics.get(f"long_tail_lift@{k}"), e.metrics.get(f"long_tail_share@{k}"))
@@ -43,7 +43,7 @@ def chosen_share(evaluations: Sequence[Evaluation], k: str) -> float | None:
 
 
 def tail_figure(fractions: Sequence[tuple[str, float]], chosen: float | None) -> Markup:
-    """A dot a model, and a line where people's own choices stand."""
+    """Draws a dot per model, and a line at the fraction of users' own choices."""
     labels = [shortened(name, 22) for name, _ in fractions]
     left = 16 + max(len(label) for label in labels) * 0.55 * FONT_SIZE
     height = TOP + ROW * len(fractions) + BOTTOM

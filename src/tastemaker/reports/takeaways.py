@@ -1,4 +1,4 @@
-"""Takeaways: one sentence a section, said by the numbers themselves."""
+"""Takeaways: one sentence per section, generated from its numbers."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ from tastemaker.reports.tables import ReportTable
 
 
 def of_leaderboard(leaderboard: Leaderboard) -> str:
-    """Who leads, and whether that could be chance."""
+    """States which model is the best, and whether its lead is significant."""
     ranked = leaderboard.ranked
     if not ranked:
         return "No model finished"
@@ -44,7 +44,7 @@ def of_leaderboard(leaderboard: Leaderboard) -> str:
 
 
 def of_time(leaderboard: Leaderboard) -> str:
-    """What the accuracy of the best costs in training, beside the fastest."""
+    """Compares the training time and accuracy of the best and the fastest model."""
     timed = [(entry, e) for entry, e in leaderboard.ranked if not missing(entry.fit_s)]
     (best, best_result), metric = leaderboard.ranked[0], leaderboard.metric
     fastest, fastest_result = min(timed, key=lambda pair: pair[0].fit_s or 0.0)
@@ -61,7 +61,7 @@ def of_time(leaderboard: Leaderboard) -> str:
 
 
 def of_coverage(leaderboard: Leaderboard, k: str) -> str:
-    """How much of the catalog the best shows, beside the model that shows most."""
+    """Compares the catalog coverage of the best model with the highest coverage."""
     name = f"coverage@{k}"
     covering = [
         (entry.name, e.metrics[name]) for entry, e in leaderboard.ranked if name in e.metrics
@@ -74,7 +74,7 @@ def of_coverage(leaderboard: Leaderboard, k: str) -> str:
 
 
 def of_curves(drawn: list[Curve]) -> str:
-    """Whether anybody might want more epochs."""
+    """States which models might improve with more epochs."""
     improving = [curve.model for curve in drawn if curve.still_improving]
     if improving:
         verb = "was" if len(improving) == 1 else "were"
@@ -87,7 +87,7 @@ def of_curves(drawn: list[Curve]) -> str:
 
 
 def of_segments(tables: list[ReportTable]) -> str:
-    """Who is best in how many parts."""
+    """States which model is the best in the most segments."""
     names = [name for name, _ in tables[0].rows]
     columns = [(table, i) for table in tables for i in range(len(table.columns))]
     leaders = [{name for name, cells in table.rows if cells[i].best} for table, i in columns]
@@ -102,7 +102,7 @@ def of_segments(tables: list[ReportTable]) -> str:
 
 
 def of_cold_start(results: dict[str, ColdStartResult], metric: str) -> str:
-    """Who is best for people of whom little is known, and who once there is more."""
+    """States which model is best for unseen users with the fewest and the most interactions."""
     lengths = next(iter(results.values())).lengths
     values = {name: [at.metrics[metric] for at in r.lengths] for name, r in results.items()}
     if len(values) == 1 or not any(map(any, values.values())):
@@ -118,7 +118,7 @@ def of_cold_start(results: dict[str, ColdStartResult], metric: str) -> str:
 
 
 def of_tail(fractions: list[tuple[str, float]], chosen: float | None) -> str:
-    """Whether the lists favour the popular more than people do."""
+    """States whether lists hold less of the long tail than the users' own choices."""
     if chosen is None:
         return "How much of the lists is from the long tail"
     below = [name for name, fraction in fractions if fraction < chosen]
@@ -134,7 +134,7 @@ def of_tail(fractions: list[tuple[str, float]], chosen: float | None) -> str:
 
 
 def of_examples(shown: Sequence[Example]) -> str:
-    """How often the held-out item is in a list."""
+    """Counts the lists that hold a held-out item."""
     found = sum(any(one.hits) for example in shown for one in example.lists)
     n_lists = sum(len(example.lists) for example in shown)
     hold = "holds" if found == 1 else "hold"

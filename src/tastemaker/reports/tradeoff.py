@@ -1,4 +1,4 @@
-"""Trade-off: accuracy against what it costs, one labelled point a model."""
+"""Trade-off: accuracy against training time or coverage, one labelled point per model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,27 +16,27 @@ WIDTH, HEIGHT = 420, 330
 LEFT, RIGHT, TOP, BOTTOM = 54, 14, 34, 48
 
 CHARACTER = 0.57 * FONT_SIZE
-"""Mean width of a character: what the browser will draw with is not known here."""
+"""Assumed width of a character in pixels, since the browser's font is unknown."""
 
 TIMES = {
     0.001: "1 ms", 0.01: "10 ms", 0.1: "0.1 s", 1.0: "1 s", 10.0: "10 s", 60.0: "1 min",
     600.0: "10 min", 3600.0: "1 h", 36_000.0: "10 h", 360_000.0: "100 h",
 }  # fmt: skip
-"""Where a scale of time has its marks."""
+"""Tick marks of a time axis: seconds and their labels."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """One model."""
+    """The point of one model."""
 
     label: str
     x: float
     y: float
     low: float
     high: float
-    """The ends of the interval of y."""
+    """`low` and `high` are the ends of the interval of y."""
     near_best: bool
-    """Drawn filled; the others are hollow."""
+    """Whether the point is drawn filled instead of hollow."""
 
 
 def tradeoff(
@@ -49,15 +49,15 @@ def tradeoff(
     description: str,
     time: bool = False,
 ) -> Markup:
-    """Draws the points; x is seconds on a logarithmic scale, or a fraction of 1.
+    """Draws the points; x is seconds on a logarithmic scale, or a fraction from 0 to 1.
 
     Args:
-        name: unique on the page.
-        points: at least one, with y known; above 0 in x where it is time.
-        title: for those who cannot see the figure.
-        x_title: below the horizontal axis.
-        y_title: above the vertical axis.
-        description: what the figure shows, for those who cannot see it.
+        name: a unique name on the page.
+        points: at least one, with y known; x must be above 0 if it is time.
+        title: the title of the figure, for readers who cannot see it.
+        x_title: the label below the horizontal axis.
+        y_title: the label above the vertical axis.
+        description: what the figure shows, for readers who cannot see it.
         time: whether x is time.
     """
 
@@ -120,7 +120,7 @@ def _label(axes: Axes, points: Sequence[Point]) -> None:
 
 
 def _connect(axes: Axes, x: float, y: float, box: Box) -> None:
-    """A thin line to a label that stands apart from its point."""
+    """Draws a thin line to a label that is not next to its point."""
     near_x = min(max(x, box.left), box.right)
     near_y = min(max(y, box.bottom), box.top)
     if (near_x - x) ** 2 + (near_y - y) ** 2 > 15**2:
@@ -131,7 +131,7 @@ def _scale_y(axes: Axes, points: Sequence[Point]) -> None:
     ends = [v for p in points for v in (p.low, p.y, p.high) if not missing(v)]
     low, high = min(ends), max(ends)
     margin = (high - low) * 0.08 or abs(high) * 0.1 or 0.01
-    # A scale that could as well begin at 0 does.
+    # The scale begins at 0 where that leaves enough room for the differences.
     axes.set_ylim(0 if 0 <= low < 0.4 * high else low - margin, high + margin)
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.grid(axis="x", visible=False)

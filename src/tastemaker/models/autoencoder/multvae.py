@@ -1,4 +1,4 @@
-"""MultVAE: a variational autoencoder that explains a history as draws from one multinomial.
+"""MultVAE: a variational autoencoder that models a history as draws from one multinomial.
 
 Dawen Liang, Rahul G. Krishnan, Matthew D. Hoffman and Tony Jebara, 2018: Variational Autoencoders
 for Collaborative Filtering (WWW).
@@ -25,7 +25,7 @@ from tastemaker.training.run import TrainingRun, resolve_device
 from tastemaker.training.user_batches import HistoryBatch, UserBatches
 
 USERS_AT_ONCE = 512
-"""Users whose scores of a whole catalog are in memory at a time while validating."""
+"""Largest number of users whose scores of all items are in memory at a time in validation."""
 
 
 class MultVAEConfig(TrainingConfig):
@@ -36,21 +36,21 @@ class MultVAEConfig(TrainingConfig):
     batch_size: int = Field(100, ge=1)
     """Users in a batch."""
     learning_rate: float = Field(2e-3, gt=0)
-    """Step size of Adam."""
+    """Learning rate of Adam."""
     hidden: int = Field(600, ge=1)
-    """Width of the layer between the items and the code, on both sides."""
+    """Width of the hidden layer of the encoder and of the decoder."""
     embedding_size: int = Field(200, ge=1)
-    """Numbers in a user's code."""
+    """Dimension of a user's latent code."""
     dropout: float = Field(0.5, ge=0, lt=1)
-    """Fraction of a history that is hidden from the encoder, drawn anew each time."""
+    """Fraction of a history dropped from the encoder's input, drawn again at each training step."""
     kl_weight: float = Field(0.2, ge=0)
-    """β: how much the code's divergence from the standard normal counts at last."""
+    """β: final weight of the code's KL divergence from the standard normal."""
     anneal_share: float = Field(0.5, ge=0, le=1)
-    """Fraction of the training over which β rises from 0, in a straight line."""
+    """Fraction of the training over which β rises linearly from 0."""
 
 
 class MultVAENetwork(nn.Module):
-    """One hidden layer on either side: items, tanh, (μ, log σ²), and z, tanh, items."""
+    """Encoder (items, tanh, μ and log σ²) and decoder (z, tanh, items), one hidden layer each."""
 
     def __init__(self, n_items: int, config: MultVAEConfig) -> None:
         super().__init__()
@@ -65,14 +65,14 @@ class MultVAENetwork(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, histories: torch.Tensor) -> torch.Tensor:
-        """Logits (n, n_items) of histories as for `encode`, by the mean of the code."""
+        """Returns logits (n, n_items) of histories, as for `encode`, from the mean of the code."""
         return self.decode(self.encode(histories)[0])
 
     def encode(self, histories: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """μ and log σ² of the code, (n, embedding_size) each.
+        """Returns μ and log σ² of the code, (n, embedding_size) each.
 
-        A history is encoded by what is in it alone, whatever its weights, since the history of a
-        unseen user has none; weights count in the loss.
+        The encoder ignores the weights of interactions, since the history of an unseen user has
+        none; weights count in the loss.
 
         Args:
             histories: (n, n_items), above 0 where an item was touched.
@@ -83,15 +83,15 @@ class MultVAENetwork(nn.Module):
         return mean, log_variance
 
     def decode(self, code: torch.Tensor) -> torch.Tensor:
-        """Logits (n, n_items)."""
+        """Returns logits (n, n_items)."""
         return self.items(self.hidden(code))
 
     def hidden(self, code: torch.Tensor) -> torch.Tensor:
-        """(n, hidden): what the decoder's last layer, one vector and bias an item, is given."""
+        """Returns (n, hidden), the input of the decoder's last layer."""
         return torch.tanh(self.decoder(code))
 
     def loss(self, batch: HistoryBatch) -> torch.Tensor:
-        """The negative of the annealed lower bound L_β (section 2.2.2), the mean over users."""
+        """Returns the negative annealed lower bound L_β (section 2.2.2), the mean over users."""
         mean, log_variance = self.encode(batch.histories)
         code = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
         unlikely = multinomial(self.decode(code), batch.histories)
@@ -99,20 +99,20 @@ class MultVAENetwork(nn.Module):
         return (unlikely + self.kl_weight_at(batch.progress) * divergence).mean()
 
     def kl_weight_at(self, progress: float) -> float:
-        """β after a fraction of the training."""
+        """Returns β after a fraction of the training."""
         rising = progress < self._anneal_share
         return self._kl_weight * (progress / self._anneal_share if rising else 1.0)
 
 
 def kl_divergence(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
-    """(n,) divergence of N(mean, exp(log_variance)) from the standard normal."""
+    """Returns (n,) KL divergences of N(mean, exp(log_variance)) from the standard normal."""
     return 0.5 * (log_variance.exp() + mean.square() - 1 - log_variance).sum(dim=1)
 
 
 class MultVAE(Recommender):
-    """A variational autoencoder of whole histories: an unseen user's is as good as a user's.
+    """A variational autoencoder of whole histories; unseen users are scored like known ones.
 
-    The code of a history is its mean μ; nothing is drawn once training is over.
+    The code of a history is its mean μ; nothing is sampled after training.
     """
 
     name = "multvae"
@@ -142,17 +142,17 @@ class MultVAE(Recommender):
 
     @property
     def device(self) -> torch.device:
-        """Where the network is."""
+        """The device of the network."""
         return self._network.items.weight.device
 
     @property
     def item_vectors(self) -> torch.Tensor:
-        """(n_items, hidden) float32: the decoder's last layer."""
+        """(n_items, hidden) float32: the weights of the decoder's last layer."""
         return self._network.items.weight
 
     @property
     def item_keys(self) -> torch.Tensor:
-        """(n_items, hidden + 1) float32: the decoder's last layer and its biases."""
+        """(n_items, hidden + 1) float32: the weights and biases of the decoder's last layer."""
         return self._keys
 
     @torch.no_grad()
@@ -161,7 +161,7 @@ class MultVAE(Recommender):
         return pad(self._network.hidden(code), (0, 1), value=1)
 
     def state(self) -> dict[str, torch.Tensor]:
-        """The network's parameters by name."""
+        """Returns the network's parameters by name."""
         return dict(self._network.state_dict())
 
     def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
@@ -174,14 +174,14 @@ class MultVAE(Recommender):
 
 
 def _histories(network: MultVAENetwork, users: UserBatch) -> torch.Tensor:
-    """(n, n_items) float32 of 0 and 1, where the network is."""
+    """Returns histories as (n, n_items) float32 of 0 and 1, on the device of the network."""
     items = network.items
     histories = history_matrix(users, items.out_features).toarray()
     return torch.from_numpy(histories).to(items.weight.device)
 
 
 def _score_trained(network: MultVAENetwork, split: Split) -> ScoreCodes:
-    """Scores of users by code, through their histories in the training data."""
+    """Returns a function that scores users by code, from their histories in the training data."""
 
     def score(users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
         parts = []

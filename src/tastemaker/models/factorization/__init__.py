@@ -1,1 +1,1 @@
-"""Models with a vector for each user and each item, and what they share."""
+"""Models with a vector for each user and each item, and the code that they share."""

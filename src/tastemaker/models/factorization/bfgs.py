@@ -1,9 +1,9 @@
-"""BFGS for many small problems side by side, which PyTorch's and SciPy's optimisers do not offer.
+"""BFGS for many small problems in parallel, which PyTorch's and SciPy's optimisers do not offer.
 
 Jorge Nocedal and Stephen Wright, 2006: Numerical Optimization, second edition (Springer), algorithm
-6.1, with the first curvature of equation 6.20. Only gradients are asked for: a step is taken unless
-the slope behind it rises nearly as steeply as the slope before it fell. What was learned about the
-curvature shortens the next attempt, which takes the place of a line search.
+6.1, with the first curvature of equation 6.20. Only gradients are evaluated: a step is accepted
+unless the slope at its end exceeds a fraction of the descent at its start. The curvature measured
+along a rejected step shortens the next one, which replaces a line search.
 """
 
 from collections.abc import Callable
@@ -14,28 +14,28 @@ MOST_EVALUATIONS = 16
 """Largest number of evaluations of the gradient."""
 
 TOLERANCE = 0.1
-"""A problem is solved when the next step promises to lower its objective by no more than half of
-this, and by no more than this fraction of what the first step promised."""
+"""A problem is solved when the next step is predicted to lower its objective by at most half of
+this, and by at most this fraction of what was predicted for the first step."""
 
 FIRST_STEP, LONGEST_STEP = 1.0, 4.0
-"""Largest Euclidean lengths of the first step, when no curvature is known yet, and of others."""
+"""Largest Euclidean lengths of the first step, before any curvature is known, and of later ones."""
 
 OVERSHOOT = 0.5
-"""A step is refused if the slope at its end exceeds this fraction of the fall at its start."""
+"""A step is rejected if the slope at its end exceeds this fraction of the descent at its start."""
 
 SMALLEST_CURVATURE = 1e-8
-"""A change of the gradient that shows less curvature than this, along the step, teaches nothing."""
+"""A step along which the curvature is at most this does not update the inverse Hessian."""
 
 
 def minimise(gradient: Callable[[torch.Tensor], torch.Tensor], start: torch.Tensor) -> torch.Tensor:
-    """Minimises n objectives of d numbers each, none of which depends on the others' numbers.
+    """Minimises n independent objectives of d variables each.
 
     Args:
-        gradient: (n, d) points to the (n, d) gradients of their objectives.
-        start: (n, d) points; an objective should have curvatures of about 1 and above here.
+        gradient: maps (n, d) points to the (n, d) gradients of the objectives.
+        start: (n, d) points, at which the curvatures of an objective should be about 1 or more.
 
     Returns:
-        (n, d) points, each near the least of its objective.
+        (n, d) points, each near the minimum of its objective.
     """
     at, slope = start, gradient(start)
     inverse = torch.eye(start.shape[1], device=start.device).expand(len(start), -1, -1)
@@ -66,9 +66,10 @@ def minimise(gradient: Callable[[torch.Tensor], torch.Tensor], start: torch.Tens
 def _updated(
     inverse: torch.Tensor, step: torch.Tensor, change: torch.Tensor, rho: torch.Tensor
 ) -> torch.Tensor:
-    """Inverse Hessians (n, d, d) that map a change of the gradient to its step.
+    """Returns inverse Hessians (n, d, d) that map the change of the gradient to the step.
 
-    (I - ρ s yᵀ) H (I - ρ y sᵀ) + ρ s sᵀ, multiplied out; ρ (n,) is 1 / sᵀy, or 0 to change nothing.
+    This is (I - ρ s yᵀ) H (I - ρ y sᵀ) + ρ s sᵀ, multiplied out; ρ (n,) is 1 / sᵀy, or 0 to leave
+    H unchanged.
     """
     mapped = _times(inverse, change)
     half = 0.5 * (1 + rho * _dot(change, mapped))[:, None] * step - mapped
@@ -77,10 +78,10 @@ def _updated(
 
 
 def _times(matrices: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
-    """(n, d, d) times (n, d): (n, d)."""
+    """Multiplies matrices (n, d, d) by vectors (n, d): (n, d)."""
     return (matrices @ vectors[:, :, None]).squeeze(2)
 
 
 def _dot(some: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    """(n,) inner products of the rows."""
+    """Returns the (n,) inner products of the rows."""
     return (some * others).sum(dim=1)

@@ -1,8 +1,8 @@
-"""BPR: matrix factorization that learns which of two items a user would rather touch.
+"""BPR: matrix factorization that learns which of two items a user prefers.
 
 Steffen Rendle, Christoph Freudenthaler, Zeno Gantner and Lars Schmidt-Thieme, 2009: BPR: Bayesian
 Personalized Ranking from Implicit Feedback (UAI). It is trained by the package `implicit`;
-answering needs no more than the vectors.
+recommending needs only the vectors.
 """
 
 from typing import ClassVar
@@ -30,24 +30,24 @@ class BPRConfig(Config):
     """Settings of BPR."""
 
     embedding_size: int = Field(64, ge=1)
-    """Numbers in a user's and in an item's vector."""
+    """Dimension of the user and item vectors."""
     epochs: int = Field(100, ge=1)
-    """Passes over as many pairs of items as there are interactions."""
+    """Number of passes, each over as many sampled pairs of items as there are interactions."""
     learning_rate: float = Field(0.01, gt=0)
-    """Step size of stochastic gradient descent."""
+    """Learning rate of stochastic gradient descent."""
     regularization: float = Field(0.01, ge=0)
-    """λ: how much each step shrinks the vectors that it touches."""
+    """λ: L2 penalty, by which each step shrinks the vectors that it updates."""
     seed: int = Field(0, ge=0, lt=2**32)
     """Seed of the initial vectors and of the sampled pairs."""
 
 
 class BPR(Recommender):
-    """Matrix factorization by pairwise ranking: what was touched above what was not.
+    """Matrix factorization by pairwise ranking, with touched items above untouched ones.
 
-    Maximises Σ ln σ(s_ui - s_uj) over items i that user u touched and others j (equation 4.2).
+    Maximises Σ ln σ(s_ui - s_uj) over items i that user u touched and other items j (equation 4.2).
 
-    The score s_ui is x_u · y_i + b_i. It trains on one core, since several that write into the same
-    vectors would give another result each time. An unseen user gets a vector by fold-in.
+    The score s_ui is x_u · y_i + b_i. Training uses one core, since the result would differ each
+    time if several cores wrote to the same vectors. An unseen user gets a vector by fold-in.
     """
 
     name = "bpr"
@@ -77,7 +77,7 @@ class BPR(Recommender):
 
         matrix = interaction_matrix(train)
         self.log = implicit_library.fit(bpr, matrix, config.epochs, share_in_wrong_order, run)
-        # The package keeps the bias as one more dimension, in which every user has a 1.
+        # The package stores the bias as one more dimension, in which every user's vector is 1.
         self._users = torch.tensor(bpr.user_factors[:, :-1])
         self._items = torch.tensor(bpr.item_factors[:, :-1])
         self._biases = torch.tensor(bpr.item_factors[:, -1])
@@ -96,15 +96,15 @@ class BPR(Recommender):
 
     @property
     def item_keys(self) -> torch.Tensor:
-        """(n_items, embedding_size + 1) float32: the vectors and behind them the biases."""
+        """(n_items, embedding_size + 1) float32: the vectors, followed by the biases."""
         return self._keys
 
     def _score_vectors(self, vectors: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-        """Scores of user vectors (n, d) with items (n, c): (n, c)."""
+        """Returns the scores of items (n, c) for user vectors (n, d): (n, c)."""
         return torch.einsum("nd,ncd->nc", vectors, self._items[items]) + self._biases[items]
 
     def state(self) -> dict[str, torch.Tensor]:
-        """users: (n_users, d), items: (n_items, d), biases: (n_items,), all float32."""
+        """Returns `users` (n_users, d), `items` (n_items, d) and `biases` (n_items,), float32."""
         return {"users": self._users, "items": self._items, "biases": self._biases}
 
     def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
@@ -112,6 +112,6 @@ class BPR(Recommender):
         self._finish(self.dataset)
 
     def _queries(self, users: UserBatch) -> torch.Tensor:
-        """(n, embedding_size + 1): the trained vector or a folded-in one, and a 1 for the bias."""
+        """Returns (n, embedding_size + 1): the trained or folded-in vector, and 1 for the bias."""
         vectors = user_vectors(users, self._users, self.dataset, self._fold_in)
         return pad(vectors, (0, 1), value=1)

@@ -28,13 +28,13 @@ class GMFConfig(VectorModelConfig):
     epochs: int = Field(20, ge=1)
     """Passes over all positives."""
     learning_rate: float = Field(1e-2, gt=0)
-    """Step size of Adam."""
+    """Learning rate of Adam."""
     embedding_size: int = Field(16, ge=1)
-    """Numbers in a user's and in an item's vector: the paper's predictive factors."""
+    """Dimension of the user and item vectors: the paper's predictive factors."""
 
 
 class GMFNetwork(VectorNetwork):
-    """s(u, i) = hᵀ(p_u ⊙ q_i) + b (equation 9), before the sigmoid that the loss brings."""
+    """Computes s(u, i) = hᵀ(p_u ⊙ q_i) + b (equation 9); the sigmoid is part of the loss."""
 
     def __init__(self, train: Dataset, config: GMFConfig) -> None:
         super().__init__(train, config)
@@ -65,11 +65,11 @@ class GMFNetwork(VectorNetwork):
         return self.weighted(vectors) @ self.items.weight.T + self.output.bias
 
     def keys(self) -> torch.Tensor:
-        """(n_items, d + 1): the vector, and a 1 that the bias meets."""
+        """Returns (n_items, d + 1): the vector, and a 1 that is multiplied by the bias."""
         return pad(self.items.weight, (0, 1), value=1)
 
     def queries(self, vectors: torch.Tensor) -> torch.Tensor:
-        """(n, d + 1): the weighted vector and the bias."""
+        """Returns (n, d + 1): the weighted vector and the bias."""
         return torch.cat([self.weighted(vectors), self.output.bias.expand(len(vectors), 1)], dim=1)
 
 

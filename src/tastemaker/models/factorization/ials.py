@@ -1,9 +1,9 @@
-"""iALS: two matrices whose product is 1 where somebody touched something and 0 elsewhere.
+"""iALS: factorizes the matrix that is 1 where a user touched an item and 0 elsewhere.
 
 Yifan Hu, Yehuda Koren and Chris Volinsky, 2008: Collaborative Filtering for Implicit Feedback
-Datasets (ICDM). Well tuned it keeps up with far newer models: Steffen Rendle, Walid Krichene, Li
+Datasets (ICDM). Well tuned, it keeps up with far newer models: Steffen Rendle, Walid Krichene, Li
 Zhang and Yehuda Koren, 2022: Revisiting the Performance of iALS on Item Recommendation Benchmarks
-(RecSys). It is trained by the package `implicit`; answering needs no more than the item vectors.
+(RecSys). It is trained by the package `implicit`; recommending needs only the item vectors.
 """
 
 from typing import ClassVar
@@ -22,22 +22,22 @@ from tastemaker.models.space import Choice, Float, Int, Range
 from tastemaker.training.run import TrainingRun
 
 SYSTEMS_AT_ONCE = 1 << 22
-"""Entries of the users' linear systems that are in memory at a time (32 MiB)."""
+"""Largest number of entries of the users' linear systems in memory at a time (32 MiB)."""
 
 
 class IALSConfig(Config):
     """Settings of iALS."""
 
     embedding_size: int = Field(64, ge=1)
-    """Numbers in a user's and in an item's vector."""
+    """Dimension of the user and item vectors."""
     epochs: int = Field(15, ge=1)
-    """Rounds, each of which solves for all users and then for all items."""
+    """Number of rounds, each of which solves for all users and then for all items."""
     alpha: float = Field(5.0, gt=0)
-    """How much more an interaction counts than the absence of one: 1 + alpha to 1."""
+    """Extra weight of an interaction: it counts 1 + alpha, the absence of one counts 1."""
     regularization: float = Field(30.0, gt=0)
     """λ: the penalty on the squared length of every vector."""
     seed: int = Field(0, ge=0, lt=2**32)
-    """Seed of the initial vectors; one seed gives one result, on any number of cores."""
+    """Seed of the initial vectors; the same seed gives the same result on any number of cores."""
 
 
 class IALS(Recommender):
@@ -45,11 +45,11 @@ class IALS(Recommender):
 
     Minimises Σ_ui c_ui (p_ui - x_u · y_i)² + λ (Σ_u |x_u|² + Σ_i |y_i|²) over all pairs, where p_ui
     is 1 and c_ui is 1 + alpha if user u touched item i, and 0 and 1 otherwise (equation 3). With
-    Rendle's weight α₀ of all pairs and penalty λ' that is alpha = 1 / α₀ and
-    λ = λ' (1 + α₀) / α₀, with every vector penalised alike (his ν = 0).
+    Rendle's weight α₀ of all pairs and penalty λ', alpha = 1 / α₀ and λ = λ' (1 + α₀) / α₀, with
+    the same penalty for every vector (his ν = 0).
 
     Given the item vectors Y, a user's vector is x = (YᵀC_uY + λI)⁻¹ YᵀC_u p_u (equation 4). It is
-    computed from the history of the moment, for users and unseen users alike.
+    computed from the current history, for known and unseen users in the same way.
     """
 
     name = "ials"
@@ -88,7 +88,7 @@ class IALS(Recommender):
         return self._items
 
     def state(self) -> dict[str, torch.Tensor]:
-        """items: (n_items, embedding_size) float32."""
+        """Returns `items`, (n_items, embedding_size) float32."""
         return {"items": self._items}
 
     def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
@@ -96,12 +96,12 @@ class IALS(Recommender):
 
     def _keep(self, items: torch.Tensor) -> None:
         self._items, self._exact = items, items.double().numpy()
-        # YᵀC_uY = YᵀY + alpha Y_hᵀY_h: all items once and for all, those of the history anew.
+        # YᵀC_uY = YᵀY + alpha Y_hᵀY_h: YᵀY is computed once, Y_hᵀY_h for each history.
         d = self._exact.shape[1]
         self._base = self._exact.T @ self._exact + self.config.regularization * np.eye(d)
 
     def _queries(self, users: UserBatch) -> torch.Tensor:
-        """(n, embedding_size) float32, from the histories."""
+        """Computes (n, embedding_size) float32 from the histories."""
         step = max(1, SYSTEMS_AT_ONCE // self._base.size)
         parts = [users.part(start, start + step) for start in range(0, len(users), step)]
         return torch.tensor(np.concatenate([self._solve(part) for part in parts]))
@@ -115,7 +115,7 @@ class IALS(Recommender):
         return np.linalg.solve(systems, targets[..., None])[..., 0].astype(np.float32)
 
     def _system(self, history: np.ndarray) -> np.ndarray:
-        """YᵀC_uY + λI: (d, d), of somebody who touched these items."""
+        """Returns YᵀC_uY + λI, (d, d), of a user who touched these items."""
         vectors = self._exact[history]
         return self._base + self.config.alpha * (vectors.T @ vectors)
 

@@ -1,4 +1,4 @@
-"""The package `implicit`, which two models are trained by and which need not be installed."""
+"""Access to the package `implicit`, by which two models are trained; it is optional."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +22,7 @@ else:
 
 
 def als(name: str, **settings: Any) -> Any:
-    """An unfitted AlternatingLeastSquares.
+    """Creates an unfitted AlternatingLeastSquares.
 
     Raises:
         UnsupportedError: the package is missing; `name` is the model that needs it.
@@ -33,7 +33,7 @@ def als(name: str, **settings: Any) -> Any:
 
 
 def bpr(name: str, **settings: Any) -> Any:
-    """An unfitted BayesianPersonalizedRanking.
+    """Creates an unfitted BayesianPersonalizedRanking.
 
     Raises:
         UnsupportedError: the package is missing; `name` is the model that needs it.
@@ -48,17 +48,17 @@ def fit(
     """Fits a model of the package, and reports each epoch.
 
     Args:
-        model: as `als` or `bpr` made it.
-        matrix: (n_users, n_items) of 1.
-        epochs: as many as the model was told to take.
-        loss: makes an epoch's loss of what the package reports behind its time.
-        run: whose `on_progress` is called.
+        model: created by `als` or `bpr`.
+        matrix: (n_users, n_items), with a 1 for each interaction.
+        epochs: the number of epochs that the model was created with.
+        loss: computes an epoch's loss from the values that the package reports after its duration.
+        run: its `on_progress` is called.
 
     Returns:
-        The log. After a Ctrl-C it ends with the epoch under way, and is marked interrupted.
+        The log. After Ctrl-C, it ends with the epoch in progress and is marked as interrupted.
 
     Raises:
-        FloatingPointError: what was learned is NaN.
+        FloatingPointError: the trained vectors are NaN.
     """
     log = TrainingLog()
 
@@ -77,12 +77,12 @@ def fit(
 
     interrupt = Interrupt()
     tell(0, None)
-    # Threads of its own inside each of the package's threads make it several times slower.
+    # BLAS threads inside each of the package's threads would make it several times slower.
     with threadpool_limits(1, "blas"), interrupt.listening():
         try:
             model.fit(matrix, show_progress=False, callback=on_epoch)
         except TrainingInterruptedError:
-            # The package works in place, so that the model has the vectors of the last epoch.
+            # The package trains in place, so the model has the vectors of the last epoch.
             log.interrupted = True
         except ModelFitError:
             raise FloatingPointError("what was learned is NaN") from None

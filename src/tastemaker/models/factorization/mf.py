@@ -29,27 +29,27 @@ class MFConfig(VectorModelConfig):
     """Settings of MF."""
 
     loss: LossName = "softmax"
-    """softmax has the whole catalog for negatives; bce, bpr and sampled_softmax draw them."""
+    """softmax uses the whole catalog; bce, bpr and sampled_softmax use sampled negatives."""
     epochs: int = Field(40, ge=1)
     """Passes over all positives."""
     batch_size: int = Field(64, ge=1)
     """Users in a batch for the softmax loss; positives, each with its negatives, for the others."""
     learning_rate: float = Field(5e-3, gt=0)
-    """Step size of Adam."""
+    """Learning rate of Adam."""
     regularization: float = Field(0.03, ge=0)
     """λ: the penalty on the squared length of the vectors, per interaction."""
     regularization_exponent: float = Field(0.5, ge=0, le=1)
-    """ν: a user or an item with n interactions is held short by λ n^ν, as in Rendle et al. 2022:
-    1 holds frequent ones shorter, 0 all alike."""
+    """ν: the penalty on a user or an item with n interactions is proportional to λ n^ν, as in
+    Rendle et al. 2022: with 1, it grows with n; with 0, it is the same for all."""
     embedding_size: int = Field(64, ge=1)
-    """Numbers in a user's and in an item's vector, the bias not counted."""
+    """Dimension of the user and item vectors, without the biases."""
 
 
 class MFNetwork(VectorNetwork):
-    """s(u, i) = p_u · q_i + b_u + b_i.
+    """Computes s(u, i) = p_u · q_i + b_u + b_i.
 
-    A user's bias is the last number of the user's vector, so that fold-in finds it too. No list
-    depends on it, but the probabilities that bce learns do.
+    A user's bias is the last entry of the user's vector, so that fold-in computes it too. It does
+    not change the ranking of items, but it does change the probabilities that bce learns.
     """
 
     def __init__(self, train: Dataset, config: MFConfig) -> None:
@@ -68,7 +68,7 @@ class MFNetwork(VectorNetwork):
         return PairParts(self.users, self.items, product=size, biases=self.biases)
 
     def item_lengths(self, items: torch.Tensor) -> torch.Tensor:
-        """Includes the biases: unpenalised, they would make every user like what is popular."""
+        """Includes the biases: unpenalised, they would rank popular items high for every user."""
         return super().item_lengths(items) + self.biases(items).square().squeeze(-1)
 
     @override
@@ -82,11 +82,11 @@ class MFNetwork(VectorNetwork):
         return products + vectors[:, -1:] + self.biases.weight.T
 
     def keys(self) -> torch.Tensor:
-        """(n_items, d + 2): the vector, the item's bias, and a 1 that the user's bias meets."""
+        """Returns (n_items, d + 2): the vector, the item's bias, and a 1 for the user's bias."""
         return torch.cat([self.items.weight, pad(self.biases.weight, (0, 1), value=1)], dim=1)
 
     def queries(self, vectors: torch.Tensor) -> torch.Tensor:
-        """(n, d + 2): the vector, a 1 that the item's bias meets, and the user's bias."""
+        """Returns (n, d + 2): the vector, a 1 for the item's bias, and the user's bias."""
         own, bias = vectors[:, :-1], vectors[:, -1:]
         return torch.cat([pad(own, (0, 1), value=1), bias], dim=1)
 

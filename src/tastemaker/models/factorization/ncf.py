@@ -1,8 +1,8 @@
-"""Neural Collaborative Filtering: a user's and an item's vector through a small network to a logit.
+"""Neural Collaborative Filtering: a small network maps a user's and an item's vector to a logit.
 
 Xiangnan He, Lizi Liao, Hanwang Zhang, Liqiang Nie, Xia Hu and Tat-Seng Chua, 2017: Neural
-Collaborative Filtering (WWW), the MLP of section 3.3. The defaults are those of the widely read
-tutorial: embeddings of 8, layers of 64 and 32, four negatives a positive, Adam, five epochs.
+Collaborative Filtering (WWW), the MLP of section 3.3. The defaults are those of a widely read
+tutorial: embeddings of 8, layers of 64 and 32, four negatives per positive, Adam, five epochs.
 """
 
 import itertools
@@ -27,21 +27,21 @@ class NCFConfig(VectorModelConfig):
     """Settings of NCF."""
 
     batch_size: int = Field(512, ge=1)
-    """Positives in a batch, each with its negatives; users in a batch for the softmax loss. Of 128
-    to 4,096 this came soonest to any quality on MovieLens 1M's validation part."""
+    """Positives in a batch, each with its negatives; users in a batch for the softmax loss. Of
+    sizes from 128 to 4,096, 512 reached any quality soonest on MovieLens 1M's validation part."""
     learning_rate: float = Field(1e-2, gt=0)
-    """Step size of Adam; ten times its usual one did best on MovieLens validation parts."""
+    """Learning rate of Adam; ten times the usual one did best on MovieLens validation parts."""
     embedding_size: int = Field(8, ge=1)
-    """Numbers in a user's and in an item's vector."""
+    """Dimension of the user and item vectors."""
     hidden: tuple[PositiveInt, ...] = Field((64, 32), min_length=1)
     """Widths of the fully connected layers, each followed by a ReLU."""
 
 
 class NCFNetwork(VectorNetwork):
-    """f(u, i) = w · relu(… W2 relu(W1 [p_u; q_i] + b1) …) + b.
+    """Computes f(u, i) = w · relu(… W2 relu(W1 [p_u; q_i] + b1) …) + b.
 
     W1 [p_u; q_i] = W1_user p_u + W1_item q_i: the user's half is computed once and shared by the
-    positive and all its negatives, which saves a good part of the work.
+    positive and all its negatives, which saves much of the work.
     """
 
     def __init__(self, train: Dataset, config: NCFConfig) -> None:
@@ -49,7 +49,7 @@ class NCFNetwork(VectorNetwork):
         first, *rest = config.hidden
         self.users = nn.Embedding(train.n_users, config.embedding_size)
         self.items = nn.Embedding(train.n_items, config.embedding_size)
-        # As in the paper: starting small matters, and PyTorch's default of 1 learns far slower.
+        # As in the paper: with PyTorch's default deviation of 1, training is far slower.
         nn.init.normal_(self.users.weight, std=0.01)
         nn.init.normal_(self.items.weight, std=0.01)
         self.first_user = nn.Linear(config.embedding_size, first)
@@ -73,7 +73,7 @@ class NCFNetwork(VectorNetwork):
         return self._logits(vectors, self.items.weight[None])
 
     def features(self, vectors: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-        """The last hidden layer for user vectors (n, d) and item vectors (n or 1, c, d)."""
+        """Returns the last hidden layer for user vectors (n, d) and item vectors (n or 1, c, d)."""
         return self.tower(self.first_user(vectors)[:, None] + self.first_item(items))  # (n, c, h)
 
     def _logits(self, vectors: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
@@ -81,7 +81,7 @@ class NCFNetwork(VectorNetwork):
 
 
 class HasTower(Protocol):
-    """A network with the layers of NCFNetwork, whatever else it has."""
+    """A network that has, among others, the layers of NCFNetwork."""
 
     first_user: nn.Linear
     first_item: nn.Linear
@@ -89,13 +89,13 @@ class HasTower(Protocol):
 
 
 def tower_layers(network: HasTower) -> tuple[nn.Linear, ...]:
-    """The halves of the first layer and the layers behind it, as PairParts has them."""
+    """Returns the halves of the first layer and the layers after it, as for `PairParts.tower`."""
     further = [layer for layer in network.tower if isinstance(layer, nn.Linear)]
     return (network.first_user, network.first_item, *further)
 
 
 class NCF(VectorModel):
-    """Neural collaborative filtering with the tutorial's sizes: a small network on two vectors.
+    """Neural collaborative filtering with a tutorial's layer sizes: a small network on two vectors.
 
     An unseen user gets a vector by fold-in, a few steps of optimisation on that vector alone.
     """
@@ -122,9 +122,9 @@ class MLPConfig(NCFConfig):
     batch_size: int = Field(1024, ge=1)
     """Positives in a batch, each with its negatives; users in a batch for the softmax loss."""
     embedding_size: int = Field(32, ge=1)
-    """Numbers in a user's and in an item's vector."""
+    """Dimension of the user and item vectors."""
     hidden: tuple[PositiveInt, ...] = Field((32, 16, 8), min_length=1)
-    """Widths of the fully connected layers, each half of the one before, as in the paper."""
+    """Widths of the fully connected layers, each half the one before, as in the paper."""
 
 
 class MLP(NCF):

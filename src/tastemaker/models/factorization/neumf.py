@@ -31,23 +31,23 @@ class NeuMFConfig(VectorModelConfig):
     """Settings of NeuMF."""
 
     epochs: int = Field(10, ge=1)
-    """Passes over all positives, with both halves together."""
+    """Passes over all positives in the training of both halves together."""
     learning_rate: float = Field(1e-3, gt=0)
-    """Step size of Adam, with both halves together."""
+    """Learning rate of Adam in the training of both halves together."""
     pretraining: bool = True
-    """Whether each half is trained alone first; False begins with both untrained."""
+    """Whether each half is first trained on its own; otherwise both start untrained."""
     alpha: float = Field(0.5, gt=0, lt=1)
-    """α: how much the GMF half counts to begin with; the MLP half counts 1 - α."""
+    """α: initial weight of the GMF half; that of the MLP half is 1 - α."""
     gmf: GMFConfig = GMFConfig()
-    """The GMF half: its size, and how it is trained alone."""
+    """Settings of the GMF half: its size, and how it is trained on its own."""
     mlp: MLPConfig = MLPConfig()
-    """The MLP half: its sizes, and how it is trained alone."""
+    """Settings of the MLP half: its sizes, and how it is trained on its own."""
 
 
 class NeuMFNetwork(VectorNetwork):
-    """s(u, i) = h_GMFᵀ(p_u ⊙ q_i) + h_MLPᵀ tower([p'_u; q'_i]) + b (equation 12).
+    """Computes s(u, i) = h_GMFᵀ(p_u ⊙ q_i) + h_MLPᵀ tower([p'_u; q'_i]) + b (equation 12).
 
-    A user's vector is that of the GMF half, then that of the MLP half; likewise an item's.
+    A user's vector is that of the GMF half followed by that of the MLP half; so is an item's.
     """
 
     def __init__(self, train: Dataset, config: NeuMFConfig) -> None:
@@ -63,9 +63,9 @@ class NeuMFNetwork(VectorNetwork):
 
     @torch.no_grad()
     def begin_with(self, gmf: GMFNetwork, mlp: NCFNetwork, alpha: float) -> None:
-        """Takes up both halves, so that a score is α times the one's and 1 - α the other's.
+        """Copies the weights of both halves; a score is then α times GMF's plus 1 - α times MLP's.
 
-        Section 3.4.1, equation 13.
+        This is equation 13 of section 3.4.1.
         """
         for own, halves in (
             (self.users.weight, (gmf.users.weight, mlp.users.weight)),
@@ -96,27 +96,27 @@ class NeuMFNetwork(VectorNetwork):
         return self._scores(vectors, self.items.weight[None])
 
     def _scores(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-        """Scores of user vectors (n, d) with item vectors (n or 1, c, d): (n, c)."""
+        """Returns the scores of item vectors (n or 1, c, d) for user vectors (n, d): (n, c)."""
         user_gmf, user_mlp = users.split(self._sizes, dim=-1)
         item_gmf, item_mlp = items.split(self._sizes, dim=-1)
         output_gmf, output_mlp = self._output_weights
-        # The weights go to the users' side, so that the whole catalog is one product of matrices.
+        # The weights multiply the users' side, so that the whole catalog is one matrix product.
         products = (item_gmf @ (user_gmf * output_gmf)[:, :, None]).squeeze(-1)  # (n, c)
         hidden = self.first_user(user_mlp)[:, None] + self.first_item(item_mlp)  # (n, c, h)
         return products + self.tower(hidden) @ output_mlp + self.output.bias
 
     @property
     def _output_weights(self) -> tuple[torch.Tensor, ...]:
-        """h_GMF and h_MLP."""
+        """The output weights h_GMF and h_MLP."""
         gmf = self._sizes[0]
         return self.output.weight[0].split([gmf, self.output.in_features - gmf])
 
 
 class NeuMF(VectorModel):
-    """GMF and MLP fused in the last layer, each trained alone first.
+    """GMF and MLP fused in the last layer, each first trained on its own.
 
     An unseen user gets a vector by fold-in. The paper continues from the two halves with plain SGD;
-    Adam with a small learning rate does the same here.
+    here, Adam with a small learning rate takes its place.
     """
 
     name = "neumf"
@@ -134,7 +134,7 @@ class NeuMF(VectorModel):
         return NeuMFNetwork(train, self.config)
 
     def _pretrain(self, network: VectorNetwork, split: Split, run: TrainingRun) -> None:
-        """Trains both halves alone and starts from their weights."""
+        """Trains each half on its own and copies their weights."""
         if not self.config.pretraining:
             return
         halves: list[VectorNetwork] = []
@@ -154,7 +154,7 @@ class NeuMF(VectorModel):
 
 
 def _run_of_half(run: TrainingRun, name: str) -> TrainingRun:
-    """The same run for a half alone, in a folder of its own and with its name in the progress."""
+    """Returns the run for one half, with its own folder and its name in the progress reports."""
     on_progress = run.on_progress
 
     def report(progress: Progress) -> None:

@@ -16,20 +16,20 @@ from tastemaker.training.losses import IMPOSSIBLE, RowLoss
 NEGATIVES = 4
 
 LONGEST_HISTORY = 200
-"""Where negatives are drawn the most recent so many interactions decide; more would cost time."""
+"""Where negatives are drawn, only this many of the latest interactions are used, to save time."""
 
 ScoreVectors = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""(n, d) user vectors and (n, c) int64 items to (n, c) scores."""
+"""Maps (n, d) user vectors and (n, c) int64 item codes to (n, c) scores."""
 
 ScoreAll = Callable[[torch.Tensor], torch.Tensor]
-"""(n, d) user vectors to (n, n_items) scores."""
+"""Maps (n, d) user vectors to (n, n_items) scores."""
 
 UserGradient = Callable[[torch.Tensor], torch.Tensor]
-"""(n, d) user vectors to the gradients (n, d) of the users' losses."""
+"""Maps (n, d) user vectors to the (n, d) gradients of the users' losses."""
 
 UserLoss = Callable[[UserBatch, UserBatch, torch.Tensor], UserGradient]
 """Takes n users, the same users with the histories known in training, and their trained vectors
-(n, d).
+(n, d); returns the gradient of their losses.
 
 With L the loss of the whole history, L₀ that of the history known in training and s₀ the scores of
 the trained vector, the loss of a user is L(s) - s · ∂L₀(s₀). Its gradient is zero at the trained
@@ -39,10 +39,10 @@ vector of a user whose history has not changed. L₀ = 0 for unseen users.
 
 @dataclass(frozen=True, eq=False)
 class CatalogLoss:
-    """For a model trained with the multinomial likelihood, whose negatives are all other items."""
+    """Loss of a model trained with the multinomial likelihood: all other items are negatives."""
 
     score_all: ScoreAll
-    """The model with everything but the user vectors frozen."""
+    """The scores of the model, with everything but the user vectors frozen."""
     n_items: int
 
     __repr__ = short_repr
@@ -51,7 +51,7 @@ class CatalogLoss:
         """Implements `UserLoss`."""
         counts = self._counts(users, trained.device)
         n_interactions = counts.sum(dim=1, keepdim=True)
-        # The gradient of -Σ x log softmax(s) by s is softmax(s) Σ x - x.
+        # The gradient of -Σ x log softmax(s) with respect to s is softmax(s) Σ x - x.
         constant = counts
         if known.items.size:
             known_counts = self._counts(known, trained.device) * counts
@@ -69,24 +69,25 @@ class CatalogLoss:
         return gradient
 
     def _counts(self, users: UserBatch, device: torch.device) -> torch.Tensor:
-        """(n, n_items) float32: 1 for each item of a user's history, else 0."""
+        """Returns (n, n_items) float32: 1 for each item of a user's history, else 0."""
         return torch.from_numpy(history_matrix(users, self.n_items).toarray()).to(device)
 
 
 @dataclass(frozen=True, eq=False)
 class SampledLoss:
-    """For a model trained on positives, each with negatives that are drawn for it.
+    """Loss of a model trained on positives, each with negatives that are drawn for it.
 
-    Everybody is given the same negatives, so that who else is in the batch changes nothing.
+    All users get the same negatives, so that a user's loss does not depend on the rest of the
+    batch.
     """
 
     score: ScoreVectors
-    """The model with everything but the user vectors frozen."""
+    """The scores of the model, with everything but the user vectors frozen."""
     n_items: int
     seed: int
     """Seed of the negatives."""
     loss: RowLoss
-    """What the model was trained with."""
+    """The loss that the model was trained with."""
     compiled: Callable[[PairRows, torch.Tensor], UserGradient] | None = None
     """Compiled code for the gradients; takes the rows and ∂L₀(s₀), (n, w, c)."""
 
@@ -94,7 +95,7 @@ class SampledLoss:
 
     @cached_property
     def _negatives(self) -> np.ndarray:
-        """(LONGEST_HISTORY, NEGATIVES) int64 codes."""
+        """(LONGEST_HISTORY, NEGATIVES) int64 codes of the negatives."""
         generator = torch.Generator().manual_seed(self.seed)
         shape = LONGEST_HISTORY, NEGATIVES
         return torch.randint(self.n_items, shape, generator=generator).numpy()
@@ -121,7 +122,7 @@ class SampledLoss:
         return gradient
 
     def _scores(self, rows: PairRows, vectors: torch.Tensor) -> torch.Tensor:
-        """(n, w, c)."""
+        """Returns scores (n, w, c), with IMPOSSIBLE for filling."""
         scores = self.score(vectors, rows.items.flatten(1)).view(rows.items.shape)
         return scores.masked_fill(rows.filling, IMPOSSIBLE)
 
@@ -136,15 +137,17 @@ def rows_of_pairs(
     n_items: int,
     device: torch.device,
 ) -> PairRows:
-    """The latest interactions of n users, each with negatives that its user never touched.
+    """Returns the latest interactions of n users, each followed by its negatives.
+
+    Negatives that the user has touched are marked as filling.
 
     Args:
-        users: with their histories.
+        users: the users with their histories.
         known: the same users with the histories known in training.
-        negatives: (longest, c - 1) int64 codes: those of the latest interaction, of the one
-            before, …; older interactions are left out.
+        negatives: (longest, c - 1) int64 codes: a row for the latest interaction, one for the
+            interaction before, and so on; older interactions are left out.
         n_items: number of items.
-        device: of the result.
+        device: the device of the result.
     """
     width = min(int(users.lengths.max(initial=1)), len(negatives))
     rows, touched = users.rows, users.rows * n_items + users.items
@@ -159,7 +162,7 @@ def rows_of_pairs(
     weights[place] = 1
     known_weights[place] = np.isin(touched[recent], known.rows * n_items + known.items)
     filling[:, :, 0] = weights == 0
-    # Copied into PyTorch's aligned memory, since a product may depend on the alignment.
+    # Copied into PyTorch's aligned memory, since the alignment may affect a product's rounding.
     return PairRows(
         *(torch.tensor(array, device=device) for array in (items, filling, weights, known_weights))
     )

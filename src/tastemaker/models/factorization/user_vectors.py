@@ -1,4 +1,4 @@
-"""Whose vector is the trained one, and whose must be found anew from the history of the moment."""
+"""Splits the users into those with a trained vector and those whose vector must be computed."""
 
 from collections.abc import Callable
 
@@ -10,22 +10,23 @@ from tastemaker.data.users import UserBatch
 from tastemaker.data.vocabulary import UNKNOWN
 
 FromHistories = Callable[[UserBatch, UserBatch], torch.Tensor]
-"""n users, and beside them what training knew of each, to (n, d) vectors."""
+"""Maps n users, and the same users with the histories known in training, to (n, d) vectors."""
 
 
 def user_vectors(
     users: UserBatch, table: torch.Tensor, train: Dataset, from_histories: FromHistories
 ) -> torch.Tensor:
-    """The trained vector of each user who is as in training, another for the rest.
+    """Returns the trained vectors of users with an unchanged history, and computes all others.
 
-    The rest are unseen users and users whose history has grown since. Items without interactions in
-    training are left out of histories, since nothing was learned about their vectors.
+    The others are those of unseen users and of users whose history has changed since training.
+    Items without interactions in training are left out of histories, since their vectors are
+    untrained.
 
     Args:
-        users: n of them; one known by code alone is as in training.
+        users: n users; one given by code, without a history, counts as unchanged.
         table: (n_users, d) trained vectors by code.
-        train: what they were trained on.
-        from_histories: gives the others' vectors.
+        train: the data that they were trained on.
+        from_histories: computes the others' vectors.
 
     Returns:
         (n, d) vectors.
@@ -42,10 +43,10 @@ def user_vectors(
 
 
 def histories_in(data: Dataset, codes: np.ndarray) -> UserBatch:
-    """The users with the histories that the data set holds of them: none of an unseen user's.
+    """Returns users with their histories in a data set; that of an unseen user is empty.
 
     Args:
-        data: what is known.
+        data: the data set.
         codes: (n,) int64 user codes; UNKNOWN for an unseen user.
     """
     known = codes != UNKNOWN
@@ -56,12 +57,12 @@ def histories_in(data: Dataset, codes: np.ndarray) -> UserBatch:
 
 
 def trained_or(others: torch.Tensor, table: torch.Tensor, before: UserBatch) -> torch.Tensor:
-    """Rows of a table for those whom training knew, another vector for unseen users.
+    """Returns the table's rows for users with a history in training, other vectors for the rest.
 
     Args:
-        others: (d,) or (n, d), what unseen users get.
-        table: (n_users, d) by code.
-        before: n users with what training knew of each.
+        others: (d,) or (n, d) vectors for the rest.
+        table: (n_users, d) vectors by code.
+        before: n users with the histories known in training.
 
     Returns:
         (n, d).
@@ -71,12 +72,12 @@ def trained_or(others: torch.Tensor, table: torch.Tensor, before: UserBatch) -> 
 
 
 def _rows(table: torch.Tensor, codes: np.ndarray) -> torch.Tensor:
-    """(n, d) rows by code; any for UNKNOWN."""
+    """Returns the rows (n, d) of a table by code; an arbitrary one for UNKNOWN."""
     return table[torch.from_numpy(codes.clip(min=0)).to(table.device)]
 
 
 def _without_new_items(users: UserBatch, item_counts: np.ndarray) -> UserBatch:
-    """The users with only those items in their histories that somebody touched in training."""
+    """Returns the users without the items in their histories that have no training interactions."""
     kept = (item_counts > 0)[users.items]
     if kept.all():
         return users
@@ -85,7 +86,7 @@ def _without_new_items(users: UserBatch, item_counts: np.ndarray) -> UserBatch:
 
 
 def _differ(some: UserBatch, others: UserBatch) -> np.ndarray:
-    """(n,) bool: whose histories are not the same items in the same order."""
+    """Returns (n,) bool: whether a user's two histories differ in their items or the order."""
     differ = some.lengths != others.lengths
     alike = np.flatnonzero(~differ)
     if differ.any():

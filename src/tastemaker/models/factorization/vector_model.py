@@ -1,4 +1,4 @@
-"""What models with a trained vector for each user share: losses, fold-in, scoring in blocks."""
+"""Base of the models with a trained vector for each user: losses, fold-in, scoring in blocks."""
 
 from abc import ABC, abstractmethod
 from functools import partial
@@ -56,29 +56,29 @@ PAIR_LOSSES: dict[str, tuple[Loss, RowLoss]] = {
     "bpr": (bpr, bpr_rows),
     "sampled_softmax": (sampled_softmax, sampled_softmax_rows),
 }
-"""Losses of a positive and its sampled negatives; softmax has no negatives to sample."""
+"""Losses of a positive and its sampled negatives, by name; softmax samples no negatives."""
 
 PAIRS_AT_ONCE = 1 << 14
-"""(user, item) pairs whose hidden layers are in memory at a time. Fewer would stay in a core's own
-cache, but threads that take turns at Python would wait for each other more often."""
+"""Largest number of (user, item) pairs whose hidden layers are in memory at a time. Fewer would fit
+a core's own cache, but threads would wait more often for Python's global interpreter lock."""
 
 
 class VectorModelConfig(TrainingConfig):
-    """Settings that all of these models have."""
+    """Settings of all models with a trained vector for each user."""
 
     loss: LossName = "bce"
-    """bce, bpr and sampled_softmax draw negatives; softmax has the whole catalog for negatives."""
+    """bce, bpr and sampled_softmax use sampled negatives; softmax uses the whole catalog."""
     batch_size: int = Field(1024, ge=1)
     """Positives in a batch, each with its negatives; users in a batch for the softmax loss."""
     regularization: float = Field(0.0, ge=0)
     """λ: the penalty on the squared length of the vectors, per interaction."""
     regularization_exponent: float = Field(1.0, ge=0, le=1)
-    """ν: a user or an item with n interactions is held short by λ n^ν, as in Rendle et al. 2022:
-    1 holds frequent ones shorter, 0 all alike."""
+    """ν: the penalty on a user or an item with n interactions is proportional to λ n^ν, as in
+    Rendle et al. 2022: with 1, it grows with n; with 0, it is the same for all."""
 
 
 class VectorNetwork(nn.Module, ABC):
-    """Scores an item for a vector that says who the user is."""
+    """Scores items for user vectors."""
 
     users: nn.Embedding
     items: nn.Embedding
@@ -95,30 +95,33 @@ class VectorNetwork(nn.Module, ABC):
 
     @abstractmethod
     def score_vectors(self, vectors: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-        """Scores of user vectors (n, d) with items (n, c): (n, c)."""
+        """Returns the scores of items (n, c) for user vectors (n, d): (n, c)."""
 
     @abstractmethod
     def score_all(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Scores of user vectors (n, d) with every item: (n, n_items)."""
+        """Returns the scores of every item for user vectors (n, d): (n, n_items)."""
 
     def parts(self) -> PairParts | None:
-        """What the scores of pairs are made of, for a kernel; None for what it cannot be told."""
+        """Returns the parts of the network for a kernel, or None if no kernel can compute it."""
         return None
 
     def keys(self) -> torch.Tensor | None:
-        """(n_items, k) whose inner products with `queries` are the scores; None without such."""
+        """Returns (n_items, k) vectors whose inner products with `queries` are the scores.
+
+        None if scores have no such form.
+        """
         return None
 
     def queries(self, vectors: torch.Tensor) -> torch.Tensor:
-        """User vectors (n, d) as they meet the `keys`: (n, k)."""
+        """Maps user vectors (n, d) to the vectors (n, k) that are multiplied by the `keys`."""
         return vectors
 
     def forward(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-        """Scores of users (n,) with items (n, c): (n, c)."""
+        """Returns the scores of items (n, c) for users (n,): (n, c)."""
         return self.score_vectors(self.users(users), items)
 
     def loss(self, batch: Batch | HistoryBatch) -> torch.Tensor:
-        """The loss of the config and the penalty, each the mean over the interactions."""
+        """Returns the loss of the config plus the penalty, each the mean over the interactions."""
         if isinstance(batch, HistoryBatch):
             return self._whole_loss(batch)
         loss, _ = PAIR_LOSSES[self._loss]
@@ -143,28 +146,29 @@ class VectorNetwork(nn.Module, ABC):
         return (fitting + penalty) / batch.histories.sum()
 
     def item_lengths(self, items: torch.Tensor) -> torch.Tensor:
-        """Squared lengths (n,) of the vectors of items (n,): what the penalty is on."""
+        """Returns the squared lengths (n,) of the vectors of items (n,), which are penalised."""
         return self.items(items).square().sum(dim=1)
 
     def weighted(self, vectors: torch.Tensor) -> torch.Tensor:
-        """User vectors (n, d) as they meet the items', (n, d): what the penalty is on.
+        """Returns user vectors (n, d), multiplied by any weights of their product with the items'.
 
-        Weights between the two that the penalty does not see would grow and undo it.
+        These are penalised, since weights outside the penalty would grow and undo it.
         """
         return vectors
 
 
 def penalty_shares(counts: np.ndarray, exponent: float) -> torch.Tensor:
-    """(n,) float32: by how much each interaction of a user or an item counts in the penalty.
+    """Returns (n,) float32: how much each interaction of a user or an item counts in the penalty.
 
-    n interactions together count n^ν, in a unit in which the mean over all interactions is 1.
+    The n interactions of a user or an item together count in proportion to n^ν. The mean over all
+    interactions is 1.
     """
     shares = np.maximum(counts, 1.0) ** (exponent - 1)
     return torch.from_numpy((shares * counts.sum() / (shares * counts).sum()).astype(np.float32))
 
 
 class VectorModel(Recommender):
-    """A model with a trained vector for each user; of a new history it is found by fold-in."""
+    """A model with a trained vector for each user; for a new history, it is computed by fold-in."""
 
     config: VectorModelConfig
     uses_weights = True
@@ -172,7 +176,7 @@ class VectorModel(Recommender):
 
     @abstractmethod
     def _new_network(self, train: Dataset) -> VectorNetwork:
-        """The network before training."""
+        """Creates the untrained network."""
 
     def _fit(self, split: Split, run: TrainingRun) -> None:
         device = resolve_device(run.device)
@@ -183,7 +187,7 @@ class VectorModel(Recommender):
         self._finish(self._network.to(device), split.train)
 
     def _pretrain(self, network: VectorNetwork, split: Split, run: TrainingRun) -> None:
-        """Gives a new network better weights to begin with, where a model has any."""
+        """Sets better initial weights of a new network; does nothing unless overridden."""
 
     def _train(self, split: Split, run: TrainingRun, device: torch.device) -> None:
         config = self.config
@@ -224,7 +228,7 @@ class VectorModel(Recommender):
 
     @property
     def device(self) -> torch.device:
-        """Where the network is."""
+        """The device of the network."""
         return self._network.items.weight.device
 
     @property
@@ -234,7 +238,7 @@ class VectorModel(Recommender):
 
     @property
     def item_keys(self) -> torch.Tensor | None:
-        """(n_items, k) float32, biases included; None for a network that is more than a product."""
+        """(n_items, k) float32, biases included; None if scores are no inner products."""
         return self._keys
 
     @torch.no_grad()
@@ -260,11 +264,11 @@ class VectorModel(Recommender):
         return torch.cat([self._network.score_vectors(*block) for block in blocks])
 
     def _compiled_parts(self) -> PairParts | None:
-        """The network's parts for compiled code; None where there is no compiled code for them."""
+        """Returns the network's parts for compiled code, or None if no such code supports them."""
         return self._network.parts() if self.device.type == "cpu" and is_compiled() else None
 
     def state(self) -> dict[str, torch.Tensor]:
-        """The network's parameters by name."""
+        """Returns the network's parameters by name."""
         return dict(self._network.state_dict())
 
     def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
@@ -279,7 +283,7 @@ class VectorModel(Recommender):
         self._fold_in = FoldIn.of(self._user_loss(train.n_items), table, is_trained)
 
     def _user_loss(self, n_items: int) -> UserLoss:
-        """The loss of the config as a function of the users' vectors."""
+        """Returns the loss of the config as a function of the users' vectors."""
         network, config = self._network, self.config
         if config.loss == "softmax":
             return CatalogLoss(network.score_all, n_items)
@@ -289,5 +293,5 @@ class VectorModel(Recommender):
         return SampledLoss(network.score_vectors, n_items, config.seed, rows, compiled)
 
     def _vectors(self, users: UserBatch) -> torch.Tensor:
-        """(n, d): the trained vector of a user as in training, a folded-in one of any other."""
+        """Returns (n, d): trained vectors for unchanged histories, folded-in ones for others."""
         return user_vectors(users, self._network.users.weight, self.dataset, self._fold_in)

@@ -1,4 +1,4 @@
-"""LightGCN: vectors of users and items, smoothed over the graph of who touched what.
+"""LightGCN: vectors of users and items, smoothed over the graph of their interactions.
 
 Xiangnan He, Kuan Deng, Xiang Wang, Yan Li, Yongdong Zhang and Meng Wang, 2020: LightGCN:
 Simplifying and Powering Graph Convolution Network for Recommendation (SIGIR).
@@ -30,7 +30,7 @@ from tastemaker.training.losses import bpr
 from tastemaker.training.run import TrainingRun, resolve_device
 
 RIDGE = 0.1
-"""How far an unseen user's stand-in is held short, in the mean square of what it is made of."""
+"""Penalty of the ridge regression of `stand_ins`, relative to the mean of the Gram diagonal."""
 
 
 class LightGCNConfig(TrainingConfig):
@@ -41,21 +41,22 @@ class LightGCNConfig(TrainingConfig):
     batch_size: int = Field(2048, ge=1)
     """Positives in a batch; the whole graph is propagated for each batch."""
     learning_rate: float = Field(3e-2, gt=0)
-    """Step size of Adam."""
+    """Learning rate of Adam."""
     negatives: int = Field(16, ge=1)
-    """Items drawn for each positive; many cost little beside the propagation (the paper: 1)."""
+    """Items sampled for each positive (the paper: 1); many add little time to the propagation."""
     weight_decay: float = Field(1e-7, ge=0)
-    """2λ of equation 15: L2 penalty on the vectors before propagation, the only parameters."""
+    """2λ of equation 15: L2 penalty on the parameters, which are the vectors before propagation."""
     embedding_size: int = Field(64, ge=1)
-    """Numbers in a user's and in an item's vector."""
+    """Dimension of the user and item vectors."""
     layers: int = Field(3, ge=1)
-    """K: over how many edges of the graph a vector reaches."""
+    """K: number of propagation layers, each over one edge of the graph."""
 
 
 class LightGCNNetwork(nn.Module):
-    """E = (E⁰ + ÃE⁰ + … + Ã^K E⁰) / (K + 1) (equation 8); a score is the product of two rows.
+    """Computes E = (E⁰ + ÃE⁰ + … + Ã^K E⁰) / (K + 1) (equation 8).
 
-    Ã = D^(-1/2) A D^(-1/2), A the adjacency of the graph whose nodes are the users, then the items.
+    A score is the inner product of two rows of E. Ã = D^(-1/2) A D^(-1/2), where A is the adjacency
+    matrix of the graph whose nodes are the users, then the items.
     """
 
     def __init__(self, train: Dataset, config: LightGCNConfig) -> None:
@@ -67,18 +68,18 @@ class LightGCNNetwork(nn.Module):
         self.register_buffer("adjacency", normalised_adjacency(train), persistent=False)
 
     def forward(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-        """Scores of users (n,) with items (n, c): (n, c)."""
+        """Returns the scores of items (n, c) for users (n,): (n, c)."""
         nodes = self.propagate()
         # Unlike nodes[users], embedding has a fast gradient.
         return inner_products(embedding(users, nodes), embedding(items + self._n_users, nodes))
 
     def propagate(self) -> torch.Tensor:
-        """E: (n_users + n_items, d), the mean of the layers."""
+        """Returns E, (n_users + n_items, d), the mean of the layers."""
         layers = self.layers()
         return sum(layers[1:], layers[0]) / len(layers)
 
     def layers(self) -> list[torch.Tensor]:
-        """E⁰, …, E^K: (n_users + n_items, d) each."""
+        """Returns E⁰, …, E^K, (n_users + n_items, d) each."""
         layers = [self.nodes.weight]
         for _ in range(self._n_layers):
             layers.append(SymmetricProduct.apply(self.adjacency, layers[-1]))
@@ -86,26 +87,29 @@ class LightGCNNetwork(nn.Module):
 
 
 class SymmetricProduct(torch.autograd.Function):
-    """A symmetric sparse matrix times a dense one.
+    """Multiplies a symmetric sparse matrix by a dense one.
 
-    PyTorch's own would transpose the matrix for every gradient, which takes several times longer
-    than the product.
+    PyTorch's own product would transpose the matrix for every gradient, which takes several times
+    longer than the product itself.
     """
 
     @staticmethod
     def forward(context: Any, matrix: torch.Tensor, dense: torch.Tensor) -> torch.Tensor:
-        """(n, n) times (n, d)."""
+        """Multiplies (n, n) by (n, d)."""
         context.matrix = matrix
         return matrix @ dense
 
     @staticmethod
     def backward(context: Any, *gradients: torch.Tensor) -> tuple[None, torch.Tensor]:
-        """The transpose, which is the matrix itself, times the gradient."""
+        """Multiplies the transpose, which is the matrix itself, by the gradient."""
         return None, context.matrix @ gradients[0].contiguous()
 
 
 def normalised_adjacency(train: Dataset) -> torch.Tensor:
-    """Ã: (n_users + n_items,) squared, sparse CSR, 1 / √(|N_u| |N_i|) where u touched i."""
+    """Returns Ã as sparse CSR, with 1 / √(|N_u| |N_i|) where u touched i.
+
+    Its shape is (n_users + n_items, n_users + n_items).
+    """
     users, items = train.users.astype(np.int64), train.items.astype(np.int64)
     values = 1 / np.sqrt(train.user_counts[users] * train.item_counts[items])
     rows = np.concatenate([users, items + train.n_users])
@@ -121,17 +125,19 @@ def normalised_adjacency(train: Dataset) -> torch.Tensor:
 
 
 def inner_products(users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-    """(n, d) and (n, c, d) to (n, c)."""
+    """Maps (n, d) and (n, c, d) to inner products (n, c)."""
     return torch.einsum("nd,ncd->nc", users, items)
 
 
 def stand_ins(users: torch.Tensor, items: torch.Tensor, train: Dataset) -> torch.Tensor:
-    """W e_i^0 (n_items, d), whose sums over histories come near e_u^0, by ridge regression.
+    """Returns W e_i^0 (n_items, d), whose sums over histories approximate e_u^0.
+
+    W is found by ridge regression.
 
     Args:
         users: (n_users, d), e_u^0.
         items: (n_items, d), e_i^0.
-        train: who touched what.
+        train: the interactions.
     """
     sums = torch.from_numpy(interaction_matrix(train) @ items.cpu().numpy()).to(items.device)
     gram = sums.T @ sums
@@ -140,13 +146,13 @@ def stand_ins(users: torch.Tensor, items: torch.Tensor, train: Dataset) -> torch
 
 
 class LightGCN(Recommender):
-    """Vectors smoothed over the graph of who touched what, trained by pairwise ranking.
+    """Vectors smoothed over the graph of interactions, trained by pairwise ranking.
 
-    An unseen user is a node that joins the finished graph: layer k of its vector is, as any user's,
-    e_u^k = Σ_i e_i^(k-1) / √(|N_u| |N_i|) over the history N_u, with the items' layers as they are.
-    Only e_u^0, which training would have found, is missing. Training adds up steps towards the
-    items, so W Σ_i e_i^0 stands in for it, with the W that does best for the trained users. A user
-    whose history has grown since keeps e_u^0 and has more neighbours:
+    An unseen user is a node added to the trained graph: as for any user, layer k of the vector is
+    e_u^k = Σ_i e_i^(k-1) / √(|N_u| |N_i|) over the history N_u, with the items' layers unchanged.
+    Only e_u^0 is missing, which would have been trained. Training moves it towards the items, so it
+    is replaced by W Σ_i e_i^0, with the W that fits the trained users best. A user whose history
+    has grown since training keeps e_u^0 and has more neighbours:
 
         e_u = Σ_i m_i / √|N_u| + e_u^0 / (K + 1)
         m_i = (e_i^0 + … + e_i^(K-1)) / ((K + 1) √|N_i|)
@@ -178,7 +184,7 @@ class LightGCN(Recommender):
 
     @property
     def device(self) -> torch.device:
-        """Where the vectors are."""
+        """The device of the vectors."""
         return self._items.device
 
     @property
@@ -192,7 +198,7 @@ class LightGCN(Recommender):
         return self._items
 
     def state(self) -> dict[str, torch.Tensor]:
-        """nodes.weight: the vectors of users, then items, before propagation."""
+        """Returns `nodes.weight`, the vectors of users, then items, before propagation."""
         return self._parameters
 
     def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
@@ -201,7 +207,7 @@ class LightGCN(Recommender):
 
     @torch.no_grad()
     def _finish(self, network: LightGCNNetwork, train: Dataset) -> None:
-        """Propagates once and for all."""
+        """Propagates the vectors once, so that scoring does not have to."""
         self._parameters = dict(network.state_dict())
         self._users, self._items = network.propagate().split([train.n_users, train.n_items])
         layers = network.layers()
@@ -212,11 +218,11 @@ class LightGCN(Recommender):
         self._own, self._stand_ins = users, stand_ins(users, items, train)
 
     def _queries(self, users: UserBatch) -> torch.Tensor:
-        """(n, d): the trained vector of a user as in training, of any other a sum over N_u."""
+        """Returns (n, d): trained vectors for unchanged histories, sums over N_u for the others."""
         return user_vectors(users, self._users, self.dataset, self._join)
 
     def _join(self, users: UserBatch, before: UserBatch) -> torch.Tensor:
-        """(n, d) by the formula above, of users with what training knew of each."""
+        """Computes vectors (n, d) by the formula above; `before` has the histories of training."""
         history = history_matrix(users, len(self._items))
         items, ends = (
             torch.from_numpy(array).to(self.device) for array in (history.indices, history.indptr)

@@ -1,4 +1,4 @@
-"""EASE: a linear model in closed form that predicts a history from itself, without the diagonal.
+"""EASE: a linear model in closed form that predicts a history from itself, with zero self-weights.
 
 Harald Steck, 2019: Embarrassingly Shallow Autoencoders for Sparse Data (WWW).
 """
@@ -25,23 +25,23 @@ from tastemaker.ranking.parallel import on_all_cores
 from tastemaker.training.run import TrainingRun
 
 BYTES_PER_ENTRY = 8
-"""Bytes of memory at the peak per entry of the (n_items, n_items) weights: the weights as float32,
-and the lower triangle of the inverse as float64."""
+"""Peak memory, in bytes per entry of the (n_items, n_items) weights: the weights as float32, and
+the lower triangle of the inverse as float64."""
 
 
 class EASEConfig(Config):
     """Settings of EASE."""
 
     regularization: float = Field(500.0, gt=0)
-    """λ: added to the diagonal of the Gram matrix; the larger, the smoother."""
+    """λ: added to the diagonal of the Gram matrix; the larger, the smoother the weights."""
 
 
 class EASE(Recommender):
-    """Item-to-item weights by ridge regression in closed form; no epochs, hard to beat.
+    """Item-to-item weights by ridge regression in closed form; a strong model without epochs.
 
     With X the users x items matrix of 0 and 1 and P = (XᵀX + λI)⁻¹, the weights are
-    B = I - P diag(P)⁻¹ (equation 8), and a person's scores are the sums of the rows of B over the
-    person's history. Nobody has to be known: an unseen user's history is as good as a user's.
+    B = I - P diag(P)⁻¹ (equation 8), and a user's scores are the sum of the rows of B over the
+    user's history. Since only the history counts, unseen users are scored like known ones.
     """
 
     name = "ease"
@@ -67,11 +67,11 @@ class EASE(Recommender):
 
     @property
     def item_vectors(self) -> torch.Tensor:
-        """(n_items, n_items) float32: an item is what it says of the others."""
+        """(n_items, n_items) float32: an item's vector is its weights for the other items."""
         return self._weights
 
     def state(self) -> dict[str, torch.Tensor]:
-        """weights: (n_items, n_items) float32."""
+        """Returns `weights`, (n_items, n_items) float32."""
         return {"weights": self._weights}
 
     def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
@@ -81,7 +81,7 @@ class EASE(Recommender):
 def _inverse(
     matrix: csr_matrix, regularization: float, on_progress: OnProgress | None
 ) -> list[torch.Tensor]:
-    """P = (XᵀX + λI)⁻¹ of X (n, m): (m, m) float64 in the panels of `invert`."""
+    """Returns P = (XᵀX + λI)⁻¹ of X (n, m): (m, m) float64 in the panels of `invert`."""
     panels = _gram(matrix, on_progress)
     for panel in panels:
         panel.diagonal().add_(regularization)
@@ -90,7 +90,7 @@ def _inverse(
 
 
 def _gram(matrix: csr_matrix, on_progress: OnProgress | None) -> list[torch.Tensor]:
-    """XᵀX: how many users two items have in common, in the panels of `invert`."""
+    """Returns XᵀX, the number of users that two items share, in the panels of `invert`."""
     by_item = matrix.T.tocsr()
     edges = panel_edges(matrix.shape[1])
     meter = Meter(on_progress, "counting what items have in common", len(edges))
@@ -106,9 +106,10 @@ def _gram(matrix: csr_matrix, on_progress: OnProgress | None) -> list[torch.Tens
 def _inverse_by_users(
     matrix: csr_matrix, regularization: float, on_progress: OnProgress | None
 ) -> list[torch.Tensor]:
-    """The same as `_inverse`, for fewer users than items: P = (I - Xᵀ(XXᵀ + λI)⁻¹X) / λ.
+    """Returns the same as `_inverse`, faster for fewer users than items.
 
-    This is the identity of Woodbury: only a matrix of users x users is inverted.
+    By the Woodbury identity, P = (I - Xᵀ(XXᵀ + λI)⁻¹X) / λ: only a matrix of users x users is
+    inverted.
     """
     small = _square(_inverse(matrix.T.tocsr(), regularization, on_progress))
     by_item = matrix.T.tocsr().astype(np.float64)
@@ -125,7 +126,7 @@ def _inverse_by_users(
 
 
 def _square(panels: list[torch.Tensor]) -> torch.Tensor:
-    """The whole of a symmetric matrix of which the panels have the lower triangle."""
+    """Returns the whole symmetric matrix whose lower triangle the panels hold."""
     square = panels[0].new_empty(len(panels[0]), len(panels[0]))
     for panel, (start, end) in zip(panels, panel_edges(len(square)), strict=True):
         square[start:, start:end] = panel
@@ -134,7 +135,7 @@ def _square(panels: list[torch.Tensor]) -> torch.Tensor:
 
 
 def _weights(panels: list[torch.Tensor], on_progress: OnProgress | None) -> torch.Tensor:
-    """I - P diag(P)⁻¹ of the inverse P, as float32; the panels are given up one after the other."""
+    """Returns I - P diag(P)⁻¹ as float32, and frees the panels of the inverse P one by one."""
     diagonal = torch.cat([panel.diagonal() for panel in panels])
     edges = panel_edges(len(diagonal))
     weights = torch.empty(len(diagonal), len(diagonal))

@@ -1,7 +1,7 @@
-"""The inverse of a large symmetric matrix in place, block by block.
+"""Inverts a large symmetric matrix in place, block by block.
 
-One call of LAPACK would do the same, but it needs the whole square in memory, reports nothing, and
-does not let Python answer Ctrl-C until it ends. Here each block takes a fraction of a second.
+One call of LAPACK would do the same, but it needs the whole square in memory, reports no progress,
+and delays Ctrl-C until it ends. Here each block takes a fraction of a second.
 """
 
 from itertools import pairwise
@@ -15,21 +15,21 @@ WIDTH = 512
 
 
 def panel_edges(n: int) -> list[tuple[int, int]]:
-    """Where each panel of an (n, n) matrix starts and ends: the columns that it holds."""
+    """Returns the first column of each panel of an (n, n) matrix, and the one after its last."""
     return list(pairwise([*range(0, n, WIDTH), n]))
 
 
 def invert(panels: list[torch.Tensor], on_progress: OnProgress | None = None) -> None:
-    """Inverts a symmetric, positive definite matrix in the memory that it is given in.
+    """Inverts a symmetric, positive definite matrix in place.
 
     Each block of the diagonal is swept in turn: with D the block, C the columns of the matrix
     through it and A the rest, A becomes A - C D⁻¹ Cᵀ, C becomes C D⁻¹ and D becomes -D⁻¹. After all
-    sweeps the matrix is its own negative inverse. That takes n³ floating-point operations, as many
-    as the Cholesky factorization and the inversion of its factor together.
+    sweeps, the memory holds the negative of the inverse. That takes n³ floating-point operations,
+    as many as the Cholesky factorization and the inversion of its factor together.
 
     Args:
-        panels: the lower triangle as float64 tensors. The one from column s to column e, as
-            `panel_edges` gives them, has the shape (n - s, e - s). Afterwards they hold the
+        panels: the lower triangle as float64 tensors. The panel from column s to column e, as
+            returned by `panel_edges`, has the shape (n - s, e - s). Afterwards the panels hold the
             inverse.
         on_progress: receives how many blocks are done.
 
@@ -58,7 +58,7 @@ def invert(panels: list[torch.Tensor], on_progress: OnProgress | None = None) ->
 def _columns(
     panels: list[torch.Tensor], edges: list[tuple[int, int]], start: int, end: int
 ) -> torch.Tensor:
-    """The columns from start to end of the whole matrix: (n, end - start)."""
+    """Returns the columns from start to end of the whole matrix: (n, end - start)."""
     parts = [
         panel if first == start else panel[start - first : end - first].T
         for panel, (first, _) in zip(panels, edges, strict=True)

@@ -1,4 +1,4 @@
-"""ItemKNN: people who touched this also touched that; the oldest neighbourhood model.
+"""ItemKNN: recommends items touched by the same users as the items of the history.
 
 Badrul Sarwar, George Karypis, Joseph Konstan and John Riedl, 2001: Item-Based Collaborative
 Filtering Recommendation Algorithms (WWW); Mukund Deshpande and George Karypis, 2004: Item-Based
@@ -27,29 +27,30 @@ from tastemaker.training.run import TrainingRun
 Similarity = Literal["cosine", "tfidf", "bm25"]
 
 SIMILARITIES_AT_ONCE = 1 << 22
-"""Similarities in memory at a time while the nearest are chosen (32 MiB)."""
+"""Largest number of similarities in memory at a time while neighbours are chosen (32 MiB)."""
 
 
 class ItemKNNConfig(Config):
     """Settings of ItemKNN."""
 
     similarity: Similarity = "tfidf"
-    """What makes items alike: the cosine of who touched them; tfidf, the same with less said by
-    users who touch everything; bm25, where in addition a popular item counts for more."""
+    """Similarity of two items: cosine of the users who touched them; tfidf, the same with less
+    weight for users who touched many items; bm25, where in addition popular items count more."""
     neighbours: int = Field(20, ge=1)
-    """The nearest items kept for each item; the others count as not alike."""
+    """Number of nearest items kept for each item; its similarity to all others counts as 0."""
     k1: float = Field(1.2, gt=0)
-    """BM25 alone: the smaller, the less each further user of an item adds."""
+    """bm25 only: the larger, the less each further user of an item adds."""
     b: float = Field(0.75, ge=0, le=1)
-    """BM25 alone: how far an item's popularity is made up for, from 0, not at all, to 1, fully."""
+    """bm25 only: how far an item's popularity is corrected for, from 0, not at all, to 1, fully."""
 
 
 class ItemKNN(Recommender):
-    """Scores an item by its similarity to the items of the history, summed.
+    """Scores an item by the sum of its similarities to the items of the history.
 
-    With w_i the weighted column of item i in the users x items matrix, items are alike by w_i · w_j
-    and the score of j is Σ_i w_i · w_j over the items i of the history that have j among their
-    nearest neighbours. Nobody has to be known: an unseen user's history is as good as a user's.
+    With w_i the weighted column of item i in the users x items matrix, the similarity of i and j is
+    w_i · w_j, and the score of j is Σ_i w_i · w_j over the items i of the history that have j among
+    their nearest neighbours. Since only the history counts, unseen users are scored like known
+    ones.
     """
 
     name = "itemknn"
@@ -72,7 +73,7 @@ class ItemKNN(Recommender):
         return torch.from_numpy(scores.toarray())
 
     def contributions(self, history: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-        """Implements `contributions`: w_h · w_i, whose sum over the history is the score."""
+        """Implements `Recommender.contributions`: w_h · w_i; the score is their sum over h."""
         terms = self._similarity[history.numpy()][:, items.numpy()]
         return torch.from_numpy(terms.toarray().T)
 
@@ -83,10 +84,10 @@ class ItemKNN(Recommender):
 
     @property
     def item_vectors(self) -> torch.Tensor:
-        """(n_items, n_items) float32: an item is its similarity to the others; made when asked for.
+        """(n_items, n_items) float32: the similarities of each item, made dense at each access.
 
         Raises:
-            UnsupportedError: there are too many items for that.
+            UnsupportedError: the dense matrix does not fit into memory.
         """
         n_items = self._similarity.shape[0]
         refuse_beyond_memory(
@@ -97,9 +98,10 @@ class ItemKNN(Recommender):
         return torch.from_numpy(self._similarity.toarray())
 
     def state(self) -> dict[str, torch.Tensor]:
-        """neighbours: (n_items, k) int32, nearest first; similarities: (n_items, k) float32.
+        """Returns `neighbours`, (n_items, k) int32, nearest first, and `similarities`, float32.
 
-        An item with fewer than k neighbours has a similarity of 0 to the rest.
+        Both have the same shape. An item with fewer than k neighbours has a similarity of 0 to the
+        rest of them.
         """
         return {"neighbours": self._neighbours, "similarities": self._similarities}
 
@@ -110,7 +112,7 @@ class ItemKNN(Recommender):
         self._neighbours, self._similarities = neighbours, similarities
         n_items, k = neighbours.shape
         ends = np.arange(0, n_items * k + 1, k)
-        # A copy, since SciPy sorts the rows of a matrix in place when it is asked for columns.
+        # A copy, since SciPy sorts the rows of a matrix in place when columns are selected.
         self._similarity = csr_matrix(
             (similarities.flatten().numpy(), neighbours.flatten().numpy(), ends),
             shape=(n_items, n_items), copy=True,
@@ -118,13 +120,13 @@ class ItemKNN(Recommender):
 
 
 def _weighted(matrix: csr_matrix, config: ItemKNNConfig) -> csr_matrix:
-    """Who touched what, so weighted that items are alike by inner product: (n_items, n_users)."""
+    """Returns weighted vectors (n_items, n_users) whose inner products are the similarities."""
     n_items = matrix.shape[1]
     by_item = matrix.T.tocsr().astype(np.float64)
     user_counts, item_counts = np.diff(matrix.indptr), np.diff(by_item.indptr)
     says = np.ones(len(user_counts))
     if config.similarity != "cosine":
-        # A user who touched every item tells none from another.
+        # A user who touched every item does not distinguish between them.
         says = np.log(n_items / (1.0 + user_counts))
     if config.similarity == "bm25":
         length = 1 - config.b + config.b * item_counts / item_counts.mean()
@@ -138,7 +140,7 @@ def _weighted(matrix: csr_matrix, config: ItemKNNConfig) -> csr_matrix:
 def _nearest(
     weighted: csr_matrix, k: int, on_progress: OnProgress | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Each item's k nearest others and their similarities, (n_items, k) each, nearest first."""
+    """Returns each item's k nearest others and their similarities, (n_items, k) each, in order."""
     n_items = weighted.shape[0]
     by_user = weighted.T.tocsr()
     step = max(1, SIMILARITIES_AT_ONCE // n_items)
@@ -148,7 +150,7 @@ def _nearest(
         block = torch.from_numpy((weighted[start : start + step] @ by_user).toarray())
         rows = torch.arange(len(block))
         block[rows, start + rows] = 0.0
-        # Nothing in common is no neighbour, and the many ties of those need no breaking.
+        # Items without a common user are no neighbours; masked, their many ties need no breaking.
         codes, values, _ = top_k(block.masked_fill_(block == 0, -torch.inf), k)
         neighbours.append(codes.int())
         similarities.append(values.clamp(min=0).float())

@@ -1,1 +1,1 @@
-"""Models that read a history in its order, and what they share."""
+"""Models that read a history in order, and the code that they share."""

@@ -1,4 +1,4 @@
-"""What models share that let an event of a history look at those before it."""
+"""Common code of models in which an event of a history attends to earlier events."""
 
 import torch
 from pydantic import Field, ValidationInfo, field_validator
@@ -11,10 +11,10 @@ from tastemaker.training.sequence_batches import Histories
 
 
 class AttentionConfig(SequenceModelConfig):
-    """Settings that all of these models have."""
+    """Settings of all models with attention."""
 
     heads: int = Field(1, ge=1)
-    """Attentions side by side in a block, each on its fraction of the numbers; divides
+    """Attention heads in a block, each on an equal part of the dimensions; must divide
     embedding_size."""
 
     @field_validator("heads")
@@ -28,7 +28,7 @@ class AttentionConfig(SequenceModelConfig):
 
 
 class SelfAttention(nn.Module):
-    """Multi-head attention in which an event sees itself and what came before it."""
+    """Multi-head attention in which each query attends to the events visible to it."""
 
     def __init__(self, size: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -38,7 +38,16 @@ class SelfAttention(nn.Module):
     def forward(
         self, queries: torch.Tensor, events: torch.Tensor, visible: torch.Tensor
     ) -> torch.Tensor:
-        """Queries (rows, q, d), events (rows, width, d), visible (rows, 1, q, width): as asked."""
+        """Attends from queries to events.
+
+        Args:
+            queries: (rows, q, d).
+            events: (rows, width, d).
+            visible: (rows, 1, q, width) bool.
+
+        Returns:
+            (rows, q, d).
+        """
         query = self._split(self.query(queries))  # (rows, heads, q, d / heads)
         key, value = self._split(self.key(events)), self._split(self.value(events))
         dropout = self._dropout if self.training else 0.0
@@ -50,22 +59,25 @@ class SelfAttention(nn.Module):
 
 
 def causal(owners: torch.Tensor) -> torch.Tensor:
-    """(rows, 1, width, width) bool: may the first event see the second? Its own history's past."""
+    """Returns (rows, 1, width, width) bool: whether the second event is visible to the first.
+
+    An event is visible to itself and to later events of the same history.
+    """
     same = owners[:, :, None] == owners[:, None, :]
     return same.tril()[:, None]
 
 
 def at(places: torch.Tensor | None, x: torch.Tensor) -> torch.Tensor:
-    """What of x (rows, width, …) is at places (rows, q) of the flattened rows; None: all of it."""
+    """Returns x (rows, width, …) at places (rows, q) of the flattened rows; with None, all of x."""
     return x if places is None else x.flatten(0, 1)[places]
 
 
 def ends_by_row(histories: Histories) -> tuple[torch.Tensor, torch.Tensor]:
-    """Where each history ends, row by row.
+    """Finds the last event of each history, row by row.
 
     Returns:
-        (rows, q) places in the flattened rows, with filling behind the ends of a row that holds
-        fewer histories than another; and (n,) where among these, flattened, the n ends are.
+        (rows, q) places of the ends in the flattened rows, padded where a row holds fewer histories
+        than another; and the (n,) positions of the n ends among these places, flattened.
     """
     n_rows, width = histories.items.shape
     row = histories.last // width

@@ -1,9 +1,9 @@
-"""GRU4Rec: a recurrent network reads what somebody touched, in order, and predicts the next item.
+"""GRU4Rec: a recurrent network that reads a history in order and predicts the next item.
 
 Balázs Hidasi et al., 2016: Session-based Recommendations with Recurrent Neural Networks (ICLR).
-Learned by a softmax, of the whole catalog or sampled, as in Balázs Hidasi and Alexandros
+Trained with a softmax loss, over the whole catalog or sampled, as in Balázs Hidasi and Alexandros
 Karatzoglou, 2018: Recurrent Neural Networks with Top-k Gains for Session-based Recommendations
-(CIKM), with one vector an item for reading and for scoring ("constrained embeddings" there).
+(CIKM), with one vector per item for input and scoring ("constrained embeddings" there).
 """
 
 from typing import ClassVar
@@ -28,13 +28,13 @@ class GRU4RecConfig(SequenceModelConfig):
     """Settings of GRU4Rec."""
 
     layers: int = Field(1, ge=1)
-    """GRUs, one on the other."""
+    """Number of stacked GRU layers."""
     hidden: int = Field(128, ge=1)
-    """Numbers that a GRU remembers a history by."""
+    """Dimension of a GRU's hidden state."""
 
 
 class GRU4RecNetwork(SequenceNetwork):
-    """Items through the GRU; its state after an event, projected, predicts the next."""
+    """Feeds items to the GRU; its projected state after an event predicts the next item."""
 
     def __init__(self, train: Dataset, config: GRU4RecConfig) -> None:
         super().__init__(train, config)
@@ -53,12 +53,12 @@ class GRU4RecNetwork(SequenceNetwork):
 
 
 def side_by_side(histories: Histories) -> tuple[torch.Tensor, torch.Tensor]:
-    """Histories side by side instead of end to end, as torch's PackedSequence wants them.
+    """Orders events by their position in the history, as torch's PackedSequence requires.
 
     Returns:
-        (m,) where in the flattened rows the events lie: all first events, the longest history's
-        before the others', then all second ones, and so on; and how many first ones there are, how
-        many second ones, and so on, on the CPU.
+        (m,) places of the events in the flattened rows: all first events, those of longer histories
+        before those of shorter ones, then all second events, and so on; and the number of first
+        events, of second events, and so on, on the CPU.
     """
     places = (histories.owners.flatten() >= 0).nonzero()[:, 0]
     owners = histories.owners.flatten()[places]
@@ -69,7 +69,7 @@ def side_by_side(histories: Histories) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 class GRU4Rec(SequenceModel):
-    """A recurrent network; an unseen user's history is read like a user's."""
+    """A recurrent network over a history in order; unseen users are scored like known ones."""
 
     name = "gru4rec"
     config_class = GRU4RecConfig

@@ -1,8 +1,8 @@
-"""HSTU: hierarchical sequential transduction units read what somebody touched, in order.
+"""HSTU: hierarchical sequential transduction units that read a history in order.
 
 Jiaqi Zhai et al., 2024: Actions Speak Louder than Words: Trillion-Parameter Sequential Transducers
-for Generative Recommendations (ICML). Attention that is no softmax: each past event adds as much as
-it fits, whatever the others do, and what was added is gated.
+for Generative Recommendations (ICML). The attention has no softmax: the weight of a past event
+depends on how well it fits, not on the other events. The weighted sum is gated.
 """
 
 from typing import ClassVar
@@ -24,21 +24,21 @@ from tastemaker.training.kernels.dropout import Dropout
 from tastemaker.training.sequence_batches import Histories
 
 TIME_BUCKETS = 64
-"""Times between two events are told apart by their order of magnitude, half a power of 2 each."""
+"""Number of buckets for the time between two events; each spans a factor of √2."""
 
 
 class HSTUConfig(AttentionConfig):
     """Settings of HSTU."""
 
     layers: int = Field(2, ge=1)
-    """Units, one on the other."""
+    """Number of stacked units."""
     time_gaps: bool = False
-    """Whether the time since the event before and that between any two events are read as well,
+    """Whether the time since the previous event and that between any two events are read as well,
     where times are known."""
 
 
 class RelativeBias(nn.Module):
-    """rab: how far one event lies behind another, in events and in time, as a score."""
+    """Relative attention bias (rab): a learned score of two events' distance in events and time."""
 
     def __init__(self, config: HSTUConfig) -> None:
         super().__init__()
@@ -49,7 +49,10 @@ class RelativeBias(nn.Module):
             nn.init.normal_(self.times.weight, std=0.02)
 
     def forward(self, histories: Histories) -> torch.Tensor:
-        """(rows, 1, width, width): of the second event for the first; arbitrary if not visible."""
+        """Returns the bias (rows, 1, width, width) of the second event for the first.
+
+        It is arbitrary where the second event is not visible to the first.
+        """
         distances = _between(histories.positions).clamp(0, self.distances.num_embeddings - 1)
         bias = self.distances(distances)
         if self.times is not None and histories.gaps is not None:
@@ -60,7 +63,7 @@ class RelativeBias(nn.Module):
 
 
 class Unit(nn.Module):
-    """Equations 1 to 3: U, V, Q, K = SiLU(f1(norm(x))); x + f2(norm(A V) ⊙ U)."""
+    """Computes x + f2(norm(A V) ⊙ U) with U, V, Q, K = SiLU(f1(norm(x))) (equations 1 to 3)."""
 
     def __init__(self, config: HSTUConfig) -> None:
         super().__init__()
@@ -72,7 +75,10 @@ class Unit(nn.Module):
         self._heads = config.heads
 
     def forward(self, x: torch.Tensor, histories: Histories, visible: torch.Tensor) -> torch.Tensor:
-        """(rows, width, d) to the same; visible (rows, 1, width, width) holds 1 / n or 0."""
+        """Maps x (rows, width, d) to the same shape.
+
+        `visible`, (rows, 1, width, width), is 1 / n for each of n visible events, and 0 for others.
+        """
         gate, *parts = silu(self.up(self.norm(x))).chunk(4, dim=2)
         value, query, key = (part.unflatten(2, (self._heads, -1)).transpose(1, 2) for part in parts)
         attention = silu(query @ key.transpose(2, 3) + self.bias(histories)) * visible
@@ -81,7 +87,7 @@ class Unit(nn.Module):
 
 
 class HSTUNetwork(SequenceNetwork):
-    """Items through the units; what comes out at an event predicts the next."""
+    """Feeds items through the units; an event's output predicts the next item."""
 
     def __init__(self, train: Dataset, config: HSTUConfig) -> None:
         super().__init__(train, config)
@@ -92,7 +98,7 @@ class HSTUNetwork(SequenceNetwork):
     def encode(self, histories: Histories) -> torch.Tensor:
         x = self.dropout(self.embed(histories))
         visible = causal(histories.owners).to(x.dtype)
-        # Divided by how many events are seen, not by the width of a row, which is the batch's.
+        # Divided by the number of visible events, since the width of a row depends on the batch.
         visible = visible / visible.sum(3, keepdim=True)
         for unit in self.units:
             x = unit(x, histories, visible)
@@ -100,12 +106,12 @@ class HSTUNetwork(SequenceNetwork):
 
 
 def _between(values: torch.Tensor) -> torch.Tensor:
-    """(rows, width) to (rows, width, width): how much the first has more than the second."""
+    """Maps (rows, width) to differences (rows, width, width): the first minus the second."""
     return values[:, :, None] - values[:, None, :]
 
 
 class HSTU(SequenceModel):
-    """Attention in which events do not compete; an unseen user's history is read like a user's."""
+    """Gated attention without softmax over a history; unseen users are scored like known ones."""
 
     name = "hstu"
     config_class = HSTUConfig

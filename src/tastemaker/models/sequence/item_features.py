@@ -1,4 +1,4 @@
-"""What the catalog says of an item, as a vector."""
+"""Vectors of items, computed from their categories in the catalog."""
 
 from collections.abc import Sequence
 
@@ -37,7 +37,7 @@ class ItemFeatures(nn.Module):
             self.register_buffer(name, torch.from_numpy(array.astype(np.int64)), persistent=False)
 
     def forward(self, items: torch.Tensor | None) -> torch.Tensor:
-        """Vectors (…, size) of items (…,), or of all of them (n_items, size)."""
+        """Returns the vectors (…, size) of items (…,); with None, of all items, (n_items, size)."""
         if items is None:
             return embedding_bag(self._codes, self.categories.weight, self._starts, mode="mean")
         starts, counts = self._starts[items.flatten()], self._counts[items.flatten()]
@@ -49,7 +49,7 @@ class ItemFeatures(nn.Module):
         return vectors.unflatten(0, items.shape)
 
     def of_categories(self, lists: Sequence[Sequence[str]]) -> torch.Tensor:
-        """Vectors (n, size) of items that are in such categories; unknown ones say nothing."""
+        """Returns the vectors (n, size) of items in these categories; unknown ones are ignored."""
         code = {name: number for number, name in enumerate(self.names)}
         device = self.categories.weight.device
         codes = [

@@ -1,4 +1,4 @@
-"""SASRec: a causal transformer reads what somebody touched, in order, and predicts the next item.
+"""SASRec: a causal transformer that reads a history in order and predicts the next item.
 
 Wang-Cheng Kang and Julian McAuley, 2018: Self-Attentive Sequential Recommendation (ICDM). With LiGR
 layers and a softmax loss it becomes eSASRec: Daria Tikhonovich et al., 2025: eSASRec: Enhancing
@@ -32,12 +32,12 @@ class SASRecConfig(AttentionConfig):
     """Settings of SASRec."""
 
     layers: int = Field(2, ge=1)
-    """Blocks of attention and feed-forward, one on the other."""
+    """Number of stacked blocks of attention and feed-forward."""
     layer: Literal["sasrec", "ligr"] = "sasrec"
-    """sasrec: the paper's block. ligr: gated residuals, normalisation first and SwiGLU, as in
-    eSASRec."""
+    """Type of block. sasrec: the paper's. ligr: gated residuals, pre-normalisation and SwiGLU, as
+    in eSASRec."""
     feed_forward: int = Field(1, ge=1)
-    """How many times wider than the embedding the hidden part of the feed-forward is."""
+    """Width of the feed-forward's hidden layer, as a multiple of embedding_size."""
 
 
 class SASRecBlock(nn.Module):
@@ -59,14 +59,14 @@ class SASRecBlock(nn.Module):
     def forward(
         self, x: torch.Tensor, visible: torch.Tensor, places: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """(rows, width, d) to the same, or what comes out at some places: (rows, q, d)."""
+        """Maps x (rows, width, d) to the same shape, or to (rows, q, d) for some places only."""
         queries = self.attention_norm(at(places, x))
         x = self.forward_norm(queries + self.attention(queries, x, visible))
         return x + self.forward_layers(x)
 
 
 class LiGRBlock(nn.Module):
-    """x + σ(W x) ⊙ f(norm(x)) for f attention, then a SwiGLU feed-forward."""
+    """Computes x + σ(W x) ⊙ f(norm(x)), with f first attention, then a SwiGLU feed-forward."""
 
     def __init__(self, config: SASRecConfig) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class LiGRBlock(nn.Module):
 
 
 class SASRecNetwork(SequenceNetwork):
-    """Items and positions through the blocks; what comes out at an event predicts the next."""
+    """Feeds items and positions through the blocks; an event's output predicts the next item."""
 
     def __init__(self, train: Dataset, config: SASRecConfig) -> None:
         super().__init__(train, config)
@@ -109,7 +109,7 @@ class SASRecNetwork(SequenceNetwork):
         return self.norm(x)
 
     def encode_last(self, histories: Histories) -> torch.Tensor:
-        """Computes the last block, a good part of the work, for the last events alone."""
+        """Computes the last block only for the last events, which saves much of the work."""
         x, visible = self._placed(histories), causal(histories.owners)
         *blocks, last_block = self.blocks
         for block in blocks:
@@ -123,7 +123,7 @@ class SASRecNetwork(SequenceNetwork):
 
 
 class SASRec(SequenceModel):
-    """A transformer that reads a history in its order; an unseen user's is as good as a user's."""
+    """A causal transformer over a history in order; unseen users are scored like known ones."""
 
     name = "sasrec"
     config_class = SASRecConfig
@@ -143,18 +143,18 @@ class ESASRecConfig(SASRecConfig):
     """Settings of eSASRec."""
 
     embedding_size: int = Field(128, ge=1)
-    """Numbers in an item's vector and in what a history is encoded to."""
+    """Dimension of the vectors of items and of encoded histories."""
     layers: int = Field(1, ge=1)
-    """Blocks of attention and feed-forward, one on the other."""
+    """Number of stacked blocks of attention and feed-forward."""
     layer: Literal["sasrec", "ligr"] = "ligr"
-    """sasrec: the paper's block. ligr: gated residuals, normalisation first and SwiGLU, as in
-    eSASRec."""
+    """Type of block. sasrec: the paper's. ligr: gated residuals, pre-normalisation and SwiGLU, as
+    in eSASRec."""
     feed_forward: int = Field(2, ge=1)
-    """How many times wider than the embedding the hidden part of the feed-forward is."""
+    """Width of the feed-forward's hidden layer, as a multiple of embedding_size."""
 
 
 class ESASRec(SASRec):
-    """SASRec with LiGR layers and a softmax loss: the strongest recipe without content."""
+    """SASRec with LiGR layers and a softmax loss; the strongest recipe without item content."""
 
     name = "esasrec"
     config_class = ESASRecConfig

@@ -1,4 +1,4 @@
-"""What models share that read a history in its order and predict the next item."""
+"""Base of the models that read a history in order and predict the next item."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -29,49 +29,49 @@ from tastemaker.training.sequence_batches import (
 )
 
 USERS_AT_ONCE = 1024
-"""Histories that are encoded together, so that memory does not grow with their number."""
+"""Largest number of histories encoded together, which limits the memory needed."""
 
 LONGEST_GAP = 32
-"""Gaps between events are told apart by their order of magnitude, 2^32 seconds at most."""
+"""Gaps between events are grouped by powers of 2, up to 2^32 seconds."""
 
 
 class SequenceModelConfig(TrainingConfig):
-    """Settings that all of these models have."""
+    """Settings of all models that read a history in order."""
 
     epochs: int = Field(100, ge=1)
     """Passes over all histories."""
     batch_size: int = Field(128, ge=1)
     """Histories in a batch."""
     negatives: int = Field(1024, ge=1)
-    """Items drawn for a whole batch (sampled_softmax) or for each target (gbce, bce)."""
+    """Negatives sampled for a whole batch (sampled_softmax) or for each target (gbce, bce)."""
     negative_exponent: float = Field(0.0, ge=0, le=1)
-    """sampled_softmax alone: 0 draws uniformly, 1 in proportion to popularity."""
+    """sampled_softmax only: 0 samples uniformly, 1 in proportion to popularity."""
     patience: int | None = Field(10, ge=1)
-    """Stop when the validation metric has not improved for so many epochs; none: never. Without a
-    validation part all epochs are taken."""
+    """Stop when the validation metric has not improved for this many epochs; none: never. Without a
+    validation part, all epochs are run."""
     loss: NextItemLossName = "auto"
-    """softmax has the whole catalog for negatives and ranks best; sampled_softmax some of it, for
-    large catalogs; auto takes the one up to 50,000 items and the other beyond; in_batch has the
-    other targets; gbce and bce draw negatives for each target."""
+    """softmax uses the whole catalog as negatives and ranks best; sampled_softmax uses a sample of
+    it, for large catalogs; auto is softmax up to 50,000 items and sampled_softmax beyond; in_batch
+    uses the other targets of the batch; gbce and bce sample negatives for each target."""
     calibration: float = Field(0.75, ge=0, le=1)
-    """t of gbce: how far the overconfidence that comes of few negatives is undone."""
+    """t of gbce: how far the overconfidence caused by few negatives is corrected; 1 is fully."""
     embedding_size: int = Field(64, ge=1)
-    """Numbers in an item's vector and in what a history is encoded to."""
+    """Dimension of the vectors of items and of encoded histories."""
     length: int = Field(50, ge=1)
-    """The latest so many events of a history are read."""
+    """Number of latest events of a history that are read."""
     dropout: float = Field(0.5, ge=0, lt=1)
-    """Fraction of the numbers that are hidden inside the network, drawn anew each time."""
+    """Fraction of the network's activations that are dropped, drawn again at each training step."""
     features: bool = False
-    """Whether an item's vector is its own plus that of its categories in the catalog."""
+    """Whether the vector of an item's categories in the catalog is added to its own vector."""
     time_gaps: bool = False
-    """Whether the time since the event before is read as well, where times are known."""
+    """Whether the time since the previous event is read as well, where times are known."""
 
 
 class SequenceNetwork(nn.Module, ABC):
-    """Encodes a history, event by event, into queries that score the item that comes next."""
+    """Encodes a history, event by event, into queries that score the next item."""
 
     criterion: NextItemLoss
-    """What it learns by; set for the time of training."""
+    """The training loss; set before training."""
 
     def __init__(self, train: Dataset, config: SequenceModelConfig) -> None:
         super().__init__()
@@ -84,38 +84,38 @@ class SequenceNetwork(nn.Module, ABC):
 
     @abstractmethod
     def encode(self, histories: Histories) -> torch.Tensor:
-        """Queries (rows, width, d), each from its event and those before it in its history."""
+        """Returns queries (rows, width, d), each from its event and earlier ones of its history."""
 
     def encode_last(self, histories: Histories) -> torch.Tensor:
-        """The queries (n, d) at the end of each history, as `encode` gives them."""
+        """Returns the queries (n, d) at the end of each history, equal to those of `encode`."""
         return self.encode(histories).flatten(0, 1)[histories.last]
 
     def vectors(self, items: torch.Tensor | None) -> torch.Tensor:
-        """Vectors (…, d) of items (…,), or of the whole catalog (n_items, d)."""
+        """Returns the vectors (…, d) of items (…,); with None, of the catalog, (n_items, d)."""
         own = self.items.weight if items is None else embedding(items, self.items.weight)
         return own if self.features is None else own + self.features(items)
 
     def new_vectors(self, categories: Sequence[Sequence[str]]) -> torch.Tensor | None:
-        """Vectors (n, d) of items that are not in the data; None without features."""
+        """Returns the vectors (n, d) of items that are not in the data; None without features."""
         return None if self.features is None else self.features.of_categories(categories)
 
     def embed(self, histories: Histories) -> torch.Tensor:
-        """What the encoder is given: (rows, width, d), scaled as in Vaswani et al. 2017."""
+        """Returns the encoder's input (rows, width, d), scaled as in Vaswani et al. 2017."""
         x = self.vectors(histories.items) * self.items.embedding_dim**0.5
         if self.gaps is not None and histories.gaps is not None:
-            # 0 is an unknown gap, which says nothing.
+            # 0 is an unknown gap, whose vector is 0.
             magnitudes = (histories.gaps + 2).clamp(min=1, max=2**LONGEST_GAP).log2()
             x = x + self.gaps(magnitudes.ceil().long())
         return x
 
     def loss(self, batch: SequenceBatch) -> torch.Tensor:
-        """How badly the queries at all events of the batch score what came next."""
+        """Returns the loss of the queries at all events of the batch on the items that follow."""
         queries = self.encode(batch.inputs).flatten(0, 1)[batch.places]
         return self.criterion(queries, self.vectors, batch)
 
 
 class SequenceModel(Recommender):
-    """A model that reads a history in its order: an unseen user's is as good as a user's."""
+    """A model that reads a history in order; unseen users are scored like known ones."""
 
     config: SequenceModelConfig
     uses_weights = True
@@ -123,7 +123,7 @@ class SequenceModel(Recommender):
 
     @abstractmethod
     def _new_network(self, train: Dataset) -> SequenceNetwork:
-        """The network before training."""
+        """Creates the untrained network."""
 
     def _fit(self, split: Split, run: TrainingRun) -> None:
         device = resolve_device(run.device)
@@ -145,7 +145,7 @@ class SequenceModel(Recommender):
 
     @property
     def device(self) -> torch.device:
-        """Where the network is."""
+        """The device of the network."""
         return self._network.items.weight.device
 
     @property
@@ -160,7 +160,7 @@ class SequenceModel(Recommender):
 
     @torch.no_grad()
     def new_item_keys(self, categories: Sequence[Sequence[str]]) -> NewItemKeys | None:
-        """Implements `Recommender.new_item_keys` for models that read the items' categories."""
+        """Implements `Recommender.new_item_keys` for models that use the items' categories."""
         keys, features = self._network.new_vectors(categories), self._network.features
         if keys is None or features is None:
             return None
@@ -168,7 +168,7 @@ class SequenceModel(Recommender):
         return NewItemKeys(keys, np.array(known, dtype=bool))
 
     def _informative_items(self) -> np.ndarray:
-        """Adds the items whose categories the model reads to those of `Recommender`."""
+        """Adds items with categories to those of `Recommender`, if the model uses categories."""
         touched = super()._informative_items()
         if not self.config.features:
             return touched
@@ -184,7 +184,7 @@ class SequenceModel(Recommender):
         return torch.cat([self._network.encode_last(part) for part in parts])
 
     def state(self) -> dict[str, torch.Tensor]:
-        """The network's parameters by name."""
+        """Returns the network's parameters by name."""
         return dict(self._network.state_dict())
 
     def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:

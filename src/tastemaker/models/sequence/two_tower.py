@@ -1,10 +1,10 @@
-"""Two towers: one makes a vector of an item's categories, the other one of somebody's history.
+"""Two towers: one computes a vector from an item's categories, the other from a user's history.
 
 Xinyang Yi et al., 2019: Sampling-Bias-Corrected Neural Modeling for Large Corpus Item
-Recommendations (RecSys). An item that nobody has touched has categories, hence a vector, and is
-recommended from its first day. What an item is beyond its categories is a vector of its own, hidden
-now and then in training so that the categories learn to do without it: Maksims Volkovs et al.,
-2017: DropoutNet: Addressing Cold Start in Recommender Systems (NIPS).
+Recommendations (RecSys). An item without interactions has categories, hence a vector, and can be
+recommended from its first day. Each item also has a vector of its own, which is dropped at random
+in training so that the vectors of the categories suffice without it: Maksims Volkovs et al., 2017:
+DropoutNet: Addressing Cold Start in Recommender Systems (NIPS).
 """
 
 from collections.abc import Sequence
@@ -35,21 +35,21 @@ class TwoTowerConfig(SequenceModelConfig):
     """Settings of the two towers."""
 
     loss: NextItemLossName = "in_batch"
-    """softmax has the whole catalog for negatives; sampled_softmax some of it, for large catalogs;
-    auto takes the one up to 50,000 items and the other beyond; in_batch has the other targets; gbce
-    and bce draw negatives for each target."""
+    """softmax uses the whole catalog as negatives; sampled_softmax uses a sample of it, for large
+    catalogs; auto is softmax up to 50,000 items and sampled_softmax beyond; in_batch uses the other
+    targets of the batch; gbce and bce sample negatives for each target."""
     features: Literal[True] = True
-    """Whether an item's vector is its own plus that of its categories in the catalog: always."""
+    """Whether the vector of an item's categories is added to its own vector; always true here."""
     id_dropout: float = Field(0.2, ge=0, le=1)
-    """How often an item's own vector is hidden in training; 1: its categories are all there is."""
+    """Probability of dropping an item's own vector in training; 1: only its categories are used."""
     hidden: int = Field(128, ge=1)
-    """Width of the layer between the mean of a history and what is added to it."""
+    """Width of the hidden layer of the network whose output is added to a history's mean."""
     temperature: float = Field(0.07, gt=0)
-    """What the cosine of query and item is divided by; the lower, the more the best ones count."""
+    """Divisor of the cosine of query and item; the lower, the more the highest cosines count."""
 
 
 class TwoTowerNetwork(SequenceNetwork):
-    """The cosine of what a history is encoded to and what an item is, over the temperature."""
+    """Scores an item by the cosine of its vector and the encoded history, over the temperature."""
 
     features: ItemFeatures
 
@@ -64,13 +64,13 @@ class TwoTowerNetwork(SequenceNetwork):
             nn.Linear(config.hidden, size),
         )
         self._id_dropout, self._temperature = config.id_dropout, config.temperature
-        # Of an item that nobody touched, its own vector has learned nothing that it stands for.
+        # The own vector of an item without interactions is untrained, so it is left out.
         has_own = torch.from_numpy(train.item_counts > 0) & (config.id_dropout < 1)
         self._has_own: torch.Tensor
         self.register_buffer("_has_own", has_own.float()[:, None], persistent=False)
 
     def vectors(self, items: torch.Tensor | None) -> torch.Tensor:
-        """Normalises the vectors to length 1, so that new items score as high as known ones."""
+        """Normalises the vectors to length 1, so that new items can score as high as known ones."""
         own = self.items.weight if items is None else embedding(items, self.items.weight)
         counts = self._has_own if items is None else self._has_own[items]
         if self.training:
@@ -88,9 +88,9 @@ class TwoTowerNetwork(SequenceNetwork):
         return normalize(mean + self.tower(mean), dim=-1) / self._temperature
 
     def _shares(self, histories: Histories) -> torch.Tensor:
-        """(rows, width, width): what the second event counts for in the mean up to the first.
+        """Returns (rows, width, width): the weight of the second event in the mean up to the first.
 
-        The further back, the less, by a factor that is learned.
+        The weight decays exponentially with the distance, at a learned rate.
         """
         positions = histories.positions
         back = (positions[:, :, None] - positions[:, None, :]).clamp(min=0)
@@ -99,7 +99,7 @@ class TwoTowerNetwork(SequenceNetwork):
 
 
 class TwoTower(SequenceModel):
-    """Items by what they are, people by what they touched; new items and unseen users alike."""
+    """Encodes items by their categories and users by their histories, including new ones."""
 
     name = "two_tower"
     config_class = TwoTowerConfig

@@ -1,4 +1,4 @@
-"""Learning beside the service: a process of its own, so that answers do not wait for training."""
+"""Training beside the service, in a separate process, so that requests do not wait for it."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ COMMAND = (sys.executable, "-m", "tastemaker.cli.main", "learn")
 
 
 class Learning:
-    """Starts `tastemaker learn` now and then, and never twice at a time."""
+    """Starts `tastemaker learn` at intervals, and never two at a time."""
 
     def __init__(self, settings: ServiceSettings) -> None:
         self._settings = settings
@@ -29,16 +29,16 @@ class Learning:
 
     @property
     def running(self) -> bool:
-        """Whether it is learning right now."""
+        """Whether a training is running."""
         return self._process is not None and self._process.returncode is None
 
     def begin(self) -> None:
-        """Looks at the events every so often from now on, if that is wanted."""
+        """Starts looking at the events at intervals, if the settings ask for it."""
         if self._settings.learn:
             self._looking = asyncio.create_task(self._look())
 
     async def end(self) -> None:
-        """Stops looking, and a training under way."""
+        """Stops looking, and ends a running training."""
         if self._looking is not None:
             self._looking.cancel()
         self._leadership.release()
@@ -47,10 +47,10 @@ class Learning:
             await self._process.wait()
 
     async def start(self, least: int) -> bool:
-        """Starts a look at the events; False if one is under way.
+        """Starts a training; returns False if one is running already.
 
         Args:
-            least: fresh events that are worth training.
+            least: smallest number of fresh events; with fewer nothing is trained.
         """
         if self.running:
             return False
@@ -58,7 +58,7 @@ class Learning:
         self._process = await asyncio.create_subprocess_exec(
             *COMMAND, str(settings.run),
             "--service", settings.service, "--least", str(least), "--json",
-            # Everybody on the machine can read a command line, and the URL may hold a password.
+            # Every user of the machine can read a command line; the URL may hold a password.
             env=os.environ | {"TASTEMAKER_DATABASE": settings.database_url},
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
@@ -75,7 +75,7 @@ class Learning:
                     await self.start(self._settings.learn_from)
 
     def _leads(self) -> bool:
-        """Whether this is the one of several workers that looks; another takes over if it dies."""
+        """Whether this worker, of several, is the one that looks; another takes over if it ends."""
         if not self._leadership.is_locked:
             Path(self._leadership.lock_file).parent.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(Timeout):
@@ -85,6 +85,6 @@ class Learning:
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
         out, err = await process.communicate()
         if process.returncode == 0:
-            log.info("learned", lesson=out.decode().strip())
+            log.info("learned", result=out.decode().strip())
         else:
             log.warning("learning failed", why=err.decode().strip()[-500:])

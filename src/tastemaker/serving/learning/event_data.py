@@ -1,4 +1,4 @@
-"""Events as data: what training knew and what has happened since, as one data set."""
+"""Events as data: the data of a run and the events since, as one data set."""
 
 from collections.abc import Sequence
 
@@ -15,18 +15,18 @@ PAIR = ["user_id", "item_id"]
 
 
 def with_events(base: Dataset | None, store: EventStore, items: ItemStore) -> Dataset:
-    """The data of a run and all events, without what was retracted or is to be forgotten.
+    """The data of a run and all events, without retracted events and forgotten users.
 
-    Ids stay whole numbers if all of them are; else they are text from here on.
+    Ids stay integers if all of them are integers; otherwise all become text.
 
     Args:
-        base: what a run holds, or None for the events alone.
-        store: of the events.
-        items: what has changed of the catalog; new items come in once somebody has touched them.
+        base: the data of a run; None for the events alone.
+        store: the events.
+        items: the changes to the catalog; a new item is included if a user has touched it.
 
     Raises:
-        DataError: there is nothing to learn from, or the data of the run have weights, which
-            events have not.
+        DataError: there are no interactions, or the data of the run have weights, which events do
+            not have.
         DatabaseAwayError: the database does not answer.
     """
     if base is not None:
@@ -34,7 +34,7 @@ def with_events(base: Dataset | None, store: EventStore, items: ItemStore) -> Da
     events = pl.concat([pl.DataFrame(schema=SCHEMA), *store.rows()])
     known = _without_forgotten(base, store.forgotten())
     events = events.with_row_index("arrival")
-    # A retraction takes out what had arrived before it, of the run as well.
+    # A retraction removes what arrived before it, interactions of the run included.
     taken_out = (
         events.filter(pl.col("type") == RETRACT)
         .group_by(PAIR)
@@ -52,7 +52,7 @@ def with_events(base: Dataset | None, store: EventStore, items: ItemStore) -> Da
         raise DataError("there are no events yet, and so nothing to learn from")
     typed = rows.with_columns(_as_numbers(rows[name]) for name in PAIR)
     catalog = _catalog(base, items.changed(), typed["item_id"])
-    # The service has taken every id as one, whatever it looks like.
+    # The service accepts every text as an id, even one that looks like a missing value.
     return read(
         typed, items=catalog, name="events" if base is None else base.name,
         user="user_id", item="item_id", time="timestamp", missing=(),
@@ -60,11 +60,7 @@ def with_events(base: Dataset | None, store: EventStore, items: ItemStore) -> Da
 
 
 def refuse_weights(trained: Dataset) -> None:
-    """Checks that no weight would be left out in silence.
-
-    Raises:
-        DataError: the data have weights.
-    """
+    """Raises DataError if the data have weights."""
     if trained.weights is not None:
         raise DataError(
             f"{trained.name}: the interactions have weights and the events of a service have none, "
@@ -78,7 +74,7 @@ def _without_forgotten(base: Dataset | None, forgotten: frozenset[str]) -> pl.Da
         return pl.DataFrame(schema=schema)
     rows = base.to_frame()
     if "timestamp" not in rows.columns:
-        # Without times, all of it was before the first event; the order within stays.
+        # Interactions without times count as earlier than all events, in their own order.
         rows = rows.with_columns(timestamp=pl.lit(0, pl.Int64))
     rows = rows.select(*PAIR, "timestamp").cast(schema)
     if not forgotten:
@@ -89,7 +85,7 @@ def _without_forgotten(base: Dataset | None, forgotten: frozenset[str]) -> pl.Da
 
 
 def _as_numbers(ids: pl.Series) -> pl.Series:
-    """Whole numbers if all ids are, written as numbers are; else the text."""
+    """The ids as integers if all are written as integers; otherwise unchanged."""
     numbers = ids.cast(pl.Int64, strict=False)
     return numbers if (numbers.cast(pl.String) == ids).fill_null(value=False).all() else ids
 
@@ -97,7 +93,7 @@ def _as_numbers(ids: pl.Series) -> pl.Series:
 def _catalog(
     base: Dataset | None, changed: Sequence[ItemRecord], touched: pl.Series
 ) -> pl.DataFrame | None:
-    """What is known now of the items that somebody touched, those that were deleted left out."""
+    """The current titles and categories of the touched items that are not deleted."""
     rows = pl.DataFrame(
         {
             "item_id": [record.item_id for record in changed if not record.deleted],

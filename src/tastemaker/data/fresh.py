@@ -1,0 +1,65 @@
+"""Fresh data: what a data set has beside an earlier one, and a split that holds its newest out."""
+
+import numpy as np
+
+from tastemaker.data.dataset import Dataset
+from tastemaker.data.folding import pair_keys
+from tastemaker.data.split import Split, Targets
+from tastemaker.data.vocabulary import UNKNOWN, Vocabulary
+
+
+def newest_held_out(data: Dataset, earlier: Dataset, fraction: float, most: int) -> Split:
+    """A split whose test part is the newest of the fresh interactions.
+
+    A pair is as new as its first interaction, and is held out with all of its interactions. Pairs
+    whose item nobody has touched in the training part are not evaluated.
+
+    Args:
+        data: the earlier data and what has been added since, with times.
+        earlier: the earlier data.
+        fraction: fraction of the fresh pairs that is held out; at least one pair is.
+        most: the largest number of pairs that are held out.
+    """
+    assert data.timestamps is not None, "fresh data have times"
+    fresh = is_fresh(data, earlier) & data.first_rows()
+    n_held = min(max(1, int(fraction * fresh.sum())), most)
+    rows = np.flatnonzero(fresh)
+    newest = rows[np.argsort(data.timestamps[rows], kind="stable")[-n_held:]]
+    held = np.zeros(len(data), dtype=bool)
+    held[newest] = True
+    pairs = pair_keys(data.users, data.items, data.n_items)
+    train = data.rows(~np.isin(pairs, pairs[held])).folded()
+    evaluated = held & (train.item_counts[data.items] > 0)
+    return Split(
+        train,
+        _targets(data, evaluated),
+        not_evaluated=_targets(data, held & ~evaluated),
+        method=f"the newest {n_held:,} of {int(fresh.sum()):,} fresh events held out",
+    )
+
+
+def is_fresh(data: Dataset, earlier: Dataset) -> np.ndarray:
+    """(n,) bool: the interactions whose pair of user and item the earlier data do not have."""
+    users = earlier_codes(earlier.user_vocabulary, data.user_vocabulary)[data.users]
+    items = earlier_codes(earlier.item_vocabulary, data.item_vocabulary)[data.items]
+    known = (users != UNKNOWN) & (items != UNKNOWN)
+    pairs = earlier.users.astype(np.int64) * earlier.n_items + earlier.items
+    return ~(known & np.isin(users * earlier.n_items + items, pairs))
+
+
+def earlier_codes(earlier: Vocabulary, later: Vocabulary) -> np.ndarray:
+    """(n,) int64: the earlier code of each member of the later vocabulary; UNKNOWN if it is new."""
+    found = later.find(earlier.ids.cast(later.ids.dtype))
+    codes = np.full(len(later.ids), UNKNOWN, dtype=np.int64)
+    there = found != UNKNOWN
+    codes[found[there]] = np.flatnonzero(there)
+    return codes
+
+
+def _targets(data: Dataset, rows: np.ndarray) -> Targets | None:
+    """The interactions where the mask is true as targets; None if there are none."""
+    if not rows.any():
+        return None
+    assert data.timestamps is not None, "fresh data have times"
+    users, items = data.users[rows].astype(np.int64), data.items[rows].astype(np.int64)
+    return Targets(users, items, data.timestamps[rows])

@@ -1,0 +1,76 @@
+"""Evaluation of an earlier model on later data, beside a model that was trained on them."""
+
+import numpy as np
+import torch
+
+from tastemaker.data.dataset import Dataset
+from tastemaker.data.fresh import earlier_codes
+from tastemaker.data.split import Split
+from tastemaker.data.users import UserBatch
+from tastemaker.data.vocabulary import UNKNOWN
+from tastemaker.errors import UnsupportedError
+from tastemaker.evaluation.evaluate import from_ranks
+from tastemaker.evaluation.protocols import FullRanking
+from tastemaker.evaluation.results import Evaluation
+from tastemaker.models.recommender import Recommender
+
+
+def evaluate_earlier(model: Recommender, split: Split, k: int = 10) -> Evaluation:
+    """Full ranking of a later split's test part by a model that was trained before.
+
+    The model gets the same histories as a model of the split would, those after its own training
+    included. Items that came later rank last.
+
+    Args:
+        model: fitted on earlier data of the same log.
+        split: of the later data.
+        k: length of list that is evaluated.
+    """
+    protocol = FullRanking()
+    ranks = protocol.ranks(_InLaterCodes(model, split.train), split, "test")
+    return from_ranks(model.name, split, "test", protocol.describe(), ranks, [k])
+
+
+class _InLaterCodes:
+    """An earlier model whose users and items have the codes of later data; a `Scorer`."""
+
+    item_keys: torch.Tensor | None = None
+    device = torch.device("cpu")
+
+    def __init__(self, model: Recommender, later: Dataset) -> None:
+        self.name, self.dataset = model.name, later
+        self._model, earlier = model, model.dataset
+        self._user = earlier_codes(earlier.user_vocabulary, later.user_vocabulary)
+        self._item = earlier_codes(earlier.item_vocabulary, later.item_vocabulary)
+
+    def is_cold(self, users: UserBatch) -> np.ndarray:
+        """Implements `Scorer.is_cold`."""
+        return self._model.is_cold(self._earlier(users))
+
+    def queries(self, users: UserBatch) -> torch.Tensor:
+        """Raises UnsupportedError: there are no keys."""
+        raise UnsupportedError(f"{self.name}: later items have no keys")
+
+    def score(self, users: UserBatch) -> torch.Tensor:
+        """Implements `Scorer.score`; -inf for an item that came later."""
+        scores = self._model.score(self._earlier(users)).cpu()
+        all_scores = torch.full((len(users), len(self._item)), -torch.inf)
+        there = np.flatnonzero(self._item != UNKNOWN)
+        all_scores[:, torch.from_numpy(there)] = scores[:, torch.from_numpy(self._item[there])]
+        return all_scores
+
+    def score_candidates(self, users: UserBatch, items: torch.Tensor) -> torch.Tensor:
+        """Implements `Scorer.score_candidates`."""
+        return self.score(users).gather(1, items)
+
+    def _earlier(self, users: UserBatch) -> UserBatch:
+        """The users in the model's own codes, without the items that came later."""
+        items = self._item[users.items]
+        known = items != UNKNOWN
+        lengths = np.bincount(users.rows[known], minlength=len(users))
+        return UserBatch(
+            np.where(users.codes == UNKNOWN, UNKNOWN, self._user[users.codes.clip(min=0)]),
+            items[known],
+            np.concatenate([[0], np.cumsum(lengths)]),
+            None if users.timestamps is None else users.timestamps[known],
+        )
