@@ -1,8 +1,8 @@
-"""A folder on disk that is whole or absent: safetensors, JSON and Parquet under a manifest.
+"""A folder on disk that is complete or absent: safetensors, JSON and Parquet with a manifest.
 
-Nothing in it is ever unpickled. A folder is written beside its place and renamed into it, with its
-checksums, so that a crash leaves what was there before (under its own name or `.previous`) or what
-is there now, never a part.
+Nothing in it is ever unpickled. A folder is written with its checksums under a temporary name and
+then renamed, so that a crash leaves the old folder (under its own name or `.previous`) or the
+complete new one, never a part.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ from tastemaker.errors import ArtifactError
 from tastemaker.forking import refuse_forked
 
 FORMAT = 1
-"""Raised when a newer layout could not be read by older code."""
+"""Version of the layout; it is increased when older code could not read a newer layout."""
 
 RECORDED_VERSIONS = ("tastemaker", "torch", "lightning", "polars", "numpy")
 
@@ -38,7 +38,7 @@ LARGEST_JSON_BYTES = 64 << 20
 
 
 class ArtifactWriter:
-    """Writes the files of one artifact into a folder that nobody sees yet."""
+    """Writes the files of one artifact into a temporary folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -50,7 +50,7 @@ class ArtifactWriter:
         self._add(name).write_text(text + "\n", encoding="utf-8")
 
     def tensors(self, name: str, tensors: dict[str, torch.Tensor]) -> None:
-        """Writes named tensors as safetensors, from whatever device they are on."""
+        """Writes named tensors, which may be on any device, as safetensors."""
         plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
         try:
             save_file(plain, self._add(name))
@@ -68,17 +68,18 @@ class ArtifactWriter:
 
 @contextmanager
 def writing(path: Path, kind: str, *, keep_previous: bool = True) -> Iterator[ArtifactWriter]:
-    """Writes an artifact: the block fills it, and it appears when the block ends.
+    """Writes an artifact: the `with` block writes its files, and it appears when the block ends.
 
-    An artifact of the same kind that is already there becomes `<path>.previous`.
+    An existing artifact of the same kind becomes `<path>.previous`.
 
     Args:
-        path: the folder to make.
-        kind: what it is, so that one kind is not opened as another.
-        keep_previous: False drops the one that is there.
+        path: the folder to create.
+        kind: the kind of artifact, so that one kind is not opened as another.
+        keep_previous: whether to keep an existing artifact; otherwise it is deleted.
 
     Raises:
-        ArtifactError: something that is not such an artifact is in the way.
+        ArtifactError: the path or `<path>.previous` exists and is neither an artifact of that kind
+            nor an empty folder.
     """
     path = path.absolute()
     previous = path.with_name(path.name + ".previous")
@@ -98,12 +99,12 @@ def writing(path: Path, kind: str, *, keep_previous: bool = True) -> Iterator[Ar
 
 
 def claim(folder: Path, kind: str, about: dict[str, Any]) -> None:
-    """Marks a folder that grows bit by bit as one of its kind, so that `refuse_foreign` knows it.
+    """Marks a folder that is written step by step with its kind, as `refuse_foreign` requires.
 
     Args:
-        folder: to make, where it does not exist yet.
-        kind: what it is.
-        about: what else its manifest says.
+        folder: the folder; it is created if it does not exist yet.
+        kind: the kind of artifact.
+        about: further entries of the manifest.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / MANIFEST) as beside:
@@ -113,7 +114,7 @@ def claim(folder: Path, kind: str, about: dict[str, Any]) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A file beside the path to write to; it takes the path's place when the block ends."""
+    """Yields a temporary file to write to, which replaces the path when the `with` block ends."""
     beside = path.with_name(f".tmp-{path.name}")
     try:
         yield beside
@@ -133,7 +134,7 @@ def _make_room(path: Path, previous: Path | None) -> None:
 
 
 def refuse_foreign(path: Path, kind: str) -> None:
-    """Raises ArtifactError where writing to the path would overwrite anything but its own kind."""
+    """Raises ArtifactError if writing to the path would overwrite anything of another kind."""
     if path.is_dir():
         empty = not any(path.iterdir())
         if empty or _kind_of(path) == kind:
@@ -145,7 +146,7 @@ def refuse_foreign(path: Path, kind: str) -> None:
 
 @dataclass(frozen=True)
 class ArtifactReader:
-    """Reads the files of one artifact whose checksums were found right."""
+    """Reads the files of one artifact whose checksums have been verified."""
 
     folder: Path
     manifest: dict[str, Any]
@@ -154,15 +155,15 @@ class ArtifactReader:
         return name in self.manifest["files"]
 
     def json(self, name: str) -> Any:
-        """Plain data out of a JSON file."""
+        """Returns plain data from a JSON file."""
         return _read_json(self._path(name))
 
     def tensors(self, name: str) -> dict[str, torch.Tensor]:
-        """Named tensors, on the CPU.
+        """Returns named tensors, on the CPU.
 
         Raises:
-            ArtifactError: the file is damaged, or holds NaN or infinity: such weights make empty
-                lists, and nothing that Tastemaker writes has them.
+            ArtifactError: the file is damaged, or contains NaN or infinity: such weights would give
+                empty lists, and Tastemaker never writes them.
         """
         path = self._path(name)
         try:
@@ -178,7 +179,7 @@ class ArtifactReader:
         return tensors
 
     def table(self, name: str) -> pl.DataFrame:
-        """A table out of a Parquet file."""
+        """Returns a table from a Parquet file."""
         path = self._path(name)
         try:
             return pl.read_parquet(path, glob=False)
@@ -195,11 +196,11 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     """Reads a safetensors file: its tensors by name, on the CPU, and its metadata.
 
     The tensors are copies in PyTorch's own memory, which is aligned to 64 bytes. The file aligns
-    them to 8 bytes only, and some processors multiply such matrices by another kernel, which is
-    slower and rounds differently, so that an opened model would not answer as the saved one.
+    them to 8 bytes only, and some processors multiply such matrices with another kernel, which is
+    slower and rounds differently, so that a loaded model would not give the saved model's results.
 
     Raises:
-        SafetensorError: the file is not a whole safetensors file.
+        SafetensorError: the file is not a complete safetensors file.
         OSError: it cannot be read.
     """
     with safe_open(path, framework="pt") as file:
@@ -208,7 +209,7 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
 
 
 def is_finite(tensor: torch.Tensor) -> bool:
-    """Whether no number of the tensor is NaN or infinite; takes no memory of the tensor's size."""
+    """Returns whether all numbers of the tensor are finite; allocates no copy of the tensor."""
     if not tensor.is_floating_point() or tensor.numel() == 0:
         return True
     # The extremes of a tensor with NaN are NaN.
@@ -216,11 +217,11 @@ def is_finite(tensor: torch.Tensor) -> bool:
 
 
 def reading(path: Path, kind: str) -> ArtifactReader:
-    """Opens an artifact after checking that it is whole.
+    """Opens an artifact after checking that it is complete.
 
     Raises:
-        ArtifactError: there is none, it is of another kind, made by a newer version, or damaged;
-            names the file.
+        ArtifactError: there is none, it is of another kind, was written by a newer version, or is
+            damaged; the message names the file.
     """
     refuse_forked()
     if not path.is_dir():
@@ -269,7 +270,7 @@ def _write_manifest(writer: ArtifactWriter, kind: str) -> None:
         out.flush()
         os.fsync(out.fileno())
     for name in writer.names:
-        # safetensors keeps its files to their owner; a run may be shared like any other file.
+        # safetensors makes files readable by their owner only; a run may be shared like any file.
         shutil.copymode(path, writer.folder / name)
 
 

@@ -1,4 +1,4 @@
-"""Config: what everything configurable has in common."""
+"""Config: the base class of all settings."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Self
@@ -20,12 +20,13 @@ class Config(BaseModel):
         """Builds the config from named values.
 
         Args:
-            settings: field name to value; a field of a config within is named with a dot, as in
-                `gmf.epochs`, or stands in a dictionary of its own.
-            what: whose settings they are, for an error.
+            settings: field name to value; a field of a nested config is named with a dot, as in
+                `gmf.epochs`, or given in a nested dictionary.
+            what: what the settings belong to, for error messages.
 
         Raises:
-            ConfigError: an unknown name (with the nearest known one) or a value out of range.
+            ConfigError: a name is unknown (the message suggests the nearest known one) or a value
+                is out of range.
         """
         try:
             return cls(**_nested(settings))
@@ -40,7 +41,7 @@ class Config(BaseModel):
 
     @classmethod
     def settings(cls) -> "Iterator[Setting]":
-        """Every setting, those of a config within as `gmf.epochs`."""
+        """Yields every setting; those of a nested config are named as in `gmf.epochs`."""
         for name, field in cls.model_fields.items():
             default = field.get_default(call_default_factory=True)
             if isinstance(default, Config):
@@ -52,7 +53,7 @@ class Config(BaseModel):
 
 
 class Setting(NamedTuple):
-    """One thing that can be set."""
+    """One setting, with its default and its help text."""
 
     name: str
     default: Any
@@ -60,7 +61,7 @@ class Setting(NamedTuple):
 
 
 def _nested(settings: dict[str, Any]) -> dict[str, Any]:
-    """Names with a dot as dictionaries within."""
+    """Converts names with a dot into nested dictionaries."""
     tree: dict[str, Any] = {}
     for name, value in settings.items():
         outer, dot, inner = name.partition(".")

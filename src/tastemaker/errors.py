@@ -1,25 +1,26 @@
-"""What a user can get wrong, in words that say what, where and what to do."""
+"""Errors that a user can correct; their messages give the problem, its place and a remedy."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 MOST_NAMED = 30
-"""Names that an error lists at most."""
+"""Maximum number of names that an error message lists."""
 
 
 class TastemakerError(Exception):
-    """Base of every error that is the user's to mend; its text is a complete answer.
+    """Base class of all errors that a user can correct; the text is a complete message.
 
-    The CLI prints it in one line and exits with 2; the service answers 4xx with the same words.
+    The CLI prints it on one line and exits with status 2; the service responds with status 4xx and
+    the same text.
     """
 
 
 class DataError(TastemakerError):
-    """The data are not what was promised: a missing column, an unreadable time, an empty file."""
+    """The data are not as expected: a missing column, an unreadable time, an empty file."""
 
 
 class SplitError(TastemakerError):
-    """The split asked for does not exist in these data, or would leak the test into training."""
+    """The requested split is impossible with these data, or would leak the test into training."""
 
 
 class ConfigError(TastemakerError):
@@ -27,15 +28,15 @@ class ConfigError(TastemakerError):
 
 
 class UnknownIdError(TastemakerError):
-    """A user or an item that the model has never heard of."""
+    """A user or an item is unknown to the model."""
 
 
 class UnsupportedError(TastemakerError):
-    """What was asked cannot be done by this model, by this process, or with what is installed."""
+    """The operation is not supported by this model, this process or the installed packages."""
 
 
 class ArtifactError(TastemakerError):
-    """A folder on disk is damaged, foreign, from a newer version, or in the way."""
+    """A folder on disk is damaged, of another kind, from a newer version, or in the way."""
 
 
 class DownloadError(TastemakerError):
@@ -46,9 +47,9 @@ class ServiceError(TastemakerError):
     """The service refused a request, or could not answer it.
 
     Args:
-        text: what the service said, or why it could not be asked.
-        status: of HTTP; None where no answer came.
-        retry_after_s: when to try again, where the service said so.
+        text: the message of the service, or the reason why there was no response.
+        status: HTTP status; None if there was no response.
+        retry_after_s: seconds after which to try again, if the service gave them.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class ServiceError(TastemakerError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The nearest known name as a clause to append to an error; the first few if none is near."""
+    """Returns a clause for an error: the nearest known name, or the first few if none is near."""
     known = list(known)
     close = get_close_matches(str(name), known, n=1, cutoff=0.6)
     if close:

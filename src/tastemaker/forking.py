@@ -1,9 +1,9 @@
-"""Refuses to work in a process that was forked from one that had worked.
+"""Refuses to work in a process that was forked from one that had used Polars or PyTorch.
 
-A fork copies the thread that forks and no other. The pools of threads of Polars and PyTorch are
-dead in the child, and whatever is given to them waits for ever. On Linux, `multiprocessing` forks
-by default before Python 3.14. What only looks at arrays goes on in a forked child, so that the
-workers of PyTorch's DataLoader may hold a Dataset.
+A fork copies only the thread that forks. The thread pools of Polars and PyTorch do not exist in the
+child, and any work given to them would wait for ever. On Linux, `multiprocessing` forks by default
+before Python 3.14. Code that only reads arrays still works in a forked child, so that the workers
+of PyTorch's DataLoader may hold a Dataset.
 """
 
 import os
@@ -13,23 +13,23 @@ from pathlib import Path
 from tastemaker.errors import UnsupportedError
 
 THREADS = Path("/proc/self/task")
-"""A folder for each thread of this process, where the system has such."""
+"""Contains a folder for each thread of this process, on systems that have it."""
 
 
 class _Process:
-    """What is known of this process."""
+    """The state of this process."""
 
     has_worked = False
-    """Whether it may have pools of threads of Polars' or PyTorch's."""
+    """Whether it may have thread pools of Polars or PyTorch."""
     is_dead_end = False
     """Whether it was forked from a process that had worked."""
 
 
 def refuse_forked() -> None:
-    """Called by what reads, trains, asks and opens, before Polars or PyTorch is given any work.
+    """Refuses a forked process; called before any work is given to Polars or PyTorch.
 
     Raises:
-        UnsupportedError: this process was forked from one that had worked, where it would hang.
+        UnsupportedError: this process was forked from one that had worked, so it would hang.
     """
     if _Process.is_dead_end:
         raise UnsupportedError(
@@ -41,7 +41,7 @@ def refuse_forked() -> None:
 
 
 def _has_threads_of_polars() -> bool:
-    """Whether this process used Polars by itself, without Tastemaker."""
+    """Returns whether this process has threads of Polars, which it may have without Tastemaker."""
     names = (thread / "comm" for thread in THREADS.iterdir()) if THREADS.is_dir() else ()
     return any(re.match(r"polars-\d", name.read_text()) for name in names)
 

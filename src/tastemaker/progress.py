@@ -1,4 +1,4 @@
-"""Progress: how far long work has come, reported to a callback that the caller passes in."""
+"""Progress of long-running work, reported to a callback that the caller passes in."""
 
 import time
 from collections.abc import Callable
@@ -9,36 +9,36 @@ REPORT_EVERY_S = 0.1
 
 @dataclass(frozen=True)
 class Progress:
-    """How far one piece of work has come."""
+    """The progress of one piece of work."""
 
     what: str
     """The work in a few words, for example `training` or `ranking users`."""
     done: int
-    """Units of work that are done: batches of the current epoch, users, items or blocks."""
+    """Number of units of work done: batches of the current epoch, users, items or blocks."""
     total: int
-    """Units of work in all."""
+    """Total number of units of work."""
     epoch: int = 0
     """The current epoch, from 1; 0 for work that has no epochs."""
     epochs: int = 0
-    """How many epochs are planned; 0 for work that has none."""
+    """Number of planned epochs; 0 for work that has none."""
     metrics: dict[str, float] | None = None
-    """At the end of an epoch its loss and validation metrics, otherwise None."""
+    """At the end of an epoch, its loss and validation metrics; otherwise None."""
 
 
 OnProgress = Callable[[Progress], None]
-"""Receives progress, always in the thread that asked for the work. It may raise to end the work."""
+"""Receives progress, always in the thread that started the work. It may raise to stop the work."""
 
 
 class Meter:
     """Counts the units of one piece of work and reports them, at most ten times a second."""
 
     def __init__(self, on_progress: OnProgress | None, what: str, total: int) -> None:
-        """Reports at once that the work begins.
+        """Immediately reports that the work begins.
 
         Args:
-            on_progress: receives the reports; None for nobody.
+            on_progress: receives the reports; with None there are none.
             what: the work in a few words.
-            total: units of work in all.
+            total: total number of units of work.
         """
         self._on_progress, self._what, self._total = on_progress, what, total
         self._done = 0

@@ -1,15 +1,15 @@
-"""The short form in which objects show themselves in a notebook, a debugger or a log."""
+"""Short representations of objects for notebooks, debuggers and logs."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 LONGEST_VALUE = 60
-"""Characters of one value; what is longer is cut or counted."""
+"""Maximum number of characters of one value; a longer one is cut off or replaced by its size."""
 
 
 def short_repr(thing: Any) -> str:
-    """A `__repr__` for dataclasses and named tuples: every field, the large ones by their size.
+    """Implements `__repr__` for dataclasses and named tuples: every field, large ones by size.
 
     An array, tensor or series is shown as its shape and dtype, a data frame as its shape, a long
     collection as its length, another dataclass as the name of its class.
@@ -19,12 +19,12 @@ def short_repr(thing: Any) -> str:
 
 
 def with_values(name: str, values: Iterable[tuple[str, Any]]) -> str:
-    """`Name(one=1, other=…)`, each value in its short form."""
+    """Returns `Name(one=1, other=…)`, each value in its short form."""
     return f"{name}({', '.join(f'{key}={short(value)}' for key, value in values)})"
 
 
 def short(value: Any) -> str:
-    """At most about sixty characters that say what a value is."""
+    """Describes a value in at most about sixty characters."""
     if hasattr(value, "shape") and getattr(value, "shape", None) != ():
         size = "×".join(f"{n:,}" for n in value.shape)
         return f"<{size} {getattr(value, 'dtype', type(value).__name__)}>"
@@ -40,7 +40,7 @@ def short(value: Any) -> str:
 
 
 def _collection(value: Collection[Any]) -> str:
-    """The values if they are few and short, else how many they are."""
+    """Returns the values if they are few and short, otherwise their number."""
     if len(value) <= LONGEST_VALUE // 4:
         if isinstance(value, Mapping):
             text = ", ".join(f"{key!r}: {short(one)}" for key, one in value.items())

@@ -1,1 +1,1 @@
-"""From bytes to a Split: reading, validating, encoding and holding out. No torch, no printing."""
+"""Reads, validates, encodes and splits data. Does not import torch or print."""

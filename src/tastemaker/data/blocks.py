@@ -1,7 +1,7 @@
-"""Long columns, some rows at a time, on all cores.
+"""Processes long columns in blocks of rows, on all cores.
 
-What is made on the way from one column to the next then stays in a core's cache. Made for all rows
-at once it would be new memory, which costs more than most of what is done with it.
+The intermediate results of a block stay in a core's cache. For all rows at once they would need new
+memory, whose allocation takes longer than most of the operations on it.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,19 +14,19 @@ import polars as pl
 ROWS_A_BLOCK = 2**16
 
 FEW_ROWS = 2**18
-"""Up to so many, starting threads would take longer than they save."""
+"""Up to this number of rows, starting threads would take longer than they save."""
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 
 def blocks(n_rows: int) -> list[slice]:
-    """All rows, so many at a time."""
+    """Splits all rows into blocks of ROWS_A_BLOCK rows; the last may be shorter."""
     return [slice(start, start + ROWS_A_BLOCK) for start in range(0, n_rows, ROWS_A_BLOCK)]
 
 
 def blocks_of_users(users: np.ndarray) -> list[slice]:
-    """All rows, about so many at a time, each user's in one block.
+    """Splits all rows into blocks of about ROWS_A_BLOCK rows, each user's rows in one block.
 
     Args:
         users: (n,) codes, ascending.
@@ -38,12 +38,12 @@ def blocks_of_users(users: np.ndarray) -> list[slice]:
 def on_all_cores(
     work: Callable[[Part], Result], parts: Iterable[Part], n_rows: int
 ) -> list[Result]:
-    """Does the work on every part of so many rows, in threads unless they are few.
+    """Applies `work` to every part, in threads if there are more than FEW_ROWS rows in all.
 
     Args:
-        work: mostly NumPy's, which does not keep other threads waiting.
+        work: a function that spends most of its time in NumPy, which does not block other threads.
         parts: blocks, or names of columns.
-        n_rows: in all.
+        n_rows: total number of rows.
 
     Returns:
         The results in the order of the parts.

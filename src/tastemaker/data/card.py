@@ -1,4 +1,4 @@
-"""A data card: what a data set is like, before anyone trains on it."""
+"""Data card: summary statistics of a data set."""
 
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -17,29 +17,29 @@ HEAD_SHARE = 0.2
 
 @dataclass(frozen=True)
 class DataCard:
-    """The figures by which one judges a log of interactions."""
+    """Summary statistics of a log of interactions."""
 
     name: str
     n_interactions: int
-    """(user, item) pairs that occurred; all figures below count each once."""
+    """Number of distinct (user, item) pairs; all figures below count each pair once."""
     n_users: int
     n_items: int
     density: float
-    """Fraction of all (user, item) pairs that occurred."""
+    """Fraction of all possible (user, item) pairs that occurred."""
     n_duplicates: int
-    """Rows of the log that repeat a pair, beyond the interactions."""
+    """Number of rows of the log that repeat a pair, in addition to the interactions."""
     n_missing: int
     """Number of rows left out because an id, a time or a weight is missing."""
     time_range: tuple[str, str] | None
-    """First and last time as ISO 8601 (or as ranks where times are only an order)."""
+    """First and last time as ISO 8601 (or as ranks if times are only an order)."""
     user_activity: dict[str, float]
-    """Quantiles of the interactions a user has."""
+    """Quantiles of the number of interactions per user."""
     item_popularity: dict[str, float]
-    """Quantiles of the interactions an item has."""
+    """Quantiles of the number of interactions per item."""
     long_tail_share: float
     """Fraction of the interactions that fall outside the most popular fifth of the items."""
     activity_histogram: list[tuple[int, int, int]]
-    """(from, to, users): how many users have that many interactions; bins double in width."""
+    """(from, to, users): number of users with that many interactions; bins double in width."""
     has_titles: bool
     has_ratings: bool
     fingerprint: str
@@ -48,7 +48,7 @@ class DataCard:
     __repr__ = short_repr
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """Returns plain data for JSON."""
         return asdict(self)
 
 

@@ -1,4 +1,4 @@
-"""Catalog: what is known of the items besides who touched them."""
+"""Catalog: titles, categories and images of the items."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -21,32 +21,32 @@ TITLE_NAMES = (
 )  # fmt: skip
 CATEGORY_NAMES = ("categories", "genres", "category", "genre", "tags")
 IMAGE_NAMES = ("imageurl", "image", "posterurl", "poster", "thumbnail")
-"""Usual names of columns, in lower case without punctuation; the first that is there counts."""
+"""Usual names of the columns, in lower case without punctuation; the first one present is used."""
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """One row an item: item_id, and where known title, categories (a list) and image_url."""
+    """One row per item: item_id and, if known, title, categories (a list) and image_url."""
 
     frame: pl.DataFrame
     name: str = "the catalog"
-    """What the catalog is called in messages: the file's path, if it was read from one."""
+    """Name of the catalog in messages: the file's path, if it was read from a file."""
     is_typed: bool = True
-    """Whether the source says which ids are whole numbers. Text files do not, so there the ids
-    become what those of the interactions are."""
+    """Whether the source distinguishes numbers from text. Text files do not, so their ids take the
+    type of the ids of the interactions."""
     notes: tuple[str, ...] = ()
-    """What was decided in reading: the columns that were used, rows left out."""
+    """Decisions made in reading: the columns that were used, rows left out."""
 
     __repr__ = short_repr
 
     @classmethod
     def from_frame(cls, frame: pl.DataFrame, source: str, item: str | None = None) -> "Catalog":
-        """A catalog from a dataframe; see `from_rows`.
+        """Builds a catalog from a dataframe; see `from_rows`.
 
         Args:
-            frame: one row an item.
-            source: what the table is called in messages.
-            item: the column with the item's id, where it may not be there.
+            frame: one row per item.
+            source: name of the table in messages.
+            item: the column with the item ids, if the table has it; otherwise it is guessed.
         """
         return cls.from_rows(Rows(frame, source), like=item)
 
@@ -59,23 +59,23 @@ class Catalog:
         like: str | None = None,
         values: Values = USUAL_VALUES,
     ) -> "Catalog":
-        """A catalog from any table with an item id; what else is known is found by usual names.
+        """Builds a catalog from a table with item ids; other columns are found by usual names.
 
-        Categories may be a list or text with `|` between them; "(no genres listed)", as MovieLens
-        has it, is none. Pictures are URLs of http or https, or paths that begin with /; other text
-        is none. An item listed twice keeps its first row.
+        Categories are a list, or text separated by `|`; the "(no genres listed)" of MovieLens means
+        none. Images are http or https URLs, or paths that begin with /; other text is ignored. Of
+        an item that is listed twice, the first row is kept.
 
         Args:
-            rows: one row an item.
-            item_id: the column with the item's id. By default it is the one that `like` names, if
-                it is there, else one with a usual name.
-            like: what the interactions call their column of items.
-            values: which texts stand for a missing id and what becomes of its row, and whether ids
-                are text or whole numbers.
+            rows: one row per item.
+            item_id: the column with the item ids. By default it is the column named `like` if there
+                is one, else one with a usual name.
+            like: name of the item column of the interactions.
+            values: which texts stand for a missing id, whether rows without an id are left out, and
+                whether ids are text or whole numbers.
 
         Raises:
-            DataError: there are no rows or no item column, an id is missing, or it is not of the
-                kind asked for.
+            DataError: there are no rows or no item column, an id is missing, or an id cannot be
+                converted to the requested type.
         """
         key = id_column(rows.frame.columns, rows.source, item_id, like)
         if rows.frame.height == 0:
@@ -95,21 +95,22 @@ class Catalog:
 
     @property
     def columns(self) -> list[str]:
-        """What is known of the items, the id left out."""
+        """The columns of the catalog, without item_id."""
         return [name for name in self.frame.columns if name != "item_id"]
 
     @property
     def categories(self) -> list[str]:
-        """Every category that an item is in, in order."""
+        """All categories of the items, in ascending order."""
         if "categories" not in self.columns:
             return []
         return self.frame["categories"].explode().drop_nulls().unique().sort().to_list()
 
     def in_categories(self, names: Sequence[str]) -> np.ndarray:
-        """(n_items,) bool: which items are in any of the categories.
+        """Returns (n_items,) bool: whether each item is in any of the given categories.
 
         Raises:
-            ConfigError: no item is in one of them; gives the nearest name.
+            ConfigError: the catalog has no categories, or no item is in one of those given; the
+                message then suggests the nearest name.
         """
         known = self.categories
         if not known:
@@ -126,9 +127,9 @@ class Catalog:
         return wanted.fill_null(value=False).to_numpy()
 
     def aligned_to(self, items: Vocabulary) -> "Catalog":
-        """The same catalog with exactly one row for each member of the vocabulary, in code order.
+        """Returns the catalog with exactly one row per member of the vocabulary, in code order.
 
-        Members that the catalog does not list get nulls; items nobody knows of are left out.
+        Members that the catalog does not list get nulls; items that are not members are left out.
 
         Raises:
             DataError: as for `matching`.
@@ -141,18 +142,18 @@ class Catalog:
         return replace(self, frame=joined)
 
     def matching(self, items: Vocabulary, *, all_of_them: bool = False) -> "Catalog":
-        """The same catalog with ids of the vocabulary's kind, of which at least one is a member.
+        """Returns the catalog with ids of the vocabulary's type, of which at least one is a member.
 
-        Where the catalog's ids have no type, they become of that kind. Those that cannot become
-        whole numbers are left out, since no member is one of them.
+        Ids from a source without types are converted to that type. Ids that cannot be converted to
+        whole numbers are left out, since they cannot be members.
 
         Args:
             items: the vocabulary.
-            all_of_them: whether each item must stay.
+            all_of_them: whether every item must be kept.
 
         Raises:
-            DataError: the ids are of another kind and have a type, an item would be left out that
-                must stay, or no id is a member.
+            DataError: the ids are of another type and their source has types, an item that must be
+                kept would be left out, or no id is a member.
         """
         alike = self._of_the_kind_of(items, all_of_them)
         if not alike.frame["item_id"].is_in(items.ids.implode()).any():
@@ -186,7 +187,7 @@ class Catalog:
         return replace(self, frame=frame)
 
     def coverage(self, items: Vocabulary) -> str:
-        """How many of the items that somebody touched the catalog describes, in one line."""
+        """Describes in one line how many of the items that users touched are in the catalog."""
         ids = self.matching(items).frame["item_id"]
         known = ids.is_in(items.ids.implode()).sum()
         line = f"{self.name}: describes {known:,} of {len(items):,} items"
@@ -199,16 +200,16 @@ class Catalog:
 
 
 def id_column(names: Sequence[str], source: str, item_id: str | None, like: str | None) -> str:
-    """The column of a catalog that holds the ids of the items.
+    """Returns the column of a catalog that holds the ids of the items.
 
     Args:
         names: all columns of the catalog.
-        source: what the catalog is called in messages.
-        item_id: the column, where it is given.
-        like: what the interactions call their column of items.
+        source: name of the catalog in messages.
+        item_id: the column, if it is given.
+        like: name of the item column of the interactions.
 
     Raises:
-        DataError: the given column is not there, or none has a usual name.
+        DataError: the given column does not exist, or no column has a usual name.
     """
     if item_id is not None:
         if item_id not in names:
@@ -230,12 +231,12 @@ def id_column(names: Sequence[str], source: str, item_id: str | None, like: str 
 
 
 def decisions(rows: Rows, columns: dict[str, str], n_repeated: int) -> list[str]:
-    """Notes of the columns that were used and those that were not, and of items listed twice.
+    """Returns notes on the columns that were used, those that were not, and items listed twice.
 
     Args:
-        rows: of a table of items.
-        columns: what it calls the fields that were read.
-        n_repeated: rows of items that an earlier row had described.
+        rows: the rows of a table of items.
+        columns: field to column name, for the fields that were read.
+        n_repeated: number of rows left out because an earlier row has the same item.
     """
     used = ", ".join(f"{ours} = {theirs}" for ours, theirs in columns.items())
     lines = [f"{rows.source}: {used}"]
@@ -274,4 +275,4 @@ ATTRIBUTES: dict[str, tuple[tuple[str, ...], Callable[[pl.Series], pl.Series]]] 
     "categories": (CATEGORY_NAMES, _categories),
     "image_url": (IMAGE_NAMES, _images),
 }
-"""What a catalog may know of an item besides its id: usual names of the column, and its reading."""
+"""The optional columns of a catalog: usual names of each, and the function that reads it."""

@@ -1,4 +1,4 @@
-"""Which column is the user, which the item, which the time: given by name, or guessed."""
+"""Assigns columns to the roles user, item, time, rating and weight, by name or by a guess."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -20,7 +20,7 @@ ITEM_NOUNS = (
     "item", "movie", "product", "article", "track", "song", "book", "video", "content", "game",
     "business", "anime", "recipe", "artist",
 )  # fmt: skip
-"""Names of a column of items that may hold their ids or, in a table of the items, their titles."""
+"""Names of an item column that may hold ids or, in a table of the items, titles."""
 
 USUAL_NAMES: dict[str, tuple[str, ...]] = {
     "user": (
@@ -36,13 +36,13 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
     "rating": ("rating", "stars", "score", "overall"),
     "weight": (),
 }  # fmt: skip
-"""Names by which the world calls each role, without case or punctuation. A weight is never guessed:
-it changes what is learned, so it must be asked for."""
+"""Usual column names for each role, in lower case without punctuation. A weight is never guessed:
+it changes what is learned, so its column must be named."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The column of each role in one table; None where the table has no such column."""
+    """The column of each role in one table; None if the table has no such column."""
 
     user: str
     item: str
@@ -53,7 +53,7 @@ class Columns:
     """Roles that were guessed rather than given."""
 
     def by_role(self) -> dict[str, str]:
-        """Role to column name, for the roles that are there."""
+        """Returns role to column name, for the roles that have a column."""
         roles = (field.name for field in fields(self) if field.name != "guessed")
         return {role: getattr(self, role) for role in roles if getattr(self, role) is not None}
 
@@ -63,7 +63,7 @@ class Columns:
         return [self.user, self.item]
 
     def describe(self) -> str:
-        """One line for the reader of a log: `user = userId, item = movieId (guessed)`."""
+        """Describes the columns in a line for a log: `user = userId, item = movieId (guessed)`."""
         return ", ".join(
             f"{role} = {name}" + (" (guessed)" if role in self.guessed else "")
             for role, name in self.by_role().items()
@@ -75,12 +75,12 @@ def resolve_columns(available: Sequence[str], source: str, **given: str | None) 
 
     Args:
         available: the table's column names.
-        source: what the table is called in an error.
-        **given: role to column name, where the caller knows; None means guess.
+        source: name of the table in error messages.
+        **given: role to column name; None means that the column is guessed.
 
     Raises:
-        DataError: a given name is not there, a user or item column cannot be guessed, or one column
-            would serve two roles.
+        DataError: a given column does not exist, a user or item column cannot be guessed, or one
+            column would have two roles other than rating and weight.
     """
     chosen: dict[str, str] = {}
     for role, name in given.items():
@@ -107,7 +107,9 @@ def resolve_columns(available: Sequence[str], source: str, **given: str | None) 
 
 
 def first_match(names: Sequence[str], usual: Sequence[str]) -> str | None:
-    """The first of the names that is a usual one, without regard to case or punctuation.
+    """Returns the name that matches the most preferred usual name, or None if none matches.
+
+    Case and punctuation are ignored; of several columns with that name, the first is returned.
 
     Args:
         names: the columns of a table.
@@ -118,12 +120,12 @@ def first_match(names: Sequence[str], usual: Sequence[str]) -> str | None:
 
 
 def plain(name: str) -> str:
-    """The name in lower case without punctuation."""
+    """Returns the name in lower case without punctuation."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def _cannot_guess(role: str, available: Sequence[str], source: str, chosen: Collection[str]) -> str:
-    # A reader numbers names that occur twice, as values do.
+    # If the first line is data, values may repeat; the CSV reader numbers repeated names.
     names = [re.sub(r"_duplicated_\d+$", "", name) for name in available]
     if not {"user", "item"} & set(chosen):
         if any(re.fullmatch(r"-?[\d.]+", name) for name in names):
@@ -147,7 +149,7 @@ def _refuse_shared_columns(chosen: dict[str, str], source: str) -> None:
     for role, name in chosen.items():
         roles_of.setdefault(name, []).append(role)
     for name, roles in roles_of.items():
-        # A rating may double as the weight: that is how "stronger taste counts more" is asked for.
+        # A rating may also be the weight, so that higher-rated interactions count more.
         if len(roles) > 1 and set(roles) != {"rating", "weight"}:
             raise DataError(
                 f'{source}: column "{name}" is named as both {" and ".join(roles)}; '

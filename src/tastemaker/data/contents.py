@@ -1,4 +1,4 @@
-"""The content of a file: unpacked where it is compressed, read once where it is a pipe."""
+"""Reads the content of a file: decompresses it if necessary, and reads a pipe only once."""
 
 import codecs
 import gzip
@@ -11,7 +11,7 @@ import zstandard
 from tastemaker.errors import DataError
 
 HEAD_BYTES = 1 << 16
-"""Bytes at the beginning of a file that are looked at to tell what it is."""
+"""Number of bytes at the beginning of a file from which its format is detected."""
 
 CHUNK_BYTES = 1 << 24
 
@@ -20,7 +20,7 @@ ARCHIVES = {
     b"BZh": "compressed with bzip2",
     b"\xfd7zXZ\x00": "compressed with xz",
 }
-"""How files begin that are not unpacked here."""
+"""First bytes of archives and compressed files that are not supported, and what they are."""
 
 BYTE_ORDER_MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
@@ -28,20 +28,20 @@ BYTE_ORDER_MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-"""UTF-32 comes first, since its mark begins with that of UTF-16."""
+"""Encodings by byte order mark. UTF-32 comes first, since its mark begins with that of UTF-16."""
 
 Content = bytes | Path
-"""Bytes in memory, or a file that can be read as it is and more than once."""
+"""Bytes in memory, or an uncompressed file that can be read more than once."""
 
 
 def content_of(path: Path) -> Content:
-    """The unpacked content of a file; a plain file is left on disk.
+    """Returns the decompressed content of a file; an uncompressed file is left on disk.
 
     Args:
         path: a file, a pipe, or - for standard input.
 
     Raises:
-        DataError: there is no such file, nothing is in it, or it cannot be unpacked.
+        DataError: there is no such file, it is empty, or it cannot be decompressed.
     """
     content = _opened(path)
     head = head_of(content)
@@ -80,12 +80,12 @@ def _opened(path: Path) -> Content:
         raise DataError(f"{path}: is a folder; name a file, or the folder of a MovieLens archive")
     if not path.exists():
         raise DataError(f"{path}: there is no such file")
-    # A pipe can be read only once, so all of it is taken into memory.
+    # A pipe can be read only once, so all of it is read into memory.
     return path if path.is_file() else path.read_bytes()
 
 
 def head_of(content: Content) -> bytes:
-    """The first bytes."""
+    """Returns the first HEAD_BYTES bytes."""
     if isinstance(content, bytes):
         return content[:HEAD_BYTES]
     with content.open("rb") as file:
@@ -93,20 +93,20 @@ def head_of(content: Content) -> bytes:
 
 
 def all_of(content: Content) -> bytes:
-    """All bytes, in memory."""
+    """Returns all bytes, in memory."""
     return content if isinstance(content, bytes) else content.read_bytes()
 
 
 def utf8_of(content: Content, encoding: str | None, shown: str) -> Content:
-    """The same text as UTF-8 with line feeds; a file that is so already is left on disk.
+    """Returns the text as UTF-8 with line feeds; a file in that form already is left on disk.
 
     Args:
         content: the text.
         encoding: as in `TextFormat`.
-        shown: what the file is called in an error.
+        shown: name of the file in error messages.
 
     Raises:
-        DataError: the bytes are not text of that encoding.
+        DataError: the bytes are not text in that encoding.
     """
     head = head_of(content)
     if encoding is None:

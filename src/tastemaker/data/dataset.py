@@ -1,4 +1,4 @@
-"""Dataset: interactions as integer codes, sorted by user and time. Frozen."""
+"""Dataset: interactions as integer codes, sorted by user and time. Immutable."""
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -24,18 +24,19 @@ from tastemaker.errors import DataError
 from tastemaker.forking import refuse_forked
 
 COLUMNS = ("users", "items", "timestamps", "ratings", "weights")
-"""The fields with one value a row."""
+"""The fields that hold one value per row."""
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Interactions by dense code, in the order of user, then time, then input.
+    """Interactions as dense integer codes, in the order of user, then time, then input.
 
-    Never changes: every operation returns a new object that shares what it can. User `u` owns the
-    rows `indptr[u]:indptr[u + 1]`, oldest first.
+    Immutable: every operation returns a new object, which shares arrays where possible. The rows of
+    user `u` are `indptr[u]:indptr[u + 1]`, oldest first.
 
-    A data set as it was read may hold a (user, item) pair several times; `folding` then says how
-    the rows of a pair become one. The training part of a Split is folded: no pair occurs twice.
+    A data set as it was read may hold a (user, item) pair several times; `folding` is then the rule
+    by which the rows of a pair are merged into one. The training part of a Split is folded: no pair
+    occurs twice.
     """
 
     name: str
@@ -48,27 +49,27 @@ class Dataset:
     catalog: Catalog
     """Aligned to the item codes."""
     timestamps: np.ndarray | None = None
-    """(n,) int64 seconds since 1970 UTC, or None for data without time."""
+    """(n,) int64 seconds since 1970 UTC, or None for data without times."""
     ratings: np.ndarray | None = None
     """(n,) float32, or None."""
     weights: np.ndarray | None = None
-    """(n,) float32, how much each interaction counts, or None for 1 each."""
+    """(n,) float32 weight of each interaction, or None for 1 each."""
     time_unit: str | None = None
     n_duplicates: int = 0
-    """Rows that folding dropped, because the same user had the same item more than once."""
+    """Number of rows that folding dropped because their (user, item) pair occurred repeatedly."""
     n_missing: int = 0
     """Number of rows left out because an id, a time or a weight is missing."""
     folding: Folding | None = None
-    """How repeated rows become one; None where no (user, item) pair occurs twice."""
+    """How repeated rows are merged into one; None if no (user, item) pair occurs twice."""
     notes: tuple[str, ...] = field(default=())
-    """What was decided on the way here, for a log."""
+    """Decisions made while the data set was read and prepared, for a log."""
 
     def __post_init__(self) -> None:
         refuse_forked()
         self._freeze()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Takes up what was pickled or copied; NumPy leaves its copies writable."""
+        """Restores a pickled or copied object and makes its arrays read-only again."""
         self.__dict__.update(state)
         self._freeze()
 
@@ -76,7 +77,7 @@ class Dataset:
         for name in COLUMNS:
             array = getattr(self, name)
             if array is not None:
-                # A view, so that the caller's own array stays as writable as it was.
+                # A view, so that the caller's own array does not become read-only.
                 frozen = array.view()
                 frozen.flags.writeable = False
                 object.__setattr__(self, name, frozen)
@@ -94,25 +95,27 @@ class Dataset:
         item_vocabulary: Vocabulary | None = None,
         untouched_items: bool = False,
     ) -> "Dataset":
-        """Encodes and sorts the log.
+        """Encodes and sorts a log of interactions.
 
         Args:
             interactions: the validated log.
-            catalog: what is known of the items.
+            catalog: titles, categories and images of the items.
             duplicates: which of several interactions of one user with one item to keep in each
                 part of a split.
             duplicate_weights: the weight of such a pair: that of the kept row ("kept"), or the
                 "sum" or the "max" of its rows.
-            min_rating: keep only interactions rated at least this. It looks at the rating that
-                folding keeps, so a change of heart counts.
-            user_vocabulary: codes to use instead of those of these interactions alone.
+            min_rating: keep only interactions with at least this rating. It is compared with the
+                rating that folding keeps: with duplicates="latest", the latest rating of the pair.
+            user_vocabulary: vocabulary to use instead of that of these interactions alone.
             item_vocabulary: likewise for the items.
-            untouched_items: take in the items of the catalog that nobody touched, so that a model
-                that knows items by their categories can recommend them; else they are left out.
+            untouched_items: include the items of the catalog that no user touched, so that a model
+                that represents items by their categories can recommend them; by default they are
+                left out.
 
         Raises:
-            DataError: a threshold on data without ratings, or one that leaves nothing; a rule for
-                weights without weights; or untouched items without a catalog.
+            DataError: min_rating is given for data without ratings, or leaves no rows;
+                duplicate_weights combines weights but the data have none; or untouched_items is
+                set without a catalog.
         """
         if untouched_items and catalog is None:
             raise DataError(
@@ -151,12 +154,12 @@ class Dataset:
 
     @property
     def n_users(self) -> int:
-        """Users in the vocabulary, those without interactions here included."""
+        """Number of users in the vocabulary, including those without interactions here."""
         return len(self.user_vocabulary)
 
     @property
     def n_items(self) -> int:
-        """Items in the vocabulary, those without interactions here included."""
+        """Number of items in the vocabulary, including those without interactions here."""
         return len(self.item_vocabulary)
 
     @cached_property
@@ -166,17 +169,17 @@ class Dataset:
 
     @cached_property
     def user_counts(self) -> np.ndarray:
-        """(n_users,) int64 interactions of each user."""
+        """(n_users,) int64 number of interactions of each user."""
         return np.diff(self.indptr)
 
     @cached_property
     def item_counts(self) -> np.ndarray:
-        """(n_items,) int64 interactions of each item."""
+        """(n_items,) int64 number of interactions of each item."""
         return np.bincount(self.items, minlength=self.n_items)
 
     @cached_property
     def fingerprint(self) -> str:
-        """BLAKE2b of ids, codes, times, weights and folding: equal data, equal fingerprint."""
+        """BLAKE2b hash of ids, codes, times, ratings, weights and folding; equal for equal data."""
         digest = blake2b(digest_size=16)
         for vocabulary in (self.user_vocabulary, self.item_vocabulary):
             ids = vocabulary.ids
@@ -191,11 +194,11 @@ class Dataset:
         return digest.hexdigest()
 
     def history(self, user: int) -> np.ndarray:
-        """Item codes of one user, oldest first: (n,) int32."""
+        """Returns the item codes of one user, oldest first: (n,) int32."""
         return self.items[self.indptr[user] : self.indptr[user + 1]]
 
     def histories(self, users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Item codes of many users end to end, and the row pointers into them.
+        """Returns the concatenated item codes of many users, and the row pointers into them.
 
         Args:
             users: (n,) codes.
@@ -207,13 +210,13 @@ class Dataset:
         return self.items[rows].astype(np.int64), indptr
 
     def rows(self, keep: np.ndarray) -> "Dataset":
-        """Only the rows kept (a boolean mask or ascending positions), codes unchanged."""
+        """Returns the rows in `keep` (a boolean mask or ascending positions), codes unchanged."""
         names = [name for name in COLUMNS if getattr(self, name) is not None]
         kept = on_all_cores(lambda name: getattr(self, name)[keep], names, len(self))
         return replace(self, **dict(zip(names, kept, strict=True)))
 
     def folded(self) -> "Dataset":
-        """The data with one row for each (user, item) pair, as `folding` says, codes unchanged."""
+        """Applies `folding`: returns one row for each (user, item) pair, codes unchanged."""
         rule = self.folding
         if rule is None:
             return self
@@ -228,13 +231,13 @@ class Dataset:
         return folded
 
     def first_rows(self) -> np.ndarray:
-        """(n,) bool: the row by which each user came to each item that folding keeps."""
+        """Returns (n,) bool: marks the row that introduced each pair that folding keeps."""
         if self.folding is None:
             return np.ones(len(self), dtype=bool)
         return first_rows(self.users, self.items, self.ratings, self.folding)
 
     def compact(self) -> "Dataset":
-        """Codes afresh, without the users and items that have no interaction left."""
+        """Drops users and items that have no interaction left, and assigns new dense codes."""
         users, items = self.user_counts > 0, self.item_counts > 0
         new_user, new_item = np.cumsum(users) - 1, np.cumsum(items) - 1
         catalog = self.catalog.frame.filter(pl.Series(items))
@@ -248,16 +251,16 @@ class Dataset:
         )
 
     def with_catalog(self, catalog: Catalog, *, untouched_items: bool = False) -> "Dataset":
-        """The same interactions, with what is known of the items.
+        """Returns the same interactions with a catalog of the items.
 
         Args:
-            catalog: what is known of them.
-            untouched_items: take in those that only the catalog lists; their codes are among the
-                others', in the order of the ids.
+            catalog: titles, categories and images of the items.
+            untouched_items: include items that only the catalog lists; all items are then coded
+                in the order of their ids.
 
         Raises:
-            DataError: the ids are whole numbers here and text there, or no id of the catalog is
-                one of the items.
+            DataError: the ids are whole numbers in the data and text in the catalog or vice versa,
+                or no id of the catalog is an item of the data.
         """
         known, items = self.item_vocabulary, self.items
         catalog = catalog.matching(known, all_of_them=untouched_items)
@@ -268,11 +271,11 @@ class Dataset:
         return replace(self, items=items, item_vocabulary=known, catalog=aligned)
 
     def with_note(self, note: str) -> "Dataset":
-        """The same data, with one more line in its log."""
+        """Returns the same data with one more note."""
         return replace(self, notes=(*self.notes, note))
 
     def to_frame(self) -> pl.DataFrame:
-        """The interactions with their external ids, as a new table."""
+        """Returns the interactions with their external ids, as a new table."""
         columns = {
             "user_id": self.user_vocabulary.decode(self.users),
             "item_id": self.item_vocabulary.decode(self.items),
@@ -283,7 +286,7 @@ class Dataset:
         return pl.DataFrame({name: c for name, c in columns.items() if c is not None})
 
     def _to_be_folded(self, rule: Folding) -> "Dataset":
-        """The log with its rule, or as it is where no pair occurs twice."""
+        """Adds the folding rule if a pair occurs twice, and applies the rule's minimum rating."""
         if rule.weights != "kept" and self.weights is None:
             raise DataError(
                 f"{self.name}: the weights of repeated rows were to be combined "
@@ -300,7 +303,7 @@ class Dataset:
         return data.with_note(f"repeated (user, item) rows: {int((~kept).sum()):,}; {how}")
 
     def _rated_at_least(self, min_rating: float, kept: np.ndarray) -> "Dataset":
-        """Without the pairs that were never rated so high: they are in no part of a split."""
+        """Drops the pairs that were never rated so high, since no part of a split keeps them."""
         if self.ratings is None:
             raise DataError(
                 f"{self.name}: a minimum rating was asked for, but there is no rating column; "
@@ -320,23 +323,23 @@ class Dataset:
 
 
 def pointers(sorted_codes: np.ndarray, n: int) -> np.ndarray:
-    """(n + 1,) int64 pointers to where each code's run begins in ascending codes."""
+    """Returns (n + 1,) int64 pointers to where each code's run begins in ascending codes."""
     return np.searchsorted(sorted_codes, np.arange(n + 1, dtype=sorted_codes.dtype))
 
 
 def take_runs(indptr: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of the chosen runs of a ragged array end to end, and the pointers into them."""
+    """Returns the concatenated positions of chosen runs of a ragged array, and their pointers."""
     return runs(indptr[which], indptr[which + 1] - indptr[which])
 
 
 def runs(starts: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(m,) positions of the runs that begin at `starts`, end to end, and (n + 1,) pointers."""
+    """Returns (m,) concatenated positions of the given runs, and (n + 1,) pointers into them."""
     indptr = np.concatenate([[0], np.cumsum(counts)])
     return np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], counts), indptr
 
 
 def _columns(frame: pl.DataFrame, users: Vocabulary, items: Vocabulary) -> dict[str, Any]:
-    """The arrays of a Dataset by field, new ones, in the order of the table."""
+    """Returns new arrays for the fields of a Dataset, by name, in the order of the table."""
     others = [name for name in ("timestamp", "rating", "weight") if name in frame.columns]
     copies = on_all_cores(lambda name: _copied(frame[name]), others, frame.height)
     codes = {"users": users.find(frame["user_id"]), "items": items.find(frame["item_id"])}
@@ -344,5 +347,5 @@ def _columns(frame: pl.DataFrame, users: Vocabulary, items: Vocabulary) -> dict[
 
 
 def _copied(column: pl.Series) -> np.ndarray:
-    """A new array, made chunk by chunk: to_numpy would first put the chunks together."""
+    """Returns a new array, copied chunk by chunk: to_numpy would first concatenate the chunks."""
     return np.concatenate([chunk.to_numpy() for chunk in column.get_chunks()])

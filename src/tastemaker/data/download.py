@@ -1,4 +1,4 @@
-"""Files over HTTPS: checked, resumed, and there only once they are whole."""
+"""Downloads files over HTTPS: verified, resumable, and in place only once they are complete."""
 
 import hashlib
 import os
@@ -16,26 +16,26 @@ from tastemaker.errors import DownloadError
 if TYPE_CHECKING:
     import httpx
 else:
-    # Who reads data waits for this module, and few of them for a download.
+    # Every program that reads data imports this module, but few of them download anything.
     httpx = lazy_loader.load("httpx")
 
 CHUNK_BYTES = 1 << 18
 
 DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, NotImplementedError)
-"""What reading a damaged, encrypted or exotic archive raises."""
+"""Exceptions raised by reading a damaged, encrypted or unsupported archive."""
 
 OnBytes = Callable[[int, int | None], None]
-"""Called with the bytes that are here and the bytes in all (None where the server does not say)."""
+"""Called with the bytes downloaded so far and in total (None if the server does not give it)."""
 
 
 def data_folders() -> list[Path]:
-    """Where archives are looked for: $TASTEMAKER_DATA if set, then the cache."""
+    """Returns the folders to search for archives: $TASTEMAKER_DATA if set, then the cache."""
     given = os.environ.get("TASTEMAKER_DATA")
     return [*([Path(given)] if given else []), cache_folder()]
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: $XDG_CACHE_HOME/tastemaker or ~/.cache/tastemaker."""
+    """Returns the folder for downloads: $XDG_CACHE_HOME/tastemaker or ~/.cache/tastemaker."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "tastemaker"
 
@@ -43,14 +43,15 @@ def cache_folder() -> Path:
 def download(
     url: str, target: Path, on_bytes: OnBytes | None = None, timeout_s: float = 30.0
 ) -> Path:
-    """Fetches a file and checks it against the MD5 sum published beside it (`<url>.md5`).
+    """Downloads a file and checks it against the MD5 sum published beside it (`<url>.md5`).
 
-    The bytes go to `<target>.part`; a later call goes on from what is there. The target appears by
-    a rename once the sum is right, so it is whole or absent.
+    If no sum is published, the file must be an intact zip archive. The bytes are written to
+    `<target>.part`, from which a later call resumes. That file is renamed to the target once the
+    sum is right, so the target is complete or absent.
 
     Raises:
-        DownloadError: no network, a refusal by the server, or a wrong checksum (the partial file is
-            then removed).
+        DownloadError: there is no network, the server refuses, or the checksum is wrong (the
+            partial file is then removed).
     """
     part = target.with_name(target.name + ".part")
     try:
@@ -72,7 +73,7 @@ def _fetch(client: "httpx.Client", url: str, part: Path, on_bytes: OnBytes | Non
     headers = {"Range": f"bytes={here}-"} if here else {}
     with client.stream("GET", url, headers=headers) as response:
         if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
-            return  # every byte is here already; the checksum decides if they are the right ones
+            return  # all bytes are downloaded already; the checksum decides if they are right
         response.raise_for_status()
         if response.status_code != httpx.codes.PARTIAL_CONTENT:
             here = 0
@@ -97,7 +98,7 @@ def _published_md5(client: "httpx.Client", url: str) -> str | None:
 
 def _check(part: Path, url: str, published: str | None) -> None:
     if published is None:
-        # Without a published sum the archive's own checksums are the best there is.
+        # Without a published sum, only the archive's own checksums can be verified.
         if _is_whole_zip(part):
             return
         part.unlink()

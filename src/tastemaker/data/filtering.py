@@ -1,4 +1,4 @@
-"""Parts of a data set: some of its users, or those users and items of whom there is enough."""
+"""Selects parts of a data set: a sample of its users, or its k-core."""
 
 import numpy as np
 
@@ -9,12 +9,12 @@ from tastemaker.errors import ConfigError, SplitError
 
 @telling
 def sample_users(data: Dataset, fraction: float, *, seed: int = 0) -> Dataset:
-    """A random fraction of the users with all their interactions; items nobody is left for go.
+    """Samples a fraction of the users with all their interactions; drops items left without any.
 
     Args:
-        data: what to sample from; not changed.
+        data: the data set to sample from; not changed.
         fraction: above 0, at most 1.
-        seed: one seed, one sample.
+        seed: random seed; the same seed gives the same sample.
     """
     if not 0 < fraction <= 1:
         raise ConfigError(
@@ -29,7 +29,7 @@ def sample_users(data: Dataset, fraction: float, *, seed: int = 0) -> Dataset:
 
 @telling
 def k_core(data: Dataset, k: int) -> Dataset:
-    """The largest part in which every user has at least k items, and every item k users.
+    """Returns the largest part in which every user has at least k items, and every item k users.
 
     Raises:
         SplitError: nothing is left.
@@ -44,6 +44,6 @@ def k_core(data: Dataset, k: int) -> Dataset:
         raise SplitError(f"{data.name}: the {k}-core is empty; lower k")
     note = f"{k}-core: {len(core):,} of {len(pairs):,} interactions kept"
     if data.folding is not None:
-        # The repeated rows of what is left stay, to be folded in the parts of a split.
+        # The repeated rows of the remaining pairs are kept; the parts of a split fold them.
         core = data.rows((core.user_counts > 0)[data.users] & (core.item_counts > 0)[data.items])
     return core.compact().with_note(note)

@@ -1,8 +1,8 @@
-"""Folding: the rows of a (user, item) pair that a log repeats become one row.
+"""Folding: merges the repeated rows of a (user, item) pair in a log into one row.
 
-A split is made on the whole log, and each of its parts is folded on its own. Folded before it is
-split, a log would give up the earlier row of a pair because of what happened after the cut, and the
-training data would show by their gaps what is asked about.
+The whole log is split first, and each part is then folded on its own. Folding before the split
+would drop the earlier row of a pair because of a row after the cut, and the gaps in the training
+data would reveal the held-out pairs.
 """
 
 from dataclasses import dataclass
@@ -18,17 +18,17 @@ DuplicateWeights = Literal["kept", "sum", "max"]
 
 @dataclass(frozen=True)
 class Folding:
-    """The rule by which the repeated rows of a pair become one."""
+    """The rule by which the repeated rows of a pair are merged into one."""
 
     keep: Duplicates = "latest"
-    """Whose time, rating and position in the history the pair has."""
+    """The row that gives the pair its time, rating and position in the history."""
     weights: DuplicateWeights = "kept"
-    """The weight of the pair: that of the kept row, or the sum or the largest of its rows."""
+    """The weight of the pair: that of the kept row, or the sum or the maximum over its rows."""
     min_rating: float | None = None
-    """The pair is left out where the kept rating is lower, or missing."""
+    """The pair is left out if the kept rating is lower than this, or missing."""
 
     def describe(self, *, weighted: bool) -> str:
-        """What happens to the rows of a pair, for a note."""
+        """Describes how the rows of a pair are merged, for a note."""
         described = f"each part of a split keeps the {self.keep} row of a pair"
         if weighted:
             described += {
@@ -42,20 +42,20 @@ class Folding:
 
 
 def pair_keys(users: np.ndarray, items: np.ndarray, n_items: int) -> np.ndarray:
-    """(n,) int64: one number for each (user, item) pair."""
+    """Returns (n,) int64: a unique number for each (user, item) pair."""
     return users.astype(np.int64) * n_items + items
 
 
 def combined_weights(
     pairs: np.ndarray, weights: np.ndarray, kept: np.ndarray, how: DuplicateWeights
 ) -> np.ndarray:
-    """The weights of the kept rows.
+    """Computes the weights of the kept rows.
 
     Args:
-        pairs: (n,) int64, as `pair_keys`.
+        pairs: (n,) int64, as from `pair_keys`.
         weights: (n,) float32.
-        kept: (n,) bool: one row of each pair.
-        how: which weight a pair has.
+        kept: (n,) bool; marks one row of each pair.
+        how: how the weights of a pair are combined.
 
     Returns:
         (n_kept,) float32, in the order of the rows.
@@ -74,11 +74,11 @@ def combined_weights(
 def first_rows(
     users: np.ndarray, items: np.ndarray, ratings: np.ndarray | None, rule: Folding
 ) -> np.ndarray:
-    """Marks the row by which each pair came into the log as it ends.
+    """Marks the row that introduced each pair of the folded log.
 
-    With a minimum rating that is the row since which the rating that folding keeps has been high
-    enough; a pair that is not rated so high in the end has none. Everything before that row is then
-    folded without the pair, and everything up to it and beyond with it.
+    With a minimum rating, this is the row from which on the rating that folding keeps is high
+    enough; a pair whose last such rating is too low has no such row. Folding all rows before the
+    marked row leaves the pair out; folding the rows up to it, or to any later row, includes it.
 
     Args:
         users: (n,) int32 codes, ascending, each user's rows in the order of time.

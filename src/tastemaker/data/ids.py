@@ -1,4 +1,4 @@
-"""Ids as whole numbers or text."""
+"""Reads ids as whole numbers or text."""
 
 from typing import Literal
 
@@ -8,25 +8,25 @@ from tastemaker.data.rows import Rows
 from tastemaker.errors import DataError
 
 IdKind = Literal["text", "integer"]
-"""What ids may be read as."""
+"""The types as which ids can be read."""
 
 LARGEST_EXACT_FLOAT = 2**53
-"""Above this number, 64-bit floats skip whole numbers."""
+"""Above this number, 64-bit floats cannot represent every whole number."""
 
 
 def read_ids(rows: Rows, name: str, role: str, kind: IdKind | None = None) -> pl.Series:
-    """The ids in one column as Int64 or String.
+    """Returns the ids in one column as Int64 or String.
 
     Args:
         rows: a table without missing ids.
         name: the column.
         role: "user" or "item".
-        kind: what the ids become; by default they keep their type. The text of a file that has no
-            types becomes whole numbers where all of it can without a loss.
+        kind: type to convert the ids to; by default they keep their type. Text from a file without
+            types becomes whole numbers if all of it can be converted without loss.
 
     Raises:
-        DataError: an id is not what `kind` asks for, is too large for 64 bits, or is of a type that
-            cannot be an id.
+        DataError: an id cannot be converted to `kind`, is too large for 64 bits, or has a type that
+            ids cannot have.
     """
     column = rows.frame[name]
     if isinstance(column.dtype, pl.Categorical | pl.Enum):
@@ -46,13 +46,13 @@ def read_ids(rows: Rows, name: str, role: str, kind: IdKind | None = None) -> pl
 
 
 def as_whole_numbers(text: pl.Series) -> pl.Series:
-    """Int64 where a text is a whole number as one is usually written, else null: 7, but not 007."""
+    """Returns Int64 where a text is a whole number in its usual form (7, not 007), else null."""
     numbers = text.cast(pl.Int64, strict=False)
     return numbers.set((numbers.cast(pl.String) != text).fill_null(value=True), None)
 
 
 def _typed(text: pl.Series) -> pl.Series:
-    """Numbers where all of the text can become them without a loss, else the text."""
+    """Returns numbers if all of the text can be converted without loss, else the text."""
     if text.str.contains(r"^0\d").any():
         return text
     for dtype in (pl.Int64, pl.Float64):
@@ -64,7 +64,7 @@ def _typed(text: pl.Series) -> pl.Series:
 
 
 def _whole_floats(rows: Rows, column: pl.Series, role: str) -> pl.Series:
-    """Whole numbers written as floats, as pandas makes of whole numbers beside missing ones."""
+    """Converts floats to Int64; pandas stores whole numbers as floats where some are missing."""
     fractions = column != column.floor()
     if fractions.any():
         row = int(fractions.arg_max() or 0)
@@ -87,7 +87,7 @@ def _in_64_bits(rows: Rows, column: pl.Series, role: str) -> pl.Series:
 
 
 def _whole(rows: Rows, column: pl.Series, complaint: str) -> pl.Series:
-    """The column as int64; the complaint has a place for the first value that is none."""
+    """Returns the column as Int64; `complaint` is a template for the first value that is none."""
     numbers = column.cast(pl.Int64, strict=False)
     if numbers.null_count():
         row = int(numbers.is_null().arg_max() or 0)

@@ -1,4 +1,4 @@
-"""Interactions: who touched what, and when, as a validated table."""
+"""Interactions: a validated table of which user touched which item, and when."""
 
 import re
 from collections.abc import Iterable
@@ -15,28 +15,29 @@ from tastemaker.errors import DataError
 from tastemaker.shown import short_repr
 
 REQUIRED = {"user": "user id", "item": "item id", "time": "time", "weight": "weight"}
-"""Roles whose column, if there is one, must have a value in each row, and what the value is."""
+"""Roles whose column, if there is one, must have a value in each row, and names of the values."""
 
 
 @dataclass(frozen=True)
 class Interactions:
-    """A validated log of interactions, in the order in which it came.
+    """A validated log of interactions.
 
-    Ids are Int64 or String and keep that type all the way out. Interactions of one user at one time
-    keep their input order, so that one file gives one split, always.
+    The rows are in input order, or in order of time if the times may be finer than a second. Ids
+    are Int64 or String and keep that type in all results. Interactions of one user at one time keep
+    their input order, so that the same file always gives the same split.
     """
 
     frame: pl.DataFrame
-    """user_id, item_id, and where the source has them timestamp (Int64, seconds since 1970 UTC),
+    """user_id, item_id, and if the source has them timestamp (Int64, seconds since 1970 UTC),
     rating (Float32) and weight (Float32, not negative)."""
     name: str
-    """What the data are called in results and errors."""
+    """Name of the data in results and errors."""
     time_unit: str | None = None
-    """The unit seen in the source; "order" where times are ranks rather than a clock."""
+    """The unit of time in the source; "order" if times are ranks rather than clock times."""
     notes: tuple[str, ...] = ()
-    """What was decided in reading: guessed columns, the unit of time, rows left out."""
+    """Decisions made in reading: guessed columns, the unit of time, rows left out."""
     item_column: str = "item_id"
-    """The source's name for the column of items; a table of the items may have the same name."""
+    """Name of the item column in the source; a table of the items may use the same name."""
     n_missing: int = 0
     """Number of rows left out because an id, a time or a weight is missing."""
 
@@ -64,12 +65,13 @@ class Interactions:
             rows: the table as it was read.
             columns: its columns by role.
             time_format: a strftime pattern, for times as text that are not ISO 8601.
-            values: which texts stand for a missing value and what becomes of its row, and whether
-                ids are text or whole numbers.
+            values: which texts stand for a missing value, whether rows with one are left out, and
+                whether ids are text or whole numbers.
 
         Raises:
-            DataError: with column, row and value, for an empty table, a missing value, an id that
-                is not of the kind asked for, a time that cannot be read or a negative weight.
+            DataError: the table is empty, a value is missing, an id is not of the requested type, a
+                time cannot be read, a rating or weight is not a number, or a weight is negative;
+                the message gives column, row and value.
         """
         if rows.frame.height == 0:
             raise DataError(f"{rows.source}: there are no rows; at least one interaction is needed")
@@ -94,7 +96,7 @@ class Interactions:
             out["weight"] = _weights(rows, roles["weight"])
         frame = pl.DataFrame({column: series.alias(column) for column, series in out.items()})
         if exact is not None and (exact.dtype.is_float() or unit not in ("order", "seconds")):
-            # Whole seconds would lose the order of events within one second; input order keeps it.
+            # Whole seconds lose the order of events within one second; the order of rows keeps it.
             frame = frame[exact.arg_sort()] if not exact.is_sorted() else frame
         return cls(
             frame, rows.source, unit, tuple(notes), roles["item"], n_rows - rows.frame.height
@@ -109,7 +111,7 @@ def _described(unit: str) -> str:
 
 
 def _unused(rows: Rows, used: Iterable[str]) -> list[str]:
-    """A note of the columns that were not used, if there are any."""
+    """Returns a note on the columns that were not used, if there are any."""
     unused = [*rows.unused, *(name for name in rows.frame.columns if name not in used)]
     return [f"columns not used: {', '.join(unused)}"] if unused else []
 
@@ -122,7 +124,7 @@ def _numbers(rows: Rows, column: pl.Series, role: str) -> pl.Series:
         value = str(column[row])
         remedy = ""
         if re.fullmatch(r"-?\d+,\d+", value.strip()):
-            # It may also separate thousands, so it is not read as a point without a word.
+            # A comma may also separate thousands, so it is not silently read as a decimal point.
             remedy = f"; write {value.strip().replace(',', '.')} with a point if that is meant"
         raise DataError(
             f'{rows.at(column.name, row)}: "{value}" is not a number, so it cannot be a '
@@ -132,7 +134,7 @@ def _numbers(rows: Rows, column: pl.Series, role: str) -> pl.Series:
 
 
 def _ratings(rows: Rows, name: str, values: Values) -> pl.Series:
-    """The ratings; they may be missing, for nothing but a threshold needs them."""
+    """Returns the ratings, which may be missing, since only a minimum rating needs them."""
     column = rows.frame[name]
     absent = absent_in(column, values.missing)
     return _numbers(rows, column if absent is None else column.set(absent, None), "rating")

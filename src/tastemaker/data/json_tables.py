@@ -1,4 +1,4 @@
-"""Tables from JSON: one object a line, or one array of objects."""
+"""Reads tables from JSON: one object per line, or one array of objects."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -20,12 +20,13 @@ def read_json(
 
     Args:
         content: the unpacked file.
-        shown: what the file is called in an error.
-        choose: given all names, answers which to read.
+        shown: name of the file in error messages.
+        choose: returns the names to read, given all names.
         encoding: as in `TextFormat`.
 
     Raises:
-        DataError: with the line that is not JSON.
+        DataError: the file is not JSON (the message gives the line), has no rows, or has values of
+            different types under one name.
     """
     data = all_of(utf8_of(content, encoding, shown))
     is_array = data.lstrip()[:1] == b"["

@@ -1,4 +1,4 @@
-"""Missing values: which rows lack an id, a time or a weight, and what becomes of these rows."""
+"""Missing values: finds rows that lack an id, a time or a weight, and drops or refuses them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,9 +25,9 @@ class Values:
     missing: Sequence[str] = MISSING
     """Texts that stand for a missing value."""
     drop_missing: bool = False
-    """Whether rows that lack an id, a time or a weight are left out; else they are an error."""
+    """Whether rows that lack an id, a time or a weight are left out; if not, they are an error."""
     ids: IdKind | None = None
-    """What the ids of users and items become; None keeps their type."""
+    """Type to which the ids of users and items are converted; None keeps their type."""
 
     def __post_init__(self) -> None:
         if isinstance(self.missing, str):
@@ -42,11 +42,11 @@ USUAL_VALUES = Values()
 def complete_rows(
     rows: Rows, required: Mapping[str, str], values: Values
 ) -> tuple[Rows, tuple[str, ...]]:
-    """The rows of a table in which no required value is missing, and notes about the others.
+    """Returns the rows in which no required value is missing, and notes about the others.
 
     Args:
         rows: the table as it was read.
-        required: the name of a column to what it holds, as {"visitor": "user id"}.
+        required: column name to the content of the column, as in {"visitor": "user id"}.
         values: which texts stand for a missing value, and whether to leave the rows out.
 
     Raises:
@@ -79,7 +79,7 @@ def complete_rows(
 
 
 def absent_in(column: pl.Series, missing: Sequence[str]) -> pl.Series | None:
-    """A Boolean column that is true where a value is missing; None where all are there."""
+    """Returns a Boolean column that is true where a value is missing; None if none is missing."""
     absent = column.is_null()
     if column.dtype.is_float():
         absent |= column.is_nan().fill_null(value=True)
@@ -97,7 +97,7 @@ def _whole_numbers(texts: Sequence[str]) -> list[int]:
 
 
 def _absence(rows: Rows, name: str, what: str, absent: pl.Series) -> str:
-    """One column in words: `column "user", line 3: the user id is missing (1 "NA")`."""
+    """Describes one column: `column "user", line 3: the user id is missing (1 "NA")`."""
     shown, n = rows.places(*absent.arg_true().head(SHOWN_ROWS)), int(absent.sum())
     if n > SHOWN_ROWS:
         shown += f", … ({n:,} rows)"
@@ -106,7 +106,7 @@ def _absence(rows: Rows, name: str, what: str, absent: pl.Series) -> str:
 
 
 def _spellings(column: pl.Series, absent: pl.Series) -> str:
-    """How missing values are written, with counts, as ` (2 "NA", 1 "nan")`; "" for empty ones."""
+    """Lists the spellings of missing values, as ` (2 "NA", 1 "nan")`; "" if all are empty."""
     if column.dtype.is_float():
         return ""
     written = column.filter(absent).cast(pl.String).str.strip_chars()

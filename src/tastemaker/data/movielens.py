@@ -1,4 +1,4 @@
-"""The official MovieLens archives, by name: found, fetched and read.
+"""Finds, downloads and reads the official MovieLens archives by name.
 
 F. Maxwell Harper and Joseph A. Konstan, 2015: The MovieLens Datasets: History and Context.
 https://grouplens.org/datasets/movielens/
@@ -22,7 +22,7 @@ from tastemaker.forking import refuse_forked
 BASE_URL = "https://files.grouplens.org/datasets/movielens"
 
 LARGEST_MEMBER_BYTES = 8 << 30
-"""No file of an official archive comes near this; a crafted one might claim more."""
+"""Limit on the size of a file in an archive: official files are far smaller."""
 
 COLUMNS = Columns(user="userId", item="movieId", time="timestamp", rating="rating")
 
@@ -36,7 +36,7 @@ RATING_TYPES = {
 
 @dataclass(frozen=True)
 class Layout:
-    """How one generation of archives is laid out inside."""
+    """The file layout of one generation of archives."""
 
     ratings: str
     movies: str
@@ -53,7 +53,7 @@ def _movies_csv(source: Path | bytes) -> pl.DataFrame:
 
 
 def _ratings_double_colon(source: Path | bytes) -> pl.DataFrame:
-    # Split at single colons, every second of the seven columns is empty.
+    # The separator is "::"; split at single colons, every second of the seven columns is empty.
     names = ["userId", "", "movieId", " ", "rating", "  ", "timestamp"]
     table = pl.read_csv(source, separator=":", has_header=False, new_columns=names)
     return table.select(list(RATING_TYPES))
@@ -101,7 +101,7 @@ def _decoded(source: Path | bytes) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
-        return raw.decode("latin-1")  # 100k and 1m are older than their titles' é
+        return raw.decode("latin-1")  # the encoding of the titles in 100k and 1m
 
 
 LAYOUTS = (
@@ -114,7 +114,7 @@ ARCHIVES = ("ml-100k", "ml-1m", "ml-10m", "ml-20m", "ml-25m", "ml-32m", "ml-late
 
 
 def find_archive(name: str) -> Path | None:
-    """The archive or its unpacked folder in $TASTEMAKER_DATA or the cache, or None."""
+    """Returns the archive or its unpacked folder in $TASTEMAKER_DATA or the cache, or None."""
     for folder in data_folders():
         for candidate in (folder / f"{name}.zip", folder / name):
             if candidate.exists():
@@ -126,7 +126,7 @@ def fetch_archive(name: str, on_bytes: OnBytes | None = None, base_url: str = BA
     """Downloads an archive into the cache.
 
     Raises:
-        DownloadError: says which file to bring and where to put it.
+        DownloadError: the download failed; the message gives the file to obtain and its place.
     """
     target = cache_folder() / f"{name}.zip"
     try:
@@ -139,10 +139,10 @@ def fetch_archive(name: str, on_bytes: OnBytes | None = None, base_url: str = BA
 
 
 def read_movielens(source: Path, name: str | None = None) -> tuple[Interactions, Catalog]:
-    """Reads a MovieLens archive or its unpacked folder, any generation.
+    """Reads a MovieLens archive of any generation, or its unpacked folder.
 
     Raises:
-        DataError: it is neither, or it is damaged.
+        DataError: the source is neither, or it is damaged.
     """
     refuse_forked()
     name = name or source.stem
@@ -176,7 +176,10 @@ def _files_in_folder(folder: Path) -> dict[str, Callable[[], Path | bytes]]:
 
 
 def _files_in_zip(source: Path) -> dict[str, Callable[[], Path | bytes]]:
-    """Members by file name. They are read in memory, so that no path in the archive is followed."""
+    """Returns functions that read the members, by file name.
+
+    Members are read into memory, so that a path in the archive is never used as a path on disk.
+    """
     if not zipfile.is_zipfile(source):
         raise DataError(f"{source}: is not a zip archive")
     with zipfile.ZipFile(source) as archive:

@@ -1,8 +1,8 @@
-"""Shows what reading and splitting decided on their own, through the logger `tastemaker`.
+"""Reports the automatic decisions of reading and splitting, through the logger `tastemaker`.
 
-A script or a notebook that configures no logging sees the notes on standard error. One that does
-sees them wherever its handlers send messages of level INFO. Both silence them with
-`logging.getLogger("tastemaker").setLevel("WARNING")`.
+In a script or a notebook that does not configure logging, the notes go to standard error. In one
+that does, they go where its handlers send messages of level INFO. In both cases,
+`logging.getLogger("tastemaker").setLevel("WARNING")` silences them.
 """
 
 import logging
@@ -22,13 +22,13 @@ def tell(notes: Iterable[str]) -> None:
     for note in notes:
         if logger.hasHandlers():
             logger.info("%s", note)
-        # Without a handler `logging` itself would drop everything below a warning.
+        # Without a handler, `logging` itself would drop every message below WARNING.
         elif logger.level <= logging.INFO and logging.root.manager.disable < logging.INFO:
             sys.stderr.write(f"tastemaker: {note}\n")
 
 
 def telling(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorates a function so that it tells the notes of its result that no argument had before."""
+    """Decorates a function to report the notes of its result that none of its arguments had."""
 
     @wraps(function)
     def told(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -41,5 +41,5 @@ def telling(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def _notes_of(thing: Any) -> tuple[str, ...]:
-    """The notes of interactions, of a data set, or of a split and its training data."""
+    """Returns the notes of interactions, of a data set, or of a split and its training data."""
     return (*getattr(getattr(thing, "train", None), "notes", ()), *getattr(thing, "notes", ()))

@@ -1,4 +1,4 @@
-"""Rows in the order of user, then time, then input, and one row for each pair."""
+"""Sorts rows by user, then time, then input order, and selects one row for each pair."""
 
 from typing import Literal
 
@@ -11,10 +11,10 @@ Duplicates = Literal["latest", "first"]
 
 
 def sort_by_user_and_time(columns: dict[str, np.ndarray]) -> None:
-    """Sorts stably, in the arrays themselves where each user's rows are together already.
+    """Sorts the columns stably by user and time, in place if they are already in order of user.
 
     Args:
-        columns: arrays of one length by name: users, (n,) int32 codes; timestamps, if any; others.
+        columns: arrays of length n by name: users, int32 codes; timestamps, if any; others.
     """
     if not _ascend(columns["users"]):
         order = _stable_argsort(columns["users"])
@@ -36,7 +36,7 @@ def sort_by_user_and_time(columns: dict[str, np.ndarray]) -> None:
 
 
 def first_or_latest(users: np.ndarray, items: np.ndarray, keep: Duplicates) -> np.ndarray:
-    """(n,) bool: of the rows of each (user, item) pair, the one to keep; users ascend."""
+    """Returns (n,) bool: marks the row to keep of each (user, item) pair; `users` must ascend."""
     kept = np.ones(len(users), dtype=bool)
     n_items = np.int64(items.max(initial=0)) + 1
 
@@ -51,7 +51,7 @@ def first_or_latest(users: np.ndarray, items: np.ndarray, keep: Duplicates) -> n
 
 
 def _order_by_user_and_time(users: np.ndarray, times: np.ndarray) -> np.ndarray | None:
-    """Positions that sort one block; None where it is sorted already."""
+    """Returns positions that sort one block; None if it is found to be sorted already."""
     first, last = int(times.min()), int(times.max())
     span, row_bits = last - first + 1, len(users).bit_length()
     if (int(users[-1] - users[0]) + 1) * span >= 2 ** (63 - row_bits):
@@ -61,10 +61,10 @@ def _order_by_user_and_time(users: np.ndarray, times: np.ndarray) -> np.ndarray 
 
 
 def _stable_argsort(key: np.ndarray) -> np.ndarray:
-    """Positions that sort numbers from 0 that leave enough of 63 bits for a position.
+    """Returns positions that sort numbers, 0 or above, that leave room for a position in 63 bits.
 
-    With its position in its lowest bits each number is unique, so that NumPy's fastest sort, which
-    is not stable, has no choice but to be so.
+    Each number gets its position as its lowest bits, which makes it unique, so that the result of
+    NumPy's fastest sort, which is not stable, is that of a stable one.
     """
     row_bits = len(key).bit_length()
     packed = key.astype(np.int64) << row_bits

@@ -1,4 +1,4 @@
-"""A split that somebody published, used exactly as it is."""
+"""A ready-made split, such as a published one, used exactly as it is."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -32,29 +32,30 @@ def predefined_split(
     duplicate_weights: DuplicateWeights = "kept",
     repeats: Repeats = "refuse",
 ) -> Split:
-    """Puts parts that come ready-made into one split.
+    """Combines ready-made parts into one split.
 
-    The vocabularies are those of all parts together, so that an item nobody trained on can still be
-    a candidate.
+    The vocabularies cover all parts, so that an item without training interactions can still be a
+    candidate.
 
     Args:
-        train: what a model may learn from.
-        test: what it is asked about.
-        validation: what it may be tuned on.
-        candidates: what each user's held-out item is ranked against, from `read_candidate_lists` or
-            as a table of user_id and, as a list column, item_id. The held-out item itself need not
-            be listed.
-        catalog: what is known of the items.
-        untouched_items: take in those that only the catalog lists.
-        duplicates: which row of a (user, item) pair that the training part repeats to keep.
+        train: interactions for training.
+        test: interactions for evaluation.
+        validation: interactions for tuning.
+        candidates: items against which each user's held-out item is ranked, from
+            `read_candidate_lists` or as a table with user_id and a list column item_id. The
+            held-out item itself need not be listed.
+        catalog: titles, categories and images of the items.
+        untouched_items: include the items that only the catalog lists.
+        duplicates: which row to keep of a (user, item) pair that occurs repeatedly in training.
         duplicate_weights: the weight of such a pair, as for `read`.
-        repeats: what becomes of a held-out pair that is in an earlier part as well: "refuse" the
-            split, or "drop" it from the later part, which is noted with their number.
+        repeats: how to treat a held-out pair that is also in an earlier part: "refuse" the split,
+            or "drop" the pair from the later part; a note then gives the number of such pairs.
 
     Raises:
-        SplitError: a test interaction is also in training, all of them are, a test user has no
-            training history, or a test user has no candidates.
-        DataError: the ids of the parts or of the catalog are of different kinds, or no id of the
+        SplitError: a held-out interaction is also in an earlier part ("refuse"), all interactions
+            of a part are ("drop"), a user of a held-out part has no training history, or a test
+            user has no candidates.
+        DataError: the ids of the parts or of the catalog are of different types, or no id of the
             catalog is an item.
     """
     parts = [train, test, *([validation] if validation is not None else [])]
@@ -88,7 +89,7 @@ def predefined_split(
 
 
 def _notes(train: Interactions, others: Mapping[str, object]) -> tuple[str, ...]:
-    """What was decided in reading the other parts, unless it was the same for the training part."""
+    """Returns the notes on the other parts that are not the same for the training part."""
     return tuple(
         f"{part}: {note}"
         for part, interactions in others.items()
@@ -99,7 +100,7 @@ def _notes(train: Interactions, others: Mapping[str, object]) -> tuple[str, ...]
 
 
 def _pairs(lists: pl.DataFrame | None) -> pl.DataFrame | None:
-    """One row for each user and candidate."""
+    """Returns one row for each pair of a user and a candidate."""
     if lists is None:
         return None
     pairs = lists.filter(pl.col("item_id").list.len() > 0).explode("item_id")
@@ -119,7 +120,7 @@ def _vocabularies(
 
 
 def _like(column: pl.Series, other: pl.Series) -> pl.Series:
-    """Integers of any width are one kind of id."""
+    """Returns the column as Int64 if both are integers of any width, otherwise unchanged."""
     return (
         column.cast(pl.Int64) if column.dtype.is_integer() and other.dtype.is_integer() else column
     )
@@ -137,7 +138,7 @@ def _targets(part: Interactions, users: Vocabulary, items: Vocabulary) -> Target
 def _without_repeats(
     train: Dataset, held_out: Sequence[Targets]
 ) -> tuple[list[Targets], list[str]]:
-    """The test and, if there is one, the validation targets without pairs of earlier parts.
+    """Returns the test and any validation targets without pairs of earlier parts, and notes.
 
     Raises:
         SplitError: nothing is left of a part.

@@ -1,7 +1,6 @@
-"""Whether the quotes of a text file belong to its format or to its values.
+"""Decides whether the quotes of a text file belong to its format or to its values.
 
-A stray quote, as in `5" disc`, makes a CSV reader take all lines up to the next quote for one
-value.
+A stray quote, as in `5" disc`, makes a CSV reader read all lines up to the next quote as one value.
 """
 
 import re
@@ -12,39 +11,40 @@ from tastemaker.data.text_lines import TextLines
 from tastemaker.errors import DataError
 
 MOST_LINES = 200
-"""Lines of one value beyond which it is suspicious, whatever they look like."""
+"""A value with more lines than this is suspicious, whatever the lines contain."""
 
 KINDS = (
     ("number", r'^\s*"?[-+]?[\d.]+([eE][-+]?\d+)?"?\s*$'),
     ("word", r'^\s*"?\S*"?\s*$'),
     ("text", ""),
 )
-"""What the values of a column look like, from the narrowest pattern to the widest."""
+"""Patterns for the values of a column, from the narrowest to the widest."""
 
 LEARNED_ROWS = 1_000
 
 
 def header_is_quoted(line: str, separator: str) -> bool:
-    """Whether every name in the first line is in quotes, as programs write that quote all text."""
+    """Returns whether all names in the first line are quoted; some programs quote all text."""
     names = [name.strip() for name in line.split(separator)]
     return all(len(name) > 1 and name[0] == name[-1] == '"' for name in names)
 
 
 def quotes_are_text(lines: TextLines, width: int, last: int, shown: str) -> bool:
-    """Whether quotes must be read as text, since read as format they swallow rows.
+    """Returns whether quotes must be read as text, because as CSV quotes they would swallow rows.
 
     Args:
-        lines: the file's, with quotes as format.
-        width: how many columns there are.
+        lines: the lines of the file, with quotes read as CSV quotes.
+        width: number of columns.
         last: position of the last column that is needed.
-        shown: what the file is called in an error.
+        shown: name of the file in error messages.
 
     Returns:
-        False where every value with line breaks is plausible. True where some are not, and the
-        needed columns can be told without regard to quotes.
+        False if every value with line breaks is plausible. True if some are not, and the needed
+        columns can be read without regard to quotes.
 
     Raises:
-        DataError: some are not, and the needed columns hold quotes themselves.
+        DataError: some are not plausible, and the needed columns cannot be read without regard to
+            quotes, for example because they contain quotes themselves.
     """
     patterns = _patterns(lines, width)
     suspect = _suspect(lines, width, patterns)
@@ -66,10 +66,10 @@ def quotes_are_text(lines: TextLines, width: int, last: int, shown: str) -> bool
 
 
 def refuse_open_quote(lines: TextLines, shown: str) -> None:
-    """Does nothing where every quote is closed.
+    """Raises an error if a quote is never closed.
 
     Raises:
-        DataError: one is not; with its line.
+        DataError: a quote is never closed; the message gives its line.
     """
     open_rows = lines.rows.filter(pl.col("quotes") % 2 == 1)
     if open_rows.height:
@@ -80,7 +80,7 @@ def refuse_open_quote(lines: TextLines, shown: str) -> None:
 
 
 def _suspect(lines: TextLines, width: int, patterns: list[str]) -> tuple[int, int, bool] | None:
-    """The first suspicious row: its line, how many lines it has, and whether its quote closes."""
+    """Returns the first suspicious row: its line, number of lines, and whether its quote closes."""
     rows = lines.with_text(lines.rows.filter((pl.col("lines") > 1) | (pl.col("quotes") % 2 == 1)))
     after_first = ~pl.col("row").is_first_distinct()
     inner = lines.with_text(lines.frame.filter(after_first))
@@ -99,7 +99,7 @@ def _suspect(lines: TextLines, width: int, patterns: list[str]) -> tuple[int, in
 
 
 def _quotes_stand_at_the_ends(separator: str) -> pl.Expr:
-    """Whether the value with line breaks begins and ends in a quote, as it does in CSV."""
+    """Returns whether the value with line breaks begins and ends with a quote, as in CSV."""
     of_text = pl.col("text").str.split("\n")
     mark = re.escape(separator)
     begins = of_text.list.first().str.replace_all('"[^"]*"', "").str.contains(rf'(^|{mark})\s*"')
@@ -108,7 +108,7 @@ def _quotes_stand_at_the_ends(separator: str) -> pl.Expr:
 
 
 def _readable_without(lines: TextLines, last: int, patterns: list[str]) -> bool:
-    """Whether each line begins with values for all needed columns, none of which has a quote."""
+    """Returns whether each line begins with values that fit the needed columns and lack quotes."""
     first = lines.rows["number"][0]
     physical = lines.with_text(lines.frame.filter(pl.col("number") >= first))
     physical = physical.filter(pl.col("text").str.strip_chars() != "")
@@ -119,7 +119,7 @@ def _readable_without(lines: TextLines, last: int, patterns: list[str]) -> bool:
 
 
 def _patterns(lines: TextLines, width: int) -> list[str]:
-    """A pattern for each column, learned from the first rows of a single line."""
+    """Returns a pattern for each column, derived from the first rows that are on a single line."""
     single = lines.rows.filter((pl.col("lines") == 1) & ~pl.col("is_blank"))
     rows = lines.with_text(single.head(LEARNED_ROWS))
     known = rows.filter(_n_values(lines.separator) == width)
@@ -134,7 +134,7 @@ def _patterns(lines: TextLines, width: int) -> list[str]:
 
 
 def _matches(patterns: list[str], separator: str, exactly: int | None = None) -> pl.Expr:
-    """Whether a line's values look like those of the columns."""
+    """Returns an expression for whether the values of a line match the patterns of the columns."""
     fit = [
         _value(position, separator).str.contains(pattern).fill_null(value=False)
         for position, pattern in enumerate(patterns)

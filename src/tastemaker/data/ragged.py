@@ -1,4 +1,4 @@
-"""Lines that have more or fewer values than the first."""
+"""Finds lines of a text file that have more or fewer values than the first."""
 
 import polars as pl
 
@@ -7,7 +7,7 @@ from tastemaker.errors import DataError
 
 
 def uneven(lines: TextLines, width: int) -> pl.DataFrame:
-    """The rows with another number of values than there are columns: number (line), n_values."""
+    """Returns the rows that do not have `width` values: number (of the line) and n_values."""
     text = pl.col("text")
     if lines.quoted:
         text = text.str.replace_all('"[^"]*"', "")
@@ -18,15 +18,15 @@ def uneven(lines: TextLines, width: int) -> pl.DataFrame:
 
 
 def refuse_uneven(rows: pl.DataFrame, width: int, shown: str) -> None:
-    """Does nothing where there are no such rows.
+    """Raises an error if there are rows with too many or too few values.
 
     Args:
-        rows: what `uneven` found.
-        width: how many columns there are.
-        shown: what the file is called in an error.
+        rows: the result of `uneven`.
+        width: number of columns.
+        shown: name of the file in error messages.
 
     Raises:
-        DataError: with the first such line.
+        DataError: there are such rows; the message gives the line of the first.
     """
     if rows.is_empty():
         return

@@ -1,4 +1,4 @@
-"""Tables from files and dataframes: text, Parquet, JSON, Arrow."""
+"""Reads tables from files and dataframes: text, Parquet, JSON, Arrow."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,10 +19,10 @@ TABS_FIRST = (".tsv", ".tab", ".inter")
 """Endings of text files whose separator is a tab if they contain one."""
 
 TEXTS = (".csv", *TABS_FIRST)
-"""Endings of files that are text whatever they begin with."""
+"""Endings of files that are read as text even if they begin like JSON."""
 
 Choose = Callable[[list[str]], Sequence[str]]
-"""Given the names of all columns, answers some of them."""
+"""Selects columns: takes the names of all columns and returns some of them."""
 
 
 def read_table(
@@ -32,22 +32,22 @@ def read_table(
     ids: Choose | None = None,
     how: TextFormat | None = None,
 ) -> ReadTable:
-    """Reads text with separators, JSON Lines, a JSON array or Parquet, also within gzip or zstd.
+    """Reads text with separators, JSON Lines, a JSON array or Parquet, also with gzip or zstd.
 
-    A file is what its ending says (.csv .tsv .parquet .jsonl …), and under any other name what its
-    first bytes say.
+    The format is given by the file's ending (.csv .tsv .parquet .jsonl …) and, for any other name,
+    by its first bytes. A file that begins like Parquet is read as Parquet under any name.
 
     Args:
         path: the file, a pipe, or - for standard input.
-        columns: given all column names, answers which to read; None reads all.
-        ids: given all column names, answers which hold ids. Those of a text file that are not whole
-            numbers of 64 bits stay the text that they are, since 12345678901234567890 and 1.10
-            would change as numbers.
-        how: what is known of the format of a text file; by default it is found out.
+        columns: returns the columns to read, given all column names; None reads all.
+        ids: returns the columns that hold ids, given all column names. Ids of a text file that are
+            not 64-bit whole numbers stay text, because ids such as 12345678901234567890 and 1.10
+            would change if they were read as numbers.
+        how: format of a text file, as far as it is given; the rest is detected.
 
     Raises:
-        DataError: no such file, nothing in it, or a file that is not what its ending says; with the
-            line where that can be told.
+        DataError: there is no such file, it is empty, or its content does not match its ending; the
+            message gives the line where possible.
     """
     refuse_forked()
     content, shown = content_of(path), str(path)
@@ -78,10 +78,10 @@ def _is_json(content: Content) -> bool:
 
 
 def frame_from_arrow(source: Any) -> pl.DataFrame:
-    """A Polars table of any dataframe that speaks the Arrow interface: pandas, PyArrow, DuckDB, …
+    """Converts any dataframe with the Arrow interface (pandas, PyArrow, DuckDB, …) to Polars.
 
     Raises:
-        DataError: it does not.
+        DataError: the source does not have the Arrow interface, or cannot be read.
     """
     refuse_forked()
     if isinstance(source, pl.DataFrame):
@@ -103,7 +103,7 @@ def _read_parquet(content: Content, shown: str, choose: Choose) -> ReadTable:
     try:
         names = list(pl.scan_parquet(content, glob=False).collect_schema())
         table = pl.scan_parquet(content, glob=False).select(list(choose(names)))
-        # Ids get 64 bits anyway; done while reading, both widths are never there at once.
+        # Ids become 64-bit anyway; casting while reading never keeps both widths in memory.
         frame = table.cast({cs.signed_integer(): pl.Int64}).collect(engine="streaming")
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).splitlines()[0]

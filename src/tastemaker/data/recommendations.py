@@ -1,4 +1,4 @@
-"""Recommendations: the one answer that a model gives."""
+"""Recommendations: the ranked lists of items that a model returns."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ from tastemaker.errors import ConfigError
 
 @dataclass(frozen=True, eq=False)
 class Recommendations:
-    """A tidy table, best first: user_id, rank (from 1), item_id, score, and title where known.
+    """A tidy table, best item first: user_id, rank (from 1), item_id, score, and title if known.
 
-    A list with fewer items left than were asked for is shorter; nothing is padded. An unseen user's
-    user_id is null.
+    If fewer items are left than were requested, the list is shorter; it is not padded. The user_id
+    of an unseen user is null.
     """
 
     frame: pl.DataFrame
@@ -37,11 +37,11 @@ class Recommendations:
         """Decodes the top lists of a block of users.
 
         Args:
-            dataset: whose vocabularies and titles to use.
+            dataset: the data set with the vocabularies and titles.
             users: (n,) user codes, UNKNOWN for an unseen user.
             items: (n, k) item codes, best first.
             scores: (n, k) float32.
-            lengths: (n,) how many entries of each row are real.
+            lengths: (n,) number of valid entries in each row.
         """  # fmt: skip
         k = items.shape[1]
         real = np.arange(k) < lengths[:, None]
@@ -70,22 +70,23 @@ class Recommendations:
         return self.frame._repr_html_()
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        """So that any dataframe library takes the table without a copy."""
+        """Lets any dataframe library read the table without a copy."""
         return self.frame.__arrow_c_stream__(requested_schema)
 
 
 def write_recommendations(blocks: Iterable[Recommendations], path: Path) -> int:
-    """Writes recommendations as they come, so that memory holds one block at a time.
+    """Writes recommendations block by block, so that only one block is in memory at a time.
 
     Args:
         blocks: at least one, all with the same columns.
-        path: ends in .parquet, .csv or .jsonl; it appears only once it is whole.
+        path: a file ending in .parquet, .csv or .jsonl; it appears only once it is complete.
 
     Returns:
-        How many rows were written.
+        The number of rows written.
 
     Raises:
-        ConfigError: another ending, or a folder that does not exist.
+        ConfigError: the path has another ending, is a folder, or is in a folder that does not
+            exist.
     """
     sinks: dict[str, Callable[[pl.LazyFrame, Path], object]] = {
         ".parquet": pl.LazyFrame.sink_parquet,
@@ -108,8 +109,8 @@ def write_recommendations(blocks: Iterable[Recommendations], path: Path) -> int:
             n_rows += frame.height
             yield frame
 
-    # In a folder of its own: after Ctrl-C the threads of Polars go on for a moment, and would make
-    # a file anew that was removed; in a folder that is gone they cannot.
+    # Written in a temporary folder: after Ctrl-C the threads of Polars run on for a moment and
+    # would create a removed file again, which they cannot do in a folder that no longer exists.
     with TemporaryDirectory(
         prefix=f".{path.name}.", dir=path.parent, ignore_cleanup_errors=True
     ) as folder:

@@ -15,31 +15,31 @@ from tastemaker.forking import refuse_forked
 
 @dataclass(frozen=True)
 class Rows:
-    """A table as it was read, with what messages call it and its rows."""
+    """A table as it was read, with the names of the table and its rows in messages."""
 
     frame: pl.DataFrame
     source: str
-    """What the table is called in messages: the file's path, or the name of the data."""
+    """Name of the table in messages: the file's path, or the name of the data."""
     place_of: Callable[[int], str] = row_number
-    """The place in the source of a row of the table as it was read, as `line 3`."""
+    """Returns the place in the source, such as `line 3`, of a row of the table as it was read."""
     is_typed: bool = True
-    """Whether the source says which values are numbers. Text files do not."""
+    """Whether the source distinguishes numbers from text. Text files do not."""
     unused: tuple[str, ...] = ()
     """Columns of the source that were not read."""
     notes: tuple[str, ...] = ()
-    """What the reader decided."""
+    """Decisions made by the reader."""
     positions: pl.Series | None = None
-    """Position in the table as it was read of each row that is left; None if all are."""
+    """Position of each remaining row in the table as it was read; None if all rows remain."""
 
     def __post_init__(self) -> None:
         refuse_forked()
 
     def only(self, keep: pl.Series) -> "Rows":
-        """The rows where a Boolean column is true."""
+        """Returns the rows where a Boolean column is true."""
         return self._taking(self.frame.filter(keep), keep.arg_true())
 
     def exploded(self, column: str) -> "Rows":
-        """One row for each element of a column of lists; none for a row whose list is empty."""
+        """Returns one row for each element of a column of lists; none for an empty list."""
         numbered = self.frame.with_row_index("the row").filter(pl.col(column).list.len() > 0)
         long = numbered.explode(column)
         return self._taking(long.drop("the row"), long["the row"])
@@ -49,13 +49,13 @@ class Rows:
         return replace(self, frame=frame, positions=read)
 
     def places(self, *rows: int) -> str:
-        """The places of rows in words: `line 3` or `lines 3, 7`."""
+        """Returns the places of rows in words: `line 3` or `lines 3, 7`."""
         read = [row if self.positions is None else int(self.positions[row]) for row in rows]
         words, numbers = zip(*(self.place_of(row).split() for row in read), strict=True)
         return f"{words[0]}{'s' * (len(rows) > 1)} {', '.join(numbers)}"
 
     def at(self, column: str, row: int) -> str:
-        """The place of a value in words: `clicks.csv: column "user", line 3`."""
+        """Returns the place of a value in words: `clicks.csv: column "user", line 3`."""
         return f'{self.source}: column "{column}", {self.places(row)}'
 
 
@@ -71,10 +71,10 @@ def read_rows(
 
     Args:
         source: a path or a dataframe.
-        shown: what the source is called in messages.
-        ids: which columns hold ids.
-        wanted: which columns of a file to read.
-        how: what is known of the format of a text file; by default it is found out.
+        shown: name of the source in messages.
+        ids: returns the columns that hold ids, given all column names.
+        wanted: returns the columns of a file to read, given all column names.
+        how: format of a text file, as far as it is given; the rest is detected.
 
     Raises:
         DataError: the source cannot be read.

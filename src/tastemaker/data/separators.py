@@ -1,31 +1,31 @@
-"""What separates the values of a text file, found in its first lines."""
+"""Detects the separator of the values of a text file from its first lines."""
 
 import re
 
 from tastemaker.data.contents import Content, all_of, head_of
 
 SEPARATORS = ("::", ",", "\t", ";", "|")
-"""What is looked for. A space is taken only where none of them is found."""
+"""Separators that are searched for. A space is used only if none of them is found."""
 
 SAMPLED_LINES = 100
 
 
 def find_separator(content: Content, *, tab_first: bool, comment: str | None) -> str:
-    """The separator that most lines have equally often; a space where there is no other.
+    """Returns the separator that occurs equally often in most lines; a space if there is no other.
 
     Args:
-        content: UTF-8.
-        tab_first: whether a tab, where the file has any, wins over all others.
-        comment: how lines begin that do not count.
+        content: UTF-8 text.
+        tab_first: whether a tab takes precedence over all others if the file contains one.
+        comment: text with which ignored lines begin, or None.
 
     Returns:
-        One of SEPARATORS, or a space, or a comma where nothing separates.
+        One of SEPARATORS, or a space, or a comma if no separator is found.
     """
     lines = _sample(content, comment)
     if tab_first and any("\t" in line for line in lines):
         return "\t"
-    # Names like "Doe, John" may stand on every line, so more separators on nearly all lines weigh
-    # more than one on all.
+    # Names like "Doe, John" may occur in every line, so several separators in nearly all lines
+    # score higher than one separator in every line.
     scores = {separator: _score(lines, separator) for separator in SEPARATORS}
     best = max(SEPARATORS, key=lambda separator: scores[separator])
     if scores[best] > 0:
@@ -36,7 +36,7 @@ def find_separator(content: Content, *, tab_first: bool, comment: str | None) ->
 def _sample(content: Content, comment: str | None) -> list[str]:
     lines = head_of(content).decode("utf-8", "replace").split("\n")
     if len(lines) > 1:
-        lines.pop()  # it is empty, or may be cut off
+        lines.pop()  # the last one is empty, or may be cut off
     kept = (line for line in lines if comment is None or not line.startswith(comment))
     return [line for line in kept if line.strip()][:SAMPLED_LINES]
 
@@ -49,10 +49,10 @@ def _score(lines: list[str], separator: str) -> float:
 
 
 def with_one_character(content: Content, separator: str) -> tuple[Content, str]:
-    """The same lines with a separator of one character, which is all that Polars knows.
+    """Returns the same lines with a separator of one character, since Polars supports no others.
 
     Returns:
-        The content, left as it is where it can be, and its separator.
+        The content, unchanged if possible, and its separator.
     """
     if separator == " ":
         data = all_of(content)

@@ -1,4 +1,4 @@
-"""The front door: a name, a path, a dataframe or a query in, a Dataset out."""
+"""Reads a Dataset from a name, a path or a dataframe; the entry points for all kinds of data."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,7 +24,7 @@ from tastemaker.data.text_format import FOR_THE_ITEMS, TextFormat
 from tastemaker.errors import ConfigError, DataError, did_you_mean
 
 NAMES = (*ARCHIVES, "synthetic")
-"""Data sets that go by a name."""
+"""Data sets that can be loaded by name."""
 
 _encode = telling(Dataset.from_interactions)
 
@@ -37,19 +37,20 @@ def load(
     untouched_items: bool = False,
     on_bytes: OnBytes | None = None,
 ) -> Dataset:
-    """Loads a data set that goes by a name, or a MovieLens archive or folder by its path.
+    """Loads a data set by name, or a MovieLens archive or folder by its path.
 
     Args:
-        name: one of NAMES; an archive is looked for in $TASTEMAKER_DATA, then in the cache, then
-            fetched from GroupLens. Or the path of a MovieLens .zip or folder.
-        min_rating: keep only interactions rated at least this; every rating counts otherwise.
+        name: one of NAMES, or the path of a MovieLens .zip or folder. A named archive is searched
+            for in $TASTEMAKER_DATA, then in the cache, and otherwise downloaded from GroupLens.
+        min_rating: keep only interactions with at least this rating; by default all are kept.
         duplicates: which of several interactions of one user with one item to keep.
-        untouched_items: take in the items of the catalog that nobody touched.
-        on_bytes: hears of a download's progress.
+        untouched_items: include the items of the catalog that no user touched.
+        on_bytes: called with the progress of a download.
 
     Raises:
-        DataError: no such name or path.
-        DownloadError: the archive could not be fetched; says which file to bring, and where.
+        DataError: there is no such name or path.
+        DownloadError: the archive could not be downloaded; the message gives the file to obtain and
+            its place.
     """
     if name == "synthetic":
         interactions, catalog = synthetic()
@@ -70,7 +71,7 @@ def load(
 
 
 def is_movielens_path(name: str | Path) -> bool:
-    """Whether this is an archive or a folder rather than a single table."""
+    """Returns whether the path is an archive or a folder rather than a single table."""
     path = Path(name)
     return path.is_dir() or (path.is_file() and path.suffix.lower() == ".zip")
 
@@ -89,36 +90,36 @@ def read(
     ids: IdKind | None = None,
     **how: Any,
 ) -> Dataset:
-    """Reads your own interactions.
+    """Reads interactions from a file or a dataframe.
 
     Args:
         source: a path (text with separators, Parquet, JSON; "-" for standard input), or any
             dataframe with the Arrow interface.
-        min_rating: keep only interactions rated at least this.
+        min_rating: keep only interactions with at least this rating.
         duplicates: which of several interactions of one user with one item to keep in each part
             of a split.
         duplicate_weights: the weight of such a pair: "kept", that of the kept row, or the "sum" or
             the "max" of its rows.
-        items: what is known of the items (a path or a dataframe): the id, and title and categories
-            where there are any.
-        item_id: the column of `items` with the item's id; by default it is the one that has the
-            name of the interactions' column of items, or else one with a usual name.
-        untouched_items: take in those of them that nobody touched, so that a model that knows
-            items by their categories can recommend them.
+        items: a table of the items (a path or a dataframe): their ids and, if available, titles,
+            categories and images.
+        item_id: the column of `items` with the item ids; by default the column with the same name
+            as the item column of the interactions, or else one with a usual name.
+        untouched_items: include the items of that table that no user touched, so that a model that
+            represents items by their categories can recommend them.
         missing: texts that stand for a missing value in columns of ids, times, ratings and weights.
         drop_missing: whether to leave out rows that lack an id, a time or a weight; by default they
             are an error.
-        ids: what the ids become, "text" or "integer"; by default they keep their type, and those of
-            a text file are whole numbers where all of them can be.
+        ids: type to convert the ids to, "text" or "integer"; by default they keep their type, and
+            those of a text file become whole numbers if all of them can.
         **how: as for `read_interactions`: user, item, time, rating, weight, time_format, name, and
-            for text files has_header, separator, quoting, encoding, comment. The last three hold
-            for the table of the items as well.
+            for text files has_header, separator, quoting, encoding, comment. The last three apply
+            to the table of the items as well.
 
-    What is guessed and which rows are left out is told by the logger `tastemaker`, and kept in the
-    `notes` of the result.
+    Guesses and left-out rows are reported by the logger `tastemaker`, and kept in the `notes` of
+    the result.
 
     Raises:
-        DataError: what is wrong, with file, column, row and value.
+        DataError: the data cannot be used; the message gives file, column, row and value.
     """
     values: dict[str, Any] = {"missing": missing, "drop_missing": drop_missing, "ids": ids}
     interactions = read_interactions(source, **values, **how)
@@ -152,28 +153,28 @@ def read_interactions(
     name: str | None = None,
     **text: Any,
 ) -> Interactions:
-    """Reads and validates a table of interactions, not yet encoded.
+    """Reads and validates a table of interactions, without encoding it.
 
     Args:
         source: a path or a dataframe.
-        user: the column with the user's id; guessed from the usual names where None. So are the
-            others, except the weight, which is used only where it is named.
-        item: the column with the item's id.
-        time: the column with the time.
-        rating: the column with the rating.
-        weight: the column that says how much an interaction counts, 0 or above.
+        user: the column with the user ids. If it is None, it is guessed from the usual names, and
+            so are the others, except the weight, which is used only if it is named.
+        item: the column with the item ids.
+        time: the column with the times.
+        rating: the column with the ratings.
+        weight: the column with the weights of the interactions, 0 or above.
         time_format: a strftime pattern, for times as text that are not ISO 8601.
-        missing: texts that stand for a missing value; an empty one, a null and a float NaN always
+        missing: texts that stand for a missing value; an empty text, a null and a float NaN always
             do.
         drop_missing: whether to leave out rows that lack an id, a time or a weight.
-        ids: what the ids become, "text" or "integer"; by default they keep their type.
-        name: what the data are called in results; the file's name by default.
-        **text: how a text file is to be read, by the fields of `TextFormat`: has_header (True),
+        ids: type to convert the ids to, "text" or "integer"; by default they keep their type.
+        name: name of the data in results; by default the file's name without its ending.
+        **text: how to read a text file, by the fields of `TextFormat`: has_header (True),
             separator, quoting ("csv" or "none"), encoding and comment.
 
     Raises:
-        DataError: what is wrong, with file, column, line and value.
-        ConfigError: a text file cannot be read in such a way.
+        DataError: the data cannot be used; the message gives file, column, line and value.
+        ConfigError: a setting of the text format is invalid.
     """
     given = {"user": user, "item": item, "time": time, "rating": rating, "weight": weight}
     how = TextFormat(**text)
@@ -194,7 +195,7 @@ def read_interactions(
     columns = columns_of(rows.frame.columns)
     values = Values(missing, drop_missing, ids)
     interactions = Interactions.from_rows(rows, columns, time_format=time_format, values=values)
-    return replace(interactions, name=label)  # results name the data, errors the file
+    return replace(interactions, name=label)  # results show the data's name, errors the file's
 
 
 def _label(path: Path) -> str:
@@ -211,17 +212,17 @@ def read_catalog(
     ids: IdKind | None = None,
     **text: Any,
 ) -> Catalog:
-    """Reads what is known of the items.
+    """Reads a table of the items: their ids and, if available, titles, categories and images.
 
     Args:
         source: a path or a dataframe.
-        item_id: the column with the item's id. By default it is the one that `like` names, if it is
-            there, else one with a usual name.
-        like: what the interactions call their column of items (`Interactions.item_column`).
+        item_id: the column with the item ids. By default it is the column named `like` if there is
+            one, else one with a usual name.
+        like: name of the item column of the interactions (`Interactions.item_column`).
         missing: texts that stand for a missing id.
         drop_missing: whether to leave out rows without an id.
-        ids: what the ids become, "text" or "integer"; by default they keep their type, and those of
-            a text file become of the kind that the ids of the interactions are.
+        ids: type to convert the ids to, "text" or "integer"; by default they keep their type, and
+            those of a text file take the type of the ids of the interactions.
         **text: as for `read_interactions`.
 
     Raises:
@@ -246,20 +247,20 @@ def read_candidate_lists(
     ids: IdKind | None = None,
     **text: Any,
 ) -> Interactions:
-    """Reads candidate items by user: one row a user with a list, or one row a (user, item) pair.
+    """Reads candidate items: one row per user with a list, or one row per (user, item) pair.
 
     Args:
         source: the path of a file.
         missing: texts that stand for a missing id.
         drop_missing: whether to leave out candidates without an id.
-        ids: what the ids become, "text" or "integer"; by default they keep their type.
+        ids: type to convert the ids to, "text" or "integer"; by default they keep their type.
         **text: as for `read_interactions`.
 
     Returns:
         One row for each pair of a user and a candidate, with user_id and item_id.
 
     Raises:
-        DataError: no user column, or no column with the items, or an id is missing.
+        DataError: there is no user column or no column with the items, or an id is missing.
     """
     shown = str(source)
 

@@ -1,4 +1,4 @@
-"""Split: what a model may learn from, and what it is then asked about."""
+"""Split: training data, and the interactions held out to evaluate models."""
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,15 +16,15 @@ from tastemaker.shown import short_repr
 Part = Literal["validation", "test"]
 
 MOST_LOOKS = 3
-"""Targets of one user up to which a look-up of each is faster than one search for all of them."""
+"""Number of targets per user up to which table look-ups are faster than one search for all."""
 
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """Held-out interactions, sorted by user: what a good model would have recommended."""
+    """Held-out interactions, sorted by user: the items that a good model would recommend."""
 
     users: np.ndarray
-    """(n,) int64 codes, ascending; a user with several targets stands several times."""
+    """(n,) int64 codes, ascending; a user with several targets occurs several times."""
     items: np.ndarray
     """(n,) int64 codes."""
     timestamps: np.ndarray | None = None
@@ -35,42 +35,43 @@ class Targets:
         return len(self.users)
 
     def at(self, rows: np.ndarray) -> "Targets":
-        """Some of them, by a boolean mask or ascending positions."""
+        """Returns the targets selected by a boolean mask or ascending positions."""
         times = None if self.timestamps is None else self.timestamps[rows]
         return Targets(self.users[rows], self.items[rows], times)
 
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """For each listed user, the items that a held-out one is ranked against."""
+    """For each listed user, the items against which a held-out item is ranked."""
 
     items: np.ndarray
-    """(m,) int64 codes, all users' lists end to end in the order of the user codes."""
+    """(m,) int64 codes, the lists of all users concatenated in the order of the user codes."""
     indptr: np.ndarray
-    """(n_users + 1,) int64; a user without a list has an empty run."""
+    """(n_users + 1,) int64 pointers into items; a user without a list has an empty run."""
 
     __repr__ = short_repr
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Training data with the interactions held out of them. Frozen.
+    """Training data and the interactions held out from them. Immutable.
 
-    All parts share the vocabularies of `train`. The held-out pairs are in no way visible there:
-    neither as positives, nor by being kept out of the negatives, nor by an earlier row of theirs
-    that is missing. No (user, item) pair is in two parts: who had an item is not asked for it.
+    All parts share the vocabularies of `train`. The training data do not reveal the held-out pairs:
+    these are not among the positives, they are not excluded from the negatives, and no earlier row
+    is removed because a pair occurs again later. No (user, item) pair is in two parts: an item that
+    a user already had is not a target.
     """
 
     train: Dataset
-    """Folded: no (user, item) pair occurs twice. A log that is given is folded as it says."""
+    """Folded: no (user, item) pair occurs twice. A log with repeats is folded by its own rule."""
     test: Targets | None = None
     validation: Targets | None = None
     candidates: Candidates | None = None
     not_evaluated: Targets | None = None
-    """Held-out interactions that no model could be asked about, of users or items that training
-    does not have; they count as known once everything is."""
+    """Held-out interactions that cannot be evaluated, because their user or item does not occur in
+    training; `everything` includes them."""
     method: str = "none"
-    """How it was made, for a result's label."""
+    """How the split was made, for labelling results."""
     notes: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
@@ -90,10 +91,10 @@ class Split:
         return f"Split({self.method}: {self.train!r} to train on{sizes})"
 
     def targets(self, part: Part) -> Targets:
-        """The held-out interactions of a part.
+        """Returns the held-out interactions of a part.
 
         Raises:
-            SplitError: nothing was held out for it.
+            SplitError: nothing was held out for the part.
         """
         targets = self.test if part == "test" else self.validation
         if targets is None or len(targets) == 0:
@@ -103,10 +104,10 @@ class Split:
         return targets
 
     def known_before(self, part: Part) -> Dataset:
-        """What is known of the users when the part is asked about.
+        """Returns the interactions that are known when a model is evaluated on the part.
 
-        The training data; for the test also the validation targets, which the users had touched
-        by then, so that they are neither candidates nor news.
+        These are the training data and, for the test, also the validation targets: the users had
+        touched those items by then, so they belong to the histories and are not candidates.
         """
         return self._known_before_test if part == "test" else self.train
 
@@ -117,7 +118,7 @@ class Split:
 
     @cached_property
     def everything(self) -> Dataset:
-        """All that is known of the users by now, the held-out interactions included."""
+        """All interactions of the users, including the held-out ones."""
         known = self.known_before("test")
         for targets in (self.test, self.not_evaluated):
             known = known if targets is None else _with_appended(known, targets)
@@ -125,7 +126,7 @@ class Split:
 
 
 def _with_appended(train: Dataset, targets: Targets) -> Dataset:
-    """The training data with each user's targets behind the user's own history."""
+    """Returns the training data with each user's targets appended to the user's history."""
     users = np.concatenate([train.users, targets.users.astype(np.int32)])
     order = np.argsort(users, kind="stable")
     times = None
@@ -138,7 +139,7 @@ def _with_appended(train: Dataset, targets: Targets) -> Dataset:
 
 
 def _are_among(users: np.ndarray, items: np.ndarray, targets: Targets, data: Dataset) -> np.ndarray:
-    """(n,) bool: which of the pairs are targets too."""
+    """Returns (n,) bool: whether each pair is also a target."""
     nth = np.arange(len(targets)) - np.searchsorted(targets.users, targets.users)
     most = int(nth.max(initial=-1)) + 1
     if most > MOST_LOOKS:
@@ -160,7 +161,7 @@ def _are_among(users: np.ndarray, items: np.ndarray, targets: Targets, data: Dat
 def _refuse_leak(
     data: Dataset, known: tuple[np.ndarray, np.ndarray], targets: Targets, part: Part
 ) -> None:
-    """Refuses targets that are among the known pairs (users, items) of an earlier part."""
+    """Raises SplitError if targets are among the known pairs (users, items) of an earlier part."""
     leaked = np.flatnonzero(_are_among(*known, targets, data))
     if len(leaked):
         user, item = (int(codes[leaked[0]]) for codes in known)

@@ -1,4 +1,4 @@
-"""Splitting: the methods that hold interactions out."""
+"""Splitting: the methods that hold out interactions of a data set."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -17,19 +17,20 @@ Order = Literal["time", "input", "random"]
 def leave_one_out(
     data: Dataset, *, validation: bool = True, by: Order = "time", seed: int = 0
 ) -> Split:
-    """Each user's latest new item is the test, the one before it the validation part.
+    """Holds out each user's latest new item for the test, and the one before it for validation.
 
-    As `leave_k_out` with a k of 1: a user needs two items to be tested and three to be validated
-    on; the others only train.
+    This is `leave_k_out` with k = 1: a user needs two items to be in the test and three to be in
+    the validation part; users with fewer are only in training.
 
     Args:
-        data: what to split; not changed.
-        validation: also hold out the last but one. False leaves it in training.
-        by: what "last" means: time, the order of the input, or a random draw.
-        seed: of the random draw.
+        data: the data set to split; not changed.
+        validation: whether to hold out the last but one as well; otherwise it stays in training.
+        by: the order that defines "last": time, the order of the input, or a random draw.
+        seed: seed of the random draw.
 
     Raises:
-        SplitError: by time, on data without times; or nobody has two items.
+        SplitError: `by` is "time" and the data have no times, or "input" and they have times; or no
+            user has two items.
     """
     return leave_k_out(data, 1, validation=validation, by=by, seed=seed)
 
@@ -38,23 +39,24 @@ def leave_one_out(
 def leave_k_out(
     data: Dataset, k: int, *, validation: bool = True, by: Order = "time", seed: int = 0
 ) -> Split:
-    """The k items that each user came to last are the test, the k before them the validation part.
+    """Holds out each user's last k new items for the test, and the k before them for validation.
 
-    A user keeps at least one item to train on, else nothing of the user is held out. Where a log
-    repeats pairs, a user comes to an item by the first interaction with it. Training ends before
-    the first item held out; a repeated interaction after that is neither trained on nor asked
-    about. By a random draw, a pair is held out with all of its interactions.
+    A user keeps at least one item to train on; otherwise nothing of the user is held out. In a log
+    with repeated pairs, an item is new at the user's first interaction with it. Training ends
+    before the user's first held-out item; a repeated interaction after that is neither trained on
+    nor evaluated. By a random draw, a pair is held out with all of its interactions.
 
     Args:
-        data: what to split; not changed.
-        k: how many items of each user.
-        validation: also hold out the k before. False leaves them in training.
-        by: what "last" means: time, the order of the input, or a random draw.
-        seed: of the random draw.
+        data: the data set to split; not changed.
+        k: number of items per user.
+        validation: whether to hold out the k before as well; otherwise they stay in training.
+        by: the order that defines "last": time, the order of the input, or a random draw.
+        seed: seed of the random draw.
 
     Raises:
         ConfigError: k is below 1.
-        SplitError: by time, on data without times; or no user has more than k items.
+        SplitError: `by` is "time" and the data have no times, or "input" and they have times; or no
+            user has more than k items.
     """
     if k < 1:
         raise ConfigError(f"leave_k_out: k is {k}; at least 1 interaction must be held out")
@@ -87,21 +89,22 @@ def leave_k_out(
 
 @telling
 def temporal(data: Dataset, *, test_fraction: float = 0.1, validation: bool = True) -> Split:
-    """Everything after one moment is the test; the moment is where the latest fraction begins.
+    """Holds out the latest fraction of the interactions: all those from one moment on.
 
-    Unlike leave-one-out it never learns from one person's future to predict another's present. A
-    held-out interaction of a user or with an item that training does not have is counted and not
-    asked about, since no model that looks users up could answer for it. Nor is one with an item
-    that the user had before, in training or for the test in the validation part.
+    Unlike with leave-one-out, no model learns from later interactions of one user to predict
+    earlier ones of another. A held-out interaction whose user or item does not occur in training is
+    counted but not evaluated, since a model that looks users up by code cannot predict it. An
+    interaction with an item that the user had before (in training or, for the test, in the
+    validation part) is not evaluated either.
 
     Args:
-        data: what to split; not changed.
+        data: the data set to split; not changed.
         test_fraction: the fraction of all interactions, the latest, to test on.
-        validation: also hold out the same fraction just before.
+        validation: whether to hold out the same fraction just before as well.
 
     Raises:
-        ConfigError: a fraction that leaves nothing to train on.
-        SplitError: data without times, or nothing left to test on.
+        ConfigError: test_fraction is not above 0, or leaves nothing to train on.
+        SplitError: the data have no times, or nothing is left to test on.
     """
     if not 0 < test_fraction < (0.5 if validation else 1):
         raise ConfigError(
@@ -137,7 +140,7 @@ def temporal(data: Dataset, *, test_fraction: float = 0.1, validation: bool = Tr
 
 
 def no_holdout(data: Dataset) -> Split:
-    """Everything is training: for a model that goes to production, or data that cannot be split."""
+    """Uses all data for training: for a production model, or for data that cannot be split."""
     return Split(data)
 
 
@@ -152,7 +155,7 @@ def _times(data: Dataset) -> np.ndarray:
 
 
 def _order(data: Dataset, by: Order, seed: int) -> np.ndarray | None:
-    """Positions of the rows, each user's together and the last behind; None where they are so."""
+    """Returns positions that sort rows by user, each user's last at the end; None if sorted."""
     if by == "random":
         return np.lexsort((np.random.default_rng(seed).random(len(data)), data.users))
     if by == "time":
@@ -168,9 +171,9 @@ def _order(data: Dataset, by: Order, seed: int) -> np.ndarray | None:
 def _held_from_end(
     data: Dataset, order: np.ndarray | None, first: int, stop: int, *, at_least: int
 ) -> np.ndarray:
-    """(n,) bool: counted from each user's end, the first (from 0) up to before the stop.
+    """Returns (n,) bool: marks the rows first … stop - 1 of each user; row 0 is the user's last.
 
-    Only of users with at least so many interactions.
+    Only rows of users with at least `at_least` interactions are marked.
     """
     ends = data.indptr[1:][data.user_counts >= at_least]
     held = np.zeros(len(data), dtype=bool)
@@ -181,11 +184,11 @@ def _held_from_end(
 
 
 def _before(log: Dataset, held: np.ndarray) -> np.ndarray:
-    """(n,) bool: the rows of a log before the first row of their user that is held out.
+    """Returns (n,) bool: marks the rows before the first held-out row of their user.
 
     Args:
-        log: (n) rows.
-        held: positions of rows.
+        log: a data set of n rows.
+        held: positions of the held-out rows.
     """
     first = np.full(log.n_users, len(log))
     np.minimum.at(first, log.users[held], held)
@@ -193,7 +196,7 @@ def _before(log: Dataset, held: np.ndarray) -> np.ndarray:
 
 
 def _note_of_repeats(n_repeats: int) -> tuple[str, ...]:
-    """What is said of held-out interactions that are no targets, where there are any."""
+    """Returns a note on interactions after the cut that are repeats, if there are any."""
     if n_repeats == 0:
         return ()
     return (
@@ -203,7 +206,7 @@ def _note_of_repeats(n_repeats: int) -> tuple[str, ...]:
 
 
 def _new_pairs(part: Dataset, earlier: Sequence[Dataset]) -> Dataset:
-    """A part, folded on its own, without the pairs of the parts before it."""
+    """Returns a part, folded on its own, without the pairs of the parts before it."""
     if part.folding is None:
         return part
     folded = part.folded()
@@ -213,12 +216,12 @@ def _new_pairs(part: Dataset, earlier: Sequence[Dataset]) -> Dataset:
 
 
 def _known_to(train: Dataset, part: Dataset) -> np.ndarray:
-    """(n,) bool: the rows of a part whose user and item both occur in training."""
+    """Returns (n,) bool: marks the rows of a part whose user and item both occur in training."""
     return (train.user_counts > 0)[part.users] & (train.item_counts > 0)[part.items]
 
 
 def _together(first: Targets, second: Targets) -> Targets | None:
-    """The targets of both, each user's of the first before those of the second; None of none."""
+    """Merges targets by user, those of the first before those of the second; None if none."""
     users = np.concatenate([first.users, second.users])
     if len(users) == 0:
         return None

@@ -1,4 +1,4 @@
-"""Tables from a database: a query and an SQLAlchemy URL."""
+"""Reads tables from a database, by a query and an SQLAlchemy URL."""
 
 from pathlib import Path
 from typing import Any
@@ -17,33 +17,34 @@ except ImportError:  # the extra `sql` is not installed
 
 
 READING = ("select", "with", "values", "table", "(select")
-"""How a query that only reads begins."""
+"""First words of queries that only read."""
 
 READ_ONLY = {"sqlite": "PRAGMA query_only = ON", "postgresql": "SET TRANSACTION READ ONLY"}
-"""What makes the database itself refuse to write, where there is such a thing."""
+"""Statements that make a database itself refuse to write, by backend, where there is one."""
 
 
 def read_sql(query: str, url: str, **how: Any) -> Dataset:
-    """Reads the interactions that a database query selects; the rest is as for `read`.
+    """Reads the interactions that a database query selects.
 
     Args:
         query: SQL that selects at least a user and an item.
-        url: as SQLAlchemy has it, for example sqlite:///shop.db.
+        url: an SQLAlchemy URL, for example sqlite:///shop.db.
         **how: as for `read`.
     """
     return read(read_query(query, url), **({"name": "query"} | how))
 
 
 def read_query(query: str, url: str) -> pl.DataFrame:
-    """Runs a query and takes its result as a table.
+    """Runs a query and returns its result as a table.
 
     Args:
         query: SQL that selects at least a user and an item.
-        url: as SQLAlchemy has it, for example sqlite:///shop.db or postgresql://host/shop.
+        url: an SQLAlchemy URL, for example sqlite:///shop.db or postgresql://host/shop.
 
     Raises:
-        DataError: SQLAlchemy or the driver is not installed, the database cannot be reached, or it
-            refuses the query. A password in the URL is not repeated.
+        DataError: the query does not begin like one that reads, SQLAlchemy or the driver is not
+            installed, the database cannot be reached, or it refuses the query. The message does
+            not contain a password in the URL.
     """
     refuse_forked()
     if query.split(maxsplit=1)[:1] == [] or query.split()[0].lower() not in READING:
@@ -73,7 +74,7 @@ def read_query(query: str, url: str) -> pl.DataFrame:
 
 
 def _refuse_missing_file(database: str | None, shown: str) -> None:
-    """SQLite would make an empty database out of a misspelt path."""
+    """Raises DataError for a missing file; SQLite would create an empty database at its path."""
     if database and database != ":memory:" and not _exists(database):
         raise DataError(f"{shown}: there is no such database file")
 

@@ -1,14 +1,16 @@
-"""An invented data set with known structure, for a machine with neither network nor data.
+"""A synthetic data set with known structure, for use without network access or other data.
 
-It is never passed off as real: its name begins with "synthetic" wherever results are shown.
+Its name begins with "synthetic" wherever results are shown, so that it is never taken for real
+data.
 
-How it is made: every film has one genre, sometimes more, and a popularity that falls off with its
-rank (a long tail). Every person has two favourite genres; halfway through, one of them changes
-(tastes drift). Each event draws a film with a probability proportional to its popularity, and 60
-times as high if the film is of a genre that is a favourite at that moment, never the same film
-twice. So taste says much more than popularity, and models have something to find.
+How it is made: every film has one genre, sometimes more, and a popularity that decreases with its
+rank (a long tail). Every user has two favourite genres, one of which changes halfway through the
+history (drift of taste). Each event draws a film that the user has not touched yet, with a
+probability proportional to its popularity, and 60 times as high if the film is of a genre that is a
+favourite at that moment. Taste therefore predicts much more than popularity does, so that models
+have a signal to learn.
 
-All draws are whole numbers and so are the weights, so that every processor makes the same data.
+All draws and weights are whole numbers, so that the data are the same on every processor.
 """
 
 from dataclasses import dataclass
@@ -39,13 +41,13 @@ SECOND_WORDS = (
 )  # fmt: skip
 
 FIT = 60
-"""How many times likelier a film of a favourite genre is than an equally popular other one."""
+"""Factor by which a film of a favourite genre is more probable than another of equal popularity."""
 
 MOST_POPULAR, HEAD = 1_000_000, 10
-"""A film's popularity is the first over its rank plus the second, which flattens the head."""
+"""A film's popularity is MOST_POPULAR // (HEAD + rank); HEAD flattens the top of the ranking."""
 
 SECOND_GENRE_PERCENT = 3
-"""Probability of each genre, in percent, that a film is of it in addition to its own."""
+"""Probability, in percent, that a film has a given genre in addition to its first."""
 
 DAY_S = 86_400
 STARTS_AT = 1_577_836_800  # 2020-01-01
@@ -55,16 +57,17 @@ PERIOD_DAYS = 1_461
 def synthetic(
     n_users: int = 1_000, n_items: int = 800, mean_history: float = 60.0, seed: int = 0
 ) -> tuple[Interactions, Catalog]:
-    """Generates interactions and the catalog of films that nobody ever made.
+    """Generates interactions and a catalog of invented films.
 
     Args:
-        n_users: people.
-        n_items: films.
-        mean_history: films a person touches on average; at least 5 each, at most a third of all.
-        seed: one seed, one data set.
+        n_users: number of users.
+        n_items: number of films.
+        mean_history: mean number of films that a user touches; each user touches at least 5 and at
+            most a third of all.
+        seed: random seed; the same seed gives the same data set.
 
     Raises:
-        ConfigError: too few users or items to hold a structure.
+        ConfigError: there are too few users or items for the structure.
     """
     if n_users < 1 or n_items < 20:
         raise ConfigError(
@@ -135,7 +138,7 @@ def _one_history(
     start = STARTS_AT + random.integers(PERIOD_DAYS // 2) * DAY_S
     times = np.sort(start + random.integers(PERIOD_DAYS // 2 * DAY_S, size=length))
     fits = films.genres[items][:, before].any(axis=1) | films.genres[items][:, after].any(axis=1)
-    # Half stars around 3, and around 4 for what fits.
+    # In half stars: around 3 stars, and around 4 for films of a favourite genre.
     half_stars = 6 + 2 * fits + random.integers(-2, 3, length) + random.integers(-1, 2, length)
     ratings = np.clip(half_stars, 1, 10) / 2
     return items, times, ratings
@@ -144,7 +147,7 @@ def _one_history(
 def _draw(
     films: _Films, taste: np.ndarray, n: int, seen: np.ndarray, random: np.random.Generator
 ) -> np.ndarray:
-    """So many different unseen films, likelier the more popular and the better they fit."""
+    """Draws n different films that are not in `seen`, by popularity and fit to the taste."""
     weights = films.popularity * np.where(films.genres[:, taste].any(axis=1), FIT, 1)
     weights[seen] = 0
     upto = np.cumsum(weights)
@@ -152,5 +155,5 @@ def _draw(
     while len(drawn) < n:
         more = np.searchsorted(upto, random.integers(upto[-1], size=4 * n), side="right")
         drawn = np.concatenate([drawn, more])
-        drawn = drawn[np.sort(np.unique(drawn, return_index=True)[1])]  # each at its first place
+        drawn = drawn[np.sort(np.unique(drawn, return_index=True)[1])]  # first occurrences only
     return drawn[:n]

@@ -1,4 +1,4 @@
-"""Table: what a reader found in a file, and where in the file each row stands."""
+"""Table: the result of reading a file, with the place of each row in the file."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import polars as pl
 
 
 def row_number(row: int) -> str:
-    """Where a row stands in a table that has no lines, such as Parquet or a dataframe."""
+    """Returns the place of a row in a table that has no lines, such as Parquet or a dataframe."""
     return f"row {row + 1}"
 
 
@@ -17,16 +17,16 @@ class ReadTable:
 
     frame: pl.DataFrame
     place_of: Callable[[int], str] = row_number
-    """Position of a row in `frame`, counted from 0, to its place in the source, in the words of an
-    error: "line 17" of a text file, with the header, blank lines, comments and line breaks in
-    quoted values counted as an editor counts them; "row 16" where the source has no lines. It may
-    read the whole file again, so call it only when an error is made:
+    """Converts the position of a row in `frame`, from 0, to its place in the source, for an error
+    message: "line 17" of a text file, where the header, blank lines, comments and line breaks in
+    quoted values count as they do in an editor; "row 16" if the source has no lines. It may read
+    the whole file again, so call it only to raise an error:
 
         table = read_table(path)
         raise DataError(f"{path}: {table.place_of(row)}: the user id is missing")
 
-    `row` is a position in this frame: filtering must not come before it."""
+    The position refers to this frame, so the rows must not be filtered before the call."""
     is_typed: bool = True
-    """Whether the source says which values are numbers. Text files do not."""
+    """Whether the source distinguishes numbers from text. Text files do not."""
     notes: tuple[str, ...] = ()
-    """What the reader decided by itself and a reader of results should know."""
+    """Decisions made by the reader that a user of the results should be aware of."""

@@ -1,4 +1,4 @@
-"""Tables from text: CSV, TSV and their kin."""
+"""Reads tables from text files: CSV, TSV and similar formats."""
 
 from collections.abc import Callable, Sequence
 
@@ -25,14 +25,14 @@ def read_text(
 
     Args:
         content: the unpacked file.
-        shown: what the file is called in an error.
-        choose: given all column names, answers which to read.
-        how: what is known of the format.
-        ids: given all column names, answers which hold ids, whose text must not change.
-        tab_first: whether a tab, where there is one, is the separator.
+        shown: name of the file in error messages.
+        choose: returns the columns to read, given all column names.
+        how: the format, as far as it is given.
+        ids: returns the columns that hold ids, given all column names; text of ids must not change.
+        tab_first: whether the separator is a tab if the file contains one.
 
     Raises:
-        DataError: with the line, where the file cannot be read without losing something.
+        DataError: the file cannot be read without loss; the message gives the line.
     """
     text = TextFile.of(content, shown, how, tab_first=tab_first)
     names = text.names()
@@ -56,16 +56,16 @@ def read_text(
 
 
 def _tidied(frame: pl.DataFrame, lines: TextLines, exact: Sequence[str]) -> pl.DataFrame:
-    """Without blank lines, and without blanks around values, which may be numbers after all.
+    """Removes blank lines and blanks around values, and converts text to numbers where possible.
 
-    Text in the exact columns stays text.
+    Text in the columns in `exact` stays text.
     """
     texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
     frame = frame.with_columns(pl.col(texts).str.strip_chars().replace("", None))
     nothing = is_null(frame)
     if nothing.any():
         rows = lines.rows
-        # A row without a value in these columns may have some in others: it is no blank line.
+        # A row without a value in these columns is not a blank line if it has values in others.
         frame = frame.filter(~(rows["is_blank"] if rows.height == frame.height else nothing))
     return frame.with_columns(_as_numbers(frame[name]) for name in texts if name not in exact)
 

@@ -1,4 +1,4 @@
-"""A text file whose format is known: its columns, parsed, or the reason why they cannot be."""
+"""Parses the columns of a text file of known format, or gives the reason why that fails."""
 
 import re
 from collections.abc import Sequence
@@ -16,18 +16,18 @@ from tastemaker.data.text_lines import Counts, TextLines, count
 from tastemaker.errors import DataError
 
 SNIFFED_ROWS = 1_000
-"""Rows looked at to tell what kind of values a column holds."""
+"""Number of rows from which the type of a column is inferred."""
 
 UNQUOTED = ("\t", "::")
-"""Separators between which quotes are text, unless the names of the columns are all in quotes."""
+"""Separators with which quotes are text, unless all column names are quoted."""
 
 ATOMIC = re.compile(r"(.+):(token|token_seq|float|float_seq)")
-"""A column's name with its kind, as RecBole's atomic files have it."""
+"""A column name with its type, as in RecBole's atomic files."""
 
 
 @dataclass(frozen=True)
 class TextFile:
-    """A text file of which the format is known."""
+    """A text file whose format is known."""
 
     shown: str
     lines: TextLines
@@ -40,7 +40,7 @@ class TextFile:
 
     @classmethod
     def of(cls, content: Content, shown: str, how: TextFormat, *, tab_first: bool) -> "TextFile":
-        """Finds out what `how` leaves open.
+        """Detects what `how` leaves open.
 
         Raises:
             DataError: the bytes are not text.
@@ -68,7 +68,7 @@ class TextFile:
 
     @property
     def options(self) -> dict[str, Any]:
-        """The format, as Polars wants it."""
+        """The format as keyword arguments of Polars' CSV readers."""
         return {
             "separator": self.lines.separator,
             "quote_char": '"' if self.lines.quoted else None,
@@ -78,10 +78,10 @@ class TextFile:
         }
 
     def names(self) -> list[str]:
-        """The names of all columns.
+        """Returns the names of all columns.
 
         Raises:
-            DataError: there is only one, or the first line is a comment.
+            DataError: the file is empty, there is only one column, or the first line is a comment.
         """
         line = _first_line(self.body)
         if not line.strip():
@@ -105,15 +105,15 @@ class TextFile:
         return [match[1] for match in atomic if match] if all(atomic) else names
 
     def _stands_out(self, n_names: int) -> bool:
-        """Whether the second line has another number of values than the first."""
+        """Returns whether the second line does not have the first line's number of values."""
         after = head_of(self.body).decode("utf-8", "replace").split("\n")[1:]
         second = next((line for line in after if line.strip()), None)
         return second is not None and second.count(self.lines.separator) + 1 != n_names
 
     def parse(self, columns: dict[str, int], exact: Sequence[str]) -> pl.DataFrame | None:
-        """The columns, given by name and position; None where the file cannot be read.
+        """Parses columns, given by name and position; returns None if the file cannot be read.
 
-        Those that are exact are 64-bit integers or text.
+        Columns in `exact` are returned as 64-bit integers or text.
         """
         frame = self._parsed(columns, ())
         if frame is None:
@@ -132,8 +132,8 @@ class TextFile:
                 **self.options,
             )
         except pl.exceptions.PolarsError:
-            # A value further down is not of the kind that the first rows promised. As text
-            # everything can be read, and validation then names the row.
+            # A later value does not have the type inferred from the first rows. As text every
+            # value can be read, and the error message of the validation then gives the row.
             try:
                 frame = pl.read_csv(
                     self.body, columns=positions, infer_schema=False, **self.options
@@ -144,9 +144,9 @@ class TextFile:
         return frame
 
     def _padded(self, positions: list[int], as_text: list[int]) -> dict[str, type[pl.String]]:
-        """Columns that are read as text: those given, and those with values like 007.
+        """Returns the columns to read as text: those given, and those with values like 007.
 
-        As numbers, these would lose their zeros and be equal to the id 7.
+        As a number, 007 would lose its zeros and be equal to 7.
         """
         table = pl.scan_csv(self.body, infer_schema=False, **self.options)
         names = table.collect_schema().names()
@@ -157,27 +157,27 @@ class TextFile:
         return dict.fromkeys([*padded_names, *(names[at] for at in as_text)], pl.String)
 
     def may_have_lost_rows(self, frame: pl.DataFrame | None) -> bool:
-        """Whether line breaks may have been taken for parts of values."""
+        """Returns whether line breaks may have been read as parts of values."""
         return frame is None or (
             frame.height + self.lines.has_header != self.counts.lines or self.counts.quotes % 2 == 1
         )
 
     def without_quoting(self) -> "TextFile":
-        """The same with quotes as text; columns behind the needed ones may then be cut."""
+        """Returns the same file with quotes as text; surplus values of a line may be cut off."""
         lines = self.lines
         plain = TextLines(lines.content, lines.separator, False, lines.comment, lines.has_header)
         return TextFile(self.shown, plain, self.body, self.counts, ragged=True)
 
     def uneven_lines(self, frame: pl.DataFrame, columns: dict[str, int], width: int) -> list[str]:
-        """A note where lines have more or fewer values than the first, which Polars may not mind.
+        """Returns a note if lines have more or fewer values than the first; Polars may accept them.
 
         Raises:
-            DataError: a needed column stands behind one that is not needed, so that its values may
-                be those of another column in these lines.
+            DataError: there are such lines, and a needed column comes after one that is not needed,
+                so that its values may be those of another column.
         """
         first_ones = max(columns.values()) < len(columns)
         if self.lines.quoted and first_ones:
-            return []  # what follows the needed values need not be told from text in quotes
+            return []  # values after the needed ones are not used, so quotes in them do not matter
         n_rows = frame.height + self.lines.has_header - int(is_null(frame).sum())
         separators = self.lines.n_separators if self.lines.quoted else self.counts.separators
         if separators == (width - 1) * n_rows:
@@ -193,7 +193,7 @@ class TextFile:
         ]
 
     def reason_it_cannot_be_read(self, width: int) -> DataError:
-        """What is wrong with a file that Polars refuses."""
+        """Returns an error with the reason why Polars refuses the file."""
         try:
             all_of(self.lines.content).decode()
         except UnicodeDecodeError as error:
@@ -226,5 +226,5 @@ def _first_line(body: Content) -> str:
 
 
 def is_null(frame: pl.DataFrame) -> pl.Series:
-    """Whether all values of a row are missing."""
+    """Returns for each row whether all of its values are missing."""
     return frame.select(pl.all_horizontal(pl.all().is_null())).to_series()

@@ -1,4 +1,4 @@
-"""TextFormat: how a text file is to be read, where its reader should not decide by itself."""
+"""TextFormat: settings for reading a text file whose format should not be detected."""
 
 import codecs
 from dataclasses import dataclass
@@ -9,34 +9,35 @@ from tastemaker.errors import ConfigError
 Quoting = Literal["csv", "none"]
 
 FOR_THE_ITEMS = ("quoting", "encoding", "comment")
-"""Fields that hold for the table of the items as well, where they are given for a log. The table
-has a header and a separator of its own."""
+"""Fields that apply to the table of the items as well if they are given for a log. The table has a
+header and a separator of its own."""
 
 
 @dataclass(frozen=True)
 class TextFormat:
-    """How a text file is to be read. What is None is found out from the file.
+    """How to read a text file. A separator, quoting or encoding of None is detected from the file.
 
     The fields are the keyword arguments of `read`, `read_interactions` and `read_catalog`, and the
     command line has an option for each.
 
     Raises:
-        ConfigError: a value that no file could be read with.
+        ConfigError: a value is invalid for any file.
     """
 
     has_header: bool = True
-    """Whether the first line names the columns; without it they are column_1, column_2, …"""
+    """Whether the first line names the columns; otherwise they are column_1, column_2, …"""
     separator: str | None = None
-    """The text between two values, of one character or more. A space stands for one or more, and
-    \\t, as one types it in a shell, for a tab."""
+    """The text between two values, of one or more characters. A space stands for one or more
+    spaces, and \\t (a backslash and a t, as typed in a shell) for a tab."""
     quoting: Quoting | None = None
     """"csv": quotes around a value belong to the format. "none": a quote is text like any other.
-    None: none between tabs and ::, csv otherwise, and a quote that swallows rows is an error."""
+    None: "none" for tabs and :: unless all column names are quoted, otherwise "csv"; quotes that
+    would swallow rows are then read as text or, if that is impossible, are an error."""
     encoding: str | None = None
-    """A name that Python's codecs have, such as latin-1. None: UTF-8, or what a byte order mark
-    says."""
+    """The name of a Python codec, such as latin-1. None: UTF-8, or the encoding of a byte order
+    mark."""
     comment: str | None = None
-    """Lines that begin with this text are left out. None: there are no such lines."""
+    """Lines that begin with this text are left out. None: no line is a comment."""
 
     def __post_init__(self) -> None:
         if self.quoting not in ("csv", "none", None):

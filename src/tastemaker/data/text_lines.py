@@ -1,4 +1,4 @@
-"""The lines of a text file: which of them begin a row, and how many values they have."""
+"""The lines of a text file: which of them begin a row, and where quotes and separators are."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ from tastemaker.data.contents import CHUNK_BYTES, Content, all_of
 
 @dataclass(frozen=True)
 class Counts:
-    """How often some bytes occur in a file."""
+    """Numbers of occurrences of some bytes in a file."""
 
     lines: int
-    """Lines, the last counted whether or not it ends in a line break."""
+    """Number of lines, including a last line that does not end in a line break."""
     quotes: int
     separators: int
     zeros: int
-    """NUL bytes, which no text has."""
+    """NUL bytes, which do not occur in text."""
 
 
 def count(content: Content, separator: str) -> Counts:
-    """Counts in one pass over the file."""
+    """Counts lines, quotes, separators and NUL bytes in one pass over the file."""
     sought = (b"\n", b'"', separator.encode(), b"\0")
     totals, last = [0] * len(sought), b""
     for chunk in _chunks(content):
@@ -44,10 +44,10 @@ def _chunks(content: Content) -> Iterator[bytes]:
 
 @dataclass(frozen=True)
 class TextLines:
-    """The lines of a text file, for the cases in which the rows alone do not say enough."""
+    """The lines of a text file, for checks that the parsed rows alone do not allow."""
 
     content: Content
-    """UTF-8, line for line as in the file."""
+    """UTF-8 text with the same lines as the file."""
     separator: str
     """One character."""
     quoted: bool
@@ -61,13 +61,13 @@ class TextLines:
 
     @cached_property
     def frame(self) -> pl.DataFrame:
-        """One row a line, comments left out: number (from 1), start, end, quotes and row.
+        """One row per line, without comments: number (from 1), start, end, quotes and row.
 
-        start and end are positions in the file in bytes, quotes is how many there are, and row the
-        number of the row that the line belongs to.
+        start and end are byte positions in the content, quotes is the number of quotes in the line,
+        and row is the number of the row that the line belongs to.
 
-        A line break is within quotes where an odd number of quotes stands before it. That is the
-        rule by which Polars splits a file into rows.
+        A line break is within quotes if an odd number of quotes precedes it. This is the rule by
+        which Polars splits a file into rows.
         """
         codes = np.frombuffer(self._data, np.uint8)
         ends = np.flatnonzero(codes == ord("\n"))
@@ -93,8 +93,8 @@ class TextLines:
     def rows(self) -> pl.DataFrame:
         """One row for each row that Polars reads: number, start, end, quotes, row, lines, is_blank.
 
-        The header and the blank lines before it are left out. number is that of its first line,
-        lines how many there are, and is_blank whether it holds no value at all.
+        The header and the blank lines before it are left out. number is the number of the row's
+        first line, lines is its number of lines, and is_blank is whether it holds no value at all.
         """
         begins = self.frame["row"].is_first_distinct()
         first = self.frame.filter(begins)
@@ -112,14 +112,14 @@ class TextLines:
 
     @property
     def n_separators(self) -> int:
-        """How many separators of the whole file do not stand within quotes."""
+        """Number of separators in the whole file that are not within quotes."""
         codes = np.frombuffer(self._data, np.uint8)
         separators = np.flatnonzero(codes == ord(self.separator))
         quotes_before = np.searchsorted(np.flatnonzero(codes == ord('"')), separators)
         return int((quotes_before % 2 == 0).sum())
 
     def _hold_values(self, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        """Whether there is more than separators, blanks and, where they quote, quotes."""
+        """Returns whether the spans hold more than separators, blanks and quotes of the format."""
         counts = np.ones(256, dtype=bool)
         counts[list((" \t\r\n" + self.separator + '"' * self.quoted).encode())] = False
         # The line break after the last line may be missing.
@@ -128,11 +128,11 @@ class TextLines:
         return np.logical_or.reduceat(held, spans)[::2]
 
     def with_text(self, lines: pl.DataFrame) -> pl.DataFrame:
-        """Lines or rows with their text, without the line break at the end."""
+        """Returns lines or rows with their text, without the line break at the end."""
         spans = zip(lines["start"].to_list(), lines["end"].to_list(), strict=True)
         text = [self._data[start:end].decode("utf-8", "replace") for start, end in spans]
         return lines.with_columns(pl.Series("text", text, dtype=pl.String).str.strip_suffix("\r"))
 
     def place_of(self, row: int) -> str:
-        """The first line of a row of values, in the words of an error."""
+        """Returns the first line of a row in words (`line 3`); `row` does not count blank rows."""
         return f"line {self.rows.filter(~pl.col('is_blank'))['number'][row]}"

@@ -1,4 +1,4 @@
-"""Times of any usual kind, as whole seconds since 1970 (UTC)."""
+"""Reads times in any usual format as whole seconds since 1970 (UTC)."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from tastemaker.errors import DataError
 from tastemaker.shown import short_repr
 
 LARGEST_RANK = 10**8
-"""Whole numbers up to this (early 1973 if they were seconds) are an order, not a clock."""
+"""Times that are all at most this (early 1973 in seconds) are ranks rather than clock times."""
 
 UNITS_PER_SECOND = {
     "seconds": 1,
@@ -21,14 +21,15 @@ UNITS_PER_SECOND = {
 
 @dataclass(frozen=True)
 class Times:
-    """One column of times, read."""
+    """A column of times as it was parsed."""
 
     seconds: pl.Series
     """Int64, seconds since 1970 UTC."""
     exact: pl.Series
-    """The times at the resolution they came in, for sorting events within one second."""
+    """The times at the resolution of the source, for sorting events within one second."""
     unit: str
-    """What was seen: seconds, milliseconds, …, ISO 8601, datetime, or order (a rank, no clock)."""
+    """The unit or format of the source: seconds, milliseconds, …, ISO 8601, a given time_format,
+    datetime, or order (ranks rather than clock times)."""
 
     __repr__ = short_repr
 
@@ -42,7 +43,8 @@ def read_times(rows: Rows, name: str, time_format: str | None = None) -> Times:
         time_format: a strftime pattern for text that is not ISO 8601.
 
     Raises:
-        DataError: with row and value, where one is not a time.
+        DataError: a value is not a time or differs in unit from the rest (the message gives row and
+            value), or the column has a type that cannot hold times.
     """
     column = rows.frame[name]
     if time_format is not None and column.dtype.is_integer():
@@ -104,7 +106,8 @@ def _from_floats(column: pl.Series, rows: Rows) -> Times:
 def _unit_of(largest: int) -> str:
     if largest <= LARGEST_RANK:
         return "order"
-    # The bounds are the year 5138 in the finer unit and 1973 in the coarser: no overlap here.
+    # Each bound is the year 5138 in this unit and 1973 in the next finer one, so that the units
+    # cannot be confused for times between these years.
     for unit, per_second in UNITS_PER_SECOND.items():
         if largest < 10**11 * per_second:
             return unit
@@ -115,7 +118,7 @@ def _parse_text(column: pl.Series, rows: Rows, time_format: str | None) -> pl.Se
     if time_format is not None:
         parsed = column.str.to_datetime(time_format, strict=False, time_unit="us")
         if parsed.null_count() == len(parsed):
-            # A pattern without hours is refused by to_datetime, so try it as a date.
+            # to_datetime refuses a pattern without hours, so parse it as a date.
             parsed = column.str.to_date(time_format, strict=False).cast(pl.Datetime("us"))
     else:
         parsed = _parse_iso(column)
@@ -126,7 +129,7 @@ def _parse_text(column: pl.Series, rows: Rows, time_format: str | None) -> pl.Se
 
 
 def _parse_iso(column: pl.Series) -> pl.Series:
-    """ISO 8601 with or without a zone, a fraction, or a time of day; each row by its own form."""
+    """Parses ISO 8601 with or without a zone, a fraction or a time of day; rows may differ."""
     text = column.str.strip_chars().str.replace(r"^(\d{4}-\d\d-\d\d) ", "${1}T")
     text = text.str.replace(r"[zZ]$", "+00:00")
     zoned = text.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%:z", strict=False, time_unit="us")

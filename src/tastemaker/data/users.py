@@ -1,4 +1,4 @@
-"""UserBatch: the one question that a model is asked."""
+"""UserBatch: the users of one request to a model, with their histories."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,25 +12,25 @@ from tastemaker.shown import short_repr
 
 @dataclass(frozen=True, eq=False)
 class UserBatch:
-    """Some users, each known by code, by history, or by both.
+    """A batch of users, each given by code, by history, or by both.
 
-    An unseen user, whom the model never trained on, has the code UNKNOWN (-1) and only a history.
+    An unseen user, who is not in the training data, has the code UNKNOWN (-1) and only a history.
     """
 
     codes: np.ndarray
     """(n,) int64 user codes; UNKNOWN for an unseen user."""
     items: np.ndarray
-    """(m,) int64 item codes of all histories end to end, each oldest first."""
+    """(m,) int64 item codes of all histories, concatenated, each oldest first."""
     indptr: np.ndarray
     """(n + 1,) int64: user i's history is items[indptr[i]:indptr[i + 1]]."""
     timestamps: np.ndarray | None = None
-    """(m,) int64 seconds since 1970 UTC of the items, or None where times are not known."""
+    """(m,) int64 seconds since 1970 UTC of the items, or None if the times are unknown."""
 
     __repr__ = short_repr
 
     @classmethod
     def known(cls, dataset: Dataset, codes: np.ndarray) -> "UserBatch":
-        """Users by code, with the histories that the data set holds of them."""
+        """Returns the users with the given codes, with their histories in the data set."""
         codes = np.asarray(codes, dtype=np.int64)
         rows, indptr = take_runs(dataset.indptr, codes)
         times = None if dataset.timestamps is None else dataset.timestamps[rows]
@@ -38,7 +38,7 @@ class UserBatch:
 
     @classmethod
     def unseen_users(cls, histories: Sequence[Sequence[int] | np.ndarray]) -> "UserBatch":
-        """Users that no model has met, by the item codes that they touched, oldest first."""
+        """Returns unseen users, given the item codes of each history, oldest first."""
         lengths = [len(history) for history in histories]
         nothing = np.array([], dtype=np.int64)
         items = np.concatenate([nothing, *(np.asarray(h, dtype=np.int64) for h in histories)])
@@ -58,18 +58,18 @@ class UserBatch:
 
     @property
     def rows(self) -> np.ndarray:
-        """(m,) int64: for each entry of `items`, the position in the batch that it belongs to."""
+        """(m,) int64: for each entry of `items`, the position of its user in the batch."""
         return np.repeat(np.arange(len(self)), self.lengths)
 
     def part(self, start: int, stop: int) -> "UserBatch":
-        """The users at the positions start … stop - 1, or to the last."""
+        """Returns the users at the positions start … stop - 1, or up to the last user."""
         indptr = self.indptr[start : stop + 1]
         rows = slice(indptr[0], indptr[-1])
         times = None if self.timestamps is None else self.timestamps[rows]
         return UserBatch(self.codes[start:stop], self.items[rows], indptr - indptr[0], times)
 
     def at(self, positions: np.ndarray) -> "UserBatch":
-        """The users at the given positions (or where a boolean mask is true), in that order."""
+        """Returns the users at the positions (or where a boolean mask is true), in that order."""
         positions = np.arange(len(self))[positions]
         rows, indptr = take_runs(self.indptr, positions)
         times = None if self.timestamps is None else self.timestamps[rows]

@@ -1,4 +1,4 @@
-"""Vocabulary: external ids on the outside, dense codes on the inside."""
+"""Vocabulary: maps external ids to dense integer codes and back."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -20,20 +20,20 @@ UNKNOWN = -1
 class Vocabulary:
     """A bijection between external ids and the codes 0 … len-1, in ascending order of the ids.
 
-    Sorted rather than in order of appearance, so that the same ids give the same codes however the
-    rows of the file are shuffled.
+    The ids are sorted rather than kept in order of appearance, so that the same ids give the same
+    codes in whatever order the rows of the file are.
     """
 
     ids: pl.Series
     """Int64 or String, unique, ascending; the code of an id is its position."""
     kind: str
-    """"user" or "item": how an error calls a member."""
+    """"user" or "item": the word for a member in error messages."""
 
     __repr__ = short_repr
 
     @classmethod
     def of(cls, *columns: pl.Series, kind: str) -> "Vocabulary":
-        """The vocabulary of every id in the columns.
+        """Builds the vocabulary of all ids in the columns.
 
         Raises:
             DataError: the columns mix whole numbers and text, so that "7" and 7 would be two ids.
@@ -57,10 +57,10 @@ class Vocabulary:
         return self.ids.dtype == pl.String
 
     def find(self, ids: pl.Series) -> np.ndarray:
-        """Codes of the ids, int32 of the same length; UNKNOWN where an id is not a member.
+        """Returns the codes of the ids, (n,) int32; UNKNOWN where an id is not a member.
 
         Raises:
-            DataError: the ids are text and the members whole numbers, or the other way round.
+            DataError: the ids are text and the members whole numbers, or vice versa.
         """
         refuse_forked()
         if (ids.dtype == pl.String) != self.is_text:
@@ -75,10 +75,10 @@ class Vocabulary:
         return _find_integers(self.ids.to_numpy(), ids)
 
     def encode(self, ids: Sequence[int | str] | pl.Series) -> np.ndarray:
-        """Codes of the ids, int64 of the same length.
+        """Returns the codes of the ids, (n,) int64.
 
         Raises:
-            UnknownIdError: names the first id that is not a member.
+            UnknownIdError: an id is not a member; the message names the first one.
         """
         column = ids if isinstance(ids, pl.Series) else self._as_column(ids)
         codes = self.find(column).astype(np.int64)
@@ -87,7 +87,7 @@ class Vocabulary:
         return codes
 
     def code_of(self, member: int | str) -> int:
-        """The code of one id, UNKNOWN if it is not a member; sooner than `find` for a single."""
+        """Returns the code of one id, or UNKNOWN; faster than `find` for a single id."""
         if isinstance(member, str) != self.is_text:
             return UNKNOWN
         if isinstance(member, str):
@@ -97,13 +97,13 @@ class Vocabulary:
         return position if position < len(self) and self.ids[position] == member else UNKNOWN
 
     def decode(self, codes: np.ndarray) -> pl.Series:
-        """Ids of the codes; null for UNKNOWN."""
+        """Returns the ids of the codes; null for UNKNOWN."""
         refuse_forked()
         known = pl.Series(codes).cast(pl.Int64)
         return self.ids.gather(known.set(known < 0, None))
 
     def parse(self, texts: Iterable[str]) -> list[int] | list[str]:
-        """Ids as typed on a command line or in a URL, in the type of this vocabulary.
+        """Converts ids from a command line or a URL to the type of this vocabulary.
 
         Raises:
             UnknownIdError: a text is not a whole number where ids are whole numbers.
@@ -122,7 +122,7 @@ class Vocabulary:
     def _as_column(self, ids: Sequence[int | str]) -> pl.Series:
         expected, word = (str, "text") if self.is_text else (int, "whole numbers")
         for value in ids:
-            # NumPy integers are not ints, but index like them.
+            # NumPy integers are not instances of int, but are valid ids as well.
             if not isinstance(value, expected | (np.str_ if self.is_text else np.integer)):
                 raise UnknownIdError(
                     f"{self.kind} {value!r} is not in the data: its {self.kind} ids are {word} "
@@ -144,7 +144,7 @@ def _unique(ids: pl.Series) -> pl.Series:
         low, high = int(ids.min()), int(ids.max())  # type: ignore[arg-type]
         if _are_close(low, high, 0):
             is_there = np.zeros(high - low + 1, dtype=bool)
-            # Not on all cores, which would wait for each other at every mark in the same place.
+            # In one thread: several would slow each other down by writing to the same places.
             for block in blocks(len(ids)):
                 is_there[ids[block].to_numpy() - low] = True
             return pl.Series(np.flatnonzero(is_there) + low).cast(ids.dtype)
@@ -152,7 +152,7 @@ def _unique(ids: pl.Series) -> pl.Series:
 
 
 def _are_close(low: int, high: int, n: int) -> bool:
-    """Whether ids lie so close together, as they mostly do, that a table beats a search by far."""
+    """Returns whether ids are dense enough for a look-up table, which is faster than a search."""
     return high - low < 8 * n + 1_000_000
 
 

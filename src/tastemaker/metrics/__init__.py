@@ -1,1 +1,1 @@
-"""Pure functions of arrays: what a ranking is worth. No data, no model, no disk."""
+"""Metrics of rankings as pure functions of arrays, without data sets, models or files."""

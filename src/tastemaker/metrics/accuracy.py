@@ -1,7 +1,8 @@
-"""How far up the held-out items stand, one value for each user.
+"""Accuracy metrics: how high the held-out items are ranked, one value for each user.
 
-Every function takes the ranks of all users' held-out items end to end and pointers to where each
-user's begin, and answers for each user. A rank counts from 1; a relevant item is a held-out one.
+Every function takes the concatenated ranks of all users' held-out items and pointers to where each
+user's ranks begin, and returns one value for each user. Ranks count from 1; the relevant items are
+the held-out ones.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,7 @@ Metric = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
 
 
 def hit_rate(ranks: np.ndarray, indptr: np.ndarray, k: int) -> np.ndarray:
-    """1 where any relevant item is among the first k, else 0.
+    """Returns for each user 1 if any relevant item is among the first k, else 0.
 
     Args:
         ranks: (n_targets,) int64, from 1.
@@ -26,19 +27,20 @@ def hit_rate(ranks: np.ndarray, indptr: np.ndarray, k: int) -> np.ndarray:
 
 
 def recall(ranks: np.ndarray, indptr: np.ndarray, k: int) -> np.ndarray:
-    """The fraction of a user's relevant items that are among the first k. As for `hit_rate`."""
+    """Returns the fraction of relevant items among the first k; arguments as for `hit_rate`."""
     return _sum_by_user(ranks <= k, indptr) / np.diff(indptr)
 
 
 def precision(ranks: np.ndarray, indptr: np.ndarray, k: int) -> np.ndarray:
-    """The fraction of the first k that is relevant. As for `hit_rate`."""
+    """Returns the fraction of the first k that is relevant; arguments as for `hit_rate`."""
     return _sum_by_user(ranks <= k, indptr) / k
 
 
 def ndcg(ranks: np.ndarray, indptr: np.ndarray, k: int) -> np.ndarray:
-    """Discounted cumulative gain over that of the best order (Järvelin and Kekäläinen 2002).
+    """Returns the normalized discounted cumulative gain (Järvelin and Kekäläinen 2002).
 
-    Relevance is 0 or 1 and the discount of rank r is 1 / log2(r + 1). As for `hit_rate`.
+    This is the discounted cumulative gain divided by that of the best order. Relevance is 0 or 1,
+    and the discount of rank r is 1 / log2(r + 1). Arguments as for `hit_rate`.
     """
     gains = np.where(ranks <= k, 1.0 / np.log2(ranks + 1.0), 0.0)
     best = np.concatenate([[0.0], np.cumsum(1.0 / np.log2(np.arange(1, k + 1) + 1.0))])
@@ -46,17 +48,17 @@ def ndcg(ranks: np.ndarray, indptr: np.ndarray, k: int) -> np.ndarray:
 
 
 def mrr(ranks: np.ndarray, indptr: np.ndarray, k: int) -> np.ndarray:
-    """One over the rank of the first relevant item, 0 beyond k. As for `hit_rate`."""
+    """Returns 1 / rank of the first relevant item, 0 beyond k; arguments as for `hit_rate`."""
     first = np.minimum.reduceat(ranks, indptr[:-1])
     return np.where(first <= k, 1.0 / first, 0.0)
 
 
 def average_precision(ranks: np.ndarray, indptr: np.ndarray, k: int) -> np.ndarray:
-    """The precision at each relevant rank up to k, summed, over min(relevant items, k).
+    """Returns the sum of precisions at the relevant ranks up to k over min(relevant items, k).
 
     Its mean over the users is the MAP at k (Manning, Raghavan and Schütze 2008, section 8.4). Some
-    libraries divide by the relevant items even where k is shorter, so that no list could reach 1.
-    As for `hit_rate`; a user's ranks are distinct and may stand in any order.
+    libraries divide by the number of relevant items even if k is smaller, so that no list can reach
+    1. Arguments as for `hit_rate`; a user's ranks are distinct and may be in any order.
     """
     n_relevant = np.diff(indptr)
     owner = np.repeat(np.arange(len(n_relevant)), n_relevant)

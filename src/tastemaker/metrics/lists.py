@@ -1,8 +1,8 @@
-"""What recommended lists are like beyond accuracy: how novel, varied, fair to the long tail.
+"""Metrics of recommended lists beyond accuracy: novelty, diversity, exposure of the long tail.
 
-Lists are ragged: `items` are (m,) int64 codes, all users' lists end to end, each best first, and
+Lists are ragged: `items` are (m,) int64 codes, all users' lists concatenated, each best first, and
 `indptr` are (n_users + 1,) int64 pointers to where each list begins. A list may be short or empty;
-where it is too short for a metric to mean anything the value is NaN, to be left out of the mean.
+if it is too short for a metric to be defined, the value is NaN, to be left out of the mean.
 """
 
 from collections.abc import Iterator
@@ -10,11 +10,11 @@ from collections.abc import Iterator
 import numpy as np
 
 NUMBERS_AT_ONCE = 1 << 20
-"""Numbers of looked-up vectors held in memory at a time (8 MiB)."""
+"""Number of vector entries held in memory at a time (8 MiB)."""
 
 
 def first(items: np.ndarray, indptr: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Every list cut to its first k.
+    """Cuts every list to its first k items.
 
     Returns:
         (m',) int64 codes and (n_users + 1,) int64 pointers.
@@ -25,15 +25,16 @@ def first(items: np.ndarray, indptr: np.ndarray, k: int) -> tuple[np.ndarray, np
 
 
 def novelty(items: np.ndarray, indptr: np.ndarray, counts: np.ndarray, n_users: int) -> np.ndarray:
-    """Mean self-information: -log2 of the fraction of users with the item (Zhou et al. 2010).
+    """Returns the mean of -log2 of the fraction of users who touched an item (Zhou et al. 2010).
 
-    An item that nobody touched counts as touched by one user: as novel as can be, and finite.
+    This is the mean self-information of a list. An item that no user touched counts as touched by
+    one user, so that its novelty is the largest possible but finite.
 
     Args:
-        items: (m,) int64 codes, all lists end to end.
+        items: (m,) int64 codes of all lists, concatenated.
         indptr: (n_users + 1,) pointers into items.
-        counts: (n_items,) how many users touched each item in training.
-        n_users: how many users there are in training.
+        counts: (n_items,) number of users who touched each item in training.
+        n_users: number of users in training.
 
     Returns:
         (n_users,) float64 bits, from 0 to log2(n_users); NaN for an empty list.
@@ -43,10 +44,10 @@ def novelty(items: np.ndarray, indptr: np.ndarray, counts: np.ndarray, n_users: 
 
 
 def average_popularity(items: np.ndarray, indptr: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Mean number of training interactions of the listed items: ARP (Yin et al. 2012).
+    """Returns the mean number of training interactions of the listed items: ARP (Yin et al. 2012).
 
     Args:
-        items: (m,) int64 codes, all lists end to end.
+        items: (m,) int64 codes of all lists, concatenated.
         indptr: (n_users + 1,) pointers into items.
         counts: (n_items,) training interactions of each item.
 
@@ -57,10 +58,10 @@ def average_popularity(items: np.ndarray, indptr: np.ndarray, counts: np.ndarray
 
 
 def long_tail_share(items: np.ndarray, indptr: np.ndarray, is_tail: np.ndarray) -> np.ndarray:
-    """The fraction of a list that is from the long tail: APLT (Abdollahpouri et al. 2019).
+    """Returns the fraction of a list from the long tail: APLT (Abdollahpouri et al. 2019).
 
     Args:
-        items: (m,) int64 codes, all lists end to end.
+        items: (m,) int64 codes of all lists, concatenated.
         indptr: (n_users + 1,) pointers into items.
         is_tail: (n_items,) bool, as from `long_tail`.
 
@@ -71,20 +72,20 @@ def long_tail_share(items: np.ndarray, indptr: np.ndarray, is_tail: np.ndarray) 
 
 
 def intra_list_diversity(items: np.ndarray, indptr: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Mean of 1 - cosine over the pairs of a list's items (Ziegler et al. 2005).
+    """Returns the mean of 1 - cosine over the pairs of a list's items (Ziegler et al. 2005).
 
-    The cosines of all pairs of n unit vectors sum to (|sum of them|^2 - n) / 2, so no pair needs to
-    be looked at. Nothing is known of an item whose vector is zero: it is left out, for to call it
-    unlike everything would reward lists of unknown items.
+    The cosines of all pairs of n unit vectors sum to (|sum of them|^2 - n) / 2, so the pairs need
+    not be enumerated. An item whose vector is zero has no known properties and is left out; to
+    treat it as dissimilar to all others would reward lists of unknown items.
 
     Args:
-        items: (m,) int64 codes, all lists end to end.
+        items: (m,) int64 codes of all lists, concatenated.
         indptr: (n_users + 1,) pointers into items.
         vectors: (n_items, d) category multi-hots or embeddings.
 
     Returns:
-        (n_users,) float64 from 0 (all alike) over 1 (nothing in common) to 2 (opposites); NaN where
-        fewer than two items have a vector.
+        (n_users,) float64 from 0 (all equal) through 1 (nothing in common) to 2 (opposite); NaN
+        where fewer than two items have a vector.
     """
     norms = np.linalg.norm(vectors, axis=1)
     unit = np.ascontiguousarray((vectors / np.where(norms > 0, norms, 1.0)[:, None]).T)
@@ -107,18 +108,18 @@ def miscalibration(
     *,
     alpha: float = 0.01,
 ) -> np.ndarray:
-    """How far the categories of a list are from those of its user's history (Steck 2018).
+    """Returns how far the categories of a list are from those of the user's history (Steck 2018).
 
     KL(p || q') = sum_g p(g) ln(p(g) / q'(g)) with q' = (1 - alpha) q + alpha p, where p and q are
     the mean category weights of history and list. Items without a category are left out of both.
 
     Args:
-        items: (m,) int64 codes, all lists end to end.
+        items: (m,) int64 codes of all lists, concatenated.
         indptr: (n_users + 1,) pointers into items.
-        histories: (h,) int64 codes, the same users' histories end to end.
+        histories: (h,) int64 codes of the same users' histories, concatenated.
         history_indptr: (n_users + 1,) pointers into histories.
-        categories: (n_items, n_categories) weights; a row sums to 1, or to 0 if nothing is known.
-        alpha: how much of p is mixed into q, which keeps the divergence finite.
+        categories: (n_items, n_categories) weights; a row sums to 1, or to 0 if none is known.
+        alpha: weight of p in q', which keeps the divergence finite.
 
     Returns:
         (n_users,) float64 from 0 (the same proportions) to -ln(alpha) (nothing in common); NaN
@@ -126,7 +127,7 @@ def miscalibration(
     """
     divergence = np.empty(len(indptr) - 1)
     columns = np.ascontiguousarray(categories.T)
-    # The sum of two ragged arrays' pointers points into both together.
+    # The sum of the pointers counts the entries of both ragged arrays together.
     for lists in _blocks(indptr + history_indptr, categories.shape[1]):
         wanted = _proportions(columns, *_part(histories, history_indptr, lists))
         given = _proportions(columns, *_part(items, indptr, lists))
@@ -138,24 +139,25 @@ def miscalibration(
 
 
 def coverage(items: np.ndarray, n_items: int) -> float:
-    """The fraction of the catalog in any list (Ge, Delgado-Battenfeld and Jannach 2010).
+    """Returns the fraction of the catalog in any list (Ge, Delgado-Battenfeld and Jannach 2010).
 
     Args:
-        items: (m,) int64 codes, all lists end to end.
-        n_items: how many items the catalog has.
+        items: (m,) int64 codes of all lists, concatenated.
+        n_items: number of items in the catalog.
     """
     return np.count_nonzero(np.bincount(items, minlength=n_items)) / n_items
 
 
 def gini(items: np.ndarray, n_items: int) -> float:
-    """How unequally often the items are listed: 0 all equally, 1 one item has everything.
+    """Returns the Gini index of how often items are listed: 0 if equally, 1 if only one item is.
 
-    With the fraction p of each item in all entries, ascending, the sum of (2 j - n - 1) p_j over
-    n - 1 (Shani and Gunawardana 2011, section 8.3.3.2). Items in no list count.
+    With p_j the fraction of all entries that item j has, in ascending order, it is the sum of
+    (2 j - n - 1) p_j, divided by n - 1 (Shani and Gunawardana 2011, section 8.3.3.2). Items in no
+    list are included.
 
     Args:
-        items: (m,) int64 codes, all lists end to end.
-        n_items: how many items the catalog has.
+        items: (m,) int64 codes of all lists, concatenated.
+        n_items: number of items in the catalog.
 
     Returns:
         From 0 to 1; NaN if nothing is listed.
@@ -168,7 +170,7 @@ def gini(items: np.ndarray, n_items: int) -> float:
 
 
 def long_tail(counts: np.ndarray, head_share: float = 0.2) -> np.ndarray:
-    """The items outside the most popular 20% of the catalog (Abdollahpouri et al. 2019).
+    """Marks the items outside the most popular 20% of the catalog (Abdollahpouri et al. 2019).
 
     Args:
         counts: (n_items,) training interactions; of equally popular items the lower code is first.
@@ -184,9 +186,9 @@ def long_tail(counts: np.ndarray, head_share: float = 0.2) -> np.ndarray:
 
 
 def tail_lift(fractions: np.ndarray, counts: np.ndarray, is_tail: np.ndarray) -> float:
-    """The long tail's mean fraction of the lists over its fraction of what people chose themselves.
+    """Returns the tail's mean fraction of the lists over its fraction of training interactions.
 
-    Below 1, the lists favour the popular more than people do: they amplify popularity bias.
+    Below 1, the lists favour popular items more than the users do: they amplify popularity bias.
 
     Args:
         fractions: (n_users,) as from `long_tail_share`; NaN is left out.
@@ -194,7 +196,7 @@ def tail_lift(fractions: np.ndarray, counts: np.ndarray, is_tail: np.ndarray) ->
         is_tail: (n_items,) bool.
 
     Returns:
-        0 or more; NaN if no list has an item or nobody chose from the tail.
+        0 or more; NaN if no list has an item or no training interaction is with the tail.
     """
     chosen, listed = counts[is_tail].sum(), fractions[~np.isnan(fractions)]
     if chosen == 0 or len(listed) == 0:
@@ -212,18 +214,18 @@ def _mean_by_list(values: np.ndarray, indptr: np.ndarray) -> np.ndarray:
 
 
 def _divide(values: np.ndarray, by: np.ndarray) -> np.ndarray:
-    """NaN where there is nothing to divide by."""
+    """Divides element by element; NaN where the divisor is 0."""
     return np.divide(values, by, out=np.full(values.shape, np.nan), where=by > 0)
 
 
 def _proportions(columns: np.ndarray, items: np.ndarray, indptr: np.ndarray) -> np.ndarray:
-    """(n_categories, n) fractions of each list's categories; NaN throughout where none is known."""
+    """Returns (n_categories, n) fractions of each list's categories; all NaN if none is known."""
     weights = _sum_vectors(columns, items, indptr)
     return _divide(weights, np.broadcast_to(weights.sum(axis=0), weights.shape))
 
 
 def _sum_vectors(columns: np.ndarray, items: np.ndarray, indptr: np.ndarray) -> np.ndarray:
-    """(d, n) sums of the vectors of each list's items.
+    """Returns (d, n) sums of the vectors of each list's items.
 
     Args:
         columns: (d, n_items) vectors as columns: adding along contiguous rows is several times
@@ -232,7 +234,7 @@ def _sum_vectors(columns: np.ndarray, items: np.ndarray, indptr: np.ndarray) -> 
         indptr: (n + 1,) pointers into items.
     """
     sums = np.zeros((len(columns), len(indptr) - 1))
-    filled = np.diff(indptr) > 0  # reduceat has no empty runs
+    filled = np.diff(indptr) > 0  # reduceat does not support empty runs
     if filled.any():
         listed = np.take(columns, items, axis=1)
         starts = indptr[:-1][filled]
@@ -241,8 +243,8 @@ def _sum_vectors(columns: np.ndarray, items: np.ndarray, indptr: np.ndarray) -> 
 
 
 def _blocks(indptr: np.ndarray, width: int) -> Iterator[slice]:
-    """Consecutive lists whose entries, of so many numbers each, fit in memory; at least one."""
-    size = indptr + np.arange(len(indptr))  # an empty list takes a row of the result too
+    """Yields slices of lists, at least one, whose entries, of `width` numbers, fit in memory."""
+    size = indptr + np.arange(len(indptr))  # an empty list also takes up a row of the result
     start, budget = 0, max(1, NUMBERS_AT_ONCE // max(width, 1))
     while start < len(indptr) - 1:
         stop = int(np.searchsorted(size, size[start] + budget, side="right")) - 1

@@ -1,26 +1,27 @@
-"""How sure one can be of a mean over users, and of a difference between two models."""
+"""Confidence intervals of means over users, and tests of differences between models."""
 
 import numpy as np
 
 NUMBERS_AT_ONCE = 1 << 20
-"""Resampled users held in memory at a time (8 MiB)."""
+"""Number of resampled users held in memory at a time (8 MiB)."""
 
 ROUNDING = 1e-12
-"""Sums of the same differences in another order, relative to their size, count as equal."""
+"""Relative tolerance within which sums of the same differences in another order are equal."""
 
 
 def bootstrap_intervals(
     values: np.ndarray, *, seed: int = 0, resamples: int = 1000, level: float = 0.95
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Percentile bootstrap intervals of means over users (Efron 1979).
+    """Computes percentile bootstrap intervals of means over users (Efron 1979).
 
-    Every resample draws as many users as there are, with replacement, and the same for all metrics.
+    Every resample draws as many users as there are, with replacement, and the same users for all
+    metrics.
 
     Args:
-        values: (n_metrics, n_users) float64; NaN where a metric says nothing of a user, which the
-            mean leaves out.
-        seed: of the draws.
-        resamples: how many times to draw.
+        values: (n_metrics, n_users) float64; NaN where a metric is undefined for a user, who is
+            then left out of the mean.
+        seed: seed of the draws.
+        resamples: number of resamples.
         level: the fraction of resampled means inside the interval.
 
     Returns:
@@ -38,20 +39,21 @@ def bootstrap_intervals(
 def paired_permutation_test(
     one: np.ndarray, other: np.ndarray, *, seed: int = 0, permutations: int = 10_000
 ) -> float:
-    """The p-value of "both models are equally good": two-sided, by flipping signs (Fisher 1935).
+    """Returns the two-sided p-value of the hypothesis of equally good models (Fisher 1935).
 
-    If the models were alike, each user's difference could as well have had the other sign. The
-    p-value is how often random signs give a mean difference at least as far from 0 as the real one,
-    (1 + count) / (1 + permutations); where the differing users are few, all signs are tried once.
+    If the models were equally good, each user's difference could as well have had the other sign.
+    The p-value is the fraction of random signs that give a mean difference at least as far from 0
+    as the observed one, (1 + count) / (1 + permutations); if few users differ, every combination of
+    signs is tried once.
 
     Args:
         one: (n_users,) values of one model.
         other: (n_users,) values of the other for the same users; a pair with a NaN is left out.
-        seed: of the signs.
-        permutations: how many to try.
+        seed: seed of the random signs.
+        permutations: number of random combinations of signs.
 
     Returns:
-        Above 0, at most 1; exactly 1 where no user differs.
+        Above 0, at most 1; exactly 1 if no user differs.
     """
     differences = one - other
     # A difference of 0 has no sign to flip, and leaves the sum as it is.
@@ -71,7 +73,7 @@ def paired_permutation_test(
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:
-    """p-values adjusted so that any false finding at all is improbable (Holm 1979).
+    """Adjusts p-values to control the probability of any false finding (Holm 1979).
 
     Args:
         p_values: (n,) in any order.
@@ -85,7 +87,7 @@ def holm(p_values: np.ndarray) -> np.ndarray:
 
 
 def benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
-    """p-values adjusted for the fraction of false among all findings (Benjamini and Hochberg 1995).
+    """Adjusts p-values to control the false discovery rate (Benjamini and Hochberg 1995).
 
     Args:
         p_values: (n,) in any order.
@@ -99,7 +101,7 @@ def benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
 
 
 def _resampled_means(values: np.ndarray, rng: np.random.Generator, resamples: int) -> np.ndarray:
-    """(resamples, n_metrics); NaN where only users without a value were drawn."""
+    """Returns (resamples, n_metrics) means; NaN where only users without a value were drawn."""
     known = ~np.isnan(values)
     columns = np.concatenate([np.where(known, values, 0.0), known]).T  # (n_users, 2 n_metrics)
     n_users, step = len(columns), max(1, NUMBERS_AT_ONCE // len(columns))
@@ -114,7 +116,7 @@ def _resampled_means(values: np.ndarray, rng: np.random.Generator, resamples: in
 
 
 def _count_at_least(least: float, differences: np.ndarray, flips: np.ndarray) -> int:
-    """How many rows of flips (m, n) give a sum at least so far from 0."""
+    """Counts the rows of flips (m, n) that give a sum at least `least` away from 0."""
     sums = differences.sum() - 2.0 * (flips.astype(np.float64) @ differences)
     return int((np.abs(sums) >= least).sum())
 

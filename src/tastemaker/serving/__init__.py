@@ -1,1 +1,1 @@
-"""The service: recommendations over HTTP that move with every event."""
+"""The service: recommendations over HTTP that are updated with every event."""

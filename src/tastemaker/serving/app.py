@@ -1,4 +1,4 @@
-"""The app: routes, and what stands around them."""
+"""The app: routes and middleware."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -32,7 +32,7 @@ from tastemaker.wire import CatalogItem, Problem, Wire
 
 
 def make_app(settings: ServiceSettings) -> FastAPI:
-    """The service as an ASGI application; it opens the run when it is started."""
+    """Returns the service as an ASGI application, which opens the run when it is started."""
     service = Service(settings)
 
     @asynccontextmanager
@@ -57,7 +57,7 @@ def make_app(settings: ServiceSettings) -> FastAPI:
     app.include_router(health.router)
     problems.install(app)
     _document(app, Problem, CatalogItem)
-    # The last one added is the outermost.
+    # The middleware added last is the outermost.
     app.add_middleware(problems.UnhandledErrors)
     app.add_middleware(BodyLimit, most_bytes=settings.max_body_bytes)
     app.add_middleware(SendersFirst, service=service)
@@ -74,7 +74,7 @@ def make_app(settings: ServiceSettings) -> FastAPI:
 
 
 def _document(app: FastAPI, *types: type[Wire]) -> None:
-    """Adds the schemas of types that routes point to by name alone."""
+    """Adds the schemas of types that routes reference by name alone."""
     plain = app.openapi
 
     def openapi() -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Running: one process or several on one port, and an end without a dropped request."""
+"""Runs the service in one or more processes on one port, with a graceful shutdown."""
 
 import os
 import socket
@@ -17,26 +17,26 @@ from tastemaker.serving.settings import ServiceSettings
 APPLICATION = "tastemaker.asgi:application"
 
 PROTOCOL: Any = "tastemaker.serving.http.connections:Connection"
-"""By name: what a worker imports before it answers its supervisor should be little."""
+"""Given by name, so that a worker imports little before it responds to its supervisor."""
 
 
 def run(settings: ServiceSettings, announce: Callable[[str], None]) -> None:
     """Serves until SIGTERM or Ctrl-C.
 
     Args:
-        settings: of the service.
-        announce: told the URL once the port is taken.
+        settings: settings of the service.
+        announce: called with the URL once the port is bound.
 
     Raises:
-        ConfigError: the address cannot be listened on.
+        ConfigError: the address cannot be listened on, or workers have no temporary folder.
     """
     config = uvicorn.Config(
         APPLICATION, factory=True, host=settings.host, port=settings.port,
         workers=settings.workers, log_config=None, access_log=False, server_header=False,
         timeout_graceful_shutdown=max(1, round(settings.shutdown_grace_s)), backlog=BACKLOG,
         limit_concurrency=None, lifespan="on", http=PROTOCOL, ws="none", log_level="error",
-        proxy_headers=False,  # the application looks at them itself: see BehindProxy
-        timeout_keep_alive=settings.idle_timeout_s,  # type: ignore[arg-type]  # a part of a second is fine
+        proxy_headers=False,  # the application applies them: see BehindProxy
+        timeout_keep_alive=settings.idle_timeout_s,  # type: ignore[arg-type]  # fractions are fine
     )  # fmt: skip
     settings.export()
     raise_file_limit(settings.max_connections)
@@ -53,7 +53,7 @@ def run(settings: ServiceSettings, announce: Callable[[str], None]) -> None:
 
 
 def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
-    """Where workers put their numbers for each other."""
+    """Creates the folder in which workers share their metrics."""
     try:
         return tempfile.TemporaryDirectory(prefix="tastemaker-metrics-")
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The service as an object: what all routes share."""
+"""The service object, which all routes share."""
 
 import gc
 import time
@@ -15,23 +15,23 @@ from tastemaker.serving.settings import ServiceSettings
 from tastemaker.wire import AskedUser, Listing
 
 WARMING = 8
-"""Users whose lists are made before the first request."""
+"""Number of users whose lists are computed before the first request."""
 
 AS_OF_NOW_S = 1.0
-"""How old what is known of keys may be on a database that must be asked over the network."""
+"""Maximum age of the cached API keys, in seconds, for a database on the network."""
 
 
 class Service:
-    """One worker's."""
+    """The parts of the service in one worker process."""
 
     def __init__(self, settings: ServiceSettings) -> None:
-        """Opens nothing yet."""
+        """Creates the parts; opens neither the run nor the database."""
         self.settings = settings
         self.live = Live(settings)
         self.gate = Gate(settings.threads, settings.max_queued, settings.request_timeout_s)
-        # Writes wait for each other, and reads are not to wait with them. SQLite has one writer at
-        # a time: in line each comes in its turn, while those that contend for its lock sleep and
-        # try again, and some of them come last again and again.
+        # Writes wait for each other, so they have a gate of their own, and reads do not wait with
+        # them. SQLite allows one writer at a time: a single thread writes in order of arrival,
+        # whereas threads that contend for the lock sleep and retry, and some wait very long.
         writers = 1 if self.live.database.is_sqlite else settings.threads
         self.writing = Gate(writers, settings.max_queued, settings.request_timeout_s)
         self.rates = Rates(settings.rate, settings.burst)
@@ -47,23 +47,24 @@ class Service:
 
         Raises:
             ArtifactError: the run cannot be opened.
-            ConfigError: others could reach the service without a key.
+            ConfigError: other machines could reach the service without a key.
         """
         self.live.start()
         if not self.live.held.degraded:
-            # With a database that cannot be read, nobody's key is known, and nobody is let in.
+            # While the database cannot be read no key is valid, so an exposed service admits no
+            # request.
             self.settings.refuse_exposure(bool(self.live.held.keys.valid))
         self._warm_up()
 
     def stop(self) -> None:
-        """Lets what runs end."""
+        """Cancels waiting work, waits for running work, and closes the database."""
         self.looks.close()
         self.gate.close()
         self.writing.close()
         self.live.stop()
 
     def _warm_up(self) -> None:
-        """Makes some lists, so that the first to ask does not wait for what is made only once."""
+        """Computes some lists, so that the first request need not wait for one-time set-up."""
         everything = self.live.held.deployed.everything
         users = everything.user_vocabulary.ids[:WARMING]
         items = everything.item_vocabulary.ids[:WARMING]
@@ -74,15 +75,15 @@ class Service:
                 self.live.recommend([AskedUser(history=items)], Listing())
 
         self.gate.in_all_threads(lists)
-        # What is there by now stays: looking through it for garbage again and again would make
-        # somebody wait a tenth of a second each time.
+        # Objects that exist by this time stay alive. Freezing them keeps the garbage collector from
+        # scanning them repeatedly, which would delay a request by a tenth of a second each time.
         gc.collect()
         gc.freeze()
 
     async def recent_snapshot(self) -> Snapshot:
-        """What is in memory, looked at a moment ago."""
+        """Returns the snapshot in memory; with a database on the network it may be a second old."""
         if self.live.database.is_sqlite and self.live.joined:
-            return self.live.snapshot()  # takes microseconds, and waits for nobody
+            return self.live.snapshot()  # takes microseconds, without a network
         now = time.monotonic()
         if now - self._looked_at < AS_OF_NOW_S:
             return self.live.held
@@ -90,5 +91,5 @@ class Service:
         return await self.gate.run(self.live.snapshot)
 
     def asks_for_keys(self, snapshot: Snapshot) -> bool:
-        """Whether a request needs a key: where others could reach it, or once one was made."""
+        """Whether requests need a key: if exposed, if set so, or once any key was created."""
         return self.settings.is_exposed or self.settings.require_key or snapshot.keys.ever

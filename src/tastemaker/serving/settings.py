@@ -1,4 +1,4 @@
-"""What the service can be told: from the command line, or from TASTEMAKER_… in the environment."""
+"""Settings of the service, from the command line or from TASTEMAKER_… in the environment."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ PREFIX = "TASTEMAKER_"
 """Prefix of the environment variables: TASTEMAKER_DATABASE, TASTEMAKER_RATE, …"""
 
 LISTS = ("cors", "trusted_hosts", "trusted_proxies")
-"""Settings of several values, which a comma separates in the environment."""
+"""Settings with several values, which are separated by commas in the environment."""
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -30,90 +30,92 @@ def _as_prefix(text: str) -> str:
 
 
 class ServiceSettings(Config):
-    """Settings of the service; each is also a variable of the environment, in capitals."""
+    """Settings of the service; each is also an environment variable, in capitals."""
 
     run: Path
     """The run folder to serve."""
     host: str = "127.0.0.1"
     """The address to listen on; any but a loopback address needs keys (tastemaker keys)."""
     port: int = Field(8000, ge=0, le=65_535)
-    """The port; 0 takes a free one and says which."""
+    """The port; 0 takes a free one, which is printed."""
     database: SecretStr | None = None
-    """Where events go: a URL of SQLAlchemy. None: a SQLite file beside the run."""
+    """The database for events, as a URL of SQLAlchemy. None: a SQLite file beside the run."""
     service: str = Field("default", min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")
-    """The name of the service. A database belongs to one run, or to one for each name."""
+    """The name of the service. In a database, each name belongs to one run."""
     workers: int = Field(1, ge=1, le=256)
-    """Processes that answer; they share the port and the database."""
+    """Number of processes that serve requests; they share the port and the database."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "cpu"
-    """Where to compute."""
+    """The device on which to compute."""
     approximate: bool = False
     """Search the approximate index of the run (tastemaker index)."""
     learn: bool = False
-    """Train on fresh events in the background, and swap the result in where it is better."""
+    """Train on new events in the background, and deploy the result if it is better."""
     learn_every_s: float = Field(3600, gt=0)
-    """How often it looks whether there is something to learn."""
+    """Seconds between checks whether there are enough new events for a training."""
     learn_from: int = Field(1000, ge=1)
-    """New events that are worth it."""
+    """Minimum number of new events for a training."""
     require_key: bool = False
-    """Ask for a key on a loopback address too."""
+    """Require a key on a loopback address too."""
     page_key: SecretStr | None = None
-    """With which the pages ask, where keys are needed: one with the scopes read and write. The
-    cookies of visitors are signed with it."""
+    """The key that the web pages use for their requests, where keys are required; it needs the
+    scopes read and write. The cookies of visitors are signed with it."""
     cors: tuple[str, ...] = ()
-    """Origins whose pages may call the API, as https://shop.example; none by default."""
+    """Origins whose pages may call the API, such as https://shop.example; none by default."""
     trusted_hosts: tuple[str, ...] = ()
-    """Names, besides those of the loopback addresses, by which a service without keys may be
-    asked (the Host of a request)."""
+    """Host names, besides those of the loopback addresses, that a service without keys accepts in
+    the Host header of a request."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses or networks of proxies whose X-Forwarded-For, X-Forwarded-Proto and
-    X-Forwarded-Prefix are believed."""
+    X-Forwarded-Prefix are trusted."""
     root_path: Annotated[str, AfterValidator(_as_prefix)] = ""
-    """The prefix of all paths behind a proxy, as /shop; X-Forwarded-Prefix of a trusted proxy goes
-    before it."""
+    """The prefix of all paths behind a proxy, such as /shop; X-Forwarded-Prefix of a trusted proxy
+    overrides it."""
     trending_half_life_h: float = Field(24, gt=0)
-    """Hours after which an event counts half in what is trending."""
+    """Hours after which an event counts half as much for trending."""
     rate: float = Field(0, ge=0)
-    """Requests a second for each key (or address, without keys) and worker; 0: no limit."""
+    """Requests a second allowed for each key (or address, without keys) and worker; 0: no limit."""
     burst: int = Field(100, ge=1)
-    """Requests that a key may send at once before the rate counts."""
+    """Number of requests that a key may send at once before the rate limit applies."""
     max_body_bytes: int = Field(1 << 20, ge=1024)
-    """Larger requests are refused unread."""
+    """Maximum size of a request body in bytes; a larger one is refused (413)."""
     max_connections: int = Field(2_000, ge=1)
-    """Connections of a worker; beyond, the one that waits longest for its client is closed."""
+    """Maximum number of connections of a worker; beyond it, the one that waits longest for its
+    client is closed."""
     max_headers: int = Field(100, ge=1)
-    """Headers of a request; more are refused (431)."""
+    """Maximum number of headers of a request; more are refused (431)."""
     max_header_bytes: int = Field(1 << 16, ge=1024)
-    """Bytes of a request's line and headers together; more are refused (431)."""
+    """Maximum size of the request line and all headers in bytes; more is refused (431)."""
     max_held_bytes: int = Field(1 << 26, ge=1 << 16)
-    """Bytes of unfinished requests that a worker holds; beyond, the longest unfinished ones are
-    refused (503)."""
+    """Maximum size of all unfinished requests of a worker in bytes; beyond it, the longest
+    unfinished ones are refused (503)."""
     headers_timeout_s: float = Field(10, gt=0)
-    """Seconds in which the headers of a request must arrive (408)."""
+    """Seconds within which the headers of a request must arrive (else 408)."""
     body_timeout_s: float = Field(30, gt=0)
-    """Seconds in which the body of a request must arrive (408), and in which a client that stops
-    reading a response must go on."""
+    """Seconds within which the body of a request must arrive (else 408), and within which a client
+    that stops reading a response must continue."""
     idle_timeout_s: float = Field(75, gt=0)
-    """Seconds that a connection is kept open between requests; a proxy's should be shorter."""
+    """Seconds for which an idle connection is kept open; a proxy's timeout should be shorter."""
     max_queued: int = Field(128, ge=1)
-    """Requests that may wait for a thread; more are told to come again (429)."""
+    """Maximum number of requests that wait for a thread; more are refused (429)."""
     threads: int = Field(4, ge=1, le=64)
-    """Threads of a worker that compute lists and read the database; as many again write to it."""
+    """Threads of a worker that compute lists and read the database. Writes have as many threads of
+    their own on PostgreSQL, and one on SQLite."""
     request_timeout_s: float = Field(10, gt=0)
-    """A request that takes longer is given up (503)."""
+    """Seconds after which a request is given up (503)."""
     shutdown_grace_s: float = Field(10, ge=0)
-    """Seconds that requests under way are given to end after SIGTERM."""
+    """Seconds for which running requests may continue after SIGTERM."""
     logs: Literal["pretty", "json"] = "pretty"
-    """How log lines look."""
+    """The format of log lines."""
 
     @classmethod
     def gathered(cls, given: dict[str, Any]) -> Self:
-        """What is given, then what the environment says, then the defaults.
+        """Takes each setting from the given values, else from the environment, else its default.
 
         Args:
-            given: by name; None stands for what was not given.
+            given: values by name; None for a setting that was not given.
 
         Raises:
-            ConfigError: a value out of its range, or an unknown TASTEMAKER_ variable's value.
+            ConfigError: an unknown setting, or an invalid value (also of a TASTEMAKER_ variable).
         """
         settings = {name: value for name, value in given.items() if value is not None}
         for name in cls.model_fields:
@@ -123,7 +125,7 @@ class ServiceSettings(Config):
         return cls.of(settings, "the service")
 
     def export(self) -> None:
-        """Puts the settings into the environment, where the processes of the service find them."""
+        """Puts the settings into the environment, from which the worker processes read them."""
         for name, value in self.model_dump().items():
             if value is not None:
                 if isinstance(value, SecretStr):
@@ -133,22 +135,22 @@ class ServiceSettings(Config):
 
     @property
     def database_url(self) -> str:
-        """Where events go."""
+        """URL of the database for events."""
         given = self.database
         return database_url_of(self.run, given.get_secret_value() if given else None)
 
     @property
     def shown_database(self) -> str:
-        """The same without a password."""
+        """URL of the database without its password."""
         return make_url(self.database_url).render_as_string(hide_password=True)
 
     @property
     def is_exposed(self) -> bool:
-        """Whether others than this machine's own programs could reach the service."""
+        """Whether other machines could reach the service."""
         return self.host not in LOOPBACK
 
     def refuse_exposure(self, has_keys: bool) -> None:
-        """Raises ConfigError where anybody on the network could read and write without a key."""
+        """Raises ConfigError if any client on the network could read and write without a key."""
         if self.is_exposed and not has_keys:
             raise ConfigError(
                 f'host="{self.host}": others could reach the service, and there are no keys yet; '
@@ -158,7 +160,7 @@ class ServiceSettings(Config):
 
 
 def database_url_of(run: Path | None, database: str | None) -> str:
-    """The database of that URL, or the SQLite file beside a run.
+    """Returns the given URL of a database, or that of the SQLite file beside a run.
 
     Raises:
         ConfigError: neither is given.

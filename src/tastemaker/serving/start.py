@@ -1,4 +1,4 @@
-"""The start: what can be wrong is found before a process listens."""
+"""The start: checks the run, the database and the keys before any process listens."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,23 +15,23 @@ from tastemaker.serving.store.trending import TrendingStore
 
 @dataclass(frozen=True)
 class Start:
-    """What is going to serve."""
+    """The model that is going to serve, and notes on it."""
 
     run: Path
-    """The folder of the model that answers: the run, or what took its place since."""
+    """The folder of the model that will serve: the run, or a model deployed after it."""
     notes: tuple[str, ...] = ()
-    """What whoever starts the service should know of it."""
+    """Messages for the user who starts the service."""
 
 
 def check(settings: ServiceSettings) -> Start:
-    """Opens the run and the database once, brings its tables up to date, and looks for keys.
+    """Opens the run and the database once, brings the tables up to date, and checks for keys.
 
-    Without a database that answers, a service on a loopback address begins all the same.
+    If the database is unavailable, a service on a loopback address starts nevertheless.
 
     Raises:
         ArtifactError: the run cannot be opened.
-        ConfigError: the database's URL is none, its tables are newer than this program, it belongs
-            to another run, or others could reach the service without a key.
+        ConfigError: the database's URL is invalid, its tables are newer than this program, it
+            belongs to another run, or other machines could reach the service without a key.
     """
     bundle = open_run(settings.run, settings.device)
     if settings.approximate:

@@ -10,18 +10,19 @@ import torch
 from pydantic import Field
 from torch import nn
 from torch.nn.functional import normalize, pad
+from typing_extensions import override
 
 from tastemaker import training
+from tastemaker.data.dataset import Dataset
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.models.matrices import history_matrix
-from tastemaker.models.networks import restored, seeded
-from tastemaker.models.recommender import Recommender
+from tastemaker.models.network_model import NetworkModel
 from tastemaker.models.space import Choice, Float, Range
 from tastemaker.models.validation import ScoreCodes, sampled_validation
 from tastemaker.training.config import TrainingConfig
 from tastemaker.training.losses import multinomial
-from tastemaker.training.run import TrainingRun, resolve_device
+from tastemaker.training.run import TrainingRun
 from tastemaker.training.user_batches import HistoryBatch, UserBatches
 
 USERS_AT_ONCE = 512
@@ -109,7 +110,7 @@ def kl_divergence(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tenso
     return 0.5 * (log_variance.exp() + mean.square() - 1 - log_variance).sum(dim=1)
 
 
-class MultVAE(Recommender):
+class MultVAE(NetworkModel[MultVAENetwork]):
     """A variational autoencoder of whole histories; unseen users are scored like known ones.
 
     The code of a history is its mean μ; nothing is sampled after training.
@@ -128,22 +129,21 @@ class MultVAE(Recommender):
         "kl_weight": Float(0.05, 1.0, log=True),
     }
 
-    def _fit(self, split: Split, run: TrainingRun) -> None:
-        device = resolve_device(run.device)
-        train, config = split.train, self.config
-        network = seeded(lambda: MultVAENetwork(train.n_items, config), config.seed, device)
+    @override
+    def _new_network(self, train: Dataset) -> MultVAENetwork:
+        return MultVAENetwork(train.n_items, self.config)
+
+    @override
+    def _train(
+        self, network: MultVAENetwork, split: Split, run: TrainingRun, device: torch.device
+    ) -> None:
+        config = self.config
         batches = UserBatches(
-            train, batch_size=config.batch_size, epochs=config.epochs, seed=config.seed,
+            split.train, batch_size=config.batch_size, epochs=config.epochs, seed=config.seed,
             device=device,
         )  # fmt: skip
         validate = sampled_validation(split, _score_trained(network, split), device)
         self.log = training.fit(network, batches, None, config, validate, run)
-        self._finish(network.to(device))
-
-    @property
-    def device(self) -> torch.device:
-        """The device of the network."""
-        return self._network.items.weight.device
 
     @property
     def item_vectors(self) -> torch.Tensor:
@@ -160,16 +160,9 @@ class MultVAE(Recommender):
         code, _ = self._network.encode(_histories(self._network, users))
         return pad(self._network.hidden(code), (0, 1), value=1)
 
-    def state(self) -> dict[str, torch.Tensor]:
-        """Returns the network's parameters by name."""
-        return dict(self._network.state_dict())
-
-    def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
-        n_items = self.dataset.n_items
-        self._finish(restored(lambda: MultVAENetwork(n_items, self.config), state, device))
-
-    def _finish(self, network: MultVAENetwork) -> None:
-        self._network = network.eval().requires_grad_(False)
+    @override
+    def _finish(self, network: MultVAENetwork, train: Dataset) -> None:
+        super()._finish(network, train)
         self._keys = torch.cat([network.items.weight, network.items.bias[:, None]], dim=1)
 
 

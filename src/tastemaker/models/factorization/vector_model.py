@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from pydantic import Field
 from torch import nn
+from typing_extensions import override
 
 from tastemaker import training
 from tastemaker.data.dataset import Dataset
@@ -16,8 +17,7 @@ from tastemaker.data.users import UserBatch
 from tastemaker.models.factorization.fold_in import FoldIn
 from tastemaker.models.factorization.user_loss import CatalogLoss, SampledLoss, UserLoss
 from tastemaker.models.factorization.user_vectors import user_vectors
-from tastemaker.models.networks import restored, seeded
-from tastemaker.models.recommender import Recommender
+from tastemaker.models.network_model import NetworkModel
 from tastemaker.models.validation import sampled_validation
 from tastemaker.native.library import is_compiled
 from tastemaker.training.batches import Batch, PairBatches
@@ -46,7 +46,7 @@ from tastemaker.training.losses import (
     sampled_softmax,
     sampled_softmax_rows,
 )
-from tastemaker.training.run import TrainingRun, resolve_device
+from tastemaker.training.run import TrainingRun
 from tastemaker.training.user_batches import HistoryBatch, UserBatches
 
 LossName = Literal["bce", "bpr", "sampled_softmax", "softmax"]
@@ -167,37 +167,32 @@ def penalty_shares(counts: np.ndarray, exponent: float) -> torch.Tensor:
     return torch.from_numpy((shares * counts.sum() / (shares * counts).sum()).astype(np.float32))
 
 
-class VectorModel(Recommender):
+class VectorModel(NetworkModel[VectorNetwork]):
     """A model with a trained vector for each user; for a new history, it is computed by fold-in."""
 
     config: VectorModelConfig
     uses_weights = True
-    _network: VectorNetwork
 
-    @abstractmethod
-    def _new_network(self, train: Dataset) -> VectorNetwork:
-        """Creates the untrained network."""
-
-    def _fit(self, split: Split, run: TrainingRun) -> None:
-        device = resolve_device(run.device)
-        network = seeded(lambda: self._new_network(split.train), self.config.seed, device)
+    @override
+    def _initialised(self, network: VectorNetwork, split: Split, run: TrainingRun) -> VectorNetwork:
         self._pretrain(network, split, run)
-        self._network = self._warm_started(network, split.train)
-        self._train(split, run, device)
-        self._finish(self._network.to(device), split.train)
+        return self._warm_started(network, split.train)
 
     def _pretrain(self, network: VectorNetwork, split: Split, run: TrainingRun) -> None:
         """Sets better initial weights of a new network; does nothing unless overridden."""
 
-    def _train(self, split: Split, run: TrainingRun, device: torch.device) -> None:
-        config = self.config
-        validate = sampled_validation(split, self._network, device)
+    @override
+    def _train(
+        self, network: VectorNetwork, split: Split, run: TrainingRun, device: torch.device
+    ) -> None:
+        config, self._network = self.config, network
+        validate = sampled_validation(split, network, device)
         batches: Batches = self._batches(split.train, device)
         kernel = None
         if run.fused and isinstance(batches, PairBatches):
             kernel = self._kernel(device)
             batches = batches.chunks() if kernel else batches
-        self.log = training.fit(self._network, batches, None, config, validate, run, kernel)
+        self.log = training.fit(network, batches, None, config, validate, run, kernel)
 
     def _batches(self, train: Dataset, device: torch.device) -> PairBatches | UserBatches:
         config, size, seed = self.config, self.config.batch_size, self.config.seed
@@ -220,16 +215,6 @@ class VectorModel(Recommender):
         if device.type == "cuda":
             return GraphedSteps(network.loss, config.batch_size)
         return None
-
-    @property
-    def network(self) -> VectorNetwork:
-        """The trained network."""
-        return self._network
-
-    @property
-    def device(self) -> torch.device:
-        """The device of the network."""
-        return self._network.items.weight.device
 
     @property
     def item_vectors(self) -> torch.Tensor:
@@ -267,16 +252,9 @@ class VectorModel(Recommender):
         """Returns the network's parts for compiled code, or None if no such code supports them."""
         return self._network.parts() if self.device.type == "cpu" and is_compiled() else None
 
-    def state(self) -> dict[str, torch.Tensor]:
-        """Returns the network's parameters by name."""
-        return dict(self._network.state_dict())
-
-    def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
-        network = restored(lambda: self._new_network(self.dataset), state, device)
-        self._finish(network, self.dataset)
-
+    @override
     def _finish(self, network: VectorNetwork, train: Dataset) -> None:
-        self._network = network.eval().requires_grad_(False)
+        super()._finish(network, train)
         self._keys = network.keys()
         table = network.users.weight
         is_trained = torch.from_numpy(train.user_counts > 0).to(table.device)

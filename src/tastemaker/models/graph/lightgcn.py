@@ -13,6 +13,7 @@ from pydantic import Field
 from scipy.sparse import csr_array
 from torch import nn
 from torch.nn.functional import embedding, embedding_bag
+from typing_extensions import override
 
 from tastemaker import training
 from tastemaker.data.dataset import Dataset
@@ -20,14 +21,13 @@ from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.models.factorization.user_vectors import trained_or, user_vectors
 from tastemaker.models.matrices import history_matrix, interaction_matrix
-from tastemaker.models.networks import restored, seeded
-from tastemaker.models.recommender import Recommender
+from tastemaker.models.network_model import NetworkModel
 from tastemaker.models.space import Choice, Float, Int, Range
 from tastemaker.models.validation import sampled_validation
 from tastemaker.training.batches import PairBatches
 from tastemaker.training.config import TrainingConfig
 from tastemaker.training.losses import bpr
-from tastemaker.training.run import TrainingRun, resolve_device
+from tastemaker.training.run import TrainingRun
 
 RIDGE = 0.1
 """Penalty of the ridge regression of `stand_ins`, relative to the mean of the Gram diagonal."""
@@ -145,7 +145,7 @@ def stand_ins(users: torch.Tensor, items: torch.Tensor, train: Dataset) -> torch
     return items @ torch.linalg.solve(gram, sums.T @ users)
 
 
-class LightGCN(Recommender):
+class LightGCN(NetworkModel[LightGCNNetwork]):
     """Vectors smoothed over the graph of interactions, trained by pairwise ranking.
 
     An unseen user is a node added to the trained graph: as for any user, layer k of the vector is
@@ -170,17 +170,21 @@ class LightGCN(Recommender):
         "negatives": Int(1, 32, log=True),
     }
 
-    def _fit(self, split: Split, run: TrainingRun) -> None:
-        device = resolve_device(run.device)
-        train, config = split.train, self.config
-        network = seeded(lambda: LightGCNNetwork(train, config), config.seed, device)
+    @override
+    def _new_network(self, train: Dataset) -> LightGCNNetwork:
+        return LightGCNNetwork(train, self.config)
+
+    @override
+    def _train(
+        self, network: LightGCNNetwork, split: Split, run: TrainingRun, device: torch.device
+    ) -> None:
+        config = self.config
         batches = PairBatches(
-            train, batch_size=config.batch_size, negatives=config.negatives, seed=config.seed,
+            split.train, batch_size=config.batch_size, negatives=config.negatives, seed=config.seed,
             device=device,
         )  # fmt: skip
         validate = sampled_validation(split, network, device)
         self.log = training.fit(network, batches, bpr, config, validate, run)
-        self._finish(network.to(device), train)
 
     @property
     def device(self) -> torch.device:
@@ -201,13 +205,11 @@ class LightGCN(Recommender):
         """Returns `nodes.weight`, the vectors of users, then items, before propagation."""
         return self._parameters
 
-    def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
-        network = restored(lambda: LightGCNNetwork(self.dataset, self.config), state, device)
-        self._finish(network, self.dataset)
-
     @torch.no_grad()
+    @override
     def _finish(self, network: LightGCNNetwork, train: Dataset) -> None:
         """Propagates the vectors once, so that scoring does not have to."""
+        # The network is not kept: its graph is as large as the training data.
         self._parameters = dict(network.state_dict())
         self._users, self._items = network.propagate().split([train.n_users, train.n_items])
         layers = network.layers()

@@ -8,19 +8,20 @@ import torch
 from pydantic import Field
 from torch import nn
 from torch.nn.functional import embedding
+from typing_extensions import override
 
 from tastemaker import training
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
-from tastemaker.models.networks import restored, seeded
-from tastemaker.models.recommender import NewItemKeys, Recommender
+from tastemaker.models.network_model import NetworkModel
+from tastemaker.models.recommender import NewItemKeys
 from tastemaker.models.sequence.item_features import ItemFeatures
 from tastemaker.models.validation import full_validation
 from tastemaker.training.config import TrainingConfig
 from tastemaker.training.kernels.dropout import Dropout
 from tastemaker.training.next_item import NextItemLoss, NextItemLossName, next_item_loss
-from tastemaker.training.run import TrainingRun, resolve_device
+from tastemaker.training.run import TrainingRun
 from tastemaker.training.sequence_batches import (
     Histories,
     SequenceBatch,
@@ -114,22 +115,23 @@ class SequenceNetwork(nn.Module, ABC):
         return self.criterion(queries, self.vectors, batch)
 
 
-class SequenceModel(Recommender):
+class SequenceModel(NetworkModel[SequenceNetwork]):
     """A model that reads a history in order; unseen users are scored like known ones."""
 
     config: SequenceModelConfig
     uses_weights = True
-    _network: SequenceNetwork
 
-    @abstractmethod
-    def _new_network(self, train: Dataset) -> SequenceNetwork:
-        """Creates the untrained network."""
+    @override
+    def _initialised(
+        self, network: SequenceNetwork, split: Split, run: TrainingRun
+    ) -> SequenceNetwork:
+        return self._warm_started(network, split.train)
 
-    def _fit(self, split: Split, run: TrainingRun) -> None:
-        device = resolve_device(run.device)
-        train, config = split.train, self.config
-        new = seeded(lambda: self._new_network(train), config.seed, device)
-        network = self._warm_started(new, train)
+    @override
+    def _train(
+        self, network: SequenceNetwork, split: Split, run: TrainingRun, device: torch.device
+    ) -> None:
+        train, config, self._network = split.train, self.config, network
         network.criterion = next_item_loss(
             config.loss, train, config.negatives, config.negative_exponent, config.calibration,
             device,
@@ -138,15 +140,8 @@ class SequenceModel(Recommender):
             train, network.criterion.draw, length=config.length, batch_size=config.batch_size,
             seed=config.seed, device=device,
         )  # fmt: skip
-        self._network = network
         validate = full_validation(split, self._queries, network.vectors)
         self.log = training.fit(network, batches, None, config, validate, run)
-        self._finish(network.to(device))
-
-    @property
-    def device(self) -> torch.device:
-        """The device of the network."""
-        return self._network.items.weight.device
 
     @property
     def item_keys(self) -> torch.Tensor:
@@ -183,13 +178,7 @@ class SequenceModel(Recommender):
         )
         return torch.cat([self._network.encode_last(part) for part in parts])
 
-    def state(self) -> dict[str, torch.Tensor]:
-        """Returns the network's parameters by name."""
-        return dict(self._network.state_dict())
-
-    def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
-        self._finish(restored(lambda: self._new_network(self.dataset), state, device))
-
-    def _finish(self, network: SequenceNetwork) -> None:
-        self._network = network.eval().requires_grad_(False)
+    @override
+    def _finish(self, network: SequenceNetwork, train: Dataset) -> None:
+        super()._finish(network, train)
         self._keys = network.vectors(None)

@@ -1,1 +1,1 @@
-"""The desk: what the people who run the service want to see of it."""
+"""The desk: statistics and diagnostics for the operators of the service."""

@@ -1,4 +1,4 @@
-"""One user's list by the deployed model, beside that of an earlier one."""
+"""Compares a user's lists by the current model and by an earlier one."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -17,12 +17,12 @@ from tastemaker.serving.store.ids import key_of
 from tastemaker.wire import Listing
 
 MOST_TRIED = 20
-"""Earlier deployments whose runs are looked for, the newest."""
+"""Maximum number of earlier deployments, newest first, whose runs are tried."""
 
 
 @dataclass(frozen=True)
 class ComparedDeployment:
-    """Somebody's list by one deployed model."""
+    """A user's list by one deployed model."""
 
     record: DeploymentRecord
     made: RankedList
@@ -30,22 +30,22 @@ class ComparedDeployment:
 
 
 class EarlierModels:
-    """Opens earlier models, and keeps the last one open."""
+    """Opens earlier models, and keeps the last opened one in memory."""
 
     def __init__(self, live: Live) -> None:
         self._live = live
         self._opened: Bundle | None = None
 
     def lists(self, user: str, k: int, deployment: int | None) -> list[ComparedDeployment]:
-        """The list of the model that serves, and that of an earlier one if one can be opened.
+        """Returns the list of the current model, and that of an earlier one if one can be opened.
 
         Args:
-            user: by id.
-            k: places.
-            deployment: which earlier one; None takes the latest that can be opened.
+            user: id of the user.
+            k: length of a list.
+            deployment: number of the earlier one; None takes the latest that can be opened.
 
         Raises:
-            NotFoundError: that deployment never was, or its run cannot be opened any more.
+            NotFoundError: there is no such deployment, or its run cannot be opened any more.
             DatabaseAwayError: the log of deployments cannot be read.
         """
         deployed = self._live.snapshot().deployed

@@ -1,4 +1,4 @@
-"""Drift: whether the lists still meet what people do, asked of the newest events."""
+"""Drift: measures how well the current model's lists predict the newest events."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
@@ -26,16 +26,16 @@ WINDOWS = 8
 FEWEST_IN_WINDOW = 5
 
 LOOKED_AT = 4
-"""So many times as many events as are asked for are looked at, the newest."""
+"""The newest LOOKED_AT * n events are searched for n first touches."""
 
 MOST_ROWS = 50_000
-"""Events of the people asked about; once so many were read, no further person's are."""
+"""Once this many events of users have been read, no further user's events are read."""
 
 AT_ONCE = 64
 
 
 class EventRow(NamedTuple):
-    """An event as it is in the database."""
+    """An event as stored in the database."""
 
     seq: int
     user_id: str
@@ -46,7 +46,7 @@ class EventRow(NamedTuple):
 
 @dataclass(frozen=True)
 class DriftQuestion:
-    """An event, and the person as they were just before it."""
+    """An event, and the history of its user just before it."""
 
     event: EventRow
     person: Person
@@ -54,7 +54,7 @@ class DriftQuestion:
 
 @dataclass(frozen=True)
 class DriftOutcome:
-    """What the list would have been, beside what was chosen."""
+    """The list just before an event, compared with the item of the event."""
 
     event: EventRow
     listed: list[str]
@@ -63,7 +63,9 @@ class DriftOutcome:
 
 
 def drift(live: Live, n: int) -> dict[str, Any]:
-    """How the current model's lists meet the newest n first touches, in order, in some windows.
+    """Measures how well the current model's lists predict the newest n first touches.
+
+    The result is for all of them, and for up to WINDOWS consecutive windows of them.
 
     Raises:
         DatabaseAwayError: the database does not answer.
@@ -85,7 +87,7 @@ def drift(live: Live, n: int) -> dict[str, Any]:
 
 
 def interval(hits: int, n: int) -> tuple[float, float]:
-    """The 95% interval of a fraction by Wilson 1927, which also holds for few events."""
+    """Returns the 95% interval of a fraction by Wilson (1927), which also holds for few events."""
     z = 1.96
     fraction, middle = hits / n, z * z / (2 * n)
     half = z * ((fraction * (1 - fraction) + middle / 2) / n) ** 0.5
@@ -96,10 +98,11 @@ def interval(hits: int, n: int) -> tuple[float, float]:
 
 
 def _questions(live: Live, snapshot: Snapshot, n: int) -> list[DriftQuestion]:
-    """The newest events about something new for somebody known, the oldest of them first.
+    """Returns the newest events in which a known user touched a new item, oldest first.
 
-    Whatever the log holds, LOOKED_AT * n events, and of their users LONGEST_HISTORY each and some
-    MOST_ROWS in all are read. What somebody touched before these is as new.
+    However long the log is, this reads the newest LOOKED_AT * n events, and of their users up to
+    LONGEST_HISTORY events each and about MOST_ROWS in all. Items touched only in older events count
+    as new.
     """
     with live.database.reading() as connection:
         newest = [EventRow(*row) for row in connection.execute(_NEWEST, {"n": LOOKED_AT * n})]
@@ -127,25 +130,25 @@ def _questions(live: Live, snapshot: Snapshot, n: int) -> list[DriftQuestion]:
 
 
 class _Before:
-    """What the model had of people just before their events."""
+    """Reconstructs the histories of users just before their events."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._everything = snapshot.deployed.everything
         self._forgotten = snapshot.forgotten
-        # The people have many items in common, and finding a code takes far longer than keeping it.
+        # Users have many items in common, and finding a code takes far longer than caching it.
         self._code = cache(partial(code_of, self._everything.item_vocabulary))
 
     def first_touches(
         self, theirs: Sequence[EventRow], seqs: Collection[int]
     ) -> Iterator[EventRow]:
-        """The events of these numbers about what was new to their user, who was not.
+        """Yields the events with these numbers in which a known user touched a new item.
 
         Args:
-            theirs: events of one user, in the order of arrival.
+            theirs: events of one user, in order of arrival.
             seqs: numbers of some of them.
         """
         if not theirs:
-            return  # they were forgotten a moment ago
+            return  # the user was forgotten a moment ago
         known = set[int | str](self._person(theirs[0].user_id, []).items.tolist())
         unknown = set[int | str]()
         for event in theirs:
@@ -162,11 +165,11 @@ class _Before:
     def questions(
         self, theirs: Sequence[EventRow], seqs: Collection[int]
     ) -> Iterator[DriftQuestion]:
-        """The events of these numbers, each with the person just before it.
+        """Yields the events with these numbers, each with its user's history just before it.
 
         Args:
-            theirs: events of one user, in the order of arrival.
-            seqs: numbers of some events, of anybody.
+            theirs: events of one user, in order of arrival.
+            seqs: numbers of some events, of any users.
         """
         touches = Touches()
         for event in theirs:
@@ -200,7 +203,7 @@ def _outcomes(live: Live, snapshot: Snapshot, asked: list[DriftQuestion]) -> lis
             listed = [place.item.item_id for place in made.places]
             key = question.event.item_id
             seen = set(question.person.items.tolist())
-            # A history of n items can take n places of the first n + K at most.
+            # A history of n items contains at most n of the n + K most popular items.
             unseen = [code for code in popular[: len(seen) + K] if code not in seen][:K]
             best = {catalog.at(int(code)).item_id for code in unseen}
             found.append(DriftOutcome(question.event, listed, key in listed, key in best))
@@ -208,7 +211,7 @@ def _outcomes(live: Live, snapshot: Snapshot, asked: list[DriftQuestion]) -> lis
 
 
 def _popularity(catalog: LiveCatalog) -> dict[str, float]:
-    """Popularity of each item: the fraction of the catalog with fewer interactions."""
+    """Returns the popularity of each item: the fraction of the catalog with fewer interactions."""
     counts = catalog.dataset.item_counts
     ordered = np.sort(counts)
     ranks = np.searchsorted(ordered, counts, side="left") / max(1, len(counts) - 1)

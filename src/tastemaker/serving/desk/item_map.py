@@ -1,4 +1,4 @@
-"""The map of the items: their vectors, laid flat along the two directions in which they differ."""
+"""The map of the items: their vectors, projected onto two principal components."""
 
 from typing import Any
 
@@ -15,14 +15,14 @@ ROUNDS = 12
 """Number of power iterations; each reduces the error by the ratio of two directions' variances."""
 
 SPARE = 6
-"""Directions more than are wanted make it converge sooner."""
+"""Number of additional directions, which make the iteration converge sooner."""
 
 
 def item_map(model: Recommender, catalog: LiveCatalog, n: int) -> dict[str, Any]:
-    """The most popular items that may be found, as points.
+    """Returns the n most popular findable items as points in a plane.
 
     Raises:
-        UnsupportedError: this model has no vectors of items.
+        UnsupportedError: the model has no item vectors.
     """
     vectors = model.item_vectors
     if vectors is None:
@@ -39,7 +39,7 @@ def item_map(model: Recommender, catalog: LiveCatalog, n: int) -> dict[str, Any]
             {
                 "item_id": id_of(catalog.vocabulary, record.item_id),
                 "title": record.title,
-                # Of its categories the rarest says most about an item.
+                # The rarest of its categories describes an item best.
                 "category": min(
                     record.categories or (), key=lambda c: sizes.get(c, 0), default=None
                 ),
@@ -55,13 +55,13 @@ def item_map(model: Recommender, catalog: LiveCatalog, n: int) -> dict[str, Any]
 
 
 def plane(vectors: torch.Tensor) -> tuple[NDArray[np.float32], float]:
-    """Points in a plane by principal components; the same vectors give the same points.
+    """Projects vectors onto two principal components; the same vectors give the same points.
 
     Args:
         vectors: (n, d) float32; only their directions count, as for similarity.
 
     Returns:
-        (n, 2) from -1 to 1, and the fraction of all variance that they show.
+        (n, 2) coordinates from -1 to 1, and the fraction of the variance that they explain.
     """
     n, d = vectors.shape
     if n == 0:
@@ -79,7 +79,7 @@ def plane(vectors: torch.Tensor) -> tuple[NDArray[np.float32], float]:
     points = torch.zeros(n, 2)
     kept = min(2, left.shape[1])
     points[:, :kept] = left[:, :kept] * spread[:kept]
-    # Mirrored or not is arbitrary; the first item decides, so that a restart changes nothing.
+    # The signs are arbitrary; the first item determines them, so that a restart changes nothing.
     points = points * torch.where(points[0] < 0, -1.0, 1.0)
     fraction = float(points.square().sum()) / total if total > 0 else 0.0
     largest = points.abs().max(dim=0).values.clamp_min(1e-12)

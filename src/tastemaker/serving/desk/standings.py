@@ -1,4 +1,4 @@
-"""Standings: the comparison of models that stands beside the run, if one was made."""
+"""Standings: the comparison of models that is stored beside the run, if one was made."""
 
 from pathlib import Path
 from typing import Any
@@ -9,13 +9,13 @@ from tastemaker.serving.http.problems import NotFoundError
 
 
 def standings(run: Path) -> dict[str, Any]:
-    """The content of a `wire.LeaderboardResponse`.
+    """Returns the content of a `wire.LeaderboardResponse`.
 
     Raises:
         NotFoundError: there is no comparison, or it cannot be read.
     """
     run = run.absolute()
-    # `tastemaker demo` puts it beside the run; a run of a comparison has it two folders up.
+    # `tastemaker demo` puts it beside the run; for a run of a comparison it is two folders up.
     places = (run.with_name(f"{run.name}-comparison"), run.parent.parent)
     folder = next((place for place in places if has_results(place)), None)
     if folder is None:

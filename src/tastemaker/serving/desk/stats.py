@@ -1,4 +1,4 @@
-"""Stats: what a service has answered so far, out of the numbers that it exposes anyway."""
+"""Stats: counts and latencies of the requests so far, derived from the Prometheus metrics."""
 
 import os
 import time
@@ -23,7 +23,7 @@ LATENCY = "tastemaker_request_seconds"
 
 
 def numbers_of(telemetry: Telemetry) -> dict[str, Any]:
-    """Lists by source, problems by status and latencies by route, of all workers together."""
+    """Returns lists by source, problems by status and latencies by route, over all workers."""
     lists: Counter[str] = Counter()
     problems: Counter[str] = Counter()
     buckets: dict[tuple[str, str], Counter[float]] = defaultdict(Counter)
@@ -44,7 +44,7 @@ def numbers_of(telemetry: Telemetry) -> dict[str, Any]:
 
 
 def events_per_minute(database: Database, now: float | None = None) -> list[int]:
-    """How many events happened in each of the last minutes, the oldest first.
+    """Returns the number of events in each of the last MINUTES minutes, oldest first.
 
     Raises:
         DatabaseAwayError: the database does not answer.
@@ -62,9 +62,9 @@ def events_per_minute(database: Database, now: float | None = None) -> list[int]
 
 
 def quantile(counts: dict[float, int], fraction: float) -> float:
-    """The value below which a fraction of the observations lies, by their cumulative buckets.
+    """Returns the value below which a fraction of the observations lies, by cumulative buckets.
 
-    Within a bucket it is interpolated; what is beyond the last bound counts as that bound.
+    Within a bucket it is interpolated; values beyond the last finite bound count as that bound.
     """
     bounds = sorted(counts)
     wanted = fraction * counts[bounds[-1]]

@@ -1,1 +1,1 @@
-"""What stands between the network and the routes, and the routes."""
+"""The HTTP layer: connections, middleware and routes."""

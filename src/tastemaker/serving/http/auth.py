@@ -1,4 +1,4 @@
-"""Auth: who may do what."""
+"""Authentication and authorization of requests, by API keys and their scopes."""
 
 from fastapi import Depends, Request, params
 from fastapi.security import HTTPBearer
@@ -14,7 +14,7 @@ from tastemaker.serving.store.keys import KeyRecord, Scope
 
 
 class Allowed(HTTPBearer):
-    """A dependency that lets pass whoever has a key with a scope, wherever keys are asked for."""
+    """A dependency that admits requests whose key has a given scope, where keys are required."""
 
     def __init__(self, scope: Scope) -> None:
         super().__init__(
@@ -25,11 +25,11 @@ class Allowed(HTTPBearer):
         self._scope = scope
 
     async def __call__(self, request: Request) -> None:  # type: ignore[override]
-        """Lets pass, or refuses.
+        """Admits or refuses a request.
 
         Raises:
-            NotAllowedError: 401 without a key that works, 403 where its scopes do not suffice.
-            TooBusyError: the key, or the address, sends more than it may.
+            NotAllowedError: 401 without a valid key, 403 if the key lacks the scope.
+            TooBusyError: the key, or the client address, exceeds its rate limit.
         """
         if "sender" not in request.scope:
             service: Service = request.app.state.service
@@ -45,7 +45,7 @@ class Allowed(HTTPBearer):
 
 
 class SendersFirst:
-    """Looks at the key of a request with a body before the body is read."""
+    """Checks the key of a request that has a body before the body is read."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app, self._service = app, service
@@ -63,11 +63,11 @@ class SendersFirst:
 
 
 async def sender_of(request: Request, service: Service) -> KeyRecord | None:
-    """The key of whoever sends a request; None where the service asks for none.
+    """Returns the key that a request was sent with; None if the service requires no key.
 
     Raises:
-        NotAllowedError: 401 without a key that works.
-        TooBusyError: the key, or the address, sends more than it may.
+        NotAllowedError: 401 without a valid key.
+        TooBusyError: the key, or the client address, exceeds its rate limit.
     """
     snapshot = await service.recent_snapshot()
     key = _key_in(request, snapshot.keys.valid)
@@ -82,7 +82,7 @@ async def sender_of(request: Request, service: Service) -> KeyRecord | None:
 
 
 def needs(scope: Scope) -> list[params.Depends]:
-    """The dependencies of a route that needs a scope."""
+    """Returns the dependencies of a route that requires a scope."""
     return [Depends(Allowed(scope))]
 
 

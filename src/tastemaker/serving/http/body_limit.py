@@ -1,4 +1,4 @@
-"""The body limit: what is too large is refused before it is in memory."""
+"""The body limit: a request body that is too large is refused before all of it is in memory."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -6,7 +6,7 @@ from tastemaker.serving.http.problems import problem
 
 
 class BodyLimit:
-    """Refuses a body that is larger than it may be, before it is in memory."""
+    """Refuses a body larger than `most_bytes` before all of it is in memory."""
 
     def __init__(self, app: ASGIApp, most_bytes: int) -> None:
         self._app, self._most = app, most_bytes
@@ -42,7 +42,7 @@ class BodyLimit:
 
 
 def has_body(scope: Scope) -> bool:
-    """Whether the application may read a body with that request."""
+    """Whether a request may have a body, which it may with any method but GET and HEAD."""
     return scope["method"] not in ("GET", "HEAD")
 
 

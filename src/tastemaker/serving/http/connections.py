@@ -1,7 +1,8 @@
-"""Connections: limits on what a sender can cost before the application sees a request.
+"""Connections: limits on the resources that a client can use before the application is called.
 
-uvicorn reads headers of any size, waits for the rest of a request for ever, and takes as many
-connections as the system has files. `Connection` is its protocol with limits on all of these.
+uvicorn reads headers of any size, waits indefinitely for the rest of a request, and accepts as many
+connections as the system has file descriptors. `Connection` is uvicorn's protocol with limits on
+all of these.
 """
 
 import math
@@ -23,43 +24,46 @@ from tastemaker.serving.settings import ServiceSettings
 from tastemaker.wire import Problem
 
 SLICE_BYTES = 16_384
-"""Bytes that are parsed at once: after each slice, what is unfinished is measured."""
+"""Bytes that are parsed at once; after each slice the size of the unfinished request is checked."""
 
 MOST_PIPELINED = 128
-"""Requests that a connection may send ahead of their responses."""
+"""Maximum number of requests that a client may send ahead of their responses (pipelining)."""
 
 LINGER_S, LINGER_BYTES = 1.0, 1 << 20
-"""How long, and how much of, what a refused sender goes on sending is read and thrown away. Closed
-at once, the connection would be reset, and the sender would not see the reason."""
+"""Seconds and bytes for which the data of a refused client is still read and discarded. A
+connection that is closed at once would be reset, and the client would not see the reason."""
 
 LOOK_EVERY_S = 0.25
-"""Seconds between two looks for connections whose time is up."""
+"""Seconds between two checks for connections that are past their deadline."""
 
 log = structlog.get_logger("tastemaker.service")
 
 
 class Connections:
-    """All open connections of a worker, and what they hold together.
+    """All open connections of a worker, and the total size of their unfinished requests.
 
     Args:
-        settings: of the service, with its limits.
+        settings: settings of the service, which include the limits.
         telemetry: counts the connections that were refused.
     """
 
     def __init__(self, settings: ServiceSettings, telemetry: Telemetry) -> None:
         self.settings = settings
         self.held_bytes = 0
-        """Bytes of all requests that have begun and not ended."""
+        """Bytes of all unfinished requests."""
         self._most = connections_that_fit(settings.max_connections)
         self._telemetry = telemetry
         self._open: set[Connection] = set()
         self._waiting: dict[Connection, None] = {}
         self._refused: Counter[str] = Counter()
         self._look_at: float | None = None
-        """When the next look is due; None while no connection is open."""
+        """Time of the next check, by the loop's clock; None while no connection is open."""
 
     def enter(self, connection: "Connection") -> None:
-        """Takes a new connection; closes the one that waits longest where there are too many."""
+        """Adds a connection; if there are too many, closes the one waiting longest for its client.
+
+        If no connection waits for its client, the new one is refused.
+        """
         if len(self._open) >= self._most:
             longest = next(iter(self._waiting), None)
             self.count("crowded")
@@ -74,22 +78,22 @@ class Connections:
             self._look_again(connection.loop)
 
     def leave(self, connection: "Connection") -> None:
-        """Forgets a connection."""
+        """Removes a connection."""
         self._open.discard(connection)
         self._waiting.pop(connection, None)
 
     def wait_for(self, connection: "Connection") -> None:
-        """Notes that from now on the sender has to send something."""
+        """Records that a connection waits for its client to send data."""
         self._waiting.pop(connection, None)
         if connection in self._open:
             self._waiting[connection] = None
 
     def wait_no_longer_for(self, connection: "Connection") -> None:
-        """Notes that the sender has done its part."""
+        """Records that a connection no longer waits for its client."""
         self._waiting.pop(connection, None)
 
     def make_room(self) -> None:
-        """Refuses the requests that are unfinished for longest, until the others may be held."""
+        """Refuses the longest unfinished requests until the others fit into `max_held_bytes`."""
         for connection in list(self._waiting):
             if self.held_bytes <= self.settings.max_held_bytes:
                 return
@@ -104,14 +108,14 @@ class Connections:
 
     def _look(self, loop: Any) -> None:
         now = loop.time()
-        # Time in which a busy worker read nothing is no fault of the senders.
+        # Deadlines are extended by the delay of this check, in which a busy worker read no data.
         late_s = now - (self._look_at or now)
         for connection in list(self._open):
             connection.deadline += late_s
             if connection.deadline <= now:
                 connection.expire()
         if self._refused:
-            # One line for all of them, since an attack should not fill the disk.
+            # One line for all refusals, so that an attack does not fill the disk.
             log.warning("connections refused", **self._refused)
             self._refused.clear()
         self._telemetry.connections.set(len(self._open))
@@ -125,24 +129,24 @@ class Connections:
 
 
 class Connection(HttpToolsProtocol):
-    """One connection of HTTP/1.1; its application's lifespan state has the `Connections`."""
+    """One HTTP/1.1 connection; the `Connections` are in the application's lifespan state."""
 
     def __init__(self, config: Any, server_state: Any, app_state: Any, _loop: Any = None) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._all: Connections = app_state["connections"]
         self._limits = self._all.settings
         self.deadline = math.inf
-        """When the sender, or the reader of a response, is given up, in the loop's time."""
+        """Time, by the loop's clock, at which waiting for the client to send or to read ends."""
         self.held_bytes = 0
-        """Bytes of the request that has begun and not ended."""
+        """Bytes of the unfinished request."""
         self._n_slice = 0
-        """Bytes of the slice that is being parsed."""
+        """Length in bytes of the slice that is being parsed."""
         self._in_head = self._in_request = False
         self._why = 400, "this is not HTTP/1.1"
         self._discarded: int | None = None
-        """Bytes thrown away since the connection was refused; None before."""
+        """Bytes discarded since the connection was refused; None before."""
         self._running: RequestResponseCycle | None = None
-        """The request that the application was given last."""
+        """The request that was passed to the application last."""
 
     @override
     def connection_made(self, transport: Any) -> None:
@@ -174,10 +178,10 @@ class Connection(HttpToolsProtocol):
             if self._in_request:
                 self._hold(len(piece))
 
-    # What httptools finds in the data
+    # Callbacks of the HTTP parser
 
     def on_message_begin(self) -> None:
-        """A request begins."""
+        """Called at the start of a request: the timeout of the headers begins."""
         super().on_message_begin()
         self._release()
         self._in_head = self._in_request = True
@@ -186,13 +190,13 @@ class Connection(HttpToolsProtocol):
             self._all.wait_for(self)
 
     def on_headers_complete(self) -> None:
-        """All headers are there."""
+        """Called after the headers: checks their size and the number of pipelined requests."""
         n_bytes = self.held_bytes + self._n_slice
         if n_bytes > self._limits.max_header_bytes:
-            # The slice holds more than these headers; they are counted only where it matters.
+            # The slice may hold more than these headers, whose exact size is computed if needed.
             n_bytes = len(self.url) + sum(len(n) + len(value) + 4 for n, value in self.headers)
         if self._is_too_much(n_bytes):
-            raise ValueError("too much")  # ends the parser, which calls `send_400_response`
+            raise ValueError("too much")  # ends parsing; uvicorn calls `send_400_response`
         if len(self.pipeline) >= MOST_PIPELINED:
             self._why = 429, "too many requests were sent ahead of their responses"
             raise ValueError("too many")
@@ -201,42 +205,43 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """The whole request is there."""
+        """Called at the end of a request: its timeout ends and its bytes are released."""
         super().on_message_complete()
         self._in_request = False
         self._release()
         self.deadline = math.inf
         self._all.wait_no_longer_for(self)
         if self.cycle.response_complete:
-            # The application has refused the request unread, and uvicorn's timer is off by now.
+            # The application responded without reading the whole request, and the data that
+            # arrived since has cancelled uvicorn's keep-alive timer.
             self.deadline = self.loop.time() + self._limits.idle_timeout_s
             self._all.wait_for(self)
 
     def on_response_complete(self) -> None:
-        """The whole response was handed over."""
+        """Called after a response: an idle connection waits for its client again."""
         super().on_response_complete()
         if self.timeout_keep_alive_task is not None:
             self._all.wait_for(self)
 
-    # What limits end
+    # Flow control, timeouts and refusals
 
     def pause_writing(self) -> None:
-        """The reader is slower than its response."""
+        """Sets a deadline, since the client reads the response too slowly."""
         super().pause_writing()
         self.deadline = self.loop.time() + self._limits.body_timeout_s
 
     def resume_writing(self) -> None:
-        """The reader has caught up."""
+        """Restores the deadline, since the client has caught up."""
         super().resume_writing()
         body_until = self.loop.time() + self._limits.body_timeout_s
         self.deadline = body_until if self._in_request else math.inf
 
     def expire(self) -> None:
-        """Ends the connection, since its time is up."""
+        """Ends the connection, which is past its deadline."""
         if self._discarded is not None or self.flow.write_paused:
             self.transport.abort()
         elif not self._in_request:
-            self.transport.close()  # it never asked for anything
+            self.transport.close()  # the client has sent no request
         elif self._in_head:
             self._all.count("headers late")
             self.refuse(
@@ -247,18 +252,18 @@ class Connection(HttpToolsProtocol):
             self.refuse(408, f"the body took longer than {self._limits.body_timeout_s:g} seconds")
 
     def send_400_response(self, msg: str) -> None:
-        """Answers a request that cannot be parsed; called by uvicorn."""
+        """Refuses a request that cannot be parsed or exceeds a limit; also called by uvicorn."""
         status, detail = self._why
         self._all.count({400: "malformed", 429: "pipelined", 431: "headers large"}[status])
         self.refuse(status, detail)
 
     def refuse(self, status: int, detail: str, *, linger: bool = True) -> None:
-        """Answers a problem in place of the application, and ends the connection.
+        """Sends a problem in place of the application's response, and ends the connection.
 
         Args:
-            status: of HTTP.
+            status: HTTP status code.
             detail: what was wrong.
-            linger: whether to read on for a moment, so that the answer arrives.
+            linger: whether to keep reading for a moment, so that the response arrives.
         """
         self._release()
         self._in_head = self._in_request = False
@@ -266,7 +271,7 @@ class Connection(HttpToolsProtocol):
         self._discarded = 0
         running = self._running
         if running and running.response_started and not running.response_complete:
-            self.transport.abort()  # nothing can be said in the middle of a response
+            self.transport.abort()  # another response has begun already
             return
         self._let_go()
         self.flow.resume_reading()
@@ -282,16 +287,16 @@ class Connection(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def _let_go(self) -> None:
-        """Tells the application that nobody waits for its answer.
+        """Notifies the application that the client no longer waits for the response.
 
-        uvicorn tells it of the last request alone, which with requests sent ahead is another one.
+        uvicorn does this only for the request parsed last, which with pipelining is not this one.
         """
         if self._running is not None and not self._running.response_complete:
             self._running.disconnected = True
             self._running.message_event.set()
 
     def _hold(self, n_bytes: int) -> None:
-        """Accounts for a slice of a request that has not ended."""
+        """Counts the bytes of a slice of an unfinished request, and applies the limits."""
         self.held_bytes += n_bytes
         self._all.held_bytes += n_bytes
         if self._in_head and self._is_too_much(self.held_bytes):
@@ -313,7 +318,7 @@ class Connection(HttpToolsProtocol):
 
 
 def _problem(status: int, detail: str, headers: list[tuple[bytes, bytes]]) -> bytes:
-    """A problem as a whole response."""
+    """Returns a problem as the bytes of a complete response."""
     phrase = STATUS_LINE[status].decode().split(" ", 2)[2].strip()
     body = orjson.dumps(Problem(title=phrase, status=status, detail=detail).model_dump())
     lines = [b"%s: %s\r\n" % header for header in headers]

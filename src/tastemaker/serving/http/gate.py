@@ -1,4 +1,4 @@
-"""The gate: so many threads, so many who may wait for one, and no longer than so long."""
+"""The gate: a thread pool with a bounded queue and a timeout."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,9 +12,10 @@ Result = TypeVar("Result")
 
 
 class Gate:
-    """Runs what computes or waits for the database, off the event loop.
+    """Runs computations and database access in threads, off the event loop.
 
-    A growing queue would only make everybody late: beyond its length, whoever comes is sent away.
+    A longer queue would only delay every request, so a request that arrives when the queue is full
+    is rejected.
     """
 
     def __init__(self, threads: int, max_queued: int, longest_s: float) -> None:
@@ -22,14 +23,14 @@ class Gate:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="serve")
         self._most, self._longest_s = threads + max_queued, longest_s
         self.inside = 0
-        """Running and waiting."""
+        """Number of calls that are running or waiting."""
 
     async def run(self, work: Callable[[], Result]) -> Result:
-        """What `work` gives.
+        """Runs `work` in a thread and returns its result.
 
         Raises:
-            TooBusyError: too many wait already.
-            TooSlowError: it took too long; it may have been done nevertheless.
+            TooBusyError: the queue is full.
+            TooSlowError: it took too long; the work may nevertheless have been done.
         """
         if self.inside >= self._most:
             raise TooBusyError("too many requests at once; try again in a second")
@@ -46,7 +47,7 @@ class Gate:
             ) from None
 
     def in_all_threads(self, work: Callable[[], object]) -> None:
-        """Does something once in every thread, as what each of them does for its first time."""
+        """Runs `work` once in every thread, for set-up that each thread needs."""
         together = Barrier(self._threads)
 
         def at_once() -> None:
@@ -57,9 +58,10 @@ class Gate:
             future.result()
 
     def close(self) -> None:
-        """Lets what runs end."""
+        """Cancels waiting work, and waits for running work to end."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _leave(self, _: object) -> None:
-        # Called in the thread that did the work: a subtraction that a reader may see a moment late.
+        # Usually called in the worker thread, so the event loop may see the lower count a moment
+        # late.
         self.inside -= 1

@@ -1,9 +1,9 @@
-"""Headers that tell a browser what it may not do with an answer."""
+"""Security headers, which restrict what a browser may do with a response."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 STRICT = b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-"""For answers of the API: there is nothing in them to run or show."""
+"""Content security policy of API responses, which contain nothing to run or display."""
 
 ALWAYS = (
     (b"x-content-type-options", b"nosniff"),
@@ -14,7 +14,7 @@ ALWAYS = (
 
 
 class SecurityHeaders:
-    """Adds them to every answer; an answer that brings its own content policy keeps it."""
+    """Adds security headers to every response; one with its own content policy keeps that."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

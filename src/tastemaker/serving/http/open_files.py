@@ -1,4 +1,4 @@
-"""Files: how many a process may have open, and how many connections that leaves room for."""
+"""Open files: the limit of a process, and how many connections it allows."""
 
 try:
     import resource
@@ -6,16 +6,16 @@ except ImportError:  # Windows has no such limit
     resource = None  # type: ignore[assignment]
 
 BACKLOG = 256
-"""Connections that the system accepts before the program takes them, all at once if need be."""
+"""Maximum number of connections in the listen queue, all of which may be accepted at once."""
 
 RESERVED = 256
-"""Files beside connections: the run, the database, logs, pipes of a training."""
+"""File descriptors besides connections: the run, the database, logs, pipes of a training."""
 
 
 def raise_file_limit(connections: int) -> None:
-    """Raises the soft limit on open files to what so many connections need, if the hard one lets.
+    """Raises the soft limit on open files to fit the connections, as far as the hard limit allows.
 
-    Processes that are started afterwards inherit it.
+    Processes that are started afterwards inherit the limit.
     """
     if resource is None:
         return
@@ -27,7 +27,7 @@ def raise_file_limit(connections: int) -> None:
 
 
 def connections_that_fit(wanted: int) -> int:
-    """So many connections as are wanted, or fewer if the limit on open files has no room."""
+    """Returns the wanted number of connections, or fewer if the limit on open files is lower."""
     if resource is None:
         return wanted
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)

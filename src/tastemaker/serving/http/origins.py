@@ -1,8 +1,9 @@
-"""Origins: a service that asks for no key is not to be driven by the pages of others.
+"""Origins: protects a service that requires no key from web pages of other sites.
 
-A browser on the same machine reaches it too. A page from anywhere can send it a form, and can make
-its own name resolve to 127.0.0.1 (DNS rebinding) to read what is answered. The browser gives both
-away: by `Origin`, and by a `Host` that is not the service's.
+A browser on the same machine can reach such a service. A page of any site can submit a form to it,
+and can make its own host name resolve to 127.0.0.1 (DNS rebinding) to read the responses. The
+browser's request reveals the first by its `Origin`, and the second by a `Host` that is not one of
+the service's names.
 """
 
 from urllib.parse import urlsplit
@@ -18,7 +19,7 @@ READING = ("GET", "HEAD", "OPTIONS")
 
 
 class OwnOrigins:
-    """Refuses what a page of another origin sends, while the service asks for no key."""
+    """Refuses requests from pages of other origins while the service requires no key."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app, self._service = app, service
@@ -30,7 +31,7 @@ class OwnOrigins:
         refusal = self._refusal(scope) if scope["type"] == "http" else None
         if refusal is not None:
             try:
-                # Only now, since most requests have nothing to refuse.
+                # Looked up only here, since most requests give no reason to refuse them.
                 open_to_all = not self._service.asks_for_keys(await self._service.recent_snapshot())
             except TastemakerError as error:
                 await answer_to(error, scope.get("request_id"))(scope, receive, send)
@@ -55,7 +56,7 @@ class OwnOrigins:
         if scope["method"] in READING or origin in self._origins:
             return None
         site = headers.get(b"sec-fetch-site")
-        if site is None:  # a program, or an older browser
+        if site is None:  # sent by a program or an older browser
             own = origin is None or origin.partition("://")[2] == host
             site = "same-origin" if own else "cross-site"
         if site not in ("same-origin", "none"):
@@ -64,7 +65,7 @@ class OwnOrigins:
 
 
 def _name_in(url: str) -> str | None:
-    """The host's name without its port; None of what cannot be one."""
+    """Returns the host name of a URL without its port; None if the URL is invalid."""
     try:
         return urlsplit(url).hostname
     except ValueError:

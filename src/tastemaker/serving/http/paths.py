@@ -1,8 +1,9 @@
-"""Paths: a slash inside an id stays inside it, and what is not UTF-8 is no id.
+"""Paths: ids in a path may contain escaped slashes, and must be UTF-8.
 
-Servers hand paths over unescaped, and then "DELETE /v1/users/7%2Fhistory%2F3", to forget the user
-"7/history/3", cannot be told from taking item 3 out of the history of user 7. They also replace all
-bytes that are not UTF-8 by one and the same sign, which would make one user of two.
+ASGI servers pass on paths with the escapes decoded. Then "DELETE /v1/users/7%2Fhistory%2F3", which
+forgets the user "7/history/3", cannot be distinguished from the removal of item 3 from the history
+of user 7. They also replace all bytes that are not UTF-8 by the same character, which would make
+different ids equal.
 """
 
 from typing import Annotated
@@ -18,7 +19,7 @@ from tastemaker.wire import Text
 
 
 class EscapedPathIds:
-    """Refuses what is not UTF-8; hands paths of the API on with slashes in their parts escaped."""
+    """Refuses URLs that are not UTF-8, and keeps slashes within the parts of API paths escaped."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -39,7 +40,7 @@ class EscapedPathIds:
 
 
 def below_root(scope: Scope) -> str:
-    """The path of a request without the prefix under which a proxy has the service."""
+    """Returns the path of a request without the prefix that a proxy puts before it."""
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", ""))
 
@@ -69,10 +70,10 @@ _checked = TypeAdapter(PathId).validate_python
 
 
 def path_id(request: Request, name: str) -> str:
-    """An id in the path, for a route that reads it by itself.
+    """Returns an id from the path, for a route whose parameters FastAPI does not parse.
 
     Raises:
-        RequestValidationError: it is too long, or cannot be printed.
+        RequestValidationError: it is too long, or holds characters that cannot be printed.
     """
     try:
         return _checked(request.path_params[name])

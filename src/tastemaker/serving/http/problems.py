@@ -1,4 +1,4 @@
-"""Problems: errors as RFC 9457 has them, in the library's words and never with a stack trace."""
+"""Problems: errors in the format of RFC 9457, with the library's messages and no stack trace."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -24,21 +24,21 @@ from tastemaker.wire import Problem
 MEDIA_TYPE = "application/problem+json"
 
 RETRY_AFTER_S = 1
-"""What whoever comes at a bad moment is told to wait."""
+"""Seconds in the Retry-After header of responses with status 429 or 503."""
 
 log = structlog.get_logger("tastemaker.service")
 
 
 class TooBusyError(TastemakerError):
-    """More requests wait than may; come again."""
+    """The queue is full, or a rate limit is exceeded; the client may try again."""
 
 
 class TooSlowError(TastemakerError):
-    """A request took longer than it may."""
+    """A request took longer than its timeout."""
 
 
 class NotAllowedError(TastemakerError):
-    """No key, a wrong one, or one without the scope that is needed."""
+    """The key is missing, invalid, or lacks the required scope."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -46,7 +46,7 @@ class NotAllowedError(TastemakerError):
 
 
 class NotFoundError(TastemakerError):
-    """What the path names does not exist."""
+    """The requested resource does not exist."""
 
 
 STATUS: dict[type[TastemakerError], int] = {
@@ -62,7 +62,7 @@ STATUS: dict[type[TastemakerError], int] = {
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The problems that a route may answer, for its documentation."""
+    """Returns the OpenAPI descriptions of the problems with which a route may respond."""
     schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
     return {
         status: {
@@ -76,7 +76,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def problem(
     status: int, detail: str, request_id: str | None = None, headers: dict[str, str] | None = None
 ) -> Response:
-    """A problem as a response."""
+    """Returns a problem as a response."""
     body = Problem(
         title=HTTPStatus(status).phrase, status=status, detail=detail, request_id=request_id
     )
@@ -87,7 +87,7 @@ def problem(
 
 
 def answer_to(error: TastemakerError, request_id: str | None) -> Response:
-    """An error that was foreseen as a response."""
+    """Returns the response for an expected error."""
     if isinstance(error, NotAllowedError):
         challenge = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
         return problem(error.status, str(error), request_id, challenge)
@@ -97,7 +97,7 @@ def answer_to(error: TastemakerError, request_id: str | None) -> Response:
 
 
 def install(app: FastAPI) -> None:
-    """Makes the app answer every error as a problem."""
+    """Makes the app respond to expected errors with problems."""
 
     async def known(request: Request, error: Exception) -> Response:
         assert isinstance(error, TastemakerError)
@@ -111,7 +111,8 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)
         detail = error.detail
         if error.status_code == HTTPStatus.BAD_REQUEST:
-            # What FastAPI says of a body that is no text, or too deep; other bad JSON is a 422.
+            # FastAPI's status for a body that is not text or nested too deeply; for other invalid
+            # JSON it is 422.
             detail = "body: it cannot be read; send JSON in UTF-8"
             return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, _id_of(request))
         if error.status_code == HTTPStatus.NOT_FOUND and detail == "Not Found":
@@ -127,7 +128,7 @@ def install(app: FastAPI) -> None:
 
 
 class UnhandledErrors:
-    """Answers what nobody has foreseen, inside of all that adds headers and takes notes."""
+    """Turns unexpected exceptions into problems, inside the middleware for headers and logs."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -158,24 +159,24 @@ def _id_of(request: Request) -> str | None:
 
 
 def _in_words(error: RequestValidationError) -> str:
-    """The first thing that is wrong, and where."""
+    """Describes the first error and its location."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"]) or "request"
     more = len(error.errors()) - 1
     rest = f" (and {more} more)" if more else ""
-    where = where if len(where) <= 200 else f"{where[:199]}…"  # of the sender's making
+    where = where if len(where) <= 200 else f"{where[:199]}…"  # chosen by the client
     return f"{where}: {complaint(first)}{rest}"
 
 
 def complaint(error: Mapping[str, Any]) -> str:
-    """One error of Pydantic in words, with the value if it is short enough to be repeated."""
+    """Describes one error of Pydantic, with the beginning of the invalid value."""
     reason = str(error["msg"]).removeprefix("Value error, ")
     given = "" if error["type"] in ("missing", "json_invalid") else _shown(error.get("input"))
     return f"{given}{reason[0].lower()}{reason[1:]}"
 
 
 def _shown(value: Any) -> str:
-    """What was given, if it is short enough to be repeated."""
+    """Returns the value, shortened if it is long; nothing for None, objects and arrays."""
     if isinstance(value, dict | list) or value is None:
         return ""
     text = repr(value)

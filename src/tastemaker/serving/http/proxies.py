@@ -1,4 +1,4 @@
-"""Proxies: whom a request that came through one is from, and under which prefix it was asked."""
+"""Proxies: the client and the path prefix of a request that came through a proxy."""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 PREFIX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
-"""A path prefix; none of its characters is ever escaped in a URL or a page."""
+"""Pattern of a path prefix, whose characters need no escapes in a URL or a page."""
 
 LONGEST_PREFIX = 256
 
@@ -15,19 +15,19 @@ FORWARDED_PREFIX = b"x-forwarded-prefix"
 
 
 class BehindProxy(ProxyHeadersMiddleware):
-    """Believes the forwarded headers of trusted proxies, and puts paths below their prefix.
+    """Applies the forwarded headers of trusted proxies, and puts paths below their prefix.
 
-    The application sees the path with the prefix, and the prefix as `root_path`, as ASGI has it; a
-    proxy may cut the prefix or pass it on.
+    The application gets the path with the prefix, and the prefix as `root_path`, as ASGI specifies.
+    A proxy may strip the prefix or pass it on.
 
     Args:
         app: the application.
         trusted: addresses and networks of proxies.
-        root_path: the prefix where no trusted proxy names another by X-Forwarded-Prefix.
+        root_path: the prefix, unless a trusted proxy sends another in X-Forwarded-Prefix.
     """
 
     def __init__(self, app: ASGIApp, trusted: Sequence[str], root_path: str) -> None:
-        super().__init__(app, list(trusted))  # type: ignore[arg-type]  # two names for ASGI
+        super().__init__(app, list(trusted))  # type: ignore[arg-type]  # uvicorn's own ASGI types
         self._root_path = root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]
@@ -42,7 +42,7 @@ class BehindProxy(ProxyHeadersMiddleware):
 
 
 def is_prefix(text: str) -> bool:
-    """Whether that can be the prefix of all paths."""
+    """Whether a text is valid as the prefix of all paths."""
     return len(text) <= LONGEST_PREFIX and PREFIX.fullmatch(text) is not None
 
 

@@ -1,4 +1,4 @@
-"""Rates: how often a key, or an address where there are no keys, may ask."""
+"""Rate limits for keys, and for the client addresses of requests without a valid key."""
 
 import time
 from collections import OrderedDict
@@ -6,22 +6,22 @@ from collections import OrderedDict
 from tastemaker.serving.http.problems import TooBusyError
 
 MOST_CALLERS = 10_000
-"""Remembered at a time; the ones that were silent longest are forgotten."""
+"""Maximum number of callers remembered; the least recently active ones are forgotten."""
 
 
 class Rates:
-    """A bucket of tokens for each caller, filled steadily and emptied by requests."""
+    """A token bucket for each caller, filled at a steady rate and emptied by requests."""
 
     def __init__(self, rate: float, burst: int) -> None:
-        """Takes tokens a second, 0 for no limit, and how many a bucket holds."""
+        """Takes the number of tokens a second (0 for no limit), and how many a bucket holds."""
         self._rate, self._burst = rate, burst
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, caller: str) -> None:
-        """Takes a token.
+        """Takes a token from a caller's bucket.
 
         Raises:
-            TooBusyError: there is none left.
+            TooBusyError: no token is left.
         """
         if not self._rate:
             return

@@ -1,4 +1,4 @@
-"""Telemetry: what can be seen of a service from outside: metrics, logs, request ids."""
+"""Telemetry: metrics, logs and request ids."""
 
 import logging
 import os
@@ -31,13 +31,13 @@ BUCKETS_S = (
 )  # fmt: skip
 
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
-"""The variable by which prometheus_client knows where several workers put their numbers."""
+"""Environment variable of prometheus_client for the folder in which workers share metrics."""
 
 QUIET = ("/healthz", "/readyz", "/metrics")
-"""Asked every few seconds by machines: no line in the log."""
+"""Routes that monitoring requests every few seconds; they are not logged."""
 
 CLIENT_LEFT = 499
-"""The status under which a request is counted whose sender closed the connection unanswered."""
+"""Status recorded for a request whose client closed the connection before the response."""
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -47,7 +47,7 @@ log = structlog.get_logger("tastemaker.service")
 
 
 class Telemetry:
-    """The numbers of a service."""
+    """The metrics of a service."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -84,7 +84,7 @@ class Telemetry:
         self.swaps = Counter("tastemaker_swaps", "Swaps of the model", ["reason"], registry=shared)
 
     def exposed(self) -> tuple[bytes, str]:
-        """All numbers, those of the other workers included, and their media type."""
+        """Returns the metrics of all workers, as text, and their media type."""
         registry = self.registry
         if SHARED in os.environ:
             _forget_the_dead(Path(os.environ[SHARED]))
@@ -94,7 +94,7 @@ class Telemetry:
 
 
 def _forget_the_dead(folder: Path) -> None:
-    """Takes out what workers said of themselves that were killed, and so could not take it out."""
+    """Removes the metrics of workers that were killed and so could not remove them themselves."""
     for file in folder.glob("gauge_live*.db"):
         pid = int(file.stem.rpartition("_")[2])
         if not _runs(pid):
@@ -112,7 +112,7 @@ def _runs(pid: int) -> bool:
 
 
 class Observed:
-    """Gives every request an id, measures it, and writes it down."""
+    """Gives every request an id, measures its duration, and logs it."""
 
     def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
         self._app, self._telemetry = app, telemetry
@@ -143,7 +143,7 @@ class Observed:
 
     def _note(self, scope: Scope, status: int, elapsed_s: float) -> None:
         route = _route_of(scope)
-        # A method that somebody makes up does not get numbers of its own.
+        # Unknown methods share a label, so that clients cannot create ever more metrics.
         method = scope["method"] if scope["method"] in METHODS else "other"
         self._telemetry.latency.labels(method, route, status).observe(elapsed_s)
         if status >= 400:
@@ -160,11 +160,11 @@ class Observed:
 
 
 def configure_logs(style: str) -> None:
-    """Sets up log lines of JSON for machines, or of text for people, on standard error.
+    """Sets up log lines on standard error, as JSON for machines or as text for people.
 
-    A traceback is the plain one of Python in both: variables of the program may hold keys and
-    bodies of requests, and are never printed. What ends a thread is a line of the log too, and so
-    is what libraries warn of.
+    In both styles a traceback is Python's plain one, without the values of variables, which may
+    hold keys and request bodies. Exceptions that end a thread and warnings of libraries are logged
+    in the same way.
     """
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
@@ -200,7 +200,7 @@ def _thread_ended(failed: threading.ExceptHookArgs) -> None:
 
 
 def escape_controls(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Escapes what a terminal would obey instead of showing it, as a processor of structlog."""
+    """Escapes control characters, which a terminal would execute; a processor of structlog."""
     for name, value in line.items():
         if isinstance(value, str) and not value.isprintable():
             kept = "\n" if name == "exception" else ""  # the lines of a traceback
@@ -215,15 +215,15 @@ def _dumped(line: dict[str, Any], **_: Any) -> str:
 
 
 def _route_of(scope: Scope) -> str:
-    """The path as it is declared, so that made-up ones do not each get numbers of their own."""
+    """Returns the path as declared, so that clients cannot create a metric for any path."""
     route: str = getattr(scope.get("route"), "path", "unknown")
-    # FastAPI leaves the prefix of an included router out.
+    # FastAPI omits the prefix of an included router.
     below = below_root(scope).startswith("/v1/") and route.startswith("/")
     return route if not below or route.startswith("/v1/") else f"/v1{route}"
 
 
 def _given_id(scope: Scope) -> str | None:
-    """The id that the sender or a proxy gave, if it is harmless."""
+    """Returns the request id that the client or a proxy sent, if it is valid."""
     for name, value in scope["headers"]:
         if name == b"x-request-id":
             text = value.decode("latin-1")

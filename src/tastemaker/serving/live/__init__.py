@@ -1,1 +1,1 @@
-"""What a worker holds in memory: the model, the catalog, users, lists and what is trending."""
+"""The state of a worker in memory: the model, the catalog, users, lists and trending scores."""

@@ -1,4 +1,4 @@
-"""Answers: lists as they go over the wire, kept as bytes for whoever asks the same again."""
+"""Answers: lists as JSON responses, which are cached for repeated requests."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,39 +19,39 @@ from tastemaker.serving.store.items import ItemRecord
 from tastemaker.wire import Listing
 
 MOST_BYTES = 64 << 20
-"""What a worker's kept answers may take."""
+"""Maximum size of a worker's cache of responses, in bytes."""
 
 
 @dataclass
 class _Answer:
-    """An answer, and what must still hold for it to be right."""
+    """A cached response, and the conditions under which it is still valid."""
 
     body: bytes
     token: ChangeToken | None
-    """State of the database when the answer was last known to be right."""
+    """State of the database when the response was last known to be valid."""
     touched: int
-    """A digest of what the user had touched in events."""
+    """Digest of what the user had touched in events."""
 
 
 class Answers:
-    """The lists of single users, as JSON."""
+    """Makes and caches the lists of single users, as JSON."""
 
     def __init__(self, live: Live, looks: Looks, gate: Gate, telemetry: Telemetry) -> None:
         self._live, self._looks, self._gate, self._telemetry = live, looks, gate, telemetry
         self._kept: Kept[_Answer] = Kept(MOST_BYTES)
 
     async def recommend(self, user: str, query: str, listing: Listing) -> bytes:
-        """The list of a user as of now.
+        """Returns the current list of a user.
 
         Args:
-            user: as in the path.
-            query: as in the URL.
-            listing: what the query says.
+            user: id of the user as in the path.
+            query: query string of the URL.
+            listing: the options in the query.
 
         Raises:
             ConfigError: no item is in one of the categories.
-            UnsupportedError: diversity or reasons are asked of a model that has none.
-            TooBusyError: too many wait already.
+            UnsupportedError: diversity or reasons are requested of a model that has none.
+            TooBusyError: the queue is full.
             TooSlowError: it took too long.
         """
         at_hand = self._at_hand(user, query)
@@ -65,9 +65,9 @@ class Answers:
         return await self._gate.run(lambda: self._made(user, query, listing, look))
 
     def _at_hand(self, user: str, query: str) -> bytes | None:
-        """The answer to the same question, if nobody has written anything since.
+        """Returns the cached response to the same request if the database is unchanged since.
 
-        The check of the caller's key has just looked into the database.
+        The database need not be read again, since the check of the caller's key has just done so.
         """
         held = self._live.held
         if held.degraded or held.token is None or not self._live.database.is_sqlite:
@@ -85,7 +85,7 @@ class Answers:
         return body
 
     def in_full(self, found: LiveLists, made: RankedList, key: str | None) -> dict[str, Any]:
-        """A list as wire.RecommendationList has it."""
+        """Returns the content of a `wire.RecommendationList`, and counts the list."""
         self._telemetry.lists.labels(made.source).inc()
         deployed = found.snapshot.deployed
         users, items = deployed.everything.user_vocabulary, deployed.everything.item_vocabulary
@@ -101,7 +101,7 @@ class Answers:
         }
 
     def _still_right(self, user: str, query: str, look: Look) -> bytes | None:
-        """What was kept, if others wrote, but nothing that concerns this user."""
+        """Returns the cached response if no change of the database since concerns this user."""
         if look.snapshot.degraded:
             return None
         kept = self._kept.get((user, query), *_basis(look.snapshot))
@@ -112,12 +112,12 @@ class Answers:
 
 
 def _basis(snapshot: Snapshot) -> tuple[object, ...]:
-    """What all answers of a moment rest on, beside what their users touched."""
+    """Returns what all responses depend on, besides what their users touched."""
     return snapshot.deployed, snapshot.catalog, snapshot.forgotten
 
 
 def recommended_item(vocabulary: Vocabulary, place: Place, rank: int) -> dict[str, Any]:
-    """One place as wire.RecommendedItem has it."""
+    """Returns the content of a `wire.RecommendedItem`."""
     return described(vocabulary, place.item) | {
         "rank": rank,
         "score": place.score,
@@ -126,7 +126,7 @@ def recommended_item(vocabulary: Vocabulary, place: Place, rank: int) -> dict[st
 
 
 def described(vocabulary: Vocabulary, item: ItemRecord) -> dict[str, Any]:
-    """What every answer says of an item."""
+    """Returns the fields of an item that all responses contain."""
     return {
         "item_id": id_of(vocabulary, item.item_id),
         "title": item.title,

@@ -1,4 +1,4 @@
-"""The live catalog: the run's, and what has changed since; a snapshot that never changes itself."""
+"""The live catalog: an immutable snapshot of the run's catalog with its changes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,17 +19,17 @@ from tastemaker.serving.store.ids import code_of, codes_of
 from tastemaker.serving.store.items import ItemChanges, ItemRecord
 
 SPARE_SETS = 1_000
-"""Sets of categories that no item has any more are given up once half of all sets are more than
-there are items, by this many."""
+"""Unused sets of categories are dropped once half the number of all sets exceeds the number of
+items by more than this."""
 
 
 @dataclass(frozen=True, eq=False)
 class LiveCatalog:
-    """What is known of the items now."""
+    """The current data of all items."""
 
     run_items: RunItems
     as_of: ItemChanges | None
-    """The changes that are in it; None without a database."""
+    """The changes that it includes; None without a database."""
     trained: TrainedItems
     new: NewItems
     _counts: Mapping[str, int]
@@ -42,7 +42,7 @@ class LiveCatalog:
         changed: Sequence[ItemRecord] = (),
         as_of: ItemChanges | None = None,
     ) -> "LiveCatalog":
-        """The catalog of a run and what it does not say, or says otherwise."""
+        """Returns the catalog of a run with items added or changed."""
         table = SearchTable(lambda: run_items.searchable, {})
         as_in_run = cls(
             run_items, None, TrainedItems.of(run_items), NewItems(run_items.new_sets),
@@ -53,7 +53,7 @@ class LiveCatalog:
     def with_changes(
         self, changed: Sequence[ItemRecord], as_of: ItemChanges | None
     ) -> "LiveCatalog":
-        """This catalog with some items changed; takes as long as there are changes, hardly more."""
+        """Returns this catalog with some items changed; the time depends mainly on their number."""
         codes = codes_of(self.vocabulary, [record.item_id for record in changed]).tolist()
         pairs = list(zip(codes, changed, strict=True))
         new = self.new.with_changes([record for code, record in pairs if code == UNKNOWN])
@@ -73,12 +73,12 @@ class LiveCatalog:
 
     @property
     def changed(self) -> list[ItemRecord]:
-        """All items that are otherwise than in the run, deleted ones included."""
+        """All items that differ from the run, deleted ones included."""
         return [*self.trained.changed.values(), *self.new.records]
 
     @property
     def dataset(self) -> Dataset:
-        """What the model was trained with."""
+        """The data set that the model was trained with."""
         return self.run_items.dataset
 
     @property
@@ -87,7 +87,7 @@ class LiveCatalog:
         return self.dataset.item_vocabulary
 
     def record(self, key: str) -> ItemRecord | None:
-        """What is known of an item; None if nothing is, or if it was deleted."""
+        """Returns the current record of an item; None if it is unknown or deleted."""
         record = self.new.get(key)
         if record is None:
             code = code_of(self.vocabulary, key)
@@ -95,28 +95,29 @@ class LiveCatalog:
         return None if record is None or record.deleted else record
 
     def base(self, key: str) -> ItemRecord | None:
-        """What holds of an item while nobody has changed it, or None if it is not there.
+        """Returns the record from which a change of an item starts; None if there is none.
 
-        Of an item of the run, what the run says: also of one that was deleted.
+        For an item of the run this is the run's record, even if the item was deleted since.
         """
         code = code_of(self.vocabulary, key)
         return self.record(key) if code == UNKNOWN else self.run_items.record(code)
 
     def at(self, code: int) -> ItemRecord:
-        """What is known of an item that the model was trained with."""
+        """Returns the current record of an item that the model was trained with."""
         return self.trained.at(code)
 
     @property
     def n_withheld(self) -> int:
-        """How many items that the model was trained with may not stand in a list."""
+        """Number of items that the model was trained with and that may not appear in lists."""
         return int(np.count_nonzero(~self.trained.listable))
 
     def eligible(self, categories: Sequence[str], exclude: Iterable[str]) -> EligibleCodes | None:
-        """The items that may stand in this list; None if all may.
+        """Returns the trained items that may appear in a list; None if all may.
 
         Args:
             categories: an item must be in one of them, if there are any.
-            exclude: not these, by key; unknown ones are left out anyway.
+            exclude: keys of items to leave out; those that the model was not trained with are
+                ignored.
         """
         codes = [code for key in exclude if (code := code_of(self.vocabulary, key)) != UNKNOWN]
         mask = self.trained.listable.copy()
@@ -126,7 +127,7 @@ class LiveCatalog:
         return None if mask.all() else EligibleCodes(mask)
 
     def refuse_unknown(self, categories: Sequence[str]) -> None:
-        """Raises ConfigError if no item is in one of the categories, with the nearest name."""
+        """Raises ConfigError, with the nearest name, if one of the categories has no item."""
         for name in categories:
             if name not in self._counts:
                 known = did_you_mean(name, self.n_in_category) if self._counts else ""
@@ -134,11 +135,11 @@ class LiveCatalog:
 
     @cached_property
     def n_in_category(self) -> dict[str, int]:
-        """How many items that may be found are in each category, the largest first."""
+        """Number of findable items in each category, largest category first."""
         return dict(sorted(self._counts.items(), key=lambda pair: -pair[1]))
 
     def recommendable(self, record: ItemRecord) -> str:
-        """How the item can come into a list, as wire.Item says it."""
+        """Returns how the item can appear in lists: a value of `wire.Item.recommendable`."""
         if not record.listable:
             return "no"
         code = code_of(self.vocabulary, record.item_id)
@@ -148,29 +149,29 @@ class LiveCatalog:
         return "metadata" if self.run_items.vectors.known[number] else "trending"
 
     def code(self, key: str) -> int | None:
-        """The code of an item that the model was trained with, else None."""
+        """Returns the code of an item that the model was trained with, else None."""
         code = code_of(self.vocabulary, key)
         return None if code == UNKNOWN else code
 
     def search(self, text: str, categories: Sequence[str]) -> list[str]:
-        """Keys of the items whose titles hold all words of the text, in any order and case.
+        """Returns keys of items whose titles contain all words of a text, in any order and case.
 
-        The best matches first, of equal ones the most popular; without a text, all items.
+        The best matches come first, equal ones by popularity; an empty text finds all items.
         """
         return self._table.search(text, categories)
 
     def alike_by_categories(self, item: ItemRecord, k: int) -> list[tuple[ItemRecord, float]]:
-        """The k items that share most of their categories with one, of equal ones the most popular.
+        """Returns the k items whose categories are most similar, equal ones by popularity.
 
         Returns:
-            The items, and which fraction of the categories of both is in both.
+            The items, each with the Jaccard similarity of its categories to those of the given one.
         """
         found = ((self.record(key), fraction) for key, fraction in self._table.alike(item))
         alike = ((one, fraction) for one, fraction in found if one is not None and one.listable)
         return list(islice(alike, k))
 
     def _counted_anew(self, pairs: Sequence[tuple[int, ItemRecord]]) -> Mapping[str, int]:
-        """How many items are in each category once these are as they are now."""
+        """Returns the number of items in each category after these changes."""
         counts = dict(self._counts)
         for code, record in pairs:
             before = self.new.get(record.item_id) if code == UNKNOWN else self.at(code)
@@ -185,7 +186,7 @@ class LiveCatalog:
         return counts
 
     def _without_spare_sets(self) -> "LiveCatalog":
-        """The same, made anew where most sets of categories belong to no item any more."""
+        """Returns this catalog, rebuilt if most sets of categories are no longer used."""
         items = self.run_items
         of_run, of_new = len(items.sets) // 2 - len(items), len(items.new_sets) // 2 - len(self.new)
         if max(of_run, of_new) <= SPARE_SETS:

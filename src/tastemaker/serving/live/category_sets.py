@@ -1,4 +1,4 @@
-"""Category sets: each set of categories that an item has, numbered once, for look-ups by array."""
+"""Category sets: numbers for the distinct sets of categories of items, for look-ups by array."""
 
 import threading
 from collections.abc import Collection
@@ -11,7 +11,7 @@ Categories = tuple[str, ...]
 
 
 class CategorySets:
-    """The sets of categories met so far. It only grows, so snapshots of different age share it."""
+    """The sets of categories seen so far. It only grows, so snapshots of different age share it."""
 
     def __init__(self) -> None:
         self._numbers: dict[Categories, int] = {}
@@ -22,26 +22,26 @@ class CategorySets:
         return len(self._numbers)
 
     def number(self, categories: Categories) -> int:
-        """The number of a set; the next one for a set that was not met before."""
+        """Returns the number of a set; a set that was not seen before gets the next number."""
         found = self._numbers.get(categories)
         if found is not None:
             return found
         with self._lock:
-            if categories not in self._numbers:  # no other thread was sooner
+            if categories not in self._numbers:  # another thread may have added it
                 number = self._numbers[categories] = len(self._numbers)
                 for name in set(categories):
                     self._with.setdefault(name, []).append(number)
             return self._numbers[categories]
 
     def since(self, number: int) -> list[Categories]:
-        """The sets from a number on."""
+        """Returns the sets from a number on."""
         if number == len(self._numbers):
             return []
         with self._lock:
             return list(self._numbers)[number:]
 
     def within(self, names: Collection[str]) -> np.ndarray:
-        """(n,) bool: which sets have any of the categories."""
+        """Returns (n,) bool: whether each set has any of the categories."""
         with self._lock:
             mask = np.zeros(len(self._numbers), dtype=bool)
             for name in names:
@@ -50,9 +50,9 @@ class CategorySets:
 
 
 class NewItemVectors:
-    """What stands for items that nobody had touched in training: a model's keys for their sets.
+    """The model's vectors (keys) for items without interactions in training, by set of categories.
 
-    Keys depend on the categories alone, so each set's is computed once, when it is first needed.
+    A key depends on the categories alone, so each set's is computed once, when it is first needed.
     """
 
     def __init__(self, model: Recommender, sets: CategorySets) -> None:
@@ -63,13 +63,13 @@ class NewItemVectors:
 
     @property
     def known(self) -> np.ndarray:
-        """(n,) bool: whether the model can place an item with that set of categories."""
+        """(n,) bool: whether the model can score an item with each set of categories."""
         with self._lock:
             self._catch_up()
             return self._known
 
     def scores(self, queries: np.ndarray) -> np.ndarray:
-        """(n_queries, n) float32 scores of an item of each set; -inf where its key says nothing."""
+        """Returns (n_queries, n) float32 scores of an item of each set; -inf if it has no key."""
         with self._lock:
             self._catch_up()
             keys, known = self._keys, self._known
@@ -82,7 +82,7 @@ class NewItemVectors:
         if not missing:
             return
         made = self._model.new_item_keys(missing)
-        if made is None:  # it places no item by its categories
+        if made is None:  # the model cannot score items by categories
             self._known = np.zeros(len(self._known) + len(missing), dtype=bool)
             return
         keys = made.keys.cpu().numpy()

@@ -1,4 +1,4 @@
-"""Kept answers: bytes that need not be made again, bounded by how many bytes they are."""
+"""A cache of values, bounded by their total size in bytes."""
 
 import threading
 import weakref
@@ -9,27 +9,27 @@ from typing import Generic, TypeVar
 Value = TypeVar("Value")
 
 OVERHEAD_BYTES = 500
-"""What keeping an entry takes beside its key and its value."""
+"""Size in bytes assumed for an entry besides its key and its value."""
 
 
 class Kept(Generic[Value]):
-    """The entries used last, as many as fit; all of them rest on the same objects.
+    """A thread-safe LRU cache, all of whose entries depend on the same objects (the basis).
 
-    The objects, such as a model and a catalog, are not kept alive by this: once they are replaced,
-    they are gone, and at the next look so is everything that rests on them. For several threads.
+    The objects, such as a model and a catalog, are held by weak references only. The first access
+    with other objects removes all entries.
     """
 
     def __init__(self, most_bytes: int) -> None:
-        """Takes how many bytes the entries may have together."""
+        """Takes the maximum size of all entries in bytes."""
         self._most_bytes = most_bytes
         self._lock = threading.Lock()
         self._basis: tuple[weakref.ref[object], ...] = ()
         self._entries: OrderedDict[Hashable, tuple[Value, int]] = OrderedDict()
         self.n_bytes = 0
-        """Bytes of all entries."""
+        """Size of all entries in bytes."""
 
     def get(self, key: Hashable, *basis: object) -> Value | None:
-        """The entry, if it rests on these very objects."""
+        """Returns the value of an entry if it depends on exactly these objects, else None."""
         with self._lock:
             self._rest_on(basis)
             found = self._entries.get(key)
@@ -39,13 +39,13 @@ class Kept(Generic[Value]):
             return found[0]
 
     def put(self, key: Hashable, value: Value, n_bytes: int, *basis: object) -> None:
-        """Keeps an entry, and gives up those that were not used for longest.
+        """Adds an entry, and removes the least recently used ones beyond the maximum size.
 
         Args:
-            key: by which it is found.
-            value: what is kept.
-            n_bytes: what key and value take.
-            basis: the objects on which it rests.
+            key: the key of the entry.
+            value: the value of the entry.
+            n_bytes: size of key and value in bytes.
+            basis: the objects on which the entry depends.
         """
         n_bytes += OVERHEAD_BYTES
         with self._lock:

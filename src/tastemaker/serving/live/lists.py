@@ -1,4 +1,4 @@
-"""Lists: what the model, or where it knows nothing what is trending, has for some people."""
+"""Lists: recommendations of the model or, for cold-start users, trending items."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,10 +24,10 @@ from tastemaker.serving.store.items import ItemRecord
 from tastemaker.wire import Listing, Source
 
 MOST_TOUCHED = 20_000
-"""Items of histories that are looked at at once."""
+"""Maximum number of items in the histories of users that are processed together."""
 
 REASONS = 3
-"""Items of the history that an explanation names, at most."""
+"""Maximum number of items of the history in an explanation."""
 
 
 class Place(NamedTuple):
@@ -40,7 +40,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class RankedList:
-    """A list and where it came from."""
+    """A list and its source."""
 
     source: Source
     places: list[Place] = field(default_factory=list)
@@ -48,7 +48,7 @@ class RankedList:
 
 @dataclass(frozen=True)
 class ListRequest:
-    """How lists are to be chosen, in keys and codes."""
+    """The options of lists, with items and categories resolved by a catalog."""
 
     k: int
     exclude_seen: bool
@@ -56,11 +56,11 @@ class ListRequest:
     explain: bool
     eligible: EligibleCodes | None
     new: np.ndarray
-    """(n,) bool: which of the catalog's new items may stand in a list."""
+    """(n,) bool: which of the catalog's new items may appear in a list."""
 
     @classmethod
     def of(cls, listing: Listing, catalog: LiveCatalog) -> "ListRequest":
-        """What a request asks, given the catalog of now.
+        """Returns the options of a request, resolved by the current catalog.
 
         Raises:
             ConfigError: no item is in one of the categories.
@@ -85,18 +85,18 @@ def make_lists(
     trending: Callable[[], TrendingScores],
     index: Index | None = None,
 ) -> list[RankedList]:
-    """A list for each of the people.
+    """Returns a list for each user.
 
     Args:
-        model: which answers for everybody it knows anything of.
-        catalog: of now.
-        people: n of them.
+        model: makes the lists of all users except cold-start ones.
+        catalog: the current catalog.
+        people: n users.
         asked: how lists are chosen.
-        trending: gives what is trending, called only where the model knows nothing of somebody.
-        index: how the best are found; None searches exactly.
+        trending: returns the trending scores; called only if there is a cold-start user.
+        index: the index to search; None searches exactly.
 
     Raises:
-        UnsupportedError: diversity or reasons are asked of a model that has none.
+        UnsupportedError: diversity or reasons are requested of a model that has none.
     """
     each_once = list({id(person): person for person in people}.values())
     made = [
@@ -109,7 +109,7 @@ def make_lists(
 
 
 def _parts(people: Sequence[Person]) -> Iterator[list[Person]]:
-    """The people in turn, as many at a time as do not fill the memory with their histories."""
+    """Yields the users in groups whose histories have up to MOST_TOUCHED items, to limit memory."""
     part: list[Person] = []
     for person in people:
         if part and sum(len(each.items) for each in part) + len(person.items) > MOST_TOUCHED:
@@ -181,14 +181,14 @@ def _with_new(
     catalog: LiveCatalog,
     scores: np.ndarray,
 ) -> list[Place]:
-    """The list with new items, each before the first place whose score is lower.
+    """Returns the list with new items, each before the first place whose score is lower.
 
     Args:
-        places: of items that the model was trained with.
-        person: whose list it is.
-        asked: how it is chosen.
-        catalog: with n new items.
-        scores: (n,) floats of these; -inf where there is none.
+        places: places of items that the model was trained with.
+        person: the user of the list.
+        asked: how the list is chosen.
+        catalog: a catalog with n new items.
+        scores: (n,) float scores of the new items; -inf where there is none.
     """
     seen = [key for key, _ in person.new_items] if asked.exclude_seen else []
     scores = np.where(catalog.new.without(asked.new, seen), scores, -np.inf)
@@ -201,7 +201,7 @@ def _with_new(
 
 
 def _merged(places: list[Place], new: list[Place], k: int) -> list[Place]:
-    """The first k of two lists, each new item before the first place whose score is lower."""
+    """Returns the first k of both lists, each new item before the first place of a lower score."""
     merged, at = [], 0
     for place in places:
         while at < len(new) and new[at].score > place.score:
@@ -218,10 +218,10 @@ def trending_list(
     asked: ListRequest,
     scores: TrendingScores,
 ) -> RankedList:
-    """What is trending, for somebody of whom the model knows nothing.
+    """Returns the trending items as the list of a cold-start user.
 
     Raises:
-        UnsupportedError: diversity is asked of a model without item similarity.
+        UnsupportedError: diversity is requested of a model without item similarity.
     """
     batch = batch_of([person])
     eligible = None if asked.eligible is None else torch.from_numpy(asked.eligible.codes)
@@ -244,7 +244,7 @@ def trending_list(
 def _reasons(
     model: Recommender, users: UserBatch, items: np.ndarray, lengths: np.ndarray
 ) -> dict[int, list[dict[str, Any]]]:
-    """Reasons by the position of their item, all lists end to end."""
+    """Returns reasons by the position of their item in the concatenation of all lists."""
     found: dict[int, list[dict[str, Any]]] = {}
     for row in reasons_of(model, users, items, lengths, REASONS).iter_rows(named=True):
         found.setdefault(row.pop("pair"), []).append(row)

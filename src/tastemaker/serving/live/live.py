@@ -1,4 +1,4 @@
-"""Live: the model that serves, the catalog of now, and everybody's history up to this second."""
+"""Live: the current model, the current catalog, and users' histories with the latest events."""
 
 import threading
 import time
@@ -33,42 +33,42 @@ from tastemaker.serving.store.trending import TrendingStore
 from tastemaker.wire import AskedUser, Listing
 
 JOIN_EVERY_S = 10.0
-"""So often a worker tries to join a database that has refused it."""
+"""Seconds between a worker's attempts to set up a database that has refused it."""
 
 FOLLOW_EVERY_S = 5.0
-"""So often a worker tries to open a deployed model that it could not open."""
+"""Seconds between a worker's attempts to open a deployed model that it could not open."""
 
 log = structlog.get_logger("tastemaker.service")
 
 
 @dataclass(frozen=True, eq=False)
 class Deployed:
-    """The trained model that serves."""
+    """The current model, with its deployment and data."""
 
     bundle: Bundle
     record: DeploymentRecord
     everything: Dataset
-    """What the run holds, hold-outs included."""
+    """All data of the run, hold-outs included."""
     missing: DeploymentRecord | None = None
-    """What was deployed in its place, where that cannot be opened here."""
+    """The deployment that should serve instead, but cannot be opened by this worker, if any."""
 
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """What a worker holds in memory; never changes, but is replaced."""
+    """The state of a worker in memory; immutable, and replaced after changes."""
 
     deployed: Deployed
     catalog: LiveCatalog
     forgotten: frozenset[str]
     keys: Keys
     token: ChangeToken | None
-    """State of the database when it was read; None where it could not be reached."""
+    """State of the database when it was read; None if it must be read again."""
     degraded: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """What is in memory, and beside it what one user did; nothing while the database is away."""
+    """A snapshot, and what a user touched in events (empty while the database is unavailable)."""
 
     key: str
     snapshot: Snapshot
@@ -76,29 +76,29 @@ class Look:
 
     @property
     def person(self) -> Person:
-        """What is known of the user by now."""
+        """The user with the joined history of training data and events."""
         forgotten = hashed(self.key) in self.snapshot.forgotten
         return person_of(self.snapshot.deployed.everything, self.key, self.touched, forgotten)
 
 
 @dataclass(frozen=True, eq=False)
 class LiveLists:
-    """Lists, and what they rest on."""
+    """Lists, and the data on which they depend."""
 
     snapshot: Snapshot
     lists: list[RankedList]
     digests: dict[str, int]
-    """By key, of what each user touched in events."""
+    """For the key of each user, a digest of what the user touched in events."""
 
 
 class Live:
-    """Answers for everybody. Its methods may be called from several threads at once."""
+    """Makes the lists of all users, and keeps the snapshot up to date; thread-safe."""
 
     def __init__(self, settings: ServiceSettings) -> None:
-        """Opens nothing yet.
+        """Creates the stores; opens neither the run nor the database.
 
         Raises:
-            ConfigError: the database's URL is none.
+            ConfigError: the database's URL is invalid.
         """
         self.settings = settings
         self.database = Database(settings.database_url)
@@ -116,10 +116,10 @@ class Live:
         self._join_again_at = self._follow_again_at = 0.0
 
     def start(self) -> None:
-        """Opens the model that is to serve, and reads what the database has.
+        """Opens the model that is to serve, and reads the state of the database.
 
-        That is the last deployed one, unless the run is one that never served. With the database
-        away it is the run, and the rest is read once the database is there.
+        The model is the last deployed one, or the run's if that was never deployed. While the
+        database is unavailable the run's model serves; the rest is read once it is available.
 
         Raises:
             ArtifactError: the run cannot be opened.
@@ -136,25 +136,25 @@ class Live:
 
     @property
     def joined(self) -> bool:
-        """Whether the database was there once, so that a look at it is short."""
+        """Whether the worker has joined the database (`_join`), so that reads of it are quick."""
         return self._joined
 
     @property
     def held(self) -> Snapshot:
-        """What is in memory, however old."""
+        """The snapshot in memory, which may be outdated."""
         assert self._snapshot is not None, "start() comes first"
         return self._snapshot
 
     def snapshot(self) -> Snapshot:
-        """What is in memory, after a look whether the database has something newer."""
+        """Returns the snapshot in memory, which is updated first if the database has changed."""
         return self._looking(lambda: Looked(self.database.change_token(), {}))[0]
 
     def look(self, key: str) -> Look:
-        """The same, and what a user touched in events until then."""
+        """Returns the updated snapshot, and what a user touched in events."""
         return self.looks([key])[key]
 
     def looks(self, keys: Sequence[str]) -> dict[str, Look]:
-        """A look for each of several users, from one moment."""
+        """Returns a look for each of several users, with the same snapshot."""
         snapshot, touched = self._looking(lambda: self.events.look(keys))
         return {key: Look(key, snapshot, touched.get(key, [])) for key in keys}
 
@@ -170,7 +170,7 @@ class Live:
             if held.token == token and not held.degraded:
                 return held, touched
             with self._refreshing:
-                # Asked again, since another thread may have read something newer meanwhile.
+                # Read again, since another thread may have read a newer state meanwhile.
                 return self._refreshed(self.database.change_token()), touched
         except DatabaseAwayError:
             if not held.degraded:
@@ -178,7 +178,10 @@ class Live:
             return held, {}
 
     def readiness(self) -> Snapshot:
-        """What is in memory; degraded also while the database refuses what lists are made of."""
+        """Returns the snapshot.
+
+        It is degraded also if events cannot be read, or the database refused a statement recently.
+        """
         snapshot = self.snapshot()
         try:
             self.events.probe()
@@ -187,12 +190,12 @@ class Live:
         return replace(snapshot, degraded=snapshot.degraded or self.database.refused_lately)
 
     def recommend(self, users: Sequence[AskedUser], listing: Listing) -> LiveLists:
-        """A list for each.
+        """Returns a list for each user.
 
         Raises:
             ConfigError: no item is in one of the categories.
-            UnknownIdError: an item of a history or a list is not of the kind of ids there are.
-            UnsupportedError: diversity or reasons are asked of a model that has none.
+            UnknownIdError: an id in a history or in `exclude` is text where ids are whole numbers.
+            UnsupportedError: diversity or reasons are requested of a model that has none.
         """
         snapshot = self.snapshot()
         asked = ListRequest.of(listing, snapshot.catalog)
@@ -204,11 +207,11 @@ class Live:
         return LiveLists(snapshot, lists, gathered.digests)
 
     def recommend_to(self, look: Look, listing: Listing) -> LiveLists:
-        """The list of the user whom a look was for.
+        """Returns the list for the user of a look.
 
         Raises:
             ConfigError: no item is in one of the categories.
-            UnsupportedError: diversity or reasons are asked of a model that has none.
+            UnsupportedError: diversity or reasons are requested of a model that has none.
         """
         snapshot = look.snapshot
         asked = ListRequest.of(listing, snapshot.catalog)
@@ -225,28 +228,29 @@ class Live:
         )
 
     def trending_scores(self, catalog: LiveCatalog) -> TrendingScores:
-        """What is trending of a catalog, as of when the database last answered."""
+        """Returns the trending scores of a catalog, as of the last response of the database."""
         token = self.held.token
         return self._trending.scores(catalog, token.data_version if token else None)
 
     def deploy(
         self, run: Path, reason: Reason, figures: dict[str, object] | None = None
     ) -> DeploymentRecord:
-        """Opens a run and lets it serve from now on; the one before answers until it is ready.
+        """Opens a run and deploys its model; the previous model serves until it is ready.
 
         Raises:
-            ArtifactError: it cannot be opened; the one before goes on.
-            DatabaseAwayError: the other workers cannot be told; the one before goes on.
+            ArtifactError: the run cannot be opened; the previous model continues to serve.
+            DatabaseAwayError: the other workers cannot be notified; the previous model continues
+                to serve.
         """
         with self._swapping:
             return self._serve(open_run(run, self.settings.device), reason, figures)
 
     def roll_back(self) -> DeploymentRecord:
-        """Lets the model serve that served before the current one.
+        """Deploys the model that served before the current one.
 
         Raises:
-            ConfigError: there was none.
-            ArtifactError: it cannot be opened any more.
+            ConfigError: no other model served before.
+            ArtifactError: the model cannot be opened any more.
             DatabaseAwayError: the log of deployments cannot be read.
         """
         current = self.deployments.latest()
@@ -261,13 +265,13 @@ class Live:
         self, bundle: Bundle, reason: Reason, figures: dict[str, object] | None
     ) -> DeploymentRecord:
         if self.settings.approximate:
-            _ = bundle.index  # raises here rather than at the first question
+            _ = bundle.index  # raises here rather than at the first request
         record = self.deployments.record(bundle, reason, figures)
         self._take(Deployed(bundle, record, bundle.split.everything))
         return record
 
     def _join(self) -> None:
-        """Brings the database up to date once it is there, and finds out what is to serve."""
+        """Joins the database: brings it up to date, and takes the model that is deployed in it."""
         with self._swapping:
             if self._joined:
                 return
@@ -276,8 +280,8 @@ class Live:
             try:
                 self._begin()
             except (ConfigError, DatabaseRefusedError) as error:
-                # Another run's database, or one that does not let itself be used: not for each
-                # request anew.
+                # The database belongs to another run, or cannot be used: it is not tried again for
+                # each request.
                 log.error("database refused", why=str(error))
                 self._join_again_at = time.monotonic() + JOIN_EVERY_S
                 self._refused = DatabaseRefusedError(str(error))
@@ -285,7 +289,7 @@ class Live:
             self._joined = True
 
     def _begin(self) -> None:
-        """Brings the tables up to date, and takes what is to serve."""
+        """Brings the tables up to date, and takes the model that is to serve."""
         newer = self.database.migrate()
         if newer:
             log.warning("newer tables", why=newer)
@@ -294,7 +298,7 @@ class Live:
         self._take(self._opened(record, self.held.deployed))
 
     def _take(self, deployed: Deployed) -> None:
-        """Puts a model in the place of the one that serves."""
+        """Replaces the current model."""
         with self._refreshing:
             held = self.held
             catalog = held.catalog
@@ -304,7 +308,7 @@ class Live:
             self._snapshot = replace(held, deployed=deployed, catalog=catalog, token=None)
 
     def _refreshed(self, token: ChangeToken) -> Snapshot:
-        """What is in memory, brought up to the token; a new model comes when it is open."""
+        """Returns the snapshot, updated to the token; a new model is opened in the background."""
         held, known = self.held, self.held.token
         if known is not None and known.counters == token.counters:
             self._snapshot = replace(held, token=token, degraded=False)
@@ -326,7 +330,7 @@ class Live:
         return self.held
 
     def _caught_up(self, catalog: LiveCatalog, token: ChangeToken) -> LiveCatalog:
-        """The catalog as of the token; only what has changed is read, where that can be told."""
+        """Returns the catalog as of the token; reads only the changes if they are all numbered."""
         before, now = catalog.as_of, ItemChanges(token["items"], token["numbered_items"])
         if before == now:
             return catalog
@@ -349,7 +353,7 @@ class Live:
                 log.warning("deployed model cannot be followed", why=str(error))
 
     def _opened(self, record: DeploymentRecord, held: Deployed) -> Deployed:
-        """The deployment; where it cannot be opened what is held goes on, and says so."""
+        """Opens a deployment; if that fails, returns the held one, with `missing` set."""
         bundle = held.bundle
         if record.version != bundle.version:
             try:
@@ -363,7 +367,7 @@ class Live:
 
 
 def _unrecorded(bundle: Bundle) -> DeploymentRecord:
-    """What stands for a deployment while there is no database to write it to."""
+    """Returns a record for a run that is served without a database to store its deployment."""
     return DeploymentRecord(
         0, bundle.version, str(bundle.path.absolute()), bundle.model.name,
         bundle.manifest["created_at"], 0, "start", bundle.evaluation,

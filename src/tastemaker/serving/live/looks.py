@@ -1,4 +1,4 @@
-"""Looks: requests that come at the same time look into the database together."""
+"""Looks: requests that arrive at the same time share a read of the database (a look)."""
 
 import asyncio
 from functools import partial
@@ -9,23 +9,23 @@ from tastemaker.serving.http.problems import TooBusyError
 from tastemaker.serving.live.live import Live, Look
 
 USERS_AT_ONCE = 16
-"""Most users of one look: the events of each are in memory until its requests are answered."""
+"""Maximum number of users of one look; the events of each are in memory until the responses."""
 
 
 class Looks:
-    """Looks into the database for one group of users at a time, in a thread of its own.
+    """Reads the database for one group of users at a time, in a thread of its own.
 
-    Whoever comes while a look is under way waits for the next one, which begins later than the
-    request and so sees everything that was written before it.
+    A request that arrives during a look waits for the next one, which begins after the request and
+    so sees everything that was written before it.
     """
 
     def __init__(self, live: Live, max_queued: int, longest_s: float) -> None:
-        """Opens nothing yet.
+        """Starts no look yet.
 
         Args:
-            live: looks.
-            max_queued: users that may wait for a look.
-            longest_s: seconds that a look may take.
+            live: performs the looks.
+            max_queued: maximum number of users that wait for a look.
+            longest_s: timeout of a look in seconds.
         """
         self._live, self._max_queued = live, max_queued
         self._gate = Gate(1, 0, longest_s)
@@ -33,10 +33,10 @@ class Looks:
         self._looking: asyncio.Task[None] | None = None
 
     async def of(self, key: str) -> Look:
-        """What is in memory by now, and what a user did.
+        """Returns the current snapshot, and what a user touched.
 
         Raises:
-            TooBusyError: too many wait already.
+            TooBusyError: too many users wait already.
             TooSlowError: the look took too long.
         """
         if key not in self._waiting:
@@ -46,11 +46,11 @@ class Looks:
         look = self._waiting[key]
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look_in_turn())
-        # Of several that wait for the same user, one that goes away leaves the others waiting.
+        # If one of several requests for the same user is cancelled, the others still get the look.
         return await asyncio.shield(look)
 
     def close(self) -> None:
-        """Lets a look that is under way end."""
+        """Waits for a running look to end."""
         self._gate.close()
 
     async def _look_in_turn(self) -> None:

@@ -1,4 +1,4 @@
-"""New items: what the catalog has besides the items that the model was trained with."""
+"""New items: the items of the catalog that the model was not trained with."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from tastemaker.serving.store.items import ItemRecord
 
 @dataclass(frozen=True, eq=False)
 class NewItems:
-    """Each at its place, deleted ones included; arrays of one length stand beside the records."""
+    """The new items, deleted ones included: records, and arrays with one value per record."""
 
     sets: CategorySets
     """Numbers the items' sets of categories."""
@@ -26,10 +26,10 @@ class NewItems:
         return len(self.records)
 
     def with_changes(self, changed: Sequence[ItemRecord]) -> Self:
-        """The items with some others, or with others in the places of the same ids.
+        """Returns the items with some added, or replaced if their ids are there already.
 
-        Everything is copied as a whole, which takes microseconds for thousands of items; what
-        takes longer for one item than a copy of all is done for those that changed alone.
+        The arrays are copied as a whole, which takes microseconds for thousands of items; values
+        are computed for the changed items alone.
         """
         if not changed:
             return self
@@ -57,20 +57,20 @@ class NewItems:
         )
 
     def get(self, key: str) -> ItemRecord | None:
-        """The item, deleted or not; None if it is not a new one."""
+        """Returns the item, deleted or not; None if it is not a new one."""
         place = self._place_of.get(key)
         return None if place is None else self.records[place]
 
     def places(self, keys: Iterable[str]) -> np.ndarray:
-        """(n,) int64 places of new items by key; -1 for what is none."""
+        """Returns (n,) int64 positions of new items by key; -1 for other keys."""
         return np.array([self._place_of.get(key, -1) for key in keys], dtype=np.int64)
 
     def allowed(self, categories: Collection[str], exclude: Iterable[str]) -> np.ndarray:
-        """(n,) bool: which may stand in a list.
+        """Returns (n,) bool: which items may appear in a list.
 
         Args:
             categories: an item must be in one of them, if there are any.
-            exclude: not these, by key.
+            exclude: keys of items to leave out.
         """
         mask = self.listable
         if categories:
@@ -78,24 +78,24 @@ class NewItems:
         return self.without(mask, exclude)
 
     def without(self, mask: np.ndarray, keys: Iterable[str]) -> np.ndarray:
-        """The mask, (n,) bool, where it is false for some items too, by key."""
+        """Returns a copy of the mask, (n,) bool, that is also false for items with these keys."""
         places = self.places(keys)
         mask = mask.copy()
         mask[places[places >= 0]] = False
         return mask
 
     def best(self, scores: np.ndarray, k: int) -> np.ndarray:
-        """Places of the k items with the largest scores, of equal ones of the first changed.
+        """Returns the positions of the k items with the largest scores; of ties, the first changed.
 
         Args:
-            scores: (n,) floats; -inf for what may not be among them.
-            k: may be more than there are.
+            scores: (n,) floats; -inf for items to leave out.
+            k: number of items; may exceed the number there are.
         """
         k = min(k, int(np.count_nonzero(scores > -np.inf)))
         if k == 0:
             return np.zeros(0, dtype=np.int64)
         least = np.partition(scores, len(scores) - k)[len(scores) - k]
-        # Items of the same categories have the same score: all of those at the edge are compared,
-        # so that every worker takes the same of them.
+        # Items with the same categories have the same score. All that tie for the last position are
+        # compared, so that every worker selects the same ones.
         at = np.flatnonzero(scores >= least)
         return at[np.lexsort((self._changed[at], -scores[at]))][:k]

@@ -1,4 +1,4 @@
-"""People: what training knew of somebody, joined with what has happened since."""
+"""People: users with the joined history of training data and events."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,18 +18,18 @@ from tastemaker.wire import AskedUser
 
 @dataclass(frozen=True, eq=False)
 class Person:
-    """Somebody who is asked about: by a code, by a history, or by both."""
+    """A user for whom a list is requested, given by a code, by a history, or by both."""
 
     code: int
     """The user's code; UNKNOWN for an unseen user."""
     items: np.ndarray
-    """(n,) int64 codes of what the model knows of the history, oldest first."""
+    """(n,) int64 codes of the items of the history that are in the model's data, oldest first."""
     timestamps: np.ndarray | None
-    """(n,) int64 seconds, or None where times are not known."""
+    """(n,) int64 seconds since 1970 UTC, or None if times are not known."""
     new_items: tuple[tuple[str, int], ...] = ()
-    """Keys and seconds of what is in the history, but not in the model's data."""
+    """Keys and times of the items of the history that are not in the model's data."""
     from_events: frozenset[int] = frozenset()
-    """Codes of those items whose latest time is an event's."""
+    """Codes of the items whose latest time is that of an event."""
 
 
 def person_of(
@@ -39,14 +39,14 @@ def person_of(
     forgotten: bool,
     item_code: Callable[[str], int] | None = None,
 ) -> Person:
-    """A user by key.
+    """Returns a user by key.
 
     Args:
-        everything: what the run holds, hold-outs included.
-        key: the user's.
-        touched: in events, by time.
-        forgotten: whether what the run holds of the user may not be used.
-        item_code: the codes of items by key, for whoever has them at hand for many users.
+        everything: all data of the run, hold-outs included.
+        key: key of the user.
+        touched: what the user touched in events, by time.
+        forgotten: whether the run's data of the user may not be used.
+        item_code: returns the code of an item by key, if the caller caches codes for many users.
     """
     item_code = item_code or partial(code_of, everything.item_vocabulary)
     code = UNKNOWN if forgotten else code_of(everything.user_vocabulary, key)
@@ -55,7 +55,7 @@ def person_of(
     times = None if everything.timestamps is None else everything.timestamps[rows]
     if not touched:
         return Person(code, items, times)
-    # A history without times is one of long ago.
+    # A history without times counts as older than all events.
     before = [0] * len(items) if times is None else times.tolist()
     latest = dict(zip(items.tolist(), before, strict=True))
     from_events, new = set(), []
@@ -68,7 +68,7 @@ def person_of(
         if event.retracted:
             latest.pop(item, None)
         if event.timestamp is not None and event.timestamp >= latest.get(item, 0):
-            # Put anew, so that of equal times the event comes after what training knew.
+            # Inserted again, so that of equal times the event comes after the training data.
             latest.pop(item, None)
             latest[item] = event.timestamp
             from_events.add(item)
@@ -83,7 +83,12 @@ def person_of(
 
 
 def unseen_user(everything: Dataset, keys: Sequence[str]) -> Person:
-    """Somebody known by a history alone: keys of items, oldest first; the later of equal ones."""
+    """Returns an unseen user with a history.
+
+    Args:
+        everything: all data of the run, hold-outs included.
+        keys: keys of items, oldest first; of a repeated one the last occurrence counts.
+    """
     ordered = list(dict.fromkeys(reversed(keys)))[::-1]
     codes = {key: code_of(everything.item_vocabulary, key) for key in ordered}
     known = [code for code in codes.values() if code != UNKNOWN]
@@ -93,14 +98,14 @@ def unseen_user(everything: Dataset, keys: Sequence[str]) -> Person:
 
 @dataclass(frozen=True, eq=False)
 class Gathered:
-    """The people of a request."""
+    """The users of a request."""
 
     people: list[Person]
-    """In the order of the request; whoever is asked about twice is one object."""
+    """In the order of the request; a user who occurs twice is the same object."""
     digests: dict[str, int]
-    """By key, of what was touched in events: equal ones stand for equal events."""
+    """By key, digests of what was touched in events; equal digests stand for equal events."""
     complete: bool
-    """Whether the database had all that was asked of it."""
+    """Whether the events of all users could be read."""
 
 
 def gather(
@@ -109,16 +114,16 @@ def gather(
     forgotten: frozenset[str],
     events: EventStore | None,
 ) -> Gathered:
-    """The people that a request asks about.
+    """Returns the users of a request, with their histories.
 
     Args:
-        users: by id, by a history, or by both.
-        everything: what the run holds, hold-outs included.
+        users: the users by id, by a history, or by both.
+        everything: all data of the run, hold-outs included.
         forgotten: hashes of the users whose training history may not be used.
-        events: what happened since; None while the database is away.
+        events: the store of the events; None while the database is unavailable.
 
     Raises:
-        UnknownIdError: an item of a history is not of the kind of ids there are.
+        UnknownIdError: an item's id in a history is text where ids are whole numbers.
     """
     vocabulary = everything.user_vocabulary
     names = [_name_of(user, vocabulary) for user in users]
@@ -148,12 +153,12 @@ def gather(
 
 
 def digest(touched: Sequence[Touched]) -> int:
-    """A number that stands for what somebody touched, where keeping all of it would take much."""
+    """Returns a hash of what a user touched, which takes less memory than the items themselves."""
     return hash(tuple(touched))
 
 
 _Name = str | tuple[int | str, ...]
-"""Whom a request asks about: a user by key, or a history."""
+"""A user of a request: a key, or the items of a history."""
 
 
 def _name_of(user: AskedUser, vocabulary: Vocabulary) -> _Name:
@@ -164,9 +169,9 @@ def _name_of(user: AskedUser, vocabulary: Vocabulary) -> _Name:
 
 
 def batch_of(people: Sequence[Person]) -> UserBatch:
-    """The question to a model about some people."""
+    """Returns some users as a batch for a model."""
     lengths = [len(person.items) for person in people]
-    # A history in a request has no times; then none of the batch has.
+    # A history in a request has no times; then the whole batch has none.
     timed = [person.timestamps for person in people if person.timestamps is not None]
     nothing = np.array([], dtype=np.int64)
     return UserBatch(

@@ -1,4 +1,4 @@
-"""Run items: what a run says of the items that its model was trained with."""
+"""Run items: the items of a run, with the data that they had in training."""
 
 from collections import Counter
 from functools import cached_property
@@ -15,7 +15,7 @@ from tastemaker.serving.store.items import ItemRecord
 
 
 class RunItems:
-    """Made once for a model and shared by all its live catalogs, which add what has changed."""
+    """Items of a model's run, created once and shared by all live catalogs, which add changes."""
 
     def __init__(self, model: Recommender) -> None:
         self.model = model
@@ -33,7 +33,7 @@ class RunItems:
         return self.dataset.n_items
 
     def record(self, code: int) -> ItemRecord:
-        """What the run says of an item."""
+        """Returns the record of an item as in the run."""
         return ItemRecord(
             str(self._ids[code]),
             self._titles[code] if self._titles else None,
@@ -43,7 +43,7 @@ class RunItems:
 
     @cached_property
     def n_in_category(self) -> Counter[str]:
-        """How many items are in each category."""
+        """Number of items in each category."""
         names: Counter[str] = Counter()
         for own in self._categories or ():
             names.update(own or ())
@@ -51,7 +51,7 @@ class RunItems:
 
     @cached_property
     def popularity_ranks(self) -> np.ndarray:
-        """(n_items,) int64: 0 for the item that was touched most."""
+        """(n_items,) int64: rank of each item, 0 for the one that was touched most."""
         popular = np.argsort(-self.dataset.item_counts, kind="stable")
         ranks = np.empty(len(self), dtype=np.int64)
         ranks[popular] = np.arange(len(self))
@@ -59,7 +59,7 @@ class RunItems:
 
     @cached_property
     def searchable(self) -> pl.DataFrame:
-        """All items, as `SearchTable` has them."""
+        """All items, as a table for `SearchTable`."""
         ranks = self.popularity_ranks.tolist()
         return rows_of([(rank, self.record(code)) for code, rank in enumerate(ranks)]).sort("rank")
 

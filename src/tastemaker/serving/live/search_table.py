@@ -1,4 +1,4 @@
-"""The search table: all items that may be found, the most popular first."""
+"""The search table: all findable items, most popular first."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ SCHEMA: dict[str, Any] = {
 
 @dataclass(frozen=True, eq=False)
 class SearchTable:
-    """A table and what has changed since it was made; both are joined once somebody searches."""
+    """A table and the changes since it was made, which the first search merges into it."""
 
     _before: Callable[[], pl.DataFrame]
     _changes: Mapping[str, tuple[int, ItemRecord]]
 
     def with_changes(self, changes: Mapping[str, tuple[int, ItemRecord]]) -> "SearchTable":
-        """The table with other items, by key, each with its rank by popularity."""
+        """Returns the table with changed items, by key, each with its rank by popularity."""
         if "frame" in vars(self):
             frame = self.frame
             return SearchTable(lambda: frame, changes)
@@ -33,7 +33,7 @@ class SearchTable:
 
     @cached_property
     def frame(self) -> pl.DataFrame:
-        """Columns rank, key, folded (the title in lower case) and categories."""
+        """Columns rank, key, folded (the case-folded title, else the key) and categories."""
         before = self._before()
         if not self._changes:
             return before
@@ -42,9 +42,9 @@ class SearchTable:
         return pl.concat([unchanged, rows_of(found)]).sort("rank", "key")
 
     def search(self, text: str, categories: Sequence[str]) -> list[str]:
-        """Keys of the items whose titles hold all words of the text, in any order and case.
+        """Returns keys of items whose titles contain all words of a text, in any order and case.
 
-        The best matches first, of equal ones the most popular; without a text, all items.
+        The best matches come first, equal ones by popularity; an empty text finds all items.
         """
         words = text.casefold().split()
         table = self.frame
@@ -65,21 +65,21 @@ class SearchTable:
         return table.sort(fit, maintain_order=True)["key"].to_list()
 
     def alike(self, item: ItemRecord) -> Iterable[tuple[str, float]]:
-        """Keys of the items that share categories with one, and the fraction of all in both.
+        """Returns the keys of items that share categories with one, and their Jaccard similarity.
 
-        The largest fraction first, of equal ones the most popular.
+        The most similar items come first, equal ones by popularity.
         """
         own = pl.lit(list(item.categories or ()), dtype=pl.List(pl.String))
         both = pl.col("categories").list.set_intersection(own).list.len()
         either = pl.col("categories").list.set_union(own).list.len()
-        # Filtered by what is in both: of two without categories the fraction is not a number.
+        # Filtered by the intersection: for two items without categories the fraction is NaN.
         table = self.frame.filter((both > 0) & (pl.col("key") != item.item_id))
         table = table.select("key", fraction=both / either)
         return table.sort("fraction", descending=True, maintain_order=True).iter_rows()
 
 
 def rows_of(ranked: Sequence[tuple[int, ItemRecord]]) -> pl.DataFrame:
-    """Items with their ranks as rows of the table."""
+    """Returns items with their ranks as rows of the table."""
     records = [record for _, record in ranked]
     columns = {
         "rank": [rank for rank, _ in ranked],

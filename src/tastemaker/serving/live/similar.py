@@ -1,4 +1,4 @@
-"""Similar items: what is like an item, kept until the model or the catalog is another."""
+"""Similar items: responses by item, cached until the model or the catalog changes."""
 
 from typing import Any
 
@@ -12,18 +12,18 @@ from tastemaker.serving.store.ids import id_of
 from tastemaker.serving.store.items import ItemRecord
 
 MOST_BYTES = 16 << 20
-"""What a worker's kept answers may take."""
+"""Maximum size of a worker's cache of responses, in bytes."""
 
 
 class Similar:
-    """Answers by item; a model may compare with all its weights for each."""
+    """Caches responses by item, each of which may take a pass over all weights of the model."""
 
     def __init__(self, live: Live) -> None:
         self._live = live
         self._kept: Kept[bytes] = Kept(MOST_BYTES)
 
     def to(self, record: ItemRecord, k: int) -> bytes:
-        """What is most like an item, as JSON of wire.SimilarItems."""
+        """Returns the k items most similar to an item, as JSON of `wire.SimilarItems`."""
         snapshot = self._live.snapshot()
         basis = snapshot.deployed, snapshot.catalog
         kept = self._kept.get((record.item_id, k), *basis)

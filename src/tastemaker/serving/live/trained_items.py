@@ -1,4 +1,4 @@
-"""Trained items: those that the model was trained with, as they are now."""
+"""Trained items: the current data of the items that the model was trained with."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -12,23 +12,23 @@ from tastemaker.serving.store.items import ItemRecord
 
 @dataclass(frozen=True, eq=False)
 class TrainedItems:
-    """What the run says of them, and what has changed since."""
+    """The items of the run, and their changes."""
 
     run_items: RunItems
     changed: Mapping[int, ItemRecord]
-    """By code."""
+    """Changed items by code."""
     _set_of: np.ndarray
     """(n_items,) int32: the number of each item's set of categories."""
     listable: np.ndarray
-    """(n_items,) bool: which may stand in a list."""
+    """(n_items,) bool: which items may appear in a list."""
 
     @classmethod
     def of(cls, run_items: RunItems) -> Self:
-        """The items as they are in the run, without changes."""
+        """Returns the items as they are in the run, without changes."""
         return cls(run_items, {}, run_items.set_of, np.ones(len(run_items), dtype=bool))
 
     def with_changes(self, changed: Mapping[int, ItemRecord]) -> Self:
-        """The items with others in the places of some codes."""
+        """Returns the items with those of some codes replaced."""
         if not changed:
             return self
         codes, sets = list(changed), self.run_items.sets
@@ -38,9 +38,9 @@ class TrainedItems:
         return type(self)(self.run_items, {**self.changed, **changed}, set_of, listable)
 
     def at(self, code: int) -> ItemRecord:
-        """What is known of an item, deleted or not."""
+        """Returns the current record of an item, deleted or not."""
         return self.changed.get(code) or self.run_items.record(code)
 
     def within(self, categories: Collection[str]) -> np.ndarray:
-        """(n_items,) bool: which are in any of the categories."""
+        """Returns (n_items,) bool: which items are in any of the categories."""
         return self.run_items.sets.within(categories)[self._set_of]

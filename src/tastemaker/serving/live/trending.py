@@ -1,4 +1,4 @@
-"""Trending: what is touched most lately, where an event counts half after each half-life."""
+"""Trending: scores of items by recent events, which count half after each half-life."""
 
 import threading
 import time
@@ -18,44 +18,44 @@ from tastemaker.serving.store.outages import DatabaseAwayError
 from tastemaker.serving.store.trending import FAINTEST, TrendingStore
 
 PRIOR_EVENTS = 1000
-"""What training knew of popularity counts as so many events: the order before there are any."""
+"""Weight of the popularity in training, in events; it gives the order before any events."""
 
 SHARE_OF_TIME = 0.05
-"""It is read anew at most so often that reading takes no more of the time."""
+"""Maximum fraction of the time that is spent on reading; it limits how often weights are read."""
 
 
 @dataclass(frozen=True, eq=False)
 class TrendingScores:
-    """What trending says of the items of a catalog; the same for everybody."""
+    """The trending scores of the items of a catalog; the same for all users."""
 
     known: torch.Tensor
-    """(n_items,) float32, of the items that the model was trained with."""
+    """(n_items,) float32 scores of the items that the model was trained with."""
     new: np.ndarray
-    """(n_new,) float64, of the catalog's new items at their places."""
+    """(n_new,) float64 scores of the catalog's new items, by position."""
 
 
 @dataclass(frozen=True, eq=False)
 class _OfRun:
-    """What follows from the counts for all catalogs of a run."""
+    """Scores derived from the counts, which hold for all catalogs of a run."""
 
     known: torch.Tensor
     """The field of the same name in `TrendingScores`."""
     other_ids: list[str]
-    """Items that the model was not trained with."""
+    """Ids of items that the model was not trained with."""
     other_values: np.ndarray
-    """(n,) float64, of these."""
+    """(n,) float64 weights of these items."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Counts:
-    """How many events the items had of late, older ones counted less, and what follows from it."""
+    """Decayed counts of the items' events, and the scores derived from them."""
 
     item_ids: pl.Series
     values: np.ndarray
-    """(n,) float64."""
+    """(n,) float64 counts of these items."""
     token: int | None
     read_again_at: float
-    """By the monotonic clock."""
+    """Earliest time of the next read, by the monotonic clock."""
     of_runs: WeakKeyDictionary[RunItems, _OfRun] = field(default_factory=WeakKeyDictionary)
     scores: WeakKeyDictionary[LiveCatalog, TrendingScores] = field(
         default_factory=WeakKeyDictionary
@@ -67,7 +67,7 @@ NOTHING = pl.Series(dtype=pl.String), np.zeros(0)
 
 
 class TrendingCache:
-    """Scores of all items, kept until there may be others. For several threads at once."""
+    """A thread-safe cache of the scores of all items, until they may have changed."""
 
     def __init__(self, store: TrendingStore) -> None:
         self._store = store
@@ -75,11 +75,11 @@ class TrendingCache:
         self._reading = threading.Lock()
 
     def scores(self, catalog: LiveCatalog, token: int | None) -> TrendingScores:
-        """What is trending by now, or was when the database last answered.
+        """Returns the current scores, or those of the last response of the database.
 
         Args:
-            catalog: whose items are scored.
-            token: of the database's token; equal ones have equal events.
+            catalog: the catalog whose items are scored.
+            token: data version of the database, if it has one; equal ones stand for equal events.
         """
         counts = self._latest(token)
         found = counts.scores.get(catalog)
@@ -91,7 +91,7 @@ class TrendingCache:
         counts = self._counts
         if counts is not None:
             unchanged = token is not None and token == counts.token
-            # While another thread reads, what there is will do.
+            # While another thread reads, the previous counts are used.
             if unchanged or time.monotonic() < counts.read_again_at or self._reading.locked():
                 return counts
         with self._reading:
@@ -119,7 +119,7 @@ class TrendingCache:
         item_ids = pl.Series([row[0] for row in weights.rows], dtype=pl.String)
         weight = np.array([row[1] for row in weights.rows], dtype=np.float64)
         counted_at = np.array([row[2] for row in weights.rows], dtype=np.float64)
-        # A clock that was set back has counted in what is still to come.
+        # If the clock was set back, the time of a count may be in the future.
         age_s = np.maximum(0.0, time.time() - counted_at)
         return item_ids, weight * np.exp2(np.maximum(FAINTEST, -age_s / weights.half_life_s))
 

@@ -1,1 +1,1 @@
-"""The database: its tables and what is read from and written to them."""
+"""The database: its tables, and all reads from and writes to them."""

@@ -1,4 +1,4 @@
-"""Connecting: engines for SQLite and PostgreSQL, on which every wait has an end."""
+"""Connecting: engines for SQLite and PostgreSQL, with a timeout for every wait."""
 
 import sqlite3
 import time
@@ -10,30 +10,30 @@ import sqlalchemy as sql
 from tastemaker.serving.store.deadlines import Deadlines
 
 LOCKED_S = 5
-"""How long a write to SQLite waits for another to end."""
+"""Seconds for which a write to SQLite waits for another to end."""
 
 CONNECT_S = 2
-"""How long making a connection may take, and checking that one is still good."""
+"""Timeout for opening a connection, and for checking that one still works, in seconds."""
 
 STATEMENT_S = 3
-"""How long one statement may take before the server itself gives it up."""
+"""Timeout of one statement, which the server itself enforces, in seconds."""
 
 SPARE_S = 1
-"""So much later, a server that has not even given up is taken for one that hangs."""
+"""Seconds after the statement timeout at which the client ends the wait, as the server hangs."""
 
 IDLE_S = 1.0
-"""A connection that nobody used for so long is tried before it is handed out."""
+"""Seconds of idleness after which a connection is checked before it is used."""
 
 
 POOL: dict[str, Any] = {"poolclass": sql.QueuePool, "pool_size": 16, "max_overflow": -1}
-"""Connections that stay open; a worker has no more in use than it has threads."""
+"""Arguments of the connection pool. A worker uses about one connection per thread."""
 
 
 def engine_of(url: str) -> tuple[sql.Engine, Deadlines | None]:
-    """The engine, and what keeps its deadlines where there is a network in between.
+    """Returns the engine and, for a database on the network, the object that enforces deadlines.
 
     Raises:
-        ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError: the URL is none.
+        ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError: the URL is invalid.
     """
     parsed = sql.make_url(url)
     if parsed.get_backend_name() == "sqlite":
@@ -60,11 +60,11 @@ def _sqlite(url: sql.URL) -> sql.Engine:
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:
-    # The driver's own notion of transactions is left aside: `writing` begins them itself.
+    # The driver begins no transactions itself; `Database.writing` begins them.
     connection.isolation_level = None
-    # Readers and the writer do not wait for each other.
+    # With a write-ahead log, readers and the writer do not wait for each other.
     connection.execute("PRAGMA journal_mode = WAL")
-    # Committed is on disk, even if the machine loses power.
+    # A committed transaction is on disk, even if the machine loses power.
     connection.execute("PRAGMA synchronous = FULL")
     try:
         connection.execute("SELECT power(2.0, 1.0)")
@@ -97,7 +97,7 @@ def _with_deadlines(engine: sql.Engine) -> Deadlines:
         try:
             engine.dialect.do_ping(connection)
         except engine.dialect.loaded_dbapi.Error as error:
-            raise sql.exc.DisconnectionError from error  # the pool makes another
+            raise sql.exc.DisconnectionError from error  # the pool opens another
         finally:
             deadlines.clear(connection)
 

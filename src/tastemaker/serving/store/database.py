@@ -1,4 +1,4 @@
-"""The database: SQLite beside the run, or any other by URL; and what it does when it is away."""
+"""The database: SQLite beside the run, or another by URL, and the handling of its outages."""
 
 import threading
 import time
@@ -26,13 +26,13 @@ from tastemaker.serving.store.schema import NewerTablesError, bring_up_to_date
 from tastemaker.serving.store.tables import COUNTED, counters
 
 MIGRATION_S = 600
-"""How long bringing the tables up to date may take."""
+"""Timeout of each statement that brings the tables up to date, in seconds."""
 
 LOOK_AGAIN_S = 0.5
-"""How often it is looked, beside the requests, whether the database is there again."""
+"""Seconds between checks, in the background, whether the database is available again."""
 
 REMEMBERED_S = 10.0
-"""So long after a refusal the service says that it is degraded."""
+"""Seconds for which the service reports itself as degraded after the database refused something."""
 
 log = structlog.get_logger("tastemaker.service")
 
@@ -48,7 +48,7 @@ class ChangeToken:
 
     @classmethod
     def of(cls, counters: Mapping[str, int], data_version: int | None = None) -> "ChangeToken":
-        """Takes the counters by name; one that is missing is 0."""
+        """Returns a token with the counters, given by name; a missing counter is 0."""
         return cls(data_version, tuple(counters.get(name, 0) for name in COUNTED))
 
     def __getitem__(self, name: str) -> int:
@@ -56,17 +56,18 @@ class ChangeToken:
 
 
 class Database:
-    """Connections that fail in one way: DatabaseAwayError.
+    """Connections to the database, all of whose failures are raised as DatabaseAwayError.
 
-    While the database is away nobody waits for it: whoever asks is told at once, and a thread of
-    its own looks whether it is there again. What it refuses, or is too slow for, is no outage.
+    While the database is unavailable no caller waits for it: the error is raised at once, and a
+    background thread checks whether the database is available again. A statement that is refused or
+    too slow is not an outage.
     """
 
     def __init__(self, url: str) -> None:
-        """Connects lazily.
+        """Creates the engine; the first use connects.
 
         Raises:
-            ConfigError: no such kind of database, or its driver is not installed.
+            ConfigError: the URL is invalid, or its driver is not installed.
         """
         try:
             self._engine, self._deadlines = engine_of(url)
@@ -76,7 +77,7 @@ class Database:
                 f"no database is known by this URL: {short(error)}{hint}; a URL looks like "
                 "sqlite:///events.db or postgresql+psycopg://user:password@host/name"
             ) from None
-        # Each statement on its own, without telling a server to begin and to end a transaction.
+        # Each statement commits by itself: no commands are sent to begin and end a transaction.
         self._reads = (
             self._engine
             if self.is_sqlite
@@ -91,7 +92,7 @@ class Database:
 
     @property
     def is_sqlite(self) -> bool:
-        """Whether it is a file of this machine."""
+        """Whether the database is SQLite, and so a file of this machine."""
         return self._engine.dialect.name == "sqlite"
 
     @property
@@ -100,14 +101,15 @@ class Database:
         return self._engine.url.render_as_string(hide_password=True)
 
     def migrate(self) -> str | None:
-        """Makes the tables, or brings those of an older version up to this one.
+        """Creates the tables, or brings those of an older version up to date.
 
         Returns:
-            A note where a newer version has made the tables, and this one may use them.
+            A note if a newer version made the tables and this one may use them, else None.
 
         Raises:
             DatabaseAwayError: it does not answer.
-            ConfigError: a newer version of Tastemaker has made its tables, for itself alone.
+            ConfigError: a newer version of Tastemaker made the tables, and this one may not use
+                them.
         """
         with self.writing(longest_s=MIGRATION_S) as connection:
             if not self.is_sqlite:
@@ -129,12 +131,12 @@ class Database:
 
     @property
     def refused_lately(self) -> bool:
-        """Whether the database has refused something in the last seconds."""
+        """Whether the database refused a statement in the last REMEMBERED_S seconds."""
         return time.monotonic() - self._refused_at < REMEMBERED_S
 
     @contextmanager
     def reading(self) -> Iterator[sql.Connection]:
-        """A connection for reading.
+        """Opens a connection for reading.
 
         Raises:
             DatabaseAwayError: it does not answer.
@@ -144,17 +146,17 @@ class Database:
 
     @contextmanager
     def writing(self, longest_s: float | None = None) -> Iterator[sql.Connection]:
-        """A transaction that is on disk when the block has ended, whole or not at all.
+        """Opens a transaction, which is on disk as a whole when the block has ended, or not at all.
 
         Args:
-            longest_s: seconds that one statement may take; None for those of the connection.
+            longest_s: timeout of one statement in seconds; None for that of the connection.
 
         Raises:
             DatabaseAwayError: it does not answer, is locked for too long, or has no room left.
         """
         with self._failing_alike(), self._engine.connect() as connection:
             if self.is_sqlite:
-                # Else a transaction that first reads cannot wait for a lock, and fails at once.
+                # Otherwise a transaction that reads first cannot wait for a lock and fails at once.
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             elif longest_s is not None:
                 connection.execution_options(longest_s=longest_s)
@@ -164,9 +166,9 @@ class Database:
             connection.commit()
 
     def change_token(self) -> ChangeToken:
-        """The current state, for comparison with that of a copy in memory.
+        """Returns the current state, for comparison with that of a copy in memory.
 
-        On SQLite this takes no query if nothing was committed since the last call.
+        On SQLite no table is read if nothing was committed since the last call.
 
         Raises:
             DatabaseAwayError: it does not answer.
@@ -188,7 +190,7 @@ class Database:
         self.dispose()
 
     def dispose(self) -> None:
-        """Closes all connections; the end of a `with` does as well."""
+        """Closes all connections; the end of a `with` block does so too."""
         self._closed.set()
         if self._detector:
             self._detector.close()
@@ -222,7 +224,7 @@ class Database:
         return found
 
     def _wait_for_it(self) -> None:
-        """Asks the database until it answers; at first at once, as one connection may be lost."""
+        """Checks until the database answers; first at once, as only one connection may be lost."""
         while True:
             try:
                 with self._engine.connect() as connection:
@@ -244,7 +246,7 @@ class _ChangeDetector:
         self._connection: sql.PoolProxiedConnection | None = None
 
     def data_version(self) -> int:
-        """A number that changes whenever another connection, of any process, has committed."""
+        """Returns a number that changes whenever another connection, of any process, commits."""
         if self._connection is None:
             self._connection = self._engine.raw_connection()
         driver: Any = self._connection.driver_connection
@@ -257,7 +259,7 @@ class _ChangeDetector:
 
 
 def bump_counter(connection: sql.Connection, name: str, by: int = 1) -> int:
-    """Increments a counter, by which all workers see after the commit that a table has changed.
+    """Increments a counter, which tells all workers after the commit that a table has changed.
 
     A transaction that increments the same counter waits for this one, so that values are committed
     in order.

@@ -1,4 +1,4 @@
-"""Deadlines: nobody waits for ever for a database server that has stopped answering."""
+"""Deadlines: end the waits for a database server that has stopped answering."""
 
 import os
 import socket
@@ -11,14 +11,15 @@ LOOK_EVERY_S = 0.1
 
 
 class Deadlines:
-    """Ends a wait by shutting the connection's socket down: the driver then finds it closed.
+    """Ends a wait by shutting down the connection's socket, on which the driver raises an error.
 
-    A statement timeout is kept by the server, and so by no server that is stopped or behind a dead
-    network; a timeout of TCP does not see a stopped process, whose kernel goes on to acknowledge.
+    A statement timeout is enforced by the server, so it does not work if the server is stopped or
+    the network is down. A TCP timeout does not detect a stopped process, whose kernel continues to
+    acknowledge packets.
     """
 
     def __init__(self, lost: type[Exception]) -> None:
-        """Takes what the driver raises of a connection that was lost meanwhile."""
+        """Takes the exception that the driver raises for a lost connection."""
         self._lost = lost
         self._due_at: dict[Any, float] = {}
         self._changed = threading.Condition()
@@ -26,10 +27,10 @@ class Deadlines:
         self._thread: threading.Thread | None = None
 
     def set(self, connection: Any, longest_s: float) -> None:
-        """Gives what the connection does next so many seconds.
+        """Sets the deadline of a connection's next operation.
 
         Args:
-            connection: of the driver, with a `fileno`.
+            connection: connection of the driver, with a `fileno`.
             longest_s: seconds from now.
         """
         with self._changed:
@@ -40,12 +41,12 @@ class Deadlines:
             self._changed.notify()
 
     def clear(self, connection: Any) -> None:
-        """Lets the connection be: it has answered, or is about to be closed."""
+        """Removes the deadline of a connection that has answered, or is about to be closed."""
         with self._changed:
             self._due_at.pop(connection, None)
 
     def end(self) -> None:
-        """Ends the watch."""
+        """Ends the background thread."""
         with self._changed:
             self._ended = True
             self._changed.notify()
@@ -59,7 +60,8 @@ class Deadlines:
                 now = time.monotonic()
                 for connection in [each for each, at in self._due_at.items() if at <= now]:
                     del self._due_at[connection]
-                    # Under the lock: nobody closes it meanwhile, and its number is no other's.
+                    # Under the lock, for which a close waits: the file descriptor cannot be closed
+                    # and reused meanwhile.
                     with suppress(OSError, self._lost):
                         _shut(connection)
             time.sleep(LOOK_EVERY_S)

@@ -1,4 +1,4 @@
-"""Deployments: which trained model serves, since when, and why."""
+"""Deployments: a log of which trained model serves, since when, and why."""
 
 import time
 from contextlib import suppress
@@ -17,12 +17,12 @@ from tastemaker.training.run import DeviceName
 Reason = Literal["start", "reload", "learned", "rollback"]
 
 DEFAULT_SERVICE = "default"
-"""The name of a service that was given none."""
+"""The name of a service for which no name was given."""
 
 
 @dataclass(frozen=True)
 class DeploymentRecord:
-    """One row of the log; the last one of a service serves."""
+    """One row of the log; the last row of a service is its current model."""
 
     seq: int
     version: str
@@ -48,11 +48,11 @@ class DeploymentLog:
         )
 
     def newest(self, limit: int, before: int | None = None) -> list[DeploymentRecord]:
-        """So many at most, the newest first.
+        """Returns the newest deployments, newest first.
 
         Args:
-            limit: of their number.
-            before: only those before the one of that number.
+            limit: maximum number of deployments.
+            before: if given, only deployments before the one with this number.
 
         Raises:
             DatabaseAwayError: the database does not answer.
@@ -61,7 +61,7 @@ class DeploymentLog:
         return self._read(query if before is None else query.where(deployments.c.seq < before))
 
     def latest(self) -> DeploymentRecord | None:
-        """The one that serves, None before the first.
+        """Returns the current deployment, None before the first.
 
         Raises:
             DatabaseAwayError: the database does not answer.
@@ -69,7 +69,7 @@ class DeploymentLog:
         return next(iter(self.newest(1)), None)
 
     def others(self, version: str, limit: int) -> list[DeploymentRecord]:
-        """So many at most of other models than that version, the newest first.
+        """Returns at most `limit` deployments of models of other versions, newest first.
 
         Raises:
             DatabaseAwayError: the database does not answer.
@@ -78,7 +78,7 @@ class DeploymentLog:
         return self._read(others.limit(limit))
 
     def of(self, seq: int) -> DeploymentRecord | None:
-        """The one of that number, None if this service had no such one.
+        """Returns the deployment with a number, None if this service has no such one.
 
         Raises:
             DatabaseAwayError: the database does not answer.
@@ -90,9 +90,10 @@ class DeploymentLog:
             return [DeploymentRecord(*row) for row in connection.execute(query)]
 
     def begin(self, bundle: Bundle) -> DeploymentRecord:
-        """What serves when a service of a run starts: what was deployed last, or the run itself.
+        """Returns the deployment with which a service of a run starts: the last one, or the run's.
 
-        A run that was trained anew in its folder since the service has last started serves now.
+        The run is deployed if no deployment of the service has its version, as at the first start
+        or after a new training in its folder.
 
         Raises:
             ConfigError: the service belongs to another run.
@@ -100,25 +101,29 @@ class DeploymentLog:
         """
         with self._database.writing() as connection:
             if not self._database.is_sqlite:
-                # Of two runs that start at once the second is to find the first.
+                # If two runs start at once, the second must find the deployment of the first.
                 connection.execute(sql.text("SELECT pg_advisory_xact_lock(7251)"))
             latest = self._latest_of_run(connection, bundle)
             return latest or self._insert(connection, bundle, "start", None)
 
     def refuse_another(self, bundle: Bundle) -> None:
-        """Raises ConfigError if the service belongs to another run than the one of this bundle."""
+        """Raises ConfigError if the service belongs to another run than that of the bundle."""
         with self._database.reading() as connection:
             self._latest_of_run(connection, bundle)
 
     def _latest_of_run(self, connection: sql.Connection, bundle: Bundle) -> DeploymentRecord | None:
-        """What serves, if the bundle has served before; raises ConfigError for another run's."""
+        """Returns the current deployment if the bundle was ever deployed, else None.
+
+        Raises:
+            ConfigError: the service belongs to another run.
+        """
         row = connection.execute(self._newest_first.limit(1)).first()
         if row is None:
             return None
         latest = DeploymentRecord(*row)
         same = self._newest_first.where(deployments.c.version == bundle.version).limit(1)
         if connection.execute(same).first() is not None:
-            return latest  # a copy of what has served is the same run, wherever it lies
+            return latest  # a copy of a deployed run is the same run, in any folder
         theirs, ours = _home_of(latest.run), _home_of(str(bundle.path.absolute()))
         if theirs != ours:
             raise ConfigError(
@@ -131,10 +136,10 @@ class DeploymentLog:
     def record(
         self, bundle: Bundle, reason: Reason, figures: dict[str, Any] | None = None
     ) -> DeploymentRecord:
-        """Says that a bundle serves from now on.
+        """Records that a bundle serves from this moment on.
 
         Raises:
-            DatabaseAwayError: nothing has changed.
+            DatabaseAwayError: nothing was recorded.
         """
         with self._database.writing() as connection:
             return self._insert(connection, bundle, reason, figures)
@@ -179,7 +184,7 @@ def open_deployment(record: DeploymentRecord, device: DeviceName) -> Bundle:
 
 
 def _home_of(run: str) -> Path:
-    """The run folder to which a version on its shelf, or the one before it, belongs."""
+    """Returns the run folder to which a learned version or a `.previous` folder belongs."""
     path = Path(run)
     if path.parent.suffix == ".versions":
         return path.parent.with_suffix("")

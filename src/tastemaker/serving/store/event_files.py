@@ -1,4 +1,4 @@
-"""Event files: the log out to Parquet, CSV or JSON Lines, and in from whatever the readers read."""
+"""Event files: export of events to Parquet, CSV or JSON Lines, and import from any table."""
 
 import hashlib
 import time
@@ -25,23 +25,23 @@ ROWS_AT_ONCE = 10_000
 
 
 class Imported(NamedTuple):
-    """What became of the rows of a file of events."""
+    """The result of importing a file of events."""
 
     accepted: int
     duplicates: int
-    """Number of events that were there already."""
+    """Number of events that were stored already."""
     left_out: int
     """Number of rows left out because a value is missing."""
 
 
 def export_events(store: EventStore, path: Path) -> int:
-    """Writes all events in the order in which they arrived; the file appears once it is whole.
+    """Writes all events in order of arrival; the file appears once it is complete.
 
     Returns:
-        How many there are.
+        The number of events.
 
     Raises:
-        ConfigError: another ending, or a folder that does not exist.
+        ConfigError: the file's ending is not supported, or its folder does not exist.
         DatabaseAwayError: the database does not answer.
     """
     refuse_unwritable(path)
@@ -59,25 +59,26 @@ def import_events(
     values: Values = USUAL_VALUES,
     items: Vocabulary | None = None,
 ) -> Imported:
-    """Takes in the events of a file, all of them or, where the file is at fault, none.
+    """Imports the events of a file; none of them if the file has an error.
 
-    What a request may not say a file may not say either, as a time that is yet to come.
+    The same rules hold as for requests; for example, an event more than a day in the future is
+    refused.
 
     Args:
-        store: where to.
-        path: a table with at least a user, an item and a time; event_id and type where it has them.
-        columns: user, item and time, guessed where None.
+        store: the store to which the events are added.
+        path: a table with at least user, item and time; event_id and type are optional.
+        columns: names of the columns for user, item and time; None to guess one.
         time_format: a strftime pattern, for times as text that are not ISO 8601.
-        how: what is known of the format of a text file.
-        values: which texts stand for a missing value, and what becomes of its row.
-        items: those that the model was trained with, where they are known.
+        how: the format of a text file, as far as it is known.
+        values: which texts stand for a missing value, and what to do with its row.
+        items: the items that the model was trained with, if they are known.
 
     Returns:
-        How many events were new, how many were there already, and how many were left out.
+        How many events were new, how many were stored already, and how many were left out.
 
     Raises:
-        DataError: what is wrong, with file, column, row and value.
-        DatabaseAwayError: the database does not answer; what came before is kept.
+        DataError: the file has an error; names file, column, row and value.
+        DatabaseAwayError: the database does not answer; what was stored before is kept.
     """
     frame, left_out = _events_in(path, columns, time_format, how, values, items)
     accepted = 0
@@ -144,5 +145,5 @@ def _refuse_invalid(
 
 
 def _made_of(row: tuple[object, ...]) -> str:
-    """An id for an event that came without one: the same event has the same."""
+    """Returns an id for an event that came without one; equal events have equal ids."""
     return hashlib.sha256("\0".join(map(str, row)).encode()).hexdigest()[:32]

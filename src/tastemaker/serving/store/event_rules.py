@@ -1,4 +1,4 @@
-"""Event rules: what holds of every event, whether it comes in a request or in a file."""
+"""Event rules: checks of every event, whether it comes in a request or in a file."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,8 @@ from tastemaker.serving.store.ids import key_of
 from tastemaker.wire import Event
 
 LATEST_S = 86_400
-"""How far in the future an event may be: clocks differ, and it would be trending until then."""
+"""Maximum time, in seconds, by which an event may lie in the future, since clocks differ. An event
+further ahead would be trending until then."""
 
 
 class Refusal(NamedTuple):
@@ -19,12 +20,12 @@ class Refusal(NamedTuple):
 
 
 def refusal_of(event: Event, items: Vocabulary | None, now: int) -> Refusal | None:
-    """What is wrong with an event whose values are each valid; None if nothing is.
+    """Returns why an event whose values are each valid is refused; None if it is not.
 
     Args:
-        event: as it was sent.
-        items: those that the model was trained with, where there is one.
-        now: in seconds since 1970.
+        event: the event as it was sent.
+        items: the items that the model was trained with, if there is a model.
+        now: the current time, in seconds since 1970.
     """
     if event.timestamp is not None and event.timestamp > now + LATEST_S:
         reason = (

@@ -1,4 +1,4 @@
-"""The event store: what happened, kept exactly once and on disk before anybody is told so."""
+"""The event store: stores each event exactly once, on disk before it is acknowledged."""
 
 import hashlib
 import time
@@ -17,16 +17,16 @@ from tastemaker.serving.store.touches import Touched, latest_of
 from tastemaker.serving.store.trending import RETRACT, Touch, TrendingStore
 
 LONGEST_JOINED = 10_000
-"""Events that are read of one user, the last that arrived."""
+"""Maximum number of events read of one user: those that arrived last."""
 
 ROWS_AT_ONCE = 50_000
 
 MOST_COUNTED, SAMPLES = 100_000, 50
-"""Events that are counted one by one; more are estimated from so many samples of their numbers."""
+"""Up to MOST_COUNTED events are counted exactly; more are estimated from SAMPLES samples."""
 
 
 class NewEvent(NamedTuple):
-    """An event that may be new. Ids are text."""
+    """An event that may be stored already. Ids are text."""
 
     event_id: str
     user_id: str
@@ -36,11 +36,11 @@ class NewEvent(NamedTuple):
 
 
 class Looked(NamedTuple):
-    """The database of one moment, as the lists of some users depend on it."""
+    """The data of one moment on which the lists of some users depend."""
 
     token: ChangeToken
     touched: dict[str, list[Touched]]
-    """By user, each item once: by time, and of equal times by arrival."""
+    """The items that each user touched, each item once: by time, and for equal times by arrival."""
 
 
 class EventStore:
@@ -57,10 +57,10 @@ class EventStore:
         )
 
     def append(self, new: Sequence[NewEvent]) -> int:
-        """Keeps the events whose ids are not known yet, all or none; returns how many those are.
+        """Stores the events whose ids are new, all or none; returns how many those are.
 
         Raises:
-            DatabaseAwayError: nothing was kept.
+            DatabaseAwayError: nothing was stored.
         """
         now = int(time.time())
         rows = [event._asdict() | {"received_at": now} for event in new]
@@ -87,10 +87,10 @@ class EventStore:
         rows: list[dict[str, Any]],
         retracted: Collection[tuple[str, str]],
     ) -> list[dict[str, Any]]:
-        """The rows by id, so that two batches with the same ids cannot lock each other.
+        """Returns the rows sorted by id, so that two batches with the same ids cannot deadlock.
 
-        Where there are retractions, what came before them in the batch keeps a lower number; and
-        of two retractions of the same item at once the second finds what the first has left.
+        If there are retractions, the rows get numbers in the order of the batch. Of two concurrent
+        retractions of a user's item, the second waits, and so sees the result of the first.
         """
         if retracted:
             for pair in sorted(retracted):
@@ -100,7 +100,7 @@ class EventStore:
         return sorted(rows, key=lambda row: str(row["event_id"]))
 
     def touched(self, user_id: str) -> list[Touched]:
-        """What a user touched in events, each item once: by time, and of equal times by arrival.
+        """Returns what a user touched in events, each item once, by time and then by arrival.
 
         Raises:
             DatabaseAwayError: the database does not answer.
@@ -109,7 +109,7 @@ class EventStore:
         return touched
 
     def look(self, user_ids: Sequence[str]) -> Looked:
-        """Reads the database's token and what users touched; in one query if it is on a network.
+        """Reads the database's change token and what users touched, in one query on PostgreSQL.
 
         Raises:
             DatabaseAwayError: the database does not answer.
@@ -132,7 +132,7 @@ class EventStore:
         )
 
     def each_touched(self, user_ids: Iterable[str]) -> Iterator[tuple[str, list[Touched]]]:
-        """The same for several users, one after the other: together they would fill the memory.
+        """Yields each user with what `touched` returns, one after the other to limit memory.
 
         Raises:
             DatabaseAwayError: the database does not answer.
@@ -143,7 +143,10 @@ class EventStore:
                 yield user_id, latest_of(reversed(newest_first))
 
     def forget(self, user_id: str) -> int:
-        """Deletes a user's events and keeps others from using what training knew; how many.
+        """Deletes a user's events, and marks the training data of the user as not to be used.
+
+        Returns:
+            The number of deleted events.
 
         Raises:
             DatabaseAwayError: nothing was deleted.
@@ -158,7 +161,7 @@ class EventStore:
             return len(gone)
 
     def forgotten(self) -> frozenset[str]:
-        """Hashes of the users who were forgotten.
+        """Returns the hashes of the users who were forgotten.
 
         Raises:
             DatabaseAwayError: the database does not answer.
@@ -167,7 +170,7 @@ class EventStore:
             return frozenset(connection.scalars(sql.select(forgotten.c.user_hash)))
 
     def probe(self) -> None:
-        """Reads as little as can be.
+        """Reads a single event, to check that events can be read.
 
         Raises:
             DatabaseAwayError: events cannot be read.
@@ -176,10 +179,10 @@ class EventStore:
             connection.execute(sql.select(events.c.seq).limit(1)).all()
 
     def size(self) -> int:
-        """How many events there are; of many an estimate, which costs the same however many.
+        """Returns the number of events; if there are many, an estimate in constant time.
 
-        They have ascending numbers, of which some are missing: deleted, or taken by an event that
-        was there already. Evenly spread ranges of numbers say how many are not.
+        Events have ascending numbers, of which some are missing: those of deleted events and of
+        duplicates. The fraction that exists is estimated from evenly spread ranges of numbers.
         """
         with self._database.reading() as connection:
             first, last = connection.execute(_ENDS).one()
@@ -195,18 +198,18 @@ class EventStore:
             return round(n * found / (width * SAMPLES))
 
     def newest(self) -> int:
-        """The number of the last event kept, 0 without any."""
+        """Returns the number of the last stored event, 0 if there is none."""
         with self._database.reading() as connection:
             return connection.scalar(sql.select(sql.func.max(events.c.seq))) or 0
 
     def n_since(self, seq: int) -> int:
-        """How many events came after the one of that number."""
+        """Returns how many events came after the one with this number."""
         query = sql.select(sql.func.count()).select_from(events).where(events.c.seq > seq)
         with self._database.reading() as connection:
             return connection.scalar(query) or 0
 
     def rows(self) -> Iterator[pl.DataFrame]:
-        """All events in the order in which they arrived, some at a time.
+        """Yields all events in order of arrival, up to ROWS_AT_ONCE at a time.
 
         Each frame has event_id, user_id, item_id, timestamp and type.
 
@@ -230,23 +233,23 @@ SCHEMA: dict[str, Any] = {
     "timestamp": pl.Int64,
     "type": pl.String,
 }
-"""Columns of a table of events."""
+"""Columns of a table of events, with their types."""
 
 
 def made_up_id() -> str:
-    """An id for an event that came without one."""
+    """Returns a random id for an event that came without one."""
     return uuid.uuid4().hex
 
 
 def hashed(user_id: str) -> str:
-    """What is kept of somebody who wants to be forgotten."""
+    """Returns the hash of a user's id, which is stored once the user is forgotten."""
     return hashlib.sha256(f"tastemaker:{user_id}".encode()).hexdigest()
 
 
 def _taken_out(
     connection: sql.Connection, pairs: Collection[tuple[str, str]], accepted: Collection[str]
 ) -> Iterator[Touch]:
-    """The events that stood until the retractions among the accepted events arrived."""
+    """Yields, with n = -1, the events that counted until the accepted retractions arrived."""
     items_of: dict[str, list[str]] = defaultdict(list)
     for user_id, item_id in pairs:
         items_of[user_id].append(item_id)
@@ -265,7 +268,7 @@ def _taken_out(
 
 
 def _standing(rows: Sequence[tuple[int, str, int, int, str]]) -> Iterator[Touch]:
-    """What is taken out of the count with these rows of one user, in the order of their arrival."""
+    """Returns, with n = -1, the counted events among one user's rows, given in order of arrival."""
     standing: dict[str, list[Touch]] = defaultdict(list)
     for _, item_id, timestamp, received_at, kind in rows:
         if kind == RETRACT:
@@ -297,7 +300,7 @@ _LOOK = sql.union_all(
     sql.select(_ASKED.c.user_id, *_LATEST.c).select_from(_ASKED.join(_LATEST, sql.true())),
     sql.select(sql.null(), sql.literal(0), counters.c.name, counters.c.value, sql.literal("")),
 )
-"""Events of the users asked for, and the counters as rows without a user. For PostgreSQL."""
+"""Events of the requested users, and the counters as rows without a user. For PostgreSQL."""
 _OF_PAIRS = (
     sql.select(
         events.c.event_id,
@@ -316,7 +319,7 @@ _ENDS = sql.select(
     sql.select(sql.func.min(events.c.seq)).scalar_subquery(),
     sql.select(sql.func.max(events.c.seq)).scalar_subquery(),
 )
-"""SQLite finds each end by the index only where they are asked for one by one."""
+"""Two subqueries, since SQLite uses the index only for a single minimum or maximum."""
 _COUNT = (
     sql.select(sql.func.count())
     .select_from(events)

@@ -1,4 +1,4 @@
-"""File rows: the rows of a table, held against the types of requests."""
+"""File rows: validates the rows of a table with the types of requests."""
 
 from collections.abc import Iterator, Mapping
 from typing import TypeVar
@@ -17,13 +17,13 @@ Kind = TypeVar("Kind", bound=Wire)
 def validated(
     kind: type[Kind], frame: pl.DataFrame, rows: Rows, columns: Mapping[str, str]
 ) -> Iterator[Kind]:
-    """Each row as a request would have it, with the same rules for every value.
+    """Yields each row as an object of a request's type, with the same rules for every value.
 
     Args:
-        kind: what a row is.
-        frame: its fields as columns; what is null is left out.
-        rows: as they were read, for the places of errors.
-        columns: what the file calls the fields.
+        kind: the type of a row.
+        frame: the fields as columns; null values are left out.
+        rows: the rows as they were read, to locate errors.
+        columns: name of the file's column for each field.
 
     Raises:
         DataError: names the first row that is refused, its column and value.

@@ -1,4 +1,4 @@
-"""Ids at the border: text in the database, their own type in data and answers."""
+"""Ids: text in the database, their own type (text or integer) in data and responses."""
 
 from collections.abc import Sequence
 
@@ -11,20 +11,20 @@ from tastemaker.errors import UnknownIdError
 Id = int | str
 
 MANY = 100
-"""From so many ids on, it is sooner to look all of them up as a column."""
+"""Number of ids from which it is faster to look all of them up as a column."""
 
 
 def key_of(vocabulary: Vocabulary, given: Id) -> str:
-    """The text that stands for an id in the database: "7" for 7, and for "7" if ids are numbers.
+    """Returns the key of an id, its text in the database: "7" both for 7 and for "7".
 
     Raises:
-        UnknownIdError: the id is text, as "abc", where the ids of items are whole numbers.
+        UnknownIdError: the id is text, such as "abc", where the ids of items are whole numbers.
     """
     text = str(given)
     if vocabulary.is_text or _is_whole(text):
         return text
     if vocabulary.kind == "user":
-        return text  # somebody new, whom another system has named
+        return text  # an unseen user with an id of another system
     raise UnknownIdError(
         f"{vocabulary.kind} {text} is not known: its ids are whole numbers here "
         f"(for example {vocabulary.ids[0]})"
@@ -32,12 +32,12 @@ def key_of(vocabulary: Vocabulary, given: Id) -> str:
 
 
 def id_of(vocabulary: Vocabulary, key: str) -> Id:
-    """The id for which a text stands, in its own type."""
+    """Returns the id of a key, in its own type."""
     return int(key) if not vocabulary.is_text and _is_whole(key) else key
 
 
 def code_of(vocabulary: Vocabulary, key: str) -> int:
-    """The code for which a text stands; UNKNOWN of what is not in the data."""
+    """Returns the code of a key; UNKNOWN if its id is not in the data."""
     known = id_of(vocabulary, key)
     if isinstance(known, str) != vocabulary.is_text:
         return UNKNOWN
@@ -45,7 +45,7 @@ def code_of(vocabulary: Vocabulary, key: str) -> int:
 
 
 def codes_of(vocabulary: Vocabulary, keys: Sequence[str] | pl.Series) -> np.ndarray:
-    """(n,) codes for which texts stand: as `code_of` for each, sooner for many."""
+    """Returns (n,) int32 codes of keys, as `code_of` does for each, but faster for many."""
     if len(keys) < MANY:
         return np.array([code_of(vocabulary, key) for key in keys], dtype=np.int32)
     texts = pl.Series(keys, dtype=pl.String)
@@ -53,14 +53,14 @@ def codes_of(vocabulary: Vocabulary, keys: Sequence[str] | pl.Series) -> np.ndar
         return vocabulary.find(texts)
     numbers = texts.cast(pl.Int64, strict=False)
     codes = np.full(len(texts), UNKNOWN, dtype=np.int32)
-    # As ids are written in one way only, "007" is not 7.
+    # A number has a single spelling, so "007" is not 7.
     whole = (numbers.cast(pl.String) == texts).fill_null(value=False).to_numpy()
     codes[whole] = vocabulary.find(numbers.filter(whole))
     return codes
 
 
 def _is_whole(text: str) -> bool:
-    """Whether it is a whole number as it is written out, so that 7 has one name: not "007"."""
+    """Whether a text is the usual spelling of a 64-bit integer: "7", but not "007"."""
     digits = text.removeprefix("-")
     return (
         digits.isascii()

@@ -1,4 +1,4 @@
-"""Item files: what has changed in a catalog out to a file, and in from any table of items."""
+"""Item files: export of a catalog's changes to a file, and import from any table of items."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,7 +22,7 @@ from tastemaker.serving.store.table_files import refuse_unwritable, write_table
 from tastemaker.wire import CatalogItem
 
 ITEMS_AT_ONCE = 5_000
-"""In one transaction, for whose end the changes of a running service wait."""
+"""Number of items in one transaction, for which the writes of a running service wait."""
 
 SCHEMA: dict[str, Any] = {
     "item_id": pl.String,
@@ -35,23 +35,23 @@ SCHEMA: dict[str, Any] = {
 
 
 class ImportedItems(NamedTuple):
-    """What became of the rows of a table of items."""
+    """The result of importing a table of items."""
 
     items: int
-    """Number of items that were put."""
+    """Number of items that were stored."""
     notes: tuple[str, ...]
-    """What was decided in reading: the columns that were used, rows left out."""
+    """Decisions made in reading: the columns that were used, and rows left out."""
 
 
 def export_items(store: ItemStore, path: Path) -> int:
-    """Writes the items that were put or changed since the training and are not deleted.
+    """Writes the items that were added or changed since the training and are not deleted.
 
     Returns:
-        How many there are.
+        The number of items.
 
     Raises:
-        ConfigError: another ending, a folder that does not exist, or a category that CSV cannot
-            hold.
+        ConfigError: the file's ending is not supported, its folder does not exist, or CSV cannot
+            represent a category.
         DatabaseAwayError: the database does not answer.
     """
     refuse_unwritable(path)
@@ -73,23 +73,23 @@ def import_items(
     how: TextFormat | None = None,
     values: Values = USUAL_VALUES,
 ) -> ImportedItems:
-    """Puts the items of a file, all of them or, where the file is at fault, none.
+    """Imports the items of a file; none of them if the file has an error.
 
-    Each is put as `PUT` of the service does it, by the same rules. Columns are found by their usual
-    names, as those of a catalog for training are; `hidden` and `available` where they are there. An
-    item listed twice keeps its first row.
+    Each item is stored as by `PUT` of the service, by the same rules. Columns are found by their
+    usual names, as in a catalog for training; `hidden` and `available` are optional. If an item has
+    several rows, the first is used.
 
     Args:
-        store: where to.
-        path: a table with one row an item.
-        item_id: the column with the item's id, guessed where None.
-        vocabulary: of the items that the model was trained with, where it is known.
-        how: what is known of the format of a text file.
-        values: which texts stand for a missing id, and what becomes of its row.
+        store: the store to which the items are added.
+        path: a table with one row per item.
+        item_id: the column with the item's id; None to guess it.
+        vocabulary: vocabulary of the items that the model was trained with, if it is known.
+        how: the format of a text file, as far as it is known.
+        values: which texts stand for a missing id, and what to do with its row.
 
     Raises:
-        DataError: what is wrong, with file, column, row and value.
-        DatabaseAwayError: the database does not answer; what came before is kept.
+        DataError: the file has an error; names file, column, row and value.
+        DatabaseAwayError: the database does not answer; what was stored before is kept.
     """
     if vocabulary is not None and vocabulary.is_text and values.ids is None:
         values = replace(values, ids="text")
@@ -104,7 +104,7 @@ def import_items(
 def _rows_in(
     path: Path, item_id: str | None, how: TextFormat | None, values: Values
 ) -> tuple[Rows, dict[str, str], tuple[str, ...]]:
-    """The rows, one an item; what the file calls the fields; and what was decided."""
+    """Returns the rows, one per item; the file's column for each field; and the decisions made."""
     name = str(path)
 
     def key_in(names: list[str]) -> list[str]:
@@ -136,11 +136,11 @@ def _records_in(
 
 
 def _values(rows: Rows, field: str, columns: dict[str, str], values: Values) -> pl.Series:
-    """A column as the field of an item; null where there is nothing."""
+    """Returns the values of a field from its column; null where there is no value."""
     column = rows.frame[columns[field]]
     if field == "item_id":
         return read_ids(rows, column.name, "item", values.ids).cast(pl.String)
-    if field == "image_url":  # as it is: what is no URL is refused, as in a request
+    if field == "image_url":  # unchanged: an invalid URL is refused, as in a request
         return column.cast(pl.String)
     if field == "categories":
         nothing = pl.lit(None, pl.List(pl.String))

@@ -1,4 +1,4 @@
-"""Item lines: many items in one body, one a line in JSON."""
+"""Item lines: many items in one request body, in JSON Lines."""
 
 import re
 from typing import Any
@@ -16,10 +16,10 @@ MEDIA_TYPE = "application/x-ndjson"
 
 
 def records_in(body: bytes, vocabulary: Vocabulary) -> list[ItemRecord]:
-    """The items of a body in JSON Lines; empty lines are left out.
+    """Returns the items of a body in JSON Lines; empty lines are skipped.
 
     Raises:
-        RequestValidationError: names the first line that is none, and what is wrong in it.
+        RequestValidationError: a line is not a valid item; names the first one and its errors.
         UnknownIdError: an id is text where ids are whole numbers; names the line.
         ConfigError: there is no item.
     """
@@ -41,11 +41,11 @@ def records_in(body: bytes, vocabulary: Vocabulary) -> list[ItemRecord]:
 
 
 def record_of(item: CatalogItem, vocabulary: Vocabulary | None) -> ItemRecord:
-    """The item as the store keeps it.
+    """Returns an item as a record of the store.
 
     Args:
-        item: as it was sent.
-        vocabulary: of the items that the model was trained with, where there is one.
+        item: the item as it was sent.
+        vocabulary: vocabulary of the items that the model was trained with, if it is known.
 
     Raises:
         UnknownIdError: the id is text where ids are whole numbers.
@@ -55,6 +55,6 @@ def record_of(item: CatalogItem, vocabulary: Vocabulary | None) -> ItemRecord:
 
 
 def _in_line(number: int, error: Any) -> Any:
-    # A line of JSON has no lines of its own.
+    # Each line is parsed by itself, so the line in the message is always 1.
     message = re.sub(r" at line 1 column", " at column", error["msg"])
     return error | {"loc": (f"line {number}", *error["loc"]), "msg": message}

@@ -1,4 +1,4 @@
-"""The item store: what the catalog says otherwise than at the time of training."""
+"""The item store: the changes of the catalog since the training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from tastemaker.serving.store.tables import items
 
 @dataclass(frozen=True)
 class ItemRecord:
-    """What is known of an item."""
+    """The data of an item."""
 
     item_id: str
     title: str | None = None
@@ -27,16 +27,16 @@ class ItemRecord:
 
     @property
     def listable(self) -> bool:
-        """Whether it may stand in a list."""
+        """Whether the item may appear in a list."""
         return self.available and not self.hidden and not self.deleted
 
     @property
     def findable(self) -> bool:
-        """Whether a search may find it."""
+        """Whether a search may find the item."""
         return not self.hidden and not self.deleted
 
     def with_fields(self, fields: dict[str, Any]) -> "ItemRecord":
-        """The same item with some fields changed."""
+        """Returns the same item with some fields changed."""
         categories = fields.get("categories", self.categories)
         return replace(
             self, **fields | {"categories": None if categories is None else tuple(categories)}
@@ -44,14 +44,14 @@ class ItemRecord:
 
 
 class ItemChanges(NamedTuple):
-    """How many changes of items there were up to a moment."""
+    """Number of changes of items up to a moment."""
 
     all: int
-    """Also the number of the last of them, if it has one."""
+    """Count of all changes; also the number of the last change, if that is numbered."""
     numbered: int
 
     def lead_by_numbers_to(self, later: "ItemChanges") -> bool:
-        """Whether every change between two moments has a number, by which it is found."""
+        """Whether every change between two moments is numbered, and so can be found."""
         since = later.all - self.all
         return since >= 0 and since == later.numbered - self.numbered
 
@@ -64,11 +64,11 @@ class ItemStore:
         self._insert = (sqlite if database.is_sqlite else postgresql).insert
 
     def changed(self, since: int | None = None) -> list[ItemRecord]:
-        """The items that are otherwise than in the run, in the order of their last changes.
+        """Returns the items that differ from the run, in the order of their last changes.
 
         Args:
-            since: a value that the counter `items` had; None reads all. What changes meanwhile may
-                be read too, and is read again next time.
+            since: an earlier value of the counter `items`; None reads all. Items that change
+                meanwhile may be read too, and are then read again next time.
 
         Raises:
             DatabaseAwayError: the database does not answer.
@@ -80,10 +80,10 @@ class ItemStore:
             return [_record(row) for row in connection.execute(query).mappings()]
 
     def put(self, records: Sequence[ItemRecord]) -> None:
-        """Keeps items as they are now, all or none; of the same item twice, the last one.
+        """Stores items, all or none; if an item occurs twice, the last one is stored.
 
         Raises:
-            DatabaseAwayError: nothing was kept.
+            DatabaseAwayError: nothing was stored.
         """
         insert = self._insert(items)
         values = {column.name: column for column in insert.excluded if column.name != "item_id"}
@@ -92,27 +92,27 @@ class ItemStore:
             last = _numbered(connection, len(records))
             first = last - len(records) + 1
             rows = [_row(record, first + place) for place, record in enumerate(records)]
-            # In any order of the items: other writers wait for the counter's row, so that no two
-            # of them can each wait for an item that the other holds.
+            # The items need no particular order: writers wait for each other at the counter's row,
+            # so that they cannot deadlock at the items' rows.
             connection.execute(upsert, rows)
 
     def patch(self, base: ItemRecord, fields: dict[str, Any]) -> ItemRecord | None:
         """Sets some fields of an item and leaves the others as they are in the database.
 
         Args:
-            base: the item as it is where the database has nothing of it.
-            fields: those of an ItemRecord, by name.
+            base: the item to start from if the database has no row of it.
+            fields: fields of an ItemRecord, by name.
 
         Returns:
-            The item as it is now; None for one that was deleted, and stays so.
+            The changed item; None if it is deleted, which it remains.
 
         Raises:
-            DatabaseAwayError: nothing was kept.
+            DatabaseAwayError: nothing was stored.
         """
         return self._changed_unless_deleted(base.with_fields(fields), list(fields))
 
     def delete(self, item_id: str) -> bool:
-        """Takes an item out, and what was known of it; False for one that was deleted before.
+        """Deletes an item and its data; returns False if it was deleted before.
 
         Raises:
             DatabaseAwayError: nothing was deleted.
@@ -124,7 +124,7 @@ class ItemStore:
     def _changed_unless_deleted(
         self, record: ItemRecord, names: Sequence[str]
     ) -> ItemRecord | None:
-        """Inserts the record, or sets the named columns of the row that is there already."""
+        """Inserts the record, or sets the named columns of its row; None if the item is deleted."""
         with self._database.writing() as connection:
             row = _row(record, _numbered(connection, 1))
             upsert = (
@@ -144,7 +144,7 @@ class ItemStore:
 
 
 def _numbered(connection: sql.Connection, n: int) -> int:
-    """Gives numbers to n changes, tells all workers of them, and returns the last."""
+    """Allocates numbers for n changes, notifies all workers, and returns the last number."""
     last = bump_counter(connection, "items", by=n)
     bump_counter(connection, "numbered_items", by=n)
     return last

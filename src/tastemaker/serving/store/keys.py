@@ -1,4 +1,4 @@
-"""API keys: made once, shown once, kept as a hash."""
+"""API keys: shown once, when they are created, and stored as a hash."""
 
 import hashlib
 import hmac
@@ -19,19 +19,19 @@ SCOPES: tuple[Scope, ...] = ("read", "write", "admin")
 
 @dataclass(frozen=True)
 class KeyRecord:
-    """What is kept of a key."""
+    """The stored data of a key."""
 
     key_id: str
-    """Its public half: the part before the dot."""
+    """The public half of the key: the part before the dot."""
     hash: str
-    """SHA-256 of the secret half, which is 256 random bits: nothing to guess, no salt needed."""
+    """SHA-256 of the secret half, which needs no salt, since it has 256 random bits."""
     scopes: frozenset[str]
     label: str
     created_at: int
     revoked_at: int | None
 
     def is_of(self, secret: str) -> bool:
-        """Whether that is the secret half; takes as long for any."""
+        """Whether a text is the secret half of the key; compares in constant time."""
         return hmac.compare_digest(_hash(secret), self.hash)
 
 
@@ -42,10 +42,10 @@ class KeyStore:
         self._database = database
 
     def add(self, scopes: frozenset[str], label: str) -> str:
-        """Makes a key and gives it in full, this once.
+        """Creates a key and returns it in full; it cannot be read again.
 
         Raises:
-            DatabaseAwayError: none was made.
+            DatabaseAwayError: no key was created.
         """
         key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
         row = {
@@ -61,11 +61,11 @@ class KeyStore:
         return f"{key_id}.{secret}"
 
     def revoke(self, key_id: str) -> None:
-        """Ends a key, at once on every worker.
+        """Revokes a key on all workers.
 
         Raises:
             ConfigError: there is no such key.
-            DatabaseAwayError: it still works.
+            DatabaseAwayError: the key is still valid.
         """
         update = (
             sql.update(keys)
@@ -78,7 +78,7 @@ class KeyStore:
             bump_counter(connection, "keys")
 
     def all(self) -> list[KeyRecord]:
-        """Every key that was ever made, the newest last.
+        """Returns all keys that were ever created, newest last.
 
         Raises:
             DatabaseAwayError: the database does not answer.
@@ -90,16 +90,16 @@ class KeyStore:
 
 @dataclass(frozen=True)
 class Keys:
-    """The keys at a moment."""
+    """The keys at one moment."""
 
     valid: dict[str, KeyRecord]
-    """Those that work, by their public half."""
+    """Keys that are not revoked, by their public half."""
     ever: bool
-    """Whether there ever was one: who has revoked them all does not want an open door."""
+    """Whether any key was ever created; if so, keys are required even if all are revoked."""
 
     @classmethod
     def of(cls, records: list[KeyRecord]) -> "Keys":
-        """What follows from all keys that were ever made."""
+        """Returns the state that follows from all keys that were ever created."""
         valid = {key.key_id: key for key in records if key.revoked_at is None}
         return cls(valid, ever=bool(records))
 

@@ -1,4 +1,4 @@
-"""Outages: what a failing database means, told apart by what fails."""
+"""Outages: classifies the failures of a database."""
 
 import sqlite3
 
@@ -13,29 +13,29 @@ FAILURES = (DBAPIError, PoolTimeoutError, sqlite3.Error)
 
 
 class DatabaseAwayError(TastemakerError):
-    """The database does not do what is asked of it; nothing was changed, try again later."""
+    """The database cannot execute a statement; nothing was changed, and a later try may succeed."""
 
 
 class DatabaseBusyError(DatabaseAwayError):
-    """This one statement took too long or waited too long for another; others may go on."""
+    """A single statement took too long or waited too long for another; others may succeed."""
 
 
 class DatabaseRefusedError(DatabaseAwayError):
-    """The database answers, but refuses: a missing right, a damaged page, no room left."""
+    """The database refuses a statement: missing permission, damaged page, or no space left."""
 
 
 AWAY_CLASSES = ("08", "28", "3D")
-"""Classes of SQLSTATE that fail while connecting: connection, authorization, no such database."""
+"""Classes of SQLSTATE for failures to connect: connection, authorization, no such database."""
 
 AWAY = ("57P01", "57P02", "57P03", "53300")
-"""The server is shut down, crashed, starts, or takes no more connections."""
+"""SQLSTATEs: the server is shut down, has crashed, is starting, or accepts no more connections."""
 
 BUSY = ("57014", "55P03", "40001", "40P01")
-"""A statement was cancelled, a lock not given, a transaction to be repeated, a deadlock."""
+"""SQLSTATEs: statement cancelled, lock not available, serialization failure, deadlock."""
 
 
 def meaning_of(error: Failure) -> DatabaseAwayError:
-    """The error as the service tells it."""
+    """Returns the error that the service raises for a failure."""
     kind = _kind_of(error)
     words = {
         DatabaseAwayError: "is away",
@@ -46,7 +46,7 @@ def meaning_of(error: Failure) -> DatabaseAwayError:
 
 
 def short(error: Exception) -> str:
-    """The first line of what the driver says; the rest is SQL."""
+    """Returns the first line of the driver's message; the rest is SQL."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
     return str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
 
@@ -61,7 +61,7 @@ def _kind_of(error: Failure) -> type[DatabaseAwayError]:
         return DatabaseBusyError if locked else DatabaseRefusedError
     state = getattr(cause, "sqlstate", None)
     if state is None:
-        # The driver itself speaks: there is no connection, or there was one.
+        # The error comes from the driver itself: usually no connection was made, or it was lost.
         lost = isinstance(error, OperationalError | InterfaceError) or (
             isinstance(error, DBAPIError) and error.connection_invalidated
         )

@@ -1,8 +1,9 @@
-"""The schema: tables brought up to date, or used as a newer program has left them.
+"""The schema: brings the tables up to date, or uses those of a newer program if it may.
 
-A release can be rolled back if the program before it can use its tables. Each migration says so by
-`additive = True`: it only adds what an older program need neither know nor write. With the tables
-stands the revision of the last migration that is not additive: programs older than that refuse.
+A release can be rolled back if the previous program can use its tables. A migration for which this
+holds has `additive = True`: it only adds what an older program need neither read nor write. The
+database stores the revision of the last migration that is not additive; a program older than this
+revision refuses to use the tables.
 """
 
 from pathlib import Path
@@ -16,21 +17,22 @@ from alembic.script import ScriptDirectory
 from tastemaker.serving.store.tables import counters
 
 OLDEST = "oldest_program"
-"""Name of the counter that says which revision a program must know to use the tables."""
+"""Name of the counter with the revision that a program must have to use the tables."""
 
 
 class NewerTablesError(Exception):
-    """A newer program has made the tables, and this one cannot use them."""
+    """A newer program made the tables, and this one cannot use them."""
 
 
 def bring_up_to_date(connection: sql.Connection) -> str | None:
-    """Brings the tables up to the newest revision that this program knows.
+    """Brings the tables up to the newest revision of this program.
 
     Returns:
-        The revision of the tables where a newer program has made them and this one may use them.
+        The revision of the tables if a newer program made them and this one may use them, else
+        None.
 
     Raises:
-        NewerTablesError: a newer program has made them, and this one may not.
+        NewerTablesError: a newer program made the tables, and this one may not use them.
     """
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
@@ -51,7 +53,7 @@ def bring_up_to_date(connection: sql.Connection) -> str | None:
 
 
 def is_additive(migration: object) -> bool:
-    """Whether programs from before a migration may use the tables after it."""
+    """Whether programs older than a migration may use the tables after it."""
     return getattr(migration, "additive", False)
 
 

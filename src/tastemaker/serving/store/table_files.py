@@ -1,4 +1,4 @@
-"""Table files: a table written as the ending of the file's name says."""
+"""Table files: writes a table in the format given by the ending of the file's name."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,10 +16,10 @@ _WRITERS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
 
 
 def refuse_unwritable(path: Path) -> None:
-    """Checks that a table can be written there.
+    """Checks that a table can be written to a path.
 
     Raises:
-        ConfigError: another ending, or a folder that does not exist.
+        ConfigError: the ending is not supported, or the folder does not exist.
     """
     if path.suffix not in _WRITERS:
         raise ConfigError(f'{path}: cannot write "{path.suffix}"; use {", ".join(_WRITERS)}')
@@ -28,10 +28,10 @@ def refuse_unwritable(path: Path) -> None:
 
 
 def write_table(frame: pl.DataFrame, path: Path) -> None:
-    """Writes Parquet, CSV or JSON Lines; the file appears once it is whole.
+    """Writes Parquet, CSV or JSON Lines; the file appears once it is complete.
 
     Raises:
-        ConfigError: another ending, or a folder that does not exist.
+        ConfigError: the ending is not supported, or the folder does not exist.
     """
     refuse_unwritable(path)
     with replacing(path) as beside:

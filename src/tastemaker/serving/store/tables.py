@@ -1,4 +1,4 @@
-"""The tables of the service's database; migrations/ makes them."""
+"""The tables of the service's database, which migrations/ creates."""
 
 import sqlalchemy as sql
 
@@ -7,7 +7,7 @@ metadata = sql.MetaData(
 )
 
 BIG = sql.BigInteger().with_variant(sql.Integer, "sqlite")
-"""SQLite counts rows up only in an INTEGER."""
+"""64-bit integer; INTEGER on SQLite, the only type with automatic increments there."""
 
 events = sql.Table(
     "events",
@@ -23,7 +23,7 @@ events = sql.Table(
     sql.Index("ix_events_timestamp", "timestamp"),
     sqlite_autoincrement=True,
 )
-"""What happened, one row an event. Ids are text here, whatever they are in the data."""
+"""The events, one per row. Ids are text here, whatever type they have in the data."""
 
 trending = sql.Table(
     "trending",
@@ -32,12 +32,12 @@ trending = sql.Table(
     sql.Column("weight", sql.Double, nullable=False),
     sql.Column("counted_at", BIG, nullable=False),
 )
-"""How many events an item had of late, as of `counted_at`; kept with every event that comes."""
+"""Decayed count of each item's events, as of `counted_at`; updated with every event."""
 
 trending_decay = sql.Table(
     "trending_decay", metadata, sql.Column("half_life_s", sql.Double, nullable=False)
 )
-"""One row: the half-life by which `trending` is kept; none before it was counted first."""
+"""One row: the half-life of `trending`; empty before the first count."""
 
 items = sql.Table(
     "items",
@@ -52,8 +52,8 @@ items = sql.Table(
     sql.Column("changed", BIG, nullable=False, server_default="0"),
     sql.Index("ix_items_changed", "changed"),
 )
-"""What the catalog of the run does not say, or no longer. A row's `changed` is the value that the
-counter `items` was raised to for its last change: the higher of two was committed later."""
+"""Items that differ from the catalog of the run. A row's `changed` is the number of its last
+change, taken from the counter `items`: the higher of two was committed later."""
 
 forgotten = sql.Table(
     "forgotten",
@@ -61,7 +61,7 @@ forgotten = sql.Table(
     sql.Column("user_hash", sql.String(64), primary_key=True),
     sql.Column("at", BIG, nullable=False),
 )
-"""Whose training data are not to be used; hashed, since the id is what they want forgotten."""
+"""Users whose training data may not be used, by hash: the id itself is to be forgotten too."""
 
 deployments = sql.Table(
     "deployments",
@@ -78,7 +78,7 @@ deployments = sql.Table(
     sql.Index("ix_deployments_service_seq", "service", "seq"),
     sqlite_autoincrement=True,
 )
-"""Which trained model served from when on; the last row of each service serves."""
+"""The deployed models and their times; the last row of a service is its current model."""
 
 keys = sql.Table(
     "keys",
@@ -90,7 +90,7 @@ keys = sql.Table(
     sql.Column("created_at", BIG, nullable=False),
     sql.Column("revoked_at", BIG),
 )
-"""API keys, of which only a hash is kept."""
+"""API keys, of which only a hash is stored."""
 
 counters = sql.Table(
     "counters",
@@ -98,8 +98,8 @@ counters = sql.Table(
     sql.Column("name", sql.String(16), primary_key=True),
     sql.Column("value", BIG, nullable=False),
 )
-"""Raised with every change to a table that the workers hold in memory, so that they notice."""
+"""Incremented with every change of a table that workers hold in memory, so that they notice it."""
 
 COUNTED = ("items", "numbered_items", "forgotten", "deployments", "keys")
-"""Counters that the workers look at. `numbered_items` is raised together with `items` by programs
-that number the changes of items: it falls behind where an older program still runs."""
+"""Counters that the workers read. `numbered_items` is incremented together with `items` by programs
+that number the changes of items; it falls behind if an older program still runs."""

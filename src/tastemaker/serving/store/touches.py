@@ -1,4 +1,4 @@
-"""Touches: what the events of one user say of the items in them."""
+"""Touches: the state of each item in the events of one user."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -7,28 +7,28 @@ from tastemaker.serving.store.trending import RETRACT
 
 
 class Touched(NamedTuple):
-    """What the events of one user say of an item.
+    """The state of an item after the events of one user.
 
-    A retraction takes out what is there when it arrives, whatever the clocks of the senders say;
-    only what arrives after it counts.
+    A retraction cancels the events that arrived before it, whatever their timestamps; only events
+    that arrive after it count.
     """
 
     item_id: str
     timestamp: int | None
-    """Seconds since 1970 UTC of the latest event that no retraction has taken out; None without."""
+    """Seconds since 1970 UTC of the latest event that is not retracted; None if there is none."""
     retracted: bool
-    """Whether a retraction has taken the item out of what was known before these events."""
+    """Whether a retraction has removed the item from the history before these events."""
 
 
 class Touches:
-    """What the events of one user say of each item, event by event in the order of arrival."""
+    """The state of each item, built from one user's events in order of arrival."""
 
     def __init__(self) -> None:
         self._found: dict[str, Touched] = {}
 
     def add(self, item_id: str, timestamp: int, kind: str) -> None:
-        """Takes the next event."""
-        # Put anew, so that of equal times the later one comes last.
+        """Adds the next event."""
+        # Inserted again, so that of equal times the later one comes last.
         before = self._found.pop(item_id, None)
         if kind == RETRACT:
             self._found[item_id] = Touched(item_id, None, retracted=True)
@@ -38,15 +38,15 @@ class Touches:
             self._found[item_id] = Touched(item_id, latest, retracted)
 
     def now(self) -> list[Touched]:
-        """What they say so far, by time, and of equal times by arrival."""
+        """Returns the current states, by time and then by arrival."""
         return sorted(self._found.values(), key=lambda touched: touched.timestamp or 0)
 
 
 def latest_of(rows: Iterable[tuple[str, int, str]]) -> list[Touched]:
-    """What events of one user say of each item, by time, and of equal times by arrival.
+    """Returns the state of each item after events of one user, by time and then by arrival.
 
     Args:
-        rows: item id, timestamp and type of each event, in the order of their arrival.
+        rows: item id, timestamp and type of each event, in order of arrival.
     """
     touches = Touches()
     for row in rows:

@@ -1,9 +1,9 @@
-"""The trending store: how many events each item had of late, kept with every event that comes.
+"""The trending store: a decayed count of each item's events, updated with every event.
 
 An event counts 1 when it happens and half as much after each half-life. The sum over an item's
-events needs no look at the events themselves: it halves as they do (forward decay, Cormode et al.,
-"Forward Decay: A Practical Time Decay Model for Streaming Systems", 2009). So one row an item is
-enough, and neither writing nor reading depends on how many events there are.
+events can be updated without reading the events, since it decays as they do (forward decay, Cormode
+et al., "Forward Decay: A Practical Time Decay Model for Streaming Systems", 2009). So one row per
+item is enough, and the time of a read or a write does not depend on the number of events.
 """
 
 import time
@@ -18,33 +18,33 @@ from tastemaker.serving.store.database import Database
 from tastemaker.serving.store.tables import events, trending, trending_decay
 
 RETRACT = "retract"
-"""The type of an event that takes an item out of a history again."""
+"""The type of an event that removes an item from a history."""
 
 HALF_LIVES = 10
-"""An item without events for so long counts for nothing."""
+"""Number of half-lives without events after which an item no longer counts."""
 
 FAINTEST = -60.0
-"""Exponent of 2 below which nothing falls, so that no product of weights underflows."""
+"""Lower bound of all exponents of 2, so that no product of weights underflows."""
 
 RECOUNT_S = 600
-"""How long a count of the whole log may take; only another half-life makes one necessary."""
+"""Timeout, in seconds, of a count of all events, which only a new half-life makes necessary."""
 
 
 class Touch(NamedTuple):
-    """One event as trending sees it."""
+    """One event as it is counted."""
 
     item_id: str
     happened_at: int
-    """Seconds since 1970 UTC, and not after the event's arrival, whatever its sender's clock."""
+    """Seconds since 1970 UTC; at most the time of arrival, whatever the sender's clock."""
     n: int
-    """1 where the event has come, -1 where it is taken out again."""
+    """1 for a new event, -1 for one that is removed."""
 
 
 class TrendingWeights(NamedTuple):
-    """What all items that were touched of late weigh."""
+    """The weights of all recently touched items."""
 
     rows: list[tuple[str, float, int]]
-    """Item id, weight, and the second at which it had that weight."""
+    """Item id, weight, and when the item had that weight, in seconds since 1970 UTC."""
     half_life_s: float
 
 
@@ -56,9 +56,9 @@ class TrendingStore:
         self._upsert = _upsert_of(database)
 
     def begin(self, half_life_s: float) -> None:
-        """Counts all events anew if the table is not kept by this half-life yet.
+        """Counts all events again unless the table has this half-life already.
 
-        The half-life belongs to the database: where services disagree, the last to start decides.
+        The half-life belongs to the database: if services disagree, that of the last start is used.
 
         Raises:
             DatabaseAwayError: the database does not answer.
@@ -68,7 +68,7 @@ class TrendingStore:
                 return
         with self._database.writing(longest_s=RECOUNT_S) as connection:
             if not self._database.is_sqlite:
-                # Whoever writes reads the half-life first, and so waits here until all is counted.
+                # Every writer reads the half-life first, and so waits until the count is complete.
                 connection.execute(sql.text("LOCK TABLE trending_decay IN ACCESS EXCLUSIVE MODE"))
             connection.execute(sql.delete(trending_decay))
             connection.execute(sql.delete(trending))
@@ -76,9 +76,9 @@ class TrendingStore:
             connection.execute(_COUNT_ALL, {"now": int(time.time()), "half_life_s": half_life_s})
 
     def keep(self, connection: sql.Connection, touches: Iterable[Touch]) -> None:
-        """Takes events into the count, or out of it, in the transaction that keeps them.
+        """Adds events to the counts, or removes them, in the transaction that stores them.
 
-        Before the first `begin` there is nothing to keep: that will count these events as well.
+        Before the first `begin` this does nothing, since `begin` counts these events as well.
         """
         half_life_s = connection.scalar(_HALF_LIFE)
         if half_life_s is None:
@@ -87,8 +87,7 @@ class TrendingStore:
         for touch in touches:
             of_item[touch.item_id].append(touch)
         rows = []
-        # In one order for everybody, so that two batches about the same items do not wait for
-        # each other in a circle.
+        # All writers use the same order, so that two batches about the same items cannot deadlock.
         for item_id in sorted(of_item):
             at = max(touch.happened_at for touch in of_item[item_id])
             weight = sum(
@@ -103,7 +102,7 @@ class TrendingStore:
             connection.execute(self._upsert, rows)
 
     def weights(self) -> TrendingWeights | None:
-        """The weight of each item that was touched of late; None before the first `begin`.
+        """Returns the weight of each recently touched item; None before the first `begin`.
 
         Raises:
             DatabaseAwayError: the database does not answer.
@@ -118,12 +117,12 @@ class TrendingStore:
 
 
 def halved(age_s: float, half_life_s: float) -> float:
-    """What an event of that age counts."""
+    """Returns the weight of an event of a given age."""
     return float(2.0 ** max(FAINTEST, -age_s / half_life_s))
 
 
 def _halved(age_s: sql.ColumnElement[int]) -> sql.ColumnElement[float]:
-    """The same in SQL."""
+    """Returns `halved` as an expression in SQL."""
     exponent = -age_s / sql.bindparam("half_life_s", type_=sql.Double)
     return sql.func.power(2.0, sql.case((exponent < FAINTEST, FAINTEST), else_=exponent))
 
@@ -142,7 +141,7 @@ def _upsert_of(database: Database) -> sql.Insert:
         .values(item_id=sql.bindparam("item"), weight=sql.bindparam("first"), counted_at=at)
         .on_conflict_do_update(
             index_elements=["item_id"],
-            # What was rounded may leave a little less than nothing.
+            # Rounding may leave a weight slightly below 0.
             set_={"weight": sql.case((weight < 0, 0.0), else_=weight), "counted_at": later},
         )
     )

@@ -1,4 +1,4 @@
-"""Admin: which model serves."""
+"""Admin: routes that list, replace and train the deployed model."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,7 +17,7 @@ router = APIRouter(prefix="/admin", tags=["admin"], dependencies=needs("admin"))
 PROBLEMS = documented(401, 403, 409, 422, 429, 503)
 
 MOST_DEPLOYMENTS = 200
-"""On a page."""
+"""Maximum number of deployments on a page."""
 
 Cursor = Annotated[str, Field(max_length=18, pattern=r"^\d+$")]
 
@@ -30,7 +30,7 @@ async def deployments(
     cursor: Annotated[Cursor | None, Query(description="next_cursor of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=MOST_DEPLOYMENTS)] = 50,
 ) -> Response:
-    """A page of which models served since when, and by what figures; the newest first."""
+    """Returns a page of the deployments of models, with their evaluation, newest first."""
 
     def page() -> dict[str, Any]:
         log = service.live.deployments
@@ -46,9 +46,9 @@ async def deployments(
 
 @router.post("/reload", response_model=Deployment, responses=PROBLEMS)
 async def reload(service: TheService) -> Response:
-    """Swaps in what is in the run's folder now, without dropping a request.
+    """Opens the run's folder again and deploys its model, without dropping a request.
 
-    A run that cannot be opened is refused, and the model before goes on.
+    A run that cannot be opened is refused, and the current model continues to serve.
     """
 
     def swap() -> dict[str, Any]:
@@ -61,7 +61,7 @@ async def reload(service: TheService) -> Response:
 
 @router.post("/rollback", response_model=Deployment, responses=PROBLEMS)
 async def rollback(service: TheService) -> Response:
-    """Lets the model serve again that served before."""
+    """Deploys the model that served before the current one."""
 
     def swap() -> dict[str, Any]:
         record = service.live.roll_back()
@@ -73,16 +73,16 @@ async def rollback(service: TheService) -> Response:
 
 @router.post("/learn", status_code=202, response_model=LearningStarted, responses=PROBLEMS)
 async def learn(service: TheService) -> Response:
-    """Starts to train on what has happened since, beside the service.
+    """Starts training on the new events, in a process beside the service.
 
-    What comes of it is swapped in where it is better on the newest events.
+    The result is deployed if it is better on the newest events.
     """
     started = await service.learning.start(least=1)
     return json({"status": "started" if started else "running"}, 202)
 
 
 def shown(record: DeploymentRecord, current: int) -> dict[str, Any]:
-    """The content of a `wire.Deployment`."""
+    """Returns the content of a `wire.Deployment`."""
     return {
         "deployment": record.seq,
         "version": record.version,
@@ -97,5 +97,5 @@ def shown(record: DeploymentRecord, current: int) -> dict[str, Any]:
 
 
 def _short(run: Path) -> str:
-    """The folder's name, and of one on the shelf the shelf's as well: runs.versions/0001."""
+    """Returns the folder's name; for a learned version with its parent: runs.versions/0001."""
     return "/".join(run.parts[-2:]) if run.parent.suffix == ".versions" else run.name

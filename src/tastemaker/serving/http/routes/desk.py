@@ -1,4 +1,4 @@
-"""The desk: how the service fares, for the people who run it."""
+"""The desk: routes with statistics and diagnostics for the operators of the service."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,13 +27,13 @@ router = APIRouter(prefix="/admin", tags=["admin"], dependencies=needs("admin"))
 PROBLEMS = documented(401, 403, 422, 429, 503)
 
 MOST_BYTES = 16 << 20
-"""What a worker's kept answers for the desk may take."""
+"""Maximum size of a worker's cache of responses for the desk, in bytes."""
 
 MOST_KNOWN, MOST_POINTS, MOST_EVENTS = 200, 20_000, 200
 
 
 class Desk:
-    """What is computed for the desk, kept until there may be something else."""
+    """Holds an earlier model for comparisons, and caches responses until they may change."""
 
     def __init__(self, service: Service) -> None:
         self.comparing = EarlierModels(service.live)
@@ -53,7 +53,7 @@ TheDesk = Annotated[Desk, Depends(_desk)]
 
 @router.get("/stats", response_model=Stats, responses=PROBLEMS)
 async def stats(service: TheService) -> Response:
-    """Which model serves on which data, and what has been asked of it since the start."""
+    """Returns the current model and its data, and metrics of the requests since the start."""
 
     def found() -> dict[str, Any]:
         snapshot = service.live.snapshot()
@@ -80,9 +80,9 @@ async def stats(service: TheService) -> Response:
 async def known_users(
     service: TheService, limit: Annotated[int, Query(ge=1, le=MOST_KNOWN)] = 20
 ) -> Response:
-    """Some users of the training data, evenly from the shortest to the longest history.
+    """Returns some users of the training data, evenly from the shortest to the longest history.
 
-    Users who were forgotten are not among them.
+    Users who were forgotten are left out.
     """
 
     def found() -> dict[str, Any]:
@@ -108,9 +108,10 @@ async def known_users(
 async def map_of_items(
     service: TheService, desk: TheDesk, n: Annotated[int, Query(ge=1, le=MOST_POINTS)] = 2000
 ) -> Response:
-    """The most popular items as points in a plane: what is alike for the model lies close.
+    """Returns the most popular items as points in a plane, in which similar items are close.
 
-    Two principal components of the items' vectors; `explained` says how much of the whole they are.
+    The coordinates are two principal components of the model's item vectors; `explained` is the
+    fraction of the variance that they explain.
     """
 
     def found() -> bytes:
@@ -131,10 +132,11 @@ async def map_of_items(
 async def drift(
     service: TheService, desk: TheDesk, n: Annotated[int, Query(ge=1, le=MOST_EVENTS)] = 200
 ) -> Response:
-    """Whether the model's lists still meet what people do, asked of the newest events.
+    """Measures how well the model's lists predict the newest events.
 
-    For each of the newest events about something new to somebody, the list from the history
-    before it: was the item in the first 10? Beside it, how the most popular items would have done.
+    For each of the newest events with an item that is new to the user, a list is computed from the
+    history before the event; it is a hit if the item is among the first 10. The hit rate of the
+    most popular items is given for comparison.
     """
 
     def found() -> bytes:
@@ -156,7 +158,7 @@ async def drift(
     responses=documented(401, 403, 404, 429, 503),
 )
 async def leaderboard(service: TheService) -> Response:
-    """The comparison of models that stands beside the run, best first."""
+    """Returns the comparison of models that is stored beside the run, best first."""
     return json(await service.gate.run(lambda: standings(Path(service.settings.run))))
 
 
@@ -174,7 +176,7 @@ async def compare(
         int | None, Query(ge=0, description="Which earlier one; the latest that can be opened.")
     ] = None,
 ) -> Response:
-    """One user's list by the model that serves, beside that of an earlier one."""
+    """Returns a user's lists by the current model and by an earlier one."""
 
     def found() -> dict[str, Any]:
         lists = desk.comparing.lists(user_id, k, deployment)

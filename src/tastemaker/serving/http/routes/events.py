@@ -1,4 +1,4 @@
-"""Events: what happened, kept before it is answered."""
+"""Events: interactions of users, stored before the response is sent."""
 
 import time
 from typing import Annotated, Any
@@ -25,7 +25,7 @@ def _which(body: Any) -> str:
 OneOrMany = Annotated[
     Annotated[Events, Tag("batch")] | Annotated[Event, Tag("event")], Discriminator(_which)
 ]
-"""Told apart by what is there, so that an error speaks of what was meant."""
+"""Distinguished by the field `events`, so that an error refers to the kind that was meant."""
 
 router = APIRouter(tags=["events"], dependencies=needs("write"))
 
@@ -34,9 +34,9 @@ router = APIRouter(tags=["events"], dependencies=needs("write"))
     "/events", response_model=EventsKept, responses=documented(401, 403, 413, 422, 429, 503)
 )
 async def record_events(service: TheService, events: OneOrMany) -> Response:
-    """Keeps one event or up to 1,000, all or none; answered once they are on disk.
+    """Stores one event or up to 1,000, all or none; responds once they are on disk.
 
-    With an event_id it is safe to send an event again: it counts once.
+    An event with an event_id can safely be sent again: it counts once.
     """
     several = events.events if isinstance(events, Events) else [events]
     kept = await service.writing.run(lambda: keep(service, several))
@@ -44,12 +44,12 @@ async def record_events(service: TheService, events: OneOrMany) -> Response:
 
 
 def keep(service: Service, events: list[Event]) -> EventsKept:
-    """Keeps events.
+    """Stores events.
 
     Raises:
-        ConfigError: an event is of a later day, or an item's id is text where ids are whole
-            numbers; nothing is kept.
-        DatabaseAwayError: nothing is kept.
+        ConfigError: an event is more than a day in the future, or an item's id is text where ids
+            are whole numbers; nothing is stored.
+        DatabaseAwayError: nothing is stored.
     """
     catalog = service.live.snapshot().catalog
     users = service.live.held.deployed.everything.user_vocabulary

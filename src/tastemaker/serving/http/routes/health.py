@@ -1,4 +1,4 @@
-"""Health: whether the process answers, whether it should be sent requests, and its numbers."""
+"""Health: liveness, readiness and metrics."""
 
 from fastapi import APIRouter, Response
 
@@ -11,13 +11,13 @@ router = APIRouter(tags=["health"])
 
 @router.get("/healthz", response_model=Health)
 async def healthz() -> Response:
-    """The process answers."""
+    """Reports that the process responds."""
     return json(Health())
 
 
 @router.get("/readyz", response_model=Readiness)
 async def readyz(service: TheService) -> Response:
-    """It has a model, and so can answer; `degraded` without the database or the deployed model."""
+    """Reports that a model is loaded; `degraded` without the database or the deployed model."""
     snapshot = await service.gate.run(service.live.readiness)
     record, missing = snapshot.deployed.record, snapshot.deployed.missing
     return json(
@@ -32,7 +32,7 @@ async def readyz(service: TheService) -> Response:
 
 @router.get("/metrics", response_class=Response, dependencies=needs("read"))
 async def metrics(service: TheService) -> Response:
-    """Numbers for Prometheus."""
+    """Returns metrics for Prometheus."""
     service.telemetry.inside.set(service.gate.inside + service.writing.inside)
     service.telemetry.degraded.set(service.live.held.degraded)
     service.telemetry.missing.set(service.live.held.deployed.missing is not None)

@@ -30,7 +30,7 @@ from tastemaker.wire import (
 router = APIRouter(tags=["items"])
 
 MOST_ITEMS = 200
-"""On a page."""
+"""Maximum number of items on a page."""
 
 Text = Annotated[str, Field(max_length=200)]
 Cursor = Annotated[str, Field(max_length=20, pattern=r"^\d+$")]
@@ -49,7 +49,7 @@ async def search_items(
     cursor: Annotated[Cursor | None, Query(description="next_cursor of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=MOST_ITEMS)] = 50,
 ) -> Response:
-    """A page of the catalog, or of what a search finds: the best matches, then the most popular."""
+    """Returns a page of the catalog or of a search: best matches first, then by popularity."""
 
     def page() -> dict[str, Any]:
         catalog = service.live.snapshot().catalog
@@ -71,7 +71,7 @@ async def search_items(
     dependencies=needs("read"),
 )
 async def similar_items(service: TheService, item_id: PathId, k: K = 10) -> Response:
-    """What is most like an item, by the model; for one it was not trained with, by categories."""
+    """Returns the items most similar to an item, by the model or, for a new item, by categories."""
 
     def similar() -> bytes:
         record = _record(service.live.snapshot().catalog, item_id)
@@ -87,7 +87,7 @@ async def similar_items(service: TheService, item_id: PathId, k: K = 10) -> Resp
     dependencies=needs("read"),
 )
 async def get_item(service: TheService, item_id: PathId) -> Response:
-    """What is known of an item."""
+    """Returns an item of the catalog."""
 
     def item() -> dict[str, Any]:
         catalog = service.live.snapshot().catalog
@@ -110,9 +110,9 @@ async def get_item(service: TheService, item_id: PathId) -> Response:
     },
 )
 async def put_items(service: TheService, request: Request) -> Response:
-    """Puts items into the catalog as PUT does each, all or none: JSON Lines, one item a line.
+    """Adds or replaces items as PUT does, all or none; the body is JSON Lines, one item per line.
 
-    As many as fit into a body (`max_body_bytes`, by default some 8,000).
+    A body may hold as many items as fit (`max_body_bytes`, by default about 8,000 items).
     """
     sent_as = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if sent_as != MEDIA_TYPE:
@@ -134,9 +134,9 @@ async def put_items(service: TheService, request: Request) -> Response:
     dependencies=needs("write"),
 )
 async def put_item(service: TheService, item_id: PathId, body: ItemBody) -> Response:
-    """Puts an item into the catalog, or replaces what is known of it.
+    """Adds an item to the catalog, or replaces it.
 
-    `recommendable` in the answer says how a new one can come into lists.
+    `recommendable` in the response tells how a new item can appear in lists.
     """
 
     def put() -> dict[str, Any]:
@@ -155,7 +155,7 @@ async def put_item(service: TheService, item_id: PathId, body: ItemBody) -> Resp
     dependencies=needs("write"),
 )
 async def patch_item(service: TheService, item_id: PathId, body: ItemBody) -> Response:
-    """Changes what is given; hides an item, or says that it is not to be had."""
+    """Changes the given fields of an item, for example to hide it or to make it unavailable."""
 
     def patch() -> dict[str, Any]:
         base = _base(service.live.snapshot().catalog, item_id)
@@ -174,7 +174,7 @@ async def patch_item(service: TheService, item_id: PathId, body: ItemBody) -> Re
     dependencies=needs("write"),
 )
 async def delete_item(service: TheService, item_id: PathId) -> Response:
-    """Takes an item out of the catalog: out of lists, searches and histories that are shown."""
+    """Deletes an item from the catalog: from lists, searches and displayed histories."""
 
     def delete() -> None:
         base = _base(service.live.snapshot().catalog, item_id)
@@ -192,7 +192,7 @@ async def delete_item(service: TheService, item_id: PathId) -> Response:
     dependencies=needs("read"),
 )
 async def categories_of_items(service: TheService) -> Response:
-    """All categories, and how many items are in each."""
+    """Returns all categories, and the number of items in each."""
 
     def counted() -> dict[str, Any]:
         counts = service.live.snapshot().catalog.n_in_category
@@ -202,12 +202,12 @@ async def categories_of_items(service: TheService) -> Response:
 
 
 def _record(catalog: LiveCatalog, item_id: str) -> ItemRecord:
-    """What is known of an item now."""
+    """Returns the current record of an item."""
     return _found(catalog, item_id, catalog.record)
 
 
 def _base(catalog: LiveCatalog, item_id: str) -> ItemRecord:
-    """What a change of an item begins with where the database has nothing of it yet."""
+    """Returns the record that a change starts from if the database has none of the item."""
     return _found(catalog, item_id, catalog.base)
 
 
@@ -228,7 +228,7 @@ def _not_there(item_id: str) -> NotFoundError:
 
 
 def _item(catalog: LiveCatalog, record: ItemRecord) -> dict[str, Any]:
-    """The content of a `wire.Item`."""
+    """Returns the content of a `wire.Item`."""
     return described(catalog.vocabulary, record) | {
         "hidden": record.hidden,
         "available": record.available,

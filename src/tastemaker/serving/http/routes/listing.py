@@ -1,7 +1,8 @@
-"""How a list is chosen, as the query of a URL says it.
+"""Reads the options of a list from the query of a URL.
 
-FastAPI would read and check the parameters anew for each request, which takes longer than all the
-rest of an answer that is at hand. Most requests have one of a few short queries: each is read once.
+FastAPI would parse and validate the parameters for each request, which takes longer than the rest
+of a response that is in the cache. Most requests have one of a few short queries, so the options of
+each query are cached.
 """
 
 from functools import lru_cache
@@ -29,16 +30,16 @@ LISTING_PARAMETERS = [
     }
     for name, schema in Listing.model_json_schema()["properties"].items()
 ]
-"""For the documentation."""
+"""The parameters for the OpenAPI schema."""
 
 _MANY = ("categories", "exclude")
 
 LONGEST_KEPT = 256
-"""Characters of a query that is kept: longer ones would fill the memory, and do not come again."""
+"""Maximum length of a cached query; longer ones would fill the memory and rarely repeat."""
 
 
 def listing_in(query: str) -> Listing:
-    """The listing that a query asks for.
+    """Returns the listing that a query requests.
 
     Raises:
         RequestValidationError: an unknown parameter, or a value out of its range.

@@ -1,4 +1,4 @@
-"""Recommendations: for somebody by id, or for a history in the request."""
+"""Recommendations: for a user by id, or for a history in the request."""
 
 from fastapi import APIRouter, Request, Response
 
@@ -26,11 +26,12 @@ may_read = Allowed("read")
     },
 )
 async def recommendations_of_user(request: Request) -> Response:
-    """The list of a user as of now, events of a moment ago included.
+    """Returns the current list of a user, based on all events up to the latest.
 
-    Somebody who is not known yet gets what is trending.
+    An unseen user gets the trending items.
     """
-    # Asked most of all: FastAPI would take longer over its parameters than an answer at hand does.
+    # The most frequent request. FastAPI would take longer to parse the parameters than a response
+    # from the cache takes.
     await may_read(request)
     service: Service = request.app.state.service
     query = request.scope["query_string"].decode("latin-1")
@@ -47,7 +48,7 @@ async def recommendations_of_user(request: Request) -> Response:
 async def recommendations_for_histories(
     service: TheService, wanted: RecommendationsRequest
 ) -> Response:
-    """Lists for a history in the request, or for several users; nothing of it is kept."""
+    """Returns lists for a history in the request or for several users; stores nothing."""
 
     def lists() -> dict[str, object]:
         found = service.live.recommend(wanted.asked, wanted)

@@ -1,4 +1,4 @@
-"""Trending: what is touched most lately."""
+"""Trending: the items that were touched most often recently."""
 
 from typing import Annotated, Any
 
@@ -21,7 +21,7 @@ async def trending(
     k: K = 10,
     categories: Annotated[list[Category], Query(max_length=100)] = [],  # noqa: B006
 ) -> Response:
-    """What is touched most of late; before there are events, what was popular in training."""
+    """Returns the items touched most often recently; before any events, the most popular ones."""
 
     def found() -> dict[str, Any]:
         live = service.live

@@ -1,4 +1,4 @@
-"""Users: what is known of somebody, and how it is forgotten."""
+"""Users: their histories, and the deletion of their data."""
 
 import time
 from typing import Annotated, Any
@@ -31,7 +31,7 @@ async def history_of_user(
     user_id: PathId,
     limit: Annotated[int, Query(ge=1, le=LONGEST_HISTORY)] = 100,
 ) -> Response:
-    """What is known of somebody, the latest first; nothing of somebody who is not known."""
+    """Returns the history of a user, latest first; empty for an unseen user."""
     return json(await service.gate.run(lambda: _history(service, user_id, limit)))
 
 
@@ -42,7 +42,7 @@ async def history_of_user(
     dependencies=needs("write"),
 )
 async def retract(service: TheService, user_id: PathId, item_id: PathId) -> Response:
-    """Takes an item out of somebody's history, as if it had not been touched."""
+    """Removes an item from a user's history, as if it had not been touched."""
 
     def take_out() -> None:
         deployed = service.live.snapshot().deployed.everything
@@ -66,7 +66,7 @@ async def retract(service: TheService, user_id: PathId, item_id: PathId) -> Resp
     dependencies=needs("write"),
 )
 async def forget_user(service: TheService, user_id: PathId) -> Response:
-    """Forgets a person: events are deleted, and what training knew of them is used no more."""
+    """Forgets a user: deletes the events, and no longer uses the user's training data."""
 
     def forget() -> Forgotten:
         vocabulary = service.live.snapshot().deployed.everything.user_vocabulary

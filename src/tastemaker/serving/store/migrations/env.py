@@ -1,4 +1,4 @@
-"""How Alembic reaches the database: by the connection that Database.migrate hands over."""
+"""Runs Alembic's migrations on the connection that Database.migrate passes."""
 
 from alembic import context
 

@@ -9,10 +9,10 @@ additive = False
 
 
 def upgrade() -> None:
-    """To this revision."""
+    """Upgrades to this revision."""
     ${upgrades if upgrades else "pass"}
 
 
 def downgrade() -> None:
-    """And back."""
+    """Reverts this revision."""
     ${downgrades if downgrades else "pass"}

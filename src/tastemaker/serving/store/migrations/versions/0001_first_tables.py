@@ -10,7 +10,7 @@ BIG = sql.BigInteger().with_variant(sql.Integer, "sqlite")
 
 
 def upgrade() -> None:
-    """Makes all tables and the counters' rows."""
+    """Creates all tables and the rows of the counters."""
     op.create_table(
         "events",
         sql.Column("seq", BIG, primary_key=True, autoincrement=True),
@@ -70,6 +70,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drops everything, events included."""
+    """Drops all tables, including the events."""
     for table in ("counters", "keys", "deployments", "forgotten", "items", "events"):
         op.drop_table(table)

@@ -1,7 +1,7 @@
-"""Trending is kept with the events, and a user's events are read in the order of their arrival.
+"""Adds tables for trending, and an index to read a user's events in order of arrival.
 
-The table of what is trending begins empty; the next start of a service fills it from the events,
-since only the service's settings say how fast an event loses its weight.
+The table `trending` is empty at first; the next start of a service fills it from the events, since
+the half-life of an event's weight is a setting of the service.
 """
 
 import sqlalchemy as sql
@@ -14,7 +14,7 @@ BIG = sql.BigInteger().with_variant(sql.Integer, "sqlite")
 
 
 def upgrade() -> None:
-    """Makes the tables of what is trending and exchanges the index of the users."""
+    """Creates the tables for trending, and replaces the index by user."""
     op.create_table(
         "trending",
         sql.Column("item_id", sql.String(256), primary_key=True),
@@ -27,7 +27,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Takes both back."""
+    """Reverts both changes."""
     op.create_index("ix_events_user_id_timestamp", "events", ["user_id", "timestamp"])
     op.drop_index("ix_events_user_id_seq", "events")
     op.drop_table("trending_decay")

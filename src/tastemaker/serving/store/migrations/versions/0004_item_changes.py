@@ -1,4 +1,4 @@
-"""Items carry the number of their last change, so that only what has changed since is read."""
+"""Adds the number of its last change to each item, so that only changed items need be read."""
 
 import sqlalchemy as sql
 from alembic import op
@@ -10,7 +10,7 @@ BIG = sql.BigInteger().with_variant(sql.Integer, "sqlite")
 
 
 def upgrade() -> None:
-    """Gives the items so far the number 0: whoever knows no number yet reads them all."""
+    """Gives existing items the number 0; a worker that has read no number yet reads all items."""
     changed = sql.Column("changed", BIG, nullable=False, server_default="0")
     op.add_column("items", changed)
     op.create_index("ix_items_changed", "items", ["changed"])
@@ -18,7 +18,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Takes the numbers away."""
+    """Removes the numbers."""
     op.execute("DELETE FROM counters WHERE name = 'numbered_items'")
     op.drop_index("ix_items_changed", "items")
     op.drop_column("items", "changed")
