@@ -1,4 +1,4 @@
-"""Negatives: items that a user has not touched, drawn on the device of the codes."""
+"""Draws negatives: items that a user has not touched, on the device of the codes."""
 
 from functools import cached_property
 
@@ -13,26 +13,28 @@ from tastemaker.native import negatives
 from tastemaker.native.library import is_compiled
 
 BITMAP_BUDGET_BYTES = 256 << 20
-"""A bitmap of users x items is used up to this size; beyond it, sorted keys."""
+"""Maximum size of the bitmap of users x items; beyond it, only the sorted keys are used."""
 
 ATTEMPTS = 5
-"""After so many draws the few users who touched almost everything are served exactly."""
+"""Maximum number of draws by rejection; after them, the remaining few (mostly of users who touched
+almost every item) are drawn by rank."""
 
 GOLDEN_GAMMA, MIX_1, MIX_2 = -0x61C8864680B583EB, -0x40A7B892E31B1A47, -0x6B2FB644ECCEEE15
-"""SplitMix64's constants, as signed numbers."""
+"""The constants of SplitMix64, as signed numbers."""
 
 NO_WEIGHT = 2.0**-64
-"""Stands for a weight of 0, which leaves an item for when all that weigh anything are drawn."""
+"""Replaces a weight of 0, so that the item is drawn only after all items with a weight."""
 
 
 class UnseenItems:
-    """For each user, the items that the user has not touched, drawn uniformly and exactly.
+    """Draws items that a user has not touched, exactly uniformly.
 
-    Two ways to the same distribution. Within the memory budget a bitmap answers "touched?" in one
-    look-up, and what was touched is drawn again. Without it, or where redrawing drags on, the r-th
-    untouched item is found by its rank: with a user's touched items ascending as a_0 < a_1 < …,
-    a_j - j untouched ones lie below a_j, so the r-th untouched item is r plus the number of j with
-    a_j - j <= r, which is one binary search in keys of the size of the data.
+    There are two methods, which give the same distribution. If a bitmap fits the memory budget, one
+    look-up in it shows whether an item was touched, and touched items are drawn again. Without the
+    bitmap, or after too many attempts, the r-th untouched item is found by its rank: if a user's
+    touched items are a_0 < a_1 < …, then a_j - j untouched items lie below a_j, so the r-th
+    untouched item is r plus the number of j with a_j - j <= r. This takes one binary search in keys
+    of the size of the data.
     """
 
     def __init__(
@@ -43,33 +45,33 @@ class UnseenItems:
     ) -> None:
         self.n_users, self.n_items = dataset.n_users, dataset.n_items
         self.device = torch.device(device)
-        # In place and by the block: new memory costs more than what is done in it.
+        # In place and in blocks, since allocating memory takes longer than the computation.
         keys = dataset.users.astype(np.int64)
         keys *= self.n_items
         keys += dataset.items
         keys.sort()
         self._dataset, self._budget_bytes = dataset, budget_bytes
-        # Whoever draws may have taken PyTorch's threads away for a while.
+        # Stored here, because a caller of `sample` may have lowered PyTorch's number of threads.
         self._n_threads = torch.get_num_threads()
         for block in blocks(len(keys)):
             owners = dataset.users[block]
             nth = np.arange(block.start, block.start + len(owners)) - dataset.indptr[owners]
-            # One more than n_items values are possible, so the stride is n_items + 1.
+            # Changes the stride from n_items to n_items + 1, the one that `by_rank` uses.
             keys[block] += owners - nth
         self._below_keys = torch.from_numpy(keys).to(self.device)
         self._indptr = torch.from_numpy(dataset.indptr.copy()).to(self.device)
         self.counts = torch.from_numpy(self.n_items - dataset.user_counts).to(self.device)
-        """(n_users,) int64: how many items each user has not touched."""
+        """(n_users,) int64 number of items that each user has not touched."""
 
     def sample(self, users: torch.Tensor, n: int, generator: torch.Generator) -> torch.Tensor:
-        """Draws n items for each user, independently, so that an item may come twice.
+        """Draws n items for each user, independently, so an item may be drawn more than once.
 
-        One number of the generator is the key to all that are drawn, so that compiled code draws
-        the same items, on any number of threads.
+        One number from the generator is the key of all draws, so that compiled code draws the same
+        items, with any number of threads.
 
         Args:
-            users: (b,) int64 codes of users who have not touched everything.
-            n: how many for each.
+            users: (b,) int64 codes of users who have not touched every item.
+            n: number of items for each user.
             generator: on the device of the codes.
 
         Returns:
@@ -82,7 +84,7 @@ class UnseenItems:
         return self._sample(users[:, None].expand(-1, n), key)
 
     def _sample(self, users: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
-        """The plain form: one item for each cell of (b, n) users."""
+        """The plain form of `sample`: draws one item for each cell of (b, n) users."""
         n_cells = users.numel()
         cells = torch.arange(n_cells, device=self.device).view_as(users)
         if self._bits is None:
@@ -104,15 +106,15 @@ class UnseenItems:
     def sample_distinct(
         self, users: torch.Tensor, n: int, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Draws up to n different items for each user; all of them where there are no more.
+        """Draws n distinct items for each user, or all untouched items where there are fewer.
 
         Args:
             users: (b,) int64 codes.
-            n: how many for each.
+            n: number of items for each user.
             generator: on the device of the codes.
 
         Returns:
-            (b, n) int64 item codes and (b,) how many of each row are real; the rest is 0.
+            (b, n) int64 item codes and (b,) number of valid entries per row; the rest are 0.
         """
         shape = (n, len(users))
         numbers = torch.randint(2**62, shape, generator=generator, device=self.device)
@@ -123,14 +125,17 @@ class UnseenItems:
     def _sample_distinct(
         self, users: torch.Tensor, numbers: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The plain form: Floyd's algorithm (Bentley and Floyd 1987), a step for all users."""
+        """The plain form of `sample_distinct`: Floyd's algorithm, each step for all users at once.
+
+        Jon Bentley and Robert Floyd, 1987.
+        """
         n = len(numbers)
         available = self.counts[users]
         lengths = available.clamp(max=n)
         ranks = torch.full_like(numbers, -1)
         for step in range(n):
             highest = available - lengths + step
-            # The remainder favours small numbers by one part in 2^62 / bound: far below notice.
+            # The remainder favours small numbers by one part in 2^62 / bound, which is negligible.
             drawn = numbers[step] % (highest + 1)
             taken = (ranks[:step] == drawn).any(dim=0)
             ranks[step] = torch.where(taken, highest, drawn)
@@ -139,20 +144,20 @@ class UnseenItems:
         return items.masked_fill(~real, 0), lengths
 
     def touched(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-        """Whether each user touched each item; the shapes broadcast.
+        """Returns whether each user touched each item; the shapes broadcast.
 
         Raises:
-            ConfigError: the bitmap did not fit its budget; sampling does not need it.
+            ConfigError: the bitmap does not fit its budget. Sampling works without it.
         """
         if self._bits is None:
             raise ConfigError(f"the bitmap needs {self._bitmap_bytes:,} bytes, over its budget")
         cell = users * self.n_items + items
-        # Indexing by [] takes three times as long.
+        # Indexing with [] takes three times as long as index_select.
         of_cell = self._bits.index_select(0, (cell >> 3).flatten()).view_as(cell)
         return (of_cell >> (cell & 7).to(torch.uint8)) & 1 != 0
 
     def by_rank(self, users: torch.Tensor, ranks: torch.Tensor) -> torch.Tensor:
-        """The ranks-th (from 0) untouched item of each user, in the order of the codes."""
+        """Returns the untouched item of the given rank, from 0 in the order of codes, per user."""
         key = users * (self.n_items + 1) + ranks
         passed = torch.searchsorted(self._below_keys, key.contiguous(), right=True)
         return ranks + passed - self._indptr[users]
@@ -163,7 +168,7 @@ class UnseenItems:
 
     @cached_property
     def _bits(self) -> torch.Tensor | None:
-        """The bitmap, made when it is first needed; None where it is over the budget."""
+        """The bitmap, built when it is first needed; None if it is over the budget."""
         if self._bitmap_bytes > self._budget_bytes:
             return None
         bits = np.zeros(self._bitmap_bytes, dtype=np.uint8)
@@ -181,54 +186,55 @@ class UnseenItems:
 def random_below(
     bounds: torch.Tensor | int, key: torch.Tensor, places: torch.Tensor
 ) -> torch.Tensor:
-    """Uniform whole numbers from 0 to below each bound, by their places in a random sequence.
+    """Returns uniform integers from 0 to below each bound, by positions in a random sequence.
 
-    SplitMix64 (Steele, Lea and Flood 2014), of which any number can be had without those before it.
+    The sequence is SplitMix64 (Steele, Lea and Flood 2014), of which any number can be computed
+    without the ones before it.
 
     Args:
-        bounds: of the numbers; int64, below 2^31.
-        key: () int64; begins the sequence.
-        places: int64, 0 or more.
+        bounds: exclusive upper bounds; int64, below 2^31.
+        key: () int64, the start of the sequence.
+        places: int64 positions in the sequence, 0 or more.
 
     Returns:
-        int64, of the places' shape.
+        int64, in the shape of `places`.
     """
     bits = key + (places + 1) * GOLDEN_GAMMA
     bits = (bits ^ _shifted(bits, 30)) * MIX_1
     bits = (bits ^ _shifted(bits, 27)) * MIX_2
     bits = bits ^ _shifted(bits, 31)
-    # The uppermost 62 bits times the bound, by 2^62: no device lacks the numbers for it.
+    # The upper 62 bits times the bound, divided by 2^62; in int64, which every device supports.
     high, low = _shifted(bits, 33), _shifted(bits, 2) & (2**31 - 1)
     return (high * bounds + (low * bounds >> 31)) >> 31
 
 
 def _shifted(bits: torch.Tensor, n: int) -> torch.Tensor:
-    """To the right, with zeros coming in and not the sign."""
+    """Shifts right and fills with zeros, not with the sign bit."""
     return (bits >> n) & (2 ** (64 - n) - 1)
 
 
 def sample_by_weight(
     weights: torch.Tensor, users: UserBatch, n: int, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draws up to n different untouched items for each user, one after another by weight.
+    """Draws up to n distinct untouched items for each user, one after another by weight.
 
-    Each draw takes one of the items left with a probability proportional to its weight; items
-    without weight come last, uniformly. All draws at once: the n smallest of E / w, with E
-    exponential, come in just that order (Efraimidis and Spirakis 2006). Time and memory are those
-    of scoring every item for every user.
+    Each draw takes one of the remaining items with a probability proportional to its weight; items
+    without weight come last, uniformly. All draws are made at once: the n smallest values of E / w,
+    with E exponentially distributed, have exactly that order (Efraimidis and Spirakis 2006). Time
+    and memory are those of scoring every item for every user.
 
     Args:
-        weights: (n_items,) 0 or more, as how often each item was touched.
-        users: b of them, each with every item once that may not be drawn.
-        n: how many for each.
+        weights: (n_items,) 0 or more, for example how often each item was touched.
+        users: b users; their histories hold the items that may not be drawn, each once per user.
+        n: number of items for each user.
         generator: on the device of the weights.
 
     Returns:
-        (b, n) int64 item codes and (b,) how many of each row are real; the rest is 0.
+        (b, n) int64 item codes and (b,) number of valid entries per row; the rest are 0.
     """
     n_items, device = len(weights), weights.device
     shape = (len(users), n_items)
-    # Of float32 numbers, the few that an unpopular item can win with are too coarse.
+    # In float64, since float32 is too coarse for the tiny values with which an unpopular item wins.
     uniform = torch.rand(shape, generator=generator, device=device, dtype=torch.float64)
     arrival = uniform.neg_().log1p_().neg_().float().div_(weights.clamp(min=NO_WEIGHT))
     rows, touched = torch.from_numpy(users.rows), torch.from_numpy(users.items)

@@ -1,1 +1,1 @@
-"""What training leaves behind: a run folder, and the unfinished one it grows in."""
+"""Run folders: the results of finished and of unfinished training."""

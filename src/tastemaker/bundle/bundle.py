@@ -30,22 +30,23 @@ RUN = "run"
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """A run folder, opened: the model ready to answer, and what is known of how it came about."""
+    """An open run folder: the model, ready to recommend, and the record of its training."""
 
     path: Path
     model: Recommender
     manifest: dict[str, Any]
-    """Format, time, versions of the libraries, checksums."""
+    """Format, time, versions of the libraries and checksums."""
     evaluation: dict[str, Any] | None
     """The result of `Evaluation.to_dict`; None for a model that was saved without an evaluation."""
     training: dict[str, Any] | None
-    """Epochs, seconds of them and of all, and whether it was interrupted, or None likewise."""
+    """The epochs, the durations of the epochs and of the whole fit in seconds, and whether training
+    was interrupted; None if the folder has no such record."""
 
     __repr__ = short_repr
 
     @property
     def split(self) -> Split:
-        """What the model was trained on and what was held out."""
+        """The training data of the model and the held-out data."""
         return self.model.split
 
     def recommend(
@@ -61,7 +62,7 @@ class Bundle:
     ) -> Recommendations:
         """Recommends items to users; see `Recommender.recommend`.
 
-        With `approximate`, the run's index is searched in place of the whole catalog.
+        With `approximate`, the run's index is searched instead of the whole catalog.
         """
         return self.model.recommend(
             users, k, exclude_seen=exclude_seen, eligible=eligible, diversity=diversity,
@@ -70,28 +71,28 @@ class Bundle:
 
     @cached_property
     def version(self) -> str:
-        """12 hexadecimal digits that another training or other data would change."""
+        """Twelve hexadecimal digits that change with other data or another training."""
         checksums = sorted(entry["sha256"] for entry in self.manifest["files"].values())
         return sha256("".join(checksums).encode()).hexdigest()[:12]
 
     @cached_property
     def index(self) -> ApproximateIndex:
-        """The approximate index, read when it is first asked for.
+        """The approximate index, read when it is first used.
 
         Raises:
-            ArtifactError: the run has none, or one of other weights.
+            ArtifactError: the run has no index, or one that was made for other weights.
         """
         return read_index(self.path, self.manifest, self.model)
 
     def make_index(self, on_progress: OnProgress | None = None) -> ApproximateIndex:
-        """Builds the approximate index and keeps it in the run's folder.
+        """Builds the approximate index and stores it in the run's folder.
 
         Args:
-            on_progress: receives how many items are in the index.
+            on_progress: receives the number of items that are in the index so far.
 
         Raises:
-            UnsupportedError: the model's scores are no inner products, or the package that an
-                index needs is not installed.
+            UnsupportedError: the model's scores are not inner products, or Faiss, which the index
+                needs, is not installed.
         """
         index = ApproximateIndex.build(item_keys(self.model), on_progress)
         write_index(self.path, self.manifest, index)
@@ -108,19 +109,20 @@ def save_run(
     evaluation: Evaluation | None = None,
     logs: Path | None = None,
 ) -> None:
-    """Writes a run folder: the model, its split, its metrics, and how training went.
+    """Writes a run folder: the model, its split, its metrics and the log of its training.
 
     Args:
-        path: the folder; a run that is there already is kept as `<path>.previous`.
-        model: fitted.
-        evaluation: its metrics.
-        logs: a folder whose files (but not its checkpoints) come along.
+        path: the folder; an existing run is kept as `<path>.previous`, unless its training was
+            interrupted.
+        model: the fitted model.
+        evaluation: the model's metrics, if it was evaluated.
+        logs: a folder whose files (except checkpoints) are copied into the run folder.
 
     Raises:
-        ArtifactError: something other than a run is in the way.
+        ArtifactError: something other than a run exists at the path.
     """  # fmt: skip
     path = Path(path)
-    # What an interrupted training left is not worth keeping once the same training has gone on.
+    # A run of an interrupted training is not worth keeping once that training was resumed.
     keep = not _was_interrupted(path)
     with artifact.writing(path, RUN, keep_previous=keep) as out:
         if logs is not None:
@@ -154,10 +156,10 @@ def _was_interrupted(path: Path) -> bool:
 
 
 def open_split(path: str | Path) -> Split:
-    """What the model of a run folder was trained on; the model itself is not read.
+    """Returns the split that a run folder's model was trained on, without reading the model.
 
     Raises:
-        ArtifactError: it is no run, damaged, or from a newer version.
+        ArtifactError: the folder is not a run, is damaged, or is from a newer version.
     """
     try:
         return read_split(artifact.reading(Path(path), RUN))
@@ -172,10 +174,10 @@ def open_run(path: str | Path, device: DeviceName = "cpu") -> Bundle:
 
     Args:
         path: the folder.
-        device: where the model is to answer.
+        device: the device for the model.
 
     Raises:
-        ArtifactError: it is no run, damaged, or from a newer version.
+        ArtifactError: the folder is not a run, is damaged, or is from a newer version.
     """
     source = artifact.reading(Path(path), RUN)
     try:

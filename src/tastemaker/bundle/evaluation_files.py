@@ -1,4 +1,4 @@
-"""An Evaluation as files of an artifact: the figures as JSON, every user's own as Parquet."""
+"""Stores an Evaluation as files of an artifact: results as JSON, values of each user as Parquet."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ FIGURES, PER_USER, RANKS = "evaluation.json", "per_user.parquet", "ranks.parquet
 
 
 def write_evaluation(out: ArtifactWriter, evaluation: Evaluation) -> None:
-    """Writes an evaluation; baselines come along as means only."""
+    """Writes an evaluation; of its baselines, only the means are stored."""
     out.json(FIGURES, evaluation.to_dict())
     out.table(PER_USER, pl.DataFrame({"user": evaluation.users, **evaluation.per_user}))
     owner = np.repeat(evaluation.users, np.diff(evaluation.indptr))
@@ -22,7 +22,7 @@ def write_evaluation(out: ArtifactWriter, evaluation: Evaluation) -> None:
 
 
 def read_evaluation(source: ArtifactReader, split: Split) -> Evaluation | None:
-    """The evaluation of a run, or None where it was saved without one."""
+    """Returns the evaluation of a run, or None if it was saved without one."""
     if RANKS not in source:
         return None
     figures, table = source.json(FIGURES), source.table(PER_USER)

@@ -1,4 +1,4 @@
-"""Whether a run folder holds a finished training of a model on a split."""
+"""Checks whether a run folder holds a finished training of a model on a split."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from tastemaker.training.run import TrainingLog
 
 
 def log_of(training: dict[str, Any]) -> TrainingLog:
-    """The log that a run folder keeps as `training.json`."""
+    """Returns the log that a run folder stores as `training.json`."""
     return TrainingLog(
         training["epochs"], training["best_epoch"], training["interrupted"], training.get("fit_s")
     )
@@ -26,7 +26,7 @@ def log_of(training: dict[str, Any]) -> TrainingLog:
 def finished(
     path: Path, model: Recommender, split: Split
 ) -> tuple[ArtifactReader | None, str | None]:
-    """The run at the path if it is of this model on this split, else what is different now."""
+    """Returns the run at the path if it is of this model on this split, else what is different."""
     try:
         source = artifact.reading(path, RUN)
         different = _difference(source, model, split)
@@ -62,7 +62,7 @@ def _same(one: Split, other: Split) -> bool:
 
 
 def _held_out(split: Split) -> list[Any]:
-    """The arrays of all that is held out, None where there is nothing of a kind."""
+    """Returns the arrays of all held-out data, with None for each kind that does not exist."""
     parts = (split.validation, split.test, split.not_evaluated)
     arrays = [None if t is None else np.stack([t.users, t.items]) for t in parts]
     lists = split.candidates

@@ -1,4 +1,4 @@
-"""The approximate index of a run: a folder in the run's, made for one state of its weights."""
+"""The approximate index of a run: a subfolder of the run's folder, made for its current weights."""
 
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,16 @@ from tastemaker.ranking.approximate import ApproximateIndex
 from tastemaker.ranking.hnsw import Graph
 
 INDEX = "index"
-"""The folder's name and its kind of artifact."""
+"""Name of the folder, and of its kind of artifact."""
 
 
 def write_index(run: Path, manifest: dict[str, Any], index: ApproximateIndex) -> None:
-    """Writes the links of an index into its run; the vectors are in the weights already.
+    """Writes the links of an index into its run's folder; the weights already hold the vectors.
 
     Args:
         run: the run's folder.
-        manifest: the run's.
-        index: of the run's item keys.
+        manifest: the run's manifest.
+        index: the index of the run's item keys.
     """
     links = {name: torch.from_numpy(array) for name, array in index.graph.state().items()}
     with artifact.writing(run / INDEX, INDEX, keep_previous=False) as out:
@@ -33,7 +33,7 @@ def read_index(run: Path, manifest: dict[str, Any], model: Recommender) -> Appro
     """Reads the index that `write_index` wrote.
 
     Raises:
-        ArtifactError: there is none, it is damaged, or the weights are others by now.
+        ArtifactError: the index is missing, damaged, or made for other weights.
     """
     if not (run / INDEX).exists():
         raise ArtifactError(f"{run}: has no index yet; make one with: tastemaker index {run}")
@@ -47,10 +47,10 @@ def read_index(run: Path, manifest: dict[str, Any], model: Recommender) -> Appro
 
 
 def item_keys(model: Recommender) -> torch.Tensor:
-    """(n_items, d) float32 on the CPU, to be indexed.
+    """Returns the keys to index, (n_items, d) float32 on the CPU.
 
     Raises:
-        UnsupportedError: the model's scores are no inner products.
+        UnsupportedError: the model's scores are not inner products.
     """
     if model.item_keys is None:
         raise UnsupportedError(

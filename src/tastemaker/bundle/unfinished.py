@@ -1,4 +1,4 @@
-"""The folder in which a run grows, `<run>.partial`: its logs and checkpoints until it is whole."""
+"""The folder of an unfinished run, `<run>.partial`: logs and checkpoints until training is done."""
 
 import hashlib
 import json
@@ -23,20 +23,22 @@ IDENTITY = "identity.json"
 def unfinished(
     path: Path, identity: dict[str, Any], *, resume: bool = False, restart: bool = False
 ) -> Iterator[Path]:
-    """The folder to train in; it stays for a later resume where training did not finish.
+    """Yields the folder to train in, which is kept for a later resume if training does not finish.
 
-    A block that ends normally removes it. One that fails leaves it if there is a checkpoint to go
-    on from, and removes it otherwise.
+    If the block ends normally, the folder is removed. If it fails, the folder is kept if it holds a
+    checkpoint to resume from, and removed otherwise.
 
     Args:
-        path: where the finished run will be.
-        identity: everything the result depends on; a resume must agree with it.
-        resume: go on from what is there, which may have no checkpoint yet.
-        restart: discard what is there.
+        path: the folder of the finished run.
+        identity: everything that the result depends on; it must be the same in a resume.
+        resume: continue the unfinished run, which may have no checkpoint yet.
+        restart: discard the unfinished run.
 
     Raises:
-        ArtifactError: there is an unfinished run and neither was asked for; nothing to resume; or
-            what is there was begun with other settings or data (names the first).
+        ArtifactError: there is an unfinished run with a checkpoint, but neither `resume` nor
+            `restart` is set; there is nothing to resume; the unfinished run was begun with other
+            settings or data (names the first difference); the folder is not an unfinished run; or
+            another process is training there.
     """
     path = path.absolute()
     with only_one(path):
@@ -71,12 +73,12 @@ def _unfinished(
 
 @contextmanager
 def only_one(path: Path) -> Iterator[None]:
-    """Holds a lock on the folder to write.
+    """Holds a lock on the folder that is written.
 
-    It lies among the temporary files and ends with the process.
+    The lock's file is in the folder for temporary files; the lock ends with the process.
 
     Raises:
-        ArtifactError: another process holds it.
+        ArtifactError: another process holds the lock.
     """
     name = hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:16]
     lock = FileLock(Path(tempfile.gettempdir()) / f"tastemaker-{name}.lock")
@@ -93,7 +95,7 @@ def only_one(path: Path) -> Iterator[None]:
 
 
 def identity_of(model: Recommender, split: Split) -> dict[str, Any]:
-    """Everything that the result of a training depends on."""
+    """Returns everything that the result of a training depends on."""
     return {
         "model": model.name,
         "config": model.config.model_dump(mode="json"),
@@ -103,7 +105,7 @@ def identity_of(model: Recommender, split: Split) -> dict[str, Any]:
 
 
 def can_resume(path: Path, identity: dict[str, Any]) -> bool:
-    """Whether there is a checkpoint of an unfinished run at the path that was begun as this."""
+    """Returns whether the path has an unfinished run with this identity and a checkpoint."""
     folder = _partial(path)
     try:
         _check_same(folder, identity)
@@ -113,17 +115,17 @@ def can_resume(path: Path, identity: dict[str, Any]) -> bool:
 
 
 def has_unfinished(path: Path) -> bool:
-    """Whether there is an unfinished run at the path, with or without a checkpoint."""
+    """Returns whether there is an unfinished run at the path, with or without a checkpoint."""
     return (_partial(path) / IDENTITY).is_file()
 
 
 def has_checkpoint(folder: Path) -> bool:
-    """Whether there is anything to go on from, be it of a part that is trained first."""
+    """Returns whether there is a checkpoint to resume from, of the model or of a part of it."""
     return any(folder.glob("**/checkpoints/last.*"))
 
 
 def reached(folder: Path) -> dict[str, int]:
-    """Epochs done by the name of the part that was trained; the whole model's name is empty."""
+    """Returns the epochs done by name of the trained part; the whole model's name is empty."""
     lasts = sorted(folder.glob("**/checkpoints/last.*"))
     names = (last.parent.parent.relative_to(folder) for last in lasts)
     return {
@@ -154,7 +156,7 @@ def _check_same(folder: Path, identity: dict[str, Any]) -> None:
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested dictionaries as one, with dotted keys; tuples as the lists that JSON makes of them."""
+    """Flattens nested dictionaries to dotted keys, and converts tuples to lists as JSON does."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, dict):

@@ -1,1 +1,1 @@
-"""Judging models without fooling oneself: what is ranked against what, and what came of it."""
+"""Evaluation of models: ranking protocols, metrics and results."""

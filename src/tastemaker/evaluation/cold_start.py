@@ -1,4 +1,4 @@
-"""Cold start: how good a model is for people it never met, by how much is known of them."""
+"""Cold start: evaluates a model for unseen users, by the number of known interactions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,17 +19,18 @@ from tastemaker.ranking.ranks import rank_in_catalog
 from tastemaker.shown import short_repr
 
 LENGTHS = (1, 2, 5, 10, 20)
-"""How many interactions are known of an unseen user when the next one is asked about."""
+"""Numbers of an unseen user's interactions that are known when the next item is predicted."""
 
 
 @dataclass(frozen=True, eq=False)
 class ColdStart:
-    """Some users kept apart entirely: what is left to train on, and what those users did."""
+    """Some users held out entirely: the remaining data to train on, and the data of those users."""
 
     split: Split
-    """To train on: without a single row of those users; vocabularies and codes as before."""
+    """The split to train on, without any row of those users; vocabularies and codes are the same
+    as before."""
     unseen_users: Dataset
-    """All that those users did, oldest first, and nothing else; the same codes."""
+    """Only the interactions of those users, oldest first, with the same codes."""
     fraction: float
     seed: int
     """Seed of the draw, independent of the seeds of the models."""
@@ -38,11 +39,11 @@ class ColdStart:
 
     @property
     def n_users(self) -> int:
-        """How many users were kept apart."""
+        """Number of users that are held out."""
         return int((self.unseen_users.user_counts > 0).sum())
 
     def describe(self, k: int = 10, lengths: Sequence[int] = LENGTHS) -> str:
-        """One line that says exactly what was done, for a result's label."""
+        """Describes exactly what was done, in one line, as the label of a result."""
         known = ", ".join(map(str, lengths))
         return (
             f"{self.fraction:.0%} of the users with two interactions or more, drawn with seed "
@@ -52,19 +53,20 @@ class ColdStart:
 
 
 def hold_out_users(split: Split, *, fraction: float = 0.1, seed: int = 0) -> ColdStart:
-    """Keeps some users apart entirely, drawn from those with two interactions or more.
+    """Holds out some users entirely, drawn from those with at least two interactions.
 
-    The others keep the training and validation part that they have, so that a model is fitted as it
-    would be on the split itself. An item that only unseen users touched stays in the catalog.
+    The other users keep their training and validation parts, so that a model is fitted as it would
+    be on the split itself. An item that only held-out users touched stays in the catalog.
 
     Args:
-        split: of whose users; `no_holdout(data)` for a data set as it is.
-        fraction: of the users with two interactions or more; at least one of them.
-        seed: one seed, one draw.
+        split: the split of all users; `no_holdout(data)` for a data set without a split.
+        fraction: the fraction of the users with at least two interactions to hold out; at least
+            one user is held out.
+        seed: the same seed gives the same draw.
 
     Raises:
         ConfigError: the fraction is not between 0 and 1.
-        SplitError: nobody has two interactions, or nobody is left to train on.
+        SplitError: no user has two interactions, or no user is left to train on.
     """
     if not 0 < fraction < 1:
         raise ConfigError(f"hold_out_users: the fraction is {fraction}; it must be between 0 and 1")
@@ -95,22 +97,24 @@ def evaluate_cold_start(
     lengths: Sequence[int] = LENGTHS,
     on_progress: OnProgress | None = None,
 ) -> ColdStartResult:
-    """Asks for each unseen user's next item, from the first one, two, … interactions alone.
+    """Ranks each unseen user's next item, given only the user's first one, two, … interactions.
 
-    The next item is ranked among the whole catalog without those known; a tie counts against the
-    model. Longer histories are those of fewer, more active people, who are by then asked for
-    another item: models compare at one length, lengths do not compare with each other.
+    The next item is ranked among the whole catalog without the known items; a tie counts against
+    the model. At greater lengths there are fewer and more active users, and another item is
+    predicted. Results can therefore be compared between models at one length, but not between
+    lengths.
 
     Args:
         model: fitted on `cold.split`.
-        cold: whom to ask about.
-        k: the length of list to judge.
-        lengths: how many interactions are known; each unseen user with more is asked about.
-        on_progress: receives how many unseen users were asked about, of all lengths together.
+        cold: the held-out users.
+        k: the list length to evaluate.
+        lengths: numbers of known interactions; each is evaluated on the unseen users with more
+            interactions.
+        on_progress: receives the number of unseen users that are evaluated, over all lengths.
 
     Raises:
-        SplitError: the model was fitted on other data, and may have met the unseen users.
-        ConfigError: a length or k below 1.
+        SplitError: the model was fitted on other data, which may include the unseen users.
+        ConfigError: a length or k is below 1.
     """
     lengths = sorted(set(lengths))
     if min(k, *lengths) < 1:
@@ -133,7 +137,7 @@ def evaluate_cold_start(
 
 
 def _without(targets: Targets | None, apart: np.ndarray) -> Targets | None:
-    """The targets of the others; None where there are none."""
+    """Returns the targets of the other users; None if there are none."""
     if targets is None or apart[targets.users].all():
         return None
     return targets.at(~apart[targets.users])
@@ -158,7 +162,7 @@ def _at(
 
 
 def _next_ranks(model: Recommender, events: np.ndarray) -> np.ndarray:
-    """Ranks (n,) of the last of each row of events (n, length + 1), the others being known."""
+    """Returns ranks (n,) of the last of each row of events (n, length + 1), given the others."""
     users = UserBatch.unseen_users(list(events[:, :-1]))
     ranks = rank_in_catalog(model.score(users), users, np.arange(len(users)), events[:, -1])
     return ranks.cpu().numpy()

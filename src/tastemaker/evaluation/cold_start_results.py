@@ -1,4 +1,4 @@
-"""What came of models that were asked about unseen users."""
+"""Results of evaluating models for unseen users."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -8,13 +8,13 @@ from tastemaker.shown import short_repr
 
 @dataclass(frozen=True)
 class AtLength:
-    """What came of those unseen users of whom so much was known."""
+    """The results for a given number of known interactions."""
 
     length: int
-    """Interactions known."""
+    """Number of known interactions."""
     n_users: int
     metrics: dict[str, float]
-    """Means over these users, as `ndcg@10`."""
+    """Means over these users, by name, such as `ndcg@10`."""
     intervals: dict[str, tuple[float, float]]
     """The 95% interval of each mean."""
 
@@ -23,16 +23,16 @@ class AtLength:
 
 @dataclass(frozen=True)
 class ColdStartResult:
-    """One model's accuracy for unseen users."""
+    """The accuracy of one model for unseen users."""
 
     protocol: str
-    """What was done, in one line; see `ColdStart.describe`."""
+    """A description in one line; see `ColdStart.describe`."""
     fraction: float
     seed: int
     n_users: int
-    """Kept apart; each length has those of them who went on after it."""
+    """Number of held-out users; each length is evaluated on those with more interactions."""
     lengths: tuple[AtLength, ...]
-    """Ascending; one that nobody went on after is left out."""
+    """In ascending order; a length is left out if no user has more interactions."""
 
     __repr__ = short_repr
 
@@ -42,7 +42,7 @@ class ColdStartResult:
 
     @classmethod
     def from_dict(cls, stored: dict[str, Any]) -> "ColdStartResult":
-        """The result that `to_dict` made this of."""
+        """Restores a result from the return value of `to_dict`."""
         lengths = tuple(
             AtLength(**each | {"intervals": {n: (*e,) for n, e in each["intervals"].items()}})
             for each in stored["lengths"]
@@ -52,12 +52,12 @@ class ColdStartResult:
 
 @dataclass(frozen=True)
 class ColdStarts:
-    """Several models, all asked about the same unseen users."""
+    """The results of several models for the same unseen users."""
 
     results: dict[str, ColdStartResult]
-    """By name, best first by the leaderboard."""
+    """By model name, in the order of the leaderboard, best first."""
     failed: dict[str, str]
-    """Reasons."""
+    """The error of each model that failed, by name."""
 
     __repr__ = short_repr
 

@@ -1,4 +1,4 @@
-"""Evaluating a model, with popularity beside it, so that one that loses to it is seen losing."""
+"""Evaluates a model together with popularity, to show whether the model is any better."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -28,24 +28,25 @@ def evaluate(
     lists: bool = False,
     on_progress: OnProgress | None = None,
 ) -> Evaluation:
-    """Ranks every held-out item and measures how far up it stands.
+    """Ranks every held-out item and computes metrics of the ranks.
 
     Args:
         model: fitted on the training part of the split.
-        split: what was held out; that which the model was fitted on by default.
-        protocol: what a held-out item is ranked against; the split's own candidates if it has
-            them, else 99 sampled ones.
-        k: the lengths of list to judge.
+        split: the split with the held-out data; by default the one that the model was fitted on.
+        protocol: determines the items that a held-out item is ranked against; by default the
+            split's own candidates if it has them, else 99 sampled items.
+        k: the list lengths to evaluate.
         part: "test", or "validation" for choosing settings.
         baseline: also evaluate popularity, fitted on the same training data.
-        lists: also judge the lists themselves: coverage, novelty, diversity, the long tail. It
-            scores the whole catalog for every user.
-        on_progress: receives how many users were ranked.
+        lists: also evaluate the lists themselves: coverage, novelty, diversity, the long tail.
+            This scores the whole catalog for every user.
+        on_progress: receives the number of held-out items that are ranked, and with `lists` the
+            number of users whose lists are done.
 
     Raises:
-        SplitError: nothing was held out, or the model was fitted on other data than this split's
-            training part, and so may have seen what it is asked about.
-        ConfigError: a k below 1.
+        SplitError: nothing was held out, or the model was fitted on data other than this split's
+            training part, which may include the held-out part.
+        ConfigError: k is empty or below 1.
     """
     split = split or model.split
     k = sorted({k} if isinstance(k, int) else set(k))
@@ -87,15 +88,15 @@ def _evaluate(
 def from_ranks(
     model: str, split: Split, part: Part, protocol: str, ranks: np.ndarray, k: Sequence[int]
 ) -> Evaluation:
-    """The accuracy that follows from the ranks of the held-out items.
+    """Computes the accuracy from the ranks of the held-out items.
 
     Args:
-        model: its name.
-        split: what was held out.
-        part: of which the ranks are.
-        protocol: as RankingProtocol.describe.
+        model: the model's name.
+        split: the split with the held-out data.
+        part: the held-out part that was ranked.
+        protocol: the result of RankingProtocol.describe.
         ranks: (n_targets,) int64 from 1, in the order of `split.targets(part)`.
-        k: the lengths of list to judge.
+        k: the list lengths to evaluate.
     """
     targets = split.targets(part)
     users, position = np.unique(targets.users, return_inverse=True)

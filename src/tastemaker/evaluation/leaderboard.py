@@ -1,4 +1,4 @@
-"""Leaderboard: many models, one question, one table; differences with their significance."""
+"""Leaderboard: a table of comparable evaluations, with the significance of their differences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,19 +20,19 @@ CORRECTIONS = {"holm": holm, "benjamini-hochberg": benjamini_hochberg}
 SIGNIFICANT = 0.05
 
 MOST_SHOWN = 5
-"""Models in the short form of a leaderboard."""
+"""Maximum number of models in the `repr` of a leaderboard."""
 
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """One model's line: what came of it, or why nothing did."""
+    """One model's row: its evaluation, or the error if it failed."""
 
     name: str
     evaluation: Evaluation | None = None
     fit_s: float | None = None
-    """Seconds of training."""
+    """Duration of training in seconds."""
     error: str | None = None
-    """What went wrong, for a model that failed."""
+    """The error, for a model that failed."""
 
     __repr__ = short_repr
 
@@ -44,26 +44,27 @@ class Comparison:
     better: str
     worse: str
     difference: float
-    """Mean over users, 0 or more."""
+    """Mean difference over users, 0 or more."""
     p_value: float
     """P-value of the paired permutation test, corrected for the number of pairs."""
 
     @property
     def significant(self) -> bool:
-        """Whether chance is an unlikely reason, at 5%."""
+        """Whether the difference is significant at the 5% level."""
         return self.p_value < SIGNIFICANT
 
 
 class Leaderboard:
-    """Models in the order of one metric, all asked the same question of the same users."""
+    """Models ordered by one metric, all evaluated on the same users under the same conditions."""
 
     def __init__(
         self, entries: Sequence[Entry], metric: str = "ndcg@10", correction: Correction = "holm"
     ) -> None:
-        """Orders the entries, the failed ones last.
+        """Orders the entries; failed ones come last.
 
         Raises:
-            ConfigError: the metric was not measured, or the entries answer different questions.
+            ConfigError: the metric was not measured, two entries have the same name, or entries
+                differ in data, split, part, protocol or users.
         """
         there = [entry for entry in entries if entry.evaluation is not None]
         evaluations = [entry.evaluation for entry in there if entry.evaluation is not None]
@@ -76,7 +77,7 @@ class Leaderboard:
         self.metric, self.correction = metric, correction
         self.entries = [*there, *(entry for entry in entries if entry.evaluation is None)]
         self.comparisons = _compare(there, metric, correction)
-        """One of each two models, in the order of the table."""
+        """One for each pair of models, in the order of the table."""
 
     @property
     def ranked(self) -> list[tuple[Entry, Evaluation]]:
@@ -92,11 +93,11 @@ class Leaderboard:
         return f"Leaderboard({self.metric}: {', '.join(shown)}{failed})"
 
     def comparison(self, one: str, other: str) -> Comparison:
-        """The comparison of two models, whichever is the better."""
+        """Returns the comparison of two models, whichever of them is better."""
         return next(c for c in self.comparisons if {c.better, c.worse} == {one, other})
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """Returns plain data for JSON."""
         evaluations = [evaluation for _, evaluation in self.ranked]
         question = evaluations[0] if evaluations else None
         return {
@@ -130,12 +131,12 @@ class Leaderboard:
         }
 
     def to_frame(self) -> pl.DataFrame:
-        """One row for each model, best first, the failed ones last.
+        """Returns one row for each model, best first, the failed ones last.
 
         Returns:
-            Columns rank, model, fit_s (seconds of training), error (null for a model that has a
-            result), and for each metric its mean and, as `ndcg@10_low` and `ndcg@10_high`, the
-            ends of its 95% interval.
+            Columns rank, model, fit_s (duration of training in seconds), error (null for a model
+            that has a result), and for each metric its mean and, for example as `ndcg@10_low` and
+            `ndcg@10_high`, the ends of its 95% interval.
         """
         fixed = {"rank": pl.Int64, "model": pl.String, "fit_s": pl.Float64, "error": pl.String}
         rows = self.rows()
@@ -143,7 +144,7 @@ class Leaderboard:
         return pl.DataFrame(rows, schema={**fixed, **measured})
 
     def rows(self) -> list[dict[str, Any]]:
-        """One flat row a model, for a CSV: rank, name, every metric with its interval."""
+        """Returns one flat row per model, for CSV: rank, name, every metric with its interval."""
         measured = list(self.ranked[0][1].metrics) if self.ranked else []
         rows: list[dict[str, Any]] = []
         for place, (entry, evaluation) in enumerate(self.ranked, 1):

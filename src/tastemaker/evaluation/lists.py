@@ -1,4 +1,4 @@
-"""What is recommended, rather than how well: coverage, novelty, diversity, the long tail."""
+"""Metrics of recommended lists other than accuracy: coverage, novelty, diversity, long tail."""
 
 from collections.abc import Sequence
 
@@ -20,21 +20,22 @@ def list_metrics(
     users: np.ndarray,
     on_progress: OnProgress | None = None,
 ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
-    """Judges the lists that the model would have shown when the part was asked about.
+    """Measures the lists that the model would have recommended just before the part.
 
-    Whatever the protocol, the lists are of the whole catalog without what was known of each user.
+    Whatever the protocol, lists contain items of the whole catalog, without the items that were
+    known for the user.
 
     Args:
         model: fitted on the training part of the split.
-        split: what was held out.
-        part: decides what was known by then.
-        k: the lengths of list to judge.
-        users: (n_users,) int64 codes of those who are asked about.
-        on_progress: receives how many users have their lists.
+        split: the split with the held-out data.
+        part: determines which interactions were known.
+        k: the list lengths to evaluate.
+        users: (n_users,) int64 codes of the users to evaluate.
+        on_progress: receives the number of users whose lists are done.
 
     Returns:
-        Metrics of each user's list, `novelty@10` to (n_users,) float64 with NaN where a list has
-        none, and metrics of all lists together, `coverage@10` to a number.
+        Metrics of each user's list, such as `novelty@10`, to (n_users,) float64 with NaN where a
+        list has no value; and metrics of all lists together, such as `coverage@10`, to a number.
     """
     known = split.known_before(part)
     longest = top_lists(model, UserBatch.known(known, users), max(k), on_progress)
@@ -71,7 +72,7 @@ def list_metrics(
 def top_lists(
     model: Recommender, users: UserBatch, k: int, on_progress: OnProgress | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The best k items of each user, end to end: (m,) int64 codes and (n_users + 1,) pointers."""
+    """Returns each user's best k items end to end: (m,) int64 codes, (n_users + 1,) pointers."""
     items, lengths = [], []
     for _, codes, _, counts in model.top_items(users, k, on_progress=on_progress):
         items.append(codes[np.arange(codes.shape[1]) < counts[:, None]])
@@ -80,9 +81,9 @@ def top_lists(
 
 
 def category_weights(catalog: Catalog) -> np.ndarray | None:
-    """(n_items, n_categories) float64 whose rows sum to 1, or to 0 where none is known.
+    """Returns (n_items, n_categories) float64; rows sum to 1, or to 0 if no category is known.
 
-    None for a catalog without categories.
+    Returns None for a catalog without categories.
     """
     if "categories" not in catalog.columns:
         return None

@@ -1,4 +1,4 @@
-"""Protocols: what a held-out item is ranked against."""
+"""Protocols: the items that a held-out item is ranked against."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
@@ -26,11 +26,11 @@ from tastemaker.ranking.parallel import in_turn, on_all_cores
 from tastemaker.ranking.ranks import rank_among, rank_by_keys, rank_in_catalog
 
 USERS_AT_ONCE = 1024
-"""Ranked by one core at a time: users, or rows of candidates."""
+"""Number of users, or of rows of candidates, that one core ranks at a time."""
 
 
 class RankingProtocol(Protocol):
-    """Gives each held-out item's rank; deterministic, and the same question for every model."""
+    """Ranks the held-out items; deterministic, and with the same candidates for every model."""
 
     name: ClassVar[str]
 
@@ -42,9 +42,9 @@ class RankingProtocol(Protocol):
 
         Args:
             model: fitted on the training part of the split.
-            split: what was held out.
-            part: which of the held-out parts.
-            on_progress: receives how many items or users were ranked.
+            split: the split with the held-out data.
+            part: the held-out part to rank.
+            on_progress: receives the number of items or users that are ranked.
 
         Returns:
             (n_targets,) int64 ranks from 1, in the order of `split.targets(part)`.
@@ -52,27 +52,28 @@ class RankingProtocol(Protocol):
 
     @abstractmethod
     def describe(self) -> str:
-        """One line that says exactly what was done, for a result's label."""
+        """Describes exactly what was done, in one line, as the label of a result."""
 
 
 @dataclass(frozen=True)
 class SampledRanking(RankingProtocol):
-    """Each user's held-out items among items that the user never touched, drawn at random.
+    """Ranks each user's held-out items among random items that the user never touched.
 
-    A user with fewer untouched items is ranked among those there are.
+    If a user has fewer untouched items than `negatives`, all of them are used.
 
-    Cheap and common, but it can order models differently than ranking everything does: Krichene and
-    Rendle 2020, On Sampled Metrics for Item Recommendation (KDD).
+    It is cheap and common, but can order models differently than full ranking: Krichene and Rendle
+    2020, On Sampled Metrics for Item Recommendation (KDD).
     """
 
     negatives: int = 99
-    """How many items each held-out one is ranked against."""
+    """Number of items that each held-out item is ranked against."""
     seed: int = 0
     """Seed of the draw, independent of the seeds of the models."""
     draw: Draw = "uniform"
-    """uniform: every untouched item is equally likely. popularity: as likely as it is popular, by
-    how many users touched it in training; an item that nobody touched is drawn only when the others
-    have run out. Harder, and a model gains nothing by telling popular items from unpopular ones."""
+    """uniform: every untouched item has the same probability. popularity: the probability is
+    proportional to the number of users who touched the item in training; an item that no user
+    touched is drawn only after all others. This is harder, and a model gains nothing by
+    distinguishing popular from unpopular items."""
     name: ClassVar[str] = "sampled"
 
     def __post_init__(self) -> None:
@@ -105,10 +106,9 @@ class SampledRanking(RankingProtocol):
 
 @dataclass(frozen=True)
 class FullRanking(RankingProtocol):
-    """Each held-out item among the whole catalog, without what its user had touched before.
+    """Ranks each held-out item among the whole catalog, without the items its user touched before.
 
-    A user's other held-out items do not push each other down: the list is one ranking in which all
-    of them stand.
+    All held-out items of a user are ranked in one list.
     """
 
     name: ClassVar[str] = "full"
@@ -149,12 +149,12 @@ class FullRanking(RankingProtocol):
 
 @dataclass(frozen=True)
 class CandidateLists(RankingProtocol):
-    """Each held-out item among the candidates that the split gives for its user, exactly as given.
+    """Ranks each held-out item among the split's candidates for its user, exactly as given.
 
-    Lists may be of negatives or of whole slates. Where every list holds the user's held-out item
-    they are slates, and the item is not ranked against itself. Where only some do, as 156 of the
-    6,040 published with the NCF paper, that is a fault of the lists which published figures
-    include: the item's second entry ties with it, and a tie counts against the model.
+    Lists may contain only negatives, or be whole slates. If every list contains the user's held-out
+    item, the lists are slates, and the item is not ranked against itself. If only some lists do, as
+    156 of the 6,040 published with the NCF paper, this is an error in the lists, which published
+    results include: the item's second entry ties with it, and a tie counts against the model.
     """
 
     name: ClassVar[str] = "candidates"
@@ -182,7 +182,7 @@ class CandidateLists(RankingProtocol):
 def _given_rows(
     split: Split, part: Part
 ) -> tuple[Callable[[slice], CandidateRows], Sequence[slice]]:
-    """How some of the split's lists become rows, and which to take at a time."""
+    """Returns a function from a slice of targets to their rows, and the slices of all targets."""
     if split.candidates is None:
         raise SplitError(f"{split.train.name}: the split has no candidate lists; give candidates=…")
     targets, lists = split.targets(part), split.candidates
@@ -197,7 +197,7 @@ def _given_rows(
     step = max(1, min(USERS_AT_ONCE, ENTRIES_AT_ONCE // (int(lengths.max()) + 1)))
     blocks = [slice(first, first + step) for first in range(0, len(targets), step)]
     rows = (_padded(lists, targets.users[block], targets.items[block]) for block in blocks)
-    # Every list holds its own held-out item: these are whole slates, not negatives.
+    # If every list contains its own held-out item, the lists are whole slates, not negatives.
     slates = all(_own(row).any(axis=1).all() for row in rows)
     several = np.bincount(targets.users)[targets.users] > 1
     keys = (targets.users * split.train.n_items + targets.items)[several]
@@ -205,7 +205,7 @@ def _given_rows(
     def rows_of(block: slice) -> CandidateRows:
         row, shared = _padded(lists, targets.users[block], targets.items[block]), several[block]
         own = _own(row)
-        # Another held-out item of the same user has a row of its own and is not ranked twice.
+        # Another held-out item of the same user has its own row and is not ranked twice.
         behind = row.users[shared, None] * split.train.n_items + row.items[shared, 1:]
         row.counts[shared] &= own[shared] | ~np.isin(behind, keys)
         if slates:
@@ -216,7 +216,7 @@ def _given_rows(
 
 
 def _padded(lists: Candidates, users: np.ndarray, items: np.ndarray) -> CandidateRows:
-    """Each target with its user's list behind it; all that is in the list counts."""
+    """Returns rows of each target followed by its user's list, all of whose items count."""
     positions, indptr = take_runs(lists.indptr, users)
     lengths = np.diff(indptr)
     filled = np.arange(lengths.max()) < lengths[:, None]
@@ -227,17 +227,17 @@ def _padded(lists: Candidates, users: np.ndarray, items: np.ndarray) -> Candidat
 
 
 def _own(rows: CandidateRows) -> np.ndarray:
-    """(n, m) bool: where the target stands in its own list."""
+    """Returns (n, m) bool: where the target occurs in its own list."""
     return rows.counts & (rows.items[:, 1:] == rows.items[:, :1])
 
 
 class RankedRows(NamedTuple):
-    """What came of some rows of candidates, on the CPU."""
+    """The results for some rows of candidates, on the CPU."""
 
     ranks: torch.Tensor
     """(n,) int64 from 1."""
     scores: torch.Tensor
-    """(n,) of the held-out items."""
+    """(n,) scores of the held-out items."""
 
 
 def _meter(on_progress: OnProgress | None, model: Scorer, n_targets: int) -> Meter:
@@ -248,10 +248,8 @@ def _count(meter: Meter) -> Callable[[RankedRows], None]:
     return lambda rows: meter.advance(len(rows.ranks))
 
 
-def _ranking_rows(
-    model: Scorer, split: Split, part: Part
-) -> Callable[[CandidateRows], RankedRows]:
-    """How a model ranks rows."""
+def _ranking_rows(model: Scorer, split: Split, part: Part) -> Callable[[CandidateRows], RankedRows]:
+    """Returns a function that ranks rows with the model."""
     known = split.known_before(part)
 
     def ranked(rows: CandidateRows) -> RankedRows:
@@ -259,14 +257,14 @@ def _ranking_rows(
         scores = model.score_candidates(users, torch.from_numpy(rows.items))
         counts = torch.from_numpy(rows.counts).to(scores.device)
         ranks = rank_among(scores[:, 0], scores[:, 1:], counts)
-        # A copy, since a column alone would keep all the scores in memory.
+        # A copy, since a view of one column would keep all scores in memory.
         return RankedRows(ranks.cpu(), scores[:, 0].clone().cpu())
 
     return ranked
 
 
 def _in_one_list(answers: Iterable[RankedRows], users: np.ndarray) -> np.ndarray:
-    """(n,) ranks of targets whose users (n,), ascending, have all their targets in one list."""
+    """Returns ranks (n,) that put all targets of a user in one list; users (n,) are ascending."""
     ranks, scores = (torch.cat(column) for column in zip(*answers, strict=True))
     if (users[1:] == users[:-1]).any():
         ranks += _place_among_own(scores, torch.from_numpy(users))
@@ -281,7 +279,7 @@ def _full_ranks(
     *,
     by_keys: bool,
 ) -> np.ndarray:
-    """Ranks of a block of users' targets, which stand end to end, n_targets each."""
+    """Returns the ranks of the targets of a block of users, end to end, n_targets of each user."""
     owner = np.repeat(np.arange(len(users)), n_targets)
     keys = model.item_keys
     if by_keys and keys is not None and not model.is_cold(users).any():
@@ -296,7 +294,7 @@ def _full_ranks(
 
 
 def _place_among_own(scores: torch.Tensor, owner: torch.Tensor) -> torch.Tensor:
-    """For each target, how many of the same user's targets stand above it, from 0."""
+    """Returns, for each target, how many of the same user's targets rank above it."""
     by_score = scores.nan_to_num(nan=-torch.inf).argsort(descending=True, stable=True)
     order = by_score[owner[by_score].argsort(stable=True)]
     sorted_owner = owner[order]

@@ -1,4 +1,4 @@
-"""Evaluation: what came of a model under a protocol, user by user."""
+"""Evaluation: the results of a model under a protocol, user by user."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,7 +14,7 @@ INTERVAL_SEED = 0
 """Seed of the bootstrap: the same users are resampled for every model."""
 
 MOST_SHOWN = 4
-"""Metrics in the short form of an evaluation."""
+"""Maximum number of metrics in the `repr` of an evaluation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,41 +26,41 @@ class Evaluation:
     fingerprint: str
     """Fingerprint of the training data."""
     split: str
-    """How it was held out."""
+    """How the data were split."""
     part: str
     protocol: str
     users: np.ndarray
-    """(n_users,) int64 codes of the users that were asked about."""
+    """(n_users,) int64 codes of the evaluated users."""
     ranks: np.ndarray
     """(n_targets,) int64 ranks of the held-out items, from 1, by user."""
     indptr: np.ndarray
     """(n_users + 1,) pointers into ranks."""
     per_user: dict[str, np.ndarray]
-    """Metric name, as `ndcg@10`, to (n_users,) float64; NaN where a user has no such value."""
+    """Metric name, such as `ndcg@10`, to (n_users,) float64; NaN where a user has no value."""
     overall: dict[str, float] = field(default_factory=dict)
-    """Metrics of all lists together, as `coverage@10`; empty where lists were not asked for."""
+    """Metrics of all lists together, such as `coverage@10`; empty if lists were not evaluated."""
     segments: tuple[Segment, ...] = ()
-    """The accuracy for parts of the users and of the items."""
+    """The accuracy for subsets of the users and of the held-out items."""
     baselines: dict[str, "Evaluation"] = field(default_factory=dict)
-    """The same question put to simple models, by name."""
+    """The same evaluation of simple models, by name."""
 
     @property
     def n_users(self) -> int:
-        """How many users were asked about."""
+        """Number of evaluated users."""
         return len(self.users)
 
     @cached_property
     def metrics(self) -> dict[str, float]:
-        """The mean of each metric over the users who have it, and what all lists have together."""
+        """The mean of each metric over the users with a value, and the metrics of all lists."""
         return {name: mean(values) for name, values in self.per_user.items()} | self.overall
 
     @cached_property
     def intervals(self) -> dict[str, tuple[float, float]]:
-        """The 95% interval of each mean: what other users of the same kind might have given."""
+        """The 95% interval of each mean, which estimates its variation between sets of users."""
         return intervals(self.per_user)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON: means and intervals, and the means of the baselines beside them."""
+        """Returns plain data for JSON: means, intervals, segments and the baselines' means."""
         return {
             "model": self.model,
             "dataset": self.dataset,
@@ -84,7 +84,7 @@ class Evaluation:
         }
 
     def to_frame(self) -> pl.DataFrame:
-        """The table that `print` shows, as data: one row for each model and metric.
+        """Returns the table that `print` shows as a frame, one row for each model and metric.
 
         Returns:
             Columns model, metric, value (the mean), low and high (the ends of its 95% interval,
@@ -130,13 +130,13 @@ class Evaluation:
 
 
 def mean(values: np.ndarray) -> float:
-    """The mean of what is there; NaN where nothing is."""
+    """Returns the mean of the values that are not NaN; NaN if there are none."""
     there = values[~np.isnan(values)]
     return float(there.mean()) if len(there) else float("nan")
 
 
 def plain(values: dict[str, float]) -> dict[str, float | None]:
-    """Replaces NaN by None, which JSON has a word for."""
+    """Replaces NaN by None, since JSON has no NaN."""
     return {name: _plain(value) for name, value in values.items()}
 
 
@@ -145,6 +145,6 @@ def _plain(value: float) -> float | None:
 
 
 def intervals(per_user: dict[str, np.ndarray]) -> dict[str, tuple[float, float]]:
-    """The 95% bootstrap interval over users of each mean."""
+    """Returns the 95% bootstrap interval over users of each mean."""
     low, high = bootstrap_intervals(np.stack(list(per_user.values())), seed=INTERVAL_SEED)
     return dict(zip(per_user, zip(low.tolist(), high.tolist(), strict=True), strict=True))

@@ -1,4 +1,4 @@
-"""For whom and for which items a model is good: the accuracy of parts of the users and items."""
+"""The accuracy of a model for subsets of the users and of the held-out items."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from tastemaker.metrics.accuracy import ACCURACY
 from tastemaker.shown import short_repr
 
 NEW_USER_LENGTH = 5
-"""A user of whom so few interactions or fewer are known counts as new."""
+"""A user with at most this number of known interactions counts as new."""
 
 HEAD, MIDDLE = 0.05, 0.20
-"""The most popular twentieth of the catalog is the head; the next up to a fifth the middle."""
+"""The most popular 5% of the catalog are the head; the following items up to 20% the middle."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,10 +21,10 @@ class Segment:
     """The accuracy for some of the users, or for some of the held-out items."""
 
     by: str
-    """What was divided: "history" or "popularity"."""
+    """The criterion: "history" (of the user) or "popularity" (of the item)."""
     name: str
     users: np.ndarray
-    """(n,) int64 codes of the users who are in it, or have a held-out item in it."""
+    """(n,) int64 codes of the users in the segment, or with a held-out item in it."""
     per_user: dict[str, np.ndarray]
     """Metric name to (n,) float64, as in Evaluation."""
 
@@ -32,7 +32,7 @@ class Segment:
 
     @property
     def n_users(self) -> int:
-        """How many users are in it."""
+        """Number of users in the segment."""
         return len(self.users)
 
 
@@ -44,18 +44,18 @@ def segments(
     popularity: np.ndarray,
     k: Sequence[int],
 ) -> tuple[Segment, ...]:
-    """Divides by how much is known of the user, and by how popular the held-out item is.
+    """Computes the accuracy by length of the user's history and by popularity of the held-out item.
 
     Args:
         users: (n_targets,) int64 code of the user of each held-out item, ascending.
         targets: (n_targets,) int64 codes of the held-out items.
-        ranks: (n_targets,) their ranks.
-        known: what was known of the users when they were asked about.
-        popularity: (n_items,) training interactions of each item.
-        k: the lengths of list to judge.
+        ranks: (n_targets,) ranks of the held-out items.
+        known: the known interactions of the users when the items were ranked.
+        popularity: (n_items,) number of training interactions of each item.
+        k: the list lengths to evaluate.
 
     Returns:
-        Those that anybody is in, in order.
+        The segments that are not empty, in order.
     """
     by_user = {"history": _by_history(known.user_counts, np.unique(users))}
     masks = [
@@ -73,7 +73,7 @@ def _segment(by: str, name: str, users: np.ndarray, ranks: np.ndarray, k: Sequen
 
 
 def accuracy(ranks: np.ndarray, indptr: np.ndarray, k: Sequence[int]) -> dict[str, np.ndarray]:
-    """Every accuracy metric at every length of list: name to (n_users,) float64."""
+    """Returns every accuracy metric at every list length: name to (n_users,) float64."""
     return {
         f"{name}@{cut}": metric(ranks, indptr, cut)
         for cut in k
@@ -82,7 +82,7 @@ def accuracy(ranks: np.ndarray, indptr: np.ndarray, k: Sequence[int]) -> dict[st
 
 
 def _by_history(lengths: np.ndarray, asked: np.ndarray) -> dict[str, np.ndarray]:
-    """Unseen users, and thirds of the others by the length of the history: (n_users,) masks."""
+    """Returns (n_users,) masks: new users, and thirds of the others by length of the history."""
     rest = lengths[asked][lengths[asked] > NEW_USER_LENGTH]
     new = {f"new: up to {NEW_USER_LENGTH}": lengths <= NEW_USER_LENGTH}
     if len(rest) == 0:
@@ -96,7 +96,7 @@ def _by_history(lengths: np.ndarray, asked: np.ndarray) -> dict[str, np.ndarray]
 
 
 def _by_popularity(counts: np.ndarray) -> dict[str, np.ndarray]:
-    """(n_items,) masks by place in the order of popularity."""
+    """Returns (n_items,) masks by position in the order of popularity."""
     place = np.empty(len(counts), dtype=np.int64)
     place[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
     fraction = place / len(counts)

@@ -1,5 +1,5 @@
-"""C++ that is compiled when Tastemaker is installed, where there is a compiler.
+"""C++ code that is compiled when Tastemaker is installed, if there is a compiler.
 
-One library for all of it; the modules that use it declare what they call, and each has a plain form
-beside it that does the same more slowly.
+All of it is in one library. The modules that use it declare the functions that they call. Each
+function has a plain form in Python, which does the same more slowly.
 """

@@ -1,4 +1,4 @@
-// Adam (Kingma and Ba 2015), as torch.optim.Adam does it.
+// Adam (Kingma and Ba 2015), computed as in torch.optim.Adam.
 #pragma once
 
 #include <algorithm>
@@ -7,7 +7,7 @@
 
 #include "vectors.h"
 
-// A tensor of the network with Adam's moments; (rows, columns) float32, one after another.
+// A tensor of the network with Adam's moments; each is (rows, columns) float32, row after row.
 struct Parameter {
     float *value, *mean, *square;
     int64_t rows, columns;
@@ -17,10 +17,10 @@ struct Parameter {
 struct Adam {
     double beta1, beta2, epsilon, weight_decay;
     int64_t steps_done;  // before the first batch
-    int32_t lazy;        // whether a row of a table without a gradient is left as it is
+    int32_t lazy;        // whether a row of a table that has no gradient is left unchanged
 };
 
-// The numbers of one step that are the same for all parameters.
+// The quantities of one step that are the same for all parameters.
 struct AdamStep {
     float beta1, beta2, epsilon, weight_decay, size, correction;
 
@@ -39,7 +39,8 @@ struct AdamStep {
     }
 };
 
-// Some neighbouring numbers of a parameter, held in registers while steps are taken on them.
+// Some adjacent numbers of a parameter and their moments, held in registers during one or more
+// steps.
 template <int n> struct Held {
     const Parameter &parameter;
     const int64_t at;
@@ -56,7 +57,7 @@ template <int n> struct Held {
     }
 };
 
-// Moves n numbers by their gradients, which it leaves at zero for the next batch.
+// Takes a step for n numbers, and resets their gradients to zero for the next batch.
 inline void move(const Parameter &parameter, int64_t first, int64_t n, float *gradients,
                  const AdamStep &step) {
     in_parts(n, [&](auto width, int64_t i) {

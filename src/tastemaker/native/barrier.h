@@ -1,11 +1,12 @@
-// Where threads wait for each other, several thousand times a second.
+// A barrier for threads that wait for each other several thousand times a second.
 #pragma once
 
 #include <atomic>
 #include <thread>
 
-// Going to sleep and being woken takes longer than most waits here; waiting actively for long would
-// keep the core from whoever else needs it, perhaps the very thread that is waited for.
+// Putting a thread to sleep and waking it takes longer than most waits here, so a thread spins. A
+// long spin would keep the core from other threads, perhaps from the very thread that it waits for,
+// so after LOOKS checks the thread yields between checks.
 class Barrier {
     const int n_threads;
     std::atomic<int> arrived{0}, round{0};

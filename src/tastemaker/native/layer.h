@@ -1,4 +1,4 @@
-// A fully connected layer, forward and backward, on some samples at a time.
+// A fully connected layer, forward and backward, for some samples at a time.
 #pragma once
 
 #include <algorithm>
@@ -9,10 +9,11 @@
 
 using Floats = std::vector<float>;
 
-// As torch.nn.Linear, weight (out, in) and a bias or none; its gradient grows over a batch.
+// Like torch.nn.Linear: a weight (out, in) and an optional bias. Gradients accumulate over a batch.
 class Layer {
     const Parameter *weight, *bias;
-    // The weights and their gradient as (in, padded(out)); the weights as (out, padded(in)).
+    // The weights and their gradient as (in, padded(out)); the weights as (out, padded(in)); the
+    // bias and its gradient.
     Floats transposed, of_transposed, straight, offsets, of_offsets;
 
   public:
@@ -24,7 +25,7 @@ class Layer {
           offsets(padded(weight->rows)), of_offsets(offsets.size()), in(weight->columns),
           out(weight->rows) {}
 
-    // Takes up the weights as they are now; the gradient starts at zero.
+    // Copies the current weights, and resets the gradient to zero.
     void begin() {
         for (int o = 0; o < out; ++o)
             for (int i = 0; i < in; ++i)
@@ -45,7 +46,7 @@ class Layer {
                  into(outputs, padded(out), finish));
     }
 
-    // From the gradients of the outputs (n, padded(out)): adds to those of the weights.
+    // Adds to the gradient of the weights, given the gradients of the outputs (n, padded(out)).
     void learn(const float *inputs, int stride, const float *gradients, int n) {
         const int width = padded(out);
         const auto so_far = [&](int i, int o) { return load(&of_transposed[i * width + o]); };
@@ -58,14 +59,14 @@ class Layer {
         }
     }
 
-    // From the same: gives those of the inputs (n, padded(in)), finished.
+    // Computes the gradients of the inputs (n, padded(in)), transformed by finish, from the same.
     template <typename Finish>
     void backward(const float *gradients, int n, float *of_inputs, const Finish &finish) const {
         multiply({gradients, padded(out), 1}, n, out, straight.data(), padded(in), from_zero,
                  into(of_inputs, padded(in), finish));
     }
 
-    // Writes the gradient in the order of the parameters, weight and bias; gives where it ends.
+    // Writes the gradient in the order of the parameters, weight and bias; returns where it ends.
     float *end(float *to) const {
         for (int o = 0; o < out; ++o)
             for (int i = 0; i < in; ++i) *to++ = of_transposed[i * padded(out) + o];

@@ -1,4 +1,4 @@
-"""The compiled code, if there is any."""
+"""Loads the compiled code, if there is any."""
 
 import ctypes
 from functools import cache
@@ -10,14 +10,14 @@ FOLDER = Path(__file__).parent
 
 
 def compiled() -> ctypes.CDLL:
-    """The code compiled for this processor, to be asked for where `is_compiled` says so."""
+    """Returns the library for this processor; may be called only where `is_compiled()` is true."""
     found = _library()
     assert found is not None, "asked for where is_compiled() says no"
     return found
 
 
 def is_compiled() -> bool:
-    """Whether there is code for this processor."""
+    """Returns whether there is compiled code for this processor."""
     return _library() is not None
 
 

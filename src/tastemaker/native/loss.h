@@ -1,11 +1,11 @@
-// The losses of a positive with its negatives, and the gradients of their scores.
+// The losses of a positive with its negatives, and the gradients with respect to their scores.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 
-// The score of an item that must not count: its gradient is 0.
+// The score of an item that must not count; its gradient is 0.
 constexpr float IMPOSSIBLE = -1e9f;
 
 enum class Loss : int32_t { bce = 0, bpr = 1, sampled_softmax = 2 };
@@ -22,12 +22,12 @@ class LogOfProduct {
     double value() const { return sum + std::log(product); }
 };
 
-// Both of log(1 + exp(x)) need: log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)).
+// Sums log(1 + exp(x)) over many x, computed as max(x, 0) + log(1 + exp(-|x|)).
 struct Softplus {
     LogOfProduct logs;
     double sum = 0;
 
-    // Adds log(1 + exp(x)) to the sum; gives its derivative, the sigmoid of x.
+    // Adds log(1 + exp(x)) to the sum, and returns its derivative, the sigmoid of x.
     float add(float x) {
         const float e = std::exp(-std::fabs(x));
         logs.factor(e);
@@ -63,7 +63,7 @@ inline double softmax_row(const float *scores, int n, float *gradients) {
     return std::log(total) + highest - scores[0];
 }
 
-// The loss of n scores, the positive's first; writes the gradients of the scores.
+// Returns the loss of n scores, the positive's first, and writes the gradients of the scores.
 inline double loss_of_row(Loss kind, const float *scores, int n, float *gradients) {
     switch (kind) {
     case Loss::bce: return bce_row(scores, n, gradients);

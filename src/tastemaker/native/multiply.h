@@ -1,23 +1,23 @@
-// The one product of small matrices that everything else is made of.
+// The product of small matrices on which all other computations here are built.
 #pragma once
 
 #include "vectors.h"
 
-// ROWS x 2 vectors are as many sums as the registers hold.
+// The registers hold ROWS x 2 vectors of sums.
 constexpr int ROWS = LANES == 8 ? 4 : 8;
 
-// What a sum may start with, and what may become of it in the end.
+// Functions that give the initial value of a sum, or transform the finished sum.
 constexpr auto from_zero = [](int, int) { return Vector{}; };
 constexpr auto as_it_is = [](int, int, const Vector &sums) { return sums; };
 constexpr auto rectified = [](int, int, const Vector &sums) { return sums < Vector{} ? Vector{} : sums; };
 
-// A matrix that is only read number by number: a(row, column), transposed or not.
+// A matrix that is read one number at a time, transposed or not: a(row, column).
 struct Left {
     const float *start;
     int row_stride, column_stride;
 };
 
-// Writes the sums to c (m, n), finished.
+// Writes the sums, transformed by finish, to c (m, n).
 template <typename Finish> auto into(float *c, int n, Finish finish) {
     return [=](int row, int column, const Vector &sums) {
         store(c + row * n + column, finish(row, column, sums));
@@ -41,8 +41,8 @@ inline void multiply_block(Left a, int row, int k, const float *b, int n, int co
         for (int v = 0; v < vectors; ++v) give(row + r, column + v * LANES, sums[r][v]);
 }
 
-// start + a (m, k) b (k, n), with n padded. What each sum starts with is asked for, and what it comes
-// to is given, a vector at (row, column) at a time.
+// Computes start + a (m, k) b (k, n), with n padded. For each vector of sums, start(row, column)
+// returns the initial value, and give(row, column, sums) receives the result.
 template <typename Start, typename Give>
 inline void multiply(Left a, int m, int k, const float *b, int n, const Start &start,
                      const Give &give) {

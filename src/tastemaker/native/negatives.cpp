@@ -1,4 +1,4 @@
-// Items that a user has not touched, drawn as tastemaker.sampling says and does without this.
+// Draws items that a user has not touched; tastemaker.sampling has the plain form.
 
 #include <algorithm>
 #include <cstdint>
@@ -10,7 +10,7 @@ namespace {
 struct Unseen {
     const uint8_t *bits;    // whether user u touched item i, at u * n_items + i; or null
     const int64_t *below;   // u * (n_items + 1) + a_j - j of each touched item, ascending
-    const int64_t *indptr;  // where each user's begin in below, and where the last one's end
+    const int64_t *indptr;  // where each user's keys begin in below, and the end of the last's
     int64_t n_items;
 
     bool touched(int64_t user, int64_t item) const {
@@ -22,7 +22,7 @@ struct Unseen {
 
     int64_t by_rank(int64_t user, int64_t rank) const {
         const int64_t key = user * (n_items + 1) + rank, *const first = below + indptr[user];
-        // Not std::upper_bound, whose branches nobody can foretell.
+        // Not std::upper_bound, whose branches are unpredictable for the processor.
         const int64_t *passed = first;
         for (int64_t n = indptr[user + 1] - indptr[user]; n > 0; n /= 2)
             passed += passed[(n - 1) / 2] <= key ? (n + 1) / 2 : 0;
@@ -30,7 +30,7 @@ struct Unseen {
     }
 };
 
-// SplitMix64 (Steele, Lea and Flood 2014): any place of the sequence that a key begins.
+// SplitMix64 (Steele, Lea and Flood 2014): the number at a place in the sequence started by key.
 uint64_t random_at(uint64_t key, uint64_t place) {
     uint64_t z = key + (place + 1) * 0x9e3779b97f4a7c15;
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
@@ -42,7 +42,8 @@ int64_t below(int64_t bound, uint64_t random) {
     return static_cast<unsigned __int128>(random >> 2) * bound >> 62;
 }
 
-// One draw: place is its number among all of them, so that it does not matter who does it when.
+// Draws one item. place is the position of the draw among all draws, so the result does not depend
+// on the thread or on the order of the draws.
 int64_t draw_one(const Unseen &unseen, int64_t user, uint64_t key, int64_t place, int64_t n_places,
                  int n_attempts) {
     for (int attempt = 0; unseen.bits && attempt < n_attempts; ++attempt, place += n_places) {
@@ -52,15 +53,16 @@ int64_t draw_one(const Unseen &unseen, int64_t user, uint64_t key, int64_t place
     return unseen.by_rank(user, below(unseen.n_untouched(user), random_at(key, place)));
 }
 
-// Floyd's algorithm (Bentley and Floyd 1987): n different items, or all where there are no more;
-// gives how many. numbers has one for each step, so many places apart.
+// Draws n distinct items, or all untouched items where there are fewer, by Floyd's algorithm
+// (Bentley and Floyd 1987), and returns how many. numbers holds one random number for each step,
+// `apart` positions apart.
 int64_t draw_distinct(const Unseen &unseen, int64_t user, const int64_t *numbers, int64_t apart,
                       int64_t n, int64_t *items) {
     const int64_t available = unseen.n_untouched(user), length = std::min(available, n);
     for (int64_t step = 0; step < length; ++step) {
         const int64_t highest = available - length + step;
         const int64_t drawn = numbers[step * apart] % (highest + 1);
-        // Of the numbers' own width, so that several are compared at once.
+        // As wide as the items, so that the compiler can vectorize the comparisons.
         int64_t taken = 0;
         for (int64_t i = 0; i < step; ++i) taken |= int64_t(items[i] == drawn);
         items[step] = taken ? highest : drawn;
@@ -72,7 +74,7 @@ int64_t draw_distinct(const Unseen &unseen, int64_t user, const int64_t *numbers
 
 } // namespace
 
-// items (n_users, n): n of each user.
+// Draws n items for each user and writes them to items (n_users, n).
 extern "C" void negatives_draw(const Unseen *unseen, const int64_t *users, int64_t n_users, int64_t n,
                      uint64_t key, int32_t n_attempts, int32_t n_threads, int64_t *items) {
     const int64_t n_places = n_users * n;
@@ -84,7 +86,8 @@ extern "C" void negatives_draw(const Unseen *unseen, const int64_t *users, int64
     });
 }
 
-// items (n_users, n) and how many of each row are real, by numbers (n, n_users).
+// Draws up to n distinct items for each user with the random numbers (n, n_users); writes them to
+// items (n_users, n), and the number of valid entries per row to lengths.
 extern "C" void negatives_draw_distinct(const Unseen *unseen, const int64_t *users, int64_t n_users, int64_t n,
                          const int64_t *numbers, int32_t n_threads, int64_t *items,
                          int64_t *lengths) {

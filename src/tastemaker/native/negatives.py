@@ -1,4 +1,4 @@
-"""Draws negatives; `tastemaker.sampling` has the plain form."""
+"""Draws negatives in compiled code; `tastemaker.sampling` has the plain form."""
 
 import ctypes
 from ctypes import POINTER, byref, c_int32, c_int64, c_uint64, c_void_p
@@ -10,7 +10,10 @@ from tastemaker.native.library import compiled
 
 
 class Unseen(ctypes.Structure):
-    """What a user has not touched, as in negatives.cpp: addresses, whose tensors must live on."""
+    """The items that users have not touched, laid out as in negatives.cpp.
+
+    The fields are addresses of tensors, which the caller must keep alive.
+    """
 
     _fields_ = (
         ("bits", c_void_p),
@@ -23,15 +26,15 @@ class Unseen(ctypes.Structure):
 def draw(
     unseen: Unseen, users: torch.Tensor, n: int, key: int, *, n_attempts: int, n_threads: int
 ) -> torch.Tensor:
-    """Draws n items for each user, whatever the number of threads the same ones.
+    """Draws n items for each user; the result does not depend on the number of threads.
 
     Args:
-        unseen: of all users.
-        users: (b,) int64 codes of users who have not touched everything.
-        n: how many for each.
-        key: begins the sequence of random numbers.
-        n_attempts: as often the bitmap, if there is one, may say that an item was touched.
-        n_threads: which share the work.
+        unseen: the untouched items of all users.
+        users: (b,) int64 codes of users who have not touched every item.
+        n: number of items for each user.
+        key: the start of the sequence of random numbers.
+        n_attempts: number of draws, checked in the bitmap if there is one, before a draw by rank.
+        n_threads: number of threads to use.
 
     Returns:
         (b, n) int64 item codes.
@@ -46,16 +49,16 @@ def draw(
 def distinct(
     unseen: Unseen, users: torch.Tensor, numbers: torch.Tensor, n_threads: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draws n different items for each user, or all where there are no more.
+    """Draws n distinct items for each user, or all untouched items where there are fewer.
 
     Args:
-        unseen: of all users.
+        unseen: the untouched items of all users.
         users: (b,) int64 codes.
         numbers: (n, b) int64, drawn uniformly from 0 to below 2^62.
-        n_threads: which share the work.
+        n_threads: number of threads to use.
 
     Returns:
-        (b, n) int64 item codes and (b,) int64, how many of each row are real; the rest is 0.
+        (b, n) int64 item codes and (b,) int64 number of valid entries per row; the rest are 0.
     """
     users, numbers = users.contiguous(), numbers.contiguous()
     items = torch.empty((len(users), len(numbers)), dtype=torch.int64)

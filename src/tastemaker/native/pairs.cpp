@@ -1,8 +1,8 @@
-// Minibatch Adam on positives and their negatives: exact gradients, many batches a call.
+// Minibatch Adam on positives and their negatives: exact gradients, many batches per call.
 //
-// A batch is cut into tiles that stay in a core's cache, forward and backward. Each thread keeps
-// its own sums for the weights; the rows of the tables are shared out among the threads, so that
-// nobody writes where another does.
+// A batch is divided into tiles that stay in a core's cache, forward and backward. Each thread has
+// its own sums for the gradients of the weights. The rows of the tables are divided among the
+// threads, so that no two threads write to the same row.
 
 #include "barrier.h"
 #include "table.h"
@@ -17,7 +17,7 @@ class Training {
     const Adam adam;
     const int64_t batch_size;
     const int n_threads;
-    // Of this epoch, those of the chunk at hand included.
+    // The steps of this epoch, including those of the current chunk.
     Steps steps;
     Table users, items, item_biases;
     std::vector<Floats> of_weights;
@@ -35,7 +35,7 @@ class Training {
           item_biases(net.item_biases, this->adam, steps, batch_size * columns, n_threads),
           of_weights(n_threads, Floats(net.n_dense())), losses(n_threads), together(n_threads) {}
 
-    // Steps through a chunk of batches; gives the sum of their losses.
+    // Trains on a chunk of batches, and returns the sum of their losses.
     double run(const Batch &chunk, const double *learning_rates) {
         const int64_t n = std::min(batch_size, chunk.n), n_batches = (chunk.n - 1) / batch_size + 1;
         gradients.users.resize(n * net.users.columns);
@@ -50,7 +50,7 @@ class Training {
         return loss;
     }
 
-    // Brings all rows to where the steps so far would have them.
+    // All rows take the steps that they missed.
     void finish() {
         on_threads(n_threads, [&](int thread) {
             users.catch_up(steps.size(), thread);
@@ -92,7 +92,8 @@ class Training {
         if (net.item_biases.rows) item_biases.step(batch.items, gradients.scores.data(), nth, thread);
         int64_t start = 0;
         for (const Parameter &weight : weights) {
-            // This thread's part: the threads' sums together, then the step.
+            // For this thread's part of the weights, adds up the sums of all threads and takes the
+            // step.
             const int64_t from = weight.size() * thread / n_threads;
             const int64_t to = weight.size() * (thread + 1) / n_threads;
             float *sum = &of_weights[0][start];
@@ -106,7 +107,8 @@ class Training {
 
 } // namespace
 
-// One epoch of training: begun, taken through chunks of batches, finished and discarded.
+// One epoch of training: pairs_begin, pairs_train for each chunk of batches, pairs_finish, and
+// pairs_discard.
 extern "C" Training *pairs_begin(const Network *network, const Adam *adam, int64_t batch_size,
                            int64_t columns, int32_t n_threads) {
     return new Training(*network, *adam, batch_size, columns, n_threads);
@@ -120,7 +122,7 @@ extern "C" void pairs_finish(Training *training) { training->finish(); }
 
 extern "C" void pairs_discard(Training *training) { delete training; }
 
-// scores (n, columns) of a batch.
+// Computes the scores (n, columns) of a batch.
 extern "C" void pairs_score(const Network *network, const Batch *batch, int32_t n_threads, float *scores) {
     on_threads(n_threads, [=](int thread) {
         Tile tile(*network, batch->columns);
@@ -131,7 +133,7 @@ extern "C" void pairs_score(const Network *network, const Batch *batch, int32_t 
     });
 }
 
-// scores (n, n_items) of all n users of the network with every item.
+// Computes the scores (n, n_items) of all n users of the network for every item.
 extern "C" void pairs_score_catalog(const Network *network, int32_t n_threads, float *scores) {
     const int64_t n_items = network->items.rows, n_users = network->users.rows;
     const int64_t n_blocks = (n_items - 1) / Tile::SAMPLES + 1;
@@ -147,7 +149,8 @@ extern "C" void pairs_score_catalog(const Network *network, int32_t n_threads, f
     });
 }
 
-// gradients (n, of_user) of the losses of n users' histories by the users' vectors.
+// Computes the gradients (n, of_user) of the losses of n users' histories with respect to the
+// users' vectors.
 extern "C" void pairs_user_gradients(const Network *network, const Histories *histories, int32_t n_threads, float *gradients) {
     on_threads(n_threads, [=](int thread) {
         Tile tile(*network, histories->columns);

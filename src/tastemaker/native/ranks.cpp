@@ -1,5 +1,5 @@
-// How many items score lower than a target, where a score is an inner product: a tile of scores is
-// compared and counted in the registers. tastemaker.ranking.ranks does the same without this.
+// Counts the items that score lower than a target, where a score is an inner product. A tile of
+// scores is compared and counted in the registers. tastemaker.ranking.ranks has the plain form.
 
 #include <algorithm>
 #include <cstdint>
@@ -11,10 +11,10 @@ namespace {
 
 typedef int32_t Counts __attribute__((vector_size(LANES * sizeof(int32_t))));
 
-// Their keys stay in a core's cache while all users pass by.
+// Items in a tile: so few that their keys stay in a core's cache while all users are processed.
 constexpr int64_t ITEMS_AT_ONCE = 512;
 
-// Scores of some items with one query, to the last bit as they come out of a tile.
+// Computes the scores of some items for one query, bit for bit as in a tile.
 class Apart {
     const float *keys;
     const int size;
@@ -23,7 +23,7 @@ class Apart {
   public:
     Apart(const float *keys, int size) : keys(keys), size(size), query(size * LANES) {}
 
-    // (n, LANES), in the first column of each row.
+    // Returns (n, LANES); the scores are in the first column.
     const float *of(const float *user, const int64_t *items, int64_t n) {
         for (int d = 0; d < size; ++d) query[d * LANES] = user[d];
         keys_of.resize(n * size), scores.resize(n * LANES);
@@ -36,8 +36,10 @@ class Apart {
 
 } // namespace
 
-// For each of n users with one target: its score, and how many of keys (n_items, size) score lower
-// but for what is not ranked, which the ends divide among the users, the targets included.
+// For each of n users with one target each, writes the target's score to wanted, and the number of
+// items that score lower to below; keys is (n_items, size). The items that are not ranked are not
+// counted: those of user u are not_ranked[ends[u]] to not_ranked[ends[u + 1] - 1], which include
+// the target.
 extern "C" void ranks_count_below(const float *keys, int64_t n_items, int64_t size, const float *queries,
                             int64_t n, const int64_t *targets, const int64_t *not_ranked,
                             const int64_t *ends, float *wanted, int64_t *below) {

@@ -1,4 +1,4 @@
-"""Counts what scores lower than a target; `tastemaker.ranking.ranks` has the plain form."""
+"""Counts items that score lower than a target; `tastemaker.ranking.ranks` has the plain form."""
 
 import ctypes
 from ctypes import c_int64, c_void_p
@@ -16,17 +16,18 @@ def count_below(
     not_ranked: torch.Tensor,
     ends: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """How many of the ranked items score lower than each target, on one thread.
+    """Counts the ranked items that score lower than each target, on one thread.
 
     Args:
         keys: (n_items, d) float32.
-        queries: (n, d) float32, of each target's user.
+        queries: (n, d) float32, the query of each target's user.
         targets: (n,) int64 codes.
-        not_ranked: (m,) int64 codes of what does not count, each target among its own.
-        ends: (n + 1,) int64 pointers to each target's in not_ranked.
+        not_ranked: (m,) int64 codes of the items that are not ranked for a target, which include
+            the target itself; the targets' lists end to end.
+        ends: (n + 1,) int64: target i's list is not_ranked[ends[i]:ends[i + 1]].
 
     Returns:
-        (n,) int64, and (n,) float32 scores of the targets.
+        (n,) int64 counts, and (n,) float32 scores of the targets.
     """
     keys, queries, targets = keys.contiguous(), queries.contiguous(), targets.contiguous()
     not_ranked, ends = not_ranked.contiguous(), ends.contiguous()

@@ -1,20 +1,20 @@
-// The steps of an epoch, and what many of them do to a row that has no gradient.
+// The steps of an epoch, and the combined effect of many steps on a row that has no gradient.
 #pragma once
 
 #include <vector>
 
 #include "adam.h"
 
-// After i steps without a gradient the moments are m β1^i and v β2^i, so that the i-th moves a value
-// by m w_i / (√v a_i + ε), with w_i = size_i β1^i and a_i = correction_i √β2^i. Only some dozens of
-// the w_i count, and there the a_i are nearly one number a: all steps together are a series in how
-// far they are from it,
-//     m / d (Σ w_i - x Σ w_i e_i + x² Σ w_i e_i² - …)  with e_i = a_i - a, d = √v a + ε, x = √v / d.
+// After i steps without a gradient, the moments are m β1^i and v β2^i, so the i-th moves a value
+// by m w_i / (√v a_i + ε), with w_i = size_i β1^i and a_i = correction_i √β2^i. Only a few dozen of
+// the w_i matter, and for those the a_i are close to one number a. The sum of all steps is
+// therefore a series in the differences e_i = a_i - a,
+//     m / d (Σ w_i - x Σ w_i e_i + x² Σ w_i e_i² - …)  with d = √v a + ε, x = √v / d.
 struct Drift {
     float a, epsilon, of_mean, of_square;
     float terms[5];
 
-    // Whether the first term that is left out is below what a float can tell; x is at most 1 / a.
+    // Whether the first omitted term is below the precision of a float; x is at most 1 / a.
     bool is_accurate() const { return terms[4] <= 1e-7f * terms[0] * (a * a * a * a); }
 
     template <typename Numbers> void move(Numbers &value, Numbers &mean, Numbers &square) const {
@@ -27,10 +27,10 @@ struct Drift {
 
 class Steps {
     const Adam &adam;
-    // Steps after which a row has forgotten its gradients: it does not move any further.
+    // The number of steps without a gradient after which a row practically does not move any more.
     const int64_t memory;
     std::vector<AdamStep> steps;
-    // Of each step again, and by how many steps a row is behind: β1^i and √β2^i.
+    // The size and correction of each step again; and β1^i and √β2^i for i missed steps, at i - 1.
     std::vector<float> sizes, corrections, of_means, of_roots;
 
   public:
@@ -51,7 +51,7 @@ class Steps {
         sizes.push_back(steps.back().size), corrections.push_back(steps.back().correction);
     }
 
-    // Takes a parameter's numbers through the steps from and up to to, without gradients.
+    // Takes the steps from `from` to `to` - 1 for n numbers of a parameter, without gradients.
     void idle(const Parameter &parameter, int64_t first, int64_t n, int64_t from, int64_t to) const {
         const Drift drift = adam.weight_decay ? Drift{} : this->drift(from, to);
         const bool at_once = !adam.weight_decay && drift.is_accurate();
@@ -73,7 +73,7 @@ class Steps {
 
     Drift drift(int64_t from, int64_t to) const {
         const int64_t missed = to - from, n = std::min(missed, memory);
-        // About where the w_i have their centre.
+        // Approximately the centre of the w_i.
         const int64_t middle = std::min(n, int64_t(1 / (1 - adam.beta1))) - 1;
         const float a = corrections[from + middle] * of_roots[middle];
         const float *size = &sizes[from], *correction = &corrections[from];

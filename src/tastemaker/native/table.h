@@ -1,27 +1,27 @@
-// A table of users or items under Adam, of which a batch touches only some rows.
+// A table of users' or items' vectors, trained by Adam; a batch uses only some of its rows.
 #pragma once
 
 #include <vector>
 
 #include "steps.h"
 
-// Adam moves a row without a gradient too, by what its moments remember. Going through the whole
-// table for every batch would take longer than all else where the table is large, so that a row
-// there is only taken through the steps that it missed when it is next needed.
+// Adam also moves a row that has no gradient, because of its moments. In a large table, updating
+// all rows for every batch would take longer than everything else. A row there takes the steps that
+// it missed when it is next needed.
 class Table {
     static constexpr int64_t BLOCK = 16, AHEAD = 8;
     const Parameter table;
     const Adam &adam;
     const Steps &steps;
     const uint64_t n_threads;
-    // Whether every step goes through all rows: fast, one behind the other, where they are few.
+    // Whether every step updates all rows, one after the other, which is fast if there are few.
     const bool is_small;
     std::vector<float> gradient;
-    // By row, how many of the steps it has taken, and whether the batch has touched it.
+    // For each row, the number of steps it has taken, and whether the current batch uses it.
     std::vector<int64_t> taken;
     std::vector<char> is_touched;
 
-    // What a thread has to do with a batch: which of its codes are the thread's, and which rows.
+    // A thread's part of a batch: the positions of its codes in the batch, and its distinct rows.
     struct Share {
         std::vector<int64_t> places, rows;
         int64_t n_places = 0, n_rows = 0;
@@ -29,14 +29,14 @@ class Table {
     std::vector<Share> shares;
 
   public:
-    // Takes how many of a batch's codes are of the table.
+    // n_codes is the number of codes in a batch that refer to this table.
     Table(const Parameter &table, const Adam &adam, const Steps &steps, int64_t n_codes, int n_threads)
         : table(table), adam(adam), steps(steps), n_threads(n_threads),
           is_small(!adam.lazy && table.rows <= 8 * n_codes),
           gradient(table.size()), taken(table.rows), is_touched(table.rows), shares(n_threads) {}
 
-    // Takes up a batch, and brings this thread's part of its rows to where all steps so far would
-    // have them. What belongs to whom is as good as random: no branch depends on it.
+    // Starts a batch: its rows of this thread take the steps that they missed, up to n_steps.
+    // Whether a code belongs to the thread is practically random, so no branch depends on it.
     void catch_up(const int64_t *codes, int64_t n, int64_t n_steps, int thread) {
         Share &share = shares[thread];
         share.places.resize(n + 1), share.rows.resize(n + 1);
@@ -58,15 +58,15 @@ class Table {
         }
     }
 
-    // Likewise all of this thread's rows.
+    // All rows of this thread take the steps that they missed, up to n_steps.
     void catch_up(int64_t n_steps, int thread) {
         if (is_small) return;
         for (int64_t row = 0; row < table.rows; ++row)
             if (is_mine(row, thread)) catch_up(row, n_steps);
     }
 
-    // Adds this thread's part of the gradients (n, columns) of the batch taken up last, and takes
-    // the nth step.
+    // Adds up this thread's part of the gradients (n, columns) of the current batch, and takes the
+    // nth step.
     void step(const int64_t *codes, const float *gradients, int64_t nth, int thread) {
         const Share &share = shares[thread];
         const int64_t width = table.columns;
@@ -93,14 +93,14 @@ class Table {
     }
 
   private:
-    // Dealt in blocks, so that two threads rarely write to one line of the cache; by a hash, since
-    // to divide takes longer than all else that is done for most rows.
+    // Rows are assigned to threads in blocks, so that two threads rarely write to the same cache
+    // line, and by a hash, since a division would take longer than the other work on most rows.
     bool is_mine(int64_t row, int thread) const {
         const uint64_t hash = uint32_t(uint64_t(row) / BLOCK) * 2654435769u;
         return int((hash * n_threads) >> 32) == thread;
     }
 
-    // Rows are far apart in memory, and several of them on the way at once.
+    // Prefetches a row. Rows are far apart in memory, and several can be fetched at the same time.
     void fetch(int64_t row) const {
         const int64_t first = row * table.columns;
         __builtin_prefetch(table.value + first), __builtin_prefetch(table.mean + first);

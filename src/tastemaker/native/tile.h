@@ -8,19 +8,19 @@
 #include "loss.h"
 #include "tower.h"
 
-// s(u, i) = h · (p_u * q_i) + w · tower(p'_u, q'_i) + b + b_u + b_i, each part there or not.
+// s(u, i) = h · (p_u * q_i) + w · tower(p'_u, q'_i) + b + b_u + b_i, where each part is optional.
 // A user's row is [p_u, p'_u, b_u], an item's [q_i, q'_i].
 struct Network {
     Parameter users, items;
-    Parameter item_biases;        // (n_items, 1); without rows where there is no b_i, and no b_u
+    Parameter item_biases;        // (n_items, 1); without rows if there is no b_i, and then no b_u
     const Parameter *weights;     // the tower's, then [h, w] and b
     int64_t n_weights;
-    int64_t product;              // numbers in p_u
-    int64_t tower;                // numbers in p'_u; 0 without a tower
+    int64_t product;              // the length of p_u
+    int64_t tower;                // the length of p'_u; 0 without a tower
     const float *user_shares, *item_shares;
     double regularization;
     Loss loss;
-    int32_t has_output;           // without [h, w] and b, h is 1
+    int32_t has_output;           // whether there are [h, w] and b; without them, h is 1
 
     Network with(const Parameter *same_weights) const {
         Network network = *this;
@@ -41,7 +41,7 @@ struct Batch {
     const float *weights;         // (n,) or null
     int64_t n, columns;
 
-    // Some of it; fewer at the end, and none behind it.
+    // The positives from `first` on: `size` of them, fewer at the end of the batch, none beyond it.
     Batch part(int64_t first, int64_t size) const {
         first = std::min(first, n);
         return {users + first, items + first * columns, weights ? weights + first : nullptr,
@@ -49,16 +49,16 @@ struct Batch {
     }
 };
 
-// The histories of users as positives with drawn negatives, `width` rows for each.
+// The histories of users as positives with drawn negatives, `width` rows for each user.
 struct Histories {
     const int64_t *items;   // (n, width, columns), the positive first
-    const uint8_t *filling; // (n, width, columns): items that count for nothing
+    const uint8_t *filling; // (n, width, columns): whether an item is padding, which is not counted
     const float *weights;   // (n, width): the weight of each row's loss
     const float *slopes;    // (n, width, columns), subtracted from the gradients of the scores
     int64_t n, width, columns;
 };
 
-// Of a batch: a row for each positive, and one for each of its samples.
+// The gradients of a batch: a user row for each positive; an item row and a score for each sample.
 struct Gradients {
     Floats users, items, scores;
 };
@@ -68,13 +68,13 @@ class Tile {
     const int columns, of_user, of_item, product;
     const bool has_biases;
     std::optional<Tower> tower;
-    // The last layer [h, w] and its gradient, w padded.
+    // The last layer [h, w] and its gradient; w is padded.
     Floats h, w, of_h, of_w;
     float b = 0, of_b = 0;
     Floats users, items, scores, of_scores, of_users, factors;
 
   public:
-    // As many samples as keep the tower's outputs within the first cache.
+    // The number of samples for which the tower's outputs fit the first-level cache.
     static constexpr int SAMPLES = 80;
     const int positives;
 
@@ -90,7 +90,7 @@ class Tile {
         w.resize(padded(tower->width())), of_w.resize(w.size());
     }
 
-    // Takes up the weights as they are now; their gradients start at zero.
+    // Copies the current weights, and resets their gradients to zero.
     void begin() {
         if (tower) tower->begin();
         std::fill(of_h.begin(), of_h.end(), 0.0f), std::fill(of_w.begin(), of_w.end(), 0.0f);
@@ -102,7 +102,7 @@ class Tile {
         b = net.weights[net.n_weights - 1].value[0];
     }
 
-    // Writes the gradients of the weights in their order.
+    // Writes the gradients of the weights, in the order of the weights.
     void end(float *to) const {
         if (tower) to = tower->end(to);
         if (!net.has_output) return;
@@ -111,7 +111,8 @@ class Tile {
         *to = of_b;
     }
 
-    // Adds the gradients of n positives from `first` on; returns their part of the batch's loss.
+    // Computes the gradients of n positives from `first` on, and returns their part of the batch's
+    // loss.
     double run(const Batch &batch, int64_t first, int n, Gradients &gradients) {
         gather(batch, first, n);
         score(n);
@@ -125,14 +126,15 @@ class Tile {
         return loss + penalty(batch, first, n, of_users, of_items, of_biases);
     }
 
-    // The scores (n, columns) alone.
+    // Computes only the scores (n, columns).
     void scores_of(const Batch &batch, int64_t first, int n, float *to) {
         gather(batch, first, n);
         score(n);
         std::copy_n(scores.data(), n * columns, to);
     }
 
-    // Adds to the gradient of a user's vector that of the loss of n of its rows from `first` on.
+    // Adds the gradient of the loss of n of a user's rows, from `first` on, to that of the user's
+    // vector.
     void add_user_gradient(int64_t user, const Histories &all, int64_t first, int n, float *of_user_row) {
         const std::vector<int64_t> same(n, user);
         const int64_t row = user * all.width + first;
@@ -149,7 +151,7 @@ class Tile {
         to_user(n, of_user_row);
     }
 
-    // The scores of one user with n items from `first` on, no more than there are columns.
+    // Computes the scores of one user for n items from `first` on; n is at most `columns`.
     void scores_from(int64_t user, int64_t first, int n, float *to) {
         std::array<int64_t, SAMPLES> codes;
         for (int c = 0; c < columns; ++c) codes[c] = first + std::min(c, n - 1);
@@ -205,7 +207,7 @@ class Tile {
                         of_items + product);
     }
 
-    // The gradient of the one user whom all n positives have, added up.
+    // Adds up the gradients of the user's vector over n positives, which all have the same user.
     void to_user(int n, float *of_user_row) {
         const float *item = items.data();
         for (int s = 0; s < n * columns; ++s, item += of_item) {
@@ -220,7 +222,7 @@ class Tile {
             for (int d = 0; d < in; ++d) of_user_row[product + d] += of_users[p * of_user + d];
     }
 
-    // Of a positive and its samples, the gradients by h · (p_u * q_i) + b_u.
+    // Computes the gradients of a positive and its samples through h · (p_u * q_i) + b_u.
     void of_product(int p, float *of_user_row, float *of_item_rows) {
         const float *user = &users[p * of_user];
         std::fill_n(of_user_row, of_user, 0.0f);
@@ -236,7 +238,8 @@ class Tile {
         }
     }
 
-    // By w · tower: the gradients of w, and of what the tower's last ReLU was given.
+    // Computes the gradients through w · tower: those of w, and of the inputs of the tower's last
+    // ReLU.
     void of_last_layer(int samples) {
         const int width = w.size();
         for (int i = 0; i < width; i += LANES) {
@@ -251,7 +254,8 @@ class Tile {
         }
     }
 
-    // λ times the squared lengths of the user's row, as h weighs it, and of the positive's.
+    // Returns λ times the squared norms of the users' rows, weighted by h, and of the positives'
+    // rows, each times its share and divided by the batch's size; adds the gradients.
     double penalty(const Batch &batch, int64_t first, int n, float *of_users, float *of_items,
                    float *of_biases) {
         double loss = 0;

@@ -1,6 +1,6 @@
-// The best items of each user. A score is compared with the user's k-th best so far while it is in a
-// register; only what beats that is looked at one by one, and only then whether the user may get it.
-// tastemaker.ranking.topk does the same without this.
+// Selects the best items for each user. A score is compared with the user's k-th best so far while
+// it is in a register. Only items with a higher score are processed one by one, and only for these
+// is it checked whether the user may get them. tastemaker.ranking.topk has the plain form.
 
 #include <algorithm>
 #include <cstdint>
@@ -11,10 +11,10 @@
 
 namespace {
 
-// Their keys stay in a core's cache while all users pass by.
+// Items in a tile: so few that their keys stay in a core's cache while all users are processed.
 constexpr int64_t ITEMS_AT_ONCE = 512;
 
-// So many users would leave most of a tile empty.
+// Up to this number of users, most of a tile would be empty.
 constexpr int64_t FEW = LANES / 4;
 
 struct Entry {
@@ -22,24 +22,26 @@ struct Entry {
     int64_t item;
 };
 
-// Equal scores in the order of the codes.
+// The order of a list: by score, and equal scores by item code.
 inline bool before(const Entry &one, const Entry &other) {
     return one.score > other.score || (one.score == other.score && one.item < other.item);
 }
 
-// What users may not get: items that are not eligible, and by user between the ends those seen.
+// The items that users may not get: those that are not eligible, and those that a user has seen;
+// user u's are seen[ends[u]] to seen[ends[u + 1] - 1].
 struct Exclusion {
-    const uint8_t *eligible; // of each item; null where all are
+    const uint8_t *eligible; // (n_items,): whether each item is eligible; null if all are
     const int64_t *seen, *ends;
 };
 
-// The k best of the items that one user may get. Items come in the order of their codes.
+// Collects the k best of the items that one user may get. Items must come in the order of their
+// codes.
 class Best {
     const size_t k;
     const uint8_t *eligible;
     std::vector<int64_t> seen;
     size_t next_seen = 0;
-    std::vector<Entry> heap; // the worst first
+    std::vector<Entry> heap; // the worst entry is at the front
 
     bool allowed(int64_t item) {
         if (eligible && !eligible[item]) return false;
@@ -55,12 +57,12 @@ class Best {
         heap.reserve(k);
     }
 
-    // What a score must beat: an item that comes later loses a tie.
+    // The score that the next item must exceed; in a tie, the earlier item is kept.
     float limit() const {
         return heap.size() < k ? -std::numeric_limits<float>::infinity() : heap.front().score;
     }
 
-    // Takes an item whose score beats the limit.
+    // Adds an item whose score exceeds the limit, if the user may get it.
     void take(int64_t item, float score) {
         if (!allowed(item)) return;
         if (heap.size() == k) {
@@ -71,7 +73,8 @@ class Best {
         std::push_heap(heap.begin(), heap.end(), before);
     }
 
-    // Writes the best first and gives how many there are; the rest of the row is left as it is.
+    // Writes the items, best first, and returns how many there are; leaves the rest of the row
+    // unchanged.
     int64_t write(int64_t *items, float *scores) {
         std::sort_heap(heap.begin(), heap.end(), before);
         for (size_t i = 0; i < heap.size(); ++i) items[i] = heap[i].item, scores[i] = heap[i].score;
@@ -79,7 +82,7 @@ class Best {
     }
 };
 
-// Offers every item to every user, by a dot product each.
+// Scores every item for every user with one dot product each.
 void one_by_one(const float *keys, int64_t n_items, int64_t size, const float *queries,
                 std::vector<Best> &best) {
     for (int64_t item = 0; item < n_items; ++item)
@@ -89,11 +92,11 @@ void one_by_one(const float *keys, int64_t n_items, int64_t size, const float *q
         }
 }
 
-// The same by a product of matrices.
+// Does the same with products of matrices.
 void tile_by_tile(const float *keys, int64_t n_items, int64_t size, const float *queries,
                   std::vector<Best> &best) {
     const int64_t n = best.size(), width = padded(n);
-    // No score beats the limit of a column that is there to fill a vector.
+    // No score exceeds the limit of a padding column.
     std::vector<float> columns(size * width), limits(width, std::numeric_limits<float>::infinity());
     for (int64_t u = 0; u < n; ++u) {
         limits[u] = best[u].limit();
@@ -114,8 +117,8 @@ void tile_by_tile(const float *keys, int64_t n_items, int64_t size, const float 
 
 } // namespace
 
-// For each of n users the k best of n_items keys by their inner products with the user's query. The
-// products of a few users are rounded otherwise than those of many.
+// Selects, for each of n users, the k best of n_items keys by their inner products with the user's
+// query. For up to FEW users, the products are rounded differently than for more users.
 extern "C" void tops_by_products(const float *keys, int64_t n_items, int64_t size,
                                  const float *queries, int64_t n, int64_t k,
                                  const uint8_t *eligible, const int64_t *seen, const int64_t *ends,
@@ -129,7 +132,7 @@ extern "C" void tops_by_products(const float *keys, int64_t n_items, int64_t siz
         tile_by_tile(keys, n_items, size, queries, best);
     for (int64_t u = 0; u < n; ++u) lengths[u] = best[u].write(items + u * k, scores + u * k);
 }
-// The same of given scores (n, n_items), whose rows begin a stride apart.
+// Does the same for given scores (n, n_items), whose rows begin `stride` numbers apart.
 extern "C" void tops_of_scores(const float *given, int64_t stride, int64_t n_items, int64_t n,
                                int64_t k, const uint8_t *eligible, const int64_t *seen,
                                const int64_t *ends, int64_t *items, float *scores,

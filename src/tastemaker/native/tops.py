@@ -1,4 +1,4 @@
-"""Selects the best items of each user; `tastemaker.ranking.topk` has the plain form."""
+"""Selects the best items for each user; `tastemaker.ranking.topk` has the plain form."""
 
 import ctypes
 from ctypes import c_int64, c_void_p
@@ -12,14 +12,14 @@ from tastemaker.native.library import compiled
 
 
 class Excluded(NamedTuple):
-    """What n users may not get."""
+    """The items that n users may not get."""
 
     eligible: torch.Tensor | None
-    """(n_items,) bool, false for an item that nobody may get; None where all are eligible."""
+    """(n_items,) bool, false for an item that no user may get; None if all are eligible."""
     seen: np.ndarray
-    """(m,) int64 codes, the users' one after the other."""
+    """(m,) int64 codes of the items that each user may not get, the users' lists end to end."""
     ends: np.ndarray
-    """(n + 1,) int64 pointers to each user's in seen."""
+    """(n + 1,) int64: user i's list is seen[ends[i]:ends[i + 1]]."""
 
 
 Tops = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
@@ -28,13 +28,13 @@ length; (n,) int64 lengths."""
 
 
 def best_by_products(keys: torch.Tensor, queries: torch.Tensor, k: int, excluded: Excluded) -> Tops:
-    """The k best items of each query by inner products, on one thread.
+    """Returns the k best items for each query by inner products, on one thread.
 
     Args:
         keys: (n_items, d) float32.
         queries: (n, d) float32.
         k: at least 1.
-        excluded: of the n users.
+        excluded: the items that the n users may not get.
     """
     keys, queries = keys.contiguous(), queries.contiguous()
     given = keys.data_ptr(), *keys.shape, queries.data_ptr(), len(queries)
@@ -42,12 +42,12 @@ def best_by_products(keys: torch.Tensor, queries: torch.Tensor, k: int, excluded
 
 
 def best_of_scores(scores: torch.Tensor, k: int, excluded: Excluded) -> Tops:
-    """The k best items of each row, on one thread.
+    """Returns the k best items of each row, on one thread.
 
     Args:
         scores: (n, n_items) float32, each row contiguous.
         k: at least 1.
-        excluded: of the n rows.
+        excluded: the items that the users of the n rows may not get.
     """
     n, n_items = scores.shape
     given = scores.data_ptr(), scores.stride(0), n_items, n

@@ -1,18 +1,19 @@
-// The fully connected part of a network: the user's and the item's vector, some layers with ReLUs.
+// The fully connected part of a network: layers with ReLUs on a user's and an item's vector.
 #pragma once
 
 #include <vector>
 
 #include "layer.h"
 
-// W1 [p_u; q_i] = W1_user p_u + W1_item q_i: the user's half is shared by all of a user's samples.
+// W1 [p_u; q_i] = W1_user p_u + W1_item q_i, where the user's half is computed once for a positive
+// and its negatives.
 class Tower {
     int columns;
     Layer first_user, first_item;
     std::vector<Layer> rest;
-    // What each layer gives for the samples, and the gradient of that.
+    // The outputs of each layer for the samples, and their gradients.
     std::vector<Floats> outputs, of_outputs;
-    // By sample, where its user's half begins: a look-up is sooner done than a division.
+    // For each sample, where its user's half begins; a look-up is faster than a division.
     std::vector<int> halves;
     Floats first_of_users, of_first_of_users, of_user_inputs, of_item_inputs;
 
@@ -32,8 +33,8 @@ class Tower {
     }
 
     int width() const { return rest.empty() ? first_item.out : rest.back().out; }
-    // (samples, padded(width())) of the last layer, and where to write the gradient of what its
-    // ReLU was given.
+    // The outputs of the last layer, (samples, padded(width())), and where to write the gradients
+    // of the inputs of its ReLU.
     const float *output() const { return outputs.back().data(); }
     float *of_output() { return of_outputs.back().data(); }
 
@@ -48,7 +49,8 @@ class Tower {
         return to;
     }
 
-    // Of n positives: users (n, user_stride), items (n * columns, item_stride).
+    // Computes the outputs for n positives, from users (n, user_stride) and
+    // items (n * columns, item_stride).
     void forward(const float *users, int user_stride, const float *items, int item_stride, int n) {
         const int samples = n * columns;
         const auto first_offset = [&](int, int o) { return first_user.offset(o); };
@@ -62,7 +64,8 @@ class Tower {
         }
     }
 
-    // From of_output(): adds to the layers' gradients, and gives those of the rows.
+    // From of_output(): adds to the layers' gradients, and writes those of the users' and items'
+    // rows.
     void backward(const float *users, int user_stride, const float *items, int item_stride, int n,
                   float *of_users, float *of_items) {
         const int samples = n * columns;
@@ -75,18 +78,18 @@ class Tower {
         to_users(n, of_users, user_stride);
     }
 
-    // From of_output(): gives the gradients of the users' rows alone.
+    // From of_output(): writes the gradients of the users' rows only.
     void backward(int n, float *of_users, int user_stride) {
         to_first<false>(n);
         to_users(n, of_users, user_stride);
     }
 
   private:
-    // The gradients of what the first layer gives, for the samples and summed for the users.
+    // Computes the gradients of the first layer's outputs, for each sample and summed by positive.
     template <bool learns> void to_first(int n) {
         const int width = padded(first_item.out), samples = n * columns;
         for (size_t l = rest.size(); l-- > 0;) {
-            // Where a ReLU gave nothing, nothing flows back.
+            // Where a ReLU's output is 0, the gradient of its input is 0.
             const auto through_relu = [&, in = padded(rest[l].in)](int s, int i, const Vector &sums) {
                 return load(&outputs[l][s * in + i]) > Vector{} ? sums : Vector{};
             };

@@ -1,4 +1,4 @@
-// Numbers side by side in the processor's registers.
+// Vectors of numbers in the processor's registers (SIMD).
 #pragma once
 
 #include <cmath>
@@ -18,7 +18,7 @@ constexpr int LANES = 8;
 constexpr int LANES = 4;
 #endif
 
-// So many numbers at once as there are: rows are short, and half a register is done sooner.
+// A vector of n numbers. Rows are short, and operations on part of a register can be faster.
 template <int n> struct Some {
     typedef float Numbers __attribute__((vector_size(n * sizeof(float))));
 
@@ -30,13 +30,14 @@ template <int n> struct Some {
     static void store(float *to, const Numbers &numbers) { std::memcpy(to, &numbers, sizeof numbers); }
 };
 
-// As wide as a register.
+// A vector as wide as a register.
 using Vector = Some<LANES>::Numbers;
 
 inline Vector load(const float *from) { return Some<LANES>::load(from); }
 inline void store(float *to, const Vector &numbers) { Some<LANES>::store(to, numbers); }
 
-// A bit for each number that is greater than its neighbour in the other vector; NaN never is.
+// Returns one bit per number: whether it is greater than the number at the same position in the
+// other vector. A comparison with NaN gives 0.
 inline uint32_t above(const Vector &one, const Vector &other) {
 #if defined(__AVX512F__)
     return _mm512_cmp_ps_mask(one, other, _CMP_GT_OQ);
@@ -54,7 +55,8 @@ inline uint32_t above(const Vector &one, const Vector &other) {
 // Rows are padded with zeros to whole vectors, so that no loop has a remainder.
 constexpr int padded(int width) { return (width + LANES - 1) / LANES * LANES; }
 
-// Calls work with widths of 16, 8, 4 or 1 and where they begin, until all n are done.
+// Divides n numbers into parts of 16, 8, 4 or 1, and calls work with the width and start of each
+// part.
 template <typename Work> inline void in_parts(int64_t n, Work work) {
     int64_t i = 0;
     for (; i + 16 <= n; i += 16) work(std::integral_constant<int, 16>(), i);
@@ -67,7 +69,7 @@ inline void copy(const float *from, int64_t n, float *to) {
     in_parts(n, [&](auto width, int64_t i) { Some<width>::store(to + i, Some<width>::load(from + i)); });
 }
 
-// Of a vector's numbers.
+// The sum of a vector's numbers.
 template <typename Numbers> inline float sum(const Numbers &numbers) {
     constexpr int half = sizeof(Numbers) / sizeof(float) / 2;
     if constexpr (half == 0) {

@@ -1,4 +1,4 @@
-"""Approximate retrieval through a graph, exact wherever the graph leaves a list short."""
+"""Approximate retrieval through a graph, with exact search where a list comes out too short."""
 
 from dataclasses import dataclass
 
@@ -13,20 +13,21 @@ from tastemaker.ranking.topk import TopItems, merged
 from tastemaker.shown import short_repr
 
 WORTHWHILE = 50_000
-"""Items up to which the exact search takes a millisecond or two for one user, and for many together
-less than the approximate one."""
+"""Number of items up to which the exact search takes only a millisecond or two for one user and,
+for many users together, less time than the approximate search."""
 
 MOST_FETCHED = 512
-"""Past so many items for one user, the exact product is as fast."""
+"""Maximum number of items to fetch for one user; beyond it, the exact product is as fast."""
 
 
 @dataclass(frozen=True, eq=False)
 class ApproximateIndex:
-    """The nearest items by a graph (HNSW), scored exactly.
+    """Finds the nearest items through a graph (HNSW) and scores them exactly.
 
-    What a user may not get is known only after the search, so that more is fetched than asked for:
-    k and the length of the history, over the fraction of the items that are eligible. Users for
-    whom that is much, and those whose lists come out short all the same, are answered exactly.
+    Excluded items are removed only after the search, so more than k items are fetched for each
+    user: k plus the length of the history, divided by the fraction of items that are eligible.
+    Users for whom this number is large, and users whose list is still too short after the search,
+    get the exact search instead.
     """
 
     keys: torch.Tensor
@@ -37,14 +38,14 @@ class ApproximateIndex:
 
     @classmethod
     def build(cls, keys: torch.Tensor, on_progress: OnProgress | None = None) -> "ApproximateIndex":
-        """An index of (n_items, d) float32 keys on the CPU; a second for some thousands of them.
+        """Builds an index of (n_items, d) float32 keys on the CPU, some thousands of them a second.
 
         Args:
-            keys: of all items.
-            on_progress: receives how many items are in the index.
+            keys: the keys of all items.
+            on_progress: receives the number of items that are in the index so far.
 
         Raises:
-            UnsupportedError: the package that it needs is not installed.
+            UnsupportedError: Faiss, which the index needs, is not installed.
         """
         return cls(keys, Graph.build(keys.numpy(), on_progress))
 
@@ -63,7 +64,7 @@ class ApproximateIndex:
         return merged(nearest.at(enough[asked]), exact, enough) if enough.any() else exact
 
     def _wanted(self, n_users: int, k: int, exclusion: Exclusion) -> np.ndarray:
-        """(n_users,) how many items to fetch so that k should be left."""
+        """Returns (n_users,): items to fetch so that about k are left after the exclusion."""
         wanted = np.full(n_users, float(k))
         if exclusion.seen is not None:
             wanted += exclusion.seen.lengths

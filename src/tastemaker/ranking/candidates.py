@@ -1,4 +1,4 @@
-"""Held-out items among items that their user never touched: the sampled protocol's question."""
+"""Candidates of the sampled protocol: a held-out item and items that its user never touched."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -17,19 +17,19 @@ from tastemaker.shown import short_repr
 Draw = Literal["uniform", "popularity"]
 
 ENTRIES_AT_ONCE = 1 << 22
-"""Candidates, or items that are drawn from, held in memory at a time (32 MiB)."""
+"""Maximum number of candidates, or of items to draw from, in memory at a time (32 MiB)."""
 
 
 @dataclass(frozen=True, eq=False)
 class CandidateRows:
-    """One row a held-out interaction: the item in column 0, what it is ranked against behind."""
+    """One row per held-out interaction: its item in column 0, then the items to rank it against."""
 
     users: np.ndarray
     """(n,) int64 codes, ascending."""
     items: np.ndarray
     """(n, 1 + m) int64 codes."""
     counts: np.ndarray
-    """(n, m) bool: false where a user had fewer than m untouched items and the entry is filling."""
+    """(n, m) bool: false for padding, where a user has fewer than m untouched items."""
 
     __repr__ = short_repr
 
@@ -37,7 +37,7 @@ class CandidateRows:
         return len(self.users)
 
     def parts(self, n: int) -> list["CandidateRows"]:
-        """All rows, n a part and the rest in the last one."""
+        """Splits the rows into parts of n rows; the last part may have fewer."""
         parts = (slice(first, first + n) for first in range(0, len(self), n))
         return [CandidateRows(self.users[p], self.items[p], self.counts[p]) for p in parts]
 
@@ -45,7 +45,7 @@ class CandidateRows:
 def draw_candidates(
     split: Split, part: Part, n: int, seed: int, draw: Draw = "uniform"
 ) -> CandidateRows:
-    """All of `candidate_blocks` in one, for a question that is asked again and again."""
+    """Concatenates all of `candidate_blocks`, for candidates that are used repeatedly."""
     blocks = list(candidate_blocks(split, part, n, seed, draw))
     return CandidateRows(
         np.concatenate([rows.users for rows in blocks]),
@@ -57,17 +57,17 @@ def draw_candidates(
 def candidate_blocks(
     split: Split, part: Part, n: int, seed: int, draw: Draw = "uniform"
 ) -> Iterator[CandidateRows]:
-    """Draws n different items for each user from the untouched ones, some users at a time.
+    """Draws n distinct untouched items for each user, and yields them for some users at a time.
 
-    All of a user's held-out interactions are ranked against the same items, as in one list. What
-    counts as touched is all that is known up to and including the part: for the test that is
-    everything, for the validation part the test is still the future.
+    All held-out interactions of a user are ranked against the same items. An item counts as touched
+    if the user touched it in any part up to and including `part`: for "test" in the whole data, for
+    "validation" in all but the test part, which lies in the future.
 
     Args:
-        split: what was held out.
-        part: of which part.
-        n: how many for each user, or all there are.
-        seed: one seed, one draw.
+        split: the split that holds the interactions out.
+        part: the held-out part to draw candidates for.
+        n: the number of items for each user; all untouched items where there are fewer.
+        seed: the same seed gives the same draw.
         draw: uniformly, or in proportion to how many users touched an item in training.
 
     Raises:
@@ -93,7 +93,7 @@ def candidate_blocks(
 def _sampler(
     train: Dataset, touched: Dataset, n: int, seed: int, draw: Draw
 ) -> Callable[[np.ndarray], tuple[torch.Tensor, torch.Tensor]]:
-    """From (b,) user codes to (b, n) items and (b,) how many of each row are real."""
+    """Returns a function from (b,) user codes to (b, n) items and (b,) valid entries per row."""
     generator = torch.Generator().manual_seed(seed)
     if draw == "uniform":
         unseen = UnseenItems(touched)

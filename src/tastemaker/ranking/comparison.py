@@ -1,4 +1,4 @@
-"""What an approximate index costs in right answers and saves in time."""
+"""Recall and latency of an approximate index, compared with the exact one."""
 
 import time
 from collections.abc import Callable
@@ -12,15 +12,15 @@ from tastemaker.ranking.index import Index
 from tastemaker.ranking.topk import TopItems
 
 USERS_TIMED = 200
-"""Users asked about one at a time; enough for a steady median."""
+"""Number of users whose queries are timed one at a time; enough for a stable median."""
 
 
 @dataclass(frozen=True)
 class IndexComparison:
-    """One index beside the exact one, on the same users."""
+    """One index compared with the exact index, on the same users."""
 
     recall: float
-    """Fraction of the items in the exact lists that its own hold, the mean over the users."""
+    """Fraction of the items in a user's exact list that the index finds, averaged over users."""
     latency_ms: float
     """Median latency of a query for one user, in milliseconds."""
     exact_latency_ms: float
@@ -30,14 +30,14 @@ class IndexComparison:
 def compare(
     index: Index, exact: Index, queries: torch.Tensor, k: int, exclusion: Exclusion
 ) -> IndexComparison:
-    """Asks both about all users at once, for the recall, and about some alone, for the time.
+    """Searches both for all users at once, for the recall, and for single users, for the latency.
 
     Args:
-        index: to judge.
-        exact: to judge it by.
+        index: the index to evaluate.
+        exact: the exact index.
         queries: (n_users, d) float32.
         k: length of the lists.
-        exclusion: what these users may not get.
+        exclusion: the items that these users may not get.
     """
     lists = (one.search(queries, k, exclusion) for one in (index, exact))
     return IndexComparison(
@@ -48,7 +48,10 @@ def compare(
 
 
 def recall(found: TopItems, exact: TopItems) -> float:
-    """Fraction of the items in the exact lists that were found, the mean over non-empty lists."""
+    """Returns the fraction of an exact list's items that were found, averaged over users.
+
+    Users whose exact list is empty are left out.
+    """
     place = torch.arange(exact.items.shape[1])
     real = place < exact.lengths.cpu()[:, None]
     theirs = torch.where(place < found.lengths.cpu()[:, None], found.items.cpu(), -1)

@@ -1,4 +1,4 @@
-"""Maximal marginal relevance: a list that does not say the same thing ten times.
+"""Maximal marginal relevance (MMR): reranks a list so that its items are less similar.
 
 Jaime Carbonell and Jade Goldstein, 1998: The Use of MMR, Diversity-Based Reranking for Reordering
 Documents and Producing Summaries (SIGIR).
@@ -11,16 +11,16 @@ import torch
 from tastemaker.ranking.topk import TopItems
 
 CANDIDATES_PER_PLACE = 10
-"""A list of k is chosen among the best so many times k."""
+"""A list of k items is chosen among this many times k candidates, the best by score."""
 
 SIMILARITIES_AT_ONCE = 1 << 22
-"""Pairs of candidates compared at a time (16 MiB)."""
+"""Maximum number of pairs of candidates compared at a time (16 MiB)."""
 
 NO_CANDIDATE = -1e9
-"""A relevance below that of every candidate, and above that of what is chosen already."""
+"""Relevance of an empty entry: below every candidate, above candidates already chosen (-inf)."""
 
 SimilarityWithin = Callable[[torch.Tensor], torch.Tensor]
-"""(n, c) item codes to (n, c, c): how alike the items of each row are, at most 1."""
+"""Maps (n, c) item codes to (n, c, c) similarities between the items of each row, at most 1."""
 
 
 def diversify(top: TopItems, similarity: SimilarityWithin, k: int, diversity: float) -> TopItems:
@@ -28,13 +28,13 @@ def diversify(top: TopItems, similarity: SimilarityWithin, k: int, diversity: fl
 
     Args:
         top: the candidates, best first.
-        similarity: of the candidates to each other.
-        k: at most so many.
-        diversity: 1 - λ, from 0, which leaves the order as it is, to 1, which looks at nothing but
-            how unlike the items are.
+        similarity: the similarities between candidates.
+        k: maximum number of items to choose.
+        diversity: 1 - λ, from 0, which keeps the order, to 1, which ignores the scores and
+            considers only how dissimilar the items are.
 
     Returns:
-        The items in the order of choice, with the scores that they came with.
+        The items in the order in which they were chosen, with their original scores.
     """
     n_users, width = top.items.shape
     step = max(1, SIMILARITIES_AT_ONCE // width**2)
@@ -56,20 +56,21 @@ def diversify(top: TopItems, similarity: SimilarityWithin, k: int, diversity: fl
 def marginal_relevance(
     scores: torch.Tensor, similarity: torch.Tensor, k: int, diversity: float
 ) -> torch.Tensor:
-    """The positions of k candidates, each the best by MMR given those before.
+    """Returns the positions of k candidates, each the best by MMR given the ones before it.
 
-    argmax_i λ r_i - (1 - λ) max_j∈chosen likeness_ij, with λ = 1 - diversity and r the scores
-    stretched to 0 … 1 over the user's own candidates, so that λ weighs the same for every user and
-    every model. The first choice is the best by score. A tie goes to the better candidate.
+    The next choice is argmax_i λ r_i - (1 - λ) max_j∈chosen similarity_ij, with λ = 1 - diversity
+    and r the scores rescaled to 0 … 1 over the user's own candidates, so that λ has the same weight
+    for every user and every model. The first choice is the candidate with the best score. In a tie,
+    the candidate with the better score is chosen.
 
     Args:
-        scores: (n, c), best first; -inf for no candidate.
+        scores: (n, c), best first; -inf for an empty entry.
         similarity: (n, c, c).
-        k: at most so many.
+        k: maximum number of candidates to choose.
         diversity: 1 - λ.
 
     Returns:
-        (n, min(k, c)) int64; no candidates stand last.
+        (n, min(k, c)) int64; empty entries come last.
     """
     n, width = scores.shape
     real = scores > -torch.inf

@@ -1,4 +1,4 @@
-"""Items that may not be recommended: what a user has touched, and what nobody may get."""
+"""Items that may not be recommended: those a user has touched, and those excluded for all users."""
 
 from dataclasses import dataclass, replace
 
@@ -11,25 +11,28 @@ from tastemaker.shown import short_repr
 
 @dataclass(frozen=True, eq=False)
 class Exclusion:
-    """What each user of a batch may not get. Applied before the cut, so that k items come back."""
+    """The items that each user of a batch may not get.
+
+    It is applied before the best k items are selected, so that lists still have k items.
+    """
 
     seen: UserBatch | None = None
-    """The batch, whose histories may not come back; None where they may."""
+    """The batch whose histories are excluded; None if touched items may be recommended."""
     eligible: torch.Tensor | None = None
-    """(n_items,) bool, false for an item that nobody may get; None where all are eligible."""
+    """(n_items,) bool, false for an item that no user may get; None if all are eligible."""
 
     __repr__ = short_repr
 
     def part(self, start: int, stop: int) -> "Exclusion":
-        """For the users at the positions start … stop - 1."""
+        """Returns the exclusion for the users at the positions start … stop - 1."""
         return self if self.seen is None else replace(self, seen=self.seen.part(start, stop))
 
     def at(self, positions: np.ndarray) -> "Exclusion":
-        """For the users at the positions, or where a mask is true."""
+        """Returns the exclusion for the users at the positions, or where a mask is true."""
         return self if self.seen is None else replace(self, seen=self.seen.at(positions))
 
     def apply(self, scores: torch.Tensor) -> torch.Tensor:
-        """Sets what is excluded to -inf, in place.
+        """Sets the scores of excluded items to -inf, in place, and returns the scores.
 
         Args:
             scores: (n_users, n_items) in the order of the batch.
@@ -43,7 +46,7 @@ class Exclusion:
         return scores
 
     def allows(self, items: torch.Tensor) -> torch.Tensor:
-        """Which of some items each user may get.
+        """Returns which of the given items each user may get.
 
         Args:
             items: (n_users, c) int64 codes.
@@ -55,7 +58,7 @@ class Exclusion:
         if self.eligible is not None:
             allowed &= self.eligible.to(items.device)[items]
         if self.seen is not None and len(self.seen.items):
-            # A pair as one number.
+            # Each (row, item) pair is encoded as one number.
             n_items = int(max(items.max(), self.seen.items.max())) + 1
             pairs = self.seen.rows * n_items + self.seen.items
             rows = torch.arange(len(items), device=items.device)[:, None]

@@ -1,4 +1,4 @@
-"""Which items may be recommended at all: of some categories, on a list, not on another."""
+"""Filters of the items that may be recommended: by category, by allow list and by deny list."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ Ids = Sequence[Id] | pl.Series
 
 
 class ItemFilter(Protocol):
-    """Says which items may be recommended."""
+    """Selects the items that may be recommended."""
 
     def mask(self, dataset: Dataset) -> np.ndarray:
-        """(n_items,) bool, true for the items of the data set that may."""
+        """Returns (n_items,) bool, true for the items of the data set that may be recommended."""
 
 
 @dataclass(frozen=True, eq=False)
 class EligibleCodes(ItemFilter):
-    """The items that are wanted, by code: for whoever keeps them at hand."""
+    """The eligible items as a mask over codes, for callers that already have it."""
 
     codes: np.ndarray
     """(n_items,) bool."""
@@ -38,26 +38,26 @@ class EligibleCodes(ItemFilter):
 
 @dataclass(frozen=True, eq=False)
 class Eligible(ItemFilter):
-    """The items that are wanted. What is left empty demands nothing; together all must hold.
+    """The items that satisfy all of the given conditions; an empty field sets no condition.
 
     tm.Eligible(categories=["Comedy", "Drama"], never=[296])
     """
 
     categories: Sequence[str] | str = ()
-    """An item must be in one of them."""
+    """An item must be in at least one of these categories."""
     only: Ids | Id | None = None
-    """An item must be on this list, as what is in stock."""
+    """An item must be on this list, for example of items in stock; None sets no condition."""
     never: Ids | Id = ()
-    """An item must not be on this one."""
+    """An item must not be on this list."""
 
     __repr__ = short_repr
 
     def mask(self, dataset: Dataset) -> np.ndarray:
-        """(n_items,) bool, true for the items of the data set that are eligible.
+        """Returns (n_items,) bool, true for the items of the data set that are eligible.
 
         Raises:
-            UnknownIdError: an item is not in the data.
-            ConfigError: a category that no item is in.
+            UnknownIdError: a listed item is not in the data.
+            ConfigError: no item is in one of the categories.
         """
         encode = dataset.item_vocabulary.encode
         eligible = np.ones(dataset.n_items, dtype=bool)
@@ -70,5 +70,5 @@ class Eligible(ItemFilter):
 
 
 def as_list(ids: Any) -> Any:
-    """One id as a list of one; a list as it is."""
+    """Returns a single id as a list of one, and a list unchanged."""
     return [ids] if isinstance(ids, int | str | np.integer) else ids

@@ -1,4 +1,4 @@
-"""A navigable graph of vectors, by the package Faiss, kept as plain arrays.
+"""A navigable graph of vectors (HNSW), built and searched by Faiss and stored as plain arrays.
 
 Yury Malkov and Dmitry Yashunin, 2018: Efficient and Robust Approximate Nearest Neighbor Search
 Using Hierarchical Navigable Small World Graphs (TPAMI).
@@ -15,32 +15,33 @@ from tastemaker.errors import ArtifactError, UnsupportedError
 from tastemaker.progress import Meter, OnProgress
 from tastemaker.shown import short_repr
 
-# Loaded when a graph is made, since a program that makes none should not pay for it.
+# Imported when a graph is first made, since the import is slow and most programs make none.
 faiss = lazy_loader.load("faiss")
 
 LINKS = 32
-"""M: links of a node to others; twice as many on the lowest layer."""
+"""Number of links of a node to others (M of HNSW); twice as many on the lowest layer."""
 
 BREADTH_OF_BUILDING = 200
-"""Candidates looked at while the links of a node are chosen."""
+"""Number of candidates considered when the links of a node are chosen (efConstruction)."""
 
 VECTORS_AT_ONCE = 1 << 12
-"""Vectors linked in one call of Faiss, which answers no Ctrl-C: about a second of work."""
+"""Vectors added in one call of Faiss, which Ctrl-C cannot interrupt: about a second of work."""
 
 BREADTH = 256
-"""Candidates looked at in a search; the more, the surer and the slower."""
+"""Minimum number of candidates considered in a search (efSearch); more are slower but miss less."""
 
 NOBODY = -1
-"""A link that leads nowhere."""
+"""Marks a link that is not used, and a search result that was not found."""
 
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """Vectors and links between those with large inner products.
+    """Vectors, and links between vectors with large inner products.
 
-    The search is by the inner product itself. The usual detour, one more dimension in which all
-    vectors become equally long, loses more than a third of the right answers where lengths vary as
-    those of popular and unpopular items do (docs/retrieval.md has the figures).
+    The search uses the inner product directly. The usual reduction to nearest neighbours, one extra
+    dimension that makes all vectors equally long, loses more than a third of the correct results
+    where lengths vary as much as those of popular and unpopular items (docs/retrieval.md has the
+    figures).
     """
 
     _index: Any
@@ -49,12 +50,12 @@ class Graph:
 
     @classmethod
     def build(cls, vectors: np.ndarray, on_progress: OnProgress | None = None) -> "Graph":
-        """The graph of (n, d) float32 vectors, on all cores.
+        """Builds the graph of (n, d) float32 vectors, on all cores.
 
-        `on_progress` receives how many vectors are in the graph.
+        `on_progress` receives the number of vectors that are in the graph so far.
 
-        Several cores link in the order in which they get there, so that two builds differ in
-        details; a stored graph stays as it is.
+        Several cores add nodes concurrently, in an order that varies, so two builds of the same
+        vectors differ slightly. A stored graph does not change.
 
         Raises:
             UnsupportedError: Faiss is not installed.
@@ -69,15 +70,19 @@ class Graph:
         return cls(index)
 
     def nearest(self, queries: np.ndarray, n: int) -> np.ndarray:
-        """(n_queries, n) int64 positions of the vectors nearest to each, best first.
+        """Returns (n_queries, n) int64 positions of the vectors nearest to each query, best first.
 
-        Where fewer are found, the rest is NOBODY.
+        Where fewer are found, the remaining entries are NOBODY.
         """
         breadth = faiss.SearchParametersHNSW(efSearch=max(BREADTH, 2 * n))
         return self._index.search(queries, n, params=breadth)[1]
 
     def state(self) -> dict[str, np.ndarray]:
-        """layers: (n,) int32, on how many each node is; links: int32, node after node."""
+        """Returns the graph as arrays, without the vectors.
+
+        `layers` is (n,) int32, the number of layers that each node is on; `links` is int32, the
+        links of one node after another; `entry` is (1,) int32, the node where a search starts.
+        """
         hnsw = self._index.hnsw
         return {
             "layers": faiss.vector_to_array(hnsw.levels),
@@ -87,10 +92,10 @@ class Graph:
 
     @classmethod
     def from_state(cls, vectors: np.ndarray, state: dict[str, np.ndarray]) -> "Graph":
-        """The graph of the vectors that `state` was taken from.
+        """Restores a graph from the result of `state` and the vectors that it was built from.
 
         Raises:
-            ArtifactError: a link leads out of the graph.
+            ArtifactError: the arrays are inconsistent, for example a link to a missing node.
             UnsupportedError: Faiss is not installed.
         """
         index = _empty(vectors)
@@ -116,12 +121,12 @@ def _empty(vectors: np.ndarray) -> Any:
 
 
 def _offsets(layers: np.ndarray, slots: np.ndarray) -> np.ndarray:
-    """(n + 1,) where the links of each node begin; slots[i] has those of i layers."""
+    """Returns (n + 1,): where each node's links begin; slots[i] is the number for i layers."""
     return np.concatenate([[0], np.cumsum(slots[layers])])
 
 
 def _check(layers: np.ndarray, links: np.ndarray, entry: int, slots: np.ndarray, n: int) -> None:
-    """Holds every link to the nodes that there are; Faiss follows them wherever they lead."""
+    """Raises an ArtifactError if a link leads out of the graph, since Faiss does not check them."""
     sound = (
         layers.shape == (n,)
         and layers.dtype == links.dtype == np.int32

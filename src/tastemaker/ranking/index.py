@@ -1,4 +1,4 @@
-"""Retrieval: the items whose keys have the largest inner products with a query."""
+"""Retrieval of the items whose keys have the largest inner products with a query."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,35 +19,35 @@ from tastemaker.ranking.topk import (
 from tastemaker.shown import short_repr
 
 USERS_AT_ONCE = 128
-"""On a CPU: so few that their scores are still in its cache when the best are selected."""
+"""Users per block on a CPU: so few that their scores are still in its cache for the selection."""
 
 SCORES_AT_ONCE = 1 << 24
-"""Scores in memory at a time (64 MiB)."""
+"""Maximum number of scores in memory at a time (64 MiB)."""
 
 SHORTLIST = 4
-"""So many times k items are scored exactly after a rough choice."""
+"""Length of the approximate shortlist, as a multiple of k; its items are scored exactly."""
 
 
 class Index(Protocol):
-    """Finds the best items for queries; exactly, or nearly so and sooner."""
+    """Finds the best items for queries, either exactly or approximately and faster."""
 
     @property
     def keys(self) -> torch.Tensor:
         """(n_items, d) float32."""
 
     def search(self, queries: torch.Tensor, k: int, exclusion: Exclusion) -> TopItems:
-        """The k best items that each user may get; fewer only where there are no more.
+        """Returns the k best items that each user may get; fewer only if no more are available.
 
         Args:
             queries: (n_users, d) float32.
-            k: at most so many.
-            exclusion: what these users may not get.
+            k: maximum number of items per user.
+            exclusion: the items that these users may not get.
         """
 
 
 @dataclass(frozen=True, eq=False)
 class ExactIndex:
-    """Every inner product in float32, block by block: product and selection in the cache."""
+    """Computes every inner product in float32, in blocks that stay in the cache for selection."""
 
     keys: torch.Tensor
     """(n_items, d) float32."""
@@ -55,18 +55,18 @@ class ExactIndex:
     __repr__ = short_repr
 
     def search(self, queries: torch.Tensor, k: int, exclusion: Exclusion) -> TopItems:
-        """Implements `Index.search`: exactly what `plain_top_k` gives for the same scores."""
+        """Implements `Index.search`; gives exactly what `plain_top_k` gives for the same scores."""
         return _in_blocks(self.keys, queries, k, exclusion)
 
 
 @dataclass(frozen=True, eq=False)
 class BFloat16Index:
-    """A shortlist by products in bfloat16, the best of it by products in float32.
+    """Selects a shortlist by products in bfloat16, and its best items by products in float32.
 
-    For processors that multiply bfloat16 faster than float32: GPUs, CPUs with AMX. Scores are
-    exact; what is approximate is which 4k items they are computed of. bfloat16 keeps 8 bits of a
-    number, so that an item is missed where more than 3k others have a score so close to its own
-    that rounding puts them before it.
+    It is for processors that multiply bfloat16 faster than float32: GPUs, and CPUs with AMX. The
+    scores are exact; only the selection of the shortlist of 4k items is approximate. bfloat16 has 8
+    significant bits, so one of the k best items is missed if rounding places more than 3k other
+    items with nearly the same score before it.
     """
 
     keys: torch.Tensor
@@ -91,14 +91,14 @@ def best_of(
     queries: torch.Tensor,
     k: int,
 ) -> TopItems:
-    """The k best of each user's candidates by their inner products in float32.
+    """Returns the k best of each user's candidates by their inner products in float32.
 
     Args:
-        candidates: (n_users, c) int64 codes, none twice in a row among those allowed.
-        allowed: (n_users, c) bool.
+        candidates: (n_users, c) int64 codes; those allowed are distinct within a row.
+        allowed: (n_users, c) bool, false for candidates to ignore.
         keys: (n_items, d).
         queries: (n_users, d).
-        k: at most so many.
+        k: maximum number of items per user.
     """
     candidates, order = candidates.sort(dim=1)
     scores = torch.einsum("nd,ncd->nc", queries, keys[candidates])
@@ -114,7 +114,7 @@ def _in_blocks(keys: torch.Tensor, queries: torch.Tensor, k: int, exclusion: Exc
         some, of_these = queries[start : start + step], exclusion.part(start, start + step)
         if in_compiled_code(keys) and k:
             return TopItems(*best_by_products(keys, some, k, excluded(of_these, len(some))))
-        # One row an item: the faster product, and maxima over neighbouring items by whole rows.
+        # One row per item makes the product and the maxima over neighbouring items faster.
         by_item = keys @ some.T
         return top_k_by_groups(of_these.apply(by_item.T), k)
 

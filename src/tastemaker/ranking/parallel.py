@@ -1,4 +1,4 @@
-"""Blocks on all cores of a CPU, each from beginning to end on one."""
+"""Processes blocks on all cores of a CPU, each block on a single core."""
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,16 +17,18 @@ def on_all_cores(
     device: torch.device,
     on_done: Callable[[Result], object] = lambda result: None,
 ) -> list[Result]:
-    """Does the work on every block; PyTorch alone would split each step of a block.
+    """Applies `work` to every block, each block in one thread.
 
-    Then the cores wait for each other after every step: a little on an idle machine, many times
-    as long as the work on a busy one. A GPU does one block after the other.
+    PyTorch by itself would split every operation across the cores, which then wait for each other
+    after every operation: briefly on an idle machine, but for many times the duration of the work
+    on a busy one. On a GPU, the blocks are processed one after the other.
 
     Args:
-        work: mostly PyTorch's, so that threads do not wait for Python.
-        blocks: what to do it on.
-        device: which does it.
-        on_done: receives each result as soon as it is there, in the calling thread.
+        work: a function that runs mostly in PyTorch, so that threads do not contend for the GIL.
+        blocks: the arguments of `work`.
+        device: the device that `work` runs on.
+        on_done: receives each result in the calling thread, in the order of the blocks, as soon as
+            it is available.
 
     Returns:
         The results in the order of the blocks.
@@ -35,8 +37,9 @@ def on_all_cores(
     if device.type != "cpu" or min(cores, len(blocks)) == 1:
         return in_turn(work, blocks, on_done)
     with ThreadPoolExecutor(cores, "block", _by_itself) as pool:
-        # The number is each thread's own, but new threads take after whoever set it last: after
-        # this one, as soon as all of the pool have set theirs.
+        # PyTorch's number of threads is set per thread, but a new thread starts with the number set
+        # last in any thread. Once all threads of the pool have set theirs to 1, this thread sets
+        # its own number again, so that later threads start with it.
         together = Barrier(cores + 1, timeout=60)
         started = [pool.submit(together.wait) for _ in range(cores)]
         together.wait()
@@ -46,14 +49,14 @@ def on_all_cores(
         try:
             return _collected(pool.map(work, blocks), on_done)
         except BaseException:
-            # After Ctrl-C only the blocks under way are waited for.
+            # After Ctrl-C, wait only for the blocks that are being processed.
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
 def _by_itself() -> None:
-    """Takes PyTorch's other threads away from this one."""
-    torch.get_num_threads()  # else its first operation would set the number anew
+    """Makes PyTorch use a single thread for operations of the calling thread."""
+    torch.get_num_threads()  # without this call, the first operation would reset the number
     torch.set_num_threads(1)
 
 
@@ -62,7 +65,7 @@ def in_turn(
     blocks: Sequence[Block],
     on_done: Callable[[Result], object] = lambda result: None,
 ) -> list[Result]:
-    """Does what `on_all_cores` does, one block after the other."""
+    """Gives the same result as `on_all_cores`, one block after the other."""
     return _collected(map(work, blocks), on_done)
 
 

@@ -1,4 +1,4 @@
-"""The rank of a held-out item; a tie counts against the model."""
+"""Computes the rank of a held-out item; a tie counts against the model."""
 
 import numpy as np
 import torch
@@ -9,15 +9,15 @@ from tastemaker.native.library import is_compiled
 from tastemaker.native.ranks import count_below
 
 ROWS_AT_ONCE, ITEMS_AT_ONCE = 512, 512
-"""Size of a tile of scores: small enough that a core's own cache holds it from the product to the
-count, itself a product with ones."""
+"""Size of a tile of scores: small enough to stay in a core's own cache from the product that
+computes it to the count (itself a product with a vector of ones)."""
 
 
 def rank_among(target: torch.Tensor, others: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
-    """The rank of each row's target among that row's other items.
+    """Returns the rank of each row's target among that row's other items.
 
-    An item that scores as high as the target stands above it, and so does one whose score is not a
-    number, so that a model which answers the same (or nothing) for everything gains nothing.
+    An item with the same score as the target ranks above it, and so does an item whose score is
+    NaN. A model that gives every item the same score, or no score, therefore gains nothing.
 
     Args:
         target: (n,) scores of the held-out items.
@@ -33,14 +33,15 @@ def rank_among(target: torch.Tensor, others: torch.Tensor, counts: torch.Tensor)
 def rank_in_catalog(
     scores: torch.Tensor, users: UserBatch, owner: np.ndarray, targets: np.ndarray
 ) -> torch.Tensor:
-    """The rank of each target among all items that its user neither touched nor has for a target.
+    """Returns each target's rank among the items that its user neither touched nor has as targets.
 
-    As `rank_among` all items but those, without a copy of the scores where each user has one
-    target: everything is counted, and what does not count is taken off again.
+    The ranks are those of `rank_among` over these items, but if each user has exactly one target,
+    the scores are not copied: all items are counted, and then those that are not ranked are
+    subtracted.
 
     Args:
         scores: (n, n_items).
-        users: n of them, with what they touched.
+        users: the n users with their histories.
         owner: (t,) ascending positions of the targets' users in the batch.
         targets: (t,) codes of the held-out items.
 
@@ -52,10 +53,10 @@ def rank_in_catalog(
     rows, of_target = rows.to(device), of_target.to(device)
     wanted = scores[rows, of_target]
     one_each = len(owner) == len(scores) and bool((owner == np.arange(len(scores))).all())
-    # In blocks, since users with many targets would fill the memory with copies of their rows.
+    # In blocks, since for users with many targets the copies of their rows would fill the memory.
     below = torch.cat(
         [
-            # Counted as int32, which takes a tenth of the time of int64.
+            # A sum in int32 takes a tenth of the time of one in int64.
             ((scores if one_each else scores[part]) < threshold[:, None]).sum(1, dtype=torch.int32)
             for part, threshold in zip(
                 rows.split(len(scores)), wanted.split(len(scores)), strict=True
@@ -81,14 +82,14 @@ def rank_by_keys(
     owner: np.ndarray,
     targets: np.ndarray,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same as `rank_in_catalog` where scores are inner products, without storing the scores.
+    """Does the same as `rank_in_catalog` where scores are inner products, but does not store them.
 
-    A tile of them is multiplied, compared and counted while it is in the cache.
+    Each tile of scores is computed, compared and counted while it is in the cache.
 
     Args:
         keys: (n_items, d) float32.
         queries: (n, d) float32.
-        users: n of them, with what they touched.
+        users: the n users with their histories.
         owner: (t,) ascending positions of the targets' users in the batch.
         targets: (t,) codes of the held-out items.
 
@@ -118,8 +119,9 @@ def _count_below(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The plain form of `tastemaker.native.ranks.count_below`.
 
-    A product in single precision rounds a row by its place in the tile on some processors, and a
-    tie could then pass for a lower score. Rounded from double precision, tied scores are equal.
+    On some processors, the rounding of a float32 product depends on the row's position in the tile,
+    so one of two tied scores could come out lower. Here products are computed in float64 and
+    rounded to float32, so that tied scores are equal.
     """
     columns = queries.T.double().contiguous()
     wanted = (keys[targets].double() * queries).sum(1).float()
@@ -136,17 +138,17 @@ def _below_in_tiles(
     items: torch.Tensor,
     rows: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """How many of all items score lower than wanted (r,), and the scores of some pairs.
+    """Counts the items that score lower than `wanted`, and returns the scores of some pairs.
 
     Args:
         keys: (n_items, d) float32.
         columns: (d, r) float64.
         wanted: (r,) float32, one score for each column.
-        items: (m,) ascending codes of the pairs, and
-        rows: (m,) their columns.
+        items: (m,) ascending item codes of the pairs.
+        rows: (m,) column indices of the pairs.
 
     Returns:
-        (r,) int64 and (m,) float32.
+        (r,) int64 counts over all items, and (m,) float32 scores of the pairs.
     """
     n_rows = len(wanted)
     below, apart = torch.zeros(n_rows), torch.empty(len(items))
@@ -167,10 +169,13 @@ def _below_in_tiles(
 def _not_ranked(
     users: UserBatch, owner: np.ndarray, targets: np.ndarray, n_items: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What each user touched or has for a target, each item once, end to end; and the pointers."""
+    """Returns the items that each user touched or has as targets, end to end, and their pointers.
+
+    Each item occurs once per user.
+    """
     touched, wanted = users.rows * n_items + users.items, owner * np.int64(n_items) + targets
     pairs = np.concatenate([touched, wanted])
-    # A sort is several times as fast as np.unique, which hashes.
+    # A sort is several times faster than np.unique, which hashes.
     pairs.sort()
     pairs = pairs[np.diff(pairs, prepend=-1) > 0]
     return pairs % n_items, pointers(pairs // n_items, len(users))

@@ -1,4 +1,4 @@
-"""How alike items are: the cosine of their vectors, dense or sparse."""
+"""Similarity of items: the cosine similarity of their vectors, dense or sparse."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,25 +12,25 @@ from typing_extensions import override
 from tastemaker.shown import short_repr, with_values
 
 SHORTEST = 1e-12
-"""A vector no longer than this is like none."""
+"""Smallest length to divide by, so that a zero vector has similarity 0 to every item, not NaN."""
 
 NUMBERS_AT_ONCE = 1 << 24
-"""Numbers of vectors copied at a time (64 MiB)."""
+"""Maximum number of vector elements copied at a time (64 MiB)."""
 
 
 class ItemSimilarity(Protocol):
-    """Tells how alike items are, from -1 to 1."""
+    """Computes similarities between items, from -1 to 1."""
 
     def to_all(self, items: torch.Tensor) -> torch.Tensor:
-        """Some items (m,) and all: (m, n_items)."""
+        """Returns the similarities of the given items (m,) to all items: (m, n_items)."""
 
     def within(self, items: torch.Tensor) -> torch.Tensor:
-        """The items (n, c) of each row among themselves: (n, c, c)."""
+        """Returns the similarities between the items (n, c) of each row: (n, c, c)."""
 
 
 @dataclass(frozen=True, eq=False)
 class VectorSimilarity(ItemSimilarity):
-    """The cosine of dense vectors."""
+    """The cosine similarity of dense vectors."""
 
     vectors: torch.Tensor
     """(n_items, d) float32."""
@@ -39,7 +39,7 @@ class VectorSimilarity(ItemSimilarity):
 
     @override
     def to_all(self, items: torch.Tensor) -> torch.Tensor:
-        # Without unit vectors of all, a copy of what may be as large as EASE's weights.
+        # Normalizing all vectors would copy them, and they may be as large as EASE's weights.
         lengths = self.vectors.norm(dim=1).clamp(min=SHORTEST)
         return normalize(self.vectors[items], dim=1) @ self.vectors.T / lengths
 
@@ -51,7 +51,7 @@ class VectorSimilarity(ItemSimilarity):
 
 
 class SparseSimilarity(ItemSimilarity):
-    """The cosine of sparse vectors."""
+    """The cosine similarity of sparse vectors."""
 
     def __init__(self, vectors: csr_array | csr_matrix) -> None:
         vectors = csr_array(vectors)

@@ -1,4 +1,4 @@
-"""The best k of each row, with ties broken by code so that one score gives one list."""
+"""Selects the best k items of each row; ties are broken by item code, so results are unique."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from tastemaker.ranking.exclusion import Exclusion
 from tastemaker.shown import short_repr
 
 GROUP = 32
-"""Neighbouring items whose maximum stands for all of them while the best are sought."""
+"""Number of neighbouring items in a group, which its maximum represents in the first selection."""
 
 
 class TopItems(NamedTuple):
@@ -22,29 +22,29 @@ class TopItems(NamedTuple):
     scores: torch.Tensor
     """(n, k), -inf past a row's length."""
     lengths: torch.Tensor
-    """(n,) int64: the entries past it are items that may not be recommended; drop them."""
+    """(n,) int64 valid entries per row; the items after them may not be recommended: drop them."""
 
     def __repr__(self) -> str:
         return short_repr(self)
 
     def at(self, where: np.ndarray) -> "TopItems":
-        """The rows where the mask is true."""
+        """Returns the rows where the mask is true."""
         return TopItems(*(column[torch.from_numpy(where)] for column in self))
 
 
 def top_k(scores: torch.Tensor, k: int, exclusion: Exclusion | None = None) -> TopItems:
-    """The k best items of each row; equal scores in the order of the codes.
+    """Returns the k best items of each row, equal scores in the order of the codes.
 
-    Exactly what `plain_top_k` gives of the scores with -inf for what is excluded.
+    The result is exactly that of `plain_top_k` for scores with -inf at the excluded items.
 
     Args:
-        scores: (n, n_items), rows or columns contiguous; they are not changed. What is not a
-            number or -inf is not recommended.
+        scores: (n, n_items), rows or columns contiguous; not modified. Items with the score NaN or
+            -inf are not recommended.
         k: at least 1.
-        exclusion: what the users of the rows may not get; None where they may get everything.
+        exclusion: the items that the users of the rows may not get; None if they may get all.
 
     Returns:
-        As wide as k or n_items, whichever is less.
+        Lists of width min(k, n_items).
     """
     k, exclusion = min(k, scores.shape[1]), exclusion or Exclusion()
     if in_compiled_code(scores) and scores.stride(1) == 1 and k:
@@ -53,12 +53,12 @@ def top_k(scores: torch.Tensor, k: int, exclusion: Exclusion | None = None) -> T
 
 
 def in_compiled_code(numbers: torch.Tensor) -> bool:
-    """Whether the compiled selection takes these."""
+    """Returns whether the compiled selection is available and accepts this tensor."""
     return numbers.device.type == "cpu" and numbers.dtype == torch.float32 and is_compiled()
 
 
 def excluded(exclusion: Exclusion, n: int) -> Excluded:
-    """What n users may not get, as the compiled selection takes it."""
+    """Converts the exclusion for n users to the arguments of the compiled selection."""
     seen = exclusion.seen
     if seen is None:
         return Excluded(exclusion.eligible, np.empty(0, np.int64), np.zeros(n + 1, np.int64))
@@ -66,24 +66,24 @@ def excluded(exclusion: Exclusion, n: int) -> Excluded:
 
 
 def top_k_by_groups(scores: torch.Tensor, k: int) -> TopItems:
-    """Does what `plain_top_k` does, several times faster where there is no compiled code.
+    """Gives the same result as `plain_top_k`, several times faster; used without compiled code.
 
-    The k best items are in the k groups of neighbours with the best maxima, and maxima are cheap.
-    For an item elsewhere there would be k groups that each hold one as good or better and, where as
-    good, of a lower code.
+    The k best items are in the k groups of neighbouring items with the best maxima, and maxima are
+    cheap to compute. An item outside these groups cannot be among the k best, since each of the k
+    groups holds an item with a higher score, or with the same score and a lower code.
     """
     n_groups = scores.shape[1] // GROUP
     if 2 * k > n_groups:
         return plain_top_k(scores, k)
     end = n_groups * GROUP
     groups = scores[:, :end].unflatten(1, (n_groups, GROUP))
-    # In the layout of the scores: against it a maximum takes many times as long.
+    # The output has the memory layout of the scores; in another one, this takes many times longer.
     maxima = torch.amax(groups, 2, out=torch.empty_like(groups[:, :, 0]))
     if maxima.isnan().any():
         return plain_top_k(scores, k)
     best = plain_top_k(maxima, k).items.sort(dim=1).values
     rows = torch.arange(len(scores), device=scores.device)[:, None]
-    # The last items, which fill no group, are candidates of every row.
+    # The last items, too few for a group, are candidates in every row.
     candidates = torch.cat([groups[rows, best].flatten(1), scores[:, end:]], dim=1)
     top = plain_top_k(candidates, k)
     group, member = top.items // GROUP, top.items % GROUP
@@ -93,12 +93,13 @@ def top_k_by_groups(scores: torch.Tensor, k: int) -> TopItems:
 
 
 def plain_top_k(scores: torch.Tensor, k: int) -> TopItems:
-    """The plain form of `top_k` without exclusion: one selection from each whole row."""
+    """The plain form of `top_k` without exclusion: one selection over each whole row."""
     k = min(k, scores.shape[1])
     values, items = scores.topk(k, dim=1)
     if values.isnan().any():
         return plain_top_k(scores.masked_fill(scores.isnan(), -torch.inf), k)
-    # topk breaks ties as it likes; where the tie crosses the cut, a stable sort decides.
+    # torch.topk breaks ties arbitrarily; where a tie goes beyond the k-th item, a stable sort
+    # selects the items.
     last = values[:, -1:]
     crosses = ((scores == last).sum(1) > (values == last).sum(1)) & (last[:, 0] > -torch.inf)
     if crosses.any():
@@ -111,12 +112,12 @@ def plain_top_k(scores: torch.Tensor, k: int) -> TopItems:
 
 
 def merged(one: TopItems, other: TopItems, where: np.ndarray) -> TopItems:
-    """One answer of two, which are equally wide: the rows of `one` where the mask is true.
+    """Merges two results of the same width, with rows of `one` where the mask is true.
 
     Args:
-        one: for the n_true rows where it is true.
-        other: for the rest.
-        where: (n,) bool.
+        one: the result for the rows where the mask is true.
+        other: the result for the remaining rows.
+        where: (n,) bool, the mask.
     """
     rows = torch.from_numpy(where)
     columns = []

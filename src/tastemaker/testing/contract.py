@@ -1,11 +1,11 @@
-"""RecommenderContract: the suite that every model passes, ours and a plug-in's.
+"""RecommenderContract: the test suite that every model must pass, ours or a plug-in's.
 
     class TestMyModel(RecommenderContract):
         def make(self) -> Recommender:
             return MyModel(epochs=30)
 
-The settings should be such that the model learns the tiny worlds in a second or two. It needs
-pytest and Hypothesis.
+The settings should let the model learn the tiny worlds in a second or two. The suite needs pytest
+and Hypothesis.
 """
 
 from abc import abstractmethod
@@ -36,14 +36,14 @@ from tastemaker.testing.worlds import checkerboard, one_item_left, two_tastes, u
 
 
 class RecommenderContract(InductiveContract, NobodyContract, CopiesContract, WeightsContract):
-    """Inherit, say how to make the model, and pytest does the rest."""
+    """The whole contract; a test class inherits from it and defines how to make the model."""
 
     @abstractmethod
     def make(self) -> Recommender:
-        """A fresh, unfitted model."""
+        """Returns a new, unfitted model."""
 
     def fitted(self, world: str) -> Recommender:
-        """A model fitted on a whole world; fitted once for all tests of the class."""
+        """Returns a model fitted on a whole world, once for all tests of the class."""
         return _fitted(type(self), world)  # type: ignore[arg-type]
 
     def test_the_missing_square_of_a_checkerboard_is_recommended(self) -> None:
@@ -213,7 +213,7 @@ class RecommenderContract(InductiveContract, NobodyContract, CopiesContract, Wei
 
 
 def assert_same_state(one: Recommender, other: Recommender) -> None:
-    """Both learned the same, bit for bit."""
+    """Checks that both models learned the same state, bit for bit."""
     expected, got = one.state(), other.state()
     assert expected.keys() == got.keys()
     for name, tensor in expected.items():

@@ -1,4 +1,4 @@
-"""The part of the contract that is about copies of a model: saved and opened, pickled, deep."""
+"""The part of the contract about copies of a model: saved and opened, pickled, or deep copies."""
 
 import copy
 import pickle
@@ -16,15 +16,15 @@ ALIGNMENT = 64
 
 
 class CopiesContract:
-    """A copy of a model answers as the model does, bit for bit."""
+    """A copy of a model gives the same results as the model, bit for bit."""
 
     @abstractmethod
     def fitted(self, world: str) -> Recommender:
-        """A model fitted on a whole world."""
+        """Returns a model fitted on a whole world."""
 
     @pytest.mark.parametrize("how", ["pickled", "deep"])
     def test_a_copy_answers_as_the_model(self, how: str) -> None:
-        """Users, unseen users, and users whose history has grown since training."""
+        """Compares known users and unseen users, one of them with an empty history."""
         model = self.fitted("two tastes")
         twin = pickle.loads(pickle.dumps(model)) if how == "pickled" else copy.deepcopy(model)
         assert twin.config == model.config
@@ -33,7 +33,7 @@ class CopiesContract:
         assert twin.recommend([1]).frame.equals(model.recommend([1]).frame)
 
     def test_what_was_learned_lies_in_memory_as_what_is_opened(self, tmp_path: Path) -> None:
-        """Products depend on where their factors lie: on some processors in their last bits."""
+        """On some processors, a product's last bits depend on where its factors lie in memory."""
         model = self.fitted("two tastes")
         save_run(tmp_path / "run", model)
         opened = open_run(tmp_path / "run").model
@@ -47,5 +47,5 @@ class CopiesContract:
 
 
 def _layout(tensor: torch.Tensor) -> tuple[tuple[int, ...], int]:
-    """How the tensor lies in memory: its strides, and how far off the alignment it begins."""
+    """Returns the tensor's strides, and its start in memory relative to the alignment, in bytes."""
     return tensor.stride(), tensor.data_ptr() % ALIGNMENT

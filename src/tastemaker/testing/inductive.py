@@ -1,4 +1,4 @@
-"""The part of the contract that is about histories which a model never trained on."""
+"""The part of the contract about histories that a model was not trained on."""
 
 from abc import abstractmethod
 from random import Random
@@ -21,12 +21,12 @@ some_examples = settings(
     max_examples=10,
     derandomize=True,
     deadline=None,
-    # One test is inherited by many classes, each of which asks another model.
+    # Many classes inherit the same test, each for another model.
     suppress_health_check=[HealthCheck.differing_executors, HealthCheck.too_slow],
 )
 
 People = list[tuple[int, list[int]]]
-"""Users, and what they touched since training; for an unseen user that is all there is."""
+"""Users with the items that they touched since training; for an unseen user, with all items."""
 
 ITEMS = st.lists(st.integers(0, N_ITEMS - 1), min_size=1, max_size=6, unique=True)
 PEOPLE = st.lists(
@@ -35,23 +35,24 @@ PEOPLE = st.lists(
 
 
 class InductiveContract:
-    """An unseen user is answered from the history alone, a known user from what happened since."""
+    """Unseen users are scored by their history alone, known users also by events since training."""
 
     personal: ClassVar[bool] = True
-    """Whether the model tells tastes apart; a popularity ranking does not."""
+    """Whether the model distinguishes tastes; a popularity ranking does not."""
 
     twin_overlap: ClassVar[float] = 0.75
-    """How much of a user's ten best, of 40 items, somebody with the same history gets: a floor of
-    the mean over all users. 1 for a model that knows a user by the history; chance is 0.25."""
+    """Minimum of the mean, over all users, of the fraction of a user's ten best items (of 40) that
+    an unseen user with the same history gets too. 1 for a model that represents a user by the
+    history; random lists have 0.25."""
 
     @abstractmethod
     def fitted(self, world: str) -> Recommender:
-        """A model fitted on a whole world."""
+        """Returns a model fitted on a whole world."""
 
     @some_examples
     @given(PEOPLE, st.randoms(use_true_random=False))
     def test_the_order_of_the_users_changes_nothing(self, people: People, random: Random) -> None:
-        """Each has the same scores at any place in the batch."""
+        """Each user has the same scores at any position in the batch."""
         model = self.fitted("two tastes")
         batch = _grown(model, people)
         order = np.array(random.sample(range(len(people)), len(people)))
@@ -59,7 +60,7 @@ class InductiveContract:
         assert_same_scores(back, there[torch.from_numpy(order)])
 
     def test_somebody_with_a_users_history_is_answered_much_as_the_user(self) -> None:
-        """The ten best have `twin_overlap` in common."""
+        """At least the fraction `twin_overlap` of the ten best items is the same."""
         model = self.fitted("two tastes")
         known = UserBatch.known(model.dataset, np.arange(N_USERS))
         twins = UserBatch(np.full(N_USERS, UNKNOWN), known.items, known.indptr, known.timestamps)
@@ -70,7 +71,7 @@ class InductiveContract:
     @some_examples
     @given(PEOPLE)
     def test_what_was_touched_since_is_not_recommended_again(self, people: People) -> None:
-        """Everything else is, to users and unseen users."""
+        """All other items are recommended, to known and to unseen users."""
         model = self.fitted("two tastes")
         batch = _grown(model, people)
         for row in range(len(people)):
@@ -83,7 +84,7 @@ class InductiveContract:
     def test_events_of_the_other_taste_move_a_user_towards_it(
         self, users: list[int], data: st.DataObject
     ) -> None:
-        """Its items gain on the others, measured in deviations of the user's scores."""
+        """The scores of its items rise, measured in standard deviations of the user's scores."""
         if not self.personal:
             pytest.skip("this model does not tell tastes apart")
         model = self.fitted("two tastes")
@@ -99,7 +100,7 @@ class InductiveContract:
             assert standing[1] > standing[0], f"user {users[row]}: {standing}"
 
     def test_an_item_that_nobody_touched_tells_nothing_of_an_unseen_user(self) -> None:
-        """Somebody who touched nothing else gets the popularity answer."""
+        """An unseen user who touched only that item gets the popularity ranking."""
         model = self.fitted("an untouched item")
         nothing, untouched, both = model.score(model.unseen_users([[], [6], [0, 6]]))
         assert torch.equal(untouched, nothing)
@@ -107,9 +108,9 @@ class InductiveContract:
 
 
 def assert_same_scores(one: torch.Tensor, other: torch.Tensor) -> None:
-    """Checks that scores (n_users, n) differ by no more than rounding, as in two batches they may.
+    """Checks that scores (n_users, n) differ only by rounding, as they may between batches.
 
-    A processor adds up a row in an order that depends on the batch and on where it lies in memory.
+    The order in which a processor adds up a row depends on the batch and on its place in memory.
     The error is then relative to the numbers that were added, not to a score near 0 in which they
     cancelled each other, so the tolerance is 1e-4 of the largest score of each user. That is about
     a thousand roundings of float32: fold-in takes up to 15 steps, each of which passes errors on.
@@ -121,7 +122,7 @@ def assert_same_scores(one: torch.Tensor, other: torch.Tensor) -> None:
 
 
 def _grown(model: Recommender, people: People) -> UserBatch:
-    """People with all that they touched, in training and since."""
+    """Returns the users with all items that they touched, in training and since."""
     known = [[] if code == UNKNOWN else model.dataset.history(code).tolist() for code, _ in people]
     since = [items for _, items in people]
     batch = UserBatch.unseen_users([old + new for old, new in zip(known, since, strict=True)])

@@ -1,4 +1,4 @@
-"""The part of the contract that is about questions without users or items."""
+"""The part of the contract about requests without users or items."""
 
 from abc import abstractmethod
 
@@ -12,16 +12,16 @@ from tastemaker.models.recommender import Recommender
 
 
 class NobodyContract:
-    """A question about no users, or about no items, has an empty answer of the usual form."""
+    """A request for no users, or for no items, has an empty result of the usual form."""
 
     @abstractmethod
     def fitted(self, world: str) -> Recommender:
-        """A model fitted on a whole world."""
+        """Returns a model fitted on a whole world."""
 
     @pytest.mark.parametrize("diversity", [0.0, 0.5])
     @pytest.mark.parametrize("because", [0, 2])
     def test_no_users_get_an_empty_table(self, diversity: float, because: int) -> None:
-        """The table has the same columns and types as one of somebody."""
+        """The table has the same columns and types as one for a user."""
         model = self.fitted("two tastes")
         try:
             of_one = model.recommend([1], k=3, diversity=diversity, because=because)
@@ -33,7 +33,7 @@ class NobodyContract:
             assert_empty_as(of_none, of_one)
 
     def test_no_users_have_no_scores(self) -> None:
-        """All items, and some candidates of each user."""
+        """Checks the scores of all items, and of some candidates of each user."""
         model = self.fitted("two tastes")
         one, candidates = model.users([1]), torch.zeros(1, 3, dtype=torch.int64)
         for nobody in (model.users([]), model.unseen_users([])):
@@ -56,7 +56,7 @@ class NobodyContract:
             assert queries.dtype == model.queries(model.users([1])).dtype
 
     def test_nothing_is_explained_and_nothing_is_similar_where_nothing_is_asked(self) -> None:
-        """No users, no items, or neither."""
+        """Checks requests with no users, with no items, and with neither."""
         model = self.fitted("two tastes")
         try:
             reasons, similar = model.explain([1], [2], n=2), model.similar_items([3], k=2)
@@ -69,6 +69,6 @@ class NobodyContract:
 
 
 def assert_empty_as(empty: Recommendations, usual: Recommendations) -> None:
-    """The table has no rows, but the columns and types of a usual one."""
+    """Checks that the table has no rows, but the columns and types of a usual one."""
     assert len(empty) == 0
     assert empty.frame.schema == usual.frame.schema

@@ -1,4 +1,4 @@
-"""The part of the contract that is about the weights of interactions."""
+"""The part of the contract about the weights of interactions."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -16,14 +16,14 @@ from tastemaker.testing.worlds import two_tastes
 
 
 class WeightsContract:
-    """A model learns from weights or refuses them; it never leaves them out in silence."""
+    """A model learns from weights or refuses them; it never ignores them silently."""
 
     @abstractmethod
     def make(self) -> Recommender:
-        """A fresh, unfitted model."""
+        """Returns a new, unfitted model."""
 
     def test_weights_change_what_is_learned_or_are_refused(self) -> None:
-        """Whichever of the two `uses_weights` says."""
+        """`uses_weights` determines which of the two."""
         weighted = _weighted(lambda n: 10.0 ** (np.arange(n) % 4 - 2))
         model = self._quick()
         if not model.uses_weights:
@@ -35,7 +35,7 @@ class WeightsContract:
         assert any(not torch.equal(learned[name], plain[name]) for name in plain)
 
     def test_weights_of_one_change_nothing(self) -> None:
-        """They are what interactions count without weights."""
+        """Without weights, every interaction has the weight 1."""
         model = self._quick()
         if not model.uses_weights:
             pytest.skip("this model refuses weights")
@@ -45,7 +45,7 @@ class WeightsContract:
             torch.testing.assert_close(learned[name], tensor, rtol=1e-4, atol=1e-5)
 
     def _quick(self) -> Recommender:
-        """The model with two epochs, where it has epochs: enough to see a difference."""
+        """Returns the model, with two epochs if it has epochs: enough to see a difference."""
         model = self.make()
         if "epochs" not in type(model.config).model_fields:
             return model

@@ -1,4 +1,4 @@
-"""Tiny worlds whose right answer is known beforehand."""
+"""Worlds: tiny data sets for which the correct recommendations are known."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,12 +17,12 @@ def dataset_of(
     name: str = "world",
     category: Callable[[Any], str] | None = None,
 ) -> Dataset:
-    """A data set of histories, oldest first, with the position as the time and made-up titles.
+    """Makes a data set of histories, oldest first, with positions as times and made-up titles.
 
     Args:
-        histories: user to items.
-        name: what the data are called.
-        category: an item's one category; the catalog has none without.
+        histories: maps each user to items.
+        name: the name of the data set.
+        category: returns an item's only category; without it, the catalog has no categories.
     """
     frame = pl.DataFrame(
         {
@@ -41,10 +41,11 @@ def dataset_of(
 
 
 def checkerboard(n: int = 40, *, text_ids: bool = False, seed: int = 0) -> Dataset:
-    """Even users touched even items and odd users odd ones; each left one of the own kind out.
+    """Even users touched all even items but one, and odd users all odd items but one.
 
-    Right answer: for every user, the one item of the own parity that is left. User u (from 0) left
-    out item u. An item's category is its parity. With text_ids the ids are u0, u1, … and i0, i1, …
+    Correct recommendation: for every user, the remaining item of the user's own parity, which is
+    item u for user u (from 0). An item's category is its parity. With `text_ids`, the ids are u0,
+    u1, … and i0, i1, …
     """
     random = np.random.default_rng(seed)
     histories = {}
@@ -60,8 +61,8 @@ def checkerboard(n: int = 40, *, text_ids: bool = False, seed: int = 0) -> Datas
 def two_tastes(n_users: int = 60, n_items: int = 40, length: int = 10, seed: int = 0) -> Dataset:
     """Half of the users touch only the first half of the items, the others only the second.
 
-    Right answer: the first items of anybody's list are of the taste that the history shows, which
-    is also what the items' categories say.
+    Correct recommendation: the first items of a user's list are of the taste that the history
+    shows. The items' categories are these tastes.
     """
     random = np.random.default_rng(seed)
     half = n_items // 2
@@ -78,9 +79,10 @@ def two_tastes(n_users: int = 60, n_items: int = 40, length: int = 10, seed: int
 
 
 def one_item_left(n_users: int = 8, n_items: int = 6) -> Dataset:
-    """Everybody but the last user has touched everything but one item; the last touched one.
+    """All users but the last have touched all items but one; the last user has touched one item.
 
-    Right answer: user u's list is item u % n_items alone, however many are asked for.
+    Correct recommendation: for each user u but the last, only item u % n_items, however many items
+    are requested.
     """
     histories = {
         user: [item for item in range(n_items) if item != user % n_items] for user in range(n_users)
@@ -90,9 +92,10 @@ def one_item_left(n_users: int = 8, n_items: int = 6) -> Dataset:
 
 
 def untouched_item() -> Dataset:
-    """The world of `one_item_left` with one more item in the catalog, 6, that nobody touched.
+    """The world of `one_item_left` with one more item in the catalog, 6, that no user touched.
 
-    Right answer: nothing follows from it, for nothing is known of it, not even a category.
+    Correct recommendation: an interaction with item 6 does not change what is recommended, since
+    nothing is known about the item, not even a category.
     """
     data = one_item_left()
     known = data.catalog.frame

@@ -1,7 +1,7 @@
-"""Teaching a network: batches, loss, the loop, checkpoints. Knows no Recommender and no protocol.
+"""Training of networks: batches, losses, the training loop and checkpoints.
 
-`fit` is loaded when it is first used: Lightning takes seconds to import, and a trained model that
-only answers has no need of it.
+It does not depend on Recommender or on any evaluation protocol. `fit` is imported when it is first
+used: Lightning takes seconds to import, and a trained model that only recommends does not need it.
 """
 
 import lazy_loader

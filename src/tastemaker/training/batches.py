@@ -1,4 +1,4 @@
-"""Batches of positives with freshly drawn negatives, made whole on the model's device."""
+"""Batches of positives with newly drawn negatives, made entirely on the model's device."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -12,8 +12,8 @@ from tastemaker.sampling import UnseenItems
 from tastemaker.training.epochs import RepeatableEpoch, epoch_generator
 
 SAMPLES_AT_ONCE = {"cpu": 1 << 19, "mps": 1 << 20, "cuda": 1 << 24}
-"""By device, positives and negatives that are put together in one go: enough for Lightning's work
-around a step not to matter, or to fill a GPU, but far from all, which would be slower to make."""
+"""By device, the number of positives and negatives that are made at a time: enough to make
+Lightning's overhead negligible or to keep a GPU busy, but far from all, which would be slower."""
 
 
 class Batch(NamedTuple):
@@ -24,10 +24,10 @@ class Batch(NamedTuple):
     items: torch.Tensor
     """(b, 1 + negatives) int64 codes; column 0 is the positive."""
     weights: torch.Tensor | None
-    """(b,) float32, or None where every interaction counts the same."""
+    """(b,) float32, or None if all interactions have the same weight."""
 
     def split(self, size: int) -> "Iterator[Batch]":
-        """Parts of so many positives; the last may be smaller."""
+        """Yields parts of `size` positives; the last part may be smaller."""
         for first in range(0, len(self.users), size):
             part = slice(first, first + size)
             weights = None if self.weights is None else self.weights[part]
@@ -35,10 +35,10 @@ class Batch(NamedTuple):
 
 
 class PairBatches:
-    """Every positive once an epoch, in random order, with negatives drawn anew.
+    """All positives, once per epoch, in random order, with newly drawn negatives.
 
-    What an epoch holds depends on the seed and the epoch's number alone, so that a resumed run sees
-    what an unbroken one would have seen.
+    The content of an epoch depends only on the seed and the epoch's number, so that a resumed run
+    sees the same batches as an uninterrupted one.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class PairBatches:
     ) -> None:
         self.unseen = UnseenItems(dataset, device)
         users = torch.from_numpy(dataset.users.astype(np.int64)).to(device)
-        # Somebody who touched everything has no negatives to be told apart from.
+        # For a user who touched every item, no negatives can be drawn.
         rows = (self.unseen.counts[users] > 0).nonzero()[:, 0]
         if len(rows) == 0:
             raise DataError(
@@ -60,7 +60,7 @@ class PairBatches:
         self.batch_size, self.negatives, self.seed = batch_size, negatives, seed
 
     def epoch(self, number: int) -> RepeatableEpoch[Batch]:
-        """The batches of one epoch, counted from 0."""
+        """Returns the batches of one epoch, counted from 0."""
 
         def batches() -> Iterator[Batch]:
             for chunk in self._drawn(number):
@@ -69,12 +69,12 @@ class PairBatches:
         return RepeatableEpoch(len(self.users), self.batch_size, batches)
 
     def chunks(self) -> "PairChunks":
-        """The same batches, many at a time."""
+        """Returns the same batches, many at a time."""
         return PairChunks(self)
 
     @property
     def chunk_size(self) -> int:
-        """Positives whose negatives are drawn in one go: a whole number of batches."""
+        """Number of positives whose negatives are drawn together, a multiple of the batch size."""
         at_once = SAMPLES_AT_ONCE[self.users.device.type] // (1 + self.negatives)
         return max(1, at_once // self.batch_size) * self.batch_size
 
@@ -95,10 +95,11 @@ class PairBatches:
 
 
 def _taken(column: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    """The rows of a column, on a CPU by one thread.
+    """Returns the given rows of a column; on a CPU, it uses a single thread.
 
-    PyTorch's threads wait actively after each operation, and a kernel's own need those cores. Fewer
-    of them for a while would not do: a thread that is new meanwhile keeps their number for ever.
+    PyTorch's threads spin after each operation, on cores that a kernel's own threads need. Lowering
+    the number of PyTorch's threads for a while does not help, since a thread that starts meanwhile
+    keeps the lower number for ever.
     """
     if column.device.type == "cpu":
         return torch.from_numpy(column.numpy()[rows.numpy()])
@@ -106,13 +107,13 @@ def _taken(column: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
 
 
 class PairChunks:
-    """PairBatches by the chunk, for a kernel that goes through the batches by itself."""
+    """The batches of PairBatches in chunks, for a kernel that takes many batches in one call."""
 
     def __init__(self, batches: PairBatches) -> None:
         self._batches = batches
 
     def epoch(self, number: int) -> RepeatableEpoch[Batch]:
-        """The chunks of one epoch, counted from 0."""
+        """Returns the chunks of one epoch, counted from 0."""
         batches = self._batches
         return RepeatableEpoch(
             len(batches.users),

@@ -1,4 +1,4 @@
-"""What listens to the Trainer: the log of epochs, progress, and a graceful Ctrl-C."""
+"""Callbacks of the Trainer: the log of epochs, progress reports, and a graceful Ctrl-C."""
 
 import time
 from contextlib import ExitStack
@@ -17,9 +17,9 @@ from tastemaker.training.run import TrainingLog, TrainingRun
 
 
 class EpochLog(Checkpoint):
-    """Keeps the record of every epoch, writes it as CSV, and carries it through a resume.
+    """Keeps a record of every epoch, writes the records as CSV, and restores them in a resumed run.
 
-    A Checkpoint to Lightning, since only those hear of an epoch's end once its metrics are known.
+    It is a Checkpoint, since Lightning calls only checkpoints after an epoch's metrics are logged.
     """
 
     def __init__(self, csv: Path, run: TrainingRun, epochs: int) -> None:
@@ -34,7 +34,7 @@ class EpochLog(Checkpoint):
         self._started_at = time.monotonic()
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Adds the epoch's record and passes it on."""
+        """Adds the epoch's record, writes the CSV file and reports the progress."""
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         elapsed_s = self._elapsed_before_s + time.monotonic() - self._started_at
         epoch = trainer.current_epoch + 1
@@ -45,57 +45,58 @@ class EpochLog(Checkpoint):
             self._tell(Progress("training", n_steps, n_steps, epoch, self._epochs, metrics))
 
     def state_dict(self) -> dict[str, Any]:
-        """The records so far, for the checkpoint."""
+        """Returns the records so far, for the checkpoint."""
         return {"records": self.training_log.records}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """The records of the run that is resumed."""
+        """Restores the records of the run that is resumed."""
         self.training_log.records = state_dict["records"]
 
 
 class KeepsRandomState(Callback):
-    """Lets no other thread draw random numbers while Lightning puts the global state back.
+    """Keeps other threads from drawing random numbers while Lightning restores the global state.
 
-    Before the first epoch Lightning reads the state of the global generators and sets it again.
-    What another thread had drawn in between, such as first weights, it would draw once more.
+    Before the first epoch, Lightning reads the state of the global generators and later sets it
+    again. Numbers that another thread drew in between, such as initial weights, would then be drawn
+    a second time.
 
     Args:
-        held: keeps the others out until it is closed, at the latest where the training ends.
+        held: keeps other threads from drawing until it is closed, at the latest when training ends.
     """
 
     def __init__(self, held: ExitStack) -> None:
         self._held = held
 
     def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Lightning is about to read the state."""
+        """Acquires the lock, before Lightning reads the state."""
         self._held.enter_context(nobody_else_draws())
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """It was set again."""
+        """Releases the lock, after Lightning has set the state again."""
         self._held.close()
 
 
 class BatchProgress(Callback):
-    """Reports how many batches of the epoch are done, and that validation begins."""
+    """Reports the number of finished batches of the epoch, and the start of validation."""
 
     def __init__(self, on_progress: OnProgress, epochs: int) -> None:
         self._on_progress, self._epochs = on_progress, epochs
         self._reported_at = 0.0
 
     def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Reports that the epoch begins."""
+        """Reports the start of the epoch."""
         self._report(trainer, "training", 0, cast("RankingModule", module).n_steps)
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Reports the batches done, at most ten times a second."""
+        """Reports the number of finished batches, at most ten times a second."""
         if time.monotonic() - self._reported_at >= REPORT_EVERY_S:
             ours = cast("RankingModule", module)
             self._report(trainer, "training", ours.n_steps_done, ours.n_steps)
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Reports that the validation of the epoch begins; it runs after this callback."""
+        """Reports the start of the epoch's validation, which runs after this callback."""
         if cast("RankingModule", module).validates:
             self._report(trainer, "validating", 0, 1)
 
@@ -113,5 +114,5 @@ class StopOnInterrupt(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Stops if asked to."""
+        """Stops if Ctrl-C was pressed."""
         self._interrupt.stop_if_asked()

@@ -1,4 +1,4 @@
-"""Checkpoints as safetensors, so that resuming never unpickles anything."""
+"""Checkpoints as safetensors files, so that resuming never unpickles anything."""
 
 import json
 from pathlib import Path
@@ -14,10 +14,11 @@ from tastemaker.errors import ArtifactError
 
 
 class SafetensorsIO(CheckpointIO):
-    """Lightning's checkpoint (a tree of plain values and tensors) as one safetensors file.
+    """Stores Lightning's checkpoint (a tree of plain values and tensors) as one safetensors file.
 
-    The tensors are the file's tensors; everything else is JSON in its header, with a reference
-    where a tensor stood. Written beside and renamed, so that a kill leaves the last whole one.
+    The tensors are the file's tensors; everything else is JSON in its header, with a reference in
+    place of each tensor. A file is written under a temporary name and then renamed, so that the
+    previous checkpoint remains intact if the process is killed.
     """
 
     def save_checkpoint(
@@ -43,11 +44,11 @@ class SafetensorsIO(CheckpointIO):
 
         Args:
             path: the file.
-            map_location: ignored; tensors come on the CPU and Lightning moves them.
+            map_location: ignored; tensors are loaded on the CPU, and Lightning moves them.
             weights_only: ignored; nothing is ever unpickled.
 
         Raises:
-            ArtifactError: there is none, or it is damaged.
+            ArtifactError: the file is missing or damaged.
         """
         try:
             tensors, metadata = read_tensors(Path(path))
@@ -67,7 +68,7 @@ def _encode(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
         tensors[name] = value.detach().cpu().contiguous().clone()
         return {"tensor": name}
     if isinstance(value, dict):
-        # As pairs, since an optimizer's keys are integers.
+        # As pairs, since an optimizer's keys are integers, which JSON does not allow as keys.
         return {"dict": [[key, _encode(item, tensors)] for key, item in value.items()]}
     if isinstance(value, tuple):
         return {"tuple": [_encode(item, tensors) for item in value]}

@@ -1,4 +1,4 @@
-"""Epochs: the seed and their number alone decide what they hold, in a resumed run too."""
+"""Epochs: their content depends only on the seed and their number, also in a resumed run."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, Protocol, TypeVar
@@ -9,11 +9,11 @@ Batch = TypeVar("Batch")
 
 
 class Epoch(Protocol):
-    """The batches of one epoch; iterating twice gives the same ones."""
+    """The batches of one epoch; iterating twice gives the same batches."""
 
     @property
     def n_steps(self) -> int:
-        """Steps of the optimizer: as many as batches, or more where a batch is a chunk of them."""
+        """Number of optimizer steps: one per batch, or more if a batch is a chunk of batches."""
 
     def __len__(self) -> int: ...
 
@@ -21,14 +21,14 @@ class Epoch(Protocol):
 
 
 class Batches(Protocol):
-    """What a network learns from."""
+    """The training batches of a network, by epoch."""
 
     def epoch(self, number: int) -> Epoch:
-        """The batches of one epoch, counted from 0; the number alone decides what they hold."""
+        """Returns the batches of an epoch, counted from 0; the same number gives the same ones."""
 
 
 class RepeatableEpoch(Generic[Batch]):
-    """The batches of one epoch; iterating twice gives the same ones."""
+    """The batches of one epoch; iterating twice gives the same batches."""
 
     def __init__(
         self,
@@ -37,9 +37,13 @@ class RepeatableEpoch(Generic[Batch]):
         draw: Callable[[], Iterator[Batch]],
         step_size: int | None = None,
     ) -> None:
-        """Takes how many things an epoch and a batch hold, and what draws the batches anew.
+        """Describes an epoch.
 
-        Where a batch is a chunk for several steps, also how many things a step is on.
+        Args:
+            size: number of examples in the epoch.
+            batch_size: number of examples in a batch.
+            draw: draws the batches, the same ones in each call.
+            step_size: number of examples in a step, if a batch is a chunk for several steps.
         """
         self._n_batches, self._draw = -(-size // batch_size), draw
         self.n_steps = -(-size // (step_size or batch_size))
@@ -52,10 +56,10 @@ class RepeatableEpoch(Generic[Batch]):
 
 
 def epoch_seed(seed: int, number: int) -> int:
-    """The seed of an epoch: an odd multiplier keeps neighbouring seeds' from being each other's."""
+    """Returns the seed of an epoch; the multiplier keeps the epochs of different seeds apart."""
     return seed * 1_000_003 + number
 
 
 def epoch_generator(seed: int, number: int, device: torch.device) -> torch.Generator:
-    """The randomness of one epoch, counted from 0."""
+    """Returns the random generator of one epoch, counted from 0."""
     return torch.Generator(device).manual_seed(epoch_seed(seed, number))

@@ -48,32 +48,34 @@ def fit(
 ) -> TrainingLog:
     """Trains the network in place and leaves it with the weights of its best epoch.
 
-    Threads that train at the same time take turns, since PyTorch has one number of threads and one
-    random generator for all of them.
+    Threads that train at the same time take turns, since they share PyTorch's number of threads and
+    its random generators.
 
     Args:
-        network: takes users (b,) and items (b, c), gives scores (b, c); on the batches' device.
-        batches: the positives with their negatives, or what the network's own loss takes.
-        loss: sees the scores; None for a network that is an `OwnLoss`.
-        config: how long, how fast, which seed.
-        validate: gives the metrics of the network as it is; one of them decides about the epochs.
-        run: the device, the folder for checkpoints and logs, and who hears of progress.
-        kernel: does the work of loss, gradients and optimizer where there is one for the network;
-            the batches are then chunks of what it steps on.
+        network: maps users (b,) and items (b, c) to scores (b, c); on the batches' device.
+        batches: the positives with their negatives, or the batches that the network's own loss
+            takes.
+        loss: the loss of the scores; None for a network that is an `OwnLoss`.
+        config: the training settings, such as the number of epochs, learning rate and seed.
+        validate: measures the metrics of the network after each epoch; one of them decides which
+            epoch is the best and when to stop.
+        run: the folder for checkpoints and logs, whether to resume, and the progress callback.
+        kernel: replaces loss, gradients and optimizer, if there is a kernel for the network; the
+            batches are then chunks of batches.
 
     Returns:
-        The log. After a Ctrl-C it ends with the last whole epoch and is marked interrupted.
+        The log. After a Ctrl-C, it ends with the last complete epoch and is marked interrupted.
 
     Raises:
-        ConfigError: a patience that is not the default was asked for without anything to validate
-            on.
-        FloatingPointError: training diverged: the loss is not finite any more.
-        SystemExit: 143 after SIGTERM; the run can be resumed.
-        KeyboardInterrupt: Ctrl-C before the first epoch ended, so that there is nothing to keep,
-            or a second Ctrl-C.
+        ConfigError: the patience is set to a value other than the default, but there is no
+            validation part.
+        FloatingPointError: training diverged: the loss is no longer finite.
+        SystemExit: SIGTERM was received (exit code 143); the run can be resumed.
+        KeyboardInterrupt: Ctrl-C was pressed before the end of the first epoch, so that there is
+            nothing to keep, or pressed twice.
     """
     run = run or TrainingRun()
-    # The default asks for nothing: a config read from a file has all fields set.
+    # The default value does not count as set, since a config read from a file sets all fields.
     usual = type(config).model_fields["patience"].default
     if config.patience not in (None, usual) and validate is None:
         raise ConfigError(
@@ -107,10 +109,12 @@ def fit(
                 except TrainingInterruptedError:
                     epoch_log.training_log.interrupted = True
                 except SIGTERMException:
-                    # Lightning's own would end in exit code 0, which a scheduler takes for success.
+                    # Lightning's exception would give exit code 0, which a scheduler takes for
+                    # success.
                     raise SystemExit(128 + signal.SIGTERM) from None
                 except SystemExit as left:
-                    # Lightning makes one of a second Ctrl-C, which would end a notebook as well.
+                    # Lightning turns a second Ctrl-C into a SystemExit, which would also end a
+                    # notebook.
                     if isinstance(left.__context__, KeyboardInterrupt):
                         raise KeyboardInterrupt from None
                     raise
@@ -120,10 +124,10 @@ def fit(
 
 
 class OwnLoss(Protocol):
-    """A network that learns from something else than scores of pairs."""
+    """A network that computes its own loss, from something other than the scores of pairs."""
 
     def loss(self, batch: Any) -> torch.Tensor:
-        """The scalar loss on one of its batches."""
+        """Returns the scalar loss on one of its batches."""
 
 
 def _step(network: torch.nn.Module, loss: Loss | None) -> Step:
@@ -140,7 +144,7 @@ def _keep_best(network: torch.nn.Module, log: TrainingLog, checkpoints: Path) ->
     network.load_state_dict(weights)
     network.eval()
     last = io.load_checkpoint(checkpoints / f"{LAST}{ENDING}")
-    # The log is read back from the checkpoint too, since an early stop may have left it there.
+    # If the run to resume had already stopped early, the records are only in the checkpoint.
     log.records = log.records or next(
         state["records"] for state in last["callbacks"].values() if "records" in state
     )
@@ -192,7 +196,7 @@ def _early_stopping(config: TrainingConfig, validate: Validation | None) -> Earl
 
 
 def _had_stopped_early(checkpoint: Path, stopper: EarlyStopping | None) -> bool:
-    """Whether the run to resume was past its patience, so that an unbroken one would have ended."""
+    """Returns whether the run to resume had used up its patience and must not train any further."""
     if stopper is None:
         return False
     state = SafetensorsIO().load_checkpoint(checkpoint)["callbacks"].get(stopper.state_key, {})
@@ -200,10 +204,10 @@ def _had_stopped_early(checkpoint: Path, stopper: EarlyStopping | None) -> bool:
 
 
 class MovableCheckpoint(ModelCheckpoint):
-    """Remembers its best epoch where the folder was moved or renamed before a resume."""
+    """Keeps track of the best epoch even if the folder was moved or renamed before a resume."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Keeps the state although the folder is another, where ModelCheckpoint would drop it."""
+        """Loads the state with its paths in the current folder; ModelCheckpoint would drop it."""
         folder = Path(str(self.dirpath))
         moved = {
             key: str(folder / Path(path).name) if path else path
@@ -234,7 +238,7 @@ def _folder(run: TrainingRun) -> Iterator[Path]:
 
 @contextmanager
 def _quiet_lightning() -> Iterator[None]:
-    """Lightning's advice on hardware, workers and folders is not for our users."""
+    """Silences Lightning's advice on hardware, workers and folders, which is not for our users."""
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level
     logger.setLevel(logging.ERROR)

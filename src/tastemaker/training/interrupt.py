@@ -1,4 +1,4 @@
-"""A graceful Ctrl-C: work ends at a place where what was reached can be kept."""
+"""Graceful handling of Ctrl-C: work stops at a point where its results can be kept."""
 
 import signal
 import threading
@@ -8,11 +8,11 @@ from typing import Any
 
 
 class TrainingInterruptedError(Exception):
-    """Training was asked to stop; raised between two steps."""
+    """Training was interrupted by Ctrl-C; raised between two steps."""
 
 
 class Interrupt:
-    """Holds the first Ctrl-C back until training can stop; a second one ends it at once."""
+    """Defers the first Ctrl-C until training can stop; a second one stops it at once."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -24,7 +24,7 @@ class Interrupt:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Handles SIGINT inside the block, in the main thread, where Python allows that."""
+        """Handles SIGINT inside the block, but only in the main thread, where Python allows it."""
 
         def stop(number: int, frame: Any) -> None:
             self.asked = True
@@ -36,9 +36,10 @@ class Interrupt:
 
 @contextmanager
 def after_this() -> Iterator[None]:
-    """Delivers a Ctrl-C that comes inside the block when the block has ended.
+    """Defers a Ctrl-C that is pressed inside the block until the block has ended.
 
-    For short work with a library that cannot be stopped anywhere, such as a transaction.
+    It is for short work with a library that must not be interrupted at an arbitrary point, such as
+    a transaction.
     """
     asked = False
 
@@ -56,9 +57,9 @@ def after_this() -> Iterator[None]:
 
 @contextmanager
 def _handling(handler: Callable[[int, Any], None]) -> Iterator[Any]:
-    """Handles SIGINT by a function and gives what handled it before.
+    """Handles SIGINT with a function inside the block, and yields the previous handler.
 
-    Nothing is done in other threads than the main one, where Python allows no handlers.
+    Does nothing in threads other than the main one, since Python allows no handlers there.
     """
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread():

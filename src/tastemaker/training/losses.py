@@ -1,4 +1,4 @@
-"""Losses see scores: a positive in column 0, its negatives behind it."""
+"""Losses of scores: a positive in column 0, and its negatives in the columns after it."""
 
 from collections.abc import Callable
 
@@ -6,13 +6,13 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax, logsigmoid
 
 Loss = Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]
-"""(n, 1 + negatives) scores and (n,) weights or None, to a scalar."""
+"""Maps (n, 1 + negatives) scores and (n,) weights or None to a scalar."""
 
 IMPOSSIBLE = -1e9
-"""The score of an entry that must not count: no loss minds it, and its gradient is 0."""
+"""The score of an entry that must not count: it does not affect the loss, and its gradient is 0."""
 
 RowLoss = Callable[[torch.Tensor], torch.Tensor]
-"""(n, 1 + negatives) scores to (n,): what each positive and its negatives cost together."""
+"""Maps (n, 1 + negatives) scores to (n,): the loss of each positive with its negatives."""
 
 
 def bce(scores: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
@@ -20,7 +20,7 @@ def bce(scores: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tens
 
     Args:
         scores: (n, 1 + negatives) logits.
-        weights: (n,) how much each positive and its negatives count, or None for 1 each.
+        weights: (n,) weight of each positive with its negatives, or None for 1 each.
 
     Returns:
         The mean over all scores.
@@ -38,16 +38,16 @@ def bce_rows(scores: torch.Tensor) -> torch.Tensor:
 def gbce(
     scores: torch.Tensor, weights: torch.Tensor | None = None, *, power: float
 ) -> torch.Tensor:
-    """Generalised binary cross-entropy: as `bce`, the positive's probability to a power.
+    """Generalised binary cross-entropy: like `bce`, but the positive's probability to a power.
 
-    With k negatives out of n - 1 items sampled at the rate α = k / (n - 1), the power is
-    β = α (t (1 - 1/α) + 1/α) with a calibration t from 0 (plain bce) to 1, and undoes the
-    overconfidence that comes of seeing few negatives: Aleksandr Petrov and Craig Macdonald, 2023:
-    gSASRec (RecSys), equations 9 and 11.
+    With k negatives out of n - 1 items, sampled at the rate α = k / (n - 1), the power is
+    β = α (t (1 - 1/α) + 1/α) with a calibration t from 0 (plain bce) to 1. It reduces the
+    overconfidence that few negatives cause: Aleksandr Petrov and Craig Macdonald, 2023: gSASRec
+    (RecSys), equations 9 and 11.
 
     Args:
         scores: (n, 1 + negatives) logits.
-        weights: (n,) how much each positive and its negatives count, or None for 1 each.
+        weights: (n,) weight of each positive with its negatives, or None for 1 each.
         power: β.
 
     Returns:
@@ -58,7 +58,9 @@ def gbce(
 
 
 def bpr(scores: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
-    """Bayesian personalised ranking: -log σ(positive - negative) (Rendle et al. 2009). As `bce`.
+    """Bayesian personalised ranking: -log σ(positive - negative) (Rendle et al. 2009).
+
+    The arguments are those of `bce`.
 
     Returns:
         The mean over all pairs of a positive and one of its negatives.
@@ -72,10 +74,10 @@ def bpr_rows(scores: torch.Tensor) -> torch.Tensor:
 
 
 def sampled_softmax(scores: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
-    """-log softmax of the positive among its negatives. As `bce`.
+    """Sampled softmax loss: -log softmax of the positive among itself and its negatives.
 
-    The negatives are drawn uniformly, so that the correction by log Q (Bengio and Senécal 2008)
-    would be one constant and changes nothing.
+    The arguments are those of `bce`. If the negatives are drawn uniformly, the correction by log Q
+    (Bengio and Senécal 2008) is a constant and has no effect, so it is not applied here.
 
     Returns:
         The mean over the positives.
@@ -89,17 +91,17 @@ def sampled_softmax_rows(scores: torch.Tensor) -> torch.Tensor:
 
 
 def multinomial(logits: torch.Tensor, histories: torch.Tensor) -> torch.Tensor:
-    """-Σ_i x_i log softmax(logits)_i of whole histories x, over the whole catalog.
+    """Returns -Σ_i x_i log softmax(logits)_i for whole histories x, over the whole catalog.
 
-    The multinomial likelihood of Liang et al. 2018 (equation 2): every item that was touched is a
-    positive, every other one its negative, none is drawn.
+    It is the negative logarithm of the multinomial likelihood of Liang et al. 2018 (equation 2):
+    every touched item is a positive and every other item a negative, and none is drawn.
 
     Args:
         logits: (n, n_items).
-        histories: (n, n_items) how much each interaction counts, 0 where there is none.
+        histories: (n, n_items) weight of each interaction, 0 where there is none.
 
     Returns:
-        (n,) one for each history.
+        (n,) losses, one for each history.
     """
     return -(histories * log_softmax(logits, dim=1)).sum(dim=1)
 

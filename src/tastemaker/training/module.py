@@ -1,4 +1,4 @@
-"""The LightningModule: network + step + optimizer."""
+"""The LightningModules, which combine a network, its training step and its optimizer."""
 
 import math
 from collections.abc import Callable
@@ -18,11 +18,11 @@ from tastemaker.training.schedule import learning_rate_at
 from tastemaker.training.validation import Validation
 
 Step = Callable[[Any], torch.Tensor]
-"""A batch to the scalar loss of the network on it."""
+"""Maps a batch to the scalar loss of the network on it."""
 
 
 class RankingModule(LightningModule):
-    """What all training has in common: the epochs, their loss and validation, the optimizer."""
+    """The common part of all training: the epochs, their loss and validation, and the optimizer."""
 
     def __init__(
         self,
@@ -42,36 +42,36 @@ class RankingModule(LightningModule):
         return self._validate is not None
 
     def train_dataloader(self) -> Epoch:
-        """The batches of the current epoch; the Trainer asks anew for each."""
+        """Returns the batches of the current epoch; the Trainer calls this again for each epoch."""
         return self._batches.epoch(self.current_epoch)
 
     def transfer_batch_to_device(
         self, batch: Any, device: torch.device, dataloader_idx: int
     ) -> Any:
-        """Nothing to do: batches are made where the network is."""
+        """Returns the batch unchanged, since batches are made on the network's device."""
         return batch
 
     def count(self, loss: torch.Tensor | float, n_batches: int) -> None:
-        """Keeps the sum of some batches' losses for the epoch's mean."""
-        # Summed on the device: reading the value each step would make a GPU wait.
+        """Adds the summed loss and the number of some batches to those of the epoch."""
+        # Summed on the device: reading the value in each step would make a GPU wait.
         self._loss_sum = self._loss_sum + loss
         self.n_steps_done += n_batches
 
     def next_learning_rate(self, further: int = 0) -> float:
-        """Learning rate of the next step, or of the one `further` steps behind it."""
+        """Returns the learning rate of the next step, or of the one `further` steps after it."""
         done = self.current_epoch * self.n_steps + self.n_steps_done
         return learning_rate_at(self._config, done + further, self.n_steps)
 
     @cached_property
     def n_steps(self) -> int:
-        """Steps of the optimizer in an epoch, one a batch; `n_steps_done` counts them."""
+        """Number of optimizer steps in an epoch, one per batch; `n_steps_done` counts them."""
         return self._batches.epoch(0).n_steps
 
     def on_train_epoch_start(self) -> None:
-        """Starts the epoch's mean loss, and the noise of dropout and its like.
+        """Resets the epoch's mean loss, and seeds the noise of dropout and similar operations.
 
-        That an epoch's noise depends on the epoch's number lets a resumed run end as an unbroken
-        one. The seed is negative, since the batches are drawn with the positive ones.
+        The noise depends on the epoch's number, so that a resumed run has the same result as an
+        uninterrupted one. Its seed is negative, since the batches use the seeds from 0 on.
         """
         self.noise = Noise(-1 - epoch_seed(self._config.seed, self.current_epoch), self.device)
         self._loss_sum, self.n_steps_done = torch.zeros((), device=self.device), 0
@@ -80,7 +80,7 @@ class RankingModule(LightningModule):
         """Logs the epoch's mean loss and the validation metrics.
 
         Raises:
-            FloatingPointError: the loss is not finite any more.
+            FloatingPointError: the loss is no longer finite.
         """
         metrics = {"loss": float(self._loss_sum) / self.n_steps_done}
         if not math.isfinite(metrics["loss"]):
@@ -95,12 +95,12 @@ class RankingModule(LightningModule):
         self.log_dict(metrics)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam."""
+        """Returns Adam for the network's parameters."""
         return adam(self.network, self._config)
 
 
 class SteppedModule(RankingModule):
-    """Trains a network by the loss of each batch."""
+    """Trains a network with the gradients of the loss of each batch."""
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class SteppedModule(RankingModule):
         self._step = step
 
     def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
-        """The loss, which Lightning takes the gradients of."""
+        """Returns the loss, whose gradients Lightning computes."""
         for group in cast("LightningOptimizer", self.optimizers()).param_groups:
             group["lr"] = self.next_learning_rate()
         with self.noise.lent():
@@ -124,7 +124,7 @@ class SteppedModule(RankingModule):
 
 
 class FusedModule(RankingModule):
-    """Trains a network by a kernel; what comes to it are chunks of many batches."""
+    """Trains a network with a kernel, on chunks of many batches."""
 
     def __init__(
         self,
@@ -139,16 +139,16 @@ class FusedModule(RankingModule):
         self._kernel = kernel
 
     def training_step(self, chunk: Any, batch_idx: int) -> None:
-        """Steps through the chunk."""
+        """Trains on all batches of the chunk."""
         optimizer = cast("LightningOptimizer", self.optimizers())
         n_batches = -(-len(chunk.users) // self._config.batch_size)
         learning_rates = [self.next_learning_rate(further) for further in range(n_batches)]
         adam = cast("torch.optim.Adam", optimizer.optimizer)
         self.count(self._kernel.train(chunk, adam, learning_rates), n_batches)
-        # There are no gradients left to follow: this lets Lightning count the step.
+        # Changes no parameter, since there are no gradients; it makes Lightning count the step.
         optimizer.step()
 
     def on_train_epoch_end(self) -> None:
-        """Finishes the kernel's epoch first: parameters are up to date when callbacks see them."""
+        """Finishes the kernel's epoch first, so that callbacks see up-to-date parameters."""
         self._kernel.finish()
         super().on_train_epoch_end()

@@ -1,4 +1,4 @@
-"""Losses of the next item: what a query should score highest, and what it is told apart from."""
+"""Losses of the next item: a query should score its target higher than the negatives."""
 
 from collections.abc import Callable
 from typing import Literal, Protocol
@@ -15,22 +15,23 @@ from tastemaker.training.sequence_batches import SequenceBatch
 NextItemLossName = Literal["auto", "softmax", "sampled_softmax", "in_batch", "gbce", "bce"]
 
 Vectors = Callable[[torch.Tensor | None], torch.Tensor]
-"""(…,) item codes to their vectors (…, d); None to those of the whole catalog, (n_items, d)."""
+"""Maps item codes (…,) to their vectors (…, d), and None to those of all items, (n_items, d)."""
 
 LARGEST_SOFTMAX = 50_000
-"""Items up to which the softmax over the whole catalog is worth its time; it ranks best."""
+"""Number of items up to which `auto` selects the softmax over the whole catalog, which ranks best
+but is too slow for more items."""
 
 
 class NextItemLoss(Protocol):
-    """Draws the negatives of a batch and judges the queries by them."""
+    """Draws the negatives of a batch, and computes the loss of the queries with them."""
 
     def draw(self, users: torch.Tensor, generator: torch.Generator) -> torch.Tensor | None:
-        """Negatives for the targets of users (m,): (m, k), or (k,) for all together, or None."""
+        """Draws negatives for the targets of users (m,): (m, k), or (k,) for all, or None."""
 
     def __call__(
         self, queries: torch.Tensor, vectors: Vectors, batch: SequenceBatch
     ) -> torch.Tensor:
-        """The scalar loss of queries (m, d) whose targets the batch holds."""
+        """Returns the scalar loss of queries (m, d), whose targets are in the batch."""
 
 
 def next_item_loss(
@@ -41,15 +42,15 @@ def next_item_loss(
     calibration: float,
     device: torch.device,
 ) -> NextItemLoss:
-    """The loss of that name.
+    """Returns the loss with the given name.
 
     Args:
-        name: which.
+        name: the loss; auto is softmax for up to LARGEST_SOFTMAX items, else sampled_softmax.
         train: the training data.
-        negatives: how many are drawn, for each target or for the whole batch.
-        exponent: 0 to draw those of sampled_softmax uniformly, 1 by popularity.
+        negatives: number of negatives drawn, for each target or for the whole batch.
+        exponent: 0 draws the negatives of sampled_softmax uniformly, 1 in proportion to popularity.
         calibration: t of gbce.
-        device: of the network.
+        device: the network's device.
     """
     if name == "auto":
         name = "softmax" if train.n_items <= LARGEST_SOFTMAX else "sampled_softmax"
@@ -67,10 +68,10 @@ def next_item_loss(
 
 
 class Softmax(NextItemLoss):
-    """Every other item of the catalog is a negative."""
+    """Uses every other item of the catalog as a negative."""
 
     def draw(self, users: torch.Tensor, generator: torch.Generator) -> None:
-        """Nothing to draw."""
+        """Draws nothing."""
 
     @override
     def __call__(
@@ -80,14 +81,14 @@ class Softmax(NextItemLoss):
 
 
 class SampledSoftmax(NextItemLoss):
-    """The same items, drawn for the whole batch, are the negatives of all its targets.
+    """Draws negatives once for the whole batch and uses them for all of its targets.
 
-    Shared, they cost one product of matrices. An item is drawn in proportion to its interactions to
-    the power `exponent`, and its score is corrected by log Q, Q being that proportion, so that the
-    loss stays an estimate of the softmax over the catalog: Yoshua Bengio and Jean-Sébastien
-    Senécal, 2008: Adaptive Importance Sampling to Accelerate Training of a Neural Probabilistic
-    Language Model (IEEE Transactions on Neural Networks). With an exponent of 0 the draw is uniform
-    and the correction one constant, which changes nothing.
+    Shared negatives need only one matrix product. The probability Q of drawing an item is
+    proportional to the number of its interactions to the power `exponent`. The item's score is
+    corrected by log Q, so that the loss is an estimate of the softmax over the catalog: Yoshua
+    Bengio and Jean-Sébastien Senécal, 2008: Adaptive Importance Sampling to Accelerate Training of
+    a Neural Probabilistic Language Model (IEEE Transactions on Neural Networks). With an exponent
+    of 0, the draw is uniform and the correction is a constant, which has no effect.
     """
 
     def __init__(
@@ -99,7 +100,7 @@ class SampledSoftmax(NextItemLoss):
         self._log_q = self._chances.log()
 
     def draw(self, users: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """(negatives,) int64 codes."""
+        """Draws (negatives,) int64 codes."""
         return self._chances.multinomial(self._negatives, replacement=True, generator=generator)
 
     @override
@@ -111,7 +112,7 @@ class SampledSoftmax(NextItemLoss):
 
 
 class InBatchSoftmax(NextItemLoss):
-    """The other targets of the batch are the negatives, corrected by log Q of how often they come.
+    """Uses the other targets of the batch as negatives, corrected by log Q of their frequency Q.
 
     Xinyang Yi et al., 2019: Sampling-Bias-Corrected Neural Modeling for Large Corpus Item
     Recommendations (RecSys), with the frequencies of the training data instead of estimated ones.
@@ -122,7 +123,7 @@ class InBatchSoftmax(NextItemLoss):
         self._log_q = (counts.clamp(min=1) / counts.sum()).log()
 
     def draw(self, users: torch.Tensor, generator: torch.Generator) -> None:
-        """Nothing to draw: the batch itself is the sample."""
+        """Draws nothing, since the batch itself is the sample."""
 
     @override
     def __call__(
@@ -132,12 +133,13 @@ class InBatchSoftmax(NextItemLoss):
 
 
 class GBCE(NextItemLoss):
-    """Each target has its own negatives, of which its user has touched none.
+    """Draws separate negatives for each target, from the items that its user has not touched.
 
-    The generalised binary cross-entropy of Petrov and Macdonald 2023 (gSASRec, RecSys): the
-    positive's probability to the power β = α (t (1 - 1/α) + 1/α), where α = k / (n_items - 1) is
-    the rate at which k negatives are drawn. With t = 0 it is the plain binary cross-entropy of the
-    SASRec paper; with t = 1 the overconfidence that comes of few negatives is fully undone.
+    The loss is the generalised binary cross-entropy of Petrov and Macdonald 2023 (gSASRec, RecSys):
+    the positive's probability is raised to the power β = α (t (1 - 1/α) + 1/α), where
+    α = k / (n_items - 1) is the rate at which k negatives are sampled. With t = 0 it is the plain
+    binary cross-entropy of the SASRec paper; with t = 1 it fully removes the overconfidence that
+    few negatives cause.
     """
 
     def __init__(
@@ -148,7 +150,7 @@ class GBCE(NextItemLoss):
         self.power = rate * (calibration * (1 - 1 / rate) + 1 / rate)
 
     def draw(self, users: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """(m, negatives) int64 codes."""
+        """Draws (m, negatives) int64 codes."""
         return self._unseen.sample(users, self._negatives, generator)
 
     @override
@@ -168,14 +170,15 @@ def _softmax_beside(
     negatives: torch.Tensor,
     log_q: torch.Tensor,
 ) -> torch.Tensor:
-    """-log softmax of each target among items (k,), the target itself left out of these.
+    """Returns the mean of -log softmax of each target among itself and the other negatives.
 
     Args:
         queries: (m, d).
-        vectors: gives those of items.
-        batch: what the queries' targets are.
-        negatives: (k,) int64 codes.
-        log_q: (n_items,) logarithm of how likely each is drawn, which its score is corrected by.
+        vectors: maps items to their vectors.
+        batch: holds the targets of the queries.
+        negatives: (k,) int64 codes, shared by all targets; a target's own code is left out.
+        log_q: (n_items,) logarithm of the probability of drawing an item, by which its score is
+            corrected.
     """
     targets = batch.targets
     others = queries @ vectors(negatives).T - log_q[negatives]

@@ -1,7 +1,7 @@
-"""Random numbers of a training's own, where PyTorch takes them from its global generators alone.
+"""Separate random numbers for operations that PyTorch draws only from its global generators.
 
-The first weights of layers, dropout and its like take no generator. A `Noise` therefore lends its
-random state to the global generators for the time of a block, and puts theirs back afterwards.
+The initialisation of layers, dropout and similar operations take no generator. A `Noise` therefore
+lends its random state to the global generators inside a block, and restores theirs afterwards.
 """
 
 import threading
@@ -16,21 +16,21 @@ _LENDING = threading.RLock()
 _TRAINING = threading.RLock()
 """Held while a network is trained, so that threads that train networks take turns.
 
-What training gives depends on the number of PyTorch's threads, which is one for all threads of a
-process, and Lightning's warnings are silenced for all of them at once. A training alone uses every
-core anyway; several at the same time are for several processes.
+The result of training depends on PyTorch's number of threads, which all threads of a process share,
+and Lightning's warnings are silenced for all threads at once. A single training uses every core
+anyway; to train several networks at the same time, use several processes.
 """
 
 
 class Noise:
-    """One stream of random numbers: a seed gives the same ones, whatever other threads do."""
+    """A stream of random numbers that depends only on its seed, not on other threads."""
 
     def __init__(self, seed: int, device: torch.device) -> None:
-        """Begins the stream.
+        """Starts the stream.
 
         Args:
-            seed: of the numbers; may be negative.
-            device: which draws them, besides the CPU.
+            seed: the seed of the stream; may be negative.
+            device: the device that draws numbers, besides the CPU.
         """
         self._generators = _global_generators(device)
         self._states = [
@@ -40,7 +40,7 @@ class Noise:
 
     @contextmanager
     def lent(self) -> Iterator[None]:
-        """What draws from the global generators inside the block goes on with this stream."""
+        """Makes the global generators continue this stream inside the block."""
         with _LENDING:
             before = [generator.get_state() for generator in self._generators]
             self._set(self._states)
@@ -57,20 +57,20 @@ class Noise:
 
 @contextmanager
 def nobody_else_draws() -> Iterator[None]:
-    """Waits until no other thread draws from a stream of its own, and lets none begin."""
+    """Waits until no other thread uses a `Noise`, and keeps others from using one in the block."""
     with _LENDING:
         yield
 
 
 @contextmanager
 def one_training_at_a_time() -> Iterator[None]:
-    """Waits until no other thread trains a network."""
+    """Waits until no other thread trains a network, and keeps others from training in the block."""
     with _TRAINING:
         yield
 
 
 def _global_generators(device: torch.device) -> list[torch.Generator]:
-    """Those that an operation on the device may draw from."""
+    """Returns the global generators that an operation on the device may draw from."""
     generators = [torch.default_generator]
     if device.type == "cuda":
         torch.cuda.init()

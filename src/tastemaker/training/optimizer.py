@@ -1,4 +1,4 @@
-"""Adam (Kingma and Ba 2015), and a lazy form for tables much larger than a batch."""
+"""Adam (Kingma and Ba 2015), and a lazy variant for tables much larger than a batch."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,10 +10,10 @@ from tastemaker.training.config import TrainingConfig
 
 
 class LazyAdam(torch.optim.Adam):
-    """Adam that leaves a table's row without a gradient as it is, moments and all.
+    """Adam that leaves a table's rows without a gradient, and their moments, unchanged.
 
-    Adam moves such a row too, by what its moments remember, and every table is gone through for
-    each batch. The bias correction counts all steps, as in torch.optim.SparseAdam.
+    Plain Adam moves such rows too, because of their moments, and updates every row for each batch.
+    The bias correction counts all steps, as in torch.optim.SparseAdam.
     """
 
     def __init__(self, tables: list[torch.Tensor], parameters: Any, **settings: Any) -> None:
@@ -21,7 +21,7 @@ class LazyAdam(torch.optim.Adam):
         self._tables = tables
 
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Steps only where there are gradients: a kernel that moved the parameters leaves none."""
+        """Takes a step for parameters with a gradient; after a kernel's step, none has one."""
         loss = None if closure is None else torch.enable_grad()(closure)()
         with torch.no_grad():
             kept = [each for table in self._tables for each in self._idle(table)]
@@ -31,10 +31,13 @@ class LazyAdam(torch.optim.Adam):
         return loss
 
     def _idle(self, table: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-        """The table and its moments, which of their rows have no gradient, and what they hold."""
+        """Returns the table and its moments, each with a mask of idle rows and a copy of itself.
+
+        A row is idle if it has no gradient. The list is empty if the table has no gradient.
+        """
         if table.grad is None:
             return []
-        # Masks and not numbers of rows, whose shapes a recorded step could not depend on.
+        # Masks instead of row indices, since shapes in a recorded step must not depend on the data.
         is_idle = (table.grad == 0).all(dim=1, keepdim=True)
         moments = self.state[table]
         tensors = table, moments["exp_avg"], moments["exp_avg_sq"]
@@ -42,9 +45,9 @@ class LazyAdam(torch.optim.Adam):
 
 
 def adam(network: nn.Module, config: TrainingConfig) -> torch.optim.Adam:
-    """The optimizer of a network, its moments at zero."""
+    """Returns the optimizer of a network, with its moments at zero."""
     parameters = list(network.parameters())
-    # Fused means PyTorch's own kernel, which moves all parameters at once.
+    # Fused means PyTorch's own kernel, which updates all parameters at once.
     fused = parameters[0].device.type in ("cpu", "cuda")
     settings: dict[str, Any] = {
         "lr": config.learning_rate,

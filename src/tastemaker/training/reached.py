@@ -1,4 +1,4 @@
-"""How far a checkpoint is, read without its tensors and without importing Lightning."""
+"""Reads the number of epochs of a checkpoint, without its tensors and without Lightning."""
 
 import json
 from pathlib import Path
@@ -9,10 +9,10 @@ from tastemaker.errors import ArtifactError
 
 
 def epochs_done(checkpoint: Path) -> int:
-    """How many epochs a checkpoint of `SafetensorsIO` holds.
+    """Returns the number of epochs that are done in a checkpoint of `SafetensorsIO`.
 
     Raises:
-        ArtifactError: there is none, or it is damaged.
+        ArtifactError: the file is missing or damaged.
     """
     try:
         with safe_open(checkpoint, framework="pt") as file:

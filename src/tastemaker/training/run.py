@@ -1,4 +1,4 @@
-"""TrainingRun: where and how a model is trained. Nothing in it changes the result."""
+"""TrainingRun: where and how a model is trained; its settings do not change the result."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,48 +15,48 @@ DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """The circumstances of one training."""
+    """The settings of one training run that do not belong to the model."""
 
     device: DeviceName = "auto"
-    """auto takes the first of cuda, mps and cpu that is there."""
+    """auto selects the first of cuda, mps and cpu that is available."""
     folder: Path | None = None
-    """Where checkpoints and logs go; a temporary place where None."""
+    """The folder for checkpoints and logs; None for a temporary folder."""
     resume: bool = False
-    """Go on from the folder's last checkpoint."""
+    """Whether to resume from the folder's last checkpoint."""
     on_progress: OnProgress | None = None
     """Called when work begins, at most ten times a second while it lasts, and after each epoch."""
     fused: bool = True
-    """Whether a kernel does the work where there is one; False takes the plain form always."""
+    """Whether to train with a kernel if there is one; False always uses the plain form."""
 
     __repr__ = short_repr
 
 
 @dataclass
 class TrainingLog:
-    """What happened, epoch by epoch."""
+    """The results of a training run, epoch by epoch."""
 
     records: list[dict[str, Any]] = field(default_factory=list)
-    """One an epoch: epoch (from 1), loss, the validation metrics, elapsed_s since the start."""
+    """One per epoch: epoch (from 1), loss, the validation metrics, elapsed_s since the start."""
     best_epoch: int = 0
-    """The epoch whose weights were kept: the best on validation, or the last without one."""
+    """The epoch whose weights were kept: the best on validation, or the last without validation."""
     interrupted: bool = False
-    """Whether Ctrl-C ended it before its time."""
+    """Whether Ctrl-C ended the training early."""
     fit_s: float | None = None
-    """Seconds of the whole fit, what is done before and after the epochs included."""
+    """Duration of the whole fit in seconds, including the work before and after the epochs."""
 
     __repr__ = short_repr
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds of training, those before a resume included."""
+        """Duration of the training in seconds, including the time before a resume."""
         return self.records[-1]["elapsed_s"] if self.records else 0.0
 
 
 def resolve_device(name: DeviceName) -> torch.device:
-    """The device of that name.
+    """Returns the device with the given name.
 
     Raises:
-        ConfigError: this machine or this PyTorch has none.
+        ConfigError: the device is not available on this machine or with this PyTorch.
     """
     there = {
         "cuda": torch.cuda.is_available(),

@@ -1,4 +1,4 @@
-"""Batches of histories in their order, packed so that a batch is hardly padded."""
+"""Batches of histories in chronological order, packed so that there is little padding."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -13,50 +13,50 @@ from tastemaker.training.epochs import RepeatableEpoch, epoch_generator
 
 
 class Histories(NamedTuple):
-    """Some histories, several of them in one row where they fit.
+    """Some histories, packed several to a row where they fit.
 
-    A short history wastes most of a row; packed, rows are nearly full and there are fewer of them.
-    Nothing may look from one history into another: `owners` says which entries belong together.
+    A short history alone would waste most of a row; packed rows are nearly full, and fewer. Entries
+    of one history must not affect another: `owners` shows which entries belong together.
     """
 
     items: torch.Tensor
-    """(rows, width) int64 codes, each history oldest first; 0 where there is only filling."""
+    """(rows, width) int64 codes, each history oldest first; 0 for padding."""
     owners: torch.Tensor
-    """(rows, width) int64: the position in the batch of the history it belongs to; -1: filling."""
+    """(rows, width) int64: position in the batch of the entry's history; -1 for padding."""
     positions: torch.Tensor
-    """(rows, width) int64: how many of the events that are read of the history come before."""
+    """(rows, width) int64: position of an event among the used events of its history, from 0."""
     gaps: torch.Tensor | None
-    """(rows, width) int64 seconds since the event before, -1 where unknown; None without times."""
+    """(rows, width) int64 seconds since the previous event, -1 if unknown; None without times."""
     last: torch.Tensor
-    """(n,) int64: where in the flattened rows each history ends."""
+    """(n,) int64: position of each history's last event in the flattened rows."""
 
 
 class SequenceBatch(NamedTuple):
-    """Some histories, and for each of their events the one that came next."""
+    """Some histories, and for each of their events the item that came next."""
 
     inputs: Histories
     places: torch.Tensor
-    """(m,) int64: where in the flattened rows the real events are, history by history."""
+    """(m,) int64: positions of the events in the flattened rows, history by history."""
     users: torch.Tensor
     """(m,) int64 user codes."""
     targets: torch.Tensor
     """(m,) int64 codes of the items that came next."""
     negatives: torch.Tensor | None
-    """(m, k) int64 codes for each target, or (k,) for all together; None where none are drawn."""
+    """(m, k) int64 codes for each target, or (k,) shared by all targets; None if none are drawn."""
     weights: torch.Tensor | None
-    """(m,) float32 how much each target counts, or None for 1 each."""
+    """(m,) float32 weight of each target, or None for 1 each."""
 
 
 Draw = Callable[[torch.Tensor, torch.Generator], torch.Tensor | None]
-"""Negatives for the targets of users (m,)."""
+"""Draws negatives for the targets of users (m,)."""
 
 
 class SequenceBatches:
-    """Every history of two events or more once an epoch, in random order.
+    """All histories of at least two events, once per epoch, in random order.
 
-    Of a longer history the latest `length` events are taken, and one more as the last target. What
-    an epoch holds depends on the seed and the epoch's number alone, so that a resumed run sees what
-    an unbroken one would have seen.
+    Of a longer history, the latest `length` + 1 events are used, the last of them only as a target.
+    The content of an epoch depends only on the seed and the epoch's number, so that a resumed run
+    sees the same batches as an uninterrupted one.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class SequenceBatches:
         self.dataset, self.draw, self.length = dataset, draw, length
         self.batch_size, self.seed, self.device = batch_size, seed, device
         counts = dataset.user_counts
-        # Somebody who touched everything has no negatives to be told apart from.
+        # For a user who touched every item, no negatives can be drawn.
         self.users = np.flatnonzero((counts > 1) & (counts < dataset.n_items))
         if len(self.users) == 0:
             raise DataError(
@@ -75,7 +75,7 @@ class SequenceBatches:
             )
 
     def epoch(self, number: int) -> RepeatableEpoch[SequenceBatch]:
-        """The batches of one epoch, counted from 0."""
+        """Returns the batches of one epoch, counted from 0."""
         return RepeatableEpoch(len(self.users), self.batch_size, lambda: self._drawn(number))
 
     def _drawn(self, number: int) -> Iterator[SequenceBatch]:
@@ -85,7 +85,7 @@ class SequenceBatches:
             yield self.batch(order[start : start + self.batch_size], generator)
 
     def batch(self, users: np.ndarray, generator: torch.Generator) -> SequenceBatch:
-        """The batch of some users by code, each of whom has two events or more."""
+        """Returns the batch of the users with the given codes, each with at least two events."""
         data = self.dataset
         ends = data.indptr[users + 1] - 1
         counts = np.minimum(data.user_counts[users] - 1, self.length)
@@ -105,12 +105,12 @@ class SequenceBatches:
 
 
 def histories_of(users: UserBatch, length: int, device: torch.device) -> Histories:
-    """The latest events of some users, each of whom has one.
+    """Returns the latest events of some users, each of whom has at least one.
 
     Args:
-        users: n of them.
-        length: how many events of each at most.
-        device: where to.
+        users: the n users.
+        length: maximum number of events of each user.
+        device: the device of the result.
     """
     counts = np.minimum(users.lengths, length)
     rows, indptr = runs(users.indptr[1:] - counts, counts)
@@ -125,17 +125,17 @@ def pack(
     timestamps: np.ndarray | None,
     device: torch.device,
 ) -> tuple[Histories, torch.Tensor]:
-    """Lays histories into rows, one after another as long as they fit.
+    """Packs histories into rows, one after another as long as they fit.
 
     Args:
         items: (m,) codes of all histories end to end.
-        indptr: (n + 1,) where each begins; none is longer than the width, none is empty.
-        width: events in a row, if the longest history needs so many.
+        indptr: (n + 1,) where each history begins; none is empty or longer than the width.
+        width: number of events in a row; rows are shorter if there are fewer events in total.
         timestamps: (m,) seconds, or None.
-        device: where to.
+        device: the device of the result.
 
     Returns:
-        The histories, and (m,) where in the flattened rows each of the m events lies.
+        The histories, and (m,) the position of each of the m events in the flattened rows.
     """
     counts = np.diff(indptr)
     width = min(width, max(int(counts.sum()), 1))
@@ -164,7 +164,7 @@ def pack(
 
 
 def _next_fit(counts: np.ndarray, width: int) -> np.ndarray:
-    """Where in the flattened rows each history begins: in the current row, or in the next."""
+    """Returns where each history begins in the flattened rows: in the current row or the next."""
     starts, filled = [], 0
     for count in counts.tolist():
         left = -filled % width

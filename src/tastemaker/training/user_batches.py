@@ -1,4 +1,4 @@
-"""Batches of whole histories, for networks that learn a user at a time."""
+"""Batches of whole histories, for networks that learn from one user at a time."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -12,21 +12,21 @@ from tastemaker.training.epochs import RepeatableEpoch
 
 
 class HistoryBatch(NamedTuple):
-    """Some users by what they touched."""
+    """Some users with the items that they touched."""
 
     users: torch.Tensor
     """(b,) int64 codes."""
     histories: torch.Tensor
-    """(b, n_items) float32: what an interaction counts (1 without weights), else 0."""
+    """(b, n_items) float32: the weight of an interaction (1 without weights), 0 where none is."""
     progress: float
-    """Fraction of the whole training that lies before this batch: from 0 to below 1."""
+    """Fraction of the whole training that is done before this batch, from 0 to below 1."""
 
 
 class UserBatches:
-    """Everybody with a history once an epoch, in random order.
+    """All users with a history, once per epoch, in random order.
 
-    What an epoch holds depends on the seed and the epoch's number alone, so that a resumed run sees
-    what an unbroken one would have seen.
+    The content of an epoch depends only on the seed and the epoch's number, so that a resumed run
+    sees the same batches as an uninterrupted one.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class UserBatches:
         self.batch_size, self.epochs, self.seed, self.device = batch_size, epochs, seed, device
 
     def epoch(self, number: int) -> RepeatableEpoch[HistoryBatch]:
-        """The batches of one epoch, counted from 0."""
+        """Returns the batches of one epoch, counted from 0."""
         return RepeatableEpoch(len(self.users), self.batch_size, lambda: self._drawn(number))
 
     def _drawn(self, number: int) -> Iterator[HistoryBatch]:

@@ -1,8 +1,8 @@
-"""What is measured after each epoch, under names that no table of an evaluation has.
+"""The metrics measured after each epoch, under names that no evaluation table uses.
 
 `validation_ndcg@10` ranks each validation item in the whole catalog, and
 `validation_sampled_99_ndcg@10` ranks it among 99 sampled items. The second is far higher for the
-same model, so that neither may be taken for the other or for a test metric.
+same model, so neither must be confused with the other or with a test metric.
 """
 
 import re
@@ -17,18 +17,18 @@ MEASURED = re.compile(r"validation_(?:sampled_(?P<n_sampled>\d+)_)?(?P<metric>.+
 
 
 def sampled(n_items: int) -> str:
-    """The prefix of metrics among so many sampled items."""
+    """Returns the prefix of metrics that rank among `n_items` sampled items."""
     return f"validation_sampled_{n_items}_"
 
 
 @dataclass(frozen=True)
 class Validation:
-    """Measures a network as it is; called after each epoch, with the network in evaluation mode."""
+    """Measures a network; called after each epoch, with the network in evaluation mode."""
 
     prefix: str
     """How the held-out items are ranked: FULL, or `sampled(n_items)`."""
     measure: Callable[[], dict[str, float]]
-    """Gives the metrics by their plain names, `ndcg@10` among them."""
+    """Returns the metrics by their plain names, including `ndcg@10`."""
 
     @property
     def monitored(self) -> str:
@@ -36,20 +36,23 @@ class Validation:
         return f"{self.prefix}ndcg@10"
 
     def __call__(self) -> dict[str, float]:
-        """The metrics by their full names."""
+        """Returns the metrics by their full names."""
         return {f"{self.prefix}{name}": value for name, value in self.measure().items()}
 
 
 def plain_name(measured: str) -> str:
-    """`ndcg@10` of `validation_sampled_99_ndcg@10`; any other name stays as it is."""
+    """Removes the prefix of a validation metric, as in `validation_ndcg@10`, from its name.
+
+    Other names are returned unchanged.
+    """
     match = MEASURED.fullmatch(measured)
     return match["metric"] if match else measured
 
 
 def way_of(measured: str) -> str:
-    """How a metric was measured, in words: `validation, 99 sampled`, or `validation, full ranking`.
+    """Describes how a metric was measured: `validation, 99 sampled` or `validation, full ranking`.
 
-    Empty for what is no validation metric.
+    The result is empty if it is not a validation metric.
     """
     match = MEASURED.fullmatch(measured)
     if match is None:
@@ -58,7 +61,7 @@ def way_of(measured: str) -> str:
 
 
 def epoch_line(metrics: Mapping[str, float]) -> str:
-    """A line of an epoch: `loss 0.3121  validation, 99 sampled: hit_rate@10 0.6902  …`."""
+    """Formats an epoch's metrics: `loss 0.3121  validation, 99 sampled: hit_rate@10 0.6902  …`."""
     words, said = [], ""
     for name, value in metrics.items():
         way = way_of(name)
@@ -68,5 +71,5 @@ def epoch_line(metrics: Mapping[str, float]) -> str:
 
 
 def measured_as(metric: str, names: list[str]) -> str | None:
-    """Which of the names is the metric, whichever way it was measured; None where none is."""
+    """Returns the first of `names` that is the metric, however measured, or None."""
     return next((name for name in names if plain_name(name) == metric), None)

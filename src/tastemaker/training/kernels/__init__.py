@@ -1,1 +1,1 @@
-"""Fused computations; each has a plain form that says the same more slowly."""
+"""Fused computations; each has a plain form that gives the same result more slowly."""

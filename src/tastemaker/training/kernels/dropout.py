@@ -1,23 +1,24 @@
-"""Dropout whose noise does not take longer than the layer that it is for."""
+"""Dropout with fast random numbers, which do not take longer than the layer it is applied to."""
 
 import torch
 from torch import nn
 
 LEVELS = 256
-"""A random byte decides over each number, so that the fraction is rounded to 1/256."""
+"""Number of values of a random byte, which decides about one number; p is rounded to 1/256."""
 
 LOWEST = torch.iinfo(torch.int64).min
 
 
 class Dropout(nn.Dropout):
-    """Does what nn.Dropout does, which draws a whole random number for each value on a CPU.
+    """Does the same as nn.Dropout, faster on a CPU.
 
-    Here eight numbers share one draw of 64 bits, which takes a fifth of the time. What is kept is
-    scaled by the rounded fraction, so that the mean stays exact.
+    nn.Dropout draws a whole random number for each value. Here, eight values share one draw of 64
+    bits, which takes a fifth of the time. Values that are kept are scaled by the rounded fraction,
+    so that the mean is exact.
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Any shape to the same."""
+        """Applies dropout to a tensor of any shape; the result has the same shape."""
         if not self.training or x.device.type != "cpu":
             return super().forward(x)
         hidden = min(round(self.p * LEVELS), LEVELS - 1)

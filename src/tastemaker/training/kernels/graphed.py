@@ -1,7 +1,7 @@
-"""Training on a GPU in recorded steps: one launch instead of one for each small operation.
+"""Training on a GPU in recorded steps: one launch per step instead of one per small operation.
 
-A step on a batch is dozens of small kernels, and to launch one takes longer than to run it. A CUDA
-graph launches them all at once, as they were recorded.
+A step on a batch consists of dozens of small kernels, each of which takes longer to launch than to
+run. A CUDA graph records these launches and replays all of them at once.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,13 +12,13 @@ import torch
 from tastemaker.training.batches import Batch
 
 FIRST_STEPS = 3
-"""Steps before the recording, done plainly: they set up what may not be set up within one."""
+"""Number of plain steps before the recording; they do the setup that a recording cannot contain."""
 
 
 def recorded(
     work: Callable[[], None], stream: torch.cuda.Stream | None = None
 ) -> torch.cuda.CUDAGraph:
-    """What the work launches; none of it is run."""
+    """Records the kernels that `work` launches as a CUDA graph, without running them."""
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph, stream=stream):
         work()
@@ -26,7 +26,7 @@ def recorded(
 
 
 class GraphedSteps:
-    """Steps of Adam on batches, for any loss whose operations do not depend on what is in one."""
+    """Takes steps of Adam on batches, for losses whose operations do not depend on the data."""
 
     def __init__(self, loss: Callable[[Batch], torch.Tensor], batch_size: int) -> None:
         self._loss, self._batch_size = loss, batch_size
@@ -38,7 +38,7 @@ class GraphedSteps:
     ) -> torch.Tensor:
         """Implements `Kernel.train`; the optimizer must be the same in each call."""
         if self._n_plain == 0:
-            # What a recorded step reads and writes, at addresses that stay.
+            # The tensors that a recorded step reads and writes must keep their addresses.
             self._stream = torch.cuda.Stream()
             self._loss_sum, self._learning_rate = (
                 torch.zeros((), device=chunk.users.device) for _ in range(2)
@@ -53,7 +53,7 @@ class GraphedSteps:
             for batch, learning_rate in zip(
                 chunk.split(self._batch_size), learning_rates, strict=True
             ):
-                # Of another size is the last batch of an epoch alone.
+                # Only the last batch of an epoch can have another size.
                 if len(batch.users) == self._batch_size and self._n_plain >= FIRST_STEPS:
                     self._replay(batch, adam, learning_rate)
                 else:
@@ -70,7 +70,8 @@ class GraphedSteps:
 
     def _replay(self, batch: Batch, adam: torch.optim.Adam, learning_rate: float) -> None:
         if self._graph is None:
-            # Only for the recording: a plain step warns of the one, and is slower by the other.
+            # Set only for the recording: in a plain step, capturable causes a warning, and a
+            # learning rate in a tensor makes it slower.
             _set(adam, capturable=True, lr=self._learning_rate)
             self._graph = recorded(lambda: self._step(self._batch, adam), self._stream)
             _set(adam, capturable=False, lr=learning_rate)

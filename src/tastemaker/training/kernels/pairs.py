@@ -1,9 +1,10 @@
 """Training on pairs of users and items, and scoring them, many batches in one call.
 
-The plain form spends its time moving activations through memory and on the overhead of hundreds of
-small operations a batch. Here a batch is cut into tiles that stay in a core's cache from the
-vectors to their gradients, and Adam follows at once. The C++ is in `tastemaker/native/`, and
-compiled when Tastemaker is installed; where it was not, the plain form does the same, more slowly.
+The plain form spends most of its time on moving activations through memory and on the overhead of
+hundreds of small operations per batch. Here, a batch is divided into tiles that stay in a core's
+cache from the vectors to their gradients, and the step of Adam follows at once. The C++ code is in
+`tastemaker/native/` and is compiled when Tastemaker is installed; without it, the plain form does
+the same more slowly.
 """
 
 import ctypes
@@ -25,22 +26,22 @@ LOSSES = {"bce": 0, "bpr": 1, "sampled_softmax": 2}
 
 
 class PairParts(NamedTuple):
-    """What s(u, i) = h · (p_u * q_i) + w · tower(p'_u, q'_i) + b + b_u + b_i is made of.
+    """The parts of a score s(u, i) = h · (p_u * q_i) + w · tower(p'_u, q'_i) + b + b_u + b_i.
 
-    A user's vector is [p_u, p'_u, b_u], an item's [q_i, q'_i]; each part is there or not.
+    A user's vector is [p_u, p'_u, b_u], an item's [q_i, q'_i]; each part is optional.
     """
 
     users: nn.Embedding
     items: nn.Embedding
     product: int = 0
-    """Numbers in p_u."""
+    """Length of p_u."""
     tower: tuple[nn.Linear, ...] = ()
-    """The first layer's halves, of p'_u and without a bias of q'_i, which are added; then further
-    layers. A ReLU follows each."""
+    """The two halves of the first layer, whose outputs are added: one for p'_u, and one without a
+    bias for q'_i. Then further layers. A ReLU follows each layer."""
     output: nn.Linear | None = None
-    """[h, w] and b; without it h is 1 and there is no b."""
+    """The layer with the weight [h, w] and the bias b; without it, h is 1 and there is no b."""
     biases: nn.Embedding | None = None
-    """b_i, (n_items, 1); without it there is no b_u either."""
+    """b_i, (n_items, 1); without it, there is no b_u either."""
 
 
 class Penalty(NamedTuple):
@@ -78,11 +79,11 @@ def _compiled() -> ctypes.CDLL:
 
 
 def score_pairs(parts: PairParts, vectors: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-    """Scores users with some items each, as the network does it.
+    """Scores some items for each user, as the network does.
 
     Args:
-        parts: of the network, float32 on the CPU.
-        vectors: (n, d) float32, of the users.
+        parts: the network's parts, float32 on the CPU.
+        vectors: (n, d) float32, the users' vectors.
         items: (n, c) int64 codes.
 
     Returns:
@@ -99,11 +100,11 @@ def score_pairs(parts: PairParts, vectors: torch.Tensor, items: torch.Tensor) ->
 
 
 def score_catalog(parts: PairParts, vectors: torch.Tensor) -> torch.Tensor:
-    """Scores users with every item, as the network does it.
+    """Scores every item for each user, as the network does.
 
     Args:
-        parts: of the network, float32 on the CPU.
-        vectors: (n, d) float32, of the users.
+        parts: the network's parts, float32 on the CPU.
+        vectors: (n, d) float32, the users' vectors.
 
     Returns:
         (n, n_items) float32.
@@ -117,14 +118,14 @@ def score_catalog(parts: PairParts, vectors: torch.Tensor) -> torch.Tensor:
 
 
 class PairRows(NamedTuple):
-    """The histories of n users as positives with drawn negatives, w rows of c items for each."""
+    """The histories of n users as positives with drawn negatives, w rows of c items per user."""
 
     items: torch.Tensor
-    """(n, w, c) int64 codes, the positive in front."""
+    """(n, w, c) int64 codes, the positive first."""
     filling: torch.Tensor
-    """(n, w, c) bool: items to be left out."""
+    """(n, w, c) bool: true for padding items, which are left out."""
     weights: torch.Tensor
-    """(n, w) float32: 1 for an interaction, 0 for a row that only fills the table."""
+    """(n, w) float32: 1 for an interaction, 0 for a padding row."""
     known_weights: torch.Tensor
     """(n, w) float32: 1 for an interaction that was known in training, else 0."""
 
@@ -132,16 +133,16 @@ class PairRows(NamedTuple):
 def user_gradients(
     parts: PairParts, loss: str, rows: PairRows, slopes: torch.Tensor
 ) -> Callable[[torch.Tensor], torch.Tensor]:
-    """The gradients of the losses of users' histories by the users' vectors.
+    """Computes the gradients of the losses of users' histories with respect to their vectors.
 
     Args:
-        parts: of the network, float32 on the CPU.
+        parts: the network's parts, float32 on the CPU.
         loss: one of LOSSES, summed over the rows by their weights.
-        rows: of n users.
+        rows: the histories of n users.
         slopes: (n, w, c) float32, contiguous, subtracted from the gradients of the scores.
 
     Returns:
-        A function of the users' vectors, (n, d) float32, that gives the gradients, (n, d) float32.
+        A function from the users' vectors, (n, d) float32, to the gradients, (n, d) float32.
     """
     network = _network(parts, parts.users.weight, _values)
     network.loss = LOSSES[loss]
@@ -160,16 +161,16 @@ def user_gradients(
 
 
 class FusedPairs(Kernel):
-    """Steps of Adam on chunks of positives, as loss, backward and optimizer would do them."""
+    """Takes the same steps of Adam on chunks of positives as loss, backward and optimizer would."""
 
     def __init__(
         self, parts: PairParts, loss: str, penalty: Penalty, batch_size: int, *, lazy: bool
     ) -> None:
-        """Takes the network's parts, float32 on the CPU, one of LOSSES, and the batches' size.
+        """Takes the network's parts (float32 on the CPU), one of LOSSES, and the batch size.
 
-        With `lazy`, a step leaves the rows that have no gradient as they are, moments and all;
-        else they are taken through the steps that they missed when they are next needed, and all
-        of them at the end of an epoch.
+        With `lazy`, a step does not change rows that have no gradient, nor their moments.
+        Otherwise, such rows take the steps that they missed when they are next needed, and all
+        rows do at the end of an epoch.
         """
         self._parts, self._loss, self._penalty = parts, loss, penalty
         self._batch_size, self._lazy = batch_size, lazy
@@ -204,7 +205,7 @@ class FusedPairs(Kernel):
 
 
 class _Epoch:
-    """What the compiled code keeps from chunk to chunk: which rows have still to catch up."""
+    """The state that the compiled code keeps between chunks, such as the steps each row missed."""
 
     def __init__(self, network: "_Network", adam: "_Adam", batch_size: int, columns: int) -> None:
         sizes = batch_size, columns, torch.get_num_threads()
@@ -229,7 +230,7 @@ def _address(tensor: torch.Tensor | None) -> int | None:
 def _network(
     parts: PairParts, users: torch.Tensor, parameter: Callable[[torch.Tensor], "_Parameter"]
 ) -> "_Network":
-    """Whose users' vectors are given; without a loss and a penalty."""
+    """Returns the network's struct with the given users' vectors, without a loss or a penalty."""
     layers = [*parts.tower, *([parts.output] if parts.output else [])]
     weights = [p for layer in layers for p in (layer.weight, layer.bias) if p is not None]
     return _Network(
@@ -258,7 +259,7 @@ def _with_moments(adam: torch.optim.Adam, tensor: torch.Tensor) -> "_Parameter":
 
 
 class _Parameter(ctypes.Structure):
-    """Mirrors the struct in native/adam.h, as those below mirror the ones in adam.h and tile.h."""
+    """Mirrors the struct in native/adam.h; the classes below mirror those in adam.h and tile.h."""
 
     _fields_ = (
         ("value", c_void_p),

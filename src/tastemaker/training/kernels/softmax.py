@@ -1,9 +1,9 @@
 """The softmax loss over a whole catalog, without the scores of a whole batch in memory.
 
-The plain form makes (m, n_items) scores, their logarithms and both their gradients, and moves each
-through memory several times; that, not the arithmetic, is what takes the time. Fused, some rows'
-scores are made, turned into the loss and into the gradients of queries and keys, and forgotten,
-while they are still in the processor's cache.
+The plain form computes (m, n_items) scores, their logarithms and the gradients of both, and moves
+each through memory several times, which takes more time than the arithmetic. The fused form
+computes the scores of some rows at a time, turns them into the loss and the gradients of queries
+and keys while they are still in the processor's cache, and discards them.
 """
 
 from typing import Any, cast
@@ -12,10 +12,11 @@ import torch
 from torch.nn.functional import cross_entropy
 
 SCORES_AT_ONCE = {"cpu": 1 << 19, "cuda": 1 << 26}
-"""By device: what stays in the cache of a core (2 MiB), or fills a GPU."""
+"""By device, the number of scores per block: as many as a core's cache holds (2 MiB), or as keep a
+GPU busy."""
 
 FEWEST_ROWS = 16
-"""Rows at a time at least: with fewer, reading the keys takes longer than the products."""
+"""Minimum number of rows per block: with fewer, reading the keys takes longer than the products."""
 
 
 def softmax(
@@ -24,13 +25,13 @@ def softmax(
     targets: torch.Tensor,
     weights: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """The plain form: the mean over the rows of -log softmax of the scores at the target.
+    """Returns the mean over the rows of -log softmax of the scores at the target (plain form).
 
     Args:
         queries: (m, d).
         keys: (n_items, d).
         targets: (m,) int64 rows of `keys`.
-        weights: (m,) how much each row counts, or None for 1 each.
+        weights: (m,) weight of each row's loss, or None for 1 each.
     """
     losses = cross_entropy(queries @ keys.T, targets, reduction="none")
     return losses.mean() if weights is None else (losses * weights).mean()
@@ -42,7 +43,7 @@ def fused_softmax(
     targets: torch.Tensor,
     weights: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """The same loss as `softmax`; the gradients are computed in the forward pass."""
+    """Returns the same loss as `softmax`; computes the gradients in the forward pass."""
     if weights is None:
         weights = queries.new_ones(len(queries))
     return cast("torch.Tensor", _FusedSoftmax.apply(queries, keys, targets, weights))
@@ -71,7 +72,7 @@ class _FusedSoftmax(torch.autograd.Function):
             total = exponentials.sub_(highest).exp_().sum(dim=1, keepdim=True)
             loss += ((total.log() + highest - of_targets) * counts).sum()
             # The gradient of the scores is exponentials / total - 1[target]. Dividing the smaller
-            # matrix by the total spares one more way through the larger one.
+            # matrix by the total saves one more pass over the larger one.
             torch.mm(exponentials, keys, out=for_queries[rows])
             for_queries[rows].div_(total).sub_(keys[wanted]).mul_(counts)
             for_keys.addmm_(exponentials.T, some * (counts / total))

@@ -1,10 +1,10 @@
-"""Training on pairs of users and items on a GPU: two kernels a step, both written in Triton.
+"""Training on pairs of users and items on a GPU: two kernels per step, both written in Triton.
 
 The plain form moves each layer's activations through the GPU's memory and sorts the gradients of
-the embeddings, in dozens of small kernels. Here a batch is cut into tiles whose activations stay in
-a multiprocessor's registers, and Adam is one kernel for all parameters; some steps at a time are
-recorded and launched at once. One seed gives one result on one machine, to the last bit. `tiles.py`
-holds the kernels.
+the embeddings, in dozens of small kernels. Here, a batch is divided into tiles whose activations
+stay in a multiprocessor's registers, and Adam is one kernel for all parameters. Several steps are
+recorded and launched together. On one machine, the same seed gives the same result, bit for bit.
+`tiles.py` holds the kernels.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,35 +20,35 @@ from tastemaker.training.kernels.graphed import recorded
 from tastemaker.training.kernels.pairs import LOSSES, PairParts, Penalty
 
 LARGE_TILE, SMALL_TILE, WARPS = 64, 16, 4
-"""Positives in a tile where a batch has enough of them for all multiprocessors, and where not; and
-warps that share the work on one."""
+"""Positives in a tile if a batch has enough for all multiprocessors, and if it has not; and the
+number of warps that work on a tile."""
 
 PROGRAMS_EACH = 4
-"""Programs for each multiprocessor of the GPU."""
+"""Maximum number of programs per multiprocessor of the GPU."""
 
 PRECISIONS = {"highest": "ieee", "high": "tf32", "medium": "tf32"}
-"""By torch.get_float32_matmul_precision(): how exact products of matrices are, as in PyTorch."""
+"""Precision of matrix products by torch.get_float32_matmul_precision(), as in PyTorch."""
 
 STEPS_AT_ONCE = 16
-"""Steps in one launch; those that find no batch left do nothing."""
+"""Maximum number of steps in one launch; steps for which no batch is left do nothing."""
 
 BLOCK = 1024
-"""Numbers that one program of Adam moves."""
+"""Number of parameter elements that one program of Adam updates."""
 
 WIDEST, LARGEST = 128, 6 << 10
-"""Numbers in a product, and in all of a tower's weights, that leave registers for the rest: in a
-small tile, and a half and two thirds of that in a large one."""
+"""Largest product width, and largest number of elements in all of a tower's weights, for which the
+registers suffice in a small tile; the limits of a large tile are a half and two thirds of these."""
 
 OLDEST = (3, 6)
-"""The oldest Triton that the kernels were tried with."""
+"""The oldest version of Triton that the kernels were tested with."""
 
 ALIGNED = 16
-"""Gradients of a parameter begin at a multiple of so many."""
+"""The gradients of each parameter begin at a multiple of this number of elements."""
 
 
 @cache
 def has_triton() -> bool:
-    """Whether there is a Triton that is new enough."""
+    """Returns whether a sufficiently recent Triton is installed."""
     if find_spec("triton") is None:
         return False
     import triton
@@ -57,14 +57,14 @@ def has_triton() -> bool:
 
 
 def serves(parts: PairParts) -> bool:
-    """Whether there is a kernel for the network: a Triton, and room in the GPU's registers."""
+    """Returns whether the kernels can train the network: with Triton and enough registers."""
     return has_triton() and fits(parts, WIDEST, LARGEST)
 
 
 def fits(parts: PairParts, widest: int, largest: int) -> bool:
-    """Whether the product is no wider, and the tower's weights are no more numbers."""
+    """Returns whether the product's width and the number of tower weights are within the limits."""
     sizes = [(layer.in_features, layer.out_features) for layer in parts.tower]
-    # Both halves of the first layer are one matrix.
+    # The two halves of the first layer count as one matrix.
     sizes[:2] = [(2 * into, out) for into, out in sizes[:1]]
     numbers = sum(_padded(into) * _padded(out) for into, out in sizes)
     return parts.product <= widest and numbers <= largest
@@ -75,14 +75,14 @@ def _padded(n: int) -> int:
 
 
 class TiledPairs:
-    """Steps of Adam on chunks of positives, as loss, backward and optimizer would do them."""
+    """Takes the same steps of Adam on chunks of positives as loss, backward and optimizer would."""
 
     def __init__(
         self, parts: PairParts, loss: str, penalty: Penalty, batch_size: int, *, lazy: bool
     ) -> None:
-        """Takes the network's parts, float32 on a GPU, one of LOSSES, and the batches' size.
+        """Takes the network's parts (float32 on a GPU), one of LOSSES, and the batch size.
 
-        With `lazy`, a step leaves the rows that have no gradient as they are, moments and all.
+        With `lazy`, a step does not change rows that have no gradient, nor their moments.
         """
         self._parts, self._loss, self._penalty = parts, loss, penalty
         self._batch_size, self._lazy = batch_size, lazy
@@ -94,7 +94,7 @@ class TiledPairs:
     ) -> torch.Tensor:
         """Implements `Kernel.train`.
 
-        The optimizer must be the same in each call, and no chunk larger than the first.
+        The optimizer must be the same in each call, and no chunk may be larger than the first.
         """
         if self._chunk is None or self._gradients is None:
             self._gradients = _Gradients(self._parts, adam)
@@ -114,7 +114,7 @@ class TiledPairs:
         """Implements `Kernel.finish`; no work is deferred, so there is none to finish."""
 
     def _compile(self, adam: torch.optim.Adam) -> None:
-        """Finds the largest tile that there is room for; there are no batches yet to step on."""
+        """Compiles the kernels with the largest tile that fits; no batch is loaded yet."""
         from triton.runtime.errors import OutOfResources
 
         n_multiprocessors = torch.cuda.get_device_properties().multi_processor_count
@@ -184,7 +184,7 @@ class TiledPairs:
 
 
 class _Chunk:
-    """A chunk at addresses that stay, and what changes from batch to batch."""
+    """A chunk at fixed addresses, with the values that change from batch to batch."""
 
     def __init__(self, first: Batch, n_batches: int) -> None:
         device = first.users.device
@@ -196,7 +196,7 @@ class _Chunk:
         self._numbers = torch.arange(1, n_batches + 1, dtype=torch.float64, device=device)
 
     def load(self, chunk: Batch, adam: torch.optim.Adam, learning_rates: Sequence[float]) -> None:
-        """Takes over a chunk and its learning rates, and begins with the first batch."""
+        """Copies a chunk and its learning rates, and starts at its first batch."""
         n, n_batches = len(chunk.users), len(learning_rates)
         self.users[:n] = chunk.users
         self.items[:n] = chunk.items
@@ -211,7 +211,7 @@ class _Chunk:
 
 
 class _Gradients:
-    """The gradients of all parameters, and where Adam finds what belongs to them."""
+    """The gradients of all parameters, and the arguments by which Adam finds each parameter."""
 
     def __init__(self, parts: PairParts, adam: torch.optim.Adam) -> None:
         self.parameters = _parameters(parts)
@@ -222,11 +222,11 @@ class _Gradients:
         )
         sizes = [-(-parameter.numel() // ALIGNED) * ALIGNED for parameter in flat]
         self.all = torch.zeros(sum(sizes), dtype=torch.int64, device=device)
-        """One after another, in units."""
+        """The gradients of all parameters, one after another, in the units of tiles.UNITS."""
         self.of_parameters = _like(self.parameters, iter(self.all.split(sizes)))
         rows = [len(table) for table in tables]
         self.seen = torch.empty(sum(rows), dtype=torch.int32, device=device)
-        """For each row of the tables, where the last batch in which it had a gradient began."""
+        """For each row of the tables, the start of the last batch in which it had a gradient."""
         self.seen_of_tables = _like(self.parameters[:3], iter(self.seen.split(rows)))
         no_table = [-1] * (len(flat) - len(tables))
         starts = [0, *accumulate(sizes[:-1])]
@@ -253,7 +253,7 @@ class _Gradients:
 
 
 def _parameters(parts: PairParts) -> tuple[Any, ...]:
-    """In the order of tiles.Weights."""
+    """Returns the network's parameters in the order of tiles.Weights."""
     weights = [(layer.weight, layer.bias) for layer in parts.tower]
     first = (weights[0][0], weights[0][1], weights[1][0]) if weights else (None, None, None)
     more, more_biases = ([pair[i] for pair in weights[2:]] for i in (0, 1))
@@ -264,13 +264,13 @@ def _parameters(parts: PairParts) -> tuple[Any, ...]:
 
 
 def _flat(nested: tuple[Any, ...]) -> list[torch.Tensor]:
-    """The tensors of nested tuples."""
+    """Returns the tensors of nested tuples as a list."""
     parts = (_flat(part) if isinstance(part, tuple) else [part] for part in nested)
     return [tensor for part in parts for tensor in part if tensor is not None]
 
 
 def _like(nested: tuple[Any, ...], tensors: Iterator[torch.Tensor]) -> tuple[Any, ...]:
-    """The tensors, nested as others are."""
+    """Returns the tensors in the structure of `nested`, with None in the same places."""
     return tuple(
         _like(part, tensors) if isinstance(part, tuple) else part if part is None else next(tensors)
         for part in nested

@@ -1,12 +1,12 @@
-"""Triton kernels for training on pairs: one goes through a batch in tiles, one is Adam.
+"""Triton kernels for training on pairs: one processes a batch in tiles, the other is Adam.
 
-They are to a GPU what `native/tile.h`, `tower.h`, `loss.h` and `adam.h` are to a CPU, in the same
-words. A tile is some positives, one row each; their samples are gone through column by column, the
-positive first. Nothing but gradients leaves the tile.
+They correspond to `native/tile.h`, `tower.h`, `loss.h` and `adam.h` for CPUs, and use the same
+names. A tile consists of some positives, one per row; their samples are processed column by column,
+the positive first. Activations never leave the tile.
 
-Gradients are added as whole numbers, in units of 2^-42 of the batch's mean gradient: whole numbers
-come to the same sum in whatever order the programs of a GPU add them, floats do not. The unit is
-far below Adam's epsilon, and the largest mean gradient is 2^21.
+Gradients are summed as integers, in units of 2^-42 of the batch's mean gradient. The sum of
+integers does not depend on the order in which the programs of a GPU add them; the sum of floats
+does. The unit is far below Adam's epsilon, and the largest possible mean gradient is 2^21.
 """
 
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ BCE, BPR = tl.constexpr(0), tl.constexpr(1)
 
 
 class Chunk(NamedTuple):
-    """Positives of many batches, and how far the steps have come."""
+    """The positives of many batches, and the progress of the steps."""
 
     users: Any
     """(n,) int32."""
@@ -29,13 +29,13 @@ class Chunk(NamedTuple):
     weights: Any
     """(n,) float32, or None."""
     at: Any
-    """(3,) int32: how many positives there are in all, how many are done, and how many will be
-    after this step. The first kernel writes only the last and the second only the one before, so
-    that no program of either reads what another of the same writes."""
+    """(3,) int32 numbers of positives: in total (at TOTAL), done (at DONE), and done after this
+    step (at TAKEN). The first kernel writes only the last number and the second only the one before
+    it, so that no program reads a number that another program of the same kernel writes."""
 
 
 class Weights(NamedTuple):
-    """A network's parameters or their gradients; None for a part that the network does not have."""
+    """A network's parameters or their gradients; None for parts that the network does not have."""
 
     users: Any
     items: Any
@@ -51,7 +51,7 @@ class Weights(NamedTuple):
 
 
 class PenaltyArguments(NamedTuple):
-    """The same as `PenaltyArguments` in pairs.py, for the kernels."""
+    """The same as `Penalty` in pairs.py, for the kernels."""
 
     regularization: Any
     user_shares: Any
@@ -60,7 +60,7 @@ class PenaltyArguments(NamedTuple):
 
 @triton.constexpr_function
 def padded(n):
-    """Triton's tiles are as wide as powers of two, its products of matrices at least 16."""
+    """Rounds up to a power of two, at least 16, as Triton requires for matrix products."""
     return max(16, 1 << (n - 1).bit_length())
 
 
@@ -71,24 +71,25 @@ def train_batch(
     ITEM: tl.constexpr, PRODUCT: tl.constexpr, TOWER: tl.constexpr, WIDTHS: tl.constexpr,
     PENALTY: tl.constexpr, TILE: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """Adds the gradients of the chunk's next batch; losses: (n_programs,) float64, added to.
+    """Adds the gradients and the loss of the chunk's next batch.
 
     Args:
         chunk: a Chunk.
         net: the parameters, a Weights.
-        gradients: a Weights of int64.
-        seen: (users, items, biases): for each row, where the last batch with a gradient began.
+        gradients: a Weights of int64, which the gradients are added to.
+        seen: (users, items, biases): for each row, the start of the last batch in which it had a
+            gradient.
         penalty: a PenaltyArguments.
-        losses: one for each program.
-        batch_size: positives in a batch.
-        COLUMNS: samples of each positive, itself included.
+        losses: (n_programs,) float64, one for each program, which the loss is added to.
+        batch_size: number of positives in a batch.
+        COLUMNS: number of samples of each positive, itself included.
         LOSS: a number of pairs.LOSSES.
-        USER, ITEM: numbers in a row of the tables.
-        PRODUCT, TOWER: how many of them go into the product and into the tower.
-        WIDTHS: of the tower's layers.
-        PENALTY: whether there is one.
-        TILE: positives in a tile.
-        PRECISION: of the products of matrices.
+        USER, ITEM: lengths of the rows of the users' and of the items' table.
+        PRODUCT, TOWER: lengths of the parts of a row that the product and the tower use.
+        WIDTHS: widths of the tower's layers.
+        PENALTY: whether there is a penalty.
+        TILE: number of positives in a tile.
+        PRECISION: precision of matrix products.
     """
     begin = tl.load(chunk.at + DONE)
     program = tl.program_id(0)
@@ -107,7 +108,7 @@ def train_batch(
     h_sum = tl.zeros((1, padded(PRODUCT)), tl.float32)
     b_sum = tl.zeros((TILE,), tl.float32)
     if DEPTH:
-        # The tower begins with both vectors side by side, [p'_u, q'_i].
+        # The input of the tower is both vectors concatenated, [p'_u, q'_i].
         pair = tl.arange(0, padded(2 * TOWER))[None, :]
         last = tl.arange(0, padded(WIDTHS[DEPTH - 1]))[None, :]
         in_last = last < WIDTHS[DEPTH - 1]
@@ -139,7 +140,8 @@ def train_batch(
             pair_gradient = tl.zeros((TILE, padded(2 * TOWER)), tl.float32)
 
         if LOSS != BCE:
-            # The gradient of a score needs the others of its row: all of them, then once more.
+            # The gradient of a score depends on all scores of its row, so all scores are computed
+            # first; the loop below processes the columns again.
             column = tl.arange(0, padded(COLUMNS))[None, :]
             scores = tl.full((TILE, padded(COLUMNS)), float("-inf"), tl.float32)
             for c in range(COLUMNS):
@@ -263,7 +265,7 @@ def train_batch(
 
 @triton.jit
 def vectors(table, rows, columns, WIDTH: tl.constexpr, real):
-    """These columns of some rows (n,) of a table: (n, columns)."""
+    """Loads the given columns of the given rows (n,) of a table: (n, columns)."""
     return tl.load(table + rows[:, None] * WIDTH + columns, real, 0.0)
 
 
@@ -272,7 +274,7 @@ def pairs(
     net, user, item, pair, real,
     USER: tl.constexpr, ITEM: tl.constexpr, PRODUCT: tl.constexpr, TOWER: tl.constexpr,
 ):  # fmt: skip
-    """What goes into the tower for one sample of each positive: (TILE, 2 TOWER), padded."""
+    """Loads the tower's inputs for one sample of each positive: (TILE, 2 TOWER), padded."""
     of_user, of_item = pair < TOWER, (pair >= TOWER) & (pair < 2 * TOWER)
     p = vectors(net.users, user, PRODUCT + pair, USER, real[:, None] & of_user)
     q = vectors(net.items, item, PRODUCT + pair - TOWER, ITEM, real[:, None] & of_item)
@@ -281,7 +283,7 @@ def pairs(
 
 @triton.jit
 def forward(net, x, TOWER: tl.constexpr, WIDTHS: tl.constexpr, PRECISION: tl.constexpr):
-    """What each layer of the tower gives: a tuple of (TILE, width)."""
+    """Returns the outputs of each layer of the tower: a tuple of (TILE, width)."""
     hidden = tl.dot(x, tl.trans(first_layer(net, WIDTHS[0], TOWER)), input_precision=PRECISION)
     hidden = tl.maximum(hidden + bias(net.first_bias, WIDTHS[0]), 0.0)
     layers = (hidden,)
@@ -298,7 +300,7 @@ def backward(
     net, x, layers, gradient, sums, bias_sums,
     TOWER: tl.constexpr, WIDTHS: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """From the gradient of the last layer: the sums of the weights' gradients, and that of x."""
+    """Returns the updated sums of the weights' and biases' gradients, and the gradient of x."""
     new_sums = ()
     new_bias_sums = ()
     for layer in tl.static_range(len(WIDTHS) - 1, 0, -1):
@@ -320,7 +322,7 @@ def backward(
 
 @triton.jit
 def nothing(TOWER: tl.constexpr, WIDTHS: tl.constexpr):
-    """Sums of the gradients of the layers' weights and biases, to begin with."""
+    """Returns zeros, the initial sums of the gradients of the layers' weights and biases."""
     sums = (tl.zeros((padded(WIDTHS[0]), padded(2 * TOWER)), tl.float32),)
     bias_sums = (tl.zeros((1, padded(WIDTHS[0])), tl.float32),)
     for layer in tl.static_range(1, len(WIDTHS)):
@@ -355,7 +357,7 @@ def add_layers(gradients, sums, bias_sums, TOWER: tl.constexpr, WIDTHS: tl.const
 
 @triton.jit
 def first_layer(net, OUT: tl.constexpr, TOWER: tl.constexpr):
-    """Both halves of the first weight side by side: (OUT, 2 TOWER), padded with zeros."""
+    """Loads both halves of the first weight side by side: (OUT, 2 TOWER), padded with zeros."""
     out, pair = tl.arange(0, padded(OUT))[:, None], tl.arange(0, padded(2 * TOWER))[None, :]
     of_user = tl.load(net.first_user + out * TOWER + pair, (out < OUT) & (pair < TOWER), 0.0)
     of_item = (out < OUT) & (pair >= TOWER) & (pair < 2 * TOWER)
@@ -364,35 +366,35 @@ def first_layer(net, OUT: tl.constexpr, TOWER: tl.constexpr):
 
 @triton.jit
 def matrix(weight, OUT: tl.constexpr, IN: tl.constexpr):
-    """A weight (OUT, IN), padded with zeros."""
+    """Loads a weight (OUT, IN), padded with zeros."""
     out, into = tl.arange(0, padded(OUT))[:, None], tl.arange(0, padded(IN))[None, :]
     return tl.load(weight + out * IN + into, (out < OUT) & (into < IN), 0.0)
 
 
 @triton.jit
 def bias(of_layer, OUT: tl.constexpr):
-    """A bias as a row, (1, OUT), padded with zeros."""
+    """Loads a bias as a row, (1, OUT), padded with zeros."""
     out = tl.arange(0, padded(OUT))[None, :]
     return tl.load(of_layer + out, out < OUT, 0.0)
 
 
 @triton.jit
 def softplus(x):
-    """log(1 + exp(x)) and its derivative, the sigmoid of x."""
+    """Returns log(1 + exp(x)) and its derivative, the sigmoid of x."""
     e = tl.exp(-tl.abs(x))
     return tl.maximum(x, 0.0) + log1p(e), tl.where(x >= 0, 1.0, e) / (1.0 + e)
 
 
 @triton.jit
 def log1p(e):
-    """log(1 + e) for e in [0, 1], by what of e is left in the rounded sum (Kahan)."""
+    """Returns log(1 + e) for e in [0, 1], corrected for the rounding of 1 + e (Kahan)."""
     u = 1.0 + e
     return tl.where(u == 1.0, e, tl.log(u) * (e / tl.where(u == 1.0, 1.0, u - 1.0)))
 
 
 @triton.jit
 def bpr(scores, COLUMNS: tl.constexpr):
-    """Scores (n, padded(COLUMNS)), -inf where there is none, to losses (n,) and gradients."""
+    """Returns losses (n,) and the gradients of scores (n, padded(COLUMNS)), padded with -inf."""
     column = tl.arange(0, padded(COLUMNS))[None, :]
     is_negative = (column > 0) & (column < COLUMNS)
     positive = tl.sum(tl.where(column == 0, scores, 0.0), axis=1)
@@ -404,7 +406,7 @@ def bpr(scores, COLUMNS: tl.constexpr):
 
 @triton.jit
 def sampled_softmax(scores):
-    """Losses and gradients of the scores; the arguments are those of bpr."""
+    """Returns losses and gradients of the scores, in the same form as `bpr`."""
     column = tl.arange(0, scores.shape[1])[None, :]
     highest = tl.max(scores, axis=1)
     probabilities = tl.exp(scores - highest[:, None])
@@ -418,14 +420,14 @@ def sampled_softmax(scores):
 
 @triton.jit
 def add(gradients, rows, columns, of_rows, WIDTH: tl.constexpr, real):
-    """Adds (n, columns) to the gradients of the rows (n,) of a table of that width."""
+    """Adds (n, columns) to the gradients of the rows (n,) of a table of width WIDTH."""
     to = gradients + rows[:, None] * WIDTH + columns
     tl.atomic_add(to, whole(of_rows), real, sem="relaxed")
 
 
 @triton.jit
 def whole(gradient):
-    """The gradient in units."""
+    """Converts a gradient to an integer number of units."""
     return (gradient * UNITS).to(tl.int64)
 
 
@@ -435,21 +437,21 @@ def adam(
     beta1, beta2, epsilon, weight_decay, batch_size,
     LAZY: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """One step of Adam on all parameters, and their gradients back to zero.
+    """Takes one step of Adam on all parameters, and resets their gradients to zero.
 
     Args:
-        blocks: (n_programs, 2) int32: which parameter, and from which of its numbers on.
-        places: (n_parameters, 7) int64: the addresses of values and both moments, where the
-            gradients begin, how many numbers there are in all and in a row, and where `seen`
-            begins, or -1 for what is no table.
+        blocks: (n_programs, 2) int32: each program's parameter, and the first of its elements.
+        places: (n_parameters, 7) int64: the addresses of the values and of both moments, the start
+            of the gradients, the number of elements in total and per row, and the start in `seen`,
+            or -1 for a parameter that is not a table.
         gradients: int64, in units.
-        seen: as for train_batch, in one piece.
+        seen: as for train_batch, all tables in one array.
         at: as in Chunk.
-        corrections: (n_batches, 2) float32: step size and root of the second moment's correction.
+        corrections: (n_batches, 2) float32: step size, and root of the second moment's correction.
         beta1, beta2, epsilon, weight_decay: as in torch.optim.Adam.
-        batch_size: positives in a batch.
-        LAZY: whether rows without a gradient stay as they are.
-        BLOCK: numbers that a program moves.
+        batch_size: number of positives in a batch.
+        LAZY: whether rows without a gradient are left unchanged.
+        BLOCK: number of elements that a program updates.
     """
     program = tl.program_id(0)
     taken = tl.load(at + TAKEN)
