@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tastemaker.data.blocks import on_all_cores
+from tastemaker.data.blocks import in_threads
 from tastemaker.data.catalog import Catalog
 from tastemaker.data.folding import (
     DuplicateWeights,
@@ -212,7 +212,7 @@ class Dataset:
     def rows(self, keep: np.ndarray) -> "Dataset":
         """Returns the rows in `keep` (a boolean mask or ascending positions), codes unchanged."""
         names = [name for name in COLUMNS if getattr(self, name) is not None]
-        kept = on_all_cores(lambda name: getattr(self, name)[keep], names, len(self))
+        kept = in_threads(lambda name: getattr(self, name)[keep], names, len(self))
         return replace(self, **dict(zip(names, kept, strict=True)))
 
     def folded(self) -> "Dataset":
@@ -341,7 +341,7 @@ def runs(starts: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray
 def _columns(frame: pl.DataFrame, users: Vocabulary, items: Vocabulary) -> dict[str, Any]:
     """Returns new arrays for the fields of a Dataset, by name, in the order of the table."""
     others = [name for name in ("timestamp", "rating", "weight") if name in frame.columns]
-    copies = on_all_cores(lambda name: _copied(frame[name]), others, frame.height)
+    copies = in_threads(lambda name: _copied(frame[name]), others, frame.height)
     codes = {"users": users.find(frame["user_id"]), "items": items.find(frame["item_id"])}
     return codes | {f"{name}s": copy for name, copy in zip(others, copies, strict=True)}
 

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from tastemaker.data.blocks import blocks_of_users, on_all_cores
+from tastemaker.data.blocks import blocks_of_users, in_threads
 
 Duplicates = Literal["latest", "first"]
 
@@ -22,7 +22,7 @@ def sort_by_user_and_time(columns: dict[str, np.ndarray]) -> None:
         def gather(name: str) -> None:
             columns[name] = columns[name][order]
 
-        on_all_cores(gather, columns, len(columns["users"]))
+        in_threads(gather, columns, len(columns["users"]))
     if "timestamps" not in columns:
         return
 
@@ -32,7 +32,7 @@ def sort_by_user_and_time(columns: dict[str, np.ndarray]) -> None:
             for column in columns.values():
                 column[block] = column[block][order]
 
-    on_all_cores(sort, blocks_of_users(columns["users"]), len(columns["users"]))
+    in_threads(sort, blocks_of_users(columns["users"]), len(columns["users"]))
 
 
 def first_or_latest(users: np.ndarray, items: np.ndarray, keep: Duplicates) -> np.ndarray:
@@ -46,7 +46,7 @@ def first_or_latest(users: np.ndarray, items: np.ndarray, keep: Duplicates) -> n
             pair = pl.Series(pairs)
             kept[block] = pair.is_last_distinct() if keep == "latest" else pair.is_first_distinct()
 
-    on_all_cores(mark, blocks_of_users(users), len(users))
+    in_threads(mark, blocks_of_users(users), len(users))
     return kept
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from tastemaker.data.blocks import blocks, on_all_cores
+from tastemaker.data.blocks import blocks, in_threads
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.errors import SplitError
@@ -154,7 +154,7 @@ def _are_among(users: np.ndarray, items: np.ndarray, targets: Targets, data: Dat
         for nth_item in tables:
             found[block] |= nth_item[users[block]] == items[block]
 
-    on_all_cores(look, blocks(len(users)), len(users))
+    in_threads(look, blocks(len(users)), len(users))
     return found
 
 

@@ -7,7 +7,7 @@ from functools import cached_property, partial
 import numpy as np
 import polars as pl
 
-from tastemaker.data.blocks import blocks, on_all_cores
+from tastemaker.data.blocks import blocks, in_threads
 from tastemaker.errors import DataError, UnknownIdError
 from tastemaker.forking import refuse_forked
 from tastemaker.shown import short_repr
@@ -163,7 +163,7 @@ def _find_integers(members: np.ndarray, ids: pl.Series) -> np.ndarray:
     def encode(block: slice) -> None:
         codes[block] = find(ids[block].to_numpy())
 
-    on_all_cores(encode, blocks(len(ids)), len(ids))
+    in_threads(encode, blocks(len(ids)), len(ids))
     return codes
 
 

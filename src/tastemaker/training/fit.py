@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any
 
 import torch
 from lightning.pytorch import Callback, Trainer
@@ -27,8 +27,8 @@ from tastemaker.training.config import TrainingConfig
 from tastemaker.training.epochs import Batches
 from tastemaker.training.interrupt import Interrupt, TrainingInterruptedError
 from tastemaker.training.kernels.kernel import Kernel
-from tastemaker.training.losses import Loss
-from tastemaker.training.module import FusedModule, RankingModule, Step, SteppedModule
+from tastemaker.training.module import FusedModule, RankingModule, SteppedModule
+from tastemaker.training.network import TrainableNetwork
 from tastemaker.training.noise import one_training_at_a_time
 from tastemaker.training.run import TrainingLog, TrainingRun
 from tastemaker.training.validation import Validation
@@ -38,9 +38,8 @@ LAST, BEST, ENDING = "last", "best", ".safetensors"
 
 
 def fit(
-    network: torch.nn.Module,
+    network: TrainableNetwork,
     batches: Batches,
-    loss: Loss | None,
     config: TrainingConfig,
     validate: Validation | None = None,
     run: TrainingRun | None = None,
@@ -52,10 +51,8 @@ def fit(
     its random generators.
 
     Args:
-        network: maps users (b,) and items (b, c) to scores (b, c); on the batches' device.
-        batches: the positives with their negatives, or the batches that the network's own loss
-            takes.
-        loss: the loss of the scores; None for a network that is an `OwnLoss`.
+        network: on the device of the batches.
+        batches: the batches that the network's loss takes.
         config: the training settings, such as the number of epochs, learning rate and seed.
         validate: measures the metrics of the network after each epoch; one of them decides which
             epoch is the best and when to stop.
@@ -99,7 +96,7 @@ def fit(
         if kernel is not None:
             module: RankingModule = FusedModule(network, batches, kernel, config, validate)
         else:
-            module = SteppedModule(network, batches, _step(network, loss), config, validate)
+            module = SteppedModule(network, batches, config, validate)
         with one_training_at_a_time(), _quiet_lightning(), drawing:
             trainer = _trainer(device, config, callbacks, folder, keep=run.folder)
             if resume_from is None or not _had_stopped_early(resume_from, stopper):
@@ -121,19 +118,6 @@ def fit(
         if not last.exists():
             raise KeyboardInterrupt
         return _keep_best(network, epoch_log.training_log, checkpoints)
-
-
-class OwnLoss(Protocol):
-    """A network that computes its own loss, from something other than the scores of pairs."""
-
-    def loss(self, batch: Any) -> torch.Tensor:
-        """Returns the scalar loss on one of its batches."""
-
-
-def _step(network: torch.nn.Module, loss: Loss | None) -> Step:
-    if loss is None:
-        return cast("OwnLoss", network).loss
-    return lambda batch: loss(network(batch.users, batch.items), batch.weights)
 
 
 def _keep_best(network: torch.nn.Module, log: TrainingLog, checkpoints: Path) -> TrainingLog:

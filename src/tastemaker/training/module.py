@@ -1,7 +1,6 @@
 """The LightningModules, which combine a network, its training step and its optimizer."""
 
 import math
-from collections.abc import Callable
 from functools import cached_property
 from typing import Any, cast
 
@@ -12,13 +11,11 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from tastemaker.training.config import TrainingConfig
 from tastemaker.training.epochs import Batches, Epoch, epoch_seed
 from tastemaker.training.kernels.kernel import Kernel
+from tastemaker.training.network import TrainableNetwork
 from tastemaker.training.noise import Noise
 from tastemaker.training.optimizer import adam
 from tastemaker.training.schedule import learning_rate_at
 from tastemaker.training.validation import Validation
-
-Step = Callable[[Any], torch.Tensor]
-"""Maps a batch to the scalar loss of the network on it."""
 
 
 class RankingModule(LightningModule):
@@ -26,7 +23,7 @@ class RankingModule(LightningModule):
 
     def __init__(
         self,
-        network: torch.nn.Module,
+        network: TrainableNetwork,
         batches: Batches,
         config: TrainingConfig,
         validate: Validation | None,
@@ -102,23 +99,12 @@ class RankingModule(LightningModule):
 class SteppedModule(RankingModule):
     """Trains a network with the gradients of the loss of each batch."""
 
-    def __init__(
-        self,
-        network: torch.nn.Module,
-        batches: Batches,
-        step: Step,
-        config: TrainingConfig,
-        validate: Validation | None,
-    ) -> None:
-        super().__init__(network, batches, config, validate)
-        self._step = step
-
     def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
         """Returns the loss, whose gradients Lightning computes."""
         for group in cast("LightningOptimizer", self.optimizers()).param_groups:
             group["lr"] = self.next_learning_rate()
         with self.noise.lent():
-            loss = self._step(batch)
+            loss: torch.Tensor = self.network.loss(batch)
         self.count(loss.detach(), 1)
         return loss
 
@@ -128,7 +114,7 @@ class FusedModule(RankingModule):
 
     def __init__(
         self,
-        network: torch.nn.Module,
+        network: TrainableNetwork,
         chunks: Batches,
         kernel: Kernel,
         config: TrainingConfig,

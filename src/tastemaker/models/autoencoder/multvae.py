@@ -22,6 +22,7 @@ from tastemaker.models.space import Choice, Float, Range
 from tastemaker.models.validation import ScoreCodes, sampled_validation
 from tastemaker.training.config import TrainingConfig
 from tastemaker.training.losses import multinomial
+from tastemaker.training.network import TrainableNetwork
 from tastemaker.training.run import TrainingRun
 from tastemaker.training.user_batches import HistoryBatch, UserBatches
 
@@ -50,7 +51,7 @@ class MultVAEConfig(TrainingConfig):
     """Fraction of the training over which β rises linearly from 0."""
 
 
-class MultVAENetwork(nn.Module):
+class MultVAENetwork(TrainableNetwork):
     """Encoder (items, tanh, μ and log σ²) and decoder (z, tanh, items), one hidden layer each."""
 
     def __init__(self, n_items: int, config: MultVAEConfig) -> None:
@@ -143,7 +144,7 @@ class MultVAE(NetworkModel[MultVAENetwork]):
             device=device,
         )  # fmt: skip
         validate = sampled_validation(split, _score_trained(network, split), device)
-        self.log = training.fit(network, batches, None, config, validate, run)
+        self.log = training.fit(network, batches, config, validate, run)
 
     @property
     def item_vectors(self) -> torch.Tensor:

@@ -23,18 +23,15 @@ from tastemaker.native.library import is_compiled
 from tastemaker.training.batches import Batch, PairBatches
 from tastemaker.training.config import TrainingConfig
 from tastemaker.training.epochs import Batches
-from tastemaker.training.kernels import tiled_pairs
-from tastemaker.training.kernels.graphed import GraphedSteps
+from tastemaker.training.kernels.choice import kernel_for_pairs
 from tastemaker.training.kernels.kernel import Kernel
 from tastemaker.training.kernels.pairs import (
-    FusedPairs,
     PairParts,
     Penalty,
     score_catalog,
     score_pairs,
     user_gradients,
 )
-from tastemaker.training.kernels.tiled_pairs import TiledPairs
 from tastemaker.training.losses import (
     Loss,
     RowLoss,
@@ -46,6 +43,7 @@ from tastemaker.training.losses import (
     sampled_softmax,
     sampled_softmax_rows,
 )
+from tastemaker.training.network import TrainableNetwork
 from tastemaker.training.run import TrainingRun
 from tastemaker.training.user_batches import HistoryBatch, UserBatches
 
@@ -77,7 +75,7 @@ class VectorModelConfig(TrainingConfig):
     Rendle et al. 2022: with 1, it grows with n; with 0, it is the same for all."""
 
 
-class VectorNetwork(nn.Module, ABC):
+class VectorNetwork(TrainableNetwork, ABC):
     """Scores items for user vectors."""
 
     users: nn.Embedding
@@ -192,7 +190,7 @@ class VectorModel(NetworkModel[VectorNetwork]):
         if run.fused and isinstance(batches, PairBatches):
             kernel = self._kernel(device)
             batches = batches.chunks() if kernel else batches
-        self.log = training.fit(network, batches, None, config, validate, run, kernel)
+        self.log = training.fit(network, batches, config, validate, run, kernel)
 
     def _batches(self, train: Dataset, device: torch.device) -> PairBatches | UserBatches:
         config, size, seed = self.config, self.config.batch_size, self.config.seed
@@ -203,18 +201,12 @@ class VectorModel(NetworkModel[VectorNetwork]):
         return PairBatches(train, batch_size=size, negatives=negatives, seed=seed, device=device)
 
     def _kernel(self, device: torch.device) -> Kernel | None:
-        network, config, parts = self._network, self.config, self._network.parts()
-        kernel: type[FusedPairs] | type[TiledPairs] | None = None
-        if parts is not None and device.type == "cpu" and is_compiled():
-            kernel = FusedPairs
-        elif parts is not None and device.type == "cuda" and tiled_pairs.serves(parts):
-            kernel = TiledPairs
-        if parts is not None and kernel is not None:
-            penalty = Penalty(config.regularization, network.user_shares, network.item_shares)
-            return kernel(parts, config.loss, penalty, config.batch_size, lazy=config.lazy)
-        if device.type == "cuda":
-            return GraphedSteps(network.loss, config.batch_size)
-        return None
+        network, config = self._network, self.config
+        penalty = Penalty(config.regularization, network.user_shares, network.item_shares)
+        return kernel_for_pairs(
+            network.parts(), config.loss, penalty, config.batch_size, device, lazy=config.lazy,
+            step=network.loss,
+        )  # fmt: skip
 
     @property
     def item_vectors(self) -> torch.Tensor:

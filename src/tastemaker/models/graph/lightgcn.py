@@ -24,9 +24,10 @@ from tastemaker.models.matrices import history_matrix, interaction_matrix
 from tastemaker.models.network_model import NetworkModel
 from tastemaker.models.space import Choice, Float, Int, Range
 from tastemaker.models.validation import sampled_validation
-from tastemaker.training.batches import PairBatches
+from tastemaker.training.batches import Batch, PairBatches
 from tastemaker.training.config import TrainingConfig
 from tastemaker.training.losses import bpr
+from tastemaker.training.network import TrainableNetwork
 from tastemaker.training.run import TrainingRun
 
 RIDGE = 0.1
@@ -52,7 +53,7 @@ class LightGCNConfig(TrainingConfig):
     """K: number of propagation layers, each over one edge of the graph."""
 
 
-class LightGCNNetwork(nn.Module):
+class LightGCNNetwork(TrainableNetwork):
     """Computes E = (E⁰ + ÃE⁰ + … + Ã^K E⁰) / (K + 1) (equation 8).
 
     A score is the inner product of two rows of E. Ã = D^(-1/2) A D^(-1/2), where A is the adjacency
@@ -72,6 +73,10 @@ class LightGCNNetwork(nn.Module):
         nodes = self.propagate()
         # Unlike nodes[users], embedding has a fast gradient.
         return inner_products(embedding(users, nodes), embedding(items + self._n_users, nodes))
+
+    def loss(self, batch: Batch) -> torch.Tensor:
+        """Returns the BPR loss of the batch."""
+        return bpr(self(batch.users, batch.items), batch.weights)
 
     def propagate(self) -> torch.Tensor:
         """Returns E, (n_users + n_items, d), the mean of the layers."""
@@ -184,7 +189,7 @@ class LightGCN(NetworkModel[LightGCNNetwork]):
             device=device,
         )  # fmt: skip
         validate = sampled_validation(split, network, device)
-        self.log = training.fit(network, batches, bpr, config, validate, run)
+        self.log = training.fit(network, batches, config, validate, run)
 
     @property
     def device(self) -> torch.device:

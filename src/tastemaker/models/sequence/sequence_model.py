@@ -20,6 +20,7 @@ from tastemaker.models.sequence.item_features import ItemFeatures
 from tastemaker.models.validation import full_validation
 from tastemaker.training.config import TrainingConfig
 from tastemaker.training.kernels.dropout import Dropout
+from tastemaker.training.network import TrainableNetwork
 from tastemaker.training.next_item import NextItemLoss, NextItemLossName, next_item_loss
 from tastemaker.training.run import TrainingRun
 from tastemaker.training.sequence_batches import (
@@ -68,7 +69,7 @@ class SequenceModelConfig(TrainingConfig):
     """Whether the time since the previous event is read as well, where times are known."""
 
 
-class SequenceNetwork(nn.Module, ABC):
+class SequenceNetwork(TrainableNetwork, ABC):
     """Encodes a history, event by event, into queries that score the next item."""
 
     criterion: NextItemLoss
@@ -141,7 +142,7 @@ class SequenceModel(NetworkModel[SequenceNetwork]):
             seed=config.seed, device=device,
         )  # fmt: skip
         validate = full_validation(split, self._queries, network.vectors)
-        self.log = training.fit(network, batches, None, config, validate, run)
+        self.log = training.fit(network, batches, config, validate, run)
 
     @property
     def item_keys(self) -> torch.Tensor:
