@@ -11,7 +11,8 @@ from tastemaker.data.missing import Values
 from tastemaker.errors import ConfigError, DataError
 from tastemaker.serving.store.database import Database
 from tastemaker.serving.store.event_files import export_events, import_events
-from tastemaker.serving.store.events import EventStore, NewEvent
+from tastemaker.serving.store.events import EventStore
+from tastemaker.serving.store.tables import NewEvent
 from tastemaker.testing.worlds import checkerboard, two_tastes
 
 from .conftest import Databases

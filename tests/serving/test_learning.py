@@ -15,8 +15,9 @@ from tastemaker.serving.learning.event_data import with_events
 from tastemaker.serving.learning.learner import LOG, Learner
 from tastemaker.serving.store.database import Database
 from tastemaker.serving.store.deployments import DeploymentLog
-from tastemaker.serving.store.events import EventStore, NewEvent
+from tastemaker.serving.store.events import EventStore
 from tastemaker.serving.store.items import ItemRecord, ItemStore
+from tastemaker.serving.store.tables import NewEvent
 from tastemaker.testing.worlds import dataset_of
 from tastemaker.wire import Event
 

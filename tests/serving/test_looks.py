@@ -13,7 +13,7 @@ from tastemaker.serving.http.problems import TooBusyError
 from tastemaker.serving.live.live import Live
 from tastemaker.serving.live.looks import USERS_AT_ONCE, Looks
 from tastemaker.serving.settings import ServiceSettings
-from tastemaker.serving.store.events import NewEvent
+from tastemaker.serving.store.tables import NewEvent
 from tastemaker.testing.worlds import two_tastes
 
 

@@ -75,7 +75,7 @@ def test_mistakes_with_keys_end_in_one_clear_line(new_database: Databases) -> No
     database = new_database("sqlite")
     for arguments, words in [
         (("add", "--database", database, "--scope", "wirte"), 'did you mean "write"'),
-        (("revoke", "--database", database), "say which key"),
+        (("revoke", "--database", database), "give the id of the key"),
         (("revoke", "abc", "--database", database), "there is no key abc"),
         (("list",), "say which database"),
         (("list", "--database", "mysqll://x"), "a URL looks like"),

@@ -13,8 +13,8 @@ from alembic.config import Config
 from tastemaker.serving.store import database as database_module
 from tastemaker.serving.store.database import Database
 from tastemaker.serving.store.deployments import DeploymentLog
-from tastemaker.serving.store.events import EventStore, NewEvent
-from tastemaker.serving.store.tables import deployments, events
+from tastemaker.serving.store.events import EventStore
+from tastemaker.serving.store.tables import NewEvent, deployments, events
 from tastemaker.serving.store.trending import TrendingStore, halved
 
 HALF_LIFE_S = 3600.0

@@ -11,19 +11,22 @@ from tastemaker.cli import options
 def tune(
     context: typer.Context,
     data: options.OptionalData = None,
-    model: Annotated[str, typer.Option("--model", help="Which model to tune.")] = "ncf",
+    model: Annotated[str, typer.Option("--model", help="Name of the model to tune.")] = "ncf",
     trials: Annotated[
-        int, typer.Option("--trials", help="How many to try in all, earlier calls included.")
+        int,
+        typer.Option(
+            "--trials", help="Number of trials in total, including those of earlier calls."
+        ),
     ] = 20,
     timeout: Annotated[
         float | None,
-        typer.Option("--timeout", help="Begin no further trial after so many seconds."),
+        typer.Option("--timeout", help="Start no further trial after this many seconds."),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
             "--out",
-            help="Folder to make or go on with.  [default: runs/DATA-MODEL-tuning]",
+            help="Folder to create or to continue. (default: runs/DATA-MODEL-tuning)",
             show_default=False,
         ),
     ] = None,
@@ -32,11 +35,13 @@ def tune(
     ] = False,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", help="A setting not to search for, as epochs=20; several times."),
+        typer.Option(
+            "--set", help="A fixed setting, such as epochs=20; may be given several times."
+        ),
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option("--config", help="A TOML file of such settings; --set overrules it."),
+        typer.Option("--config", help="A TOML file with fixed settings; --set overrides it."),
     ] = None,
     seed: options.Seed = None,
     device: options.Device = "auto",
@@ -76,7 +81,7 @@ def tune(
         Literal["full", "sampled"],
         typer.Option(
             "--protocol",
-            help="Rank each validation item against the whole catalog or samples.",
+            help="Rank each validation item against the whole catalog or against sampled items.",
             rich_help_panel=options.PROTOCOL_PANEL,
         ),
     ] = "full",
@@ -87,19 +92,20 @@ def tune(
         str,
         typer.Option(
             "--metric",
-            help="What to make as large as possible.",
+            help="Metric to maximise.",
             rich_help_panel=options.PROTOCOL_PANEL,
         ),
     ] = "ndcg@10",
     json: options.Json = False,
 ) -> None:
-    """Search for good settings of a model, on the validation part alone.
+    """Search for good settings of a model, using only the validation part of the split.
 
     Example: tastemaker tune ml-100k --model ease --trials 20
 
-    best.toml in the folder is for train --config and compare --config. The same command goes on
-    where a killed one was. A model with epochs may end a trial early, when half of the others did
-    better by then; with --set patience=3 epochs that no longer help are saved as well.
+    The best settings are written to best.toml in the folder, for train --config and compare
+    --config. The same command again continues an interrupted search. For a model with epochs, a
+    trial is ended early if half of the other trials were better at that epoch; --set patience=3
+    also ends trials that no longer improve.
     """  # fmt: skip
     from tastemaker.cli.judging import make_protocol
     from tastemaker.cli.sources import DataOptions, SplitOptions

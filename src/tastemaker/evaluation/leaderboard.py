@@ -10,6 +10,7 @@ import polars as pl
 
 from tastemaker.errors import ConfigError, did_you_mean
 from tastemaker.evaluation.results import Evaluation, mean
+from tastemaker.metrics.names import MAIN_METRIC
 from tastemaker.metrics.statistics import benjamini_hochberg, holm, paired_permutation_test
 from tastemaker.shown import short_repr
 
@@ -58,7 +59,7 @@ class Leaderboard:
     """Models ordered by one metric, all evaluated on the same users under the same conditions."""
 
     def __init__(
-        self, entries: Sequence[Entry], metric: str = "ndcg@10", correction: Correction = "holm"
+        self, entries: Sequence[Entry], metric: str = MAIN_METRIC, correction: Correction = "holm"
     ) -> None:
         """Orders the entries; failed ones come last.
 

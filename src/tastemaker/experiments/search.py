@@ -15,6 +15,7 @@ from tastemaker.evaluation.evaluate import evaluate
 from tastemaker.evaluation.protocols import FullRanking, RankingProtocol
 from tastemaker.experiments.study import Report, open_study
 from tastemaker.experiments.trials import Trial
+from tastemaker.metrics.names import MAIN_METRIC
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.registry import model_class, model_names
 from tastemaker.models.space import Space
@@ -25,9 +26,6 @@ from tastemaker.training.validation import measured_as
 
 STUDY = "study.db"
 """The file, in the folder of a search, that has every trial as soon as it ends."""
-
-EVERY_EPOCH = "ndcg@10"
-"""What may end a trial early where the metric of the search is not measured every epoch."""
 
 SAME_FAILURES = 3
 """A search ends with the error that its first so many trials all ended with."""
@@ -41,7 +39,7 @@ class Search:
     split: Split
     """The training and validation parts are used; the test part never is."""
     protocol: RankingProtocol = field(default_factory=FullRanking)
-    metric: str = "ndcg@10"
+    metric: str = MAIN_METRIC
     fixed: dict[str, Any] = field(default_factory=dict)
     """Settings that are not searched for."""
     seed: int = 0
@@ -181,7 +179,7 @@ def _value(
         on_progress(progress)
         metrics = progress.metrics or {}
         names = list(metrics)
-        name = measured_as(what.metric, names) or measured_as(EVERY_EPOCH, names)
+        name = measured_as(what.metric, names) or measured_as(MAIN_METRIC, names)
         value = None if name is None else metrics[name]
         if value is not None:
             report(progress.epoch, value, progress.epoch < progress.epochs)

@@ -14,6 +14,7 @@ from tastemaker.experiments.search import STUDY, Search, check_extent, search, s
 from tastemaker.experiments.search_files import BEST, TRIALS, write_best, write_trials
 from tastemaker.experiments.trials import Trial, best_first
 from tastemaker.metrics.accuracy import ACCURACY
+from tastemaker.metrics.names import MAIN_METRIC
 from tastemaker.progress import Progress
 from tastemaker.shown import short_repr
 from tastemaker.training.run import DeviceName, resolve_device
@@ -81,7 +82,7 @@ def tune(
     timeout_s: float | None = None,
     settings: dict[str, Any] | None = None,
     protocol: RankingProtocol | None = None,
-    metric: str = "ndcg@10",
+    metric: str = MAIN_METRIC,
     seed: int | None = None,
     device: DeviceName = "auto",
     restart: bool = False,

@@ -2,28 +2,10 @@
 
 import math
 
+from tastemaker.metrics.names import title
 from tastemaker.training.validation import plain_name, way_of
 
 ABSENT = "–"
-
-TITLES = {
-    "hit_rate": "Hit rate",
-    "ndcg": "NDCG",
-    "mrr": "MRR",
-    "map": "MAP",
-    "recall": "Recall",
-    "precision": "Precision",
-    "coverage": "Coverage",
-    "novelty": "Novelty",
-    "diversity": "Diversity",
-    "embedding_diversity": "Embedding diversity",
-    "gini": "Gini",
-    "miscalibration": "Miscalibration",
-    "average_popularity": "Average popularity",
-    "long_tail_share": "Long tail",
-    "long_tail_lift": "Long-tail lift",
-}
-"""Titles of metrics in a sentence or a table."""
 
 
 def metric_title(name: str) -> str:
@@ -34,8 +16,7 @@ def metric_title(name: str) -> str:
     way = way_of(name)
     if way:
         return f"{metric_title(plain_name(name))} ({way})"
-    base, at, k = name.partition("@")
-    return TITLES.get(base, base.replace("_", " ").capitalize()) + at + k
+    return title(name)
 
 
 def missing(value: float | None) -> bool:

@@ -5,6 +5,7 @@ from string import ascii_lowercase
 
 from tastemaker.evaluation.leaderboard import Comparison, Leaderboard
 from tastemaker.evaluation.results import Evaluation
+from tastemaker.metrics.names import REDUNDANT_WITH_ONE_TARGET
 from tastemaker.reports.formats import decimals, metric_title, missing, p_value, percent, seconds
 from tastemaker.reports.groups import groups
 
@@ -13,9 +14,6 @@ WHISKER_WIDTH = 130.0
 
 IN_TABLE = ("hit_rate", "ndcg", "mrr", "recall", "map")
 """Accuracy metrics that the table shows beside the main one; the others are collapsed."""
-
-SAME_WITH_ONE_TARGET = {"recall": "hit_rate", "map": "mrr"}
-"""Metrics, and those that they equal if every user has one held-out item."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +125,7 @@ def _columns(leaderboard: Leaderboard, one_target: bool) -> list[str]:
         return []
     measured = leaderboard.ranked[0][1].metrics
     k = leaderboard.metric.partition("@")[2]
-    wanted = [name for name in IN_TABLE if not (one_target and name in SAME_WITH_ONE_TARGET)]
+    wanted = [name for name in IN_TABLE if not (one_target and name in REDUNDANT_WITH_ONE_TARGET)]
     names = [f"{name}@{k}" for name in (*wanted, "coverage")]
     return [name for name in names if name in measured and name != leaderboard.metric]
 

@@ -11,11 +11,12 @@ from starlette.responses import JSONResponse, Response
 
 from tastemaker import wire
 from tastemaker.errors import ServiceError
+from tastemaker.metrics.names import title
 from tastemaker.web.addresses import root_of
 from tastemaker.web.cards import card_of, full_name
 from tastemaker.web.charts import Series, bars, lines
 from tastemaker.web.inputs import id_in
-from tastemaker.web.quality import metric_name, quality, standings
+from tastemaker.web.quality import quality, standings
 from tastemaker.web.site import Handler, Site, go
 from tastemaker.web.visitor import form_of
 
@@ -31,9 +32,9 @@ DEPLOYMENTS = 20
 """Number of deployments on a page."""
 
 DONE = {
-    "reload": "The run's folder was read again and serves now.",
-    "rollback": "The model before serves again.",
-    "learn": "Learning has begun; what comes of it is swapped in where it is better.",
+    "reload": "The run folder was opened again, and its model serves now.",
+    "rollback": "The previous model serves again.",
+    "learn": "A learning run has started; its model is deployed if it is better.",
 }
 
 A = TypeVar("A", bound=BaseModel)
@@ -77,7 +78,7 @@ async def models(site: Site, request: Request) -> Response:
     shared = set.intersection(*({i.item_id for i in each.items} for each in lists)) if lists else ()
     return site.page(
         request, "desk/models.html", board=board, title="Models", notice=None, asked=user or "",
-        standings=standings(board) if board else [], metric=metric_name(board.metric) if board
+        standings=standings(board) if board else [], metric=title(board.metric) if board
         else "", known=known.users, lists=[(each, [*map(card_of, each.items)]) for each in lists],
         shared={str(item) for item in shared} if len(lists) > 1 else set(), key=_has_key(request),
     )  # fmt: skip
@@ -121,7 +122,8 @@ async def drift(site: Site, request: Request) -> Response:
     charts = [
         (
             f"Hit rate@{found.k}",
-            "Of events whose item was in the list just before them, with 95% intervals.",
+            "The fraction of events whose item was in the list just before the event, with 95% "
+            "intervals.",
             lines([
                 Series("popularity", "rival", [w.popular_hit_rate for w in windows]),
                 Series("the model", "own", [w.hit_rate for w in windows],
@@ -130,8 +132,8 @@ async def drift(site: Site, request: Request) -> Response:
         ),
         (
             "Popularity",
-            "The fraction of the catalog that is less popular, of what was listed and of what was "
-            "chosen. Lists far above what people choose favour the popular.",
+            "Mean popularity of the listed and the chosen items: the fraction of the catalog that "
+            "is less popular. Lists far above the users' choices favour popular items.",
             lines([
                 Series("chosen", "rival", [w.chosen_popularity for w in windows]),
                 Series("listed", "own", [w.listed_popularity for w in windows]),
@@ -139,7 +141,7 @@ async def drift(site: Site, request: Request) -> Response:
         ),
         (
             "Coverage",
-            "The fraction of the catalog in any of the lists.",
+            "The fraction of the catalog that is in any of the lists.",
             lines([Series("the lists", "own", [w.coverage for w in windows])]),
         ),
     ]  # fmt: skip
@@ -205,7 +207,7 @@ def headline(figures: dict[str, Any] | None) -> str:
     """The metric for a row of a table: the first NDCG, else the first metric of all."""
     metrics = (figures or {}).get("metrics") or {}
     name = next((n for n in metrics if n.startswith("ndcg@")), next(iter(metrics), ""))
-    return f"{metric_name(name)} {metrics[name]:.4f}" if name else ""
+    return f"{title(name)} {metrics[name]:.4f}" if name else ""
 
 
 async def _leaderboard(site: Site, request: Request) -> wire.LeaderboardResponse | None:

@@ -4,20 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tastemaker import wire
+from tastemaker.metrics.names import REDUNDANT_WITH_ONE_TARGET, title
 from tastemaker.web.charts import IntervalBar, whisker
-
-NAMES = {
-    "hit_rate": "Hit rate",
-    "ndcg": "NDCG",
-    "mrr": "MRR",
-    "map": "MAP",
-    "recall": "Recall",
-    "precision": "Precision",
-}
-
-
-SAME = {"recall": "hit_rate", "map": "mrr", "precision": "recall"}
-"""Metrics that add nothing to another one if every user has one held-out item."""
 
 
 @dataclass(frozen=True)
@@ -40,21 +28,21 @@ def quality(figures: dict[str, Any] | None) -> list[MetricLine]:
     intervals = figures.get("intervals") or {}
     rivals = dict(figures.get("baseline") or {})
     if figures.get("before"):
-        rivals["the model before"] = figures["before"]
+        rivals["the previous model"] = figures["before"]
     metrics = figures.get("metrics") or {}
     cuts = {name.partition("@")[2] for name in metrics}
     one_target = all(metrics.get(f"recall@{k}") == metrics.get(f"hit_rate@{k}") for k in cuts)
     found = []
     for name, value in metrics.items():
         base = name.partition("@")[0]
-        if name not in intervals or base not in NAMES or (one_target and base in SAME):
+        if name not in intervals or (one_target and base in REDUNDANT_WITH_ONE_TARGET):
             continue
         low, high = intervals[name]
         others = [(who, theirs[name]) for who, theirs in rivals.items() if name in theirs]
         values = [other for _, other in others]
         drawn = whisker(low, value, high, values, 1.08 * max([value, high, *values, 1e-9]))
         verdict = _verdict(low, high, others)
-        found.append(MetricLine(metric_name(name), value, low, high, others, drawn, verdict))
+        found.append(MetricLine(title(name), value, low, high, others, drawn, verdict))
     return found
 
 
@@ -68,16 +56,12 @@ def standings(board: wire.LeaderboardResponse) -> list[tuple[wire.LeaderboardMod
     ]
 
 
-def metric_name(name: str) -> str:
-    """The display name of a metric: NDCG@10 for `ndcg@10`."""
-    base, at, k = name.partition("@")
-    return NAMES.get(base, base.replace("_", " ").capitalize()) + at + k
-
-
 def _verdict(low: float, high: float, others: list[tuple[str, float]]) -> str:
     """Whether the interval lies above or below each other model's value, or contains it."""
     said = []
     for who, value in others:
-        where = "above" if low > value else "below" if high < value else "not told apart from"
+        where = (
+            "above" if low > value else "below" if high < value else "not clearly different from"
+        )
         said.append(f"{where} {who}")
     return ", ".join(said)

@@ -4,19 +4,17 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import sqlalchemy as sql
 
 from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.serving.live.catalog import LiveCatalog
 from tastemaker.serving.live.lists import ListRequest, make_lists
 from tastemaker.serving.live.live import Live, Snapshot
 from tastemaker.serving.live.people import Person, person_of
-from tastemaker.serving.store.events import hashed
+from tastemaker.serving.store.events import StoredEvent, hashed
 from tastemaker.serving.store.ids import code_of
-from tastemaker.serving.store.tables import events
 from tastemaker.serving.store.touches import Touched, Touches
 from tastemaker.serving.store.trending import RETRACT
 from tastemaker.wire import LONGEST_HISTORY, Listing
@@ -34,21 +32,11 @@ MOST_ROWS = 50_000
 AT_ONCE = 64
 
 
-class EventRow(NamedTuple):
-    """An event as stored in the database."""
-
-    seq: int
-    user_id: str
-    item_id: str
-    timestamp: int
-    type: str
-
-
 @dataclass(frozen=True)
 class DriftQuestion:
     """An event, and the history of its user just before it."""
 
-    event: EventRow
+    event: StoredEvent
     person: Person
 
 
@@ -56,7 +44,7 @@ class DriftQuestion:
 class DriftOutcome:
     """The list just before an event, compared with the item of the event."""
 
-    event: EventRow
+    event: StoredEvent
     listed: list[str]
     hit: bool
     popular_hit: bool
@@ -104,20 +92,17 @@ def _questions(live: Live, snapshot: Snapshot, n: int) -> list[DriftQuestion]:
     LONGEST_HISTORY events each and about MOST_ROWS in all. Items touched only in older events count
     as new.
     """
-    with live.database.reading() as connection:
-        newest = [EventRow(*row) for row in connection.execute(_NEWEST, {"n": LOOKED_AT * n})]
-        seqs_of: dict[str, set[int]] = defaultdict(set)
-        for row in newest:
-            if row.type != RETRACT:
-                seqs_of[row.user_id].add(row.seq)
-        theirs_of: dict[str, list[EventRow]] = {}
-        n_left = MOST_ROWS
-        for user_id in seqs_of:
-            if n_left <= 0:
-                break
-            wanted = {"user": user_id, "n": LONGEST_HISTORY}
-            rows = [EventRow(*row) for row in connection.execute(_NEWEST_OF_ONE, wanted)]
-            theirs_of[user_id], n_left = rows[::-1], n_left - len(rows)
+    seqs_of: dict[str, set[int]] = defaultdict(set)
+    for row in live.events.newest_events(LOOKED_AT * n):
+        if row.type != RETRACT:
+            seqs_of[row.user_id].add(row.seq)
+    theirs_of: dict[str, list[StoredEvent]] = {}
+    n_left = MOST_ROWS
+    for user_id in seqs_of:
+        if n_left <= 0:
+            break
+        rows = list(live.events.newest_events(LONGEST_HISTORY, [user_id]))
+        theirs_of[user_id], n_left = rows[::-1], n_left - len(rows)
     before = _Before(snapshot)
     new = [
         event.seq
@@ -139,8 +124,8 @@ class _Before:
         self._code = cache(partial(code_of, self._everything.item_vocabulary))
 
     def first_touches(
-        self, theirs: Sequence[EventRow], seqs: Collection[int]
-    ) -> Iterator[EventRow]:
+        self, theirs: Sequence[StoredEvent], seqs: Collection[int]
+    ) -> Iterator[StoredEvent]:
         """Yields the events with these numbers in which a known user touched a new item.
 
         Args:
@@ -163,7 +148,7 @@ class _Before:
             held.add(one)
 
     def questions(
-        self, theirs: Sequence[EventRow], seqs: Collection[int]
+        self, theirs: Sequence[StoredEvent], seqs: Collection[int]
     ) -> Iterator[DriftQuestion]:
         """Yields the events with these numbers, each with its user's history just before it.
 
@@ -180,13 +165,6 @@ class _Before:
     def _person(self, user_id: str, touched: Sequence[Touched]) -> Person:
         forgotten = hashed(user_id) in self._forgotten
         return person_of(self._everything, user_id, touched, forgotten, self._code)
-
-
-_ROWS = sql.select(
-    events.c.seq, events.c.user_id, events.c.item_id, events.c.timestamp, events.c.type
-)
-_NEWEST = _ROWS.order_by(events.c.seq.desc()).limit(sql.bindparam("n"))
-_NEWEST_OF_ONE = _NEWEST.where(events.c.user_id == sql.bindparam("user"))
 
 
 def _outcomes(live: Live, snapshot: Snapshot, asked: list[DriftQuestion]) -> list[DriftOutcome]:

@@ -6,14 +6,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-import sqlalchemy as sql
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from tastemaker.serving.http.telemetry import SHARED, Telemetry
-from tastemaker.serving.store.database import Database
-from tastemaker.serving.store.tables import events
+from tastemaker.serving.store.events import EventStore
 
 MINUTES = 60
 
@@ -43,21 +41,14 @@ def numbers_of(telemetry: Telemetry) -> dict[str, Any]:
     return {"lists": dict(lists), "problems": dict(problems), "latencies": latencies}
 
 
-def events_per_minute(database: Database, now: float | None = None) -> list[int]:
+def events_per_minute(store: EventStore, now: float | None = None) -> list[int]:
     """Returns the number of events in each of the last MINUTES minutes, oldest first.
 
     Raises:
         DatabaseAwayError: the database does not answer.
     """
     last = int(time.time() if now is None else now) // 60
-    minute = (events.c.timestamp // 60).label("minute")
-    query = (
-        sql.select(minute, sql.func.count())
-        .where(events.c.timestamp.between((last - MINUTES + 1) * 60, last * 60 + 59))
-        .group_by(minute)
-    )
-    with database.reading() as connection:
-        counts = {int(number): count for number, count in connection.execute(query)}
+    counts = store.per_minute(last - MINUTES + 1, last)
     return [counts.get(number, 0) for number in range(last - MINUTES + 1, last + 1)]
 
 

@@ -18,6 +18,7 @@ from tastemaker.evaluation.earlier import evaluate_earlier
 from tastemaker.evaluation.evaluate import evaluate
 from tastemaker.evaluation.protocols import FullRanking
 from tastemaker.evaluation.results import INTERVAL_SEED, Evaluation
+from tastemaker.metrics.names import MAIN_METRIC
 from tastemaker.metrics.statistics import bootstrap_intervals
 from tastemaker.models.recommender import Recommender
 from tastemaker.progress import OnProgress
@@ -35,8 +36,6 @@ MOST_HELD_OUT = 5_000
 
 FEWEST_USERS = 20
 """Smallest number of users with held-out events: the interval of fewer would be meaningless."""
-
-CRITERION = "ndcg@10"
 
 LOG = "learning.jsonl"
 
@@ -174,10 +173,10 @@ def _unfitted(current: Bundle) -> Recommender:
 
 def paired_difference(new: Evaluation, before: Evaluation) -> dict[str, Any]:
     """The mean difference of the new model to the previous one over users, and its 95% interval."""
-    each = new.per_user[CRITERION] - before.per_user[CRITERION]
+    each = new.per_user[MAIN_METRIC] - before.per_user[MAIN_METRIC]
     low, high = bootstrap_intervals(each[None], seed=INTERVAL_SEED)
     return {
-        "metric": CRITERION,
+        "metric": MAIN_METRIC,
         "mean": float(each.mean()),
         "interval": [float(low[0]), float(high[0])],
     }

@@ -16,12 +16,16 @@ from tastemaker.data.times import read_times
 from tastemaker.data.vocabulary import Vocabulary
 from tastemaker.errors import DataError
 from tastemaker.serving.store.event_rules import refusal_of
-from tastemaker.serving.store.events import SCHEMA, EventStore, NewEvent
+from tastemaker.serving.store.events import SCHEMA, EventStore
 from tastemaker.serving.store.file_rows import validated
 from tastemaker.serving.store.table_files import refuse_unwritable, write_table
+from tastemaker.serving.store.tables import NewEvent
 from tastemaker.wire import Event
 
 ROWS_AT_ONCE = 10_000
+
+OPTIONAL = [name for name in SCHEMA if name not in ("event_id", "user_id", "item_id", "timestamp")]
+"""Columns that a file of events need not have, beside the id."""
 
 
 class Imported(NamedTuple):
@@ -115,13 +119,12 @@ def _events_in(
     n_rows = rows.frame.height
     rows, _ = complete_rows(rows, required, values)
     table = rows.frame
-    kind = pl.col("type").cast(pl.String) if "type" in table.columns else pl.lit(None, pl.String)
     item_kind: IdKind | None = "text" if items is not None and items.is_text else None
     frame = table.select(
         user_id=read_ids(rows, roles["user"], "user").cast(pl.String),
         item_id=read_ids(rows, roles["item"], "item", item_kind).cast(pl.String),
         timestamp=read_times(rows, roles["time"], time_format).seconds,
-        type=kind.fill_null("interaction"),
+        **{name: _optional(name, table.columns) for name in OPTIONAL},
     )
     if "event_id" in table.columns:
         given = table["event_id"].cast(pl.String)
@@ -129,8 +132,14 @@ def _events_in(
         given = pl.Series([_made_of(row) for row in frame.iter_rows()], dtype=pl.String)
     frame = frame.with_columns(event_id=given).select(list(SCHEMA))
     named = {"user_id": roles["user"], "item_id": roles["item"], "timestamp": roles["time"]}
-    _refuse_invalid(frame, rows, {**named, "type": "type", "event_id": "event_id"}, items)
+    _refuse_invalid(frame, rows, {name: name for name in SCHEMA} | named, items)
     return frame, n_rows - table.height
+
+
+def _optional(name: str, columns: list[str]) -> pl.Expr:
+    """Returns a column that a file need not have; missing values become the default of requests."""
+    default = pl.lit(Event.model_fields[name].default, SCHEMA[name])
+    return pl.col(name).cast(SCHEMA[name]).fill_null(default) if name in columns else default
 
 
 def _refuse_invalid(

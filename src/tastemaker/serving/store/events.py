@@ -12,7 +12,7 @@ import sqlalchemy as sql
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tastemaker.serving.store.database import ChangeToken, Database, bump_counter
-from tastemaker.serving.store.tables import counters, events, forgotten
+from tastemaker.serving.store.tables import SENT, NewEvent, counters, events, forgotten
 from tastemaker.serving.store.touches import Touched, latest_of
 from tastemaker.serving.store.trending import RETRACT, Touch, TrendingStore
 
@@ -25,10 +25,10 @@ MOST_COUNTED, SAMPLES = 100_000, 50
 """Up to MOST_COUNTED events are counted exactly; more are estimated from SAMPLES samples."""
 
 
-class NewEvent(NamedTuple):
-    """An event that may be stored already. Ids are text."""
+class StoredEvent(NamedTuple):
+    """An event as it is stored."""
 
-    event_id: str
+    seq: int
     user_id: str
     item_id: str
     timestamp: int
@@ -208,10 +208,41 @@ class EventStore:
         with self._database.reading() as connection:
             return connection.scalar(query) or 0
 
+    def newest_events(self, n: int, user_ids: Iterable[str] | None = None) -> Iterator[StoredEvent]:
+        """Yields the newest n events, newest first; with users, the newest n of each of them.
+
+        Raises:
+            DatabaseAwayError: the database does not answer.
+        """
+        with self._database.reading() as connection:
+            if user_ids is None:
+                yield from map(StoredEvent._make, connection.execute(_NEWEST, {"n": n}).all())
+                return
+            for user_id in user_ids:
+                rows = connection.execute(_NEWEST_OF_ONE, {"user": user_id, "n": n}).all()
+                yield from map(StoredEvent._make, rows)
+
+    def per_minute(self, first: int, last: int) -> dict[int, int]:
+        """Returns the number of events by minute, from the first to the last minute since 1970.
+
+        Minutes without events are left out.
+
+        Raises:
+            DatabaseAwayError: the database does not answer.
+        """
+        minute = (events.c.timestamp // 60).label("minute")
+        query = (
+            sql.select(minute, sql.func.count())
+            .where(events.c.timestamp.between(first * 60, last * 60 + 59))
+            .group_by(minute)
+        )
+        with self._database.reading() as connection:
+            return {int(number): count for number, count in connection.execute(query)}
+
     def rows(self) -> Iterator[pl.DataFrame]:
         """Yields all events in order of arrival, up to ROWS_AT_ONCE at a time.
 
-        Each frame has event_id, user_id, item_id, timestamp and type.
+        Each frame has the columns of SCHEMA.
 
         Raises:
             DatabaseAwayError: the database does not answer.
@@ -227,11 +258,7 @@ class EventStore:
 
 
 SCHEMA: dict[str, Any] = {
-    "event_id": pl.String,
-    "user_id": pl.String,
-    "item_id": pl.String,
-    "timestamp": pl.Int64,
-    "type": pl.String,
+    column.name: pl.String if isinstance(column.type, sql.String) else pl.Int64 for column in SENT
 }
 """Columns of a table of events, with their types."""
 
@@ -301,6 +328,12 @@ _LOOK = sql.union_all(
     sql.select(sql.null(), sql.literal(0), counters.c.name, counters.c.value, sql.literal("")),
 )
 """Events of the requested users, and the counters as rows without a user. For PostgreSQL."""
+_NEWEST = (
+    sql.select(*(events.c[name] for name in StoredEvent._fields))
+    .order_by(events.c.seq.desc())
+    .limit(sql.bindparam("n"))
+)
+_NEWEST_OF_ONE = _NEWEST.where(events.c.user_id == sql.bindparam("user"))
 _OF_PAIRS = (
     sql.select(
         events.c.event_id,
@@ -333,14 +366,7 @@ _FORGET = (
     )
 )
 _PAGE = (
-    sql.select(
-        events.c.seq,
-        events.c.event_id,
-        events.c.user_id,
-        events.c.item_id,
-        events.c.timestamp,
-        events.c.type,
-    )
+    sql.select(events.c.seq, *SENT)
     .where(events.c.seq > sql.bindparam("last"))
     .order_by(events.c.seq)
     .limit(ROWS_AT_ONCE)

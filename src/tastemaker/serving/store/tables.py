@@ -1,5 +1,7 @@
 """The tables of the service's database, which migrations/ creates."""
 
+from typing import NamedTuple
+
 import sqlalchemy as sql
 
 metadata = sql.MetaData(
@@ -24,6 +26,23 @@ events = sql.Table(
     sqlite_autoincrement=True,
 )
 """The events, one per row. Ids are text here, whatever type they have in the data."""
+
+
+class NewEvent(NamedTuple):
+    """The values of an event that come with it; each has a column of its name in `events`.
+
+    A further one needs a field here, a column and its migration, and a field in `wire.Event`.
+    """
+
+    event_id: str
+    user_id: str
+    item_id: str
+    timestamp: int
+    type: str
+
+
+SENT = tuple(events.c[name] for name in NewEvent._fields)
+"""The columns of `events` that come with an event, in the order of NewEvent."""
 
 trending = sql.Table(
     "trending",

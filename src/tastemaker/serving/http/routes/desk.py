@@ -66,7 +66,7 @@ async def stats(service: TheService) -> Response:
             "n_items": data.n_items,
             "n_interactions": len(data),
             "events": service.live.events.size(),
-            "events_per_minute": events_per_minute(service.live.database),
+            "events_per_minute": events_per_minute(service.live.events),
             "degraded": snapshot.degraded,
             "missing": deployed.missing and deployed.missing.version,
             "learning": service.learning.running,

@@ -12,8 +12,9 @@ from tastemaker.serving.http.problems import documented
 from tastemaker.serving.http.routes.common import TheService, json
 from tastemaker.serving.service import Service
 from tastemaker.serving.store.event_rules import refusal_of
-from tastemaker.serving.store.events import NewEvent, made_up_id
+from tastemaker.serving.store.events import made_up_id
 from tastemaker.serving.store.ids import key_of
+from tastemaker.serving.store.tables import NewEvent
 from tastemaker.wire import Event, Events, EventsKept
 
 
@@ -60,11 +61,13 @@ def keep(service: Service, events: list[Event]) -> EventsKept:
             raise ConfigError(f"events.{place}.{refusal.field}: {refusal.reason}")
     new = [
         NewEvent(
-            event.event_id or made_up_id(),
-            key_of(users, event.user_id),
-            key_of(catalog.vocabulary, event.item_id),
-            now if event.timestamp is None else event.timestamp,
-            event.type,
+            **event.model_dump()
+            | {
+                "event_id": event.event_id or made_up_id(),
+                "user_id": key_of(users, event.user_id),
+                "item_id": key_of(catalog.vocabulary, event.item_id),
+                "timestamp": now if event.timestamp is None else event.timestamp,
+            }
         )
         for event in events
     ]

@@ -12,8 +12,9 @@ from tastemaker.serving.http.problems import documented
 from tastemaker.serving.http.routes.common import TheService, json
 from tastemaker.serving.live.answers import described
 from tastemaker.serving.service import Service
-from tastemaker.serving.store.events import NewEvent, made_up_id
+from tastemaker.serving.store.events import made_up_id
 from tastemaker.serving.store.ids import code_of, id_of, key_of
+from tastemaker.serving.store.tables import NewEvent
 from tastemaker.serving.store.trending import RETRACT
 from tastemaker.wire import LONGEST_HISTORY, Forgotten, UserHistory
 
