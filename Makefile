@@ -33,6 +33,7 @@ lint: $(READY) ## check format, style, types and layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy --explicit-package-bases --ignore-missing-imports benchmarks
 	$(BIN)/lint-imports
 
 format: $(READY) ## format the code

@@ -22,7 +22,7 @@ class Pace:
         self._marks: list[tuple[float, int]] = []
         self._batches = 0
 
-    def __call__(self, progress: object) -> None:
+    def __call__(self, progress: tm.Progress) -> None:
         """Takes a note, and ends the training when it has seen enough."""
         if progress.what != "training":
             return

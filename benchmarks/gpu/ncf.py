@@ -133,8 +133,10 @@ class Utilisation:
 def sampling(split: tm.Split) -> dict[str, float]:
     """Seconds to draw the order and the negatives of an epoch, and nothing else."""
     device = torch.device("cuda")
-    settings = {"batch_size": LARGEST, "negatives": NEGATIVES, "seed": 0, "device": device}
-    batches, seconds = PairBatches(split.train, **settings), {}
+    batches = PairBatches(
+        split.train, batch_size=LARGEST, negatives=NEGATIVES, seed=0, device=device
+    )
+    seconds = {}
     for name, unseen in (
         ("as it is", batches.unseen),
         ("by search", UnseenItems(split.train, device, budget_bytes=0)),

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 A_TURN_S = 1.0
 
@@ -34,7 +34,7 @@ class Order:
     generated: str
     """The folder of the generated data set that its options describe, if they do."""
     threads: int
-    device: str
+    device: Literal["cpu", "cuda"]
     options: dict[str, Any]
 
     @property

@@ -1,6 +1,7 @@
 """The measurements as pictures: how the others compare with ours, and how our cost grows."""
 
 from pathlib import Path
+from typing import Literal
 
 import matplotlib as mpl
 
@@ -90,7 +91,7 @@ def _draw_growth(results: list[Result], path: Path) -> None:
     plt.close(figure)
 
 
-def _plain(axes: Axes, grid: str) -> None:
+def _plain(axes: Axes, grid: Literal["both", "x", "y"]) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis=grid, color=FAINT, linewidth=0.6)
     axes.set_axisbelow(True)

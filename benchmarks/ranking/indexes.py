@@ -10,6 +10,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def faiss_hnsw(keys: np.ndarray, metric: int) -> Built:
     index.add(keys)
 
     def search(breadth: int) -> Search:
-        parameters = faiss.SearchParametersHNSW(efSearch=breadth)
+        parameters = faiss.SearchParametersHNSW(efSearch=breadth)  # type: ignore[attr-defined]
         return lambda queries: index.search(queries, K, params=parameters)[1]
 
     size = _size(lambda path: faiss.write_index(index, path))
@@ -56,7 +57,7 @@ def faiss_ivf(keys: np.ndarray) -> Built:
     index.add(keys)
 
     def search(probes: int) -> Search:
-        parameters = faiss.SearchParametersIVF(nprobe=probes)
+        parameters = faiss.SearchParametersIVF(nprobe=probes)  # type: ignore[call-arg]
         return lambda queries: index.search(queries, K, params=parameters)[1]
 
     size = _size(lambda path: faiss.write_index(index, path))
@@ -106,6 +107,11 @@ BUILDERS: dict[str, Callable[[np.ndarray], Built]] = {
 }
 
 
+def _one_by_one(search: Search, queries: np.ndarray) -> list[np.ndarray]:
+    """The results of the first queries, each asked for alone."""
+    return [search(queries[i : i + 1]) for i in range(ALONE)]
+
+
 def measurements(name: str, keys: np.ndarray, queries: np.ndarray) -> Iterator[tuple[str, ...]]:
     """One row a setting."""
     # A query has nothing in the dimension that lengthens the items.
@@ -113,8 +119,8 @@ def measurements(name: str, keys: np.ndarray, queries: np.ndarray) -> Iterator[t
     right = exact(keys)[0][""](queries)
     (searches, size), build_s = _timed(lambda: BUILDERS[name](keys))
     for setting, search in searches.items():
-        found, together_s = _timed(lambda search=search: search(asked))
-        _, alone_s = _timed(lambda search=search: [search(asked[i : i + 1]) for i in range(ALONE)])
+        found, together_s = _timed(partial(search, asked))
+        _, alone_s = _timed(partial(_one_by_one, search, asked))
         hits = [len(set(a) & set(b)) for a, b in zip(found, right, strict=True)]
         yield (
             name,

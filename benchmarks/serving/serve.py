@@ -217,7 +217,7 @@ def machine() -> dict[str, Any]:
 def picture(latencies_ms: dict[str, list[float]], path: Path) -> None:
     """How many answers took how long; dotted, the 99th percentiles."""
     figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
-    bins = np.geomspace(0.3, 300, 90)
+    bins = np.geomspace(0.3, 300, 90).tolist()
     for name, values in latencies_ms.items():
         axes.hist(values, bins, histtype="step", linewidth=1.6, label=name)
         axes.axvline(float(np.percentile(values, 99)), linestyle=":", linewidth=1)

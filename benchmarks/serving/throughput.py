@@ -42,7 +42,11 @@ def main() -> None:
     path = RESULTS / "throughput.json"
     table = json.loads(path.read_text()) if path.exists() else {}
     for model in arguments.models:
-        kind = "sqlite" if arguments.database is None else arguments.database.split("://")[0].split("+")[0]
+        kind = (
+            "sqlite"
+            if arguments.database is None
+            else arguments.database.split("://")[0].split("+")[0]
+        )
         with tempfile.TemporaryDirectory() as folder:
             run = Path(folder) / "run"
             make_run(run, model, N_ITEMS, N_USERS)

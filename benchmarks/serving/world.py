@@ -1,6 +1,7 @@
 """A run to serve: 27,000 items with titles and categories, and a model of the size of real ones."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -31,5 +32,5 @@ def make_run(folder: Path, model: str, n_items: int, n_users: int = 5_000) -> No
     )
     data = tm.read(frame, items=catalog)
     kind = tm.model_class(model)
-    settings = {"epochs": 1} if "epochs" in kind.config_class.model_fields else {}
+    settings: dict[str, Any] = {"epochs": 1} if "epochs" in kind.config_class.model_fields else {}
     tm.save_run(folder, kind(**settings).fit(tm.no_holdout(data)))

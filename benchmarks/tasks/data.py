@@ -1,5 +1,7 @@
 """Data: from a file to an encoded, split data set, and how the cost grows with it."""
 
+from typing import Any
+
 from harness.task import Aim, Contender, Task
 
 MILLION = 1_000_000
@@ -12,7 +14,7 @@ def _preparing(
 ) -> Task:
     """Ours and pandas, and of the libraries those for which the size is not too much."""
     options = {"rows": rows, "layout": layout}
-    told = {} if quick else None
+    told: dict[str, Any] | None = {} if quick else None
     contenders = [
         Contender("Tastemaker", "data/ours.py", options=options, quick=told, aims=aims),
         Contender(
