@@ -230,13 +230,13 @@ class Client:
             )
         except httpx.TimeoutException:
             raise ServiceError(
-                f"{self._url} did not answer within {self._timeout_s:g} s; "
-                "try again later, or wait longer (timeout_s)"
+                f"{self._url} did not respond within {self._timeout_s:g} s; "
+                "try again later, or increase timeout_s"
             ) from None
         except httpx.RequestError as error:
             raise ServiceError(
                 f"{self._url} could not be reached ({error}); "
-                "is the service running there, and is the URL right?"
+                "check that the service is running and that the URL is correct"
             ) from None
         if not response.is_success:
             raise _refusal(response)
@@ -248,8 +248,8 @@ def _read(response: httpx.Response, answer: type[A]) -> A:
         return answer.model_validate_json(response.content)
     except ValidationError:
         raise ServiceError(
-            f"{response.url} answers something else than {answer.__name__}; "
-            "is it the service, and of this version?",
+            f"the response of {response.url} is not of the type {answer.__name__}; check that the "
+            "URL is that of the service, and that the client has the same version",
             status=response.status_code,
         ) from None
 
@@ -260,14 +260,19 @@ def _checked_url(text: str) -> str:
     except httpx.InvalidURL:
         url = httpx.URL()
     if url.scheme not in ("http", "https") or not url.host:
-        raise ConfigError(f'"{text}" is no URL of a service; write it as http://127.0.0.1:8000')
+        raise ConfigError(
+            f'"{text}" is not the URL of a service; write it as in http://127.0.0.1:8000'
+        )
     return text
 
 
 def _sendable(key: str) -> str:
     # The message does not contain the key, since errors end up in logs.
     if not key.isascii() or not key.isprintable() or " " in key:
-        raise ConfigError("the key holds characters that no header can carry; was it cut wrongly?")
+        raise ConfigError(
+            "the key contains characters that a header cannot carry; check that it is complete "
+            "and correct"
+        )
     return key
 
 
@@ -277,8 +282,8 @@ def _part(some_id: wire.Id) -> str:
         _ID.validate_python(some_id)
     except ValidationError:
         raise UnknownIdError(
-            f"{some_id!r:.300} is no id; ids are whole numbers, or text of 1 to 256 printable "
-            "characters"
+            f"{some_id!r:.300} is not a valid id; an id is a whole number, or a text of 1 to 256 "
+            "printable characters"
         ) from None
     # A segment . or .. would change the path.
     return quote(str(some_id), safe="").replace(".", "%2E")
@@ -292,7 +297,7 @@ def _checked(kind: type[A], values: dict[str, Any]) -> A:
         name = ".".join(str(part) for part in first["loc"]) or "request"
         if first["type"] == "extra_forbidden":
             known = did_you_mean(name, kind.model_fields)
-            raise ConfigError(f'there is no "{name}" to ask for; {known}') from None
+            raise ConfigError(f'unknown argument "{name}"; {known}') from None
         raise ConfigError(f"{name}: {first['msg'][0].lower()}{first['msg'][1:]}") from None
 
 
@@ -302,8 +307,8 @@ def _refusal(response: httpx.Response) -> ServiceError:
     except ValidationError:
         # The response is not the service's, but that of a proxy or of another server.
         onward = response.headers.get("Location")
-        said = f"{response.url} answers {response.status_code} {response.reason_phrase}" + (
-            f' and points to "{onward}"; is the URL right?' if onward else ""
+        said = f"{response.url} responded with {response.status_code} {response.reason_phrase}" + (
+            f', a redirect to "{onward}"; check that the URL is correct' if onward else ""
         )
     wait = response.headers.get("Retry-After", "")
     return ServiceError(

@@ -40,7 +40,7 @@ LATEST_TIME = 253_402_300_799
 
 def _printable(text: str) -> str:
     if not text.isprintable():
-        raise ValueError("holds characters that cannot be printed")
+        raise ValueError("contains unprintable characters")
     return text
 
 
@@ -225,7 +225,7 @@ class AskedUser(Wire):
     @model_validator(mode="after")
     def _somebody(self) -> "AskedUser":
         if self.user_id is None and self.history is None:
-            raise ValueError("say for whom: user_id or history")
+            raise ValueError("give user_id, history or both")
         return self
 
 
@@ -239,7 +239,7 @@ class RecommendationsRequest(Listing):
     @model_validator(mode="after")
     def _one_of_both(self) -> "RecommendationsRequest":
         if (self.history is None) == (self.users is None):
-            raise ValueError("say for whom: either history or users")
+            raise ValueError("give either history or users")
         return self
 
     @property

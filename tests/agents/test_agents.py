@@ -119,7 +119,7 @@ def test_an_agent_finds_what_is_like_an_item_by_id_or_by_title(agent: Agent) -> 
     for item in ({"item_id": "1214"}, {"item_id": 1214}, {"title": "alien"}):
         answer = agent.answer("similar_items", **item, k=2)
         assert (answer["item_id"], ids(answer)) == (1214, [296, 1200])
-    assert 'no item is called "Gandhi"' in agent.error("similar_items", title="Gandhi")
+    assert 'no item matches the title "Gandhi"' in agent.error("similar_items", title="Gandhi")
     assert "item_id or title" in agent.error("similar_items")
 
 
@@ -164,7 +164,7 @@ def test_a_refusal_reaches_the_agent_in_the_services_words(agent: Agent) -> None
     error = agent.error("search_items", query="alien", categories=["Flim"])
     assert 'no item has the category "Flim"; known: Film' in error
     for odd in ({"query": "\ud800"}, {"query": "alien", "categories": ["\n"]}):
-        assert "characters that cannot be printed" in agent.error("search_items", **odd)
+        assert "contains unprintable characters" in agent.error("search_items", **odd)
     assert "too many requests (try again in 7 s)" in agent.error(
         "record_event", user_id="42", item_id="busy"
     )
@@ -223,10 +223,10 @@ def test_a_page_of_another_site_cannot_ask_over_http(over_http: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ("--transport http --host 0.0.0.0", "say --allow-remote"),
+        ("--transport http --host 0.0.0.0", "add --allow-remote"),
         ("--transport http --host nowhere.invalid --allow-remote", "cannot listen on"),
-        ("--service shop", '"shop" is no URL of a service'),
-        ("--key naïve", "no header can carry"),
+        ("--service shop", '"shop" is not the URL of a service'),
+        ("--key naïve", "a header cannot carry"),
         ("--transport carrier-pigeon", "'stdio', 'http'"),
     ],
 )

@@ -53,7 +53,7 @@ CASES = {
     "a negative weight": ("train negative.csv --weight w --out OUT", "line 2: -1 cannot be a weight"),
     "nobody with two interactions": ("train singles.csv --out OUT", "nothing can be held out"),
     "no header": ("train headless.csv --out OUT", "say --no-header"),
-    "a kind of file nobody reads": ("train notes.docx --out OUT", "not a known kind of table"),
+    "a kind of file nobody reads": ("train notes.docx --out OUT", "which cannot be read as a table"),
     "a text file called Parquet": ("train fake.parquet --out OUT", "not a readable Parquet file"),
     "a model misspelt": ("train good.csv --model nfc --out OUT", 'did you mean "ncf"'),
     "a setting misspelt": ("train good.csv --set epocs=3 --out OUT", 'did you mean "epochs"'),
@@ -67,16 +67,16 @@ CASES = {
     "weights that models leave out": ("compare good.csv --weight rating --out OUT", "itemknn, ease cannot learn from weights"),
     "weights of repeats without weights": ("train good.csv --duplicate-weights sum --out OUT", "name it with --weight"),
     "repeats of a split that is not ready-made": ("train good.csv --repeats drop --out OUT", "belongs to a ready-made split"),
-    "nothing to train on": ("train --out OUT", "name the DATA to train on"),
+    "nothing to train on": ("train --out OUT", "DATA is missing"),
     "half a ready-made split": ("train --train good.csv --out OUT", "needs both --train and --test"),
-    "a leaking split": ("train --train good.csv --test good.csv --out OUT", "also in the data before"),
+    "a leaking split": ("train --train good.csv --test good.csv --out OUT", "also in an earlier part"),
     "data twice": ("train good.csv --train good.csv --test good.csv --out OUT", "not both"),
     "a rating nobody gave": ("train good.csv --min-rating 9 --out OUT", "no rating is 9 or above"),
     "a fraction that is a percentage": ("train good.csv --sample-users 30 --out OUT", "at most 1"),
     "a core too deep": ("train good.csv --k-core 99 --out OUT", "the 99-core is empty"),
-    "a device that is not here": ("train good.csv --device mps --out OUT", "not to be had here"),
+    "a device that is not here": ("train good.csv --device mps --out OUT", "is not available here"),
     "a folder of somebody else's": ("train good.csv --out thesis", "is a folder, but not a run"),
-    "a file in the way": ("train good.csv --out good.csv", "is a file; name a folder"),
+    "a file in the way": ("train good.csv --out good.csv", "is a file; give a folder"),
     "nothing to resume": ("train good.csv --resume --out OUT", "nothing to resume"),
     "a database without a query": ("inspect sqlite:///shop.db", "needs --query"),
     "a database that is not there": (
@@ -92,22 +92,22 @@ CASES = {
     "a user that only looks like a number": ("recommend run --user ²", "user ² is not in the data"),
     "a layer of no width": ("train good.csv --set hidden=[0] --out OUT", "hidden.0 is 0"),
     "items for data that bring their own": (
-        "train synthetic --items good.csv --out OUT", "leave --items out",
+        "train synthetic --items good.csv --out OUT", "leave out --items",
     ),
     "untouched items of no table": (
-        "train good.csv --untouched-items --out OUT", "no catalog that lists any",
+        "train good.csv --untouched-items --out OUT", "no catalog that lists them",
     ),
     "two towers without categories": (
         "train good.csv --model two_tower --out OUT", "but the catalog has none",
     ),
     "a folder to write a list to": ("recommend run --all --out folder.csv", "is a folder"),
     "a place where nothing can be made": ("train good.csv --out /proc/no/run", "/proc/no"),
-    "nobody to recommend to": ("recommend run", "say for whom"),
+    "nobody to recommend to": ("recommend run", "give exactly one of"),
     "no recommendations wanted": ("recommend run --user 1 -k 0", "at least 1"),
     "an output nobody writes": ("recommend run --all --out OUT.xlsx", 'cannot write ".xlsx"'),
-    "an output in no folder": ("recommend run --all --out no/OUT.csv", "there is no folder"),
+    "an output in no folder": ("recommend run --all --out no/OUT.csv", "does not exist"),
     "candidates that were never given": ("evaluate run --protocol candidates", "no candidate lists"),
-    "similarity from a model without": ("similar popular 1", "does not say which items are similar"),
+    "similarity from a model without": ("similar popular 1", "does not provide the similarity of items"),
     "an unknown model to compare": ("compare good.csv --models ease,nfc --out OUT", 'did you mean "ncf"'),
     "a model compared with itself": ("compare good.csv --models ncf,ncf --out OUT", "ncf is named twice"),
     "nothing to compare": ("compare good.csv --models , --out OUT", "name at least one model"),
@@ -117,7 +117,7 @@ CASES = {
     ),
     "a comparison over a run": ("compare good.csv --out run", "is a folder, but not a comparison"),
     "a setting of a model that is not compared": (
-        "compare good.csv --models ease --set ncf.epochs=3 --out OUT", '"ncf" is not compared',
+        "compare good.csv --models ease --set ncf.epochs=3 --out OUT", '"ncf" is not one of the models',
     ),
     "a setting of no model": (
         "compare good.csv --models ncf --set epochs=3 --out OUT", "write it as MODEL.setting=value",
@@ -135,7 +135,7 @@ CASES = {
         "compare good.csv --models ease -k 5 --metric ndcg@50 --out OUT", "is not measured",
     ),
     "a comparison without a test": (
-        "compare good.csv --models ease --split none --out OUT", "holds out nothing for test",
+        "compare good.csv --models ease --split none --out OUT", "has no test interactions",
     ),
     "a comparison by candidates that are not there": (
         "compare good.csv --models ease --protocol candidates --out OUT", "no candidate lists",
@@ -151,10 +151,10 @@ CASES = {
         "tune good.csv --model ease --metric ndcg --out OUT", "as ndcg@10",
     ),
     "nothing to tune on": (
-        "tune good.csv --model ease --no-validation --out OUT", "holds out nothing for validation",
+        "tune good.csv --model ease --no-validation --out OUT", "has no validation interactions",
     ),
     "nothing left to tune": (
-        "tune good.csv --model ease --set regularization=3 --out OUT", "nothing is left to tune",
+        "tune good.csv --model ease --set regularization=3 --out OUT", "no settings are left to tune",
     ),
     "a search in somebody else's folder": (
         "tune good.csv --model ease --out thesis", "is a folder, but not a search",

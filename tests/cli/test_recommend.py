@@ -51,10 +51,10 @@ def test_lists_of_items_come_as_ids_or_as_a_file(
     stock.write_text("\n")
     code, _, err = tastemaker(*ask, "--only", stock)
     assert code == 2
-    assert "holds no item id" in err
+    assert "contains no item id" in err
     code, out, err = tastemaker(*ask, "--only", "1")
     assert (code, out) == (0, "")
-    assert "nothing is left to recommend" in err
+    assert "there is nothing to recommend" in err
 
 
 def test_the_reasons_are_shown_by_title_and_in_json_by_id(
@@ -74,7 +74,7 @@ def test_the_reasons_are_shown_by_title_and_in_json_by_id(
     assert pl.read_parquet(tmp_path / "lists.parquet")["because"].list.len().min() >= 1
     code, _, err = tastemaker(*ask, "--out", tmp_path / "lists.csv")
     assert code == 2
-    assert "CSV has no place for --because" in err
+    assert "a CSV file cannot hold --because" in err
 
 
 def test_a_model_that_cannot_say_why_says_so_in_one_line(
@@ -84,7 +84,7 @@ def test_a_model_that_cannot_say_why_says_so_in_one_line(
     tm.save_run(path, tm.Popularity().fit(tm.leave_one_out(tm.read(clicks))))
     code, out, err = tastemaker("recommend", path, "--user", 3, "--because")
     assert (code, out) == (2, "")
-    assert err.strip().startswith("error: popularity does not say which items are similar")
+    assert err.strip().startswith("error: popularity does not provide the similarity of items")
     assert len(err.strip().splitlines()) == 1
 
 

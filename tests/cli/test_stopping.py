@@ -32,9 +32,9 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 VERBS: dict[str, tuple[str, str]] = {
     "inspect": ("inspect CLICKS", "nothing was written"),
-    "evaluate": ("evaluate RUN --lists", "the run is as it was"),
-    "similar": ("similar RUN 1 2", "the run is as it was"),
-    "index": ("index RUN", "the run is as it was"),
+    "evaluate": ("evaluate RUN --lists", "the run was not changed"),
+    "similar": ("similar RUN 1 2", "the run was not changed"),
+    "index": ("index RUN", "the run was not changed"),
     "recommend": ("recommend RUN --all", "nothing was written"),
     "recommend to a file": ("recommend RUN --all --out lists.parquet", "was not written"),
     "train": ("train CLICKS --model ease --out new", "nothing was kept"),
@@ -97,7 +97,7 @@ def test_resuming_what_was_killed_before_its_first_checkpoint_says_so_and_begins
     assert not list((tmp_path / "run.partial").glob("**/checkpoints/*"))
     resumed = begin(*typed, "--resume").ended()
     assert resumed.returncode == 0, resumed.stderr
-    assert "there is no checkpoint: it begins with epoch 1" in resumed.stderr
+    assert "there is no checkpoint: starting with epoch 1" in resumed.stderr
     assert (tmp_path / "run" / "weights.safetensors").exists()
 
 
@@ -113,7 +113,7 @@ def test_resuming_a_finished_run_says_so_and_leaves_it_alone(
     assert json.loads(out) == trained
     code, _, err = tastemaker(*typed, "--resume", "--set", "epochs=2")
     assert code == 2
-    assert "epochs was 1, now it is 2" in err
+    assert "epochs was 1 and is now 2" in err
     assert files_of(tmp_path) == before
 
 
@@ -141,11 +141,11 @@ def test_a_pre_training_that_was_stopped_says_where_it_goes_on(
     stopped = begin(*typed).stop(how, checkpoint.exists)
     assert stopped.returncode == {signal.SIGINT: 130, signal.SIGKILL: -9}[how], stopped.stderr
     if how == signal.SIGINT:
-        assert "interrupted; the same command with --resume goes on" in stopped.stderr
+        assert "interrupted; run the same command with --resume to continue" in stopped.stderr
     assert not (tmp_path / "run").exists()
     resumed = begin(*typed, "--resume").ended()
     assert resumed.returncode == 0, resumed.stderr
-    assert "parts alone: gmf after epoch 2, mlp after epoch " in resumed.stderr
+    assert "parts of the model: gmf after epoch 2, mlp after epoch " in resumed.stderr
     assert (tmp_path / "run" / "weights.safetensors").read_bytes() == pre_trained
 
 

@@ -64,7 +64,7 @@ def test_they_are_refused_where_nothing_is_text(tastemaker: Terminal) -> None:
     for option in (("--no-header",), ("--comment", "#"), ("--quoting", "csv")):
         code, _, err = tastemaker("inspect", "sqlite:///x.db", "--query", "SELECT 1", *option)
         assert code == 2
-        assert f"{option[0]} is for text files" in err
+        assert f"{option[0]} applies to text files" in err
         code, _, err = tastemaker("inspect", "synthetic", *option)
         assert code == 2
-        assert f"leave {option[0]} out" in err
+        assert f"leave out {option[0]}" in err

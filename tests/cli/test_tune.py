@@ -52,7 +52,7 @@ def test_the_same_command_goes_on_and_restart_begins_anew(
     first = tastemaker.json(*typed, "--trials", 2)
     code, _, err = tastemaker(*typed, "--trials", 4)
     assert code == 0
-    assert "2 trials were there; going on to 4" in err
+    assert "continuing after 2 earlier trials, up to 4" in err
     again = tastemaker.json(*typed, "--trials", 4)
     assert again["trials"][:2] == first["trials"]
     assert len(again["trials"]) == 4

@@ -54,12 +54,17 @@ def test_what_is_left_out_and_unused_is_shown(tastemaker: Terminal, tmp_path: Pa
     card = tastemaker.json("inspect", *given, "--drop-missing")
     assert (card["n_missing"], card["n_interactions"]) == (1, 2)
     notes = "\n".join(card["notes"])
-    for expected in ("1 of 3 rows left out", "not used: price", "not used: sku", "2 of 2 items"):
+    for expected in (
+        "1 of 3 rows are left out",
+        "unused columns: price",
+        "unused columns: sku",
+        "2 of 2 items",
+    ):
         assert expected in notes
     assert tastemaker.json("inspect", *given, "--missing", "")["n_users"] == 3
     code, _, err = tastemaker("inspect", *given, "--drop-missing", "--ids", "integer")
     assert code == 2
-    assert '"B7" is not a whole number' in err
+    assert '"B7" is not a 64-bit whole number' in err
 
 
 def test_a_ready_made_split_leaves_out_rows_too(tastemaker: Terminal, tmp_path: Path) -> None:
@@ -71,7 +76,7 @@ def test_a_ready_made_split_leaves_out_rows_too(tastemaker: Terminal, tmp_path: 
     code, _, err = tastemaker(*command, "--drop-missing", "--ids", "text")
     assert code == 0
     assert "1 without the item id" in err
-    assert "test: missing values: 1 of 3 rows left out" in " ".join(err.split())
+    assert "test: missing values: 1 of 3 rows are left out" in " ".join(err.split())
     code, _, err = tastemaker(*command, "--ids", "text")
     assert (code, "the item id is missing" in err) == (2, True)
 
@@ -104,7 +109,7 @@ def test_a_table_shows_the_model_losing_where_it_loses(
     code, out, err = tastemaker("train", "synthetic", *settings, "--out", tmp_path / "run")
     assert code == 0
     assert "popularity" in out
-    assert "ncf loses to popularity on" in out
+    assert "ncf is worse than popularity on" in out
     assert "Krichene and Rendle 2020" in err
 
 
@@ -230,7 +235,7 @@ def test_the_demo_runs_on_synthetic_data_and_says_so(
     monkeypatch.chdir(tmp_path)
     code, out, _ = tastemaker("demo", "--data", "synthetic")
     assert code == 0
-    for expected in ("synthetic (seed 0)", "ncf", "popularity", "lately touched", "top 10 for user",
+    for expected in ("synthetic (seed 0)", "ncf", "popularity", "latest items", "top 10 for user",
                      "learning_curve.png", "tastemaker recommend runs/demo"):  # fmt: skip
         assert expected in out, expected
     assert tm.open_run("runs/demo").model.name == "ncf"

@@ -81,12 +81,12 @@ def test_python_reads_arguments_where_a_shell_reads_flags(
     assert code == 2
     assert "name them with --user and --item" in err
     path.write_text("user,item\n1,2\n1,3\n")
-    with pytest.raises(tm.TastemakerError, match=r'time=…, or hold out with by="input"'):
+    with pytest.raises(tm.TastemakerError, match=r'time=…, hold out with by="input"'):
         tm.leave_one_out(tm.read(path))
     code, _, err = tastemaker("train", path, "--out", tmp_path / "run")
     assert code == 2
     assert (
-        "with --time, or hold out with --by input or --by random, or nothing with --split none"
+        "with --time, hold out with --by input or --by random, or hold out nothing with --split"
         in err
     )
 

@@ -205,7 +205,9 @@ def test_a_verdict_needs_the_whole_interval():
         "before": {"ndcg@10": 0.7},
     }
     (line,) = quality(figures)
-    assert line.verdict == ("above popularity, not told apart from random, below the model before")
+    assert line.verdict == (
+        "above popularity, not clearly different from random, below the previous model"
+    )
     assert quality(None) == []
 
 
@@ -230,7 +232,7 @@ def test_the_overview_says_which_model_serves_and_how_it_was_judged(desk: Server
 def test_a_model_is_rolled_back_and_forth_from_the_desk(desk: Server, visit: Visit):
     page = visit("/desk", server=desk)
     page.get_by_role("button", name="Roll back").click()
-    expect(page.locator(".note")).to_contain_text("The model before serves again")
+    expect(page.locator(".note")).to_contain_text("The previous model serves again")
     expect(page.locator(".tiles")).to_contain_text("popularity")
     page.get_by_role("button", name="Reload the run").click()
     expect(page.locator(".tiles")).to_contain_text("ease")
@@ -296,7 +298,7 @@ def test_an_admin_key_opens_the_desk_where_keys_are_needed(
         expect(page.get_by_label("Admin key")).to_be_visible()
         page.get_by_label("Admin key").fill(pages)
         page.get_by_role("button", name="Open the desk").click()
-        expect(page.locator(".desk")).to_contain_text("That key does not open the desk")
+        expect(page.locator(".desk")).to_contain_text("This key does not open the desk")
         page.get_by_label("Admin key").fill(admin)
         page.get_by_role("button", name="Open the desk").click()
         expect(page.locator(".tiles")).to_contain_text("ease")

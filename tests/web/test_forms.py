@@ -82,7 +82,7 @@ def test_the_first_page_is_small(site: Server):
 def test_whoever_goes_astray_is_told_so(http: httpx.Client):
     page = http.get("/no/such/page", headers={"Accept": "text/html"})
     assert page.status_code == 404
-    assert "Nothing is here" in page.text
+    assert "Not found" in page.text
     machine = http.get("/no/such/page")
     assert machine.headers["content-type"] == "application/problem+json"
     api = http.get("/v1/no", headers={"Accept": "text/html"})

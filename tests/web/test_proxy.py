@@ -75,16 +75,16 @@ def test_a_visit_under_the_prefix_stays_there(visit: Visit, shop: Shop):
     assert page.url == f"{shop.url}/"
     page.evaluate("window.same = true")
     page.locator("#top .heart").first.click()
-    expect(page.locator(".toast")).to_contain_text("is in your history now")
+    expect(page.locator(".toast")).to_contain_text("was added to your history")
     page.get_by_role("button", name="Undo").click()
-    expect(page.locator(".toast")).to_contain_text("out of your history")
+    expect(page.locator(".toast")).to_contain_text("removed from your history")
     assert page.evaluate("window.same"), "the page was not loaded anew"
     page.locator("#q").fill("hill 9")
     expect(page.locator(".grid .card").first).to_be_visible()
     assert page.url.startswith(f"{shop.url}/search?q=")
     page.locator(".grid .card a").first.click()
     page.get_by_role("button", name="I like this").click()
-    expect(page.get_by_role("button", name="Take it out")).to_be_visible()
+    expect(page.get_by_role("button", name="Remove it")).to_be_visible()
     page.get_by_role("link", name="History", exact=True).click()
     expect(page.locator(".lines li")).to_have_count(6)
     page.get_by_role("link", name="The API").click()
@@ -103,7 +103,7 @@ def test_a_visit_under_the_prefix_stays_there(visit: Visit, shop: Shop):
     page.goto(f"{shop.url}/history")
     page.locator("summary", has_text="Forget me").click()
     page.get_by_role("button", name="Forget me now").click()
-    expect(page.locator(".done")).to_contain_text("You are forgotten")
+    expect(page.locator(".done")).to_contain_text("You have been forgotten")
     assert {cookie["name"] for cookie in page.context.cookies()} == {"form_token"}
     assert {url for url in outside if not url.startswith(f"{shop.url}/")} <= {
         shop.url.removesuffix("/shop") + PICTURE

@@ -68,12 +68,12 @@ def test_a_click_moves_the_rows_at_once_and_undo_brings_them_back(visit: Visit, 
     after = titles(page, "top")
     assert before[2] not in page.locator("#live .card h3").all_inner_texts()
     assert after != before
-    assert page.locator("#said").inner_text().endswith("is in your history now.")
+    assert page.locator("#said").inner_text().endswith("was added to your history.")
     user = visitor(page)
     assert len(site.client.history(user).items) == 6
 
     page.get_by_role("button", name="Undo").click()
-    expect(page.locator(".toast")).to_contain_text("out of your history")
+    expect(page.locator(".toast")).to_contain_text("removed from your history")
     assert titles(page, "top") == before
     assert len(site.client.history(user).items) == 5
     assert page.evaluate("window.same"), "the page was not loaded anew"
@@ -95,7 +95,7 @@ def test_without_a_script_everything_works_by_whole_pages(visit: Visit, site: Se
     page.locator("#top .heart").first.click()
     expect(page.locator(".toast")).to_contain_text(name)
     page.get_by_role("button", name="Undo").click()
-    expect(page.locator(".toast")).to_contain_text("out of your history")
+    expect(page.locator(".toast")).to_contain_text("removed from your history")
     assert name in page.locator("#live .card h3").all_inner_texts()
 
 
@@ -121,7 +121,7 @@ def test_the_keyboard_alone_is_enough(visit: Visit):
     focused = page.evaluate("[document.activeElement.className, document.activeElement.value]")
     assert focused == ["heart", page.locator("#top .heart").nth(1).get_attribute("value")]
     page.keyboard.press("Control+z")
-    expect(page.locator(".toast")).to_contain_text("out of your history")
+    expect(page.locator(".toast")).to_contain_text("removed from your history")
     assert page.evaluate("document.activeElement.value") == liked
 
 
@@ -162,7 +162,7 @@ def test_an_item_has_a_page_with_what_is_like_it(visit: Visit):
     assert page.locator(".grid .card").count() >= 10
     page.get_by_role("button", name="I like this").click()
     expect(page.locator(".facts")).to_contain_text("in your history")
-    page.get_by_role("button", name="Take it out").click()
+    page.get_by_role("button", name="Remove it").click()
     expect(page.get_by_role("button", name="I like this")).to_be_visible()
 
 
@@ -172,11 +172,11 @@ def test_history_is_taken_back_item_by_item_and_as_a_whole(visit: Visit, site: S
     user = visitor(page)
     page.get_by_role("link", name="History", exact=True).click()
     expect(page.locator(".lines li")).to_have_count(5)
-    page.get_by_role("button", name="Take The Tide").first.click()
+    page.get_by_role("button", name="Remove The Tide").first.click()
     expect(page.locator(".lines li")).to_have_count(4)
     page.locator("summary", has_text="Forget me").click()
     page.get_by_role("button", name="Forget me now").click()
-    expect(page.locator(".done")).to_contain_text("You are forgotten")
+    expect(page.locator(".done")).to_contain_text("You have been forgotten")
     assert site.client.history(user).items == []
     assert "visitor" not in {c["name"] for c in page.context.cookies()}
 
@@ -241,7 +241,7 @@ def test_a_restart_in_the_middle_loses_no_click(visit: Visit, page_run: Path, tm
         page.locator("#top .heart").first.click()
         expect(page.locator(".toast.bad")).to_contain_text("trying again")
         server.start()
-        expect(page.locator(".toast")).to_contain_text("is in your history now")
+        expect(page.locator(".toast")).to_contain_text("was added to your history")
         assert len(server.client.history(user).items) == 6
 
 

@@ -72,10 +72,10 @@ def test_a_cookie_written_by_hand_reads_and_erases_nobody(keyed: Server):
 def test_nobody_chooses_who_they_are_where_the_pages_have_a_key(keyed: Server):
     with browser_at(keyed) as http:
         page = http.get("/welcome")
-        assert "Look as this user" not in page.text
+        assert "View as this user" not in page.text
         answer = http.post("/visitor", data=form(page, user="7"))
         assert answer.status_code == 403
-        assert "the desk shows the lists of any user" in answer.text
+        assert "can see the lists of any user on the desk" in answer.text
         assert "visitor" not in http.cookies
 
 
@@ -84,12 +84,12 @@ def test_a_visitor_stays_who_they_are_after_a_restart(keyed: Server):
     keyed.stop()
     keyed.start()
     with browser_at(keyed, cookie) as http:
-        assert "Take it out" in http.get("/items/5").text
+        assert "Remove it" in http.get("/items/5").text
 
 
 def test_where_nobody_needs_a_key_one_may_look_as_anybody(site: Server):
     with browser_at(site) as http:
         page = http.get("/welcome")
-        assert "Look as this user" in page.text
+        assert "View as this user" in page.text
         assert http.post("/visitor", data=form(page, user="7")).headers["location"] == "/"
         assert http.cookies["visitor"] == "7"

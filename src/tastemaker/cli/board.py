@@ -54,7 +54,7 @@ class Board:
         if self._live is not None:
             self._live.stop()
         if cold is not None:
-            note(f"unseen users: every model again, without {cold.n_users:,} of the users")
+            note(f"unseen users: training every model again without {cold.n_users:,} users")
         self._lines = {label: _Line() for label in labels}
         if err.is_terminal and not err.is_dumb_terminal:
             self._live = Live(console=err, auto_refresh=False)

@@ -15,25 +15,31 @@ def compare(
         str,
         typer.Option(
             "--models",
-            help="Which models, with commas between; a variant gets a label, as ncf,wide=ncf.",
+            help="Names of the models, separated by commas; a variant needs a label, as in "
+            "ncf,wide=ncf.",
         ),
     ] = "popularity,itemknn,ease,mf,ncf,multvae",
     out: Annotated[
         Path | None,
         typer.Option(
             "--out",
-            help="Folder to make or go on with.  [default: runs/DATA-comparison]",
+            help="Folder to create or to continue. (default: runs/DATA-comparison)",
             show_default=False,
         ),
     ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", help="A setting of one model, as ncf.epochs=20; several times."),
+        typer.Option(
+            "--set",
+            help="A setting of one model, such as ncf.epochs=20; may be given several times.",
+        ),
     ] = None,
     config: Annotated[
         list[str] | None,
         typer.Option(
-            "--config", help="A TOML file of one model's settings, as ncf=best.toml; several times."
+            "--config",
+            help="A TOML file with the settings of one model, such as ncf=best.toml; may be given "
+            "several times.",
         ),
     ] = None,
     seed: options.Seed = None,
@@ -80,7 +86,7 @@ def compare(
         str | None,
         typer.Option(
             "--metric",
-            help="What decides the order.  [default: ndcg at the first k]",
+            help="Metric by which the models are ordered. (default: ndcg at the first k)",
             rich_help_panel=options.PROTOCOL_PANEL,
             show_default=False,
         ),
@@ -89,7 +95,7 @@ def compare(
         Literal["holm", "benjamini-hochberg"],
         typer.Option(
             "--correction",
-            help="Of the p-values, for the number of pairs of models.",
+            help="Correction of the p-values for the number of pairs of models.",
             rich_help_panel=options.PROTOCOL_PANEL,
         ),
     ] = "holm",
@@ -97,21 +103,21 @@ def compare(
         bool,
         typer.Option(
             "--cold-start",
-            help="Also hold out a tenth of the users entirely, train every model a second time on "
-            "the others, and ask it about the unseen users, from their first 1, 2, 5, 10 and 20 "
+            help="Also hold out a tenth of the users entirely, train every model again on the "
+            "others, and evaluate it for the unseen users from their first 1, 2, 5, 10 and 20 "
             "interactions.",
             rich_help_panel=options.PROTOCOL_PANEL,
         ),
     ] = False,
     json: options.Json = False,
 ) -> None:
-    """Train several models on one split and say which is best, and whether by chance.
+    """Train several models on one split, and show which is best and whether that is significant.
 
     Example: tastemaker compare ml-100k --models popularity,ease,ncf --set ncf.epochs=20
 
-    The same command again trains only what is missing or has other settings or data. A model that
-    fails is reported and the others go on: exit code 1 if some failed, 2 if all did. Ctrl-C shows
-    what is done.
+    The same command again trains only the models that are missing or have different settings or
+    data. A model that fails is reported, and the others are still trained: the exit code is 1 if
+    some failed, 2 if all did. Ctrl-C ends the comparison and shows the results so far.
     """  # fmt: skip
     from tastemaker.cli.comparing import run_comparison
     from tastemaker.cli.contestants import contestants

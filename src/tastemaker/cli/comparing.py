@@ -57,7 +57,7 @@ def run_comparison(
             print_cold_start(result.cold_starts)
         out.print(f"report: {folder / REPORT}", markup=False, soft_wrap=True)
     if result.interrupted:
-        note("interrupted; the same command goes on with the models that are missing")
+        note("interrupted; run the same command again to train the missing models")
         raise typer.Exit(INTERRUPTED)
     if result.some_failed:
         raise typer.Exit(SOME_FAILED)

@@ -53,11 +53,11 @@ def _labels(named: str) -> dict[str, str]:
             )
         if label in kinds:
             raise ConfigError(
-                f"--models: {label} is named twice; give variants labels, as wide={label}"
+                f"--models: {label} is named twice; give variants labels, such as wide={label}"
             )
         kinds[label] = kind if equals else label
     if not kinds:
-        raise ConfigError("--models: name at least one model, as popularity,ease,ncf")
+        raise ConfigError("--models: name at least one model, for example popularity,ease,ncf")
     return kinds
 
 
@@ -68,5 +68,5 @@ def _check_label(
         raise ConfigError(f"{option} {given}: write it as {form}")
     if label not in labels:
         raise ConfigError(
-            f'{option} {given}: "{label}" is not compared; {did_you_mean(label, labels)}'
+            f'{option} {given}: "{label}" is not one of the models; {did_you_mean(label, labels)}'
         )

@@ -21,21 +21,19 @@ SETTINGS = {"epochs": 20, "patience": 3}
 
 
 def demo(
-    out_folder: Annotated[Path, typer.Option("--out", help="Run folder to make.")] = Path(
+    out_folder: Annotated[Path, typer.Option("--out", help="Run folder to create.")] = Path(
         "runs/demo"
     ),
     data: Annotated[
         str | None,
-        typer.Option(
-            "--data", help="A data set by name.  [default: ml-latest-small, or synthetic]"
-        ),
+        typer.Option("--data", help="Name of a data set. (default: ml-latest-small, or synthetic)"),
     ] = None,
     device: options.Device = "auto",
     json: options.Json = False,
 ) -> None:
     """Train NCF on MovieLens, recommend to one user, and compare it with other models.
 
-    If MovieLens is not on disk and cannot be downloaded, it uses synthetic data, with a note.
+    If MovieLens is not on disk and cannot be downloaded, synthetic data are used, with a note.
     """
     from tastemaker.cli.training import Training
     from tastemaker.data.splitting import leave_one_out
@@ -49,15 +47,15 @@ def demo(
     if json:
         return
     _show_one_user(model)
-    out.print("\n[bold]where everything is[/bold]")
+    out.print("\n[bold]files of the run[/bold]")
     for name, what in (
-        ("", "the run: weights, config, data, metrics"),
-        ("learning_curve.png", "loss and validation by epoch"),
-        ("epochs.csv", "the same as numbers"),
-        ("evaluation.json", "metrics, popularity's beside them"),
+        ("", "the run folder: weights, config, data, metrics"),
+        ("learning_curve.png", "loss and validation metrics by epoch"),
+        ("epochs.csv", "the same values as a table"),
+        ("evaluation.json", "metrics of the model and of popularity"),
     ):
         out.print(f"  {out_folder / name!s:<36} {what}", markup=False)
-    out.print("\n[bold]go on with[/bold]")
+    out.print("\n[bold]next steps[/bold]")
     items = ",".join(map(str, model.dataset.item_vocabulary.ids[:3]))
     for command in (
         f"tastemaker recommend {out_folder} --history {items}",
@@ -65,9 +63,9 @@ def demo(
         f"tastemaker evaluate {out_folder} --protocol full -k 10 -k 20",
     ):
         out.print(f"  {command}", markup=False, soft_wrap=True)
-    out.print("\n[bold]and which model is best here?[/bold]")
+    out.print("\n[bold]comparison with other models[/bold]")
     _compare(split, out_folder, device)
-    out.print("\n[bold]put it behind HTTP[/bold]")
+    out.print("\n[bold]serve the run over HTTP[/bold]")
     out.print(f"  tastemaker serve {out_folder} --open", markup=False, soft_wrap=True)
 
 
@@ -103,7 +101,7 @@ def _load(data: str | None) -> "Dataset":
         if data is not None:
             raise
         note(str(error))
-        out.print("[bold yellow]no MovieLens here: going on with SYNTHETIC data[/bold yellow]")
+        out.print("[bold yellow]MovieLens is not available: using SYNTHETIC data[/bold yellow]")
         return source.dataset("synthetic")
 
 
@@ -116,7 +114,7 @@ def _show_one_user(model: "Recommender") -> None:
     user_id = dataset.user_vocabulary.ids[user]
     known = model.split.everything.history(user)[-LAST_SHOWN:]
     rows = dataset.catalog.frame[known.tolist()].drop("categories", strict=False)
-    out.print(f"\nuser {user_id} has lately touched", style="bold", markup=False)
+    out.print(f"\nlatest items of user {user_id}", style="bold", markup=False)
     out.print(table_of(rows.iter_rows(named=True)))
     out.print(f"\ntop 10 for user {user_id}", style="bold", markup=False)
     out.print(table_of(model.recommend([user_id], 10).frame.drop("user_id").iter_rows(named=True)))

@@ -18,16 +18,17 @@ def evaluate(
     lists: Annotated[
         bool,
         typer.Option(
-            "--lists", help="Also judge what is in the lists: coverage, novelty, diversity, tail."
+            "--lists",
+            help="Also compute metrics of the lists: coverage, novelty, diversity, long tail.",
         ),
     ] = False,
     part: Annotated[
-        Literal["test", "validation"], typer.Option("--part", help="Which held-out part.")
+        Literal["test", "validation"], typer.Option("--part", help="Held-out part to evaluate on.")
     ] = "test",
     device: options.Device = "auto",
     json: options.Json = False,
 ) -> None:
-    """Evaluate a run on what was held out in its training, and compare it with popularity.
+    """Evaluate a run on its held-out interactions, and compare it with popularity.
 
     Example: tastemaker evaluate runs/ml-100k-ncf --protocol full -k 10 -k 20
     """
@@ -36,7 +37,7 @@ def evaluate(
     from tastemaker.cli.progress import progress_bar
     from tastemaker.evaluation.evaluate import evaluate as evaluate_model
 
-    with keeping("the run is as it was"), progress_bar() as show:
+    with keeping("the run was not changed"), progress_bar() as show:
         bundle = open_run(run, device)
         ranking = make_protocol(protocol, negatives, candidate_seed, draw, bundle.split)
         result = evaluate_model(

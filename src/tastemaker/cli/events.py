@@ -31,7 +31,7 @@ def events(
     drop_missing: options.DropMissing = False,
     json: options.Json = False,
 ) -> None:
-    """Export the events of a service to a file, or import those of a file.
+    """Export the events of a service to a file, or import events from a file.
 
     An event that the service would reject is rejected here too, and then nothing is imported. With
     --run the ids of the items are checked against those of the run.
@@ -63,7 +63,7 @@ def events(
             items = None if run is None else open_split(run).train.item_vocabulary
             done = import_events(store, file, columns, time_format, how, values, items)
             summary = done._asdict()
-            words = f"{done.accepted:,} events taken in, {done.duplicates:,} were there already"
+            words = f"{done.accepted:,} events imported, {done.duplicates:,} were stored already"
             if done.left_out:
                 words += f", {done.left_out:,} rows with missing values left out"
     if json:

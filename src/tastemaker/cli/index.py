@@ -18,12 +18,12 @@ def index(
     run: options.Run,
     k: options.K = 10,
     users: Annotated[
-        int, typer.Option("--users", help="Users drawn at random to measure with.", min=1)
+        int, typer.Option("--users", help="Number of random users to measure with.", min=1)
     ] = 1000,
     seed: options.Seed = None,
     json: options.Json = False,
 ) -> None:
-    """Build the index for recommend --approximate, and measure its recall and its speed.
+    """Build the approximate index for recommend --approximate, and measure its recall and speed.
 
     Example: tastemaker index runs/demo
     """
@@ -31,12 +31,12 @@ def index(
     from tastemaker.cli.progress import progress_bar
     from tastemaker.ranking.approximate import WORTHWHILE
 
-    with keeping("the run is as it was"), progress_bar() as show:
+    with keeping("the run was not changed"), progress_bar() as show:
         bundle = open_run(run)
         started_at = time.monotonic()
         made = bundle.make_index(show)
         build_s = time.monotonic() - started_at
-    with keeping("the index was built and is kept; it was not measured"):
+    with keeping("the index was built and saved, but not measured"):
         n_users, comparison = _measure(bundle.model, made, k, users, seed or 0)
     n_items = len(made.keys)
     result = {
@@ -55,7 +55,7 @@ def index(
     out.print(table_of(_rows(comparison, k)))
     note(f"{n_items:,} items, {n_users:,} users drawn at random; built in {build_s:.1f} s")
     if n_items < WORTHWHILE:
-        note(f"up to some {WORTHWHILE:,} items the exact search is fast enough for most purposes")
+        note(f"up to about {WORTHWHILE:,} items, exact search is fast enough for most purposes")
 
 
 def _measure(

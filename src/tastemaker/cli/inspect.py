@@ -43,7 +43,7 @@ def inspect(
     seed: options.Seed = None,
     json: options.Json = False,
 ) -> None:
-    """Describe a data set: size, density, time, activity, long tail.
+    """Describe a data set: its size, density, time range, activity and long tail.
 
     Example: tastemaker inspect clicks.csv --user visitor --item sku
     """
@@ -68,7 +68,7 @@ def _print(card: "DataCard") -> None:
         "density": f"{card.density:.3%}",
         "time": f"{first} to {last}" if card.time_range else last,
         "repeated rows": f"{card.n_duplicates:,}",
-        "missing dropped": f"{card.n_missing:,}",
+        "dropped rows": f"{card.n_missing:,} with missing values",
         "long tail": f"{card.long_tail_share:.1%} of interactions outside the top fifth of items",
         "titles, ratings": f"{_yes(card.has_titles)}, {_yes(card.has_ratings)}",
         "fingerprint": card.fingerprint,

@@ -64,7 +64,7 @@ def items(
             done = import_items(store, file, item_id, vocabulary, how, values)
             for line in done.notes:
                 note(line)
-            summary, words = {"items": done.items}, f"{done.items:,} items put into the catalog"
+            summary, words = {"items": done.items}, f"{done.items:,} items written to the catalog"
     if json:
         print_json(summary)
     else:

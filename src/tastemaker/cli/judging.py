@@ -72,7 +72,8 @@ def print_evaluation(evaluation: dict[str, Any]) -> None:
         lost = [metric for metric in accuracy if evaluation["metrics"][metric] < baseline[metric]]
         if lost:
             out.print(
-                f"{evaluation['model']} loses to {name} on {', '.join(lost)}", style="bold yellow"
+                f"{evaluation['model']} is worse than {name} on {', '.join(lost)}",
+                style="bold yellow",
             )
     if evaluation["protocol"].startswith("sampled"):
         err.print(SAMPLED_WARNING, style="dim", soft_wrap=True)

@@ -16,21 +16,21 @@ def keys(
         Literal["add", "list", "revoke"], typer.Argument(help="What to do.", show_default=False)
     ],
     key_id: Annotated[
-        str | None, typer.Argument(help="Which one to revoke: the part before the dot.")
+        str | None, typer.Argument(help="Id of the key to revoke: the part before the dot.")
     ] = None,
     run: options.ServedRun = None,
     database: options.ServedDatabase = None,
     scope: Annotated[
         list[str] | None,
         typer.Option(
-            "--scope", help="read, write or admin; may be given several times.  [default: read]",
+            "--scope", help="read, write or admin; may be given several times. (default: read)",
             show_default=False,
         ),
     ] = None,
-    label: Annotated[str, typer.Option("--label", help="For whom or what it is.")] = "",
+    label: Annotated[str, typer.Option("--label", help="Note on who or what uses the key.")] = "",
     json: options.Json = False,
 ) -> None:  # fmt: skip
-    """Make, list and revoke the keys of a service; a key is shown once, when it is made.
+    """Create, list and revoke the API keys of a service; a key is shown only when it is created.
 
     Examples: tastemaker keys add --run runs/demo --scope read --scope write --label shop,
     tastemaker keys revoke 3f2a9c1b7d5e --run runs/demo
@@ -48,10 +48,10 @@ def keys(
         elif action == "list":
             _list(store, json)
         elif key_id is None:
-            raise ConfigError("say which key to revoke: tastemaker keys revoke KEY_ID")
+            raise ConfigError("give the id of the key to revoke: tastemaker keys revoke KEY_ID")
         else:
             store.revoke(key_id)
-            note(f"key {key_id} does not work any more")
+            note(f"key {key_id} was revoked")
 
 
 def _add(store: "KeyStore", scopes: list[str], label: str, json: bool) -> None:
@@ -66,7 +66,7 @@ def _add(store: "KeyStore", scopes: list[str], label: str, json: bool) -> None:
         print_json({"key": key, "key_id": key.partition(".")[0], "scopes": scopes, "label": label})
         return
     out.print(key, markup=False, soft_wrap=True)
-    note("keep it: it is not shown again. Requests send it as Authorization: Bearer KEY")
+    note("store this key, which is not shown again; send it as Authorization: Bearer KEY")
 
 
 def _list(store: "KeyStore", json: bool) -> None:
@@ -90,4 +90,4 @@ def _list(store: "KeyStore", json: bool) -> None:
     elif rows:
         out.print(table_of(rows))
     else:
-        note("there are no keys yet; make one with: tastemaker keys add")
+        note("there are no keys yet; create one with: tastemaker keys add")

@@ -11,7 +11,7 @@ from tastemaker.evaluation.results import Evaluation
 BESIDE = ("hit_rate", "ndcg")
 """The first one that is not the deciding metric is shown beside it; the files have all."""
 
-WORSE = "worse: significantly worse than the best; fit: the time that training took"
+WORSE = "worse: significantly worse than the best model; fit: training time"
 
 
 def print_leaderboard(board: Leaderboard) -> None:
@@ -42,7 +42,7 @@ def verdict(board: Leaderboard) -> str:
     best, second = (entry.name for entry, _ in board.ranked[:2])
     lead = board.comparison(best, second)
     p = f"p {'< 0.001' if lead.p_value < 0.001 else f'= {lead.p_value:.3f}'}"
-    meaning = "significant" if lead.significant else "not significant: chance could be the reason"
+    meaning = "significant" if lead.significant else "not significant and may be due to chance"
     return (
         f"{best} leads {second} by {lead.difference:.4f} {board.metric}, which is {meaning} "
         f"({p}, paired permutation test, {board.correction} correction)"

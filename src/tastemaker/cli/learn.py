@@ -18,21 +18,22 @@ def learn(
         typer.Option(
             "--database",
             envvar="TASTEMAKER_DATABASE",
-            help="Where the events are, as given to serve.  [default: beside the run]",
+            help="URL of the database with the events, as given to serve. "
+            "(default: RUN.events.db beside the run)",
         ),
     ] = None,
     service: Annotated[
-        str, typer.Option("--service", help="The name of the service, as given to serve.")
+        str, typer.Option("--service", help="Name of the service, as given to serve.")
     ] = "default",
     least: Annotated[
-        int, typer.Option("--least", help="Fresh events that are worth it.", min=1)
+        int, typer.Option("--least", help="Minimum number of new events for a training.", min=1)
     ] = 1,
     json: options.Json = False,
 ) -> None:
     """Train on the events of a service, and deploy the new model if it is better.
 
-    The newest fifth of the fresh events is held out; the current model and the new one are both
-    evaluated on it. A better model is saved beside the run, and running services swap it in.
+    The newest fifth of the new events is held out, and the current model and the new one are
+    evaluated on it. A better model is saved beside the run, and running services switch to it.
 
     Example: tastemaker learn runs/demo
     """
@@ -55,11 +56,11 @@ def learn(
 
 def _show(result: "LearningRun") -> None:
     if result.figures is None:
-        note(f"{result.fresh:,} fresh events, too few to learn from and to judge by")
+        note(f"{result.fresh:,} new events, which are too few to train on and to evaluate with")
         return
     figures = result.figures
     rows: list[dict[str, Any]] = [
-        {"metric": name, "new": value, "before": figures["before"].get(name)}
+        {"metric": name, "new": value, "current": figures["before"].get(name)}
         for name, value in figures["metrics"].items()
     ]
     out.print(table_of(rows, f"{figures['split']}; {figures['n_users']:,} users"))
@@ -69,6 +70,6 @@ def _show(result: "LearningRun") -> None:
         f"{difference['mean']:+.4f} {difference['metric']}, 95% interval {low:+.4f} to {high:+.4f}"
     )
     if result.outcome == "deployed":
-        note(f"better by {between}: version {result.version} serves from now on")
+        note(f"better by {between}: version {result.version} was deployed")
     else:
-        note(f"not surely better ({between}): what serves goes on")
+        note(f"not significantly better ({between}): the current model was kept")

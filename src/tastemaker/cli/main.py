@@ -62,8 +62,8 @@ VERBS: dict[str, Callable[..., None]] = {
 
 app = typer.Typer(
     name="tastemaker",
-    help="Recommendations from a log of interactions: inspect it, train on it, judge, recommend.",
-    epilog="Begin with: tastemaker demo",
+    help="Train, evaluate and serve recommender models on logs of interactions.",
+    epilog="Start with: tastemaker demo",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
@@ -83,7 +83,7 @@ def _options(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", is_eager=True, callback=_print_version, help="Print the version and leave."
+            "--version", is_eager=True, callback=_print_version, help="Print the version and exit."
         ),
     ] = False,
 ) -> None:

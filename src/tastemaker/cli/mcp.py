@@ -18,14 +18,20 @@ def mcp(
     service: Annotated[
         str,
         typer.Option(
-            "--service", help="Where the service is, as http://127.0.0.1:8000.", show_default=False
+            "--service",
+            help="URL of the service, such as http://127.0.0.1:8000.",
+            show_default=False,
         ),
     ],
     transport: Annotated[
         Literal["stdio", "http"],
-        typer.Option("--transport", help="How agents come: they start it (stdio), or over HTTP."),
+        typer.Option(
+            "--transport",
+            help="How agents connect: over standard input and output if they start this command "
+            "(stdio), or over HTTP (http).",
+        ),
     ] = "stdio",
-    host: Annotated[str, typer.Option("--host", help="The address to listen on, for http.")] = (
+    host: Annotated[str, typer.Option("--host", help="Address to listen on, for http.")] = (
         "127.0.0.1"
     ),
     port: Annotated[
@@ -34,24 +40,24 @@ def mcp(
             "--port",
             min=0,
             max=65_535,
-            help="The port, for http; 0 takes a free one and says which.",
+            help="Port to listen on, for http; 0 takes a free one, which is printed.",
         ),
     ] = 8001,
     key: Annotated[
         str | None,
-        typer.Option("--key", envvar="TASTEMAKER_KEY", help="The service's key to read with."),
+        typer.Option("--key", envvar="TASTEMAKER_KEY", help="API key of the service for reading."),
     ] = None,
     write_key: Annotated[
         str | None,
         typer.Option(
             "--write-key",
             envvar="TASTEMAKER_WRITE_KEY",
-            help="The service's key to write with; without it agents cannot record.",
+            help="API key of the service for writing; without it, agents cannot record events.",
         ),
     ] = None,
     allow_remote: Annotated[
         bool,
-        typer.Option("--allow-remote", help="Listen on an address that others can reach."),
+        typer.Option("--allow-remote", help="Allow an address that other machines can reach."),
     ] = False,
 ) -> None:
     """Offer the service to language-model agents, as tools of the Model Context Protocol (MCP).
@@ -60,8 +66,9 @@ def mcp(
     """  # fmt: skip
     if transport == "http" and host not in LOOPBACK and not allow_remote:
         raise ConfigError(
-            f"--host {host}: whoever reaches it could use the tools, with the keys given here; "
-            "keep to 127.0.0.1, or say --allow-remote where only those reach it who may"
+            f"--host {host}: any client that can reach this address could use the tools with the "
+            "keys given here; use 127.0.0.1, or add --allow-remote if only permitted clients can "
+            "reach it"
         )
     try:
         from tastemaker.agents import make_server
@@ -83,7 +90,7 @@ def _listen(server: "MCPServer", host: str, port: int) -> None:
 
     with _bound(host, port) as listening:
         shown = f"[{host}]" if ":" in host else host
-        note(f"agents connect to http://{shown}:{listening.getsockname()[1]}/mcp; Ctrl-C ends it")
+        note(f"agents connect to http://{shown}:{listening.getsockname()[1]}/mcp; Ctrl-C stops it")
         app = server.streamable_http_app(host=host)
         uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
 

@@ -9,7 +9,7 @@ from tastemaker.cli.common import out, print_json, table_of
 
 
 def models(
-    model: Annotated[str | None, typer.Argument(help="List the settings of this one.")] = None,
+    model: Annotated[str | None, typer.Argument(help="Model whose settings to list.")] = None,
     json: options.Json = False,
 ) -> None:
     """List the models, or the settings of one of them.
@@ -29,7 +29,7 @@ def models(
     elif rows:
         out.print(table_of(rows))
     else:
-        out.print(f"{model} has nothing to set", markup=False)
+        out.print(f"{model} has no settings", markup=False)
 
 
 def _summary(kind: type) -> str:

@@ -10,10 +10,10 @@ from tastemaker.cli.common import note
 
 def openapi(
     out_file: Annotated[
-        Path | None, typer.Option("--out", help="Write to this file.  [default: standard output]")
+        Path | None, typer.Option("--out", help="Write to this file. (default: standard output)")
     ] = None,
 ) -> None:
-    """Write the OpenAPI schema of the service, for documentation and for clients of any language.
+    """Write the OpenAPI schema of the service, from which documentation and clients can be made.
 
     Example: tastemaker openapi --out openapi.json
     """

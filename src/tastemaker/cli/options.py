@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 DATA_HELP = (
-    "A data set by name (ml-100k, ml-1m, ml-10m, ml-20m, ml-25m, ml-32m, ml-latest-small, "
+    "Name of a data set (ml-100k, ml-1m, ml-10m, ml-20m, ml-25m, ml-32m, ml-latest-small, "
     "synthetic), a file (.csv .tsv .parquet .jsonl …; - is standard input), a MovieLens .zip or "
     "folder, or a database URL with --query."
 )
@@ -24,88 +24,104 @@ def _split(*names: str, help: str, **more: Any) -> Any:  # noqa: A002
 
 Data = Annotated[str, typer.Argument(help=DATA_HELP, show_default=False)]
 OptionalData = Annotated[str | None, typer.Argument(help=DATA_HELP, show_default=False)]
-Run = Annotated[Path, typer.Argument(help="A run folder that train made.", show_default=False)]
+Run = Annotated[Path, typer.Argument(help="Run folder, as created by train.", show_default=False)]
 
 User = Annotated[
-    str | None, _data("--user", help="Column with the user's id; guessed if left out.")
+    str | None, _data("--user", help="Column with the user's id; guessed if not given.")
 ]
 Item = Annotated[
-    str | None, _data("--item", help="Column with the item's id; guessed if left out.")
+    str | None, _data("--item", help="Column with the item's id; guessed if not given.")
 ]
-Time = Annotated[str | None, _data("--time", help="Column with the time; guessed if left out.")]
+Time = Annotated[str | None, _data("--time", help="Column with the time; guessed if not given.")]
 Rating = Annotated[
-    str | None, _data("--rating", help="Column with the rating; guessed if left out.")
+    str | None, _data("--rating", help="Column with the rating; guessed if not given.")
 ]
 Weight = Annotated[
-    str | None, _data("--weight", help="Column that says how much a row counts; never guessed.")
+    str | None, _data("--weight", help="Column with the weight of each row; never guessed.")
 ]
 TimeFormat = Annotated[
-    str | None, _data("--time-format", help='How text times are written, as "%d.%m.%Y %H:%M".')
+    str | None,
+    _data("--time-format", help='Format of times given as text, such as "%d.%m.%Y %H:%M".'),
 ]
 NoHeader = Annotated[
-    bool, _data("--no-header", help="The file has no column names; call them column_1, column_2, …")
+    bool,
+    _data("--no-header", help="The file has no column names; they become column_1, column_2, …"),
 ]
 Separator = Annotated[
-    str | None, _data("--separator", help="Text between two values; found out if left out.")
+    str | None, _data("--separator", help="Text between two values; detected if not given.")
 ]
 Quoting = Annotated[
     Literal["csv", "none"] | None,
     _data(
         "--quoting",
-        help="Quotes belong to the file's format (csv), or are text like any other (none). "
-        "By default none between tabs and ::, csv otherwise.",
+        help="Whether quotes around a value belong to the file's format (csv), or are part of the "
+        "text (none). (default: none for the separators tab and ::, else csv)",
+        show_default=False,
     ),
 ]
 Encoding = Annotated[
-    str | None, _data("--encoding", help="Of text files, as latin-1; UTF-8 if left out.")
+    str | None,
+    _data("--encoding", help="Encoding of text files, such as latin-1. (default: UTF-8)"),
 ]
 Comment = Annotated[
-    str | None, _data("--comment", help="Leave out lines that begin with this text, as #.")
+    str | None, _data("--comment", help="Leave out lines that begin with this text, such as #.")
 ]
 ItemId = Annotated[
     str | None,
     _data(
-        "--item-id", help="Column of --items with the item's id; the name of --item comes first."
+        "--item-id",
+        help="Column of --items with the item's id; by default the one with the same name as the "
+        "item column of the data, else guessed.",
     ),
 ]
 CatalogItemId = Annotated[
-    str | None, _data("--item-id", help="Column with the item's id; guessed if left out.")
+    str | None, _data("--item-id", help="Column with the item's id; guessed if not given.")
 ]
 Missing = Annotated[
     list[str] | None,
     _data(
         "--missing",
         help="Text that stands for a missing id, time, rating or weight; may be given several "
-        'times, and "" for nothing but empty values.  [default: NA, N/A, n/a, <NA>, NULL, null, '
-        "NaN, nan, None]",
+        'times. With "", only empty values are missing. (default: NA, N/A, n/a, <NA>, NULL, null, '
+        "NaN, nan, None)",
         show_default=False,
     ),
 ]
 DropMissing = Annotated[
-    bool, _data("--drop-missing", help="Leave out rows that lack an id, a time or a weight.")
+    bool,
+    _data(
+        "--drop-missing", help="Leave out rows in which an id, the time or the weight is missing."
+    ),
 ]
 Ids = Annotated[
     Literal["text", "integer"] | None,
-    _data("--ids", help="Read the ids of users and items as this; they keep their type otherwise."),
+    _data("--ids", help="Type of the ids of users and items; by default the type in the data."),
 ]
-Query = Annotated[str | None, _data("--query", help="SQL to run where DATA is a database URL.")]
+Query = Annotated[
+    str | None, _data("--query", help="SQL query that selects the rows, if DATA is a database URL.")
+]
 Items = Annotated[
-    Path | None, _data("--items", help="Table of the items: id, and title and categories if any.")
+    Path | None,
+    _data("--items", help="Table of the items: their ids and, optionally, titles and categories."),
 ]
 UntouchedItems = Annotated[
     bool,
-    _data("--untouched-items", help="Take in items of the table (--items) that nobody touched."),
+    _data("--untouched-items", help="Include items of the table (--items) without interactions."),
 ]
 MinRating = Annotated[
-    float | None, _data("--min-rating", help="Keep only what was rated at least this.")
+    float | None, _data("--min-rating", help="Keep only interactions with at least this rating.")
 ]
 Duplicates = Annotated[
     Literal["latest", "first"],
-    _data("--duplicates", help="Which row of a repeated pair each part of a split keeps."),
+    _data("--duplicates", help="Row of a repeated user-item pair that each part of a split keeps."),
 ]
 DuplicateWeights = Annotated[
     Literal["kept", "sum", "max"],
-    _data("--duplicate-weights", help="Its weight: the kept row's, or the sum or max of all."),
+    _data(
+        "--duplicate-weights",
+        help="Weight of a repeated user-item pair: that of the kept row, or the sum or the maximum "
+        "of all its rows.",
+    ),
 ]
 SampleUsers = Annotated[
     float | None,
@@ -117,39 +133,50 @@ KCore = Annotated[
 
 SplitBy = Annotated[
     Literal["leave-one-out", "leave-k-out", "temporal", "none"],
-    _split("--split", help="What to hold out for the test."),
+    _split("--split", help="Method by which interactions are held out for the test."),
 ]
 Order = Annotated[
     Literal["time", "input", "random"],
-    _split("--by", help='What a user\'s "last" interactions are.'),
+    _split("--by", help="Order that determines the last interactions of each user."),
 ]
-HoldOut = Annotated[int, _split("--hold-out", help="How many a user, for leave-k-out.")]
+HoldOut = Annotated[
+    int, _split("--hold-out", help="Interactions held out for each user, for leave-k-out.")
+]
 TestFraction = Annotated[
     float,
     _split(
         "--test-fraction",
-        help="For temporal: fraction of the interactions, the latest, to test on.",
+        help="Fraction of the interactions, the latest ones, that is held out, for temporal.",
     ),
 ]
 Validation = Annotated[
     bool,
-    _split("--validation/--no-validation", help="Also hold out the ones before, to choose epochs."),
+    _split(
+        "--validation/--no-validation",
+        help="Also hold out the interactions before the test interactions, to select the best "
+        "epoch.",
+    ),
 ]
 Train = Annotated[
-    Path | None, _split("--train", help="A ready-made split: the training interactions.")
+    Path | None, _split("--train", help="Training interactions of a ready-made split.")
 ]
-Test = Annotated[Path | None, _split("--test", help="… and the held-out ones.")]
-Valid = Annotated[Path | None, _split("--valid", help="… and those to validate on, if any.")]
+Test = Annotated[Path | None, _split("--test", help="Test interactions of a ready-made split.")]
+Valid = Annotated[
+    Path | None, _split("--valid", help="Validation interactions of a ready-made split, if any.")
+]
 Candidates = Annotated[
     Path | None,
-    _split("--candidates", help="… and what each user's held-out item is ranked against."),
+    _split(
+        "--candidates",
+        help="Items of a ready-made split against which each user's held-out item is ranked.",
+    ),
 ]
 Repeats = Annotated[
     Literal["refuse", "drop"] | None,
     _split(
         "--repeats",
-        help="… and whether a held-out pair that the user had before is an error or left out.  "
-        "[default: refuse]",
+        help="Whether a held-out pair of a ready-made split that is also in an earlier part is "
+        "an error or left out. (default: refuse)",
         show_default=False,
     ),
 ]
@@ -158,24 +185,26 @@ Seed = Annotated[
     int | None,
     typer.Option(
         "--seed", min=0, max=2**32 - 1, show_default=False,
-        help="Of everything drawn at random; overrules a seed in --config.  [default: 0]",
+        help="Seed of all random numbers; overrides a seed in --config. (default: 0)",
     ),
 ]  # fmt: skip
 Device = Annotated[
-    Literal["auto", "cpu", "cuda", "mps"], typer.Option("--device", help="Where to compute.")
+    Literal["auto", "cpu", "cuda", "mps"],
+    typer.Option("--device", help="Device on which to compute."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
-K = Annotated[int, typer.Option("--k", "-k", help="How many items.")]
+K = Annotated[int, typer.Option("--k", "-k", help="Number of items.")]
 
 ServedRun = Annotated[
-    Path | None, typer.Option("--run", help="The run whose service it is: its database.")
+    Path | None,
+    typer.Option("--run", help="Run of the service; its database is the file beside the run."),
 ]
 ServedDatabase = Annotated[
     str | None,
     typer.Option(
         "--database",
         envvar="TASTEMAKER_DATABASE",
-        help="… or the database's URL, as given to serve.",
+        help="URL of the service's database, as given to serve, if it is not beside the run.",
     ),
 ]
 
@@ -185,7 +214,7 @@ Protocol = Annotated[
     typer.Option(
         "--protocol",
         help="Rank each held-out item against sampled items, the whole catalog, or given "
-        "candidates; auto takes the candidates if there are any, else samples.",
+        "candidates; auto uses the candidates if there are any, else sampled items.",
         rich_help_panel=PROTOCOL_PANEL,
     ),
 ]
@@ -194,43 +223,43 @@ FullProtocol = Annotated[
     typer.Option(
         "--protocol",
         help="Rank each held-out item against sampled items, the whole catalog, or given "
-        "candidates; auto takes the candidates if there are any, else the whole catalog.",
+        "candidates; auto uses the candidates if there are any, else the whole catalog.",
         rich_help_panel=PROTOCOL_PANEL,
     ),
 ]
 Negatives = Annotated[
     int,
     typer.Option(
-        "--negatives", help="Items sampled for each held-out one.", min=1,
+        "--negatives", help="Number of items sampled for each held-out item.", min=1,
         rich_help_panel=PROTOCOL_PANEL,
     ),
 ]  # fmt: skip
 Cutoffs = Annotated[
     list[int] | None,
     typer.Option(
-        "--k", "-k", help="Length of list to judge; may be given several times.  [default: 10]",
+        "--k", "-k", help="Length of the lists; may be given several times. (default: 10)",
         rich_help_panel=PROTOCOL_PANEL, show_default=False,
     ),
 ]  # fmt: skip
 ComparedCutoffs = Annotated[
     list[int] | None,
     typer.Option(
-        "--k", "-k", help="Length of list to judge; may be given several times.  "
-        "[default: 10 and 20]",
+        "--k", "-k", help="Length of the lists; may be given several times. "
+        "(default: 10 and 20)",
         rich_help_panel=PROTOCOL_PANEL, show_default=False,
     ),
 ]  # fmt: skip
 Draw = Annotated[
     Literal["uniform", "popularity"],
     typer.Option(
-        "--draw", help="Sample items all alike, or as often as they are popular, which is harder.",
+        "--draw", help="Sample items uniformly or by their popularity, which is harder.",
         rich_help_panel=PROTOCOL_PANEL,
     ),
 ]  # fmt: skip
 CandidateSeed = Annotated[
     int,
     typer.Option(
-        "--candidate-seed", help="Of the sampled items; apart from --seed.", min=0,
+        "--candidate-seed", help="Seed of the sampled items; independent of --seed.", min=0,
         rich_help_panel=PROTOCOL_PANEL,
     ),
 ]  # fmt: skip

@@ -28,7 +28,7 @@ def users_asked(
 
     given = [bool(user), users is not None, everyone, history is not None]
     if sum(given) != 1:
-        raise ConfigError("say for whom: one of --user, --users FILE, --all or --history")
+        raise ConfigError("give exactly one of --user, --users FILE, --all and --history")
     vocabulary = model.dataset.user_vocabulary
     if everyone:
         return UserBatch.known(model.split.everything, np.arange(len(vocabulary)))
@@ -76,5 +76,5 @@ def _lines_of(path: Path, what: str) -> list[str]:
         reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
         raise ConfigError(f"{path}: cannot be read: {reason}") from None
     if not lines:
-        raise ConfigError(f"{path}: holds no {what}")
+        raise ConfigError(f"{path}: contains no {what}")
     return lines

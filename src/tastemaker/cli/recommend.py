@@ -17,60 +17,60 @@ ITEMS_PANEL = "Which items"
 def recommend(
     run: options.Run,
     user: Annotated[
-        list[str] | None, typer.Option("--user", help="A user's id; may be given several times.")
+        list[str] | None, typer.Option("--user", help="Id of a user; may be given several times.")
     ] = None,
     users: Annotated[
-        Path | None, typer.Option("--users", help="A text file with one user id a line.")
+        Path | None, typer.Option("--users", help="Text file with one user id per line.")
     ] = None,
-    everyone: Annotated[bool, typer.Option("--all", help="Every user.")] = False,
+    everyone: Annotated[bool, typer.Option("--all", help="All users.")] = False,
     history: Annotated[
         str | None,
         typer.Option(
-            "--history", help="Item ids that somebody new touched, oldest first: 1,50,296"
+            "--history", help="History of an unseen user: item ids, oldest first, as in 1,50,296."
         ),
     ] = None,
     k: options.K = 10,
     include_seen: Annotated[
         bool,
         typer.Option(
-            "--include-seen", help="Do not leave out what the user has touched.",
+            "--include-seen", help="Include items that the user has already touched.",
             rich_help_panel=ITEMS_PANEL,
         ),
     ] = False,
     category: Annotated[
         list[str] | None,
         typer.Option(
-            "--category", help="Only items of this category; several times: of any of them.",
-            rich_help_panel=ITEMS_PANEL,
+            "--category", help="Only items in this category; if given several times, in at least "
+            "one of the categories.", rich_help_panel=ITEMS_PANEL,
         ),
     ] = None,
     only: Annotated[
         str | None,
         typer.Option(
-            "--only", help="Only these items, as what is in stock: ids between commas, or a text "
-            "file with one a line.", rich_help_panel=ITEMS_PANEL,
+            "--only", help="Only these items, for example those in stock: ids separated by commas, "
+            "or a text file with one id per line.", rich_help_panel=ITEMS_PANEL,
         ),
     ] = None,
     never: Annotated[
         list[str] | None,
         typer.Option(
-            "--never", help="Not these items: ids or a file, as for --only; may be given several "
-            "times.", rich_help_panel=ITEMS_PANEL,
+            "--never", help="Leave out these items: ids or a file, as for --only; may be given "
+            "several times.", rich_help_panel=ITEMS_PANEL,
         ),
     ] = None,
     diversity: Annotated[
         float,
         typer.Option(
-            "--diversity", help="From 0, the best by score, to 1, the least alike.", min=0, max=1,
-            rich_help_panel=ITEMS_PANEL,
+            "--diversity", help="From 0, the items with the best scores, to 1, the items least "
+            "similar to each other.", min=0, max=1, rich_help_panel=ITEMS_PANEL,
         ),
     ] = 0.0,
     because: Annotated[
         bool,
-        typer.Option("--because", help="Say which items of the history speak for each item."),
+        typer.Option("--because", help="Show the items of the history that explain each item."),
     ] = False,
     approximate: Annotated[
-        bool, typer.Option("--approximate", help="Search the index that tastemaker index made.")
+        bool, typer.Option("--approximate", help="Search the index that tastemaker index built.")
     ] = False,
     out_file: Annotated[
         Path | None,
@@ -92,7 +92,7 @@ def recommend(
     from tastemaker.models.retrieval import ListRules
 
     if because and out_file is not None and out_file.suffix == ".csv":
-        raise ConfigError(f"{out_file}: CSV has no place for --because; write .parquet or .jsonl")
+        raise ConfigError(f"{out_file}: a CSV file cannot hold --because; write .parquet or .jsonl")
     bundle = open_run(run, device)
     model = bundle.model
     batch = users_asked(model, user or [], users, everyone, history)
@@ -121,7 +121,7 @@ def recommend(
     elif rows:
         out.print(table_of(map(_shown, rows)))
     else:
-        note("nothing is left to recommend: everything that may be shown was seen")
+        note("there is nothing to recommend: the users have seen all eligible items")
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:

@@ -30,8 +30,8 @@ def finished_run(path: Path, model: Recommender, split: Split) -> Bundle | None:
     _, different = finished(path, model, split)
     if different is not None:
         raise ArtifactError(
-            f"{path}: there is no checkpoint to resume from, and this run is not the finished one: "
-            f"{different}; leave resume=True out to train anew"
+            f"{path}: there is no checkpoint to resume from, and the existing run is a different "
+            f"one: {different}; leave out resume=True to train again"
         )
     bundle = open_run(path)
     bundle.model.log = log_of(bundle.training or {})
@@ -43,17 +43,17 @@ def where_it_goes_on(folder: Path) -> str:
     epochs = reached(folder)
     if not epochs:
         return (
-            "training ended before its first epoch did, so there is no checkpoint: "
-            "it begins with epoch 1"
+            "the training was interrupted before its first epoch was finished, so there is no "
+            "checkpoint: starting with epoch 1"
         )
     if "" in epochs:
         return f"resuming after epoch {epochs['']}"
     parts = ", ".join(f"{name} after epoch {epoch}" for name, epoch in epochs.items())
-    return f"resuming in the training of the parts alone: {parts}"
+    return f"resuming the training of the parts of the model: {parts}"
 
 
 def what_was_kept(folder: Path) -> str:
     """The end of the message about an interrupted training: what can be resumed."""
     if has_checkpoint(folder):
-        return "the same command with --resume goes on from the last finished epoch"
+        return "run the same command with --resume to continue after the last finished epoch"
     return "no checkpoint was written yet, so nothing was kept"

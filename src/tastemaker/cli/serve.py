@@ -30,98 +30,104 @@ def _learning(*names: str, help: str, **more: Any) -> Any:  # noqa: A002
 def serve(
     context: typer.Context,
     run: Annotated[
-        Path, typer.Argument(help="A run folder that train made.", show_default=False)
+        Path, typer.Argument(help="Run folder, as created by train.", show_default=False)
     ],
     host: Annotated[
         str | None,
-        _running("--host", help="Address to listen on; any but loopback needs keys.  "
-                 "[default: 127.0.0.1]"),
+        _running("--host", help="Address to listen on; any but loopback requires keys. "
+                 "(default: 127.0.0.1)"),
     ] = None,
     port: Annotated[
-        int | None, _running("--port", help="0 takes a free one.  [default: 8000]")
+        int | None,
+        _running("--port", help="Port to listen on; 0 takes a free one. (default: 8000)"),
     ] = None,
     database: Annotated[
         str | None,
-        _running("--database", help="Where events go: sqlite:///events.db, "
-                 "postgresql://user@host/name.  [default: RUN.events.db beside the run]"),
+        _running("--database", help="URL of the database for events, as in sqlite:///events.db or "
+                 "postgresql://user@host/name. (default: RUN.events.db beside the run)"),
     ] = None,
     service: Annotated[
         str | None,
-        _running("--service", help="The name of the service, where several runs share one "
-                 "database.  [default: default]"),
+        _running("--service", help="Name of the service, if several runs share a database. "
+                 "(default: default)"),
     ] = None,
     workers: Annotated[
-        int | None, _running("--workers", help="Processes that answer.  [default: 1]")
+        int | None,
+        _running("--workers", help="Number of processes that serve requests. (default: 1)"),
     ] = None,
     threads: Annotated[
-        int | None, _running("--threads", help="Threads of each.  [default: 4]")
+        int | None, _running("--threads", help="Number of threads per process. (default: 4)")
     ] = None,
     device: Annotated[
         Literal["auto", "cpu", "cuda", "mps"] | None,
-        _running("--device", help="Where to compute.  [default: cpu]"),
+        _running("--device", help="Device on which to compute. (default: cpu)"),
     ] = None,
     approximate: Annotated[
         bool | None,
-        _running("--approximate", help="Search the index that tastemaker index made."),
+        _running("--approximate", help="Search the index that tastemaker index built."),
     ] = None,
     open_page: Annotated[
-        bool, _running("--open", help="Show the page in a browser once the service answers.")
+        bool, _running("--open", help="Open the page in a browser once the service responds.")
     ] = False,
     logs: Annotated[
         Literal["pretty", "json"] | None,
-        _running("--logs", help="How log lines look.  [default: pretty]"),
+        _running("--logs", help="Format of log lines. (default: pretty)"),
     ] = None,
     require_key: Annotated[
         bool | None,
-        _safety("--require-key", help="Ask for a key on a loopback address too."),
+        _safety("--require-key", help="Require a key on a loopback address too."),
     ] = None,
     page_key: Annotated[
         str | None,
-        _safety("--page-key", help="The key with which the pages ask, where keys are needed: one "
-                "with the scopes read and write."),
+        _safety("--page-key", help="API key that the pages use, if keys are required; it needs the "
+                "scopes read and write."),
     ] = None,
     cors: Annotated[
         list[str] | None,
-        _safety("--cors", help="An origin whose pages may call the API, as https://shop.example; "
+        _safety("--cors", help="Origin whose pages may call the API, such as https://shop.example; "
                 "may be given several times."),
     ] = None,
     trusted_hosts: Annotated[
         list[str] | None,
-        _safety("--trusted-host", help="A name besides localhost by which a service without keys "
-                "may be asked; may be given several times."),
+        _safety("--trusted-host", help="Host name, besides localhost, that a service without keys "
+                "accepts in requests; may be given several times."),
     ] = None,
     trusted_proxies: Annotated[
         list[str] | None,
         _safety("--trusted-proxy", help="Address or network of a proxy whose X-Forwarded-For, "
-                "X-Forwarded-Proto and X-Forwarded-Prefix are believed; may be given several "
+                "X-Forwarded-Proto and X-Forwarded-Prefix are trusted; may be given several "
                 "times."),
     ] = None,
     root_path: Annotated[
         str | None,
-        _running("--root-path", help="The prefix under which a proxy has the service, as /shop."),
+        _running("--root-path", help="Prefix of all paths behind a proxy, such as /shop."),
     ] = None,
     rate: Annotated[
         float | None,
-        _safety("--rate", help="Requests a second for each key and worker.  [default: no limit]"),
+        _safety("--rate", help="Requests per second for each key and worker. (default: no limit)"),
     ] = None,
     learn: Annotated[
         bool | None,
-        _learning("--learn", help="Train on fresh events in the background, and swap the result in "
-                  "where it is better."),
+        _learning("--learn", help="Train on new events in the background, and deploy the result if "
+                  "it is better."),
     ] = None,
     learn_every_s: Annotated[
-        float | None, _learning("--learn-every-s", help="How often it looks.  [default: 3600]")
+        float | None,
+        _learning("--learn-every-s", help="Seconds between checks for new events. "
+                  "(default: 3600)"),
     ] = None,
     learn_from: Annotated[
-        int | None, _learning("--learn-from", help="New events that are worth it.  [default: 1000]")
+        int | None,
+        _learning("--learn-from", help="Minimum number of new events for a training. "
+                  "(default: 1000)"),
     ] = None,
 ) -> None:  # fmt: skip
-    """Serve a run over HTTP: recommendations that change with every event.
+    """Serve a run over HTTP; recommendations take every event into account.
 
     Examples: tastemaker serve runs/demo, then curl localhost:8000/v1/users/42/recommendations;
     tastemaker serve runs/demo --workers 4 --database postgresql://app@db/events
 
-    All settings can also come from the environment, as TASTEMAKER_PORT; docs/serving.md lists them.
+    All settings can also be environment variables, such as TASTEMAKER_PORT: see docs/serving.md.
     """
     from tastemaker.serving.run import run as run_service
     from tastemaker.serving.settings import ServiceSettings
@@ -136,7 +142,7 @@ def serve(
 
     def announce(url: str) -> None:
         out.print(f"serving {start.run} at {url}", markup=False, soft_wrap=True)
-        note(f"events go to {settings.shown_database}; documentation at {url}/docs; Ctrl-C ends")
+        note(f"events go to {settings.shown_database}; documentation: {url}/docs; stop with Ctrl-C")
         if open_page:
             threading.Thread(target=_show, args=(url,), daemon=True).start()
 

@@ -14,14 +14,14 @@ def similar(
     k: options.K = 10,
     json: options.Json = False,
 ) -> None:
-    """List the items most similar to the given ones, by the model's own vectors.
+    """List the items most similar to the given ones, by the vectors of the model.
 
     Example: tastemaker similar runs/demo 296
     """
     from tastemaker.bundle.bundle import open_run
     from tastemaker.cli.progress import progress_bar
 
-    with keeping("the run is as it was"), progress_bar() as show:
+    with keeping("the run was not changed"), progress_bar() as show:
         model = open_run(run).model
         ids = model.dataset.item_vocabulary.parse(items)
         table = model.similar_items(ids, k, on_progress=show)

@@ -102,7 +102,7 @@ class DataOptions(_FromOptions):
             return _with_events(None if data is None else self._part(data), self.from_events)
         if data is None:
             raise ConfigError(
-                "name the DATA to train on, or a ready-made split: --train and --test"
+                "DATA is missing; give it, or a ready-made split with --train and --test"
             )
         return self._part(data)
 
@@ -134,7 +134,7 @@ class DataOptions(_FromOptions):
         """
         if self.items is None:
             if self.item_id is not None:
-                raise ConfigError("--item-id names a column of the table that --items gives")
+                raise ConfigError("--item-id needs the table of the items; give --items as well")
             return None
         text = {name: value for name, value in self.text.items() if name in FOR_THE_ITEMS}
         return read_catalog(self.items, item_id=self.item_id, like=like, **self.values, **text)
@@ -150,13 +150,13 @@ class DataOptions(_FromOptions):
                     f"{without_password(data)}: a database needs --query, the SQL that selects rows"
                 )
             if self.text:
-                raise ConfigError(f"{_flag(self.text)} is for text files; leave it out of a query")
+                raise ConfigError(f"{_flag(self.text)} applies to text files only; leave it out")
             # Imported here, since no other source of data needs a database.
             from tastemaker.data.sql import read_sql
 
             return read_sql(self.query, data, **how)
         if self.query is not None:
-            raise ConfigError("--query goes with a database URL such as sqlite:///shop.db")
+            raise ConfigError("--query needs a database URL as DATA, such as sqlite:///shop.db")
         if data in NAMES or is_movielens_path(data):
             return self._named(data, rules)
         if data != "-" and not Path(data).exists() and not Path(data).suffix:
@@ -170,11 +170,11 @@ class DataOptions(_FromOptions):
         if self.duplicate_weights != "kept":
             given |= {"duplicate_weights": self.duplicate_weights}
         if given:
-            raise ConfigError(f"{data}: its columns and items are known; leave {_flag(given)} out")
+            raise ConfigError(f"{data}: its columns and items are known; leave out {_flag(given)}")
         if data not in ARCHIVES:
             return load(data, **rules)
         with Progress(
-            TextColumn("fetching {task.description}"), BarColumn(), DownloadColumn(),
+            TextColumn("downloading {task.description}"), BarColumn(), DownloadColumn(),
             TransferSpeedColumn(), console=err, transient=True,
         ) as progress:  # fmt: skip
             task = None

@@ -15,28 +15,32 @@ def train(
     data: options.OptionalData = None,
     model: Annotated[
         str,
-        typer.Option("--model", help=f"Which model: {', '.join(BUILT_IN)}; see tastemaker models."),
+        typer.Option(
+            "--model", help=f"Name of a model (see tastemaker models): {', '.join(BUILT_IN)}."
+        ),
     ] = "ncf",
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", help="Run folder to make.  [default: runs/DATA-MODEL]", show_default=False
+            "--out", help="Run folder to create. (default: runs/DATA-MODEL)", show_default=False
         ),
     ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", help="A setting of the model, as epochs=20; may be given several times."
+            "--set", help="A setting of the model, such as epochs=20; may be given several times."
         ),
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option("--config", help="A TOML file of such settings; --set overrules it."),
+        typer.Option(
+            "--config", help="A TOML file with settings of the model; --set overrides it."
+        ),
     ] = None,
     seed: options.Seed = None,
     device: options.Device = "auto",
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the unfinished run at --out.")
+        bool, typer.Option("--resume", help="Continue the unfinished run at --out.")
     ] = False,
     restart: Annotated[
         bool, typer.Option("--restart", help="Discard the unfinished run at --out.")
@@ -45,8 +49,8 @@ def train(
         str | None,
         typer.Option(
             "--from-events",
-            help="Also learn from the events of a service: its database's URL. Without DATA, from "
-            "them alone.",
+            help="URL of a service's database, to train on its events too; without DATA, on them "
+            "alone.",
             rich_help_panel=options.DATA_PANEL,
         ),
     ] = None,
@@ -90,7 +94,7 @@ def train(
     draw: options.Draw = "uniform",
     json: options.Json = False,
 ) -> None:
-    """Train a model, evaluate it beside popularity, and save the model and the results in a folder.
+    """Train a model, compare it with popularity, and save the model and the results in a folder.
 
     The tutorial: tastemaker train ml-20m --sample-users 0.3 --no-validation
 
@@ -98,8 +102,8 @@ def train(
 
     The events of a service: tastemaker train clicks.csv --from-events sqlite:///runs/clicks.events.db
 
-    Ctrl-C keeps the best epoch so far of a model that has epochs. --resume continues after a Ctrl-C
-    or a crash, except with ials and bpr, which write no checkpoints.
+    Ctrl-C ends the training and keeps the best epoch so far, if the model has epochs. --resume
+    continues after a Ctrl-C or a crash, except with ials and bpr, which write no checkpoints.
     """  # fmt: skip
     from tastemaker.cli.sources import DataOptions, SplitOptions
     from tastemaker.cli.training import Training, read_settings

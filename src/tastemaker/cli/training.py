@@ -50,9 +50,11 @@ class Training:
         if self.out.parent.exists() and not self.out.parent.is_dir():
             raise ConfigError(f"--out: {self.out.parent} is a file, not a folder")
         if min(self.k) < 1:
-            raise ConfigError(f"--k is {min(self.k)}; give lengths of list of 1 or more")
+            raise ConfigError(f"--k is {min(self.k)}; it must be 1 or more")
         if self.resume and self.restart:
-            raise ConfigError("--resume goes on with a run and --restart discards it: choose one")
+            raise ConfigError(
+                "--resume continues a run and --restart discards it; give only one of them"
+            )
         resolve_device(self.device)
         return unfitted(self.model, self.settings, self.seed)
 
@@ -87,7 +89,7 @@ class Training:
             if model.log.interrupted:
                 note(self._interrupted(model, folder))
             if replaced:
-                note(f"the run that was there is now {self.out}.previous")
+                note(f"the previous run was moved to {self.out}.previous")
             self._show(model, None if evaluation is None else evaluation.to_dict(), json)
             if model.log.interrupted:
                 raise typer.Exit(INTERRUPTED)
@@ -96,7 +98,7 @@ class Training:
     def _interrupted(self, model: Recommender, folder: Path) -> str:
         kept = f"epoch {model.log.best_epoch} of {len(model.log.records)} was kept and saved"
         if has_checkpoint(folder):
-            return f"interrupted: {kept}; the same command with --resume goes on"
+            return f"interrupted: {kept}; run the same command with --resume to continue"
         return f"interrupted: {kept}; {model.name} writes no checkpoints and cannot be resumed"
 
     def _fit(self, model: Recommender, split: Split, folder: Path) -> None:
@@ -142,7 +144,7 @@ class Training:
             print_json((evaluation or {}) | training)
             return
         if evaluation is None:
-            note("nothing was held out, so there is nothing to evaluate on")
+            note("no interactions were held out, so the model was not evaluated")
         else:
             print_evaluation(evaluation)
         out.print(f"saved to {self.out}", markup=False, soft_wrap=True)

@@ -40,7 +40,7 @@ class TuningStatus:
     def _begin(self, trials: list[Trial]) -> None:
         self._done.extend(trials)
         if trials:
-            note(f"{len(trials)} trials were there; going on to {self._n_trials}")
+            note(f"continuing after {len(trials)} earlier trials, up to {self._n_trials}")
         self._status.update(self._line())
 
     def _trial(self, trial: Trial) -> None:
@@ -81,7 +81,7 @@ def show(result: TuningResult, *, as_json: bool) -> None:
     else:
         _print(result)
     if result.interrupted:
-        note("interrupted; the same command goes on")
+        note("interrupted; run the same command again to continue")
         raise typer.Exit(INTERRUPTED)
 
 
@@ -102,7 +102,7 @@ def _print(result: TuningResult) -> None:
     out.print(title, style="bold")
     out.print(table_of(rows))
     out.print(
-        f"best settings: {result.config_file}, as in tastemaker train … --model {result.model} "
+        f"best settings: {result.config_file}; use: tastemaker train … --model {result.model} "
         f"--config {result.config_file}",
         markup=False,
         soft_wrap=True,

@@ -129,7 +129,9 @@ class Api:
         try:
             return answer.model_validate_json(response.content)
         except ValidationError:
-            raise ServiceError(f"{path} answers something else than {answer.__name__}") from None
+            raise ServiceError(
+                f"the response of {path} is not of the type {answer.__name__}"
+            ) from None
 
     async def _send(
         self,
@@ -149,7 +151,7 @@ class Api:
         try:
             said = wire.Problem.model_validate_json(response.content).detail
         except ValidationError:
-            said = f"the service answered {response.status_code}"
+            said = f"the service responded with status {response.status_code}"
         raise ServiceError(said, status=response.status_code)
 
 

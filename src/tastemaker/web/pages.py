@@ -73,5 +73,5 @@ class NothingHere(PageRoute):
 
 
 async def _nothing(site: Site, request: Request) -> Response:
-    detail = f"{request.url.path}: there is nothing here"
+    detail = f"{request.url.path}: there is no such page"
     return site.failure(request, ServiceError(detail, status=404))

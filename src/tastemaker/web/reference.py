@@ -13,12 +13,12 @@ from tastemaker.web.schemas import Field, Part, Schema, example_of, fields_of, k
 from tastemaker.web.site import Site
 
 SUBJECTS = {
-    "recommendations": "Lists: for somebody, for a history, for everybody.",
-    "events": "What happened, kept before it is answered.",
-    "items": "The catalog, which may change while the service runs.",
-    "users": "What is known of somebody, and how it is forgotten.",
-    "admin": "Which model serves, and how it fares.",
-    "health": "For machines that look after the service.",
+    "recommendations": "Recommendation lists for users and for histories, and trending items.",
+    "events": "Interactions of users with items. They are on disk before the response is sent.",
+    "items": "The catalog, which can change while the service runs, and similar items.",
+    "users": "The history of a user, and the deletion of their data.",
+    "admin": "The deployed models, and statistics of the service.",
+    "health": "Health checks and metrics for monitoring.",
 }
 
 

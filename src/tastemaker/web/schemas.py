@@ -45,7 +45,7 @@ def kind_of(schema: Schema) -> list[Part]:
     if schema.get("type") == "array":
         most = schema.get("maxItems")
         within = kind_of(schema.get("items", {}))
-        return [Part("list of "), *within, *([Part(f", {most:,} at most")] if most else [])]
+        return [Part("list of "), *within, *([Part(f", at most {most:,}")] if most else [])]
     word = WORDS.get(schema.get("type", ""), "anything")
     return [Part(word + _range(schema))]
 
@@ -86,7 +86,7 @@ def _range(schema: Schema) -> str:
     if low is not None and high is not None and abs(low) < 2**53:
         return f", {low:,} to {high:,}"
     longest = schema.get("maxLength")
-    return f", {longest:,} characters at most" if longest else ""
+    return f", at most {longest:,} characters" if longest else ""
 
 
 def _default(schema: Schema) -> str:

@@ -40,7 +40,7 @@ class Shelves:
     def known_words(self) -> str:
         """The length of the history in words."""
         if self.n_known == FROM_HISTORY:
-            return f"more than {FROM_HISTORY} titles"
+            return f"{FROM_HISTORY} or more titles"
         return f"{self.n_known} title{'' if self.n_known == 1 else 's'}"
 
 

@@ -98,7 +98,7 @@ class Site:
             return Response(str(error), status, media_type="text/plain")
         return self.page(
             request, "failure.html", status=status, detail=str(error), code=status, notice=None,
-            title="Not now" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "Not here",
+            title="Service error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "Error",
         )  # fmt: skip
 
 

@@ -67,8 +67,8 @@ async def noticed(site: Site, request: Request, done: dict[str, str] | None = No
 
 
 NOTICES = {
-    "liked": ("is in your history now.", "/unlike"),
-    "unliked": ("is out of your history.", "/like"),
+    "liked": ("was added to your history.", "/unlike"),
+    "unliked": ("was removed from your history.", "/like"),
 }
 
 

@@ -100,7 +100,9 @@ async def form_of(request: Request) -> Form:
     form = Form(await request.body())
     kept = request.cookies.get(TOKEN, "")
     if not kept or not hmac.compare_digest(kept.encode(), form["token"].encode()):
-        raise ForgedFormError("this form is too old; nothing was done. Go back and load it anew")
+        raise ForgedFormError(
+            "this form has expired; nothing was done. Go back and reload the page"
+        )
     return form
 
 

@@ -66,8 +66,8 @@ async def become(site: Site, request: Request) -> Response:
     form = await form_of(request)
     if not site.visitors.may_choose:
         raise ServiceError(
-            "nobody can look as somebody else here; the desk shows the lists of any user to "
-            "whoever runs the service",
+            "these pages do not allow visitors to view the site as another user; operators of the "
+            "service can see the lists of any user on the desk",
             status=403,
         )
     user = id_in(form["user"].strip(), "user")
