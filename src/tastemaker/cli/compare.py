@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 import typer
 
 from tastemaker.cli import options
+from tastemaker.cli.groups import grouped
 
 
+@grouped
 def compare(
-    context: typer.Context,
     data: options.OptionalData = None,
     models: Annotated[
         str,
@@ -44,39 +45,9 @@ def compare(
     ] = None,
     seed: options.Seed = None,
     device: options.Device = "auto",
-    user: options.User = None,
-    item: options.Item = None,
-    time: options.Time = None,
-    rating: options.Rating = None,
-    weight: options.Weight = None,
-    time_format: options.TimeFormat = None,
-    no_header: options.NoHeader = False,
-    separator: options.Separator = None,
-    quoting: options.Quoting = None,
-    encoding: options.Encoding = None,
-    comment: options.Comment = None,
-    missing: options.Missing = None,
-    drop_missing: options.DropMissing = False,
-    ids: options.Ids = None,
-    query: options.Query = None,
-    items: options.Items = None,
-    item_id: options.ItemId = None,
-    untouched_items: options.UntouchedItems = False,
-    min_rating: options.MinRating = None,
-    duplicates: options.Duplicates = "latest",
-    duplicate_weights: options.DuplicateWeights = "kept",
-    sample_users: options.SampleUsers = None,
-    k_core: options.KCore = None,
-    split: options.SplitBy = "leave-one-out",
-    by: options.Order = "time",
-    hold_out: options.HoldOut = 5,
-    test_fraction: options.TestFraction = 0.1,
-    validation: options.Validation = True,
-    train: options.Train = None,
-    test: options.Test = None,
-    valid: options.Valid = None,
-    candidates: options.Candidates = None,
-    repeats: options.Repeats = None,
+    *,
+    reading: options.Reading,
+    holding_out: options.HoldingOutForTest,
     protocol: options.FullProtocol = "auto",
     negatives: options.Negatives = 99,
     k: options.ComparedCutoffs = None,
@@ -122,17 +93,16 @@ def compare(
     from tastemaker.cli.comparing import run_comparison
     from tastemaker.cli.contestants import contestants
     from tastemaker.cli.judging import make_protocol
-    from tastemaker.cli.sources import DataOptions, SplitOptions
+    from tastemaker.cli.sources import split_of
     from tastemaker.cli.train import label_of
     from tastemaker.experiments.comparison import deciding_metric, refuse_early
 
     unfitted = contestants(models, set_ or [], config or [], seed)
-    folder = out or Path("runs") / f"{label_of(data, train)}-comparison"
+    folder = out or Path("runs") / f"{label_of(data, holding_out.train)}-comparison"
     cuts = tuple(dict.fromkeys(k or (10, 20)))
     deciding_metric(metric, cuts)
     refuse_early(folder, unfitted, device)
-    source = DataOptions.of(context.params)
-    the_split = SplitOptions.of(context.params).split_of(data, source)
+    the_split = split_of(data, reading, holding_out, seed)
     run_comparison(
         unfitted,
         the_split,

@@ -78,12 +78,14 @@ def _compare(split: "Split", run: Path, device: options.Device) -> None:
     """Runs the comparison with a copy of the demo's own run, so that NCF is not trained again."""
     import shutil
 
+    from tastemaker.artifact import claim
     from tastemaker.cli.comparing import run_comparison
     from tastemaker.cli.contestants import contestants
     from tastemaker.evaluation.protocols import FullRanking
-    from tastemaker.experiments.comparison_files import run_folder
+    from tastemaker.experiments.comparison_files import COMPARISON, run_folder
 
     models = contestants(COMPARED, [f"ncf.{n}={value}" for n, value in SETTINGS.items()], [], None)
+    claim(_beside(run), COMPARISON, {})
     place = run_folder(_beside(run), "ncf")
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(run, place)

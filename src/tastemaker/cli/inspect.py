@@ -2,10 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-import typer
-
 from tastemaker.cli import options
 from tastemaker.cli.common import keeping, out, print_json, table_of
+from tastemaker.cli.groups import grouped
 from tastemaker.cli.wording import in_flags
 
 if TYPE_CHECKING:
@@ -14,32 +13,11 @@ if TYPE_CHECKING:
 BAR_WIDTH = 40
 
 
+@grouped
 def inspect(
-    context: typer.Context,
     data: options.Data,
-    user: options.User = None,
-    item: options.Item = None,
-    time: options.Time = None,
-    rating: options.Rating = None,
-    weight: options.Weight = None,
-    time_format: options.TimeFormat = None,
-    no_header: options.NoHeader = False,
-    separator: options.Separator = None,
-    quoting: options.Quoting = None,
-    encoding: options.Encoding = None,
-    comment: options.Comment = None,
-    missing: options.Missing = None,
-    drop_missing: options.DropMissing = False,
-    ids: options.Ids = None,
-    query: options.Query = None,
-    items: options.Items = None,
-    item_id: options.ItemId = None,
-    untouched_items: options.UntouchedItems = False,
-    min_rating: options.MinRating = None,
-    duplicates: options.Duplicates = "latest",
-    duplicate_weights: options.DuplicateWeights = "kept",
-    sample_users: options.SampleUsers = None,
-    k_core: options.KCore = None,
+    *,
+    reading: options.Reading,
     seed: options.Seed = None,
     json: options.Json = False,
 ) -> None:
@@ -50,7 +28,7 @@ def inspect(
     from tastemaker.cli.sources import DataOptions
     from tastemaker.data.card import describe
 
-    source = DataOptions.of(context.params)
+    source = DataOptions(**vars(reading), seed=seed)
     with keeping("nothing was written"):
         card = describe(source.dataset(data))
     if json:

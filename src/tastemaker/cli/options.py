@@ -1,5 +1,6 @@
 """The options that several verbs share, with their help texts."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -180,6 +181,58 @@ Repeats = Annotated[
         show_default=False,
     ),
 ]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The options under "Reading the data"."""
+
+    user: User = None
+    item: Item = None
+    time: Time = None
+    rating: Rating = None
+    weight: Weight = None
+    time_format: TimeFormat = None
+    no_header: NoHeader = False
+    separator: Separator = None
+    quoting: Quoting = None
+    encoding: Encoding = None
+    comment: Comment = None
+    missing: Missing = None
+    drop_missing: DropMissing = False
+    ids: Ids = None
+    query: Query = None
+    items: Items = None
+    item_id: ItemId = None
+    untouched_items: UntouchedItems = False
+    min_rating: MinRating = None
+    duplicates: Duplicates = "latest"
+    duplicate_weights: DuplicateWeights = "kept"
+    sample_users: SampleUsers = None
+    k_core: KCore = None
+
+
+@dataclass(frozen=True)
+class HoldingOut:
+    """The options under "Holding out"."""
+
+    split: SplitBy = "leave-one-out"
+    by: Order = "time"
+    hold_out: HoldOut = 5
+    test_fraction: TestFraction = 0.1
+    validation: Validation = True
+    train: Train = None
+    test: Test = None
+    valid: Valid = None
+    repeats: Repeats = None
+
+
+@dataclass(frozen=True)
+class HoldingOutForTest(HoldingOut):
+    """The same, with candidates to rank the test items against."""
+
+    candidates: Candidates = None
+
 
 Seed = Annotated[
     int | None,

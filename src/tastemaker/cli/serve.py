@@ -3,12 +3,14 @@
 import threading
 import time
 import webbrowser
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from tastemaker.cli.common import note, out, until_ctrl_c
+from tastemaker.cli.groups import grouped
 
 RUNNING, SAFETY, LEARNING = "Running", "Safety", "Learning"
 
@@ -27,100 +29,129 @@ def _learning(*names: str, help: str, **more: Any) -> Any:  # noqa: A002
     return typer.Option(*names, help=help, rich_help_panel=LEARNING, show_default=False, **more)
 
 
-def serve(
-    context: typer.Context,
-    run: Annotated[
-        Path, typer.Argument(help="Run folder, as created by train.", show_default=False)
-    ],
+@dataclass(frozen=True)
+class ServiceOptions:
+    """The settings of the service that have an option; None leaves one to the environment."""
+
     host: Annotated[
         str | None,
-        _running("--host", help="Address to listen on; any but loopback requires keys. "
-                 "(default: 127.0.0.1)"),
-    ] = None,
+        _running(
+            "--host",
+            help="Address to listen on; any but loopback requires keys. (default: 127.0.0.1)",
+        ),
+    ] = None
     port: Annotated[
         int | None,
         _running("--port", help="Port to listen on; 0 takes a free one. (default: 8000)"),
-    ] = None,
+    ] = None
     database: Annotated[
         str | None,
-        _running("--database", help="URL of the database for events, as in sqlite:///events.db or "
-                 "postgresql://user@host/name. (default: RUN.events.db beside the run)"),
-    ] = None,
+        _running(
+            "--database",
+            help="URL of the database for events, as in sqlite:///events.db or "
+            "postgresql://user@host/name. (default: RUN.events.db beside the run)",
+        ),
+    ] = None
     service: Annotated[
         str | None,
-        _running("--service", help="Name of the service, if several runs share a database. "
-                 "(default: default)"),
-    ] = None,
+        _running(
+            "--service",
+            help="Name of the service, if several runs share a database. (default: default)",
+        ),
+    ] = None
     workers: Annotated[
         int | None,
         _running("--workers", help="Number of processes that serve requests. (default: 1)"),
-    ] = None,
+    ] = None
     threads: Annotated[
         int | None, _running("--threads", help="Number of threads per process. (default: 4)")
-    ] = None,
+    ] = None
     device: Annotated[
         Literal["auto", "cpu", "cuda", "mps"] | None,
         _running("--device", help="Device on which to compute. (default: cpu)"),
-    ] = None,
+    ] = None
     approximate: Annotated[
         bool | None,
         _running("--approximate", help="Search the index that tastemaker index built."),
-    ] = None,
-    open_page: Annotated[
-        bool, _running("--open", help="Open the page in a browser once the service responds.")
-    ] = False,
+    ] = None
     logs: Annotated[
         Literal["pretty", "json"] | None,
         _running("--logs", help="Format of log lines. (default: pretty)"),
-    ] = None,
+    ] = None
     require_key: Annotated[
         bool | None,
         _safety("--require-key", help="Require a key on a loopback address too."),
-    ] = None,
+    ] = None
     page_key: Annotated[
         str | None,
-        _safety("--page-key", help="API key that the pages use, if keys are required; it needs the "
-                "scopes read and write."),
-    ] = None,
+        _safety(
+            "--page-key",
+            help="API key that the pages use, if keys are required; it needs the "
+            "scopes read and write.",
+        ),
+    ] = None
     cors: Annotated[
         list[str] | None,
-        _safety("--cors", help="Origin whose pages may call the API, such as https://shop.example; "
-                "may be given several times."),
-    ] = None,
+        _safety(
+            "--cors",
+            help="Origin whose pages may call the API, such as https://shop.example; "
+            "may be given several times.",
+        ),
+    ] = None
     trusted_hosts: Annotated[
         list[str] | None,
-        _safety("--trusted-host", help="Host name, besides localhost, that a service without keys "
-                "accepts in requests; may be given several times."),
-    ] = None,
+        _safety(
+            "--trusted-host",
+            help="Host name, besides localhost, that a service without keys "
+            "accepts in requests; may be given several times.",
+        ),
+    ] = None
     trusted_proxies: Annotated[
         list[str] | None,
-        _safety("--trusted-proxy", help="Address or network of a proxy whose X-Forwarded-For, "
-                "X-Forwarded-Proto and X-Forwarded-Prefix are trusted; may be given several "
-                "times."),
-    ] = None,
+        _safety(
+            "--trusted-proxy",
+            help="Address or network of a proxy whose X-Forwarded-For, "
+            "X-Forwarded-Proto and X-Forwarded-Prefix are trusted; may be given several "
+            "times.",
+        ),
+    ] = None
     root_path: Annotated[
         str | None,
         _running("--root-path", help="Prefix of all paths behind a proxy, such as /shop."),
-    ] = None,
+    ] = None
     rate: Annotated[
         float | None,
         _safety("--rate", help="Requests per second for each key and worker. (default: no limit)"),
-    ] = None,
+    ] = None
     learn: Annotated[
         bool | None,
-        _learning("--learn", help="Train on new events in the background, and deploy the result if "
-                  "it is better."),
-    ] = None,
+        _learning(
+            "--learn",
+            help="Train on new events in the background, and deploy the result if it is better.",
+        ),
+    ] = None
     learn_every_s: Annotated[
         float | None,
-        _learning("--learn-every-s", help="Seconds between checks for new events. "
-                  "(default: 3600)"),
-    ] = None,
+        _learning("--learn-every-s", help="Seconds between checks for new events. (default: 3600)"),
+    ] = None
     learn_from: Annotated[
         int | None,
-        _learning("--learn-from", help="Minimum number of new events for a training. "
-                  "(default: 1000)"),
-    ] = None,
+        _learning(
+            "--learn-from", help="Minimum number of new events for a training. (default: 1000)"
+        ),
+    ] = None
+
+
+@grouped
+def serve(
+    run: Annotated[
+        Path, typer.Argument(help="Run folder, as created by train.", show_default=False)
+    ],
+    *,
+    options: ServiceOptions,
+    open_page: Annotated[
+        bool, _running("--open", help="Open the page in a browser once the service responds.")
+    ] = False,
 ) -> None:  # fmt: skip
     """Serve a run over HTTP; recommendations take every event into account.
 
@@ -133,9 +164,7 @@ def serve(
     from tastemaker.serving.settings import ServiceSettings
     from tastemaker.serving.start import check
 
-    settings = ServiceSettings.gathered(
-        {name: value for name, value in context.params.items() if name != "open_page"}
-    )
+    settings = ServiceSettings.gathered(vars(options) | {"run": run})
     start = check(settings)
     for each in start.notes:
         note(each)

@@ -1,21 +1,20 @@
 """Makes a data set and a split from options of the command line."""
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from tastemaker.cli import options
 from tastemaker.cli.common import err, note
 from tastemaker.data.catalog import Catalog
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.filtering import k_core, sample_users
-from tastemaker.data.folding import DuplicateWeights
 from tastemaker.data.interactions import Interactions
 from tastemaker.data.movielens import ARCHIVES
-from tastemaker.data.ordering import Duplicates
-from tastemaker.data.predefined import Repeats, predefined_split
+from tastemaker.data.predefined import predefined_split
 from tastemaker.data.sources import (
     NAMES,
     is_movielens_path,
@@ -26,8 +25,8 @@ from tastemaker.data.sources import (
     read_interactions,
 )
 from tastemaker.data.split import Split
-from tastemaker.data.splitting import Order, leave_k_out, no_holdout, temporal
-from tastemaker.data.text_format import FOR_THE_ITEMS, Quoting
+from tastemaker.data.splitting import leave_k_out, no_holdout, temporal
+from tastemaker.data.text_format import FOR_THE_ITEMS
 from tastemaker.errors import ConfigError
 
 
@@ -36,43 +35,10 @@ def without_password(url: str) -> str:
     return re.sub(r"//([^:/@]*):[^@]*@", r"//\1:***@", url)
 
 
-class _FromOptions:
-    """A group of options of several verbs."""
-
-    @classmethod
-    def of(cls, options: dict[str, Any]) -> Self:
-        """Makes the group from all options of a verb by name; other options are ignored."""
-        own = {field.name for field in fields(cls)}  # type: ignore[arg-type]
-        return cls(**{name: value for name, value in options.items() if name in own})
-
-
 @dataclass(frozen=True)
-class DataOptions(_FromOptions):
-    """The options under "Reading the data"."""
+class DataOptions(options.Reading):
+    """How data are read: the options, and what verbs have beside them."""
 
-    user: str | None = None
-    item: str | None = None
-    time: str | None = None
-    rating: str | None = None
-    weight: str | None = None
-    time_format: str | None = None
-    no_header: bool = False
-    separator: str | None = None
-    quoting: Quoting | None = None
-    encoding: str | None = None
-    comment: str | None = None
-    missing: list[str] | None = None
-    drop_missing: bool = False
-    ids: Literal["text", "integer"] | None = None
-    query: str | None = None
-    items: Path | None = None
-    item_id: str | None = None
-    untouched_items: bool = False
-    min_rating: float | None = None
-    duplicates: Duplicates = "latest"
-    duplicate_weights: DuplicateWeights = "kept"
-    sample_users: float | None = None
-    k_core: int | None = None
     seed: int | None = None
     from_events: str | None = None
     """URL of a service's database whose events are added; an option of train alone."""
@@ -207,19 +173,9 @@ def _with_events(base: Dataset | None, url: str) -> Dataset:
 
 
 @dataclass(frozen=True)
-class SplitOptions(_FromOptions):
-    """The options under "Holding out"."""
+class SplitOptions(options.HoldingOutForTest):
+    """How data are split: the options, and the seed of the verb."""
 
-    split: Literal["leave-one-out", "leave-k-out", "temporal", "none"] = "leave-one-out"
-    by: Order = "time"
-    hold_out: int = 5
-    test_fraction: float = 0.1
-    validation: bool = True
-    train: Path | None = None
-    test: Path | None = None
-    valid: Path | None = None
-    candidates: Path | None = None
-    repeats: Repeats | None = None
     seed: int | None = None
 
     def split_of(self, data: str | None, source: DataOptions) -> Split:
@@ -267,3 +223,15 @@ class SplitOptions(_FromOptions):
             duplicate_weights=source.duplicate_weights,
             repeats=self.repeats or "refuse",
         )
+
+
+def split_of(
+    data: str | None,
+    reading: options.Reading,
+    holding_out: options.HoldingOut,
+    seed: int | None,
+    from_events: str | None = None,
+) -> Split:
+    """Reads and splits DATA as the options of a verb ask for it; prints notes on the decisions."""
+    source = DataOptions(**vars(reading), seed=seed, from_events=from_events)
+    return SplitOptions(**vars(holding_out), seed=seed).split_of(data, source)

@@ -7,11 +7,12 @@ from urllib.parse import urlsplit
 import typer
 
 from tastemaker.cli import options
+from tastemaker.cli.groups import grouped
 from tastemaker.models.registry import BUILT_IN
 
 
+@grouped
 def train(
-    context: typer.Context,
     data: options.OptionalData = None,
     model: Annotated[
         str,
@@ -54,39 +55,9 @@ def train(
             rich_help_panel=options.DATA_PANEL,
         ),
     ] = None,
-    user: options.User = None,
-    item: options.Item = None,
-    time: options.Time = None,
-    rating: options.Rating = None,
-    weight: options.Weight = None,
-    time_format: options.TimeFormat = None,
-    no_header: options.NoHeader = False,
-    separator: options.Separator = None,
-    quoting: options.Quoting = None,
-    encoding: options.Encoding = None,
-    comment: options.Comment = None,
-    missing: options.Missing = None,
-    drop_missing: options.DropMissing = False,
-    ids: options.Ids = None,
-    query: options.Query = None,
-    items: options.Items = None,
-    item_id: options.ItemId = None,
-    untouched_items: options.UntouchedItems = False,
-    min_rating: options.MinRating = None,
-    duplicates: options.Duplicates = "latest",
-    duplicate_weights: options.DuplicateWeights = "kept",
-    sample_users: options.SampleUsers = None,
-    k_core: options.KCore = None,
-    split: options.SplitBy = "leave-one-out",
-    by: options.Order = "time",
-    hold_out: options.HoldOut = 5,
-    test_fraction: options.TestFraction = 0.1,
-    validation: options.Validation = True,
-    train: options.Train = None,
-    test: options.Test = None,
-    valid: options.Valid = None,
-    candidates: options.Candidates = None,
-    repeats: options.Repeats = None,
+    *,
+    reading: options.Reading,
+    holding_out: options.HoldingOutForTest,
     protocol: options.Protocol = "auto",
     negatives: options.Negatives = 99,
     k: options.Cutoffs = None,
@@ -105,13 +76,13 @@ def train(
     Ctrl-C ends the training and keeps the best epoch so far, if the model has epochs. --resume
     continues after a Ctrl-C or a crash, except with ials and bpr, which write no checkpoints.
     """  # fmt: skip
-    from tastemaker.cli.sources import DataOptions, SplitOptions
+    from tastemaker.cli.sources import split_of
     from tastemaker.cli.training import Training, read_settings
 
     training = Training(
         model=model,
         settings=read_settings(config, set_ or []),
-        out=out or Path("runs") / f"{label_of(data or from_events, train)}-{model}",
+        out=out or Path("runs") / f"{label_of(data or from_events, holding_out.train)}-{model}",
         seed=seed,
         device=device,
         protocol=protocol,
@@ -123,8 +94,7 @@ def train(
         restart=restart,
     )
     training.check()
-    source = DataOptions.of(context.params)
-    the_split = SplitOptions.of(context.params).split_of(data, source)
+    the_split = split_of(data, reading, holding_out, seed, from_events)
     training.run(the_split, json=json)
 
 

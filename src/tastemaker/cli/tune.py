@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 import typer
 
 from tastemaker.cli import options
+from tastemaker.cli.groups import grouped
 
 
+@grouped
 def tune(
-    context: typer.Context,
     data: options.OptionalData = None,
     model: Annotated[str, typer.Option("--model", help="Name of the model to tune.")] = "ncf",
     trials: Annotated[
@@ -45,38 +46,9 @@ def tune(
     ] = None,
     seed: options.Seed = None,
     device: options.Device = "auto",
-    user: options.User = None,
-    item: options.Item = None,
-    time: options.Time = None,
-    rating: options.Rating = None,
-    weight: options.Weight = None,
-    time_format: options.TimeFormat = None,
-    no_header: options.NoHeader = False,
-    separator: options.Separator = None,
-    quoting: options.Quoting = None,
-    encoding: options.Encoding = None,
-    comment: options.Comment = None,
-    missing: options.Missing = None,
-    drop_missing: options.DropMissing = False,
-    ids: options.Ids = None,
-    query: options.Query = None,
-    items: options.Items = None,
-    item_id: options.ItemId = None,
-    untouched_items: options.UntouchedItems = False,
-    min_rating: options.MinRating = None,
-    duplicates: options.Duplicates = "latest",
-    duplicate_weights: options.DuplicateWeights = "kept",
-    sample_users: options.SampleUsers = None,
-    k_core: options.KCore = None,
-    split: options.SplitBy = "leave-one-out",
-    by: options.Order = "time",
-    hold_out: options.HoldOut = 5,
-    test_fraction: options.TestFraction = 0.1,
-    validation: options.Validation = True,
-    train: options.Train = None,
-    test: options.Test = None,
-    valid: options.Valid = None,
-    repeats: options.Repeats = None,
+    *,
+    reading: options.Reading,
+    holding_out: options.HoldingOut,
     protocol: Annotated[
         Literal["full", "sampled"],
         typer.Option(
@@ -108,18 +80,17 @@ def tune(
     also ends trials that no longer improve.
     """  # fmt: skip
     from tastemaker.cli.judging import make_protocol
-    from tastemaker.cli.sources import DataOptions, SplitOptions
+    from tastemaker.cli.sources import split_of
     from tastemaker.cli.train import label_of
     from tastemaker.cli.training import read_settings
     from tastemaker.cli.tuning import TuningStatus, show
     from tastemaker.experiments.tuning import refuse_early
     from tastemaker.experiments.tuning import tune as tune_model
 
-    folder = out or Path("runs") / f"{label_of(data, train)}-{model}-tuning"
+    folder = out or Path("runs") / f"{label_of(data, holding_out.train)}-{model}-tuning"
     settings = read_settings(config, set_ or [])
     refuse_early(model, folder, settings, trials, timeout, metric, device)
-    source = DataOptions.of(context.params)
-    the_split = SplitOptions.of(context.params).split_of(data, source)
+    the_split = split_of(data, reading, holding_out, seed)
     with TuningStatus(metric, trials) as status:
         result = tune_model(
             model,
