@@ -9,12 +9,12 @@ A request that the service rejects raises `ServiceError` with the service's mess
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Self, TypeVar
-from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from tastemaker import wire
+from tastemaker import calls, wire
+from tastemaker.calls import Call
 from tastemaker.errors import ConfigError, ServiceError, UnknownIdError, did_you_mean
 
 A = TypeVar("A", bound=BaseModel)
@@ -76,8 +76,7 @@ class Client:
     def recommend(self, user_id: wire.Id, **listing: Any) -> wire.RecommendationList:
         """Recommendations for a user by id; trending items if there is no history to use."""
         query = _checked(wire.Listing, listing).model_dump(exclude_unset=True)
-        path = f"/v1/users/{_part(user_id)}/recommendations"
-        return self._ask("GET", path, wire.RecommendationList, **query)
+        return self._ask(calls.recommend(_id(user_id), query))
 
     def recommend_for(self, history: Sequence[wire.Id], **listing: Any) -> wire.RecommendationList:
         """Recommendations for an unseen user, from a history alone (oldest first)."""
@@ -90,17 +89,16 @@ class Client:
         return self._lists({"users": list(users), **listing})
 
     def _lists(self, request: dict[str, Any]) -> list[wire.RecommendationList]:
-        body = _checked(wire.RecommendationsRequest, request)
-        return self._ask("POST", "/v1/recommendations", wire.ManyRecommendations, body=body).lists
+        checked = _checked(wire.RecommendationsRequest, request)
+        return self._ask(calls.recommend_many(checked)).lists
 
     def similar(self, item_id: wire.Id, k: int = 10) -> wire.SimilarItems:
         """The items most similar to an item."""
-        path = f"/v1/items/{_part(item_id)}/similar"
-        return self._ask("GET", path, wire.SimilarItems, k=k)
+        return self._ask(calls.similar(_id(item_id), k))
 
     def trending(self, k: int = 10, categories: Sequence[str] = ()) -> wire.Trending:
         """The items that are touched most in recent events."""
-        return self._ask("GET", "/v1/trending", wire.Trending, k=k, categories=list(categories))
+        return self._ask(calls.trending(k, categories))
 
     # The catalog
 
@@ -112,16 +110,15 @@ class Client:
         categories: Sequence[str] = (),
     ) -> wire.Items:
         """A page of the catalog; its `next_cursor` gives the next page."""
-        paging: dict[str, Any] = {"q": search, "cursor": cursor, "limit": limit}
-        return self._ask("GET", "/v1/items", wire.Items, **paging, categories=list(categories))
+        return self._ask(calls.items(search, cursor, limit, categories))
 
     def item(self, item_id: wire.Id) -> wire.Item:
         """An item of the catalog."""
-        return self._ask("GET", f"/v1/items/{_part(item_id)}", wire.Item)
+        return self._ask(calls.item(_id(item_id)))
 
     def put_item(self, item_id: wire.Id, body: wire.ItemBody) -> wire.Item:
         """Adds an item, or replaces all its fields."""
-        return self._ask("PUT", f"/v1/items/{_part(item_id)}", wire.Item, body=body)
+        return self._ask(Call("PUT", _item(item_id), wire.Item, body=body))
 
     def put_items(self, items: Iterable[wire.CatalogItem]) -> wire.ItemsKept:
         """Adds items, or replaces all their fields, all or none, in one request.
@@ -129,104 +126,77 @@ class Client:
         The service accepts as many as fit into a body, by default 1 MiB: about 8,000.
         """
         lines = "\n".join(item.model_dump_json(exclude_unset=True) for item in items)
-        return self._ask("POST", "/v1/items", wire.ItemsKept, body=lines)
+        return self._ask(Call("POST", "/v1/items", wire.ItemsKept, body=lines))
 
     def patch_item(self, item_id: wire.Id, **fields: Any) -> wire.Item:
         """Changes the fields of `wire.ItemBody` that are given."""
         body = _checked(wire.ItemBody, fields)
-        return self._ask("PATCH", f"/v1/items/{_part(item_id)}", wire.Item, body=body)
+        return self._ask(Call("PATCH", _item(item_id), wire.Item, body=body))
 
     def delete_item(self, item_id: wire.Id) -> None:
         """Removes an item from the catalog."""
-        self._send("DELETE", f"/v1/items/{_part(item_id)}")
+        self._send(Call("DELETE", _item(item_id), BaseModel))
 
     def categories(self) -> list[wire.CategoryCount]:
         """All categories, the largest first."""
-        return self._ask("GET", "/v1/categories", wire.Categories).categories
+        return self._ask(calls.categories()).categories
 
     # Users and events
 
     def record(self, events: wire.Event | Sequence[wire.Event]) -> wire.EventsKept:
         """Stores events, all or none; when this returns, they are on disk."""
         several = [events] if isinstance(events, wire.Event) else list(events)
-        body = _checked(wire.Events, {"events": several})
-        return self._ask("POST", "/v1/events", wire.EventsKept, body=body)
+        return self._ask(calls.record(_checked(wire.Events, {"events": several})))
 
     def history(self, user_id: wire.Id, limit: int = 100) -> wire.UserHistory:
         """The history of a user, the latest item first."""
-        path = f"/v1/users/{_part(user_id)}/history"
-        return self._ask("GET", path, wire.UserHistory, limit=limit)
+        return self._ask(calls.history(_id(user_id), limit))
 
     def retract(self, user_id: wire.Id, item_id: wire.Id) -> None:
         """Removes an item from a user's history."""
-        self._send("DELETE", f"/v1/users/{_part(user_id)}/history/{_part(item_id)}")
+        self._send(calls.retract(_id(user_id), _id(item_id)))
 
     def forget(self, user_id: wire.Id) -> wire.Forgotten:
         """Deletes the data that the service stores about a user."""
-        return self._ask("DELETE", f"/v1/users/{_part(user_id)}", wire.Forgotten)
+        return self._ask(calls.forget(_id(user_id)))
 
     # The state of the service
 
     def health(self) -> wire.Health:
         """Whether the process responds."""
-        return self._ask("GET", "/healthz", wire.Health)
+        return self._ask(Call("GET", "/healthz", wire.Health))
 
     def ready(self) -> wire.Readiness:
         """Whether the service should be sent requests."""
-        return self._ask("GET", "/readyz", wire.Readiness)
+        return self._ask(Call("GET", "/readyz", wire.Readiness))
 
     def deployments(self, cursor: str | None = None, limit: int = 50) -> wire.Deployments:
         """A page of the log of deployments, newest first; `next_cursor` gives the next page."""
-        path = "/v1/admin/deployments"
-        return self._ask("GET", path, wire.Deployments, cursor=cursor, limit=limit)
+        query = {"cursor": cursor, "limit": limit}
+        return self._ask(Call("GET", "/v1/admin/deployments", wire.Deployments, query))
 
     def reload(self) -> wire.Deployment:
         """Makes the service open its run folder again and serve that model."""
-        return self._ask("POST", "/v1/admin/reload", wire.Deployment, patient=True)
+        return self._ask(Call("POST", "/v1/admin/reload", wire.Deployment), patient=True)
 
     def rollback(self) -> wire.Deployment:
         """Makes the service return to the previous model."""
-        return self._ask("POST", "/v1/admin/rollback", wire.Deployment, patient=True)
+        return self._ask(Call("POST", "/v1/admin/rollback", wire.Deployment), patient=True)
 
     def learn(self) -> wire.LearningStarted:
         """Starts a training on new events; `deployments` shows the model if it is deployed."""
-        return self._ask("POST", "/v1/admin/learn", wire.LearningStarted)
+        return self._ask(Call("POST", "/v1/admin/learn", wire.LearningStarted))
 
-    # Requests and responses; `patient` disables the timeout of a request that may take minutes
+    # Sending; `patient` disables the client's timeout, since opening a model may take long
 
-    def _ask(
-        self,
-        method: str,
-        path: str,
-        answer: type[A],
-        body: BaseModel | str | None = None,
-        patient: bool = False,
-        **query: Any,
-    ) -> A:
-        return _read(self._send(method, path, body, patient, **query), answer)
+    def _ask(self, call: Call[A], patient: bool = False) -> A:
+        return call.read(self._send(call, patient))
 
-    def _send(
-        self,
-        method: str,
-        path: str,
-        body: BaseModel | str | None = None,
-        patient: bool = False,
-        **query: Any,
-    ) -> httpx.Response:
-        """Sends a request; a body is sent as JSON, or as JSON Lines if it is a string."""
-        kind = "application/x-ndjson"
-        if isinstance(body, BaseModel):
-            # Unset fields are left out: the service has the defaults, and PATCH leaves such
-            # fields unchanged.
-            body, kind = body.model_dump_json(exclude_unset=True), "application/json"
+    def _send(self, call: Call[Any], patient: bool = False) -> httpx.Response:
+        timeout_s = None if patient else self._timeout_s
         try:
             response = self._http.request(
-                method,
-                path,
-                params={name: value for name, value in query.items() if value is not None},
-                content=body,
-                headers=None if body is None else {"Content-Type": kind},
-                timeout=None if patient else self._timeout_s,
+                call.method, call.path, **call.arguments(), timeout=timeout_s
             )
         except httpx.TimeoutException:
             raise ServiceError(
@@ -239,19 +209,8 @@ class Client:
                 "check that the service is running and that the URL is correct"
             ) from None
         if not response.is_success:
-            raise _refusal(response)
+            raise calls.refusal(response)
         return response
-
-
-def _read(response: httpx.Response, answer: type[A]) -> A:
-    try:
-        return answer.model_validate_json(response.content)
-    except ValidationError:
-        raise ServiceError(
-            f"the response of {response.url} is not of the type {answer.__name__}; check that the "
-            "URL is that of the service, and that the client has the same version",
-            status=response.status_code,
-        ) from None
 
 
 def _checked_url(text: str) -> str:
@@ -276,17 +235,24 @@ def _sendable(key: str) -> str:
     return key
 
 
-def _part(some_id: wire.Id) -> str:
-    """Encodes an id as one segment of a path, whatever characters it has."""
+def _id(some_id: wire.Id) -> wire.Id:
+    """Returns an id that the service accepts.
+
+    Raises:
+        UnknownIdError: it cannot be an id.
+    """
     try:
-        _ID.validate_python(some_id)
+        return _ID.validate_python(some_id)
     except ValidationError:
         raise UnknownIdError(
             f"{some_id!r:.300} is not a valid id; an id is a whole number, or a text of 1 to 256 "
             "printable characters"
         ) from None
-    # A segment . or .. would change the path.
-    return quote(str(some_id), safe="").replace(".", "%2E")
+
+
+def _item(item_id: wire.Id) -> str:
+    """Returns the path of an item."""
+    return f"/v1/items/{calls.part(_id(item_id))}"
 
 
 def _checked(kind: type[A], values: dict[str, Any]) -> A:
@@ -299,20 +265,3 @@ def _checked(kind: type[A], values: dict[str, Any]) -> A:
             known = did_you_mean(name, kind.model_fields)
             raise ConfigError(f'unknown argument "{name}"; {known}') from None
         raise ConfigError(f"{name}: {first['msg'][0].lower()}{first['msg'][1:]}") from None
-
-
-def _refusal(response: httpx.Response) -> ServiceError:
-    try:
-        said = wire.Problem.model_validate_json(response.content).detail
-    except ValidationError:
-        # The response is not the service's, but that of a proxy or of another server.
-        onward = response.headers.get("Location")
-        said = f"{response.url} responded with {response.status_code} {response.reason_phrase}" + (
-            f', a redirect to "{onward}"; check that the URL is correct' if onward else ""
-        )
-    wait = response.headers.get("Retry-After", "")
-    return ServiceError(
-        said,
-        status=response.status_code,
-        retry_after_s=float(wait) if wait.isdecimal() else None,
-    )

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from tastemaker import wire
+from tastemaker.calls import Call
 from tastemaker.errors import ServiceError
 from tastemaker.metrics.names import title
 from tastemaker.web.addresses import root_of
@@ -159,7 +160,7 @@ async def act(site: Site, request: Request) -> Response:
         return go(request, "/desk")
     answer = wire.LearningStarted if action == "learn" else wire.Deployment
     try:
-        await site.api.ask("POST", f"/v1/admin/{action}", answer, key=_key_of(request))
+        await site.api.ask(Call("POST", f"/v1/admin/{action}", answer), key=_key_of(request))
     except ServiceError as error:
         if error.status in CLOSED:
             raise
@@ -227,7 +228,7 @@ async def _compared(site: Site, request: Request, user: str | None) -> wire.Comp
 
 def _ask(site: Site, request: Request, what: str, answer: type[A], **query: Any) -> Awaitable[A]:
     path = f"/v1/admin/{what}"
-    return site.api.ask("GET", path, answer, query=query, key=_key_of(request))
+    return site.api.ask(Call("GET", path, answer, query), key=_key_of(request))
 
 
 def _key_of(request: Request) -> SecretStr | None:
