@@ -18,7 +18,7 @@ LOG, RUN = sys.argv[1], sys.argv[2]
 def prepare():
     split = tm.leave_one_out(tm.read(LOG))
     model = tm.MF(epochs=1, embedding_size=4).fit(split)
-    model.save(RUN)
+    tm.save_run(RUN, model)
     return split, model
 
 WAYS = {
@@ -34,7 +34,7 @@ WAYS = {
     "similar": lambda: MODEL.similar_items([1]),
     "evaluate": lambda: tm.evaluate(MODEL, SPLIT, tm.FullRanking(), baseline=False),
     "open": lambda: tm.open_run(RUN),
-    "save": lambda: MODEL.save(RUN + "2"),
+    "save": lambda: tm.save_run(RUN + "2", MODEL),
     "look at arrays": lambda: SPLIT.train.history(1),
 }
 

@@ -55,7 +55,7 @@ class ArtifactWriter:
         try:
             save_file(plain, self._add(name))
         except SafetensorError as error:
-            raise ArtifactError(f"{self.folder / name}: cannot be written: {error}") from None
+            raise ArtifactError(f"{self.folder / name} cannot be written: {error}") from None
 
     def table(self, name: str, frame: pl.DataFrame) -> None:
         """Writes a table as Parquet."""
@@ -139,9 +139,9 @@ def refuse_foreign(path: Path, kind: str) -> None:
         empty = not any(path.iterdir())
         if empty or _kind_of(path) == kind:
             return
-        raise ArtifactError(f"{path}: is a folder, but not a {kind}; name another place")
+        raise ArtifactError(f"{path} is a folder, but not a {kind}; choose another path")
     if path.exists():
-        raise ArtifactError(f"{path}: is a file; name a folder that does not exist yet")
+        raise ArtifactError(f"{path} is a file; give a folder that does not exist yet")
 
 
 @dataclass(frozen=True)
@@ -169,12 +169,12 @@ class ArtifactReader:
         try:
             tensors = read_tensors(path)[0]
         except (SafetensorError, OSError) as error:
-            raise ArtifactError(f"{path}: is damaged: {error}") from None
+            raise ArtifactError(f"{path} is damaged: {error}") from None
         for key, tensor in tensors.items():
             if not is_finite(tensor):
                 raise ArtifactError(
-                    f'{path}: "{key}" holds numbers that are not finite (NaN or infinity); '
-                    "make it anew"
+                    f'{path}: "{key}" contains numbers that are not finite (NaN or infinity); '
+                    f"create the {self.manifest['kind']} again"
                 )
         return tensors
 
@@ -184,11 +184,13 @@ class ArtifactReader:
         try:
             return pl.read_parquet(path, glob=False)
         except (pl.exceptions.PolarsError, OSError) as error:
-            raise ArtifactError(f"{path}: is damaged: {error}") from None
+            raise ArtifactError(f"{path} is damaged: {error}") from None
 
     def _path(self, name: str) -> Path:
         if name not in self:
-            raise ArtifactError(f"{self.folder}: lacks {name}; make it anew")
+            raise ArtifactError(
+                f"{self.folder} lacks {name}; create the {self.manifest['kind']} again"
+            )
         return self.folder / name
 
 
@@ -225,16 +227,17 @@ def reading(path: Path, kind: str) -> ArtifactReader:
     """
     refuse_forked()
     if not path.is_dir():
-        there = "is a file, not the folder of a run" if path.exists() else "there is no such folder"
-        raise ArtifactError(f"{path}: {there}")
+        if path.exists():
+            raise ArtifactError(f"{path} is a file, not the folder of a {kind}")
+        raise ArtifactError(f"{path}: there is no such folder")
     if not (path / MANIFEST).exists():
-        raise ArtifactError(f"{path}: is not a {kind}: it has no {MANIFEST}")
+        raise ArtifactError(f"{path} is not a {kind}: it has no {MANIFEST}")
     manifest = _read_json(path / MANIFEST)
     if not isinstance(manifest, dict) or (manifest.get("kind"), type(manifest.get("files"))) != (
         kind,
         dict,
     ):
-        raise ArtifactError(f"{path}: is not a {kind}; its {MANIFEST} says otherwise")
+        raise ArtifactError(f"{path} is not a {kind} according to its {MANIFEST}")
     _refuse_format(path, manifest)
     for name, recorded in manifest["files"].items():
         _check(path, name, recorded)
@@ -245,10 +248,11 @@ def _refuse_format(path: Path, manifest: dict[str, Any]) -> None:
     given, versions = manifest.get("format", 0), manifest.get("versions")
     if isinstance(given, int) and given <= FORMAT:
         return
-    writer = versions.get("tastemaker") if isinstance(versions, dict) else None
+    number = versions.get("tastemaker") if isinstance(versions, dict) else None
+    writer = f"tastemaker {number}" if number else "a later version of tastemaker"
     raise ArtifactError(
-        f"{path}: was written by tastemaker {writer or 'of a later version'} in format {given}; "
-        f"this version reads up to format {FORMAT}: upgrade tastemaker"
+        f"{path} was written by {writer} in format {given}; this version reads formats up to "
+        f"{FORMAT}: upgrade tastemaker"
     )
 
 
@@ -277,11 +281,13 @@ def _write_manifest(writer: ArtifactWriter, kind: str) -> None:
 def _check(path: Path, name: str, recorded: dict[str, str]) -> None:
     file = path / name
     if Path(name).name != name:
-        raise ArtifactError(f"{path}: its {MANIFEST} points outside the folder ({name}); refused")
+        raise ArtifactError(
+            f"{path}: its {MANIFEST} names a file outside the folder ({name}), which is not read"
+        )
     if not file.is_file():
-        raise ArtifactError(f"{path}: is damaged: {name} is missing")
+        raise ArtifactError(f"{path} is damaged: {name} is missing")
     if _sha256(file) != recorded.get("sha256"):
-        raise ArtifactError(f"{path}: is damaged: {name} is not what was written (wrong checksum)")
+        raise ArtifactError(f"{path} is damaged: {name} does not have the recorded checksum")
 
 
 def _kind_of(path: Path) -> str | None:
@@ -294,11 +300,13 @@ def _kind_of(path: Path) -> str | None:
 
 def _read_json(path: Path) -> Any:
     if path.stat().st_size > LARGEST_JSON_BYTES:
-        raise ArtifactError(f"{path}: is larger than any such file that tastemaker writes; refused")
+        raise ArtifactError(
+            f"{path} is larger than any such file that tastemaker writes, and is not read"
+        )
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ArtifactError(f"{path}: is damaged: {error}") from None
+        raise ArtifactError(f"{path} is damaged: {error}") from None
 
 
 def _sha256(path: Path) -> str:

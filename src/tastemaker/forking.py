@@ -33,8 +33,8 @@ def refuse_forked() -> None:
     """
     if _Process.is_dead_end:
         raise UnsupportedError(
-            "this process was forked from one that had used Tastemaker, whose threads a fork does "
-            "not copy, so that it would wait for them for ever; start processes with "
+            "this process was forked from one that had used Tastemaker; a fork does not copy the "
+            "threads of Tastemaker, so this call would never return; start processes with "
             'multiprocessing.get_context("spawn") or "forkserver"'
         )
     _Process.has_worked = True

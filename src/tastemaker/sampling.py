@@ -150,7 +150,9 @@ class UnseenItems:
             ConfigError: the bitmap does not fit its budget. Sampling works without it.
         """
         if self._bits is None:
-            raise ConfigError(f"the bitmap needs {self._bitmap_bytes:,} bytes, over its budget")
+            raise ConfigError(
+                f"the bitmap needs {self._bitmap_bytes:,} bytes, which is more than its budget"
+            )
         cell = users * self.n_items + items
         # Indexing with [] takes three times as long as index_select.
         of_cell = self._bits.index_select(0, (cell >> 3).flatten()).view_as(cell)

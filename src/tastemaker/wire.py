@@ -22,6 +22,9 @@ from pydantic import (
 
 from tastemaker.shown import with_values
 
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+"""Hosts that only programs of the same machine can reach."""
+
 MOST_EVENTS = 1_000
 """Maximum number of events in one request."""
 

@@ -311,8 +311,8 @@ def test_a_key_that_may_only_read_cannot_record(real: Server) -> None:
         agent = Agent(lambda: make_server(real.url, write_key=key))
         assert ids(agent.answer("search_items", query="Item 3"))
         error = agent.error("record_event", user_id="3", item_id="3")
-        assert "needs a key with the scope write; yours has read" in error
+        assert "needs a key with the scope write; this key has read" in error
         keyless = Agent(lambda: make_server(real.url))
-        assert "needs a key that works" in keyless.error("list_categories")
+        assert "needs a valid key" in keyless.error("list_categories")
     finally:
         tastemaker("keys", "revoke", key.partition(".")[0], "--database", real.database)

@@ -104,7 +104,7 @@ CASES = {
     "a place where nothing can be made": ("train good.csv --out /proc/no/run", "/proc/no"),
     "nobody to recommend to": ("recommend run", "give exactly one of"),
     "no recommendations wanted": ("recommend run --user 1 -k 0", "at least 1"),
-    "an output nobody writes": ("recommend run --all --out OUT.xlsx", 'cannot write ".xlsx"'),
+    "an output nobody writes": ("recommend run --all --out OUT.xlsx", '".xlsx" is not supported'),
     "an output in no folder": ("recommend run --all --out no/OUT.csv", "does not exist"),
     "candidates that were never given": ("evaluate run --protocol candidates", "no candidate lists"),
     "similarity from a model without": ("similar popular 1", "does not provide the similarity of items"),
@@ -159,7 +159,7 @@ CASES = {
     "a search in somebody else's folder": (
         "tune good.csv --model ease --out thesis", "is a folder, but not a search",
     ),
-    "a study of other data": ("tune good.csv --model ease --out study", "was begun with data"),
+    "a study of other data": ("tune good.csv --model ease --out study", "was started with data"),
     "a verb misspelt": ("trian good.csv", "train"),
     "an option misspelt": ("train good.csv --modle ncf --out OUT", "--model"),
     "a choice that is none": ("train good.csv --split halves --out OUT", "leave-one-out"),

@@ -59,7 +59,7 @@ def test_the_same_command_goes_on_and_restart_begins_anew(
     assert again["best"]["value"] == max(trial["value"] for trial in again["trials"])
     code, _, err = tastemaker(*typed, "--trials", 4, "--metric", "mrr@10")
     assert code == 2
-    assert "was begun with metric ndcg@10, now it is mrr@10" in err
+    assert "was started with metric ndcg@10, but metric is now mrr@10" in err
     anew = tastemaker.json(*typed, "--trials", 1, "--metric", "mrr@10", "--restart")
     assert (anew["metric"], len(anew["trials"])) == ("mrr@10", 1)
 

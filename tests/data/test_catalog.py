@@ -42,7 +42,7 @@ def test_the_column_of_the_ids_can_be_named() -> None:
     assert described(table, item_id="ref") == ["A", "B", "C"]
     with pytest.raises(DataError, match='no column "rf" with the item\'s id; did you mean "ref"'):
         described(table, item_id="rf")
-    with pytest.raises(ConfigError, match=r"give them with items=…"):
+    with pytest.raises(ConfigError, match=r"give the table with items=…"):
         tm.read(LOG, item="item_sku", item_id="ref")
 
 
@@ -60,9 +60,9 @@ def test_what_of_a_catalog_is_used_is_said() -> None:
     notes = tm.read(LOG, item="item_sku", items=table).notes
     assert notes[-4:] == (
         "catalog: item_id = sku, title = Title",
-        "catalog: columns not used: price, brand",
-        "catalog: 1 repeated rows of an item left out, the first kept",
-        "catalog: describes 2 of 3 items, and 1 more that nobody touched",
+        "catalog: unused columns: price, brand",
+        "catalog: 1 rows that repeat an item are left out; the first row of each item is kept",
+        "catalog describes 2 of 3 items, and 1 more without interactions",
     )
 
 
@@ -73,8 +73,8 @@ def test_ids_of_a_text_file_become_what_those_of_the_log_are(tmp_path: Path) -> 
     data = tm.read(log, items=items)
     assert data.catalog.frame["title"].to_list() == [None, "A", "B"]
     assert data.notes[-1] == (
-        f"{items}: describes 2 of 3 items, and 2 more that nobody touched; its ids were read as "
-        "whole numbers, as those of the interactions are"
+        f"{items} describes 2 of 3 items, and 2 more without interactions; its ids were read as "
+        "whole numbers, like those of the interactions"
     )
     with pytest.raises(DataError, match='the item id "007" is text.*ids="text"'):
         tm.read(log, items=items, untouched_items=True)
@@ -88,7 +88,7 @@ def test_ids_of_a_text_file_become_what_those_of_the_log_are(tmp_path: Path) -> 
 def test_typed_ids_of_two_kinds_are_refused_with_the_remedy() -> None:
     log = pl.DataFrame({"user": [1, 2], "item": [1, 2]})
     table = pl.DataFrame({"item_id": ["1", "2"], "title": ["A", "B"]})
-    with pytest.raises(DataError, match='store them alike, or read all of them with ids="text"'):
+    with pytest.raises(DataError, match='the same type, or read all of them with ids="text"'):
         tm.read(log, items=table)
     assert tm.read(log, items=table, ids="text").catalog.frame["title"].to_list() == ["A", "B"]
     assert tm.read(log, items=table, ids="integer").item_vocabulary.ids.to_list() == [1, 2]

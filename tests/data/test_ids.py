@@ -37,7 +37,7 @@ def test_ids_can_be_read_as_whole_numbers(clicks: Path) -> None:
     assert items(tm.read(frame, ids="integer")) == [7, 8]
     clicks.write_text("user,item\n1,007\n2,B7\n")
     with pytest.raises(
-        DataError, match='line 3: the item id "B7" is not a whole number .*ids="text"'
+        DataError, match='line 3: the item id "B7" is not a 64-bit whole number.*ids="text"'
     ):
         tm.read(clicks, ids="integer")
     with pytest.raises(ConfigError, match='use ids="text" or ids="integer"'):
@@ -53,7 +53,7 @@ def test_fractions_are_not_ids(clicks: Path) -> None:
     clicks.write_text("user,item\n1,2.0\n2,3.0\n")
     assert items(tm.read(clicks)) == [2, 3]
     clicks.write_text("user,item\n1,2.0\n2,3.5\n")
-    with pytest.raises(DataError, match="line 3: 3.5 is not a whole number, as item ids"):
+    with pytest.raises(DataError, match="line 3: 3.5 is not a whole number, but item ids"):
         tm.read(clicks)
 
 
@@ -74,7 +74,7 @@ def test_columns_of_the_log_that_are_not_used_are_named(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     frame.write_csv(path)
     for source in (frame, path):
-        assert "columns not used: price, channel" in tm.read(source).notes
+        assert "unused columns: price, channel" in tm.read(source).notes
     assert not any("not used" in note for note in tm.read(frame.drop("price", "channel")).notes)
 
 

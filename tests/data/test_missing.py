@@ -31,11 +31,11 @@ def test_texts_that_stand_for_nothing_are_not_ids(tmp_path: Path) -> None:
     path = written(tmp_path, "user,item\n1,10\nNA,11\nNA,12\n2,10\n")
     message = refusal(path)
     assert f'{path}: column "user", lines 3, 4: the user id is missing (2 "NA")' in message
-    assert "leave 2 of 4 rows out with drop_missing=True" in message
+    assert "leave out 2 of 4 rows with drop_missing=True" in message
     data = tm.read(path, drop_missing=True)
     assert ids(data) == ([1, 2], [10])
     assert data.n_missing == 2
-    note = 'missing values: 2 of 4 rows left out, 2 without the user id (2 "NA")'
+    note = 'missing values: 2 of 4 rows are left out, 2 without the user id (2 "NA")'
     assert note in data.notes
 
 
@@ -67,7 +67,7 @@ def test_many_missing_values_are_counted_and_the_first_are_named() -> None:
     frame = pl.DataFrame({"user": [None] * 2_000 + [1], "item": [5] * 2_001})
     assert 'column "user", rows 1, 2, 3, … (2,000 rows): the user id' in refusal(frame)
     only_nothing = frame.head(2_000)
-    assert "so none is left" in refusal(only_nothing, drop_missing=True)
+    assert "so no row is left" in refusal(only_nothing, drop_missing=True)
 
 
 def test_a_float_that_is_not_a_number_is_a_missing_id() -> None:
@@ -130,8 +130,8 @@ def test_the_parts_of_a_ready_made_split_may_lack_values_too(tmp_path: Path) -> 
     assert split.train.item_vocabulary.ids.to_list() == [10, 20, 30]
     assert len(split.test.users) == 2
     assert [note for note in split.notes if "left out" in note] == [
-        'test: missing values: 1 of 3 rows left out, 1 without the user id (1 "NA")',
-        'candidates: missing values: 1 of 3 rows left out, 1 without the item id (1 "NULL")',
+        'test: missing values: 1 of 3 rows are left out, 1 without the user id (1 "NA")',
+        'candidates: missing values: 1 of 3 rows are left out, 1 without the item id (1 "NULL")',
     ]
 
 

@@ -96,10 +96,10 @@ def test_damaged_and_foreign_archives_are_refused(tmp_path: Path) -> None:
     fake.write_text("not a zip")
     with pytest.raises(DataError, match="is not a zip archive"):
         tm.load(fake)
-    with pytest.raises(DataError, match="holds no MovieLens ratings"):
+    with pytest.raises(DataError, match="contains no MovieLens ratings"):
         tm.load(archive(tmp_path / "other.zip", {"readme.txt": "hello"}))
     broken = {"ratings.csv": "userId,movieId,rating,timestamp\n1,ten,4.0,x\n"}
-    with pytest.raises(DataError, match="laid out like MovieLens but damaged"):
+    with pytest.raises(DataError, match="layout of a MovieLens archive, but is damaged"):
         tm.load(archive(tmp_path / "broken.zip", broken))
     whole = archive(tmp_path / "cut.zip", CSV_LAYOUT).read_bytes()
     (tmp_path / "cut.zip").write_bytes(whole[:60] + b"XXXX" + whole[64:])
@@ -191,7 +191,7 @@ def test_a_broken_download_goes_on_where_it_stopped(grouplens: Server, tmp_path:
 
 def test_a_wrong_checksum_leaves_nothing_behind(grouplens: Server, tmp_path: Path) -> None:
     grouplens.files["/ml-1m.zip"] = grouplens.files["/ml-1m.zip"][:-1] + b"X"
-    with pytest.raises(DownloadError, match="the checksum is .* is published"):
+    with pytest.raises(DownloadError, match="the checksum of .* but the published one is"):
         download(f"{grouplens.url}/ml-1m.zip", tmp_path / "kept" / "ml-1m.zip")
     assert list((tmp_path / "kept").iterdir()) == []
 
@@ -202,7 +202,7 @@ def test_without_a_published_sum_only_a_whole_archive_is_kept(
     del grouplens.files["/ml-1m.zip.md5"]
     download(f"{grouplens.url}/ml-1m.zip", tmp_path / "a.zip")
     grouplens.files["/ml-1m.zip"] = b"<html>log in to the network</html>"
-    with pytest.raises(DownloadError, match="not a whole archive"):
+    with pytest.raises(DownloadError, match="not a complete zip archive"):
         download(f"{grouplens.url}/ml-1m.zip", tmp_path / "b.zip")
     assert not (tmp_path / "b.zip").exists()
 
@@ -211,8 +211,8 @@ def test_no_network_says_which_file_to_bring_and_where(own_cache: Path) -> None:
     with pytest.raises(DownloadError) as error:
         fetch_archive("ml-25m", base_url="http://127.0.0.1:9")
     message = str(error.value)
-    assert "bring ml-25m.zip from https://grouplens.org/datasets/movielens/" in message
-    assert f"put it at {own_cache / 'ml-25m.zip'}" in message
+    assert "download ml-25m.zip from https://grouplens.org/datasets/movielens/" in message
+    assert f"save it as {own_cache / 'ml-25m.zip'}" in message
 
 
 def test_synthetic_data_are_seeded_long_tailed_and_say_what_they_are() -> None:

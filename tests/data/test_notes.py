@@ -47,7 +47,7 @@ def test_a_plain_script_sees_each_note_once(clicks: Path) -> None:
     lines = _shown(clicks).splitlines()
     assert all(line.startswith("tastemaker: ") for line in lines)
     assert sum("user = visitor (guessed)" in line for line in lines) == 1
-    assert sum("repeated (user, item) rows: 1" in line for line in lines) == 1
+    assert sum("1 rows repeat a (user, item) pair" in line for line in lines) == 1
     assert sum("2-core: 16 of 16" in line for line in lines) == 1
 
 
@@ -74,7 +74,7 @@ def test_the_command_line_says_each_note_once(clicks: Path, tmp_path: Path) -> N
     ended = subprocess.run(
         command(*arguments, "--out", tmp_path / "run"), capture_output=True, text=True, check=True
     )
-    for note in ("(guessed)", "repeated (user, item) rows: 1", "2-core: "):
+    for note in ("(guessed)", "1 rows repeat a (user, item) pair", "2-core: "):
         assert (ended.stdout + ended.stderr).count(note) == 1 + (note == "(guessed)")
 
 
@@ -86,7 +86,7 @@ def test_splitting_tells_what_is_new(told: pytest.LogCaptureFixture) -> None:
     assert told.messages == list(split.notes)
     told.clear()
     tm.sample_users(data, 0.5)
-    assert told.messages == ["users: 2 of 3 sampled with seed 0"]
+    assert told.messages == ["2 of 3 users are sampled with seed 0"]
 
 
 def test_a_data_set_of_known_layout_tells_no_columns(told: pytest.LogCaptureFixture) -> None:

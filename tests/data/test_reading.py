@@ -100,7 +100,7 @@ def test_a_file_without_a_header_is_read_by_position(tmp_path: Path) -> None:
     path = tmp_path / "u.data"
     path.write_text("1\t50\t5\t100\n2\t50\t3\t200\n")
     with pytest.raises(
-        DataError, match="looks like data, not like column names; say has_header=False"
+        DataError, match="looks like data, not like column names; if so, give has_header=False"
     ):
         tm.read(path)
     data = tm.read(
@@ -138,7 +138,7 @@ def test_blank_lines_and_blanks_around_values_are_nothing(tmp_path: Path) -> Non
 
 def test_times_of_two_units_are_refused() -> None:
     mixed = pl.DataFrame({"user": [1, 1], "item": [1, 2], "ts": [1_600_000_000_000, 1_600_000_001]})
-    with pytest.raises(DataError, match=r"row 2: 1600000001 is in another unit than the rest"):
+    with pytest.raises(DataError, match=r"row 2: 1600000001 is in a different unit from the other"):
         tm.read(mixed)
 
 
@@ -180,7 +180,7 @@ def test_days_and_other_formats_are_times_too() -> None:
     with pytest.raises(DataError, match=r'row 1: "14.07.2017" is not a time; use seconds'):
         tm.read(german)
     with pytest.raises(
-        DataError, match=r'"14.07.2017" is not a time of the form time_format="%m.%d.%Y"'
+        DataError, match=r'"14.07.2017" is not a time in the format time_format="%m.%d.%Y"'
     ):
         tm.read(german, time_format="%m.%d.%Y")
 
@@ -220,7 +220,7 @@ def test_a_bad_value_far_down_is_named_with_its_row(tmp_path: Path) -> None:
         tm.read(path)
     assert str(error.value) == (
         f'{path}: column "timestamp", line 3002: "yesterday" is not a time; '
-        "use seconds, milliseconds or ISO 8601, or time_format=…"
+        "use seconds, milliseconds or ISO 8601, or give the format with time_format=…"
     )
 
 
@@ -247,7 +247,7 @@ def test_a_comma_within_a_number_is_refused_with_what_to_write(tmp_path: Path) -
         tm.read(path)
     assert str(error.value) == (
         f'{path}: column "stars", line 2: "4,5" is not a number, so it cannot be a rating; '
-        "write 4.5 with a point if that is meant"
+        "if the comma is a decimal point, write 4.5"
     )
 
 
@@ -267,7 +267,7 @@ def test_files_that_are_no_tables_are_refused(tmp_path: Path) -> None:
     )
     assert "not UTF-8" in refusal("latin.csv", b"user,item\nJos\xe9,1\n")
     assert "not a readable Parquet file" in refusal("fake.parquet", b"user,item\n1,2\n")
-    assert "not a known kind of table" in refusal("clicks.xlsx", b"PK\x03\x04\x14\0")
+    assert "which cannot be read as a table" in refusal("clicks.xlsx", b"PK\x03\x04\x14\0")
     lines = json.dumps({"user": 1, "item": 2}) + '\n{"user": 1,\n'
     assert "line 2 is not JSON" in refusal("cut.jsonl", lines.encode())
     with pytest.raises(DataError, match="there is no such file"):

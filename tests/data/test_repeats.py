@@ -63,7 +63,7 @@ def test_a_pair_that_comes_again_after_the_cut_stays_in_training() -> None:
     split = tm.leave_one_out(data, validation=False)
     assert pairs(split.train, data) == {("a", 1), ("a", 2)}
     assert pairs(split.test, data) == {("a", 3)}, "the latest item that is new to the user"
-    assert any("1 interactions after the cut are repeats" in note for note in split.notes)
+    assert any("1 interactions after the cut repeat" in note for note in split.notes)
 
 
 def test_what_is_kept_of_a_repeated_pair_gives_nothing_away_of_the_test() -> None:
@@ -149,7 +149,7 @@ def test_a_temporal_split_says_what_the_users_had_before() -> None:
     data = read(log)
     split = tm.temporal(data, test_fraction=0.5, validation=False)
     assert pairs(split.test, data) == {("b", 1)}
-    assert any("2 interactions after the cut are repeats" in note for note in split.notes)
+    assert any("2 interactions after the cut repeat" in note for note in split.notes)
     assert split.test is not None
     assert split.test.timestamps.tolist() == [92], "the latest row of the part, as folding says"
 
@@ -189,11 +189,11 @@ def test_parts_of_a_log_keep_its_repeats_until_it_is_split() -> None:
 def test_repeats_in_a_ready_made_test_are_refused_or_left_out() -> None:
     train = tm.read_interactions(pl.DataFrame({"user": [1, 1, 2], "item": ["a", "b", "a"]}))
     test = tm.read_interactions(pl.DataFrame({"user": [1, 1, 2], "item": ["a", "c", "b"]}))
-    with pytest.raises(SplitError, match=r'also in the data before it.*repeats="drop"'):
+    with pytest.raises(SplitError, match=r'also in an earlier part.*repeats="drop"'):
         tm.predefined_split(train, test)
     split = tm.predefined_split(train, test, repeats="drop")
     assert pairs(split.test, split.train) == {(1, "c"), (2, "b")}
-    assert any("1 of the 3 test interactions are repeats" in note for note in split.notes)
+    assert any("1 of the 3 test interactions repeat" in note for note in split.notes)
     again = tm.read_interactions(pl.DataFrame({"user": [2], "item": ["b"]}))
     split = tm.predefined_split(train, test, validation=again, repeats="drop")
     assert pairs(split.validation, split.train) == {(2, "b")}

@@ -102,7 +102,7 @@ def test_a_temporal_split_learns_from_nobodys_future() -> None:
     assert split.train.timestamps.max() < split.validation.timestamps.min()
     assert split.validation.timestamps.max() < split.test.timestamps.min()
     assert (split.train.user_counts[split.test.users] > 0).all()
-    assert len(split.everything) == len(data), "what was not asked about is still known"
+    assert len(split.everything) == len(data), "what was not evaluated is still known"
     with pytest.raises(ConfigError, match="test_fraction is 0.7"):
         tm.temporal(data, test_fraction=0.7)
 
@@ -142,7 +142,7 @@ def test_a_split_that_leaks_is_refused() -> None:
     with pytest.raises(SplitError, match=r"1 of the 1 test interactions .*user a, item 2"):
         tm.Split(data, test=shown)
     other = Targets(np.array([1]), np.array([1]))
-    with pytest.raises(SplitError, match="tested on what it was shown"):
+    with pytest.raises(SplitError, match="evaluated on interactions that it knows already"):
         tm.Split(data, test=other, validation=other)
 
 
@@ -186,9 +186,9 @@ def test_mismatched_parts_are_refused() -> None:
         return tm.read_interactions(pl.DataFrame(rows, schema=["user", "item"], orient="row"))
 
     train = part((1, 10), (2, 20))
-    with pytest.raises(SplitError, match="also in the data before it"):
+    with pytest.raises(SplitError, match="also in an earlier part"):
         tm.predefined_split(train, part((1, 10)))
-    with pytest.raises(SplitError, match=r"without any in the training file \(first: user 3\)"):
+    with pytest.raises(SplitError, match=r"without training interactions \(first: user 3\)"):
         tm.predefined_split(train, part((3, 10)))
     lists = pl.DataFrame({"user_id": [1], "item_id": [[10]]})
     with pytest.raises(SplitError, match=r"have no list of candidates \(first: user 2\)"):

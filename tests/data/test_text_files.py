@@ -59,7 +59,7 @@ class TestQuotes:
     def test_rows_swallowed_by_an_unused_column_come_back(self, tmp_path: Path) -> None:
         data = tm.read(write(tmp_path / "log.csv", SWALLOWING))
         assert pairs(data) == FIVE
-        assert any("quotes: text like any other" in note for note in data.notes)
+        assert any("quotes are read as text" in note for note in data.notes)
 
     def test_many_stray_quotes_lose_no_row(self, tmp_path: Path) -> None:
         def title(i: int) -> str:
@@ -75,9 +75,9 @@ class TestQuotes:
             tm.read(path)
         assert len(tm.read(path, quoting="none")) == 5
         path = write(tmp_path / "log.csv", 'user,item,ts\n1,a,100\n1,5" disc,101\n2,b,102\n')
-        with pytest.raises(DataError, match=r'line 3: a quote is opened that is never.*="none"'):
+        with pytest.raises(DataError, match=r'line 3: a quote is opened but never.*="none"'):
             tm.read(path)
-        with pytest.raises(DataError, match=r'line 3: a quote is opened that is never.*="none"'):
+        with pytest.raises(DataError, match=r'line 3: a quote is opened but never.*="none"'):
             tm.read(path, quoting="csv")
 
     def test_line_breaks_within_quotes_belong_to_a_value(self, tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ class TestLines:
         data = tm.read(path)
         assert pairs(data) == [(1, 2), (1, 3), (2, 3)]
         assert any(
-            "2 line(s) do not have 3 values like the first (first: line 2)" in note
+            "2 line(s) do not have 3 values as the first line does (the first of them is" in note
             for note in data.notes
         )
         path = write(tmp_path / "log.csv", "user,title,item,x\n1,So, what,2,0\n2,y,3,0\n")
@@ -165,7 +165,7 @@ class TestFirstLines:
     )
     def test_data_in_the_first_line_are_hinted_at_and_kept(self, tmp_path: Path, text: str) -> None:
         path = write(tmp_path / "log.data", text)
-        with pytest.raises(DataError, match="say has_header=False and name the columns column_1"):
+        with pytest.raises(DataError, match="give has_header=False, which names the columns"):
             tm.read(path)
         assert len(tm.read(path, has_header=False, user="column_1", item="column_2")) == 3
 
@@ -278,7 +278,7 @@ class TestOptions:
     def test_options_that_cannot_be_are_refused(self, tmp_path: Path, value: str) -> None:
         path = write(tmp_path / "log.csv", "user,item\n1,10\n")
         for name in ("separator", "comment"):
-            with pytest.raises(ConfigError, match=f"{name}=.* must be a text of one line"):
+            with pytest.raises(ConfigError, match=f"{name}=.* must be one line of text"):
                 tm.read(path, **{name: value})
 
 

@@ -185,7 +185,7 @@ def test_a_result_is_the_same_after_json() -> None:
 def test_a_model_that_may_have_met_the_unseen_users_is_refused() -> None:
     split = tm.leave_one_out(two_tastes())
     cold = hold_out_users(split)
-    with pytest.raises(SplitError, match="may have met them"):
+    with pytest.raises(SplitError, match="may know the unseen users"):
         evaluate_cold_start(tm.Popularity().fit(split), cold)
     model = tm.Popularity().fit(cold.split)
     for wrong in ({"k": 0}, {"lengths": [0, 1]}):
@@ -198,7 +198,7 @@ def test_what_cannot_be_held_out_is_refused() -> None:
     for fraction in (0, 1, -0.1):
         with pytest.raises(ConfigError, match="between 0 and 1"):
             hold_out_users(split, fraction=fraction)
-    with pytest.raises(SplitError, match="nobody has two interactions"):
+    with pytest.raises(SplitError, match="no user has two interactions"):
         hold_out_users(tm.no_holdout(dataset_of({0: [0], 1: [1]})))
-    with pytest.raises(SplitError, match="nobody is left to train on"):
+    with pytest.raises(SplitError, match="no user would be left to train on"):
         hold_out_users(tm.no_holdout(dataset_of({0: [0, 1]})))

@@ -144,9 +144,9 @@ def test_different_questions_are_not_compared(split: tm.Split) -> None:
     scores = knowing(split, 0.5)
     full = tm.Entry("full", evaluated(split, scores))
     sampled = tm.evaluate(GivenScores(scores).fit(split), split, tm.SampledRanking(15))
-    with pytest.raises(ConfigError, match="were asked different questions"):
+    with pytest.raises(ConfigError, match="were evaluated in different ways"):
         tm.Leaderboard([full, tm.Entry("sampled", sampled)])
     with pytest.raises(ConfigError, match='"ncdg@10"; did you mean "ndcg@10"'):
         tm.Leaderboard([full], metric="ncdg@10")
-    with pytest.raises(ConfigError, match='two models of the leaderboard are called "full"'):
+    with pytest.raises(ConfigError, match='two models of the leaderboard have the name "full"'):
         tm.Leaderboard([full, full])

@@ -87,7 +87,7 @@ def test_a_model_that_fails_is_an_entry_and_the_others_go_on(split: Split, tmp_p
         ({"models": [tm.EASE(), tm.EASE(regularization=3.0)]}, "two models have the same name"),
         ({"metric": "ndgc@10"}, 'metric="ndgc@10" is not measured; did you mean "ndcg@10"'),
         ({"k": (5,), "metric": "ndcg@10"}, "is not measured"),
-        ({"k": ()}, "lengths of list of 1 or more"),
+        ({"k": ()}, "list lengths must be 1 or more"),
         ({"models": [Broken()]}, "every model failed: popularity: RuntimeError"),
     ],
 )

@@ -143,7 +143,9 @@ def test_a_hopeless_trial_ends_early_and_leaves_nothing_behind(
 
 def test_fixed_settings_are_not_searched_for(split: Split, tmp_path: Path) -> None:
     assert "embedding_size" not in space_of("ncf", {"embedding_size": 4})
-    with pytest.raises(UnsupportedError, match="nothing is left to tune: regularization of ease"):
+    with pytest.raises(
+        UnsupportedError, match="no settings are left to tune: regularization of ease"
+    ):
         space_of("ease", {"regularization": 3.0})
     with pytest.raises(UnsupportedError, match="random has no settings to tune.*ease"):
         space_of("random")
@@ -153,7 +155,7 @@ def test_fixed_settings_are_not_searched_for(split: Split, tmp_path: Path) -> No
 
 def test_without_a_validation_part_there_is_no_search(tmp_path: Path) -> None:
     split = tm.leave_one_out(two_tastes(), validation=False)
-    with pytest.raises(SplitError, match="holds out nothing for validation"):
+    with pytest.raises(SplitError, match="has no validation interactions"):
         search(Search("ease", split), tmp_path, 1)
     assert list(tmp_path.iterdir()) == []
 
@@ -161,9 +163,9 @@ def test_without_a_validation_part_there_is_no_search(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"model": "ncf"}, "model ease, now it is ncf"),
-        ({"metric": "mrr@5"}, "metric ndcg@10, now it is mrr@5"),
-        ({"seed": 9}, "seed 0, now it is 9"),
+        ({"model": "ncf"}, "model ease, but model is now ncf"),
+        ({"metric": "mrr@5"}, "metric ndcg@10, but metric is now mrr@5"),
+        ({"seed": 9}, "seed 0, but seed is now 9"),
         ({"split": tm.leave_one_out(two_tastes(seed=1))}, "data "),
         ({"protocol": tm.SampledRanking()}, "protocol full ranking"),
     ],
@@ -173,13 +175,13 @@ def test_a_study_of_something_else_is_refused(
 ) -> None:
     what = Search("ease", split)
     search(what, tmp_path, 1)
-    with pytest.raises(ArtifactError, match=f"was begun with {named}"):
+    with pytest.raises(ArtifactError, match=f"was started with {named}"):
         search(replace(what, **change), tmp_path, 2)
 
 
 def test_a_file_that_is_no_study_is_refused(split: Split, tmp_path: Path) -> None:
     (tmp_path / "study.db").write_text("Dear diary, " * 100)
-    with pytest.raises(ArtifactError, match="is damaged; restart=True begins anew"):
+    with pytest.raises(ArtifactError, match="is damaged; start again with restart=True"):
         search(Search("ease", split), tmp_path, 1)
 
 

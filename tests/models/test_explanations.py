@@ -85,7 +85,7 @@ def test_who_has_no_history_gets_no_reasons_but_the_same_table() -> None:
 def test_a_model_without_item_similarity_says_so() -> None:
     for model in (tm.Popularity(), tm.Random()):
         model.fit(tm.no_holdout(two_tastes()))
-        with pytest.raises(UnsupportedError, match="does not say which items are similar"):
+        with pytest.raises(UnsupportedError, match="does not provide the similarity of items"):
             model.explain(0, 1)
     with pytest.raises(UnknownIdError, match="item 99"):
         EXACT["ease"](tm.no_holdout(two_tastes())).explain(0, 99)

@@ -58,7 +58,7 @@ def test_scores_that_overflow_are_no_model() -> None:
 )
 def test_settings_beyond_all_memory_are_named(model: tm.Recommender) -> None:
     named = r"(embedding_size|hidden)=… \(now 1099511627776\)"
-    with pytest.raises(ConfigError, match=f"more memory than there is; .*a lower {named}"):
+    with pytest.raises(ConfigError, match=f"more memory than is available; .*a lower {named}"):
         model.fit(SPLIT)
 
 
@@ -77,6 +77,8 @@ def test_a_run_whose_weights_are_not_finite_is_not_opened(tmp_path: Path, number
     weights = model.state()["weights"].clone()
     weights[3, 4] = number
     tm.save_run(tmp_path / "run", tm.EASE.from_state(model.config, SPLIT, {"weights": weights}))
-    with pytest.raises(ArtifactError, match=r'weights.safetensors: "weights" holds .*not finite'):
+    with pytest.raises(
+        ArtifactError, match=r'weights.safetensors: "weights" contains .*not finite'
+    ):
         tm.open_run(tmp_path / "run")
     assert torch.isfinite(model.state()["weights"]).all()

@@ -44,5 +44,5 @@ def test_gradients_reach_the_categories_of_the_items_alone() -> None:
 
 
 def test_a_catalog_without_categories_says_what_to_give() -> None:
-    with pytest.raises(DataError, match="has no categories; give one"):
+    with pytest.raises(DataError, match="but the catalog has none; give a catalog"):
         ItemFeatures(Catalog(pl.DataFrame({"item_id": [1, 2]})), 3)

@@ -46,7 +46,7 @@ def test_what_is_popular_now_overtakes_what_was_popular_once() -> None:
 
 
 def test_a_half_life_without_times_is_refused_with_the_remedy() -> None:
-    with pytest.raises(ConfigError, match="shop has no times .* time=…"):
+    with pytest.raises(ConfigError, match="shop has no times, .* time=…"):
         popularity([(1, "a", 0), (2, "b", 1)], TIMELESS, half_life_days=7)
 
 

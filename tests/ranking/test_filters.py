@@ -47,5 +47,5 @@ def test_mistakes_are_answered_with_the_nearest_name(films: Dataset) -> None:
         Eligible(only=[10, 99]).mask(films)
     with pytest.raises(UnknownIdError, match="item 98 is not in the data"):
         Eligible(never=[98]).mask(films)
-    with pytest.raises(ConfigError, match="no categories of the items are known"):
+    with pytest.raises(ConfigError, match="the items have no categories"):
         Eligible(categories=["Comedy"]).mask(dataset_of({0: [1, 2]}))

@@ -188,7 +188,7 @@ class TestApproximate:
             before = state["layers"][:upper]
             begin = int((2 * hnsw.LINKS + hnsw.LINKS * (before - 1)).sum())
             state["links"][begin + 2 * hnsw.LINKS] = ground
-        with pytest.raises(ArtifactError, match="make it anew"):
+        with pytest.raises(ArtifactError, match="build it again"):
             Graph.from_state(keys.numpy(), state)
 
     def test_the_comparison_counts_what_was_found(self) -> None:

@@ -96,7 +96,7 @@ def test_headers_are_measured_to_the_byte(limited: Server) -> None:
             connection.sendall(HEAD + b"A: " + b"a" * length + b"\r\n\r\n")
             answer = connection.recv(65_536)
             assert answer.startswith(b"HTTP/1.1 %d " % status), answer
-    refused_with(answer, 431, "30 headers, of 4,096 bytes")
+    refused_with(answer, 431, "at most 30 headers and 4,096 bytes of headers")
 
 
 def test_too_many_headers_are_refused(limited: Server) -> None:
@@ -116,7 +116,7 @@ def test_what_is_not_http_is_a_problem(limited: Server) -> None:
     for nonsense in (b"\x16\x03\x01\x02\x00\x01", b"HELO mail\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"):
         with connected(limited) as connection:
             connection.sendall(nonsense)
-            refused_with(said(connection), 400, "not HTTP/1.1")
+            refused_with(said(connection), 400, "not valid HTTP/1.1")
 
 
 # Bodies

@@ -84,12 +84,12 @@ def test_columns_are_found_by_usual_names_and_what_is_not_used_is_said(
     ]
     said = "\n".join(done.notes)
     assert "item_id = movieId, title = Name, categories = Genres, image_url = poster" in said
-    assert "columns not used: stock" in said
-    assert "1 repeated rows of an item left out, the first kept" in said
+    assert "unused columns: stock" in said
+    assert "1 rows that repeat an item are left out" in said
 
 
 WRONG = [
-    ("sku,title\na\x07b,x\n", 'column "sku", line 2: .*cannot be printed'),
+    ("sku,title\na\x07b,x\n", 'column "sku", line 2: .*unprintable'),
     ("sku,title\na,x\n" + "a" * 300 + ",y\n", 'column "sku", line 3: .*at most 256 characters'),
     ("sku,name\na," + "t" * 1001 + "\n", 'column "name", line 2: .*at most 1000 characters'),
     ("sku,genre\na,low|" + "c" * 300 + "\n", 'column "genre", line 2: .*at most 256 characters'),
@@ -116,7 +116,7 @@ def test_a_file_at_fault_is_refused_whole(
 def test_ids_are_held_against_those_of_the_run(store: ItemStore, tmp_path: Path) -> None:
     numbers, texts = two_tastes().item_vocabulary, checkerboard(text_ids=True).item_vocabulary
     (tmp_path / "items.csv").write_text("sku,title\n1,One\nmatrix,Two\n")
-    with pytest.raises(DataError, match='column "sku", line 3: item matrix is not known'):
+    with pytest.raises(DataError, match='column "sku", line 3: item matrix is unknown'):
         import_items(store, tmp_path / "items.csv", vocabulary=numbers)
     assert store.changed() == []
     (tmp_path / "items.csv").write_text("sku,title\n1.0,One\n2.0,Two\n")
@@ -130,7 +130,7 @@ def test_rows_without_an_id_are_left_out_where_that_is_asked(
     (tmp_path / "items.csv").write_text("sku,title\na,x\nNA,y\n")
     done = import_items(store, tmp_path / "items.csv", values=Values(drop_missing=True))
     assert done.items == 1
-    assert any("1 of 2 rows left out" in note for note in done.notes)
+    assert any("1 of 2 rows are left out" in note for note in done.notes)
 
 
 def test_csv_cannot_hold_every_category(store: ItemStore, tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_csv_cannot_hold_every_category(store: ItemStore, tmp_path: Path) -> Non
         export_items(store, tmp_path / "items.csv")
     assert list(tmp_path.iterdir()) == []
     assert export_items(store, tmp_path / "items.jsonl") == 1
-    with pytest.raises(ConfigError, match='cannot write ".xlsx"'):
+    with pytest.raises(ConfigError, match='".xlsx" is not supported'):
         export_items(store, tmp_path / "items.xlsx")
 
 
@@ -150,7 +150,7 @@ def test_a_running_service_has_the_items_in_its_next_answer(
     pl.DataFrame(rows).write_parquet(tmp_path / "items.parquet")
     asked = ("--database", service.database, "--run", service.run)
     done = tastemaker("items", "import", tmp_path / "items.parquet", *asked, "--item-id", "code")
-    assert (done.returncode, done.stderr.count("12,000 items put")) == (0, 1), done.stderr
+    assert (done.returncode, done.stderr.count("12,000 items written")) == (0, 1), done.stderr
     assert service.client.item(61_999).title == "Row 11999"
     assert [item.item_id for item in service.client.items("row 11998").items] == [61_998]
     service.client.patch_item(61_999, title="Changed")

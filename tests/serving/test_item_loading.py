@@ -74,7 +74,7 @@ def test_of_several_lines_about_an_item_the_last_counts(service: Server, first: 
         (b'{"item_id": 1, "image_url": "x"}', "line 2.image_url: 'x': string should match"),
         (b'{"item_id": 1, "categories": ["a", ""]}', "line 2.categories.1: '': string should have"),
         (b'{"item_id": "a\\u0000b"}', "contains unprintable characters"),
-        (b'{"item_id": "matrix"}', "line 2.item_id: item matrix is not known: its ids are whole"),
+        (b'{"item_id": "matrix"}', "line 2.item_id: item matrix is unknown: the item ids of this"),
         (b'{"item_id": 1', "line 2: invalid JSON: EOF while parsing an object at column 13"),
         (b"\xff", "line 2: invalid JSON"),
         (b"[]", "line 2: input should be an object"),
@@ -97,7 +97,7 @@ def test_what_is_no_json_lines_is_refused_with_the_remedy(on_sqlite: Server, fir
     assert "application/x-ndjson" in as_json.json()["detail"]
     nothing = on_sqlite.http.post("/v1/items", content=b"\n", headers=NDJSON)
     assert nothing.status_code == 422
-    assert "send one a line" in nothing.json()["detail"]
+    assert "send one item per line" in nothing.json()["detail"]
 
 
 def test_more_than_the_body_may_have_is_refused(on_sqlite: Server, first: int) -> None:

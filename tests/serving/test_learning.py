@@ -284,5 +284,5 @@ def test_one_learns_at_a_time(opened: Database, run: Path) -> None:
     learner = Learner(run, opened)
     learner.store.folder.mkdir(parents=True)
     with FileLock(learner.store.folder / "learning.lock"):
-        with pytest.raises(ConfigError, match="another process is learning"):
+        with pytest.raises(ConfigError, match="another process is already training"):
             learner.learn()

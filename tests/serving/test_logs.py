@@ -26,7 +26,8 @@ def test_what_ends_a_thread_is_a_line_of_the_log(capfd: pytest.CaptureFixture[st
     thread.start()
     thread.join()
     line = json.loads(capfd.readouterr().err)
-    assert (line["event"], line["thread"], line["level"]) == ("thread ended", "follow", "error")
+    assert line["event"] == "thread ended with an error"
+    assert (line["thread"], line["level"]) == ("follow", "error")
     assert "ZeroDivisionError" in line["exception"]
 
 

@@ -204,7 +204,7 @@ def test_whoever_is_forgotten_is_an_unseen_user_also_after_a_restart(
         assert service.client.recommend(7).source == "model"
         forgotten = service.client.forget(7)
         assert (forgotten.user_id, forgotten.events) == (7, 1)
-        assert "train anew" in (forgotten.until_next_training or "")
+        assert "train again" in (forgotten.until_next_training or "")
         assert service.client.forget("anna") == wire.Forgotten(user_id="anna", events=1)
         assert_unseen_users(service, 7, "anna")
         service.stop()

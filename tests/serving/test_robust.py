@@ -361,7 +361,7 @@ def test_a_model_can_be_rolled_back_and_stays_so_after_a_restart(
     with serving(own_run, new_database("sqlite")) as service:
         nothing = service.http.post("/v1/admin/rollback")
         assert nothing.status_code == 422
-        assert "nothing to go to" in nothing.json()["detail"]
+        assert "so a rollback is impossible" in nothing.json()["detail"]
         first = service.client.recommend(3)
         train_anew(own_run, 50.0)
         second = service.client.reload()

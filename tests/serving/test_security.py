@@ -47,7 +47,7 @@ def test_a_key_is_shown_once_and_only_its_hash_is_kept(database: str) -> None:
     assert tastemaker("keys", "revoke", key_id, "--database", database).returncode == 0
     again = tastemaker("keys", "revoke", key_id, "--database", database)
     assert again.returncode == 2
-    assert f"there is no key {key_id} that works" in again.stderr
+    assert f"there is no valid key {key_id}" in again.stderr
 
 
 def everything_in(database: str) -> str:
@@ -76,8 +76,8 @@ def test_mistakes_with_keys_end_in_one_clear_line(new_database: Databases) -> No
     for arguments, words in [
         (("add", "--database", database, "--scope", "wirte"), 'did you mean "write"'),
         (("revoke", "--database", database), "give the id of the key"),
-        (("revoke", "abc", "--database", database), "there is no key abc"),
-        (("list",), "say which database"),
+        (("revoke", "abc", "--database", database), "there is no valid key abc"),
+        (("list",), "give --run or --database"),
         (("list", "--database", "mysqll://x"), "a URL looks like"),
     ]:
         ended = tastemaker("keys", *arguments)
@@ -203,7 +203,7 @@ def test_every_wrong_key_gets_the_same_words(guarded: tuple[Server, dict[str, st
         answer = httpx.get(f"{service.url}/v1/items", headers={"Authorization": header})
         assert answer.status_code == 401, header
         details.add(answer.json()["detail"])
-    assert details == {"this needs a key that works: send it as Authorization: Bearer KEY"}
+    assert details == {"this request needs a valid key: send it as Authorization: Bearer KEY"}
     assert httpx.get(
         f"{service.url}/v1/items", headers={"Authorization": f"bearer {keys['read']}"}
     ).is_success
@@ -294,7 +294,7 @@ def test_whoever_asks_too_often_is_told_when_to_come_again(
         assert statuses[:10] == [200] * 10
         refused = next(answer for answer in answers if answer.status_code == 429)
         assert int(refused.headers["Retry-After"]) >= 1
-        assert "5 requests a second" in refused.json()["detail"]
+        assert "5 requests per second" in refused.json()["detail"]
         others = httpx.get(f"{service.url}/v1/items", headers=bearer(another))
         assert others.status_code == 200, "another key has its own allowance"
         assert service.http.get("/readyz").status_code == 200
@@ -590,7 +590,7 @@ def test_settings_that_cannot_be_are_refused_with_exit_code_2(
             ((ease_run, "--workers", 0), "workers is 0"),
             ((ease_run, "--database", "nonsense"), "a URL looks like"),
             ((tmp_path / "nowhere",), "there is no such folder"),
-            ((ease_run, "--port", taken.getsockname()[1]), "cannot be listened on"),
+            ((ease_run, "--port", taken.getsockname()[1]), "cannot listen on"),
         ]:
             given = arguments
             if "--database" not in arguments:

@@ -85,13 +85,13 @@ def test_a_restart_says_that_a_learned_model_took_the_place_of_the_run(
     with serving(run, database) as service:
         assert service.client.ready().version == deployed.version
         assert f"serving {learned} at" in service.said()
-        assert "learned from events" in " ".join(service.said().split())
+        assert "trained on events" in " ".join(service.said().split())
         service.stop()
         shutil.rmtree(learned)
         service.start()
         assert service.client.ready().version == tm.open_run(run).version
         assert f"serving {run} at" in service.said()
-        assert "is not there any more" in " ".join(service.said().split())
+        assert "is no longer in this folder" in " ".join(service.said().split())
 
 
 def test_a_replica_that_cannot_open_what_was_deployed_says_so_until_it_can(

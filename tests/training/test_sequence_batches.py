@@ -144,5 +144,5 @@ def test_a_weight_goes_with_the_event_that_came_next() -> None:
 
 
 def test_without_any_order_there_is_nothing_to_learn() -> None:
-    with pytest.raises(DataError, match="no order to learn from"):
+    with pytest.raises(DataError, match="no sequence to learn from"):
         batches_of(dataset_of({0: [1], 1: [2]}))

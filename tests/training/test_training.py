@@ -270,7 +270,7 @@ def test_mistaken_settings_are_named_with_the_nearest_known() -> None:
     with pytest.raises(ConfigError, match="a config or single settings, not both"):
         tm.NCF(tm.NCF().config, epochs=3)
     if not torch.cuda.is_available():
-        with pytest.raises(ConfigError, match='"cuda" is not to be had here; there is'):
+        with pytest.raises(ConfigError, match='"cuda" is not available here; available:'):
             resolve_device("cuda")
 
 

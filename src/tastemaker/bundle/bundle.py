@@ -165,7 +165,7 @@ def open_split(path: str | Path) -> Split:
         return read_split(artifact.reading(Path(path), RUN))
     except (SplitError, KeyError, TypeError, ValueError) as error:
         raise ArtifactError(
-            f"{path}: cannot be opened: {error}; it may be of another version"
+            f"{path} cannot be opened: {error}; another version of tastemaker may have written it"
         ) from None
 
 
@@ -189,7 +189,7 @@ def open_run(path: str | Path, device: DeviceName = "cpu") -> Bundle:
         model = kind.from_state(config, split, state, resolve_device(device))
     except (ConfigError, SplitError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ArtifactError(
-            f"{path}: cannot be opened: {error}; it may be of another version"
+            f"{path} cannot be opened: {error}; another version of tastemaker may have written it"
         ) from None
     return Bundle(
         Path(path),

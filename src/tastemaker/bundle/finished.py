@@ -38,15 +38,15 @@ def finished(
 def _difference(source: ArtifactReader, model: Recommender, split: Split) -> str | None:
     then, now = source.json("model.json"), identity_of(model, split)
     if then["model"] != now["model"]:
-        return f"it was {then['model']}, now it is {now['model']}"
+        return f"the model was {then['model']} and is now {now['model']}"
     former, current = then["config"], now["config"]
     for name in current | former:
         if former.get(name) != current.get(name):
-            return f"{name} was {former.get(name)}, now it is {current.get(name)}"
+            return f"{name} was {former.get(name)} and is now {current.get(name)}"
     if source.json("training.json")["interrupted"]:
         return "its training was interrupted"
     if not _same(read_split(source), split):
-        return "the data, or what is held out of them, were others"
+        return "the data or the held-out parts were different"
     return None
 
 

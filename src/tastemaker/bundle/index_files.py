@@ -36,10 +36,13 @@ def read_index(run: Path, manifest: dict[str, Any], model: Recommender) -> Appro
         ArtifactError: the index is missing, damaged, or made for other weights.
     """
     if not (run / INDEX).exists():
-        raise ArtifactError(f"{run}: has no index yet; make one with: tastemaker index {run}")
+        raise ArtifactError(f"{run} has no index yet; build one with: tastemaker index {run}")
     source = artifact.reading(run / INDEX, INDEX)
     if source.json("index.json")["weights"] != _checksum(manifest):
-        raise ArtifactError(f"{run}: its index is of other weights; tastemaker index {run}")
+        raise ArtifactError(
+            f"{run}: the index was built for other weights; build it again with: "
+            f"tastemaker index {run}"
+        )
     links = source.tensors("graph.safetensors")
     keys = item_keys(model)
     graph = Graph.from_state(keys.numpy(), {name: links[name].numpy() for name in links})
@@ -54,8 +57,8 @@ def item_keys(model: Recommender) -> torch.Tensor:
     """
     if model.item_keys is None:
         raise UnsupportedError(
-            f"{model.name} cannot be searched approximately: its scores are no inner products of "
-            "a user's and an item's vector; recommend needs no index"
+            f"{model.name} does not support approximate search: its scores are not inner products "
+            "of a user vector and an item vector; recommend works without an index"
         )
     return model.item_keys.detach().cpu().float().contiguous()
 

@@ -79,7 +79,7 @@ def read_split(source: ArtifactReader) -> Split:
         notes=tuple(description["notes"]),
     )
     if train.fingerprint != description["fingerprint"]:
-        raise ArtifactError(f"{source.folder}: its data do not have the fingerprint it names")
+        raise ArtifactError(f"{source.folder}: the data do not have the recorded fingerprint")
     return Split(
         train,
         _targets(source, "test"),

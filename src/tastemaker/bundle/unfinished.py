@@ -53,11 +53,13 @@ def _unfinished(
         _check_same(folder, identity)
     elif folder.exists():
         if not (folder / IDENTITY).is_file():
-            raise ArtifactError(f"{folder}: is in the way, and not an unfinished run; move it")
+            raise ArtifactError(
+                f"{folder} exists already, but is not an unfinished run; move or delete it"
+            )
         if has_checkpoint(folder) and not restart:
             raise ArtifactError(
-                f"{folder}: holds an unfinished run; "
-                "resume=True goes on with it, restart=True discards it"
+                f"{folder} contains an unfinished run; continue it with resume=True, or discard it "
+                "with restart=True"
             )
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -86,7 +88,7 @@ def only_one(path: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise ArtifactError(
-            f"{path}: another training is writing here; name another path=…"
+            f"{path}: another process is writing to this folder; choose another path=…"
         ) from None
     try:
         yield
@@ -145,13 +147,13 @@ def _check_same(folder: Path, identity: dict[str, Any]) -> None:
     try:
         begun = json.loads((folder / IDENTITY).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ArtifactError(f"{folder}: is damaged: {error}; restart=True discards it") from None
+        raise ArtifactError(f"{folder} is damaged: {error}; discard it with restart=True") from None
     for key, now in _flat(identity).items():
         then = _flat(begun).get(key)
         if then != now:
             raise ArtifactError(
-                f"{folder}: was begun with {key} = {then}, now it is {now}; "
-                "resume with the same settings and data, or begin anew with restart=True"
+                f"{folder} was started with {key} = {then}, but {key} is now {now}; resume with "
+                "the same settings and data, or start again with restart=True"
             )
 
 

@@ -11,8 +11,6 @@ from tastemaker.errors import ConfigError
 if TYPE_CHECKING:
     from mcp.server import MCPServer
 
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
-
 
 def mcp(
     service: Annotated[
@@ -64,6 +62,8 @@ def mcp(
 
     Example: tastemaker mcp --service http://127.0.0.1:8000
     """  # fmt: skip
+    from tastemaker.wire import LOOPBACK
+
     if transport == "http" and host not in LOOPBACK and not allow_remote:
         raise ConfigError(
             f"--host {host}: any client that can reach this address could use the tools with the "

@@ -35,9 +35,7 @@ def blocks_of_users(users: np.ndarray) -> list[slice]:
     return list(map(slice, starts, [*starts[1:], len(users)]))
 
 
-def in_threads(
-    work: Callable[[Part], Result], parts: Iterable[Part], n_rows: int
-) -> list[Result]:
+def in_threads(work: Callable[[Part], Result], parts: Iterable[Part], n_rows: int) -> list[Result]:
     """Applies `work` to every part, in threads if there are more than FEW_ROWS rows in all.
 
     Args:

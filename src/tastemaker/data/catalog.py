@@ -115,14 +115,12 @@ class Catalog:
         known = self.categories
         if not known:
             raise ConfigError(
-                "no categories of the items are known; train with a table of the items that has a "
-                "column of categories"
+                "the items have no categories; train with a table of items that has a column of "
+                "categories"
             )
         for name in names:
             if name not in known:
-                raise ConfigError(
-                    f'no item is of the category "{name}"; {did_you_mean(name, known)}'
-                )
+                raise ConfigError(f'no item has the category "{name}"; {did_you_mean(name, known)}')
         wanted = self.frame["categories"].list.eval(pl.element().is_in(list(names))).list.any()
         return wanted.fill_null(value=False).to_numpy()
 
@@ -158,10 +156,10 @@ class Catalog:
         alike = self._of_the_kind_of(items, all_of_them)
         if not alike.frame["item_id"].is_in(items.ids.implode()).any():
             raise DataError(
-                f"{self.name}: describes 0 of {len(items):,} items: none of its ids (for example "
-                f"{_examples(self.frame['item_id'])}) is an item of the interactions (for example "
+                f"{self.name} describes 0 of {len(items):,} items: none of its ids (for example "
+                f"{_examples(self.frame['item_id'])}) occurs in the interactions (for example "
                 f"{_examples(items.ids)}); name the column with the ids with item_id=…, or write "
-                "the ids alike"
+                "the ids in the same way in both"
             )
         return alike
 
@@ -172,16 +170,16 @@ class Catalog:
         if self.is_typed:
             own, other = ("whole numbers", "text") if items.is_text else ("text", "whole numbers")
             raise DataError(
-                f"{self.name}: the item ids are {own} there and {other} in the interactions; "
-                'store them alike, or read all of them with ids="text"'
+                f"{self.name}: the item ids are {own} here and {other} in the interactions; "
+                'store both as the same type, or read all of them with ids="text"'
             )
         if items.is_text:
             return replace(self, frame=self.frame.with_columns(item_id=ids.cast(pl.String)))
         numbers = as_whole_numbers(ids)
         if all_of_them and numbers.null_count():
             raise DataError(
-                f'{self.name}: the item id "{ids.filter(numbers.is_null())[0]}" is text, those of '
-                'the interactions are whole numbers; read all of them with ids="text"'
+                f'{self.name}: the item id "{ids.filter(numbers.is_null())[0]}" is text, but those '
+                'of the interactions are whole numbers; read all of them with ids="text"'
             )
         frame = self.frame.with_columns(item_id=numbers).filter(numbers.is_not_null())
         return replace(self, frame=frame)
@@ -190,12 +188,12 @@ class Catalog:
         """Describes in one line how many of the items that users touched are in the catalog."""
         ids = self.matching(items).frame["item_id"]
         known = ids.is_in(items.ids.implode()).sum()
-        line = f"{self.name}: describes {known:,} of {len(items):,} items"
+        line = f"{self.name} describes {known:,} of {len(items):,} items"
         if known < self.frame.height:
-            line += f", and {self.frame.height - known:,} more that nobody touched"
+            line += f", and {self.frame.height - known:,} more without interactions"
         if ids.dtype != self.frame["item_id"].dtype:
             kind = "text" if items.is_text else "whole numbers"
-            line += f"; its ids were read as {kind}, as those of the interactions are"
+            line += f"; its ids were read as {kind}, like those of the interactions"
         return line
 
 
@@ -242,10 +240,11 @@ def decisions(rows: Rows, columns: dict[str, str], n_repeated: int) -> list[str]
     lines = [f"{rows.source}: {used}"]
     unused = [name for name in rows.frame.columns if name not in columns.values()]
     if unused:
-        lines.append(f"{rows.source}: columns not used: {', '.join(unused)}")
+        lines.append(f"{rows.source}: unused columns: {', '.join(unused)}")
     if n_repeated:
         lines.append(
-            f"{rows.source}: {n_repeated:,} repeated rows of an item left out, the first kept"
+            f"{rows.source}: {n_repeated:,} rows that repeat an item are left out; the first row "
+            "of each item is kept"
         )
     return lines
 

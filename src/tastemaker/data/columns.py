@@ -131,12 +131,12 @@ def _cannot_guess(role: str, available: Sequence[str], source: str, chosen: Coll
         if any(re.fullmatch(r"-?[\d.]+", name) for name in names):
             return (
                 f"{source}: the first line ({', '.join(names)}) looks like data, not like column "
-                "names; say has_header=False and name the columns column_1, column_2, …"
+                "names; if so, give has_header=False, which names the columns column_1, column_2, …"
             )
         return (
             f"{source}: no column looks like the user or the item; the columns are "
             f"{', '.join(names)}; name them with user=… and item=…, or if these are data rather "
-            "than names, say has_header=False and name the columns column_1, column_2, …"
+            "than names, give has_header=False, which names the columns column_1, column_2, …"
         )
     return (
         f"{source}: no column looks like the {role}; name it with {role}=…; "
@@ -153,5 +153,5 @@ def _refuse_shared_columns(chosen: dict[str, str], source: str) -> None:
         if len(roles) > 1 and set(roles) != {"rating", "weight"}:
             raise DataError(
                 f'{source}: column "{name}" is named as both {" and ".join(roles)}; '
-                "each needs a column of its own"
+                "each needs its own column"
             )

@@ -50,7 +50,7 @@ def content_of(path: Path) -> Content:
     for magic, kind in ARCHIVES.items():
         if head.startswith(magic):
             raise DataError(
-                f"{path}: is {kind}, not a known kind of table; unpack it or save it as CSV"
+                f"{path} is {kind}, which cannot be read as a table; unpack it or save it as CSV"
             )
     try:
         if head.startswith(b"\x1f\x8b"):
@@ -77,7 +77,7 @@ def _opened(path: Path) -> Content:
     if str(path) == "-":
         return sys.stdin.buffer.read()
     if path.is_dir():
-        raise DataError(f"{path}: is a folder; name a file, or the folder of a MovieLens archive")
+        raise DataError(f"{path} is a folder; give a file, or the folder of a MovieLens archive")
     if not path.exists():
         raise DataError(f"{path}: there is no such file")
     # A pipe can be read only once, so all of it is read into memory.

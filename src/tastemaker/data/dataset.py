@@ -119,8 +119,8 @@ class Dataset:
         """
         if untouched_items and catalog is None:
             raise DataError(
-                f"{interactions.name}: items that nobody touched were asked for, but there is no "
-                "catalog that lists any; give one with catalog=…"
+                f"{interactions.name}: untouched_items=True includes items without interactions, "
+                "but there is no catalog that lists them; give one with catalog=…"
             )
         frame = interactions.frame
         users = user_vocabulary or Vocabulary.of(frame["user_id"], kind="user")
@@ -289,9 +289,8 @@ class Dataset:
         """Adds the folding rule if a pair occurs twice, and applies the rule's minimum rating."""
         if rule.weights != "kept" and self.weights is None:
             raise DataError(
-                f"{self.name}: the weights of repeated rows were to be combined "
-                f'(duplicate_weights="{rule.weights}"), but there is no weight column; '
-                "name it with weight=…"
+                f'{self.name}: duplicate_weights="{rule.weights}" combines the weights of repeated '
+                "rows, but there is no weight column; name it with weight=…"
             )
         kept = first_or_latest(self.users, self.items, rule.keep)
         data = self if kept.all() else replace(self, folding=rule)
@@ -300,14 +299,14 @@ class Dataset:
         if data.folding is None:
             return data
         how = rule.describe(weighted=self.weights is not None)
-        return data.with_note(f"repeated (user, item) rows: {int((~kept).sum()):,}; {how}")
+        return data.with_note(f"{int((~kept).sum()):,} rows repeat a (user, item) pair; {how}")
 
     def _rated_at_least(self, min_rating: float, kept: np.ndarray) -> "Dataset":
         """Drops the pairs that were never rated so high, since no part of a split keeps them."""
         if self.ratings is None:
             raise DataError(
-                f"{self.name}: a minimum rating was asked for, but there is no rating column; "
-                "name it with rating=…, or leave min_rating=… out"
+                f"{self.name}: min_rating=… needs a rating column, but there is none; name it with "
+                "rating=…, or leave out min_rating=…"
             )
         liked = self.ratings >= min_rating
         if not (liked & kept).any():
@@ -318,7 +317,7 @@ class Dataset:
         if self.folding is not None:
             pairs = pair_keys(self.users, self.items, self.n_items)
             liked = np.isin(pairs, pairs[liked])
-        note = f"ratings below {min_rating:g}: {int((~liked).sum()):,} rows left out"
+        note = f"{int((~liked).sum()):,} rows not rated {min_rating:g} or above are left out"
         return self.rows(liked).compact().with_note(note)
 
 

@@ -60,9 +60,10 @@ def download(
             published = _published_md5(client, url)
             _fetch(client, url, part, on_bytes)
     except httpx.HTTPStatusError as error:
-        raise DownloadError(f"{url}: the server answered {error.response.status_code}") from None
+        code = error.response.status_code
+        raise DownloadError(f"{url}: the server responded with status {code}") from None
     except (httpx.HTTPError, OSError) as error:
-        raise DownloadError(f"{url} could not be fetched ({_reason(error)})") from None
+        raise DownloadError(f"{url} could not be downloaded ({_reason(error)})") from None
     _check(part, url, published)
     part.replace(target)
     return target
@@ -102,14 +103,14 @@ def _check(part: Path, url: str, published: str | None) -> None:
         if _is_whole_zip(part):
             return
         part.unlink()
-        raise DownloadError(f"{url}: what came is not a whole archive; try again")
+        raise DownloadError(f"{url}: the downloaded file is not a complete zip archive; try again")
     with part.open("rb") as file:
         found = hashlib.file_digest(file, "md5").hexdigest()
     if found != published:
         part.unlink()
         raise DownloadError(
-            f"{url}: the checksum is {found}, but {published} is published; "
-            "the download was damaged on its way, try again"
+            f"{url}: the checksum of the downloaded file is {found}, but the published one is "
+            f"{published}; the file was damaged in transit, so try again"
         )
 
 

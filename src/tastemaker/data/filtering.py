@@ -24,7 +24,7 @@ def sample_users(data: Dataset, fraction: float, *, seed: int = 0) -> Dataset:
     kept = np.zeros(data.n_users, dtype=bool)
     kept[np.random.default_rng(seed).permutation(data.n_users)[:n_kept]] = True
     sampled = data.rows(kept[data.users]).compact()
-    return sampled.with_note(f"users: {n_kept:,} of {data.n_users:,} sampled with seed {seed}")
+    return sampled.with_note(f"{n_kept:,} of {data.n_users:,} users are sampled with seed {seed}")
 
 
 @telling
@@ -41,8 +41,8 @@ def k_core(data: Dataset, k: int) -> Dataset:
             break
         core = core.rows(keep)
     if len(core) == 0:
-        raise SplitError(f"{data.name}: the {k}-core is empty; lower k")
-    note = f"{k}-core: {len(core):,} of {len(pairs):,} interactions kept"
+        raise SplitError(f"{data.name}: the {k}-core is empty; use a smaller k")
+    note = f"{k}-core: {len(core):,} of {len(pairs):,} interactions are kept"
     if data.folding is not None:
         # The repeated rows of the remaining pairs are kept; the parts of a split fold them.
         core = data.rows((core.user_counts > 0)[data.users] & (core.item_counts > 0)[data.items])

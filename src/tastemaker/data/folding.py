@@ -37,7 +37,7 @@ class Folding:
                 "max": " with the largest of the weights",
             }[self.weights]
         if self.min_rating is not None:
-            described += f", and leaves the pair out if that is rated below {self.min_rating:g}"
+            described += f", and leaves out the pair if this row is rated below {self.min_rating:g}"
         return described
 
 

@@ -70,15 +70,17 @@ def _whole_floats(rows: Rows, column: pl.Series, role: str) -> pl.Series:
         row = int(fractions.arg_max() or 0)
         remedy = "store the ids as text" if rows.is_typed else 'read them as text with ids="text"'
         raise DataError(
-            f"{rows.at(column.name, row)}: {column[row]} is not a whole number, as {role} ids that "
-            f"are numbers must be; name another column, or {remedy}"
+            f"{rows.at(column.name, row)}: {column[row]} is not a whole number, but {role} ids "
+            f"that are numbers must be whole; name another column, or {remedy}"
         )
     return _in_64_bits(rows, column, role)
 
 
 def _parsed(rows: Rows, text: pl.Series, role: str) -> pl.Series:
     return _whole(
-        rows, text, f'the {role} id "{{}}" is not a whole number of 64 bits, as ids="integer" asks'
+        rows,
+        text,
+        f'the {role} id "{{}}" is not a 64-bit whole number, which ids="integer" requires',
     )
 
 

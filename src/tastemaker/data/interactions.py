@@ -107,13 +107,13 @@ class Interactions:
 
 
 def _described(unit: str) -> str:
-    return "an order (small whole numbers), not a clock" if unit == "order" else unit
+    return "an order (small whole numbers), not clock time" if unit == "order" else unit
 
 
 def _unused(rows: Rows, used: Iterable[str]) -> list[str]:
     """Returns a note on the columns that were not used, if there are any."""
     unused = [*rows.unused, *(name for name in rows.frame.columns if name not in used)]
-    return [f"columns not used: {', '.join(unused)}"] if unused else []
+    return [f"unused columns: {', '.join(unused)}"] if unused else []
 
 
 def _numbers(rows: Rows, column: pl.Series, role: str) -> pl.Series:
@@ -125,7 +125,7 @@ def _numbers(rows: Rows, column: pl.Series, role: str) -> pl.Series:
         remedy = ""
         if re.fullmatch(r"-?\d+,\d+", value.strip()):
             # A comma may also separate thousands, so it is not silently read as a decimal point.
-            remedy = f"; write {value.strip().replace(',', '.')} with a point if that is meant"
+            remedy = f"; if the comma is a decimal point, write {value.strip().replace(',', '.')}"
         raise DataError(
             f'{rows.at(column.name, row)}: "{value}" is not a number, so it cannot be a '
             f"{role}{remedy}"
@@ -146,7 +146,7 @@ def _weights(rows: Rows, name: str) -> pl.Series:
     if bad.any():
         row = int(bad.arg_max() or 0)
         raise DataError(
-            f"{rows.at(name, row)}: {rows.frame[name][row]} cannot be a weight; weights are 0 or "
-            "above (use min_rating=… to keep only what was liked)"
+            f"{rows.at(name, row)}: {rows.frame[name][row]} cannot be a weight; weights must be 0 "
+            "or above (to keep only interactions with high ratings, use min_rating=…)"
         )
     return weights

@@ -56,8 +56,11 @@ def _bad_line(data: bytes) -> str:
         except json.JSONDecodeError as error:
             return f"line {number} is not JSON: {error.msg} at character {error.pos + 1}"
         if not isinstance(entry, dict):
-            return f"line {number} is not a JSON object with a name for each value"
-    return "the lines are JSON objects, but their values are of different kinds; make them alike"
+            return f"line {number} is not a JSON object with the column names as its keys"
+    return (
+        "the lines are JSON objects, but the types of their values differ between lines; give all "
+        "values of a column the same type"
+    )
 
 
 def _bad_array(data: bytes) -> str:
@@ -67,5 +70,11 @@ def _bad_array(data: bytes) -> str:
         return f"line {error.lineno} is not JSON: {error.msg} at character {error.colno}"
     for number, entry in enumerate(entries, 1):
         if not isinstance(entry, dict):
-            return f"entry {number} of the array is not a JSON object with a name for each value"
-    return "the array's values are of different kinds; make them alike"
+            return (
+                f"entry {number} of the array is not a JSON object with the column names as its "
+                "keys"
+            )
+    return (
+        "the types of the values differ between the entries of the array; give all values of a "
+        "column the same type"
+    )

@@ -31,7 +31,7 @@ class Values:
 
     def __post_init__(self) -> None:
         if isinstance(self.missing, str):
-            raise ConfigError(f"missing={self.missing!r} is one text; give a list of texts")
+            raise ConfigError(f"missing={self.missing!r} is a single text; give a list of texts")
         if self.ids is not None and self.ids not in get_args(IdKind):
             raise ConfigError(f'ids={self.ids!r} is not known; use ids="text" or ids="integer"')
 
@@ -63,18 +63,20 @@ def complete_rows(
         found = [_absence(rows, name, required[name], mask) for name, mask in absent.items()]
         are_written = any(_spellings(rows.frame[name], mask) for name, mask in absent.items())
         raise DataError(
-            f"{rows.source}: {'; '.join(found)}. Fill them in, or leave {n:,} of {n_rows:,} rows "
-            "out with drop_missing=True"
-            + "; to read such texts as they are, leave them out of missing=…"
+            f"{rows.source}: {'; '.join(found)}. Fill in the missing values, or leave out {n:,} of "
+            f"{n_rows:,} rows with drop_missing=True"
+            + "; to read such texts as values, remove them from missing=…"
             * are_written
         )
     if n == n_rows:
-        raise DataError(f"{rows.source}: each of the {n:,} rows lacks a value, so none is left")
+        raise DataError(
+            f"{rows.source}: each of the {n:,} rows lacks a required value, so no row is left"
+        )
     counts = [
         f"{int(mask.sum()):,} without the {required[name]}{_spellings(rows.frame[name], mask)}"
         for name, mask in absent.items()
     ]
-    note = f"missing values: {n:,} of {n_rows:,} rows left out, {', '.join(counts)}"
+    note = f"missing values: {n:,} of {n_rows:,} rows are left out, {', '.join(counts)}"
     return rows.only(~lacking), (note,)
 
 

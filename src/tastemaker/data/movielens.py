@@ -133,8 +133,8 @@ def fetch_archive(name: str, on_bytes: OnBytes | None = None, base_url: str = BA
         return download(f"{base_url}/{name}.zip", target, on_bytes)
     except DownloadError as error:
         raise DownloadError(
-            f"{name}: {error}; bring {name}.zip from https://grouplens.org/datasets/movielens/ "
-            f"and put it at {target} (or in the folder that TASTEMAKER_DATA names)"
+            f"{name}: {error}; download {name}.zip from https://grouplens.org/datasets/movielens/ "
+            f"and save it as {target} (or in the folder that TASTEMAKER_DATA names)"
         ) from None
 
 
@@ -152,9 +152,9 @@ def read_movielens(source: Path, name: str | None = None) -> tuple[Interactions,
             break
     else:
         raise DataError(
-            f"{source}: holds no MovieLens ratings "
+            f"{source} contains no MovieLens ratings "
             f"({', '.join(layout.ratings for layout in LAYOUTS)}); "
-            "name the file with the interactions itself"
+            "give the path of the file with the interactions"
         )
     try:
         ratings = layout.read_ratings(files[layout.ratings]())
@@ -165,7 +165,9 @@ def read_movielens(source: Path, name: str | None = None) -> tuple[Interactions,
         movies = layout.read_movies(files[layout.movies]())
     except (pl.exceptions.PolarsError, ValueError, IndexError) as error:
         reason = str(error).splitlines()[0]
-        raise DataError(f"{source}: is laid out like MovieLens but damaged: {reason}") from None
+        raise DataError(
+            f"{source} has the layout of a MovieLens archive, but is damaged: {reason}"
+        ) from None
     return interactions, Catalog.from_frame(movies, f"{name}/{layout.movies}", item="movieId")
 
 
@@ -181,7 +183,7 @@ def _files_in_zip(source: Path) -> dict[str, Callable[[], Path | bytes]]:
     Members are read into memory, so that a path in the archive is never used as a path on disk.
     """
     if not zipfile.is_zipfile(source):
-        raise DataError(f"{source}: is not a zip archive")
+        raise DataError(f"{source} is not a zip archive")
     with zipfile.ZipFile(source) as archive:
         members = [info for info in archive.infolist() if not info.is_dir()]
     return {
@@ -191,7 +193,10 @@ def _files_in_zip(source: Path) -> dict[str, Callable[[], Path | bytes]]:
 
 def _read_member(source: Path, info: zipfile.ZipInfo) -> bytes:
     if info.file_size > LARGEST_MEMBER_BYTES:
-        raise DataError(f"{source}: {info.filename} claims {info.file_size:,} bytes; refused")
+        raise DataError(
+            f"{source}: {info.filename} is said to have {info.file_size:,} bytes; at most "
+            f"{LARGEST_MEMBER_BYTES:,} bytes are read"
+        )
     try:
         with zipfile.ZipFile(source) as archive, archive.open(info) as member:
             return member.read(info.file_size)

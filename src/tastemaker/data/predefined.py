@@ -105,7 +105,7 @@ def _pairs(lists: pl.DataFrame | None) -> pl.DataFrame | None:
         return None
     pairs = lists.filter(pl.col("item_id").list.len() > 0).explode("item_id")
     if pairs["user_id"].null_count() or pairs["item_id"].null_count():
-        raise DataError("candidates: a user id or an item id is missing; leave nulls out")
+        raise DataError("candidates: a user id or an item id is missing; remove the nulls")
     return pairs
 
 
@@ -152,12 +152,12 @@ def _without_repeats(
         if not new.any():
             raise SplitError(
                 f"{train.name}: each of the {len(new):,} {name} interactions is with an item that "
-                "the user has in an earlier part, so nothing is left to ask about"
+                "the user has in an earlier part, so nothing is left to evaluate"
             )
         kept[name] = targets.at(new)
         notes.append(
-            f"{int((~new).sum()):,} of the {len(new):,} {name} interactions are repeats, with an "
-            "item that the user has in an earlier part; they are left out"
+            f"{int((~new).sum()):,} of the {len(new):,} {name} interactions repeat an item that "
+            "the user has in an earlier part; they are left out"
         )
         known = np.concatenate([known, pairs])
     return [kept[name] for name in names], notes
@@ -177,8 +177,9 @@ def _refuse_unseen_users(train: Dataset, test: Targets) -> None:
     if unseen_users.any():
         first = train.user_vocabulary.ids[int(test.users[unseen_users.argmax()])]
         raise SplitError(
-            f"{int(unseen_users.sum()):,} held-out interactions are of users without any in the "
-            f"training file (first: user {first}); there is nothing to recommend from: remove them"
+            f"{int(unseen_users.sum()):,} held-out interactions are of users without training "
+            f"interactions (first: user {first}), so a model knows nothing about these users; "
+            "remove them"
         )
 
 
@@ -188,5 +189,5 @@ def _refuse_missing_lists(train: Dataset, test: Targets, lists: Candidates) -> N
         first = train.user_vocabulary.ids[int(test.users[missing.argmax()])]
         raise SplitError(
             f"{int(missing.sum()):,} test users have no list of candidates (first: user {first}); "
-            "give every test user one, or leave the candidates out"
+            "give a list for every test user, or leave out the candidates"
         )

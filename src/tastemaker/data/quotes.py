@@ -58,10 +58,10 @@ def quotes_are_text(lines: TextLines, width: int, last: int, shown: str) -> bool
     if n_lines > MOST_LINES:
         what = f"a quote opens a value of {n_lines:,} lines"
     else:
-        what = f"a quote opens a value of {n_lines:,} lines, which seem to be rows of their own"
+        what = f"a quote opens a value of {n_lines:,} lines, which seem to be separate rows"
     raise DataError(
         f"{shown}: line {number}: {what}; if the quotes of this file are text, read it with "
-        'quoting="none", and if its values do contain such line breaks, with quoting="csv"'
+        'quoting="none"; if its values do contain line breaks, read it with quoting="csv"'
     )
 
 
@@ -74,8 +74,8 @@ def refuse_open_quote(lines: TextLines, shown: str) -> None:
     open_rows = lines.rows.filter(pl.col("quotes") % 2 == 1)
     if open_rows.height:
         raise DataError(
-            f"{shown}: line {open_rows['number'][0]}: a quote is opened that is never closed; "
-            'mend it, or read quotes as text with quoting="none"'
+            f"{shown}: line {open_rows['number'][0]}: a quote is opened but never closed; "
+            'correct it, or read quotes as text with quoting="none"'
         )
 
 

@@ -31,9 +31,9 @@ def refuse_uneven(rows: pl.DataFrame, width: int, shown: str) -> None:
     if rows.is_empty():
         return
     number, n_values = rows.row(0)
-    others = f" (so it is with {rows.height - 1:,} other line(s))" if rows.height > 1 else ""
+    others = f" ({rows.height - 1:,} other line(s) differ too)" if rows.height > 1 else ""
     raise DataError(
         f"{shown}: line {number} has {n_values} value(s), but the first line has {width}"
-        f"{others}; mend it, put quotes around values that contain the separator or a "
-        'line break, or leave comments out with comment="#"'
+        f"{others}; correct the line, put quotes around values that contain the separator or a "
+        'line break, or leave out comments with comment="#"'
     )

@@ -107,5 +107,5 @@ def _read_parquet(content: Content, shown: str, choose: Choose) -> ReadTable:
         frame = table.cast({cs.signed_integer(): pl.Int64}).collect(engine="streaming")
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise DataError(f"{shown}: is not a readable Parquet file ({reason})") from None
+        raise DataError(f"{shown} is not a readable Parquet file ({reason})") from None
     return ReadTable(frame)

@@ -94,11 +94,13 @@ def write_recommendations(blocks: Iterable[Recommendations], path: Path) -> int:
         ".jsonl": pl.LazyFrame.sink_ndjson,
     }
     if path.suffix not in sinks:
-        raise ConfigError(f'{path}: cannot write "{path.suffix}"; use {", ".join(sinks)}')
+        raise ConfigError(
+            f'{path}: the format "{path.suffix}" is not supported; use {", ".join(sinks)}'
+        )
     if not path.parent.is_dir():
-        raise ConfigError(f"{path}: there is no folder {path.parent}")
+        raise ConfigError(f"{path}: the folder {path.parent} does not exist")
     if path.is_dir():
-        raise ConfigError(f"{path}: is a folder; name a file")
+        raise ConfigError(f"{path} is a folder; give the path of a file")
     frames = (block.frame for block in blocks)
     first = next(frames)
     n_rows = 0

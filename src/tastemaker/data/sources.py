@@ -61,7 +61,7 @@ def load(
         interactions, catalog = read_movielens(Path(name))
     else:
         raise DataError(
-            f'"{name}" is neither a data set nor a path that exists; '
+            f'"{name}" is neither the name of a data set nor an existing path; '
             + did_you_mean(str(name), NAMES)
         )
     return _encode(
@@ -129,7 +129,7 @@ def read(
         catalog = read_catalog(items, item_id=item_id, like=interactions.item_column, **values)
     elif item_id is not None:
         raise ConfigError(
-            f'item_id="{item_id}" names a column of the items; give them with items=…'
+            f'item_id="{item_id}" names a column of the table of items; give the table with items=…'
         )
     return _encode(
         interactions, catalog, min_rating=min_rating, duplicates=duplicates,

@@ -99,7 +99,7 @@ class Split:
         targets = self.test if part == "test" else self.validation
         if targets is None or len(targets) == 0:
             raise SplitError(
-                f"{self.train.name}: the split ({self.method}) holds out nothing for {part}"
+                f"{self.train.name}: the split ({self.method}) has no {part} interactions"
             )
         return targets
 
@@ -167,8 +167,8 @@ def _refuse_leak(
         user, item = (int(codes[leaked[0]]) for codes in known)
         raise SplitError(
             f"{data.name}: {len(leaked):,} of the {len(targets):,} {part} interactions are also in "
-            f"the data before it (first: user {data.user_vocabulary.ids[user]}, item "
-            f"{data.item_vocabulary.ids[item]}); a model would be tested on what it was shown: "
-            "remove them from one of the two, or leave repeats out of the later part of a "
-            'ready-made split with repeats="drop"'
+            f"an earlier part (first: user {data.user_vocabulary.ids[user]}, item "
+            f"{data.item_vocabulary.ids[item]}), so a model would be evaluated on interactions "
+            "that it knows already; remove them from one of the two parts, or leave out repeats "
+            'from the later part of a ready-made split with repeats="drop"'
         )

@@ -108,8 +108,8 @@ def temporal(data: Dataset, *, test_fraction: float = 0.1, validation: bool = Tr
     """
     if not 0 < test_fraction < (0.5 if validation else 1):
         raise ConfigError(
-            f"temporal: test_fraction is {test_fraction}; it must be above 0 and leave data to "
-            "train on"
+            f"temporal: test_fraction is {test_fraction}; it must be above 0 and leave data for "
+            "training"
         )
     times = _times(data)
     test_from = np.quantile(times, 1 - test_fraction, method="higher")
@@ -122,7 +122,8 @@ def temporal(data: Dataset, *, test_fraction: float = 0.1, validation: bool = Tr
     warm = [_known_to(train, part) for part in (validated, tested)]
     if not warm[1].any():
         raise SplitError(
-            f"{data.name}: after the cut nobody is left whom training knows; lower test_fraction"
+            f"{data.name}: no interaction after the cut is of a user and an item that occur in "
+            "training; use a smaller test_fraction"
         )
     n_cold = sum(int((~known).sum()) for known in warm)
     return Split(
@@ -132,8 +133,8 @@ def temporal(data: Dataset, *, test_fraction: float = 0.1, validation: bool = Tr
         not_evaluated=_together(_targets(validated, ~warm[0]), _targets(tested, ~warm[1])),
         method=f"temporal, latest {test_fraction:g}",
         notes=(
-            f"{n_cold:,} held-out interactions are of users or items new after the cut "
-            "and are not asked about",
+            f"{n_cold:,} held-out interactions are of users or items that are new after the cut, "
+            "and are not evaluated",
             *_note_of_repeats(int(held.sum() + test.sum()) - len(validated) - len(tested)),
         ),
     )
@@ -148,8 +149,8 @@ def _times(data: Dataset) -> np.ndarray:
     if data.timestamps is None:
         raise SplitError(
             f"{data.name}: there is no time column, so nothing can be held out by time; "
-            'name it with time=…, or hold out with by="input" or by="random", or nothing with '
-            "no_holdout()"
+            'name it with time=…, hold out with by="input" or by="random", or hold out nothing '
+            "with no_holdout()"
         )
     return data.timestamps
 
@@ -163,7 +164,7 @@ def _order(data: Dataset, by: Order, seed: int) -> np.ndarray | None:
     elif data.timestamps is not None:
         raise SplitError(
             f"{data.name}: the interactions have times and are sorted by them; "
-            "hold out by time or at random"
+            'hold out with by="time" or by="random"'
         )
     return None
 
@@ -200,8 +201,8 @@ def _note_of_repeats(n_repeats: int) -> tuple[str, ...]:
     if n_repeats == 0:
         return ()
     return (
-        f"{n_repeats:,} interactions after the cut are repeats, with an item that the user had by "
-        "then; they are neither trained on nor asked about",
+        f"{n_repeats:,} interactions after the cut repeat an item that the user already had; they "
+        "are neither trained on nor evaluated",
     )
 
 

@@ -48,7 +48,7 @@ def read_query(query: str, url: str) -> pl.DataFrame:
     """
     refuse_forked()
     if query.split(maxsplit=1)[:1] == [] or query.split()[0].lower() not in READING:
-        raise DataError("the query must select rows: begin it with SELECT or WITH")
+        raise DataError("the query must select rows; start it with SELECT or WITH")
     if sqlalchemy is None:
         raise DataError('reading from a database needs SQLAlchemy: pip install "tastemaker[sql]"')
     try:

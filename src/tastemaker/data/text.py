@@ -46,7 +46,7 @@ def read_text(
         if quotes_are_text(text.lines, len(names), last, shown):
             text = text.without_quoting()
             frame = text.parse(columns, exact)
-            notes.append("quotes: text like any other, since as CSV has them they swallow rows")
+            notes.append("quotes are read as text, since rows would be lost with CSV quoting")
     if frame is None:
         raise text.reason_it_cannot_be_read(len(names))
     if not notes:

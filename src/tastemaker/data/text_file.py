@@ -188,8 +188,8 @@ class TextFile:
         if rows.is_empty():
             return []
         return [
-            f"{rows.height:,} line(s) do not have {width} values like the first "
-            f"(first: line {rows['number'][0]})"
+            f"{rows.height:,} line(s) do not have {width} values as the first line does "
+            f"(the first of them is line {rows['number'][0]})"
         ]
 
     def reason_it_cannot_be_read(self, width: int) -> DataError:
@@ -210,7 +210,7 @@ class TextFile:
         except pl.exceptions.PolarsError as error:
             reason = str(error).splitlines()[0]
         remedy = '; if its quotes are text, read it with quoting="none"' * self.lines.quoted
-        return DataError(f"{self.shown}: cannot be read as a table: {reason}{remedy}")
+        return DataError(f"{self.shown} cannot be read as a table: {reason}{remedy}")
 
 
 def _body(content: Content, comment: str | None) -> Content:

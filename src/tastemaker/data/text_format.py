@@ -45,12 +45,12 @@ class TextFormat:
         for name in ("separator", "comment"):
             value = getattr(self, name)
             if value is not None and (not value or "\n" in value or "\r" in value):
-                raise ConfigError(f"{name}={value!r} must be a text of one line, and not empty")
+                raise ConfigError(f"{name}={value!r} must be one line of text, and not empty")
         if self.encoding is not None:
             try:
                 codecs.lookup(self.encoding)
             except LookupError:
                 raise ConfigError(
-                    f'encoding="{self.encoding}" is unknown; usual ones are "utf-8", "latin-1", '
+                    f'encoding="{self.encoding}" is unknown; common ones are "utf-8", "latin-1", '
                     '"cp1252" and "utf-16"'
                 ) from None

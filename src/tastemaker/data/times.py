@@ -88,8 +88,8 @@ def _from_numbers(numbers: pl.Series, rows: Rows) -> Times:
     if coarser.any():
         row = int(coarser.arg_max() or 0)
         raise DataError(
-            f"{rows.at(numbers.name, row)}: {numbers[row]} is in another "
-            f"unit than the rest, which are {unit}; use one unit"
+            f"{rows.at(numbers.name, row)}: {numbers[row]} is in a different unit from the other "
+            f"times, which are in {unit}; use the same unit for all of them"
         )
     return Times((numbers // per_second).cast(pl.Int64), numbers, unit)
 
@@ -165,7 +165,8 @@ def _not_a_time(
     row = int(bad.arg_max() or 0)
     where = f'{rows.at(column.name, row)}: "{column[row]}"'
     if time_format is not None:
-        return DataError(f'{where} is not a time of the form time_format="{time_format}"')
+        return DataError(f'{where} is not a time in the format time_format="{time_format}"')
     return DataError(
-        f"{where} is not a time; use seconds, milliseconds or ISO 8601, or time_format=…"
+        f"{where} is not a time; use seconds, milliseconds or ISO 8601, or give the format with "
+        "time_format=…"
     )

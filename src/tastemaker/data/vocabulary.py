@@ -41,8 +41,8 @@ class Vocabulary:
         dtypes = {column.dtype for column in columns}
         if len(dtypes) > 1:
             raise DataError(
-                f"the {kind} ids are whole numbers in one table and text in another; store them "
-                'alike, or read all of them with ids="text"'
+                f"the {kind} ids are whole numbers in one table and text in another; store them as "
+                'the same type, or read all of them with ids="text"'
             )
         unique = [_unique(column) for column in columns]
         ids = (pl.concat(unique).unique() if len(unique) > 1 else unique[0]).sort()
@@ -66,8 +66,8 @@ class Vocabulary:
         if (ids.dtype == pl.String) != self.is_text:
             raise DataError(
                 f"the {self.kind} ids are {'text' if self.is_text else 'whole numbers'} in one "
-                f"table and {ids.dtype} in another; store them alike, or read all of them with "
-                'ids="text"'
+                f"table and {ids.dtype} in another; store them as the same type, or read all of "
+                'them with ids="text"'
             )
         if self.is_text:
             codes = ids.cast(pl.Enum(self.ids), strict=False).to_physical()

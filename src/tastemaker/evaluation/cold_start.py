@@ -79,7 +79,7 @@ def hold_out_users(split: Split, *, fraction: float = 0.1, seed: int = 0) -> Col
     apart[np.random.default_rng(seed).choice(eligible, n, replace=False)] = True
     train = split.train.rows(~apart[split.train.users])
     if n == 0 or len(train) == 0:
-        why = "nobody is left to train on" if n else "nobody has two interactions"
+        why = "no user would be left to train on" if n else "no user has two interactions"
         raise SplitError(f"{split.train.name}: no users can be held out: {why}")
     left = Split(
         train,
@@ -121,11 +121,11 @@ def evaluate_cold_start(
         raise ConfigError(f"k is {k} and lengths are {lengths}; all must be 1 or more")
     if model.dataset.fingerprint != cold.split.train.fingerprint:
         raise SplitError(
-            f"this {model.name} was fitted on other data ({model.dataset.name}) than what the "
-            "unseen users are held out of, and may have met them: fit it on cold.split first"
+            f"this {model.name} was fitted on other data ({model.dataset.name}) than cold.split, "
+            "so it may know the unseen users: fit it on cold.split first"
         )
     total = sum(int((cold.unseen_users.user_counts > length).sum()) for length in lengths)
-    meter = Meter(on_progress, f"asking {model.name} about unseen users", total)
+    meter = Meter(on_progress, f"evaluating {model.name} for unseen users", total)
     measured = (_at(model, cold.unseen_users, length, k, meter) for length in lengths)
     return ColdStartResult(
         cold.describe(k, lengths),

@@ -49,7 +49,7 @@ class _InLaterCodes:
 
     def queries(self, users: UserBatch) -> torch.Tensor:
         """Raises UnsupportedError: there are no keys."""
-        raise UnsupportedError(f"{self.name}: later items have no keys")
+        raise UnsupportedError(f"{self.name}: items added later have no keys")
 
     def score(self, users: UserBatch) -> torch.Tensor:
         """Implements `Scorer.score`; -inf for an item that came later."""

@@ -51,11 +51,11 @@ def evaluate(
     split = split or model.split
     k = sorted({k} if isinstance(k, int) else set(k))
     if not k or min(k) < 1:
-        raise ConfigError(f"k is {k}; give lengths of list of 1 or more")
+        raise ConfigError(f"k is {k}; list lengths must be 1 or more")
     if model.dataset.fingerprint != split.train.fingerprint:
         raise SplitError(
-            f"this {model.name} was fitted on other data ({model.dataset.name}) than this split "
-            "trains on, and may have seen its held-out part: fit it on this split first"
+            f"this {model.name} was fitted on other data ({model.dataset.name}) than the training "
+            "data of this split, so it may know the held-out data: fit it on this split first"
         )
     protocol = protocol or (SampledRanking() if split.candidates is None else CandidateLists())
     result = _evaluate(model, split, protocol, k, part, lists, on_progress)

@@ -182,7 +182,9 @@ def _refuse_same_names(entries: Sequence[Entry]) -> None:
     names = [entry.name for entry in entries]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise ConfigError(f'two models of the leaderboard are called "{twice}"; name them apart')
+        raise ConfigError(
+            f'two models of the leaderboard have the name "{twice}"; give them different names'
+        )
 
 
 def _refuse_different_questions(evaluations: Sequence[Evaluation]) -> None:
@@ -193,7 +195,7 @@ def _refuse_different_questions(evaluations: Sequence[Evaluation]) -> None:
         first = evaluations[0]
         if question(other) != question(first) or not np.array_equal(other.users, first.users):
             raise ConfigError(
-                f"{first.model} and {other.model} were asked different questions ({first.dataset}, "
-                f"{first.split}, {first.protocol}; {other.dataset}, {other.split}, "
-                f"{other.protocol}); evaluate both on one split under one protocol"
+                f"{first.model} and {other.model} were evaluated in different ways "
+                f"({first.dataset}, {first.split}, {first.protocol}; {other.dataset}, "
+                f"{other.split}, {other.protocol}); evaluate both on one split with one protocol"
             )

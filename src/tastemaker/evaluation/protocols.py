@@ -79,11 +79,11 @@ class SampledRanking(RankingProtocol):
     def __post_init__(self) -> None:
         if self.negatives < 1:
             raise ConfigError(
-                f"SampledRanking: negatives is {self.negatives}; 1 or more are needed"
+                f"SampledRanking: negatives is {self.negatives}; it must be 1 or more"
             )
         if self.draw not in get_args(Draw):
             raise ConfigError(
-                f'SampledRanking: draw is {self.draw!r}; say "uniform" or "popularity"'
+                f'SampledRanking: draw is {self.draw!r}; use "uniform" or "popularity"'
             )
 
     @override

@@ -97,7 +97,7 @@ def answer(
         source, anew = finished(path, model, question.split)
         if source is not None:
             return _reused(source, model, question, device, listener)
-    how = "trained" if anew is None else f"trained anew: {anew}"
+    how = "trained" if anew is None else f"trained again: {anew}"
     return _trained(path, model, question, device, listener, how)
 
 
@@ -160,7 +160,7 @@ def _reused(
     evaluation = question.put_to(model, listener.on_progress)
     with amending(source) as out:
         write_evaluation(out, evaluation)
-    return ModelAnswer(model, evaluation, "reused, evaluated anew")
+    return ModelAnswer(model, evaluation, "reused, evaluated again")
 
 
 @contextmanager

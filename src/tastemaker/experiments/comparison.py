@@ -153,7 +153,7 @@ def deciding_metric(metric: str | None, k: Sequence[int]) -> str:
         ConfigError: it is not measured at these lengths of list.
     """
     if not k or min(k) < 1:
-        raise ConfigError(f"k={min(k, default=0)}; give lengths of list of 1 or more")
+        raise ConfigError(f"k={min(k, default=0)}: list lengths must be 1 or more")
     measured = [f"{name}@{cut}" for cut in k for name in ACCURACY]
     if metric is not None and metric not in measured:
         raise ConfigError(f'metric="{metric}" is not measured; {did_you_mean(metric, measured)}')
@@ -194,10 +194,10 @@ class _Comparing:
         unable = [label for label, model in self.models.items() if not model.uses_weights]
         if split.train.weights is not None and unable:
             others = [label for label in self.models if label not in unable]
-            left = f', or leave them out: models="{",".join(others)}"' if others else ""
+            left = f', or compare only the others: models="{",".join(others)}"' if others else ""
             raise ConfigError(
                 f"of the models to compare, {', '.join(unable)} cannot learn from weights: "
-                f"leave weight=… out{left}"
+                f"leave out weight=…{left}"
             )
 
     def run(self, question: Question) -> ComparisonResult:

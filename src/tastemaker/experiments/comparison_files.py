@@ -55,7 +55,7 @@ def read_results(folder: Path) -> dict[str, Any]:
     try:
         facts = orjson.loads(path.read_bytes() if path.stat().st_size <= LARGEST else b"")
     except (OSError, ValueError) as error:
-        raise ArtifactError(f"{path}: cannot be read: {error}") from None
+        raise ArtifactError(f"{path} cannot be read: {error}") from None
     if not isinstance(facts, dict):
-        raise ArtifactError(f"{path}: is not a JSON object")
+        raise ArtifactError(f"{path} is not a JSON object")
     return facts

@@ -92,10 +92,12 @@ def space_of(model: str, fixed: Collection[str] = ()) -> Space:
     whole = model_class(model).space
     if not whole:
         names = ", ".join(name for name in model_names() if model_class(name).space)
-        raise UnsupportedError(f"{model} has no settings to tune; these models have: {names}")
+        raise UnsupportedError(f"{model} has no settings to tune; these models have some: {names}")
     space = {name: span for name, span in whole.items() if name not in fixed}
     if not space:
-        raise UnsupportedError(f"nothing is left to tune: {', '.join(whole)} of {model} is fixed")
+        raise UnsupportedError(
+            f"no settings are left to tune: {', '.join(whole)} of {model} are fixed"
+        )
     return space
 
 
@@ -160,9 +162,9 @@ def search(
 def check_extent(n_trials: int, timeout_s: float | None) -> None:
     """Raises ConfigError where nothing would be tried."""
     if n_trials < 1:
-        raise ConfigError(f"n_trials={n_trials}: try at least 1")
+        raise ConfigError(f"n_trials={n_trials}: at least 1 trial is needed")
     if timeout_s is not None and not timeout_s > 0:
-        raise ConfigError(f"timeout_s={timeout_s:g}: give seconds above 0")
+        raise ConfigError(f"timeout_s={timeout_s:g}: the time limit must be above 0 seconds")
 
 
 def _value(

@@ -126,7 +126,7 @@ def open_study(path: Path, identity: dict[str, Any]) -> Iterator[Study]:
             with after_this():
                 storage = optuna.storages.RDBStorage(url.render_as_string(hide_password=False))
         except DatabaseError:
-            raise ArtifactError(f"{path}: is damaged; restart=True begins anew") from None
+            raise ArtifactError(f"{path} is damaged; start again with restart=True") from None
         try:
             with after_this():
                 study = optuna.create_study(
@@ -154,8 +154,9 @@ def _refuse_other(study: optuna.Study, identity: dict[str, Any], path: Path) -> 
     for name, value in now.items():
         if then.get(name) != value:
             raise ArtifactError(
-                f"{path}: was begun with {name} {then.get(name)}, now it is {value}; go on with "
-                "the same command, name another path=…, or begin anew with restart=True"
+                f"{path} was started with {name} {then.get(name)}, but {name} is now {value}; use "
+                "the same settings and data, choose another path=…, or start again with "
+                "restart=True"
             )
 
 

@@ -134,7 +134,7 @@ def tune(
             if interrupted:
                 raise KeyboardInterrupt("no trial was completed")
             reason = next((f": {trial.error}" for trial in trials if trial.error), "")
-            raise ConfigError(f"none of {len(trials)} trials was completed{reason}")
+            raise ConfigError(f"none of the {len(trials)} trials was completed{reason}")
         write_best(result.config_file, what, result.best[0], len(trials))
     return result
 
@@ -154,7 +154,7 @@ def refuse_early(
     name, _, cut = metric.partition("@")
     if name not in ACCURACY or not cut.isdecimal() or int(cut) < 1:
         known = did_you_mean(name, ACCURACY)
-        raise ConfigError(f'metric="{metric}" is not measured; {known} (as ndcg@10)')
+        raise ConfigError(f'metric="{metric}" is not measured; {known} (for example ndcg@10)')
     space_of(model, settings)
     resolve_device(device)
 

@@ -39,7 +39,8 @@ def refusing_hopeless_settings(config: Config, name: str) -> Iterator[None]:
     try:
         yield
     except (FloatingPointError, *UNSOLVABLE) as error:
-        what = "its equations have no solution" if isinstance(error, UNSOLVABLE) else str(error)
+        unsolved = "the system of equations cannot be solved"
+        what = unsolved if isinstance(error, UNSOLVABLE) else str(error)
         usual = "learning_rate", "regularization"
         remedy = _nearer_to_the_defaults(config, float, usual, otherwise="train on other data")
         raise ConfigError(f"{name}: training diverged: {what}; {remedy}") from None
@@ -48,7 +49,9 @@ def refusing_hopeless_settings(config: Config, name: str) -> Iterator[None]:
             raise
         usual = "embedding_size", "batch_size"
         remedy = _nearer_to_the_defaults(config, int, usual, otherwise="train on less data")
-        raise ConfigError(f"{name}: training needs more memory than there is; {remedy}") from None
+        raise ConfigError(
+            f"{name}: training needs more memory than is available; {remedy}"
+        ) from None
 
 
 def _nearer_to_the_defaults(

@@ -30,6 +30,6 @@ def refuse_beyond_memory(needed: int, what: str, remedy: str) -> None:
     there = available_bytes()
     if needed > there:
         raise UnsupportedError(
-            f"{what} need {needed / 2**30:.1f} GiB of memory, and {there / 2**30:.1f} GiB are "
+            f"{what} need {needed / 2**30:.1f} GiB of memory, but {there / 2**30:.1f} GiB are "
             f"available; {remedy}"
         )

@@ -68,9 +68,9 @@ class Popularity(Recommender):
             return weights
         if train.timestamps is None:
             raise ConfigError(
-                f"popularity: half_life_days is {half_life_days:g}, but {train.name} has no times "
-                "to tell how old an interaction is; name the time column with time=…, or leave "
-                "half_life_days unset"
+                f"popularity: half_life_days is {half_life_days:g}, but {train.name} has no times, "
+                "so the age of an interaction is unknown; name the time column with time=…, or "
+                "leave half_life_days unset"
             )
         age_s = train.timestamps.max() - train.timestamps
         recency = 0.5 ** (age_s / (SECONDS_PER_DAY * half_life_days))

@@ -69,11 +69,11 @@ class Recommender(ABC):
             ConfigError: an unknown setting or a value out of range.
         """
         if config is not None and settings:
-            raise ConfigError(f"{self.name}: give a config or single settings, not both")
+            raise ConfigError(f"{self.name}: give either a config or single settings, not both")
         if config is not None and not isinstance(config, self.config_class):
             raise ConfigError(
                 f"{self.name} takes a {self.config_class.__name__}, not a {type(config).__name__}; "
-                f"settings go by name, as in {type(self).__name__}(seed=7)"
+                f"pass settings by name, as in {type(self).__name__}(seed=7)"
             )
         self.config = config if config is not None else self.config_class.of(settings, self.name)
         self.log = TrainingLog()
@@ -144,7 +144,7 @@ class Recommender(ABC):
         """
         vectors = self.item_vectors
         if vectors is None:
-            raise UnsupportedError(f"{self.name} does not say which items are similar")
+            raise UnsupportedError(f"{self.name} does not provide the similarity of items")
         return VectorSimilarity(vectors)
 
     def contributions(self, history: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
@@ -198,7 +198,7 @@ class Recommender(ABC):
                 f"on everything, not a {type(split).__name__}"
             )
         if start_from is not None and type(start_from) is not type(self):
-            raise ConfigError(f"{self.name} cannot go on from a {start_from.name}")
+            raise ConfigError(f"{self.name} cannot start from a {start_from.name}")
         self.refuse_weights(split.train)
         started_at = time.monotonic()
         self._start_from = start_from
@@ -220,8 +220,8 @@ class Recommender(ABC):
         """Raises ConfigError if the data have weights that this model does not learn from."""
         if data.weights is not None and not self.uses_weights:
             raise ConfigError(
-                f"{self.name} does not learn from weights: leave weight=… out, or choose a model "
-                "that does, such as mf or multvae"
+                f"{self.name} does not learn from weights: leave out weight=…, or choose a model "
+                "that learns from them, such as mf or multvae"
             )
 
     @property
@@ -233,7 +233,7 @@ class Recommender(ABC):
         """
         refuse_forked()
         if self._split is None:
-            raise ConfigError(f"{self.name} was not fitted yet: call fit(split) first")
+            raise ConfigError(f"{self.name} is not fitted yet: call fit(split) first")
         return self._split
 
     @property
@@ -296,7 +296,7 @@ class Recommender(ABC):
         """
         keys = self.item_keys
         if keys is None:
-            raise UnsupportedError(f"{self.name}: scores are no inner products of two vectors")
+            raise UnsupportedError(f"{self.name}: the scores are not inner products of two vectors")
         return self._queries(users) if len(users) else keys.new_empty(0, keys.shape[1])
 
     def is_cold(self, users: UserBatch) -> np.ndarray:

@@ -57,7 +57,7 @@ def model_class(name: str) -> "type[Recommender]":
         package = entry.dist.name if entry.dist else "a package"
         raise ConfigError(
             f'the model "{name}" of the plug-in {package} ({entry.value}) cannot be loaded: '
-            f"{type(error).__name__}: {error}; mend or uninstall {package}"
+            f"{type(error).__name__}: {error}; repair or uninstall {package}"
         ) from error
 
 

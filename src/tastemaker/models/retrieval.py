@@ -35,9 +35,9 @@ class ListRules:
 
     def __post_init__(self) -> None:
         if not 0 <= self.diversity <= 1:
-            raise ConfigError(f"diversity is {self.diversity:g}; it goes from 0 to 1")
+            raise ConfigError(f"diversity is {self.diversity:g}; it must be from 0 to 1")
         if self.because < 0:
-            raise ConfigError(f"because is {self.because}; ask for 1 reason or more, or 0 for none")
+            raise ConfigError(f"because is {self.because}; give a number of reasons, or 0 for none")
 
 
 class Lists(NamedTuple):
@@ -67,7 +67,7 @@ def top_items(
         UnsupportedError: diversity is asked of a model without item similarity.
     """
     if k < 1:
-        raise ConfigError(f"k is {k}; ask for at least 1 recommendation")
+        raise ConfigError(f"k is {k}; it must be at least 1 recommendation")
     keys = model.item_keys
     index = rules.index or (None if keys is None else ExactIndex(keys))
     mask = None if rules.eligible is None else rules.eligible.mask(model.dataset)

@@ -20,7 +20,7 @@ def similar_items(
 ) -> Recommendations:
     """Lists the items most similar to (m,) item codes; see `Recommender.similar_items`."""
     if k < 1:
-        raise ConfigError(f"k is {k}; ask for at least 1 similar item")
+        raise ConfigError(f"k is {k}; it must be at least 1 similar item")
     similarity = model.item_similarity
     step = max(1, SCORES_AT_ONCE // model.dataset.n_items)
     meter = Meter(on_progress, f"comparing items with {model.name}", len(items))

@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parent
 def compiled() -> ctypes.CDLL:
     """Returns the library for this processor; may be called only where `is_compiled()` is true."""
     found = _library()
-    assert found is not None, "asked for where is_compiled() says no"
+    assert found is not None, "called although is_compiled() is False"
     return found
 
 

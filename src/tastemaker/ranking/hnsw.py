@@ -146,4 +146,4 @@ def _check(layers: np.ndarray, links: np.ndarray, entry: int, slots: np.ndarray,
             reached = links[places]
             sound &= bool((layers[reached[reached != NOBODY]] > layer).all())
     if not sound:
-        raise ArtifactError("the index is damaged: its links lead out of it; make it anew")
+        raise ArtifactError("the index is damaged: a link leads outside the graph; build it again")

@@ -66,10 +66,10 @@ def _how(result: ColdStartResult) -> str:
     lengths = listed([f"{at.length:,}" for at in result.lengths])
     return (
         f"{users}, {result.fraction:.0%} of those with two interactions or more, drawn with seed "
-        f"{result.seed}, were kept apart entirely, and every model was trained a second time "
+        f"{result.seed}, were held out entirely, and every model was trained a second time "
         "without them. "
-        f"From each one's first {lengths} interactions alone, the very next item is ranked among "
-        "the whole catalog without those known."
+        f"Given only the first {lengths} interactions of such a user, the model ranks the next "
+        "item among the whole catalog without the known items."
     )
 
 
@@ -85,7 +85,7 @@ def _plain(results: Results, metric: str) -> ReportTable:
 def _table(measured: str, results: Results, cell: Callable[[AtLength], Cell]) -> ReportTable:
     lengths = next(iter(results.values())).lengths
     return ReportTable(
-        f"{measured} for unseen users, by interactions known",
+        f"{measured} for unseen users, by number of known interactions",
         tuple(Column(f"{at.length:,} known", counted(at.n_users, "user")) for at in lengths),
         tuple((name, tuple(map(cell, result.lengths))) for name, result in results.items()),
     )
@@ -103,7 +103,7 @@ def _figure(results: Results, metric: str, best: dict[int, float]) -> Markup:
     told = "; ".join(
         f"{line.label}: "
         + ", ".join(
-            f"{decimals(value)} from {length:,}"
+            f"{decimals(value)} after {length:,}"
             for length, value in zip(best, line.values, strict=True)
         )
         for line in lines
@@ -113,7 +113,7 @@ def _figure(results: Results, metric: str, best: dict[int, float]) -> Markup:
         lines,
         list(best),
         title=f"{metric_title(metric)} for unseen users",
-        x_title="interactions known, logarithmic scale",
+        x_title="known interactions, logarithmic scale",
         y_title=metric_title(metric),
         description=f"{told}.",
     )

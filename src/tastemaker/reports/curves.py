@@ -37,7 +37,7 @@ class Curve:
     @property
     def caption(self) -> str:
         """What was measured, and which epoch was kept."""
-        ends = ", stopped early by hand" if self.interrupted else ""
+        ends = ", training interrupted" if self.interrupted else ""
         measured = "training loss" if self.metric == "loss" else metric_title(self.metric)
         return f"{measured}; kept epoch {self.kept} of {self.epochs[-1]}{ends}"
 

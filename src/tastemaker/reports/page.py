@@ -122,10 +122,10 @@ def _question(evaluation: Evaluation) -> str:
 def _details(leaderboard: Leaderboard) -> tuple[tuple[str, ReportTable], ...]:
     if not leaderboard.ranked:
         return ()
-    every = (("Every accuracy metric", every_accuracy(leaderboard)),)
+    every = (("All accuracy metrics", every_accuracy(leaderboard)),)
     if len(leaderboard.ranked) == 1:
         return every
-    return (*every, ("Every pair of models, with its p-value", every_pair(leaderboard)))
+    return (*every, ("All pairs of models, with their p-values", every_pair(leaderboard)))
 
 
 def _time(leaderboard: Leaderboard) -> Drawn | None:
@@ -159,7 +159,7 @@ def _coverage(leaderboard: Leaderboard, k: str) -> Drawn | None:
         "coverage",
         points,
         title=f"{metric} against coverage of the catalog",
-        x_title=f"fraction of the catalog in any list of {k}",
+        x_title=f"fraction of the catalog in at least one list of {k}",
         y_title=metric,
         description=_told(points, percent),
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from tastemaker.artifact import replacing
 from tastemaker.errors import ConfigError
 from tastemaker.evaluation.cold_start_results import ColdStarts
 from tastemaker.evaluation.leaderboard import Leaderboard
@@ -34,20 +35,16 @@ def write_report(
         ConfigError: the path is a folder, or its folder does not exist.
     """
     if path.is_dir():
-        raise ConfigError(f"{path}: is a folder; name a file")
+        raise ConfigError(f"{path} is a folder; give the path of a file")
     if not path.parent.is_dir():
-        raise ConfigError(f"{path}: there is no folder {path.parent}")
+        raise ConfigError(f"{path}: the folder {path.parent} does not exist")
     text = (
         _environment()
         .get_template("report.html.jinja")
         .render(page=page(leaderboard, logs, examples, cold_starts))
     )
-    beside = path.with_name(f".{path.name}.tmp")
-    try:
+    with replacing(path) as beside:
         beside.write_text(text, encoding="utf-8", newline="\n")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _environment() -> Environment:

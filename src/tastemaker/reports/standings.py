@@ -160,9 +160,9 @@ def _whisker(low: float, mean: float, high: float, ends: tuple[float, float]) ->
 def _verdict(leaderboard: Leaderboard, name: str) -> str:
     comparison = against_best(leaderboard, name)
     if comparison is None:
-        return "best" if len(leaderboard.ranked) > 1 else "the only one"
+        return "best" if len(leaderboard.ranked) > 1 else "the only model"
     p = p_value(comparison.p_value)
-    return f"{'worse' if comparison.significant else 'could be chance'}, p {p}"
+    return f"{'worse' if comparison.significant else 'not significant'}, p {p}"
 
 
 def _letter(i: int) -> str:

@@ -64,7 +64,7 @@ def every_accuracy(leaderboard: Leaderboard) -> ReportTable:
     ranked = leaderboard.ranked
     base = [name for name in ranked[0][1].per_user if name.partition("@")[0] in ACCURACY]
     return ReportTable(
-        "Every accuracy metric, mean over users",
+        "All accuracy metrics, means over users",
         tuple(Column(metric_title(name)) for name in base),
         tuple(
             (entry.name, tuple(Cell(decimals(e.metrics.get(name))) for name in base))
@@ -110,7 +110,7 @@ def by_segment(leaderboard: Leaderboard, by: str) -> ReportTable | None:
     return ReportTable(
         f"{metric_title(metric)} by "
         + (
-            "how much is known of the user"
+            "number of known interactions of the user"
             if by == "history"
             else "popularity of the held-out item"
         ),
@@ -133,7 +133,7 @@ def list_properties(leaderboard: Leaderboard, k: str) -> ReportTable | None:
     if not measured:
         return None
     return ReportTable(
-        f"What the lists of {k} are like",
+        f"Properties of the lists of {k} items",
         tuple(Column(metric_title(name)) for name in measured),
         tuple(
             (entry.name, tuple(_property(evaluation, name, k) for name in measured))

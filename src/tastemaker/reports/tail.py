@@ -65,7 +65,7 @@ def tail_figure(fractions: Sequence[tuple[str, float]], chosen: float | None) ->
             axes.text(
                 chosen,
                 1.0 + 8 / (height - TOP - BOTTOM),
-                f"people's own choices: {percent(chosen)}",
+                f"users' interactions: {percent(chosen)}",
                 transform=axes.get_xaxis_transform(),
                 ha="left" if chosen < most / 2 else "right",
                 color=INK,
@@ -87,7 +87,7 @@ def tail_figure(fractions: Sequence[tuple[str, float]], chosen: float | None) ->
         axes.spines["left"].set_visible(False)
 
     values = "; ".join(f"{name} {percent(fraction)}" for name, fraction in fractions)
-    beside = "" if chosen is None else f" Of people's own choices: {percent(chosen)}."
+    beside = "" if chosen is None else f" Of the users' interactions: {percent(chosen)}."
     return inline_svg(
         "tail",
         (WIDTH, height),

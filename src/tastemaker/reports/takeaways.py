@@ -32,15 +32,15 @@ def of_leaderboard(leaderboard: Leaderboard) -> str:
     second = ranked[1][0].name
     comparison = against_best(leaderboard, second)
     if comparison is not None and not comparison.significant:
-        return f"{lead}; the difference to {second} (2nd) could be chance"
+        return f"{lead}; the difference to {second} (2nd) is not significant"
     rivals = [
         entry.name
         for entry, _ in ranked[2:]
         if (pair := against_best(leaderboard, entry.name)) is not None and not pair.significant
     ]
     if rivals:
-        return f"{lead}, clearly before {second} (2nd)"
-    return f"{lead}, clearly before {second if len(ranked) == 2 else 'all others'}"
+        return f"{lead}, significantly better than {second} (2nd)"
+    return f"{lead}, significantly better than {second if len(ranked) == 2 else 'all others'}"
 
 
 def of_time(leaderboard: Leaderboard) -> str:
@@ -50,13 +50,13 @@ def of_time(leaderboard: Leaderboard) -> str:
     fastest, fastest_result = min(timed, key=lambda pair: pair[0].fit_s or 0.0)
     if best.name == fastest.name:
         trains = f"trains in {seconds(best.fit_s)}"
-        return f"{best.name} {trains}" + (", the fastest as well" if len(timed) > 1 else "")
+        return f"{best.name} {trains}" + (" and is also the fastest" if len(timed) > 1 else "")
     if missing(best.fit_s):
         return f"{fastest.name} trains fastest, in {seconds(fastest.fit_s)}"
     ratio = _ratio(best_result.metrics[metric], fastest_result.metrics[metric])
     return (
-        f"{best.name} trains in {seconds(best.fit_s)}; {fastest.name}, the fastest, in "
-        f"{seconds(fastest.fit_s)}" + (f" with {ratio} of its accuracy" if ratio else "")
+        f"{best.name} trains in {seconds(best.fit_s)}; {fastest.name}, the fastest, trains in "
+        f"{seconds(fastest.fit_s)}" + (f" and reaches {ratio} of its accuracy" if ratio else "")
     )
 
 
@@ -67,10 +67,10 @@ def of_coverage(leaderboard: Leaderboard, k: str) -> str:
         (entry.name, e.metrics[name]) for entry, e in leaderboard.ranked if name in e.metrics
     ]
     (best, fraction), (widest, most) = covering[0], max(covering, key=lambda pair: pair[1])
-    said = f"{best}'s lists show {percent(fraction)} of the catalog"
+    said = f"The lists of {best} cover {percent(fraction)} of the catalog"
     if best != widest:
-        return f"{said}; {widest} shows most, {percent(most)}"
-    return f"{said}, the most of all" if len(covering) > 1 else said
+        return f"{said}; those of {widest} cover the most, {percent(most)}"
+    return f"{said}, the highest coverage" if len(covering) > 1 else said
 
 
 def of_curves(drawn: list[Curve]) -> str:
@@ -78,12 +78,12 @@ def of_curves(drawn: list[Curve]) -> str:
     improving = [curve.model for curve in drawn if curve.still_improving]
     if improving:
         verb = "was" if len(improving) == 1 else "were"
-        return f"{listed(improving)} {verb} still improving at the last epoch; more may help"
+        return f"{listed(improving)} {verb} still improving at the last epoch; more epochs may help"
     if all(curve.metric == "loss" for curve in drawn):
-        return "Training loss by epoch; nothing was held out to validate on"
+        return "Training loss by epoch; there was no validation part"
     if all(curve.kept < curve.epochs[-1] for curve in drawn):
-        return "Every model was past its best epoch when training ended"
-    return "Validation by epoch, and the epoch that was kept"
+        return "Every model reached its best epoch before training ended"
+    return "Validation metric by epoch, and the epoch that was kept"
 
 
 def of_segments(tables: list[ReportTable]) -> str:
@@ -93,7 +93,7 @@ def of_segments(tables: list[ReportTable]) -> str:
     leaders = [{name for name, cells in table.rows if cells[i].best} for table, i in columns]
     decided = [names for names in leaders if names]
     if len(names) == 1 or not decided:
-        return "For whom, and for which items, the lists are right"
+        return "Accuracy by segment of users and items"
     wins = {name: sum(name in lead for lead in decided) for name in names}
     first = max(names, key=wins.__getitem__)
     if wins[first] == len(columns):
@@ -106,39 +106,41 @@ def of_cold_start(results: dict[str, ColdStartResult], metric: str) -> str:
     lengths = next(iter(results.values())).lengths
     values = {name: [at.metrics[metric] for at in r.lengths] for name, r in results.items()}
     if len(values) == 1 or not any(map(any, values.values())):
-        return f"Unseen users: {metric_title(metric)} by how much is known of them"
+        return f"Unseen users: {metric_title(metric)} by number of known interactions"
     leaders = [max(values, key=lambda name: values[name][i]) for i in range(len(lengths))]
     first, last = leaders[0], leaders[-1]
     after_first, after_last = (counted(lengths[i].length, "interaction") for i in (0, -1))
     if first != last:
         return f"Unseen users: {first} is best after {after_first}, {last} after {after_last}"
     if set(leaders) == {first}:
-        return f"Unseen users: {first} is best, however much is known of them"
+        return f"Unseen users: {first} is best for every number of known interactions"
     return f"Unseen users: {first} is best after {lengths[0].length} and after {after_last}"
 
 
 def of_tail(fractions: list[tuple[str, float]], chosen: float | None) -> str:
     """States whether lists hold less of the long tail than the users' own choices."""
     if chosen is None:
-        return "How much of the lists is from the long tail"
+        return "Fraction of the lists that is from the long tail"
     below = [name for name, fraction in fractions if fraction < chosen]
-    said = f"{percent(chosen)} of what people chose is from the long tail"
+    said = f"{percent(chosen)} of the users' interactions are with long-tail items"
     if len(below) == len(fractions):
-        return f"{said}; every model shows less of it"
+        return f"{said}; the lists of every model contain a smaller fraction"
     if not below:
-        return f"{said}; no model shows less of it"
+        return f"{said}; the lists of no model contain a smaller fraction"
     above = [name for name, fraction in fractions if fraction >= chosen]
     if len(above) <= 2:
-        return f"{said}; every model but {listed(above)} shows less of it"
-    return f"{said}; {len(below)} of {len(fractions)} models show less of it"
+        others = listed(above)
+        return f"{said}; the lists of every model except {others} contain a smaller fraction"
+    counts = f"{len(below)} of {len(fractions)}"
+    return f"{said}; the lists of {counts} models contain a smaller fraction"
 
 
 def of_examples(shown: Sequence[Example]) -> str:
     """Counts the lists that hold a held-out item."""
     found = sum(any(one.hits) for example in shown for one in example.lists)
     n_lists = sum(len(example.lists) for example in shown)
-    hold = "holds" if found == 1 else "hold"
-    found_in = f"{found} of {counted(n_lists, 'list')} {hold} a held-out item"
+    contain = "contains" if found == 1 else "contain"
+    found_in = f"{found} of {counted(n_lists, 'list')} {contain} a held-out item"
     return f"{counted(len(shown), 'example user')}: {found_in}"
 
 

@@ -46,7 +46,7 @@ def make_app(settings: ServiceSettings) -> FastAPI:
     app = FastAPI(
         title="Tastemaker",
         version=version("tastemaker"),
-        summary="Recommendations that move with every event.",
+        summary="Recommendations that every event updates.",
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,

@@ -58,8 +58,8 @@ def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
         return tempfile.TemporaryDirectory(prefix="tastemaker-metrics-")
     except OSError as error:
         raise ConfigError(
-            f"workers share their numbers in a temporary folder, and none can be made ({error}); "
-            "name a folder that can be written by TMPDIR, or start a single worker"
+            "workers share their metrics in a temporary folder, which cannot be created "
+            f"({error}); set TMPDIR to a folder that can be written to, or start a single worker"
         ) from None
 
 
@@ -72,6 +72,6 @@ def _listening(settings: ServiceSettings) -> socket.socket:
         )
     except OSError as error:
         raise ConfigError(
-            f"{settings.host}:{settings.port} cannot be listened on: {error.strerror or error}; "
-            "choose another with port=… (0 takes a free one)"
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}; "
+            "choose another port with port=… (0 takes a free one)"
         ) from None

@@ -10,6 +10,7 @@ from sqlalchemy import make_url
 from tastemaker.config import Config
 from tastemaker.errors import ConfigError
 from tastemaker.serving.http.proxies import is_prefix
+from tastemaker.wire import LOOPBACK
 
 PREFIX = "TASTEMAKER_"
 """Prefix of the environment variables: TASTEMAKER_DATABASE, TASTEMAKER_RATE, …"""
@@ -17,14 +18,12 @@ PREFIX = "TASTEMAKER_"
 LISTS = ("cors", "trusted_hosts", "trusted_proxies")
 """Settings with several values, which are separated by commas in the environment."""
 
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
-
 
 def _as_prefix(text: str) -> str:
     prefix = text.rstrip("/")
     if prefix and not is_prefix(prefix):
         raise ValueError(
-            "a prefix of paths begins with a slash and has letters and digits, as /shop"
+            "a prefix of paths starts with a slash and contains letters and digits, as in /shop"
         )
     return prefix
 
@@ -101,7 +100,7 @@ class ServiceSettings(Config):
     """Threads of a worker that compute lists and read the database. Writes have as many threads of
     their own on PostgreSQL, and one on SQLite."""
     request_timeout_s: float = Field(10, gt=0)
-    """Seconds after which a request is given up (503)."""
+    """Seconds after which a request is aborted (503)."""
     shutdown_grace_s: float = Field(10, ge=0)
     """Seconds for which running requests may continue after SIGTERM."""
     logs: Literal["pretty", "json"] = "pretty"
@@ -153,9 +152,9 @@ class ServiceSettings(Config):
         """Raises ConfigError if any client on the network could read and write without a key."""
         if self.is_exposed and not has_keys:
             raise ConfigError(
-                f'host="{self.host}": others could reach the service, and there are no keys yet; '
-                "make one first: tastemaker keys add --scope read --scope write, for the same "
-                "database or run"
+                f'host="{self.host}": other machines could reach the service, but there are no '
+                "keys yet; create one first: tastemaker keys add --scope read --scope write, for "
+                "the same database or run"
             )
 
 
@@ -168,6 +167,6 @@ def database_url_of(run: Path | None, database: str | None) -> str:
     if database is not None:
         return database
     if run is None:
-        raise ConfigError("say which database: run=… or database=…, as given to serve")
+        raise ConfigError("give run=… or database=…, the same as for serve")
     beside = run.absolute()
     return f"sqlite:///{beside.with_name(beside.name + '.events.db')}"

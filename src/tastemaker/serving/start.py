@@ -45,12 +45,15 @@ def check(settings: ServiceSettings) -> Start:
         except DatabaseAwayError as error:
             if settings.is_exposed:
                 raise ConfigError(
-                    f'host="{settings.host}": others could reach the service, and no key can be '
-                    f"looked at: {error}"
+                    f'host="{settings.host}": other machines could reach the service, but the keys '
+                    f"cannot be read: {error}"
                 ) from None
             return Start(
                 settings.run,
-                (f"{error}; until it answers, events are refused, and lists know of none",),
+                (
+                    f"{error}; until the database works again, events are refused, and lists do "
+                    "not use any events",
+                ),
             )
     start = _start_of(settings, bundle, record)
     return replace(start, notes=(*start.notes, newer)) if newer else start
@@ -59,16 +62,17 @@ def check(settings: ServiceSettings) -> Start:
 def _start_of(settings: ServiceSettings, bundle: Bundle, record: DeploymentRecord) -> Start:
     if record.version == bundle.version:
         return Start(settings.run)
-    how = {"learned": "was learned from events", "rollback": "was gone back to"}
-    then = f"which {how.get(record.reason, 'was deployed')} since"
+    reasons = {"learned": "trained on events", "rollback": "restored by a rollback"}
+    how = reasons.get(record.reason, "deployed")
     try:
         run = open_deployment(record, settings.device).path
     except ArtifactError as error:
-        return Start(settings.run, (f"{error}; {settings.run} serves in place of that, {then}",))
+        note = f"{error}; this model was {how} later, but {settings.run} serves instead"
+        return Start(settings.run, (note,))
     return Start(
         run,
         (
-            f"{run}, {then}, serves in place of {settings.run}; "
-            "to go back, POST /v1/admin/rollback or, for the run itself, /v1/admin/reload",
+            f"{run}, which was {how} later, serves instead of {settings.run}; to return to the "
+            f"previous model, POST /v1/admin/rollback, or to {settings.run}, POST /v1/admin/reload",
         ),
     )

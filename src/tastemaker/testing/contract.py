@@ -160,7 +160,7 @@ class RecommenderContract(InductiveContract, NobodyContract, CopiesContract, Wei
     def test_similar_items_are_of_the_same_taste_and_not_the_item_itself(self) -> None:
         model = self.fitted("two tastes")
         if model.item_vectors is None:
-            with pytest.raises(UnsupportedError, match="does not say"):
+            with pytest.raises(UnsupportedError, match="does not provide the similarity"):
                 model.similar_items([3])
             return
         found = model.similar_items([3, 33], k=5)

@@ -49,7 +49,7 @@ class NobodyContract:
         model = self.fitted("two tastes")
         keys = model.item_keys
         if keys is None:
-            pytest.skip("this model's scores are no inner products")
+            pytest.skip("this model's scores are not inner products")
         for nobody in (model.users([]), model.unseen_users([])):
             queries = model.queries(nobody)
             assert queries.shape == (0, keys.shape[1])

@@ -50,7 +50,7 @@ class PairBatches:
         rows = (self.unseen.counts[users] > 0).nonzero()[:, 0]
         if len(rows) == 0:
             raise DataError(
-                f"{dataset.name}: every user touched every item, so there is nothing to tell apart"
+                f"{dataset.name}: every user touched every item, so no negatives can be drawn"
             )
         self.users = users[rows]
         self.items = torch.from_numpy(dataset.items.astype(np.int64)).to(device)[rows]

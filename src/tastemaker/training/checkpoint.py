@@ -34,7 +34,7 @@ class SafetensorsIO(CheckpointIO):
             save_file(tensors, beside, metadata={"tree": tree})
         except SafetensorError as error:
             beside.unlink(missing_ok=True)
-            raise ArtifactError(f"{target}: cannot be written: {error}") from None
+            raise ArtifactError(f"{target} cannot be written: {error}") from None
         beside.replace(target)
 
     def load_checkpoint(
@@ -54,7 +54,7 @@ class SafetensorsIO(CheckpointIO):
             tensors, metadata = read_tensors(Path(path))
             return _decode(json.loads(metadata["tree"]), tensors)
         except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
-            raise ArtifactError(f"{path}: is not a readable checkpoint: {error}") from None
+            raise ArtifactError(f"{path} is not a readable checkpoint: {error}") from None
 
     def remove_checkpoint(self, path: str | Path) -> None:
         """Removes the file."""
@@ -76,7 +76,9 @@ def _encode(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
         return [_encode(item, tensors) for item in value]
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    raise TypeError(f"a checkpoint holds plain values and tensors, not {type(value).__name__}")
+    raise TypeError(
+        f"a checkpoint can hold only plain values and tensors, not {type(value).__name__}"
+    )
 
 
 def _decode(value: Any, tensors: dict[str, torch.Tensor]) -> Any:

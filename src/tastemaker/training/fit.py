@@ -76,8 +76,8 @@ def fit(
     usual = type(config).model_fields["patience"].default
     if config.patience not in (None, usual) and validate is None:
         raise ConfigError(
-            f"patience is {config.patience}, but the split has no validation part to lose patience "
-            "with; hold one out, or leave patience unset"
+            f"patience is {config.patience}, but the split has no validation part, which early "
+            "stopping needs; hold one out, or leave patience unset"
         )
     with _folder(run) as folder:
         checkpoints = folder / "checkpoints"

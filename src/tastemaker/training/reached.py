@@ -19,4 +19,4 @@ def epochs_done(checkpoint: Path) -> int:
             tree = json.loads((file.metadata() or {})["tree"])
         return int(dict(tree["dict"])["epoch"]) + 1
     except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
-        raise ArtifactError(f"{checkpoint}: is not a readable checkpoint: {error}") from None
+        raise ArtifactError(f"{checkpoint} is not a readable checkpoint: {error}") from None

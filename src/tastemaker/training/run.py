@@ -67,5 +67,5 @@ def resolve_device(name: DeviceName) -> torch.device:
         name = next(device for device in ("cuda", "mps", "cpu") if there[device])
     if not there.get(name, False):
         known = ", ".join(device for device, is_there in there.items() if is_there)
-        raise ConfigError(f'device "{name}" is not to be had here; there is {known}')
+        raise ConfigError(f'device "{name}" is not available here; available: {known}')
     return torch.device(name)

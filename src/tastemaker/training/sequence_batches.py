@@ -70,8 +70,8 @@ class SequenceBatches:
         self.users = np.flatnonzero((counts > 1) & (counts < dataset.n_items))
         if len(self.users) == 0:
             raise DataError(
-                f"{dataset.name}: nobody has two interactions and something left to be "
-                "recommended, so there is no order to learn from"
+                f"{dataset.name}: no user has two interactions and an item left to recommend, so "
+                "there is no sequence to learn from"
             )
 
     def epoch(self, number: int) -> RepeatableEpoch[SequenceBatch]:

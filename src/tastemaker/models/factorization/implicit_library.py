@@ -85,7 +85,7 @@ def fit(
             # The package trains in place, so the model has the vectors of the last epoch.
             log.interrupted = True
         except ModelFitError:
-            raise FloatingPointError("what was learned is NaN") from None
+            raise FloatingPointError("the learned vectors are NaN") from None
     return log
 
 

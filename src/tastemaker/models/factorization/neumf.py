@@ -159,6 +159,6 @@ def _run_of_half(run: TrainingRun, name: str) -> TrainingRun:
 
     def report(progress: Progress) -> None:
         if on_progress is not None:
-            on_progress(replace(progress, what=f"{progress.what} {name} alone"))
+            on_progress(replace(progress, what=f"{progress.what} {name}"))
 
     return replace(run, folder=run.folder and run.folder / name, on_progress=report)

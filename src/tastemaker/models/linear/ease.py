@@ -93,7 +93,7 @@ def _gram(matrix: csr_matrix, on_progress: OnProgress | None) -> list[torch.Tens
     """Returns XᵀX, the number of users that two items share, in the panels of `invert`."""
     by_item = matrix.T.tocsr()
     edges = panel_edges(matrix.shape[1])
-    meter = Meter(on_progress, "counting what items have in common", len(edges))
+    meter = Meter(on_progress, "counting co-occurrences of items", len(edges))
 
     def panel(edge: tuple[int, int]) -> torch.Tensor:
         start, end = edge

@@ -92,8 +92,8 @@ class ItemKNN(Recommender):
         n_items = self._similarity.shape[0]
         refuse_beyond_memory(
             3 * 4 * n_items**2,
-            f"{self.name}: comparing {n_items:,} items",
-            "keep fewer with k_core()",
+            f"{self.name}: the similarities of {n_items:,} items",
+            "keep fewer items with k_core()",
         )
         return torch.from_numpy(self._similarity.toarray())
 

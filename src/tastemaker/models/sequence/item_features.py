@@ -18,8 +18,8 @@ class ItemFeatures(nn.Module):
         super().__init__()
         if "categories" not in catalog.columns:
             raise DataError(
-                "item features were asked for, but the catalog has no categories; give one with a "
-                "categories column (catalog=…), or leave the features out"
+                "features=True needs categories, but the catalog has none; give a catalog "
+                "with a categories column (catalog=…), or leave out features=True"
             )
         lists = catalog.frame["categories"]
         names = lists.explode().drop_nulls()

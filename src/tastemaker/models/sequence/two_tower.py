@@ -114,7 +114,7 @@ class TwoTower(SequenceModel):
     def _new_network(self, train: Dataset) -> TwoTowerNetwork:
         if "categories" not in train.catalog.columns:
             raise DataError(
-                f"{train.name}: two_tower makes an item's vector of its categories, but the "
-                "catalog has none; give a table of the items with a categories column (catalog=…)"
+                f"{train.name}: two_tower computes the vector of an item from its categories, but "
+                "the catalog has none; give a table of items with a categories column (catalog=…)"
             )
         return TwoTowerNetwork(train, self.config)

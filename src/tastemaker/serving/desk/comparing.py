@@ -66,7 +66,7 @@ class EarlierModels:
             if bundle is not None:
                 return record, bundle
         if wanted is not None:
-            raise NotFoundError(f"deployment {wanted} is not there, or its run is gone")
+            raise NotFoundError(f"deployment {wanted} does not exist, or its run was removed")
         return None
 
     def _open(self, record: DeploymentRecord) -> Bundle | None:

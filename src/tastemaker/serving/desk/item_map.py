@@ -26,7 +26,7 @@ def item_map(model: Recommender, catalog: LiveCatalog, n: int) -> dict[str, Any]
     """
     vectors = model.item_vectors
     if vectors is None:
-        raise UnsupportedError(f"{model.name} has no vectors of items, and so there is no map")
+        raise UnsupportedError(f"{model.name} has no item vectors, so there is no map")
     counts = catalog.dataset.item_counts
     popular = [int(code) for code in np.argsort(-counts, kind="stable") if counts[code] > 0]
     records = [(code, catalog.at(code)) for code in popular]

@@ -20,8 +20,8 @@ def standings(run: Path) -> dict[str, Any]:
     folder = next((place for place in places if has_results(place)), None)
     if folder is None:
         raise NotFoundError(
-            f"no comparison stands beside the run; make one with: tastemaker compare DATA --out "
-            f"{places[0].name}, in the run's folder"
+            "there is no comparison beside the run; create one, in the folder that contains the "
+            f"run, with: tastemaker compare DATA --out {places[0].name}"
         )
     try:
         facts = read_results(folder)

@@ -20,7 +20,7 @@ class Allowed(HTTPBearer):
         super().__init__(
             scheme_name=f"{scope}-key",
             auto_error=False,
-            description=f"A key with the scope {scope}, made by `tastemaker keys add`.",
+            description=f"A key with the scope {scope}, created by `tastemaker keys add`.",
         )
         self._scope = scope
 
@@ -40,7 +40,7 @@ class Allowed(HTTPBearer):
         if self._scope not in key.scopes:
             has = ", ".join(sorted(key.scopes))
             raise NotAllowedError(
-                f"this needs a key with the scope {self._scope}; yours has {has}", 403
+                f"this request needs a key with the scope {self._scope}; this key has {has}", 403
             )
 
 
@@ -76,7 +76,7 @@ async def sender_of(request: Request, service: Service) -> KeyRecord | None:
         return None
     if key is None:
         raise NotAllowedError(
-            "this needs a key that works: send it as Authorization: Bearer KEY", 401
+            "this request needs a valid key: send it as Authorization: Bearer KEY", 401
         )
     return key
 

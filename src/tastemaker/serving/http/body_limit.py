@@ -27,7 +27,7 @@ class BodyLimit:
             n_bytes += len(parts[-1])
             more = message.get("more_body", False)
         if n_bytes > self._most:
-            detail = f"the body is larger than {self._most:,} bytes; send less at once"
+            detail = f"the body is larger than {self._most:,} bytes; send less in one request"
             await problem(413, detail, scope.get("request_id"))(scope, receive, send)
             return
         body = b"".join(parts)

@@ -99,7 +99,7 @@ class Connections:
                 return
             if connection.held_bytes:
                 self.count("held")
-                connection.refuse(503, "too much is being sent at once; try again in a second")
+                connection.refuse(503, "too much data is being sent; try again in a second")
 
     def count(self, reason: str) -> None:
         """Counts a refusal, for the metrics and the log."""
@@ -142,7 +142,7 @@ class Connection(HttpToolsProtocol):
         self._n_slice = 0
         """Length in bytes of the slice that is being parsed."""
         self._in_head = self._in_request = False
-        self._why = 400, "this is not HTTP/1.1"
+        self._why = 400, "the request is not valid HTTP/1.1"
         self._discarded: int | None = None
         """Bytes discarded since the connection was refused; None before."""
         self._running: RequestResponseCycle | None = None
@@ -198,7 +198,7 @@ class Connection(HttpToolsProtocol):
         if self._is_too_much(n_bytes):
             raise ValueError("too much")  # ends parsing; uvicorn calls `send_400_response`
         if len(self.pipeline) >= MOST_PIPELINED:
-            self._why = 429, "too many requests were sent ahead of their responses"
+            self._why = 429, "too many requests were sent without waiting for responses"
             raise ValueError("too many")
         self._in_head = False
         self.deadline = self.loop.time() + self._limits.body_timeout_s
@@ -313,7 +313,7 @@ class Connection(HttpToolsProtocol):
         most_bytes, most = self._limits.max_header_bytes, self._limits.max_headers
         if n_bytes <= most_bytes and len(self.headers) <= most:
             return False
-        self._why = 431, f"a request may have {most:,} headers, of {most_bytes:,} bytes in all"
+        self._why = 431, f"at most {most:,} headers and {most_bytes:,} bytes of headers are allowed"
         return True
 
 

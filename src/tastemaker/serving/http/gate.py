@@ -42,8 +42,8 @@ class Gate:
                 return await asyncio.wrap_future(future)
         except TimeoutError:
             raise TooSlowError(
-                f"this took longer than {self._longest_s:g} seconds and was given up; "
-                "try again, or ask for less at once"
+                f"the request took longer than {self._longest_s:g} seconds and was aborted; "
+                "try again, or request less at once"
             ) from None
 
     def in_all_threads(self, work: Callable[[], object]) -> None:

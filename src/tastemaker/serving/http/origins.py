@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tastemaker.errors import TastemakerError
 from tastemaker.serving.http.problems import answer_to, problem
 from tastemaker.serving.service import Service
-from tastemaker.serving.settings import LOOPBACK
+from tastemaker.wire import LOOPBACK
 
 READING = ("GET", "HEAD", "OPTIONS")
 
@@ -50,8 +50,8 @@ class OwnOrigins:
         host, origin = headers.get(b"host"), headers.get(b"origin")
         if host is not None and _name_in(f"//{host}") not in self._hosts:
             return 421, (
-                "the Host of this request is no name of this service, which asks for no key; name "
-                'it with trusted_hosts=("…",), or ask for keys'
+                "the Host header of this request does not name this service, which requires no "
+                'key; allow the name with trusted_hosts=("…",), or require keys'
             )
         if scope["method"] in READING or origin in self._origins:
             return None
@@ -60,7 +60,9 @@ class OwnOrigins:
             own = origin is None or origin.partition("://")[2] == host
             site = "same-origin" if own else "cross-site"
         if site not in ("same-origin", "none"):
-            return 403, 'a page of another site has sent this; allow its origin with cors=("…",)'
+            return 403, (
+                'the request was sent by a page of another site; allow its origin with cors=("…",)'
+            )
         return None
 
 

@@ -30,7 +30,7 @@ class EscapedPathIds:
             raw: bytes = scope.get("raw_path") or b""
             for part, text in (("path", raw), ("query", scope["query_string"])):
                 if not _is_utf_8(text):
-                    detail = f"the {part} is not UTF-8; escape the bytes of UTF-8, as é by %C3%A9"
+                    detail = f"the {part} is not UTF-8; percent-encode UTF-8, as in %C3%A9 for é"
                     await problem(422, detail, scope.get("request_id"))(scope, receive, send)
                     return
             if b"%" in raw and below_root(scope).startswith("/v1/"):

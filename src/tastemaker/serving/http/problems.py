@@ -113,11 +113,11 @@ def install(app: FastAPI) -> None:
         if error.status_code == HTTPStatus.BAD_REQUEST:
             # FastAPI's status for a body that is not text or nested too deeply; for other invalid
             # JSON it is 422.
-            detail = "body: it cannot be read; send JSON in UTF-8"
+            detail = "body: the JSON cannot be parsed; send valid JSON in UTF-8"
             return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, _id_of(request))
         if error.status_code == HTTPStatus.NOT_FOUND and detail == "Not Found":
             root = request.scope.get("root_path", "")
-            detail = f"{request.scope['path']}: nothing is here; {root}/docs lists what there is"
+            detail = f"{request.scope['path']}: there is no such path; see {root}/docs"
         return problem(
             error.status_code, detail, _id_of(request), dict(error.headers) if error.headers else {}
         )
@@ -148,8 +148,8 @@ class UnhandledErrors:
             if scope["type"] != "http" or begun:
                 raise
             request_id = scope.get("request_id")
-            log.error("unforeseen", request_id=request_id, exc_info=error)
-            detail = "something went wrong here; the log has it under the request's id"
+            log.error("unhandled error", request_id=request_id, exc_info=error)
+            detail = "an unexpected error occurred; the log contains it under the request's id"
             answer = problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail, request_id)
             await answer(scope, receive, send)
 

@@ -33,5 +33,5 @@ class Rates:
             self._buckets.popitem(last=False)
         if tokens < 1:
             raise TooBusyError(
-                f"more than {self._rate:g} requests a second; wait, or ask for many at once"
+                f"more than {self._rate:g} requests per second; wait, or combine several requests"
             )

@@ -53,20 +53,20 @@ class Telemetry:
         self.registry = CollectorRegistry()
         shared = self.registry
         self.latency = Histogram(
-            "tastemaker_request_seconds", "Time to answer", ["method", "route", "status"],
+            "tastemaker_request_seconds", "Response time", ["method", "route", "status"],
             buckets=BUCKETS_S, registry=shared,
         )  # fmt: skip
         self.events = Counter("tastemaker_events", "Events received", ["outcome"], registry=shared)
-        self.lists = Counter("tastemaker_lists", "Lists by source", ["source"], registry=shared)
+        self.lists = Counter("tastemaker_lists", "Lists returned", ["source"], registry=shared)
         self.problems = Counter(
-            "tastemaker_problems", "Answers that were problems", ["status"], registry=shared
+            "tastemaker_problems", "Error responses", ["status"], registry=shared
         )
         self.inside = Gauge(
-            "tastemaker_requests_inside", "Running and waiting", registry=shared,
+            "tastemaker_requests_inside", "Requests that run or wait", registry=shared,
             multiprocess_mode="livesum",
         )  # fmt: skip
         self.degraded = Gauge(
-            "tastemaker_degraded", "Whether the database is away", registry=shared,
+            "tastemaker_degraded", "Whether the database is unavailable", registry=shared,
             multiprocess_mode="livemax",
         )  # fmt: skip
         self.missing = Gauge(
@@ -78,10 +78,10 @@ class Telemetry:
             multiprocess_mode="livesum",
         )  # fmt: skip
         self.refused = Counter(
-            "tastemaker_connections_refused", "Refused before the application saw a request",
+            "tastemaker_connections_refused", "Refused before they reached the application",
             ["reason"], registry=shared,
         )  # fmt: skip
-        self.swaps = Counter("tastemaker_swaps", "Swaps of the model", ["reason"], registry=shared)
+        self.swaps = Counter("tastemaker_swaps", "Model changes", ["reason"], registry=shared)
 
     def exposed(self) -> tuple[bytes, str]:
         """Returns the metrics of all workers, as text, and their media type."""
@@ -196,7 +196,7 @@ def configure_logs(style: str) -> None:
 
 def _thread_ended(failed: threading.ExceptHookArgs) -> None:
     name = failed.thread.name if failed.thread else ""
-    log.error("thread ended", thread=name, exc_info=failed.exc_value)
+    log.error("thread ended with an error", thread=name, exc_info=failed.exc_value)
 
 
 def escape_controls(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -49,7 +49,7 @@ def with_events(base: Dataset | None, store: EventStore, items: ItemStore) -> Da
     known = known.join(taken_out, on=PAIR, how="anti", maintain_order="left")
     rows = pl.concat([known, happened])
     if rows.is_empty():
-        raise DataError("there are no events yet, and so nothing to learn from")
+        raise DataError("there are no events yet, so there is nothing to learn from")
     typed = rows.with_columns(_as_numbers(rows[name]) for name in PAIR)
     catalog = _catalog(base, items.changed(), typed["item_id"])
     # The service accepts every text as an id, even one that looks like a missing value.
@@ -63,8 +63,8 @@ def refuse_weights(trained: Dataset) -> None:
     """Raises DataError if the data have weights."""
     if trained.weights is not None:
         raise DataError(
-            f"{trained.name}: the interactions have weights and the events of a service have none, "
-            "so they cannot be learned from together; train with weight=… left out"
+            f"{trained.name}: the interactions have weights, but the events of a service have "
+            "none, so a model cannot learn from both; train without weight=…"
         )
 
 

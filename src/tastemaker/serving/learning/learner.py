@@ -109,7 +109,9 @@ class Learner:
             with FileLock(self.store.folder / "learning.lock", timeout=0):
                 return self._learn(least, on_progress)
         except Timeout:
-            raise ConfigError(f"{self._run}: another process is learning right now") from None
+            raise ConfigError(
+                f"{self._run}: another process is already training on the events"
+            ) from None
 
     def _learn(self, least: int, on_progress: OnProgress | None) -> LearningRun:
         current = self._current()

@@ -131,7 +131,7 @@ class LiveCatalog:
         for name in categories:
             if name not in self._counts:
                 known = did_you_mean(name, self.n_in_category) if self._counts else ""
-                raise ConfigError(f'no item is of the category "{name}"; {known}'.rstrip("; "))
+                raise ConfigError(f'no item has the category "{name}"; {known}'.rstrip("; "))
 
     @cached_property
     def n_in_category(self) -> dict[str, int]:

@@ -142,7 +142,7 @@ class Live:
     @property
     def held(self) -> Snapshot:
         """The snapshot in memory, which may be outdated."""
-        assert self._snapshot is not None, "start() comes first"
+        assert self._snapshot is not None, "start() was not called"
         return self._snapshot
 
     def snapshot(self) -> Snapshot:
@@ -256,7 +256,7 @@ class Live:
         current = self.deployments.latest()
         before = self.deployments.others(current.version, 1) if current else []
         if not before:
-            raise ConfigError("no other model served before this one; there is nothing to go to")
+            raise ConfigError("no other model served before this one, so a rollback is impossible")
         with self._swapping:
             bundle = open_deployment(before[0], self.settings.device)
             return self._serve(bundle, "rollback", before[0].figures)
@@ -282,7 +282,7 @@ class Live:
             except (ConfigError, DatabaseRefusedError) as error:
                 # The database belongs to another run, or cannot be used: it is not tried again for
                 # each request.
-                log.error("database refused", why=str(error))
+                log.error("database cannot be used", why=str(error))
                 self._join_again_at = time.monotonic() + JOIN_EVERY_S
                 self._refused = DatabaseRefusedError(str(error))
                 raise self._refused from error
@@ -292,7 +292,7 @@ class Live:
         """Brings the tables up to date, and takes the model that is to serve."""
         newer = self.database.migrate()
         if newer:
-            log.warning("newer tables", why=newer)
+            log.warning("tables of a newer version", why=newer)
         self._trending_store.begin(self.half_life_s)
         record = self.deployments.begin(self.held.deployed.bundle)
         self._take(self._opened(record, self.held.deployed))
@@ -350,7 +350,7 @@ class Live:
                 if latest is not None and latest.seq != self.held.deployed.record.seq:
                     self._take(self._opened(latest, self.held.deployed))
             except (ArtifactError, DatabaseAwayError) as error:
-                log.warning("deployed model cannot be followed", why=str(error))
+                log.warning("newly deployed model cannot be loaded", why=str(error))
 
     def _opened(self, record: DeploymentRecord, held: Deployed) -> Deployed:
         """Opens a deployment; if that fails, returns the held one, with `missing` set."""

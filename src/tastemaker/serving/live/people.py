@@ -164,7 +164,7 @@ _Name = str | tuple[int | str, ...]
 def _name_of(user: AskedUser, vocabulary: Vocabulary) -> _Name:
     if user.history is not None:
         return tuple(user.history)
-    assert user.user_id is not None, "a request says for whom"
+    assert user.user_id is not None, "a request has a user_id or a history"
     return key_of(vocabulary, user.user_id)
 
 

@@ -51,7 +51,7 @@ def engine_of(url: str) -> tuple[sql.Engine, Deadlines | None]:
 def _sqlite(url: sql.URL) -> sql.Engine:
     folder = Path(url.database or ".").parent
     if not folder.is_dir():
-        raise ValueError(f"there is no folder {folder}")
+        raise ValueError(f"the folder {folder} does not exist")
     engine = sql.create_engine(
         url, connect_args={"timeout": LOCKED_S, "check_same_thread": False}, **POOL
     )

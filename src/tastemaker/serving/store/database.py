@@ -74,7 +74,7 @@ class Database:
         except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
             hint = ' (pip install "tastemaker[postgres]")' if "postgres" in url else ""
             raise ConfigError(
-                f"no database is known by this URL: {short(error)}{hint}; a URL looks like "
+                f"the database URL cannot be used: {short(error)}{hint}; a URL looks like "
                 "sqlite:///events.db or postgresql+psycopg://user:password@host/name"
             ) from None
         # Each statement commits by itself: no commands are sent to begin and end a transaction.
@@ -119,14 +119,14 @@ class Database:
                 newer = bring_up_to_date(connection)
             except NewerTablesError as error:
                 raise ConfigError(
-                    f"{self.name}: its tables were made by a newer version of Tastemaker "
+                    f"{self.name}: the tables were created by a newer version of Tastemaker "
                     f"({error}); use that version, or another database"
                 ) from None
         if newer is None:
             return None
         return (
-            f"{self.name}: its tables were made by a newer version of Tastemaker (revision "
-            f"{newer}), which lets this one use them"
+            f"{self.name}: the tables were created by a newer version of Tastemaker (revision "
+            f"{newer}), but this version can use them"
         )
 
     @property
@@ -213,12 +213,12 @@ class Database:
         found = meaning_of(error)
         if isinstance(found, DatabaseRefusedError):
             if not self.refused_lately:
-                log.error("database refuses", why=short(error))
+                log.error("database rejects a statement", why=short(error))
             self._refused_at = time.monotonic()
         elif not isinstance(found, DatabaseBusyError):
             with self._going:
                 if self._away is None and not self._closed.is_set():
-                    log.error("database away", why=short(error))
+                    log.error("database unavailable", why=short(error))
                     self._away = found
                     threading.Thread(target=self._wait_for_it, daemon=True, name="away").start()
         return found
@@ -234,7 +234,7 @@ class Database:
                     return
                 continue
             self._away = None
-            log.info("database back")
+            log.info("database available again")
             return
 
 

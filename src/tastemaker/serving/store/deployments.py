@@ -128,8 +128,8 @@ class DeploymentLog:
         if theirs != ours:
             raise ConfigError(
                 f'{self._database.name}: the service "{self._service}" of this database serves '
-                f"the run {theirs}, not {ours}; start that one, choose another name for a service "
-                'of its own beside it with service="NAME", or use another database'
+                f"the run {theirs}, not {ours}; serve that run, give this service another name "
+                'with service="NAME", or use another database'
             )
         return None
 
@@ -179,7 +179,7 @@ def open_deployment(record: DeploymentRecord, device: DeviceName) -> Bundle:
             if bundle.version == record.version:
                 return bundle
     raise ArtifactError(
-        f"{run}: version {record.version} is not there any more, nor in {run.name}.previous"
+        f"{run}: version {record.version} is no longer in this folder, nor in {run.name}.previous"
     )
 
 

@@ -26,8 +26,8 @@ def key_of(vocabulary: Vocabulary, given: Id) -> str:
     if vocabulary.kind == "user":
         return text  # an unseen user with an id of another system
     raise UnknownIdError(
-        f"{vocabulary.kind} {text} is not known: its ids are whole numbers here "
-        f"(for example {vocabulary.ids[0]})"
+        f"{vocabulary.kind} {text} is unknown: the {vocabulary.kind} ids of this service are whole "
+        f"numbers (for example {vocabulary.ids[0]})"
     )
 
 

@@ -154,6 +154,6 @@ def _refuse_bars(records: list[ItemRecord], path: Path) -> None:
         name = next((name for name in record.categories or () if "|" in name), None)
         if name is not None:
             raise ConfigError(
-                f'{path}: the category "{name}" of item {record.item_id} holds a |, which stands '
-                "between two categories in CSV; use .parquet or .jsonl"
+                f'{path}: the category "{name}" of item {record.item_id} contains a |, which '
+                "separates categories in CSV; use .parquet or .jsonl"
             )

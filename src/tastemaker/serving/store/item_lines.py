@@ -36,7 +36,7 @@ def records_in(body: bytes, vocabulary: Vocabulary) -> list[ItemRecord]:
         except UnknownIdError as error:
             raise UnknownIdError(f"line {number}.item_id: {error}") from None
     if not records:
-        raise ConfigError("body: there are no items; send one a line, as JSON")
+        raise ConfigError("body: there are no items; send one item per line, as JSON")
     return records
 
 

@@ -74,7 +74,7 @@ class KeyStore:
         )
         with self._database.writing() as connection:
             if connection.execute(update).rowcount == 0:
-                raise ConfigError(f"there is no key {key_id} that works; see: tastemaker keys list")
+                raise ConfigError(f"there is no valid key {key_id}; see: tastemaker keys list")
             bump_counter(connection, "keys")
 
     def all(self) -> list[KeyRecord]:

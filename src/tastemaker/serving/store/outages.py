@@ -38,9 +38,9 @@ def meaning_of(error: Failure) -> DatabaseAwayError:
     """Returns the error that the service raises for a failure."""
     kind = _kind_of(error)
     words = {
-        DatabaseAwayError: "is away",
+        DatabaseAwayError: "is unavailable",
         DatabaseBusyError: "is busy",
-        DatabaseRefusedError: "refuses",
+        DatabaseRefusedError: "rejected a statement",
     }
     return kind(f"the database {words[kind]} ({short(error)}); try again in a few seconds")
 

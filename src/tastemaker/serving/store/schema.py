@@ -43,7 +43,7 @@ def bring_up_to_date(connection: sql.Connection) -> str | None:
     if current is not None and current not in migrations:
         oldest = connection.scalar(_OLDEST)
         if oldest is None or oldest > int(newest):
-            raise NewerTablesError(f"revision {current}, where this one knows {newest}")
+            raise NewerTablesError(f"revision {current}; this version knows revision {newest}")
         return current
     config.attributes["connection"] = connection
     command.upgrade(config, "head")

@@ -22,9 +22,11 @@ def refuse_unwritable(path: Path) -> None:
         ConfigError: the ending is not supported, or the folder does not exist.
     """
     if path.suffix not in _WRITERS:
-        raise ConfigError(f'{path}: cannot write "{path.suffix}"; use {", ".join(_WRITERS)}')
+        raise ConfigError(
+            f'{path}: the format "{path.suffix}" is not supported; use {", ".join(_WRITERS)}'
+        )
     if not path.parent.is_dir():
-        raise ConfigError(f"{path}: there is no folder {path.parent}")
+        raise ConfigError(f"{path}: the folder {path.parent} does not exist")
 
 
 def write_table(frame: pl.DataFrame, path: Path) -> None:

@@ -27,7 +27,9 @@ Cursor = Annotated[str, Field(max_length=18, pattern=r"^\d+$")]
 )
 async def deployments(
     service: TheService,
-    cursor: Annotated[Cursor | None, Query(description="next_cursor of the page before.")] = None,
+    cursor: Annotated[
+        Cursor | None, Query(description="next_cursor of the previous page, to get the next one.")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=MOST_DEPLOYMENTS)] = 50,
 ) -> Response:
     """Returns a page of the deployments of models, with their evaluation, newest first."""

@@ -173,7 +173,12 @@ async def compare(
     user_id: Annotated[str, Query(min_length=1, max_length=256)],
     k: K = 10,
     deployment: Annotated[
-        int | None, Query(ge=0, description="Which earlier one; the latest that can be opened.")
+        int | None,
+        Query(
+            ge=0,
+            description="Number of an earlier deployment; by default the latest one that can be "
+            "opened.",
+        ),
     ] = None,
 ) -> Response:
     """Returns a user's lists by the current model and by an earlier one."""

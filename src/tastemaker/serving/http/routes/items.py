@@ -46,7 +46,9 @@ async def search_items(
     service: TheService,
     q: Annotated[Text, Query(description="Words of the title, in any order and case.")] = "",
     categories: Annotated[list[Category], Query(max_length=100)] = [],  # noqa: B006
-    cursor: Annotated[Cursor | None, Query(description="next_cursor of the page before.")] = None,
+    cursor: Annotated[
+        Cursor | None, Query(description="next_cursor of the previous page, to get the next one.")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=MOST_ITEMS)] = 50,
 ) -> Response:
     """Returns a page of the catalog or of a search: best matches first, then by popularity."""
@@ -104,7 +106,7 @@ async def get_item(service: TheService, item_id: PathId) -> Response:
     openapi_extra={
         "requestBody": {
             "required": True,
-            "description": "One item a line, in JSON.",
+            "description": "One item per line, in JSON.",
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/CatalogItem"}}},
         }
     },
@@ -116,7 +118,7 @@ async def put_items(service: TheService, request: Request) -> Response:
     """
     sent_as = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if sent_as != MEDIA_TYPE:
-        raise ConfigError(f"body: send one item a line as JSON, with Content-Type: {MEDIA_TYPE}")
+        raise ConfigError(f"body: send one item per line as JSON, with Content-Type: {MEDIA_TYPE}")
     body = await request.body()
 
     def put() -> ItemsKept:
@@ -224,7 +226,7 @@ def _found(
 
 
 def _not_there(item_id: str) -> NotFoundError:
-    return NotFoundError(f"item {item_id} is not in the catalog; PUT it to add it")
+    return NotFoundError(f"item {item_id} is not in the catalog; add it with PUT")
 
 
 def _item(catalog: LiveCatalog, record: ItemRecord) -> dict[str, Any]:

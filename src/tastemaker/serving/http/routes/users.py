@@ -75,8 +75,8 @@ async def forget_user(service: TheService, user_id: PathId) -> Response:
         gone = service.live.events.forget(key)
         trained = code_of(vocabulary, key) != UNKNOWN
         remains = (
-            "the run's folder holds their training data, which are used no more; train anew "
-            "with --from-events to be rid of them"
+            "the folder of the run contains the user's training data, which are no longer used; "
+            "to remove them, train again with --from-events"
         )
         return Forgotten(
             user_id=id_of(vocabulary, key),
