@@ -52,7 +52,7 @@ CASES = {
     "a split by time without times": ("train no_time.csv --out OUT", "no time column"),
     "a negative weight": ("train negative.csv --weight w --out OUT", "line 2: -1 cannot be a weight"),
     "nobody with two interactions": ("train singles.csv --out OUT", "nothing can be held out"),
-    "no header": ("train headless.csv --out OUT", "say --no-header"),
+    "no header": ("train headless.csv --out OUT", "give --no-header"),
     "a kind of file nobody reads": ("train notes.docx --out OUT", "which cannot be read as a table"),
     "a text file called Parquet": ("train fake.parquet --out OUT", "not a readable Parquet file"),
     "a model misspelt": ("train good.csv --model nfc --out OUT", 'did you mean "ncf"'),
@@ -148,7 +148,7 @@ CASES = {
         "tune good.csv --model ease --metric ndgc@10 --out OUT", 'did you mean "ndcg"',
     ),
     "a metric to tune without a length": (
-        "tune good.csv --model ease --metric ndcg --out OUT", "as ndcg@10",
+        "tune good.csv --model ease --metric ndcg --out OUT", "as in ndcg@10",
     ),
     "nothing to tune on": (
         "tune good.csv --model ease --no-validation --out OUT", "has no validation interactions",

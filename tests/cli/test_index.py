@@ -59,7 +59,7 @@ def test_a_damaged_index_is_refused(tastemaker: Terminal, run: Path) -> None:
     graph.write_bytes(graph.read_bytes()[:-1] + b"\x01")
     code, _, err = tastemaker("recommend", run, "--user", 3, "--approximate")
     assert code == 2
-    assert "wrong checksum" in err
+    assert "does not have the recorded checksum" in err
 
 
 def test_a_model_whose_scores_are_no_products_says_so(tastemaker: Terminal, clicks: Path) -> None:
@@ -67,5 +67,5 @@ def test_a_model_whose_scores_are_no_products_says_so(tastemaker: Terminal, clic
     tm.save_run(path, tm.ItemKNN().fit(tm.leave_one_out(tm.read(clicks))))
     code, out, err = tastemaker("index", path)
     assert (code, out) == (2, "")
-    assert "itemknn cannot be searched approximately" in err
+    assert "itemknn does not support approximate search" in err
     assert len(err.strip().splitlines()) == 1

@@ -83,7 +83,7 @@ def all_that_it_says(catalog: LiveCatalog) -> dict[str, object]:
         "categories": dict(sorted(catalog.n_in_category.items())),
         "found": [catalog.search(text, []) for text in ("", "title", "title 3", "item")],
         "in category": [catalog.search("", [name]) for name in catalog.n_in_category],
-        "alike": [catalog.alike_by_categories(record, 4) for record in there],
+        "alike": [catalog.similar_by_categories(record, 4) for record in there],
         "recommendable": [catalog.recommendable(record) for record in there],
         "lists": [lists_of(catalog, listing) for listing in listings],
     }

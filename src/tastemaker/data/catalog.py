@@ -153,15 +153,15 @@ class Catalog:
             DataError: the ids are of another type and their source has types, an item that must be
                 kept would be left out, or no id is a member.
         """
-        alike = self._of_the_kind_of(items, all_of_them)
-        if not alike.frame["item_id"].is_in(items.ids.implode()).any():
+        same_type = self._of_the_kind_of(items, all_of_them)
+        if not same_type.frame["item_id"].is_in(items.ids.implode()).any():
             raise DataError(
                 f"{self.name} describes 0 of {len(items):,} items: none of its ids (for example "
                 f"{_examples(self.frame['item_id'])}) occurs in the interactions (for example "
                 f"{_examples(items.ids)}); name the column with the ids with item_id=…, or write "
                 "the ids in the same way in both"
             )
-        return alike
+        return same_type
 
     def _of_the_kind_of(self, items: Vocabulary, all_of_them: bool) -> "Catalog":
         ids = self.frame["item_id"]
@@ -218,8 +218,8 @@ def id_column(names: Sequence[str], source: str, item_id: str | None, like: str 
         return item_id
     if like is not None and like in names:
         return like
-    alike = plain(like or "")
-    found = first_match(names, [alike, *ID_NAMES] if alike else ID_NAMES)
+    same_name = plain(like or "")
+    found = first_match(names, [same_name, *ID_NAMES] if same_name else ID_NAMES)
     if found is None:
         raise DataError(
             f"{source}: a catalog needs a column with the item's id (for example item_id); "

@@ -12,7 +12,7 @@ def newest_held_out(data: Dataset, earlier: Dataset, fraction: float, most: int)
     """A split whose test part is the newest of the fresh interactions.
 
     A pair is as new as its first interaction, and is held out with all of its interactions. Pairs
-    whose item nobody has touched in the training part are not evaluated.
+    whose item does not occur in training are not evaluated.
 
     Args:
         data: the earlier data and what has been added since, with times.

@@ -85,8 +85,8 @@ def _suspect(lines: TextLines, width: int, patterns: list[str]) -> tuple[int, in
     after_first = ~pl.col("row").is_first_distinct()
     inner = lines.with_text(lines.frame.filter(after_first))
     inner = inner.with_columns(is_row=_matches(patterns, lines.separator, exactly=width))
-    alike = inner.group_by("row").agg(pl.col("is_row").mean().alias("fraction"))
-    suspects = rows.join(alike, on="row", how="left", maintain_order="left").filter(
+    fractions = inner.group_by("row").agg(pl.col("is_row").mean().alias("fraction"))
+    suspects = rows.join(fractions, on="row", how="left", maintain_order="left").filter(
         (pl.col("fraction") >= 0.5)
         | (pl.col("lines") > MOST_LINES)
         | (pl.col("quotes") % 2 == 1)

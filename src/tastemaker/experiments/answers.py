@@ -70,7 +70,7 @@ class ModelAnswer:
     """Fitted, with its log."""
     evaluation: Evaluation
     how: str
-    """Whether it was trained now, for what reason anew, or what could be used again."""
+    """Whether the model was trained, why again, or what was reused."""
 
     __repr__ = short_repr
 
@@ -92,12 +92,12 @@ def answer(
         TastemakerError: whatever the model has to say against these data or settings.
     """
     artifact.refuse_foreign(path, RUN)
-    anew = None
+    difference = None
     if path.exists():
-        source, anew = finished(path, model, question.split)
+        source, difference = finished(path, model, question.split)
         if source is not None:
             return _reused(source, model, question, device, listener)
-    how = "trained" if anew is None else f"trained again: {anew}"
+    how = "trained" if difference is None else f"trained again: {difference}"
     return _trained(path, model, question, device, listener, how)
 
 

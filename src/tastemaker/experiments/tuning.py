@@ -153,8 +153,10 @@ def refuse_early(
     check_extent(n_trials, timeout_s)
     name, _, cut = metric.partition("@")
     if name not in ACCURACY or not cut.isdecimal() or int(cut) < 1:
-        known = did_you_mean(name, ACCURACY)
-        raise ConfigError(f'metric="{metric}" is not measured; {known} (for example ndcg@10)')
+        near = "" if name in ACCURACY else f"; {did_you_mean(name, ACCURACY)}"
+        raise ConfigError(
+            f'metric="{metric}" is not a metric with a list length, as in ndcg@10{near}'
+        )
     space_of(model, settings)
     resolve_device(device)
 

@@ -27,7 +27,7 @@ class ListRules:
     eligible: ItemFilter | None = None
     """Leave out whatever is not among these."""
     diversity: float = 0.0
-    """From 0, the best by score, to 1, the least alike: see ranking/diversify.py."""
+    """From 0, the best by score, to 1, the least similar: see ranking/diversify.py."""
     because: int = 0
     """With each item, at most so many items of the history that speak for it."""
     index: Index | None = None

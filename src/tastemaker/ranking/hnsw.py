@@ -30,7 +30,7 @@ VECTORS_AT_ONCE = 1 << 12
 BREADTH = 256
 """Minimum number of candidates considered in a search (efSearch); more are slower but miss less."""
 
-NOBODY = -1
+NO_ITEM = -1
 """Marks a link that is not used, and a search result that was not found."""
 
 
@@ -72,7 +72,7 @@ class Graph:
     def nearest(self, queries: np.ndarray, n: int) -> np.ndarray:
         """Returns (n_queries, n) int64 positions of the vectors nearest to each query, best first.
 
-        Where fewer are found, the remaining entries are NOBODY.
+        Where fewer are found, the remaining entries are NO_ITEM.
         """
         breadth = faiss.SearchParametersHNSW(efSearch=max(BREADTH, 2 * n))
         return self._index.search(queries, n, params=breadth)[1]
@@ -135,7 +135,7 @@ def _check(layers: np.ndarray, links: np.ndarray, entry: int, slots: np.ndarray,
         and 0 <= entry < n
         and layers[entry] == layers.max()
         and links.shape == (int(slots[layers].sum()),)
-        and links.min() >= NOBODY
+        and links.min() >= NO_ITEM
         and links.max() < n
     )
     if sound:
@@ -144,6 +144,6 @@ def _check(layers: np.ndarray, links: np.ndarray, entry: int, slots: np.ndarray,
             nodes = np.flatnonzero(layers > layer)
             places = offsets[nodes, None] + np.arange(slots[layer], slots[layer + 1])
             reached = links[places]
-            sound &= bool((layers[reached[reached != NOBODY]] > layer).all())
+            sound &= bool((layers[reached[reached != NO_ITEM]] > layer).all())
     if not sound:
         raise ArtifactError("the index is damaged: a link leads outside the graph; build it again")

@@ -13,20 +13,22 @@ def groups(leaderboard: Leaderboard) -> list[tuple[str, ...]]:
     Piepho 2004).
     """
     names = [entry.name for entry, _ in leaderboard.ranked]
-    alike: dict[str, set[str]] = {name: set() for name in names}
+    undecided: dict[str, set[str]] = {name: set() for name in names}
     for pair in leaderboard.comparisons:
         if not pair.significant:
-            alike[pair.better].add(pair.worse)
-            alike[pair.worse].add(pair.better)
+            undecided[pair.better].add(pair.worse)
+            undecided[pair.worse].add(pair.better)
     place = {name: i for i, name in enumerate(names)}
-    found = [sorted(group, key=place.__getitem__) for group in _cliques(set(), set(names), alike)]
+    found = [
+        sorted(group, key=place.__getitem__) for group in _cliques(set(), set(names), undecided)
+    ]
     return [tuple(group) for group in sorted(found, key=lambda group: [place[n] for n in group])]
 
 
 def _cliques(
     members: set[str],
     open_: set[str],
-    alike: dict[str, set[str]],
+    undecided: dict[str, set[str]],
     done: frozenset[str] = frozenset(),
 ) -> Iterator[set[str]]:
     """Yields the maximal cliques (Bron and Kerbosch 1973, with a pivot)."""
@@ -34,7 +36,9 @@ def _cliques(
         if members:
             yield members
         return
-    pivot = max(sorted(open_ | done), key=lambda name: len(alike[name] & open_))
-    for name in sorted(open_ - alike[pivot]):
-        yield from _cliques(members | {name}, open_ & alike[name], alike, done & alike[name])
+    pivot = max(sorted(open_ | done), key=lambda name: len(undecided[name] & open_))
+    for name in sorted(open_ - undecided[pivot]):
+        yield from _cliques(
+            members | {name}, open_ & undecided[name], undecided, done & undecided[name]
+        )
         open_, done = open_ - {name}, done | {name}

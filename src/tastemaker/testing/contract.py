@@ -29,13 +29,13 @@ from tastemaker.evaluation.evaluate import evaluate
 from tastemaker.evaluation.protocols import FullRanking
 from tastemaker.models.recommender import Recommender
 from tastemaker.testing.copies import CopiesContract
+from tastemaker.testing.empty_batches import EmptyBatchContract
 from tastemaker.testing.inductive import InductiveContract, assert_same_scores
-from tastemaker.testing.nobody import NobodyContract
 from tastemaker.testing.weights import WeightsContract
 from tastemaker.testing.worlds import checkerboard, one_item_left, two_tastes, untouched_item
 
 
-class RecommenderContract(InductiveContract, NobodyContract, CopiesContract, WeightsContract):
+class RecommenderContract(InductiveContract, EmptyBatchContract, CopiesContract, WeightsContract):
     """The whole contract; a test class inherits from it and defines how to make the model."""
 
     @abstractmethod

@@ -13,7 +13,7 @@ from tastemaker.web.site import Site
 from tastemaker.web.storefront import noticed
 
 FOUND = 48
-ALIKE = 16
+N_SIMILAR = 16
 LONGEST_HISTORY = 1_000
 REASONS_FROM = 120
 
@@ -35,12 +35,12 @@ async def search(site: Site, request: Request) -> Response:
 async def item(site: Site, request: Request) -> Response:
     """Shows an item, the reasons to recommend it, and similar items."""
     item_id, user = id_in(request.path_params["item_id"], "item"), site.visitors.of(request)
-    found, alike, (liked, because), notice = await asyncio.gather(
-        site.api.item(item_id), _alike(site, item_id), _stand(site, user, item_id),
+    found, similar, (liked, because), notice = await asyncio.gather(
+        site.api.item(item_id), _similar(site, item_id), _stand(site, user, item_id),
         noticed(site, request),
     )  # fmt: skip
     card = card_of(found, because)
-    cards = [card_of(other) for other in alike]
+    cards = [card_of(other) for other in similar]
     return site.page(
         request, "item.html", images=[each.image_url for each in [card, *cards]], card=card,
         cards=cards, item=found, liked=liked, notice=notice, title=card.name,
@@ -53,9 +53,9 @@ async def _search(site: Site, text: str, category: str) -> wire.Items:
     return await site.api.search(text, category, FOUND)
 
 
-async def _alike(site: Site, item_id: str) -> list[wire.RecommendedItem]:
+async def _similar(site: Site, item_id: str) -> list[wire.RecommendedItem]:
     try:
-        return (await site.api.similar(item_id, ALIKE)).items
+        return (await site.api.similar(item_id, N_SIMILAR)).items
     except ServiceError as error:
         if error.status not in (404, 422):
             raise

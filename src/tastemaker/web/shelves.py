@@ -81,13 +81,13 @@ async def _because(
     taken = {item_id for item_id, _, _ in spoken}
     others = [item for item in history.items if item.item_id not in taken]
     spoken += [(item.item_id, item.title, ()) for item in others[: BECAUSE_ROWS - len(spoken)]]
-    alike = await asyncio.gather(
+    similar = await asyncio.gather(
         *(_filling(api, item_id, len(items)) for item_id, _, items in spoken)
     )
     return [
         # Recommendations come first; items that are merely similar fill the row.
         (f"because-{item_id}", because_title(title, item_id), [*items, *more])
-        for (item_id, title, items), more in zip(spoken, alike, strict=True)
+        for (item_id, title, items), more in zip(spoken, similar, strict=True)
     ]
 
 

@@ -88,9 +88,9 @@ def _without_new_items(users: UserBatch, item_counts: np.ndarray) -> UserBatch:
 def _differ(some: UserBatch, others: UserBatch) -> np.ndarray:
     """Returns (n,) bool: whether a user's two histories differ in their items or the order."""
     differ = some.lengths != others.lengths
-    alike = np.flatnonzero(~differ)
+    unchanged = np.flatnonzero(~differ)
     if differ.any():
-        some, others = some.at(alike), others.at(alike)
+        some, others = some.at(unchanged), others.at(unchanged)
     places = np.flatnonzero(some.items != others.items)
-    differ[alike[np.searchsorted(some.indptr, places, side="right") - 1]] = True
+    differ[unchanged[np.searchsorted(some.indptr, places, side="right") - 1]] = True
     return differ

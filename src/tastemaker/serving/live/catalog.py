@@ -160,15 +160,15 @@ class LiveCatalog:
         """
         return self._table.search(text, categories)
 
-    def alike_by_categories(self, item: ItemRecord, k: int) -> list[tuple[ItemRecord, float]]:
+    def similar_by_categories(self, item: ItemRecord, k: int) -> list[tuple[ItemRecord, float]]:
         """Returns the k items whose categories are most similar, equal ones by popularity.
 
         Returns:
             The items, each with the Jaccard similarity of its categories to those of the given one.
         """
-        found = ((self.record(key), fraction) for key, fraction in self._table.alike(item))
-        alike = ((one, fraction) for one, fraction in found if one is not None and one.listable)
-        return list(islice(alike, k))
+        found = ((self.record(key), fraction) for key, fraction in self._table.similar(item))
+        similar = ((one, fraction) for one, fraction in found if one is not None and one.listable)
+        return list(islice(similar, k))
 
     def _counted_anew(self, pairs: Sequence[tuple[int, ItemRecord]]) -> Mapping[str, int]:
         """Returns the number of items in each category after these changes."""

@@ -64,7 +64,7 @@ class SearchTable:
         )  # fmt: skip
         return table.sort(fit, maintain_order=True)["key"].to_list()
 
-    def alike(self, item: ItemRecord) -> Iterable[tuple[str, float]]:
+    def similar(self, item: ItemRecord) -> Iterable[tuple[str, float]]:
         """Returns the keys of items that share categories with one, and their Jaccard similarity.
 
         The most similar items come first, equal ones by popularity.

@@ -37,9 +37,9 @@ class Similar:
 def _answer(snapshot: Snapshot, record: ItemRecord, k: int) -> dict[str, Any]:
     catalog, deployed = snapshot.catalog, snapshot.deployed
     if catalog.code(record.item_id) is None:
-        found = catalog.alike_by_categories(record, k)
+        found = catalog.similar_by_categories(record, k)
     else:
-        found = _alike_by_model(snapshot, record, k)
+        found = _similar_by_model(snapshot, record, k)
     places = [Place(other, score) for other, score in found]
     return {
         "item_id": id_of(catalog.vocabulary, record.item_id),
@@ -52,7 +52,7 @@ def _answer(snapshot: Snapshot, record: ItemRecord, k: int) -> dict[str, Any]:
     }
 
 
-def _alike_by_model(
+def _similar_by_model(
     snapshot: Snapshot, record: ItemRecord, k: int
 ) -> list[tuple[ItemRecord, float]]:
     catalog = snapshot.catalog

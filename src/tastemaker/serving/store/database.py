@@ -141,7 +141,7 @@ class Database:
         Raises:
             DatabaseAwayError: it does not answer.
         """
-        with self._failing_alike(), self._reads.connect() as connection:
+        with self._translating_errors(), self._reads.connect() as connection:
             yield connection
 
     @contextmanager
@@ -154,7 +154,7 @@ class Database:
         Raises:
             DatabaseAwayError: it does not answer, is locked for too long, or has no room left.
         """
-        with self._failing_alike(), self._engine.connect() as connection:
+        with self._translating_errors(), self._engine.connect() as connection:
             if self.is_sqlite:
                 # Otherwise a transaction that reads first cannot wait for a lock and fails at once.
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -173,7 +173,7 @@ class Database:
         Raises:
             DatabaseAwayError: it does not answer.
         """
-        with self._failing_alike():
+        with self._translating_errors():
             version = self._detector.data_version() if self._detector else None
             last = self._change_token
             if version is not None and last is not None and last.data_version == version:
@@ -199,7 +199,7 @@ class Database:
             self._deadlines.end()
 
     @contextmanager
-    def _failing_alike(self) -> Iterator[None]:
+    def _translating_errors(self) -> Iterator[None]:
         away = self._away
         if away is not None:
             raise DatabaseAwayError(str(away))

@@ -30,8 +30,8 @@ function begin(found) {
   const titles = document.querySelector("#titles");
   titles.append(...points.slice(0, 400).map((point) => new Option(point[NAME])));
   spot.textContent =
-    `${points.length.toLocaleString("en")} items, the most popular. What is alike for ${found.model} ` +
-    `lies close; the plane shows ${Math.round(found.explained * 100)}% of what tells items apart.`;
+    `${points.length.toLocaleString("en")} items, the most popular. Items that are similar for ${found.model} ` +
+    `lie close together; the plane shows ${Math.round(found.explained * 100)}% of the variance.`;
   fit();
   new ResizeObserver(() => draw()).observe(canvas);
   dark.addEventListener("change", draw);
@@ -70,7 +70,7 @@ function fit() {
     x: (left + right) / 2,
     y: (low + high) / 2,
     scale: 0.9 * Math.min(width / (right - left || 1), height / (high - low || 1)),
-    // The two directions need not spread alike: the map fills its frame.
+    // The two directions may have different scales: the map fills its frame.
     across: 0.92 * width / (right - left || 1),
     up: 0.92 * height / (high - low || 1),
   };

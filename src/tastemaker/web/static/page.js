@@ -67,7 +67,7 @@ function announce() {
 }
 
 function leave(toast) {
-  // Not from under somebody's fingers.
+  // Not while the pointer or the focus is on it.
   if (toast.matches(":hover, :focus-within")) goneAfter = setTimeout(() => leave(toast), 2000);
   else toast.remove();
 }
@@ -240,10 +240,10 @@ function countPicks(picks) {
   const left = wanted - n;
   picks.querySelector("#count").textContent =
     n === 0
-      ? `Pick ${wanted}, or go on without.`
+      ? `Pick ${wanted}, or continue without.`
       : left > 0
         ? `${n} picked, ${left} to go.`
-        : `${n} picked. That will do; more is better still.`;
+        : `${n} picked, which is enough; more make the lists better.`;
 }
 
 const picks = document.querySelector("#picks");

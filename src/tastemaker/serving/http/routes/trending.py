@@ -28,9 +28,9 @@ async def trending(
         snapshot = live.snapshot()
         deployed, catalog = snapshot.deployed, snapshot.catalog
         asked = ListRequest.of(Listing(k=k, categories=categories), catalog)
-        nobody = unseen_user(deployed.everything, [])
+        unknown_user = unseen_user(deployed.everything, [])
         scores = live.trending_scores(catalog)
-        made = trending_list(deployed.bundle.model, catalog, nobody, asked, scores)
+        made = trending_list(deployed.bundle.model, catalog, unknown_user, asked, scores)
         return {
             "items": [
                 recommended_item(catalog.vocabulary, place, rank)

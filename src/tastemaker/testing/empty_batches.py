@@ -11,7 +11,7 @@ from tastemaker.errors import UnsupportedError
 from tastemaker.models.recommender import Recommender
 
 
-class NobodyContract:
+class EmptyBatchContract:
     """A request for no users, or for no items, has an empty result of the usual form."""
 
     @abstractmethod
@@ -27,8 +27,8 @@ class NobodyContract:
             of_one = model.recommend([1], k=3, diversity=diversity, because=because)
         except UnsupportedError:
             pytest.skip("this model compares no items, so it has no diversity and no reasons")
-        nobody: list[list[int] | UserBatch] = [[], model.users([]), model.unseen_users([])]
-        for users in nobody:
+        nothing: list[list[int] | UserBatch] = [[], model.users([]), model.unseen_users([])]
+        for users in nothing:
             of_none = model.recommend(users, k=3, diversity=diversity, because=because)
             assert_empty_as(of_none, of_one)
 
@@ -36,11 +36,11 @@ class NobodyContract:
         """Checks the scores of all items, and of some candidates of each user."""
         model = self.fitted("two tastes")
         one, candidates = model.users([1]), torch.zeros(1, 3, dtype=torch.int64)
-        for nobody in (model.users([]), model.unseen_users([])):
-            scores = model.score(nobody)
+        for nothing in (model.users([]), model.unseen_users([])):
+            scores = model.score(nothing)
             assert scores.shape == (0, model.dataset.n_items)
             assert scores.dtype == model.score(one).dtype
-            scores = model.score_candidates(nobody, candidates[:0])
+            scores = model.score_candidates(nothing, candidates[:0])
             assert scores.shape == (0, 3)
             assert scores.dtype == model.score_candidates(one, candidates).dtype
 
@@ -50,8 +50,8 @@ class NobodyContract:
         keys = model.item_keys
         if keys is None:
             pytest.skip("this model's scores are not inner products")
-        for nobody in (model.users([]), model.unseen_users([])):
-            queries = model.queries(nobody)
+        for nothing in (model.users([]), model.unseen_users([])):
+            queries = model.queries(nothing)
             assert queries.shape == (0, keys.shape[1])
             assert queries.dtype == model.queries(model.users([1])).dtype
 
