@@ -50,7 +50,7 @@ def test_the_same_call_goes_on_where_the_first_ended(split: Split, tmp_path: Pat
 
 
 def test_mistakes_are_refused_before_anything_is_made(split: Split, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match='metric="ndgc@10" is not measured; did you mean "ndcg"'):
+    with pytest.raises(ConfigError, match='metric="ndgc@10" is not .*; did you mean "ndcg"'):
         tm.tune("ease", split, tmp_path / "out", metric="ndgc@10")
     with pytest.raises(ConfigError, match="at least 1 trial is needed"):
         tm.tune("ease", split, tmp_path / "out", n_trials=0)

@@ -13,7 +13,7 @@ from tastemaker.data.vocabulary import Vocabulary
 from tastemaker.errors import ArtifactError
 
 NOT_EVALUATED = "unasked"
-"""Name of the table of `Split.not_evaluated` in a run folder, the same in all saved runs."""
+"""Name of the table with `Split.not_evaluated` in a run folder; saved runs depend on it."""
 
 
 def write_split(out: ArtifactWriter, split: Split) -> None:

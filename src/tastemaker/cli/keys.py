@@ -32,7 +32,8 @@ def keys(
 ) -> None:  # fmt: skip
     """Create, list and revoke the API keys of a service; a key is shown only when it is created.
 
-    Examples: tastemaker keys add --run runs/demo --scope read --scope write --label shop,
+    Examples: tastemaker keys add --run runs/demo --scope read --scope write --label shop
+
     tastemaker keys revoke 3f2a9c1b7d5e --run runs/demo
     """
     from tastemaker.errors import ConfigError

@@ -9,7 +9,7 @@ from tastemaker.evaluation.leaderboard import Entry, Leaderboard
 from tastemaker.evaluation.results import Evaluation
 
 BESIDE = ("hit_rate", "ndcg")
-"""The first one that is not the deciding metric is shown beside it; the files have all."""
+"""Metrics shown beside the deciding one: the first of them that differs from it is used."""
 
 WORSE = "worse: significantly worse than the best model; fit: training time"
 

@@ -75,9 +75,9 @@ def tune(
     Example: tastemaker tune ml-100k --model ease --trials 20
 
     The best settings are written to best.toml in the folder, for train --config and compare
-    --config. The same command again continues an interrupted search. For a model with epochs, a
-    trial is ended early if half of the other trials were better at that epoch; --set patience=3
-    also ends trials that no longer improve.
+    --config. Running the same command again continues an interrupted search. For a model with
+    epochs, a trial is ended early if at least half of the others were better after the same epoch;
+    --set patience=3 also ends trials that no longer improve.
     """  # fmt: skip
     from tastemaker.cli.judging import make_protocol
     from tastemaker.cli.sources import split_of

@@ -109,7 +109,7 @@ class Catalog:
         """Returns (n_items,) bool: whether each item is in any of the given categories.
 
         Raises:
-            ConfigError: the catalog has no categories, or no item is in one of those given; the
+            ConfigError: the catalog has no categories, or one of the given ones is unknown; the
                 message then suggests the nearest name.
         """
         known = self.categories
@@ -140,7 +140,7 @@ class Catalog:
         return replace(self, frame=joined)
 
     def matching(self, items: Vocabulary, *, all_of_them: bool = False) -> "Catalog":
-        """Returns the catalog with ids of the vocabulary's type, of which at least one is a member.
+        """Returns the catalog with its ids converted to the vocabulary's type.
 
         Ids from a source without types are converted to that type. Ids that cannot be converted to
         whole numbers are left out, since they cannot be members.
@@ -150,8 +150,8 @@ class Catalog:
             all_of_them: whether every item must be kept.
 
         Raises:
-            DataError: the ids are of another type and their source has types, an item that must be
-                kept would be left out, or no id is a member.
+            DataError: the ids are of another type and their source is typed; or `all_of_them` is
+                set and an id cannot be converted; or no id is in the vocabulary.
         """
         same_type = self._of_the_kind_of(items, all_of_them)
         if not same_type.frame["item_id"].is_in(items.ids.implode()).any():

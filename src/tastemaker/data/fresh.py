@@ -1,4 +1,4 @@
-"""Fresh data: what a data set has beside an earlier one, and a split that holds its newest out."""
+"""Fresh data: the interactions that an earlier data set lacks, and a split that holds some out."""
 
 import numpy as np
 
@@ -11,16 +11,16 @@ from tastemaker.data.vocabulary import UNKNOWN, Vocabulary
 def newest_held_out(data: Dataset, earlier: Dataset, fraction: float, most: int) -> Split:
     """A split whose test part is the newest of the fresh interactions.
 
-    A pair is as new as its first interaction, and is held out with all of its interactions. Pairs
-    whose item does not occur in training are not evaluated.
+    The age of a (user, item) pair is that of its first interaction. If a pair is held out, all of
+    its interactions are. Pairs whose item does not occur in training are not evaluated.
 
     Args:
         data: the earlier data and what has been added since, with times.
         earlier: the earlier data.
-        fraction: fraction of the fresh pairs that is held out; at least one pair is.
+        fraction: fraction of the fresh pairs to hold out; at least one pair is held out.
         most: the largest number of pairs that are held out.
     """
-    assert data.timestamps is not None, "fresh data have times"
+    assert data.timestamps is not None, "fresh data must have times"
     fresh = is_fresh(data, earlier) & data.first_rows()
     n_held = min(max(1, int(fraction * fresh.sum())), most)
     rows = np.flatnonzero(fresh)
@@ -39,7 +39,7 @@ def newest_held_out(data: Dataset, earlier: Dataset, fraction: float, most: int)
 
 
 def is_fresh(data: Dataset, earlier: Dataset) -> np.ndarray:
-    """(n,) bool: the interactions whose pair of user and item the earlier data do not have."""
+    """(n,) bool: whether the (user, item) pair of each interaction is absent from earlier data."""
     users = earlier_codes(earlier.user_vocabulary, data.user_vocabulary)[data.users]
     items = earlier_codes(earlier.item_vocabulary, data.item_vocabulary)[data.items]
     known = (users != UNKNOWN) & (items != UNKNOWN)
@@ -57,9 +57,9 @@ def earlier_codes(earlier: Vocabulary, later: Vocabulary) -> np.ndarray:
 
 
 def _targets(data: Dataset, rows: np.ndarray) -> Targets | None:
-    """The interactions where the mask is true as targets; None if there are none."""
+    """Returns, as targets, the interactions that the mask selects; None if there are none."""
     if not rows.any():
         return None
-    assert data.timestamps is not None, "fresh data have times"
+    assert data.timestamps is not None, "fresh data must have times"
     users, items = data.users[rows].astype(np.int64), data.items[rows].astype(np.int64)
     return Targets(users, items, data.timestamps[rows])
