@@ -202,4 +202,4 @@ def test_one_address_can_hold_so_many_requests_and_the_service_none_of_them(shop
 def test_a_prefix_that_is_none_is_refused(page_run: Path, wrong: str):
     refused = tastemaker("serve", page_run, "--port", 0, "--root-path", wrong)
     assert refused.returncode == 2
-    assert "as /shop" in refused.stderr
+    assert "as in /shop" in refused.stderr

@@ -305,8 +305,8 @@ class Dataset:
         """Drops the pairs that were never rated so high, since no part of a split keeps them."""
         if self.ratings is None:
             raise DataError(
-                f"{self.name}: min_rating=… needs a rating column, but there is none; name it with "
-                "rating=…, or leave out min_rating=…"
+                f"{self.name}: min_rating=… needs a rating column, but there is none; name the "
+                "column with rating=…, or leave out min_rating=…"
             )
         liked = self.ratings >= min_rating
         if not (liked & kept).any():
