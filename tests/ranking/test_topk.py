@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,6 +71,16 @@ def test_what_is_excluded_counts_as_minus_infinity_and_the_scores_stay_as_they_a
     given = scores.T.contiguous().T if by_item else scores
     assert_same(top_k(given, k, exclusion), expected)
     assert (scores.numpy() == matrix).all()
+
+
+def test_histories_of_smaller_integers_and_masks_of_another_length_read_no_other_memory() -> None:
+    scores = torch.arange(200, dtype=torch.float32)[None]
+    seen = UserBatch(
+        np.array([-1]), np.array([199, 197], dtype=np.int32), np.array([0, 2], dtype=np.int32)
+    )
+    assert top_k(scores, 3, Exclusion(seen)).items.tolist() == [[198, 196, 195]]
+    with pytest.raises(IndexError):
+        top_k(scores, 3, Exclusion(None, torch.ones(100, dtype=torch.bool)))
 
 
 def test_fewer_than_k_left_are_found_in_whichever_groups_they_are() -> None:

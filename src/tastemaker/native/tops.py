@@ -38,7 +38,8 @@ def best_by_products(keys: torch.Tensor, queries: torch.Tensor, k: int, excluded
     """
     keys, queries = keys.contiguous(), queries.contiguous()
     given = keys.data_ptr(), *keys.shape, queries.data_ptr(), len(queries)
-    return _selected(_compiled().tops_by_products, given, len(queries), k, excluded)
+    shape = len(queries), len(keys)
+    return _selected(_compiled().tops_by_products, given, shape, k, excluded)
 
 
 def best_of_scores(scores: torch.Tensor, k: int, excluded: Excluded) -> Tops:
@@ -51,16 +52,25 @@ def best_of_scores(scores: torch.Tensor, k: int, excluded: Excluded) -> Tops:
     """
     n, n_items = scores.shape
     given = scores.data_ptr(), scores.stride(0), n_items, n
-    return _selected(_compiled().tops_of_scores, given, n, k, excluded)
+    return _selected(_compiled().tops_of_scores, given, (n, n_items), k, excluded)
 
 
 def _selected(
-    select: "ctypes._NamedFuncPointer", given: tuple[int, ...], n: int, k: int, excluded: Excluded
+    select: "ctypes._NamedFuncPointer",
+    given: tuple[int, ...],
+    shape: tuple[int, int],
+    k: int,
+    excluded: Excluded,
 ) -> Tops:
+    n, n_items = shape
     items = torch.zeros((n, k), dtype=torch.int64)
     scores, lengths = torch.full((n, k), -torch.inf), torch.empty(n, dtype=torch.int64)
     eligible = None if excluded.eligible is None else excluded.eligible.contiguous()
-    seen, ends = np.ascontiguousarray(excluded.seen), np.ascontiguousarray(excluded.ends)
+    # The compiled code would read beyond the end of a shorter mask, and of smaller integers.
+    if eligible is not None and len(eligible) != n_items:
+        raise IndexError(f"the mask of eligible items has {len(eligible)} entries, not {n_items}")
+    seen = np.ascontiguousarray(excluded.seen, dtype=np.int64)
+    ends = np.ascontiguousarray(excluded.ends, dtype=np.int64)
     select(
         *given, k, None if eligible is None else eligible.data_ptr(), seen.ctypes.data,
         ends.ctypes.data, items.data_ptr(), scores.data_ptr(), lengths.data_ptr(),
