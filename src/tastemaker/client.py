@@ -8,16 +8,14 @@ A request that the service rejects raises `ServiceError` with the service's mess
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from tastemaker import calls, wire
-from tastemaker.calls import Call
+from tastemaker.calls import A, Call
 from tastemaker.errors import ConfigError, ServiceError, UnknownIdError, did_you_mean
-
-A = TypeVar("A", bound=BaseModel)
 
 _ID: TypeAdapter[wire.Id] = TypeAdapter(wire.Id)
 

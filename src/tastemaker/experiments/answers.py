@@ -27,26 +27,26 @@ PART: Part = "test"
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """What every model is asked: which items were held out of this split?"""
+    """How every model of a comparison is evaluated: on the held-out items of one split."""
 
     split: Split
     protocol: RankingProtocol
     k: tuple[int, ...]
-    """The lengths of list to judge."""
+    """Lengths of list that are evaluated."""
     cold_start: ColdStart | None = None
-    """Users whom every model is to be asked about without having met them, where it is wanted."""
+    """Users held out of a second training of every model; None without cold start."""
 
     __repr__ = short_repr
 
     def put_to(self, model: Recommender, on_progress: OnProgress | None = None) -> Evaluation:
-        """The accuracy of a fitted model, and what its lists are like."""
+        """Returns the accuracy of a fitted model, and the properties of its lists."""
         return evaluate(
             model, self.split, self.protocol, k=self.k, part=PART, baseline=False, lists=True,
             on_progress=on_progress,
         )  # fmt: skip
 
     def is_answered_by(self, evaluation: Evaluation) -> bool:
-        """Whether this evaluation of a model on this split is of the same question."""
+        """Returns whether an evaluation of a model on this split used the same protocol and k."""
         cuts = {int(name.partition("@")[2]) for name in evaluation.per_user}
         same = (evaluation.part, evaluation.protocol) == (PART, self.protocol.describe())
         return same and cuts == set(self.k) and bool(evaluation.overall)
@@ -54,7 +54,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Listener:
-    """Who is told how far a model is."""
+    """Functions that receive the progress of one model."""
 
     on_stage: Callable[[str], None]
     """Called with "training" and "evaluating" when either begins."""
@@ -64,7 +64,7 @@ class Listener:
 
 @dataclass(frozen=True, eq=False)
 class ModelAnswer:
-    """What came of one model."""
+    """The result of one model."""
 
     model: Recommender
     """Fitted, with its log."""
@@ -81,15 +81,15 @@ def answer(
     """Trains, evaluates and saves a model, or as much of that as its run folder lacks.
 
     Args:
-        path: the run folder, to be made or made before.
-        model: unfitted; its settings decide whether what is there is this model.
+        path: the run folder; it may exist already.
+        model: unfitted; an existing run is used again if it has the same settings.
         question: the split to train on, and what to measure.
         device: where to compute.
-        listener: is told how far it is.
+        listener: receives the progress.
 
     Raises:
         KeyboardInterrupt: Ctrl-C; what was trained can be resumed by the same call.
-        TastemakerError: whatever the model has to say against these data or settings.
+        TastemakerError: the model cannot be trained on these data or with these settings.
     """
     artifact.refuse_foreign(path, RUN)
     difference = None
@@ -120,10 +120,11 @@ def _trained(
 def trained_in(
     path: Path, model: Recommender, split: Split, device: DeviceName, listener: Listener
 ) -> Iterator[tuple[Path, bool]]:
-    """Fits the model in `<path>.partial`, from where a Ctrl-C ended the same training.
+    """Fits the model in `<path>.partial`; continues an interrupted training of the same model.
 
     Yields:
-        The folder with its logs, which goes when the block ends, and whether it was resumed.
+        The folder with its logs, which is removed when the block ends, and whether the training
+        was resumed.
 
     Raises:
         KeyboardInterrupt: Ctrl-C.

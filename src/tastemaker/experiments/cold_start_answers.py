@@ -1,4 +1,4 @@
-"""The second fit of a compared model, without some of the users; its result lies in the run."""
+"""The second training of a compared model, without some users; its result is kept in the run."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,31 +17,31 @@ RESULT = "cold_start.json"
 
 @dataclass(frozen=True)
 class ColdStartAnswer:
-    """What came of one model."""
+    """The result of one model."""
 
     result: ColdStartResult
     how: str
-    """Whether it was trained now, or what could be used again."""
+    """Whether the model was trained, or what was reused."""
 
 
 def cold_start_answer(
     path: Path, model: Recommender, cold: ColdStart, device: DeviceName, listener: Listener
 ) -> ColdStartAnswer:
-    """Fits another model of the same settings without the unseen users, and asks it about them.
+    """Trains a second model with the same settings without some users, and evaluates it on them.
 
-    The run knows the result from then on, and it is used again for as long as the run is: a run of
-    other settings or data is another run. The second model itself is not kept.
+    The result is stored in the run folder of the first model, and used again while that run
+    exists. The second model is not kept.
 
     Args:
-        path: the run folder of the model, finished.
-        model: of which the settings are taken.
-        cold: whom to keep apart; of the run's own split.
+        path: the finished run folder of the first model.
+        model: the first model; the second has its settings.
+        cold: the users to hold out; made from the split of the run.
         device: where to compute.
-        listener: is told how far it is.
+        listener: receives the progress.
 
     Raises:
         KeyboardInterrupt: Ctrl-C; what was trained can be resumed by the same call.
-        TastemakerError: whatever the model has to say against these data or settings.
+        TastemakerError: the model cannot be trained on these data or with these settings.
     """
     source = artifact.reading(path, RUN)
     stored = _stored(source)

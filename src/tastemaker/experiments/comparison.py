@@ -24,7 +24,8 @@ from tastemaker.progress import Progress
 from tastemaker.shown import short_repr
 from tastemaker.training.run import DeviceName, resolve_device
 
-T = TypeVar("T")
+T = TypeVar("T", ModelAnswer, ColdStartAnswer)
+Q = TypeVar("Q", Question, ColdStart)
 
 
 @dataclass(frozen=True)
@@ -227,11 +228,7 @@ class _Comparing:
         )
 
     def _fitted(self, question: Question) -> _Turns[ModelAnswer]:
-        def one(label: str) -> ModelAnswer:
-            path, listener = run_folder(self.folder, label), self.listener.of(label)
-            return answer(path, self.models[label], question, self.device, listener)
-
-        return self._in_turn(list(self.models), None, one)
+        return self._in_turn(list(self.models), None, answer, question)
 
     def _fitted_again(
         self, fitted: _Turns[ModelAnswer], question: Question
@@ -241,21 +238,23 @@ class _Comparing:
         if cold is None or fitted.interrupted:
             return _Turns()
 
-        def one(label: str) -> ColdStartAnswer:
-            path, listener = run_folder(self.folder, label), self.listener.of(label)
-            return cold_start_answer(path, self.models[label], cold, self.device, listener)
-
-        return self._in_turn(list(fitted.done), cold, one)
+        return self._in_turn(list(fitted.done), cold, cold_start_answer, cold)
 
     def _in_turn(
-        self, labels: list[str], cold: ColdStart | None, one: Callable[[str], Any]
-    ) -> _Turns[Any]:
-        done: dict[str, Any] = {}
+        self,
+        labels: list[str],
+        cold: ColdStart | None,
+        work: Callable[[Path, Recommender, Q, DeviceName, Listener], T],
+        question: Q,
+    ) -> _Turns[T]:
+        """Puts a question to each model, and tells the listener how it stands."""
+        done: dict[str, T] = {}
         failed: dict[str, str] = {}
         self.listener.on_begin(labels, cold)
         for label in labels:
             try:
-                done[label] = one(label)
+                path, listener = run_folder(self.folder, label), self.listener.of(label)
+                done[label] = work(path, self.models[label], question, self.device, listener)
             except KeyboardInterrupt:
                 return _Turns(done, failed, interrupted=True)
             except Exception as error:
