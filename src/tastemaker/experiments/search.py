@@ -25,15 +25,15 @@ from tastemaker.training.run import DeviceName, TrainingRun
 from tastemaker.training.validation import measured_as
 
 STUDY = "study.db"
-"""The file, in the folder of a search, that has every trial as soon as it ends."""
+"""File in the folder of a search to which every trial is written as soon as it ends."""
 
 SAME_FAILURES = 3
-"""A search ends with the error that its first so many trials all ended with."""
+"""If this many first trials all end with the same error, the search ends with it."""
 
 
 @dataclass(frozen=True)
 class Search:
-    """What is searched for, and how it is judged."""
+    """The settings to search for, and how they are evaluated."""
 
     model: str
     split: Split
@@ -41,20 +41,20 @@ class Search:
     protocol: RankingProtocol = field(default_factory=FullRanking)
     metric: str = MAIN_METRIC
     fixed: dict[str, Any] = field(default_factory=dict)
-    """Settings that are not searched for."""
+    """Settings with fixed values."""
     seed: int = 0
     """Seed of the sampler, and of the models unless `fixed` has another."""
 
     __repr__ = short_repr
 
     def configured(self, settings: dict[str, Any]) -> Recommender:
-        """The unfitted model with these settings and the fixed ones."""
+        """Returns the unfitted model with these settings and the fixed ones."""
         kind = model_class(self.model)
         own = {"seed": self.seed} if "seed" in kind.config_class.model_fields else {}
         return kind(**own | self.fixed | settings)
 
     def check(self) -> Space:
-        """The settings that are left to search for.
+        """Returns the settings that remain to be searched for.
 
         Raises:
             UnsupportedError: there are none.
@@ -68,7 +68,7 @@ class Search:
         return space
 
     def identity(self) -> dict[str, Any]:
-        """Everything that the value of a trial depends on but its settings."""
+        """Returns everything, besides its settings, on which the value of a trial depends."""
         held = self.split.targets("validation")
         digest = hashlib.blake2b(np.stack([held.users, held.items]).tobytes(), digest_size=8)
         return {
@@ -84,7 +84,7 @@ class Search:
 
 
 def space_of(model: str, fixed: Collection[str] = ()) -> Space:
-    """The settings of a model worth tuning, without the fixed ones.
+    """Returns the tunable settings of a model, without the fixed ones.
 
     Raises:
         UnsupportedError: there are none; names the models that have some, or what is fixed.
@@ -102,7 +102,7 @@ def space_of(model: str, fixed: Collection[str] = ()) -> Space:
 
 
 def without_test(split: Split) -> Split:
-    """The training and the validation part alone: what is not there cannot leak."""
+    """Returns the training and validation part alone, so that the test part cannot leak."""
     return Split(split.train, validation=split.validation, method=split.method)
 
 
@@ -117,18 +117,18 @@ def search(
     on_trial: Callable[[Trial], None] = lambda trial: None,
     on_progress: OnProgress = lambda progress: None,
 ) -> list[Trial]:
-    """Tries settings until there are so many trials, going on from those in the folder.
+    """Runs trials until there are `n_trials`, those in the folder included.
 
     One seed gives the same trials, whether or not the search was stopped in between.
 
     Args:
-        what: to search for.
-        folder: that exists; its study.db is made or gone on with.
-        n_trials: how many there are to be in all, the earlier ones included.
-        timeout_s: begin no further trial after so many seconds.
+        what: the settings to search for, and how they are evaluated.
+        folder: an existing folder, in which study.db is created or continued.
+        n_trials: total number of trials, the earlier ones included.
+        timeout_s: seconds after which no further trial begins.
         device: where to train.
-        on_begin: is told once which trials were there.
-        on_trial: is told of each trial that ends.
+        on_begin: receives the earlier trials once.
+        on_trial: receives each trial when it ends.
         on_progress: as TrainingRun.on_progress.
 
     Returns:
@@ -160,7 +160,7 @@ def search(
 
 
 def check_extent(n_trials: int, timeout_s: float | None) -> None:
-    """Raises ConfigError where nothing would be tried."""
+    """Raises ConfigError if no trial would be run."""
     if n_trials < 1:
         raise ConfigError(f"n_trials={n_trials}: at least 1 trial is needed")
     if timeout_s is not None and not timeout_s > 0:

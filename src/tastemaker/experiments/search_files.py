@@ -1,4 +1,4 @@
-"""What a search leaves behind: the best settings as TOML, and every trial as CSV."""
+"""The result files of a search: the best settings as TOML, and all trials as CSV."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -35,13 +35,13 @@ def write_best(path: Path, what: Search, best: Trial, n_trials: int) -> None:
 
 
 def write_trials(path: Path, trials: Sequence[Trial]) -> None:
-    """Writes one row a trial."""
+    """Writes one row for each trial."""
     with replacing(path) as beside:
         pl.DataFrame([trial.flat() for trial in trials], infer_schema_length=None).write_csv(beside)
 
 
 def _lines(config: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    """One line a setting, those of a config within as `gmf.epochs = 20`."""
+    """Yields one line for each setting; those of a nested config as `gmf.epochs = 20`."""
     for name, value in config.items():
         if isinstance(value, dict):
             yield from _lines(value, f"{prefix}{name}.")
@@ -50,5 +50,5 @@ def _lines(config: dict[str, Any], prefix: str = "") -> Iterator[str]:
 
 
 def _toml(value: Any) -> str:
-    """A scalar or a list as TOML has it; JSON writes strings, numbers and truth the same."""
+    """Formats a scalar or a list as TOML, which for these is the same as JSON."""
     return json.dumps(value, ensure_ascii=False)

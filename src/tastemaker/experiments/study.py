@@ -1,4 +1,4 @@
-"""The trials of a search in a database, so that a search that was killed goes on where it was.
+"""Keeps the trials of a search in a database, so that a killed search can be continued.
 
 Akiba, Sano, Yanase, Ohta and Koyama, 2019: Optuna (KDD); the sampler is the tree-structured Parzen
 estimator of Bergstra, Bardenet, Bengio and Kégl, 2011 (NeurIPS).
@@ -30,14 +30,14 @@ NAME = "tastemaker"
 IDENTITY, ERROR, BEST_EPOCH = "identity", "error", "best_epoch"
 
 WARM_UP_EPOCHS = 3
-"""No trial is pruned before: the first epochs say little about the last."""
+"""Epochs before which no trial is pruned, since the first epochs predict the last ones badly."""
 
 Report = Callable[[int, float, bool], None]
-"""Takes an epoch, from 1, its value, and whether more are to come: then it ends the trial if the
-median of the others was better."""
+"""Receives an epoch, from 1, its value, and whether more epochs follow; if so, it ends the trial
+when the median of the other trials was better."""
 
 Run = Callable[[dict[str, Any], Report], tuple[float, int | None]]
-"""Takes settings; gives their value and the best epoch, if there are epochs."""
+"""Maps settings to their value and, for a model with epochs, the best epoch."""
 
 STATES: dict[TrialState, State] = {
     TrialState.COMPLETE: "complete",
@@ -47,13 +47,13 @@ STATES: dict[TrialState, State] = {
 
 
 class Study:
-    """What was tried so far, and what to try next."""
+    """The trials so far, and the choice of the next one."""
 
     def __init__(self, study: optuna.Study) -> None:
         self._study = study
 
     def trials(self) -> list[Trial]:
-        """All that ended by themselves, numbered from 1 without gaps."""
+        """Returns the trials that were not interrupted, numbered from 1 without gaps."""
         ended = [
             trial
             for trial in self._study.get_trials(deepcopy=False)
@@ -62,7 +62,7 @@ class Study:
         return [_trial(trial, number) for number, trial in enumerate(ended, 1)]
 
     def attempt(self, space: Space, seed: int, run: Run) -> Exception | None:
-        """Tries the next settings and records what comes of them.
+        """Runs a trial with the next settings and records its result.
 
         Args:
             space: to choose from.
@@ -104,14 +104,14 @@ class Study:
         return None
 
     def drop_unfinished(self) -> None:
-        """Forgets what a kill or a Ctrl-C left running: its settings are tried again."""
+        """Marks interrupted trials as failed, so that their settings are tried again."""
         for trial in self._study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
             self._study.tell(trial.number, state=TrialState.FAIL)
 
 
 @contextmanager
 def open_study(path: Path, identity: dict[str, Any]) -> Iterator[Study]:
-    """Opens the study at the path, or makes it.
+    """Opens the study at the path, or creates it.
 
     Args:
         path: an SQLite file.
@@ -189,7 +189,7 @@ def _trial(trial: FrozenTrial, number: int) -> Trial:
 
 @contextmanager
 def _quiet_optuna() -> Iterator[None]:
-    """Optuna's log of trials and its notes on what is experimental are not for our users."""
+    """Suppresses Optuna's log of trials and its warnings about experimental features."""
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:

@@ -1,4 +1,4 @@
-"""Trials: what was tried, and what came of it."""
+"""Trials: combinations of settings and their results."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ State = Literal["complete", "pruned", "failed"]
 
 @dataclass(frozen=True)
 class Trial:
-    """One combination of settings and what came of it."""
+    """One combination of settings and its result."""
 
     number: int
     """From 1."""
@@ -19,12 +19,12 @@ class Trial:
     value: float | None
     """Metric on the validation part; for a pruned trial, the value of its last epoch."""
     settings: dict[str, Any]
-    """Those that were searched for."""
+    """The settings that were searched for."""
     elapsed_s: float
     epochs: int | None = None
-    """How many were trained, for a model that tells."""
+    """Number of trained epochs, for a model with epochs."""
     best_epoch: int | None = None
-    """Whose weights were judged; early stopping may have gone on beyond it."""
+    """The epoch whose weights were evaluated; training may have continued after it."""
     error: str | None = None
 
     __repr__ = short_repr
@@ -44,6 +44,6 @@ class Trial:
 
 
 def best_first(trials: Sequence[Trial]) -> list[Trial]:
-    """The complete ones; of equals the earlier first."""
+    """Returns the complete trials, best first; of equal ones the earlier comes first."""
     complete = [trial for trial in trials if trial.value is not None and trial.state == "complete"]
     return sorted(complete, key=lambda trial: -(trial.value or 0.0))
