@@ -59,7 +59,7 @@ GRIDS: dict[str, dict[str, list[Settings]]] = {
         "multvae": [
             {
                 "hidden": 200, "embedding_size": 100, "batch_size": 200, "learning_rate": 3e-3,
-                "kl_weight": β, "anneal_share": 0, "epochs": 40, "patience": 4,
+                "kl_weight": β, "anneal_fraction": 0, "epochs": 40, "patience": 4,
             }
             for β in (0.05, 0.2, 0.5)
         ],

@@ -166,7 +166,7 @@ def test_the_data_card_counts_right() -> None:
     assert card.user_activity["100%"] == 8
     assert card.activity_histogram == [(1, 1, 1), (2, 3, 0), (4, 7, 0), (8, 15, 1)]
     # The top fifth of 8 items is 2 of them: item 0 with 2 interactions and one with 1.
-    assert card.long_tail_share == pytest.approx(6 / 9)
+    assert card.long_tail_fraction == pytest.approx(6 / 9)
 
 
 NEW = pl.DataFrame({"item_id": [9, 3, 1], "genre": ["rock", "jazz", "pop"]})

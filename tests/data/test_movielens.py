@@ -221,7 +221,7 @@ def test_synthetic_data_are_seeded_long_tailed_and_say_what_they_are() -> None:
     assert data.fingerprint == tm.load("synthetic").fingerprint
     card = tm.describe(data)
     assert (card.n_users, card.n_duplicates) == (1_000, 0)
-    assert card.long_tail_share < 0.6, "the top fifth of the items should have most interactions"
+    assert card.long_tail_fraction < 0.6, "the top fifth of the items should have most interactions"
     assert data.catalog.frame["title"].str.contains(r"^The .+ \(\d{4}\)$").all()
 
 

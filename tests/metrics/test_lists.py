@@ -16,7 +16,7 @@ from tastemaker.metrics.lists import (
     gini,
     intra_list_diversity,
     long_tail,
-    long_tail_share,
+    long_tail_fraction,
     miscalibration,
     novelty,
     tail_lift,
@@ -63,14 +63,14 @@ def test_popularity_and_long_tail_are_means_over_the_list() -> None:
     items, indptr = ragged([[0, 2], [3], [], [0, 1, 2, 3]])
     assert average_popularity(items, indptr, counts).tolist() == [5.5, 0, NAN, 4.25]
     is_tail = np.array([False, False, True, True])
-    assert long_tail_share(items, indptr, is_tail).tolist() == [0.5, 1, NAN, 0.5]
+    assert long_tail_fraction(items, indptr, is_tail).tolist() == [0.5, 1, NAN, 0.5]
 
 
 def test_the_long_tail_is_all_but_the_most_popular_fifth() -> None:
     counts = np.array([1, 5, 9, 5, 0, 0, 0, 0, 0, 0])
     assert np.flatnonzero(~long_tail(counts)).tolist() == [1, 2], "of the tied, the lower code"
-    assert np.flatnonzero(~long_tail(counts, head_share=0.3)).tolist() == [1, 2, 3]
-    assert long_tail(counts, head_share=0).all()
+    assert np.flatnonzero(~long_tail(counts, head_fraction=0.3)).tolist() == [1, 2, 3]
+    assert long_tail(counts, head_fraction=0).all()
 
 
 def test_lists_that_favour_the_popular_have_a_tail_lift_below_one() -> None:

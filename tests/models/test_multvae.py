@@ -69,14 +69,14 @@ def test_the_divergence_is_that_from_the_standard_normal() -> None:
 
 
 def test_the_kl_weight_rises_in_a_line_to_its_cap() -> None:
-    slow = network(kl_weight=0.4, anneal_share=0.5)
+    slow = network(kl_weight=0.4, anneal_fraction=0.5)
     at = [slow.kl_weight_at(progress) for progress in (0.0, 0.125, 0.25, 0.5, 0.99)]
     assert at == pytest.approx([0.0, 0.1, 0.2, 0.4, 0.4])
-    assert network(kl_weight=0.4, anneal_share=0.0).kl_weight_at(0.0) == 0.4
+    assert network(kl_weight=0.4, anneal_fraction=0.0).kl_weight_at(0.0) == 0.4
 
 
 def test_the_loss_is_the_lower_bound_of_the_paper() -> None:
-    made = network(dropout=0.0, kl_weight=0.4, anneal_share=0.5)
+    made = network(dropout=0.0, kl_weight=0.4, anneal_fraction=0.5)
     histories = torch.tensor([[1.0, 0, 1, 0, 0, 1, 0], [0, 1, 0, 0, 0, 0, 0]])
     torch.manual_seed(7)
     loss = made.loss(HistoryBatch(torch.tensor([0, 1]), histories, progress=0.25)).double()

@@ -72,7 +72,7 @@ def trained(
     sizes = list(itertools.islice(itertools.cycle(SIZES), len(batches)))
     loss = 0.0
     if fused:
-        penalty = Penalty(config.regularization, network.user_shares, network.item_shares)
+        penalty = Penalty(config.regularization, network.user_penalties, network.item_penalties)
         parts = network.parts()
         assert parts is not None
         kernel = FusedPairs(parts, config.loss, penalty, batch_size, lazy=config.lazy)
@@ -127,7 +127,7 @@ def test_a_row_without_a_gradient_moves_unless_training_is_lazy(
     first = Batch(chunk.users[~rows][:3], chunk.items[~rows][:3], None)
     network = network_of(model, data, seed=1)
     optimizer = adam(network, model.config)
-    parts, penalty = network.parts(), Penalty(0.0, network.user_shares, network.item_shares)
+    parts, penalty = network.parts(), Penalty(0.0, network.user_penalties, network.item_penalties)
     assert parts is not None
     kernel = FusedPairs(parts, "bce", penalty, 3, lazy=lazy)
     kernel.train(first, optimizer, [0.01])

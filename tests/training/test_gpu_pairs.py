@@ -53,7 +53,7 @@ def kernel_of(way: str, model: VectorModel, network: VectorNetwork) -> Kernel:
     if not tiled_pairs.has_triton():
         pytest.skip("no Triton that is new enough came with this PyTorch")
     assert tiled_pairs.serves(parts)
-    penalty = Penalty(config.regularization, network.user_shares, network.item_shares)
+    penalty = Penalty(config.regularization, network.user_penalties, network.item_penalties)
     return TiledPairs(parts, config.loss, penalty, BATCH_SIZE, lazy=config.lazy)
 
 

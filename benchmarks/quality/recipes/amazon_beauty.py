@@ -32,7 +32,7 @@ def multvae(seed: int) -> tm.MultVAE:
         batch_size=200,
         learning_rate=3e-3,
         kl_weight=0.5,
-        anneal_share=0,
+        anneal_fraction=0,
         epochs=13,
         seed=seed,
     )

@@ -47,7 +47,7 @@ def _print(card: "DataCard") -> None:
         "time": f"{first} to {last}" if card.time_range else last,
         "repeated rows": f"{card.n_duplicates:,}",
         "dropped rows": f"{card.n_missing:,} with missing values",
-        "long tail": f"{card.long_tail_share:.1%} of interactions outside the top fifth of items",
+        "long tail": f"{card.long_tail_fraction:.1%} of interactions outside the top fifth of items",
         "titles, ratings": f"{_yes(card.has_titles)}, {_yes(card.has_ratings)}",
         "fingerprint": card.fingerprint,
     }

@@ -11,7 +11,7 @@ from tastemaker.shown import short_repr
 
 QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
 
-HEAD_SHARE = 0.2
+HEAD_FRACTION = 0.2
 """The most popular fifth of the items is the head; the rest is the long tail."""
 
 
@@ -36,7 +36,7 @@ class DataCard:
     """Quantiles of the number of interactions per user."""
     item_popularity: dict[str, float]
     """Quantiles of the number of interactions per item."""
-    long_tail_share: float
+    long_tail_fraction: float
     """Fraction of the interactions that fall outside the most popular fifth of the items."""
     activity_histogram: list[tuple[int, int, int]]
     """(from, to, users): number of users with that many interactions; bins double in width."""
@@ -67,7 +67,7 @@ def describe(dataset: Dataset) -> DataCard:
         time_range=_time_range(dataset),
         user_activity=_quantiles(users),
         item_popularity=_quantiles(items),
-        long_tail_share=_long_tail_share(items),
+        long_tail_fraction=_long_tail_fraction(items),
         activity_histogram=_doubling_histogram(users),
         has_titles="title" in dataset.catalog.columns,
         has_ratings=dataset.ratings is not None,
@@ -97,9 +97,9 @@ def _quantiles(counts: np.ndarray) -> dict[str, float]:
     return {f"{q:.0%}": float(v) for q, v in zip(QUANTILES, values, strict=True)}
 
 
-def _long_tail_share(item_counts: np.ndarray) -> float:
+def _long_tail_fraction(item_counts: np.ndarray) -> float:
     by_popularity = np.sort(item_counts)[::-1]
-    head = int(np.ceil(HEAD_SHARE * len(by_popularity)))
+    head = int(np.ceil(HEAD_FRACTION * len(by_popularity)))
     return float(by_popularity[head:].sum() / by_popularity.sum())
 
 

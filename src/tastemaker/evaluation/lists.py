@@ -51,7 +51,7 @@ def list_metrics(
         own = {
             "novelty": metrics.novelty(items, indptr, train.item_counts, train.n_users),
             "average_popularity": metrics.average_popularity(items, indptr, train.item_counts),
-            "long_tail_share": metrics.long_tail_share(items, indptr, is_tail),
+            "long_tail_fraction": metrics.long_tail_fraction(items, indptr, is_tail),
         }
         if categories is not None:
             own["diversity"] = metrics.intra_list_diversity(items, indptr, categories)
@@ -64,7 +64,7 @@ def list_metrics(
         overall[f"coverage@{cut}"] = float(metrics.coverage(items, train.n_items))
         overall[f"gini@{cut}"] = float(metrics.gini(items, train.n_items))
         overall[f"long_tail_lift@{cut}"] = metrics.tail_lift(
-            own["long_tail_share"], train.item_counts, is_tail
+            own["long_tail_fraction"], train.item_counts, is_tail
         )
     return per_user, overall
 

@@ -57,7 +57,7 @@ def average_popularity(items: np.ndarray, indptr: np.ndarray, counts: np.ndarray
     return _mean_by_list(counts[items], indptr)
 
 
-def long_tail_share(items: np.ndarray, indptr: np.ndarray, is_tail: np.ndarray) -> np.ndarray:
+def long_tail_fraction(items: np.ndarray, indptr: np.ndarray, is_tail: np.ndarray) -> np.ndarray:
     """Returns the fraction of a list from the long tail: APLT (Abdollahpouri et al. 2019).
 
     Args:
@@ -169,19 +169,19 @@ def gini(items: np.ndarray, n_items: int) -> float:
     return float(weights @ times) / (len(items) * max(n_items - 1, 1))
 
 
-def long_tail(counts: np.ndarray, head_share: float = 0.2) -> np.ndarray:
+def long_tail(counts: np.ndarray, head_fraction: float = 0.2) -> np.ndarray:
     """Marks the items outside the most popular 20% of the catalog (Abdollahpouri et al. 2019).
 
     Args:
         counts: (n_items,) training interactions; of equally popular items the lower code is first.
-        head_share: the fraction of the catalog that is the head, to the nearest whole item.
+        head_fraction: the fraction of the catalog that is the head, to the nearest whole item.
 
     Returns:
         (n_items,) bool.
     """
     is_tail = np.ones(len(counts), dtype=bool)
     by_popularity = np.argsort(-counts, kind="stable")
-    is_tail[by_popularity[: round(head_share * len(counts))]] = False
+    is_tail[by_popularity[: round(head_fraction * len(counts))]] = False
     return is_tail
 
 
@@ -191,7 +191,7 @@ def tail_lift(fractions: np.ndarray, counts: np.ndarray, is_tail: np.ndarray) ->
     Below 1, the lists favour popular items more than the users do: they amplify popularity bias.
 
     Args:
-        fractions: (n_users,) as from `long_tail_share`; NaN is left out.
+        fractions: (n_users,) as from `long_tail_fraction`; NaN is left out.
         counts: (n_items,) training interactions of each item.
         is_tail: (n_items,) bool.
 

@@ -17,7 +17,7 @@ TITLES = {
     "gini": "Gini",
     "miscalibration": "Miscalibration",
     "average_popularity": "Average popularity",
-    "long_tail_share": "Long tail",
+    "long_tail_fraction": "Long tail",
     "long_tail_lift": "Long-tail lift",
 }
 """Titles of metrics in a sentence or a table. A metric without a title is shown by its name."""

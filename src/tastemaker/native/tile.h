@@ -17,7 +17,7 @@ struct Network {
     int64_t n_weights;
     int64_t product;              // the length of p_u
     int64_t tower;                // the length of p'_u; 0 without a tower
-    const float *user_shares, *item_shares;
+    const float *user_penalties, *item_penalties;
     double regularization;
     Loss loss;
     int32_t has_output;           // whether there are [h, w] and b; without them, h is 1
@@ -262,7 +262,7 @@ class Tile {
         for (int p = 0; p < n; ++p) {
             const int64_t user = batch.users[first + p], item = batch.items[(first + p) * columns];
             const double scale = net.regularization / batch.n;
-            const float for_user = scale * net.user_shares[user], for_item = scale * net.item_shares[item];
+            const float for_user = scale * net.user_penalties[user], for_item = scale * net.item_penalties[item];
             const float *p_u = &users[p * of_user], *q_i = &items[p * columns * of_item];
             for (int d = 0; d < of_user; ++d) {
                 const float weight = d < product ? h[d] : 1, weighted = weight * p_u[d];

@@ -21,7 +21,7 @@ from tastemaker.reports.tables import (
     every_pair,
     list_properties,
 )
-from tastemaker.reports.tail import chosen_share, tail_figure, tail_shares
+from tastemaker.reports.tail import chosen_fraction, tail_figure, tail_fractions
 from tastemaker.reports.tradeoff import Point, tradeoff
 from tastemaker.training.run import TrainingLog
 
@@ -186,8 +186,8 @@ def _told(points: list[Point], write: Callable[[float], str]) -> str:
 
 
 def _tail(leaderboard: Leaderboard, k: str) -> Drawn | None:
-    fractions = tail_shares(leaderboard, k)
+    fractions = tail_fractions(leaderboard, k)
     if not fractions:
         return None
-    chosen = chosen_share([evaluation for _, evaluation in leaderboard.ranked], k)
+    chosen = chosen_fraction([evaluation for _, evaluation in leaderboard.ranked], k)
     return Drawn(takeaways.of_tail(fractions, chosen), tail_figure(fractions, chosen))

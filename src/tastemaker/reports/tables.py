@@ -18,7 +18,7 @@ from tastemaker.reports.formats import (
 )
 
 LIST_PROPERTIES: dict[str, Callable[[float | None], str]] = {
-    "long_tail_share": percent,
+    "long_tail_fraction": percent,
     "long_tail_lift": lambda value: decimals(value, 2),
     "average_popularity": lambda value: decimals(value, 1),
     "coverage": percent,

@@ -15,22 +15,22 @@ WIDTH, ROW = 420, 26
 RIGHT, TOP, BOTTOM = 52, 30, 30
 
 
-def tail_shares(leaderboard: Leaderboard, k: str) -> list[tuple[str, float]]:
+def tail_fractions(leaderboard: Leaderboard, k: str) -> list[tuple[str, float]]:
     """Returns each model's mean long-tail fraction of lists of length k, in leaderboard order."""
     fractions = [
-        (entry.name, evaluation.metrics.get(f"long_tail_share@{k}", float("nan")))
+        (entry.name, evaluation.metrics.get(f"long_tail_fraction@{k}", float("nan")))
         for entry, evaluation in leaderboard.ranked
     ]
     return [(name, fraction) for name, fraction in fractions if not missing(fraction)]
 
 
-def chosen_share(evaluations: Sequence[Evaluation], k: str) -> float | None:
+def chosen_fraction(evaluations: Sequence[Evaluation], k: str) -> float | None:
     """Returns the long tail's fraction of users' own choices, to which the lift relates the lists.
 
     None if no model's lists hold a long-tail item, since it cannot be derived from a lift of 0.
     """
     pairs = [
-        (e.metrics.get(f"long_tail_lift@{k}"), e.metrics.get(f"long_tail_share@{k}"))
+        (e.metrics.get(f"long_tail_lift@{k}"), e.metrics.get(f"long_tail_fraction@{k}"))
         for e in evaluations
     ]
     known = [

@@ -66,7 +66,7 @@ def tradeoff(
         extent = ((WIDTH - LEFT - RIGHT) / WIDTH, (HEIGHT - TOP - BOTTOM) / HEIGHT)
         axes = figure.add_axes((*plot, *extent))
         _scale_y(axes, points)
-        _scale_time(axes, points) if time else _scale_share(axes, points)
+        _scale_time(axes, points) if time else _scale_fraction(axes, points)
         axes.set_xlabel(x_title, loc="right", labelpad=8)
         axes.text(8, HEIGHT - 14, y_title, transform=None, color=MUTED)
         _draw(axes, points)
@@ -149,7 +149,7 @@ def _scale_time(axes: Axes, points: Sequence[Point]) -> None:
     axes.set_xlim(min(first, least) / 1.25, max(last, most) * 1.25)
 
 
-def _scale_share(axes: Axes, points: Sequence[Point]) -> None:
+def _scale_fraction(axes: Axes, points: Sequence[Point]) -> None:
     most = max(p.x for p in points)
     axes.set_xlim(-0.03 * most, (most or 0.01) * 1.12)
     axes.xaxis.set_major_locator(MaxNLocator(5))

@@ -47,7 +47,7 @@ class MultVAEConfig(TrainingConfig):
     """Fraction of a history dropped from the encoder's input, drawn again at each training step."""
     kl_weight: float = Field(0.2, ge=0)
     """β: final weight of the code's KL divergence from the standard normal."""
-    anneal_share: float = Field(0.5, ge=0, le=1)
+    anneal_fraction: float = Field(0.5, ge=0, le=1)
     """Fraction of the training over which β rises linearly from 0."""
 
 
@@ -61,7 +61,7 @@ class MultVAENetwork(TrainableNetwork):
         self.code = nn.Linear(config.hidden, 2 * config.embedding_size)
         self.decoder = nn.Linear(config.embedding_size, config.hidden)
         self.items = nn.Linear(config.hidden, n_items)
-        self._kl_weight, self._anneal_share = config.kl_weight, config.anneal_share
+        self._kl_weight, self._anneal_fraction = config.kl_weight, config.anneal_fraction
         for layer in (self.encoder, self.code, self.decoder, self.items):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -102,8 +102,8 @@ class MultVAENetwork(TrainableNetwork):
 
     def kl_weight_at(self, progress: float) -> float:
         """Returns β after a fraction of the training."""
-        rising = progress < self._anneal_share
-        return self._kl_weight * (progress / self._anneal_share if rising else 1.0)
+        rising = progress < self._anneal_fraction
+        return self._kl_weight * (progress / self._anneal_fraction if rising else 1.0)
 
 
 def kl_divergence(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:

@@ -72,11 +72,11 @@ class BPR(Recommender):
             num_threads=1,
         )
 
-        def share_in_wrong_order(correct: float, skipped: float) -> float:
+        def fraction_in_wrong_order(correct: float, skipped: float) -> float:
             return 1 - correct / max(1, len(train) - skipped)
 
         matrix = interaction_matrix(train)
-        self.log = implicit_library.fit(bpr, matrix, config.epochs, share_in_wrong_order, run)
+        self.log = implicit_library.fit(bpr, matrix, config.epochs, fraction_in_wrong_order, run)
         # The package stores the bias as one more dimension, in which every user's vector is 1.
         self._users = torch.tensor(bpr.user_factors[:, :-1])
         self._items = torch.tensor(bpr.item_factors[:, :-1])

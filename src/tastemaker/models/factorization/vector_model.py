@@ -81,15 +81,15 @@ class VectorNetwork(TrainableNetwork, ABC):
     users: nn.Embedding
     items: nn.Embedding
 
-    user_shares: torch.Tensor
-    item_shares: torch.Tensor
+    user_penalties: torch.Tensor
+    item_penalties: torch.Tensor
 
     def __init__(self, train: Dataset, config: VectorModelConfig) -> None:
         super().__init__()
         self._loss, self._regularization = config.loss, config.regularization
         for name, counts in (("user", train.user_counts), ("item", train.item_counts)):
-            shares = penalty_shares(counts, config.regularization_exponent)
-            self.register_buffer(f"{name}_shares", shares, persistent=False)
+            weights = penalty_weights(counts, config.regularization_exponent)
+            self.register_buffer(f"{name}_penalties", weights, persistent=False)
 
     @abstractmethod
     def score_vectors(self, vectors: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
@@ -128,18 +128,18 @@ class VectorNetwork(TrainableNetwork, ABC):
             return fitting
         positives = batch.items[:, 0]
         vectors = self.weighted(self.users(batch.users))
-        of_users = self.user_shares[batch.users] @ vectors.square().sum(dim=1)
-        of_items = self.item_shares[positives] @ self.item_lengths(positives)
+        of_users = self.user_penalties[batch.users] @ vectors.square().sum(dim=1)
+        of_items = self.item_penalties[positives] @ self.item_lengths(positives)
         return fitting + self._regularization * (of_users + of_items) / len(batch.users)
 
     def _whole_loss(self, batch: HistoryBatch) -> torch.Tensor:
         vectors = self.users(batch.users)
         fitting = multinomial(self.score_all(vectors), batch.histories).sum()
-        user_shares = self.user_shares[batch.users] * batch.histories.sum(dim=1)
-        item_shares = self.item_shares * batch.histories.sum(dim=0)
-        of_users = user_shares @ self.weighted(vectors).square().sum(dim=1)
-        everything = torch.arange(len(item_shares), device=item_shares.device)
-        of_items = item_shares @ self.item_lengths(everything)
+        user_penalties = self.user_penalties[batch.users] * batch.histories.sum(dim=1)
+        item_penalties = self.item_penalties * batch.histories.sum(dim=0)
+        of_users = user_penalties @ self.weighted(vectors).square().sum(dim=1)
+        everything = torch.arange(len(item_penalties), device=item_penalties.device)
+        of_items = item_penalties @ self.item_lengths(everything)
         penalty = self._regularization * (of_users + of_items)
         return (fitting + penalty) / batch.histories.sum()
 
@@ -155,14 +155,14 @@ class VectorNetwork(TrainableNetwork, ABC):
         return vectors
 
 
-def penalty_shares(counts: np.ndarray, exponent: float) -> torch.Tensor:
+def penalty_weights(counts: np.ndarray, exponent: float) -> torch.Tensor:
     """Returns (n,) float32: how much each interaction of a user or an item counts in the penalty.
 
     The n interactions of a user or an item together count in proportion to n^ν. The mean over all
     interactions is 1.
     """
-    shares = np.maximum(counts, 1.0) ** (exponent - 1)
-    return torch.from_numpy((shares * counts.sum() / (shares * counts).sum()).astype(np.float32))
+    weights = np.maximum(counts, 1.0) ** (exponent - 1)
+    return torch.from_numpy((weights * counts.sum() / (weights * counts).sum()).astype(np.float32))
 
 
 class VectorModel(NetworkModel[VectorNetwork]):
@@ -202,7 +202,7 @@ class VectorModel(NetworkModel[VectorNetwork]):
 
     def _kernel(self, device: torch.device) -> Kernel | None:
         network, config = self._network, self.config
-        penalty = Penalty(config.regularization, network.user_shares, network.item_shares)
+        penalty = Penalty(config.regularization, network.user_penalties, network.item_penalties)
         return kernel_for_pairs(
             network.parts(), config.loss, penalty, config.batch_size, device, lazy=config.lazy,
             step=network.loss,

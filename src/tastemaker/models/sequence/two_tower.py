@@ -84,10 +84,10 @@ class TwoTowerNetwork(SequenceNetwork):
     @override
     def encode(self, histories: Histories) -> torch.Tensor:
         x = self.dropout(self.embed(histories))
-        mean = self._shares(histories) @ x
+        mean = self._averages(histories) @ x
         return normalize(mean + self.tower(mean), dim=-1) / self._temperature
 
-    def _shares(self, histories: Histories) -> torch.Tensor:
+    def _averages(self, histories: Histories) -> torch.Tensor:
         """Returns (rows, width, width): the weight of the second event in the mean up to the first.
 
         The weight decays exponentially with the distance, at a learned rate.

@@ -20,7 +20,7 @@ from tastemaker.serving.store.trending import FAINTEST, TrendingStore
 PRIOR_EVENTS = 1000
 """Weight of the popularity in training, in events; it gives the order before any events."""
 
-SHARE_OF_TIME = 0.05
+FRACTION_OF_TIME = 0.05
 """Maximum fraction of the time that is spent on reading; it limits how often weights are read."""
 
 
@@ -109,7 +109,7 @@ class TrendingCache:
             before = self._counts
             item_ids, values = NOTHING if before is None else (before.item_ids, before.values)
         now = time.monotonic()
-        read_again_at = now + (now - began_at) / SHARE_OF_TIME
+        read_again_at = now + (now - began_at) / FRACTION_OF_TIME
         return _Counts(item_ids, values, token, read_again_at)
 
     def _weights_of_now(self) -> tuple[pl.Series, np.ndarray]:

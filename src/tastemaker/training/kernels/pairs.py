@@ -45,12 +45,12 @@ class PairParts(NamedTuple):
 
 
 class Penalty(NamedTuple):
-    """λ (user share · |[h p_u, p'_u, b_u]|² + item share · |[q_i, q'_i, b_i]|²) per positive."""
+    """λ (user penalty · |[h p_u, p'_u, b_u]|² + item penalty · |[q_i, q'_i, b_i]|²) per positive."""
 
     regularization: float
-    user_shares: torch.Tensor
+    user_penalties: torch.Tensor
     """(n_users,) float32."""
-    item_shares: torch.Tensor
+    item_penalties: torch.Tensor
     """(n_items,) float32."""
 
 
@@ -197,9 +197,12 @@ class FusedPairs(Kernel):
         return _Adam(*group["betas"], group["eps"], group["weight_decay"], int(steps), self._lazy)
 
     def _network(self, adam: torch.optim.Adam) -> "_Network":
-        regularization, user_shares, item_shares = self._penalty
+        regularization, user_penalties, item_penalties = self._penalty
         network = _network(self._parts, self._parts.users.weight, partial(_with_moments, adam))
-        network.user_shares, network.item_shares = user_shares.data_ptr(), item_shares.data_ptr()
+        network.user_penalties, network.item_penalties = (
+            user_penalties.data_ptr(),
+            item_penalties.data_ptr(),
+        )
         network.regularization, network.loss = regularization, LOSSES[self._loss]
         return network
 
@@ -290,8 +293,8 @@ class _Network(ctypes.Structure):
         ("n_weights", c_int64),
         ("product", c_int64),
         ("tower", c_int64),
-        ("user_shares", c_void_p),
-        ("item_shares", c_void_p),
+        ("user_penalties", c_void_p),
+        ("item_penalties", c_void_p),
         ("regularization", c_double),
         ("loss", c_int32),
         ("has_output", c_int32),

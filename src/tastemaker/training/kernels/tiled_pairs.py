@@ -129,7 +129,7 @@ class TiledPairs:
 
     def _compile_for(self, tile: int, n_multiprocessors: int, adam: torch.optim.Adam) -> None:
         n_programs = min(-(-self._batch_size // tile), PROGRAMS_EACH * n_multiprocessors)
-        device = self._penalty.user_shares.device
+        device = self._penalty.user_penalties.device
         self._losses = torch.zeros(n_programs, dtype=torch.float64, device=device)
         self._tile = tile
         self._step(adam)

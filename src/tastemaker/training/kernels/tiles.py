@@ -54,8 +54,8 @@ class PenaltyArguments(NamedTuple):
     """The same as `Penalty` in pairs.py, for the kernels."""
 
     regularization: Any
-    user_shares: Any
-    item_shares: Any
+    user_penalties: Any
+    item_penalties: Any
 
 
 @triton.constexpr_function
@@ -122,9 +122,9 @@ def train_batch(
         real = place < n
         place = (begin + place).to(tl.int64)
         user = tl.load(chunk.users + place, real, 0).to(tl.int64)
-        share = tl.where(real, 1.0 / n, 0.0)
+        weight = tl.where(real, 1.0 / n, 0.0)
         if chunk.weights is not None:
-            share *= tl.load(chunk.weights + place, real, 0.0)
+            weight *= tl.load(chunk.weights + place, real, 0.0)
         own = tl.zeros((TILE,), tl.float32)
         own_gradient = tl.zeros((TILE,), tl.float32)
         if net.output_bias is not None:
@@ -161,7 +161,7 @@ def train_batch(
                 loss, of_scores = bpr(scores, COLUMNS)
             else:
                 loss, of_scores = sampled_softmax(scores)
-            loss_sum += share * loss
+            loss_sum += weight * loss
 
         for c in range(COLUMNS):
             item = tl.load(chunk.items + place * COLUMNS + c, real, 0).to(tl.int64)
@@ -181,16 +181,16 @@ def train_batch(
                     score += tl.sum(layers[DEPTH - 1] * w, axis=1)
                 sign = tl.where(c == 0, -1.0, 1.0)
                 loss, g = softplus(sign * score)
-                loss_sum += loss * share / COLUMNS
-                g *= sign * share / COLUMNS
+                loss_sum += loss * weight / COLUMNS
+                g *= sign * weight / COLUMNS
             else:
-                g = share * tl.sum(tl.where(column == c, of_scores, 0.0), axis=1)
+                g = weight * tl.sum(tl.where(column == c, of_scores, 0.0), axis=1)
             own_gradient += g
 
             for_item = tl.zeros((TILE,), tl.float32)
             if PENALTY:
                 if c == 0:
-                    for_item = tl.load(penalty.item_shares + item, real, 0.0)
+                    for_item = tl.load(penalty.item_penalties + item, real, 0.0)
                     for_item *= tl.where(real, penalty.regularization / n, 0.0)
             touched = g != 0
             if net.biases is not None:
@@ -224,7 +224,7 @@ def train_batch(
 
         for_user = tl.zeros((TILE,), tl.float32)
         if PENALTY:
-            for_user = tl.load(penalty.user_shares + user, real, 0.0)
+            for_user = tl.load(penalty.user_penalties + user, real, 0.0)
             for_user *= tl.where(real, penalty.regularization / n, 0.0)
         b_sum += own_gradient
         touched = own_gradient != 0
