@@ -1,4 +1,4 @@
-"""Measures how fast we are, beside other libraries that do the same.
+"""Measures the speed of Tastemaker and of other libraries on the same tasks.
 
 make bench, or python benchmarks/bench.py [--only TASK] [--quick] [--help]
 """
@@ -19,18 +19,18 @@ from harness.agreement import disagreements
 from harness.machine import commit, conditions
 from harness.page import page, section
 from harness.results import RESULTS, Result, Run
-from harness.rounds import Settings, measure
+from harness.rounds import DEVICE, Settings, measure
 from tasks import TASKS
 
 ROOT = Path.home() / ".cache" / "tastemaker-benchmarks"
 EPILOG = f"""\
 Each contender runs in its own process and environment with the same data, sizes and threads. Once
-all of a task are ready they take turns, so that what else the machine does falls on all alike; the
+all of a task are ready they take turns, so that other work of the machine affects all equally; the
 result is the ratio of the medians to ours. One that fails is a row with its reason. Environments
 of other libraries (about 2 GB each) and generated data (up to 3 GB) are made on the first run and
 kept.
 
-A full run writes results/DATE-COMMIT-DEVICE.json with every time measured, and from it the page
+A full run writes results/DATE-COMMIT-cpu.json with every time measured, and from it the page
 results/README.md and its pictures. It ends with an error if another library computes another
 metric than ours from the same lists and no definition explains it.
 
@@ -58,10 +58,10 @@ def main() -> None:
     )  # fmt: skip
     path = options.into
     if path is None and not (options.only or options.quick):
-        path = RESULTS / f"{datetime.now(UTC):%Y-%m-%d}-{commit()}-{settings.device}.json"
+        path = RESULTS / f"{datetime.now(UTC):%Y-%m-%d}-{commit()}-{DEVICE}.json"
     run = Run.read(path) if path and path.exists() else Run({})
-    wanted = options.only or TASKS
-    for name in [n for n in wanted if TASKS[n].among(quick=settings.quick)]:
+    names = options.only or TASKS
+    for name in [n for n in names if TASKS[n].contenders_of(quick=settings.quick)]:
         result = _measure(name, settings)
         run.add(result)
         run.conditions = conditions(settings)
@@ -73,11 +73,11 @@ def main() -> None:
         print(json.dumps(asdict(run), indent=1))
     if path:
         _write_page(run, path)
-    _agree(run)
+    _fail_on_disagreement(run)
 
 
 def _measure(name: str, settings: Settings) -> Result:
-    """One task, with what is going on shown."""
+    """Measures one task and shows its progress."""
     started_at = time.monotonic()
     with progress.status(name) as status:
         result = measure(TASKS[name], settings, lambda text: status.update(f"{name}: {text}"))
@@ -155,7 +155,7 @@ def _check_results(parser: argparse.ArgumentParser, path: Path) -> None:
 
 
 def _show(markdown: str) -> None:
-    """A table for eyes in a terminal, and as Markdown elsewhere."""
+    """Prints a formatted table in a terminal, and Markdown elsewhere."""
     if sys.stdout.isatty():
         Console().print(Markdown(markdown))
     else:
@@ -172,7 +172,7 @@ def _write_page(run: Run, source: Path) -> None:
     progress.print(f"written: {source.parent / 'README.md'}", highlight=False, soft_wrap=True)
 
 
-def _agree(run: Run) -> None:
+def _fail_on_disagreement(run: Run) -> None:
     """Ends with an error where another library has other figures."""
     found = [line for r in run.results if r.agreement for line in disagreements(r)]
     if found:

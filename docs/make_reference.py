@@ -55,7 +55,7 @@ def settings() -> str:
         lines += [f"## {name}", ""]
         lines += ["| setting | default | what it does |", "| --- | --- | --- |"]
         for setting in model_class(name).config_class.settings():
-            cells = f"`{setting.name}`", _default(setting.default), _cell(setting.what_it_does)
+            cells = f"`{setting.name}`", _default(setting.default), _cell(setting.description)
             lines.append("| " + " | ".join(cells) + " |")
         lines.append("")
     return "\n".join(lines)
@@ -74,7 +74,7 @@ def service() -> str:
     for setting in ServiceSettings.settings():
         variable, default = f"`{PREFIX}{setting.name.upper()}`", _default(setting.default)
         default = "-" if setting.name == "run" else default
-        cells = f"`{setting.name}`", variable, default, _cell(setting.what_it_does)
+        cells = f"`{setting.name}`", variable, default, _cell(setting.description)
         lines.append("| " + " | ".join(cells) + " |")
     lines += ["", "| route | scope of the key | what it does |", "| --- | --- | --- |"]
     schema = make_app(ServiceSettings(run=Path("run"), database=SecretStr("sqlite://"))).openapi()

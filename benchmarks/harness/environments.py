@@ -16,8 +16,8 @@ TORCH = "torch==2.13.0"
 PARQUET = "pyarrow==17.0.0"
 
 
-class PeerError(Exception):
-    """A peer could not be installed or run; the message says why in one line."""
+class ContenderError(Exception):
+    """A contender could not be installed or run; the message has the reason in one line."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,11 @@ class Repair:
 
 @dataclass(frozen=True)
 class Peer:
-    """One library to compare with, by what it asks for."""
+    """One library to compare with, by its requirements."""
 
     requirements: tuple[str, ...]
-    alone: str | None = None
-    """A requirement installed last, without what it asks for and whatever Python it asks for."""
+    without_dependencies: str | None = None
+    """A requirement installed last, without its dependencies and on any version of Python."""
     repairs: tuple[Repair, ...] = ()
 
 
@@ -95,7 +95,7 @@ PEERS = {
             "tensorboard==2.21.0",
             "tensorboardX==2.6.5",
         ),
-        alone="warprec==2.2.8",
+        without_dependencies="warprec==2.2.8",
         # It asks for Python 3.12, of which it needs one thing: a backslash within an f-string, in
         # a warning.
         repairs=(Repair("warprec/utils/config/common.py", r"{'\t'}", "a tab"),),
@@ -112,7 +112,7 @@ print(json.dumps({d.metadata["Name"]: d.version for d in importlib.metadata.dist
 def is_ready(name: str, root: Path) -> bool:
     """Whether an environment is there as it should be."""
     stamp = root / name / "installed.txt"
-    return name == OURS or (stamp.exists() and stamp.read_text() == _wanted(PEERS[name]))
+    return name == OURS or (stamp.exists() and stamp.read_text() == _specification(PEERS[name]))
 
 
 @cache
@@ -126,7 +126,7 @@ def prepare(name: str, root: Path) -> Path:
     """The Python of an environment; a peer's is made unless it is there as it should be.
 
     Raises:
-        PeerError: something could not be installed; the log beside the environment says more.
+        ContenderError: something could not be installed; the log beside the environment says more.
     """
     if name == OURS:
         return Path(sys.executable)
@@ -140,30 +140,32 @@ def prepare(name: str, root: Path) -> Path:
     with log.open("w") as output:
         _run([sys.executable, "-m", "venv", str(folder)], output)
         _run([*pip, *peer.requirements], output)
-        if peer.alone:
-            _run([*pip, "--no-deps", "--ignore-requires-python", peer.alone], output)
+        if peer.without_dependencies:
+            _run([*pip, "--no-deps", "--ignore-requires-python", peer.without_dependencies], output)
     for repair in peer.repairs:
         _repair(folder, repair)
-    (folder / "installed.txt").write_text(_wanted(peer))
+    (folder / "installed.txt").write_text(_specification(peer))
     return python
 
 
-def last_words(log: Path) -> str:
-    """The line of a log that says what went wrong: pip's last error, else the last line."""
+def error_line(log: Path) -> str:
+    """The line of a log with the cause of a failure: pip's last error, else the last line."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR:")]
-    return (errors or lines or ["nothing was said"])[-1].removeprefix("ERROR: ")
+    return (errors or lines or ["there was no output"])[-1].removeprefix("ERROR: ")
 
 
-def _wanted(peer: Peer) -> str:
-    return "\n".join((sys.version, *peer.requirements, peer.alone or "", repr(peer.repairs)))
+def _specification(peer: Peer) -> str:
+    return "\n".join(
+        (sys.version, *peer.requirements, peer.without_dependencies or "", repr(peer.repairs))
+    )
 
 
 def _run(command: Sequence[str], output: TextIO) -> None:
     done = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False)
     if done.returncode:
         log = Path(output.name)
-        raise PeerError(f"was not installed: {last_words(log)} (more in {log})")
+        raise ContenderError(f"was not installed: {error_line(log)} (more in {log})")
 
 
 def _repair(folder: Path, repair: Repair) -> None:

@@ -5,7 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from harness.process import HERE, ContenderError
+from harness.environments import ContenderError
+from harness.process import BENCHMARKS
 
 
 def generated(root: Path, rows: int, layout: str) -> Path:
@@ -20,7 +21,7 @@ def generated(root: Path, rows: int, layout: str) -> Path:
     unfinished = folder.with_name(f"{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     command = [
-        sys.executable, str(HERE / "data" / "generate.py"), str(unfinished),
+        sys.executable, str(BENCHMARKS / "data" / "generate.py"), str(unfinished),
         "--rows", str(rows), "--layout", layout,
     ]  # fmt: skip
     # In a process of its own, so that its memory is free again when measuring begins.

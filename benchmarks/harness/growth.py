@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from statistics import linear_regression
 
 from harness.results import Result
 
@@ -22,8 +23,6 @@ def peaks_gib(result: Result) -> list[float]:
 
 
 def slope(x: Sequence[float], y: Sequence[float]) -> float:
-    """1 where y grows as x does, 2 where with its square; by least squares."""
+    """Exponent of the growth by least squares: 1 is linear, 2 quadratic."""
     log_x, log_y = [math.log(value) for value in x], [math.log(value) for value in y]
-    mean_x, mean_y = sum(log_x) / len(x), sum(log_y) / len(y)
-    covariance = sum((a - mean_x) * (b - mean_y) for a, b in zip(log_x, log_y, strict=True))
-    return covariance / sum((a - mean_x) ** 2 for a in log_x)
+    return linear_regression(log_x, log_y).slope

@@ -1,4 +1,4 @@
-"""What a run was measured on."""
+"""The machine and the libraries of a run."""
 
 import os
 import platform
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.environments import PEERS, is_ready, prepare, versions
-from harness.process import HERE
-from harness.rounds import Settings
+from harness.process import BENCHMARKS
+from harness.rounds import DEVICE, Settings
 from harness.task import OURS
 
 
@@ -19,7 +19,7 @@ def conditions(settings: Settings) -> dict[str, Any]:
     return {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit(),
-        "device": settings.device,
+        "device": DEVICE,
         "threads": settings.threads,
         "quick": settings.quick,
         "cores": os.cpu_count(),
@@ -42,7 +42,7 @@ def commit() -> str:
 
 def _git(*arguments: str) -> str:
     done = subprocess.run(
-        ["git", *arguments], cwd=HERE, capture_output=True, text=True, check=True
+        ["git", *arguments], cwd=BENCHMARKS, capture_output=True, text=True, check=True
     )  # fmt: skip
     return done.stdout.strip()
 

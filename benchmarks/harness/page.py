@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from harness import growth
-from harness.agreement import LARGEST, differences, explained
+from harness.agreement import TOLERANCE, differences, explained
 from harness.results import Result, Row, Run
 from harness.task import Aim
 
@@ -92,7 +92,7 @@ def _ratio_row(result: Result, row: Row) -> list[str]:
     values = [1 / c for c in row.costs] if result.show == "rate" else row.costs
     middle = 1 / row.cost if result.show == "rate" else row.cost
     times = result.times_ours(row)
-    at_least = "≥ " if row.short_of else ""
+    at_least = "≥ " if row.gave_up else ""
     return [
         row.name,
         row.version,
@@ -126,10 +126,12 @@ def _agreement_table(result: Result) -> Table:
         if not row.measured or not ours:
             rows.append([row.name, row.version, "failed", ""])
             continue
-        unlike, apart = explained(row), differences(result, row)
-        largest = max(value for name, value in apart.items() if name not in unlike)
-        verdict = "same" if largest <= LARGEST else "DIFFERENT"
-        reasons = "; ".join(f"{name} by {apart[name]:.3f}: {why}" for name, why in unlike.items())
+        explanations, distances = explained(row), differences(result, row)
+        largest = max(value for name, value in distances.items() if name not in explanations)
+        verdict = "same" if largest <= TOLERANCE else "DIFFERENT"
+        reasons = "; ".join(
+            f"{name} by {distances[name]:.3f}: {why}" for name, why in explanations.items()
+        )
         rows.append([row.name, row.version, f"{largest:.1g} ({verdict})", reasons])
     return ["evaluator", "version", "largest difference from ours", "defined otherwise"], rows
 

@@ -38,7 +38,7 @@ def _ratios(result: Result) -> list[Ratio]:
         times = result.times_ours(row)
         if times is not None:
             bounds = [aim.bound for aim, _ in result.verdicts(row) if aim.measure == "times"]
-            rows.append((row.name, times, row.short_of, bounds[0] if bounds else None))
+            rows.append((row.name, times, row.gave_up, bounds[0] if bounds else None))
     return rows
 
 

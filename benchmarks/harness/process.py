@@ -7,16 +7,15 @@ import subprocess
 import tempfile
 import threading
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
-from harness.environments import last_words
+from harness.environments import ContenderError, error_line
 
-HERE = Path(__file__).resolve().parents[1]
-PATIENCE_S = 900.0
-"""How long one answer may take before the contender counts as hung."""
-GOODBYE_S = 10.0
-"""How long a contender may take to end by itself."""
+BENCHMARKS = Path(__file__).resolve().parents[1]
+RESPONSE_TIMEOUT_S = 900.0
+"""Maximum time of one response before the contender counts as hung."""
+SHUTDOWN_TIMEOUT_S = 10.0
+"""Maximum time that a contender may take to end by itself."""
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -26,15 +25,11 @@ THREAD_VARIABLES = (
 )
 
 
-class ContenderError(Exception):
-    """A contender did not answer; the message says why in one line."""
-
-
 class Process:
     """One contender, ready to measure when it is told to.
 
     Raises:
-        ContenderError: it ended, hung or said something else than an answer.
+        ContenderError: it ended, hung or wrote something else than a response.
     """
 
     def __init__(self, python: Path, script: str, order: dict[str, Any], log: Path) -> None:
@@ -42,10 +37,10 @@ class Process:
         # Some leave logs in the working folder.
         self._folder = tempfile.TemporaryDirectory()
         environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(order["threads"]))
-        environment["PYTHONPATH"] = str(HERE)
+        environment["PYTHONPATH"] = str(BENCHMARKS)
         with log.open("w") as errors:
             self._process = subprocess.Popen(
-                [str(python), str(HERE / script), json.dumps(order)],
+                [str(python), str(BENCHMARKS / script), json.dumps(order)],
                 cwd=self._folder.name,
                 env=environment,
                 stdin=subprocess.PIPE,
@@ -54,7 +49,7 @@ class Process:
                 text=True,
             )
         try:
-            self._answer()
+            self._response()
         except BaseException:
             self._close()
             raise
@@ -66,37 +61,32 @@ class Process:
             self._process.stdin.write("run\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            raise ContenderError(self._why()) from None
-        return self._answer()
+            raise ContenderError(self._failure()) from None
+        return self._response()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._close()
 
-    def _answer(self) -> dict[str, Any]:
+    def _response(self) -> dict[str, Any]:
         assert self._process.stdout is not None
-        timer = threading.Timer(PATIENCE_S, self._process.kill)
+        timer = threading.Timer(RESPONSE_TIMEOUT_S, self._process.kill)
         timer.start()
         try:
             line = self._process.stdout.readline()
         finally:
             timer.cancel()
         if not line:
-            raise ContenderError(self._why())
+            raise ContenderError(self._failure())
         return json.loads(line)
 
-    def _why(self) -> str:
+    def _failure(self) -> str:
         code = self._process.wait()
         if code < 0:
-            return f"failed: ended by signal {-code} (9: out of memory or patience)"
-        return f"failed: {last_words(self._log)} (more in {self._log})"
+            return f"failed: ended by signal {-code} (9: out of memory or timeout)"
+        return f"failed: {error_line(self._log)} (more in {self._log})"
 
     def _close(self) -> None:
         assert self._process.stdin is not None
@@ -104,7 +94,7 @@ class Process:
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
         try:
-            self._process.wait(GOODBYE_S)
+            self._process.wait(SHUTDOWN_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

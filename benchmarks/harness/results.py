@@ -21,10 +21,10 @@ class Row:
     """Version of the package that does the work."""
     note: str = ""
     options: dict[str, Any] = field(default_factory=dict)
-    """What it was told."""
+    """Options of the script."""
     aims: list[dict[str, Any]] = field(default_factory=list)
     answers: list[dict[str, Any]] = field(default_factory=list)
-    """One a repetition: seconds, work, peak_mib, and what else the contender said."""
+    """One a repetition: seconds, work, peak_mib, and further figures of the contender."""
     failed: str | None = None
 
     @property
@@ -48,19 +48,19 @@ class Row:
         return max(answer["peak_mib"] for answer in self.answers) / 2**10
 
     @property
-    def short_of(self) -> bool:
-        """Whether it gave up before it got where it was to get, so that it would take longer."""
+    def gave_up(self) -> bool:
+        """Whether it stopped at its time limit before it reached the quality asked for."""
         return not all(answer.get("reached", True) for answer in self.answers)
 
     @property
     def remarks(self) -> list[str]:
-        """What the contender itself said about its last repetition."""
+        """The remark of the contender on its last repetition, if there is one."""
         return (
             [self.answers[-1]["remark"]] if self.measured and "remark" in self.answers[-1] else []
         )
 
     def value(self, measure: Measure, ours: "Row") -> float:
-        """What an aim is about."""
+        """The measured value that an aim bounds."""
         return {
             "rate": 1 / self.cost,
             "seconds": self.cost,
@@ -96,8 +96,8 @@ class Result:
         return self.rows[0]
 
     def times_ours(self, row: Row) -> float | None:
-        """How many times as long it takes as ours does, or None where that cannot be said."""
-        both = row.measured and self.ours.measured and not self.ours.short_of
+        """Its time as a multiple of ours, or None where they cannot be compared."""
+        both = row.measured and self.ours.measured and not self.ours.gave_up
         compared = both and not (self.growth or self.agreement)
         return row.cost / self.ours.cost if compared else None
 
@@ -105,7 +105,7 @@ class Result:
         """The row's aims, each with what was measured."""
         if not (row.measured and self.ours.measured):
             return
-        for aim in map(_aim, row.aims):
+        for aim in (Aim(**kept) for kept in row.aims):
             yield aim, row.value(aim.measure, self.ours)
 
 
@@ -138,7 +138,3 @@ class Run:
             for result in kept["results"]
         ]
         return cls(kept["conditions"], results)
-
-
-def _aim(kept: dict[str, Any]) -> Aim:
-    return Aim(kept["measure"], kept["bound"])

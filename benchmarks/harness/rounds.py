@@ -10,14 +10,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.environments import PeerError, is_ready, prepare, versions
+from harness.environments import ContenderError, is_ready, prepare, versions
 from harness.generated import generated
-from harness.process import ContenderError, Process
+from harness.process import Process
 from harness.results import Result, Row
 from harness.task import Contender, Task
 
+DEVICE = "cpu"
+"""The only device on which contenders are compared."""
+
 SETTLE_S = 0.3
-"""Between two turns, until the threads of the one before wait no more."""
+"""Pause between two turns, until the threads of the contender before stop their busy waiting."""
 
 
 @dataclass(frozen=True)
@@ -31,30 +34,29 @@ class Settings:
     repeats: int | None
     """None: as the task says."""
     quick: bool
-    device: str = "cpu"
 
 
-Say = Callable[[str], None]
+ShowStatus = Callable[[str], None]
 
 
-def measure(task: Task, settings: Settings, say: Say) -> Result:
+def measure(task: Task, settings: Settings, show_status: ShowStatus) -> Result:
     """A task's result; a contender that fails is a row with its reason."""
-    contenders = task.among(quick=settings.quick)
+    contenders = task.contenders_of(quick=settings.quick)
     rows = [Row(c.name, note=c.note, aims=[asdict(aim) for aim in c.aims]) for c in contenders]
     turns = list(zip(contenders, rows, strict=True))
     with ExitStack() as running:
         repetitions: dict[str, Callable[[], dict[str, Any]]] = {}
         for contender, row in turns:
-            with _failing(row):
-                say(f"{contender.name}: getting ready")
+            with _recording_failure(row):
+                show_status(f"{contender.name}: getting ready")
                 repetitions[row.name] = _ready(contender, row, task, settings, running)
         for turn in range(settings.repeats or (2 if settings.quick else task.repeats)):
             for _, row in turns:
                 if row.name not in repetitions or _is_done(row, task):
                     continue
-                say(f"{row.name}: repetition {turn + 1}")
+                show_status(f"{row.name}: repetition {turn + 1}")
                 time.sleep(SETTLE_S)
-                with _failing(row):
+                with _recording_failure(row):
                     row.answers.append(repetitions[row.name]())
                 if row.failed:
                     del repetitions[row.name]
@@ -64,9 +66,9 @@ def measure(task: Task, settings: Settings, say: Say) -> Result:
 def _ready(
     contender: Contender, row: Row, task: Task, settings: Settings, running: ExitStack
 ) -> Callable[[], dict[str, Any]]:
-    """What measures the contender once."""
+    """A function that measures the contender once."""
     if settings.quick and not is_ready(contender.environment, settings.root):
-        raise PeerError("left out: a quick run makes no environments")
+        raise ContenderError("left out: a quick run makes no environments")
     python = prepare(contender.environment, settings.root)
     package = contender.package or contender.environment
     row.version = f"{package} {versions(python)[package]}"
@@ -79,7 +81,6 @@ def _ready(
         "data": str(settings.data),
         "generated": "",
         "threads": settings.threads,
-        "device": settings.device,
         "options": options,
     }
     if "rows" in options:
@@ -104,10 +105,10 @@ def _is_done(row: Row, task: Task) -> bool:
 
 
 @contextmanager
-def _failing(row: Row) -> Iterator[None]:
+def _recording_failure(row: Row) -> Iterator[None]:
     try:
         yield
-    except (PeerError, ContenderError) as error:
+    except ContenderError as error:
         row.failed = str(error)
 
 

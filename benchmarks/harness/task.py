@@ -1,4 +1,4 @@
-"""What is measured: tasks, the contenders of each, and what the project aims at."""
+"""Tasks, the contenders of each, and the aims of the project."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ Measure = Literal["rate", "seconds", "times", "peak_gib"]
 
 @dataclass(frozen=True)
 class Aim:
-    """What a row is to reach."""
+    """A bound that a row should reach."""
 
     measure: Measure
     bound: float
@@ -41,14 +41,14 @@ class Contender:
     environment: str = OURS
     """A name of `environments.PEERS`, or ours."""
     package: str = ""
-    """What does the work, if not what the environment is named after."""
+    """The package that does the work, if not the one that the environment is named after."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """What the script is told besides the data."""
+    """Options of the script besides the data."""
     quick: Mapping[str, Any] | None = field(default_factory=dict)
     """Options that a quick run has in their place; None leaves the contender out of it."""
     aims: tuple[Aim, ...] = ()
     note: str = ""
-    """What is not alike, for the table."""
+    """Differences to the other contenders, for the table."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,6 @@ class Task:
     agreement: bool = False
     """The contenders compute the same figures, and the question is whether they agree."""
 
-    def among(self, *, quick: bool) -> list[Contender]:
+    def contenders_of(self, *, quick: bool) -> list[Contender]:
         """The contenders of a run; a quick one may have none."""
         return [c for c in self.contenders if not quick or c.quick is not None]

@@ -2,9 +2,9 @@
 
 import ir_measures
 from ir_measures import AP, RR, P, R, Success, nDCG
-from lists import N_USERS, K, Lists
+from lists import K, Lists, measuring
 
-from harness.contender import Answer, Order, Repetition, serve, timed
+from harness.contender import Order, Repetition, serve
 
 MEASURES = {
     "hit_rate": Success @ K,
@@ -28,14 +28,8 @@ def figures(order: Order) -> Repetition:
         for user, (scores, top) in enumerate(zip(lists.scores, lists.top, strict=True))
     }
 
-    def once() -> Answer:
-        seconds, found = timed(
-            lambda: ir_measures.calc_aggregate(list(MEASURES.values()), judged, ranked)
-        )
-        values = {name: float(found[measure]) for name, measure in MEASURES.items()}
-        return {"seconds": seconds, "work": N_USERS, "figures": values}
-
-    return once
+    measures = list(MEASURES.values())
+    return measuring(lambda: ir_measures.calc_aggregate(measures, judged, ranked), MEASURES)
 
 
 if __name__ == "__main__":

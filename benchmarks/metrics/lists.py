@@ -1,8 +1,12 @@
 """Scored lists with known relevant items, the same in every environment."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+from harness.contender import Answer, Repetition, timed
 
 N_USERS, N_ITEMS, MOST_RELEVANT = 1_000, 400, 25
 K = 10
@@ -31,3 +35,22 @@ class Lists:
     def top(self) -> np.ndarray:
         """(n_users, K) items, best first."""
         return (-self.scores).argsort(axis=1)[:, :K]
+
+
+def measuring(
+    evaluate: Callable[[], Mapping[Any, Any]], names: Mapping[str, Any], value: Callable = float
+) -> Repetition:
+    """Times an evaluation and gives its figures.
+
+    Args:
+        evaluate: computes the metrics of a library.
+        names: key of each metric in the result, by our name of the metric.
+        value: converts an entry of the result to a number.
+    """
+
+    def once() -> Answer:
+        seconds, found = timed(evaluate)
+        figures = {name: value(found[key]) for name, key in names.items()}
+        return {"seconds": seconds, "work": N_USERS, "figures": figures}
+
+    return once

@@ -2,12 +2,12 @@
 
 import numpy as np
 import torch
-from lists import N_USERS, K, Lists
+from lists import K, Lists, measuring
 from recbole.config import Config
 from recbole.evaluator import Evaluator
 from recbole.evaluator.collector import DataStruct
 
-from harness.contender import Answer, Order, Repetition, serve, timed
+from harness.contender import Order, Repetition, serve
 
 NAMES = {
     "hit_rate": "Hit",
@@ -39,12 +39,8 @@ def figures(order: Order) -> Repetition:
     ranked = DataStruct()
     ranked.set("rec.topk", torch.from_numpy(np.hstack([hits, counts])))
 
-    def once() -> Answer:
-        seconds, found = timed(lambda: evaluator.evaluate(ranked))
-        values = {name: float(found[f"{theirs.lower()}@{K}"]) for name, theirs in NAMES.items()}
-        return {"seconds": seconds, "work": N_USERS, "figures": values}
-
-    return once
+    names = {name: f"{metric.lower()}@{K}" for name, metric in NAMES.items()}
+    return measuring(lambda: evaluator.evaluate(ranked), names)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pandas as pd
-from lists import N_USERS, K, Lists
+from lists import N_USERS, K, Lists, measuring
 from rectools import Columns
 from rectools.metrics import MAP, MRR, NDCG, HitRate, Precision, Recall, calc_metrics
 
-from harness.contender import Answer, Order, Repetition, serve, timed
+from harness.contender import Order, Repetition, serve
 
 METRICS = {
     "hit_rate": HitRate(k=K),
@@ -31,12 +31,9 @@ def figures(order: Order) -> Repetition:
         }
     )
 
-    def once() -> Answer:
-        seconds, found = timed(lambda: calc_metrics(METRICS, reco=ranked, interactions=relevant))
-        values = {name: float(value) for name, value in found.items()}
-        return {"seconds": seconds, "work": N_USERS, "figures": values}
-
-    return once
+    return measuring(
+        lambda: calc_metrics(METRICS, reco=ranked, interactions=relevant), {m: m for m in METRICS}
+    )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """The figures of WarpRec."""
 
 import torch
-from lists import N_ITEMS, N_USERS, K, Lists
+from lists import N_ITEMS, N_USERS, K, Lists, measuring
 from scipy.sparse import csr_matrix
 from warprec.evaluation import Evaluator
 
-from harness.contender import Answer, Order, Repetition, serve, timed
+from harness.contender import Order, Repetition, serve
 
 NAMES = {
     "hit_rate": "HitRate",
@@ -29,12 +29,7 @@ def figures(order: Order) -> Repetition:
         evaluator._compute_metrics_step(scores.clone(), relevant, torch.arange(N_USERS), None)
         return evaluator.compute_results()[K]
 
-    def once() -> Answer:
-        seconds, found = timed(evaluate)
-        values = {name: float(found[theirs].double().mean()) for name, theirs in NAMES.items()}
-        return {"seconds": seconds, "work": N_USERS, "figures": values}
-
-    return once
+    return measuring(evaluate, NAMES, lambda per_user: float(per_user.double().mean()))
 
 
 if __name__ == "__main__":

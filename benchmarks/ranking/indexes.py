@@ -24,7 +24,7 @@ from tastemaker.ranking.index import ExactIndex
 
 K = 10
 N_QUERIES = 1000
-ALONE = 200
+N_SINGLE_QUERIES = 200
 BREADTHS = (64, 128, 256, 512)
 PROBES = (16, 64, 128)
 
@@ -92,8 +92,8 @@ def exact(keys: np.ndarray) -> Built:
     return {"": search}, keys.nbytes / 2**20
 
 
-def lengthened(keys: np.ndarray) -> np.ndarray:
-    """The usual detour: one more dimension in which all become as long as the longest."""
+def equal_norms(keys: np.ndarray) -> np.ndarray:
+    """Items with one more dimension, by which all have the norm of the longest."""
     squares = (keys**2).sum(axis=1)
     return np.column_stack([keys, np.sqrt(squares.max() - squares)]).astype(np.float32)
 
@@ -101,33 +101,33 @@ def lengthened(keys: np.ndarray) -> np.ndarray:
 BUILDERS: dict[str, Callable[[np.ndarray], Built]] = {
     "ours, exact": exact,
     "faiss hnsw, inner product": lambda keys: faiss_hnsw(keys, faiss.METRIC_INNER_PRODUCT),
-    "faiss hnsw, lengthened": lambda keys: faiss_hnsw(lengthened(keys), faiss.METRIC_L2),
+    "faiss hnsw, lengthened": lambda keys: faiss_hnsw(equal_norms(keys), faiss.METRIC_L2),
     "faiss ivf, inner product": faiss_ivf,
     "usearch hnsw, inner product": usearch_hnsw,
 }
 
 
 def _one_by_one(search: Search, queries: np.ndarray) -> list[np.ndarray]:
-    """The results of the first queries, each asked for alone."""
-    return [search(queries[i : i + 1]) for i in range(ALONE)]
+    """The results of the first queries, each searched for alone."""
+    return [search(queries[i : i + 1]) for i in range(N_SINGLE_QUERIES)]
 
 
 def measurements(name: str, keys: np.ndarray, queries: np.ndarray) -> Iterator[tuple[str, ...]]:
     """One row a setting."""
     # A query has nothing in the dimension that lengthens the items.
-    asked = np.pad(queries, ((0, 0), (0, 1))) if name.endswith("lengthened") else queries
-    right = exact(keys)[0][""](queries)
+    padded = np.pad(queries, ((0, 0), (0, 1))) if name.endswith("lengthened") else queries
+    expected = exact(keys)[0][""](queries)
     (searches, size), build_s = _timed(lambda: BUILDERS[name](keys))
     for setting, search in searches.items():
-        found, together_s = _timed(partial(search, asked))
-        _, alone_s = _timed(partial(_one_by_one, search, asked))
-        hits = [len(set(a) & set(b)) for a, b in zip(found, right, strict=True)]
+        found, batch_s = _timed(partial(search, padded))
+        _, single_s = _timed(partial(_one_by_one, search, padded))
+        hits = [len(set(a) & set(b)) for a, b in zip(found, expected, strict=True)]
         yield (
             name,
             setting,
-            f"{sum(hits) / right.size:.4f}",
-            f"{alone_s / ALONE * 1000:.3f}",
-            f"{together_s / len(queries) * 1000:.3f}",
+            f"{sum(hits) / expected.size:.4f}",
+            f"{single_s / N_SINGLE_QUERIES * 1000:.3f}",
+            f"{batch_s / len(queries) * 1000:.3f}",
             f"{build_s:.0f}",
             f"{size:.0f}",
         )
@@ -151,13 +151,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--items", type=int, default=300_000)
     parser.add_argument("--only", action="append", choices=list(BUILDERS))
-    asked = parser.parse_args()
+    options = parser.parse_args()
     torch.set_num_threads(1)
     faiss.omp_set_num_threads(1)
-    keys, queries = (tensor.numpy() for tensor in vectors(asked.items, N_QUERIES))
+    keys, queries = (tensor.numpy() for tensor in vectors(options.items, N_QUERIES))
     columns = ["index", "setting", "recall@10", "ms alone", "ms of many", "build s", "MiB"]
     print("| " + " | ".join(columns) + " |\n|" + " --- |" * len(columns))
-    for name in asked.only or BUILDERS:
+    for name in options.only or BUILDERS:
         for row in measurements(name, keys, queries):
             print("| " + " | ".join(map(str, row)) + " |", flush=True)
 

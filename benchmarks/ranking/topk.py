@@ -1,4 +1,4 @@
-"""Top 10 of a catalog for everybody, seen items left out: ours, plain PyTorch and implicit.
+"""Top 10 of a catalog for all users, seen items left out: ours, plain PyTorch and implicit.
 
 The size is that of the tutorial's data, 30% of the users of MovieLens 20M.
 """
@@ -26,15 +26,15 @@ MEAN_HISTORY = 144
 Search = Callable[[], TopItems]
 
 
-def everybody(order: Order) -> Repetition:
-    """Answers for everybody in the way that the order names."""
+def all_users(order: Order) -> Repetition:
+    """Lists for all users by the method that the order names."""
     torch.set_num_threads(order.threads)
     n_users = order.options.get("users", N_USERS)
     keys, queries = vectors(N_ITEMS, n_users)
     users = histories(n_users, N_ITEMS)
     search = WAYS[order.options["way"]](keys, queries, users)
-    right = ours(keys, queries, users)()
-    found = recall(search(), right)
+    exact = ours(keys, queries, users)()
+    found = recall(search(), exact)
 
     def once() -> Answer:
         seconds, _ = timed_for_a_turn(search)
@@ -103,4 +103,4 @@ def implicit(keys: torch.Tensor, queries: torch.Tensor, users: tm.UserBatch) -> 
 WAYS = {"ours": ours, "bfloat16": ours_in_bfloat16, "plain": plain, "implicit": implicit}
 
 if __name__ == "__main__":
-    serve(everybody=everybody)
+    serve(all_users=all_users)

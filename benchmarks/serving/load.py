@@ -5,11 +5,12 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle, takewhile
 
 
 @dataclass
 class Load:
-    """What came of it."""
+    """The latencies and statuses of the responses."""
 
     elapsed_s: float = 0.0
     latencies_s: list[float] = field(default_factory=list)
@@ -33,7 +34,9 @@ def as_fast_as_possible(
     port: int, requests: Iterable[bytes], connections: int, duration_s: float = math.inf
 ) -> Load:
     """Each connection sends the next request when it has its answer, while there are any."""
-    return asyncio.run(_closed(port, requests, connections, duration_s))
+    until = time.perf_counter() + duration_s
+    left = takewhile(lambda _: time.perf_counter() <= until, requests)
+    return asyncio.run(_send(port, ((0.0, request) for request in left), connections))
 
 
 def steadily(
@@ -43,50 +46,27 @@ def steadily(
 
     Otherwise a slow answer would hold back the requests that would have seen it.
     """
-    return asyncio.run(_open(port, requests, connections, rate, duration_s))
-
-
-async def _closed(
-    port: int, requests: Iterable[bytes], connections: int, duration_s: float
-) -> Load:
-    load, left = Load(), iter(requests)
     started_at = time.perf_counter()
-    until = started_at + duration_s
-
-    async def one() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        for request in left:
-            sent_at = time.perf_counter()
-            if sent_at > until:
-                break
-            writer.write(request)
-            await _answer(reader, load, sent_at)
-        writer.close()
-
-    await asyncio.gather(*(one() for _ in range(connections)))
-    load.elapsed_s = time.perf_counter() - started_at
-    return load
+    due = (started_at + n / rate for n in range(int(rate * duration_s)))
+    return asyncio.run(_send(port, zip(due, cycle(requests), strict=False), connections))
 
 
-async def _open(
-    port: int, requests: Sequence[bytes], connections: int, rate: float, duration_s: float
-) -> Load:
+async def _send(port: int, schedule: Iterator[tuple[float, bytes]], connections: int) -> Load:
+    """Sends each request when it is due, or as soon as a connection is free; 0 is due at once."""
     load = Load()
     started_at = time.perf_counter()
-    due: Iterator[float] = (started_at + n / rate for n in range(int(rate * duration_s)))
-    numbers = iter(range(1 << 62))
 
-    async def one() -> None:
+    async def use_connection() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        for due_at in due:
-            wait_s = due_at - time.perf_counter()
-            if wait_s > 0:
-                await asyncio.sleep(wait_s)
-            writer.write(requests[next(numbers) % len(requests)])
-            await _answer(reader, load, due_at)
+        for due_at, request in schedule:
+            now = time.perf_counter()
+            if due_at > now:
+                await asyncio.sleep(due_at - now)
+            writer.write(request)
+            await _answer(reader, load, due_at or now)
         writer.close()
 
-    await asyncio.gather(*(one() for _ in range(connections)))
+    await asyncio.gather(*(use_connection() for _ in range(connections)))
     load.elapsed_s = time.perf_counter() - started_at
     return load
 

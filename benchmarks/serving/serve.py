@@ -34,7 +34,7 @@ RESULTS = HERE / "results"
 CONNECTIONS = 16
 RATE = 300
 FIRST_S = 2.0
-"""After the start, told apart: threads and connections are new."""
+"""Duration after the start that is reported separately: threads and connections are new."""
 STEADY_S = 15.0
 BURST_S = 3.0
 N_USERS = 5_000
@@ -42,7 +42,7 @@ HOT_USERS = 200
 
 
 def main() -> None:
-    """Measures and writes what comes of it."""
+    """Measures and writes the figures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--model", default="sasrec")
     parser.add_argument("--items", type=int, default=27_000)
@@ -66,22 +66,21 @@ def main() -> None:
 
 def measured(run: Path, repeats: int) -> dict[str, Any]:
     """All figures of one run."""
-    hot = [request("GET", f"/v1/users/{user}/recommendations") for user in range(HOT_USERS)]
-    everybody = [request("GET", f"/v1/users/{user}/recommendations") for user in range(N_USERS)]
+    lists = [request("GET", f"/v1/users/{user}/recommendations") for user in range(N_USERS)]
     random = np.random.default_rng(0)
-    with bare() as bare_port, served(run) as (port, started_s, pid):
-        in_order = random.permutation(everybody).tolist()
+    with bare_route() as bare_port, served(run) as (port, started_s, pid):
+        in_order = random.permutation(lists).tolist()
         first = steadily(port, in_order[: int(RATE * FIRST_S)], 32, RATE, FIRST_S)
         steady = steadily(port, in_order[int(RATE * FIRST_S) :], 32, RATE, STEADY_S)
         after_events = with_events(port, random)
-        ten, at_hand, batches = [], [], []
+        bare, cached, batches = [], [], []
         for repeat in range(repeats):
-            ten.append(burst(bare_port, [request("GET", "/ten")]))
-            at_hand.append(burst(port, hot))
+            bare.append(burst(bare_port, [request("GET", "/ten")]))
+            cached.append(burst(port, lists[:HOT_USERS]))
             batches.append(burst(port, event_batches(repeat)))
         memory_mib = resident_mib(pid)
-    ratio = statistics.median(each.rate for each in at_hand) / statistics.median(
-        each.rate for each in ten
+    ratio = statistics.median(each.rate for each in cached) / statistics.median(
+        each.rate for each in bare
     )
     return {
         "ready_after_s": round(started_s, 2),
@@ -89,8 +88,8 @@ def measured(run: Path, repeats: int) -> dict[str, Any]:
         "first_two_seconds": summary(first),
         "steady": summary(steady),
         "steady_with_an_event_for_every_list": summary(after_events),
-        "bare_per_s": [round(load.rate) for load in ten],
-        "lists_at_hand_per_s": [round(load.rate) for load in at_hand],
+        "bare_per_s": [round(load.rate) for load in bare],
+        "lists_at_hand_per_s": [round(load.rate) for load in cached],
         "ratio_to_bare": round(ratio, 3),
         "events_per_s": [round(load.rate * 100) for load in batches],
         "latencies_ms": {
@@ -101,7 +100,7 @@ def measured(run: Path, repeats: int) -> dict[str, Any]:
 
 
 def with_events(port: int, random: np.random.Generator) -> Load:
-    """Lists of users each of whom has just done something, so that none is at hand."""
+    """Lists of users each of whom has a new event, so that none is cached."""
     users = random.permutation(N_USERS)[: int(RATE / 2 * STEADY_S)]
     pairs: list[bytes] = []
     for user in users.tolist():
@@ -146,7 +145,7 @@ def summary(load: Load) -> dict[str, Any]:
 
 
 @contextmanager
-def bare() -> Iterator[int]:
+def bare_route() -> Iterator[int]:
     """The bare route, on its port."""
     port = 8931
     with process([sys.executable, str(HERE / "bare.py"), str(port)]):
@@ -186,7 +185,7 @@ def keep_to(core: int) -> None:
 
 
 def wait_for(url: str) -> None:
-    """Until it answers."""
+    """Waits until a URL responds with 200."""
     while True:
         try:
             if httpx.get(url).status_code == 200:
@@ -204,7 +203,7 @@ def resident_mib(pid: int) -> float:
 
 
 def machine() -> dict[str, Any]:
-    """Where it was measured."""
+    """The processor and the version of Python."""
     names = [
         line.split(":")[1].strip()
         for line in Path("/proc/cpuinfo").read_text().splitlines()

@@ -4,7 +4,7 @@ python benchmarks/serving/throughput.py [--models ncf mf] [--database postgresql
 
 Serves runs of generated data (27,000 items, 5,000 users) one after the other on the first core; 8
 connections from the second ask for lists as fast as answers come. "new" is one list of each user,
-none of which is at hand; "again" are lists of random users, all of which were made before; "mixed"
+none of which is cached; "again" are lists of random users, all of which were made before; "mixed"
 has events of random users among them. Each model needs a database of its own. Adds a row for each
 model and kind of database to results/throughput.json beside this file.
 """
@@ -14,6 +14,7 @@ import gc
 import json
 import math
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ WRITES = 0.2
 
 
 def main() -> None:
-    """Measures and writes what comes of it."""
+    """Measures and writes the figures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--models", nargs="+", default=["ease", "mf", "sasrec", "ncf"])
     parser.add_argument("--database", help="its URL; by default SQLite beside the run")
@@ -42,11 +43,7 @@ def main() -> None:
     path = RESULTS / "throughput.json"
     table = json.loads(path.read_text()) if path.exists() else {}
     for model in arguments.models:
-        kind = (
-            "sqlite"
-            if arguments.database is None
-            else arguments.database.split("://")[0].split("+")[0]
-        )
+        kind = re.split(r"[:+]", arguments.database or "sqlite")[0]
         with tempfile.TemporaryDirectory() as folder:
             run = Path(folder) / "run"
             make_run(run, model, N_ITEMS, N_USERS)
@@ -67,15 +64,15 @@ def measured(run: Path, database: str | None) -> dict[str, Any]:
         new = lists(random.permutation(N_USERS))
         again = lists(random.integers(0, N_USERS, 200_000))
         return {
-            "new": asked(port, pid, new, math.inf),
-            "again": asked(port, pid, again, AGAIN_S),
-            "mixed": asked(port, pid, with_writes(random), MIXED_S),
+            "new": measure(port, pid, new, math.inf),
+            "again": measure(port, pid, again, AGAIN_S),
+            "mixed": measure(port, pid, with_writes(random), MIXED_S),
             "memory_mib": round(resident_mib(pid)),
         }
 
 
-def asked(port: int, pid: int, requests: list[bytes], duration_s: float) -> dict[str, float]:
-    """What comes of requests that are sent as fast as they are answered, for some seconds."""
+def measure(port: int, pid: int, requests: list[bytes], duration_s: float) -> dict[str, float]:
+    """Figures of requests that are sent as fast as they are answered, for some seconds."""
     before_s = processor_s(pid)
     load = as_fast_as_possible(port, requests, CONNECTIONS, duration_s)
     each_ms = 1000 * (processor_s(pid) - before_s) / len(load.latencies_s)

@@ -9,20 +9,20 @@ ML_20M = 20_000_263
 """The number of rows of MovieLens 20M."""
 
 
-def _preparing(
+def _preparation_task(
     name: str, title: str, rows: int, layout: str, aims: tuple[Aim, ...] = (), quick: bool = True
 ) -> Task:
-    """Ours and pandas, and of the libraries those for which the size is not too much."""
+    """Ours, pandas, and the libraries that can process a data set of this size."""
     options = {"rows": rows, "layout": layout}
-    told: dict[str, Any] | None = {} if quick else None
+    quick_options: dict[str, Any] | None = {} if quick else None
     contenders = [
-        Contender("Tastemaker", "data/ours.py", options=options, quick=told, aims=aims),
+        Contender("Tastemaker", "data/ours.py", options=options, quick=quick_options, aims=aims),
         Contender(
             "a pandas script",
             "data/pandas_script.py",
             package="pandas",
             options=options,
-            quick=told,
+            quick=quick_options,
         ),
     ]
     if layout == "csv" and rows <= 5 * MILLION:
@@ -53,7 +53,7 @@ def _preparing(
     )
 
 
-def _growth(
+def _growth_task(
     name: str,
     title: str,
     measure: str,
@@ -90,15 +90,17 @@ def _growth(
 
 
 TASKS = (
-    _preparing("prepare-1m", "From CSV of 1 million rows to a split data set", MILLION, "csv"),
-    _preparing(
+    _preparation_task(
+        "prepare-1m", "From CSV of 1 million rows to a split data set", MILLION, "csv"
+    ),
+    _preparation_task(
         "prepare-5m",
         "From CSV of 5 million rows to a split data set",
         5 * MILLION,
         "csv",
         quick=False,
     ),
-    _preparing(
+    _preparation_task(
         "prepare-20m",
         "From CSV of 20 million rows to a split data set",
         ML_20M,
@@ -106,7 +108,7 @@ TASKS = (
         (Aim("seconds", 10), Aim("peak_gib", 2.5)),
         quick=False,
     ),
-    _preparing(
+    _preparation_task(
         "prepare-20m-parquet",
         "From Parquet of 20 million rows to a split data set",
         ML_20M,
@@ -114,14 +116,14 @@ TASKS = (
         (Aim("seconds", 4),),
         quick=False,
     ),
-    _growth(
+    _growth_task(
         "scale-preparing",
         "How preparing grows with the data (Parquet)",
         "preparing",
         "to a split data set",
         (Aim("peak_gib", 24),),
     ),
-    _growth(
+    _growth_task(
         "scale-training",
         "How training NCF grows with the data",
         "epoch",

@@ -1,4 +1,4 @@
-"""Ranking: evaluations, lists for everybody, and whether the figures are right."""
+"""Ranking: evaluations, lists for all users, and a cross-check of the metrics."""
 
 from harness.task import Aim, Contender, Task
 
@@ -81,7 +81,7 @@ FULL = Task(
 TOP = Task(
     name="top-k",
     title="Top 10 of 24,000 items for 41,547 users, seen ones left out",
-    measure="everybody",
+    measure="all_users",
     unit="users",
     contenders=(
         Contender("Tastemaker", "ranking/topk.py", options={"way": "ours"}, quick={"users": 8000}),

@@ -1,9 +1,9 @@
-"""Starting: what one waits for before anything happens. Ours alone."""
+"""Start-up times of Tastemaker alone."""
 
 from harness.task import Aim, Contender, Task
 
 
-def _starting(name: str, title: str, measure: str, at_most_s: float) -> Task:
+def _startup_task(name: str, title: str, measure: str, at_most_s: float) -> Task:
     contender = Contender("Tastemaker", "startup/starting.py", aims=(Aim("seconds", at_most_s),))
     return Task(
         name=name,
@@ -16,9 +16,9 @@ def _starting(name: str, title: str, measure: str, at_most_s: float) -> Task:
 
 
 TASKS = (
-    _starting("start-help", "`tastemaker --help`", "showing_help", 0.3),
-    _starting("start-import", "`import tastemaker`", "importing", 0.2),
-    _starting(
+    _startup_task("start-help", "`tastemaker --help`", "showing_help", 0.3),
+    _startup_task("start-import", "`import tastemaker`", "importing", 0.2),
+    _startup_task(
         "start-training",
         "`tastemaker train` on MovieLens 100K until the first batch was trained",
         "first_batch",

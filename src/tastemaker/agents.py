@@ -33,12 +33,12 @@ def _as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def _id_of(what: str) -> Any:
+def _id_field(what: str) -> Any:
     return Field(min_length=1, max_length=256, description=f"The {what}'s id in the service.")
 
 
-UserId = Annotated[wire.Text, BeforeValidator(_as_text), _id_of("user")]
-ItemId = Annotated[wire.Text, BeforeValidator(_as_text), _id_of("item")]
+UserId = Annotated[wire.Text, BeforeValidator(_as_text), _id_field("user")]
+ItemId = Annotated[wire.Text, BeforeValidator(_as_text), _id_field("item")]
 Title = Annotated[wire.Text, Field(min_length=1, max_length=200)]
 K = Annotated[int, Field(ge=1, le=100, description="Maximum number of items.")]
 Diversity = Annotated[
@@ -136,16 +136,16 @@ class Tools:
         Check in `taken` which item each title was matched to: it is the closest match in the
         catalog, and may not be the intended one. Nothing is recorded.
         """
-        found = {title: self._find(title) for title in titles}
-        taken = {title: item for title, item in found.items() if item is not None}
+        matches = {title: self._find(title) for title in titles}
+        taken = {title: item for title, item in matches.items() if item is not None}
         if not taken:
             raise UnknownIdError("no title is in the catalog; find titles with search_items")
         return RecommendationsFromTitles(
             taken=[
-                TakenTitle(asked=asked, item_id=item.item_id, title=item.title)
-                for asked, item in taken.items()
+                TakenTitle(asked=title, item_id=item.item_id, title=item.title)
+                for title, item in taken.items()
             ],
-            not_found=[title for title in found if title not in taken],
+            not_found=[title for title in matches if title not in taken],
             recommendations=self._service.recommend_for(
                 list(dict.fromkeys(item.item_id for item in taken.values())),
                 k=k,
@@ -202,14 +202,14 @@ class Tools:
 
     def _find(self, title: str) -> wire.Item | None:
         """The item with exactly this title, else with nearly this title, else the first result."""
-        found: list[wire.Item] = []
-        for query in filter(None, (title, _plain(title))):
-            found = found or self._service.items(query, limit=50).items
-        for plain in (str.casefold, _plain):
-            for item in found:
-                if item.title is not None and plain(item.title) == plain(title):
+        results: list[wire.Item] = []
+        for query in filter(None, (title, _normalized(title))):
+            results = results or self._service.items(query, limit=50).items
+        for normalize in (str.casefold, _normalized):
+            for item in results:
+                if item.title is not None and normalize(item.title) == normalize(title):
                     return item
-        return found[0] if found else None
+        return results[0] if results else None
 
 
 def make_server(
@@ -251,35 +251,35 @@ def make_server(
         tools.similar_items,
         tools.explain,
     ):
-        _offer(server, tool, ToolAnnotations(read_only_hint=True, open_world_hint=False))
+        _add_tool(server, tool, ToolAnnotations(read_only_hint=True, open_world_hint=False))
     if writing is not None:
         additive = ToolAnnotations(
             read_only_hint=False, destructive_hint=False, open_world_hint=False
         )
-        _offer(server, tools.record_event, additive)
+        _add_tool(server, tools.record_event, additive)
     return server
 
 
-def _offer(server: MCPServer, tool: Callable[..., Any], hints: ToolAnnotations) -> None:
-    server.add_tool(_in_words(tool), description=getdoc(tool), annotations=hints)
+def _add_tool(server: MCPServer, tool: Callable[..., Any], hints: ToolAnnotations) -> None:
+    server.add_tool(_with_readable_errors(tool), description=getdoc(tool), annotations=hints)
 
 
-def _in_words(tool: Callable[..., Any]) -> Callable[..., Any]:
+def _with_readable_errors(tool: Callable[..., Any]) -> Callable[..., Any]:
     """Wraps a tool so that the agent receives its errors as readable messages."""
 
     @wraps(tool)
-    def asked(*args: Any, **kwargs: Any) -> Any:
+    def call_tool(*args: Any, **kwargs: Any) -> Any:
         try:
             return tool(*args, **kwargs)
         except TastemakerError as error:
-            wait = error.retry_after_s if isinstance(error, ServiceError) else None
-            later = "" if wait is None else f" (try again in {wait:g} s)"
-            raise ToolError(f"{error}{later}") from None
+            retry_after_s = error.retry_after_s if isinstance(error, ServiceError) else None
+            hint = "" if retry_after_s is None else f" (try again in {retry_after_s:g} s)"
+            raise ToolError(f"{error}{hint}") from None
 
-    return asked
+    return call_tool
 
 
-def _plain(title: str) -> str:
+def _normalized(title: str) -> str:
     """A title without case, year and article: "Matrix, The (1999)" becomes "matrix"."""
     title = re.sub(r"\s*\(\d{4}\)$", "", title.casefold().strip())
     return re.sub(r"^(the|a|an) |, (the|a|an)$", "", title)

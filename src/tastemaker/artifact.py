@@ -51,9 +51,9 @@ class ArtifactWriter:
 
     def tensors(self, name: str, tensors: dict[str, torch.Tensor]) -> None:
         """Writes named tensors, which may be on any device, as safetensors."""
-        plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+        cpu_tensors = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
         try:
-            save_file(plain, self._add(name))
+            save_file(cpu_tensors, self._add(name))
         except SafetensorError as error:
             raise ArtifactError(f"{self.folder / name} cannot be written: {error}") from None
 
@@ -86,44 +86,44 @@ def writing(path: Path, kind: str, *, keep_previous: bool = True) -> Iterator[Ar
     refuse_foreign(path, kind)
     refuse_foreign(previous, kind)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
-        beside.chmod(0o755)
-        writer = ArtifactWriter(beside)
+        temporary.chmod(0o755)
+        writer = ArtifactWriter(temporary)
         yield writer
         _write_manifest(writer, kind)
-        _make_room(path, previous if keep_previous else None)
-        beside.rename(path)
+        _remove_existing(path, previous if keep_previous else None)
+        temporary.rename(path)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
-def claim(folder: Path, kind: str, about: dict[str, Any]) -> None:
+def claim(folder: Path, kind: str, entries: dict[str, Any]) -> None:
     """Marks a folder that is written step by step with its kind, as `refuse_foreign` requires.
 
     Args:
         folder: the folder; it is created if it does not exist yet.
         kind: the kind of artifact.
-        about: further entries of the manifest.
+        entries: further entries of the manifest.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with replacing(folder / MANIFEST) as beside:
-        text = json.dumps({"kind": kind, "format": FORMAT} | about, indent=2, ensure_ascii=False)
-        beside.write_text(text + "\n", encoding="utf-8")
+    with replacing(folder / MANIFEST) as temporary:
+        text = json.dumps({"kind": kind, "format": FORMAT} | entries, indent=2, ensure_ascii=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yields a temporary file to write to, which replaces the path when the `with` block ends."""
-    beside = path.with_name(f".tmp-{path.name}")
+    temporary = path.with_name(f".tmp-{path.name}")
     try:
-        yield beside
-        beside.replace(path)
+        yield temporary
+        temporary.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
-def _make_room(path: Path, previous: Path | None) -> None:
+def _remove_existing(path: Path, previous: Path | None) -> None:
     if not path.exists():
         return
     if previous is None or not any(path.iterdir()):
@@ -245,14 +245,14 @@ def reading(path: Path, kind: str) -> ArtifactReader:
 
 
 def _refuse_format(path: Path, manifest: dict[str, Any]) -> None:
-    given, versions = manifest.get("format", 0), manifest.get("versions")
-    if isinstance(given, int) and given <= FORMAT:
+    stored_format, versions = manifest.get("format", 0), manifest.get("versions")
+    if isinstance(stored_format, int) and stored_format <= FORMAT:
         return
-    number = versions.get("tastemaker") if isinstance(versions, dict) else None
-    writer = f"tastemaker {number}" if number else "a later version of tastemaker"
+    writer_version = versions.get("tastemaker") if isinstance(versions, dict) else None
+    writer = f"tastemaker {writer_version}" if writer_version else "a later version of tastemaker"
     raise ArtifactError(
-        f"{path} was written by {writer} in format {given}; this version reads formats up to "
-        f"{FORMAT}: upgrade tastemaker"
+        f"{path} was written by {writer} in format {stored_format}; this version reads formats "
+        f"up to {FORMAT}: upgrade tastemaker"
     )
 
 

@@ -23,7 +23,7 @@ class Call(Generic[A]):
 
     method: str
     path: str
-    answer: type[A]
+    response_type: type[A]
     query: dict[str, Any] = field(default_factory=dict)
     """Parameters of the URL; those that are None are left out."""
     body: BaseModel | dict[str, Any] | str | None = None
@@ -31,17 +31,17 @@ class Call(Generic[A]):
 
     def arguments(self) -> dict[str, Any]:
         """The arguments for httpx's `request`, after method and path."""
-        given = {name: value for name, value in self.query.items() if value is not None}
+        query = {name: value for name, value in self.query.items() if value is not None}
         if self.body is None:
-            return {"params": given}
+            return {"params": query}
         if isinstance(self.body, dict):
-            return {"params": given, "json": self.body}
+            return {"params": query, "json": self.body}
         if isinstance(self.body, str):
-            kind, content = "application/x-ndjson", self.body
+            media_type, content = "application/x-ndjson", self.body
         else:
             # The service has the defaults, and PATCH leaves fields that are unset unchanged.
-            kind, content = "application/json", self.body.model_dump_json(exclude_unset=True)
-        return {"params": given, "content": content, "headers": {"Content-Type": kind}}
+            media_type, content = "application/json", self.body.model_dump_json(exclude_unset=True)
+        return {"params": query, "content": content, "headers": {"Content-Type": media_type}}
 
     def read(self, response: httpx.Response) -> A:
         """Returns what a successful response contains.
@@ -50,34 +50,35 @@ class Call(Generic[A]):
             ServiceError: the response is of another type.
         """
         try:
-            return self.answer.model_validate_json(response.content)
+            return self.response_type.model_validate_json(response.content)
         except ValidationError:
             raise ServiceError(
-                f"the response of {response.url} is not of the type {self.answer.__name__}; check "
-                "that the URL is that of the service, and that the client has the same version",
+                f"the response of {response.url} is not of the type {self.response_type.__name__}; "
+                "check that the URL is that of the service, and that the client has the same "
+                "version",
                 status=response.status_code,
             ) from None
 
 
-def refusal(response: httpx.Response) -> ServiceError:
+def error_of(response: httpx.Response) -> ServiceError:
     """Returns the error for an unsuccessful response, with the service's message."""
     try:
-        said = wire.Problem.model_validate_json(response.content).detail
+        message = wire.Problem.model_validate_json(response.content).detail
     except ValidationError:
         # The response is not the service's, but that of a proxy or of another server.
-        onward = response.headers.get("Location")
-        said = f"{response.url} responded with {response.status_code} {response.reason_phrase}" + (
-            f', a redirect to "{onward}"; check that the URL is correct' if onward else ""
-        )
-    wait = response.headers.get("Retry-After", "")
+        redirect_url = response.headers.get("Location")
+        message = f"{response.url} responded with {response.status_code} {response.reason_phrase}"
+        if redirect_url:
+            message += f', a redirect to "{redirect_url}"; check that the URL is correct'
+    retry_after = response.headers.get("Retry-After", "")
     return ServiceError(
-        said,
+        message,
         status=response.status_code,
-        retry_after_s=float(wait) if wait.isdecimal() else None,
+        retry_after_s=float(retry_after) if retry_after.isdecimal() else None,
     )
 
 
-def part(some_id: wire.Id) -> str:
+def path_segment(some_id: wire.Id) -> str:
     """Encodes an id as one segment of a path, whatever characters it has."""
     # A segment . or .. would change the path.
     return quote(str(some_id), safe="").replace(".", "%2E")
@@ -85,7 +86,7 @@ def part(some_id: wire.Id) -> str:
 
 def recommend(user_id: wire.Id, listing: dict[str, Any]) -> Call[wire.RecommendationList]:
     """Recommendations for a user; the listing has fields of `wire.Listing`."""
-    path = f"/v1/users/{part(user_id)}/recommendations"
+    path = f"/v1/users/{path_segment(user_id)}/recommendations"
     return Call("GET", path, wire.RecommendationList, listing)
 
 
@@ -98,7 +99,7 @@ def recommend_many(
 
 def similar(item_id: wire.Id, k: int) -> Call[wire.SimilarItems]:
     """The items most similar to an item."""
-    return Call("GET", f"/v1/items/{part(item_id)}/similar", wire.SimilarItems, {"k": k})
+    return Call("GET", f"/v1/items/{path_segment(item_id)}/similar", wire.SimilarItems, {"k": k})
 
 
 def trending(k: int, categories: Sequence[str] = ()) -> Call[wire.Trending]:
@@ -116,7 +117,7 @@ def items(
 
 def item(item_id: wire.Id) -> Call[wire.Item]:
     """An item of the catalog."""
-    return Call("GET", f"/v1/items/{part(item_id)}", wire.Item)
+    return Call("GET", f"/v1/items/{path_segment(item_id)}", wire.Item)
 
 
 def categories() -> Call[wire.Categories]:
@@ -131,15 +132,17 @@ def record(events: wire.Events) -> Call[wire.EventsKept]:
 
 def history(user_id: wire.Id, limit: int) -> Call[wire.UserHistory]:
     """The history of a user, the latest item first."""
-    path = f"/v1/users/{part(user_id)}/history"
+    path = f"/v1/users/{path_segment(user_id)}/history"
     return Call("GET", path, wire.UserHistory, {"limit": limit})
 
 
 def retract(user_id: wire.Id, item_id: wire.Id) -> Call[BaseModel]:
     """Removes an item from a user's history; the response has no content."""
-    return Call("DELETE", f"/v1/users/{part(user_id)}/history/{part(item_id)}", BaseModel)
+    return Call(
+        "DELETE", f"/v1/users/{path_segment(user_id)}/history/{path_segment(item_id)}", BaseModel
+    )
 
 
 def forget(user_id: wire.Id) -> Call[wire.Forgotten]:
     """Deletes the data that the service stores about a user."""
-    return Call("DELETE", f"/v1/users/{part(user_id)}", wire.Forgotten)
+    return Call("DELETE", f"/v1/users/{path_segment(user_id)}", wire.Forgotten)

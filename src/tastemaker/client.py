@@ -52,7 +52,7 @@ class Client:
         self._timeout_s = timeout_s
         self._http = httpx.Client(
             base_url=self._url,
-            headers={"Authorization": f"Bearer {_sendable(key)}"} if key else None,
+            headers={"Authorization": f"Bearer {_checked_key(key)}"} if key else None,
             transport=transport,
         )
 
@@ -74,7 +74,7 @@ class Client:
     def recommend(self, user_id: wire.Id, **listing: Any) -> wire.RecommendationList:
         """Recommendations for a user by id; trending items if there is no history to use."""
         query = _checked(wire.Listing, listing).model_dump(exclude_unset=True)
-        return self._ask(calls.recommend(_id(user_id), query))
+        return self._fetch(calls.recommend(_id(user_id), query))
 
     def recommend_for(self, history: Sequence[wire.Id], **listing: Any) -> wire.RecommendationList:
         """Recommendations for an unseen user, from a history alone (oldest first)."""
@@ -88,15 +88,15 @@ class Client:
 
     def _lists(self, request: dict[str, Any]) -> list[wire.RecommendationList]:
         checked = _checked(wire.RecommendationsRequest, request)
-        return self._ask(calls.recommend_many(checked)).lists
+        return self._fetch(calls.recommend_many(checked)).lists
 
     def similar(self, item_id: wire.Id, k: int = 10) -> wire.SimilarItems:
         """The items most similar to an item."""
-        return self._ask(calls.similar(_id(item_id), k))
+        return self._fetch(calls.similar(_id(item_id), k))
 
     def trending(self, k: int = 10, categories: Sequence[str] = ()) -> wire.Trending:
         """The items that are touched most in recent events."""
-        return self._ask(calls.trending(k, categories))
+        return self._fetch(calls.trending(k, categories))
 
     # The catalog
 
@@ -108,15 +108,15 @@ class Client:
         categories: Sequence[str] = (),
     ) -> wire.Items:
         """A page of the catalog; its `next_cursor` gives the next page."""
-        return self._ask(calls.items(search, cursor, limit, categories))
+        return self._fetch(calls.items(search, cursor, limit, categories))
 
     def item(self, item_id: wire.Id) -> wire.Item:
         """An item of the catalog."""
-        return self._ask(calls.item(_id(item_id)))
+        return self._fetch(calls.item(_id(item_id)))
 
     def put_item(self, item_id: wire.Id, body: wire.ItemBody) -> wire.Item:
         """Adds an item, or replaces all its fields."""
-        return self._ask(Call("PUT", _item(item_id), wire.Item, body=body))
+        return self._fetch(Call("PUT", _item(item_id), wire.Item, body=body))
 
     def put_items(self, items: Iterable[wire.CatalogItem]) -> wire.ItemsKept:
         """Adds items, or replaces all their fields, all or none, in one request.
@@ -124,12 +124,12 @@ class Client:
         The service accepts as many as fit into a body, by default 1 MiB: about 8,000.
         """
         lines = "\n".join(item.model_dump_json(exclude_unset=True) for item in items)
-        return self._ask(Call("POST", "/v1/items", wire.ItemsKept, body=lines))
+        return self._fetch(Call("POST", "/v1/items", wire.ItemsKept, body=lines))
 
     def patch_item(self, item_id: wire.Id, **fields: Any) -> wire.Item:
         """Changes the fields of `wire.ItemBody` that are given."""
         body = _checked(wire.ItemBody, fields)
-        return self._ask(Call("PATCH", _item(item_id), wire.Item, body=body))
+        return self._fetch(Call("PATCH", _item(item_id), wire.Item, body=body))
 
     def delete_item(self, item_id: wire.Id) -> None:
         """Removes an item from the catalog."""
@@ -137,18 +137,18 @@ class Client:
 
     def categories(self) -> list[wire.CategoryCount]:
         """All categories, the largest first."""
-        return self._ask(calls.categories()).categories
+        return self._fetch(calls.categories()).categories
 
     # Users and events
 
     def record(self, events: wire.Event | Sequence[wire.Event]) -> wire.EventsKept:
         """Stores events, all or none; when this returns, they are on disk."""
-        several = [events] if isinstance(events, wire.Event) else list(events)
-        return self._ask(calls.record(_checked(wire.Events, {"events": several})))
+        batch = [events] if isinstance(events, wire.Event) else list(events)
+        return self._fetch(calls.record(_checked(wire.Events, {"events": batch})))
 
     def history(self, user_id: wire.Id, limit: int = 100) -> wire.UserHistory:
         """The history of a user, the latest item first."""
-        return self._ask(calls.history(_id(user_id), limit))
+        return self._fetch(calls.history(_id(user_id), limit))
 
     def retract(self, user_id: wire.Id, item_id: wire.Id) -> None:
         """Removes an item from a user's history."""
@@ -156,42 +156,44 @@ class Client:
 
     def forget(self, user_id: wire.Id) -> wire.Forgotten:
         """Deletes the data that the service stores about a user."""
-        return self._ask(calls.forget(_id(user_id)))
+        return self._fetch(calls.forget(_id(user_id)))
 
     # The state of the service
 
     def health(self) -> wire.Health:
         """Whether the process responds."""
-        return self._ask(Call("GET", "/healthz", wire.Health))
+        return self._fetch(Call("GET", "/healthz", wire.Health))
 
     def ready(self) -> wire.Readiness:
         """Whether the service should be sent requests."""
-        return self._ask(Call("GET", "/readyz", wire.Readiness))
+        return self._fetch(Call("GET", "/readyz", wire.Readiness))
 
     def deployments(self, cursor: str | None = None, limit: int = 50) -> wire.Deployments:
         """A page of the log of deployments, newest first; `next_cursor` gives the next page."""
         query = {"cursor": cursor, "limit": limit}
-        return self._ask(Call("GET", "/v1/admin/deployments", wire.Deployments, query))
+        return self._fetch(Call("GET", "/v1/admin/deployments", wire.Deployments, query))
 
     def reload(self) -> wire.Deployment:
         """Makes the service open its run folder again and serve that model."""
-        return self._ask(Call("POST", "/v1/admin/reload", wire.Deployment), patient=True)
+        return self._fetch(Call("POST", "/v1/admin/reload", wire.Deployment), without_timeout=True)
 
     def rollback(self) -> wire.Deployment:
         """Makes the service return to the previous model."""
-        return self._ask(Call("POST", "/v1/admin/rollback", wire.Deployment), patient=True)
+        return self._fetch(
+            Call("POST", "/v1/admin/rollback", wire.Deployment), without_timeout=True
+        )
 
     def learn(self) -> wire.LearningStarted:
         """Starts a training on new events; `deployments` shows the model if it is deployed."""
-        return self._ask(Call("POST", "/v1/admin/learn", wire.LearningStarted))
+        return self._fetch(Call("POST", "/v1/admin/learn", wire.LearningStarted))
 
-    # Sending; `patient` disables the client's timeout, since opening a model may take long
+    # Sending; `without_timeout` disables the client's timeout, since opening a model may take long
 
-    def _ask(self, call: Call[A], patient: bool = False) -> A:
-        return call.read(self._send(call, patient))
+    def _fetch(self, call: Call[A], without_timeout: bool = False) -> A:
+        return call.read(self._send(call, without_timeout))
 
-    def _send(self, call: Call[Any], patient: bool = False) -> httpx.Response:
-        timeout_s = None if patient else self._timeout_s
+    def _send(self, call: Call[Any], without_timeout: bool = False) -> httpx.Response:
+        timeout_s = None if without_timeout else self._timeout_s
         try:
             response = self._http.request(
                 call.method, call.path, **call.arguments(), timeout=timeout_s
@@ -207,7 +209,7 @@ class Client:
                 "check that the service is running and that the URL is correct"
             ) from None
         if not response.is_success:
-            raise calls.refusal(response)
+            raise calls.error_of(response)
         return response
 
 
@@ -223,7 +225,7 @@ def _checked_url(text: str) -> str:
     return text
 
 
-def _sendable(key: str) -> str:
+def _checked_key(key: str) -> str:
     # The message does not contain the key, since errors end up in logs.
     if not key.isascii() or not key.isprintable() or " " in key:
         raise ConfigError(
@@ -250,7 +252,7 @@ def _id(some_id: wire.Id) -> wire.Id:
 
 def _item(item_id: wire.Id) -> str:
     """Returns the path of an item."""
-    return f"/v1/items/{calls.part(_id(item_id))}"
+    return f"/v1/items/{calls.path_segment(_id(item_id))}"
 
 
 def _checked(kind: type[A], values: dict[str, Any]) -> A:

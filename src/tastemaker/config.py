@@ -16,13 +16,13 @@ class Config(BaseModel):
     )
 
     @classmethod
-    def of(cls, settings: dict[str, Any], what: str) -> Self:
+    def of(cls, settings: dict[str, Any], owner: str) -> Self:
         """Builds the config from named values.
 
         Args:
             settings: field name to value; a field of a nested config is named with a dot, as in
                 `gmf.epochs`, or given in a nested dictionary.
-            what: what the settings belong to, for error messages.
+            owner: what the settings belong to, for error messages.
 
         Raises:
             ConfigError: a name is unknown (the message suggests the nearest known one) or a value
@@ -35,9 +35,9 @@ class Config(BaseModel):
             setting = ".".join(str(part) for part in first["loc"]) or "settings"
             if first["type"] == "extra_forbidden":
                 known = did_you_mean(setting, (known.name for known in cls.settings()))
-                raise ConfigError(f'{what} has no setting "{setting}"; {known}') from None
+                raise ConfigError(f'{owner} has no setting "{setting}"; {known}') from None
             reason = first["msg"][0].lower() + first["msg"][1:]
-            raise ConfigError(f"{what}: {setting} is {first['input']!r}, but {reason}") from None
+            raise ConfigError(f"{owner}: {setting} is {first['input']!r}, but {reason}") from None
 
     @classmethod
     def settings(cls) -> "Iterator[Setting]":
@@ -47,7 +47,7 @@ class Config(BaseModel):
             if isinstance(default, Config):
                 for inner in type(default).settings():
                     value = getattr(default, inner.name)
-                    yield Setting(f"{name}.{inner.name}", value, inner.what_it_does)
+                    yield Setting(f"{name}.{inner.name}", value, inner.description)
             else:
                 yield Setting(name, default, field.description or "")
 
@@ -57,7 +57,7 @@ class Setting(NamedTuple):
 
     name: str
     default: Any
-    what_it_does: str
+    description: str
 
 
 def _nested(settings: dict[str, Any]) -> dict[str, Any]:
@@ -66,11 +66,15 @@ def _nested(settings: dict[str, Any]) -> dict[str, Any]:
     for name, value in settings.items():
         outer, dot, inner = name.partition(".")
         if not dot:
-            own = tree.get(name)
-            tree[name] = own | value if isinstance(own, dict) and isinstance(value, dict) else value
+            existing = tree.get(name)
+            tree[name] = (
+                existing | value
+                if isinstance(existing, dict) and isinstance(value, dict)
+                else value
+            )
             continue
-        within = tree.get(outer, {})
-        if isinstance(within, Config):
-            within = within.model_dump()
-        tree[outer] = _nested({**within, inner: value}) if isinstance(within, dict) else within
+        nested = tree.get(outer, {})
+        if isinstance(nested, Config):
+            nested = nested.model_dump()
+        tree[outer] = _nested({**nested, inner: value}) if isinstance(nested, dict) else nested
     return tree

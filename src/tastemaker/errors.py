@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-MOST_NAMED = 30
+MAX_NAMED = 30
 """Maximum number of names that an error message lists."""
 
 
@@ -66,5 +66,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     close = get_close_matches(str(name), known, n=1, cutoff=0.6)
     if close:
         return f'did you mean "{close[0]}"?'
-    more = len(known) - MOST_NAMED
-    return "known: " + ", ".join(known[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+    n_more = len(known) - MAX_NAMED
+    return (
+        "known: " + ", ".join(known[:MAX_NAMED]) + (f" and {n_more:,} more" if n_more > 0 else "")
+    )

@@ -19,25 +19,25 @@ THREADS = Path("/proc/self/task")
 class _Process:
     """The state of this process."""
 
-    has_worked = False
+    has_used_threads = False
     """Whether it may have thread pools of Polars or PyTorch."""
-    is_dead_end = False
-    """Whether it was forked from a process that had worked."""
+    is_unusable = False
+    """Whether it was forked from a process that may have had such thread pools."""
 
 
 def refuse_forked() -> None:
     """Refuses a forked process; called before any work is given to Polars or PyTorch.
 
     Raises:
-        UnsupportedError: this process was forked from one that had worked, so it would hang.
+        UnsupportedError: this process was forked from one that had thread pools, so it would hang.
     """
-    if _Process.is_dead_end:
+    if _Process.is_unusable:
         raise UnsupportedError(
             "this process was forked from one that had used Tastemaker; a fork does not copy the "
             "threads of Tastemaker, so this call would never return; start processes with "
             'multiprocessing.get_context("spawn") or "forkserver"'
         )
-    _Process.has_worked = True
+    _Process.has_used_threads = True
 
 
 def _has_threads_of_polars() -> bool:
@@ -46,13 +46,13 @@ def _has_threads_of_polars() -> bool:
     return any(re.match(r"polars-\d", name.read_text()) for name in names)
 
 
-def _about_to_fork() -> None:
-    _Process.has_worked |= _has_threads_of_polars()
+def _before_fork() -> None:
+    _Process.has_used_threads |= _has_threads_of_polars()
 
 
-def _forked() -> None:
-    _Process.is_dead_end |= _Process.has_worked
+def _after_fork_in_child() -> None:
+    _Process.is_unusable |= _Process.has_used_threads
 
 
 if hasattr(os, "register_at_fork"):  # Windows has no fork
-    os.register_at_fork(before=_about_to_fork, after_in_child=_forked)
+    os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)

@@ -90,17 +90,17 @@ class UnseenItems:
         if self._bits is None:
             return self.by_rank(users, random_below(self.counts[users], key, cells))
         drawn = random_below(self.n_items, key, cells)
-        again = self.touched(users, drawn).nonzero(as_tuple=True)
+        rejected = self.touched(users, drawn).nonzero(as_tuple=True)
         for attempt in range(1, ATTEMPTS):
-            if len(again[0]) == 0:
+            if len(rejected[0]) == 0:
                 return drawn
-            redrawn = random_below(self.n_items, key, cells[again] + attempt * n_cells)
-            drawn[again] = redrawn
-            still = self.touched(users[again], redrawn)
-            again = again[0][still], again[1][still]
-        bounds = self.counts[users[again]]
-        ranks = random_below(bounds, key, cells[again] + ATTEMPTS * n_cells)
-        drawn[again] = self.by_rank(users[again], ranks)
+            redrawn = random_below(self.n_items, key, cells[rejected] + attempt * n_cells)
+            drawn[rejected] = redrawn
+            still_rejected = self.touched(users[rejected], redrawn)
+            rejected = rejected[0][still_rejected], rejected[1][still_rejected]
+        bounds = self.counts[users[rejected]]
+        ranks = random_below(bounds, key, cells[rejected] + ATTEMPTS * n_cells)
+        drawn[rejected] = self.by_rank(users[rejected], ranks)
         return drawn
 
     def sample_distinct(
@@ -139,9 +139,9 @@ class UnseenItems:
             drawn = numbers[step] % (highest + 1)
             taken = (ranks[:step] == drawn).any(dim=0)
             ranks[step] = torch.where(taken, highest, drawn)
-        real = torch.arange(n, device=self.device) < lengths[:, None]
-        items = self.by_rank(users[:, None].expand(-1, n), ranks.T.masked_fill(~real, 0))
-        return items.masked_fill(~real, 0), lengths
+        is_valid = torch.arange(n, device=self.device) < lengths[:, None]
+        items = self.by_rank(users[:, None].expand(-1, n), ranks.T.masked_fill(~is_valid, 0))
+        return items.masked_fill(~is_valid, 0), lengths
 
     def touched(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
         """Returns whether each user touched each item; the shapes broadcast.
@@ -155,14 +155,14 @@ class UnseenItems:
             )
         cell = users * self.n_items + items
         # Indexing with [] takes three times as long as index_select.
-        of_cell = self._bits.index_select(0, (cell >> 3).flatten()).view_as(cell)
-        return (of_cell >> (cell & 7).to(torch.uint8)) & 1 != 0
+        cell_bytes = self._bits.index_select(0, (cell >> 3).flatten()).view_as(cell)
+        return (cell_bytes >> (cell & 7).to(torch.uint8)) & 1 != 0
 
     def by_rank(self, users: torch.Tensor, ranks: torch.Tensor) -> torch.Tensor:
         """Returns the untouched item of the given rank, from 0 in the order of codes, per user."""
         key = users * (self.n_items + 1) + ranks
-        passed = torch.searchsorted(self._below_keys, key.contiguous(), right=True)
-        return ranks + passed - self._indptr[users]
+        n_touched_below = torch.searchsorted(self._below_keys, key.contiguous(), right=True)
+        return ranks + n_touched_below - self._indptr[users]
 
     def _addresses(self, bits: torch.Tensor | None) -> negatives.Unseen:
         tables = self._below_keys.data_ptr(), self._indptr.data_ptr()
@@ -186,7 +186,7 @@ class UnseenItems:
 
 
 def random_below(
-    bounds: torch.Tensor | int, key: torch.Tensor, places: torch.Tensor
+    bounds: torch.Tensor | int, key: torch.Tensor, positions: torch.Tensor
 ) -> torch.Tensor:
     """Returns uniform integers from 0 to below each bound, by positions in a random sequence.
 
@@ -196,12 +196,12 @@ def random_below(
     Args:
         bounds: exclusive upper bounds; int64, below 2^31.
         key: () int64, the start of the sequence.
-        places: int64 positions in the sequence, 0 or more.
+        positions: int64 positions in the sequence, 0 or more.
 
     Returns:
-        int64, in the shape of `places`.
+        int64, in the shape of `positions`.
     """
-    bits = key + (places + 1) * GOLDEN_GAMMA
+    bits = key + (positions + 1) * GOLDEN_GAMMA
     bits = (bits ^ _shifted(bits, 30)) * MIX_1
     bits = (bits ^ _shifted(bits, 27)) * MIX_2
     bits = bits ^ _shifted(bits, 31)

@@ -20,21 +20,21 @@ from pydantic import (
     model_validator,
 )
 
-from tastemaker.shown import with_values
+from tastemaker.representation import with_values
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 """Hosts that only programs of the same machine can reach."""
 
-MOST_EVENTS = 1_000
+MAX_EVENTS = 1_000
 """Maximum number of events in one request."""
 
-MOST_RECOMMENDATIONS = 500
+MAX_RECOMMENDATIONS = 500
 """Maximum number of items in one list."""
 
 LONGEST_HISTORY = 1_000
 """Maximum number of items of a history in a request."""
 
-MOST_USERS = 100
+MAX_USERS = 100
 """Maximum number of users in one request."""
 
 LATEST_TIME = 253_402_300_799
@@ -91,7 +91,7 @@ Title = Annotated[str, StringConstraints(max_length=1_000), PRINTABLE]
 ImageUrl = Annotated[
     str, StringConstraints(max_length=2_000, pattern=r"^(https://|http://|/)"), PRINTABLE
 ]
-K = Annotated[int, NUMBER, Field(ge=1, le=MOST_RECOMMENDATIONS)]
+K = Annotated[int, NUMBER, Field(ge=1, le=MAX_RECOMMENDATIONS)]
 
 
 class Wire(BaseModel):
@@ -134,7 +134,7 @@ class Event(Wire):
 class Events(Wire):
     """Several events, stored all or none."""
 
-    events: Annotated[list[Event], Field(min_length=1, max_length=MOST_EVENTS)]
+    events: Annotated[list[Event], Field(min_length=1, max_length=MAX_EVENTS)]
 
 
 class EventsKept(Answer):
@@ -226,7 +226,7 @@ class AskedUser(Wire):
     history: History | None = None
 
     @model_validator(mode="after")
-    def _somebody(self) -> "AskedUser":
+    def _require_user(self) -> "AskedUser":
         if self.user_id is None and self.history is None:
             raise ValueError("give user_id, history or both")
         return self
@@ -237,16 +237,16 @@ class RecommendationsRequest(Listing):
 
     history: History | None = None
     """Items, oldest first."""
-    users: Annotated[list[AskedUser], Field(min_length=1, max_length=MOST_USERS)] | None = None
+    users: Annotated[list[AskedUser], Field(min_length=1, max_length=MAX_USERS)] | None = None
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> "RecommendationsRequest":
+    def _require_history_or_users(self) -> "RecommendationsRequest":
         if (self.history is None) == (self.users is None):
             raise ValueError("give either history or users")
         return self
 
     @property
-    def asked(self) -> list[AskedUser]:
+    def requested_users(self) -> list[AskedUser]:
         """All users of the request."""
         return self.users or [AskedUser(history=self.history)]
 

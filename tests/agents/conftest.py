@@ -33,7 +33,7 @@ class Service:
     """Where it is, and what it was asked."""
 
     url: str = ""
-    asked: list[dict[str, Any]] = field(default_factory=list)
+    requests: list[dict[str, Any]] = field(default_factory=list)
 
 
 routes = APIRouter()
@@ -49,7 +49,8 @@ def recommend(user: str, listing: Annotated[wire.Listing, Query()]) -> wire.Reco
 def recommend_many(request: wire.RecommendationsRequest) -> wire.ManyRecommendations:
     return wire.ManyRecommendations(
         lists=[
-            a_list(request, asked.history or [], user_id=asked.user_id) for asked in request.asked
+            a_list(request, user.history or [], user_id=user.user_id)
+            for user in request.requested_users
         ]
     )
 
@@ -167,7 +168,7 @@ def make_app(service: Service) -> FastAPI:
 
     @app.middleware("http")
     async def remember(request: Request, call_next: Any) -> Response:
-        service.asked.append(
+        service.requests.append(
             {
                 "what": f"{request.method} {request.scope['raw_path'].decode()}",
                 "query": request.scope["query_string"].decode(),
@@ -244,5 +245,5 @@ def running() -> Iterator[Service]:
 @pytest.fixture
 def service(running: Service) -> Service:
     """The service, asked nothing yet."""
-    running.asked.clear()
+    running.requests.clear()
     return running

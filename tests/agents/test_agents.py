@@ -30,8 +30,8 @@ COMMAND = [sys.executable, "-m", "tastemaker.cli.main", "mcp", "--service"]
 
 
 def run(ask: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    with ThreadPoolExecutor(1) as aside:  # a browser of other tests may have a loop in this thread
-        return aside.submit(lambda: asyncio.run(ask())).result()
+    with ThreadPoolExecutor(1) as pool:  # a browser of other tests may have a loop in this thread
+        return pool.submit(lambda: asyncio.run(ask())).result()
 
 
 class Agent:
@@ -87,7 +87,7 @@ def test_an_agent_learns_the_categories(agent: Agent) -> None:
 
 
 @pytest.mark.parametrize("user_id", ["42", 42])
-def test_an_agent_recommends_to_a_user_and_says_why(agent: Agent, user_id: Any) -> None:
+def test_an_agent_recommends_to_a_user_with_reasons(agent: Agent, user_id: Any) -> None:
     answer = agent.answer("recommend_for_user", user_id=user_id, k=1, explain=True)
     assert (answer["user_id"], ids(answer)) == (42, [1200])
     assert [reason["item_id"] for reason in answer["items"][0]["because"]] == [296, 1214]
@@ -95,7 +95,7 @@ def test_an_agent_recommends_to_a_user_and_says_why(agent: Agent, user_id: Any) 
     assert explained["items"][0]["because"] == answer["items"][0]["because"]
 
 
-def test_an_agent_recommends_from_titles_and_says_what_it_took_them_for(agent: Agent) -> None:
+def test_an_agent_recommends_from_titles_and_reports_the_matched_items(agent: Agent) -> None:
     answer = agent.answer(
         "recommend_from_titles", titles=["the matrix", "ALIEN", "Pulp Fiction (1994)", "Gandhi"]
     )
@@ -112,10 +112,10 @@ def test_titles_that_are_all_unknown_are_an_error(agent: Agent) -> None:
 
 def test_a_title_named_twice_counts_once(agent: Agent, service: Service) -> None:
     agent.answer("recommend_from_titles", titles=["Alien", "alien", "Alien"])
-    assert json.loads(service.asked[-1]["body"])["history"] == [1214]
+    assert json.loads(service.requests[-1]["body"])["history"] == [1214]
 
 
-def test_an_agent_finds_what_is_like_an_item_by_id_or_by_title(agent: Agent) -> None:
+def test_an_agent_finds_similar_items_by_id_or_by_title(agent: Agent) -> None:
     for item in ({"item_id": "1214"}, {"item_id": 1214}, {"title": "alien"}):
         answer = agent.answer("similar_items", **item, k=2)
         assert (answer["item_id"], ids(answer)) == (1214, [296, 1200])
@@ -128,17 +128,17 @@ def test_an_event_is_recorded_with_ids_as_the_service_has_them(
 ) -> None:
     answer = agent.answer("record_event", user_id="42", item_id="296", type="view")
     assert (answer["accepted"], answer["unknown_items"]) == (1, [])
-    asked = service.asked[-1]
-    assert json.loads(asked["body"]) == {
+    request = service.requests[-1]
+    assert json.loads(request["body"]) == {
         "events": [{"user_id": 42, "item_id": 296, "type": "view"}]
     }
-    assert asked["key"] == "Bearer writing"
-    assert {each["key"] for each in service.asked[:-1]} == {"Bearer reading"}
+    assert request["key"] == "Bearer writing"
+    assert {each["key"] for each in service.requests[:-1]} == {"Bearer reading"}
 
 
-def test_an_event_of_an_item_that_is_not_there_is_refused(agent: Agent, service: Service) -> None:
+def test_an_event_of_an_unknown_item_is_refused(agent: Agent, service: Service) -> None:
     assert 'no item has the id "7"' in agent.error("record_event", user_id="42", item_id="7")
-    assert not any("events" in asked["what"] for asked in service.asked)
+    assert not any("events" in request["what"] for request in service.requests)
 
 
 def test_without_a_write_key_nothing_can_be_changed(service: Service) -> None:
@@ -147,7 +147,7 @@ def test_without_a_write_key_nothing_can_be_changed(service: Service) -> None:
     assert all(tool.annotations.read_only_hint for tool in tools.values())
 
 
-def test_every_tool_says_what_it_does_takes_and_answers(agent: Agent) -> None:
+def test_every_tool_documents_its_purpose_input_and_output(agent: Agent) -> None:
     tools = agent.tools()
     assert tools.keys() == READING | {"record_event"}
     assert not tools["record_event"].annotations.read_only_hint
@@ -158,19 +158,19 @@ def test_every_tool_says_what_it_does_takes_and_answers(agent: Agent) -> None:
     assert tools["similar_items"].input_schema["properties"]["k"]["maximum"] == 100
 
 
-def test_a_refusal_reaches_the_agent_in_the_services_words(agent: Agent) -> None:
+def test_the_agent_receives_the_error_message_of_the_service(agent: Agent) -> None:
     error = agent.error("recommend_from_titles", titles=["alien"], k=0)
     assert "greater than or equal to 1" in error
     error = agent.error("search_items", query="alien", categories=["Flim"])
     assert 'no item has the category "Flim"; known: Film' in error
-    for odd in ({"query": "\ud800"}, {"query": "alien", "categories": ["\n"]}):
-        assert "contains unprintable characters" in agent.error("search_items", **odd)
+    for arguments in ({"query": "\ud800"}, {"query": "alien", "categories": ["\n"]}):
+        assert "contains unprintable characters" in agent.error("search_items", **arguments)
     assert "too many requests (try again in 7 s)" in agent.error(
         "record_event", user_id="42", item_id="busy"
     )
 
 
-def test_a_service_that_is_away_is_an_answer_too() -> None:
+def test_an_unreachable_service_is_a_tool_error() -> None:
     error = Agent(lambda: make_server("http://127.0.0.1:9")).error("list_categories")
     assert "http://127.0.0.1:9 could not be reached" in error
 
@@ -180,7 +180,7 @@ PROTOCOLS = pytest.mark.parametrize("mode", ["auto", "legacy"])
 
 
 @PROTOCOLS
-def test_an_agent_starts_the_server_and_asks_over_stdio(service: Service, mode: str) -> None:
+def test_an_agent_starts_the_server_and_calls_it_over_stdio(service: Service, mode: str) -> None:
     agent = Agent(
         lambda: StdioServerParameters(
             command=COMMAND[0],
@@ -190,7 +190,10 @@ def test_an_agent_starts_the_server_and_asks_over_stdio(service: Service, mode: 
         mode,
     )
     assert agent.answer("record_event", user_id="42", item_id="296")["accepted"] == 1
-    assert [asked["key"] for asked in service.asked[-2:]] == ["Bearer reading", "Bearer writing"]
+    assert [request["key"] for request in service.requests[-2:]] == [
+        "Bearer reading",
+        "Bearer writing",
+    ]
 
 
 @pytest.fixture
@@ -198,30 +201,30 @@ def over_http(service: Service) -> Iterator[str]:
     command = [*COMMAND, service.url, "--transport", "http", "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
-            said = process.stderr.readline()
-            yield re.search(r"http://127\.0\.0\.1:\d+/mcp", said)[0]
+            line = process.stderr.readline()
+            yield re.search(r"http://127\.0\.0\.1:\d+/mcp", line)[0]
         finally:
             process.send_signal(signal.SIGTERM)
             assert "Traceback" not in process.stderr.read()
 
 
 @PROTOCOLS
-def test_an_agent_asks_over_http(over_http: str, mode: str) -> None:
+def test_an_agent_calls_the_server_over_http(over_http: str, mode: str) -> None:
     agent = Agent(lambda: over_http, mode)
     assert agent.tools().keys() == READING
     assert ids(agent.answer("similar_items", title="Alien", k=1)) == [296]
     assert "no item has the id" in agent.error("similar_items", item_id="7")
 
 
-def test_a_page_of_another_site_cannot_ask_over_http(over_http: str) -> None:
+def test_a_page_of_another_site_cannot_call_the_server(over_http: str) -> None:
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
-    for strange in ({"Host": "evil.example"}, {"Origin": "https://evil.example"}):
-        answer = httpx.post(over_http, json=body, headers=strange)
+    for headers in ({"Host": "evil.example"}, {"Origin": "https://evil.example"}):
+        answer = httpx.post(over_http, json=body, headers=headers)
         assert answer.status_code in (403, 421)
 
 
 @pytest.mark.parametrize(
-    ("typed", "said"),
+    ("typed", "message"),
     [
         ("--transport http --host 0.0.0.0", "add --allow-remote"),
         ("--transport http --host nowhere.invalid --allow-remote", "cannot listen on"),
@@ -230,8 +233,8 @@ def test_a_page_of_another_site_cannot_ask_over_http(over_http: str) -> None:
         ("--transport carrier-pigeon", "'stdio', 'http'"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_line(
-    typed: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_invalid_options_are_refused_in_one_line(
+    typed: str, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["tastemaker", "mcp", "--service", "http://127.0.0.1:9", *typed.split()]
     monkeypatch.setattr(sys, "argv", command)
@@ -239,7 +242,7 @@ def test_what_cannot_be_is_refused_in_one_line(
         main()
     error = capsys.readouterr().err
     assert left.value.code == 2
-    assert said in error
+    assert message in error
     assert error.count("\n") == 1
 
 
@@ -254,7 +257,7 @@ def test_a_port_in_use_is_named(
     assert f"cannot listen on 127.0.0.1, port {port}" in capsys.readouterr().err
 
 
-def test_without_the_package_of_agents_it_says_what_to_install(
+def test_without_the_mcp_package_the_error_names_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delitem(sys.modules, "tastemaker.agents", raising=False)
@@ -274,7 +277,9 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-def test_what_an_agent_records_shows_in_the_next_list_of_the_real_service(real: Server) -> None:
+def test_an_event_recorded_by_an_agent_changes_the_next_list_of_the_real_service(
+    real: Server,
+) -> None:
     agent = Agent(lambda: make_server(real.url, write_key="any"))
     names = {one["name"] for one in agent.answer("list_categories")["categories"]}
     assert names == {"low", "high"}
@@ -291,7 +296,7 @@ def test_what_an_agent_records_shows_in_the_next_list_of_the_real_service(real: 
     assert [item.item_id for item in real.client.history(7_001).items] == [33, 25]
 
 
-def test_the_real_service_answers_titles_similar_items_and_mistakes(real: Server) -> None:
+def test_the_real_service_answers_titles_similar_items_and_errors(real: Server) -> None:
     agent = Agent(lambda: make_server(real.url))
     answer = agent.answer("recommend_from_titles", titles=["item 3", "Gandhi"], k=3, explain=True)
     assert ([one["item_id"] for one in answer["taken"]], answer["not_found"]) == ([3], ["Gandhi"])
@@ -304,7 +309,7 @@ def test_the_real_service_answers_titles_similar_items_and_mistakes(real: Server
     assert "item 777 is not in the catalog" in agent.error("similar_items", item_id="777")
 
 
-def test_a_key_that_may_only_read_cannot_record(real: Server) -> None:
+def test_a_read_key_cannot_record_events(real: Server) -> None:
     made = tastemaker("keys", "add", "--database", real.database, "--scope", "read", "--json")
     key = json.loads(made.stdout)["key"]
     try:

@@ -31,7 +31,7 @@ def test_a_run_holds_everything_and_opens_again(run: Path) -> None:
     assert opened.model.name == "ncf"
     assert opened.model.config == tm.NCF(epochs=2, seed=4).config
     assert opened.split.train.fingerprint == tm.leave_one_out(two_tastes()).train.fingerprint
-    assert opened.evaluation == tm.evaluate(opened.model).to_dict(), "evaluated anew, the same"
+    assert opened.evaluation == tm.evaluate(opened.model).to_dict(), "evaluated again, the same"
     assert opened.training is not None
     assert [record["epoch"] for record in opened.training["epochs"]] == [1, 2]
     assert {"tastemaker", "torch", "python"} <= opened.manifest["versions"].keys()
@@ -64,12 +64,12 @@ def test_a_model_without_anything_held_out_can_be_kept(tmp_path: Path) -> None:
     assert len(opened.recommend([0], k=5)) == 5
 
 
-def test_nothing_in_a_run_is_a_pickle(run: Path) -> None:
+def test_a_run_contains_no_pickle(run: Path) -> None:
     endings = {file.suffix for file in run.iterdir()}
     assert endings == {".json", ".parquet", ".safetensors"}
 
 
-def test_damage_is_named(run: Path) -> None:
+def test_damaged_files_are_named(run: Path) -> None:
     weights = run / "weights.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1] + b"\x00" if whole[-1:] != b"\x00" else whole[:-1] + b"\x01")
@@ -122,7 +122,7 @@ def test_only_runs_are_replaced_and_the_former_one_is_kept(run: Path) -> None:
     assert [file.name for file in thesis.iterdir()] == ["chapter1.txt"]
 
 
-def test_what_is_not_ours_is_never_removed(run: Path) -> None:
+def test_folders_that_are_not_runs_are_never_removed(run: Path) -> None:
     model = tm.Popularity().fit(tm.no_holdout(two_tastes()))
     for name in ("run.previous", "other.partial"):
         folder = run.with_name(name)
@@ -147,9 +147,9 @@ def test_two_trainings_do_not_write_to_one_place(tmp_path: Path) -> None:
 
 
 def test_a_folder_with_brackets_in_its_name_is_a_folder_like_any(run: Path) -> None:
-    odd = run.with_name("a[1]")
-    tm.save_run(odd, tm.open_run(run).model)
-    assert len(tm.open_run(odd).recommend([1], k=3)) == 3
+    bracketed = run.with_name("a[1]")
+    tm.save_run(bracketed, tm.open_run(run).model)
+    assert len(tm.open_run(bracketed).recommend([1], k=3)) == 3
 
 
 def test_a_save_that_fails_leaves_what_was_there(run: Path, monkeypatch) -> None:
@@ -166,7 +166,7 @@ def test_a_save_that_fails_leaves_what_was_there(run: Path, monkeypatch) -> None
     assert [path.name for path in run.parent.iterdir()] == ["run"]
 
 
-def test_an_unfinished_run_is_neither_lost_nor_mistaken(tmp_path: Path) -> None:
+def test_an_unfinished_run_is_kept_and_resumed_only_with_the_same_settings(tmp_path: Path) -> None:
     path, identity = tmp_path / "run", {"model": "ncf", "config": {"epochs": 3, "hidden": (8,)}}
     with (
         pytest.raises(ArtifactError, match="nothing to resume"),

@@ -37,35 +37,35 @@ def copied(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Any], An
 
 def test_a_dataset_is_the_same_and_still_frozen(copied: Callable[[Any], Any]) -> None:
     data = SPLIT.train
-    twin = copied(data)
-    assert twin.fingerprint == data.fingerprint
-    assert twin.to_frame().equals(data.to_frame())
+    copy = copied(data)
+    assert copy.fingerprint == data.fingerprint
+    assert copy.to_frame().equals(data.to_frame())
     with pytest.raises(ValueError, match="read-only"):
-        twin.items[0] = 1
+        copy.items[0] = 1
 
 
 def test_a_split_holds_out_the_same(copied: Callable[[Any], Any]) -> None:
-    twin = copied(SPLIT)
-    assert repr(twin) == repr(SPLIT)
+    copy = copied(SPLIT)
+    assert repr(copy) == repr(SPLIT)
     for part in ("test", "validation"):
-        assert np.array_equal(twin.targets(part).items, SPLIT.targets(part).items)
+        assert np.array_equal(copy.targets(part).items, SPLIT.targets(part).items)
 
 
 def test_an_evaluation_has_the_same_figures(copied: Callable[[Any], Any]) -> None:
     model = tm.EASE(regularization=1.0).fit(SPLIT)
     evaluation = tm.evaluate(model, SPLIT, tm.FullRanking(), k=[5])
-    twin = copied(evaluation)
-    assert twin.to_dict() == evaluation.to_dict()
-    assert str(twin) == str(evaluation)
+    copy = copied(evaluation)
+    assert copy.to_dict() == evaluation.to_dict()
+    assert str(copy) == str(evaluation)
 
 
-def test_a_model_answers_the_same(copied: Callable[[Any], Any]) -> None:
+def test_a_model_gives_the_same_lists(copied: Callable[[Any], Any]) -> None:
     model = tm.MF(epochs=2, embedding_size=8).fit(SPLIT)
     grown = model.unseen_users([[1, 2, 3]])
     assert torch.equal(copied(model).score(grown), model.score(grown))
 
 
-def test_an_opened_run_answers_the_same_with_its_index(
+def test_an_opened_run_gives_the_same_lists_with_its_index(
     copied: Callable[[Any], Any], tmp_path: Path
 ) -> None:
     tm.save_run(tmp_path / "run", tm.MF(epochs=2, embedding_size=8).fit(SPLIT))

@@ -16,7 +16,7 @@ Begin = Callable[..., Command]
 
 
 class Terminal:
-    """Calls the command line and keeps what it said."""
+    """Calls the command line and returns its exit code and output."""
 
     def __init__(self, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
         self._capsys, self._monkeypatch = capsys, monkeypatch
@@ -50,15 +50,15 @@ def clicks(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def begin(tmp_path_factory) -> Iterator[Begin]:
     """Starts a command as a process of its own, which takes signals."""
-    begun: list[Command] = []
+    commands: list[Command] = []
 
     def begin(*arguments: object, **more: object) -> Command:
         output = tmp_path_factory.mktemp("output") / "command"
-        begun.append(Command(*arguments, output=output, **more))
-        return begun[-1]
+        commands.append(Command(*arguments, output=output, **more))
+        return commands[-1]
 
     yield begin
-    for process in begun:
+    for process in commands:
         if process.poll() is None:  # its test has failed
             process.send_signal(signal.SIGKILL)
 

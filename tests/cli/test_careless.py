@@ -51,9 +51,9 @@ CASES = {
     "a line with too many fields": ("train ragged.csv --out OUT", "line 3 has 3 value(s), but the first line has 2"),
     "a split by time without times": ("train no_time.csv --out OUT", "no time column"),
     "a negative weight": ("train negative.csv --weight w --out OUT", "line 2: -1 cannot be a weight"),
-    "nobody with two interactions": ("train singles.csv --out OUT", "nothing can be held out"),
+    "no user with two interactions": ("train singles.csv --out OUT", "nothing can be held out"),
     "no header": ("train headless.csv --out OUT", "give --no-header"),
-    "a kind of file nobody reads": ("train notes.docx --out OUT", "which cannot be read as a table"),
+    "an unsupported kind of file": ("train notes.docx --out OUT", "which cannot be read as a table"),
     "a text file called Parquet": ("train fake.parquet --out OUT", "not a readable Parquet file"),
     "a model misspelt": ("train good.csv --model nfc --out OUT", 'did you mean "ncf"'),
     "a setting misspelt": ("train good.csv --set epocs=3 --out OUT", 'did you mean "epochs"'),
@@ -71,11 +71,11 @@ CASES = {
     "half a ready-made split": ("train --train good.csv --out OUT", "needs both --train and --test"),
     "a leaking split": ("train --train good.csv --test good.csv --out OUT", "also in an earlier part"),
     "data twice": ("train good.csv --train good.csv --test good.csv --out OUT", "not both"),
-    "a rating nobody gave": ("train good.csv --min-rating 9 --out OUT", "no rating is 9 or above"),
+    "a minimum above every rating": ("train good.csv --min-rating 9 --out OUT", "no rating is 9 or above"),
     "a fraction that is a percentage": ("train good.csv --sample-users 30 --out OUT", "at most 1"),
     "a core too deep": ("train good.csv --k-core 99 --out OUT", "the 99-core is empty"),
     "a device that is not here": ("train good.csv --device mps --out OUT", "is not available here"),
-    "a folder of somebody else's": ("train good.csv --out thesis", "is a folder, but not a run"),
+    "a folder that is not a run": ("train good.csv --out thesis", "is a folder, but not a run"),
     "a file in the way": ("train good.csv --out good.csv", "is a file; give a folder"),
     "nothing to resume": ("train good.csv --resume --out OUT", "nothing to resume"),
     "a database without a query": ("inspect sqlite:///shop.db", "needs --query"),
@@ -85,9 +85,9 @@ CASES = {
     "a run that is not there": ("evaluate nowhere", "there is no such folder"),
     "a folder that is no run": ("recommend thesis --user 1", "is not a run"),
     "a damaged run": ("recommend damaged --user 1", "is damaged"),
-    "a user nobody knows": ("recommend run --user 4711", "user 4711 is not in the data"),
+    "an unknown user": ("recommend run --user 4711", "user 4711 is not in the data"),
     "a user that is no number": ("recommend run --user bob", "user bob is not in the data"),
-    "an item nobody knows": ("recommend run --history 1,4711", "item 4711 is not in the data"),
+    "an unknown item": ("recommend run --history 1,4711", "item 4711 is not in the data"),
     "a user beyond all numbers": ("recommend run --user 99999999999999999999", "not in the data"),
     "a user that only looks like a number": ("recommend run --user ²", "user ² is not in the data"),
     "a layer of no width": ("train good.csv --set hidden=[0] --out OUT", "hidden.0 is 0"),
@@ -102,9 +102,9 @@ CASES = {
     ),
     "a folder to write a list to": ("recommend run --all --out folder.csv", "is a folder"),
     "a place where nothing can be made": ("train good.csv --out /proc/no/run", "/proc/no"),
-    "nobody to recommend to": ("recommend run", "give exactly one of"),
+    "no users to recommend to": ("recommend run", "give exactly one of"),
     "no recommendations wanted": ("recommend run --user 1 -k 0", "at least 1"),
-    "an output nobody writes": ("recommend run --all --out OUT.xlsx", '".xlsx" is not supported'),
+    "an unsupported kind of output": ("recommend run --all --out OUT.xlsx", '".xlsx" is not supported'),
     "an output in no folder": ("recommend run --all --out no/OUT.csv", "does not exist"),
     "candidates that were never given": ("evaluate run --protocol candidates", "no candidate lists"),
     "similarity from a model without": ("similar popular 1", "does not provide the similarity of items"),
@@ -112,7 +112,7 @@ CASES = {
     "a model compared with itself": ("compare good.csv --models ncf,ncf --out OUT", "ncf is named twice"),
     "nothing to compare": ("compare good.csv --models , --out OUT", "name at least one model"),
     "a label that cannot be": ("compare good.csv --models ../x=ncf --out OUT", "cannot be a label"),
-    "a comparison in somebody else's folder": (
+    "a comparison in a folder of other files": (
         "compare good.csv --models ease --out thesis", "is a folder, but not a comparison",
     ),
     "a comparison over a run": ("compare good.csv --out run", "is a folder, but not a comparison"),
@@ -141,7 +141,7 @@ CASES = {
         "compare good.csv --models ease --protocol candidates --out OUT", "no candidate lists",
     ),
     "a model without a space": ("tune good.csv --model random --out OUT", "has no settings to tune"),
-    "a model to tune that nobody knows": ("tune good.csv --model nfc --out OUT", 'did you mean "ncf"'),
+    "an unknown model to tune": ("tune good.csv --model nfc --out OUT", 'did you mean "ncf"'),
     "no trials": ("tune good.csv --model ease --trials 0 --out OUT", "--trials 0:"),
     "no time": ("tune good.csv --model ease --timeout 0 --out OUT", "--timeout 0:"),
     "a metric to tune misspelt": (
@@ -156,7 +156,7 @@ CASES = {
     "nothing left to tune": (
         "tune good.csv --model ease --set regularization=3 --out OUT", "no settings are left to tune",
     ),
-    "a search in somebody else's folder": (
+    "a search in a folder of other files": (
         "tune good.csv --model ease --out thesis", "is a folder, but not a search",
     ),
     "a study of other data": ("tune good.csv --model ease --out study", "was started with data"),
@@ -169,7 +169,7 @@ CASES = {
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory) -> Path:
-    """A folder with good and bad files, a run, a damaged run and somebody's thesis."""
+    """A folder with good and bad files, a run, a damaged run and a folder of other files."""
     folder = tmp_path_factory.mktemp("desk")
     for name, text in FILES.items():
         (folder / name).write_text(text)
@@ -209,7 +209,7 @@ def test_a_mistake_ends_in_one_clear_line(
     errors = [line for line in err.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1, err
     assert expected in errors[0]
-    assert err.rstrip().endswith(errors[0]), "the error is the last thing said"
+    assert err.rstrip().endswith(errors[0]), "the error is the last line"
     assert "Traceback" not in err
     assert out == ""
     assert everything_in(desk) == before

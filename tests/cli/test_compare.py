@@ -88,7 +88,7 @@ def test_every_model_is_a_run_of_its_own(tastemaker: Terminal, compared: Path) -
     assert len(shown.splitlines()) == 11
 
 
-def test_a_second_call_trains_and_writes_nothing_but_the_table(
+def test_a_second_call_writes_only_the_table_and_trains_no_model(
     tastemaker: Terminal, clicks: Path, compared: Path
 ) -> None:
     before = everything_in(compared / "models")
@@ -99,26 +99,26 @@ def test_a_second_call_trains_and_writes_nothing_but_the_table(
     assert {name: again[name] for name in first} == first, "the seconds of training included"
 
 
-def test_another_question_is_answered_without_training(
+def test_another_protocol_is_evaluated_without_training(
     tastemaker: Terminal, clicks: Path, tmp_path: Path
 ) -> None:
     small = ("--models", "popularity,ncf", "--set", "ncf.epochs=1", "--out", tmp_path / "out")
     tastemaker.json("compare", clicks, *small)
     weights = tmp_path / "out" / "models" / "ncf" / "weights.safetensors"
     before = (weights.stat().st_mtime_ns, weights.read_bytes())
-    asked = ("--protocol", "sampled", "--draw", "popularity", "-k", 5, "--metric", "hit_rate@5")
-    code, shown, err = tastemaker("compare", clicks, *small, *asked)
+    arguments = ("--protocol", "sampled", "--draw", "popularity", "-k", 5, "--metric", "hit_rate@5")
+    code, shown, err = tastemaker("compare", clicks, *small, *arguments)
     assert code == 0
     assert "popularity-weighted" in shown
     assert "ncf: reused, evaluated again  hit_rate@5" in err
     assert "Krichene and Rendle 2020" in err
     assert (weights.stat().st_mtime_ns, weights.read_bytes()) == before
-    code, _, err = tastemaker("compare", clicks, *small, *asked)
+    code, _, err = tastemaker("compare", clicks, *small, *arguments)
     assert "ncf: reused  hit_rate@5" in err, "the new answer is kept"
     assert tm.open_run(weights.parent).evaluation["metrics"].keys() >= {"hit_rate@5"}
 
 
-def test_other_settings_or_data_are_trained_anew_and_it_says_why(
+def test_changed_settings_or_data_train_the_model_again_with_the_reason_shown(
     tastemaker: Terminal, clicks: Path, tmp_path: Path
 ) -> None:
     out = ("--out", tmp_path / "out", "--set")
@@ -149,15 +149,15 @@ def test_a_model_that_fails_is_a_row_and_the_others_go_on(
     tastemaker: Terminal, clicks: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    impatient = ("compare", clicks, "--no-validation", "--set", "ncf.patience=3", "--out", out)
-    code, shown, err = tastemaker(*impatient, "--models", "ncf,popularity")
+    arguments = ("compare", clicks, "--no-validation", "--set", "ncf.patience=3", "--out", out)
+    code, shown, err = tastemaker(*arguments, "--models", "ncf,popularity")
     assert code == 1
     assert "ncf failed: patience is 3, but the split has no validation part" in shown
     assert "ncf: failed: patience is 3" in err
     assert [path.name for path in (out / "models").iterdir()] == ["popularity"]
     board = json.loads((out / "leaderboard.json").read_text())
     assert board["failed"][0]["name"] == "ncf"
-    code, shown, err = tastemaker(*impatient[:-1], tmp_path / "all", "--models", "ncf")
+    code, shown, err = tastemaker(*arguments[:-1], tmp_path / "all", "--models", "ncf")
     assert (code, shown) == (2, "")
     assert "error: every model failed: ncf: patience is 3" in err
 
@@ -183,11 +183,11 @@ def test_a_plug_in_that_breaks_does_not_break_the_comparison(
     assert "popularity" in shown
 
 
-def test_models_are_asked_about_users_whom_they_never_met(
+def test_models_are_evaluated_on_unseen_users(
     tastemaker: Terminal, clicks: Path, tmp_path: Path
 ) -> None:
-    asked = ("compare", clicks, *QUICK, "--cold-start", "--out", tmp_path / "out")
-    code, shown, err = tastemaker(*asked)
+    arguments = ("compare", clicks, *QUICK, "--cold-start", "--out", tmp_path / "out")
+    code, shown, err = tastemaker(*arguments)
     assert code == 0, err
     for expected in ("unseen users: 10% of the users", "6 after 1, 6 after 2, 6 after 5",
                      "ndcg@10 after 1"):  # fmt: skip
@@ -199,27 +199,27 @@ def test_models_are_asked_about_users_whom_they_never_met(
     assert [model["name"] for model in cold["models"]] == [m["name"] for m in board["models"]]
     for model in cold["models"]:
         assert (model["fraction"], model["seed"], model["n_users"]) == (0.1, 0, 6)
-        assert [at["length"] for at in model["lengths"]] == [1, 2, 5], "nobody has more than 10"
+        assert [at["length"] for at in model["lengths"]] == [1, 2, 5], "no user has more than 10"
         for at in model["lengths"]:
             low, high = at["intervals"]["ndcg@10"]
             assert 0 <= low <= at["metrics"]["ndcg@10"] <= high <= 1
             assert at["metrics"]["ndcg@10"] <= at["metrics"]["hit_rate@10"]
     assert "Unseen users: " in (tmp_path / "out" / "report.html").read_text()
     before = everything_in(tmp_path / "out" / "models")
-    again = tastemaker.json(*asked)
+    again = tastemaker.json(*arguments)
     assert set(again["how"].values()) | set(again["cold_start_how"].values()) == {"reused"}
     assert again["cold_start"] == cold
     assert everything_in(tmp_path / "out" / "models") == before
 
 
-def test_unseen_users_are_asked_about_only_where_it_is_wanted(
+def test_unseen_users_are_evaluated_only_on_request(
     tastemaker: Terminal, clicks: Path, tmp_path: Path
 ) -> None:
-    asked = ("compare", clicks, "--models", "popularity,ease", "--out", tmp_path / "out")
-    plain = tastemaker.json(*asked)
+    arguments = ("compare", clicks, "--models", "popularity,ease", "--out", tmp_path / "out")
+    plain = tastemaker.json(*arguments)
     assert not {"cold_start", "cold_start_how"} & plain.keys()
     assert "Unseen users" not in (tmp_path / "out" / "report.html").read_text()
-    later = tastemaker.json(*asked, "--cold-start")
+    later = tastemaker.json(*arguments, "--cold-start")
     assert set(later["how"].values()) == {"reused"}
     assert later["cold_start_how"] == {"popularity": "trained", "ease": "trained"}
     assert {name: later[name] for name in plain if name != "interrupted"} == {
@@ -227,7 +227,7 @@ def test_unseen_users_are_asked_about_only_where_it_is_wanted(
         for name, value in plain.items()
         if name != "interrupted"
     }
-    again = tastemaker.json(*asked, "--cold-start", "--set", "ease.regularization=9")
+    again = tastemaker.json(*arguments, "--cold-start", "--set", "ease.regularization=9")
     assert again["cold_start_how"] == {"popularity": "reused", "ease": "trained"}
 
 
@@ -242,7 +242,7 @@ def test_a_model_that_fails_without_the_unseen_users_is_a_row(
         "    name = 'wary'\n"
         "    def _fit(self, split, run):\n"
         "        if (split.train.user_counts == 0).any():\n"
-        "            raise ValueError('somebody did nothing')\n"
+        "            raise ValueError('a user has no interactions')\n"
         "        super()._fit(split, run)\n",
     )
     monkeypatch.syspath_prepend(tmp_path / "site")
@@ -251,15 +251,15 @@ def test_a_model_that_fails_without_the_unseen_users_is_a_row(
         "compare", clicks, "--models", "wary,popularity", "--cold-start", "--out", out
     )
     assert code == 1
-    assert "wary failed: ValueError: somebody did nothing" in shown
-    assert "wary: failed: ValueError: somebody did nothing" in err
+    assert "wary failed: ValueError: a user has no interactions" in shown
+    assert "wary: failed: ValueError: a user has no interactions" in err
     board = json.loads((out / "leaderboard.json").read_text())
     assert {model["name"] for model in board["models"]} == {"wary", "popularity"}
     assert [model["name"] for model in board["cold_start"]["models"]] == ["popularity"]
     assert board["cold_start"]["failed"] == [
-        {"name": "wary", "error": "ValueError: somebody did nothing"}
+        {"name": "wary", "error": "ValueError: a user has no interactions"}
     ]
-    assert "somebody did nothing" in (out / "report.html").read_text()
+    assert "a user has no interactions" in (out / "report.html").read_text()
     assert {path.name for path in (out / "models").iterdir()} == {"wary", "popularity"}
 
 
@@ -268,31 +268,31 @@ def test_users_who_cannot_be_held_out_are_refused_before_any_training(
 ) -> None:
     lonely = tmp_path / "lonely.csv"
     lonely.write_text("user,item,time\n1,10,1\n1,11,2\n1,12,3\n")
-    asked = ("compare", lonely, "--models", "popularity", "--out", tmp_path / "out")
-    code, _, err = tastemaker(*asked, "--cold-start")
+    arguments = ("compare", lonely, "--models", "popularity", "--out", tmp_path / "out")
+    code, _, err = tastemaker(*arguments, "--cold-start")
     assert code == 2
     assert "no users can be held out: no user would be left to train on" in err
     assert not (tmp_path / "out").exists()
 
 
 def interrupted(process: Command, log: Path) -> str:
-    """What a command said that Ctrl-C ended once its log had some epochs."""
-    said = process.stop(
+    """Output of a command that Ctrl-C ended once its log had some epochs."""
+    ended = process.stop(
         signal.SIGINT, lambda: log.exists() and len(log.read_text().splitlines()) >= 4
     )
-    assert said.returncode == 130, said.stderr
-    assert "Traceback" not in said.stderr
-    return said.stdout
+    assert ended.returncode == 130, ended.stderr
+    assert "Traceback" not in ended.stderr
+    return ended.stdout
 
 
 def completed(process: Command) -> dict:
-    said = process.ended()
-    assert said.returncode == 0, said.stderr
-    return json.loads(said.stdout)
+    ended = process.ended()
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout)
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_with_what_is_there_and_the_same_command_goes_on(
+def test_ctrl_c_keeps_finished_models_and_the_same_command_continues(
     clicks: Path, tmp_path: Path, begin: Begin
 ) -> None:
     out = tmp_path / "out"
@@ -310,7 +310,7 @@ def test_ctrl_c_ends_with_what_is_there_and_the_same_command_goes_on(
 
 
 @pytest.mark.slow
-def test_ctrl_c_among_the_second_trainings_keeps_all_of_the_first(
+def test_ctrl_c_during_the_cold_start_trainings_keeps_the_first_ones(
     clicks: Path, tmp_path: Path, begin: Begin
 ) -> None:
     out = tmp_path / "out"
@@ -330,18 +330,18 @@ def test_ctrl_c_among_the_second_trainings_keeps_all_of_the_first(
 
 def test_the_table_is_live_on_a_terminal(clicks: Path, tmp_path: Path) -> None:
     pty = pytest.importorskip("pty", reason="needs a pseudo-terminal")
-    ours, theirs = pty.openpty()
+    parent_end, child_end = pty.openpty()
     process = subprocess.Popen(
         command("compare", clicks, *QUICK, "--out", tmp_path / "out"),
-        stdout=subprocess.DEVNULL, stderr=theirs,
+        stdout=subprocess.DEVNULL, stderr=child_end,
         env=os.environ | {"TERM": "xterm", "COLUMNS": "120"},
     )  # fmt: skip
-    os.close(theirs)
+    os.close(child_end)
     shown = b""
     with contextlib.suppress(OSError):  # how a pseudo-terminal says that the other end is closed
-        while block := os.read(ours, 1 << 16):
+        while block := os.read(parent_end, 1 << 16):
             shown += block
-    os.close(ours)
+    os.close(parent_end)
     assert process.wait() == 0
     for expected in ("waiting", "training, epoch 2/2", "evaluating", "trained", "ndcg@10 0."):
         assert expected in shown.decode(), expected

@@ -19,11 +19,11 @@ def run(clicks: Path) -> Path:
 
 
 def test_the_index_is_built_measured_and_searched(tastemaker: Terminal, run: Path) -> None:
-    told = tastemaker.json("index", run, "--users", 20, "--seed", 3, "-k", 5)
-    assert told["n_items"] == 40
-    assert told["n_users"] == 20
-    assert 0.9 < told["recall@5"] <= 1
-    assert min(told["latency_ms"], told["exact_latency_ms"], told["build_s"]) > 0
+    report = tastemaker.json("index", run, "--users", 20, "--seed", 3, "-k", 5)
+    assert report["n_items"] == 40
+    assert report["n_users"] == 20
+    assert 0.9 < report["recall@5"] <= 1
+    assert min(report["latency_ms"], report["exact_latency_ms"], report["build_s"]) > 0
     assert {path.name for path in (run / "index").iterdir()} == {
         "graph.safetensors", "index.json", "manifest.json",
     }  # fmt: skip
@@ -33,7 +33,7 @@ def test_the_index_is_built_measured_and_searched(tastemaker: Terminal, run: Pat
     assert [row["item_id"] for row in found] == [row["item_id"] for row in exact]
 
 
-def test_a_table_shows_both_ways_and_says_when_it_is_not_worth_it(
+def test_a_table_compares_both_searches_and_warns_if_the_index_does_not_pay_off(
     tastemaker: Terminal, run: Path
 ) -> None:
     code, out, err = tastemaker("index", run)
@@ -43,7 +43,7 @@ def test_a_table_shows_both_ways_and_says_when_it_is_not_worth_it(
     assert "exact search is fast enough" in err
 
 
-def test_a_run_trained_anew_has_no_index_of_the_old_weights(
+def test_a_retrained_run_has_no_index_of_the_old_weights(
     tastemaker: Terminal, run: Path, clicks: Path
 ) -> None:
     tastemaker.json("index", run)
@@ -62,7 +62,9 @@ def test_a_damaged_index_is_refused(tastemaker: Terminal, run: Path) -> None:
     assert "does not have the recorded checksum" in err
 
 
-def test_a_model_whose_scores_are_no_products_says_so(tastemaker: Terminal, clicks: Path) -> None:
+def test_a_model_whose_scores_are_no_inner_products_is_refused(
+    tastemaker: Terminal, clicks: Path
+) -> None:
     path = clicks.with_name("knn")
     tm.save_run(path, tm.ItemKNN().fit(tm.leave_one_out(tm.read(clicks))))
     code, out, err = tastemaker("index", path)

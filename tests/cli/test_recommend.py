@@ -25,7 +25,7 @@ def items(answer: dict) -> list[int]:
     return [row["item_id"] for row in answer["recommendations"]]
 
 
-def test_only_items_of_the_categories_come(tastemaker: Terminal, run: Path) -> None:
+def test_only_items_of_the_categories_are_recommended(tastemaker: Terminal, run: Path) -> None:
     ask = ("recommend", run, "--history", "1,25", "-k", 5)
     assert all(i < 20 for i in items(tastemaker.json(*ask, "--category", "Comedy")))
     both = items(tastemaker.json(*ask, "--category", "Comedy", "--category", "Drama"))
@@ -77,7 +77,7 @@ def test_the_reasons_are_shown_by_title_and_in_json_by_id(
     assert "a CSV file cannot hold --because" in err
 
 
-def test_a_model_that_cannot_say_why_says_so_in_one_line(
+def test_a_model_without_explanations_is_refused_in_one_line(
     tastemaker: Terminal, clicks: Path
 ) -> None:
     path = clicks.with_name("popular")

@@ -1,4 +1,4 @@
-"""Ctrl-C, kills and --resume: what is kept, and what is said of it, in real processes."""
+"""Ctrl-C, kills and --resume: what is kept and which message is printed, in real processes."""
 
 import json
 import os
@@ -44,7 +44,7 @@ VERBS: dict[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_ctrl_c_ends_every_long_verb_with_one_line_and_nothing_half_written(
+def test_ctrl_c_ends_every_long_command_with_one_line_and_no_partial_files(
     verb: str, run: Path, clicks: Path, tmp_path: Path, begin: Begin
 ) -> None:
     if verb == "index":
@@ -88,12 +88,12 @@ def test_ctrl_c_keeps_the_epochs_that_a_model_of_the_implicit_package_reached(
 
 
 @pytest.mark.slow
-def test_resuming_what_was_killed_before_its_first_checkpoint_says_so_and_begins_anew(
+def test_resuming_without_a_checkpoint_starts_again_with_a_message(
     clicks: Path, tmp_path: Path, begin: Begin
 ) -> None:
     typed = ("train", clicks, "--set", "epochs=2", "--out", tmp_path / "run")
-    begun = tmp_path / "run.partial" / "identity.json"
-    assert begin(*typed).stop(signal.SIGKILL, begun.exists).returncode == -signal.SIGKILL
+    identity_file = tmp_path / "run.partial" / "identity.json"
+    assert begin(*typed).stop(signal.SIGKILL, identity_file.exists).returncode == -signal.SIGKILL
     assert not list((tmp_path / "run.partial").glob("**/checkpoints/*"))
     resumed = begin(*typed, "--resume").ended()
     assert resumed.returncode == 0, resumed.stderr
@@ -101,7 +101,7 @@ def test_resuming_what_was_killed_before_its_first_checkpoint_says_so_and_begins
     assert (tmp_path / "run" / "weights.safetensors").exists()
 
 
-def test_resuming_a_finished_run_says_so_and_leaves_it_alone(
+def test_resuming_a_finished_run_prints_a_message_and_changes_no_file(
     clicks: Path, tmp_path: Path, tastemaker: Terminal
 ) -> None:
     typed = ("train", clicks, "--model", "mf", "--set", "epochs=1", "--out", tmp_path / "run")
@@ -133,7 +133,7 @@ def pre_trained(clicks: Path, begin: Begin) -> bytes:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_a_pre_training_that_was_stopped_says_where_it_goes_on(
+def test_an_interrupted_pretraining_prints_where_it_continues(
     clicks: Path, tmp_path: Path, begin: Begin, pre_trained: bytes, how: signal.Signals
 ) -> None:
     typed = ("train", clicks, *PRE_TRAINING, tmp_path / "run")
@@ -149,7 +149,9 @@ def test_a_pre_training_that_was_stopped_says_where_it_goes_on(
     assert (tmp_path / "run" / "weights.safetensors").read_bytes() == pre_trained
 
 
-def test_a_bar_appears_on_a_terminal_for_long_work_alone(clicks: Path, tmp_path: Path) -> None:
+def test_a_progress_bar_appears_on_a_terminal_only_for_long_work(
+    clicks: Path, tmp_path: Path
+) -> None:
     pty = pytest.importorskip("pty", reason="needs a pseudo-terminal")
     program = """
 import sys, time
@@ -162,19 +164,19 @@ with progress_bar() as show:
 """
 
     def shown(seconds: float) -> str:
-        ours, theirs = pty.openpty()
+        parent_end, child_end = pty.openpty()
         process = subprocess.Popen(
-            [sys.executable, "-c", program, str(seconds)], stderr=theirs,
+            [sys.executable, "-c", program, str(seconds)], stderr=child_end,
             env=os.environ | {"TERM": "xterm", "COLUMNS": "120"},
         )  # fmt: skip
-        os.close(theirs)
+        os.close(child_end)
         text = b""
         try:
-            while block := os.read(ours, 1 << 16):
+            while block := os.read(parent_end, 1 << 16):
                 text += block
         except OSError:  # the other end was closed
             pass
-        os.close(ours)
+        os.close(parent_end)
         assert process.wait() == 0
         return text.decode()
 

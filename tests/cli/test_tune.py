@@ -17,7 +17,7 @@ from tests.cli.conftest import Begin, Terminal
 from tests.processes import Ended
 
 
-def test_the_best_settings_are_for_train_as_they_are(
+def test_the_file_of_the_best_settings_is_accepted_by_train(
     tastemaker: Terminal, clicks: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "tuning"
@@ -45,7 +45,7 @@ def test_the_best_settings_are_for_train_as_they_are(
     assert judged.metrics["ndcg@10"] == best["value"], "the very model of the trial"
 
 
-def test_the_same_command_goes_on_and_restart_begins_anew(
+def test_the_same_command_continues_and_restart_starts_again(
     tastemaker: Terminal, clicks: Path, tmp_path: Path
 ) -> None:
     typed = ("tune", clicks, "--model", "ease", "--out", tmp_path / "out")
@@ -60,8 +60,8 @@ def test_the_same_command_goes_on_and_restart_begins_anew(
     code, _, err = tastemaker(*typed, "--trials", 4, "--metric", "mrr@10")
     assert code == 2
     assert "was started with metric ndcg@10, but metric is now mrr@10" in err
-    anew = tastemaker.json(*typed, "--trials", 1, "--metric", "mrr@10", "--restart")
-    assert (anew["metric"], len(anew["trials"])) == ("mrr@10", 1)
+    restarted = tastemaker.json(*typed, "--trials", 1, "--metric", "mrr@10", "--restart")
+    assert (restarted["metric"], len(restarted["trials"])) == ("mrr@10", 1)
 
 
 # More than the sampler chooses at random, and so many that two seen are far from the last.
@@ -81,7 +81,7 @@ def tried(search: Ended) -> list[tuple]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_search_that_was_stopped_goes_on_to_what_one_never_stopped_finds(
+def test_an_interrupted_search_ends_with_the_result_of_an_uninterrupted_one(
     clicks: Path, tmp_path: Path, begin: Begin, unbroken: list[tuple], how: signal.Signals
 ) -> None:
     out = tmp_path / "out"
@@ -93,7 +93,7 @@ def test_a_search_that_was_stopped_goes_on_to_what_one_never_stopped_finds(
     assert tried(begin("tune", clicks, *SEARCH, out).ended()) == unbroken
 
 
-def test_without_optuna_it_says_what_to_install(clicks: Path, tmp_path: Path) -> None:
+def test_without_optuna_the_error_names_what_to_install(clicks: Path, tmp_path: Path) -> None:
     script = (
         "import sys; sys.modules['optuna'] = None\nfrom tastemaker.cli.main import main\nmain()"
     )

@@ -30,7 +30,7 @@ def test_inspect_shows_the_card(tastemaker: Terminal, clicks: Path) -> None:
     assert (card["n_interactions"], card["n_users"], card["n_items"]) == (600, 60, 40)
 
 
-def test_items_that_nobody_touched_come_in_when_asked_for(
+def test_untouched_items_are_included_on_request(
     tastemaker: Terminal, clicks: Path, tmp_path: Path
 ) -> None:
     items = tmp_path / "items.csv"
@@ -43,7 +43,7 @@ def test_items_that_nobody_touched_come_in_when_asked_for(
     assert (card["n_users"], card["n_items"]) == (6, 45)
 
 
-def test_what_is_left_out_and_unused_is_shown(tastemaker: Terminal, tmp_path: Path) -> None:
+def test_omitted_rows_and_unused_columns_are_shown(tastemaker: Terminal, tmp_path: Path) -> None:
     log, items = tmp_path / "log.csv", tmp_path / "items.csv"
     log.write_text("user,sku,price\n1,10,5\nNA,11,5\n2,B7,5\n")
     items.write_text("ref,sku,title\n10,x,Ten\nB7,y,Seven\n")
@@ -67,7 +67,9 @@ def test_what_is_left_out_and_unused_is_shown(tastemaker: Terminal, tmp_path: Pa
     assert '"B7" is not a 64-bit whole number' in err
 
 
-def test_a_ready_made_split_leaves_out_rows_too(tastemaker: Terminal, tmp_path: Path) -> None:
+def test_rows_of_a_predefined_split_can_be_left_out_too(
+    tastemaker: Terminal, tmp_path: Path
+) -> None:
     rows = "".join(f"u{user},{item}\n" for user in range(8) for item in range(user % 3, 9, 2))
     (tmp_path / "train.csv").write_text("user,item\n" + rows + "u1,\n")
     (tmp_path / "test.csv").write_text("user,item\nu0,1\nNA,3\nu1,B7\n")
@@ -102,7 +104,7 @@ def test_train_evaluate_and_the_same_again(
     assert tm.open_run(tmp_path / "run").model.config.seed == 5
 
 
-def test_a_table_shows_the_model_losing_where_it_loses(
+def test_the_table_says_where_the_model_is_worse_than_popularity(
     tastemaker: Terminal, tmp_path: Path
 ) -> None:
     settings = ("--set", "epochs=1", "--set", "learning_rate=1e-9")
@@ -113,7 +115,7 @@ def test_a_table_shows_the_model_losing_where_it_loses(
     assert "Krichene and Rendle 2020" in err
 
 
-def test_settings_come_from_a_file_and_are_overruled_by_set(
+def test_settings_come_from_a_file_and_are_overridden_by_set(
     tastemaker: Terminal, clicks: Path, tmp_path: Path
 ) -> None:
     config = tmp_path / "ncf.toml"
@@ -133,7 +135,7 @@ def test_settings_come_from_a_file_and_are_overruled_by_set(
     assert tm.open_run(out).model.config.hidden == (12, 6)
 
 
-def test_a_ready_made_split_is_used_exactly(tastemaker: Terminal, tmp_path: Path) -> None:
+def test_a_predefined_split_is_used_as_it_is(tastemaker: Terminal, tmp_path: Path) -> None:
     pl.DataFrame({"user": [1, 1, 2], "item": [10, 20, 10]}).write_csv(tmp_path / "train.csv")
     pl.DataFrame({"user": [1, 2], "item": [30, 20]}).write_csv(tmp_path / "test.csv")
     pl.DataFrame({"user": [1, 2], "negatives": [[40], [30]]}).write_parquet(tmp_path / "c.parquet")
@@ -164,7 +166,7 @@ def test_every_way_to_hold_out_and_to_sample_works(
     assert result["n_users"] > 0
 
 
-def test_data_without_times_train_when_nothing_is_split_by_time(
+def test_data_without_times_can_be_trained_on_without_a_split_by_time(
     tastemaker: Terminal, tmp_path: Path
 ) -> None:
     data = tmp_path / "likes.csv"
@@ -178,7 +180,7 @@ def test_data_without_times_train_when_nothing_is_split_by_time(
     assert out["out"] == str(tmp_path / "run")
 
 
-def test_recommend_to_users_to_histories_and_to_everybody(
+def test_recommendations_for_users_for_histories_and_for_all_users(
     tastemaker: Terminal, run: Path, tmp_path: Path
 ) -> None:
     lists = tastemaker.json("recommend", run, "--user", 3, "--user", 4, "-k", 2)
@@ -187,12 +189,12 @@ def test_recommend_to_users_to_histories_and_to_everybody(
     assert code == 0
     assert len(out.strip().splitlines()) == 11
     (tmp_path / "who.txt").write_text("5\n6\n")
-    asked = tastemaker.json("recommend", run, "--users", tmp_path / "who.txt", "-k", 1)
-    assert [row["user_id"] for row in asked["recommendations"]] == [5, 6]
+    recommended = tastemaker.json("recommend", run, "--users", tmp_path / "who.txt", "-k", 1)
+    assert [row["user_id"] for row in recommended["recommendations"]] == [5, 6]
     tables = []
     for name in ("all.parquet", "all.csv", "all.jsonl"):
-        told = tastemaker.json("recommend", run, "--all", "-k", 3, "--out", tmp_path / name)
-        assert told == {"out": str(tmp_path / name), "n_users": 60, "n_rows": 180}
+        written = tastemaker.json("recommend", run, "--all", "-k", 3, "--out", tmp_path / name)
+        assert written == {"out": str(tmp_path / name), "n_users": 60, "n_rows": 180}
         read = {"parquet": pl.read_parquet, "csv": pl.read_csv, "jsonl": pl.read_ndjson}
         tables.append(
             read[name.split(".")[1]](tmp_path / name).select("user_id", "rank", "item_id")
@@ -229,7 +231,7 @@ def test_models_lists_every_setting_with_its_help(tastemaker: Terminal) -> None:
     assert all(row["what it does"] for row in settings)
 
 
-def test_the_demo_runs_on_synthetic_data_and_says_so(
+def test_the_demo_runs_on_synthetic_data_and_names_it(
     tastemaker: Terminal, tmp_path: Path, own_cache: Path, monkeypatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -245,7 +247,7 @@ def test_the_demo_runs_on_synthetic_data_and_says_so(
     assert reached["ncf"] > 1.5 * reached["popularity"]
 
 
-def test_the_help_teaches_and_imports_nothing_heavy() -> None:
+def test_the_help_has_examples_and_imports_no_heavy_package() -> None:
     script = (
         "import sys; from tastemaker.cli.main import main\n"
         "try: main()\nexcept SystemExit: pass\n"
@@ -287,7 +289,7 @@ def unbroken(clicks: Path, begin: Begin) -> tuple[dict, bytes]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-def test_a_run_stopped_halfway_and_resumed_gives_the_numbers_of_one_never_stopped(
+def test_a_resumed_run_has_the_metrics_of_an_uninterrupted_one(
     clicks: Path, tmp_path: Path, begin: Begin, unbroken: tuple[dict, bytes], how: signal.Signals
 ) -> None:
     out, partial = tmp_path / "run", tmp_path / "run.partial"

@@ -53,7 +53,7 @@ def test_a_catalog_that_describes_no_item_is_refused(untouched_items: bool) -> N
         described(table, untouched_items=untouched_items)
 
 
-def test_what_of_a_catalog_is_used_is_said() -> None:
+def test_the_used_columns_and_rows_of_a_catalog_are_reported() -> None:
     table = pl.DataFrame(
         {"sku": ["a", "a", "c", "x"], "Title": list("ABCX"), "price": [1, 2, 3, 4], "brand": "b"}
     )

@@ -13,12 +13,12 @@ def test_pictures_are_found_by_usual_names(name: str):
     assert catalog.frame["image_url"].to_list() == ["https://a.example/1.png", "/own/2.png"]
 
 
-def test_what_is_no_address_of_a_picture_is_none():
+def test_a_value_that_is_no_url_is_no_picture():
     values = ["javascript:alert(1)", "data:image/png;base64,AA", "poster.png", "", None]
     frame = pl.DataFrame({"item_id": range(5), "image": values})
     assert Catalog.from_frame(frame, "items.csv").frame["image_url"].to_list() == [None] * 5
 
 
-def test_without_such_a_column_there_is_none():
+def test_without_a_column_of_pictures_no_item_has_one():
     frame = pl.DataFrame({"item_id": [1], "title": ["One"]})
     assert "image_url" not in Catalog.from_frame(frame, "items.csv").columns

@@ -102,7 +102,7 @@ def test_a_minimum_rating_looks_at_the_latest_rating() -> None:
     rows = [("a", 1, 100, 5.0), ("a", 1, 200, 1.0), ("b", 1, 100, 4.0), ("b", 2, 200, 3.5)]
     liked = read(rows, min_rating=4).folded()
     assert liked.to_frame().select("user_id", "item_id").rows() == [("b", 1)]
-    assert liked.n_items == 1, "nobody ever rated the other so high"
+    assert liked.n_items == 1, "no user ever rated the other so high"
     first = read(rows, min_rating=4, duplicates="first").folded()
     assert first.to_frame().select("user_id", "item_id").rows() == [("a", 1), ("b", 1)]
     with pytest.raises(DataError, match=r"no rating is 6 or above \(the highest is 4\)"):
@@ -143,9 +143,9 @@ def test_unknown_ids_say_what_there_is() -> None:
     with pytest.raises(UnknownIdError, match="user abc is not in the data"):
         vocabulary.parse(["1", "abc"])
     assert vocabulary.parse(["9"]) == [9]
-    for odd in ("²", "--5", "9" * 30):
+    for text in ("²", "--5", "9" * 30):
         with pytest.raises(UnknownIdError, match="is not in the data"):
-            vocabulary.encode(vocabulary.parse([odd]))
+            vocabulary.encode(vocabulary.parse([text]))
     with pytest.raises(DataError, match="the same type"):
         vocabulary.encode(pl.Series(["1"]))
 
@@ -173,7 +173,7 @@ NEW = pl.DataFrame({"item_id": [9, 3, 1], "genre": ["rock", "jazz", "pop"]})
 """Items of which only 1 and 9 are ever touched below."""
 
 
-def test_items_that_nobody_touched_come_in_when_asked_for() -> None:
+def test_untouched_items_are_included_on_request() -> None:
     rows = [("a", 9, 100), ("a", 1, 200), ("b", 7, 300)]
     without, data = read(rows, items=NEW), read(rows, items=NEW, untouched_items=True)
     assert without.item_vocabulary.ids.to_list() == [1, 7, 9]

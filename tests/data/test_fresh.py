@@ -22,7 +22,7 @@ def test_a_pair_is_as_new_as_its_first_event_and_held_out_with_all(again: tuple[
     assert trained == {(1, 3), (1, 4), (2, 3), (2, 4), (5, 4)}
 
 
-def test_no_more_than_the_largest_number_is_held_out() -> None:
+def test_at_most_the_maximum_number_is_held_out() -> None:
     earlier = dataset_of({1: [3, 4], 2: [3]})
     data = dataset_of({1: [3, 4], 2: [3, 4], 5: [3, 4, 9]})
     assert is_fresh(data, earlier).sum() == 4

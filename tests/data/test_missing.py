@@ -1,4 +1,4 @@
-"""Values that are missing: said for all columns at once, and left out only where that is asked."""
+"""Missing values: reported for all columns at once, and left out only on request."""
 
 import sqlite3
 from pathlib import Path
@@ -27,7 +27,7 @@ def refusal(source: object, **how: object) -> str:
     return str(error.value)
 
 
-def test_texts_that_stand_for_nothing_are_not_ids(tmp_path: Path) -> None:
+def test_texts_for_missing_values_are_not_ids(tmp_path: Path) -> None:
     path = written(tmp_path, "user,item\n1,10\nNA,11\nNA,12\n2,10\n")
     message = refusal(path)
     assert f'{path}: column "user", lines 3, 4: the user id is missing (2 "NA")' in message
@@ -40,7 +40,9 @@ def test_texts_that_stand_for_nothing_are_not_ids(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["NA", "NULL", "N/A", "nan", "NaN", "None", "null", ""])
-def test_each_usual_spelling_of_nothing_is_a_missing_item(tmp_path: Path, text: str) -> None:
+def test_each_usual_spelling_of_a_missing_value_is_a_missing_item(
+    tmp_path: Path, text: str
+) -> None:
     rows = "".join(f"{user},{user + 10}\n" for user in range(1_500))
     path = written(tmp_path, f"user,item\n{rows}7,{text}\n")
     assert "the item id is missing" in refusal(path)
@@ -89,7 +91,7 @@ def test_rows_of_a_query_may_lack_values_too(tmp_path: Path) -> None:
     assert tm.read_sql(query, url, drop_missing=True).n_missing == 2
 
 
-def test_what_stands_for_nothing_can_be_chosen(tmp_path: Path) -> None:
+def test_the_texts_for_missing_values_can_be_chosen(tmp_path: Path) -> None:
     path = written(tmp_path, "user,item\n1,10\n2,nan\n3,None\n")
     assert ids(tm.read(path, missing=[]))[1] == ["10", "None", "nan"]
     assert ids(tm.read(path, missing=["nan"], drop_missing=True))[1] == ["10", "None"]

@@ -132,13 +132,13 @@ class Server:
                 if content is None:
                     self.send_error(404)
                     return
-                asked = self.headers.get("Range")
-                server.ranges.append(asked)
-                start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
+                range_header = self.headers.get("Range")
+                server.ranges.append(range_header)
+                start = int(range_header.removeprefix("bytes=").rstrip("-")) if range_header else 0
                 if start >= len(content):
                     self.send_error(416)
                     return
-                self.send_response(206 if asked else 200)
+                self.send_response(206 if range_header else 200)
                 self.send_header("Content-Length", str(len(content) - start))
                 self.end_headers()
                 self.wfile.write(content[start:])
@@ -168,7 +168,7 @@ def grouplens(tmp_path: Path) -> Iterator[Server]:
 
 def test_an_archive_is_fetched_checked_and_kept(grouplens: Server, own_cache: Path) -> None:
     seen = []
-    path = fetch_archive("ml-1m", lambda here, total: seen.append((here, total)), grouplens.url)
+    path = fetch_archive("ml-1m", lambda done, total: seen.append((done, total)), grouplens.url)
     assert path == own_cache / "ml-1m.zip"
     size = len(grouplens.files["/ml-1m.zip"])
     assert seen[-1] == (size, size)
@@ -189,7 +189,7 @@ def test_a_broken_download_goes_on_where_it_stopped(grouplens: Server, tmp_path:
     assert target.read_bytes() == content, "all bytes were there already"
 
 
-def test_a_wrong_checksum_leaves_nothing_behind(grouplens: Server, tmp_path: Path) -> None:
+def test_a_wrong_checksum_leaves_no_file(grouplens: Server, tmp_path: Path) -> None:
     grouplens.files["/ml-1m.zip"] = grouplens.files["/ml-1m.zip"][:-1] + b"X"
     with pytest.raises(DownloadError, match="the checksum of .* but the published one is"):
         download(f"{grouplens.url}/ml-1m.zip", tmp_path / "kept" / "ml-1m.zip")
@@ -207,7 +207,7 @@ def test_without_a_published_sum_only_a_whole_archive_is_kept(
     assert not (tmp_path / "b.zip").exists()
 
 
-def test_no_network_says_which_file_to_bring_and_where(own_cache: Path) -> None:
+def test_without_a_network_the_error_names_the_file_and_its_place(own_cache: Path) -> None:
     with pytest.raises(DownloadError) as error:
         fetch_archive("ml-25m", base_url="http://127.0.0.1:9")
     message = str(error.value)
@@ -215,7 +215,7 @@ def test_no_network_says_which_file_to_bring_and_where(own_cache: Path) -> None:
     assert f"save it as {own_cache / 'ml-25m.zip'}" in message
 
 
-def test_synthetic_data_are_seeded_long_tailed_and_say_what_they_are() -> None:
+def test_synthetic_data_are_seeded_long_tailed_and_named_as_synthetic() -> None:
     data = tm.load("synthetic")
     assert data.name.startswith("synthetic")
     assert data.fingerprint == tm.load("synthetic").fingerprint
@@ -225,7 +225,7 @@ def test_synthetic_data_are_seeded_long_tailed_and_say_what_they_are() -> None:
     assert data.catalog.frame["title"].str.contains(r"^The .+ \(\d{4}\)$").all()
 
 
-def test_taste_says_more_than_popularity_in_the_synthetic_data() -> None:
+def test_personal_models_beat_popularity_on_the_synthetic_data() -> None:
     split = tm.leave_one_out(tm.load("synthetic"))
     ease = tm.evaluate(tm.EASE().fit(split), split, tm.FullRanking())
     assert ease.metrics["ndcg@10"] > 2 * ease.baselines["popularity"].metrics["ndcg@10"]

@@ -31,7 +31,7 @@ def clicks(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def told(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+def note_log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     caplog.set_level(logging.INFO, logger="tastemaker")
     return caplog
 
@@ -78,17 +78,17 @@ def test_the_command_line_says_each_note_once(clicks: Path, tmp_path: Path) -> N
         assert (ended.stdout + ended.stderr).count(note) == 1 + (note == "(guessed)")
 
 
-def test_splitting_tells_what_is_new(told: pytest.LogCaptureFixture) -> None:
+def test_splitting_logs_only_new_notes(note_log: pytest.LogCaptureFixture) -> None:
     log = pl.DataFrame({"user": [1, 1, 2, 2, 3], "item": [1, 2, 1, 2, 9], "time": range(5)})
     data = tm.read(log)
-    told.clear()
+    note_log.clear()
     split = tm.temporal(data, test_fraction=0.25, validation=False)
-    assert told.messages == list(split.notes)
-    told.clear()
+    assert note_log.messages == list(split.notes)
+    note_log.clear()
     tm.sample_users(data, 0.5)
-    assert told.messages == ["2 of 3 users are sampled with seed 0"]
+    assert note_log.messages == ["2 of 3 users are sampled with seed 0"]
 
 
-def test_a_data_set_of_known_layout_tells_no_columns(told: pytest.LogCaptureFixture) -> None:
+def test_a_data_set_of_known_layout_logs_no_columns(note_log: pytest.LogCaptureFixture) -> None:
     assert tm.load("synthetic").notes
-    assert not any("columns" in message for message in told.messages)
+    assert not any("columns" in message for message in note_log.messages)

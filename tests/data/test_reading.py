@@ -72,26 +72,26 @@ def test_a_sql_query_is_read_through_sqlalchemy(tmp_path: Path) -> None:
 
 
 def test_the_callers_frame_is_never_changed() -> None:
-    mine = frame()
-    before = mine.clone()
-    tm.leave_one_out(tm.read(mine))
-    assert mine.equals(before)
+    original = frame()
+    before = original.clone()
+    tm.leave_one_out(tm.read(original))
+    assert original.equals(before)
 
 
-def test_columns_are_guessed_from_usual_names_and_the_guess_is_told() -> None:
+def test_columns_are_guessed_from_usual_names_and_the_guess_is_reported() -> None:
     data = tm.read(frame())
     assert "user = visitor (guessed), item = sku (guessed), time = ts (guessed)" in data.notes[0]
 
 
 def test_columns_are_taken_as_named() -> None:
-    odd = frame().rename({"visitor": "a", "sku": "b", "ts": "c"})
-    assert triples(tm.read(odd, user="a", item="b", time="c")) == IN_ORDER
+    renamed = frame().rename({"visitor": "a", "sku": "b", "ts": "c"})
+    assert triples(tm.read(renamed, user="a", item="b", time="c")) == IN_ORDER
     with pytest.raises(DataError, match='no column "vistor" for the user; did you mean "visitor"'):
         tm.read(frame(), user="vistor")
     with pytest.raises(DataError, match="no column looks like the user or the item"):
-        tm.read(odd)
+        tm.read(renamed)
     with pytest.raises(DataError, match="no column looks like the user; name it with user=…"):
-        tm.read(odd, item="b")
+        tm.read(renamed, item="b")
     with pytest.raises(DataError, match='"sku" is named as both user and item'):
         tm.read(frame(), user="sku", item="sku")
 
@@ -130,7 +130,7 @@ def test_leading_zeros_make_an_id_text_wherever_they_stand(tmp_path: Path) -> No
     assert data.item_vocabulary.ids.to_list() == [1]
 
 
-def test_blank_lines_and_blanks_around_values_are_nothing(tmp_path: Path) -> None:
+def test_blank_lines_and_spaces_around_values_are_ignored(tmp_path: Path) -> None:
     path = tmp_path / "clicks.csv"
     path.write_text("user, item, timestamp\n1, tea , 300\n\n1, jam, 200\n\n\n")
     assert triples(tm.read(path)) == [(1, "jam", 200), (1, "tea", 300)]
@@ -185,7 +185,7 @@ def test_days_and_other_formats_are_times_too() -> None:
         tm.read(german, time_format="%m.%d.%Y")
 
 
-def test_small_whole_numbers_are_an_order_rather_than_a_clock() -> None:
+def test_small_whole_numbers_are_an_order_rather_than_times() -> None:
     ranks = pl.DataFrame({"user": ["a", "a"], "item": [1, 2], "timestamp": [2, 1]})
     data = tm.read(ranks)
     assert data.time_unit == "order"

@@ -35,25 +35,29 @@ def in_time(log: Log) -> Log:
     return [row for _, row in sorted(enumerate(log), key=lambda each: (each[1][2], each[0]))]
 
 
-def opinions(log: Log, keep: str, least: float | None) -> set[tuple]:
+def folded_pairs(log: Log, keep: str, min_rating: float | None) -> set[tuple]:
     """The pairs of a log after folding it by hand."""
     rated: dict[tuple, float] = {}
     for user, item, _, rating in log:
         if keep == "latest" or (user, item) not in rated:
             rated[user, item] = rating
-    return {pair for pair, rating in rated.items() if least is None or rating >= least}
+    return {pair for pair, rating in rated.items() if min_rating is None or rating >= min_rating}
 
 
-def items_left_out(n_users: int = 300, n_items: int = 60) -> Log:
-    """People of two tastes who come back to what they had: about 40 percent are repeats."""
+def repeating_log(n_users: int = 300, n_items: int = 60) -> Log:
+    """Users of two tastes who return to items they had before: about 40 percent are repeats."""
     random = np.random.default_rng(5)
     log: Log = []
     for user in range(n_users):
-        had: list[int] = []
+        history: list[int] = []
         for time in range(14):
-            again = had and random.random() < 0.45
-            item = random.choice(had) if again else 2 * random.integers(n_items // 2) + user % 2
-            had.append(int(item))
+            is_repeat = history and random.random() < 0.45
+            item = (
+                random.choice(history)
+                if is_repeat
+                else 2 * random.integers(n_items // 2) + user % 2
+            )
+            history.append(int(item))
             log.append((user, int(item), time))
     return log
 
@@ -66,9 +70,9 @@ def test_a_pair_that_comes_again_after_the_cut_stays_in_training() -> None:
     assert any("1 interactions after the cut repeat" in note for note in split.notes)
 
 
-def test_what_is_kept_of_a_repeated_pair_gives_nothing_away_of_the_test() -> None:
+def test_the_kept_row_of_a_repeated_pair_does_not_leak_the_test() -> None:
     """Folding before the split left a gap in training wherever a pair came again."""
-    log = items_left_out()
+    log = repeating_log()
     figures = []
     for duplicates in ("latest", "first"):
         data = read(log, duplicates=duplicates)
@@ -81,12 +85,12 @@ def test_what_is_kept_of_a_repeated_pair_gives_nothing_away_of_the_test() -> Non
 
 
 @given(LOGS, st.sampled_from(["latest", "first"]), st.sampled_from([None, 3]), st.integers(1, 2))
-def test_leaving_out_trains_on_all_that_was_before_the_cut(
-    log: Log, keep: str, least: float | None, k: int
+def test_leave_one_out_trains_on_everything_before_the_cut(
+    log: Log, keep: str, min_rating: float | None, k: int
 ) -> None:
-    if not opinions(in_time(log), keep, least):
+    if not folded_pairs(in_time(log), keep, min_rating):
         return
-    data = read(log, duplicates=keep, min_rating=least)
+    data = read(log, duplicates=keep, min_rating=min_rating)
     try:
         split = tm.leave_k_out(data, k, by="time")
     except SplitError:
@@ -95,20 +99,20 @@ def test_leaving_out_trains_on_all_that_was_before_the_cut(
     trained, everything = pairs(split.train, data), pairs(split.everything, data)
     for user in {user for user, *_ in log}:
         own = [row for row in in_time(log) if row[0] == user]
-        known = [opinions(own[:n], keep, least) for n in range(len(own) + 1)]
+        known = [folded_pairs(own[:n], keep, min_rating) for n in range(len(own) + 1)]
         targets = {pair for pair in held if pair[0] == user}
         # A target came with the row since which it has been in every longer beginning of the log.
-        came = [min(n for n in range(1, len(known)) if all(t in k for k in known[n:]))
+        first_rows = [min(n for n in range(1, len(known)) if all(t in k for k in known[n:]))
                 for t in targets]  # fmt: skip
-        cut = min(came, default=len(known)) - 1
+        cut = min(first_rows, default=len(known)) - 1
         assert {pair for pair in trained if pair[0] == user} == known[cut]
-        assert known[cut] or not targets, "everybody keeps something to train on"
+        assert known[cut] or not targets, "every user keeps an interaction to train on"
         assert {pair for pair in everything if pair[0] == user} >= known[-1]
     assert not trained & held
 
 
 @given(LOGS)
-def test_leaving_out_asks_for_the_latest_new_item(log: Log) -> None:
+def test_leave_one_out_tests_on_the_latest_new_item(log: Log) -> None:
     data = read([row[:3] for row in log])
     try:
         split = tm.leave_one_out(data, validation=False)
@@ -117,16 +121,16 @@ def test_leaving_out_asks_for_the_latest_new_item(log: Log) -> None:
         return
     for user in {user for user, *_ in log}:
         own = [row[1] for row in in_time(log) if row[0] == user]
-        news = list(dict.fromkeys(own))
+        new_items = list(dict.fromkeys(own))
         tested = {item for u, item in pairs(split.test, data) if u == user}
         trained = {item for u, item in pairs(split.train, data) if u == user}
-        assert tested == (set(news[-1:]) if len(news) > 1 else set())
-        cut = own.index(news[-1]) if len(news) > 1 else len(own)
+        assert tested == (set(new_items[-1:]) if len(new_items) > 1 else set())
+        cut = own.index(new_items[-1]) if len(new_items) > 1 else len(own)
         assert trained == set(own[:cut])
 
 
 @given(LOGS, st.booleans())
-def test_after_one_moment_only_what_is_new_is_asked_about(log: Log, validation: bool) -> None:
+def test_a_temporal_split_tests_only_on_pairs_that_are_new(log: Log, validation: bool) -> None:
     data = read([row[:3] for row in log])
     try:
         split = tm.temporal(data, test_fraction=0.3, validation=validation)
@@ -144,7 +148,7 @@ def test_after_one_moment_only_what_is_new_is_asked_about(log: Log, validation: 
     assert max(split.train.timestamps) < moment
 
 
-def test_a_temporal_split_says_what_the_users_had_before() -> None:
+def test_a_temporal_split_reports_repeats_after_the_cut() -> None:
     log = [("a", 1, 10), ("b", 2, 11), ("a", 2, 12), ("b", 1, 90), ("a", 1, 91), ("b", 1, 92)]
     data = read(log)
     split = tm.temporal(data, test_fraction=0.5, validation=False)
@@ -154,7 +158,7 @@ def test_a_temporal_split_says_what_the_users_had_before() -> None:
     assert split.test.timestamps.tolist() == [92], "the latest row of the part, as folding says"
 
 
-def test_a_change_of_heart_counts_in_its_own_part() -> None:
+def test_a_changed_rating_counts_in_its_own_part() -> None:
     log = [("a", 1, 1, 5.0), ("a", 2, 2, 5.0), ("a", 3, 3, 5.0), ("a", 1, 4, 1.0), ("b", 3, 1, 4.0)]
     data = read(log, min_rating=4)
     split = tm.leave_one_out(data, validation=False)
@@ -164,14 +168,14 @@ def test_a_change_of_heart_counts_in_its_own_part() -> None:
 
 
 def test_a_random_draw_holds_a_pair_out_with_all_of_its_rows() -> None:
-    data = read(items_left_out(n_users=30))
+    data = read(repeating_log(n_users=30))
     split = tm.leave_k_out(data, 2, by="random", seed=3)
     assert not pairs(split.train, data) & pairs(split.test, data)
     assert pairs(split.everything, data) == pairs(data, data)
 
 
 def test_parts_of_a_log_keep_its_repeats_until_it_is_split() -> None:
-    data = read(items_left_out(n_users=100))
+    data = read(repeating_log(n_users=100))
     some = tm.sample_users(data, 0.5, seed=1)
     assert some.folded().n_duplicates > 0
     core = tm.k_core(data, 5)
@@ -186,7 +190,7 @@ def test_parts_of_a_log_keep_its_repeats_until_it_is_split() -> None:
     assert tm.describe(twice).item_popularity["100%"] == 2
 
 
-def test_repeats_in_a_ready_made_test_are_refused_or_left_out() -> None:
+def test_repeats_in_a_predefined_test_are_refused_or_left_out() -> None:
     train = tm.read_interactions(pl.DataFrame({"user": [1, 1, 2], "item": ["a", "b", "a"]}))
     test = tm.read_interactions(pl.DataFrame({"user": [1, 1, 2], "item": ["a", "c", "b"]}))
     with pytest.raises(SplitError, match=r'also in an earlier part.*repeats="drop"'):
@@ -194,15 +198,15 @@ def test_repeats_in_a_ready_made_test_are_refused_or_left_out() -> None:
     split = tm.predefined_split(train, test, repeats="drop")
     assert pairs(split.test, split.train) == {(1, "c"), (2, "b")}
     assert any("1 of the 3 test interactions repeat" in note for note in split.notes)
-    again = tm.read_interactions(pl.DataFrame({"user": [2], "item": ["b"]}))
-    split = tm.predefined_split(train, test, validation=again, repeats="drop")
+    repeat = tm.read_interactions(pl.DataFrame({"user": [2], "item": ["b"]}))
+    split = tm.predefined_split(train, test, validation=repeat, repeats="drop")
     assert pairs(split.validation, split.train) == {(2, "b")}
     assert pairs(split.test, split.train) == {(1, "c")}
     with pytest.raises(SplitError, match="each of the 3 test interactions is with an item"):
         tm.predefined_split(test, test, repeats="drop")
 
 
-def test_a_ready_made_training_part_is_folded_as_it_was_asked_for() -> None:
+def test_a_predefined_training_part_is_folded_as_requested() -> None:
     log = {"user": [1, 1, 1], "item": ["a", "b", "a"], "time": [1, 2, 3], "w": [10.0, 1.0, 1.0]}
     train = tm.read_interactions(pl.DataFrame(log), weight="w")
     test = tm.read_interactions(pl.DataFrame({"user": [1], "item": ["c"]}))

@@ -40,7 +40,7 @@ def test_the_parts_of_a_split_are_the_whole_and_do_not_overlap(
     parts = [pairs(split.train), pairs(split.validation), pairs(split.test)]
     assert set.union(*parts) == pairs(data)
     assert sum(map(len, parts)) == len(data)
-    assert (split.train.user_counts > 0).all(), "everybody keeps something to train on"
+    assert (split.train.user_counts > 0).all(), "every user keeps an interaction to train on"
     assert pairs(split.known_before("test")) == parts[0] | parts[1]
     assert pairs(split.everything) == pairs(data)
 
@@ -94,7 +94,7 @@ def test_data_without_times_train_but_do_not_split_by_time() -> None:
         tm.leave_one_out(read([("a", 1, 1), ("a", 2, 2)]), by="input")
 
 
-def test_a_temporal_split_learns_from_nobodys_future() -> None:
+def test_a_temporal_split_trains_on_no_interaction_after_the_cut() -> None:
     data = synthetic_world()
     split = tm.temporal(data, test_fraction=0.1)
     assert split.test is not None
@@ -138,15 +138,15 @@ def test_a_k_core_is_the_largest_part_with_k_of_everything() -> None:
 
 def test_a_split_that_leaks_is_refused() -> None:
     data = read([("a", 1, 1), ("a", 2, 2), ("b", 1, 1)])
-    shown = Targets(np.array([0]), np.array([1]))
+    leaking = Targets(np.array([0]), np.array([1]))
     with pytest.raises(SplitError, match=r"1 of the 1 test interactions .*user a, item 2"):
-        tm.Split(data, test=shown)
+        tm.Split(data, test=leaking)
     other = Targets(np.array([1]), np.array([1]))
     with pytest.raises(SplitError, match="evaluated on interactions that it knows already"):
         tm.Split(data, test=other, validation=other)
 
 
-def test_ready_made_parts_are_used_exactly() -> None:
+def test_predefined_parts_are_used_as_they_are() -> None:
     train = tm.read_interactions(pl.DataFrame({"user": [1, 1, 2], "item": [10, 20, 10]}))
     test = tm.read_interactions(pl.DataFrame({"user": [2, 1], "item": [40, 30]}))
     lists = pl.DataFrame({"user_id": [1, 2], "item_id": [[50, 10], [20]]})
@@ -160,7 +160,7 @@ def test_ready_made_parts_are_used_exactly() -> None:
     assert split.candidates.indptr.tolist() == [0, 2, 3]
 
 
-def test_items_that_only_the_catalog_lists_join_ready_made_parts_when_asked_for() -> None:
+def test_items_only_in_the_catalog_join_predefined_parts_on_request() -> None:
     train = tm.read_interactions(pl.DataFrame({"user": [1, 1, 2], "item": [10, 30, 10]}))
     test = tm.read_interactions(pl.DataFrame({"user": [2], "item": [30]}))
     catalog = tm.read_catalog(pl.DataFrame({"item_id": [20, 30, 5]}))
@@ -172,7 +172,7 @@ def test_items_that_only_the_catalog_lists_join_ready_made_parts_when_asked_for(
     assert tm.predefined_split(train, test, catalog=catalog).train.n_items == 2
 
 
-def test_a_repeated_row_of_a_ready_made_part_counts_once() -> None:
+def test_a_repeated_row_of_a_predefined_part_counts_once() -> None:
     train = tm.read_interactions(pl.DataFrame({"user": [1, 2], "item": [10, 20]}))
     test = tm.read_interactions(pl.DataFrame({"user": [1, 1, 1], "item": [20, 20, 30]}))
     split = tm.predefined_split(train, test)

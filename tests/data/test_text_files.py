@@ -232,7 +232,7 @@ class TestKinds:
         with pytest.raises(DataError, match="entry 2 of the array is not a JSON object"):
             tm.read(path)
 
-    def test_an_array_of_nothing_has_no_rows(self, tmp_path: Path) -> None:
+    def test_an_empty_array_has_no_rows(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match="there are no rows"):
             tm.read(write(tmp_path / "log.json", "[]"))
 
@@ -275,7 +275,7 @@ class TestOptions:
         assert pairs(data) == [("1,2", "3,4")]
 
     @pytest.mark.parametrize("value", ["", "a\nb"])
-    def test_options_that_cannot_be_are_refused(self, tmp_path: Path, value: str) -> None:
+    def test_invalid_options_are_refused(self, tmp_path: Path, value: str) -> None:
         path = write(tmp_path / "log.csv", "user,item\n1,10\n")
         for name in ("separator", "comment"):
             with pytest.raises(ConfigError, match=f"{name}=.* must be one line of text"):

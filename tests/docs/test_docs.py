@@ -46,7 +46,7 @@ def test_every_model_metric_and_data_set_has_its_row() -> None:
     assert all(f"`{name}`" in data for name in NAMES)
 
 
-def test_the_map_has_every_room_and_no_other() -> None:
+def test_the_package_map_lists_exactly_the_existing_packages() -> None:
     package = ROOT / "src" / "tastemaker"
     rows = re.findall(r"^\| (`[^|]+) \|", (ROOT / "CONTRIBUTING.md").read_text(), re.M)
     mapped = {name.rstrip("/") for row in rows for name in re.findall(r"`([^`]+)`", row)}

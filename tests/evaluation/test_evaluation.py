@@ -70,7 +70,9 @@ def full_ranks_by_brute_force(split: tm.Split, scores: np.ndarray) -> list[int]:
 
 
 @given(st.integers(0, 10_000), st.integers(1, 3), st.booleans())
-def test_full_ranking_is_the_place_in_the_sorted_list(seed: int, k: int, validation: bool) -> None:
+def test_the_full_rank_is_the_position_in_the_sorted_list(
+    seed: int, k: int, validation: bool
+) -> None:
     split = tm.leave_k_out(two_tastes(8, 16, 7, seed), k, validation=validation)
     # Few different values, so that ties are common.
     scores = np.random.default_rng(seed).integers(0, 5, (8, split.train.n_items)).astype(float)
@@ -81,36 +83,36 @@ def test_full_ranking_is_the_place_in_the_sorted_list(seed: int, k: int, validat
 
 @given(st.integers(0, 10_000))
 @settings(max_examples=20)
-def test_an_independent_package_finds_the_same_from_the_scores(seed: int) -> None:
+def test_an_independent_package_computes_the_same_metrics(seed: int) -> None:
     split = tm.leave_k_out(two_tastes(8, 16, 7, seed), 3, validation=False)
     scores = np.random.default_rng(seed).integers(0, 5, (8, split.train.n_items)).astype(float)
-    ours = tm.evaluate(GivenScores(scores).fit(split), split, tm.FullRanking(), k=[3, 10])
+    result = tm.evaluate(GivenScores(scores).fit(split), split, tm.FullRanking(), k=[3, 10])
     # trec_eval breaks ties by name; half a point less puts a held-out item behind its ties.
     scores[split.test.users, split.test.items] -= 0.5
     scores[split.train.users, split.train.items] = -np.inf
     qrels = [ir_measures.Qrel(str(user), str(item), 1)
              for user, item in zip(split.test.users, split.test.items, strict=True)]  # fmt: skip
     run = [ir_measures.ScoredDoc(str(u), str(i), s) for (u, i), s in np.ndenumerate(scores)]
-    theirs = {
+    measures = {
         "hit_rate": ir_measures.Success, "ndcg": ir_measures.nDCG, "mrr": ir_measures.RR,
         "recall": ir_measures.R, "precision": ir_measures.P, "map": ir_measures.AP,
     }  # fmt: skip
     for cut in (3, 10):
-        values = ir_measures.calc_aggregate([m @ cut for m in theirs.values()], qrels, run)
-        for name, measure in theirs.items():
-            assert ours.metrics[f"{name}@{cut}"] == pytest.approx(values[measure @ cut], abs=1e-6)
+        values = ir_measures.calc_aggregate([m @ cut for m in measures.values()], qrels, run)
+        for name, measure in measures.items():
+            assert result.metrics[f"{name}@{cut}"] == pytest.approx(values[measure @ cut], abs=1e-6)
 
 
 @pytest.mark.parametrize("scores", [0.0, float("nan"), float("-inf"), float("inf")])
 @pytest.mark.parametrize("protocol", [tm.FullRanking(), tm.SampledRanking(15)])
-def test_a_model_that_answers_the_same_for_everything_is_last(scores, protocol) -> None:
+def test_a_model_with_equal_scores_for_all_items_is_ranked_last(scores, protocol) -> None:
     split = tm.leave_one_out(two_tastes())
     model = GivenScores(np.zeros((60, split.train.n_items))).fit(split)
     model.scores.fill_(scores)  # after `fit`, which accepts finite scores only
     assert tm.evaluate(model, split, protocol, baseline=False).metrics["hit_rate@10"] == 0
 
 
-def test_a_model_that_knows_the_answer_is_perfect() -> None:
+def test_a_model_with_the_true_scores_is_perfect() -> None:
     split = tm.leave_one_out(two_tastes())
     scores = np.zeros((60, split.train.n_items))
     scores[split.test.users, split.test.items] = 1
@@ -151,7 +153,7 @@ def test_a_few_users_at_a_time_get_candidates_as_good(draw, monkeypatch) -> None
 
 
 @pytest.mark.parametrize("draw", ["uniform", "popularity"])
-def test_the_validation_candidates_do_not_betray_the_test(draw) -> None:
+def test_the_validation_candidates_do_not_reveal_the_test(draw) -> None:
     split = tm.leave_one_out(dataset_of({0: [0, 1, 2, 3], 1: [4, 0]}))
     rows = draw_candidates(split, "validation", 10, 0, draw)
     real = rows.items[0, 1:][rows.counts[0]]
@@ -179,7 +181,7 @@ def test_popular_negatives_are_drawn_one_after_another_by_popularity() -> None:
         assert abs(fraction - expected) < 4 * error, (first, second)
 
 
-def test_items_that_nobody_trained_on_are_drawn_when_the_others_run_out() -> None:
+def test_items_without_training_interactions_are_drawn_when_the_others_run_out() -> None:
     split = popular_world()
     assert (
         np.sort(draw_candidates(split, "test", 4, 0, "popularity").items[:N_ASKED, 1:])
@@ -235,10 +237,10 @@ def test_a_few_lists_at_a_time_give_the_same_ranks(monkeypatch) -> None:
     for lists in ([[40, 20], [10, 40]], [[30, 20], [40, 30]], [[30, 40], [40, 20]]):
         split = predefined(lists)
         model = GivenScores(random.integers(0, 3, (2, 4))).fit(split)
-        at_once = tm.evaluate(model).ranks.tolist()
+        expected = tm.evaluate(model).ranks.tolist()
         with monkeypatch.context() as patch:
             patch.setattr(protocols, "ENTRIES_AT_ONCE", 1)
-            assert tm.evaluate(model).ranks.tolist() == at_once
+            assert tm.evaluate(model).ranks.tolist() == expected
 
 
 @pytest.mark.parametrize("k", [1, 3])
@@ -246,12 +248,12 @@ def test_rows_on_several_cores_get_the_same_ranks(k: int, monkeypatch) -> None:
     split = tm.leave_k_out(two_tastes(length=12), k, validation=False)
     scores = np.random.default_rng(0).integers(0, 9, (60, split.train.n_items))
     model = GivenScores(scores).fit(split)
-    at_once = tm.evaluate(model, split, tm.SampledRanking(15)).ranks.tolist()
+    expected = tm.evaluate(model, split, tm.SampledRanking(15)).ranks.tolist()
     monkeypatch.setattr(protocols, "USERS_AT_ONCE", 7)
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
-        assert tm.evaluate(model, split, tm.SampledRanking(15)).ranks.tolist() == at_once
+        assert tm.evaluate(model, split, tm.SampledRanking(15)).ranks.tolist() == expected
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
@@ -287,7 +289,7 @@ def test_a_faulty_list_is_taken_as_it_is_for_users_with_several_held_out_items_t
     assert tm.evaluate(model, k=1).ranks.tolist() == [4, 1], "20 ties with its second entry"
 
 
-def test_users_without_candidates_are_not_ranked_first_among_nothing() -> None:
+def test_users_without_candidates_are_refused() -> None:
     def part(*rows: tuple) -> tm.Interactions:
         return tm.read_interactions(pl.DataFrame(rows, schema=["user", "item"], orient="row"))
 
@@ -328,7 +330,7 @@ def test_a_model_is_not_judged_on_what_it_may_have_seen() -> None:
         tm.evaluate(everything)
 
 
-def test_mistaken_questions_are_refused() -> None:
+def test_invalid_protocols_are_refused() -> None:
     split = tm.leave_one_out(two_tastes())
     model = tm.Popularity().fit(split)
     with pytest.raises(ConfigError, match="list lengths must be 1 or more"):
@@ -344,7 +346,7 @@ def test_mistaken_questions_are_refused() -> None:
         tm.evaluate(model, tm.Split(split.train, held), part="validation")
 
 
-def test_the_same_question_twice_has_the_same_answer() -> None:
+def test_the_same_evaluation_twice_has_the_same_result() -> None:
     split = tm.leave_one_out(two_tastes())
     first, second = (tm.evaluate(tm.NCF(epochs=3, seed=5).fit(split), split) for _ in range(2))
     assert np.array_equal(first.ranks, second.ranks)

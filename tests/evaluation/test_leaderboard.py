@@ -23,19 +23,19 @@ def split() -> tm.Split:
     return tm.leave_one_out(two_tastes(n_users=200, length=12))
 
 
-def knowing(split: tm.Split, fraction: float, seed: int = 0) -> np.ndarray:
+def scores_with_hits(split: tm.Split, fraction: float, seed: int = 0) -> np.ndarray:
     """Scores that know the held-out item of a fraction of the users, and nothing else."""
     random = np.random.default_rng(seed)
     scores = random.random((split.train.n_users, split.train.n_items))
-    told = random.random(split.train.n_users) < fraction
-    scores[split.test.users[told], split.test.items[told]] = 2
+    is_hit = random.random(split.train.n_users) < fraction
+    scores[split.test.users[is_hit], split.test.items[is_hit]] = 2
     return scores
 
 
 def test_the_interval_holds_the_mean_and_narrows_with_more_users(split: tm.Split) -> None:
-    many = evaluated(split, knowing(split, 0.5), baseline=False)
+    many = evaluated(split, scores_with_hits(split, 0.5), baseline=False)
     few_users = tm.leave_one_out(two_tastes(n_users=20, length=12))
-    few = evaluated(few_users, knowing(few_users, 0.5), baseline=False)
+    few = evaluated(few_users, scores_with_hits(few_users, 0.5), baseline=False)
     for result in (many, few):
         low, high = result.intervals["ndcg@10"]
         assert low < result.metrics["ndcg@10"] < high
@@ -44,10 +44,10 @@ def test_the_interval_holds_the_mean_and_narrows_with_more_users(split: tm.Split
 
 
 def test_a_perfect_model_has_an_interval_of_no_width(split: tm.Split) -> None:
-    assert evaluated(split, knowing(split, 1.1)).intervals["ndcg@10"] == (1.0, 1.0)
+    assert evaluated(split, scores_with_hits(split, 1.1)).intervals["ndcg@10"] == (1.0, 1.0)
 
 
-def test_segments_divide_the_users_by_what_is_known_of_them() -> None:
+def test_segments_divide_the_users_by_the_length_of_their_history() -> None:
     lengths = {0: 3, 1: 9, 2: 12, 3: 20}
     histories = {user: list(range(30 * user, 30 * user + n)) for user, n in lengths.items()}
     split = tm.leave_one_out(dataset_of(histories), validation=False)
@@ -62,7 +62,7 @@ def test_segments_divide_the_users_by_what_is_known_of_them() -> None:
 
 
 def test_segments_divide_the_held_out_items_by_their_popularity(split: tm.Split) -> None:
-    result = evaluated(split, knowing(split, 0.5))
+    result = evaluated(split, scores_with_hits(split, 0.5))
     parts = [segment for segment in result.segments if segment.by == "popularity"]
     assert [part.name for part in parts] == ["head: top 5%", "middle: to 20%", "tail: the rest"]
     assert sum(part.n_users for part in parts) == 200
@@ -70,9 +70,9 @@ def test_segments_divide_the_held_out_items_by_their_popularity(split: tm.Split)
     assert whole == pytest.approx(result.per_user["ndcg@10"].sum())
 
 
-def test_lists_are_judged_as_they_would_have_been_shown() -> None:
+def test_lists_are_judged_without_the_items_already_seen() -> None:
     split = tm.leave_one_out(two_tastes())
-    scores = np.tile(np.arange(40.0), (60, 1))  # everybody gets the highest codes
+    scores = np.tile(np.arange(40.0), (60, 1))  # every user gets the highest codes
     result = evaluated(split, scores, k=[2], lists=True, baseline=False)
     known = split.known_before("test")
     shown = [
@@ -98,7 +98,7 @@ def test_categories_weigh_one_together_and_items_without_any_weigh_nothing() -> 
 
 def board_of(split: tm.Split, **fractions: float) -> tm.Leaderboard:
     entries = [
-        tm.Entry(name, evaluated(split, knowing(split, fraction, seed), baseline=False))
+        tm.Entry(name, evaluated(split, scores_with_hits(split, fraction, seed), baseline=False))
         for seed, (name, fraction) in enumerate(fractions.items())
     ]
     return tm.Leaderboard([*entries, tm.Entry("broken", error="ran out of luck")])
@@ -119,7 +119,7 @@ def test_a_large_difference_is_significant_and_none_is_not(split: tm.Split) -> N
     board = board_of(split, good=0.9, fair=0.5)
     assert board.comparison("fair", "good").better == "good"
     assert board.comparison("good", "fair").significant
-    same = [tm.Entry(n, evaluated(split, knowing(split, 0.5))) for n in ("one", "other")]
+    same = [tm.Entry(n, evaluated(split, scores_with_hits(split, 0.5))) for n in ("one", "other")]
     (pair,) = tm.Leaderboard(same).comparisons
     assert (pair.difference, pair.p_value, pair.significant) == (0, 1, False)
 
@@ -140,8 +140,8 @@ def test_the_p_values_are_corrected_for_the_number_of_pairs(split: tm.Split) -> 
     assert min(pair.p_value for pair in by_holm) == pytest.approx(min(1, 6 * smallest))
 
 
-def test_different_questions_are_not_compared(split: tm.Split) -> None:
-    scores = knowing(split, 0.5)
+def test_results_of_different_protocols_are_not_compared(split: tm.Split) -> None:
+    scores = scores_with_hits(split, 0.5)
     full = tm.Entry("full", evaluated(split, scores))
     sampled = tm.evaluate(GivenScores(scores).fit(split), split, tm.SampledRanking(15))
     with pytest.raises(ConfigError, match="were evaluated in different ways"):

@@ -38,7 +38,7 @@ def test_models_are_ranked_and_kept_as_runs(split: Split, tmp_path: Path) -> Non
     assert kept.recommend([0], 3).frame.equals(result.models["light"].recommend([0], 3).frame)
 
 
-def test_the_same_call_trains_nothing_again(split: Split, tmp_path: Path) -> None:
+def test_the_same_call_trains_no_model_again(split: Split, tmp_path: Path) -> None:
     stages: list[tuple[str, str]] = []
     listener = ComparisonListener(on_stage=lambda label, stage: stages.append((label, stage)))
 
@@ -58,7 +58,7 @@ def test_the_same_call_trains_nothing_again(split: Split, tmp_path: Path) -> Non
     assert second.leaderboard.to_frame().equals(first.leaderboard.to_frame())
 
 
-def test_cold_start_is_evaluated_where_it_is_wanted(split: Split, tmp_path: Path) -> None:
+def test_cold_start_is_evaluated_on_request(split: Split, tmp_path: Path) -> None:
     begun: list[tuple[list[str], bool]] = []
     listener = ComparisonListener(on_begin=lambda labels, cold: begun.append((labels, bool(cold))))
     result = tm.compare([tm.EASE()], split, tmp_path / "out", cold_start=True, listener=listener)
@@ -91,7 +91,7 @@ def test_a_model_that_fails_is_an_entry_and_the_others_go_on(split: Split, tmp_p
         ({"models": [Broken()]}, "every model failed: popularity: RuntimeError"),
     ],
 )
-def test_mistakes_are_refused_and_leave_nothing_behind(
+def test_invalid_arguments_are_refused_and_leave_no_files(
     split: Split, tmp_path: Path, arguments: dict, message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):

@@ -51,7 +51,7 @@ def fussy(monkeypatch: pytest.MonkeyPatch) -> type[Fussy]:
     return Fussy
 
 
-def test_the_test_part_plays_no_part(split: Split, tmp_path: Path) -> None:
+def test_the_test_part_does_not_influence_the_search(split: Split, tmp_path: Path) -> None:
     scrambled = replace(
         split, test=replace(split.test, items=np.roll(split.test.items, 1)), candidates=None
     )
@@ -78,7 +78,7 @@ def test_a_model_under_trial_is_not_shown_the_test_part(
     assert all(each.validation is split.validation for each in fussy.seen)
 
 
-def test_its_value_is_that_of_evaluating_on_the_validation_part(
+def test_the_value_of_a_trial_is_its_metric_on_the_validation_part(
     split: Split, tmp_path: Path
 ) -> None:
     (trial,) = search(Search("ease", split), tmp_path, 1)
@@ -107,9 +107,7 @@ def test_one_seed_gives_the_same_trials_stopped_in_between_or_not(
     assert tried(other) != tried(unbroken[:1])
 
 
-def test_a_trial_under_way_when_the_search_is_stopped_is_tried_again(
-    split: Split, tmp_path: Path
-) -> None:
+def test_a_trial_interrupted_with_the_search_is_repeated(split: Split, tmp_path: Path) -> None:
     for name in ("unbroken", "stopped"):
         (tmp_path / name).mkdir()
     what = Search("ncf", split, fixed={"epochs": 2, "batch_size": 64})
@@ -125,7 +123,7 @@ def test_a_trial_under_way_when_the_search_is_stopped_is_tried_again(
     assert tried(search(what, tmp_path / "stopped", 2)) == tried(unbroken)
 
 
-def test_a_hopeless_trial_ends_early_and_leaves_nothing_behind(
+def test_a_trial_with_a_poor_metric_is_pruned_and_leaves_no_files(
     split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     temporary = tmp_path / "temporary"
@@ -225,6 +223,8 @@ def test_every_space_holds_values_that_its_model_takes() -> None:
             assert isinstance(span, Choice | Float | Int)
 
 
-def test_it_is_silent(split: Split, tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
+def test_the_search_prints_no_output(
+    split: Split, tmp_path: Path, capfd: pytest.CaptureFixture
+) -> None:
     search(Search("ncf", split, fixed={"epochs": 1}), tmp_path, 2)
     assert capfd.readouterr() == ("", "")

@@ -30,10 +30,10 @@ def test_the_best_settings_are_an_object_and_a_file(split: Split, tmp_path: Path
 
 
 def test_the_same_call_goes_on_where_the_first_ended(split: Split, tmp_path: Path) -> None:
-    begun: list[int] = []
+    begun_counts: list[int] = []
     ended: list[int] = []
     listener = TuningListener(
-        on_begin=lambda trials: begun.append(len(trials)),
+        on_begin=lambda trials: begun_counts.append(len(trials)),
         on_trial=lambda trial: ended.append(trial.number),
     )
 
@@ -45,11 +45,13 @@ def test_the_same_call_goes_on_where_the_first_ended(split: Split, tmp_path: Pat
 
     first = tuned(2)
     assert tuned(4)[:2] == first
-    assert (begun, ended) == ([0, 2], [1, 2, 3, 4])
+    assert (begun_counts, ended) == ([0, 2], [1, 2, 3, 4])
     assert len(tuned(1, restart=True)) == 1
 
 
-def test_mistakes_are_refused_before_anything_is_made(split: Split, tmp_path: Path) -> None:
+def test_invalid_arguments_are_refused_before_any_file_is_written(
+    split: Split, tmp_path: Path
+) -> None:
     with pytest.raises(ConfigError, match='metric="ndgc@10" is not .*; did you mean "ndcg"'):
         tm.tune("ease", split, tmp_path / "out", metric="ndgc@10")
     with pytest.raises(ConfigError, match="at least 1 trial is needed"):

@@ -78,7 +78,7 @@ def test_the_order_of_a_users_targets_does_not_matter() -> None:
 
 
 @given(USERS, st.integers(1, 15))
-def test_a_longer_list_finds_no_less(users: list[list[int]], k: int) -> None:
+def test_longer_lists_do_not_lower_hit_rate_recall_and_mrr(users: list[list[int]], k: int) -> None:
     indptr = np.cumsum([0, *map(len, users)])
     ranks = np.concatenate([np.array(u) for u in users])
     for metric in (hit_rate, recall, mrr):
@@ -150,14 +150,14 @@ def test_an_independent_package_agrees(name: str, k: int) -> None:
     for seed in range(5):
         relevant, lists = random_lists(seed)
         ranks, indptr = ranks_in(relevant, lists)
-        theirs = by_ir_measures(name, k, relevant, lists)
+        expected = by_ir_measures(name, k, relevant, lists)
         if name == "map":
             # trec_eval divides by all relevant items, however short the list.
             n_relevant = np.diff(indptr)
-            theirs = theirs * n_relevant / np.minimum(n_relevant, k)
-        ours = ACCURACY[name](ranks, indptr, k)
-        np.testing.assert_allclose(ours, theirs, atol=1e-6)
-        assert ours[:2].tolist() == [0, 0], "an empty list and one without a hit"
+            expected = expected * n_relevant / np.minimum(n_relevant, k)
+        values = ACCURACY[name](ranks, indptr, k)
+        np.testing.assert_allclose(values, expected, atol=1e-6)
+        assert values[:2].tolist() == [0, 0], "an empty list and one without a hit"
 
 
 def test_every_metric_has_an_independent_counterpart() -> None:

@@ -158,9 +158,9 @@ def test_few_lists_at_a_time_give_the_same(monkeypatch: pytest.MonkeyPatch) -> N
             miscalibration(*ragged(lists), *ragged(histories), categories),
         ]
 
-    at_once = values()
+    expected = values()
     monkeypatch.setattr(metrics, "NUMBERS_AT_ONCE", 20)
-    np.testing.assert_allclose(values(), at_once)
+    np.testing.assert_allclose(values(), expected)
 
 
 def test_coverage_is_the_share_of_the_catalog_that_is_listed() -> None:

@@ -47,7 +47,7 @@ def test_one_seed_gives_one_interval_and_a_metric_does_not_depend_on_its_neighbo
     assert low[1] != bootstrap_intervals(values, seed=5)[0][1]
 
 
-def test_users_of_whom_a_metric_says_nothing_are_left_out() -> None:
+def test_users_without_a_value_of_the_metric_are_left_out() -> None:
     values = np.array([[1.0, 1.0, np.nan, 1.0], [np.nan] * 4, [0.0, 1.0, 0.0, 1.0]])
     low, high = bootstrap_intervals(values)
     assert low.tolist() == pytest.approx([1, np.nan, 0], nan_ok=True)
@@ -62,9 +62,9 @@ def test_one_user_has_an_interval_of_one_point() -> None:
 
 def test_few_resamples_at_a_time_give_intervals_as_good(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(0).random((2, 100))
-    at_once = bootstrap_intervals(values)
+    expected = bootstrap_intervals(values)
     monkeypatch.setattr(statistics, "NUMBERS_AT_ONCE", 250)
-    np.testing.assert_allclose(bootstrap_intervals(values), at_once)
+    np.testing.assert_allclose(bootstrap_intervals(values), expected)
 
 
 def p_value_by_enumeration(differences: list[float]) -> float:
@@ -90,14 +90,14 @@ def test_random_signs_come_near_the_exact_p_value() -> None:
     assert drawn != exact
 
 
-def test_scipy_finds_about_the_same() -> None:
+def test_scipy_computes_nearly_the_same_p_value() -> None:
     random = np.random.default_rng(1)
     one, other = random.random(300), random.random(300) + 0.03
-    theirs = stats.permutation_test(
+    expected = stats.permutation_test(
         (one, other), lambda a, b, axis: np.mean(a - b, axis=axis), permutation_type="samples",
         n_resamples=10_000, vectorized=True, rng=random,
     )  # fmt: skip
-    assert paired_permutation_test(one, other) == pytest.approx(theirs.pvalue, abs=0.02)
+    assert paired_permutation_test(one, other) == pytest.approx(expected.pvalue, abs=0.02)
 
 
 def test_equal_models_are_not_told_apart_and_different_ones_are() -> None:
@@ -118,7 +118,7 @@ def test_p_values_of_equal_models_are_uniform() -> None:
     assert np.mean(p_values) == pytest.approx(0.5, abs=0.05)
 
 
-def test_users_that_say_nothing_do_not_change_the_p_value() -> None:
+def test_users_without_a_difference_do_not_change_the_p_value() -> None:
     random = np.random.default_rng(2)
     one, other = random.random(50), random.random(50)
     p = paired_permutation_test(one, other)

@@ -31,7 +31,7 @@ class Logistic:
 
 
 @given(seed=st.integers(0, 1000), scale=st.sampled_from([0.1, 1.0, 3.0]))
-def test_each_problem_ends_near_the_least_that_scipy_finds(seed: int, scale: float) -> None:
+def test_each_problem_ends_near_the_minimum_that_scipy_finds(seed: int, scale: float) -> None:
     problems = Logistic(seed, scale=scale)
     found = minimise(problems.gradient, torch.zeros(5, 4)).double().numpy()
     assert problems.n_calls <= MOST_EVALUATIONS
@@ -47,7 +47,7 @@ def test_a_problem_is_solved_as_it_is_alone() -> None:
     torch.testing.assert_close(minimise(alone.gradient, torch.zeros(1, 4))[0], together[2])
 
 
-def test_where_nothing_pulls_nothing_moves() -> None:
+def test_a_zero_gradient_leaves_the_start_unchanged() -> None:
     start = torch.randn(3, 2, generator=torch.Generator().manual_seed(0))
     assert torch.equal(minimise(torch.zeros_like, start), start)
 

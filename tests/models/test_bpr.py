@@ -45,27 +45,27 @@ def test_scores_are_those_of_the_package() -> None:
 
 
 @needs_implicit
-def test_an_unseen_user_with_a_users_history_gets_much_the_users_list() -> None:
+def test_an_unseen_user_with_a_users_history_gets_a_similar_list() -> None:
     model = BPR(embedding_size=8, epochs=100, learning_rate=0.05).fit(tm.no_holdout(two_tastes()))
     known = model.users(list(range(60)))
     unseen_users = tm.UserBatch(np.full(60, -1), known.items, known.indptr)
-    ours, theirs = model.score(known), model.score(unseen_users)
-    alike = torch.corrcoef(torch.stack([ours.flatten(), theirs.flatten()]))[0, 1]
-    assert alike > 0.9
+    known_scores, unseen_scores = model.score(known), model.score(unseen_users)
+    both = torch.stack([known_scores.flatten(), unseen_scores.flatten()])
+    assert torch.corrcoef(both)[0, 1] > 0.9
 
 
 @needs_implicit
-def test_each_epoch_is_told_of_and_fewer_pairs_are_in_the_wrong_order(capfd) -> None:
-    told = []
+def test_each_epoch_is_reported_and_fewer_pairs_are_in_the_wrong_order(capfd) -> None:
+    reports = []
     model = BPR(embedding_size=8, epochs=50, learning_rate=0.05)
-    model.fit(tm.no_holdout(two_tastes()), TrainingRun(on_progress=told.append))
-    assert [progress.epoch for progress in told if progress.metrics] == list(range(1, 51))
+    model.fit(tm.no_holdout(two_tastes()), TrainingRun(on_progress=reports.append))
+    assert [progress.epoch for progress in reports if progress.metrics] == list(range(1, 51))
     losses = [record["loss"] for record in model.log.records]
     assert 0 <= losses[-1] < losses[0] <= 1
     assert capfd.readouterr() == ("", "")
 
 
-def test_without_the_package_it_says_what_to_install(monkeypatch) -> None:
+def test_without_the_package_the_error_names_what_to_install(monkeypatch) -> None:
     monkeypatch.setattr(implicit_library, "INSTALLED", False)
     with pytest.raises(UnsupportedError, match=r"bpr needs .* 'tastemaker\[implicit\]'"):
         BPR().fit(tm.no_holdout(two_tastes()))

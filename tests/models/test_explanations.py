@@ -48,15 +48,15 @@ def test_the_reasons_are_the_items_that_contribute_most() -> None:
     table = model.explain(model.unseen_users([[*HISTORY, 1], [30]]), [7, 8], n=2).frame
     contributions = model.contributions(torch.tensor(HISTORY), torch.tensor([7, 8]))
     for row, item in enumerate([7, 8]):
-        mine = table.filter(item_id=item).head(2)
+        reasons = table.filter(item_id=item).head(2)
         order = contributions[row].argsort(descending=True)[:2]
-        assert mine["because_item_id"].to_list() == [HISTORY[i] for i in order]
-        assert mine["rank"].to_list() == [1, 2]
-        assert mine["because_title"].to_list() == [f"Item {HISTORY[i]}" for i in order]
-        np.testing.assert_allclose(mine["contribution"], contributions[row][order], rtol=1e-6)
+        assert reasons["because_item_id"].to_list() == [HISTORY[i] for i in order]
+        assert reasons["rank"].to_list() == [1, 2]
+        assert reasons["because_title"].to_list() == [f"Item {HISTORY[i]}" for i in order]
+        np.testing.assert_allclose(reasons["contribution"], contributions[row][order], rtol=1e-6)
 
 
-def test_what_speaks_against_an_item_and_the_item_itself_are_no_reasons() -> None:
+def test_negative_contributions_and_the_item_itself_are_no_reasons() -> None:
     model = EXACT["ease"](tm.no_holdout(two_tastes()))
     assert (model.contributions(torch.tensor([30]), torch.tensor([7])) <= 0).all()
     assert len(model.explain(model.unseen_users([[30]]), 7)) == 0
@@ -75,14 +75,14 @@ def test_recommendations_come_with_their_reasons() -> None:
         assert [r["title"] for r in row["because"]] == explained["because_title"].to_list()
 
 
-def test_who_has_no_history_gets_no_reasons_but_the_same_table() -> None:
+def test_a_user_without_a_history_gets_a_table_of_empty_reasons() -> None:
     model = EXACT["itemknn"](tm.no_holdout(two_tastes()))
-    nobody = model.recommend(model.unseen_users([[]]), k=3, because=2).frame
-    assert nobody["because"].to_list() == [[], [], []]
-    assert nobody.schema["because"] == model.recommend(0, because=2).frame.schema["because"]
+    lists = model.recommend(model.unseen_users([[]]), k=3, because=2).frame
+    assert lists["because"].to_list() == [[], [], []]
+    assert lists.schema["because"] == model.recommend(0, because=2).frame.schema["because"]
 
 
-def test_a_model_without_item_similarity_says_so() -> None:
+def test_a_model_without_item_similarity_is_refused() -> None:
     for model in (tm.Popularity(), tm.Random()):
         model.fit(tm.no_holdout(two_tastes()))
         with pytest.raises(UnsupportedError, match="does not provide the similarity of items"):

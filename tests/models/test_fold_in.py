@@ -1,4 +1,4 @@
-"""Vectors found from histories that nobody trained on, against the objective written out."""
+"""Vectors found from histories outside training, against the objective written out."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -58,7 +58,7 @@ def test_an_unseen_users_vector_explains_the_history_near_the_average_user(mf: t
     assert_near_the_least(objective, found, mean)
 
 
-def test_a_grown_users_vector_explains_the_news_and_says_the_same_of_the_rest(mf: tm.MF) -> None:
+def test_an_updated_vector_explains_the_new_items_and_keeps_the_other_scores(mf: tm.MF) -> None:
     _, deviation = prior_of(mf)
     known = mf.dataset.history(4).tolist()
     trained = mf.network.users.weight[4].double().numpy()
@@ -93,7 +93,7 @@ def test_only_whose_history_changed_gets_another_vector(mf: tm.MF, changed: int)
 
 
 @pytest.mark.parametrize("loss", ["softmax", "bce", "bpr", "sampled_softmax"])
-def test_an_item_that_nobody_touched_says_nothing(loss: str) -> None:
+def test_an_untouched_item_in_a_history_changes_no_scores(loss: str) -> None:
     model = tm.MF(loss=loss, embedding_size=4, epochs=2).fit(tm.no_holdout(untouched_item()))
     history = model.dataset.history(3).tolist()
     assert_same_scores(model.score(of_history(3, [*history, 6])), model.score(model.users([3])))
@@ -119,22 +119,26 @@ def test_each_interaction_meets_drawn_items_that_its_user_never_touched() -> Non
 
 
 @pytest.mark.slow
-def test_on_real_data_what_was_touched_since_brings_the_next_items_up(data_folder: Path) -> None:
+def test_on_real_data_newer_interactions_raise_the_next_items(data_folder: Path) -> None:
     split = tm.leave_k_out(tm.load("ml-100k"), 5)
     model, targets = tm.MF().fit(split), split.targets("test")
     stale = tm.UserBatch.known(split.train, targets.users)
     grown = tm.UserBatch.known(split.known_before("test"), targets.users)
     before, after = (
-        rank_in_catalog(model.score(asked), grown, np.arange(len(targets)), targets.items)
-        for asked in (stale, grown)
+        rank_in_catalog(model.score(users), grown, np.arange(len(targets)), targets.items)
+        for users in (stale, grown)
     )
     assert after.log2().mean() < before.log2().mean() - 0.1
 
 
 @pytest.mark.slow
-def test_on_real_data_a_twin_is_answered_much_as_the_user(data_folder: Path) -> None:
+def test_on_real_data_an_unseen_user_with_a_users_history_gets_a_similar_list(
+    data_folder: Path,
+) -> None:
     model = tm.MF().fit(tm.leave_one_out(tm.load("ml-100k")))
     known = tm.UserBatch.known(model.dataset, np.arange(model.dataset.n_users))
-    twins = tm.UserBatch(np.full(len(known), -1), known.items, known.indptr)
-    best, theirs = (model.score(batch).topk(10).indices for batch in (known, twins))
-    assert (best[:, :, None] == theirs[:, None]).any(dim=2).float().mean() > 0.75
+    unseen_users = tm.UserBatch(np.full(len(known), -1), known.items, known.indptr)
+    known_lists, unseen_lists = (
+        model.score(batch).topk(10).indices for batch in (known, unseen_users)
+    )
+    assert (known_lists[:, :, None] == unseen_lists[:, None]).any(dim=2).float().mean() > 0.75

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from tastemaker.data.users import UserBatch
-from tastemaker.models.sequence.gru4rec import GRU4RecConfig, GRU4RecNetwork, side_by_side
+from tastemaker.models.sequence.gru4rec import GRU4RecConfig, GRU4RecNetwork, time_major_order
 from tastemaker.testing.worlds import two_tastes
 from tastemaker.training.sequence_batches import histories_of
 
@@ -35,7 +35,7 @@ def test_a_query_is_the_projected_state_after_the_event() -> None:
 
 def test_side_by_side_are_first_events_then_second_ones() -> None:
     batch = histories_of(UserBatch.unseen_users(HISTORIES), 4, CPU)
-    places, counts = side_by_side(batch)
+    places, counts = time_major_order(batch)
     assert counts.tolist() == [4, 3, 2, 2]
     steps = torch.split(batch.items.flatten()[places], counts.tolist())
     assert [sorted(step.tolist()) for step in steps] == [[1, 3, 26, 35], [4, 5, 8], [9, 15], [7, 9]]
@@ -46,8 +46,8 @@ def test_side_by_side_are_first_events_then_second_ones() -> None:
     assert all(later == earlier[: len(later)] for earlier, later in pairwise(owners))
 
 
-def test_filling_is_no_event() -> None:
+def test_padding_is_no_event() -> None:
     batch = histories_of(UserBatch.unseen_users([[1, 2, 3], [4, 5]]), 4, CPU)
     assert batch.items.shape == (2, 4)
-    assert len(side_by_side(batch)[0]) == 5
+    assert len(time_major_order(batch)[0]) == 5
     assert np.isfinite(network().encode(batch).numpy()).all()

@@ -85,8 +85,8 @@ def test_queries_are_those_of_the_equations(heads: int, with_times: bool) -> Non
     queries = made.encode(batch).flatten(0, 1).double().numpy()
     for history, times, last in zip(HISTORIES, TIMES, batch.last.tolist(), strict=True):
         expected = plain_encode(made, history, times if with_times else None, heads)
-        ours = queries[last + 1 - len(history) : last + 1]
-        np.testing.assert_allclose(ours, expected, rtol=1e-3, atol=1e-4)
+        found = queries[last + 1 - len(history) : last + 1]
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_heads_that_cannot_share_the_numbers_are_refused() -> None:

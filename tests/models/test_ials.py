@@ -93,17 +93,17 @@ def test_users_get_the_vectors_that_the_package_gives_them() -> None:
     # The package keeps its vectors in memory of another alignment, so products may round otherwise;
     # the systems that each of the four epochs solves are well conditioned by the regularization.
     np.testing.assert_allclose(package.item_factors, model.state()["items"], rtol=1e-4, atol=1e-5)
-    ours = model.queries(model.users([0, 1, 2])).numpy()
-    theirs = package.recalculate_user(np.arange(3), matrix[:3])
-    np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)
+    found = model.queries(model.users([0, 1, 2])).numpy()
+    expected = package.recalculate_user(np.arange(3), matrix[:3])
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 
 @needs_implicit
-def test_each_epoch_is_told_of_and_the_loss_falls(capfd) -> None:
-    told = []
+def test_each_epoch_is_reported_and_the_loss_falls(capfd) -> None:
+    reports = []
     model = IALS(embedding_size=4, epochs=5)
-    model.fit(tm.no_holdout(two_tastes()), TrainingRun(on_progress=told.append))
-    assert [(progress.epoch, progress.epochs) for progress in told if progress.metrics] == [
+    model.fit(tm.no_holdout(two_tastes()), TrainingRun(on_progress=reports.append))
+    assert [(progress.epoch, progress.epochs) for progress in reports if progress.metrics] == [
         (epoch, 5) for epoch in range(1, 6)
     ]
     losses = [record["loss"] for record in model.log.records]
@@ -125,7 +125,7 @@ def test_the_number_of_cores_does_not_change_the_model(monkeypatch) -> None:
     assert torch.equal(IALS(embedding_size=8).fit(split).state()["items"], many)
 
 
-def test_without_the_package_it_says_what_to_install_and_still_answers(monkeypatch) -> None:
+def test_without_the_package_only_fitting_fails(monkeypatch) -> None:
     monkeypatch.setattr(implicit_library, "INSTALLED", False)
     with pytest.raises(UnsupportedError, match=r"pip install 'tastemaker\[implicit\]'"):
         IALS().fit(tm.no_holdout(two_tastes()))

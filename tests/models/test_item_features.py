@@ -25,7 +25,7 @@ def test_a_vector_is_the_mean_of_those_of_the_categories() -> None:
     torch.testing.assert_close(made(None)[[0, 2, 4]], expected)
 
 
-def test_an_item_without_categories_is_nought() -> None:
+def test_an_item_without_categories_has_a_zero_vector() -> None:
     made = features()
     assert made(None)[[1, 3, 5]].abs().sum() == 0
     assert made(torch.tensor([5, 1, 3])).abs().sum() == 0

@@ -54,18 +54,20 @@ def test_only_the_nearest_neighbours_count_and_a_tie_goes_to_the_lower_code() ->
 @pytest.mark.parametrize("similarity", ["cosine", "tfidf", "bm25"])
 def test_the_similarities_are_those_of_the_package_implicit(similarity) -> None:
     package = pytest.importorskip("implicit.nearest_neighbours")
-    theirs = {
+    recommender = {
         "cosine": package.CosineRecommender(K=40),
         "tfidf": package.TFIDFRecommender(K=40),
         "bm25": package.BM25Recommender(K=40, K1=2.0, B=0.3),
     }[similarity]
     data = two_tastes(n_users=50, n_items=40, length=9, seed=2)
     with warnings.catch_warnings(action="ignore"):  # it warns of its own conversions
-        theirs.fit(csr_matrix((np.ones(len(data)), (data.users, data.items))), show_progress=False)
-    expected = theirs.similarity.toarray()
+        recommender.fit(
+            csr_matrix((np.ones(len(data)), (data.users, data.items))), show_progress=False
+        )
+    expected = recommender.similarity.toarray()
     np.fill_diagonal(expected, 0)
-    ours = ItemKNN(similarity=similarity, neighbours=40, k1=2.0, b=0.3).fit(tm.no_holdout(data))
-    np.testing.assert_allclose(similarities(ours), expected, rtol=1e-5, atol=1e-6)
+    model = ItemKNN(similarity=similarity, neighbours=40, k1=2.0, b=0.3).fit(tm.no_holdout(data))
+    np.testing.assert_allclose(similarities(model), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_blocks_of_items_give_what_all_at_once_give(monkeypatch) -> None:
@@ -76,7 +78,7 @@ def test_blocks_of_items_give_what_all_at_once_give(monkeypatch) -> None:
     assert all(torch.equal(whole[name], blocks[name]) for name in whole)
 
 
-def test_an_item_nobody_touched_is_like_none() -> None:
+def test_an_untouched_item_is_similar_to_no_item() -> None:
     data = two_tastes()
     without = data.rows(data.items != 3)
     model = ItemKNN().fit(tm.no_holdout(without))
@@ -84,7 +86,7 @@ def test_an_item_nobody_touched_is_like_none() -> None:
     assert model.score(model.unseen_users([[0, 1]])).isfinite().all()
 
 
-def test_users_who_touch_everything_do_not_upset_the_weights() -> None:
+def test_users_who_touched_every_item_do_not_break_the_weights() -> None:
     everything = dataset_of({user: [0, 1, 2] for user in range(4)})
     for similarity in ("cosine", "tfidf", "bm25"):
         model = ItemKNN(similarity=similarity).fit(tm.no_holdout(everything))

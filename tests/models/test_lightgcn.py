@@ -76,14 +76,16 @@ def ridge(data: tm.Dataset, nodes: np.ndarray) -> np.ndarray:
     return np.linalg.inv(sums.T @ sums + short) @ sums.T @ users
 
 
-def test_an_unseen_user_gets_a_users_vector_but_for_what_only_training_knows() -> None:
+def test_an_unseen_user_gets_a_known_users_vector_except_for_layer_0() -> None:
     # Layers 1 to K of a user come from the history; layer 0 alone is the user's own.
     data = two_tastes()
     model = lightgcn().fit(tm.no_holdout(data))
     nodes = model.state()["nodes.weight"]
     history = data.history(4).tolist()
-    stand_in = nodes[60:][history].double().sum(dim=0).numpy() @ ridge(data, nodes.double().numpy())
-    change = torch.from_numpy(stand_in).float() - nodes[4]
+    folded_in = nodes[60:][history].double().sum(dim=0).numpy() @ ridge(
+        data, nodes.double().numpy()
+    )
+    change = torch.from_numpy(folded_in).float() - nodes[4]
     known = model.score(model.users([4]))[0]
     unseen_user = model.score(model.unseen_users([history]))[0]
     torch.testing.assert_close(unseen_user, known + model.item_vectors @ change / 4)
@@ -123,7 +125,7 @@ def test_a_user_as_in_training_keeps_the_trained_vector() -> None:
     assert_same_scores(model.queries(model.users([3, 4, 5]))[1:2], vector)
 
 
-def test_an_item_that_training_does_not_have_says_nothing() -> None:
+def test_an_item_without_training_interactions_changes_no_scores() -> None:
     split = tm.leave_one_out(dataset_of({0: [0, 1], 1: [0, 1, 2], 2: [0, 1, 2, 3]}))
     assert split.train.item_counts.tolist() == [3, 1, 0, 0]
     model = lightgcn().fit(split)

@@ -49,7 +49,7 @@ def doubled(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: tensor.double() for name, tensor in state.items()}
 
 
-def test_the_likelihood_is_the_multinomials_up_to_how_many_orders_there_are() -> None:
+def test_the_likelihood_is_multinomial_up_to_the_number_of_orders() -> None:
     logits = torch.randn(3, 6, generator=torch.Generator().manual_seed(0))
     counts = torch.tensor([[1.0, 0, 0, 1, 1, 0], [0, 0, 1, 0, 0, 0], [2, 0, 1, 0, 0, 3]])
     for row in range(3):
@@ -62,8 +62,8 @@ def test_the_likelihood_is_the_multinomials_up_to_how_many_orders_there_are() ->
 def test_the_divergence_is_that_from_the_standard_normal() -> None:
     random = torch.Generator().manual_seed(0)
     mean, log_variance = torch.randn(2, 4, 5, generator=random)
-    ours = Normal(mean, torch.exp(0.5 * log_variance))
-    expected = divergence_of(ours, Normal(0.0, 1.0)).sum(dim=1)
+    posterior = Normal(mean, torch.exp(0.5 * log_variance))
+    expected = divergence_of(posterior, Normal(0.0, 1.0)).sum(dim=1)
     torch.testing.assert_close(kl_divergence(mean, log_variance), expected)
     assert kl_divergence(torch.zeros(1, 5), torch.zeros(1, 5)).item() == 0
 
@@ -98,9 +98,9 @@ def test_part_of_the_history_is_hidden_while_training() -> None:
     made.encoder.register_forward_hook(lambda layer, inputs, output: entered.append(inputs[0]))
     made.encode(histories)
     made.eval().encode(histories)
-    training, asking = entered
+    training, scoring = entered
     assert (training == 0).float().mean() == pytest.approx(0.5, abs=0.05)
-    torch.testing.assert_close(asking, histories / np.sqrt(7))
+    torch.testing.assert_close(scoring, histories / np.sqrt(7))
 
 
 def test_scores_are_decoded_from_the_mean_of_the_code() -> None:
@@ -145,7 +145,7 @@ def test_a_resumed_run_ends_as_an_unbroken_one(tmp_path: Path, killed_in: int) -
 
 
 def test_each_epoch_and_seed_has_noise_of_its_own() -> None:
-    # Nobody differs and the steps are next to nothing, so only the noise tells losses apart.
+    # All users are alike and the steps are next to nothing, so only the noise tells losses apart.
     split = tm.no_holdout(dataset_of({user: [0, 1, 2] for user in range(4)}))
     still = {"learning_rate": 1e-30, "kl_weight": 0.0, "epochs": 3}
     first, second = (multvae(seed=seed, **still).fit(split).log.records for seed in (1, 2))

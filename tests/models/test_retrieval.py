@@ -31,7 +31,7 @@ def model() -> Recommender:
     return tm.MF(epochs=3, embedding_size=8).fit(split)
 
 
-def everybody(model: Recommender) -> tm.UserBatch:
+def every_kind_of_user(model: Recommender) -> tm.UserBatch:
     """Known users, unseen users and one of whom nothing is known."""
     known, unseen_users = model.users([0, 1, 2]), model.unseen_users([[1, 2, 3], [], [300, 301]])
     return tm.UserBatch(
@@ -41,8 +41,8 @@ def everybody(model: Recommender) -> tm.UserBatch:
     )
 
 
-def test_lists_are_those_of_all_scores_for_known_users_unseen_users_and_the_unknown(model) -> None:
-    users = everybody(model)
+def test_lists_are_those_of_all_scores_for_every_kind_of_user(model) -> None:
+    users = every_kind_of_user(model)
     (lists,) = model.top_items(users, 10)
     plain = plain_top_k(Exclusion(users).apply(model.score(users).clone()), 10)
     np.testing.assert_array_equal(lists.items, plain.items.numpy())
@@ -50,13 +50,13 @@ def test_lists_are_those_of_all_scores_for_known_users_unseen_users_and_the_unkn
 
 
 def test_blocks_of_users_give_what_all_at_once_give(model, monkeypatch) -> None:
-    whole = model.recommend(everybody(model), 5).frame
+    whole = model.recommend(every_kind_of_user(model), 5).frame
     monkeypatch.setattr(retrieval, "SCORES_AT_ONCE", 2 * 400)
-    blocks = model.recommend(everybody(model), 5).frame
+    blocks = model.recommend(every_kind_of_user(model), 5).frame
     assert blocks["item_id"].equals(whole["item_id"])
 
 
-def test_nobody_gets_an_empty_table(model) -> None:
+def test_no_users_give_an_empty_table(model) -> None:
     assert len(model.recommend([], 5)) == 0
 
 
@@ -71,7 +71,7 @@ def test_k_eligible_items_come_back_when_k_exist(model) -> None:
 
 
 @pytest.mark.parametrize("kind", [tm.EASE, tm.ItemKNN, tm.Popularity])
-def test_models_without_keys_filter_before_the_cut_too(kind) -> None:
+def test_models_without_item_vectors_filter_before_the_cut_too(kind) -> None:
     model = kind().fit(tm.no_holdout(two_tastes(n_users=200, n_items=400, length=30)))
     assert model.dataset.n_items == 400
     lists = model.recommend([0, 1], 10, eligible=tm.Eligible(never=list(range(0, 400, 2)))).frame
@@ -99,17 +99,17 @@ def test_diversity_spreads_the_list_over_the_tastes(model) -> None:
         model.recommend(0, diversity=2)
 
 
-def test_what_a_model_cannot_tell_it_says() -> None:
+def test_a_feature_that_the_model_lacks_is_refused() -> None:
     model = tm.Popularity().fit(tm.no_holdout(two_tastes()))
     for question in ({"diversity": 0.5}, {"because": 2}):
         with pytest.raises(UnsupportedError, match="does not provide the similarity of items"):
             model.recommend(0, **question)
 
 
-def test_an_index_answers_for_the_model(model) -> None:
+def test_an_index_gives_the_lists_of_the_model(model) -> None:
     index = tm.BFloat16Index(model.item_keys)
-    found = model.recommend(everybody(model), 10, index=index).frame
-    expected = model.recommend(everybody(model), 10).frame
+    found = model.recommend(every_kind_of_user(model), 10, index=index).frame
+    expected = model.recommend(every_kind_of_user(model), 10).frame
     assert (found["item_id"] == expected["item_id"]).mean() > 0.95
 
 

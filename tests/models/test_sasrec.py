@@ -46,9 +46,9 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
 
 
 def attention(
-    asking: np.ndarray, events: np.ndarray, state: State, name: str, heads: int
+    targets: np.ndarray, events: np.ndarray, state: State, name: str, heads: int
 ) -> np.ndarray:
-    query = linear(asking, state, f"{name}.query")
+    query = linear(targets, state, f"{name}.query")
     key, value = linear(events, state, f"{name}.key"), linear(events, state, f"{name}.value")
     out = np.zeros_like(events)
     for head in np.split(np.arange(SIZE), heads):
@@ -92,8 +92,8 @@ def test_queries_are_those_of_the_equations(kind: str, heads: int) -> None:
         x = x + state["positions.weight"][: len(history)]
         for layer in range(2):
             x = block(x, state, f"blocks.{layer}", heads)
-        ours = queries[last + 1 - len(history) : last + 1]
-        np.testing.assert_allclose(ours, norm(x, state, "norm"), rtol=1e-3, atol=1e-4)
+        found = queries[last + 1 - len(history) : last + 1]
+        np.testing.assert_allclose(found, norm(x, state, "norm"), rtol=1e-3, atol=1e-4)
 
 
 def test_an_event_sees_itself_and_its_own_historys_past() -> None:
@@ -102,7 +102,7 @@ def test_an_event_sees_itself_and_its_own_historys_past() -> None:
     assert visible[0, 0].int().tolist() == [[1, 0, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
 
 
-def test_a_gap_says_its_order_of_magnitude_and_an_unknown_one_nothing() -> None:
+def test_a_gap_is_embedded_by_its_order_of_magnitude_and_an_unknown_one_by_zero() -> None:
     made = network(SASRecConfig(embedding_size=SIZE, length=LENGTH, time_gaps=True))
     assert made.gaps is not None
     with torch.no_grad():
@@ -111,8 +111,8 @@ def test_a_gap_says_its_order_of_magnitude_and_an_unknown_one_nothing() -> None:
     users = UserBatch(np.array([-1]), np.array(HISTORIES[1]), np.array([0, 5]), times)
     read = made.embed(histories_of(users, LENGTH, CPU))[0]
     plain = made.items.weight[HISTORIES[1]] * math.sqrt(SIZE)
-    said = read - plain
-    torch.testing.assert_close(said[0], torch.zeros(SIZE))
-    torch.testing.assert_close(said[3], said[4])
-    assert not torch.allclose(said[1], said[2])
-    assert not torch.allclose(said[2], said[3])
+    embedded_gaps = read - plain
+    torch.testing.assert_close(embedded_gaps[0], torch.zeros(SIZE))
+    torch.testing.assert_close(embedded_gaps[3], embedded_gaps[4])
+    assert not torch.allclose(embedded_gaps[1], embedded_gaps[2])
+    assert not torch.allclose(embedded_gaps[2], embedded_gaps[3])

@@ -81,7 +81,7 @@ def test_the_last_events_alone_give_the_same_queries(model: SequenceModel) -> No
         torch.testing.assert_close(network.encode_last(histories), answers(network, histories))
 
 
-def test_what_comes_later_does_not_change_what_was_thought_before(model: SequenceModel) -> None:
+def test_later_events_do_not_change_earlier_states(model: SequenceModel) -> None:
     network = network_of(model)
     whole = network.encode(packed([[3, 1, 4, 15, 9, 26]]))
     other_end = network.encode(packed([[3, 1, 4, 30, 31, 32]]))
@@ -89,9 +89,9 @@ def test_what_comes_later_does_not_change_what_was_thought_before(model: Sequenc
     assert not torch.allclose(whole[:, 3], other_end[:, 3])
 
 
-def test_another_order_gives_other_scores(model: SequenceModel) -> None:
-    there, back = answers(network_of(model), packed([[3, 1, 4, 15], [15, 4, 1, 3]]))
-    assert not torch.allclose(there, back, atol=1e-3)
+def test_a_different_order_gives_different_scores(model: SequenceModel) -> None:
+    forward, backward = answers(network_of(model), packed([[3, 1, 4, 15], [15, 4, 1, 3]]))
+    assert not torch.allclose(forward, backward, atol=1e-3)
 
 
 def test_only_the_latest_events_are_read(model: SequenceModel) -> None:
@@ -116,12 +116,12 @@ def test_one_step_of_learning_reaches_every_parameter(model: SequenceModel) -> N
         torch.manual_seed(model.config.seed)
         before = model._new_network(two_tastes()).state_dict()
     # Keys add the same to all scores of an event, which the softmax of SASRec does not see.
-    unmoved = [
+    unchanged = [
         name
         for name, tensor in fitted.state().items()
         if torch.equal(before[name], tensor) and not name.endswith("key.bias")
     ]
-    assert unmoved == []
+    assert unchanged == []
 
 
 def test_times_matter_where_they_are_read() -> None:
@@ -134,7 +134,7 @@ def test_times_matter_where_they_are_read() -> None:
     assert not torch.allclose(slow, unknown)
 
 
-def test_a_reopened_model_is_trained_again_where_nothing_is_held_out(tmp_path: Path) -> None:
+def test_a_reopened_model_can_be_trained_again_without_a_held_out_part(tmp_path: Path) -> None:
     data = two_tastes()
     settings = {"embedding_size": 8, "length": LENGTH, "epochs": 1}
     tm.save_run(tmp_path / "run", tm.SASRec(**settings).fit(tm.leave_one_out(data)))

@@ -1,4 +1,4 @@
-"""Two towers: the equations, and above all items that nobody has touched yet."""
+"""Two towers: the equations, and above all items without interactions."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from tastemaker.training.sequence_batches import histories_of
 
 CPU = torch.device("cpu")
 LOW, HIGH = 100, 101
-"""Two new items that nobody touched; 102 is new and nothing is known of it."""
+"""Two new items without interactions; 102 has no categories either."""
 
 
 def world() -> tm.Dataset:
@@ -68,9 +68,9 @@ def test_a_new_item_may_stand_in_a_history(fitted: TwoTower) -> None:
     assert ((best >= 20) & (best != LOW)).all()
 
 
-def test_what_nobody_knows_anything_of_has_no_vector(fitted: TwoTower) -> None:
-    nothing = int(fitted.dataset.item_vocabulary.encode([102])[0])
-    assert fitted.item_keys[nothing].abs().sum() == 0
+def test_an_untouched_item_without_categories_has_a_zero_vector(fitted: TwoTower) -> None:
+    code = int(fitted.dataset.item_vocabulary.encode([102])[0])
+    assert fitted.item_keys[code].abs().sum() == 0
 
 
 def test_new_items_survive_a_saved_run(fitted: TwoTower, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_queries_are_those_of_the_equations() -> None:
             np.testing.assert_allclose(queries[last - len(history) + n], expected, rtol=1e-3)
 
 
-def test_own_vectors_are_hidden_as_often_as_set_and_never_when_asked() -> None:
+def test_id_embeddings_are_dropped_at_the_set_rate_in_training_only() -> None:
     made = network(id_dropout=0.3)
     items = torch.full((2000,), 3)
     whole, bare = made.vectors(items[:1])[0], network(id_dropout=1).vectors(items[:1])[0]
@@ -142,20 +142,22 @@ def test_a_catalog_without_categories_says_what_to_give() -> None:
 def test_new_items_of_real_data_are_found_by_their_categories(data_folder: Path) -> None:
     """A twentieth of all items is taken out of training; where will they stand when they come?"""
     catalog = pl.read_parquet(data_folder / "amazon-beauty" / "items.parquet")
-    everybody = tm.read(
+    all_users = tm.read(
         data_folder / "amazon-beauty" / "interactions.parquet",
         items=catalog.rename({"attributes": "categories"}),
     )
-    data = tm.sample_users(everybody, 0.5)
+    data = tm.sample_users(all_users, 0.5)
     new = np.random.default_rng(0).random(data.n_items) < 0.05
     latest = np.zeros(len(data), dtype=bool)
     latest[data.indptr[1:] - 1] = True
     train = data.rows(~new[data.items])
-    asked = latest & new[data.items] & (train.user_counts > 0)[data.users]
+    rows = latest & new[data.items] & (train.user_counts > 0)[data.users]
     model = TwoTower(epochs=3).fit(tm.no_holdout(train))
-    queries = model.queries(UserBatch.known(train, data.users[asked]))
+    queries = model.queries(UserBatch.known(train, data.users[rows]))
     scores = queries @ model.item_keys.T
-    wanted = scores[torch.arange(len(scores)), torch.from_numpy(data.items[asked].astype(np.int64))]
-    ranks = (scores >= wanted[:, None]).sum(dim=1)
+    target_scores = scores[
+        torch.arange(len(scores)), torch.from_numpy(data.items[rows].astype(np.int64))
+    ]
+    ranks = (scores >= target_scores[:, None]).sum(dim=1)
     assert (ranks / data.n_items).mean() < 0.25  # 0.5 by chance, 1 by popularity
     assert (ranks <= 50).float().mean() > 5 * 50 / data.n_items

@@ -85,7 +85,7 @@ def test_neumf_begins_as_the_weighted_sum_of_its_trained_halves(alpha: float) ->
     split = tm.no_holdout(two_tastes())
     gmf, mlp = tm.GMF(SMALL_GMF).fit(split), tm.MLP(SMALL_MLP).fit(split)
     fused = NeuMFNetwork(split.train, NeuMFConfig(gmf=SMALL_GMF, mlp=SMALL_MLP))
-    fused.begin_with(gmf.network, mlp.network, alpha)
+    fused.initialise_from(gmf.network, mlp.network, alpha)
     users = torch.arange(60)
     expected = alpha * all_scores(gmf) + (1 - alpha) * all_scores(mlp)
     with torch.no_grad():
@@ -95,10 +95,10 @@ def test_neumf_begins_as_the_weighted_sum_of_its_trained_halves(alpha: float) ->
     np.testing.assert_allclose(of_pairs, expected, atol=1e-5)
 
 
-def test_pretraining_is_what_gmf_and_mlp_do_alone(tmp_path: Path) -> None:
+def test_pretraining_gives_the_weights_of_gmf_and_mlp_alone(tmp_path: Path) -> None:
     split = tm.leave_one_out(two_tastes())
-    barely = {"epochs": 1, "learning_rate": 1e-12, "batch_size": 4096, "seed": 5}
-    model = tm.NeuMF(gmf=SMALL_GMF, mlp=SMALL_MLP, **barely)
+    untrained = {"epochs": 1, "learning_rate": 1e-12, "batch_size": 4096, "seed": 5}
+    model = tm.NeuMF(gmf=SMALL_GMF, mlp=SMALL_MLP, **untrained)
     model.fit(split, TrainingRun(folder=tmp_path))
     seed = {"seed": 5}
     halves = (tm.GMF(SMALL_GMF.model_copy(update=seed)), tm.MLP(SMALL_MLP.model_copy(update=seed)))
@@ -110,8 +110,8 @@ def test_pretraining_is_what_gmf_and_mlp_do_alone(tmp_path: Path) -> None:
 
 def test_neumf_without_pretraining_begins_small() -> None:
     split = tm.no_holdout(two_tastes())
-    barely = {"epochs": 1, "learning_rate": 1e-12, "batch_size": 4096}
-    model = tm.NeuMF(pretraining=False, gmf=SMALL_GMF, mlp=SMALL_MLP, **barely).fit(split)
+    untrained = {"epochs": 1, "learning_rate": 1e-12, "batch_size": 4096}
+    model = tm.NeuMF(pretraining=False, gmf=SMALL_GMF, mlp=SMALL_MLP, **untrained).fit(split)
     assert np.ptp(all_scores(model), axis=1).max() < 0.1
 
 
@@ -161,7 +161,7 @@ def test_the_whole_loss_is_the_multinomial_likelihood_and_the_penalty(exponent: 
 
 
 @pytest.mark.parametrize("exponent", [1.0, 0.5])
-def test_the_penalty_of_pairs_is_that_of_the_whole(exponent: float) -> None:
+def test_the_penalty_of_pairs_adds_up_to_that_of_the_whole(exponent: float) -> None:
     split = tm.no_holdout(two_tastes())
     penalty = {"regularization": 0.3, "regularization_exponent": exponent}
     model = tm.GMF(SMALL_GMF.model_copy(update=penalty)).fit(split)
@@ -175,7 +175,7 @@ def test_the_penalty_of_pairs_is_that_of_the_whole(exponent: float) -> None:
     x[users, items] = 1
     whole = HistoryBatch(torch.arange(60), x, 0.0)
     of_pairs = model.network.loss(pairs) - plain.loss(pairs)
-    of_whole = model.network._whole_loss(whole) - plain._whole_loss(whole)
+    of_whole = model.network._history_loss(whole) - plain._history_loss(whole)
     torch.testing.assert_close(of_pairs, of_whole, rtol=1e-4, atol=1e-6)
 
 

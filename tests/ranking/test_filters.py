@@ -24,7 +24,7 @@ def ids(data: Dataset, eligible: Eligible) -> list[int]:
     return data.item_vocabulary.ids.filter(pl.Series(eligible.mask(data))).to_list()
 
 
-def test_nothing_demanded_leaves_everything(films: Dataset) -> None:
+def test_without_filters_every_item_is_eligible(films: Dataset) -> None:
     assert ids(films, Eligible()) == [10, 11, 12, 13, 14]
 
 
@@ -40,7 +40,7 @@ def test_lists_and_categories_hold_together(films: Dataset) -> None:
     assert ids(films, Eligible(only=[])) == []
 
 
-def test_mistakes_are_answered_with_the_nearest_name(films: Dataset) -> None:
+def test_unknown_names_are_refused_with_the_nearest_name(films: Dataset) -> None:
     with pytest.raises(ConfigError, match='category "Comdy"; did you mean "Comedy"'):
         Eligible(categories=["Comdy"]).mask(films)
     with pytest.raises(UnknownIdError, match="item 99 is not in the data"):

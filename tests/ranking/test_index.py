@@ -48,7 +48,7 @@ def histories(n_users: int, n_items: int, longest: int, seed: int = 0) -> UserBa
     )
 
 
-def plainly(keys: torch.Tensor, queries: torch.Tensor, k: int, exclusion: Exclusion):
+def plain_search(keys: torch.Tensor, queries: torch.Tensor, k: int, exclusion: Exclusion):
     return plain_top_k(exclusion.apply(queries @ keys.T), k)
 
 
@@ -68,9 +68,9 @@ def test_exact_search_gives_what_a_selection_from_all_scores_gives(
     exclusion = Exclusion(histories(n_users, n_items, min(n_items, 20), seed), eligible)
     with pytest.MonkeyPatch.context() as patch:
         if way == "plain":
-            patch.setattr(index, "in_compiled_code", lambda keys: False)
+            patch.setattr(index, "can_use_compiled_code", lambda keys: False)
         found = ExactIndex(keys).search(queries, k, exclusion)
-    assert_same(found, plainly(keys, queries, k, exclusion))
+    assert_same(found, plain_search(keys, queries, k, exclusion))
 
 
 @pytest.mark.parametrize("n_users", [1, 3, 40])
@@ -103,10 +103,10 @@ def test_bfloat16_is_exact_where_its_numbers_are() -> None:
     keys, queries = whole_numbers(500, 4, 0), whole_numbers(20, 4, 1)
     exclusion = Exclusion(histories(20, 500, 40), torch.arange(500) % 50 == 0)
     found = BFloat16Index(keys).search(queries, 20, exclusion)
-    assert_same(found, plainly(keys, queries, 20, exclusion))
+    assert_same(found, plain_search(keys, queries, 20, exclusion))
 
 
-def test_what_a_user_may_get() -> None:
+def test_only_unseen_and_eligible_items_are_allowed() -> None:
     seen = UserBatch.unseen_users([[0, 1], [], [2]])
     items = torch.tensor([[0, 2, 3], [0, 2, 3], [0, 2, 3]])
     assert Exclusion(seen).allows(items).tolist() == [
@@ -152,12 +152,12 @@ class TestApproximate:
 
     def test_users_with_long_histories_are_answered_exactly(self, monkeypatch) -> None:
         keys, queries = clustered(500, 20)
-        monkeypatch.setattr(approximate, "MOST_FETCHED", 5)
+        monkeypatch.setattr(approximate, "MAX_FETCHED", 5)
         exclusion = Exclusion(histories(20, 500, 30))
         found = ApproximateIndex.build(keys).search(queries, 10, exclusion)
         assert_same(found, ExactIndex(keys).search(queries, 10, exclusion))
 
-    def test_more_than_there_are_and_nobody_at_all_are_no_mistakes(self) -> None:
+    def test_more_items_than_exist_and_no_users_are_valid_requests(self) -> None:
         keys, queries = clustered(40, 3)
         made = ApproximateIndex.build(keys)
         assert made.search(queries, 50, Exclusion()).lengths.tolist() == [40] * 3
@@ -199,7 +199,7 @@ class TestApproximate:
         assert min(same.latency_ms, same.exact_latency_ms) > 0
 
 
-def test_recall_is_a_share_of_what_the_exact_lists_hold() -> None:
+def test_recall_is_a_fraction_of_the_exact_lists() -> None:
     def lists(rows: list[list[float]]):
         return plain_top_k(torch.tensor(rows), 2)
 
@@ -209,7 +209,7 @@ def test_recall_is_a_share_of_what_the_exact_lists_hold() -> None:
     assert recall(found, exact) == pytest.approx((0.5 + 0.0) / 2)
 
 
-def test_without_faiss_it_says_what_to_install(monkeypatch) -> None:
+def test_without_faiss_the_error_names_what_to_install(monkeypatch) -> None:
     monkeypatch.setattr(hnsw, "find_spec", lambda name: None)
     with pytest.raises(UnsupportedError, match=r"pip install 'tastemaker\[index\]'"):
         ApproximateIndex.build(torch.zeros(3, 2))

@@ -51,7 +51,7 @@ WAYS = pytest.mark.parametrize("way", ["compiled", "plain"])
 
 
 @contextmanager
-def going(way: str) -> Iterator[None]:
+def counting(way: str) -> Iterator[None]:
     """Counts by compiled code, or without it."""
     if way == "compiled" and not is_compiled():
         pytest.skip("compiled on installing, where there is a compiler")
@@ -78,7 +78,7 @@ def test_tiles_count_as_a_whole_product_does(
     )
     owner = np.sort(random.integers(0, n_users, n_users + 2))
     targets = random.integers(0, n_items, len(owner))
-    with going(way):
+    with counting(way):
         ranks, scores = rank_by_keys(keys, queries, users, owner, targets)
     whole = queries @ keys.T
     assert torch.equal(ranks, rank_in_catalog(whole, users, owner, targets))
@@ -91,7 +91,7 @@ def test_items_of_the_same_key_are_tied_wherever_they_are(way: str) -> None:
     key, query = torch.randn(2, 50, generator=torch.Generator().manual_seed(0))
     keys, users = key.expand(2 * ITEMS_AT_ONCE + 37, 50), UserBatch.unseen_users([[]] * 19)
     targets = np.arange(19) * 50
-    with going(way):
+    with counting(way):
         ranks, _ = rank_by_keys(keys, query.expand(19, 50), users, np.arange(19), targets)
     assert ranks.tolist() == [len(keys)] * 19
 
@@ -100,6 +100,6 @@ def test_items_of_the_same_key_are_tied_wherever_they_are(way: str) -> None:
 def test_a_score_that_is_no_number_stands_above_in_tiles_too(way: str) -> None:
     keys = torch.tensor([[1.0], [math.nan], [2.0], [0.5]])
     users = UserBatch.unseen_users([[], []])
-    with going(way):
+    with counting(way):
         ranks, _ = rank_by_keys(keys, torch.ones(2, 1), users, np.array([0, 1]), np.array([0, 1]))
     assert ranks.tolist() == [3, 4]

@@ -52,8 +52,8 @@ def test_the_selection_by_groups_gives_what_the_plain_one_gives(matrix: np.ndarr
     assert_same(top_k_by_groups(scores, k), expected)
     by_item = scores.T.contiguous().T
     assert_same(top_k_by_groups(by_item, k), expected)
-    in_short = top_k_by_groups(scores.bfloat16(), k)
-    assert_same(in_short._replace(scores=in_short.scores.float()), expected)
+    in_bfloat16 = top_k_by_groups(scores.bfloat16(), k)
+    assert_same(in_bfloat16._replace(scores=in_bfloat16.scores.float()), expected)
 
 
 @given(MATRICES, st.integers(1, 300), st.integers(0, 5), st.booleans(), st.booleans())
@@ -83,7 +83,7 @@ def test_histories_of_smaller_integers_and_masks_of_another_length_read_no_other
         top_k(scores, 3, Exclusion(None, torch.ones(100, dtype=torch.bool)))
 
 
-def test_fewer_than_k_left_are_found_in_whichever_groups_they_are() -> None:
+def test_fewer_than_k_remaining_items_are_found_in_any_group() -> None:
     scores = torch.full((3, 10 * GROUP + 5), -math.inf)
     scores[0, [3, GROUP, 10 * GROUP + 4]] = 1.0
     scores[1, 10 * GROUP + 1] = 0.0
@@ -102,7 +102,7 @@ def test_a_score_that_is_not_a_number_is_not_recommended() -> None:
         assert select(scores[:, :4], 4).lengths.tolist() == [1]
 
 
-def test_nobody_gets_no_lists() -> None:
+def test_no_users_get_no_lists() -> None:
     assert top_k(torch.zeros(0, 10 * GROUP), 3).items.shape == (0, 3)
 
 

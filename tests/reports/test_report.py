@@ -12,13 +12,13 @@ import pytest
 import tastemaker as tm
 from tastemaker.data.catalog import Catalog
 from tastemaker.errors import ConfigError
-from tastemaker.evaluation.cold_start_results import AtLength, ColdStartResult, ColdStarts
+from tastemaker.evaluation.cold_start_results import ColdStartResult, ColdStartResults, LengthResult
 from tastemaker.evaluation.leaderboard import Comparison, Entry, Leaderboard
 from tastemaker.evaluation.results import Evaluation
 from tastemaker.reports.examples import Example, examples
 from tastemaker.reports.formats import percent, seconds, shortened
 from tastemaker.reports.groups import groups
-from tastemaker.reports.placement import Box, placed, stacked
+from tastemaker.reports.placement import Box, place_labels, stack_labels
 from tastemaker.reports.report import write_report
 from tastemaker.testing.worlds import checkerboard, dataset_of, two_tastes
 from tastemaker.training.run import TrainingLog
@@ -81,7 +81,7 @@ def written(
     board: Leaderboard,
     logs: dict[str, TrainingLog] | None = None,
     shown: list[Example] | None = None,
-    cold_starts: ColdStarts | None = None,
+    cold_starts: ColdStartResults | None = None,
 ) -> str:
     path = folder / "report.html"
     write_report(path, board, logs or {}, shown or [], cold_starts)
@@ -164,14 +164,14 @@ def test_the_same_input_gives_the_same_bytes(
     assert first == again
 
 
-def test_hostile_names_are_shown_and_do_nothing(tmp_path: Path) -> None:
-    evil = "<script>alert('$1^2$')</script>"
+def test_hostile_names_are_shown_as_text(tmp_path: Path) -> None:
+    markup = "<script>alert('$1^2$')</script>"
     data = two_tastes(12, 12, 5)
-    frame = data.catalog.frame.with_columns(title=pl.lit(evil))
-    split = tm.leave_one_out(replace(data, name=evil).with_catalog(Catalog(frame)))
-    models = {evil: tm.Popularity().fit(split), "日本語": tm.EASE().fit(split)}
-    board = Leaderboard([*evaluated(split, models), Entry("failed", error=evil)])
-    html = written(tmp_path, board, {evil: LOG}, examples(models, split))
+    frame = data.catalog.frame.with_columns(title=pl.lit(markup))
+    split = tm.leave_one_out(replace(data, name=markup).with_catalog(Catalog(frame)))
+    models = {markup: tm.Popularity().fit(split), "日本語": tm.EASE().fit(split)}
+    board = Leaderboard([*evaluated(split, models), Entry("failed", error=markup)])
+    html = written(tmp_path, board, {markup: LOG}, examples(models, split))
     assert "<script" not in html
     assert "&lt;script&gt;" in html
     assert "日本語" in html
@@ -186,9 +186,7 @@ def test_sampled_metrics_come_with_a_warning(
     assert warning in written(tmp_path, Leaderboard(sampled))
 
 
-def test_a_difference_that_could_be_chance_is_called_so(
-    tmp_path: Path, entries: list[Entry]
-) -> None:
+def test_a_difference_that_could_be_chance_is_marked(tmp_path: Path, entries: list[Entry]) -> None:
     best = next(entry for entry in entries if entry.name == "ease")
     twin = replace(best, name="twin")
     html = written(tmp_path, Leaderboard([best, twin]))
@@ -252,9 +250,9 @@ def test_lists_of_5_and_20(
 
 def test_values_that_are_missing(tmp_path: Path, entries: list[Entry]) -> None:
     def emptied(evaluation: Evaluation | None) -> Evaluation:
-        nothing = {n: np.full(len(v), np.nan) for n, v in evaluation.per_user.items()}
+        missing = {n: np.full(len(v), np.nan) for n, v in evaluation.per_user.items()}
         overall = dict.fromkeys(evaluation.overall, float("nan"))
-        return replace(evaluation, per_user=nothing, overall=overall)
+        return replace(evaluation, per_user=missing, overall=overall)
 
     log = TrainingLog([{"epoch": 1, "loss": float("nan"), "elapsed_s": 1.0}], best_epoch=1)
     board = Leaderboard([replace(entry, evaluation=emptied(entry.evaluation)) for entry in entries])
@@ -264,7 +262,7 @@ def test_values_that_are_missing(tmp_path: Path, entries: list[Entry]) -> None:
 def met(*values: float) -> ColdStartResult:
     """A result with these values of NDCG after 1, 2, 5 and so on, each a hundredth wide."""
     lengths = tuple(
-        AtLength(
+        LengthResult(
             length,
             60 - length,
             {"ndcg@10": value, "hit_rate@10": 2 * value},
@@ -278,7 +276,7 @@ def met(*values: float) -> ColdStartResult:
 def test_unseen_users_have_a_line_a_model_and_every_number(
     tmp_path: Path, entries: list[Entry]
 ) -> None:
-    starts = ColdStarts(
+    starts = ColdStartResults(
         {"ease": met(0.11, 0.12, 0.33), "popularity": met(0.21, 0.22, 0.23)}, {"ncf": "no memory"}
     )
     html = written(tmp_path, Leaderboard(entries), cold_starts=starts)
@@ -289,8 +287,8 @@ def test_unseen_users_have_a_line_a_model_and_every_number(
     assert "60 users, 10% of those with two interactions or more, drawn with seed 7, were" in html
     assert "Given only the first 1, 2 and 5 interactions of" in html
     for name, result in starts.results.items():
-        told = [f"{at.metrics['ndcg@10']:.4f} after {at.length}" for at in result.lengths]
-        assert f"{name}: {', '.join(told)}" in html
+        values = [f"{at.metrics['ndcg@10']:.4f} after {at.length}" for at in result.lengths]
+        assert f"{name}: {', '.join(values)}" in html
         for at in result.lengths:
             assert f"<small>{at.n_users} users</small>" in html
             assert f"{at.metrics['hit_rate@10']:.4f}" in html
@@ -303,7 +301,7 @@ def test_unseen_users_have_a_line_a_model_and_every_number(
 
 
 @pytest.mark.parametrize(
-    ("results", "said"),
+    ("results", "text"),
     [
         ({"a": met(0.2, 0.2), "b": met(0.1, 0.1)},
          "a is best for every number of known interactions"),
@@ -316,18 +314,18 @@ def test_unseen_users_have_a_line_a_model_and_every_number(
     ],
 )  # fmt: skip
 def test_unseen_users_of_all_kinds(
-    tmp_path: Path, entries: list[Entry], results: dict[str, ColdStartResult], said: str
+    tmp_path: Path, entries: list[Entry], results: dict[str, ColdStartResult], text: str
 ) -> None:
-    starts = ColdStarts(results, {} if results else {"a": "<b>"})
+    starts = ColdStartResults(results, {} if results else {"a": "<b>"})
     html = written(tmp_path, Leaderboard(entries), cold_starts=starts)
-    assert f"<h2>Unseen users: {said}</h2>" in html
+    assert f"<h2>Unseen users: {text}</h2>" in html
 
 
 def test_unseen_users_of_many_models_with_long_labels(tmp_path: Path, entries: list[Entry]) -> None:
     many = {
         f"model(embedding_size={i}, dropout=0.{i})": met(0.2, 0.1 + 0.001 * i) for i in range(30)
     }
-    html = written(tmp_path, Leaderboard(entries), cold_starts=ColdStarts(many, {}))
+    html = written(tmp_path, Leaderboard(entries), cold_starts=ColdStartResults(many, {}))
     assert all(name in html for name in many)
 
 
@@ -347,7 +345,7 @@ def test_examples_mark_the_held_out_item(split: tm.Split) -> None:
         # Of the own parity two items are left: the one left out of the world and the held-out one.
         assert [item == held_out for item in one.items] == list(one.hits)
         assert sum(one.hits) == 1
-        assert one.items[one.places[0] - 1] == held_out
+        assert one.items[one.ranks[0] - 1] == held_out
 
 
 def test_examples_are_of_the_light_the_regular_and_the_heavy() -> None:
@@ -385,29 +383,29 @@ def test_groups_are_those_no_two_of_which_differ(entries: list[Entry]) -> None:
 def test_labels_cover_neither_each_other_nor_a_point() -> None:
     random = np.random.default_rng(0)
     points = [(float(x), float(y)) for x, y in random.uniform(60, 340, (13, 2))]
-    boxes = placed(points, [(70.0, 14.0)] * 13, Box(0, 0, 400, 400))
+    boxes = place_labels(points, [(70.0, 14.0)] * 13, Box(0, 0, 400, 400))
     for i, box in enumerate(boxes):
         assert all(box.overlap(other) == 0 for other in boxes[:i])
         assert all(box.overlap(Box(x - 4, y - 4, x + 4, y + 4)) == 0 for x, y in points)
 
 
 def test_labels_in_a_column_keep_apart_and_near_their_lines() -> None:
-    assert stacked([10.0, 50.0, 90.0], 10, 0, 100) == [10, 50, 90]
-    assert stacked([50.0, 52.0, 48.0], 10, 0, 100) == [50, 60, 40], "around their middle"
-    assert stacked([98.0, 99.0, 2.0, 1.0], 10, 0, 100) == [90, 100, 10, 0], "inside the column"
-    assert stacked([5.0, 5.0, 5.0], 10, 0, 15) == [0, 10, 20], "upward where there is no room"
+    assert stack_labels([10.0, 50.0, 90.0], 10, 0, 100) == [10, 50, 90]
+    assert stack_labels([50.0, 52.0, 48.0], 10, 0, 100) == [50, 60, 40], "around their middle"
+    assert stack_labels([98.0, 99.0, 2.0, 1.0], 10, 0, 100) == [90, 100, 10, 0], "inside the column"
+    assert stack_labels([5.0, 5.0, 5.0], 10, 0, 15) == [0, 10, 20], "upward where there is no room"
 
 
 @pytest.mark.parametrize(
-    ("elapsed_s", "said"),
+    ("elapsed_s", "text"),
     [(None, "–"), (0.001, "under 0.01 s"), (0.31, "0.31 s"), (3.2, "3.2 s"), (59.97, "1 min 0 s"),
      (125, "2 min 5 s"), (3_780, "1 h 3 min")],
 )  # fmt: skip
-def test_seconds_as_one_says_them(elapsed_s: float | None, said: str) -> None:
-    assert seconds(elapsed_s) == said
+def test_seconds_are_written_as_text(elapsed_s: float | None, text: str) -> None:
+    assert seconds(elapsed_s) == text
 
 
-def test_small_shares_and_long_labels_stay_legible() -> None:
+def test_small_fractions_and_long_labels_stay_legible() -> None:
     assert [percent(0.0005), percent(0.0), percent(0.464)] == ["0.05%", "0.0%", "46.4%"]
     assert shortened("short") == "short"
     assert len(shortened("model(embedding_size=8, dropout=0.1)")) == 24

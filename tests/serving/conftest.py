@@ -18,7 +18,7 @@ from .server import Server
 DATABASES = ("sqlite", "postgresql")
 
 REQUIRED = "TASTEMAKER_REQUIRE_POSTGRES"
-"""Set in CI, so that nobody takes a skip for a success."""
+"""Set in CI, where a skipped test would pass for a success."""
 
 Databases = Callable[[str], str]
 Serving = Callable[..., Server]
@@ -92,7 +92,7 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Serving:
     """A service to be started with `with`: the run, the database's URL and more, as `Server`."""
 
     def make(run: Path, database: str, *arguments: object, **more: object) -> Server:
-        return Server(run, database, tmp_path_factory.mktemp("said"), *arguments, **more)
+        return Server(run, database, tmp_path_factory.mktemp("output"), *arguments, **more)
 
     return make
 
@@ -119,17 +119,17 @@ _KNOWN_IDS = itertools.cycle(range(60))
 
 @pytest.fixture
 def unseen_user() -> int:
-    """The id of somebody whom no training and no other test knows."""
+    """The id of a user without training interactions, of this test alone."""
     return next(_NEW_IDS)
 
 
 @pytest.fixture
-def known() -> int:
-    """The id of somebody whom training knows, and no other test asks about."""
+def known_user() -> int:
+    """The id of a user with training interactions, of this test alone."""
     return next(_KNOWN_IDS)
 
 
-def kept_in(database: str) -> Counter[str]:
+def event_counts(database: str) -> Counter[str]:
     """How often each event id is in a database."""
     url = sql.make_url(database)
     if url.drivername == "postgresql":

@@ -1,4 +1,4 @@
-"""A service as a process of its own: started, asked, stopped, killed."""
+"""A service in a process of its own that tests start, call, stop and kill."""
 
 import json
 import os
@@ -34,7 +34,7 @@ class Server:
     Args:
         run: the run folder.
         database: URL of the database.
-        folder: where what it says is kept.
+        folder: where its output is kept.
         arguments: more of the command line.
         key: sent by `client` and `http`.
         limits: soft and hard limits of the process, by RLIMIT_….
@@ -89,14 +89,14 @@ class Server:
             output=self.folder / str(self.starts), limits=self.limits,
             environment=environment_with(self._environment),
         )  # fmt: skip
-        until(self._announced, LONGEST_START_S, self.said)
+        until(self._announced, LONGEST_START_S, self.output)
         self.client = self._open.enter_context(Client(self.url, key=self._key, timeout_s=30))
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else None
         self.http = self._open.enter_context(
             httpx.Client(base_url=self.url, headers=headers, timeout=30)
         )
         if ready:
-            until(self._answers, LONGEST_START_S, self.said)
+            until(self._is_ready, LONGEST_START_S, self.output)
 
     def kill(self) -> None:
         """Kills it like a loss of power, workers included."""
@@ -111,20 +111,20 @@ class Server:
             return self.process.wait(LONGEST_END_S)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise AssertionError(f"SIGTERM did not end it:\n{self.said()}") from None
+            raise AssertionError(f"SIGTERM did not end it:\n{self.output()}") from None
 
-    def said(self) -> str:
-        """All that it has said."""
+    def output(self) -> str:
+        """Standard output and standard error of all its processes so far."""
         return self.process.stdout.read_text() + self.process.stderr.read_text()
 
     def log(self) -> list[dict[str, Any]]:
         """The lines of a log in JSON; a line that is none is an error."""
-        said = self.process.stderr.read_text()
-        lines = [line for line in said.splitlines() if not line.startswith("events go to ")]
+        output = self.process.stderr.read_text()
+        lines = [line for line in output.splitlines() if not line.startswith("events go to ")]
         try:
             return [json.loads(line) for line in lines]
         except json.JSONDecodeError as error:
-            raise AssertionError(f'"{error.doc}" is no line of a log in JSON:\n{said}') from None
+            raise AssertionError(f'"{error.doc}" is no line of a log in JSON:\n{output}') from None
 
     def workers(self) -> list[int]:
         """Process ids of its workers, none where it answers itself."""
@@ -141,13 +141,13 @@ class Server:
         return max(int(found[1]) for found in kib if found) / 1024
 
     def _announced(self) -> bool:
-        assert self.process.poll() is None, f"it ended:\n{self.said()}"
+        assert self.process.poll() is None, f"it ended:\n{self.output()}"
         found = re.search(r" at (http://\S+)", self.process.stdout.read_text())
         self.url = found[1] if found else ""
         return bool(found)
 
-    def _answers(self) -> bool:
-        assert self.process.poll() is None, f"it ended:\n{self.said()}"
+    def _is_ready(self) -> bool:
+        assert self.process.poll() is None, f"it ended:\n{self.output()}"
         try:
             return self.http.get("/readyz").status_code == 200
         except httpx.TransportError:
@@ -156,8 +156,8 @@ class Server:
 
 def environment_with(more: dict[str, str]) -> dict[str, str]:
     """This process's environment without settings of a service, and with others."""
-    ours = {n: v for n, v in os.environ.items() if not n.startswith("TASTEMAKER_")}
-    return ours | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"} | more
+    inherited = {n: v for n, v in os.environ.items() if not n.startswith("TASTEMAKER_")}
+    return inherited | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"} | more
 
 
 def tastemaker(*arguments: object) -> Ended:
@@ -175,14 +175,14 @@ def tastemaker(*arguments: object) -> Ended:
 
 
 def until(
-    true: Callable[[], Any], longest_s: float, otherwise: Callable[[], str] | str = ""
+    condition: Callable[[], Any], timeout_s: float, message: Callable[[], str] | str = ""
 ) -> Any:
-    """Waits until something is true, and gives it."""
-    give_up_at = time.monotonic() + longest_s
-    while not (found := true()):
+    """Waits until the condition is true, and gives its value."""
+    give_up_at = time.monotonic() + timeout_s
+    while not (found := condition()):
         if time.monotonic() > give_up_at:
-            why = otherwise if isinstance(otherwise, str) else otherwise()
-            raise AssertionError(f"not within {longest_s:g} s: {why}")
+            why = message if isinstance(message, str) else message()
+            raise AssertionError(f"not within {timeout_s:g} s: {why}")
         time.sleep(0.02)
     return found
 

@@ -101,7 +101,7 @@ def test_a_new_item_that_was_touched_is_gone_from_the_list(
     two_tower.client.delete_item(new_item)
 
 
-def test_what_is_known_of_nothing_is_recommended_by_trending_only(
+def test_an_item_of_unknown_categories_is_recommended_by_trending_only(
     two_tower: Server, new_item: int
 ) -> None:
     put = two_tower.client.put_item(new_item, wire.ItemBody(title="New", categories=["unheard"]))
@@ -109,7 +109,9 @@ def test_what_is_known_of_nothing_is_recommended_by_trending_only(
     two_tower.client.delete_item(new_item)
 
 
-def test_a_hidden_item_is_nowhere_and_comes_back(service: Server, unseen_user: int) -> None:
+def test_a_hidden_item_disappears_everywhere_and_can_be_shown_again(
+    service: Server, unseen_user: int
+) -> None:
     service.client.record(wire.Event(user_id=unseen_user, item_id=3))
     item = service.client.recommend(unseen_user, k=1).items[0].item_id
     assert service.client.patch_item(item, hidden=True).recommendable == "no"
@@ -117,12 +119,12 @@ def test_a_hidden_item_is_nowhere_and_comes_back(service: Server, unseen_user: i
     assert item not in items_of(service.client.trending(k=40))
     assert item not in items_of(service.client.items(f"item {item}"))
     assert item not in [similar.item_id for similar in service.client.similar(3, k=40).items]
-    back = service.client.patch_item(item, hidden=False)
-    assert (back.recommendable, back.title) == ("model", f"Item {item}")
+    restored = service.client.patch_item(item, hidden=False)
+    assert (restored.recommendable, restored.title) == ("model", f"Item {item}")
     assert service.client.recommend(unseen_user, k=1).items[0].item_id == item
 
 
-def test_an_item_that_is_not_to_be_had_is_found_but_not_listed(
+def test_an_unavailable_item_is_found_but_not_recommended(
     service: Server, unseen_user: int
 ) -> None:
     item = service.client.recommend(unseen_user, k=1).items[0].item_id
@@ -159,9 +161,9 @@ def test_a_deleted_item_is_gone_until_it_is_put_again(service: Server, unseen_us
     service.client.record([wire.Event(user_id=unseen_user, item_id=item) for item in (39, 38)])
     service.client.delete_item(39)
     for ask in (service.client.item, service.client.similar, service.client.delete_item):
-        with pytest.raises(ServiceError, match="item 39 is not in the catalog") as gone:
+        with pytest.raises(ServiceError, match="item 39 is not in the catalog") as missing:
             ask(39)
-        assert gone.value.status == 404
+        assert missing.value.status == 404
     assert 39 not in everything(service)
     assert 39 not in items_of(service.client.recommend(unseen_user, k=40, exclude_seen=False))
     assert [item.item_id for item in service.client.history(unseen_user).items] == [38]
@@ -225,7 +227,9 @@ def test_similar_items_are_of_the_same_taste_and_not_the_item_itself(on_sqlite: 
     assert similar.items[0].title == f"Item {similar.items[0].item_id}"
 
 
-def test_what_is_like_a_new_item_is_a_clear_answer(on_sqlite: Server, new_item: int) -> None:
+def test_similar_items_of_a_new_item_are_found_or_refused_with_a_reason(
+    on_sqlite: Server, new_item: int
+) -> None:
     on_sqlite.client.put_item(new_item, wire.ItemBody(title="New", categories=["low"]))
     answer = on_sqlite.http.get(f"/v1/items/{new_item}/similar")
     assert answer.status_code in (200, 422)
@@ -233,7 +237,7 @@ def test_what_is_like_a_new_item_is_a_clear_answer(on_sqlite: Server, new_item: 
     on_sqlite.client.delete_item(new_item)
 
 
-def test_nothing_is_like_a_new_item_of_which_nothing_is_known(
+def test_a_new_item_without_categories_has_no_similar_items(
     on_sqlite: Server, new_item: int
 ) -> None:
     for item in (new_item, new_item + 1_000_000):
@@ -251,20 +255,20 @@ def test_an_id_of_the_wrong_kind_is_refused_and_the_right_kind_named(on_sqlite: 
 
 
 def test_histories_in_a_request_are_for_one_and_for_many_and_nothing_is_kept(
-    service: Server, unseen_user: int, known: int
+    service: Server, unseen_user: int, known_user: int
 ) -> None:
     alone = service.client.recommend_for([3, 4], k=5)
     assert (alone.user_id, alone.source) == (None, "model")
-    asked = [
+    users = [
         wire.AskedUser(history=[3, 4]),
-        wire.AskedUser(user_id=known),
+        wire.AskedUser(user_id=known_user),
         wire.AskedUser(user_id=unseen_user, history=[3, 4]),
         wire.AskedUser(user_id=unseen_user),
         wire.AskedUser(history=[]),
     ]
-    first, second, third, fourth, fifth = service.client.recommend_many(asked, k=5)
+    first, second, third, fourth, fifth = service.client.recommend_many(users, k=5)
     assert items_of(first) == items_of(alone) == items_of(third)
-    assert items_of(second) == items_of(service.client.recommend(known, k=5))
+    assert items_of(second) == items_of(service.client.recommend(known_user, k=5))
     assert (third.user_id, fourth.source, fifth.source) == (unseen_user, "trending", "trending")
     assert service.client.history(unseen_user).items == []
 

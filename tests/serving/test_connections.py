@@ -1,4 +1,4 @@
-"""What a sender without a key can cost: memory, connections and time are bounded for everybody."""
+"""Limits on memory, connections and time that a client without a key can use."""
 
 import contextlib
 import resource
@@ -40,7 +40,7 @@ def connected(service: Server) -> socket.socket:
     return socket.create_connection((host, int(port)), timeout=30)
 
 
-def said(connection: socket.socket) -> bytes:
+def received(connection: socket.socket) -> bytes:
     """Everything that it answers until it ends the connection."""
     parts = []
     with contextlib.suppress(ConnectionError):
@@ -56,7 +56,7 @@ def flood(connection: socket.socket, piece: bytes, n_bytes: int) -> None:
             connection.sendall(piece)
 
 
-def answers_others(service: Server) -> None:
+def assert_serves_others(service: Server) -> None:
     """A caller of good faith is served, with an event and with a list."""
     with httpx.Client(base_url=service.url, timeout=30) as http:
         kept = http.post("/v1/events", json={"user_id": 7, "item_id": 3})
@@ -77,21 +77,21 @@ def refused_with(answer: bytes, status: int, words: str) -> None:
 
 
 @pytest.mark.parametrize("piece", [b"a" * 65_536, b"a: b\r\n" * 10_000], ids=["one", "many"])
-def test_headers_without_an_end_are_cut_off_and_leave_nothing(
+def test_headers_without_an_end_are_disconnected_and_free_their_memory(
     limited: Server, piece: bytes
 ) -> None:
     before = limited.memory_mib()
     with connected(limited) as connection:
         connection.sendall(HEAD + b"X-A: ")
         flood(connection, piece, 60 * MIB)
-        answers_others(limited)
+        assert_serves_others(limited)
     assert limited.memory_mib() - before < ROOM_MIB
 
 
 def test_headers_are_measured_to_the_byte(limited: Server) -> None:
     # The path, and of each header its name, its value, a colon, a space and the line's end.
-    rest = MOST_HEADER_BYTES - len("/healthz") - len("Host: localhost\r\n") - len("A: \r\n")
-    for length, status in [(rest, 200), (rest + 1, 431)]:
+    remaining = MOST_HEADER_BYTES - len("/healthz") - len("Host: localhost\r\n") - len("A: \r\n")
+    for length, status in [(remaining, 200), (remaining + 1, 431)]:
         with connected(limited) as connection:
             connection.sendall(HEAD + b"A: " + b"a" * length + b"\r\n\r\n")
             answer = connection.recv(65_536)
@@ -109,27 +109,27 @@ def test_too_many_headers_are_refused(limited: Server) -> None:
 def test_a_path_without_an_end_is_refused_too(limited: Server) -> None:
     with connected(limited) as connection:
         connection.sendall(b"GET /" + b"a" * 10_000)
-        refused_with(said(connection), 431, "4,096 bytes")
+        refused_with(received(connection), 431, "4,096 bytes")
 
 
-def test_what_is_not_http_is_a_problem(limited: Server) -> None:
+def test_a_request_that_is_not_http_is_a_problem_response(limited: Server) -> None:
     for nonsense in (b"\x16\x03\x01\x02\x00\x01", b"HELO mail\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"):
         with connected(limited) as connection:
             connection.sendall(nonsense)
-            refused_with(said(connection), 400, "not valid HTTP/1.1")
+            refused_with(received(connection), 400, "not valid HTTP/1.1")
 
 
 # Bodies
 
 
-def test_unfinished_bodies_hold_no_more_than_they_may_together(limited: Server) -> None:
+def test_unfinished_bodies_share_one_memory_limit(limited: Server) -> None:
     before = limited.memory_mib()
     with ExitStack() as open_:
         for _ in range(30):
             connection = open_.enter_context(connected(limited))
             connection.sendall(POST + b"Content-Length: 1048576\r\n\r\n")
             flood(connection, b" " * (MIB - 1), MIB - 1)
-        answers_others(limited)
+        assert_serves_others(limited)
         assert limited.memory_mib() - before < 4 + ROOM_MIB < 30
         assert metric(limited, "held") > 20
 
@@ -169,25 +169,25 @@ def test_a_body_that_is_announced_too_large_is_refused_unread(limited: Server) -
 # Time
 
 
-def test_headers_and_bodies_that_take_too_long_are_given_up(limited: Server) -> None:
-    for begun, limit_s, words in [
+def test_headers_and_bodies_that_take_too_long_time_out(limited: Server) -> None:
+    for unfinished, limit_s, words in [
         (HEAD, HEADERS_S, "the headers took longer than 1.5 seconds"),
         (POST + b"Content-Length: 99\r\n\r\n{", BODY_S, "the body took longer than 2.5 seconds"),
     ]:
         with connected(limited) as connection:
-            connection.sendall(begun)
+            connection.sendall(unfinished)
             asked_at = time.monotonic()
             with contextlib.suppress(OSError):
                 while time.monotonic() - asked_at < limit_s:
                     time.sleep(0.2)
-                    connection.sendall(b"X" if begun == HEAD else b" ")
-            refused_with(said(connection), 408, words)
+                    connection.sendall(b"X" if unfinished == HEAD else b" ")
+            refused_with(received(connection), 408, words)
             assert time.monotonic() - asked_at > 0.9 * limit_s
 
 
-def test_who_says_nothing_is_closed_without_a_word(limited: Server) -> None:
+def test_a_silent_connection_is_closed_without_a_response(limited: Server) -> None:
     with connected(limited) as connection:
-        assert said(connection) == b""
+        assert received(connection) == b""
 
 
 def test_a_connection_that_is_idle_between_requests_is_kept_for_long(limited: Server) -> None:
@@ -201,17 +201,17 @@ def test_a_connection_that_is_idle_between_requests_is_kept_for_long(limited: Se
             time.sleep(HEADERS_S + 0.5)
 
 
-def test_who_does_not_read_is_cut_off(limited: Server) -> None:
+def test_a_client_that_does_not_read_is_disconnected(limited: Server) -> None:
     before = limited.memory_mib()
     with connected(limited) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 120)
-        until(lambda: is_cut_off(connection), 60)
+        until(lambda: is_disconnected(connection), 60)
     assert limited.memory_mib() - before < 4 * ROOM_MIB
-    answers_others(limited)
+    assert_serves_others(limited)
 
 
-def is_cut_off(connection: socket.socket) -> bool:
+def is_disconnected(connection: socket.socket) -> bool:
     """Whether sending fails, without anything being read."""
     try:
         connection.send(b"\r\n", socket.MSG_DONTWAIT)
@@ -230,7 +230,7 @@ def test_pipelined_requests_are_answered_in_order_up_to_a_number(limited: Server
     one, other = HEAD + b"\r\n", HEAD.replace(b"healthz", b"v1/none") + b"\r\n"
     with connected(limited) as connection:
         connection.sendall((one + other) * 40 + HEAD + b"Connection: close\r\n\r\n")
-        statuses = [part[:3] for part in said(connection).split(b"HTTP/1.1 ")[1:]]
+        statuses = [part[:3] for part in received(connection).split(b"HTTP/1.1 ")[1:]]
         assert statuses == [b"200", b"404"] * 40 + [b"200"]
     before = limited.memory_mib()
     with connected(limited) as connection:
@@ -239,33 +239,33 @@ def test_pipelined_requests_are_answered_in_order_up_to_a_number(limited: Server
             b"GET /v1/items?limit=200 HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1000,
             10 * MIB,
         )
-        said(connection)
+        received(connection)
     assert limited.memory_mib() - before < ROOM_MIB
-    answers_others(limited)
+    assert_serves_others(limited)
 
 
 # Connections
 
 
-def test_idle_connections_keep_nobody_out(limited: Server) -> None:
+def test_idle_connections_do_not_block_new_ones(limited: Server) -> None:
     with ExitStack() as open_:
         idle = [open_.enter_context(connected(limited)) for _ in range(3 * MOST_CONNECTIONS)]
         for _ in range(3):
-            answers_others(limited)
-        assert said(idle[0]) == b"", "the one that waits longest goes first"
+            assert_serves_others(limited)
+        assert received(idle[0]) == b"", "the one that waits longest goes first"
         assert metric(limited, "crowded") >= 2 * MOST_CONNECTIONS
 
 
 def test_the_log_says_that_connections_were_refused(limited: Server) -> None:
     with connected(limited) as connection:
         connection.sendall(b"nonsense\r\n\r\n")
-        said(connection)
-    until(lambda: "connections refused" in limited.said(), 10)
-    assert "Invalid HTTP request" not in limited.said()
-    assert "Traceback" not in limited.said(), limited.said()[limited.said().index("Traceback") :]
+        received(connection)
+    until(lambda: "connections refused" in limited.output(), 10)
+    assert "Invalid HTTP request" not in limited.output()
+    assert "Traceback" not in limited.output(), limited.output()
 
 
-def test_more_connections_than_the_process_may_have_files_keep_nobody_out(
+def test_more_connections_than_file_descriptors_do_not_block_the_service(
     ease_run, new_database: Databases, serving: Serving
 ) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -280,9 +280,9 @@ def test_more_connections_than_the_process_may_have_files_keep_nobody_out(
         with ExitStack() as open_:
             for _ in range(1_030):
                 open_.enter_context(connected(service))
-            answers_others(service)
-            answers_others(service)
-        answers_others(service)
+            assert_serves_others(service)
+            assert_serves_others(service)
+        assert_serves_others(service)
 
 
 def test_the_soft_limit_on_files_is_raised(

@@ -32,7 +32,7 @@ another = store
 
 
 @pytest.mark.parametrize("name", ["log.parquet", "log.csv", "log.jsonl"])
-def test_what_goes_out_comes_in_again_and_nothing_twice(
+def test_exported_events_are_imported_exactly_once(
     store: EventStore, another: EventStore, tmp_path: Path, name: str
 ) -> None:
     store.append(
@@ -47,7 +47,7 @@ def test_what_goes_out_comes_in_again_and_nothing_twice(
     assert pl.concat(another.rows()).equals(pl.concat(store.rows()))
 
 
-def test_events_without_ids_of_their_own_are_told_apart_by_what_they_say(
+def test_events_without_ids_are_identified_by_their_content(
     store: EventStore, tmp_path: Path
 ) -> None:
     (tmp_path / "clicks.csv").write_text(
@@ -59,7 +59,7 @@ def test_events_without_ids_of_their_own_are_told_apart_by_what_they_say(
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("user,item\na,b\n", "events need a time"),
         ("user,item,time\na,,3\n", "line 2: the item id is missing"),
@@ -77,10 +77,10 @@ def test_events_without_ids_of_their_own_are_told_apart_by_what_they_say(
     ],
 )
 def test_a_file_at_fault_is_refused_whole(
-    store: EventStore, tmp_path: Path, text: str, said: str
+    store: EventStore, tmp_path: Path, text: str, message: str
 ) -> None:
     (tmp_path / "log.csv").write_text(text)
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         import_events(store, tmp_path / "log.csv", NOTHING)
     assert store.size() == 0
 
@@ -112,18 +112,18 @@ def test_items_of_another_kind_than_those_of_the_run_are_refused(
         {"event_id": "e" * 129},
     ],
 )
-def test_what_the_service_refuses_a_file_may_not_say_either(
+def test_values_that_the_service_refuses_are_refused_in_a_file(
     on_sqlite: Server, tmp_path: Path, given: dict[str, object]
 ) -> None:
     event = {"user_id": "ann", "item_id": 3, "timestamp": 1000, "type": "view"} | given
     assert on_sqlite.http.post("/v1/events", json=event).status_code == 422
     (tmp_path / "log.jsonl").write_text(json.dumps(event) + "\n")
-    asked = ("--database", on_sqlite.database, "--run", on_sqlite.run)
-    done = tastemaker("events", "import", tmp_path / "log.jsonl", *asked)
+    options = ("--database", on_sqlite.database, "--run", on_sqlite.run)
+    done = tastemaker("events", "import", tmp_path / "log.jsonl", *options)
     assert (done.returncode, "log.jsonl: column" in done.stderr) == (2, True), done.stderr
 
 
-def test_another_ending_is_refused_and_nothing_is_written(
+def test_an_unsupported_file_extension_is_refused_and_no_file_written(
     store: EventStore, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError, match='".xlsx" is not supported; use .parquet, .csv, .jsonl'):
@@ -131,13 +131,11 @@ def test_another_ending_is_refused_and_nothing_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_rows_without_an_id_are_left_out_where_that_is_asked(
-    store: EventStore, tmp_path: Path
-) -> None:
+def test_rows_without_an_id_are_left_out_on_request(store: EventStore, tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text("user,item,time\na,b,3\nNA,b,4\na,,5\n")
     with pytest.raises(DataError, match="line 3: the user id is missing"):
         import_events(store, tmp_path / "log.csv", NOTHING)
     done = import_events(store, tmp_path / "log.csv", NOTHING, values=Values(drop_missing=True))
     assert done == (1, 0, 2)
-    as_it_is = Values(missing=[], drop_missing=True)
-    assert import_events(store, tmp_path / "log.csv", NOTHING, values=as_it_is) == (1, 1, 1)
+    values = Values(missing=[], drop_missing=True)
+    assert import_events(store, tmp_path / "log.csv", NOTHING, values=values) == (1, 1, 1)

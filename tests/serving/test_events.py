@@ -1,4 +1,4 @@
-"""Events are kept exactly once, all or none, and on disk before anybody is told so."""
+"""Events are kept exactly once, all or none, and on disk before the response is sent."""
 
 import random
 import time
@@ -12,7 +12,7 @@ import pytest
 from tastemaker import wire
 from tastemaker.errors import ServiceError
 
-from .conftest import Serving, kept_in
+from .conftest import Serving, event_counts
 from .server import Server, until
 
 
@@ -30,7 +30,7 @@ def test_one_event_is_kept_and_gets_an_id(service: Server, unseen_user: int) -> 
     assert answer.status_code == 200
     kept = wire.EventsKept.model_validate(answer.json())
     assert (kept.accepted, kept.duplicates, kept.unknown_items) == (1, 0, [])
-    assert kept_in(service.database)[kept.event_ids[0]] == 1
+    assert event_counts(service.database)[kept.event_ids[0]] == 1
     assert items_in_history(service, unseen_user) == [3]
 
 
@@ -51,7 +51,7 @@ def test_an_event_that_is_sent_twice_counts_once(service: Server, unseen_user: i
     again = service.client.record([*batch, wire.Event(user_id=unseen_user, item_id=9)])
     assert (again.accepted, again.duplicates) == (1, 3)
     assert again.event_ids[:3] == [event.event_id for event in batch]
-    assert all(kept_in(service.database)[event.event_id or ""] == 1 for event in batch)
+    assert all(event_counts(service.database)[event.event_id or ""] == 1 for event in batch)
 
 
 def test_the_first_of_two_events_with_one_id_counts(service: Server, unseen_user: int) -> None:
@@ -81,11 +81,11 @@ def test_many_senders_of_the_same_ids_have_them_accepted_once_in_all(
 
     with ThreadPoolExecutor(8) as senders:
         assert sum(senders.map(send, range(16))) == 50
-    kept = kept_in(service.database)
+    kept = event_counts(service.database)
     assert [kept[event.event_id or ""] for event in batch] == [1] * 50
 
 
-def test_of_a_batch_with_one_mistake_nothing_is_kept(service: Server, unseen_user: int) -> None:
+def test_a_batch_with_one_invalid_event_is_refused_whole(service: Server, unseen_user: int) -> None:
     good = {"user_id": unseen_user, "item_id": 1, "event_id": f"good-{unseen_user}"}
     for bad, words in [
         ({"user_id": unseen_user}, "item_id"),
@@ -98,7 +98,7 @@ def test_of_a_batch_with_one_mistake_nothing_is_kept(service: Server, unseen_use
         answer = service.http.post("/v1/events", json={"events": [good, bad]})
         assert answer.status_code == 422, bad
         assert words in answer.json()["detail"]
-    assert kept_in(service.database)[f"good-{unseen_user}"] == 0
+    assert event_counts(service.database)[f"good-{unseen_user}"] == 0
     assert items_in_history(service, unseen_user) == []
 
 
@@ -107,12 +107,12 @@ def test_a_thousand_are_taken_and_one_more_is_refused(service: Server, unseen_us
     refused = service.http.post("/v1/events", json={"events": batch})
     assert refused.status_code == 422
     assert "at most 1000" in refused.json()["detail"]
-    assert kept_in(service.database)[f"many-{unseen_user}-0"] == 0
+    assert event_counts(service.database)[f"many-{unseen_user}-0"] == 0
     taken = service.http.post("/v1/events", json={"events": batch[:1000]})
     assert taken.json()["accepted"] == 1000
 
 
-def test_a_batch_of_nothing_is_refused(service: Server) -> None:
+def test_an_empty_batch_is_refused(service: Server) -> None:
     assert service.http.post("/v1/events", json={"events": []}).status_code == 422
 
 
@@ -126,7 +126,7 @@ def test_times_may_be_iso_8601_with_and_without_a_zone(service: Server, unseen_u
     }  # fmt: skip
 
 
-def test_an_event_without_a_time_is_of_now(service: Server, unseen_user: int) -> None:
+def test_an_event_without_a_time_gets_the_current_time(service: Server, unseen_user: int) -> None:
     before = int(time.time())
     service.client.record(wire.Event(user_id=unseen_user, item_id=1))
     (item,) = service.client.history(unseen_user).items
@@ -137,7 +137,7 @@ def test_events_of_unknown_items_are_kept_and_reported(service: Server, unseen_u
     batch = [wire.Event(user_id=unseen_user, item_id=item) for item in (4711, 1, 4712)]
     kept = service.client.record(batch)
     assert (kept.accepted, kept.unknown_items) == (3, [4711, 4712])
-    assert all(kept_in(service.database)[event_id] == 1 for event_id in kept.event_ids)
+    assert all(event_counts(service.database)[event_id] == 1 for event_id in kept.event_ids)
 
 
 # kill -9
@@ -185,23 +185,25 @@ def test_kill_9_at_any_moment_loses_no_acknowledged_event_and_keeps_none_twice(
 ) -> None:
     rounds = 10 if database.startswith("sqlite") else 5
     senders, chance = Senders(), random.Random(11)
-    with serving(ease_run, database) as service, ThreadPoolExecutor(1) as aside:
+    with serving(ease_run, database) as service, ThreadPoolExecutor(1) as pool:
         for _ in range(rounds):
-            told = len(senders.acknowledged)
-            sending = aside.submit(senders.send_until_it_is_gone, service)
-            until(lambda told=told: len(senders.acknowledged) > told, 30)
+            n_before = len(senders.acknowledged)
+            sending = pool.submit(senders.send_until_it_is_gone, service)
+            until(lambda n_before=n_before: len(senders.acknowledged) > n_before, 30)
             time.sleep(chance.uniform(0, 0.4))
             service.kill()
             sending.result()
-            kept = kept_in(database)
+            kept = event_counts(database)
             assert senders.acknowledged <= kept.keys(), "an acknowledged event is lost"
             assert set(kept.values()) == {1}, "an event was kept twice"
             for batch in senders.sent:
                 n_kept = sum(kept[event.event_id or ""] for event in batch)
                 assert n_kept in (0, len(batch)), "half a batch was kept"
             service.start()
-        known = kept_in(database)
+        known = event_counts(database)
         for batch in senders.unanswered:
             of_before = sum(known[event.event_id or ""] for event in batch)
             assert service.client.record(batch).duplicates == of_before
-        assert kept_in(database) == Counter(e.event_id for batch in senders.sent for e in batch)
+        assert event_counts(database) == Counter(
+            e.event_id for batch in senders.sent for e in batch
+        )

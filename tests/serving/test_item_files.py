@@ -49,7 +49,7 @@ def second(new_database: Databases) -> Iterator[ItemStore]:
 
 
 @pytest.mark.parametrize("name", ["items.parquet", "items.csv", "items.jsonl"])
-def test_what_goes_out_comes_in_again(
+def test_exported_items_can_be_imported(
     store: ItemStore, second: ItemStore, tmp_path: Path, name: str
 ) -> None:
     store.put([*ITEMS, ItemRecord("gone", "Gone")])
@@ -67,7 +67,7 @@ def test_a_catalog_without_changes_is_a_file_without_rows(
     assert (tmp_path / name).exists()
 
 
-def test_columns_are_found_by_usual_names_and_what_is_not_used_is_said(
+def test_columns_are_found_by_usual_names_and_unused_ones_are_reported(
     store: ItemStore, tmp_path: Path
 ) -> None:
     (tmp_path / "movies.csv").write_text(
@@ -82,10 +82,10 @@ def test_columns_are_found_by_usual_names_and_what_is_not_used_is_said(
         ("1", "1984", ("Drama", "Sci-Fi"), "https://img.example/1", False, False),
         ("2", "Heat", (), None, False, True),
     ]
-    said = "\n".join(done.notes)
-    assert "item_id = movieId, title = Name, categories = Genres, image_url = poster" in said
-    assert "unused columns: stock" in said
-    assert "1 rows that repeat an item are left out" in said
+    message = "\n".join(done.notes)
+    assert "item_id = movieId, title = Name, categories = Genres, image_url = poster" in message
+    assert "unused columns: stock" in message
+    assert "1 rows that repeat an item are left out" in message
 
 
 WRONG = [
@@ -101,14 +101,14 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("text", "said"), WRONG)
+@pytest.mark.parametrize(("text", "message"), WRONG)
 def test_a_file_at_fault_is_refused_whole(
-    store: ItemStore, tmp_path: Path, text: str, said: str
+    store: ItemStore, tmp_path: Path, text: str, message: str
 ) -> None:
     lines = text.splitlines()
     good = "\n".join([*lines, *(f"good{i}" + "," * lines[0].count(",") for i in range(3))][:99])
     (tmp_path / "items.csv").write_text(good if len(lines) > 1 else text)
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         import_items(store, tmp_path / "items.csv")
     assert store.changed() == []
 
@@ -124,9 +124,7 @@ def test_ids_are_held_against_those_of_the_run(store: ItemStore, tmp_path: Path)
     assert [item.item_id for item in store.changed()] == ["1.0", "2.0"]
 
 
-def test_rows_without_an_id_are_left_out_where_that_is_asked(
-    store: ItemStore, tmp_path: Path
-) -> None:
+def test_rows_without_an_id_are_left_out_on_request(store: ItemStore, tmp_path: Path) -> None:
     (tmp_path / "items.csv").write_text("sku,title\na,x\nNA,y\n")
     done = import_items(store, tmp_path / "items.csv", values=Values(drop_missing=True))
     assert done.items == 1
@@ -148,13 +146,13 @@ def test_a_running_service_has_the_items_in_its_next_answer(
 ) -> None:
     rows = {"code": range(50_000, 62_000), "title": [f"Row {i}" for i in range(12_000)]}
     pl.DataFrame(rows).write_parquet(tmp_path / "items.parquet")
-    asked = ("--database", service.database, "--run", service.run)
-    done = tastemaker("items", "import", tmp_path / "items.parquet", *asked, "--item-id", "code")
+    options = ("--database", service.database, "--run", service.run)
+    done = tastemaker("items", "import", tmp_path / "items.parquet", *options, "--item-id", "code")
     assert (done.returncode, done.stderr.count("12,000 items written")) == (0, 1), done.stderr
     assert service.client.item(61_999).title == "Row 11999"
     assert [item.item_id for item in service.client.items("row 11998").items] == [61_998]
     service.client.patch_item(61_999, title="Changed")
-    out = tastemaker("items", "export", tmp_path / "out.jsonl", *asked[:2], "--json")
+    out = tastemaker("items", "export", tmp_path / "out.jsonl", *options[:2], "--json")
     assert json.loads(out.stdout)["items"] >= 12_000
     written = pl.read_ndjson(tmp_path / "out.jsonl")
     assert written.filter(item_id="61999")["title"].to_list() == ["Changed"]
@@ -174,7 +172,7 @@ def test_a_running_service_has_the_items_in_its_next_answer(
         {"item_id": 1, "hidden": "perhaps"},
     ],
 )
-def test_what_the_service_refuses_a_file_may_not_say_either(
+def test_values_that_the_service_refuses_are_refused_in_a_file(
     on_sqlite: Server, tmp_path: Path, given: dict[str, object]
 ) -> None:
     refused = on_sqlite.http.post(
@@ -184,23 +182,23 @@ def test_what_the_service_refuses_a_file_may_not_say_either(
     )
     assert refused.status_code == 422
     (tmp_path / "items.jsonl").write_text(json.dumps(given) + "\n")
-    asked = ("--database", on_sqlite.database, "--run", on_sqlite.run)
-    done = tastemaker("items", "import", tmp_path / "items.jsonl", *asked)
+    options = ("--database", on_sqlite.database, "--run", on_sqlite.run)
+    done = tastemaker("items", "import", tmp_path / "items.jsonl", *options)
     assert done.returncode == 2
     assert "items.jsonl: column" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_errors_speak_of_options(new_database: Databases, tmp_path: Path) -> None:
+def test_errors_name_command_line_options(new_database: Databases, tmp_path: Path) -> None:
     (tmp_path / "items.csv").write_text("what,title\na,x\n")
-    asked = ("--database", new_database("sqlite"))
-    done = tastemaker("items", "import", tmp_path / "items.csv", *asked)
+    options = ("--database", new_database("sqlite"))
+    done = tastemaker("items", "import", tmp_path / "items.csv", *options)
     assert done.returncode == 2
     assert "name it with --item-id" in done.stderr
     assert tastemaker("items", "import", tmp_path / "items.csv").returncode == 2
-    assert tastemaker("items", "import", tmp_path / "none.csv", *asked).returncode == 2
+    assert tastemaker("items", "import", tmp_path / "none.csv", *options).returncode == 2
     put = tastemaker(
-        "items", "import", tmp_path / "items.csv", *asked, "--item-id", "what", "--json"
+        "items", "import", tmp_path / "items.csv", *options, "--item-id", "what", "--json"
     )
     assert json.loads(put.stdout) == {"items": 1}
 

@@ -17,7 +17,7 @@ _NEW_ITEMS = count(100_000, 1_000)
 
 @pytest.fixture
 def first() -> int:
-    """The id of an item that nobody knows, like the 999 after it."""
+    """The id of an unknown item, like the 999 after it."""
     return next(_NEW_ITEMS)
 
 
@@ -44,7 +44,7 @@ def test_many_items_are_put_at_once_and_found_at_once(service: Server, first: in
     assert f"c{first}" not in [each.name for each in service.client.categories()]
 
 
-def test_a_line_replaces_what_was_known_as_put_does(service: Server, first: int) -> None:
+def test_a_line_replaces_the_item_as_put_does(service: Server, first: int) -> None:
     service.client.put_item(first, wire.ItemBody(title="Before", image_url="/before.jpg"))
     service.client.delete_item(39)
     body = lines({"item_id": first, "title": "After"}, {"item_id": str(first + 1)}, {"item_id": 39})
@@ -66,7 +66,7 @@ def test_of_several_lines_about_an_item_the_last_counts(service: Server, first: 
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         (b'{"item_id": 1, "title": 7}', "line 2.title: 7: input should be a valid string"),
         (b'{"item_id": 1, "titel": "x"}', "line 2.titel: 'x': extra inputs are not permitted"),
@@ -80,27 +80,29 @@ def test_of_several_lines_about_an_item_the_last_counts(service: Server, first: 
         (b"[]", "line 2: input should be an object"),
     ],
 )
-def test_a_wrong_line_is_named_and_nothing_is_put(
-    on_sqlite: Server, first: int, line: bytes, said: str
+def test_an_invalid_line_is_named_and_no_item_is_stored(
+    on_sqlite: Server, first: int, line: bytes, message: str
 ) -> None:
     body = lines({"item_id": first}) + b"\n" + line + b"\n" + lines({"item_id": first + 1})
     answer = on_sqlite.http.post("/v1/items", content=body, headers=NDJSON)
     assert answer.status_code == 422
     assert answer.headers["Content-Type"] == "application/problem+json"
-    assert said in answer.json()["detail"]
+    assert message in answer.json()["detail"]
     assert on_sqlite.http.get(f"/v1/items/{first}").status_code == 404
 
 
-def test_what_is_no_json_lines_is_refused_with_the_remedy(on_sqlite: Server, first: int) -> None:
+def test_a_body_that_is_no_json_lines_is_refused_with_the_remedy(
+    on_sqlite: Server, first: int
+) -> None:
     as_json = on_sqlite.http.post("/v1/items", json={"item_id": first})
     assert as_json.status_code == 422
     assert "application/x-ndjson" in as_json.json()["detail"]
-    nothing = on_sqlite.http.post("/v1/items", content=b"\n", headers=NDJSON)
-    assert nothing.status_code == 422
-    assert "send one item per line" in nothing.json()["detail"]
+    empty = on_sqlite.http.post("/v1/items", content=b"\n", headers=NDJSON)
+    assert empty.status_code == 422
+    assert "send one item per line" in empty.json()["detail"]
 
 
-def test_more_than_the_body_may_have_is_refused(on_sqlite: Server, first: int) -> None:
+def test_a_body_that_is_too_large_is_refused(on_sqlite: Server, first: int) -> None:
     title = "x" * 1_000
     items = [wire.CatalogItem(item_id=first + i, title=title) for i in range(1_100)]
     with pytest.raises(ServiceError, match="larger than 1,048,576 bytes") as refused:

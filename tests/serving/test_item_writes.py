@@ -20,7 +20,7 @@ _NEW_ITEMS = count(7_000)
 
 @pytest.fixture(params=["new", "of the run"])
 def items(request: pytest.FixtureRequest, service: Server) -> list[wire.Id]:
-    """Items on which nobody has worked yet."""
+    """Items that no other test has changed."""
     if request.param == "of the run":
         return list(range(PAIRS))
     ids = [next(_NEW_ITEMS) for _ in range(PAIRS)]
@@ -78,7 +78,7 @@ def test_a_patch_beside_a_put_comes_before_or_after_it(
         )
 
 
-def test_what_was_deleted_stays_so_whatever_is_patched_meanwhile(
+def test_a_deleted_item_stays_deleted_despite_concurrent_patches(
     service: Server, items: list[wire.Id]
 ) -> None:
     for item in items:
@@ -99,7 +99,7 @@ def test_what_was_deleted_stays_so_whatever_is_patched_meanwhile(
         assert (again.title, again.image_url) == (before.title, None)
 
 
-def test_patch_answers_what_the_item_is_after_it(service: Server, items: list[wire.Id]) -> None:
+def test_patch_returns_the_item_after_the_change(service: Server, items: list[wire.Id]) -> None:
     item = items[0]
     service.client.patch_item(item, image_url="/first.jpg")
     patched = service.client.patch_item(item, categories=["high"], hidden=True)

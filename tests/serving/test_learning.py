@@ -32,7 +32,7 @@ def opened(database: str) -> Iterator[Database]:
         yield opened
 
 
-def happened(store: EventStore, user: object, items: list[int], since: int = 1000) -> None:
+def record_events(store: EventStore, user: object, items: list[int], since: int = 1000) -> None:
     store.append(
         [
             NewEvent(f"{user}-{item}", str(user), str(item), since + place, "interaction")
@@ -41,34 +41,34 @@ def happened(store: EventStore, user: object, items: list[int], since: int = 100
     )
 
 
-def test_events_come_after_what_training_knew(opened: Database) -> None:
+def test_events_come_after_the_training_data(opened: Database) -> None:
     store = EventStore(opened)
-    happened(store, 1, [7, 3])
-    happened(store, 5, [3])
+    record_events(store, 1, [7, 3])
+    record_events(store, 5, [3])
     joined = with_events(dataset_of({1: [3, 4], 2: [4]}), store, ItemStore(opened))
     rows = joined.folded().to_frame().select("user_id", "item_id").rows()
     assert rows == [(1, 4), (1, 7), (1, 3), (2, 4), (5, 3)]  # 3 was touched again, and later
 
 
 def test_weights_are_not_left_out_beside_events_that_have_none(opened: Database) -> None:
-    happened(EventStore(opened), 1, [7])
+    record_events(EventStore(opened), 1, [7])
     base = dataset_of({1: [3, 4]})
     weighted = replace(base, weights=np.array([1, 10], dtype=np.float32))
     with pytest.raises(DataError, match="events of a service have none"):
         with_events(weighted, EventStore(opened), ItemStore(opened))
 
 
-def test_ids_are_text_once_an_event_names_somebody_by_text(opened: Database) -> None:
+def test_ids_become_text_once_an_event_has_a_text_id(opened: Database) -> None:
     store = EventStore(opened)
-    happened(store, "visitor", [3])
+    record_events(store, "visitor", [3])
     joined = with_events(dataset_of({1: [3, 4]}), store, ItemStore(opened))
     assert joined.user_vocabulary.ids.to_list() == ["1", "visitor"]
     assert joined.item_vocabulary.ids.to_list() == [3, 4]
 
 
-def test_what_was_retracted_or_is_forgotten_is_not_learned(opened: Database) -> None:
+def test_retracted_events_and_forgotten_users_are_not_learned(opened: Database) -> None:
     store = EventStore(opened)
-    happened(store, 1, [7])
+    record_events(store, 1, [7])
     store.append(
         [
             NewEvent("a", "1", "7", 2000, "retract"),
@@ -80,9 +80,9 @@ def test_what_was_retracted_or_is_forgotten_is_not_learned(opened: Database) -> 
     assert joined.to_frame().select("user_id", "item_id").rows() == [(1, 4)]
 
 
-def test_the_catalog_is_the_one_of_now(opened: Database) -> None:
+def test_training_uses_the_current_catalog(opened: Database) -> None:
     store, items = EventStore(opened), ItemStore(opened)
-    happened(store, 1, [9])
+    record_events(store, 1, [9])
     items.put([ItemRecord("9", "Nine", ("new",))])
     items.put([ItemRecord("3", "Three, corrected", ("old",))])
     joined = with_events(dataset_of({1: [3, 4]}), store, items)
@@ -93,18 +93,18 @@ def test_an_id_that_looks_like_a_missing_value_is_one_that_the_service_took(
     opened: Database,
 ) -> None:
     store, items = EventStore(opened), ItemStore(opened)
-    happened(store, "nan", [9, 8])
-    items.put([ItemRecord("brand new", "Nobody touched it")])
+    record_events(store, "nan", [9, 8])
+    items.put([ItemRecord("brand new", "Untouched")])
     joined = with_events(None, store, items)
     assert joined.user_vocabulary.ids.to_list() == ["nan"]
     assert joined.item_vocabulary.ids.to_list() == [8, 9]
 
 
-def test_without_data_the_events_are_all_there_is(opened: Database) -> None:
+def test_without_training_data_the_events_alone_are_used(opened: Database) -> None:
     store = EventStore(opened)
     with pytest.raises(DataError, match="no events yet"):
         with_events(None, store, ItemStore(opened))
-    happened(store, 1, [9, 8])
+    record_events(store, 1, [9, 8])
     assert with_events(None, store, ItemStore(opened)).n_items == 2
 
 
@@ -122,14 +122,16 @@ def run(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-def a_new_fashion(store: EventStore, users: range) -> None:
-    """Everybody touches 0, then 19, then 5: across the old tastes."""
+def record_new_taste(store: EventStore, users: range) -> None:
+    """Every user touches 0, then 19, then 5: across the old tastes."""
     for user in users:
-        happened(store, f"new{user}", [0, 19, 5], since=10_000 + 10 * user)
+        record_events(store, f"new{user}", [0, 19, 5], since=10_000 + 10 * user)
 
 
-def test_what_fits_the_newest_events_better_serves(opened: Database, run: Path) -> None:
-    a_new_fashion(EventStore(opened), range(110))
+def test_a_model_that_fits_the_newest_events_better_is_deployed(
+    opened: Database, run: Path
+) -> None:
+    record_new_taste(EventStore(opened), range(110))
     log = Store(run).folder / LOG
     log.parent.mkdir()
     # The machine went down twice: once before a line was whole, once before its blocks were.
@@ -147,14 +149,16 @@ def test_what_fits_the_newest_events_better_serves(opened: Database, run: Path) 
     assert tm.open_run(served.run).split.train.user_vocabulary.code_of("new3") >= 0
 
 
-def test_what_fits_them_worse_does_not(opened: Database, run: Path) -> None:
+def test_a_model_that_fits_the_newest_events_worse_is_not_deployed(
+    opened: Database, run: Path
+) -> None:
     # Most of the events say that 1 goes with 17 to 19; the newest, what the old model knew.
     store = EventStore(opened)
     for user in range(30):
-        happened(store, f"odd{user}", [1, 19, 18, 17], since=10_000 + 10 * user)
+        record_events(store, f"odd{user}", [1, 19, 18, 17], since=10_000 + 10 * user)
     for user in range(40):
-        happened(store, f"late{user}", [1], since=5_000)
-        happened(store, f"late{user}", [2], since=90_000)
+        record_events(store, f"late{user}", [1], since=5_000)
+        record_events(store, f"late{user}", [2], since=90_000)
     learner = Learner(run, opened)
     result = learner.learn()
     assert result.outcome == "not better"
@@ -163,15 +167,15 @@ def test_what_fits_them_worse_does_not(opened: Database, run: Path) -> None:
     assert learner.fresh()[1] == 0, "it would try the same again"
 
 
-def test_too_few_events_are_left_to_gather(opened: Database, run: Path) -> None:
-    a_new_fashion(EventStore(opened), range(3))
+def test_too_few_events_start_no_training(opened: Database, run: Path) -> None:
+    record_new_taste(EventStore(opened), range(3))
     learner = Learner(run, opened)
     assert learner.learn(least=100).outcome == "too few events"
     assert learner.fresh()[1] == 9
 
 
 def test_one_event_is_too_few_to_judge_by(opened: Database, run: Path) -> None:
-    happened(EventStore(opened), "visitor", [3])
+    record_events(EventStore(opened), "visitor", [3])
     learner = Learner(run, opened)
     assert learner.learn().outcome == "too few events"
     assert DeploymentLog(opened).latest() is None
@@ -184,7 +188,7 @@ def test_a_tie_does_not_deploy(opened: Database, tmp_path: Path) -> None:
     tm.save_run(tmp_path / "run", tm.Popularity().fit(tm.no_holdout(data)))
     store = EventStore(opened)
     for user in range(120):
-        happened(store, f"new{user}", [user % 20], since=10_000 + 10 * user)
+        record_events(store, f"new{user}", [user % 20], since=10_000 + 10 * user)
     result = Learner(tmp_path / "run", opened).learn()
     assert result.outcome == "not better"
     assert result.figures is not None
@@ -194,7 +198,7 @@ def test_a_tie_does_not_deploy(opened: Database, tmp_path: Path) -> None:
 
 
 def test_a_line_of_the_log_that_was_cut_off_is_left_out(opened: Database, run: Path) -> None:
-    a_new_fashion(EventStore(opened), range(110))
+    record_new_taste(EventStore(opened), range(110))
     learner = Learner(run, opened)
     result = learner.learn()
     with (learner.store.folder / "learning.jsonl").open("a") as log:
@@ -202,24 +206,24 @@ def test_a_line_of_the_log_that_was_cut_off_is_left_out(opened: Database, run: P
     assert learner.past_runs() == [result]
 
 
-def test_a_network_goes_on_from_what_it_knew(tmp_path: Path) -> None:
+def test_a_network_continues_from_its_trained_weights(tmp_path: Path) -> None:
     before = dataset_of({user: old_taste(user) for user in range(20)})
     after = dataset_of({str(user): [str(item) for item in old_taste(user)] for user in range(30)})
     known = tm.MF(epochs=20, seed=1).fit(tm.no_holdout(before))
-    anew = tm.MF(epochs=1, seed=1).fit(tm.no_holdout(after))
-    gone_on = tm.MF(epochs=1, seed=1).fit(tm.no_holdout(after), start_from=known)
+    from_scratch = tm.MF(epochs=1, seed=1).fit(tm.no_holdout(after))
+    warm_started = tm.MF(epochs=1, seed=1).fit(tm.no_holdout(after), start_from=known)
 
-    def nearness(model: tm.MF) -> float:
+    def relative_distance(model: tm.MF) -> float:
         vectors = model.item_vectors
         code = model.dataset.item_vocabulary.code_of
         old = known.item_vectors[known.dataset.item_vocabulary.code_of(7)]
         return float((vectors[code("7")] - old).norm() / old.norm())
 
-    assert nearness(gone_on) < 0.5 * nearness(anew)
+    assert relative_distance(warm_started) < 0.5 * relative_distance(from_scratch)
 
 
 @pytest.mark.slow
-def test_a_service_learns_by_itself_and_answers_all_the_while(
+def test_a_service_retrains_automatically_while_it_responds(
     run: Path, new_database: Databases, serving: Serving
 ) -> None:
     learns = ("--learn", "--learn-every-s", 0.5, "--learn-from", 60)
@@ -236,7 +240,7 @@ def test_a_service_learns_by_itself_and_answers_all_the_while(
             assert server.client.recommend("new1").items
             return server.client.ready().version != before
 
-        until(swapped, 60, server.said)
+        until(swapped, 60, server.output)
         newest, first = server.client.deployments().deployments
         assert (newest.reason, newest.current, first.reason) == ("learned", True, "start")
         assert newest.figures is not None
@@ -245,16 +249,16 @@ def test_a_service_learns_by_itself_and_answers_all_the_while(
         until(lambda: server.client.ready().version == before, 10)
 
 
-def test_the_database_is_not_named_where_everybody_can_read_it(on_sqlite: Server) -> None:
+def test_the_database_url_is_not_publicly_visible(on_sqlite: Server) -> None:
     def lines() -> list[bytes]:
         children = [pid for pid, parent in parents().items() if parent == on_sqlite.process.pid]
         found = [Path(f"/proc/{pid}/cmdline") for pid in children]
         return [line for line in (file.read_bytes() for file in found if file.exists()) if line]
 
     assert on_sqlite.client.learn().status == "started"
-    (line,) = until(lambda: [each for each in lines() if b"--least" in each], 30, on_sqlite.said)
+    (line,) = until(lambda: [each for each in lines() if b"--least" in each], 30, on_sqlite.output)
     assert on_sqlite.database.encode() not in line
-    until(lambda: "too few events" in on_sqlite.said(), 60, on_sqlite.said)
+    until(lambda: "too few events" in on_sqlite.output(), 60, on_sqlite.output)
 
 
 @pytest.mark.slow
@@ -267,10 +271,10 @@ def test_the_log_becomes_training_data(run: Path, new_database: Databases, tmp_p
         for place, item in enumerate([0, 19, 5])
     ]
     log.write_text("\n".join(["visitor,sku,time", *rows]))
-    asked = ("--database", database, "--user", "visitor", "--item", "sku", "--json")
-    first = tastemaker("events", "import", log, *asked)
+    options = ("--database", database, "--user", "visitor", "--item", "sku", "--json")
+    first = tastemaker("events", "import", log, *options)
     assert json.loads(first.stdout) == {"accepted": 27, "duplicates": 0, "left_out": 0}
-    assert json.loads(tastemaker("events", "import", log, *asked).stdout)["duplicates"] == 27
+    assert json.loads(tastemaker("events", "import", log, *options).stdout)["duplicates"] == 27
     trained = tastemaker(
         "train", "--from-events", database, "--model", "itemknn", "--out", tmp_path / "next"
     )
@@ -278,7 +282,7 @@ def test_the_log_becomes_training_data(run: Path, new_database: Databases, tmp_p
     assert tm.open_run(tmp_path / "next").split.train.n_users == 9
 
 
-def test_one_learns_at_a_time(opened: Database, run: Path) -> None:
+def test_only_one_process_trains_at_a_time(opened: Database, run: Path) -> None:
     from filelock import FileLock
 
     learner = Learner(run, opened)

@@ -21,9 +21,9 @@ from tastemaker.models.recommender import Recommender
 from tastemaker.serving.live.catalog import LiveCatalog
 from tastemaker.serving.live.lists import ListRequest, make_lists
 from tastemaker.serving.live.live import Live
-from tastemaker.serving.live.people import unseen_user
 from tastemaker.serving.live.run_items import RunItems
 from tastemaker.serving.live.trending import TrendingScores
+from tastemaker.serving.live.user_histories import unseen_user
 from tastemaker.serving.settings import ServiceSettings
 from tastemaker.serving.store import database as database_module
 from tastemaker.serving.store.database import Database, bump_counter
@@ -48,7 +48,7 @@ def model(request: pytest.FixtureRequest) -> Recommender:
     return tm.open_run(request.getfixturevalue(f"{request.param}_run")).model
 
 
-def some_change(chance: random.Random, number: int) -> ItemRecord:
+def random_change(chance: random.Random, number: int) -> ItemRecord:
     """Categories of an item of the run (0 to 39) or of a new one."""
     return ItemRecord(
         str(chance.randrange(60)),
@@ -62,13 +62,13 @@ def some_change(chance: random.Random, number: int) -> ItemRecord:
     )
 
 
-def some_changes(chance: random.Random, n: int, first: int) -> list[ItemRecord]:
+def random_changes(chance: random.Random, n: int, first: int) -> list[ItemRecord]:
     """n of them, of one item the last."""
-    changes = [some_change(chance, first + number) for number in range(n)]
+    changes = [random_change(chance, first + number) for number in range(n)]
     return sorted({change.item_id: change for change in changes}.values(), key=lambda c: c.changed)
 
 
-def all_that_it_says(catalog: LiveCatalog) -> dict[str, object]:
+def contents_of(catalog: LiveCatalog) -> dict[str, object]:
     keys = [str(number) for number in range(61)]
     records = {key: catalog.record(key) for key in keys}
     there = [record for record in records.values() if record is not None]
@@ -98,38 +98,38 @@ def lists_of(catalog: LiveCatalog, listing: Listing) -> list[tuple[str, float]]:
         np.array([int(record.item_id) % 3 for record in catalog.new.records], dtype=np.float64),
     )
     made = make_lists(model, catalog, people, ListRequest.of(listing, catalog), lambda: trending)
-    return [(place.item.item_id, round(place.score, 4)) for one in made for place in one.places]
+    return [(place.item.item_id, round(place.score, 4)) for one in made for place in one.entries]
 
 
 @pytest.mark.parametrize("searched", [False, True])
-def test_a_catalog_that_follows_equals_one_made_anew(model: Recommender, searched: bool) -> None:
+def test_an_updated_catalog_equals_a_newly_built_one(model: Recommender, searched: bool) -> None:
     chance = random.Random(3)
     following, changes = LiveCatalog.of(RunItems(model)), {}
     for turn in range(1, 86):
         n = 10 if chance.random() < 0.2 else 1  # several at once, as after a bulk
-        latest = some_changes(chance, n, first=turn * 100)
+        latest = random_changes(chance, n, first=turn * 100)
         following = following.with_changes(latest, None)
         changes |= {record.item_id: record for record in latest}
         if searched:
             following.search("title", [])
         if turn % 17 == 0:
             in_order = sorted(changes.values(), key=lambda record: record.changed)
-            anew = LiveCatalog.of(RunItems(model), in_order)
-            assert all_that_it_says(following) == all_that_it_says(anew)
+            rebuilt = LiveCatalog.of(RunItems(model), in_order)
+            assert contents_of(following) == contents_of(rebuilt)
 
 
-def test_a_snapshot_stays_as_it_was_when_another_follows(model: Recommender) -> None:
+def test_a_snapshot_is_not_changed_by_a_later_one(model: Recommender) -> None:
     chance = random.Random(5)
-    before = LiveCatalog.of(RunItems(model), some_changes(chance, 40, first=1))
-    said = all_that_it_says(before)
+    before = LiveCatalog.of(RunItems(model), random_changes(chance, 40, first=1))
+    contents = contents_of(before)
     after = before
     for number in range(40, 90):
-        after = after.with_changes([some_change(chance, number)], None)
-    assert all_that_it_says(after) != said
-    assert all_that_it_says(before) == said
+        after = after.with_changes([random_change(chance, number)], None)
+    assert contents_of(after) != contents
+    assert contents_of(before) == contents
 
 
-def test_sets_of_categories_that_no_item_has_any_more_are_given_up(model: Recommender) -> None:
+def test_unused_sets_of_categories_are_removed(model: Recommender) -> None:
     catalog = LiveCatalog.of(RunItems(model))
     for number in range(5_000):
         record = ItemRecord(str(number % 2 * 1_000), "Often", (f"c{number}", "low"))
@@ -143,10 +143,12 @@ def test_of_new_items_of_one_score_all_workers_list_the_same(model: Recommender)
     following = LiveCatalog.of(RunItems(model), first)
     patched = [ItemRecord("100", None, ("low",), changed=500)]
     following = following.with_changes(patched, None)
-    anew = LiveCatalog.of(RunItems(model), [*first[1:], *patched])
+    rebuilt = LiveCatalog.of(RunItems(model), [*first[1:], *patched])
     scores = np.zeros(300)
-    said = [[c.new.records[i].item_id for i in c.new.best(scores, 10)] for c in (following, anew)]
-    assert said[0] == said[1] == [str(number) for number in range(101, 111)]
+    contents = [
+        [c.new.records[i].item_id for i in c.new.best(scores, 10)] for c in (following, rebuilt)
+    ]
+    assert contents[0] == contents[1] == [str(number) for number in range(101, 111)]
 
 
 def test_only_what_has_changed_is_read(opened: Database) -> None:
@@ -172,7 +174,7 @@ def test_of_an_item_that_is_put_twice_at_once_the_last_counts(opened: Database) 
     assert {record.item_id: record.title for record in store.changed()} == {"7": "Last", "8": None}
 
 
-def test_what_is_refused_changes_nothing_and_wakes_nobody(opened: Database) -> None:
+def test_a_refused_write_changes_no_item_and_notifies_no_worker(opened: Database) -> None:
     store = ItemStore(opened)
     store.put([ItemRecord("7", "Seven")])
     assert store.delete("7")
@@ -183,7 +185,7 @@ def test_what_is_refused_changes_nothing_and_wakes_nobody(opened: Database) -> N
     assert [record.deleted for record in store.changed()] == [True]
 
 
-def test_items_of_a_database_of_the_version_before_are_there_and_change(database: str) -> None:
+def test_items_of_a_database_of_the_previous_version_can_be_changed(database: str) -> None:
     with Database(database) as opened:
         config = Config()
         folder = Path(database_module.__file__).with_name("migrations")
@@ -210,7 +212,7 @@ def test_items_of_a_database_of_the_version_before_are_there_and_change(database
         assert [record.title for record in store.changed()] == ["Before", "After"]
 
 
-def test_every_worker_has_what_another_was_told_of_items(
+def test_every_worker_has_the_items_written_to_another(
     ease_run: Path, database: str, serving: Serving
 ) -> None:
     with serving(ease_run, database, "--workers", 2) as service:
@@ -229,7 +231,7 @@ def test_every_worker_has_what_another_was_told_of_items(
                     assert len(names) == 3
 
 
-def test_a_worker_never_goes_back_to_what_was_before(ease_run: Path, database: str) -> None:
+def test_a_worker_never_returns_to_an_older_state(ease_run: Path, database: str) -> None:
     settings = ServiceSettings(run=ease_run, database=SecretStr(database))
     live = Live(settings)
     live.start()
@@ -244,7 +246,7 @@ def test_a_worker_never_goes_back_to_what_was_before(ease_run: Path, database: s
         with ThreadPoolExecutor(4) as pool:
             changing = [pool.submit(change_and_look, item) for item in range(4)]
             while not all(each.done() for each in changing):
-                seen.append(live.held.catalog.as_of or ItemChanges(0, 0))
+                seen.append(live.last_snapshot.catalog.as_of or ItemChanges(0, 0))
                 time.sleep(0.0001)
         assert [each.result() for each in changing] == [None] * 4
         assert live.snapshot().catalog.as_of == (240, 240)
@@ -253,7 +255,7 @@ def test_a_worker_never_goes_back_to_what_was_before(ease_run: Path, database: s
     assert seen == sorted(seen)
 
 
-def test_what_a_program_of_the_version_before_changes_is_seen_too(
+def test_changes_by_the_previous_version_are_seen_too(
     service: Server,
 ) -> None:
     with Database(service.database) as opened:

@@ -20,7 +20,9 @@ def _logs_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_logs_as_before")
-def test_what_ends_a_thread_is_a_line_of_the_log(capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_error_that_ends_a_thread_is_logged_in_one_line(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     configure_logs("json")
     thread = threading.Thread(target=lambda: 1 // 0, name="follow")
     thread.start()
@@ -32,7 +34,7 @@ def test_what_ends_a_thread_is_a_line_of_the_log(capfd: pytest.CaptureFixture[st
 
 
 @pytest.mark.usefixtures("_logs_as_before")
-def test_what_a_library_warns_of_is_a_line_of_the_log(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_warning_of_a_library_is_logged_in_one_line(capfd: pytest.CaptureFixture[str]) -> None:
     configure_logs("json")
     try:
         raise OSError("gone")

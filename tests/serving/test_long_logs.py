@@ -10,7 +10,7 @@ import sqlalchemy as sql
 import tastemaker as tm
 from tastemaker.serving.store.database import Database
 from tastemaker.serving.store.deployments import DeploymentLog
-from tastemaker.serving.store.events import MOST_COUNTED, EventStore
+from tastemaker.serving.store.events import MAX_COUNTED, EventStore
 from tastemaker.serving.store.tables import events
 
 from .server import Server
@@ -23,7 +23,7 @@ def opened(database: str) -> Iterator[Database]:
         yield opened
 
 
-def happen(database: Database, n: int, *, n_users: int, n_items: int) -> None:
+def insert_events(database: Database, n: int, *, n_users: int, n_items: int) -> None:
     """Events in one statement, of users and items in turn, a second apart and the last one now."""
     numbers = (
         "WITH RECURSIVE numbers(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < :n)"
@@ -38,7 +38,7 @@ def happen(database: Database, n: int, *, n_users: int, n_items: int) -> None:
         statement = f"INSERT INTO events {columns} {written}"
     else:
         statement = f"INSERT INTO events {columns} ({written})"
-    with database.writing(longest_s=60) as connection:
+    with database.writing(timeout_s=60) as connection:
         given = {"n": n, "n_users": n_users, "n_items": n_items}
         connection.execute(sql.text(statement), given)
 
@@ -50,10 +50,10 @@ def test_deployments_come_in_pages_and_one_of_them_serves(service: Server, ease_
         newest = [log.record(bundle, "reload").seq for _ in range(60)][-1]
     found, cursor = [], None
     for page in range(3):
-        shown = service.client.deployments(cursor, limit=25)
-        assert len(shown.deployments) == 25 or page == 2
-        found += shown.deployments
-        cursor = shown.next_cursor
+        response = service.client.deployments(cursor, limit=25)
+        assert len(response.deployments) == 25 or page == 2
+        found += response.deployments
+        cursor = response.next_cursor
     assert cursor is None
     assert [each.deployment for each in found] == sorted(
         (each.deployment for each in found), reverse=True
@@ -71,7 +71,7 @@ def test_deployments_come_in_pages_and_one_of_them_serves(service: Server, ease_
 
 def test_drift_is_found_among_many_events_of_few_users(service: Server) -> None:
     with Database(service.database) as opened:
-        happen(opened, 60_000, n_users=3, n_items=20_011)
+        insert_events(opened, 60_000, n_users=3, n_items=20_011)
     answer = service.http.get("/v1/admin/drift")
     assert answer.status_code == 200, answer.text
     assert answer.json()["n"] == 200
@@ -80,9 +80,9 @@ def test_drift_is_found_among_many_events_of_few_users(service: Server) -> None:
 def test_few_events_are_counted_and_many_are_estimated_from_samples(opened: Database) -> None:
     store = EventStore(opened)
     assert store.size() == 0
-    happen(opened, MOST_COUNTED + 50_000, n_users=50, n_items=1_000)
-    assert store.size() == MOST_COUNTED + 50_000
-    with opened.writing(longest_s=60) as connection:
+    insert_events(opened, MAX_COUNTED + 50_000, n_users=50, n_items=1_000)
+    assert store.size() == MAX_COUNTED + 50_000
+    with opened.writing(timeout_s=60) as connection:
         connection.execute(sql.delete(events).where(events.c.seq.between(1_001, 70_000)))
         connection.execute(sql.delete(events).where(events.c.seq % 5 == 0))
     left = 150_000 - 69_000 - (1_000 + 80_000) // 5

@@ -1,4 +1,4 @@
-"""The next list after an event reflects it: for everybody, on every replica, with every model."""
+"""The next list after an event reflects it: for every user, on every replica, by every model."""
 
 import time
 from collections.abc import Iterator
@@ -36,19 +36,19 @@ def replica(service: Server, ease_run: Path, serving: Serving) -> Iterator[Serve
         yield other
 
 
-def test_an_event_moves_the_list_of_somebody_known_and_the_item_is_gone(
-    service: Server, known: int
+def test_an_event_changes_a_known_users_list_and_removes_the_item(
+    service: Server, known_user: int
 ) -> None:
-    before = service.client.recommend(known, k=40)
+    before = service.client.recommend(known_user, k=40)
     item = before.items[0].item_id
-    touch(service, known, item)
-    after = service.client.recommend(known, k=40)
+    touch(service, known_user, item)
+    after = service.client.recommend(known_user, k=40)
     assert item not in items_of(after)
     assert scores_of(after, item) != scores_of(before, item)
-    assert items_of(service.client.history(known))[0] == item
+    assert items_of(service.client.history(known_user))[0] == item
 
 
-def test_the_first_event_of_somebody_new_makes_the_list_personal(
+def test_the_first_event_of_an_unseen_user_makes_the_list_personal(
     service: Server, unseen_user: int
 ) -> None:
     before = service.client.recommend(unseen_user, k=5)
@@ -64,7 +64,7 @@ def test_the_first_event_of_somebody_new_makes_the_list_personal(
 
 
 def test_names_serve_as_ids_of_unseen_users_where_ids_are_numbers(service: Server) -> None:
-    name = f"somebody@{service.url}"
+    name = f"visitor@{service.url}"
     assert service.client.history("anna").user_id == "anna"
     touch(service, name.replace("/", "."), 3)
     answer = service.client.recommend(name.replace("/", "."), k=3)
@@ -74,23 +74,23 @@ def test_names_serve_as_ids_of_unseen_users_where_ids_are_numbers(service: Serve
 def test_each_replica_sees_the_other_s_events_at_its_next_read(
     service: Server, replica: Server, unseen_user: int
 ) -> None:
-    for round_, (here, there) in enumerate([(service, replica), (replica, service)] * 5):
-        assert round_ not in items_of(here.client.history(unseen_user))
-        touch(here, unseen_user, round_)
-        assert items_of(there.client.history(unseen_user))[0] == round_
-        answer = there.client.recommend(unseen_user, k=40)
+    for round_, (writer, reader) in enumerate([(service, replica), (replica, service)] * 5):
+        assert round_ not in items_of(writer.client.history(unseen_user))
+        touch(writer, unseen_user, round_)
+        assert items_of(reader.client.history(unseen_user))[0] == round_
+        answer = reader.client.recommend(unseen_user, k=40)
         assert answer.source == "model"
         assert round_ not in items_of(answer)
 
 
-def test_a_list_that_was_asked_for_before_is_not_given_again_after_an_event_elsewhere(
-    service: Server, replica: Server, known: int
+def test_a_cached_list_is_not_served_after_an_event_on_another_replica(
+    service: Server, replica: Server, known_user: int
 ) -> None:
     for _ in range(5):
-        best = replica.client.recommend(known, k=10).items[0].item_id
-        assert replica.client.recommend(known, k=10).items[0].item_id == best
-        touch(service, known, best)
-        assert best not in items_of(replica.client.recommend(known, k=10))
+        best = replica.client.recommend(known_user, k=10).items[0].item_id
+        assert replica.client.recommend(known_user, k=10).items[0].item_id == best
+        touch(service, known_user, best)
+        assert best not in items_of(replica.client.recommend(known_user, k=10))
 
 
 def test_items_and_forgetting_reach_the_other_replica_too(
@@ -104,7 +104,7 @@ def test_items_and_forgetting_reach_the_other_replica_too(
     service.client.delete_item(unseen_user)
 
 
-def test_what_is_retracted_is_as_if_it_had_not_been(service: Server, unseen_user: int) -> None:
+def test_a_retracted_event_has_no_effect(service: Server, unseen_user: int) -> None:
     touch(service, unseen_user, 3)
     before = service.client.recommend(unseen_user, k=40)
     touch(service, unseen_user, 25)
@@ -114,16 +114,16 @@ def test_what_is_retracted_is_as_if_it_had_not_been(service: Server, unseen_user
     assert items_of(service.client.history(unseen_user)) == [3]
 
 
-def test_what_training_knows_can_be_retracted_and_touched_again(
-    service: Server, known: int
+def test_a_training_interaction_can_be_retracted_and_recorded_again(
+    service: Server, known_user: int
 ) -> None:
-    old = items_of(service.client.history(known))
-    service.client.retract(known, old[0])
-    assert items_of(service.client.history(known)) == old[1:]
-    assert old[0] in items_of(service.client.recommend(known, k=40))
-    touch(service, known, old[0])
-    assert items_of(service.client.history(known)) == old
-    assert old[0] not in items_of(service.client.recommend(known, k=40))
+    old = items_of(service.client.history(known_user))
+    service.client.retract(known_user, old[0])
+    assert items_of(service.client.history(known_user)) == old[1:]
+    assert old[0] in items_of(service.client.recommend(known_user, k=40))
+    touch(service, known_user, old[0])
+    assert items_of(service.client.history(known_user)) == old
+    assert old[0] not in items_of(service.client.recommend(known_user, k=40))
 
 
 def test_an_event_of_the_type_retract_retracts(service: Server, unseen_user: int) -> None:
@@ -132,7 +132,7 @@ def test_an_event_of_the_type_retract_retracts(service: Server, unseen_user: int
     assert items_of(service.client.history(unseen_user)) == [3]
 
 
-def test_what_is_dated_ahead_of_the_clock_can_be_taken_back_and_touched_again(
+def test_an_event_dated_in_the_future_can_be_retracted_and_recorded_again(
     service: Server, unseen_user: int
 ) -> None:
     ahead = int(time.time()) + 600
@@ -151,7 +151,7 @@ def test_what_is_dated_ahead_of_the_clock_can_be_taken_back_and_touched_again(
     assert (again.item_id, (again.timestamp or 0) < ahead - 300) == (5, True)
 
 
-def test_of_one_batch_what_comes_first_is_taken_out_by_what_comes_after(
+def test_a_later_retraction_in_a_batch_applies_to_an_earlier_event(
     service: Server, unseen_user: int
 ) -> None:
     service.client.record(
@@ -165,7 +165,7 @@ def test_of_one_batch_what_comes_first_is_taken_out_by_what_comes_after(
     assert items_of(service.client.history(unseen_user)) == [4]
 
 
-def test_seen_items_come_back_only_when_asked_for(service: Server, unseen_user: int) -> None:
+def test_seen_items_are_recommended_only_on_request(service: Server, unseen_user: int) -> None:
     touch(service, unseen_user, 3)
     everything = service.client.recommend(unseen_user, k=40, exclude_seen=False)
     assert sorted(items_of(everything)) == list(range(40))
@@ -174,13 +174,13 @@ def test_seen_items_come_back_only_when_asked_for(service: Server, unseen_user: 
     ]
 
 
-def test_reasons_name_the_event_of_a_moment_ago(service: Server, unseen_user: int) -> None:
+def test_reasons_include_the_latest_event(service: Server, unseen_user: int) -> None:
     touch(service, unseen_user, 3)
     first = service.client.recommend(unseen_user, k=1, explain=True).items[0]
     assert [(reason.item_id, reason.title) for reason in first.because or []] == [(3, "Item 3")]
 
 
-def test_trending_moves_with_events(service: Server, unseen_user: int) -> None:
+def test_trending_changes_with_events(service: Server, unseen_user: int) -> None:
     last = items_of(service.client.trending(k=40))[-1]
     assert isinstance(last, int)
     for batch in range(2):
@@ -192,10 +192,10 @@ def test_trending_moves_with_events(service: Server, unseen_user: int) -> None:
     until(lambda: items_of(service.client.trending(k=1)) == [last], 5, "it does not trend")
 
 
-# Somebody is forgotten
+# Forgetting a user
 
 
-def test_whoever_is_forgotten_is_an_unseen_user_also_after_a_restart(
+def test_a_forgotten_user_is_an_unseen_user_also_after_a_restart(
     ease_run: Path, database: str, serving: Serving
 ) -> None:
     with serving(ease_run, database) as service:
@@ -252,14 +252,14 @@ def any_model(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BUILT_IN)
-def test_with_every_model_an_event_moves_the_list_and_a_seen_item_is_gone(
-    name: str, any_model: Server, known: int, unseen_user: int
+def test_with_every_model_an_event_changes_the_list_and_removes_the_item(
+    name: str, any_model: Server, known_user: int, unseen_user: int
 ) -> None:
     tm.save_run(any_model.run, quickly_trained(name))
     assert any_model.client.reload().model == name
     personal = name not in ("popularity", "random")
     touch(any_model, unseen_user, 30, 31)
-    for user in (known, unseen_user):
+    for user in (known_user, unseen_user):
         before = any_model.client.recommend(user, k=40)
         assert (before.model, before.source) == (name, "model")
         for item in items_of(before)[:3]:
@@ -268,6 +268,6 @@ def test_with_every_model_an_event_moves_the_list_and_a_seen_item_is_gone(
             assert item not in items_of(after)
             assert len(after.items) == len(before.items) - 1
             moved = scores_of(after, item) != scores_of(before, item)
-            # Of somebody who is known by a history alone, chance draws anew for each history.
+            # For a user known by a history alone, the random model draws again for each history.
             assert moved == personal or (name, user) == ("random", unseen_user)
             before = after

@@ -22,7 +22,7 @@ from tastemaker import wire
 from tastemaker.errors import ServiceError
 from tastemaker.testing.worlds import two_tastes
 
-from .conftest import Databases, Serving, kept_in
+from .conftest import Databases, Serving, event_counts
 from .postgres import Cluster
 from .server import Server, environment_with, kill, tastemaker, until
 
@@ -35,7 +35,7 @@ def file_of(database: str) -> Path:
 
 @contextmanager
 def writing_to(database: str) -> Iterator[None]:
-    """Somebody else is in the middle of a write."""
+    """Another process is in the middle of a write."""
     with closing(sqlite3.connect(file_of(database), isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         yield
@@ -65,9 +65,7 @@ def refused_for_now(answer: httpx.Response, status: int = 503) -> None:
 # Signals
 
 
-def test_the_command_of_a_shell_serves_until_sigterm(
-    ease_run: Path, new_database: Databases
-) -> None:
+def test_the_serve_command_runs_until_sigterm(ease_run: Path, new_database: Databases) -> None:
     typed = ("serve", str(ease_run), "--port", "0", "--database", new_database("sqlite"))
     with subprocess.Popen(
         [sys.executable, "-m", "tastemaker.cli.main", *typed],
@@ -80,12 +78,12 @@ def test_the_command_of_a_shell_serves_until_sigterm(
         assert process.wait(10) in (0, -signal.SIGTERM)
 
 
-def test_sigterm_lets_a_request_under_way_get_its_answer(
+def test_sigterm_lets_a_request_in_progress_finish(
     ease_run: Path, new_database: Databases, serving: Serving, unseen_user: int
 ) -> None:
-    with serving(ease_run, new_database("sqlite")) as service, ThreadPoolExecutor(1) as aside:
+    with serving(ease_run, new_database("sqlite")) as service, ThreadPoolExecutor(1) as pool:
         with writing_to(service.database):
-            slow = aside.submit(write, service, unseen_user)
+            slow = pool.submit(write, service, unseen_user)
             time.sleep(0.3)
             service.process.send_signal(signal.SIGTERM)
             time.sleep(0.5)
@@ -96,21 +94,21 @@ def test_sigterm_lets_a_request_under_way_get_its_answer(
         answer = slow.result()
         assert answer.status_code == 200
         assert service.process.wait(10) in (0, -signal.SIGTERM)
-        assert kept_in(service.database)[answer.json()["event_ids"][0]] == 1
+        assert event_counts(service.database)[answer.json()["event_ids"][0]] == 1
 
 
-def test_a_request_that_never_ends_does_not_keep_it_from_ending(
+def test_an_endless_request_does_not_prevent_the_shutdown(
     ease_run: Path, new_database: Databases, serving: Serving
 ) -> None:
     with serving(ease_run, new_database("sqlite"), shutdown_grace_s=1) as service:
-        with httpx.Client(base_url=service.url) as client, ThreadPoolExecutor(1) as aside:
+        with httpx.Client(base_url=service.url) as client, ThreadPoolExecutor(1) as pool:
             enough = Event()
 
-            def drop_by_drop() -> Iterator[bytes]:
+            def slow_body() -> Iterator[bytes]:
                 yield b'{"user_id": 1,'
                 enough.wait(20)
 
-            stuck = aside.submit(client.post, "/v1/events", content=drop_by_drop())
+            stuck = pool.submit(client.post, "/v1/events", content=slow_body())
             time.sleep(0.3)
             asked_at = time.monotonic()
             service.stop()
@@ -122,14 +120,14 @@ def test_a_request_that_never_ends_does_not_keep_it_from_ending(
 # Crowds
 
 
-def test_a_crowd_is_sent_away_rather_than_queued(
+def test_too_many_concurrent_requests_are_refused_rather_than_queued(
     ease_run: Path, new_database: Databases, serving: Serving
 ) -> None:
     with serving(ease_run, new_database("sqlite"), "--threads", 1, max_queued=2) as service:
-        with ThreadPoolExecutor(12) as crowd:
+        with ThreadPoolExecutor(12) as pool:
             with writing_to(service.database):
                 asked_at = time.monotonic()
-                burst = [crowd.submit(write, service, user) for user in range(12)]
+                burst = [pool.submit(write, service, user) for user in range(12)]
                 until(lambda: sum(each.done() for each in burst) >= 9, 5)
                 assert time.monotonic() - asked_at < 2, "sent away at once"
                 for each in burst:
@@ -142,7 +140,7 @@ def test_a_crowd_is_sent_away_rather_than_queued(
         assert write(service, 1).status_code == 200
 
 
-def test_what_takes_too_long_is_given_up(
+def test_a_request_that_takes_too_long_times_out(
     ease_run: Path, new_database: Databases, serving: Serving
 ) -> None:
     with serving(ease_run, new_database("sqlite"), request_timeout_s=0.5) as service:
@@ -157,7 +155,7 @@ def test_what_takes_too_long_is_given_up(
 # The database is away
 
 
-def test_without_its_database_it_reads_on_and_heals_by_itself(
+def test_without_its_database_the_service_still_reads_and_recovers(
     ease_run: Path, own_cluster: Cluster, serving: Serving
 ) -> None:
     with serving(ease_run, own_cluster.new_database()) as service:
@@ -201,7 +199,7 @@ def test_without_its_database_it_reads_on_and_heals_by_itself(
         assert touched not in [item.item_id for item in again.items]
 
 
-def test_it_starts_without_its_database_and_joins_it_later(
+def test_the_service_starts_without_its_database_and_connects_later(
     ease_run: Path, own_cluster: Cluster, serving: Serving
 ) -> None:
     database = own_cluster.new_database()
@@ -217,7 +215,7 @@ def test_it_starts_without_its_database_and_joins_it_later(
         assert [each.reason for each in service.client.deployments().deployments] == ["start"]
 
 
-def test_keys_hold_while_the_database_is_away(
+def test_keys_are_still_checked_while_the_database_is_unavailable(
     ease_run: Path, own_cluster: Cluster, serving: Serving
 ) -> None:
     database = own_cluster.new_database()
@@ -228,13 +226,13 @@ def test_keys_hold_while_the_database_is_away(
         assert httpx.get(f"{service.url}/v1/users/3/recommendations").status_code == 401
 
 
-def test_a_locked_database_refuses_writes_and_lets_reads_go_on(
+def test_a_locked_database_refuses_writes_and_allows_reads(
     ease_run: Path, new_database: Databases, serving: Serving, unseen_user: int
 ) -> None:
-    with serving(ease_run, new_database("sqlite")) as service, ThreadPoolExecutor(2) as aside:
+    with serving(ease_run, new_database("sqlite")) as service, ThreadPoolExecutor(2) as pool:
         with writing_to(service.database):
             asked_at = time.monotonic()
-            writes = [aside.submit(write, service, unseen_user) for _ in range(2)]
+            writes = [pool.submit(write, service, unseen_user) for _ in range(2)]
             for user in range(40):
                 asked_a_read_at = time.monotonic()
                 answer = service.client.recommend(user)
@@ -248,7 +246,7 @@ def test_a_locked_database_refuses_writes_and_lets_reads_go_on(
         assert service.client.ready().status == "ready"
 
 
-def test_a_full_disk_refuses_writes_and_keeps_nothing_by_halves(
+def test_a_full_disk_refuses_writes_and_stores_no_partial_batch(
     ease_run: Path, new_database: Databases, serving: Serving, unseen_user: int
 ) -> None:
     with serving(ease_run, new_database("sqlite")) as service:
@@ -276,12 +274,14 @@ def test_a_full_disk_refuses_writes_and_keeps_nothing_by_halves(
             assert service.client.recommend(user).source == "model"
         assert history(service, unseen_user)
         wanted = {event.event_id for batch in accepted for event in batch}
-        assert kept_in(service.database).keys() == wanted
-        # Somebody makes room.
+        assert event_counts(service.database).keys() == wanted
+        # There is room again.
         resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (-1, -1))
         refused = batches[len(accepted)]
         until(lambda: _is_taken(service, refused), HEALS_S)
-        assert kept_in(service.database).keys() == wanted | {event.event_id for event in refused}
+        assert event_counts(service.database).keys() == wanted | {
+            event.event_id for event in refused
+        }
 
 
 def _is_taken(service: Server, batch: list[wire.Event]) -> bool:
@@ -299,18 +299,18 @@ def own_run(ease_run: Path, tmp_path: Path) -> Path:
     return shutil.copytree(ease_run, tmp_path / "run")
 
 
-def train_anew(run: Path, regularization: float) -> None:
+def retrain(run: Path, regularization: float) -> None:
     tm.save_run(run, tm.EASE(regularization=regularization).fit(tm.no_holdout(two_tastes())))
 
 
 def test_a_reload_swaps_the_model_without_dropping_a_request(
     own_run: Path, new_database: Databases, serving: Serving
 ) -> None:
-    with serving(own_run, new_database("sqlite")) as service, ThreadPoolExecutor(3) as crowd:
+    with serving(own_run, new_database("sqlite")) as service, ThreadPoolExecutor(3) as pool:
         first = service.client.ready().version
         enough, seen = Event(), set()
 
-        def ask(user: int) -> int:
+        def request_lists(user: int) -> int:
             n = 0
             while not enough.is_set():
                 answer = service.client.recommend(user, k=3)
@@ -319,16 +319,16 @@ def test_a_reload_swaps_the_model_without_dropping_a_request(
                 n += 1
             return n
 
-        asking = [crowd.submit(ask, user) for user in range(3)]
+        requests = [pool.submit(request_lists, user) for user in range(3)]
         versions = [first]
         for regularization in (5.0, 10.0, 15.0):
-            train_anew(own_run, regularization)
+            retrain(own_run, regularization)
             deployed = service.client.reload()
             assert (deployed.reason, deployed.current) == ("reload", True)
             assert service.client.recommend(9).version == deployed.version
             versions.append(deployed.version)
         enough.set()
-        assert all(each.result() > 10 for each in asking), "every request got its list"
+        assert all(each.result() > 10 for each in requests), "every request got its list"
         assert len(set(versions)) == 4
         assert seen <= set(versions)
         log = service.client.deployments().deployments
@@ -336,7 +336,7 @@ def test_a_reload_swaps_the_model_without_dropping_a_request(
         assert [each.current for each in log] == [True, False, False, False]
 
 
-def test_a_damaged_run_is_refused_and_the_one_before_goes_on(
+def test_a_damaged_run_is_refused_and_the_previous_one_is_served(
     own_run: Path, new_database: Databases, serving: Serving
 ) -> None:
     with serving(own_run, new_database("sqlite")) as service:
@@ -359,16 +359,16 @@ def test_a_model_can_be_rolled_back_and_stays_so_after_a_restart(
     own_run: Path, new_database: Databases, serving: Serving
 ) -> None:
     with serving(own_run, new_database("sqlite")) as service:
-        nothing = service.http.post("/v1/admin/rollback")
-        assert nothing.status_code == 422
-        assert "so a rollback is impossible" in nothing.json()["detail"]
+        response = service.http.post("/v1/admin/rollback")
+        assert response.status_code == 422
+        assert "so a rollback is impossible" in response.json()["detail"]
         first = service.client.recommend(3)
-        train_anew(own_run, 50.0)
+        retrain(own_run, 50.0)
         second = service.client.reload()
         assert service.client.recommend(3).items != first.items
-        back = service.client.rollback()
-        assert (back.version, back.reason) == (first.version, "rollback")
-        assert back.version != second.version
+        restored = service.client.rollback()
+        assert (restored.version, restored.reason) == (first.version, "rollback")
+        assert restored.version != second.version
         assert service.client.recommend(3) == first
         service.stop()
         service.start()
@@ -378,7 +378,7 @@ def test_a_model_can_be_rolled_back_and_stays_so_after_a_restart(
 # Several workers
 
 
-def test_every_worker_knows_what_another_was_told(
+def test_every_worker_sees_events_sent_to_another(
     ease_run: Path, new_database: Databases, serving: Serving, unseen_user: int
 ) -> None:
     with serving(ease_run, new_database("sqlite"), "--workers", 2) as service:
@@ -395,9 +395,9 @@ def test_every_worker_knows_what_another_was_told(
         assert metric(service, 'tastemaker_events_total{outcome="accepted"}') == 20
 
         # One dies: it is replaced, and what it had counted is not lost.
-        victim = service.workers()[0]
-        kill(victim)
-        until(lambda: len(set(service.workers()) - {victim}) == 2, 30)
+        killed = service.workers()[0]
+        kill(killed)
+        until(lambda: len(set(service.workers()) - {killed}) == 2, 30)
         until(lambda: _all_answer(service), 30)
         assert metric(service, 'tastemaker_events_total{outcome="accepted"}') == 20
         assert history(service, unseen_user) == list(range(20))[::-1]
@@ -420,7 +420,7 @@ def test_a_reload_reaches_every_worker(
     own_run: Path, new_database: Databases, serving: Serving
 ) -> None:
     with serving(own_run, new_database("sqlite"), "--workers", 2) as service:
-        train_anew(own_run, 50.0)
+        retrain(own_run, 50.0)
         version = service.client.reload().version
 
         def versions() -> set[str]:

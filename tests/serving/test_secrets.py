@@ -39,7 +39,7 @@ def test_no_failure_of_a_page_puts_its_key_into_the_log(
             assert "text/html" in page.headers["Content-Type"]
             assert secret not in page.text
         until(lambda: "/desk/models" in service.process.stderr.read_text(), 5)
-        assert secret not in service.said()
+        assert secret not in service.output()
 
 
 FAILING = """

@@ -12,7 +12,7 @@ import sqlalchemy as sql
 
 from tastemaker import wire
 
-from .conftest import Databases, Serving, kept_in
+from .conftest import Databases, Serving, event_counts
 from .server import Server, tastemaker, until
 
 AT_ONCE_S = 2.0
@@ -90,7 +90,7 @@ def test_mistakes_with_keys_end_in_one_clear_line(new_database: Databases) -> No
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
-def test_others_cannot_reach_a_service_without_keys(
+def test_a_service_without_keys_does_not_listen_on_other_interfaces(
     host: str, ease_run: Path, new_database: Databases
 ) -> None:
     if host == "::" and not socket.has_ipv6:
@@ -104,7 +104,7 @@ def test_others_cannot_reach_a_service_without_keys(
     assert ended.stdout == ""
 
 
-def test_with_a_key_others_may_reach_it_but_not_without(
+def test_a_public_service_requires_a_key(
     ease_run: Path, new_database: Databases, serving: Serving
 ) -> None:
     database = new_database("sqlite")
@@ -115,7 +115,7 @@ def test_with_a_key_others_may_reach_it_but_not_without(
             url = f"http://127.0.0.1:{port}{path}"
             assert httpx.get(url).status_code == 401
             assert httpx.get(url, headers=bearer(key)).status_code == 200
-        # Revoking the last one closes it to everybody.
+        # After the last key is revoked, no request is allowed.
         tastemaker("keys", "revoke", key.partition(".")[0], "--database", database)
         assert httpx.get(url, headers=bearer(key)).status_code == 401
         assert httpx.get(url).status_code == 401
@@ -154,7 +154,7 @@ NEEDS = [
 ]
 
 
-def test_every_route_asks_for_its_scope_before_it_reads_the_request(
+def test_every_route_checks_its_scope_before_it_reads_the_request(
     guarded: tuple[Server, dict[str, str]],
 ) -> None:
     service, keys = guarded
@@ -182,15 +182,15 @@ def test_every_route_of_the_api_is_in_that_list(guarded: tuple[Server, dict[str,
     listed = {(method, path) for method, path, _ in NEEDS}
     for method, path in written - listed:
         status = httpx.request(method, guarded[0].url + path).status_code
-        assert status == 401, f"{method} {path} lets pass whoever comes"
+        assert status == 401, f"{method} {path} needs no key"
 
 
-def test_machines_may_ask_how_it_is_without_a_key(guarded: tuple[Server, dict[str, str]]) -> None:
+def test_health_checks_need_no_key(guarded: tuple[Server, dict[str, str]]) -> None:
     for path in ("/healthz", "/readyz"):
         assert httpx.get(guarded[0].url + path).status_code == 200
 
 
-def test_every_wrong_key_gets_the_same_words(guarded: tuple[Server, dict[str, str]]) -> None:
+def test_every_wrong_key_gets_the_same_message(guarded: tuple[Server, dict[str, str]]) -> None:
     service, keys = guarded
     key_id, _, secret = keys["read"].partition(".")
     wrong = [
@@ -234,7 +234,7 @@ def test_a_key_works_as_soon_as_it_is_made_and_no_longer_than_until_it_is_revoke
     until(lambda: status() == 401, AT_ONCE_S)
 
 
-def test_who_revokes_all_keys_does_not_open_the_door(
+def test_revoking_all_keys_does_not_allow_access_without_one(
     ease_run: Path, new_database: Databases, serving: Serving
 ) -> None:
     database = new_database("sqlite")
@@ -262,7 +262,7 @@ def test_a_key_is_neither_logged_nor_repeated(guarded: tuple[Server, dict[str, s
     for key in keys.values():
         answer = httpx.get(f"{service.url}/v1/admin/deployments", headers=bearer(key))
         assert key.partition(".")[2] not in answer.text
-        assert key.partition(".")[2] not in service.said()
+        assert key.partition(".")[2] not in service.output()
 
 
 # What is too much
@@ -280,22 +280,22 @@ def test_a_body_that_is_too_large_is_refused(service: Server, unseen_user: int) 
 
     in_parts = service.http.post("/v1/events", content=parts())
     assert in_parts.status_code == 413
-    assert kept_in(service.database)[f"large-{unseen_user}"] == 0
+    assert event_counts(service.database)[f"large-{unseen_user}"] == 0
 
 
-def test_whoever_asks_too_often_is_told_when_to_come_again(
+def test_requests_over_the_rate_limit_get_a_retry_time(
     ease_run: Path, new_database: Databases, serving: Serving
 ) -> None:
     database = new_database("sqlite")
-    mine, another = key_made(database, "read"), key_made(database, "read")
-    with serving(ease_run, database, "--rate", 5, burst=10, key=mine) as service:
+    key, other_key = key_made(database, "read"), key_made(database, "read")
+    with serving(ease_run, database, "--rate", 5, burst=10, key=key) as service:
         answers = [service.http.get("/v1/users/3/recommendations") for _ in range(30)]
         statuses = [answer.status_code for answer in answers]
         assert statuses[:10] == [200] * 10
         refused = next(answer for answer in answers if answer.status_code == 429)
         assert int(refused.headers["Retry-After"]) >= 1
         assert "5 requests per second" in refused.json()["detail"]
-        others = httpx.get(f"{service.url}/v1/items", headers=bearer(another))
+        others = httpx.get(f"{service.url}/v1/items", headers=bearer(other_key))
         assert others.status_code == 200, "another key has its own allowance"
         assert service.http.get("/readyz").status_code == 200
         until(lambda: service.http.get("/v1/items").status_code == 200, 3)
@@ -345,7 +345,7 @@ def test_whoever_asks_too_often_is_told_when_to_come_again(
         ("PUT", "/v1/items/3", {"title": "a\u0007b"}),
     ],
 )
-def test_what_is_out_of_bounds_is_a_problem_that_says_so(
+def test_a_value_out_of_bounds_is_a_problem_response_that_names_it(
     on_sqlite: Server, method: str, path: str, body: object
 ) -> None:
     content = None if body is None else json.dumps(body)
@@ -366,9 +366,7 @@ def test_what_is_out_of_bounds_is_a_problem_that_says_so(
     [b"", b"{", b"\xff\xfe", b"[" * 50_000, b'{"user_id": ' + b"9" * 5_000 + b"}", b"NaN",
      b'{"user_id": NaN, "item_id": 1}', b'{"user_id": 1, "item_id": 1, "timestamp": Infinity}'],
 )  # fmt: skip
-def test_what_is_not_json_is_a_problem_and_never_an_error_here(
-    on_sqlite: Server, content: bytes
-) -> None:
+def test_a_body_that_is_not_json_is_a_client_error(on_sqlite: Server, content: bytes) -> None:
     for path in ("/v1/events", "/v1/recommendations"):
         answer = on_sqlite.http.post(
             path, content=content, headers={"Content-Type": "application/json"}
@@ -389,7 +387,7 @@ HARMLESS = [
 
 
 @pytest.mark.parametrize("user", HARMLESS)
-def test_any_text_is_just_an_id(service: Server, user: str) -> None:
+def test_any_text_is_a_valid_id(service: Server, user: str) -> None:
     service.client.record(wire.Event(user_id=user, item_id=3))
     history = service.client.history(user)
     assert (history.user_id, [item.item_id for item in history.items]) == (user, [3])
@@ -412,7 +410,7 @@ def named_tables(database: str) -> list[sql.Table]:
 
 @pytest.mark.parametrize("path", ["/v1/users/{}/history", "/v1/items/{}", "/v1/items/{}/similar"])
 @pytest.mark.parametrize("bad", ["x" * 257, "a\x00b", "a\nb", "\x1b[31m", "a\u202eb"])
-def test_what_cannot_be_an_id_is_refused_in_a_path(service: Server, path: str, bad: str) -> None:
+def test_an_invalid_id_is_refused_in_a_path(service: Server, path: str, bad: str) -> None:
     answer = service.http.get(path.format(quote(bad)))
     assert answer.status_code in (404, 422)
     assert answer.headers["Content-Type"] == "application/problem+json"
@@ -429,7 +427,7 @@ def test_bytes_that_are_no_utf_8_are_no_id(on_sqlite: Server, path: str) -> None
     assert "not UTF-8" in answer.json()["detail"]
 
 
-def test_an_unknown_category_is_not_answered_with_all_there_are(
+def test_an_unknown_category_is_refused_with_a_short_message(
     ease_run: Path, new_database: Databases, serving: Serving
 ) -> None:
     with serving(ease_run, new_database("sqlite")) as service:
@@ -457,7 +455,7 @@ def test_every_answer_has_the_headers_that_protect_a_browser(on_sqlite: Server, 
     assert "server" not in headers
 
 
-def test_what_is_not_there_is_a_problem(on_sqlite: Server) -> None:
+def test_a_missing_page_is_a_problem_response(on_sqlite: Server) -> None:
     missing = on_sqlite.http.get("/v1/nothing")
     assert (missing.status_code, missing.json()["title"]) == (404, "Not Found")
     wrong = on_sqlite.http.delete("/v1/trending")
@@ -466,7 +464,7 @@ def test_what_is_not_there_is_a_problem(on_sqlite: Server) -> None:
         assert answer.headers["Content-Type"] == "application/problem+json"
 
 
-def test_other_origins_are_let_in_only_by_name(
+def test_other_origins_are_allowed_only_by_name(
     on_sqlite: Server, ease_run: Path, new_database: Databases, serving: Serving
 ) -> None:
     def allowed(service: Server, origin: str) -> str | None:
@@ -475,9 +473,11 @@ def test_other_origins_are_let_in_only_by_name(
             headers={"Origin": origin, "Access-Control-Request-Method": "POST"},
         )
         plain = service.http.get("/v1/items", headers={"Origin": origin})
-        said = {answer.headers.get("Access-Control-Allow-Origin") for answer in (preflight, plain)}
-        assert len(said) == 1
-        return said.pop()
+        origins = {
+            answer.headers.get("Access-Control-Allow-Origin") for answer in (preflight, plain)
+        }
+        assert len(origins) == 1
+        return origins.pop()
 
     shop = "https://shop.example"
     assert allowed(on_sqlite, shop) is None
@@ -500,10 +500,10 @@ def test_a_page_of_another_site_cannot_drive_a_service_without_keys(
         ]
 
     own = on_sqlite.url
-    evil = "https://evil.example"
+    allowed_origin = "https://evil.example"
     assert statuses(on_sqlite) == statuses(on_sqlite, Origin=own) == [200, 200, 204]
     for headers in (
-        {"Origin": evil},
+        {"Origin": allowed_origin},
         {"Origin": "null"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site", "Origin": "http://127.0.0.1:1"},
@@ -512,8 +512,10 @@ def test_a_page_of_another_site_cannot_drive_a_service_without_keys(
     ):
         assert statuses(on_sqlite, **headers) == [403] * 3, headers
     database = new_database("sqlite")
-    with serving(ease_run, database, "--cors", evil, "--trusted-host", "shop.example") as named:
-        assert statuses(named, Origin=evil) == [200, 200, 204]
+    with serving(
+        ease_run, database, "--cors", allowed_origin, "--trusted-host", "shop.example"
+    ) as named:
+        assert statuses(named, Origin=allowed_origin) == [200, 200, 204]
         for host, status in [("shop.example", 200), ("evil.example", 421)]:
             assert named.http.get("/v1/items", headers={"Host": host}).status_code == status
         # What has a key cannot be sent by another's page, so that any name is as good.
@@ -523,7 +525,7 @@ def test_a_page_of_another_site_cannot_drive_a_service_without_keys(
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "[", "evil.example:1"])
-def test_a_name_that_was_bound_to_this_machine_reads_nothing(on_sqlite: Server, host: str) -> None:
+def test_a_rebound_host_name_is_refused(on_sqlite: Server, host: str) -> None:
     for path in ("/v1/users/3/history", "/", "/docs", "/metrics", "/no/such/page"):
         answer = on_sqlite.http.get(path, headers={"Host": host})
         assert (answer.status_code, "trusted_hosts" in answer.text) == (421, True)
@@ -532,7 +534,7 @@ def test_a_name_that_was_bound_to_this_machine_reads_nothing(on_sqlite: Server, 
         assert on_sqlite.http.get("/v1/items", headers={"Host": own}).status_code == 200
 
 
-def test_a_made_up_address_does_not_avoid_the_rate(
+def test_a_forged_address_does_not_avoid_the_rate_limit(
     ease_run: Path, new_database: Databases, serving: Serving
 ) -> None:
     def sent(service: Server) -> set[int]:
@@ -565,7 +567,7 @@ def test_a_harmful_request_id_is_replaced(on_sqlite: Server, given: bytes) -> No
 
 
 @pytest.mark.parametrize("style", ["json", "pretty"])
-def test_nobody_writes_lines_of_their_own_into_the_log(
+def test_a_request_cannot_inject_lines_into_the_log(
     style: str, ease_run: Path, new_database: Databases, serving: Serving
 ) -> None:
     with serving(ease_run, new_database("sqlite"), "--logs", style) as service:
@@ -581,9 +583,7 @@ def test_nobody_writes_lines_of_their_own_into_the_log(
         assert not any("\x1b[2J" in line or "\x9b2J" in line for line in lines)
 
 
-def test_settings_that_cannot_be_are_refused_with_exit_code_2(
-    ease_run: Path, tmp_path: Path
-) -> None:
+def test_invalid_settings_are_refused_with_exit_code_2(ease_run: Path, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         for arguments, words in [
             ((ease_run, "--port", 70_000), "port is 70000"),
@@ -600,10 +600,10 @@ def test_settings_that_cannot_be_are_refused_with_exit_code_2(
             assert words in ended.stderr
 
 
-def test_an_id_with_slashes_is_never_another_question(service: Server, unseen_user: int) -> None:
+def test_an_id_with_slashes_never_reaches_another_route(service: Server, unseen_user: int) -> None:
     service.client.record(wire.Event(user_id=unseen_user, item_id=3))
-    trap = f"{unseen_user}/history/3"
-    assert service.client.forget(trap).user_id == trap
+    id_with_slashes = f"{unseen_user}/history/3"
+    assert service.client.forget(id_with_slashes).user_id == id_with_slashes
     service.client.record(wire.Event(user_id=f"{unseen_user}/history/4", item_id=5))
     service.client.retract(f"{unseen_user}/history/4", 5)
     assert service.client.recommend(f"{unseen_user}/recommendations").source == "trending"

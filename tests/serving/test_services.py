@@ -1,4 +1,4 @@
-"""A database belongs to one service, or to several that have names; what serves is said."""
+"""A database belongs to one service, or to several that have names."""
 
 import shutil
 from pathlib import Path
@@ -38,10 +38,10 @@ def test_another_run_on_the_same_database_is_refused_unless_it_has_a_name(
         assert "Traceback" not in refused.stderr
         learning = tastemaker("learn", another_run, "--database", database)
         assert learning.returncode == 2
-        with serving(another_run, database, "--service", "another") as beside:
-            assert beside.client.ready().version != version
-            beside.client.reload()
-            assert reasons_of(beside) == [
+        with serving(another_run, database, "--service", "another") as other_service:
+            assert other_service.client.ready().version != version
+            other_service.client.reload()
+            assert reasons_of(other_service) == [
                 "reload",
                 "start",
             ]
@@ -50,10 +50,10 @@ def test_another_run_on_the_same_database_is_refused_unless_it_has_a_name(
         service.stop()
         service.start()
         assert service.client.ready().version == version
-        assert f"serving {ease_run} at" in service.said()
+        assert f"serving {ease_run} at" in service.output()
 
 
-def test_a_run_that_was_moved_or_trained_anew_in_its_place_is_the_same_service(
+def test_a_moved_or_retrained_run_is_the_same_service(
     ease_run: Path, another_run: Path, tmp_path: Path, database: str
 ) -> None:
     moved = shutil.copytree(ease_run, tmp_path / "moved")
@@ -63,15 +63,15 @@ def test_a_run_that_was_moved_or_trained_anew_in_its_place_is_the_same_service(
         first = log.begin(tm.open_run(ease_run))
         assert log.begin(tm.open_run(moved)) == first
         shutil.rmtree(moved)
-        anew = tmp_path / "anew"
-        shutil.copytree(ease_run, anew)
-        log.record(tm.open_run(anew), "reload")
-        shutil.rmtree(anew)
-        shutil.copytree(another_run, anew)
-        assert log.begin(tm.open_run(anew)).version == tm.open_run(another_run).version
+        retrained = tmp_path / "retrained"
+        shutil.copytree(ease_run, retrained)
+        log.record(tm.open_run(retrained), "reload")
+        shutil.rmtree(retrained)
+        shutil.copytree(another_run, retrained)
+        assert log.begin(tm.open_run(retrained)).version == tm.open_run(another_run).version
 
 
-def test_a_restart_says_that_a_learned_model_took_the_place_of_the_run(
+def test_a_restart_logs_that_a_learned_model_replaced_the_run(
     ease_run: Path, tmp_path: Path, new_database: Databases, serving: Serving
 ) -> None:
     run, database = shutil.copytree(ease_run, tmp_path / "run"), new_database("sqlite")
@@ -84,17 +84,17 @@ def test_a_restart_says_that_a_learned_model_took_the_place_of_the_run(
         deployed = log.record(tm.open_run(learned), "learned")
     with serving(run, database) as service:
         assert service.client.ready().version == deployed.version
-        assert f"serving {learned} at" in service.said()
-        assert "trained on events" in " ".join(service.said().split())
+        assert f"serving {learned} at" in service.output()
+        assert "trained on events" in " ".join(service.output().split())
         service.stop()
         shutil.rmtree(learned)
         service.start()
         assert service.client.ready().version == tm.open_run(run).version
-        assert f"serving {run} at" in service.said()
-        assert "is no longer in this folder" in " ".join(service.said().split())
+        assert f"serving {run} at" in service.output()
+        assert "is no longer in this folder" in " ".join(service.output().split())
 
 
-def test_a_replica_that_cannot_open_what_was_deployed_says_so_until_it_can(
+def test_a_replica_that_cannot_open_the_deployed_run_is_degraded_until_it_can(
     ease_run: Path, tmp_path: Path, new_database: Databases, serving: Serving
 ) -> None:
     run, database = shutil.copytree(ease_run, tmp_path / "run"), new_database("sqlite")
@@ -112,28 +112,28 @@ def test_a_replica_that_cannot_open_what_was_deployed_says_so_until_it_can(
             except httpx.TransportError:
                 return ""  # no worker answers yet
 
-        until(lambda: service.client.ready().missing == bundle.version, 30, service.said)
+        until(lambda: service.client.ready().missing == bundle.version, 30, service.output)
         assert service.client.ready().status == "degraded"
         assert service.client.ready().version == before
         until(lambda: "tastemaker_model_missing 1.0" in numbers(), 30)
         assert service.client.recommend(3).version == before
-        assert "deployed model cannot be opened" in service.said()
+        assert "deployed model cannot be opened" in service.output()
 
-        def told() -> dict[str, Any]:
+        def stats_with_missing() -> dict[str, Any]:
             stats = service.http.get("/v1/admin/stats").json()
             return stats if stats["missing"] else {}
 
-        stats = until(told, 30, service.said)
+        stats = until(stats_with_missing, 30, service.output)
         assert (stats["missing"], stats["deployment"]["version"]) == (bundle.version, before)
         assert stats["deployment"]["reason"] == "start"
         desk = service.http.get("/desk", headers={"Accept": "text/html"}).text
         assert "cannot be opened here" in desk
 
         hidden.rename(learned)
-        # What a worker has said of itself goes with it.
+        # The metrics of a worker go with it.
         for pid in service.workers():
             kill(pid)
-        until(lambda: "tastemaker_model_missing" in numbers(), 60, service.said)
-        until(lambda: service.client.ready().status == "ready", 30, service.said)
+        until(lambda: "tastemaker_model_missing" in numbers(), 60, service.output)
+        until(lambda: service.client.ready().status == "ready", 30, service.output)
         until(lambda: service.client.ready().version == bundle.version, 30)
         until(lambda: "tastemaker_model_missing 0.0" in numbers(), 30)

@@ -19,7 +19,7 @@ import tastemaker as tm
 from tastemaker import wire
 from tastemaker.testing.worlds import two_tastes
 
-from .conftest import DATABASES, Databases, Serving, kept_in
+from .conftest import DATABASES, Databases, Serving, event_counts
 from .postgres import Cluster
 from .server import Server, kill, until
 
@@ -97,7 +97,7 @@ class Visitors:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", DATABASES)
-def test_under_load_with_faults_nothing_is_lost_and_nothing_grows(
+def test_under_load_with_faults_no_event_is_lost_and_no_resource_grows(
     kind: str,
     ease_run: Path,
     tmp_path: Path,
@@ -113,20 +113,20 @@ def test_under_load_with_faults_nothing_is_lost_and_nothing_grows(
     with serving(run, database, "--workers", 2, "--logs", "json") as service:
         until(lambda: len(service.workers()) == 2, 20)
         visitors = Visitors(service, time.monotonic() + SOAK_S)
-        with ThreadPoolExecutor(4) as crowd:
-            visiting = [crowd.submit(visitors.visit, seed) for seed in range(4)]
+        with ThreadPoolExecutor(4) as pool:
+            visiting = [pool.submit(visitors.visit, seed) for seed in range(4)]
             memory_mib = _faults(service, run, cluster)
             for visit in visiting:
                 visit.result()
         until(lambda: service.client.ready().status == "ready", 20)
-        kept = kept_in(database)
+        kept = event_counts(database)
         assert visitors.acknowledged <= kept.keys(), "an acknowledged event is lost"
         assert set(kept.values()) == {1}, "an event was kept twice"
         for batch in visitors.sent:
             assert sum(kept[e.event_id or ""] for e in batch) in (0, len(batch)), "half a batch"
         for batch in visitors.unanswered:
             service.client.record(batch)
-        assert kept_in(database) == Counter(e.event_id for b in visitors.sent for e in b)
+        assert event_counts(database) == Counter(e.event_id for b in visitors.sent for e in b)
         assert visitors.answers[200] > 10 * SOAK_S, visitors.answers
         assert not any("exception" in line for line in service.log())
         half = len(memory_mib) // 2

@@ -15,7 +15,7 @@ from tastemaker.serving.store.database import Database
 from tastemaker.serving.store.deployments import DeploymentLog
 from tastemaker.serving.store.events import EventStore
 from tastemaker.serving.store.tables import NewEvent, deployments, events
-from tastemaker.serving.store.trending import TrendingStore, halved
+from tastemaker.serving.store.trending import TrendingStore, decayed_weight
 
 HALF_LIFE_S = 3600.0
 
@@ -31,13 +31,13 @@ def weights_as_of(store: TrendingStore, at: float) -> dict[str, float]:
     found = store.weights()
     assert found is not None
     weights = {
-        item: weight * halved(at - counted_at, found.half_life_s)
+        item: weight * decayed_weight(at - counted_at, found.half_life_s)
         for item, weight, counted_at in found.rows
     }
     return {item: weight for item, weight in weights.items() if weight > 1e-9}
 
 
-def test_what_is_kept_equals_a_count_of_all_events(opened: Database) -> None:
+def test_the_stored_weights_equal_a_count_of_all_events(opened: Database) -> None:
     store, trending = EventStore(opened), TrendingStore(opened)
     chance, now = random.Random(7), int(time.time())
     trending.begin(HALF_LIFE_S)
@@ -63,7 +63,7 @@ def test_what_is_kept_equals_a_count_of_all_events(opened: Database) -> None:
     assert kept == pytest.approx(weights_as_of(trending, at), rel=1e-6)
 
 
-def test_an_event_counts_half_after_a_half_life_and_one_of_tomorrow_as_of_now(
+def test_an_event_counts_half_after_a_half_life_and_a_future_one_fully(
     opened: Database,
 ) -> None:
     store, trending = EventStore(opened), TrendingStore(opened)
@@ -75,7 +75,7 @@ def test_an_event_counts_half_after_a_half_life_and_one_of_tomorrow_as_of_now(
     assert weights == pytest.approx({"old": 0.5, "new": 1.0}, rel=0.01)
 
 
-def test_the_log_is_not_read_to_know_what_is_trending(opened: Database) -> None:
+def test_trending_is_computed_without_reading_the_log(opened: Database) -> None:
     store, trending = EventStore(opened), TrendingStore(opened)
     trending.begin(HALF_LIFE_S)
     now = int(time.time())

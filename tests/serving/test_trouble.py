@@ -12,7 +12,7 @@ import sqlalchemy as sql
 
 from tastemaker import wire
 
-from .conftest import Databases, Serving, kept_in
+from .conftest import Databases, Serving, event_counts
 from .postgres import Cluster
 from .server import Server, kill, tastemaker, until
 
@@ -34,7 +34,7 @@ def is_ready(service: Server) -> bool:
     return service.client.ready().status == "ready"
 
 
-def how_long(ask: Callable[[], Any]) -> float:
+def duration_of(ask: Callable[[], Any]) -> float:
     asked_at = time.monotonic()
     ask()
     return time.monotonic() - asked_at
@@ -46,13 +46,13 @@ def as_owner(database: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-def test_with_a_database_that_hangs_it_answers_from_training_data_and_heals(
+def test_with_a_hanging_database_the_service_uses_training_data_and_recovers(
     ease_run: Path, own_cluster: Cluster, serving: Serving
 ) -> None:
     with serving(ease_run, own_cluster.new_database()) as service:
         assert write(service, "anna").status_code == 200
         own_cluster.freeze()
-        # The first to ask finds out; nobody waits as long as a request may take.
+        # The first request finds out; no request waits for the whole timeout.
         first = service.client.recommend(3)
         assert (first.source, first.degraded, len(first.items)) == ("model", True, 10)
 
@@ -67,15 +67,15 @@ def test_with_a_database_that_hangs_it_answers_from_training_data_and_heals(
             refused = write(service, "anna")
             assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
 
-        assert min(how_long(ask_all) for _ in range(3)) < AT_ONCE_S
+        assert min(duration_of(ask_all) for _ in range(3)) < AT_ONCE_S
         own_cluster.thaw()
-        until(lambda: is_ready(service), HEALS_S, service.said)
+        until(lambda: is_ready(service), HEALS_S, service.output)
         assert write(service, "anna", 4).status_code == 200
         assert history(service, "anna") == [4, 3]
-        assert "Traceback" not in service.said()
+        assert "Traceback" not in service.output()
 
 
-def test_it_starts_beside_a_database_that_hangs_and_joins_it_later(
+def test_the_service_starts_with_a_hanging_database_and_connects_later(
     ease_run: Path, own_cluster: Cluster, serving: Serving
 ) -> None:
     database = own_cluster.new_database()
@@ -83,11 +83,11 @@ def test_it_starts_beside_a_database_that_hangs_and_joins_it_later(
     with serving(ease_run, database) as service:
         assert service.client.recommend(3).degraded
         own_cluster.thaw()
-        until(lambda: is_ready(service), HEALS_S, service.said)
+        until(lambda: is_ready(service), HEALS_S, service.output)
         assert write(service, 3).status_code == 200
 
 
-def test_a_slow_query_of_one_kind_is_no_outage_of_the_others(
+def test_a_slow_query_does_not_affect_other_queries(
     ease_run: Path, own_cluster: Cluster, serving: Serving
 ) -> None:
     database = own_cluster.new_database()
@@ -104,7 +104,7 @@ def test_a_slow_query_of_one_kind_is_no_outage_of_the_others(
         assert service.http.get("/v1/admin/deployments").status_code == 200
 
 
-def test_what_the_database_refuses_is_degraded_and_heals(
+def test_an_error_of_the_database_is_degraded_service_that_recovers(
     ease_run: Path, own_cluster: Cluster, serving: Serving
 ) -> None:
     database = own_cluster.new_database()
@@ -124,14 +124,14 @@ def test_what_the_database_refuses_is_degraded_and_heals(
         service.stop()
         service.start(ready=False)
         assert service.client.recommend(3).degraded
-        assert "Traceback" not in service.said()
+        assert "Traceback" not in service.output()
         with as_owner(database) as owner:
             owner.execute("ALTER TABLE events OWNER TO app")
-        until(lambda: is_ready(service), HEALS_S, service.said)
+        until(lambda: is_ready(service), HEALS_S, service.output)
         assert history(service, "anna") == [3]
 
 
-def test_a_damaged_file_is_degraded_and_said_in_one_line(
+def test_a_damaged_database_file_is_degraded_service_and_one_line_of_the_log(
     ease_run: Path, new_database: Databases, serving: Serving
 ) -> None:
     database = new_database("sqlite")
@@ -145,8 +145,8 @@ def test_a_damaged_file_is_degraded_and_said_in_one_line(
         assert service.client.recommend(3).degraded
         assert service.client.ready().status == "degraded"
         assert write(service, "anna").status_code == 503
-        assert "Traceback" not in service.said()
-        assert "the database rejected a statement" in service.said()
+        assert "Traceback" not in service.output()
+        assert "the database rejected a statement" in service.output()
 
 
 def test_tables_of_a_newer_version_are_refused_in_one_line(ease_run: Path, database: str) -> None:
@@ -159,7 +159,7 @@ def test_tables_of_a_newer_version_are_refused_in_one_line(ease_run: Path, datab
     assert "Traceback" not in ended.stderr
 
 
-def test_a_service_uses_newer_tables_that_allow_it_and_outlives_those_that_do_not(
+def test_a_service_accepts_compatible_newer_tables_and_survives_incompatible_ones(
     ease_run: Path, new_database: Databases, serving: Serving
 ) -> None:
     database = new_database("sqlite")
@@ -167,15 +167,15 @@ def test_a_service_uses_newer_tables_that_allow_it_and_outlives_those_that_do_no
     make_newer(database, oldest_program=1)
     exposed = ("--host", "0.0.0.0", "--workers", 2)
     with serving(ease_run, database, *exposed, key=made.stdout.split()[0]) as service:
-        assert "but this version can use them" in " ".join(service.said().split())
+        assert "but this version can use them" in " ".join(service.output().split())
         assert write(service, "anna").status_code == 200
         assert history(service, "anna") == [3]
         make_newer(database, oldest_program=9999)
         replace_workers(service)
-        # Nobody's key can be looked at, and so nobody is let in.
+        # No key can be checked, so no request is allowed.
         assert write(service, "anna").status_code == 401
-        assert "use that version, or another database" in service.said()
-        assert "Traceback" not in service.said()
+        assert "use that version, or another database" in service.output()
+        assert "Traceback" not in service.output()
 
 
 def make_newer(database: str, oldest_program: int) -> None:
@@ -195,7 +195,7 @@ def replace_workers(service: Server) -> None:
         kill(pid)
 
     def replaced() -> bool:
-        assert service.process.poll() is None, service.said()
+        assert service.process.poll() is None, service.output()
         if len(set(service.workers()) - killed) < 2:
             return False
         try:
@@ -203,7 +203,7 @@ def replace_workers(service: Server) -> None:
         except httpx.TransportError:
             return False
 
-    until(replaced, 60, service.said)
+    until(replaced, 60, service.output)
 
 
 def test_writes_that_wait_for_a_lock_do_not_keep_reads_waiting(
@@ -214,17 +214,19 @@ def test_writes_that_wait_for_a_lock_do_not_keep_reads_waiting(
     from contextlib import closing
 
     database = new_database("sqlite")
-    with serving(ease_run, database) as service, ThreadPoolExecutor(8) as crowd:
+    with serving(ease_run, database) as service, ThreadPoolExecutor(8) as pool:
         file = database.removeprefix("sqlite:///")
         with closing(sqlite3.connect(file, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            writes = [crowd.submit(write, service, user) for user in range(8)]
+            writes = [pool.submit(write, service, user) for user in range(8)]
             time.sleep(0.5)
             assert not any(each.done() for each in writes)
-            assert min(how_long(lambda: service.client.recommend(7)) for _ in range(3)) < AT_ONCE_S
+            assert (
+                min(duration_of(lambda: service.client.recommend(7)) for _ in range(3)) < AT_ONCE_S
+            )
             assert not any(each.done() for each in writes)
             other.execute("ROLLBACK")
         assert {each.result().status_code for each in writes} <= {200, 503}
-        assert sum(kept_in(database).values()) == sum(
+        assert sum(event_counts(database).values()) == sum(
             each.result().status_code == 200 for each in writes
         )

@@ -116,7 +116,7 @@ def test_fused_is_plain_with_weights_penalties_and_decay(name: str) -> None:
 def test_a_row_without_a_gradient_moves_unless_training_is_lazy(
     lazy: bool, weight_decay: float
 ) -> None:
-    # One user's interactions alone: nobody else has a gradient.
+    # One user's interactions alone: no other user has a gradient.
     data = two_tastes()
     model = tm.NCF(lazy=lazy, weight_decay=weight_decay)
     chunk = chunk_of(data)
@@ -227,14 +227,14 @@ def test_fit_comes_to_the_same_with_and_without() -> None:
 
 
 @pytest.mark.parametrize("fused", [False, True])
-def test_a_linear_schedule_ends_where_nothing_moves_any_more(fused: bool) -> None:
+def test_a_linear_schedule_ends_with_a_learning_rate_of_zero(fused: bool) -> None:
     split = tm.no_holdout(two_tastes())
     run = tm.TrainingRun("cpu", fused=fused)
-    fallen, constant = (
+    decayed, constant = (
         tm.NCF(epochs=3, batch_size=64, schedule=schedule).fit(split, run)
         for schedule in ("linear", "constant")
     )
-    first, _, last = (record["loss"] for record in fallen.log.records)
+    first, _, last = (record["loss"] for record in decayed.log.records)
     assert last < first
     assert first > constant.log.records[0]["loss"], "the steps were smaller from the beginning on"
 
@@ -256,7 +256,7 @@ def test_a_run_is_resumed_on_the_other_way(tmp_path: Path, went_on_fused: bool) 
     assert_resumed_on_the_other_way("cpu", tmp_path / "run", went_on_fused=went_on_fused)
 
 
-def test_a_loss_that_is_no_number_is_said() -> None:
+def test_a_loss_that_is_not_a_number_is_reported() -> None:
     split = tm.no_holdout(two_tastes())
     with pytest.raises(tm.TastemakerError, match="training diverged"):
         tm.NCF(epochs=2, learning_rate=1e30).fit(split, tm.TrainingRun("cpu"))

@@ -52,7 +52,7 @@ def kernel_of(way: str, model: VectorModel, network: VectorNetwork) -> Kernel:
     assert parts is not None
     if not tiled_pairs.has_triton():
         pytest.skip("no Triton that is new enough came with this PyTorch")
-    assert tiled_pairs.serves(parts)
+    assert tiled_pairs.supports(parts)
     penalty = Penalty(config.regularization, network.user_penalties, network.item_penalties)
     return TiledPairs(parts, config.loss, penalty, BATCH_SIZE, lazy=config.lazy)
 
@@ -160,7 +160,7 @@ def test_a_run_is_resumed_on_the_other_way(tmp_path: Path, went_on_fused: bool) 
     assert_resumed_on_the_other_way("cuda", tmp_path / "run", went_on_fused=went_on_fused)
 
 
-def test_a_loss_that_is_no_number_is_said() -> None:
+def test_a_loss_that_is_not_a_number_is_reported() -> None:
     split = tm.no_holdout(two_tastes())
     with pytest.raises(tm.TastemakerError, match="training diverged"):
         tm.NCF(epochs=2, learning_rate=1e30).fit(split, tm.TrainingRun("cuda"))

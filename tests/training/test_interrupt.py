@@ -5,30 +5,30 @@ from threading import Thread
 
 import pytest
 
-from tastemaker.training.interrupt import Interrupt, TrainingInterruptedError, after_this
+from tastemaker.training.interrupt import Interrupt, TrainingInterruptedError, deferring_interrupt
 
 
 def test_a_ctrl_c_is_delivered_when_the_block_has_ended():
     done = []
-    with pytest.raises(KeyboardInterrupt), after_this():
+    with pytest.raises(KeyboardInterrupt), deferring_interrupt():
         signal.raise_signal(signal.SIGINT)
         done.append("the block")
     assert done == ["the block"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_training_is_told_of_a_ctrl_c_in_a_block_of_its_own():
+def test_a_ctrl_c_in_a_block_stops_the_training_after_it():
     interrupt = Interrupt()
-    with interrupt.listening():
-        with after_this():
+    with interrupt.handling_sigint():
+        with deferring_interrupt():
             signal.raise_signal(signal.SIGINT)
-            interrupt.stop_if_asked()
+            interrupt.raise_if_requested()
         with pytest.raises(TrainingInterruptedError):
-            interrupt.stop_if_asked()
+            interrupt.raise_if_requested()
 
 
 def test_a_ctrl_c_is_not_lost_where_the_block_fails():
-    with pytest.raises(KeyboardInterrupt) as raised, after_this():
+    with pytest.raises(KeyboardInterrupt) as raised, deferring_interrupt():
         signal.raise_signal(signal.SIGINT)
         raise ValueError("broken")
     assert isinstance(raised.value.__context__, ValueError)
@@ -38,7 +38,7 @@ def test_other_threads_have_no_handlers_to_change():
     done = []
 
     def work() -> None:
-        with after_this():
+        with deferring_interrupt():
             done.append(signal.getsignal(signal.SIGINT))
 
     thread = Thread(target=work)

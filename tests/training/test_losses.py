@@ -53,7 +53,7 @@ def test_a_weight_counts_a_positive_that_many_times(loss) -> None:
 
 
 @pytest.mark.parametrize("rows", [bce_rows, bpr_rows, sampled_softmax_rows])
-def test_an_impossible_negative_costs_nothing_and_pulls_at_nothing(rows) -> None:
+def test_an_impossible_negative_has_no_loss_and_no_gradient(rows) -> None:
     scores = torch.tensor([[1.0, 0.3, -1e9]], requires_grad=True)
     loss = rows(scores)
     without = rows(torch.tensor([[1.0, 0.3]]))

@@ -84,8 +84,8 @@ def test_a_loss_is_the_mean_of_its_formula(name: NextItemLossName, weighted: boo
     costs = np.array([cost(name, batch, row, scores[row]) for row in range(len(batch.targets))])
     weights = batch.weights.double().numpy() if weighted else np.ones(len(costs))
     batch = batch if weighted else batch._replace(weights=None)
-    ours = evaluated(loss, batch, queries, table)
-    assert ours == pytest.approx((costs * weights).mean(), rel=1e-5)
+    found = evaluated(loss, batch, queries, table)
+    assert found == pytest.approx((costs * weights).mean(), rel=1e-5)
 
 
 def test_a_catalog_too_large_for_the_whole_softmax_gets_the_sampled_one(
@@ -109,7 +109,7 @@ def test_without_calibration_gbce_is_bce() -> None:
 
 
 @pytest.mark.parametrize("name", ["gbce", "bce"])
-def test_a_targets_own_negatives_are_news_to_its_user(name: NextItemLossName) -> None:
+def test_a_targets_negatives_are_not_in_its_users_history(name: NextItemLossName) -> None:
     _, batch = world(name)
     assert batch.negatives.shape == (len(batch.targets), NEGATIVES)
     for user, negatives in zip(batch.users.tolist(), batch.negatives.tolist(), strict=True):
@@ -125,7 +125,7 @@ def test_shared_negatives_are_drawn_by_a_power_of_popularity() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_model_learns_two_tastes_by_it(name: NextItemLossName) -> None:
+def test_a_model_learns_two_tastes_with_each_loss(name: NextItemLossName) -> None:
     model = tm.SASRec(
         loss=name, negatives=8, epochs=12, batch_size=16, embedding_size=16, layers=1,
         learning_rate=1e-2,

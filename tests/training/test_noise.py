@@ -17,7 +17,7 @@ SETTINGS = {"epochs": 2, "batch_size": 16}
 
 
 @pytest.mark.parametrize("kind", [tm.SASRec, tm.MultVAE, tm.GRU4Rec])
-def test_what_others_draw_between_steps_does_not_change_a_training(
+def test_other_random_draws_between_steps_do_not_change_a_training(
     kind: type[tm.Recommender],
 ) -> None:
     alone = kind(**SETTINGS).fit(SPLIT)
@@ -30,44 +30,44 @@ def test_what_others_draw_between_steps_does_not_change_a_training(
     assert_same_state(alone, disturbed)
 
 
-def test_a_training_that_begins_leaves_what_another_thread_draws_alone(
+def test_a_training_does_not_change_the_draws_of_another_thread(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with Noise(7, torch.device("cpu")).lent():
+    with Noise(7, torch.device("cpu")).as_global_state():
         expected = torch.rand(4)
-    drawn, begun = [], threading.Event()
+    drawn, started = [], threading.Event()
 
     def draw() -> None:
-        with Noise(7, torch.device("cpu")).lent():
+        with Noise(7, torch.device("cpu")).as_global_state():
             drawn.append(torch.rand(2))
-            begun.set()
+            started.set()
             time.sleep(0.3)  # in which the training goes on
             drawn.append(torch.rand(2))
 
     other = threading.Thread(target=draw)
 
-    def where_lightning_is_about_to_put_the_random_state_back(_: object) -> None:
+    def before_lightning_restores_the_random_state(_: object) -> None:
         other.start()
-        begun.wait(0.3)
+        started.wait(0.3)
 
     monkeypatch.setattr(
         "lightning.pytorch.Trainer._run_sanity_check",
-        where_lightning_is_about_to_put_the_random_state_back,
+        before_lightning_restores_the_random_state,
     )
     tm.SASRec(**SETTINGS).fit(SPLIT)
     other.join()
     assert torch.equal(torch.cat(drawn), expected)
 
 
-def test_a_stream_goes_on_where_it_was_and_leaves_the_global_one_alone() -> None:
+def test_a_random_stream_continues_and_does_not_change_the_global_one() -> None:
     torch.manual_seed(7)
     expected, others = torch.rand(4), torch.rand(2)
     noise = Noise(7, torch.device("cpu"))
     torch.manual_seed(7)
     torch.rand(4)
-    with noise.lent():
+    with noise.as_global_state():
         first = torch.rand(2)
     assert torch.equal(torch.rand(2), others)
-    with noise.lent():
+    with noise.as_global_state():
         second = torch.rand(2)
     assert torch.equal(torch.cat([first, second]), expected)

@@ -26,13 +26,13 @@ HISTORIES = st.lists(
 )
 
 
-def nothing(users: torch.Tensor, generator: torch.Generator) -> None:
+def no_negatives(users: torch.Tensor, generator: torch.Generator) -> None:
     """Draws no negatives."""
 
 
 def batches_of(data: tm.Dataset, **changes: int) -> SequenceBatches:
     return SequenceBatches(
-        data, nothing, device=CPU, **({"length": 5, "batch_size": 4, "seed": 0} | changes)
+        data, no_negatives, device=CPU, **({"length": 5, "batch_size": 4, "seed": 0} | changes)
     )
 
 
@@ -43,7 +43,7 @@ def by_owner(values: torch.Tensor, owners: torch.Tensor) -> list[list[int]]:
 
 
 @given(HISTORIES, st.integers(1, 14))
-def test_packing_loses_nothing_mixes_nothing_and_keeps_the_order(
+def test_packing_keeps_all_events_separate_and_in_order(
     histories: list[list[int]], length: int
 ) -> None:
     packed = histories_of(UserBatch.unseen_users(histories), length, CPU)
@@ -143,6 +143,6 @@ def test_a_weight_goes_with_the_event_that_came_next() -> None:
     assert batch.weights.tolist() == batch.targets.tolist()
 
 
-def test_without_any_order_there_is_nothing_to_learn() -> None:
+def test_histories_of_one_item_are_refused() -> None:
     with pytest.raises(DataError, match="no sequence to learn from"):
         batches_of(dataset_of({0: [1], 1: [2]}))

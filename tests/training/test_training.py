@@ -53,7 +53,7 @@ def test_an_epoch_holds_every_positive_once_with_negatives_of_its_own_user() -> 
         assert set(data.history(user).tolist()).isdisjoint(row[1:])
 
 
-def test_negatives_are_drawn_anew_each_epoch_and_again_alike_for_one_seed() -> None:
+def test_negatives_differ_between_epochs_and_repeat_with_the_same_seed() -> None:
     def whole(batches: PairBatches, number: int) -> torch.Tensor:
         return torch.cat([batch.items for batch in batches.epoch(number)])
 
@@ -92,7 +92,7 @@ def test_users_who_touched_everything_are_left_out_and_all_of_them_refused() -> 
         batches_of(dataset_of({0: [0, 1]}))
 
 
-def test_a_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_a_loaded_checkpoint_equals_the_saved_one(tmp_path: Path) -> None:
     tree = {
         "epoch": 3,
         "nested": [{"a": None, 7: (1.5, "x", True)}, []],
@@ -101,11 +101,11 @@ def test_a_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
     }
     io, path = SafetensorsIO(), tmp_path / "deep" / "last.safetensors"
     io.save_checkpoint(tree, path)
-    back = io.load_checkpoint(path)
-    assert {k: back[k] for k in ("epoch", "nested", "infinite")} == {
+    loaded = io.load_checkpoint(path)
+    assert {k: loaded[k] for k in ("epoch", "nested", "infinite")} == {
         k: tree[k] for k in ("epoch", "nested", "infinite")
     }
-    assert torch.equal(back["tensors"]["w"], tree["tensors"]["w"])
+    assert torch.equal(loaded["tensors"]["w"], tree["tensors"]["w"])
     assert [file.name for file in path.parent.iterdir()] == ["last.safetensors"]
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(ArtifactError, match="not a readable checkpoint"):
@@ -183,7 +183,7 @@ def test_early_stopping_keeps_the_best_epoch_resumed_or_not(tmp_path: Path) -> N
     assert kept.metrics["ndcg@10"] == pytest.approx(best["validation_sampled_99_ndcg@10"], abs=1e-6)
 
 
-def test_ctrl_c_keeps_what_was_reached(tmp_path: Path) -> None:
+def test_ctrl_c_keeps_the_finished_epochs(tmp_path: Path) -> None:
     split = tm.leave_one_out(two_tastes())
 
     def on_progress(progress: Progress) -> None:
@@ -199,7 +199,7 @@ def test_ctrl_c_keeps_what_was_reached(tmp_path: Path) -> None:
     assert len(model.recommend([3], k=5)) == 5
 
 
-def test_ctrl_c_before_the_first_epoch_ended_has_nothing_to_keep(tmp_path: Path) -> None:
+def test_ctrl_c_in_the_first_epoch_leaves_no_model(tmp_path: Path) -> None:
     pressed = []
 
     def on_progress(progress: Progress) -> None:
@@ -235,7 +235,7 @@ def test_logs_are_left_as_csv_and_for_tensorboard(tmp_path: Path) -> None:
     assert logged == pytest.approx(table["validation_sampled_99_ndcg@10"].to_list())
 
 
-def test_training_that_cannot_go_well_says_why() -> None:
+def test_training_that_diverges_or_lacks_a_validation_part_is_refused() -> None:
     data = two_tastes()
     with pytest.raises(
         ConfigError, match=r"diverged: the loss of epoch 1 is .*lower learning_rate"

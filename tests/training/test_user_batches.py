@@ -31,7 +31,7 @@ def test_an_epoch_holds_every_history_once() -> None:
     assert set(whole(batches, 0).unique().tolist()) == {0.0, 1.0}
 
 
-def test_epochs_differ_and_are_alike_again_for_one_seed() -> None:
+def test_epochs_differ_and_repeat_with_the_same_seed() -> None:
     data = two_tastes()
     assert torch.equal(whole(batches_of(data), 3), whole(batches_of(data), 3))
     assert not torch.equal(whole(batches_of(data), 3), whole(batches_of(data), 2))
@@ -50,7 +50,7 @@ def test_an_interaction_counts_its_weight() -> None:
     assert sorted(histories.tolist()) == [[0.0, 0.0, 7.0], [0.5, 2.0, 0.0]]
 
 
-def test_somebody_whose_history_is_held_out_is_not_learned_from() -> None:
+def test_a_user_whose_history_is_held_out_is_not_trained_on() -> None:
     data = dataset_of({0: [0, 1], 1: [2], 2: [1, 2]})
     histories = whole(batches_of(data.rows(data.users != 1)), 0)
     assert sorted(histories.tolist()) == [[0.0, 1.0, 1.0], [1.0, 1.0, 0.0]]

@@ -20,7 +20,7 @@ from ..serving.server import Server
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 REQUIRED = "TASTEMAKER_REQUIRE_BROWSER"
-"""Set in CI, so that nobody takes a skip for a success."""
+"""Set in CI, where a skipped test would pass for a success."""
 
 EVIL = "<script>document.title = 'owned'</script><b>bold</b> & \"quoted\""
 """The title of item 0."""
@@ -106,7 +106,7 @@ def visit(browser: Browser, site: Server) -> Iterator[Visit]:
             opened.add_cookies([{"name": "visitor", "value": str(user), "url": server.url}])
         page = opened.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda said: _note(complaints, said.type, said.text))
+        page.on("console", lambda message: _note(complaints, message.type, message.text))
         page.goto(path)
         return page
 

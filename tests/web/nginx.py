@@ -58,21 +58,21 @@ class Nginx:
             "/etc/ssl/private/shop.example.key": str(folder / "key.pem"),
         }
         site = DOCUMENTED.read_text()
-        for documented, here in places.items():
+        for documented, actual in places.items():
             assert site.count(documented) == 1, documented
-            site = site.replace(documented, here)
+            site = site.replace(documented, actual)
         (folder / "site.conf").write_text(site)
         user = "user root;" if os.geteuid() == 0 else ""
         (folder / "main.conf").write_text(MAIN.format(folder=folder, user=user))
 
     def __enter__(self) -> Self:
         command = [str(program()), "-p", str(self.folder), "-c", str(self.folder / "main.conf")]
-        with (self.folder / "said").open("wb") as said:
-            self.process = subprocess.Popen(command, stdout=said, stderr=said)
-        until = time.monotonic() + LONGEST_START_S
+        with (self.folder / "output").open("wb") as output:
+            self.process = subprocess.Popen(command, stdout=output, stderr=output)
+        give_up_at = time.monotonic() + LONGEST_START_S
         while not _listens(self.port):
-            assert self.process.poll() is None, (self.folder / "said").read_text()
-            assert time.monotonic() < until, (self.folder / "error.log").read_text()
+            assert self.process.poll() is None, (self.folder / "output").read_text()
+            assert time.monotonic() < give_up_at, (self.folder / "error.log").read_text()
             time.sleep(0.02)
         return self
 
@@ -86,9 +86,9 @@ def kept_to(port: int) -> set[int]:
     lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
     fields = [line.split() for line in lines]
     return {
-        int(ours.rpartition(":")[2], 16)
-        for _, ours, theirs, state, *_ in fields
-        if state == "01" and int(theirs.rpartition(":")[2], 16) == port
+        int(local.rpartition(":")[2], 16)
+        for _, local, remote, state, *_ in fields
+        if state == "01" and int(remote.rpartition(":")[2], 16) == port
     }
 
 

@@ -15,7 +15,7 @@ SERIOUS = ("serious", "critical")
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("path", PAGES)
-def test_nothing_serious_is_in_the_way(visit: Visit, path: str, scheme: str):
+def test_pages_have_no_serious_accessibility_violation(visit: Visit, path: str, scheme: str):
     page = visit(path, user=2, color_scheme=scheme, reduced_motion="reduce", bypass_csp=True)
     found = Axe().run(page).response["violations"]
     serious = [

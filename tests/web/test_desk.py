@@ -19,7 +19,7 @@ from tastemaker.errors import ServiceError
 from tastemaker.serving.desk.drift import interval
 from tastemaker.serving.desk.item_map import plane
 from tastemaker.serving.desk.stats import quantile
-from tastemaker.web.charts import Series, lines, nice
+from tastemaker.web.charts import Series, lines, rounded_up
 from tastemaker.web.quality import quality
 from tastemaker.wire import Event
 
@@ -66,11 +66,11 @@ def ask(server: Server, what: str, **query: object) -> dict:
 # The numbers
 
 
-def test_stats_say_what_serves_and_what_was_asked(desk: Server):
+def test_stats_show_the_served_model_and_the_requests(desk: Server):
     now = int(time.time())
     desk.client.record([Event(user_id="minute", item_id=i, timestamp=now) for i in (3, 4)])
     desk.client.recommend("minute")
-    desk.client.recommend("nobody at all")
+    desk.client.recommend("an unseen user")
     stats = ask(desk, "stats")
     assert stats["deployment"]["model"] == "ease"
     assert (stats["n_users"], stats["n_items"]) == (80, 160)
@@ -125,10 +125,10 @@ def test_the_plane_is_that_of_principal_components():
     assert np.array_equal(points, plane(vectors)[0])
 
 
-def test_drift_counts_what_was_in_the_list_just_before(page_run: Path, tmp_path: Path):
+def test_drift_counts_hits_in_the_list_before_the_event(page_run: Path, tmp_path: Path):
     with Server(page_run, f"sqlite:///{tmp_path / 'e.db'}", tmp_path) as server:
-        nothing = ask(server, "drift")
-        assert (nothing["n"], nothing["overall"], nothing["windows"]) == (0, None, [])
+        empty = ask(server, "drift")
+        assert (empty["n"], empty["overall"], empty["windows"]) == (0, None, [])
         for visitor in range(6):
             user = f"v{visitor}"
             known = [Event(user_id=user, item_id=i, timestamp=100) for i in range(1, 5)]
@@ -136,7 +136,7 @@ def test_drift_counts_what_was_in_the_list_just_before(page_run: Path, tmp_path:
             listed = [place.item_id for place in server.client.recommend(user, k=10).items]
             chosen = listed[visitor] if visitor < 4 else 120 + visitor
             server.client.record(Event(user_id=user, item_id=chosen, timestamp=200 + visitor))
-        # Each first event is about nobody known, the three after it have a history of 1 to 3.
+        # Each first event is of an unseen user, the three after it have a history of 1 to 3.
         drift = ask(server, "drift")
         last = [w for w in drift["windows"] if w["to_time"] >= 200]
         assert drift["n"] == 6 * 4
@@ -150,13 +150,13 @@ def test_drift_counts_what_was_in_the_list_just_before(page_run: Path, tmp_path:
         assert ask(server, "drift")["n"] == 24
 
 
-def test_an_interval_of_a_share_holds_for_few_events_too():
+def test_an_interval_of_a_fraction_is_valid_for_few_events_too():
     for hits, n in ((0, 10), (24, 200), (7, 7)):
         other = binomtest(hits, n).proportion_ci(method="wilson")
         assert interval(hits, n) == pytest.approx((other.low, other.high), abs=1e-4)
 
 
-def test_a_list_of_the_model_before_stands_beside(desk: Server):
+def test_the_list_of_the_previous_model_is_shown_for_comparison(desk: Server):
     now, before = ask(desk, "compare", user_id="2", k=5)["lists"]
     assert (now["deployment"]["model"], before["deployment"]["model"]) == ("ease", "popularity")
     assert now["deployment"]["current"]
@@ -167,7 +167,7 @@ def test_a_list_of_the_model_before_stands_beside(desk: Server):
     assert desk.http.get("/v1/admin/compare?user_id=2&deployment=99").status_code == 404
 
 
-def test_a_model_that_a_training_into_the_same_folder_replaced_still_stands_beside(
+def test_a_model_replaced_in_its_folder_can_still_be_compared(
     tmp_path: Path,
 ):
     run = tmp_path / "run"
@@ -179,7 +179,7 @@ def test_a_model_that_a_training_into_the_same_folder_replaced_still_stands_besi
         assert (now["deployment"]["model"], before["deployment"]["model"]) == ("ease", "popularity")
 
 
-def test_the_leaderboard_beside_the_run_is_shown_or_said_to_be_missing(desk: Server, site: Server):
+def test_the_leaderboard_of_the_run_is_shown_or_reported_missing(desk: Server, site: Server):
     board = ask(desk, "leaderboard")
     assert [model["worse"] for model in board["models"]] == [False, True]
     answer = site.http.get("/v1/admin/leaderboard")
@@ -187,14 +187,14 @@ def test_the_leaderboard_beside_the_run_is_shown_or_said_to_be_missing(desk: Ser
     assert "tastemaker compare" in answer.json()["detail"]
 
 
-def test_some_users_of_each_length_of_history_are_offered_but_nobody_forgotten(desk: Server):
+def test_users_of_each_history_length_are_offered_but_no_forgotten_ones(desk: Server):
     users = ask(desk, "users", limit=5)
     lengths = [user["n_items"] for user in users["users"]]
     assert lengths == sorted(lengths)
     assert users["n_users"] == 80
-    gone = users["users"][0]["user_id"]
-    desk.client.forget(gone)
-    assert gone not in [user["user_id"] for user in ask(desk, "users", limit=5)["users"]]
+    forgotten = users["users"][0]["user_id"]
+    desk.client.forget(forgotten)
+    assert forgotten not in [user["user_id"] for user in ask(desk, "users", limit=5)["users"]]
 
 
 def test_a_verdict_needs_the_whole_interval():
@@ -215,14 +215,14 @@ def test_a_chart_has_round_ticks_and_stays_inside():
     drawn = lines([Series("a", "own", [0.1, 0.37], [0.0, 0.2], [0.2, 0.5])])
     assert [value for _, value in drawn.ticks] == [0, 0.25, 0.5]
     assert all(0 <= y <= 210 for _, y, _ in drawn.lines[0].dots)
-    assert [nice(v) for v in (0.0013, 0.9, 1, 7, 24, 260)] == [0.002, 1, 1, 10, 25, 500]
+    assert [rounded_up(v) for v in (0.0013, 0.9, 1, 7, 24, 260)] == [0.002, 1, 1, 10, 25, 500]
     lines([])  # nothing to draw is no error
 
 
 # The pages
 
 
-def test_the_overview_says_which_model_serves_and_how_it_was_judged(desk: Server, visit: Visit):
+def test_the_overview_shows_the_served_model_and_its_evaluation(desk: Server, visit: Visit):
     page = visit("/desk", server=desk)
     expect(page.locator(".tiles")).to_contain_text("ease")
     expect(page.locator("table").first).to_contain_text("above popularity")
@@ -239,7 +239,7 @@ def test_a_model_is_rolled_back_and_forth_from_the_desk(desk: Server, visit: Vis
     assert desk.client.ready().model == "ease"
 
 
-def test_what_the_service_refuses_is_said(site: Server, visit: Visit):
+def test_an_error_of_the_service_is_shown(site: Server, visit: Visit):
     page = visit("/desk")
     page.get_by_role("button", name="Roll back").click()
     expect(page.locator(".note.bad")).to_contain_text("no other model served before")
@@ -310,7 +310,7 @@ def test_an_admin_key_opens_the_desk_where_keys_are_needed(
         expect(page.get_by_label("Admin key")).to_be_visible()
 
 
-def test_nothing_is_done_at_the_desk_by_a_form_of_another_site(desk: Server):
+def test_a_form_of_another_site_is_refused_at_the_desk(desk: Server):
     for path in ("/desk/do", "/desk/key"):
         answer = httpx.post(f"{desk.url}{path}", data={"action": "rollback", "key": "x"})
         assert answer.status_code == 403

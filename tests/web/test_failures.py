@@ -20,7 +20,7 @@ FORM = {"token": TOKEN, "item": "5", "pick": "5", "user": "7", "action": "learn"
 
 QUERY = {"q": "tide", "category": "Sea", "user": "7"}
 
-OWN = {("POST", "/visitor"), ("POST", "/desk/key")}
+WITHOUT_REQUEST = {("POST", "/visitor"), ("POST", "/desk/key")}
 """What asks nothing of the service, and so cannot be refused by it."""
 
 
@@ -28,15 +28,15 @@ def refusing(status: int) -> Starlette:
     """Pages before a service that answers everything with one problem."""
 
     async def refuse(_: Request) -> Response:
-        said = wire.Problem(title="No", status=status, detail="the reason is given here")
-        return Response(said.model_dump_json(), status, media_type="application/problem+json")
+        problem = wire.Problem(title="No", status=status, detail="the reason is given here")
+        return Response(problem.model_dump_json(), status, media_type="application/problem+json")
 
     api = Starlette(routes=[Route("/{path:path}", refuse, methods=["GET", "POST", "DELETE"])])
     return Starlette(routes=pages(api))
 
 
 def answers(app: Starlette, **headers: str) -> dict[tuple[str, str], httpx.Response]:
-    """What each page answers to somebody who is known."""
+    """The response of each page to a known visitor."""
 
     async def ask() -> dict[tuple[str, str], httpx.Response]:
         cookies = {"visitor": "7", "form_token": TOKEN}
@@ -52,19 +52,19 @@ def answers(app: Starlette, **headers: str) -> dict[tuple[str, str], httpx.Respo
                 for method, path, _ in PAGES
             }  # fmt: skip
 
-    with ThreadPoolExecutor(1) as aside:  # a browser of other tests may have a loop in this thread
-        return aside.submit(lambda: asyncio.run(ask())).result()
+    with ThreadPoolExecutor(1) as pool:  # a browser of other tests may have a loop in this thread
+        return pool.submit(lambda: asyncio.run(ask())).result()
 
 
 @pytest.mark.parametrize(
     ("refused", "shown"),
     [(401, 403), (403, 403), (404, 404), (413, 413), (422, 422), (429, 429), (503, 503)],
 )
-def test_every_page_says_what_the_service_refused(refused: int, shown: int) -> None:
+def test_every_page_shows_the_error_of_the_service(refused: int, shown: int) -> None:
     found = answers(refusing(refused))
     assert len(found) == len(PAGES) > 15
     for (method, path), answer in found.items():
-        if (method, path) in OWN:
+        if (method, path) in WITHOUT_REQUEST:
             assert answer.status_code == 303
             continue
         # The desk shows in its own place what an action came to, or asks for a key.
@@ -74,9 +74,9 @@ def test_every_page_says_what_the_service_refused(refused: int, shown: int) -> N
         assert re.search("(?i)the reason is given here|admin key", answer.text), path
 
 
-def test_our_own_script_is_told_the_reason_in_one_line() -> None:
+def test_the_script_of_the_page_gets_the_reason_in_one_line() -> None:
     for (method, path), answer in answers(refusing(503), **{"X-Fragment": "1"}).items():
-        if (method, path) not in OWN:
+        if (method, path) not in WITHOUT_REQUEST:
             assert (answer.status_code, answer.text) == (503, "the reason is given here"), path
 
 

@@ -53,9 +53,9 @@ def test_cookies_are_out_of_reach_of_scripts_and_other_sites(site: Server):
         page = new.get("/welcome")
         assert "HttpOnly" in page.headers["set-cookie"]
         assert "SameSite=strict" in page.headers["set-cookie"]
-        begun = new.post("/welcome", data={"token": token_of(page), "pick": "5"})
-        assert begun.status_code == 303
-        assert "HttpOnly" in begun.headers["set-cookie"]
+        answer = new.post("/welcome", data={"token": token_of(page), "pick": "5"})
+        assert answer.status_code == 303
+        assert "HttpOnly" in answer.headers["set-cookie"]
 
 
 def test_the_policy_is_strict_and_static_files_are_kept(http: httpx.Client):
@@ -79,7 +79,7 @@ def test_the_first_page_is_small(site: Server):
     assert total < 100_000
 
 
-def test_whoever_goes_astray_is_told_so(http: httpx.Client):
+def test_a_missing_page_is_a_404_in_the_requested_format(http: httpx.Client):
     page = http.get("/no/such/page", headers={"Accept": "text/html"})
     assert page.status_code == 404
     assert "Not found" in page.text

@@ -61,7 +61,7 @@ def cookies_of(pairs: dict[str, bytes]) -> bytes:
 
 @pytest.mark.parametrize("path", ["/like", "/unlike", "/welcome", "/visitor"])
 @pytest.mark.parametrize("bad", BAD_IDS)
-def test_a_form_with_what_cannot_be_an_id_is_a_page_that_says_so(
+def test_a_form_with_an_invalid_id_is_an_error_page(
     http: httpx.Client, path: str, bad: str
 ) -> None:
     name = {"/welcome": "pick", "/visitor": "user"}.get(path, "item")
@@ -69,7 +69,7 @@ def test_a_form_with_what_cannot_be_an_id_is_a_page_that_says_so(
     cookies = {"visitor": "9", "form_token": TOKEN}
     answer = http.post(path, data=form, headers={"Cookie": cookies_header(cookies)})
     if path == "/visitor" and bad == "5\n":
-        assert answer.status_code == 303  # spaces around what somebody typed are no part of it
+        assert answer.status_code == 303  # spaces around the input are ignored
         return
     assert answer.status_code == 422, answer.text
     assert "text/html" in answer.headers["Content-Type"]
@@ -80,7 +80,7 @@ def cookies_header(cookies: dict[str, str]) -> str:
     return "; ".join(f"{name}={value}" for name, value in cookies.items())
 
 
-def test_the_desk_says_what_cannot_be_a_user(http: httpx.Client) -> None:
+def test_the_desk_refuses_an_invalid_user_id(http: httpx.Client) -> None:
     for bad in ("%00", "a" * 300, "%1B"):
         page = http.get(f"/desk/models?user={bad}")
         assert (page.status_code, "text/html" in page.headers["Content-Type"]) == (422, True)
@@ -95,7 +95,7 @@ def test_the_desk_says_what_cannot_be_a_user(http: httpx.Client) -> None:
 @example(path="/like", fields=[("item", b"5"), ("event", b"\0")], cookies={"visitor": b"9"})
 @example(path="/like", fields=[("item", b"5"), ("back", b"/[")], cookies={"visitor": b"9"})
 @example(path="/like", fields=[("item", b"5"), ("back", b"//[")], cookies={"visitor": b"9"})
-def test_no_form_is_an_error_of_the_server(
+def test_no_form_causes_a_server_error(
     http: httpx.Client, path: str, fields: list[tuple[str, bytes]], cookies: dict[str, bytes]
 ) -> None:
     body = encoded([*fields, ("token", TOKEN.encode())])
@@ -120,7 +120,7 @@ def test_no_form_is_an_error_of_the_server(
 @example(path="/search", item=b"5", parameters=[("category", b"gone")], cookies={})
 @example(path="/desk", item=b"5", parameters=[], cookies={"desk_key": "é".encode()})
 @example(path="/welcome", item=b"5", parameters=[("pick", b"a" * 60_000)], cookies={})
-def test_no_address_is_an_error_of_the_server(
+def test_no_url_causes_a_server_error(
     http: httpx.Client,
     path: str,
     item: bytes,
@@ -133,7 +133,7 @@ def test_no_address_is_an_error_of_the_server(
     assert answer.status_code < 500, answer.text
 
 
-def test_a_cookie_of_any_bytes_is_nobody(http: httpx.Client) -> None:
+def test_an_invalid_cookie_causes_no_error(http: httpx.Client) -> None:
     for raw in (b"visitor=\xff\xfe", b"visitor=%FF", b"desk_key=\xe9", b"form_token=\xe9"):
         for path in ("/", "/desk", "/welcome"):
             assert http.get(path, headers={"Cookie": raw}).status_code in (200, 303, 403)

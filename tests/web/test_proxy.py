@@ -22,7 +22,7 @@ from .nginx import DOCUMENTED, Nginx, kept_to, program
 from .test_storefront import begin
 
 REQUIRED = "TASTEMAKER_REQUIRE_NGINX"
-"""Set in CI, so that nobody takes a skip for a success."""
+"""Set in CI, where a skipped test would pass for a success."""
 
 PICTURE = "/static/icon.svg"
 """The address of an item's picture, from its catalog, which knows no prefix."""
@@ -61,8 +61,8 @@ def shop(page_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
             yield Shop(nginx.url, key, service, nginx)
 
 
-def key_in(said: str) -> str:
-    found = re.search(r"\w+\.[\w-]{20,}", said)
+def key_in(output: str) -> str:
+    found = re.search(r"\w+\.[\w-]{20,}", output)
     assert found
     return found[0]
 
@@ -78,7 +78,7 @@ def test_a_visit_under_the_prefix_stays_there(visit: Visit, shop: Shop):
     expect(page.locator(".toast")).to_contain_text("was added to your history")
     page.get_by_role("button", name="Undo").click()
     expect(page.locator(".toast")).to_contain_text("removed from your history")
-    assert page.evaluate("window.same"), "the page was not loaded anew"
+    assert page.evaluate("window.same"), "the page was not reloaded"
     page.locator("#q").fill("hill 9")
     expect(page.locator(".grid .card").first).to_be_visible()
     assert page.url.startswith(f"{shop.url}/search?q=")
@@ -147,7 +147,7 @@ def test_a_proxy_may_also_cut_the_prefix_or_name_another(shop: Shop):
     for made_up in ("//evil.example", "/a?b", '/"><script>', "x", "/" + "a" * 300):
         page = seen("127.0.0.1", "/welcome", **{"X-Forwarded-Prefix": made_up})
         assert '"/shop/search"' in page.text
-    # Nobody but the named proxy is believed.
+    # Only the named proxy is trusted.
     page = seen("127.0.0.2", "/welcome", **named)
     assert '"/shop/search"' in page.text
     assert "; Secure" not in page.headers["set-cookie"]
@@ -165,21 +165,21 @@ def test_connections_to_the_service_are_kept_for_less_time_than_it_keeps_them(sh
     assert int(found[1]) < ServiceSettings(run=Path("run")).idle_timeout_s
 
 
-def test_what_is_sent_without_tls_is_sent_on(shop: Shop):
+def test_requests_without_tls_are_redirected(shop: Shop):
     answer = httpx.get(f"http://127.0.0.1:{shop.nginx.plain_port}/shop/desk?x=1")
     assert answer.status_code == 308
     assert answer.headers["location"] == "https://127.0.0.1/shop/desk?x=1"
 
 
-def test_one_address_can_send_so_much_and_no_more(shop: Shop):
-    with shop.http("127.0.0.3") as hasty, shop.http("127.0.0.4") as other:
-        statuses = [hasty.get(f"{shop.url}/healthz").status_code for _ in range(300)]
+def test_requests_of_one_address_are_rate_limited(shop: Shop):
+    with shop.http("127.0.0.3") as client, shop.http("127.0.0.4") as other:
+        statuses = [client.get(f"{shop.url}/healthz").status_code for _ in range(300)]
         assert statuses[:100] == [200] * 100
         assert 429 in statuses
         assert other.get(f"{shop.url}/healthz").status_code == 200
 
 
-def test_one_address_can_hold_so_many_requests_and_the_service_none_of_them(shop: Shop):
+def test_unfinished_requests_of_one_address_are_limited_by_the_proxy(shop: Shop):
     context = ssl.create_default_context(cafile=str(shop.nginx.certificate))
     unfinished = b"POST /shop/v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n{"
     before = len(kept_to(int(shop.service.url.rpartition(":")[2])))
@@ -199,7 +199,7 @@ def test_one_address_can_hold_so_many_requests_and_the_service_none_of_them(shop
 
 
 @pytest.mark.parametrize("wrong", ["shop", "/a b", "/a//b", "/../x"])
-def test_a_prefix_that_is_none_is_refused(page_run: Path, wrong: str):
+def test_an_invalid_prefix_is_refused(page_run: Path, wrong: str):
     refused = tastemaker("serve", page_run, "--port", 0, "--root-path", wrong)
     assert refused.returncode == 2
     assert "as in /shop" in refused.stderr

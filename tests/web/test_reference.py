@@ -9,7 +9,7 @@ from ..serving.server import Server
 from .conftest import Visit
 
 
-def test_every_route_is_in_it_with_words_and_a_line_to_paste(site: Server):
+def test_every_route_has_a_description_and_an_example_in_the_reference(site: Server):
     schema = site.http.get("/openapi.json").json()
     page = site.http.get("/docs").text
     n = 0
@@ -26,7 +26,7 @@ def test_every_route_is_in_it_with_words_and_a_line_to_paste(site: Server):
         assert f'id="{target}"' in page, target
 
 
-def test_an_example_works_as_it_stands(site: Server):
+def test_examples_of_the_reference_work(site: Server):
     page = site.http.get("/docs").text
     body = re.search(r"/v1/events&#39;.*?-d &#39;(.*?)&#39;", page, re.DOTALL)[1]
     sent = httpx.post(f"{site.url}/v1/events", content=body.replace("&#34;", '"'), headers={
@@ -34,7 +34,7 @@ def test_an_example_works_as_it_stands(site: Server):
     assert sent.status_code == 200, sent.text
 
 
-def test_a_link_leads_to_a_type(visit: Visit):
+def test_links_of_the_reference_lead_to_types(visit: Visit):
     page = visit("/docs")
     page.get_by_role("link", name="RecommendationList", exact=True).first.click()
     expect(page.locator("#type-RecommendationList h3")).to_be_in_viewport()

@@ -7,7 +7,7 @@ from tastemaker import wire
 from tastemaker.web.addresses import own_path
 from tastemaker.web.artwork import HUES, MOTIFS, artwork_of
 from tastemaker.web.cards import card_of, title_and_year
-from tastemaker.web.rows import IN_A_ROW, Shelf, favourites, grouped, varied
+from tastemaker.web.rows import ROW_LENGTH, RowBuilder, favourites, grouped, varied
 from tastemaker.web.schemas import kind_of
 from tastemaker.web.site import _sources
 from tastemaker.web.words import ago
@@ -35,13 +35,13 @@ def test_a_title_is_told_from_its_year(full: str, title: str, year: str):
     assert title_and_year(full) == (title, year)
 
 
-def test_a_row_shows_nothing_known_nothing_twice_and_is_left_out_if_short():
-    shelf = Shelf([1, 2])
+def test_a_row_has_no_seen_or_repeated_items_and_is_left_out_if_short():
+    shelf = RowBuilder([1, 2])
     assert shelf.add("a", "A", [item(i) for i in (1, 3, 3, 4, 5, 6)])
     assert not shelf.add("b", "B", [item(i) for i in (3, 4, 7, 8)])
     assert [card.item_id for card in shelf.rows[0].cards] == ["3", "4", "5", "6"]
     assert shelf.add("c", "C", [item(i) for i in range(100)])
-    assert len(shelf.rows[1].cards) == IN_A_ROW
+    assert len(shelf.rows[1].cards) == ROW_LENGTH
 
 
 def test_recommendations_are_grouped_by_their_strongest_reason_the_latest_first():
@@ -51,7 +51,7 @@ def test_recommendations_are_grouped_by_their_strongest_reason_the_latest_first(
     assert len(groups[0].items) == 5
 
 
-def test_a_rare_category_is_sooner_a_favourite():
+def test_a_rare_category_becomes_a_favourite_sooner():
     touched = [["Drama"], ["Drama", "Western"], ["Western"], ["Drama"]]
     history = [
         wire.HistoryItem(item_id=i, categories=names, origin="event")
@@ -116,14 +116,14 @@ def test_a_picture_cannot_widen_the_policy():
     assert _sources(hostile) == "'self' data: https://a.example"
 
 
-def test_times_are_told_as_one_says_them():
+def test_times_are_written_as_text():
     assert ago(1000, now=1000) == "just now"
     assert ago(1000, now=1001) == "1 second ago"
     assert ago(0, now=7200) == "2 hours ago"
     assert ago(0, now=90 * 86_400) == "1 Jan 1970"
 
 
-def test_schemas_are_told_in_words():
+def test_schemas_are_described_in_words():
     def words(schema: dict) -> str:
         return "".join(part.text for part in kind_of(schema))
 

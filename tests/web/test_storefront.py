@@ -33,7 +33,7 @@ def count_motions(page: Page) -> None:
     }""")
 
 
-def test_somebody_new_picks_five_and_gets_a_first_page_that_fits(visit: Visit):
+def test_a_new_visitor_picks_five_items_and_gets_a_matching_first_page(visit: Visit):
     page = visit("/")
     page.wait_for_url("**/welcome")
     page.locator(".pick", has_text="Hill").first.click()
@@ -48,7 +48,7 @@ def test_somebody_new_picks_five_and_gets_a_first_page_that_fits(visit: Visit):
     assert page.locator("h2", has_text="Because you liked The Hill").count() >= 2
 
 
-def test_no_item_stands_twice_and_nothing_known_is_shown(visit: Visit, site: Server):
+def test_no_item_is_repeated_and_no_seen_item_is_shown(visit: Visit, site: Server):
     page = visit("/", user=2)
     shown = [card.get_attribute("data-item") for card in page.locator(".card").all()]
     known = {str(item.item_id) for item in site.client.history(2).items}
@@ -56,7 +56,7 @@ def test_no_item_stands_twice_and_nothing_known_is_shown(visit: Visit, site: Ser
     assert not known & set(shown)
 
 
-def test_a_click_moves_the_rows_at_once_and_undo_brings_them_back(visit: Visit, site: Server):
+def test_a_click_changes_the_rows_at_once_and_undo_restores_them(visit: Visit, site: Server):
     page = visit("/")
     begin(page, "Tide")
     before = titles(page, "top")
@@ -76,7 +76,7 @@ def test_a_click_moves_the_rows_at_once_and_undo_brings_them_back(visit: Visit, 
     expect(page.locator(".toast")).to_contain_text("removed from your history")
     assert titles(page, "top") == before
     assert len(site.client.history(user).items) == 5
-    assert page.evaluate("window.same"), "the page was not loaded anew"
+    assert page.evaluate("window.same"), "the page was not reloaded"
 
 
 def test_without_a_script_everything_works_by_whole_pages(visit: Visit, site: Server):
@@ -125,7 +125,7 @@ def test_the_keyboard_alone_is_enough(visit: Visit):
     assert page.evaluate("document.activeElement.value") == liked
 
 
-def test_hover_and_focus_say_why(visit: Visit):
+def test_hover_and_focus_show_the_reason(visit: Visit):
     page = visit("/", user=2)
     card = page.locator("#top .card").first
     why = card.locator(".why")
@@ -140,7 +140,7 @@ def test_hover_and_focus_say_why(visit: Visit):
     expect(why).to_have_css("opacity", "1")
 
 
-def test_search_follows_what_is_typed_and_gives_the_rows_back(visit: Visit):
+def test_search_follows_the_input_and_restores_the_rows(visit: Visit):
     page = visit("/", user=2)
     rows = titles(page, "top")
     page.keyboard.press("/")
@@ -153,7 +153,7 @@ def test_search_follows_what_is_typed_and_gives_the_rows_back(visit: Visit):
     assert titles(page, "top") == rows
 
 
-def test_an_item_has_a_page_with_what_is_like_it(visit: Visit):
+def test_an_item_has_a_page_with_similar_items(visit: Visit):
     page = visit("/", user=2)
     page.locator("#top .poster").first.click()
     page.wait_for_url("**/items/*")
@@ -166,7 +166,7 @@ def test_an_item_has_a_page_with_what_is_like_it(visit: Visit):
     expect(page.get_by_role("button", name="I like this")).to_be_visible()
 
 
-def test_history_is_taken_back_item_by_item_and_as_a_whole(visit: Visit, site: Server):
+def test_history_can_be_removed_item_by_item_and_as_a_whole(visit: Visit, site: Server):
     page = visit("/")
     begin(page, "Tide")
     user = visitor(page)
@@ -196,7 +196,7 @@ def test_history_is_taken_back_item_by_item_and_as_a_whole(visit: Visit, site: S
         "/desk/drift",
     ],
 )
-def test_nothing_is_wider_than_a_phone(visit: Visit, path: str):
+def test_no_page_is_wider_than_a_phone(visit: Visit, path: str):
     page = visit(path, user=2, width=390, has_touch=True, is_mobile=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
@@ -214,7 +214,7 @@ def test_a_title_that_is_markup_is_shown_as_text(visit: Visit):
     assert page.locator("main b, main script").count() == 0
 
 
-def test_motion_is_left_out_for_whoever_wants_calm(visit: Visit):
+def test_animations_are_left_out_with_reduced_motion(visit: Visit):
     page = visit("/", user=4, reduced_motion="reduce")
     count_motions(page)
     page.locator("#top .heart").first.click()
@@ -252,9 +252,7 @@ def test_a_picture_that_was_in_the_data_is_used(visit: Visit):
     assert picture.evaluate("image => image.complete && image.naturalWidth > 0")
 
 
-def test_pictures_of_the_catalog_are_used_and_nothing_else_may_be_loaded(
-    visit: Visit, site: Server
-):
+def test_only_pictures_of_the_catalog_may_be_loaded(visit: Visit, site: Server):
     site.client.patch_item(7, image_url="https://pictures.example/7.png")
     try:
         page = visit("/search?q=tide 7,", user=2)

@@ -1,4 +1,4 @@
-"""Where the pages act with a key of their own, nobody is somebody else by a cookie."""
+"""Where the pages have a key of their own, no cookie gives access to another visitor."""
 
 import re
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ def form(page: httpx.Response, **fields: str) -> dict[str, str]:
     return {"token": token[1], **fields}
 
 
-def begun(server: Server) -> str:
+def new_visitor_cookie(server: Server) -> str:
     """The cookie of a new visitor who likes item 5."""
     with browser_at(server) as http:
         answer = http.post("/welcome", data=form(http.get("/welcome"), pick="5"))
@@ -46,15 +46,15 @@ def begun(server: Server) -> str:
         return http.cookies["visitor"]
 
 
-def test_pages_with_a_key_can_be_had_where_the_api_needs_one(keyed: Server):
+def test_pages_can_have_a_key_where_the_api_needs_one(keyed: Server):
     assert httpx.get(f"{keyed.url}/welcome").status_code == 200
     assert httpx.get(f"{keyed.url}/v1/trending").status_code == 401
 
 
-def test_a_cookie_written_by_hand_reads_and_erases_nobody(keyed: Server):
+def test_a_forged_cookie_cannot_read_or_erase_another_visitor(keyed: Server):
     known = keyed.client.history(7).items
     assert known
-    visitor = begun(keyed)
+    visitor = new_visitor_cookie(keyed)
     for cookie in ("7", f"{'0' * 64}.7", f"{visitor.partition('.')[0]}.7", f".{7}", "é.7"):
         with browser_at(keyed) as http:
             page = http.get("/welcome")
@@ -69,7 +69,7 @@ def test_a_cookie_written_by_hand_reads_and_erases_nobody(keyed: Server):
     assert keyed.client.history(7).items == known
 
 
-def test_nobody_chooses_who_they_are_where_the_pages_have_a_key(keyed: Server):
+def test_visitors_cannot_choose_their_id_where_the_pages_have_a_key(keyed: Server):
     with browser_at(keyed) as http:
         page = http.get("/welcome")
         assert "View as this user" not in page.text
@@ -79,15 +79,15 @@ def test_nobody_chooses_who_they_are_where_the_pages_have_a_key(keyed: Server):
         assert "visitor" not in http.cookies
 
 
-def test_a_visitor_stays_who_they_are_after_a_restart(keyed: Server):
-    cookie = begun(keyed)
+def test_a_visitor_keeps_their_id_after_a_restart(keyed: Server):
+    cookie = new_visitor_cookie(keyed)
     keyed.stop()
     keyed.start()
     with browser_at(keyed, cookie) as http:
         assert "Remove it" in http.get("/items/5").text
 
 
-def test_where_nobody_needs_a_key_one_may_look_as_anybody(site: Server):
+def test_without_keys_any_user_can_be_viewed(site: Server):
     with browser_at(site) as http:
         page = http.get("/welcome")
         assert "View as this user" in page.text

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from itertools import count
 
-from reaching import MOST_EPOCHS, answer, is_reached
+from reaching import MAX_EPOCHS, answer, is_reached
 from sizes import CANDIDATES, EMBEDDING_SIZE, HIDDEN, NEGATIVES
 
 import tastemaker as tm
@@ -24,18 +24,18 @@ def training(order: Order) -> Repetition:
     return once
 
 
-def reaching(order: Order) -> Repetition:
+def time_to_quality(order: Order) -> Repetition:
     """A whole fit of as many epochs as the quality takes, each repetition with another seed.
 
-    How many those are is found beforehand, and its time does not count: one fit that is validated
-    on the test after each epoch tells about where the quality is reached, and whole fits which.
+    Their number is found beforehand and not timed: one fit that is validated on the test after each
+    epoch shows approximately when the quality is reached, and whole fits show exactly when.
     """
     split = published(order.folder)
     seeds = count()
 
     def once() -> Answer:
         seed = next(seeds)
-        for epochs in range(_epochs_needed(order, split, seed), MOST_EPOCHS + 1):
+        for epochs in range(_epochs_needed(order, split, seed), MAX_EPOCHS + 1):
             attempt = _attempt(order, split, seed, epochs)
             if attempt["reached"]:
                 break
@@ -74,7 +74,7 @@ def _fit(order: Order, split: tm.Split, **settings: int) -> tm.NCF:
     config = model.config
     sizes = (config.embedding_size, config.hidden, config.negatives)
     assert sizes == (EMBEDDING_SIZE, HIDDEN, NEGATIVES), sizes
-    return model.fit(split, tm.TrainingRun(device=order.device, **order.options.get("run", {})))
+    return model.fit(split, tm.TrainingRun(device="cpu", **order.options.get("run", {})))
 
 
 def _attempt(order: Order, split: tm.Split, seed: int, epochs: int) -> Answer:
@@ -85,17 +85,17 @@ def _attempt(order: Order, split: tm.Split, seed: int, epochs: int) -> Answer:
 
 def _epochs_needed(order: Order, split: tm.Split, seed: int) -> int:
     watched = replace(split, validation=split.test, test=None)
-    log = _fit(order, watched, seed=seed, epochs=MOST_EPOCHS).log
+    log = _fit(order, watched, seed=seed, epochs=MAX_EPOCHS).log
     reached = [
         r["epoch"] for r in log.records if is_reached(order, r["validation_sampled_99_hit_rate@10"])
     ]
-    return reached[0] if reached else MOST_EPOCHS
+    return reached[0] if reached else MAX_EPOCHS
 
 
 if __name__ == "__main__":
     serve(
         training=training,
-        reaching=reaching,
+        time_to_quality=time_to_quality,
         evaluation=evaluation,
         evaluation_given=evaluation_given,
     )

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from harness.contender import Answer, Order
 
-MOST_EPOCHS = 30
+MAX_EPOCHS = 30
 
 
 def until_reached(
@@ -31,7 +31,7 @@ def is_reached(order: Order, hit_rate: float) -> bool:
 
 
 def answer(order: Order, seconds: float, epochs: int, hit_rate: float) -> Answer:
-    """What a contender says when it is done."""
+    """The answer of a contender."""
     return {
         "seconds": seconds,
         "work": 1,

@@ -4,9 +4,6 @@ Its network, loss, optimiser and batches, with Lightning's Trainer and a DataLoa
 whose every item is one sample.
 """
 
-import logging
-import warnings
-
 import numpy as np
 import pandas as pd
 import torch
@@ -16,7 +13,15 @@ from sizes import EMBEDDING_SIZE, NEGATIVES
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from harness.contender import Answer, Order, Repetition, serve, timed
+from harness.contender import (
+    QUIET_TRAINER,
+    Answer,
+    Order,
+    Repetition,
+    prepare_quietly,
+    serve,
+    timed,
+)
 
 BATCH_SIZE = 512
 """Samples."""
@@ -51,7 +56,7 @@ class Samples(Dataset):
 class Tutorial(LightningModule):
     """Two embeddings, two layers, a sigmoid."""
 
-    def __init__(self, pairs: pd.DataFrame, share: float) -> None:
+    def __init__(self, pairs: pd.DataFrame, fraction: float) -> None:
         super().__init__()
         self.user_embedding = nn.Embedding(int(pairs["user_id"].max()) + 1, EMBEDDING_SIZE)
         self.item_embedding = nn.Embedding(int(pairs["item_id"].max()) + 1, EMBEDDING_SIZE)
@@ -60,7 +65,7 @@ class Tutorial(LightningModule):
         self.output = nn.Linear(32, 1)
         self.known = set(zip(pairs["user_id"], pairs["item_id"], strict=True))
         self.all_items = pairs["item_id"].unique()
-        self.positives = list(self.known)[: round(share * len(self.known))]
+        self.positives = list(self.known)[: round(fraction * len(self.known))]
 
     def forward(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
         """Probabilities: (n, 1)."""
@@ -86,10 +91,8 @@ class Tutorial(LightningModule):
 
 
 def training(order: Order) -> Repetition:
-    """One epoch of a share of the positives: drawing their samples and training on them."""
-    warnings.filterwarnings("ignore")
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    torch.set_num_threads(order.threads)
+    """One epoch of a fraction of the positives: drawing their samples and training on them."""
+    prepare_quietly(order)
     network = Tutorial(train_pairs(order.folder), order.options["share"])
 
     def once() -> Answer:
@@ -100,15 +103,7 @@ def training(order: Order) -> Repetition:
 
 
 def _trainer() -> Trainer:
-    return Trainer(
-        max_epochs=1,
-        reload_dataloaders_every_n_epochs=1,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    return Trainer(reload_dataloaders_every_n_epochs=1, **QUIET_TRAINER)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from warprec.data import Dataset
 from warprec.evaluation import Evaluator
 from warprec.recommenders.collaborative_filtering_recommender.neural import NeuMF
 
-from harness.contender import Answer, Order, Repetition, serve, timed_for_a_turn
-from training.warprec_training import prepare_quietly, train_batches
+from harness.contender import Answer, Order, Repetition, prepare_quietly, serve, timed_for_a_turn
+from training.warprec_training import train_batches
 
 SETTINGS = {
     "mf_embedding_size": EMBEDDING_SIZE,

@@ -2,19 +2,7 @@
 
 from dataclasses import replace
 
-from sizes import (
-    BATCH_SIZE,
-    DROPOUT,
-    EMBEDDING_SIZE,
-    HEADS,
-    LAYERS,
-    LEARNING_RATE,
-    LENGTH,
-    NEGATIVES,
-    SEED,
-    K,
-    interactions,
-)
+import sizes
 
 import tastemaker as tm
 from harness.contender import Answer, Order, Repetition, serve, timed_for_a_turn
@@ -37,7 +25,7 @@ def evaluation(order: Order) -> Repetition:
     model = _fit(order, split)
 
     def evaluate() -> tm.Evaluation:
-        return tm.evaluate(model, split, tm.FullRanking(), k=K, baseline=False)
+        return tm.evaluate(model, split, tm.FullRanking(), k=sizes.K, baseline=False)
 
     def once() -> Answer:
         seconds, result = timed_for_a_turn(evaluate)
@@ -48,25 +36,25 @@ def evaluation(order: Order) -> Repetition:
 
 
 def _split(order: Order) -> tm.Split:
-    return tm.leave_one_out(tm.read(interactions(order.folder)))
+    return tm.leave_one_out(tm.read(sizes.interactions(order.folder)))
 
 
 def _fit(order: Order, split: tm.Split) -> tm.SASRec:
     model = tm.SASRec(
-        embedding_size=EMBEDDING_SIZE,
-        layers=LAYERS,
-        heads=HEADS,
-        length=LENGTH,
-        dropout=DROPOUT,
+        embedding_size=sizes.EMBEDDING_SIZE,
+        layers=sizes.LAYERS,
+        heads=sizes.HEADS,
+        length=sizes.LENGTH,
+        dropout=sizes.DROPOUT,
         loss="bce",
-        negatives=NEGATIVES,
-        batch_size=BATCH_SIZE,
-        learning_rate=LEARNING_RATE,
+        negatives=sizes.NEGATIVES,
+        batch_size=sizes.BATCH_SIZE,
+        learning_rate=sizes.LEARNING_RATE,
         epochs=1,
-        seed=SEED,
+        seed=sizes.SEED,
     )
     # Without the validation part, as it would be evaluated within the epoch.
-    return model.fit(replace(split, validation=None), tm.TrainingRun(device=order.device))
+    return model.fit(replace(split, validation=None), tm.TrainingRun(device="cpu"))
 
 
 if __name__ == "__main__":

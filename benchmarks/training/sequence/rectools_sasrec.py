@@ -1,29 +1,24 @@
 """SASRec of RecTools; batches and ranking as it sets them by default."""
 
-import warnings
-
 import pandas as pd
-import torch
+import sizes
 from leave_one_out import leave_one_out
 from pytorch_lightning import Callback, Trainer
 from rectools import Columns
 from rectools.dataset import Dataset
 from rectools.metrics import NDCG, HitRate, calc_metrics
 from rectools.models import SASRecModel
-from sizes import (
-    BATCH_SIZE,
-    DROPOUT,
-    EMBEDDING_SIZE,
-    HEADS,
-    LAYERS,
-    LEARNING_RATE,
-    LENGTH,
-    NEGATIVES,
-    K,
-    interactions,
-)
 
-from harness.contender import Answer, EpochClock, Order, Repetition, serve, timed_for_a_turn
+from harness.contender import (
+    QUIET_TRAINER,
+    Answer,
+    EpochClock,
+    Order,
+    Repetition,
+    prepare_quietly,
+    serve,
+    timed_for_a_turn,
+)
 
 
 class Clock(EpochClock, Callback):
@@ -47,12 +42,12 @@ def evaluation(order: Order) -> Repetition:
     train, known, test = _parts(order)
     model = _fit(Dataset.construct(train), batches=2)
     users, history = test[Columns.User].unique(), Dataset.construct(known)
-    metrics = {"hit_rate": HitRate(k=K), "ndcg": NDCG(k=K)}
+    metrics = {"hit_rate": HitRate(k=sizes.K), "ndcg": NDCG(k=sizes.K)}
 
     def evaluate() -> pd.DataFrame:
-        # It ignores the few of whose history it knows no item.
+        # It leaves out the few users without a known item in their history.
         lists = model.recommend(
-            users, history, k=K, filter_viewed=True, on_unsupported_targets="ignore"
+            users, history, k=sizes.K, filter_viewed=True, on_unsupported_targets="ignore"
         )
         calc_metrics(metrics, reco=lists, interactions=test)
         return lists
@@ -66,35 +61,26 @@ def evaluation(order: Order) -> Repetition:
 
 
 def _parts(order: Order) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """To train on, known when the test is asked about, and the test."""
-    warnings.filterwarnings("ignore")
-    torch.set_num_threads(order.threads)
-    parts = leave_one_out(interactions(order.folder))
+    """The training part, the history known before the test, and the test."""
+    prepare_quietly(order)
+    parts = leave_one_out(sizes.interactions(order.folder))
     return _named(parts.train), _named(parts.known), _named(parts.test)
 
 
 def _fit(data: Dataset, batches: float) -> SASRecModel:
     """Trains for so many batches, or with 1.0 for a whole epoch."""
     model = SASRecModel(
-        n_factors=EMBEDDING_SIZE,
-        n_blocks=LAYERS,
-        n_heads=HEADS,
-        session_max_len=LENGTH,
-        dropout_rate=DROPOUT,
+        n_factors=sizes.EMBEDDING_SIZE,
+        n_blocks=sizes.LAYERS,
+        n_heads=sizes.HEADS,
+        session_max_len=sizes.LENGTH,
+        dropout_rate=sizes.DROPOUT,
         loss="BCE",
-        n_negatives=NEGATIVES,
-        lr=LEARNING_RATE,
-        batch_size=BATCH_SIZE,
+        n_negatives=sizes.NEGATIVES,
+        lr=sizes.LEARNING_RATE,
+        batch_size=sizes.BATCH_SIZE,
         get_trainer_func=lambda: Trainer(
-            accelerator="cpu",
-            max_epochs=1,
-            min_epochs=1,
-            limit_train_batches=batches,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            enable_checkpointing=False,
-            logger=False,
-            callbacks=[Clock()],
+            min_epochs=1, limit_train_batches=batches, callbacks=[Clock()], **QUIET_TRAINER
         ),
     )
     return model.fit(data)

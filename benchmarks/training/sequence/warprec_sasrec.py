@@ -1,52 +1,41 @@
 """SASRec of WarpRec, as its design pipeline runs it, without Ray."""
 
+import sizes
 from leave_one_out import leave_one_out
-from sizes import (
-    BATCH_SIZE,
-    DROPOUT,
-    EMBEDDING_SIZE,
-    HEADS,
-    LAYERS,
-    LEARNING_RATE,
-    LENGTH,
-    NEGATIVES,
-    SEED,
-    K,
-    interactions,
-)
 from torch.utils.data import DataLoader
 from warprec.data import Dataset
 from warprec.evaluation import Evaluator
 from warprec.recommenders.sequential_recommender import SASRec
 
-from harness.contender import Answer, Order, Repetition, serve, timed_for_a_turn
-from training.warprec_training import prepare_quietly, train_batches
+from harness.contender import Answer, Order, Repetition, prepare_quietly, serve, timed_for_a_turn
+from training.warprec_training import train_batches
 
 SETTINGS = {
-    "embedding_size": EMBEDDING_SIZE,
-    "n_layers": LAYERS,
-    "n_heads": HEADS,
-    "inner_size": EMBEDDING_SIZE,
-    "dropout_prob": DROPOUT,
-    "attn_dropout_prob": DROPOUT,
+    "embedding_size": sizes.EMBEDDING_SIZE,
+    "n_layers": sizes.LAYERS,
+    "n_heads": sizes.HEADS,
+    "inner_size": sizes.EMBEDDING_SIZE,
+    "dropout_prob": sizes.DROPOUT,
+    "attn_dropout_prob": sizes.DROPOUT,
     "reg_weight": 0.0,
     "weight_decay": 0.0,
-    "batch_size": BATCH_SIZE,
+    "batch_size": sizes.BATCH_SIZE,
     "epochs": 1,
-    "learning_rate": LEARNING_RATE,
-    "neg_samples": NEGATIVES,
-    "max_seq_len": LENGTH,
+    "learning_rate": sizes.LEARNING_RATE,
+    "neg_samples": sizes.NEGATIVES,
+    "max_seq_len": sizes.LENGTH,
 }
 
 
 def training(order: Order) -> Repetition:
     """The first batches of an epoch."""
     _, network, batches = _session(order)
-    wanted = order.options["batches"]
+    n_batches = order.options["batches"]
     train_batches(network, batches, 2)
 
     def once() -> Answer:
-        return {"seconds": train_batches(network, batches, wanted), "work": wanted / len(batches)}
+        seconds = train_batches(network, batches, n_batches)
+        return {"seconds": seconds, "work": n_batches / len(batches)}
 
     return once
 
@@ -56,7 +45,7 @@ def evaluation(order: Order) -> Repetition:
     data, network, batches = _session(order)
     train_batches(network, batches, 2)
     network.eval()
-    evaluator = Evaluator(["HitRate", "nDCG"], [K], data.train_set.get_sparse())
+    evaluator = Evaluator(["HitRate", "nDCG"], [sizes.K], data.train_set.get_sparse())
     users = data.get_evaluation_dataloader()
 
     def evaluate() -> object:
@@ -73,10 +62,10 @@ def evaluation(order: Order) -> Repetition:
 def _session(order: Order) -> tuple[Dataset, SASRec, DataLoader]:
     """The data, the network and its training batches."""
     prepare_quietly(order)
-    parts = leave_one_out(interactions(order.folder))
+    parts = leave_one_out(sizes.interactions(order.folder))
     # Items that only the test has are kept in its catalog as under a cold start.
     data = Dataset(parts.train, parts.test, timestamp_label="timestamp", cold_start="item")
-    network = SASRec(SETTINGS, data.info(), seed=SEED)
+    network = SASRec(SETTINGS, data.info(), seed=sizes.SEED)
     return data, network, network.get_dataloader(data.train_set, data.train_session, num_workers=0)
 
 

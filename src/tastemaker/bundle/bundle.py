@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tastemaker import artifact
-from tastemaker.bundle.evaluation_files import FIGURES, write_evaluation
+from tastemaker.bundle.evaluation_files import METRICS_FILE, write_evaluation
 from tastemaker.bundle.index_files import item_keys, read_index, write_index
 from tastemaker.bundle.split_files import read_split, write_split
 from tastemaker.data.recommendations import Recommendations
@@ -21,7 +21,7 @@ from tastemaker.models.registry import model_class
 from tastemaker.progress import OnProgress
 from tastemaker.ranking.approximate import ApproximateIndex
 from tastemaker.ranking.filters import Eligible
-from tastemaker.shown import short_repr
+from tastemaker.representation import short_repr
 from tastemaker.training.run import DeviceName, resolve_device
 
 RUN = "run"
@@ -195,6 +195,6 @@ def open_run(path: str | Path, device: DeviceName = "cpu") -> Bundle:
         Path(path),
         model,
         source.manifest,
-        source.json(FIGURES) if FIGURES in source else None,
+        source.json(METRICS_FILE) if METRICS_FILE in source else None,
         source.json("training.json") if "training.json" in source else None,
     )

@@ -10,29 +10,29 @@ from tastemaker.data.split import Split
 from tastemaker.evaluation.evaluate import from_ranks
 from tastemaker.evaluation.results import Evaluation
 
-FIGURES, PER_USER, RANKS = "evaluation.json", "per_user.parquet", "ranks.parquet"
+METRICS_FILE, PER_USER_FILE, RANKS_FILE = "evaluation.json", "per_user.parquet", "ranks.parquet"
 
 
 def write_evaluation(out: ArtifactWriter, evaluation: Evaluation) -> None:
     """Writes an evaluation; of its baselines, only the means are stored."""
-    out.json(FIGURES, evaluation.to_dict())
-    out.table(PER_USER, pl.DataFrame({"user": evaluation.users, **evaluation.per_user}))
+    out.json(METRICS_FILE, evaluation.to_dict())
+    out.table(PER_USER_FILE, pl.DataFrame({"user": evaluation.users, **evaluation.per_user}))
     owner = np.repeat(evaluation.users, np.diff(evaluation.indptr))
-    out.table(RANKS, pl.DataFrame({"user": owner, "rank": evaluation.ranks}))
+    out.table(RANKS_FILE, pl.DataFrame({"user": owner, "rank": evaluation.ranks}))
 
 
 def read_evaluation(source: ArtifactReader, split: Split) -> Evaluation | None:
     """Returns the evaluation of a run, or None if it was saved without one."""
-    if RANKS not in source:
+    if RANKS_FILE not in source:
         return None
-    figures, table = source.json(FIGURES), source.table(PER_USER)
-    ranks = source.table(RANKS)["rank"].to_numpy()
+    stored, table = source.json(METRICS_FILE), source.table(PER_USER_FILE)
+    ranks = source.table(RANKS_FILE)["rank"].to_numpy()
     per_user = {name: table[name].to_numpy() for name in table.columns if name != "user"}
     overall = {
         name: float("nan") if value is None else float(value)
-        for name, value in figures["metrics"].items()
+        for name, value in stored["metrics"].items()
         if name not in per_user
     }
     k = sorted({int(name.partition("@")[2]) for name in per_user})
-    plain = from_ranks(figures["model"], split, figures["part"], figures["protocol"], ranks, k)
-    return replace(plain, per_user=per_user, overall=overall)
+    evaluation = from_ranks(stored["model"], split, stored["part"], stored["protocol"], ranks, k)
+    return replace(evaluation, per_user=per_user, overall=overall)

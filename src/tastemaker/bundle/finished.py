@@ -23,39 +23,39 @@ def log_of(training: dict[str, Any]) -> TrainingLog:
     )
 
 
-def finished(
+def find_finished(
     path: Path, model: Recommender, split: Split
 ) -> tuple[ArtifactReader | None, str | None]:
     """Returns the run at the path if it is of this model on this split, else what is different."""
     try:
         source = artifact.reading(path, RUN)
-        different = _difference(source, model, split)
+        difference = _difference(source, model, split)
     except ArtifactError as error:
         return None, str(error)
-    return (source, None) if different is None else (None, different)
+    return (source, None) if difference is None else (None, difference)
 
 
 def _difference(source: ArtifactReader, model: Recommender, split: Split) -> str | None:
-    then, now = source.json("model.json"), identity_of(model, split)
-    if then["model"] != now["model"]:
-        return f"the model was {then['model']} and is now {now['model']}"
-    former, current = then["config"], now["config"]
-    for name in current | former:
-        if former.get(name) != current.get(name):
-            return f"{name} was {former.get(name)} and is now {current.get(name)}"
+    stored, current = source.json("model.json"), identity_of(model, split)
+    if stored["model"] != current["model"]:
+        return f"the model was {stored['model']} and is now {current['model']}"
+    stored_config, current_config = stored["config"], current["config"]
+    for name in current_config | stored_config:
+        if stored_config.get(name) != current_config.get(name):
+            return f"{name} was {stored_config.get(name)} and is now {current_config.get(name)}"
     if source.json("training.json")["interrupted"]:
         return "its training was interrupted"
-    if not _same(read_split(source), split):
+    if not _is_same_split(read_split(source), split):
         return "the data or the held-out parts were different"
     return None
 
 
-def _same(one: Split, other: Split) -> bool:
-    def facts(split: Split) -> tuple[str, str]:
+def _is_same_split(one: Split, other: Split) -> bool:
+    def identity(split: Split) -> tuple[str, str]:
         return split.method, split.train.fingerprint
 
     return (
-        facts(one) == facts(other)
+        identity(one) == identity(other)
         and one.train.catalog.frame.equals(other.train.catalog.frame)
         and all(map(np.array_equal, _held_out(one), _held_out(other)))
     )

@@ -4,7 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
-KEPT = 5
+MAX_VERSIONS = 5
 """Number of versions that are kept, the newest ones."""
 
 
@@ -18,9 +18,11 @@ class Store:
         """Returns the folders, the oldest first."""
         if not self.folder.is_dir():
             return []
-        return sorted(each for each in self.folder.iterdir() if re.fullmatch(r"\d{4,}", each.name))
+        return sorted(
+            folder for folder in self.folder.iterdir() if re.fullmatch(r"\d{4,}", folder.name)
+        )
 
-    def next_place(self) -> Path:
+    def next_folder(self) -> Path:
         """Returns the folder for the next version."""
         newest = self.versions()[-1:]
         return self.folder / f"{int(newest[0].name) + 1 if newest else 1:04d}"
@@ -33,6 +35,6 @@ class Store:
                 roll back to.
         """
         kept = {path.resolve() for path in needed}
-        for path in self.versions()[:-KEPT]:
+        for path in self.versions()[:-MAX_VERSIONS]:
             if path.resolve() not in kept:
                 shutil.rmtree(path)

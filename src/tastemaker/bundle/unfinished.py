@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from tastemaker.data.split import Split
 from tastemaker.errors import ArtifactError
 from tastemaker.models.recommender import Recommender
-from tastemaker.training.reached import epochs_done
+from tastemaker.training.checkpoint_epochs import epochs_done
 
 IDENTITY = "identity.json"
 
@@ -41,7 +41,7 @@ def unfinished(
             another process is training there.
     """
     path = path.absolute()
-    with only_one(path):
+    with exclusive_lock(path):
         yield from _unfinished(path, identity, resume=resume, restart=restart)
 
 
@@ -50,7 +50,7 @@ def _unfinished(
 ) -> Iterator[Path]:
     folder = _partial(path)
     if resume:
-        _check_same(folder, identity)
+        _refuse_other_identity(folder, identity)
     elif folder.exists():
         if not (folder / IDENTITY).is_file():
             raise ArtifactError(
@@ -74,7 +74,7 @@ def _unfinished(
 
 
 @contextmanager
-def only_one(path: Path) -> Iterator[None]:
+def exclusive_lock(path: Path) -> Iterator[None]:
     """Holds a lock on the folder that is written.
 
     The lock's file is in the folder for temporary files; the lock ends with the process.
@@ -110,7 +110,7 @@ def can_resume(path: Path, identity: dict[str, Any]) -> bool:
     """Returns whether the path has an unfinished run with this identity and a checkpoint."""
     folder = _partial(path)
     try:
-        _check_same(folder, identity)
+        _refuse_other_identity(folder, identity)
     except ArtifactError:
         return False
     return has_checkpoint(folder)
@@ -126,13 +126,13 @@ def has_checkpoint(folder: Path) -> bool:
     return any(folder.glob("**/checkpoints/last.*"))
 
 
-def reached(folder: Path) -> dict[str, int]:
+def epochs_reached(folder: Path) -> dict[str, int]:
     """Returns the epochs done by name of the trained part; the whole model's name is empty."""
-    lasts = sorted(folder.glob("**/checkpoints/last.*"))
-    names = (last.parent.parent.relative_to(folder) for last in lasts)
+    checkpoints = sorted(folder.glob("**/checkpoints/last.*"))
+    names = (checkpoint.parent.parent.relative_to(folder) for checkpoint in checkpoints)
     return {
-        "" if name == Path() else name.as_posix(): epochs_done(last)
-        for name, last in zip(names, lasts, strict=True)
+        "" if name == Path() else name.as_posix(): epochs_done(checkpoint)
+        for name, checkpoint in zip(names, checkpoints, strict=True)
     }
 
 
@@ -141,19 +141,19 @@ def _partial(path: Path) -> Path:
     return path.with_name(f"{path.name}.partial")
 
 
-def _check_same(folder: Path, identity: dict[str, Any]) -> None:
+def _refuse_other_identity(folder: Path, identity: dict[str, Any]) -> None:
     if not folder.exists():
         raise ArtifactError(f"nothing to resume: there is no unfinished run at {folder}")
     try:
-        begun = json.loads((folder / IDENTITY).read_text(encoding="utf-8"))
+        stored = json.loads((folder / IDENTITY).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{folder} is damaged: {error}; discard it with restart=True") from None
-    for key, now in _flat(identity).items():
-        then = _flat(begun).get(key)
-        if then != now:
+    for key, value in _flat(identity).items():
+        stored_value = _flat(stored).get(key)
+        if stored_value != value:
             raise ArtifactError(
-                f"{folder} was started with {key} = {then}, but {key} is now {now}; resume with "
-                "the same settings and data, or start again with restart=True"
+                f"{folder} was started with {key} = {stored_value}, but {key} is now {value}; "
+                "resume with the same settings and data, or start again with restart=True"
             )
 
 

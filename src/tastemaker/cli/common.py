@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tastemaker.cli.wording import in_flags
+from tastemaker.cli.flags import in_flags
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -25,8 +25,8 @@ err = Console(stderr=True, highlight=False)
 
 
 @contextmanager
-def keeping(what: str) -> Iterator[None]:
-    """Adds what was kept to a KeyboardInterrupt of the block, for the error line.
+def interrupt_message(what: str) -> Iterator[None]:
+    """Adds a description of what was kept to a KeyboardInterrupt of the block.
 
     Args:
         what: the end of the error line, such as `nothing was written`.

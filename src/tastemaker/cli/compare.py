@@ -90,17 +90,17 @@ def compare(
     data. A model that fails is reported, and the others are still trained: the exit code is 1 if
     some failed, 2 if all did. Ctrl-C ends the comparison and shows the results so far.
     """  # fmt: skip
+    from tastemaker.cli.compared_models import compared_models
     from tastemaker.cli.comparing import run_comparison
-    from tastemaker.cli.contestants import contestants
-    from tastemaker.cli.judging import make_protocol
+    from tastemaker.cli.evaluating import make_protocol
     from tastemaker.cli.sources import split_of
     from tastemaker.cli.train import label_of
     from tastemaker.experiments.comparison import deciding_metric, refuse_early
 
-    unfitted = contestants(models, set_ or [], config or [], seed)
+    unfitted = compared_models(models, set_ or [], config or [], seed)
     folder = out or Path("runs") / f"{label_of(data, holding_out.train)}-comparison"
-    cuts = tuple(dict.fromkeys(k or (10, 20)))
-    deciding_metric(metric, cuts)
+    cutoffs = tuple(dict.fromkeys(k or (10, 20)))
+    deciding_metric(metric, cutoffs)
     refuse_early(folder, unfitted, device)
     the_split = split_of(data, reading, holding_out, seed)
     run_comparison(
@@ -108,9 +108,9 @@ def compare(
         the_split,
         folder,
         protocol=make_protocol(
-            protocol, negatives, candidate_seed, draw, the_split, otherwise="full"
+            protocol, negatives, candidate_seed, draw, the_split, default="full"
         ),
-        k=cuts,
+        k=cutoffs,
         metric=metric,
         correction=correction,
         cold_start=cold_start,

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import typer
 
-from tastemaker.cli.board import Board
 from tastemaker.cli.cold_start import print_cold_start
 from tastemaker.cli.common import INTERRUPTED, note, out, print_json
+from tastemaker.cli.comparison_progress import ComparisonTable
 from tastemaker.cli.leaderboard import print_leaderboard
 from tastemaker.data.split import Split
 from tastemaker.evaluation.leaderboard import Correction
@@ -41,16 +41,16 @@ def run_comparison(
     Raises:
         typer.Exit: with 1 if some models failed, with 130 after a Ctrl-C; results so far are shown.
     """
-    with Board(deciding_metric(metric, k)) as board:
+    with ComparisonTable(deciding_metric(metric, k)) as table:
         result = compare(
             models, split, folder, protocol=protocol, k=k, metric=metric, correction=correction,
-            cold_start=cold_start, device=device, listener=board.listener(),
+            cold_start=cold_start, device=device, listener=table.listener(),
         )  # fmt: skip
     logs = {label: model.log for label, model in result.models.items()}
-    shown = examples(result.models, split)
-    write_report(folder / REPORT, result.leaderboard, logs, shown, result.cold_starts)
+    shown_examples = examples(result.models, split)
+    write_report(folder / REPORT, result.leaderboard, logs, shown_examples, result.cold_starts)
     if as_json:
-        print_json(_facts(result))
+        print_json(_json_object(result))
     else:
         print_leaderboard(result.leaderboard)
         if result.cold_starts is not None:
@@ -63,14 +63,14 @@ def run_comparison(
         raise typer.Exit(SOME_FAILED)
 
 
-def _facts(result: ComparisonResult) -> dict[str, object]:
+def _json_object(result: ComparisonResult) -> dict[str, object]:
     """The object that --json prints."""
-    hows: dict[str, object] = {"how": result.how, "interrupted": result.interrupted}
+    details: dict[str, object] = {"how": result.how, "interrupted": result.interrupted}
     if result.cold_starts is not None:
-        hows["cold_start_how"] = result.cold_start_how
+        details["cold_start_how"] = result.cold_start_how
     paths = {
         "out": str(result.folder),
         "leaderboard": str(result.folder / LEADERBOARD),
         "report": str(result.folder / REPORT),
     }
-    return result.to_dict() | hows | paths
+    return result.to_dict() | details | paths

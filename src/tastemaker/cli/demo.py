@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from tastemaker.data.split import Split
     from tastemaker.models.recommender import Recommender
 
-PREFERRED = "ml-latest-small"
-LAST_SHOWN = 10
+PREFERRED_DATA = "ml-latest-small"
+N_SHOWN_ITEMS = 10
 COMPARED = "popularity,itemknn,ease,mf,ncf"
 SETTINGS = {"epochs": 20, "patience": 3}
 """Settings of NCF."""
@@ -41,7 +41,7 @@ def demo(
 
     training = Training("ncf", SETTINGS, out_folder, device=device, restart=True)
     training.check()
-    refuse_early(_beside(out_folder), COMPARED.split(","), device)
+    refuse_early(_comparison_folder(out_folder), COMPARED.split(","), device)
     split = leave_one_out(_load(data))
     model = training.run(split, json=json)
     if json:
@@ -69,7 +69,7 @@ def demo(
     out.print(f"  tastemaker serve {out_folder} --open", markup=False, soft_wrap=True)
 
 
-def _beside(run: Path) -> Path:
+def _comparison_folder(run: Path) -> Path:
     """The folder of the comparison."""
     return run.with_name(f"{run.name}-comparison")
 
@@ -79,17 +79,19 @@ def _compare(split: "Split", run: Path, device: options.Device) -> None:
     import shutil
 
     from tastemaker.artifact import claim
+    from tastemaker.cli.compared_models import compared_models
     from tastemaker.cli.comparing import run_comparison
-    from tastemaker.cli.contestants import contestants
     from tastemaker.evaluation.protocols import FullRanking
     from tastemaker.experiments.comparison_files import COMPARISON, run_folder
 
-    models = contestants(COMPARED, [f"ncf.{n}={value}" for n, value in SETTINGS.items()], [], None)
-    claim(_beside(run), COMPARISON, {})
-    place = run_folder(_beside(run), "ncf")
-    shutil.rmtree(place, ignore_errors=True)
-    shutil.copytree(run, place)
-    run_comparison(models, split, _beside(run), protocol=FullRanking(), k=(10,), device=device)
+    assignments = [f"ncf.{name}={value}" for name, value in SETTINGS.items()]
+    models = compared_models(COMPARED, assignments, [], None)
+    folder = _comparison_folder(run)
+    claim(folder, COMPARISON, {})
+    ncf_folder = run_folder(folder, "ncf")
+    shutil.rmtree(ncf_folder, ignore_errors=True)
+    shutil.copytree(run, ncf_folder)
+    run_comparison(models, split, folder, protocol=FullRanking(), k=(10,), device=device)
 
 
 def _load(data: str | None) -> "Dataset":
@@ -98,7 +100,7 @@ def _load(data: str | None) -> "Dataset":
 
     source = DataOptions(seed=0)
     try:
-        return source.dataset(data or PREFERRED)
+        return source.dataset(data or PREFERRED_DATA)
     except DownloadError as error:
         if data is not None:
             raise
@@ -114,7 +116,7 @@ def _show_one_user(model: "Recommender") -> None:
     dataset = model.dataset
     user = int(np.argsort(dataset.user_counts, kind="stable")[dataset.n_users // 2])
     user_id = dataset.user_vocabulary.ids[user]
-    known = model.split.everything.history(user)[-LAST_SHOWN:]
+    known = model.split.everything.history(user)[-N_SHOWN_ITEMS:]
     rows = dataset.catalog.frame[known.tolist()].drop("categories", strict=False)
     out.print(f"\nlatest items of user {user_id}", style="bold", markup=False)
     out.print(table_of(rows.iter_rows(named=True)))

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from tastemaker.cli import options
-from tastemaker.cli.common import keeping, print_json
+from tastemaker.cli.common import interrupt_message, print_json
 
 
 def evaluate(
@@ -33,11 +33,11 @@ def evaluate(
     Example: tastemaker evaluate runs/ml-100k-ncf --protocol full -k 10 -k 20
     """
     from tastemaker.bundle.bundle import open_run
-    from tastemaker.cli.judging import make_protocol, print_evaluation
+    from tastemaker.cli.evaluating import make_protocol, print_evaluation
     from tastemaker.cli.progress import progress_bar
     from tastemaker.evaluation.evaluate import evaluate as evaluate_model
 
-    with keeping("the run was not changed"), progress_bar() as show:
+    with interrupt_message("the run was not changed"), progress_bar() as show:
         bundle = open_run(run, device)
         ranking = make_protocol(protocol, negatives, candidate_seed, draw, bundle.split)
         result = evaluate_model(

@@ -50,23 +50,26 @@ def events(
     from tastemaker.serving.store.event_files import export_events, import_events
     from tastemaker.serving.store.events import EventStore
 
-    with Database(database_url_of(run, database)) as opened:
-        opened.migrate()
-        store = EventStore(opened)
+    with Database(database_url_of(run, database)) as opened_database:
+        opened_database.migrate()
+        store = EventStore(opened_database)
         if action == "export":
             n = export_events(store, file)
-            summary, words = {"out": str(file), "events": n}, f"{n:,} events written to {file}"
+            summary, message = {"out": str(file), "events": n}, f"{n:,} events written to {file}"
         else:
             columns = {"user": user, "item": item, "time": time}
-            how = TextFormat(not no_header, separator, quoting, encoding, comment)
+            text_format = TextFormat(not no_header, separator, quoting, encoding, comment)
             values = Values(MISSING if missing is None else missing, drop_missing)
             items = None if run is None else open_split(run).train.item_vocabulary
-            done = import_events(store, file, columns, time_format, how, values, items)
-            summary = done._asdict()
-            words = f"{done.accepted:,} events imported, {done.duplicates:,} were stored already"
-            if done.left_out:
-                words += f", {done.left_out:,} rows with missing values left out"
+            imported = import_events(store, file, columns, time_format, text_format, values, items)
+            summary = imported._asdict()
+            message = (
+                f"{imported.accepted:,} events imported, "
+                f"{imported.duplicates:,} were stored already"
+            )
+            if imported.left_out:
+                message += f", {imported.left_out:,} rows with missing values left out"
     if json:
         print_json(summary)
     else:
-        note(words)
+        note(message)

@@ -31,11 +31,11 @@ def grouped(verb: Callable[..., None]) -> Callable[..., None]:
             parameters.append(parameter.replace(kind=Parameter.KEYWORD_ONLY))
 
     def command(**options: Any) -> None:
-        made = {
+        group_values = {
             name: kind(**{field.name: options.pop(field.name) for field in fields(kind)})
             for name, kind in groups.items()
         }
-        verb(**options, **made)
+        verb(**options, **group_values)
 
     command.__name__, command.__doc__ = verb.__name__, verb.__doc__
     command.__module__ = verb.__module__

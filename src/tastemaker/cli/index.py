@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tastemaker.cli import options
-from tastemaker.cli.common import keeping, note, out, print_json, table_of
+from tastemaker.cli.common import interrupt_message, note, out, print_json, table_of
 
 if TYPE_CHECKING:
     from tastemaker.models.recommender import Recommender
@@ -29,16 +29,16 @@ def index(
     """
     from tastemaker.bundle.bundle import open_run
     from tastemaker.cli.progress import progress_bar
-    from tastemaker.ranking.approximate import WORTHWHILE
+    from tastemaker.ranking.approximate import MIN_INDEX_ITEMS
 
-    with keeping("the run was not changed"), progress_bar() as show:
+    with interrupt_message("the run was not changed"), progress_bar() as show:
         bundle = open_run(run)
         started_at = time.monotonic()
-        made = bundle.make_index(show)
+        built_index = bundle.make_index(show)
         build_s = time.monotonic() - started_at
-    with keeping("the index was built and saved, but not measured"):
-        n_users, comparison = _measure(bundle.model, made, k, users, seed or 0)
-    n_items = len(made.keys)
+    with interrupt_message("the index was built and saved, but not measured"):
+        n_users, comparison = _measure(bundle.model, built_index, k, users, seed or 0)
+    n_items = len(built_index.keys)
     result = {
         "model": bundle.model.name,
         "run": str(run),
@@ -54,12 +54,14 @@ def index(
         return
     out.print(table_of(_rows(comparison, k)))
     note(f"{n_items:,} items, {n_users:,} users drawn at random; built in {build_s:.1f} s")
-    if n_items < WORTHWHILE:
-        note(f"up to about {WORTHWHILE:,} items, exact search is fast enough for most purposes")
+    if n_items < MIN_INDEX_ITEMS:
+        note(
+            f"up to about {MIN_INDEX_ITEMS:,} items, exact search is fast enough for most purposes"
+        )
 
 
 def _measure(
-    model: "Recommender", made: "Index", k: int, n_users: int, seed: int
+    model: "Recommender", built_index: "Index", k: int, n_users: int, seed: int
 ) -> tuple[int, "IndexComparison"]:
     """The number of users measured with, and the index compared with exact search."""
     import numpy as np
@@ -70,10 +72,11 @@ def _measure(
     from tastemaker.ranking.index import ExactIndex
 
     trained = np.flatnonzero(model.dataset.user_counts)
-    draw = np.random.default_rng(seed).permutation(trained)[:n_users]
-    batch = UserBatch.known(model.split.everything, draw)
-    exact = ExactIndex(made.keys)
-    return len(draw), compare(made, exact, model.queries(batch).cpu(), k, Exclusion(batch))
+    user_codes = np.random.default_rng(seed).permutation(trained)[:n_users]
+    batch = UserBatch.known(model.split.everything, user_codes)
+    exact = ExactIndex(built_index.keys)
+    queries = model.queries(batch).cpu()
+    return len(user_codes), compare(built_index, exact, queries, k, Exclusion(batch))
 
 
 def _rows(comparison: "IndexComparison", k: int) -> list[dict[str, Any]]:

@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 from tastemaker.cli import options
-from tastemaker.cli.common import keeping, out, print_json, table_of
+from tastemaker.cli.common import interrupt_message, out, print_json, table_of
+from tastemaker.cli.flags import in_flags
 from tastemaker.cli.groups import grouped
-from tastemaker.cli.wording import in_flags
 
 if TYPE_CHECKING:
     from tastemaker.data.card import DataCard
@@ -29,7 +29,7 @@ def inspect(
     from tastemaker.data.card import describe
 
     source = DataOptions(**vars(reading), seed=seed)
-    with keeping("nothing was written"):
+    with interrupt_message("nothing was written"):
         card = describe(source.dataset(data))
     if json:
         print_json(card.to_dict())
@@ -47,7 +47,8 @@ def _print(card: "DataCard") -> None:
         "time": f"{first} to {last}" if card.time_range else last,
         "repeated rows": f"{card.n_duplicates:,}",
         "dropped rows": f"{card.n_missing:,} with missing values",
-        "long tail": f"{card.long_tail_fraction:.1%} of interactions outside the top fifth of items",
+        "long tail": f"{card.long_tail_fraction:.1%} of interactions outside the top fifth of "
+        "items",
         "titles, ratings": f"{_yes(card.has_titles)}, {_yes(card.has_ratings)}",
         "fingerprint": card.fingerprint,
     }
@@ -63,9 +64,9 @@ def _print(card: "DataCard") -> None:
     out.print()
     out.print(table_of(quantiles))
     out.print("\n[bold]users by number of interactions[/bold]")
-    most = max(n for _, _, n in card.activity_histogram)
+    highest = max(n for _, _, n in card.activity_histogram)
     for low, high, n in card.activity_histogram:
-        bar = "█" * max(round(BAR_WIDTH * n / most), 1 if n else 0)
+        bar = "█" * max(round(BAR_WIDTH * n / highest), 1 if n else 0)
         out.print(f"  {f'{low:,} to {high:,}':>20} {bar} {n:,}", markup=False)
 
 

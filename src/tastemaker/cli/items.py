@@ -50,22 +50,23 @@ def items(
     from tastemaker.serving.store.item_files import export_items, import_items
     from tastemaker.serving.store.items import ItemStore
 
-    with Database(database_url_of(run, database)) as opened:
-        opened.migrate()
-        store = ItemStore(opened)
+    with Database(database_url_of(run, database)) as opened_database:
+        opened_database.migrate()
+        store = ItemStore(opened_database)
         if action == "export":
             n = export_items(store, file)
             summary = {"out": str(file), "items": n}
-            words = f"{n:,} items written to {file}"
+            message = f"{n:,} items written to {file}"
         else:
             vocabulary = None if run is None else open_split(run).train.item_vocabulary
-            how = TextFormat(not no_header, separator, quoting, encoding, comment)
+            text_format = TextFormat(not no_header, separator, quoting, encoding, comment)
             values = Values(MISSING if missing is None else missing, drop_missing, ids)
-            done = import_items(store, file, item_id, vocabulary, how, values)
-            for line in done.notes:
+            imported = import_items(store, file, item_id, vocabulary, text_format, values)
+            for line in imported.notes:
                 note(line)
-            summary, words = {"items": done.items}, f"{done.items:,} items written to the catalog"
+            summary = {"items": imported.items}
+            message = f"{imported.items:,} items written to the catalog"
     if json:
         print_json(summary)
     else:
-        note(words)
+        note(message)

@@ -41,9 +41,9 @@ def keys(
     from tastemaker.serving.store.database import Database
     from tastemaker.serving.store.keys import KeyStore
 
-    with Database(database_url_of(run, database)) as opened:
-        opened.migrate()
-        store = KeyStore(opened)
+    with Database(database_url_of(run, database)) as opened_database:
+        opened_database.migrate()
+        store = KeyStore(opened_database)
         if action == "add":
             _add(store, scope or ["read"], label, json)
         elif action == "list":

@@ -3,37 +3,36 @@
 from typing import Any
 
 from tastemaker.cli.common import err, out, table_of
-from tastemaker.cli.judging import SAMPLED_WARNING
-from tastemaker.cli.wording import in_flags
+from tastemaker.cli.evaluating import SAMPLED_WARNING
+from tastemaker.cli.flags import in_flags
 from tastemaker.evaluation.leaderboard import Entry, Leaderboard
 from tastemaker.evaluation.results import Evaluation
 
-BESIDE = ("hit_rate", "ndcg")
+SECOND_METRICS = ("hit_rate", "ndcg")
 """Metrics shown beside the deciding one: the first of them that differs from it is used."""
 
-WORSE = "worse: significantly worse than the best model; fit: training time"
+LEGEND = "worse: significantly worse than the best model; fit: training time"
 
 
 def print_leaderboard(board: Leaderboard) -> None:
     """Prints the ranking, the lead of the best model, and whether it is significant."""
-    question = board.ranked[0][1]
+    first = board.ranked[0][1]
     out.print(
-        f"{question.dataset}, {question.split}, {question.part}: {question.protocol}; "
-        f"{question.n_users:,} users",
+        f"{first.dataset}, {first.split}, {first.part}: {first.protocol}; {first.n_users:,} users",
         style="bold",
         markup=False,
         soft_wrap=True,
     )
-    out.print(table_of(_row(board, place, *ranked) for place, ranked in enumerate(board.ranked, 1)))
+    out.print(table_of(_row(board, rank, *ranked) for rank, ranked in enumerate(board.ranked, 1)))
     for entry in board.entries:
         if entry.error is not None:
             out.print(
                 f"{entry.name} failed: {in_flags(entry.error)}", style="bold yellow", markup=False
             )
     if len(board.ranked) > 1:
-        out.print(WORSE, style="dim", markup=False, soft_wrap=True)
+        out.print(LEGEND, style="dim", markup=False, soft_wrap=True)
         out.print(verdict(board), style="bold", markup=False, soft_wrap=True)
-    if question.protocol.startswith("sampled"):
+    if first.protocol.startswith("sampled"):
         err.print(SAMPLED_WARNING, style="dim", soft_wrap=True)
 
 
@@ -49,19 +48,19 @@ def verdict(board: Leaderboard) -> str:
     )
 
 
-def _row(board: Leaderboard, place: int, entry: Entry, evaluation: Evaluation) -> dict[str, Any]:
-    cut = board.metric.partition("@")[2]
+def _row(board: Leaderboard, rank: int, entry: Entry, evaluation: Evaluation) -> dict[str, Any]:
+    metric, _, cutoff = board.metric.partition("@")
     low, high = evaluation.intervals[board.metric]
-    other = next(name for name in BESIDE if name != board.metric.partition("@")[0]) + f"@{cut}"
+    other = next(name for name in SECOND_METRICS if name != metric) + f"@{cutoff}"
     best = board.ranked[0][0].name
-    worse = place > 1 and board.comparison(best, entry.name).significant
+    is_worse = rank > 1 and board.comparison(best, entry.name).significant
     return {
-        "rank": place,
+        "rank": rank,
         "model": entry.name,
         board.metric: evaluation.metrics[board.metric],
         "95% interval": f"{low:.4f}-{high:.4f}",
-        "worse": "-" if place == 1 else "yes" if worse else "no",
+        "worse": "-" if rank == 1 else "yes" if is_worse else "no",
         other: evaluation.metrics[other],
-        "coverage": evaluation.metrics[f"coverage@{cut}"],
+        "coverage": evaluation.metrics[f"coverage@{cutoff}"],
         "fit": "-" if entry.fit_s is None else f"{entry.fit_s:.1f} s",
     }

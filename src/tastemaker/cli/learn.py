@@ -43,11 +43,11 @@ def learn(
     from tastemaker.serving.store.database import Database
 
     with (
-        Database(database_url_of(run, database)) as opened,
+        Database(database_url_of(run, database)) as opened_database,
         progress_bar() as show,
     ):
-        opened.migrate()
-        result = Learner(run, opened, service).learn(least, show)
+        opened_database.migrate()
+        result = Learner(run, opened_database, service).learn(least, show)
     if json:
         print_json(vars(result))
     else:
@@ -66,10 +66,10 @@ def _show(result: "LearningRun") -> None:
     out.print(table_of(rows, f"{figures['split']}; {figures['n_users']:,} users"))
     difference = figures["difference"]
     low, high = difference["interval"]
-    between = (
+    lead = (
         f"{difference['mean']:+.4f} {difference['metric']}, 95% interval {low:+.4f} to {high:+.4f}"
     )
     if result.outcome == "deployed":
-        note(f"better by {between}: version {result.version} was deployed")
+        note(f"better by {lead}: version {result.version} was deployed")
     else:
-        note(f"not significantly better ({between}): the current model was kept")
+        note(f"not significantly better ({lead}): the current model was kept")

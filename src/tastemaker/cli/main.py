@@ -32,7 +32,7 @@ from tastemaker.cli import (
     tune,
 )
 from tastemaker.cli.common import INTERRUPTED, USER_ERROR, err, wants_debugging
-from tastemaker.cli.wording import Verb, VerbInterruptedError, in_flags
+from tastemaker.cli.flags import Verb, VerbInterruptedError, in_flags
 from tastemaker.errors import TastemakerError
 
 NEW_OBJECTS = 10_000
@@ -72,8 +72,8 @@ for name, verb in VERBS.items():
     app.command(name, cls=Verb)(verb)
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(version("tastemaker"))
         raise typer.Exit
 

@@ -88,14 +88,15 @@ def mcp(
 def _listen(server: "MCPServer", host: str, port: int) -> None:
     import uvicorn
 
-    with _bound(host, port) as listening:
+    with _bound_socket(host, port) as server_socket:
         shown = f"[{host}]" if ":" in host else host
-        note(f"agents connect to http://{shown}:{listening.getsockname()[1]}/mcp; Ctrl-C stops it")
+        bound_port = server_socket.getsockname()[1]
+        note(f"agents connect to http://{shown}:{bound_port}/mcp; Ctrl-C stops it")
         app = server.streamable_http_app(host=host)
-        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
+        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[server_socket])
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def _bound_socket(host: str, port: int) -> socket.socket:
     # Bound here, not by uvicorn: a port in use gives a one-line error, and port 0 its number.
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]

@@ -41,7 +41,7 @@ def _settings(kind: Any) -> list[dict[str, Any]]:
         {
             "setting": setting.name,
             "default": "none" if setting.default is None else str(setting.default),
-            "what it does": setting.what_it_does,
+            "what it does": setting.description,
         }
         for setting in kind.config_class.settings()
     ]

@@ -31,7 +31,7 @@ def progress_bar() -> Iterator[OnProgress]:
 
         def on_progress(progress: Progress) -> None:
             nonlocal shown
-            text = in_words(progress)
+            text = progress_text(progress)
             if text != shown:
                 # The time remaining is estimated from the current piece of work alone.
                 bars.reset(task, description=text)
@@ -41,7 +41,7 @@ def progress_bar() -> Iterator[OnProgress]:
         yield on_progress
 
 
-def in_words(progress: Progress) -> str:
+def progress_text(progress: Progress) -> str:
     """The current work, and its epoch if it has any."""
     if not progress.epochs:
         return progress.what

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from tastemaker.cli import options
-from tastemaker.cli.common import keeping, note, out, print_json, table_of
+from tastemaker.cli.common import interrupt_message, note, out, print_json, table_of
 
 REASONS = 3
 """Maximum number of items of the history that --because lists."""
@@ -86,7 +86,7 @@ def recommend(
     """
     from tastemaker.bundle.bundle import open_run
     from tastemaker.cli.progress import progress_bar
-    from tastemaker.cli.questions import eligible_items, users_asked
+    from tastemaker.cli.selection import eligible_items, selected_users
     from tastemaker.data.recommendations import write_recommendations
     from tastemaker.errors import ConfigError
     from tastemaker.models.retrieval import ListRules
@@ -95,7 +95,7 @@ def recommend(
         raise ConfigError(f"{out_file}: a CSV file cannot hold --because; write .parquet or .jsonl")
     bundle = open_run(run, device)
     model = bundle.model
-    batch = users_asked(model, user or [], users, everyone, history)
+    batch = selected_users(model, user or [], users, everyone, history)
     rules = ListRules(
         exclude_seen=not include_seen,
         eligible=eligible_items(model.dataset, category or [], only, never or []),
@@ -104,7 +104,7 @@ def recommend(
         index=bundle.index if approximate else None,
     )
     if out_file is not None:
-        with keeping(f"{out_file} was not written"), progress_bar() as show:
+        with interrupt_message(f"{out_file} was not written"), progress_bar() as show:
             blocks = model.recommend_in_blocks(batch, k, rules, show)
             n_rows = write_recommendations(blocks, out_file)
         summary = {"out": str(out_file), "n_users": len(batch), "n_rows": n_rows}
@@ -113,7 +113,7 @@ def recommend(
         else:
             note(f"{n_rows:,} rows for {len(batch):,} users written to {out_file}")
         return
-    with keeping("nothing was written"), progress_bar() as show:
+    with interrupt_message("nothing was written"), progress_bar() as show:
         blocks = model.recommend_in_blocks(batch, k, rules, show)
         rows = [row for block in blocks for row in block]
     if json:

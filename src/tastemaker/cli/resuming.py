@@ -1,10 +1,10 @@
-"""What --resume starts from, and what an interrupted training leaves for it."""
+"""Finds what --resume continues, and describes what an interrupted training has kept."""
 
 from pathlib import Path
 
 from tastemaker.bundle.bundle import Bundle, open_run
-from tastemaker.bundle.finished import finished, log_of
-from tastemaker.bundle.unfinished import has_checkpoint, has_unfinished, reached
+from tastemaker.bundle.finished import find_finished, log_of
+from tastemaker.bundle.unfinished import epochs_reached, has_checkpoint, has_unfinished
 from tastemaker.data.split import Split
 from tastemaker.errors import ArtifactError
 from tastemaker.models.recommender import Recommender
@@ -27,7 +27,7 @@ def finished_run(path: Path, model: Recommender, split: Split) -> Bundle | None:
     """
     if has_unfinished(path) or not path.exists():
         return None
-    _, different = finished(path, model, split)
+    _, different = find_finished(path, model, split)
     if different is not None:
         raise ArtifactError(
             f"{path}: there is no checkpoint to resume from, and the existing run is a different "
@@ -38,9 +38,9 @@ def finished_run(path: Path, model: Recommender, split: Split) -> Bundle | None:
     return bundle
 
 
-def where_it_goes_on(folder: Path) -> str:
+def resume_message(folder: Path) -> str:
     """Describes in one line the checkpoints in the folder of an unfinished run."""
-    epochs = reached(folder)
+    epochs = epochs_reached(folder)
     if not epochs:
         return (
             "the training was interrupted before its first epoch was finished, so there is no "
@@ -52,7 +52,7 @@ def where_it_goes_on(folder: Path) -> str:
     return f"resuming the training of the parts of the model: {parts}"
 
 
-def what_was_kept(folder: Path) -> str:
+def resume_hint(folder: Path) -> str:
     """The end of the message about an interrupted training: what can be resumed."""
     if has_checkpoint(folder):
         return "run the same command with --resume to continue after the last finished epoch"

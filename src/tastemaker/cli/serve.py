@@ -166,8 +166,8 @@ def serve(
 
     settings = ServiceSettings.gathered(vars(options) | {"run": run})
     start = check(settings)
-    for each in start.notes:
-        note(each)
+    for message in start.notes:
+        note(message)
 
     def announce(url: str) -> None:
         out.print(f"serving {start.run} at {url}", markup=False, soft_wrap=True)
@@ -183,8 +183,8 @@ def _show(url: str) -> None:
     """Opens the page in a browser as soon as the service responds."""
     import httpx
 
-    until = time.monotonic() + LONGEST_START_S
-    while time.monotonic() < until:
+    deadline = time.monotonic() + LONGEST_START_S
+    while time.monotonic() < deadline:
         try:
             httpx.get(f"{url}/healthz", timeout=1, trust_env=False).raise_for_status()
         except httpx.HTTPError:

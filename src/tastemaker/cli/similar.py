@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from tastemaker.cli import options
-from tastemaker.cli.common import keeping, out, print_json, table_of
+from tastemaker.cli.common import interrupt_message, out, print_json, table_of
 
 
 def similar(
@@ -21,7 +21,7 @@ def similar(
     from tastemaker.bundle.bundle import open_run
     from tastemaker.cli.progress import progress_bar
 
-    with keeping("the run was not changed"), progress_bar() as show:
+    with interrupt_message("the run was not changed"), progress_bar() as show:
         model = open_run(run).model
         ids = model.dataset.item_vocabulary.parse(items)
         table = model.similar_items(ids, k, on_progress=show)

@@ -26,7 +26,7 @@ from tastemaker.data.sources import (
 )
 from tastemaker.data.split import Split
 from tastemaker.data.splitting import leave_k_out, no_holdout, temporal
-from tastemaker.data.text_format import FOR_THE_ITEMS
+from tastemaker.data.text_format import SHARED_WITH_ITEMS
 from tastemaker.errors import ConfigError
 
 
@@ -65,22 +65,22 @@ class DataOptions(options.Reading):
     def dataset(self, data: str | None) -> Dataset:
         """Loads DATA of any kind, reduces it to the requested part, and adds the events, if any."""
         if self.from_events is not None:
-            return _with_events(None if data is None else self._part(data), self.from_events)
+            return _with_events(None if data is None else self._reduced(data), self.from_events)
         if data is None:
             raise ConfigError(
                 "DATA is missing; give it, or a ready-made split with --train and --test"
             )
-        return self._part(data)
+        return self._reduced(data)
 
-    def _part(self, data: str) -> Dataset:
-        dataset = whole = self._whole(data)
+    def _reduced(self, data: str) -> Dataset:
+        dataset = all_data = self._read(data)
         if self.sample_users is not None:
             dataset = sample_users(dataset, self.sample_users, seed=self.seed or 0)
         if self.k_core is not None:
             dataset = k_core(dataset, self.k_core)
         if self.untouched_items:
             # The part has lost the items that none of its users touched.
-            dataset = dataset.with_catalog(whole.catalog, untouched_items=True)
+            dataset = dataset.with_catalog(all_data.catalog, untouched_items=True)
         return dataset
 
     def interactions(self, path: Path) -> Interactions:
@@ -102,14 +102,14 @@ class DataOptions(options.Reading):
             if self.item_id is not None:
                 raise ConfigError("--item-id needs the table of the items; give --items as well")
             return None
-        text = {name: value for name, value in self.text.items() if name in FOR_THE_ITEMS}
+        text = {name: value for name, value in self.text.items() if name in SHARED_WITH_ITEMS}
         return read_catalog(self.items, item_id=self.item_id, like=like, **self.values, **text)
 
-    def _whole(self, data: str) -> Dataset:
+    def _read(self, data: str) -> Dataset:
         names = ("min_rating", "duplicates", "untouched_items")
         rules: dict[str, Any] = {name: getattr(self, name) for name in names}
-        how = {"items": self.items, "item_id": self.item_id} | self.columns | self.values
-        how |= rules | {"duplicate_weights": self.duplicate_weights}
+        arguments = {"items": self.items, "item_id": self.item_id} | self.columns | self.values
+        arguments |= rules | {"duplicate_weights": self.duplicate_weights}
         if "://" in data:
             if self.query is None:
                 raise ConfigError(
@@ -120,23 +120,25 @@ class DataOptions(options.Reading):
             # Imported here, since no other source of data needs a database.
             from tastemaker.data.sql import read_sql
 
-            return read_sql(self.query, data, **how)
+            return read_sql(self.query, data, **arguments)
         if self.query is not None:
             raise ConfigError("--query needs a database URL as DATA, such as sqlite:///shop.db")
         if data in NAMES or is_movielens_path(data):
             return self._named(data, rules)
         if data != "-" and not Path(data).exists() and not Path(data).suffix:
             return load(data)  # raises, naming the nearest data set
-        return read(data, **how, **self.text)
+        return read(data, **arguments, **self.text)
 
     def _named(self, data: str, rules: dict[str, Any]) -> Dataset:
-        given = {name: value for name, value in self.columns.items() if value} | self.text
-        others = ("items", "item_id", "missing", "drop_missing", "ids")
-        given |= {name: getattr(self, name) for name in others if getattr(self, name)}
+        refused = {name: value for name, value in self.columns.items() if value} | self.text
+        names = ("items", "item_id", "missing", "drop_missing", "ids")
+        refused |= {name: getattr(self, name) for name in names if getattr(self, name)}
         if self.duplicate_weights != "kept":
-            given |= {"duplicate_weights": self.duplicate_weights}
-        if given:
-            raise ConfigError(f"{data}: its columns and items are known; leave out {_flag(given)}")
+            refused |= {"duplicate_weights": self.duplicate_weights}
+        if refused:
+            raise ConfigError(
+                f"{data}: its columns and items are known; leave out {_flag(refused)}"
+            )
         if data not in ARCHIVES:
             return load(data, **rules)
         with Progress(
@@ -145,10 +147,10 @@ class DataOptions(options.Reading):
         ) as progress:  # fmt: skip
             task = None
 
-            def on_bytes(here: int, total: int | None) -> None:
+            def on_bytes(done: int, total: int | None) -> None:
                 nonlocal task
                 task = progress.add_task(data) if task is None else task
-                progress.update(task, completed=here, total=total)
+                progress.update(task, completed=done, total=total)
 
             return load(data, on_bytes=on_bytes, **rules)
 
@@ -189,9 +191,9 @@ class SplitOptions(options.HoldingOutForTest):
         if self.train is not None:
             return self._predefined(data, source)
         parts = ("test", "valid", "candidates", "repeats")
-        stray = next((name for name in parts if getattr(self, name)), None)
-        if stray is not None:
-            raise ConfigError(f"--{stray} belongs to a ready-made split; give --train as well")
+        misplaced = next((name for name in parts if getattr(self, name)), None)
+        if misplaced is not None:
+            raise ConfigError(f"--{misplaced} belongs to a ready-made split; give --train as well")
         dataset = source.dataset(data)
         if self.split == "none":
             return no_holdout(dataset)

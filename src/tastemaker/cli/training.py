@@ -11,9 +11,9 @@ from tastemaker import artifact
 from tastemaker.bundle.bundle import RUN, save_run
 from tastemaker.bundle.unfinished import has_checkpoint, identity_of, unfinished
 from tastemaker.cli.common import INTERRUPTED, note, out, print_json
-from tastemaker.cli.judging import make_protocol, print_evaluation
-from tastemaker.cli.progress import in_words, progress_bar
-from tastemaker.cli.resuming import finished_run, what_was_kept, where_it_goes_on
+from tastemaker.cli.evaluating import make_protocol, print_evaluation
+from tastemaker.cli.progress import progress_bar, progress_text
+from tastemaker.cli.resuming import finished_run, resume_hint, resume_message
 from tastemaker.data.split import Split
 from tastemaker.errors import ConfigError
 from tastemaker.evaluation.evaluate import evaluate
@@ -67,27 +67,27 @@ class Training:
         """
         model = self.check()
         model.refuse_weights(split.train)
-        done = finished_run(self.out, model, split) if self.resume else None
-        if done is not None:
+        finished = finished_run(self.out, model, split) if self.resume else None
+        if finished is not None:
             note(f"{self.out}: the run is finished, so there is nothing to resume")
-            self._show(done.model, done.evaluation, json)
-            return done.model
+            self._show(finished.model, finished.evaluation, json)
+            return finished.model
         identity = identity_of(model, split)
         with unfinished(self.out, identity, resume=self.resume, restart=self.restart) as folder:
             if self.resume:
-                note(where_it_goes_on(folder))
+                note(resume_message(folder))
             try:
                 self._fit(model, split, folder)
                 evaluation = self._evaluate(model, split)
             except SystemExit:
-                note(f"terminated; {what_was_kept(folder)}")
+                note(f"terminated; {resume_hint(folder)}")
                 raise
             except KeyboardInterrupt:
-                raise KeyboardInterrupt(what_was_kept(folder)) from None
+                raise KeyboardInterrupt(resume_hint(folder)) from None
             replaced = self.out.exists()
             save_run(self.out, model, evaluation, logs=folder)
             if model.log.interrupted:
-                note(self._interrupted(model, folder))
+                note(self._interrupt_note(model, folder))
             if replaced:
                 note(f"the previous run was moved to {self.out}.previous")
             self._show(model, None if evaluation is None else evaluation.to_dict(), json)
@@ -95,7 +95,7 @@ class Training:
                 raise typer.Exit(INTERRUPTED)
         return model
 
-    def _interrupted(self, model: Recommender, folder: Path) -> str:
+    def _interrupt_note(self, model: Recommender, folder: Path) -> str:
         kept = f"epoch {model.log.best_epoch} of {len(model.log.records)} was kept and saved"
         if has_checkpoint(folder):
             return f"interrupted: {kept}; run the same command with --resume to continue"
@@ -112,7 +112,7 @@ class Training:
             def on_progress(progress: Progress) -> None:
                 show(progress)
                 if progress.metrics is not None:
-                    note(f"{in_words(progress)}  {epoch_line(progress.metrics)}")
+                    note(f"{progress_text(progress)}  {epoch_line(progress.metrics)}")
 
             run = TrainingRun(self.device, folder, self.resume, on_progress)
             model.fit(split, run)

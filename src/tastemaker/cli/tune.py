@@ -79,7 +79,7 @@ def tune(
     epochs, a trial is ended early if at least half of the others were better after the same epoch;
     --set patience=3 also ends trials that no longer improve.
     """  # fmt: skip
-    from tastemaker.cli.judging import make_protocol
+    from tastemaker.cli.evaluating import make_protocol
     from tastemaker.cli.sources import split_of
     from tastemaker.cli.train import label_of
     from tastemaker.cli.training import read_settings

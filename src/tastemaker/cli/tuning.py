@@ -7,7 +7,7 @@ import typer
 from rich.status import Status
 
 from tastemaker.cli.common import INTERRUPTED, err, note, out, print_json, table_of
-from tastemaker.cli.progress import in_words
+from tastemaker.cli.progress import progress_text
 from tastemaker.experiments.trials import Trial, best_first
 from tastemaker.experiments.tuning import TuningListener, TuningResult
 from tastemaker.progress import REPORT_EVERY_S, Progress
@@ -45,21 +45,21 @@ class TuningStatus:
 
     def _trial(self, trial: Trial) -> None:
         self._done.append(trial)
-        note(self._told(trial))
+        note(self._trial_line(trial))
         self._status.update(self._line())
 
     def _progress(self, progress: Progress) -> None:
         if time.monotonic() - self._shown_at >= REPORT_EVERY_S:
             self._shown_at = time.monotonic()
             fraction = progress.done / max(1, progress.total)
-            self._status.update(self._line(f", {in_words(progress)}, {fraction:.0%}"))
+            self._status.update(self._line(f", {progress_text(progress)}, {fraction:.0%}"))
 
     def _line(self, stage: str = "") -> str:
         best = best_first(self._done)
         so_far = f"; best {self._metric} {best[0].value:.4f}" if best else ""
         return f"trial {len(self._done) + 1}/{self._n_trials}{stage}{so_far}"
 
-    def _told(self, trial: Trial) -> str:
+    def _trial_line(self, trial: Trial) -> str:
         value = "" if trial.value is None else f" {self._metric} {trial.value:.4f}"
         state = "" if trial.state == "complete" else f" {trial.state}"
         error = f": {trial.error}" if trial.error else ""

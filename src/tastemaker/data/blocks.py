@@ -11,9 +11,9 @@ from typing import TypeVar
 import numpy as np
 import polars as pl
 
-ROWS_A_BLOCK = 2**16
+ROWS_PER_BLOCK = 2**16
 
-FEW_ROWS = 2**18
+MAX_ROWS_IN_ONE_THREAD = 2**18
 """Up to this number of rows, starting threads would take longer than they save."""
 
 Part = TypeVar("Part")
@@ -22,16 +22,16 @@ Result = TypeVar("Result")
 
 def blocks(n_rows: int) -> list[slice]:
     """Splits all rows into blocks of ROWS_A_BLOCK rows; the last may be shorter."""
-    return [slice(start, start + ROWS_A_BLOCK) for start in range(0, n_rows, ROWS_A_BLOCK)]
+    return [slice(start, start + ROWS_PER_BLOCK) for start in range(0, n_rows, ROWS_PER_BLOCK)]
 
 
-def blocks_of_users(users: np.ndarray) -> list[slice]:
+def user_blocks(users: np.ndarray) -> list[slice]:
     """Splits all rows into blocks of about ROWS_A_BLOCK rows, each user's rows in one block.
 
     Args:
         users: (n,) codes, ascending.
     """
-    starts = np.unique(np.searchsorted(users, users[::ROWS_A_BLOCK])).tolist()
+    starts = np.unique(np.searchsorted(users, users[::ROWS_PER_BLOCK])).tolist()
     return list(map(slice, starts, [*starts[1:], len(users)]))
 
 
@@ -46,7 +46,7 @@ def in_threads(work: Callable[[Part], Result], parts: Iterable[Part], n_rows: in
     Returns:
         The results in the order of the parts.
     """
-    if n_rows <= FEW_ROWS:
+    if n_rows <= MAX_ROWS_IN_ONE_THREAD:
         return [work(part) for part in parts]
     with ThreadPoolExecutor(pl.thread_pool_size()) as pool:
         return list(pool.map(work, parts))

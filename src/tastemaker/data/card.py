@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tastemaker.data.dataset import Dataset
-from tastemaker.shown import short_repr
+from tastemaker.representation import short_repr
 
 QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
 

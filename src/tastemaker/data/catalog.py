@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
-from tastemaker.data.columns import ITEM_KEYS, ITEM_NOUNS, first_match, plain
+from tastemaker.data.columns import ITEM_KEYS, ITEM_NOUNS, first_match, normalized_name
 from tastemaker.data.ids import as_whole_numbers, read_ids
 from tastemaker.data.missing import USUAL_VALUES, Values, complete_rows
 from tastemaker.data.rows import Rows
 from tastemaker.data.vocabulary import Vocabulary
 from tastemaker.errors import ConfigError, DataError, did_you_mean
-from tastemaker.shown import short_repr
+from tastemaker.representation import short_repr
 
 ID_NAMES = (*ITEM_KEYS, "id", *ITEM_NOUNS)
 TITLE_NAMES = (
@@ -88,9 +88,13 @@ class Catalog:
             if column is not None:
                 columns[name] = column
                 out[name] = read(rows.frame[column])
-        whole = pl.DataFrame({name: column.alias(name) for name, column in out.items()})
-        frame = whole.unique("item_id", keep="first", maintain_order=True)
-        notes = (*rows.notes, *left_out, *decisions(rows, columns, whole.height - frame.height))
+        all_rows = pl.DataFrame({name: column.alias(name) for name, column in out.items()})
+        frame = all_rows.unique("item_id", keep="first", maintain_order=True)
+        notes = (
+            *rows.notes,
+            *left_out,
+            *column_notes(rows, columns, all_rows.height - frame.height),
+        )
         return cls(frame, rows.source, rows.is_typed, notes)
 
     @property
@@ -139,7 +143,7 @@ class Catalog:
         joined = wanted.join(known, on="item_id", how="left", maintain_order="left")
         return replace(self, frame=joined)
 
-    def matching(self, items: Vocabulary, *, all_of_them: bool = False) -> "Catalog":
+    def matching(self, items: Vocabulary, *, keep_all: bool = False) -> "Catalog":
         """Returns the catalog with its ids converted to the vocabulary's type.
 
         Ids from a source without types are converted to that type. Ids that cannot be converted to
@@ -147,36 +151,38 @@ class Catalog:
 
         Args:
             items: the vocabulary.
-            all_of_them: whether every item must be kept.
+            keep_all: whether every item must be kept.
 
         Raises:
-            DataError: the ids are of another type and their source is typed; or `all_of_them` is
+            DataError: the ids are of another type and their source is typed; or `keep_all` is
                 set and an id cannot be converted; or no id is in the vocabulary.
         """
-        same_type = self._of_the_kind_of(items, all_of_them)
-        if not same_type.frame["item_id"].is_in(items.ids.implode()).any():
+        converted = self._with_id_type_of(items, keep_all)
+        if not converted.frame["item_id"].is_in(items.ids.implode()).any():
             raise DataError(
                 f"{self.name} describes 0 of {len(items):,} items: none of its ids (for example "
                 f"{_examples(self.frame['item_id'])}) occurs in the interactions (for example "
                 f"{_examples(items.ids)}); name the column with the ids with item_id=…, or write "
                 "the ids in the same way in both"
             )
-        return same_type
+        return converted
 
-    def _of_the_kind_of(self, items: Vocabulary, all_of_them: bool) -> "Catalog":
+    def _with_id_type_of(self, items: Vocabulary, keep_all: bool) -> "Catalog":
         ids = self.frame["item_id"]
         if ids.dtype == items.ids.dtype:
             return self
         if self.is_typed:
-            own, other = ("whole numbers", "text") if items.is_text else ("text", "whole numbers")
+            catalog_type, item_type = (
+                ("whole numbers", "text") if items.is_text else ("text", "whole numbers")
+            )
             raise DataError(
-                f"{self.name}: the item ids are {own} here and {other} in the interactions; "
-                'store both as the same type, or read all of them with ids="text"'
+                f"{self.name}: the item ids are {catalog_type} here and {item_type} in the "
+                'interactions; store both as the same type, or read all of them with ids="text"'
             )
         if items.is_text:
             return replace(self, frame=self.frame.with_columns(item_id=ids.cast(pl.String)))
         numbers = as_whole_numbers(ids)
-        if all_of_them and numbers.null_count():
+        if keep_all and numbers.null_count():
             raise DataError(
                 f'{self.name}: the item id "{ids.filter(numbers.is_null())[0]}" is text, but those '
                 'of the interactions are whole numbers; read all of them with ids="text"'
@@ -218,8 +224,8 @@ def id_column(names: Sequence[str], source: str, item_id: str | None, like: str 
         return item_id
     if like is not None and like in names:
         return like
-    same_name = plain(like or "")
-    found = first_match(names, [same_name, *ID_NAMES] if same_name else ID_NAMES)
+    normalized = normalized_name(like or "")
+    found = first_match(names, [normalized, *ID_NAMES] if normalized else ID_NAMES)
     if found is None:
         raise DataError(
             f"{source}: a catalog needs a column with the item's id (for example item_id); "
@@ -228,7 +234,7 @@ def id_column(names: Sequence[str], source: str, item_id: str | None, like: str 
     return found
 
 
-def decisions(rows: Rows, columns: dict[str, str], n_repeated: int) -> list[str]:
+def column_notes(rows: Rows, columns: dict[str, str], n_repeated: int) -> list[str]:
     """Returns notes on the columns that were used, those that were not, and items listed twice.
 
     Args:
@@ -236,7 +242,7 @@ def decisions(rows: Rows, columns: dict[str, str], n_repeated: int) -> list[str]
         columns: field to column name, for the fields that were read.
         n_repeated: number of rows left out because an earlier row has the same item.
     """
-    used = ", ".join(f"{ours} = {theirs}" for ours, theirs in columns.items())
+    used = ", ".join(f"{field} = {column}" for field, column in columns.items())
     lines = [f"{rows.source}: {used}"]
     unused = [name for name in rows.frame.columns if name not in columns.values()]
     if unused:

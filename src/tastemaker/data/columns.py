@@ -58,7 +58,7 @@ class Columns:
         return {role: getattr(self, role) for role in roles if getattr(self, role) is not None}
 
     @property
-    def of_ids(self) -> list[str]:
+    def id_columns(self) -> list[str]:
         """The columns that hold ids."""
         return [self.user, self.item]
 
@@ -101,7 +101,7 @@ def resolve_columns(available: Sequence[str], source: str, **given: str | None) 
             guessed.append(role)
     for role in ("user", "item"):
         if role not in chosen:
-            raise DataError(_cannot_guess(role, available, source, chosen))
+            raise DataError(_cannot_guess_message(role, available, source, chosen))
     _refuse_shared_columns(chosen, source)
     return Columns(**chosen, guessed=tuple(guessed))
 
@@ -115,16 +115,18 @@ def first_match(names: Sequence[str], usual: Sequence[str]) -> str | None:
         names: the columns of a table.
         usual: the usual names in lower case without punctuation, the preferred ones first.
     """
-    by_plain = {plain(name): name for name in reversed(names)}
-    return next((by_plain[name] for name in usual if name in by_plain), None)
+    by_normalized_name = {normalized_name(name): name for name in reversed(names)}
+    return next((by_normalized_name[name] for name in usual if name in by_normalized_name), None)
 
 
-def plain(name: str) -> str:
+def normalized_name(name: str) -> str:
     """Returns the name in lower case without punctuation."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _cannot_guess(role: str, available: Sequence[str], source: str, chosen: Collection[str]) -> str:
+def _cannot_guess_message(
+    role: str, available: Sequence[str], source: str, chosen: Collection[str]
+) -> str:
     # If the first line is data, values may repeat; the CSV reader numbers repeated names.
     names = [re.sub(r"_duplicated_\d+$", "", name) for name in available]
     if not {"user", "item"} & set(chosen):

@@ -34,7 +34,7 @@ Content = bytes | Path
 """Bytes in memory, or an uncompressed file that can be read more than once."""
 
 
-def content_of(path: Path) -> Content:
+def read_content(path: Path) -> Content:
     """Returns the decompressed content of a file; an uncompressed file is left on disk.
 
     Args:
@@ -43,8 +43,8 @@ def content_of(path: Path) -> Content:
     Raises:
         DataError: there is no such file, it is empty, or it cannot be decompressed.
     """
-    content = _opened(path)
-    head = head_of(content)
+    content = _read_or_path(path)
+    head = read_head(content)
     if not head:
         raise DataError(f"{path}: the file is empty")
     for magic, kind in ARCHIVES.items():
@@ -54,9 +54,9 @@ def content_of(path: Path) -> Content:
             )
     try:
         if head.startswith(b"\x1f\x8b"):
-            return gzip.decompress(all_of(content))
+            return gzip.decompress(read_all(content))
         if head.startswith(b"\x28\xb5\x2f\xfd"):
-            return _from_zstd(all_of(content))
+            return _from_zstd(read_all(content))
     except (EOFError, OSError, zlib.error, zstandard.ZstdError) as error:
         raise DataError(f"{path}: the compressed file is damaged ({error})") from None
     return content
@@ -73,7 +73,7 @@ def _from_zstd(data: bytes) -> bytes:
     return b"".join(frames)
 
 
-def _opened(path: Path) -> Content:
+def _read_or_path(path: Path) -> Content:
     if str(path) == "-":
         return sys.stdin.buffer.read()
     if path.is_dir():
@@ -84,7 +84,7 @@ def _opened(path: Path) -> Content:
     return path if path.is_file() else path.read_bytes()
 
 
-def head_of(content: Content) -> bytes:
+def read_head(content: Content) -> bytes:
     """Returns the first HEAD_BYTES bytes."""
     if isinstance(content, bytes):
         return content[:HEAD_BYTES]
@@ -92,42 +92,43 @@ def head_of(content: Content) -> bytes:
         return file.read(HEAD_BYTES)
 
 
-def all_of(content: Content) -> bytes:
+def read_all(content: Content) -> bytes:
     """Returns all bytes, in memory."""
     return content if isinstance(content, bytes) else content.read_bytes()
 
 
-def utf8_of(content: Content, encoding: str | None, shown: str) -> Content:
+def as_utf8(content: Content, encoding: str | None, source_name: str) -> Content:
     """Returns the text as UTF-8 with line feeds; a file in that form already is left on disk.
 
     Args:
         content: the text.
         encoding: as in `TextFormat`.
-        shown: name of the file in error messages.
+        source_name: name of the file in error messages.
 
     Raises:
         DataError: the bytes are not text in that encoding.
     """
-    head = head_of(content)
+    head = read_head(content)
     if encoding is None:
         marks = (name for mark, name in BYTE_ORDER_MARKS.items() if head.startswith(mark))
         encoding = next(marks, "utf-8")
     if codecs.lookup(encoding).name not in ("utf-8", "utf-8-sig", "ascii"):
-        content = _decoded(all_of(content), encoding, shown).encode()
-        head = head_of(content)
+        content = _decoded(read_all(content), encoding, source_name).encode()
+        head = read_head(content)
     if head.startswith(codecs.BOM_UTF8):
-        content = all_of(content).removeprefix(codecs.BOM_UTF8)
+        content = read_all(content).removeprefix(codecs.BOM_UTF8)
     if b"\r" in head and b"\n" not in head:  # as old Macintosh programs write
-        content = all_of(content).replace(b"\r", b"\n")
+        content = read_all(content).replace(b"\r", b"\n")
     return content
 
 
-def _decoded(data: bytes, encoding: str, shown: str) -> str:
+def _decoded(data: bytes, encoding: str, source_name: str) -> str:
     try:
         return data.decode(encoding)
     except UnicodeError as error:
-        at = getattr(error, "start", 0)
-        line = data[:at].count(b"\n") + 1
+        position = getattr(error, "start", 0)
+        line = data[:position].count(b"\n") + 1
         raise DataError(
-            f"{shown}: line {line} is not {encoding} text; name the file's encoding with encoding=…"
+            f"{source_name}: line {line} is not {encoding} text; name the file's encoding with "
+            "encoding=…"
         ) from None

@@ -136,7 +136,7 @@ class Dataset:
             n_missing=interactions.n_missing,
             notes=interactions.notes,
             **columns,
-        )._to_be_folded(Folding(duplicates, duplicate_weights, min_rating))
+        )._with_folding(Folding(duplicates, duplicate_weights, min_rating))
         if catalog is None:
             return dataset
         coverage = catalog.coverage(dataset.item_vocabulary)
@@ -263,7 +263,7 @@ class Dataset:
                 or no id of the catalog is an item of the data.
         """
         known, items = self.item_vocabulary, self.items
-        catalog = catalog.matching(known, all_of_them=untouched_items)
+        catalog = catalog.matching(known, keep_all=untouched_items)
         if untouched_items:
             known = Vocabulary.of(known.ids, catalog.frame["item_id"], kind="item")
             items = known.find(self.item_vocabulary.ids)[items]
@@ -285,7 +285,7 @@ class Dataset:
         }
         return pl.DataFrame({name: c for name, c in columns.items() if c is not None})
 
-    def _to_be_folded(self, rule: Folding) -> "Dataset":
+    def _with_folding(self, rule: Folding) -> "Dataset":
         """Adds the folding rule if a pair occurs twice, and applies the rule's minimum rating."""
         if rule.weights != "kept" and self.weights is None:
             raise DataError(

@@ -57,35 +57,35 @@ def download(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with httpx.Client(follow_redirects=True, timeout=timeout_s) as client:
-            published = _published_md5(client, url)
+            published_md5 = _published_md5(client, url)
             _fetch(client, url, part, on_bytes)
     except httpx.HTTPStatusError as error:
         code = error.response.status_code
         raise DownloadError(f"{url}: the server responded with status {code}") from None
     except (httpx.HTTPError, OSError) as error:
         raise DownloadError(f"{url} could not be downloaded ({_reason(error)})") from None
-    _check(part, url, published)
+    _verify_checksum(part, url, published_md5)
     part.replace(target)
     return target
 
 
 def _fetch(client: "httpx.Client", url: str, part: Path, on_bytes: OnBytes | None) -> None:
-    here = part.stat().st_size if part.exists() else 0
-    headers = {"Range": f"bytes={here}-"} if here else {}
+    n_downloaded = part.stat().st_size if part.exists() else 0
+    headers = {"Range": f"bytes={n_downloaded}-"} if n_downloaded else {}
     with client.stream("GET", url, headers=headers) as response:
         if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
             return  # all bytes are downloaded already; the checksum decides if they are right
         response.raise_for_status()
         if response.status_code != httpx.codes.PARTIAL_CONTENT:
-            here = 0
+            n_downloaded = 0
         length = response.headers.get("Content-Length")
-        total = here + int(length) if length else None
-        with part.open("ab" if here else "wb") as out:
+        total = n_downloaded + int(length) if length else None
+        with part.open("ab" if n_downloaded else "wb") as out:
             for chunk in response.iter_raw(CHUNK_BYTES):
                 out.write(chunk)
-                here += len(chunk)
+                n_downloaded += len(chunk)
                 if on_bytes is not None:
-                    on_bytes(here, total)
+                    on_bytes(n_downloaded, total)
 
 
 def _published_md5(client: "httpx.Client", url: str) -> str | None:
@@ -97,8 +97,8 @@ def _published_md5(client: "httpx.Client", url: str) -> str | None:
     return found.group().lower() if found else None
 
 
-def _check(part: Path, url: str, published: str | None) -> None:
-    if published is None:
+def _verify_checksum(part: Path, url: str, published_md5: str | None) -> None:
+    if published_md5 is None:
         # Without a published sum, only the archive's own checksums can be verified.
         if _is_whole_zip(part):
             return
@@ -106,11 +106,11 @@ def _check(part: Path, url: str, published: str | None) -> None:
         raise DownloadError(f"{url}: the downloaded file is not a complete zip archive; try again")
     with part.open("rb") as file:
         found = hashlib.file_digest(file, "md5").hexdigest()
-    if found != published:
+    if found != published_md5:
         part.unlink()
         raise DownloadError(
             f"{url}: the checksum of the downloaded file is {found}, but the published one is "
-            f"{published}; the file was damaged in transit, so try again"
+            f"{published_md5}; the file was damaged in transit, so try again"
         )
 
 

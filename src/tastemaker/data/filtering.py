@@ -3,11 +3,11 @@
 import numpy as np
 
 from tastemaker.data.dataset import Dataset
-from tastemaker.data.notes import telling
+from tastemaker.data.notes import reports_notes
 from tastemaker.errors import ConfigError, SplitError
 
 
-@telling
+@reports_notes
 def sample_users(data: Dataset, fraction: float, *, seed: int = 0) -> Dataset:
     """Samples a fraction of the users with all their interactions; drops items left without any.
 
@@ -27,7 +27,7 @@ def sample_users(data: Dataset, fraction: float, *, seed: int = 0) -> Dataset:
     return sampled.with_note(f"{n_kept:,} of {data.n_users:,} users are sampled with seed {seed}")
 
 
-@telling
+@reports_notes
 def k_core(data: Dataset, k: int) -> Dataset:
     """Returns the largest part in which every user has at least k items, and every item k users.
 

@@ -62,13 +62,13 @@ def combined_weights(
     """
     if how == "kept":
         return weights[kept]
-    _, place = np.unique(pairs, return_inverse=True)
+    _, pair_index = np.unique(pairs, return_inverse=True)
     if how == "sum":
-        combined = np.bincount(place, weights=weights)
+        combined = np.bincount(pair_index, weights=weights)
     else:
-        combined = np.zeros(place.max(initial=-1) + 1)
-        np.maximum.at(combined, place, weights)
-    return combined[place[kept]].astype(np.float32)
+        combined = np.zeros(pair_index.max(initial=-1) + 1)
+        np.maximum.at(combined, pair_index, weights)
+    return combined[pair_index[kept]].astype(np.float32)
 
 
 def first_rows(
@@ -99,7 +99,7 @@ def first_rows(
         {"pair": pair_keys(users, items, int(items.max(initial=0)) + 1), "liked": liked}
     ).with_row_index("row")
     disliked_last = pl.col("row").filter(~pl.col("liked")).max().over("pair")
-    since = rows.filter(disliked_last.is_null() | (pl.col("row") > disliked_last))
-    came = np.zeros(len(users), dtype=bool)
-    came[since.filter(pl.col("pair").is_first_distinct())["row"].to_numpy()] = True
-    return came
+    after_dislike = rows.filter(disliked_last.is_null() | (pl.col("row") > disliked_last))
+    is_first = np.zeros(len(users), dtype=bool)
+    is_first[after_dislike.filter(pl.col("pair").is_first_distinct())["row"].to_numpy()] = True
+    return is_first

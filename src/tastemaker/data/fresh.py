@@ -8,7 +8,7 @@ from tastemaker.data.split import Split, Targets
 from tastemaker.data.vocabulary import UNKNOWN, Vocabulary
 
 
-def newest_held_out(data: Dataset, earlier: Dataset, fraction: float, most: int) -> Split:
+def newest_held_out(data: Dataset, earlier: Dataset, fraction: float, max_pairs: int) -> Split:
     """A split whose test part is the newest of the fresh interactions.
 
     The age of a (user, item) pair is that of its first interaction. If a pair is held out, all of
@@ -18,11 +18,11 @@ def newest_held_out(data: Dataset, earlier: Dataset, fraction: float, most: int)
         data: the earlier data and what has been added since, with times.
         earlier: the earlier data.
         fraction: fraction of the fresh pairs to hold out; at least one pair is held out.
-        most: the largest number of pairs that are held out.
+        max_pairs: the largest number of pairs that are held out.
     """
     assert data.timestamps is not None, "fresh data must have times"
     fresh = is_fresh(data, earlier) & data.first_rows()
-    n_held = min(max(1, int(fraction * fresh.sum())), most)
+    n_held = min(max(1, int(fraction * fresh.sum())), max_pairs)
     rows = np.flatnonzero(fresh)
     newest = rows[np.argsort(data.timestamps[rows], kind="stable")[-n_held:]]
     held = np.zeros(len(data), dtype=bool)
@@ -51,8 +51,8 @@ def earlier_codes(earlier: Vocabulary, later: Vocabulary) -> np.ndarray:
     """(n,) int64: the earlier code of each member of the later vocabulary; UNKNOWN if it is new."""
     found = later.find(earlier.ids.cast(later.ids.dtype))
     codes = np.full(len(later.ids), UNKNOWN, dtype=np.int64)
-    there = found != UNKNOWN
-    codes[found[there]] = np.flatnonzero(there)
+    is_present = found != UNKNOWN
+    codes[found[is_present]] = np.flatnonzero(is_present)
     return codes
 
 

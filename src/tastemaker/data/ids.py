@@ -32,11 +32,11 @@ def read_ids(rows: Rows, name: str, role: str, kind: IdKind | None = None) -> pl
     if isinstance(column.dtype, pl.Categorical | pl.Enum):
         column = column.cast(pl.String)
     if column.dtype == pl.String and kind is None and not rows.is_typed:
-        column = _typed(column)
+        column = _as_exact_numbers(column)
     if column.dtype.is_float():
-        column = _whole_floats(rows, column, role)
+        column = _float_ids_to_int64(rows, column, role)
     if column.dtype == pl.String:
-        return _parsed(rows, column, role) if kind == "integer" else column
+        return _parse_whole_numbers(rows, column, role) if kind == "integer" else column
     if not column.dtype.is_integer():
         raise DataError(
             f'{rows.source}: column "{name}" holds {column.dtype}, but {role} ids must be whole '
@@ -51,7 +51,7 @@ def as_whole_numbers(text: pl.Series) -> pl.Series:
     return numbers.set((numbers.cast(pl.String) != text).fill_null(value=True), None)
 
 
-def _typed(text: pl.Series) -> pl.Series:
+def _as_exact_numbers(text: pl.Series) -> pl.Series:
     """Returns numbers if all of the text can be converted without loss, else the text."""
     if text.str.contains(r"^0\d").any():
         return text
@@ -63,7 +63,7 @@ def _typed(text: pl.Series) -> pl.Series:
     return text
 
 
-def _whole_floats(rows: Rows, column: pl.Series, role: str) -> pl.Series:
+def _float_ids_to_int64(rows: Rows, column: pl.Series, role: str) -> pl.Series:
     """Converts floats to Int64; pandas stores whole numbers as floats where some are missing."""
     fractions = column != column.floor()
     if fractions.any():
@@ -76,8 +76,8 @@ def _whole_floats(rows: Rows, column: pl.Series, role: str) -> pl.Series:
     return _in_64_bits(rows, column, role)
 
 
-def _parsed(rows: Rows, text: pl.Series, role: str) -> pl.Series:
-    return _whole(
+def _parse_whole_numbers(rows: Rows, text: pl.Series, role: str) -> pl.Series:
+    return _to_int64(
         rows,
         text,
         f'the {role} id "{{}}" is not a 64-bit whole number, which ids="integer" requires',
@@ -85,16 +85,22 @@ def _parsed(rows: Rows, text: pl.Series, role: str) -> pl.Series:
 
 
 def _in_64_bits(rows: Rows, column: pl.Series, role: str) -> pl.Series:
-    return _whole(rows, column, f"{{}} is too large for a whole-number {role} id (64 bits)")
+    return _to_int64(rows, column, f"{{}} is too large for a whole-number {role} id (64 bits)")
 
 
-def _whole(rows: Rows, column: pl.Series, complaint: str) -> pl.Series:
-    """Returns the column as Int64; `complaint` is a template for the first value that is none."""
+def _to_int64(rows: Rows, column: pl.Series, template: str) -> pl.Series:
+    """Returns the column as Int64; raises DataError if a value is not a 64-bit whole number.
+
+    Args:
+        rows: the table, for the place of the value in the message.
+        column: the values.
+        template: a template of the message, with `{}` for the first invalid value.
+    """
     numbers = column.cast(pl.Int64, strict=False)
     if numbers.null_count():
         row = int(numbers.is_null().arg_max() or 0)
         raise DataError(
-            f"{rows.at(column.name, row)}: {complaint.format(column[row])}; "
+            f"{rows.at(column.name, row)}: {template.format(column[row])}; "
             'read the ids as text with ids="text"'
         )
     return numbers

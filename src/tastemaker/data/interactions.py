@@ -12,7 +12,7 @@ from tastemaker.data.missing import USUAL_VALUES, Values, absent_in, complete_ro
 from tastemaker.data.rows import Rows
 from tastemaker.data.times import read_times
 from tastemaker.errors import DataError
-from tastemaker.shown import short_repr
+from tastemaker.representation import short_repr
 
 REQUIRED = {"user": "user id", "item": "item id", "time": "time", "weight": "weight"}
 """Roles whose column, if there is one, must have a value in each row, and names of the values."""
@@ -76,7 +76,9 @@ class Interactions:
         if rows.frame.height == 0:
             raise DataError(f"{rows.source}: there are no rows; at least one interaction is needed")
         roles = columns.by_role()
-        required = {roles[role]: what for role, what in REQUIRED.items() if role in roles}
+        required = {
+            roles[role]: description for role, description in REQUIRED.items() if role in roles
+        }
         n_rows = rows.frame.height
         rows, left_out = complete_rows(rows, required, values)
         notes = [f"columns: {columns.describe()}", *_unused(rows, roles.values())]
@@ -89,7 +91,7 @@ class Interactions:
         if "time" in roles:
             times = read_times(rows, roles["time"], time_format)
             out["timestamp"], exact, unit = times.seconds, times.exact, times.unit
-            notes.append(f"time: {_described(unit)}")
+            notes.append(f"time: {_describe_unit(unit)}")
         if "rating" in roles:
             out["rating"] = _ratings(rows, roles["rating"], values)
         if "weight" in roles:
@@ -106,7 +108,7 @@ class Interactions:
         return self.frame.height
 
 
-def _described(unit: str) -> str:
+def _describe_unit(unit: str) -> str:
     return "an order (small whole numbers), not clock time" if unit == "order" else unit
 
 

@@ -5,14 +5,14 @@ from collections.abc import Callable, Sequence
 
 import polars as pl
 
-from tastemaker.data.contents import Content, all_of, utf8_of
+from tastemaker.data.contents import Content, as_utf8, read_all
 from tastemaker.data.table import ReadTable, row_number
 from tastemaker.errors import DataError
 
 
 def read_json(
     content: Content,
-    shown: str,
+    source_name: str,
     choose: Callable[[list[str]], Sequence[str]],
     encoding: str | None = None,
 ) -> ReadTable:
@@ -20,7 +20,7 @@ def read_json(
 
     Args:
         content: the unpacked file.
-        shown: name of the file in error messages.
+        source_name: name of the file in error messages.
         choose: returns the names to read, given all names.
         encoding: as in `TextFormat`.
 
@@ -28,7 +28,7 @@ def read_json(
         DataError: the file is not JSON (the message gives the line), has no rows, or has values of
             different types under one name.
     """
-    data = all_of(utf8_of(content, encoding, shown))
+    data = read_all(as_utf8(content, encoding, source_name))
     is_array = data.lstrip()[:1] == b"["
     try:
         if is_array:
@@ -37,9 +37,9 @@ def read_json(
             frame = pl.read_ndjson(data, infer_schema_length=None)
     except pl.exceptions.PolarsError:
         reason = _bad_array(data) if is_array else _bad_line(data)
-        raise DataError(f"{shown}: {reason}") from None
+        raise DataError(f"{source_name}: {reason}") from None
     if frame.is_empty():
-        raise DataError(f"{shown}: there are no rows")
+        raise DataError(f"{source_name}: there are no rows")
     frame = frame.select(choose(frame.columns))
     return ReadTable(frame, row_number if is_array else lambda row: _line_of(data, row))
 

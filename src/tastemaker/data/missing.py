@@ -57,16 +57,18 @@ def complete_rows(
     absent = {name: mask for name, mask in masks.items() if mask is not None}
     if not absent:
         return rows, ()
-    lacking = pl.select(pl.any_horizontal(*absent.values())).to_series()
-    n, n_rows = int(lacking.sum()), rows.frame.height
+    incomplete = pl.select(pl.any_horizontal(*absent.values())).to_series()
+    n, n_rows = int(incomplete.sum()), rows.frame.height
     if not values.drop_missing:
-        found = [_absence(rows, name, required[name], mask) for name, mask in absent.items()]
-        are_written = any(_spellings(rows.frame[name], mask) for name, mask in absent.items())
+        messages = [
+            _missing_message(rows, name, required[name], mask) for name, mask in absent.items()
+        ]
+        any_spelled = any(_spellings(rows.frame[name], mask) for name, mask in absent.items())
         raise DataError(
-            f"{rows.source}: {'; '.join(found)}. Fill in the missing values, or leave out {n:,} of "
-            f"{n_rows:,} rows with drop_missing=True"
+            f"{rows.source}: {'; '.join(messages)}. Fill in the missing values, or leave out "
+            f"{n:,} of {n_rows:,} rows with drop_missing=True"
             + "; to read such texts as values, remove them from missing=…"
-            * are_written
+            * any_spelled
         )
     if n == n_rows:
         raise DataError(
@@ -77,7 +79,7 @@ def complete_rows(
         for name, mask in absent.items()
     ]
     note = f"missing values: {n:,} of {n_rows:,} rows are left out, {', '.join(counts)}"
-    return rows.only(~lacking), (note,)
+    return rows.only(~incomplete), (note,)
 
 
 def absent_in(column: pl.Series, missing: Sequence[str]) -> pl.Series | None:
@@ -98,20 +100,20 @@ def _whole_numbers(texts: Sequence[str]) -> list[int]:
     return numbers.drop_nulls().to_list()
 
 
-def _absence(rows: Rows, name: str, what: str, absent: pl.Series) -> str:
+def _missing_message(rows: Rows, name: str, description: str, absent: pl.Series) -> str:
     """Describes one column: `column "user", line 3: the user id is missing (1 "NA")`."""
-    shown, n = rows.places(*absent.arg_true().head(SHOWN_ROWS)), int(absent.sum())
+    places, n = rows.places(*absent.arg_true().head(SHOWN_ROWS)), int(absent.sum())
     if n > SHOWN_ROWS:
-        shown += f", … ({n:,} rows)"
-    written = _spellings(rows.frame[name], absent)
-    return f'column "{name}", {shown}: the {what} is missing{written}'
+        places += f", … ({n:,} rows)"
+    spelled = _spellings(rows.frame[name], absent)
+    return f'column "{name}", {places}: the {description} is missing{spelled}'
 
 
 def _spellings(column: pl.Series, absent: pl.Series) -> str:
     """Lists the spellings of missing values, as ` (2 "NA", 1 "nan")`; "" if all are empty."""
     if column.dtype.is_float():
         return ""
-    written = column.filter(absent).cast(pl.String).str.strip_chars()
-    counts = written.filter(written != "").value_counts(sort=True)
+    spelled = column.filter(absent).cast(pl.String).str.strip_chars()
+    counts = spelled.filter(spelled != "").value_counts(sort=True)
     listed = ", ".join(f'{n:,} "{text}"' for text, n in counts.iter_rows())
     return f" ({listed})" if listed else ""

@@ -17,7 +17,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def tell(notes: Iterable[str]) -> None:
+def log_notes(notes: Iterable[str]) -> None:
     """Logs the notes as INFO, or writes them to standard error where logging is not configured."""
     for note in notes:
         if logger.hasHandlers():
@@ -27,17 +27,19 @@ def tell(notes: Iterable[str]) -> None:
             sys.stderr.write(f"tastemaker: {note}\n")
 
 
-def telling(function: Callable[P, R]) -> Callable[P, R]:
+def reports_notes(function: Callable[P, R]) -> Callable[P, R]:
     """Decorates a function to report the notes of its result that none of its arguments had."""
 
     @wraps(function)
-    def told(*args: P.args, **kwargs: P.kwargs) -> R:
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         result = function(*args, **kwargs)
-        before = {note for given in (*args, *kwargs.values()) for note in _notes_of(given)}
-        tell(note for note in _notes_of(result) if note not in before)
+        earlier_notes = {
+            note for argument in (*args, *kwargs.values()) for note in _notes_of(argument)
+        }
+        log_notes(note for note in _notes_of(result) if note not in earlier_notes)
         return result
 
-    return told
+    return wrapper
 
 
 def _notes_of(thing: Any) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from tastemaker.data.blocks import blocks_of_users, in_threads
+from tastemaker.data.blocks import in_threads, user_blocks
 
 Duplicates = Literal["latest", "first"]
 
@@ -16,7 +16,7 @@ def sort_by_user_and_time(columns: dict[str, np.ndarray]) -> None:
     Args:
         columns: arrays of length n by name: users, int32 codes; timestamps, if any; others.
     """
-    if not _ascend(columns["users"]):
+    if not _is_ascending(columns["users"]):
         order = _stable_argsort(columns["users"])
 
         def gather(name: str) -> None:
@@ -32,7 +32,7 @@ def sort_by_user_and_time(columns: dict[str, np.ndarray]) -> None:
             for column in columns.values():
                 column[block] = column[block][order]
 
-    in_threads(sort, blocks_of_users(columns["users"]), len(columns["users"]))
+    in_threads(sort, user_blocks(columns["users"]), len(columns["users"]))
 
 
 def first_or_latest(users: np.ndarray, items: np.ndarray, keep: Duplicates) -> np.ndarray:
@@ -46,7 +46,7 @@ def first_or_latest(users: np.ndarray, items: np.ndarray, keep: Duplicates) -> n
             pair = pl.Series(pairs)
             kept[block] = pair.is_last_distinct() if keep == "latest" else pair.is_first_distinct()
 
-    in_threads(mark, blocks_of_users(users), len(users))
+    in_threads(mark, user_blocks(users), len(users))
     return kept
 
 
@@ -57,7 +57,7 @@ def _order_by_user_and_time(users: np.ndarray, times: np.ndarray) -> np.ndarray 
     if (int(users[-1] - users[0]) + 1) * span >= 2 ** (63 - row_bits):
         return np.lexsort((times, users))
     key = (users - users[0]) * np.int64(span) + (times - first)
-    return None if _ascend(key) else _stable_argsort(key)
+    return None if _is_ascending(key) else _stable_argsort(key)
 
 
 def _stable_argsort(key: np.ndarray) -> np.ndarray:
@@ -74,7 +74,7 @@ def _stable_argsort(key: np.ndarray) -> np.ndarray:
     return packed
 
 
-def _ascend(values: np.ndarray) -> bool:
+def _is_ascending(values: np.ndarray) -> bool:
     return bool((values[1:] >= values[:-1]).all())
 
 

@@ -10,7 +10,7 @@ from tastemaker.data.catalog import Catalog
 from tastemaker.data.dataset import Dataset, pointers
 from tastemaker.data.folding import DuplicateWeights, pair_keys
 from tastemaker.data.interactions import Interactions
-from tastemaker.data.notes import telling
+from tastemaker.data.notes import reports_notes
 from tastemaker.data.ordering import Duplicates
 from tastemaker.data.split import Candidates, Split, Targets
 from tastemaker.data.vocabulary import Vocabulary
@@ -19,7 +19,7 @@ from tastemaker.errors import DataError, SplitError
 Repeats = Literal["refuse", "drop"]
 
 
-@telling
+@reports_notes
 def predefined_split(
     train: Interactions,
     test: Interactions,
@@ -115,11 +115,11 @@ def _vocabularies(
     user_columns = [part.frame["user_id"] for part in parts]
     item_columns = [part.frame["item_id"] for part in parts]
     if pairs is not None:
-        item_columns.append(_like(pairs["item_id"], item_columns[0]))
+        item_columns.append(_as_int64_if_integers(pairs["item_id"], item_columns[0]))
     return Vocabulary.of(*user_columns, kind="user"), Vocabulary.of(*item_columns, kind="item")
 
 
-def _like(column: pl.Series, other: pl.Series) -> pl.Series:
+def _as_int64_if_integers(column: pl.Series, other: pl.Series) -> pl.Series:
     """Returns the column as Int64 if both are integers of any width, otherwise unchanged."""
     return (
         column.cast(pl.Int64) if column.dtype.is_integer() and other.dtype.is_integer() else column
@@ -164,8 +164,8 @@ def _without_repeats(
 
 
 def _candidates(pairs: pl.DataFrame, users: Vocabulary, items: Vocabulary) -> Candidates:
-    user_codes = users.find(_like(pairs["user_id"], users.ids))
-    item_codes = items.encode(_like(pairs["item_id"], items.ids))
+    user_codes = users.find(_as_int64_if_integers(pairs["user_id"], users.ids))
+    item_codes = items.encode(_as_int64_if_integers(pairs["item_id"], items.ids))
     known = user_codes >= 0
     order = np.argsort(user_codes[known], kind="stable")
     ordered = user_codes[known][order]

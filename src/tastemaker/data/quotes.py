@@ -10,7 +10,7 @@ import polars as pl
 from tastemaker.data.text_lines import TextLines
 from tastemaker.errors import DataError
 
-MOST_LINES = 200
+MAX_LINES = 200
 """A value with more lines than this is suspicious, whatever the lines contain."""
 
 KINDS = (
@@ -20,7 +20,7 @@ KINDS = (
 )
 """Patterns for the values of a column, from the narrowest to the widest."""
 
-LEARNED_ROWS = 1_000
+SAMPLED_ROWS = 1_000
 
 
 def header_is_quoted(line: str, separator: str) -> bool:
@@ -29,14 +29,14 @@ def header_is_quoted(line: str, separator: str) -> bool:
     return all(len(name) > 1 and name[0] == name[-1] == '"' for name in names)
 
 
-def quotes_are_text(lines: TextLines, width: int, last: int, shown: str) -> bool:
+def quotes_are_text(lines: TextLines, width: int, last: int, source_name: str) -> bool:
     """Returns whether quotes must be read as text, because as CSV quotes they would swallow rows.
 
     Args:
         lines: the lines of the file, with quotes read as CSV quotes.
         width: number of columns.
         last: position of the last column that is needed.
-        shown: name of the file in error messages.
+        source_name: name of the file in error messages.
 
     Returns:
         False if every value with line breaks is plausible. True if some are not, and the needed
@@ -50,22 +50,22 @@ def quotes_are_text(lines: TextLines, width: int, last: int, shown: str) -> bool
     suspect = _suspect(lines, width, patterns)
     if suspect is None:
         return False
-    if _readable_without(lines, last, patterns):
+    if _readable_without_quoting(lines, last, patterns):
         return True
     number, n_lines, is_closed = suspect
     if not is_closed:
-        refuse_open_quote(lines, shown)
-    if n_lines > MOST_LINES:
-        what = f"a quote opens a value of {n_lines:,} lines"
+        refuse_open_quote(lines, source_name)
+    if n_lines > MAX_LINES:
+        problem = f"a quote opens a value of {n_lines:,} lines"
     else:
-        what = f"a quote opens a value of {n_lines:,} lines, which seem to be separate rows"
+        problem = f"a quote opens a value of {n_lines:,} lines, which seem to be separate rows"
     raise DataError(
-        f"{shown}: line {number}: {what}; if the quotes of this file are text, read it with "
-        'quoting="none"; if its values do contain line breaks, read it with quoting="csv"'
+        f"{source_name}: line {number}: {problem}; if the quotes of this file are text, read it "
+        'with quoting="none"; if its values do contain line breaks, read it with quoting="csv"'
     )
 
 
-def refuse_open_quote(lines: TextLines, shown: str) -> None:
+def refuse_open_quote(lines: TextLines, source_name: str) -> None:
     """Raises an error if a quote is never closed.
 
     Raises:
@@ -74,7 +74,7 @@ def refuse_open_quote(lines: TextLines, shown: str) -> None:
     open_rows = lines.rows.filter(pl.col("quotes") % 2 == 1)
     if open_rows.height:
         raise DataError(
-            f"{shown}: line {open_rows['number'][0]}: a quote is opened but never closed; "
+            f"{source_name}: line {open_rows['number'][0]}: a quote is opened but never closed; "
             'correct it, or read quotes as text with quoting="none"'
         )
 
@@ -88,9 +88,9 @@ def _suspect(lines: TextLines, width: int, patterns: list[str]) -> tuple[int, in
     fractions = inner.group_by("row").agg(pl.col("is_row").mean().alias("fraction"))
     suspects = rows.join(fractions, on="row", how="left", maintain_order="left").filter(
         (pl.col("fraction") >= 0.5)
-        | (pl.col("lines") > MOST_LINES)
+        | (pl.col("lines") > MAX_LINES)
         | (pl.col("quotes") % 2 == 1)
-        | ~_quotes_stand_at_the_ends(lines.separator)
+        | ~_is_quoted_at_both_ends(lines.separator)
     )
     if suspects.is_empty():
         return None
@@ -98,30 +98,38 @@ def _suspect(lines: TextLines, width: int, patterns: list[str]) -> tuple[int, in
     return first["number"], first["lines"], first["quotes"] % 2 == 0
 
 
-def _quotes_stand_at_the_ends(separator: str) -> pl.Expr:
+def _is_quoted_at_both_ends(separator: str) -> pl.Expr:
     """Returns whether the value with line breaks begins and ends with a quote, as in CSV."""
-    of_text = pl.col("text").str.split("\n")
-    mark = re.escape(separator)
-    begins = of_text.list.first().str.replace_all('"[^"]*"', "").str.contains(rf'(^|{mark})\s*"')
-    ends = of_text.list.last().str.replace_all('""', "").str.contains(rf'^[^"]*"\s*({mark}|$)')
+    value_lines = pl.col("text").str.split("\n")
+    escaped_separator = re.escape(separator)
+    begins = (
+        value_lines.list.first()
+        .str.replace_all('"[^"]*"', "")
+        .str.contains(rf'(^|{escaped_separator})\s*"')
+    )
+    ends = (
+        value_lines.list.last()
+        .str.replace_all('""', "")
+        .str.contains(rf'^[^"]*"\s*({escaped_separator}|$)')
+    )
     return begins & ends
 
 
-def _readable_without(lines: TextLines, last: int, patterns: list[str]) -> bool:
+def _readable_without_quoting(lines: TextLines, last: int, patterns: list[str]) -> bool:
     """Returns whether each line begins with values that fit the needed columns and lack quotes."""
     first = lines.rows["number"][0]
-    physical = lines.with_text(lines.frame.filter(pl.col("number") >= first))
-    physical = physical.filter(pl.col("text").str.strip_chars() != "")
+    file_lines = lines.with_text(lines.frame.filter(pl.col("number") >= first))
+    file_lines = file_lines.filter(pl.col("text").str.strip_chars() != "")
     needed = [_value(position, lines.separator) for position in range(last + 1)]
     without_quotes = [~value.str.contains('"', literal=True) for value in needed]
     fits = pl.all_horizontal(_matches(patterns[: last + 1], lines.separator), *without_quotes)
-    return bool(physical.select(fits.all()).item())
+    return bool(file_lines.select(fits.all()).item())
 
 
 def _patterns(lines: TextLines, width: int) -> list[str]:
     """Returns a pattern for each column, derived from the first rows that are on a single line."""
     single = lines.rows.filter((pl.col("lines") == 1) & ~pl.col("is_blank"))
-    rows = lines.with_text(single.head(LEARNED_ROWS))
+    rows = lines.with_text(single.head(SAMPLED_ROWS))
     known = rows.filter(_n_values(lines.separator) == width)
     return [
         next(

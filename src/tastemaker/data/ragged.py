@@ -6,7 +6,7 @@ from tastemaker.data.text_lines import TextLines
 from tastemaker.errors import DataError
 
 
-def uneven(lines: TextLines, width: int) -> pl.DataFrame:
+def uneven_rows(lines: TextLines, width: int) -> pl.DataFrame:
     """Returns the rows that do not have `width` values: number (of the line) and n_values."""
     text = pl.col("text")
     if lines.quoted:
@@ -17,13 +17,13 @@ def uneven(lines: TextLines, width: int) -> pl.DataFrame:
     return rows.filter(pl.col("n_values") != width).select("number", "n_values")
 
 
-def refuse_uneven(rows: pl.DataFrame, width: int, shown: str) -> None:
+def refuse_uneven(rows: pl.DataFrame, width: int, source_name: str) -> None:
     """Raises an error if there are rows with too many or too few values.
 
     Args:
-        rows: the result of `uneven`.
+        rows: the result of `uneven_rows`.
         width: number of columns.
-        shown: name of the file in error messages.
+        source_name: name of the file in error messages.
 
     Raises:
         DataError: there are such rows; the message gives the line of the first.
@@ -33,7 +33,7 @@ def refuse_uneven(rows: pl.DataFrame, width: int, shown: str) -> None:
     number, n_values = rows.row(0)
     others = f" ({rows.height - 1:,} other line(s) differ too)" if rows.height > 1 else ""
     raise DataError(
-        f"{shown}: line {number} has {n_values} value(s), but the first line has {width}"
+        f"{source_name}: line {number} has {n_values} value(s), but the first line has {width}"
         f"{others}; correct the line, put quotes around values that contain the separator or a "
         'line break, or leave out comments with comment="#"'
     )

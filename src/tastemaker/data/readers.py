@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import polars.selectors as cs
 
-from tastemaker.data.contents import Content, content_of, head_of
+from tastemaker.data.contents import Content, read_content, read_head
 from tastemaker.data.json_tables import read_json
 from tastemaker.data.table import ReadTable
 from tastemaker.data.text import read_text
@@ -15,10 +15,10 @@ from tastemaker.data.text_format import TextFormat
 from tastemaker.errors import DataError
 from tastemaker.forking import refuse_forked
 
-TABS_FIRST = (".tsv", ".tab", ".inter")
+TAB_ENDINGS = (".tsv", ".tab", ".inter")
 """Endings of text files whose separator is a tab if they contain one."""
 
-TEXTS = (".csv", *TABS_FIRST)
+TEXT_ENDINGS = (".csv", *TAB_ENDINGS)
 """Endings of files that are read as text even if they begin like JSON."""
 
 Choose = Callable[[list[str]], Sequence[str]]
@@ -50,18 +50,22 @@ def read_table(
             message gives the line where possible.
     """
     refuse_forked()
-    content, shown = content_of(path), str(path)
+    content, source_name = read_content(path), str(path)
     how = how or TextFormat()
     choose = columns or (lambda names: names)
     ending = _ending(path)
-    if ending in (".parquet", ".pq") or head_of(content).startswith(b"PAR1"):
-        return _read_parquet(content, shown, choose)
-    if ending not in TEXTS and (ending in (".jsonl", ".ndjson", ".json") or _is_json(content)):
-        return read_json(content, shown, choose, how.encoding)
-    return read_text(content, shown, choose, how, ids or _none, tab_first=ending in TABS_FIRST)
+    if ending in (".parquet", ".pq") or read_head(content).startswith(b"PAR1"):
+        return _read_parquet(content, source_name, choose)
+    if ending not in TEXT_ENDINGS and (
+        ending in (".jsonl", ".ndjson", ".json") or _is_json(content)
+    ):
+        return read_json(content, source_name, choose, how.encoding)
+    return read_text(
+        content, source_name, choose, how, ids or _no_columns, tab_first=ending in TAB_ENDINGS
+    )
 
 
-def _none(names: list[str]) -> Sequence[str]:
+def _no_columns(names: list[str]) -> Sequence[str]:
     return ()
 
 
@@ -73,7 +77,7 @@ def _ending(path: Path) -> str:
 
 
 def _is_json(content: Content) -> bool:
-    head = head_of(content).removeprefix(b"\xef\xbb\xbf").replace(b"\0", b"")
+    head = read_head(content).removeprefix(b"\xef\xbb\xbf").replace(b"\0", b"")
     return head.lstrip(b" \t\r\n\xff\xfe")[:1] in (b"{", b"[")
 
 
@@ -99,7 +103,7 @@ def frame_from_arrow(source: Any) -> pl.DataFrame:
     )
 
 
-def _read_parquet(content: Content, shown: str, choose: Choose) -> ReadTable:
+def _read_parquet(content: Content, source_name: str, choose: Choose) -> ReadTable:
     try:
         names = list(pl.scan_parquet(content, glob=False).collect_schema())
         table = pl.scan_parquet(content, glob=False).select(list(choose(names)))
@@ -107,5 +111,5 @@ def _read_parquet(content: Content, shown: str, choose: Choose) -> ReadTable:
         frame = table.cast({cs.signed_integer(): pl.Int64}).collect(engine="streaming")
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise DataError(f"{shown} is not a readable Parquet file ({reason})") from None
+        raise DataError(f"{source_name} is not a readable Parquet file ({reason})") from None
     return ReadTable(frame)

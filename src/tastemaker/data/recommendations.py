@@ -44,13 +44,13 @@ class Recommendations:
             lengths: (n,) number of valid entries in each row.
         """  # fmt: skip
         k = items.shape[1]
-        real = np.arange(k) < lengths[:, None]
-        codes = items[real]
+        is_valid = np.arange(k) < lengths[:, None]
+        codes = items[is_valid]
         columns = {
             "user_id": dataset.user_vocabulary.decode(np.repeat(users, lengths)),
-            "rank": pl.Series(np.broadcast_to(np.arange(1, k + 1), items.shape)[real]),
+            "rank": pl.Series(np.broadcast_to(np.arange(1, k + 1), items.shape)[is_valid]),
             "item_id": dataset.item_vocabulary.decode(codes),
-            "score": pl.Series(scores[real].astype(np.float32)),
+            "score": pl.Series(scores[is_valid].astype(np.float32)),
         }
         if "title" in dataset.catalog.columns:
             columns["title"] = dataset.catalog.frame["title"].gather(codes)
@@ -116,7 +116,7 @@ def write_recommendations(blocks: Iterable[Recommendations], path: Path) -> int:
     with TemporaryDirectory(
         prefix=f".{path.name}.", dir=path.parent, ignore_cleanup_errors=True
     ) as folder:
-        beside = Path(folder) / path.name
-        sinks[path.suffix](register_io_source(stream, schema=first.schema), beside)
-        beside.replace(path)
+        temporary = Path(folder) / path.name
+        sinks[path.suffix](register_io_source(stream, schema=first.schema), temporary)
+        temporary.replace(path)
     return n_rows

@@ -36,22 +36,22 @@ class Rows:
 
     def only(self, keep: pl.Series) -> "Rows":
         """Returns the rows where a Boolean column is true."""
-        return self._taking(self.frame.filter(keep), keep.arg_true())
+        return self._with_frame(self.frame.filter(keep), keep.arg_true())
 
     def exploded(self, column: str) -> "Rows":
         """Returns one row for each element of a column of lists; none for an empty list."""
         numbered = self.frame.with_row_index("the row").filter(pl.col(column).list.len() > 0)
         long = numbered.explode(column)
-        return self._taking(long.drop("the row"), long["the row"])
+        return self._with_frame(long.drop("the row"), long["the row"])
 
-    def _taking(self, frame: pl.DataFrame, rows: pl.Series) -> "Rows":
-        read = rows if self.positions is None else self.positions.gather(rows)
-        return replace(self, frame=frame, positions=read)
+    def _with_frame(self, frame: pl.DataFrame, rows: pl.Series) -> "Rows":
+        positions = rows if self.positions is None else self.positions.gather(rows)
+        return replace(self, frame=frame, positions=positions)
 
     def places(self, *rows: int) -> str:
         """Returns the places of rows in words: `line 3` or `lines 3, 7`."""
-        read = [row if self.positions is None else int(self.positions[row]) for row in rows]
-        words, numbers = zip(*(self.place_of(row).split() for row in read), strict=True)
+        positions = [row if self.positions is None else int(self.positions[row]) for row in rows]
+        words, numbers = zip(*(self.place_of(row).split() for row in positions), strict=True)
         return f"{words[0]}{'s' * (len(rows) > 1)} {', '.join(numbers)}"
 
     def at(self, column: str, row: int) -> str:
@@ -61,7 +61,7 @@ class Rows:
 
 def read_rows(
     source: Any,
-    shown: str,
+    source_name: str,
     *,
     ids: Choose,
     wanted: Choose = list,
@@ -71,7 +71,7 @@ def read_rows(
 
     Args:
         source: a path or a dataframe.
-        shown: name of the source in messages.
+        source_name: name of the source in messages.
         ids: returns the columns that hold ids, given all column names.
         wanted: returns the columns of a file to read, given all column names.
         how: format of a text file, as far as it is given; the rest is detected.
@@ -80,7 +80,7 @@ def read_rows(
         DataError: the source cannot be read.
     """
     if not isinstance(source, str | Path):
-        return Rows(frame_from_arrow(source), shown)
+        return Rows(frame_from_arrow(source), source_name)
     available: list[str] = []
 
     def choose(names: list[str]) -> Sequence[str]:
@@ -89,4 +89,4 @@ def read_rows(
 
     table = read_table(Path(source), columns=choose, ids=ids, how=how)
     unused = tuple(name for name in available if name not in table.frame.columns)
-    return Rows(table.frame, shown, table.place_of, table.is_typed, unused, table.notes)
+    return Rows(table.frame, source_name, table.place_of, table.is_typed, unused, table.notes)

@@ -2,7 +2,7 @@
 
 import re
 
-from tastemaker.data.contents import Content, all_of, head_of
+from tastemaker.data.contents import Content, read_all, read_head
 
 SEPARATORS = ("::", ",", "\t", ";", "|")
 """Separators that are searched for. A space is used only if none of them is found."""
@@ -34,7 +34,7 @@ def find_separator(content: Content, *, tab_first: bool, comment: str | None) ->
 
 
 def _sample(content: Content, comment: str | None) -> list[str]:
-    lines = head_of(content).decode("utf-8", "replace").split("\n")
+    lines = read_head(content).decode("utf-8", "replace").split("\n")
     if len(lines) > 1:
         lines.pop()  # the last one is empty, or may be cut off
     kept = (line for line in lines if comment is None or not line.startswith(comment))
@@ -44,8 +44,8 @@ def _sample(content: Content, comment: str | None) -> list[str]:
 def _score(lines: list[str], separator: str) -> float:
     unquoted = lines if separator in ("\t", "::") else [re.sub('"[^"]*"', "", x) for x in lines]
     counts = [line.count(separator) for line in unquoted]
-    usual = max(set(counts), key=lambda n: (counts.count(n), n), default=0)
-    return usual * counts.count(usual) / len(counts) if counts else 0
+    most_common = max(set(counts), key=lambda n: (counts.count(n), n), default=0)
+    return most_common * counts.count(most_common) / len(counts) if counts else 0
 
 
 def with_one_character(content: Content, separator: str) -> tuple[Content, str]:
@@ -55,11 +55,11 @@ def with_one_character(content: Content, separator: str) -> tuple[Content, str]:
         The content, unchanged if possible, and its separator.
     """
     if separator == " ":
-        data = all_of(content)
+        data = read_all(content)
         if not re.search(rb"  |^ | \r?$", data, re.MULTILINE):
             return content, separator
         trimmed = re.sub(rb"^ +| +(?=\r?$)", b"", data, flags=re.MULTILINE)
         return re.sub(rb" +", b" ", trimmed), " "
     if len(separator) == 1 and separator.isascii():
         return content, separator
-    return all_of(content).replace(separator.encode(), b"\x1f"), "\x1f"
+    return read_all(content).replace(separator.encode(), b"\x1f"), "\x1f"

@@ -16,17 +16,17 @@ from tastemaker.data.ids import IdKind
 from tastemaker.data.interactions import Interactions
 from tastemaker.data.missing import MISSING, Values
 from tastemaker.data.movielens import ARCHIVES, fetch_archive, find_archive, read_movielens
-from tastemaker.data.notes import telling
+from tastemaker.data.notes import reports_notes
 from tastemaker.data.ordering import Duplicates
 from tastemaker.data.rows import read_rows
 from tastemaker.data.synthetic import synthetic
-from tastemaker.data.text_format import FOR_THE_ITEMS, TextFormat
+from tastemaker.data.text_format import SHARED_WITH_ITEMS, TextFormat
 from tastemaker.errors import ConfigError, DataError, did_you_mean
 
 NAMES = (*ARCHIVES, "synthetic")
 """Data sets that can be loaded by name."""
 
-_encode = telling(Dataset.from_interactions)
+_encode = reports_notes(Dataset.from_interactions)
 
 
 def load(
@@ -125,7 +125,7 @@ def read(
     interactions = read_interactions(source, **values, **how)
     catalog = None
     if items is not None:
-        values |= {name: how[name] for name in FOR_THE_ITEMS if name in how}
+        values |= {name: how[name] for name in SHARED_WITH_ITEMS if name in how}
         catalog = read_catalog(items, item_id=item_id, like=interactions.item_column, **values)
     elif item_id is not None:
         raise ConfigError(
@@ -137,7 +137,7 @@ def read(
     )  # fmt: skip
 
 
-@telling
+@reports_notes
 def read_interactions(
     source: Any,
     *,
@@ -180,16 +180,16 @@ def read_interactions(
     how = TextFormat(**text)
     is_path = isinstance(source, str | Path)
     label = name or (_label(Path(source)) if is_path else "dataframe")
-    shown = str(source) if is_path else label
+    source_name = str(source) if is_path else label
 
     def columns_of(available: list[str]) -> Columns:
-        return resolve_columns(available, shown, **given)
+        return resolve_columns(available, source_name, **given)
 
     rows = read_rows(
         source,
-        shown,
+        source_name,
         wanted=lambda names: list(dict.fromkeys(columns_of(names).by_role().values())),
-        ids=lambda names: columns_of(names).of_ids,
+        ids=lambda names: columns_of(names).id_columns,
         how=how,
     )
     columns = columns_of(rows.frame.columns)
@@ -228,11 +228,11 @@ def read_catalog(
     Raises:
         DataError: there is no column with the ids, or an id is missing.
     """
-    shown = str(source) if isinstance(source, str | Path) else "catalog"
+    source_name = str(source) if isinstance(source, str | Path) else "catalog"
     rows = read_rows(
         source,
-        shown,
-        ids=lambda names: [id_column(names, shown, item_id, like)],
+        source_name,
+        ids=lambda names: [id_column(names, source_name, item_id, like)],
         how=TextFormat(**text),
     )
     values = Values(missing, drop_missing, ids)
@@ -262,14 +262,14 @@ def read_candidate_lists(
     Raises:
         DataError: there is no user column or no column with the items, or an id is missing.
     """
-    shown = str(source)
+    source_name = str(source)
 
     def columns_of(names: list[str], item: str | None = None) -> Columns:
-        found = resolve_columns(names, shown, item=item)
+        found = resolve_columns(names, source_name, item=item)
         return Columns(found.user, found.item, guessed=("user", "item")[: 1 + (item is None)])
 
     rows = read_rows(
-        source, shown, ids=lambda names: columns_of(names).of_ids, how=TextFormat(**text)
+        source, source_name, ids=lambda names: columns_of(names).id_columns, how=TextFormat(**text)
     )
     lists = [name for name, dtype in rows.frame.schema.items() if isinstance(dtype, pl.List)]
     if lists:

@@ -11,11 +11,11 @@ from tastemaker.data.blocks import blocks, in_threads
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.errors import SplitError
-from tastemaker.shown import short_repr
+from tastemaker.representation import short_repr
 
 Part = Literal["validation", "test"]
 
-MOST_LOOKS = 3
+MAX_TABLE_LOOKUPS = 3
 """Number of targets per user up to which table look-ups are faster than one search for all."""
 
 
@@ -138,23 +138,25 @@ def _with_appended(train: Dataset, targets: Targets) -> Dataset:
     )
 
 
-def _are_among(users: np.ndarray, items: np.ndarray, targets: Targets, data: Dataset) -> np.ndarray:
+def _are_targets(
+    users: np.ndarray, items: np.ndarray, targets: Targets, data: Dataset
+) -> np.ndarray:
     """Returns (n,) bool: whether each pair is also a target."""
     nth = np.arange(len(targets)) - np.searchsorted(targets.users, targets.users)
-    most = int(nth.max(initial=-1)) + 1
-    if most > MOST_LOOKS:
+    max_targets = int(nth.max(initial=-1)) + 1
+    if max_targets > MAX_TABLE_LOOKUPS:
         pairs = pl.Series(users.astype(np.int64) * data.n_items + items)
         wanted = pl.Series(targets.users * data.n_items + targets.items)
         return pairs.is_in(wanted.implode()).to_numpy()
-    tables = np.full((most, data.n_users), UNKNOWN, dtype=items.dtype)
+    tables = np.full((max_targets, data.n_users), UNKNOWN, dtype=items.dtype)
     tables[nth, targets.users] = targets.items
     found = np.zeros(len(users), dtype=bool)
 
-    def look(block: slice) -> None:
+    def look_up(block: slice) -> None:
         for nth_item in tables:
             found[block] |= nth_item[users[block]] == items[block]
 
-    in_threads(look, blocks(len(users)), len(users))
+    in_threads(look_up, blocks(len(users)), len(users))
     return found
 
 
@@ -162,7 +164,7 @@ def _refuse_leak(
     data: Dataset, known: tuple[np.ndarray, np.ndarray], targets: Targets, part: Part
 ) -> None:
     """Raises SplitError if targets are among the known pairs (users, items) of an earlier part."""
-    leaked = np.flatnonzero(_are_among(*known, targets, data))
+    leaked = np.flatnonzero(_are_targets(*known, targets, data))
     if len(leaked):
         user, item = (int(codes[leaked[0]]) for codes in known)
         raise SplitError(

@@ -7,7 +7,7 @@ import numpy as np
 
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.folding import pair_keys
-from tastemaker.data.notes import telling
+from tastemaker.data.notes import reports_notes
 from tastemaker.data.split import Split, Targets
 from tastemaker.errors import ConfigError, SplitError
 
@@ -35,7 +35,7 @@ def leave_one_out(
     return leave_k_out(data, 1, validation=validation, by=by, seed=seed)
 
 
-@telling
+@reports_notes
 def leave_k_out(
     data: Dataset, k: int, *, validation: bool = True, by: Order = "time", seed: int = 0
 ) -> Split:
@@ -61,33 +61,33 @@ def leave_k_out(
     if k < 1:
         raise ConfigError(f"leave_k_out: k is {k}; at least 1 interaction must be held out")
     log = data.folded() if by == "random" else data
-    came = log.first_rows()
-    firsts = log if log.folding is None else log.rows(came)
-    order = _order(firsts, by, seed)
-    test = _held_from_end(firsts, order, 0, k, at_least=k + 1)
+    is_new = log.first_rows()
+    new_pairs = log if log.folding is None else log.rows(is_new)
+    order = _order(new_pairs, by, seed)
+    test = _held_from_end(new_pairs, order, 0, k, at_least=k + 1)
     if not test.any():
         raise SplitError(
             f"{data.name}: no user has more than {k} interaction(s), so nothing can be held out"
         )
     held = np.zeros_like(test)
     if validation:
-        held = _held_from_end(firsts, order, k, 2 * k, at_least=2 * k + 1)
+        held = _held_from_end(new_pairs, order, k, 2 * k, at_least=2 * k + 1)
     trained = ~test & ~held
     notes: tuple[str, ...] = ()
     if log.folding is not None:
-        trained = _before(log, np.flatnonzero(came)[~trained])
+        trained = _before(log, np.flatnonzero(is_new)[~trained])
         notes = _note_of_repeats(int((~trained).sum() - test.sum() - held.sum()))
     method = f"leave {'one' if k == 1 else k} out by {by}" + (f", seed {seed}" * (by == "random"))
     return Split(
         log.rows(trained),
-        _targets(firsts, test),
-        _targets_or_none(firsts, held),
+        _targets(new_pairs, test),
+        _targets_or_none(new_pairs, held),
         method=method,
         notes=notes,
     )
 
 
-@telling
+@reports_notes
 def temporal(data: Dataset, *, test_fraction: float = 0.1, validation: bool = True) -> Split:
     """Holds out the latest fraction of the interactions: all those from one moment on.
 
@@ -117,9 +117,9 @@ def temporal(data: Dataset, *, test_fraction: float = 0.1, validation: bool = Tr
     test = times >= test_from
     held = (times >= validate_from) & ~test if validation else np.zeros_like(test)
     train = data.rows(~test & ~held).folded()
-    validated = _new_pairs(data.rows(held), [train])
-    tested = _new_pairs(data.rows(test), [train, validated])
-    warm = [_known_to(train, part) for part in (validated, tested)]
+    validation_part = _new_pairs(data.rows(held), [train])
+    test_part = _new_pairs(data.rows(test), [train, validation_part])
+    warm = [_seen_in_training(train, part) for part in (validation_part, test_part)]
     if not warm[1].any():
         raise SplitError(
             f"{data.name}: no interaction after the cut is of a user and an item that occur in "
@@ -128,14 +128,14 @@ def temporal(data: Dataset, *, test_fraction: float = 0.1, validation: bool = Tr
     n_cold = sum(int((~known).sum()) for known in warm)
     return Split(
         train,
-        _targets(tested, warm[1]),
-        _targets_or_none(validated, warm[0]),
-        not_evaluated=_together(_targets(validated, ~warm[0]), _targets(tested, ~warm[1])),
+        _targets(test_part, warm[1]),
+        _targets_or_none(validation_part, warm[0]),
+        not_evaluated=_merged(_targets(validation_part, ~warm[0]), _targets(test_part, ~warm[1])),
         method=f"temporal, latest {test_fraction:g}",
         notes=(
             f"{n_cold:,} held-out interactions are of users or items that are new after the cut, "
             "and are not evaluated",
-            *_note_of_repeats(int(held.sum() + test.sum()) - len(validated) - len(tested)),
+            *_note_of_repeats(int(held.sum() + test.sum()) - len(validation_part) - len(test_part)),
         ),
     )
 
@@ -178,8 +178,8 @@ def _held_from_end(
     """
     ends = data.indptr[1:][data.user_counts >= at_least]
     held = np.zeros(len(data), dtype=bool)
-    for back in range(first, stop):
-        rows = ends - 1 - back
+    for distance in range(first, stop):
+        rows = ends - 1 - distance
         held[rows if order is None else order[rows]] = True
     return held
 
@@ -216,12 +216,12 @@ def _new_pairs(part: Dataset, earlier: Sequence[Dataset]) -> Dataset:
     return folded.rows(~np.isin(pairs, np.concatenate(known)))
 
 
-def _known_to(train: Dataset, part: Dataset) -> np.ndarray:
+def _seen_in_training(train: Dataset, part: Dataset) -> np.ndarray:
     """Returns (n,) bool: marks the rows of a part whose user and item both occur in training."""
     return (train.user_counts > 0)[part.users] & (train.item_counts > 0)[part.items]
 
 
-def _together(first: Targets, second: Targets) -> Targets | None:
+def _merged(first: Targets, second: Targets) -> Targets | None:
     """Merges targets by user, those of the first before those of the second; None if none."""
     users = np.concatenate([first.users, second.users])
     if len(users) == 0:

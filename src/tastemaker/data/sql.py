@@ -16,7 +16,7 @@ except ImportError:  # the extra `sql` is not installed
     sqlalchemy = None  # type: ignore[assignment]
 
 
-READING = ("select", "with", "values", "table", "(select")
+READING_KEYWORDS = ("select", "with", "values", "table", "(select")
 """First words of queries that only read."""
 
 READ_ONLY = {"sqlite": "PRAGMA query_only = ON", "postgresql": "SET TRANSACTION READ ONLY"}
@@ -47,7 +47,7 @@ def read_query(query: str, url: str) -> pl.DataFrame:
             not contain a password in the URL.
     """
     refuse_forked()
-    if query.split(maxsplit=1)[:1] == [] or query.split()[0].lower() not in READING:
+    if query.split(maxsplit=1)[:1] == [] or query.split()[0].lower() not in READING_KEYWORDS:
         raise DataError("the query must select rows; start it with SELECT or WITH")
     if sqlalchemy is None:
         raise DataError('reading from a database needs SQLAlchemy: pip install "tastemaker[sql]"')
@@ -55,9 +55,9 @@ def read_query(query: str, url: str) -> pl.DataFrame:
         engine = sqlalchemy.create_engine(url)
     except (sqlalchemy.exc.ArgumentError, ModuleNotFoundError) as error:
         raise DataError(f"the database URL cannot be used: {error}") from None
-    shown = engine.url.render_as_string(hide_password=True)
+    safe_url = engine.url.render_as_string(hide_password=True)
     if engine.url.get_backend_name() == "sqlite":
-        _refuse_missing_file(engine.url.database, shown)
+        _refuse_missing_file(engine.url.database, safe_url)
     try:
         with engine.connect() as connection:
             if engine.url.get_backend_name() in READ_ONLY:
@@ -65,18 +65,18 @@ def read_query(query: str, url: str) -> pl.DataFrame:
             return pl.read_database(sqlalchemy.text(query), connection, infer_schema_length=None)
     except sqlalchemy.exc.SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-        raise DataError(f"{shown}: the query failed: {reason}") from None
+        raise DataError(f"{safe_url}: the query failed: {reason}") from None
     except pl.exceptions.PolarsError as error:
         reason = str(error).splitlines()[0]
-        raise DataError(f"{shown}: the result is not a table: {reason}") from None
+        raise DataError(f"{safe_url}: the result is not a table: {reason}") from None
     finally:
         engine.dispose()
 
 
-def _refuse_missing_file(database: str | None, shown: str) -> None:
+def _refuse_missing_file(database: str | None, safe_url: str) -> None:
     """Raises DataError for a missing file; SQLite would create an empty database at its path."""
     if database and database != ":memory:" and not _exists(database):
-        raise DataError(f"{shown}: there is no such database file")
+        raise DataError(f"{safe_url}: there is no such database file")
 
 
 def _exists(database: str) -> bool:

@@ -40,7 +40,7 @@ SECOND_WORDS = (
     "Question", "River", "Signal", "Tide", "Umbrella", "Voyage", "Witness", "Zenith",
 )  # fmt: skip
 
-FIT = 60
+FAVOURITE_FACTOR = 60
 """Factor by which a film of a favourite genre is more probable than another of equal popularity."""
 
 MOST_POPULAR, HEAD = 1_000_000, 10
@@ -50,7 +50,7 @@ SECOND_GENRE_PERCENT = 3
 """Probability, in percent, that a film has a given genre in addition to its first."""
 
 DAY_S = 86_400
-STARTS_AT = 1_577_836_800  # 2020-01-01
+FIRST_TIMESTAMP = 1_577_836_800  # 2020-01-01
 PERIOD_DAYS = 1_461
 
 
@@ -74,12 +74,17 @@ def synthetic(
             f"synthetic data need at least 1 user and 20 items, not {n_users} and {n_items}"
         )
     random = np.random.default_rng(seed)
-    films = _Films.invent(n_items, random)
+    films = _Films.generate(n_items, random)
     # The product of two uniform draws: many short histories, few long ones.
-    most = max(int(4 * (mean_history - 5)), 1)
-    lengths = 5 + random.integers(most, size=n_users) * random.integers(most, size=n_users) // most
+    max_draw = max(int(4 * (mean_history - 5)), 1)
+    lengths = (
+        5
+        + random.integers(max_draw, size=n_users)
+        * random.integers(max_draw, size=n_users)
+        // max_draw
+    )
     lengths = np.minimum(lengths, n_items // 3)
-    events = [_one_history(films, length, random) for length in lengths]
+    events = [_draw_history(films, length, random) for length in lengths]
     items, times, ratings = (np.concatenate(column) for column in zip(*events, strict=True))
     frame = pl.DataFrame(
         {
@@ -100,7 +105,7 @@ class _Films:
     popularity: np.ndarray  # (n_items,) int64
 
     @classmethod
-    def invent(cls, n_items: int, random: np.random.Generator) -> "_Films":
+    def generate(cls, n_items: int, random: np.random.Generator) -> "_Films":
         genres = np.zeros((n_items, len(GENRES)), dtype=bool)
         genres[np.arange(n_items), random.integers(len(GENRES), size=n_items)] = True
         genres |= random.integers(100, size=genres.shape) < SECOND_GENRE_PERCENT
@@ -127,19 +132,22 @@ class _Films:
         )
 
 
-def _one_history(
+def _draw_history(
     films: _Films, length: int, random: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    before = random.permutation(len(GENRES))[:2]
-    after = np.array([before[0], random.integers(len(GENRES))])
+    early_genres = random.permutation(len(GENRES))[:2]
+    late_genres = np.array([early_genres[0], random.integers(len(GENRES))])
     half = length // 2
-    early = _draw(films, before, half, np.array([], dtype=int), random)
-    items = np.concatenate([early, _draw(films, after, length - half, early, random)])
-    start = STARTS_AT + random.integers(PERIOD_DAYS // 2) * DAY_S
+    early = _draw(films, early_genres, half, np.array([], dtype=int), random)
+    items = np.concatenate([early, _draw(films, late_genres, length - half, early, random)])
+    start = FIRST_TIMESTAMP + random.integers(PERIOD_DAYS // 2) * DAY_S
     times = np.sort(start + random.integers(PERIOD_DAYS // 2 * DAY_S, size=length))
-    fits = films.genres[items][:, before].any(axis=1) | films.genres[items][:, after].any(axis=1)
+    favourites = np.union1d(early_genres, late_genres)
+    is_favourite = films.genres[items][:, favourites].any(axis=1)
     # In half stars: around 3 stars, and around 4 for films of a favourite genre.
-    half_stars = 6 + 2 * fits + random.integers(-2, 3, length) + random.integers(-1, 2, length)
+    half_stars = (
+        6 + 2 * is_favourite + random.integers(-2, 3, length) + random.integers(-1, 2, length)
+    )
     ratings = np.clip(half_stars, 1, 10) / 2
     return items, times, ratings
 
@@ -148,12 +156,14 @@ def _draw(
     films: _Films, taste: np.ndarray, n: int, seen: np.ndarray, random: np.random.Generator
 ) -> np.ndarray:
     """Draws n different films that are not in `seen`, by popularity and fit to the taste."""
-    weights = films.popularity * np.where(films.genres[:, taste].any(axis=1), FIT, 1)
+    weights = films.popularity * np.where(films.genres[:, taste].any(axis=1), FAVOURITE_FACTOR, 1)
     weights[seen] = 0
-    upto = np.cumsum(weights)
+    cumulative = np.cumsum(weights)
     drawn = np.array([], dtype=np.int64)
     while len(drawn) < n:
-        more = np.searchsorted(upto, random.integers(upto[-1], size=4 * n), side="right")
-        drawn = np.concatenate([drawn, more])
+        draws = np.searchsorted(
+            cumulative, random.integers(cumulative[-1], size=4 * n), side="right"
+        )
+        drawn = np.concatenate([drawn, draws])
         drawn = drawn[np.sort(np.unique(drawn, return_index=True)[1])]  # first occurrences only
     return drawn[:n]

@@ -14,7 +14,7 @@ from tastemaker.data.text_lines import TextLines
 
 def read_text(
     content: Content,
-    shown: str,
+    source_name: str,
     choose: Callable[[list[str]], Sequence[str]],
     how: TextFormat,
     ids: Callable[[list[str]], Sequence[str]],
@@ -25,7 +25,7 @@ def read_text(
 
     Args:
         content: the unpacked file.
-        shown: name of the file in error messages.
+        source_name: name of the file in error messages.
         choose: returns the columns to read, given all column names.
         how: the format, as far as it is given.
         ids: returns the columns that hold ids, given all column names; text of ids must not change.
@@ -34,7 +34,7 @@ def read_text(
     Raises:
         DataError: the file cannot be read without loss; the message gives the line.
     """
-    text = TextFile.of(content, shown, how, tab_first=tab_first)
+    text = TextFile.of(content, source_name, how, tab_first=tab_first)
     names = text.names()
     chosen = list(choose(names))
     columns = {name: names.index(name) for name in chosen}
@@ -43,12 +43,12 @@ def read_text(
     notes: list[str] = []
     if text.lines.quoted and how.quoting is None and text.may_have_lost_rows(frame):
         last = max(columns.values())
-        if quotes_are_text(text.lines, len(names), last, shown):
+        if quotes_are_text(text.lines, len(names), last, source_name):
             text = text.without_quoting()
             frame = text.parse(columns, exact)
             notes.append("quotes are read as text, since rows would be lost with CSV quoting")
     if frame is None:
-        raise text.reason_it_cannot_be_read(len(names))
+        raise text.parse_error(len(names))
     if not notes:
         notes.extend(text.uneven_lines(frame, columns, len(names)))
     tidied = _tidied(frame, text.lines, exact)
@@ -62,11 +62,11 @@ def _tidied(frame: pl.DataFrame, lines: TextLines, exact: Sequence[str]) -> pl.D
     """
     texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
     frame = frame.with_columns(pl.col(texts).str.strip_chars().replace("", None))
-    nothing = is_null(frame)
-    if nothing.any():
+    is_empty = is_null(frame)
+    if is_empty.any():
         rows = lines.rows
         # A row without a value in these columns is not a blank line if it has values in others.
-        frame = frame.filter(~(rows["is_blank"] if rows.height == frame.height else nothing))
+        frame = frame.filter(~(rows["is_blank"] if rows.height == frame.height else is_empty))
     return frame.with_columns(_as_numbers(frame[name]) for name in texts if name not in exact)
 
 

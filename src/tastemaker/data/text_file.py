@@ -7,15 +7,15 @@ from typing import Any
 
 import polars as pl
 
-from tastemaker.data.contents import Content, all_of, head_of, utf8_of
+from tastemaker.data.contents import Content, as_utf8, read_all, read_head
 from tastemaker.data.quotes import header_is_quoted, refuse_open_quote
-from tastemaker.data.ragged import refuse_uneven, uneven
+from tastemaker.data.ragged import refuse_uneven, uneven_rows
 from tastemaker.data.separators import find_separator, with_one_character
 from tastemaker.data.text_format import TextFormat
 from tastemaker.data.text_lines import Counts, TextLines, count
 from tastemaker.errors import DataError
 
-SNIFFED_ROWS = 1_000
+SAMPLED_ROWS = 1_000
 """Number of rows from which the type of a column is inferred."""
 
 UNQUOTED = ("\t", "::")
@@ -29,7 +29,7 @@ ATOMIC = re.compile(r"(.+):(token|token_seq|float|float_seq)")
 class TextFile:
     """A text file whose format is known."""
 
-    shown: str
+    source_name: str
     lines: TextLines
     body: Content
     """The lines from the header on, without comments."""
@@ -39,13 +39,15 @@ class TextFile:
     """Whether lines may have more values than the first."""
 
     @classmethod
-    def of(cls, content: Content, shown: str, how: TextFormat, *, tab_first: bool) -> "TextFile":
+    def of(
+        cls, content: Content, source_name: str, how: TextFormat, *, tab_first: bool
+    ) -> "TextFile":
         """Detects what `how` leaves open.
 
         Raises:
             DataError: the bytes are not text.
         """
-        content = utf8_of(content, how.encoding, shown)
+        content = as_utf8(content, how.encoding, source_name)
         if how.separator is not None:
             found = how.separator.replace("\\t", "\t")
         else:
@@ -53,10 +55,10 @@ class TextFile:
         content, separator = with_one_character(content, found)
         body = _body(content, how.comment)
         counts = count(body, separator)
-        if counts.zeros:
-            line = all_of(content).partition(b"\0")[0].count(b"\n") + 1
+        if counts.nul_bytes:
+            line = read_all(content).partition(b"\0")[0].count(b"\n") + 1
             raise DataError(
-                f"{shown}: line {line} contains a NUL byte, so the file is not text or is "
+                f"{source_name}: line {line} contains a NUL byte, so the file is not text or is "
                 'damaged; if it is UTF-16, read it with encoding="utf-16"'
             )
         quoting = how.quoting or ("none" if found in UNQUOTED else "csv")
@@ -64,7 +66,7 @@ class TextFile:
             quoting = "csv"
         quoted = quoting == "csv" and counts.quotes > 0
         lines = TextLines(content, separator, quoted, how.comment, how.has_header)
-        return cls(shown, lines, body, counts)
+        return cls(source_name, lines, body, counts)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -85,18 +87,22 @@ class TextFile:
         """
         line = _first_line(self.body)
         if not line.strip():
-            raise DataError(f"{self.shown}: the file is empty")
+            raise DataError(f"{self.source_name}: the file is empty")
         header = pl.read_csv(self.body, n_rows=0, infer_schema=False, **self.options)
         names = header.columns
-        if self.lines.comment is None and line.startswith("#") and self._stands_out(len(names)):
+        if (
+            self.lines.comment is None
+            and line.startswith("#")
+            and self._differs_from_second_line(len(names))
+        ):
             raise DataError(
-                f'{self.shown}: the first line ("{line}") does not name the columns; '
+                f'{self.source_name}: the first line ("{line}") does not name the columns; '
                 'if it is a comment, leave such lines out with comment="#"'
             )
         if len(names) == 1:
             raise DataError(
-                f'{self.shown}: there is only one column ("{names[0]}"); a user and an item are '
-                "needed, separated by a comma, a tab, a semicolon, |, :: or spaces "
+                f'{self.source_name}: there is only one column ("{names[0]}"); a user and an item '
+                "are needed, separated by a comma, a tab, a semicolon, |, :: or spaces "
                 "(separator=… names another)"
             )
         if not self.lines.has_header:
@@ -104,10 +110,10 @@ class TextFile:
         atomic = [ATOMIC.fullmatch(name) for name in names]
         return [match[1] for match in atomic if match] if all(atomic) else names
 
-    def _stands_out(self, n_names: int) -> bool:
+    def _differs_from_second_line(self, n_names: int) -> bool:
         """Returns whether the second line does not have the first line's number of values."""
-        after = head_of(self.body).decode("utf-8", "replace").split("\n")[1:]
-        second = next((line for line in after if line.strip()), None)
+        following_lines = read_head(self.body).decode("utf-8", "replace").split("\n")[1:]
+        second = next((line for line in following_lines if line.strip()), None)
         return second is not None and second.count(self.lines.separator) + 1 != n_names
 
     def parse(self, columns: dict[str, int], exact: Sequence[str]) -> pl.DataFrame | None:
@@ -127,8 +133,10 @@ class TextFile:
             frame = pl.read_csv(
                 self.body,
                 columns=positions,
-                schema_overrides=self._padded(positions, [columns[name] for name in as_text]),
-                infer_schema_length=SNIFFED_ROWS,
+                schema_overrides=self._columns_to_read_as_text(
+                    positions, [columns[name] for name in as_text]
+                ),
+                infer_schema_length=SAMPLED_ROWS,
                 **self.options,
             )
         except pl.exceptions.PolarsError:
@@ -143,7 +151,9 @@ class TextFile:
         frame.columns = list(columns)
         return frame
 
-    def _padded(self, positions: list[int], as_text: list[int]) -> dict[str, type[pl.String]]:
+    def _columns_to_read_as_text(
+        self, positions: list[int], as_text: list[int]
+    ) -> dict[str, type[pl.String]]:
         """Returns the columns to read as text: those given, and those with values like 007.
 
         As a number, 007 would lose its zeros and be equal to 7.
@@ -154,7 +164,7 @@ class TextFile:
         padded = values.filter(values.str.starts_with("0")).str.contains(r"^0\d").any()
         found = table.select(padded).collect(engine="streaming")
         padded_names = [name for name in found.columns if found[name].item()]
-        return dict.fromkeys([*padded_names, *(names[at] for at in as_text)], pl.String)
+        return dict.fromkeys([*padded_names, *(names[position] for position in as_text)], pl.String)
 
     def may_have_lost_rows(self, frame: pl.DataFrame | None) -> bool:
         """Returns whether line breaks may have been read as parts of values."""
@@ -165,8 +175,10 @@ class TextFile:
     def without_quoting(self) -> "TextFile":
         """Returns the same file with quotes as text; surplus values of a line may be cut off."""
         lines = self.lines
-        plain = TextLines(lines.content, lines.separator, False, lines.comment, lines.has_header)
-        return TextFile(self.shown, plain, self.body, self.counts, ragged=True)
+        unquoted_lines = TextLines(
+            lines.content, lines.separator, False, lines.comment, lines.has_header
+        )
+        return TextFile(self.source_name, unquoted_lines, self.body, self.counts, ragged=True)
 
     def uneven_lines(self, frame: pl.DataFrame, columns: dict[str, int], width: int) -> list[str]:
         """Returns a note if lines have more or fewer values than the first; Polars may accept them.
@@ -175,16 +187,16 @@ class TextFile:
             DataError: there are such lines, and a needed column comes after one that is not needed,
                 so that its values may be those of another column.
         """
-        first_ones = max(columns.values()) < len(columns)
-        if self.lines.quoted and first_ones:
+        only_first_columns = max(columns.values()) < len(columns)
+        if self.lines.quoted and only_first_columns:
             return []  # values after the needed ones are not used, so quotes in them do not matter
         n_rows = frame.height + self.lines.has_header - int(is_null(frame).sum())
         separators = self.lines.n_separators if self.lines.quoted else self.counts.separators
         if separators == (width - 1) * n_rows:
             return []
-        rows = uneven(self.lines, width)
-        if not first_ones:
-            refuse_uneven(rows, width, self.shown)
+        rows = uneven_rows(self.lines, width)
+        if not only_first_columns:
+            refuse_uneven(rows, width, self.source_name)
         if rows.is_empty():
             return []
         return [
@@ -192,37 +204,37 @@ class TextFile:
             f"(the first of them is line {rows['number'][0]})"
         ]
 
-    def reason_it_cannot_be_read(self, width: int) -> DataError:
+    def parse_error(self, width: int) -> DataError:
         """Returns an error with the reason why Polars refuses the file."""
         try:
-            all_of(self.lines.content).decode()
+            read_all(self.lines.content).decode()
         except UnicodeDecodeError as error:
-            line = all_of(self.lines.content)[: error.start].count(b"\n") + 1
+            line = read_all(self.lines.content)[: error.start].count(b"\n") + 1
             return DataError(
-                f"{self.shown}: line {line} is not UTF-8 text; save the file as UTF-8, or name its "
-                'encoding, for example encoding="latin-1"'
+                f"{self.source_name}: line {line} is not UTF-8 text; save the file as UTF-8, or "
+                'name its encoding, for example encoding="latin-1"'
             )
         if self.lines.quoted:
-            refuse_open_quote(self.lines, self.shown)
-        refuse_uneven(uneven(self.lines, width), width, self.shown)
+            refuse_open_quote(self.lines, self.source_name)
+        refuse_uneven(uneven_rows(self.lines, width), width, self.source_name)
         try:
             pl.read_csv(self.body, infer_schema=False, **self.options)
         except pl.exceptions.PolarsError as error:
             reason = str(error).splitlines()[0]
         remedy = '; if its quotes are text, read it with quoting="none"' * self.lines.quoted
-        return DataError(f"{self.shown} cannot be read as a table: {reason}{remedy}")
+        return DataError(f"{self.source_name} cannot be read as a table: {reason}{remedy}")
 
 
 def _body(content: Content, comment: str | None) -> Content:
     if comment is not None:
         pattern = rb"^" + re.escape(comment.encode()) + rb".*\n?"
-        content = re.sub(pattern, b"", all_of(content), flags=re.MULTILINE)
-    blank = re.match(rb"(?:[ \t]*\r?\n)+", head_of(content))
-    return all_of(content)[blank.end() :] if blank else content
+        content = re.sub(pattern, b"", read_all(content), flags=re.MULTILINE)
+    blank = re.match(rb"(?:[ \t]*\r?\n)+", read_head(content))
+    return read_all(content)[blank.end() :] if blank else content
 
 
 def _first_line(body: Content) -> str:
-    return head_of(body).partition(b"\n")[0].decode("utf-8", "replace").rstrip("\r")
+    return read_head(body).partition(b"\n")[0].decode("utf-8", "replace").rstrip("\r")
 
 
 def is_null(frame: pl.DataFrame) -> pl.Series:

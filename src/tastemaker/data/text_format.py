@@ -8,7 +8,7 @@ from tastemaker.errors import ConfigError
 
 Quoting = Literal["csv", "none"]
 
-FOR_THE_ITEMS = ("quoting", "encoding", "comment")
+SHARED_WITH_ITEMS = ("quoting", "encoding", "comment")
 """Fields that apply to the table of the items as well if they are given for a log. The table has a
 header and a separator of its own."""
 

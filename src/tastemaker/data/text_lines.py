@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from tastemaker.data.contents import CHUNK_BYTES, Content, all_of
+from tastemaker.data.contents import CHUNK_BYTES, Content, read_all
 
 
 @dataclass(frozen=True)
@@ -18,16 +18,18 @@ class Counts:
     """Number of lines, including a last line that does not end in a line break."""
     quotes: int
     separators: int
-    zeros: int
+    nul_bytes: int
     """NUL bytes, which do not occur in text."""
 
 
 def count(content: Content, separator: str) -> Counts:
     """Counts lines, quotes, separators and NUL bytes in one pass over the file."""
-    sought = (b"\n", b'"', separator.encode(), b"\0")
-    totals, last = [0] * len(sought), b""
+    counted_bytes = (b"\n", b'"', separator.encode(), b"\0")
+    totals, last = [0] * len(counted_bytes), b""
     for chunk in _chunks(content):
-        totals = [total + chunk.count(byte) for total, byte in zip(totals, sought, strict=True)]
+        totals = [
+            total + chunk.count(byte) for total, byte in zip(totals, counted_bytes, strict=True)
+        ]
         last = chunk[-1:]
     return Counts(totals[0] + (last != b"\n"), *totals[1:])
 
@@ -57,7 +59,7 @@ class TextLines:
 
     @cached_property
     def _data(self) -> bytes:
-        return all_of(self.content)
+        return read_all(self.content)
 
     @cached_property
     def frame(self) -> pl.DataFrame:
@@ -76,18 +78,18 @@ class TextLines:
         starts = np.append(0, ends[:-1] + 1)
         quotes = np.zeros(len(ends), dtype=np.int64)
         if self.quoted:
-            before = np.searchsorted(np.flatnonzero(codes == ord('"')), ends)
-            quotes = np.diff(before, prepend=0)
+            quotes_before = np.searchsorted(np.flatnonzero(codes == ord('"')), ends)
+            quotes = np.diff(quotes_before, prepend=0)
         frame = pl.DataFrame(
             {"number": np.arange(1, len(ends) + 1), "start": starts, "end": ends, "quotes": quotes}
         )
         if self.comment is not None:
-            mark = self.comment.encode()
+            prefix = self.comment.encode()
             frame = frame.filter(
-                [not self._data.startswith(mark, start) for start in starts.tolist()]
+                [not self._data.startswith(prefix, start) for start in starts.tolist()]
             )
-        within = (pl.col("quotes").cum_sum() - pl.col("quotes")) % 2 == 1
-        return frame.with_columns(row=(~within).cum_sum())
+        in_quotes = (pl.col("quotes").cum_sum() - pl.col("quotes")) % 2 == 1
+        return frame.with_columns(row=(~in_quotes).cum_sum())
 
     @cached_property
     def rows(self) -> pl.DataFrame:
@@ -98,13 +100,13 @@ class TextLines:
         """
         begins = self.frame["row"].is_first_distinct()
         first = self.frame.filter(begins)
-        at = np.flatnonzero(begins.to_numpy())
-        after = np.append(at[1:], self.frame.height)
-        ends = self.frame["end"].gather(after - 1)
+        first_lines = np.flatnonzero(begins.to_numpy())
+        next_first_lines = np.append(first_lines[1:], self.frame.height)
+        ends = self.frame["end"].gather(next_first_lines - 1)
         rows = first.with_columns(
             end=ends,
-            quotes=np.add.reduceat(self.frame["quotes"].to_numpy(), at),
-            lines=after - at,
+            quotes=np.add.reduceat(self.frame["quotes"].to_numpy(), first_lines),
+            lines=next_first_lines - first_lines,
             is_blank=~self._hold_values(first["start"].to_numpy(), ends.to_numpy()),
         )
         header = int((~rows["is_blank"]).arg_max() or 0)
@@ -123,9 +125,9 @@ class TextLines:
         counts = np.ones(256, dtype=bool)
         counts[list((" \t\r\n" + self.separator + '"' * self.quoted).encode())] = False
         # The line break after the last line may be missing.
-        held = counts[np.frombuffer(self._data + b"\n", np.uint8)]
+        is_value = counts[np.frombuffer(self._data + b"\n", np.uint8)]
         spans = np.column_stack([starts, ends]).ravel()
-        return np.logical_or.reduceat(held, spans)[::2]
+        return np.logical_or.reduceat(is_value, spans)[::2]
 
     def with_text(self, lines: pl.DataFrame) -> pl.DataFrame:
         """Returns lines or rows with their text, without the line break at the end."""

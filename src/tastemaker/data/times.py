@@ -6,7 +6,7 @@ import polars as pl
 
 from tastemaker.data.rows import Rows
 from tastemaker.errors import DataError
-from tastemaker.shown import short_repr
+from tastemaker.representation import short_repr
 
 LARGEST_RANK = 10**8
 """Times that are all at most this (early 1973 in seconds) are ranks rather than clock times."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from tastemaker.data.dataset import Dataset, take_runs
 from tastemaker.data.vocabulary import UNKNOWN
-from tastemaker.shown import short_repr
+from tastemaker.representation import short_repr
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +40,8 @@ class UserBatch:
     def unseen_users(cls, histories: Sequence[Sequence[int] | np.ndarray]) -> "UserBatch":
         """Returns unseen users, given the item codes of each history, oldest first."""
         lengths = [len(history) for history in histories]
-        nothing = np.array([], dtype=np.int64)
-        items = np.concatenate([nothing, *(np.asarray(h, dtype=np.int64) for h in histories)])
+        empty = np.array([], dtype=np.int64)
+        items = np.concatenate([empty, *(np.asarray(h, dtype=np.int64) for h in histories)])
         return cls(
             np.full(len(histories), UNKNOWN, dtype=np.int64),
             items,

@@ -10,7 +10,7 @@ import polars as pl
 from tastemaker.data.blocks import blocks, in_threads
 from tastemaker.errors import DataError, UnknownIdError
 from tastemaker.forking import refuse_forked
-from tastemaker.shown import short_repr
+from tastemaker.representation import short_repr
 
 UNKNOWN = -1
 """The code of an id that is not in the vocabulary."""
@@ -83,7 +83,7 @@ class Vocabulary:
         column = ids if isinstance(ids, pl.Series) else self._as_column(ids)
         codes = self.find(column).astype(np.int64)
         if len(codes) and codes.min() == UNKNOWN:
-            raise UnknownIdError(self._unknown(column[int(np.argmin(codes))]))
+            raise UnknownIdError(self._unknown_message(column[int(np.argmin(codes))]))
         return codes
 
     def code_of(self, member: int | str) -> int:
@@ -111,13 +111,13 @@ class Vocabulary:
         texts = list(texts)
         if self.is_text:
             return texts
-        return [self._whole(text) for text in texts]
+        return [self._parse_whole_number(text) for text in texts]
 
-    def _whole(self, text: str) -> int:
+    def _parse_whole_number(self, text: str) -> int:
         try:
             return int(text)
         except ValueError:
-            raise UnknownIdError(self._unknown(text)) from None
+            raise UnknownIdError(self._unknown_message(text)) from None
 
     def _as_column(self, ids: Sequence[int | str]) -> pl.Series:
         expected, word = (str, "text") if self.is_text else (int, "whole numbers")
@@ -129,10 +129,10 @@ class Vocabulary:
                     f"(for example {self.ids[0]!r})"
                 )
             if not self.is_text and not -(2**63) <= int(value) < 2**63:
-                raise UnknownIdError(self._unknown(value))
+                raise UnknownIdError(self._unknown_message(value))
         return pl.Series(list(ids), dtype=self.ids.dtype)
 
-    def _unknown(self, value: object) -> str:
+    def _unknown_message(self, value: object) -> str:
         return (
             f"{self.kind} {value} is not in the data "
             f"({len(self):,} {self.kind}s, ids from {self.ids[0]} to {self.ids[-1]})"
@@ -142,16 +142,16 @@ class Vocabulary:
 def _unique(ids: pl.Series) -> pl.Series:
     if ids.dtype.is_integer() and len(ids):
         low, high = int(ids.min()), int(ids.max())  # type: ignore[arg-type]
-        if _are_close(low, high, 0):
-            is_there = np.zeros(high - low + 1, dtype=bool)
+        if _is_dense(low, high, 0):
+            is_present = np.zeros(high - low + 1, dtype=bool)
             # In one thread: several would slow each other down by writing to the same places.
             for block in blocks(len(ids)):
-                is_there[ids[block].to_numpy() - low] = True
-            return pl.Series(np.flatnonzero(is_there) + low).cast(ids.dtype)
+                is_present[ids[block].to_numpy() - low] = True
+            return pl.Series(np.flatnonzero(is_present) + low).cast(ids.dtype)
     return ids.unique()
 
 
-def _are_close(low: int, high: int, n: int) -> bool:
+def _is_dense(low: int, high: int, n: int) -> bool:
     """Returns whether ids are dense enough for a look-up table, which is faster than a search."""
     return high - low < 8 * n + 1_000_000
 
@@ -169,12 +169,14 @@ def _find_integers(members: np.ndarray, ids: pl.Series) -> np.ndarray:
 
 def _look_up(members: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     low, high = int(members[0]), int(members[-1])
-    if not _are_close(low, high, len(members)):
+    if not _is_dense(low, high, len(members)):
         return partial(_search, members)
     table = np.full(high - low + 2, UNKNOWN, dtype=np.int32)
     table[members - low] = np.arange(len(members), dtype=np.int32)
-    beyond = high - low + 1
-    return lambda values: table[np.where((values >= low) & (values <= high), values - low, beyond)]
+    unknown_position = high - low + 1
+    return lambda values: table[
+        np.where((values >= low) & (values <= high), values - low, unknown_position)
+    ]
 
 
 def _search(members: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -9,14 +9,14 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.data.split import Split, Targets
 from tastemaker.data.users import UserBatch
 from tastemaker.errors import ConfigError, SplitError
-from tastemaker.evaluation.cold_start_results import AtLength, ColdStartResult
+from tastemaker.evaluation.cold_start_results import ColdStartResult, LengthResult
 from tastemaker.evaluation.results import intervals, mean
 from tastemaker.metrics.accuracy import hit_rate, ndcg
 from tastemaker.models.recommender import SCORES_AT_ONCE, Recommender
 from tastemaker.progress import Meter, OnProgress
 from tastemaker.ranking.parallel import in_turn
 from tastemaker.ranking.ranks import rank_in_catalog
-from tastemaker.shown import short_repr
+from tastemaker.representation import short_repr
 
 LENGTHS = (1, 2, 5, 10, 20)
 """Numbers of an unseen user's interactions that are known when the next item is predicted."""
@@ -75,18 +75,18 @@ def hold_out_users(split: Split, *, fraction: float = 0.1, seed: int = 0) -> Col
         everything = everything.rows(np.lexsort((everything.timestamps, everything.users)))
     eligible = np.flatnonzero(everything.user_counts >= 2)
     n = min(len(eligible), max(1, round(fraction * len(eligible))))
-    apart = np.zeros(everything.n_users, dtype=bool)
-    apart[np.random.default_rng(seed).choice(eligible, n, replace=False)] = True
-    train = split.train.rows(~apart[split.train.users])
+    held_out = np.zeros(everything.n_users, dtype=bool)
+    held_out[np.random.default_rng(seed).choice(eligible, n, replace=False)] = True
+    train = split.train.rows(~held_out[split.train.users])
     if n == 0 or len(train) == 0:
-        why = "no user would be left to train on" if n else "no user has two interactions"
-        raise SplitError(f"{split.train.name}: no users can be held out: {why}")
-    left = Split(
+        reason = "no user would be left to train on" if n else "no user has two interactions"
+        raise SplitError(f"{split.train.name}: no users can be held out: {reason}")
+    remaining = Split(
         train,
-        validation=_without(split.validation, apart),
+        validation=_without_users(split.validation, held_out),
         method=f"{split.method}, {n} users held out with seed {seed}",
     )
-    return ColdStart(left, everything.rows(apart[everything.users]), fraction, seed)
+    return ColdStart(remaining, everything.rows(held_out[everything.users]), fraction, seed)
 
 
 def evaluate_cold_start(
@@ -126,26 +126,28 @@ def evaluate_cold_start(
         )
     total = sum(int((cold.unseen_users.user_counts > length).sum()) for length in lengths)
     meter = Meter(on_progress, f"evaluating {model.name} for unseen users", total)
-    measured = (_at(model, cold.unseen_users, length, k, meter) for length in lengths)
+    results = (
+        _evaluate_at_length(model, cold.unseen_users, length, k, meter) for length in lengths
+    )
     return ColdStartResult(
         cold.describe(k, lengths),
         cold.fraction,
         cold.seed,
         cold.n_users,
-        tuple(at for at in measured if at is not None),
+        tuple(result for result in results if result is not None),
     )
 
 
-def _without(targets: Targets | None, apart: np.ndarray) -> Targets | None:
+def _without_users(targets: Targets | None, held_out: np.ndarray) -> Targets | None:
     """Returns the targets of the other users; None if there are none."""
-    if targets is None or apart[targets.users].all():
+    if targets is None or held_out[targets.users].all():
         return None
-    return targets.at(~apart[targets.users])
+    return targets.at(~held_out[targets.users])
 
 
-def _at(
+def _evaluate_at_length(
     model: Recommender, unseen_users: Dataset, length: int, k: int, meter: Meter
-) -> AtLength | None:
+) -> LengthResult | None:
     begins = unseen_users.indptr[:-1][unseen_users.user_counts > length]
     if len(begins) == 0:
         return None
@@ -158,7 +160,7 @@ def _at(
     ranks, indptr = np.concatenate(blocks), np.arange(len(events) + 1)
     per_user = {f"ndcg@{k}": ndcg(ranks, indptr, k), f"hit_rate@{k}": hit_rate(ranks, indptr, k)}
     means = {name: mean(values) for name, values in per_user.items()}
-    return AtLength(length, len(events), means, intervals(per_user))
+    return LengthResult(length, len(events), means, intervals(per_user))
 
 
 def _next_ranks(model: Recommender, events: np.ndarray) -> np.ndarray:

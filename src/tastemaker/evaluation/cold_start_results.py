@@ -3,11 +3,11 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tastemaker.shown import short_repr
+from tastemaker.representation import short_repr
 
 
 @dataclass(frozen=True)
-class AtLength:
+class LengthResult:
     """The results for a given number of known interactions."""
 
     length: int
@@ -31,7 +31,7 @@ class ColdStartResult:
     seed: int
     n_users: int
     """Number of held-out users; each length is evaluated on those with more interactions."""
-    lengths: tuple[AtLength, ...]
+    lengths: tuple[LengthResult, ...]
     """In ascending order; a length is left out if no user has more interactions."""
 
     __repr__ = short_repr
@@ -44,14 +44,14 @@ class ColdStartResult:
     def from_dict(cls, stored: dict[str, Any]) -> "ColdStartResult":
         """Restores a result from the return value of `to_dict`."""
         lengths = tuple(
-            AtLength(**each | {"intervals": {n: (*e,) for n, e in each["intervals"].items()}})
+            LengthResult(**each | {"intervals": {n: (*e,) for n, e in each["intervals"].items()}})
             for each in stored["lengths"]
         )
         return cls(**stored | {"lengths": lengths})
 
 
 @dataclass(frozen=True)
-class ColdStarts:
+class ColdStartResults:
     """The results of several models for the same unseen users."""
 
     results: dict[str, ColdStartResult]

@@ -61,11 +61,11 @@ def evaluate(
     result = _evaluate(model, split, protocol, k, part, lists, on_progress)
     if not baseline:
         return result
-    simple = result
+    baseline_result = result
     if not isinstance(model, Popularity):
         popularity = Popularity().fit(split)
-        simple = _evaluate(popularity, split, protocol, k, part, lists, on_progress)
-    return replace(result, baselines={simple.model: simple})
+        baseline_result = _evaluate(popularity, split, protocol, k, part, lists, on_progress)
+    return replace(result, baselines={baseline_result.model: baseline_result})
 
 
 def _evaluate(

@@ -12,7 +12,7 @@ from tastemaker.errors import ConfigError, did_you_mean
 from tastemaker.evaluation.results import Evaluation, mean
 from tastemaker.metrics.names import MAIN_METRIC
 from tastemaker.metrics.statistics import benjamini_hochberg, holm, paired_permutation_test
-from tastemaker.shown import short_repr
+from tastemaker.representation import short_repr
 
 Correction = Literal["holm", "benjamini-hochberg"]
 
@@ -20,7 +20,7 @@ CORRECTIONS = {"holm": holm, "benjamini-hochberg": benjamini_hochberg}
 
 SIGNIFICANT = 0.05
 
-MOST_SHOWN = 5
+MAX_SHOWN_MODELS = 5
 """Maximum number of models in the `repr` of a leaderboard."""
 
 
@@ -67,17 +67,17 @@ class Leaderboard:
             ConfigError: the metric was not measured, two entries have the same name, or entries
                 differ in data, split, part, protocol or users.
         """
-        there = [entry for entry in entries if entry.evaluation is not None]
-        evaluations = [entry.evaluation for entry in there if entry.evaluation is not None]
+        evaluated = [entry for entry in entries if entry.evaluation is not None]
+        evaluations = [entry.evaluation for entry in evaluated if entry.evaluation is not None]
         _refuse_same_names(entries)
-        _refuse_different_questions(evaluations)
+        _refuse_different_conditions(evaluations)
         if evaluations and metric not in evaluations[0].per_user:
-            near = did_you_mean(metric, evaluations[0].per_user)
-            raise ConfigError(f'the leaderboard cannot be ordered by "{metric}"; {near}')
-        there.sort(key=lambda entry: -mean(_values(entry, metric)))
+            suggestion = did_you_mean(metric, evaluations[0].per_user)
+            raise ConfigError(f'the leaderboard cannot be ordered by "{metric}"; {suggestion}')
+        evaluated.sort(key=lambda entry: -mean(_values(entry, metric)))
         self.metric, self.correction = metric, correction
-        self.entries = [*there, *(entry for entry in entries if entry.evaluation is None)]
-        self.comparisons = _compare(there, metric, correction)
+        self.entries = [*evaluated, *(entry for entry in entries if entry.evaluation is None)]
+        self.comparisons = _compare(evaluated, metric, correction)
         """One for each pair of models, in the order of the table."""
 
     @property
@@ -86,12 +86,12 @@ class Leaderboard:
         return [(entry, entry.evaluation) for entry in self.entries if entry.evaluation is not None]
 
     def __repr__(self) -> str:
-        shown = [f"{e.name} {mean(_values(e, self.metric)):.4f}" for e, _ in self.ranked]
-        if len(shown) > MOST_SHOWN:
-            shown[MOST_SHOWN:] = [f"and {len(shown) - MOST_SHOWN} more"]
+        models = [f"{e.name} {mean(_values(e, self.metric)):.4f}" for e, _ in self.ranked]
+        if len(models) > MAX_SHOWN_MODELS:
+            models[MAX_SHOWN_MODELS:] = [f"and {len(models) - MAX_SHOWN_MODELS} more"]
         n_failed = len(self.entries) - len(self.ranked)
         failed = f"; {n_failed} failed" if n_failed else ""
-        return f"Leaderboard({self.metric}: {', '.join(shown)}{failed})"
+        return f"Leaderboard({self.metric}: {', '.join(models)}{failed})"
 
     def comparison(self, one: str, other: str) -> Comparison:
         """Returns the comparison of two models, whichever of them is better."""
@@ -100,19 +100,19 @@ class Leaderboard:
     def to_dict(self) -> dict[str, Any]:
         """Returns plain data for JSON."""
         evaluations = [evaluation for _, evaluation in self.ranked]
-        question = evaluations[0] if evaluations else None
+        first = evaluations[0] if evaluations else None
         return {
             "metric": self.metric,
             "correction": self.correction,
-            "dataset": question and question.dataset,
-            "fingerprint": question and question.fingerprint,
-            "split": question and question.split,
-            "part": question and question.part,
-            "protocol": question and question.protocol,
-            "n_users": question and question.n_users,
+            "dataset": first and first.dataset,
+            "fingerprint": first and first.fingerprint,
+            "split": first and first.split,
+            "part": first and first.part,
+            "protocol": first and first.protocol,
+            "n_users": first and first.n_users,
             "models": [
-                {"name": entry.name, "rank": place, "fit_s": entry.fit_s} | evaluation.to_dict()
-                for place, (entry, evaluation) in enumerate(self.ranked, 1)
+                {"name": entry.name, "rank": rank, "fit_s": entry.fit_s} | evaluation.to_dict()
+                for rank, (entry, evaluation) in enumerate(self.ranked, 1)
             ],
             "failed": [
                 {"name": entry.name, "error": entry.error}
@@ -148,8 +148,8 @@ class Leaderboard:
         """Returns one flat row per model, for CSV: rank, name, every metric with its interval."""
         measured = list(self.ranked[0][1].metrics) if self.ranked else []
         rows: list[dict[str, Any]] = []
-        for place, (entry, evaluation) in enumerate(self.ranked, 1):
-            row = {"rank": place, "model": entry.name, "fit_s": entry.fit_s, "error": None}
+        for rank, (entry, evaluation) in enumerate(self.ranked, 1):
+            row = {"rank": rank, "model": entry.name, "fit_s": entry.fit_s, "error": None}
             for name in measured:
                 row[name] = evaluation.metrics.get(name)
                 if name in evaluation.intervals:
@@ -180,20 +180,20 @@ def _compare(entries: Sequence[Entry], metric: str, correction: Correction) -> l
 
 def _refuse_same_names(entries: Sequence[Entry]) -> None:
     names = [entry.name for entry in entries]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
+    repeated = next((name for name in names if names.count(name) > 1), None)
+    if repeated is not None:
         raise ConfigError(
-            f'two models of the leaderboard have the name "{twice}"; give them different names'
+            f'two models of the leaderboard have the name "{repeated}"; give them different names'
         )
 
 
-def _refuse_different_questions(evaluations: Sequence[Evaluation]) -> None:
-    def question(e: Evaluation) -> tuple[str, ...]:
+def _refuse_different_conditions(evaluations: Sequence[Evaluation]) -> None:
+    def conditions(e: Evaluation) -> tuple[str, ...]:
         return (e.fingerprint, e.split, e.part, e.protocol)
 
     for other in evaluations[1:]:
         first = evaluations[0]
-        if question(other) != question(first) or not np.array_equal(other.users, first.users):
+        if conditions(other) != conditions(first) or not np.array_equal(other.users, first.users):
             raise ConfigError(
                 f"{first.model} and {other.model} were evaluated in different ways "
                 f"({first.dataset}, {first.split}, {first.protocol}; {other.dataset}, "

@@ -38,7 +38,7 @@ def list_metrics(
         list has no value; and metrics of all lists together, such as `coverage@10`, to a number.
     """
     known = split.known_before(part)
-    longest = top_lists(model, UserBatch.known(known, users), max(k), on_progress)
+    longest_lists = top_lists(model, UserBatch.known(known, users), max(k), on_progress)
     train = split.train
     is_tail = metrics.long_tail(train.item_counts)
     categories = category_weights(train.catalog)
@@ -46,25 +46,27 @@ def list_metrics(
     vectors = None if categories is not None else model.item_vectors
     per_user: dict[str, np.ndarray] = {}
     overall: dict[str, float] = {}
-    for cut in k:
-        items, indptr = metrics.first(*longest, cut)
-        own = {
+    for cutoff in k:
+        items, indptr = metrics.first(*longest_lists, cutoff)
+        measured = {
             "novelty": metrics.novelty(items, indptr, train.item_counts, train.n_users),
             "average_popularity": metrics.average_popularity(items, indptr, train.item_counts),
             "long_tail_fraction": metrics.long_tail_fraction(items, indptr, is_tail),
         }
         if categories is not None:
-            own["diversity"] = metrics.intra_list_diversity(items, indptr, categories)
-            own["miscalibration"] = metrics.miscalibration(items, indptr, *histories, categories)
+            measured["diversity"] = metrics.intra_list_diversity(items, indptr, categories)
+            measured["miscalibration"] = metrics.miscalibration(
+                items, indptr, *histories, categories
+            )
         elif vectors is not None:
-            own["embedding_diversity"] = metrics.intra_list_diversity(
+            measured["embedding_diversity"] = metrics.intra_list_diversity(
                 items, indptr, vectors.cpu().numpy()
             )
-        per_user |= {f"{name}@{cut}": values for name, values in own.items()}
-        overall[f"coverage@{cut}"] = float(metrics.coverage(items, train.n_items))
-        overall[f"gini@{cut}"] = float(metrics.gini(items, train.n_items))
-        overall[f"long_tail_lift@{cut}"] = metrics.tail_lift(
-            own["long_tail_fraction"], train.item_counts, is_tail
+        per_user |= {f"{name}@{cutoff}": values for name, values in measured.items()}
+        overall[f"coverage@{cutoff}"] = float(metrics.coverage(items, train.n_items))
+        overall[f"gini@{cutoff}"] = float(metrics.gini(items, train.n_items))
+        overall[f"long_tail_lift@{cutoff}"] = metrics.tail_lift(
+            measured["long_tail_fraction"], train.item_counts, is_tail
         )
     return per_user, overall
 

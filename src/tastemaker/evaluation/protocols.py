@@ -90,13 +90,15 @@ class SampledRanking(RankingProtocol):
     def ranks(
         self, model: Scorer, split: Split, part: Part, on_progress: OnProgress | None = None
     ) -> np.ndarray:
-        ranked = _ranking_rows(model, split, part)
-        answers: list[RankedRows] = []
+        rank_rows = _row_ranker(model, split, part)
+        results: list[RankedRows] = []
         targets = split.targets(part)
         meter = _meter(on_progress, model, len(targets))
         for rows in candidate_blocks(split, part, self.negatives, self.seed, self.draw):
-            answers += on_all_cores(ranked, rows.parts(USERS_AT_ONCE), model.device, _count(meter))
-        return _in_one_list(answers, targets.users)
+            results += on_all_cores(
+                rank_rows, rows.parts(USERS_AT_ONCE), model.device, _count(meter)
+            )
+        return _combined_ranks(results, targets.users)
 
     @override
     def describe(self) -> str:
@@ -167,19 +169,19 @@ class CandidateLists(RankingProtocol):
         Raises:
             SplitError: the split has no candidates.
         """
-        rows_of, blocks = _given_rows(split, part)
-        ranked = _ranking_rows(model, split, part)
+        rows_of, blocks = _candidate_list_rows(split, part)
+        rank_rows = _row_ranker(model, split, part)
         targets = split.targets(part)
         count = _count(_meter(on_progress, model, len(targets)))
-        answers = on_all_cores(lambda block: ranked(rows_of(block)), blocks, model.device, count)
-        return _in_one_list(answers, targets.users)
+        results = on_all_cores(lambda block: rank_rows(rows_of(block)), blocks, model.device, count)
+        return _combined_ranks(results, targets.users)
 
     @override
     def describe(self) -> str:
         return "given candidates: the lists that came with the split"
 
 
-def _given_rows(
+def _candidate_list_rows(
     split: Split, part: Part
 ) -> tuple[Callable[[slice], CandidateRows], Sequence[slice]]:
     """Returns a function from a slice of targets to their rows, and the slices of all targets."""
@@ -198,18 +200,18 @@ def _given_rows(
     blocks = [slice(first, first + step) for first in range(0, len(targets), step)]
     rows = (_padded(lists, targets.users[block], targets.items[block]) for block in blocks)
     # If every list contains its own held-out item, the lists are whole slates, not negatives.
-    slates = all(_own(row).any(axis=1).all() for row in rows)
-    several = np.bincount(targets.users)[targets.users] > 1
-    keys = (targets.users * split.train.n_items + targets.items)[several]
+    are_slates = all(_is_target(row).any(axis=1).all() for row in rows)
+    has_several_targets = np.bincount(targets.users)[targets.users] > 1
+    target_pairs = (targets.users * split.train.n_items + targets.items)[has_several_targets]
 
     def rows_of(block: slice) -> CandidateRows:
-        row, shared = _padded(lists, targets.users[block], targets.items[block]), several[block]
-        own = _own(row)
+        row = _padded(lists, targets.users[block], targets.items[block])
+        is_target, has_others = _is_target(row), has_several_targets[block]
         # Another held-out item of the same user has its own row and is not ranked twice.
-        behind = row.users[shared, None] * split.train.n_items + row.items[shared, 1:]
-        row.counts[shared] &= own[shared] | ~np.isin(behind, keys)
-        if slates:
-            row.counts[own] = False
+        pairs = row.users[has_others, None] * split.train.n_items + row.items[has_others, 1:]
+        row.counts[has_others] &= is_target[has_others] | ~np.isin(pairs, target_pairs)
+        if are_slates:
+            row.counts[is_target] = False
         return row
 
     return rows_of, blocks
@@ -226,7 +228,7 @@ def _padded(lists: Candidates, users: np.ndarray, items: np.ndarray) -> Candidat
     return CandidateRows(users, padded, filled)
 
 
-def _own(rows: CandidateRows) -> np.ndarray:
+def _is_target(rows: CandidateRows) -> np.ndarray:
     """Returns (n, m) bool: where the target occurs in its own list."""
     return rows.counts & (rows.items[:, 1:] == rows.items[:, :1])
 
@@ -248,11 +250,11 @@ def _count(meter: Meter) -> Callable[[RankedRows], None]:
     return lambda rows: meter.advance(len(rows.ranks))
 
 
-def _ranking_rows(model: Scorer, split: Split, part: Part) -> Callable[[CandidateRows], RankedRows]:
+def _row_ranker(model: Scorer, split: Split, part: Part) -> Callable[[CandidateRows], RankedRows]:
     """Returns a function that ranks rows with the model."""
     known = split.known_before(part)
 
-    def ranked(rows: CandidateRows) -> RankedRows:
+    def rank_rows(rows: CandidateRows) -> RankedRows:
         users = UserBatch.known(known, rows.users)
         scores = model.score_candidates(users, torch.from_numpy(rows.items))
         counts = torch.from_numpy(rows.counts).to(scores.device)
@@ -260,14 +262,14 @@ def _ranking_rows(model: Scorer, split: Split, part: Part) -> Callable[[Candidat
         # A copy, since a view of one column would keep all scores in memory.
         return RankedRows(ranks.cpu(), scores[:, 0].clone().cpu())
 
-    return ranked
+    return rank_rows
 
 
-def _in_one_list(answers: Iterable[RankedRows], users: np.ndarray) -> np.ndarray:
+def _combined_ranks(results: Iterable[RankedRows], users: np.ndarray) -> np.ndarray:
     """Returns ranks (n,) that put all targets of a user in one list; users (n,) are ascending."""
-    ranks, scores = (torch.cat(column) for column in zip(*answers, strict=True))
+    ranks, scores = (torch.cat(column) for column in zip(*results, strict=True))
     if (users[1:] == users[:-1]).any():
-        ranks += _place_among_own(scores, torch.from_numpy(users))
+        ranks += _rank_among_own_targets(scores, torch.from_numpy(users))
     return ranks.numpy()
 
 
@@ -283,23 +285,25 @@ def _full_ranks(
     owner = np.repeat(np.arange(len(users)), n_targets)
     keys = model.item_keys
     if by_keys and keys is not None and not model.is_cold(users).any():
-        ranks, of_targets = rank_by_keys(keys, model.queries(users), users, owner, targets)
+        ranks, target_scores = rank_by_keys(keys, model.queries(users), users, owner, targets)
     else:
         scores = model.score(users)
         ranks = rank_in_catalog(scores, users, owner, targets)
-        of_targets = scores[torch.from_numpy(owner), torch.from_numpy(targets)]
+        target_scores = scores[torch.from_numpy(owner), torch.from_numpy(targets)]
     if len(targets) > len(users):
-        ranks += _place_among_own(of_targets, torch.from_numpy(owner).to(of_targets.device))
+        ranks += _rank_among_own_targets(
+            target_scores, torch.from_numpy(owner).to(target_scores.device)
+        )
     return ranks.cpu().numpy()
 
 
-def _place_among_own(scores: torch.Tensor, owner: torch.Tensor) -> torch.Tensor:
+def _rank_among_own_targets(scores: torch.Tensor, owner: torch.Tensor) -> torch.Tensor:
     """Returns, for each target, how many of the same user's targets rank above it."""
     by_score = scores.nan_to_num(nan=-torch.inf).argsort(descending=True, stable=True)
     order = by_score[owner[by_score].argsort(stable=True)]
     sorted_owner = owner[order]
     position = torch.arange(len(order), device=owner.device)
     first = torch.searchsorted(sorted_owner, sorted_owner)
-    place = torch.empty_like(position)
-    place[order] = position - first
-    return place
+    n_above = torch.empty_like(position)
+    n_above[order] = position - first
+    return n_above

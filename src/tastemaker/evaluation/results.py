@@ -13,7 +13,7 @@ from tastemaker.metrics.statistics import bootstrap_intervals
 INTERVAL_SEED = 0
 """Seed of the bootstrap: the same users are resampled for every model."""
 
-MOST_SHOWN = 4
+MAX_SHOWN_METRICS = 4
 """Maximum number of metrics in the `repr` of an evaluation."""
 
 
@@ -69,18 +69,22 @@ class Evaluation:
             "part": self.part,
             "protocol": self.protocol,
             "n_users": self.n_users,
-            "metrics": plain(self.metrics),
-            "intervals": {n: [_plain(end) for end in ends] for n, ends in self.intervals.items()},
+            "metrics": nan_to_none(self.metrics),
+            "intervals": {
+                n: [_nan_to_none(end) for end in ends] for n, ends in self.intervals.items()
+            },
             "segments": [
                 {
                     "by": segment.by,
                     "name": segment.name,
                     "n_users": segment.n_users,
-                    "metrics": plain({n: mean(v) for n, v in segment.per_user.items()}),
+                    "metrics": nan_to_none({n: mean(v) for n, v in segment.per_user.items()}),
                 }
                 for segment in self.segments
             ],
-            "baseline": {name: plain(other.metrics) for name, other in self.baselines.items()},
+            "baseline": {
+                name: nan_to_none(other.metrics) for name, other in self.baselines.items()
+            },
         }
 
     def to_frame(self) -> pl.DataFrame:
@@ -95,7 +99,7 @@ class Evaluation:
             [
                 (result.model, metric, value, *result.intervals.get(metric, (None, None)))
                 for result in (self, *self.baselines.values())
-                for metric, value in plain(result.metrics).items()
+                for metric, value in nan_to_none(result.metrics).items()
             ],
             schema={"model": pl.String, "metric": pl.String}
             | dict.fromkeys(("value", "low", "high"), pl.Float64),
@@ -104,11 +108,11 @@ class Evaluation:
 
     def __repr__(self) -> str:
         means = list(self.metrics.items())
-        shown = ", ".join(f"{name} {value:.4f}" for name, value in means[:MOST_SHOWN])
-        more = ", …" if len(means) > MOST_SHOWN else ""
+        first_means = ", ".join(f"{name} {value:.4f}" for name, value in means[:MAX_SHOWN_METRICS])
+        more = ", …" if len(means) > MAX_SHOWN_METRICS else ""
         return (
             f"Evaluation({self.model} on {self.dataset}, {self.part} of {self.split}, "
-            f"{self.protocol}; {self.n_users:,} users: {shown}{more})"
+            f"{self.protocol}; {self.n_users:,} users: {first_means}{more})"
         )
 
     def __str__(self) -> str:
@@ -124,23 +128,23 @@ class Evaluation:
         for metric in self.metrics:
             values = "".join(f"{means[metric]:>{width}.4f}" for means in columns.values())
             ends = self.intervals.get(metric)
-            between = "" if ends is None else f"  {ends[0]:.4f} to {ends[1]:.4f}"
-            lines.append(f"{metric:<{label}}{values}{between}")
+            interval = "" if ends is None else f"  {ends[0]:.4f} to {ends[1]:.4f}"
+            lines.append(f"{metric:<{label}}{values}{interval}")
         return "\n".join(lines)
 
 
 def mean(values: np.ndarray) -> float:
     """Returns the mean of the values that are not NaN; NaN if there are none."""
-    there = values[~np.isnan(values)]
-    return float(there.mean()) if len(there) else float("nan")
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
-def plain(values: dict[str, float]) -> dict[str, float | None]:
+def nan_to_none(values: dict[str, float]) -> dict[str, float | None]:
     """Replaces NaN by None, since JSON has no NaN."""
-    return {name: _plain(value) for name, value in values.items()}
+    return {name: _nan_to_none(value) for name, value in values.items()}
 
 
-def _plain(value: float) -> float | None:
+def _nan_to_none(value: float) -> float | None:
     return None if np.isnan(value) else value
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from tastemaker.data.dataset import Dataset, pointers
 from tastemaker.metrics.accuracy import ACCURACY
-from tastemaker.shown import short_repr
+from tastemaker.representation import short_repr
 
 NEW_USER_LENGTH = 5
 """A user with at most this number of known interactions counts as new."""
@@ -59,7 +59,9 @@ def segments(
     """
     by_user = {"history": _by_history(known.user_counts, np.unique(users))}
     masks = [
-        (by, name, mask[users]) for by, named in by_user.items() for name, mask in named.items()
+        (by, name, mask[users])
+        for by, masks_by_name in by_user.items()
+        for name, mask in masks_by_name.items()
     ]
     masks += [("popularity", n, mask[targets]) for n, mask in _by_popularity(popularity).items()]
     return tuple(
@@ -81,13 +83,13 @@ def accuracy(ranks: np.ndarray, indptr: np.ndarray, k: Sequence[int]) -> dict[st
     }
 
 
-def _by_history(lengths: np.ndarray, asked: np.ndarray) -> dict[str, np.ndarray]:
+def _by_history(lengths: np.ndarray, evaluated_users: np.ndarray) -> dict[str, np.ndarray]:
     """Returns (n_users,) masks: new users, and thirds of the others by length of the history."""
-    rest = lengths[asked][lengths[asked] > NEW_USER_LENGTH]
+    other_lengths = lengths[evaluated_users][lengths[evaluated_users] > NEW_USER_LENGTH]
     new = {f"new: up to {NEW_USER_LENGTH}": lengths <= NEW_USER_LENGTH}
-    if len(rest) == 0:
+    if len(other_lengths) == 0:
         return new
-    low, high = np.quantile(rest, [1 / 3, 2 / 3], method="lower")
+    low, high = np.quantile(other_lengths, [1 / 3, 2 / 3], method="lower")
     return new | {
         f"light: up to {low:,}": (lengths > NEW_USER_LENGTH) & (lengths <= low),
         f"regular: up to {high:,}": (lengths > low) & (lengths <= high),
@@ -97,9 +99,9 @@ def _by_history(lengths: np.ndarray, asked: np.ndarray) -> dict[str, np.ndarray]
 
 def _by_popularity(counts: np.ndarray) -> dict[str, np.ndarray]:
     """Returns (n_items,) masks by position in the order of popularity."""
-    place = np.empty(len(counts), dtype=np.int64)
-    place[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
-    fraction = place / len(counts)
+    rank = np.empty(len(counts), dtype=np.int64)
+    rank[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
+    fraction = rank / len(counts)
     return {
         f"head: top {HEAD:.0%}": fraction < HEAD,
         f"middle: to {MIDDLE:.0%}": (fraction >= HEAD) & (fraction < MIDDLE),

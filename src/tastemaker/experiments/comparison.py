@@ -1,4 +1,4 @@
-"""Comparison: several models on one split; what is in the folder already is not trained again."""
+"""Comparison: several models on one split; models that are in the folder are not trained again."""
 
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -8,24 +8,32 @@ from typing import Any, Generic, TypeVar
 
 from tastemaker import artifact
 from tastemaker.bundle.bundle import RUN
-from tastemaker.bundle.unfinished import identity_of, only_one
+from tastemaker.bundle.unfinished import exclusive_lock, identity_of
 from tastemaker.data.split import Split
 from tastemaker.errors import ConfigError, TastemakerError, did_you_mean
 from tastemaker.evaluation.cold_start import ColdStart, hold_out_users
-from tastemaker.evaluation.cold_start_results import ColdStarts
+from tastemaker.evaluation.cold_start_results import ColdStartResults
 from tastemaker.evaluation.leaderboard import Correction, Entry, Leaderboard
 from tastemaker.evaluation.protocols import FullRanking, RankingProtocol
-from tastemaker.experiments.answers import Listener, ModelAnswer, Question, answer
-from tastemaker.experiments.cold_start_answers import ColdStartAnswer, cold_start_answer
+from tastemaker.experiments.cold_start_runs import (
+    ColdStartModelResult,
+    train_and_evaluate_cold_start,
+)
 from tastemaker.experiments.comparison_files import COMPARISON, run_folder, write_results
+from tastemaker.experiments.model_runs import (
+    EvaluationPlan,
+    Listener,
+    ModelResult,
+    train_and_evaluate,
+)
 from tastemaker.metrics.accuracy import ACCURACY
 from tastemaker.models.recommender import Recommender
 from tastemaker.progress import Progress
-from tastemaker.shown import short_repr
+from tastemaker.representation import short_repr
 from tastemaker.training.run import DeviceName, resolve_device
 
-T = TypeVar("T", ModelAnswer, ColdStartAnswer)
-Q = TypeVar("Q", Question, ColdStart)
+T = TypeVar("T", ModelResult, ColdStartModelResult)
+Q = TypeVar("Q", EvaluationPlan, ColdStart)
 
 
 @dataclass(frozen=True)
@@ -39,7 +47,7 @@ class ComparisonListener:
     """Receives the label and "training" or "evaluating" when either begins."""
     on_progress: Callable[[str, Progress], None] = lambda label, progress: None
     """Receives the label and the progress of training."""
-    on_done: Callable[[str, ModelAnswer | ColdStartAnswer], None] = lambda label, answer: None
+    on_done: Callable[[str, ModelResult | ColdStartModelResult], None] = lambda label, result: None
     """Receives the label and the result of a model."""
     on_failed: Callable[[str, Exception], None] = lambda label, error: None
     """Receives the label and the error of a model that failed. What it raises ends the
@@ -55,18 +63,18 @@ class ComparisonListener:
 
 @dataclass(frozen=True, eq=False)
 class ComparisonResult:
-    """What a comparison found."""
+    """The result of a comparison."""
 
     leaderboard: Leaderboard
     models: dict[str, Recommender]
     """The fitted models by label, without those that failed."""
     how: dict[str, str]
-    """For each model, whether it was trained, and why again, or what was used again."""
-    cold_starts: ColdStarts | None
-    """Accuracy for unseen users; None where it was not asked for."""
+    """For each model, whether it was trained, why it was trained again, or what was reused."""
+    cold_starts: ColdStartResults | None
+    """Accuracy for unseen users; None if it was not evaluated."""
     cold_start_how: dict[str, str]
     interrupted: bool
-    """Whether Ctrl-C ended the comparison before all models had their turn."""
+    """Whether Ctrl-C ended the comparison before all models were run."""
     folder: Path
 
     __repr__ = short_repr
@@ -78,8 +86,8 @@ class ComparisonResult:
         return any(entry.error for entry in self.leaderboard.entries) or bool(cold and cold.failed)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON: the leaderboard and, where it was asked for, cold start."""
-        return _facts(self.leaderboard, self.cold_starts)
+        """Returns plain data for JSON: the leaderboard and, if it was evaluated, cold start."""
+        return _results_dict(self.leaderboard, self.cold_starts)
 
 
 def compare(
@@ -120,14 +128,14 @@ def compare(
         ArtifactError: the folder holds something else, or another process writes to it.
         KeyboardInterrupt: Ctrl-C came before the first model was finished.
     """
-    comparing = _Comparing(
+    comparison = _ComparisonRun(
         by_label(models), Path(folder), deciding_metric(metric, k), correction, device, listener
     )
-    refuse_early(comparing.folder, comparing.models, device)
-    comparing.refuse_weights(split)
+    refuse_early(comparison.folder, comparison.models, device)
+    comparison.refuse_weights(split)
     split.targets("test")
     cold = hold_out_users(split) if cold_start else None
-    return comparing.run(Question(split, protocol or FullRanking(), tuple(k), cold))
+    return comparison.run(EvaluationPlan(split, protocol or FullRanking(), tuple(k), cold))
 
 
 def by_label(models: Mapping[str, Recommender] | Sequence[Recommender]) -> dict[str, Recommender]:
@@ -155,14 +163,14 @@ def deciding_metric(metric: str | None, k: Sequence[int]) -> str:
     """
     if not k or min(k) < 1:
         raise ConfigError(f"k={min(k, default=0)}: list lengths must be 1 or more")
-    measured = [f"{name}@{cut}" for cut in k for name in ACCURACY]
+    measured = [f"{name}@{cutoff}" for cutoff in k for name in ACCURACY]
     if metric is not None and metric not in measured:
         raise ConfigError(f'metric="{metric}" is not measured; {did_you_mean(metric, measured)}')
     return metric or f"ndcg@{k[0]}"
 
 
 def refuse_early(folder: Path, labels: Iterable[str], device: DeviceName) -> None:
-    """Raises what `compare` would raise for these arguments, before any data are read."""
+    """Raises the errors of `compare` for these arguments, before any data are read."""
     artifact.refuse_foreign(folder, COMPARISON)
     for label in labels:
         artifact.refuse_foreign(run_folder(folder, label), RUN)
@@ -170,8 +178,8 @@ def refuse_early(folder: Path, labels: Iterable[str], device: DeviceName) -> Non
 
 
 @dataclass(frozen=True)
-class _Turns(Generic[T]):
-    """The results of the models that had their turn."""
+class _Results(Generic[T]):
+    """The results of the models that were run."""
 
     done: dict[str, T] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
@@ -180,7 +188,7 @@ class _Turns(Generic[T]):
 
 
 @dataclass(frozen=True)
-class _Comparing:
+class _ComparisonRun:
     """The steps of one comparison."""
 
     models: dict[str, Recommender]
@@ -192,106 +200,112 @@ class _Comparing:
 
     def refuse_weights(self, split: Split) -> None:
         """Names all models that do not learn from the weights, before any is trained."""
-        unable = [label for label, model in self.models.items() if not model.uses_weights]
-        if split.train.weights is not None and unable:
-            others = [label for label in self.models if label not in unable]
-            left = f', or compare only the others: models="{",".join(others)}"' if others else ""
+        without_weights = [label for label, model in self.models.items() if not model.uses_weights]
+        if split.train.weights is not None and without_weights:
+            others = [label for label in self.models if label not in without_weights]
+            suggestion = (
+                f', or compare only the others: models="{",".join(others)}"' if others else ""
+            )
             raise ConfigError(
-                f"of the models to compare, {', '.join(unable)} cannot learn from weights: "
-                f"leave out weight=…{left}"
+                f"of the models to compare, {', '.join(without_weights)} cannot learn from "
+                f"weights: leave out weight=…{suggestion}"
             )
 
-    def run(self, question: Question) -> ComparisonResult:
-        new = not self.folder.exists()
-        with only_one(self.folder):
-            artifact.claim(self.folder, COMPARISON, self._about(question))
-            fitted = self._fitted(question)
+    def run(self, plan: EvaluationPlan) -> ComparisonResult:
+        is_new = not self.folder.exists()
+        with exclusive_lock(self.folder):
+            artifact.claim(self.folder, COMPARISON, self._manifest_entries(plan))
+            fitted = self._fitted(plan)
             if not fitted.done:
-                if new and not any((self.folder / "models").glob("*")):
+                if is_new and not any((self.folder / "models").glob("*")):
                     shutil.rmtree(self.folder)
                 if fitted.interrupted:
                     raise KeyboardInterrupt("the first model was not finished")
-                reasons = "; ".join(f"{label}: {why}" for label, why in fitted.failed.items())
+                reasons = "; ".join(f"{label}: {reason}" for label, reason in fitted.failed.items())
                 raise ConfigError(f"every model failed: {reasons}")
-            again = self._fitted_again(fitted, question)
+            cold_start_runs = self._fitted_without_users(fitted, plan)
             board = self._leaderboard(fitted)
-            cold_starts = _cold_starts(again, board)
-            write_results(self.folder, board, _facts(board, cold_starts))
+            cold_starts = _cold_starts(cold_start_runs, board)
+            write_results(self.folder, board, _results_dict(board, cold_starts))
         return ComparisonResult(
             board,
-            {label: each.model for label, each in fitted.done.items()},
-            {label: each.how for label, each in fitted.done.items()},
+            {label: result.model for label, result in fitted.done.items()},
+            {label: result.how for label, result in fitted.done.items()},
             cold_starts,
-            {label: each.how for label, each in again.done.items()},
-            fitted.interrupted or again.interrupted,
+            {label: result.how for label, result in cold_start_runs.done.items()},
+            fitted.interrupted or cold_start_runs.interrupted,
             self.folder,
         )
 
-    def _fitted(self, question: Question) -> _Turns[ModelAnswer]:
-        return self._in_turn(list(self.models), None, answer, question)
+    def _fitted(self, plan: EvaluationPlan) -> _Results[ModelResult]:
+        return self._for_each_model(list(self.models), None, train_and_evaluate, plan)
 
-    def _fitted_again(
-        self, fitted: _Turns[ModelAnswer], question: Question
-    ) -> _Turns[ColdStartAnswer]:
-        """Every model that did not fail, trained without the users held out for cold start."""
-        cold = question.cold_start
+    def _fitted_without_users(
+        self, fitted: _Results[ModelResult], plan: EvaluationPlan
+    ) -> _Results[ColdStartModelResult]:
+        """Trains every model that did not fail again, without the users held out for cold start."""
+        cold = plan.cold_start
         if cold is None or fitted.interrupted:
-            return _Turns()
+            return _Results()
 
-        return self._in_turn(list(fitted.done), cold, cold_start_answer, cold)
+        return self._for_each_model(list(fitted.done), cold, train_and_evaluate_cold_start, cold)
 
-    def _in_turn(
+    def _for_each_model(
         self,
         labels: list[str],
         cold: ColdStart | None,
-        work: Callable[[Path, Recommender, Q, DeviceName, Listener], T],
-        question: Q,
-    ) -> _Turns[T]:
-        """Puts a question to each model, and tells the listener how it stands."""
+        run_model: Callable[[Path, Recommender, Q, DeviceName, Listener], T],
+        plan: Q,
+    ) -> _Results[T]:
+        """Applies `run_model` to each model, and reports the results to the listener."""
         done: dict[str, T] = {}
         failed: dict[str, str] = {}
         self.listener.on_begin(labels, cold)
         for label in labels:
             try:
                 path, listener = run_folder(self.folder, label), self.listener.of(label)
-                done[label] = work(path, self.models[label], question, self.device, listener)
+                done[label] = run_model(path, self.models[label], plan, self.device, listener)
             except KeyboardInterrupt:
-                return _Turns(done, failed, interrupted=True)
+                return _Results(done, failed, interrupted=True)
             except Exception as error:
                 failed[label] = reason_of(error)
                 self.listener.on_failed(label, error)
             else:
                 self.listener.on_done(label, done[label])
-        return _Turns(done, failed)
+        return _Results(done, failed)
 
-    def _leaderboard(self, fitted: _Turns[ModelAnswer]) -> Leaderboard:
+    def _leaderboard(self, fitted: _Results[ModelResult]) -> Leaderboard:
         entries = [
-            Entry(label, each.evaluation, each.model.log.fit_s)
-            for label, each in fitted.done.items()
+            Entry(label, result.evaluation, result.model.log.fit_s)
+            for label, result in fitted.done.items()
         ]
         entries += [Entry(label, error=reason) for label, reason in fitted.failed.items()]
         return Leaderboard(entries, self.metric, self.correction)
 
-    def _about(self, question: Question) -> dict[str, object]:
-        models = {label: identity_of(m, question.split) for label, m in self.models.items()}
-        return {"protocol": question.protocol.describe(), "k": question.k, "models": models}
+    def _manifest_entries(self, plan: EvaluationPlan) -> dict[str, object]:
+        models = {label: identity_of(m, plan.split) for label, m in self.models.items()}
+        return {"protocol": plan.protocol.describe(), "k": plan.k, "models": models}
 
 
 def reason_of(error: Exception) -> str:
-    """An error in one line; one that is not ours with its type."""
+    """Returns an error in one line, with its type unless it is a TastemakerError."""
     text = " ".join(str(error).split())
     if isinstance(error, TastemakerError):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _facts(board: Leaderboard, cold_starts: ColdStarts | None) -> dict[str, Any]:
+def _results_dict(board: Leaderboard, cold_starts: ColdStartResults | None) -> dict[str, Any]:
     return board.to_dict() | ({} if cold_starts is None else {"cold_start": cold_starts.to_dict()})
 
 
-def _cold_starts(again: _Turns[ColdStartAnswer], board: Leaderboard) -> ColdStarts | None:
-    """In the order of the leaderboard; None where cold start was not asked for."""
-    if not again.done and not again.failed:
+def _cold_starts(
+    cold_start_runs: _Results[ColdStartModelResult], board: Leaderboard
+) -> ColdStartResults | None:
+    """Returns the results in the order of the leaderboard; None if there are none."""
+    if not cold_start_runs.done and not cold_start_runs.failed:
         return None
-    done = [entry.name for entry, _ in board.ranked if entry.name in again.done]
-    return ColdStarts({name: again.done[name].result for name in done}, again.failed)
+    done = [entry.name for entry, _ in board.ranked if entry.name in cold_start_runs.done]
+    return ColdStartResults(
+        {name: cold_start_runs.done[name].result for name in done}, cold_start_runs.failed
+    )

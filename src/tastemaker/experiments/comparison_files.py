@@ -16,7 +16,7 @@ COMPARISON = "comparison"
 
 LEADERBOARD, TABLE, REPORT = "leaderboard.json", "leaderboard.csv", "report.html"
 
-LARGEST = 16 << 20
+MAX_BYTES = 16 << 20
 """Size in bytes of the largest leaderboard.json that is read."""
 
 
@@ -25,19 +25,19 @@ def run_folder(folder: Path, label: str) -> Path:
     return folder / "models" / label
 
 
-def write_results(folder: Path, board: Leaderboard, facts: dict[str, Any]) -> None:
+def write_results(folder: Path, board: Leaderboard, results: dict[str, Any]) -> None:
     """Writes leaderboard.json and leaderboard.csv.
 
     Args:
         folder: of the comparison.
         board: for the table.
-        facts: for the JSON file.
+        results: for the JSON file.
     """
-    text = json.dumps(facts, indent=2, ensure_ascii=False)
-    with artifact.replacing(folder / LEADERBOARD) as beside:
-        beside.write_text(text + "\n", encoding="utf-8")
-    with artifact.replacing(folder / TABLE) as beside:
-        pl.DataFrame(board.rows(), infer_schema_length=None).write_csv(beside)
+    text = json.dumps(results, indent=2, ensure_ascii=False)
+    with artifact.replacing(folder / LEADERBOARD) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+    with artifact.replacing(folder / TABLE) as temporary:
+        pl.DataFrame(board.rows(), infer_schema_length=None).write_csv(temporary)
 
 
 def has_results(folder: Path) -> bool:
@@ -53,9 +53,9 @@ def read_results(folder: Path) -> dict[str, Any]:
     """
     path = folder / LEADERBOARD
     try:
-        facts = orjson.loads(path.read_bytes() if path.stat().st_size <= LARGEST else b"")
+        results = orjson.loads(path.read_bytes() if path.stat().st_size <= MAX_BYTES else b"")
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{path} cannot be read: {error}") from None
-    if not isinstance(facts, dict):
+    if not isinstance(results, dict):
         raise ArtifactError(f"{path} is not a JSON object")
-    return facts
+    return results

@@ -1,4 +1,4 @@
-"""A search for good settings over a model's own space, on the validation part alone."""
+"""A search for good settings in a model's own space, on the validation part alone."""
 
 import hashlib
 import time
@@ -20,14 +20,14 @@ from tastemaker.models.recommender import Recommender
 from tastemaker.models.registry import model_class, model_names
 from tastemaker.models.space import Space
 from tastemaker.progress import OnProgress, Progress
-from tastemaker.shown import short_repr
+from tastemaker.representation import short_repr
 from tastemaker.training.run import DeviceName, TrainingRun
-from tastemaker.training.validation import measured_as
+from tastemaker.training.validation import name_of_metric
 
 STUDY = "study.db"
 """File in the folder of a search to which every trial is written as soon as it ends."""
 
-SAME_FAILURES = 3
+MAX_IDENTICAL_FAILURES = 3
 """If this many first trials all end with the same error, the search ends with it."""
 
 
@@ -50,8 +50,8 @@ class Search:
     def configured(self, settings: dict[str, Any]) -> Recommender:
         """Returns the unfitted model with these settings and the fixed ones."""
         kind = model_class(self.model)
-        own = {"seed": self.seed} if "seed" in kind.config_class.model_fields else {}
-        return kind(**own | self.fixed | settings)
+        seed_setting = {"seed": self.seed} if "seed" in kind.config_class.model_fields else {}
+        return kind(**seed_setting | self.fixed | settings)
 
     def check(self) -> Space:
         """Returns the settings that remain to be searched for.
@@ -69,8 +69,8 @@ class Search:
 
     def identity(self) -> dict[str, Any]:
         """Returns everything, besides its settings, on which the value of a trial depends."""
-        held = self.split.targets("validation")
-        digest = hashlib.blake2b(np.stack([held.users, held.items]).tobytes(), digest_size=8)
+        targets = self.split.targets("validation")
+        digest = hashlib.blake2b(np.stack([targets.users, targets.items]).tobytes(), digest_size=8)
         return {
             "model": self.model,
             "data": self.split.train.fingerprint,
@@ -89,14 +89,14 @@ def space_of(model: str, fixed: Collection[str] = ()) -> Space:
     Raises:
         UnsupportedError: there are none; names the models that have some, or what is fixed.
     """
-    whole = model_class(model).space
-    if not whole:
+    full_space = model_class(model).space
+    if not full_space:
         names = ", ".join(name for name in model_names() if model_class(name).space)
         raise UnsupportedError(f"{model} has no settings to tune; these models have some: {names}")
-    space = {name: span for name, span in whole.items() if name not in fixed}
+    space = {name: span for name, span in full_space.items() if name not in fixed}
     if not space:
         raise UnsupportedError(
-            f"no settings are left to tune: {', '.join(whole)} of {model} are fixed"
+            f"no settings are left to tune: {', '.join(full_space)} of {model} are fixed"
         )
     return space
 
@@ -107,7 +107,7 @@ def without_test(split: Split) -> Split:
 
 
 def search(
-    what: Search,
+    spec: Search,
     folder: Path,
     n_trials: int,
     timeout_s: float | None = None,
@@ -122,7 +122,7 @@ def search(
     One seed gives the same trials, whether or not the search was stopped in between.
 
     Args:
-        what: the settings to search for, and how they are evaluated.
+        spec: the settings to search for, and how they are evaluated.
         folder: an existing folder, in which study.db is created or continued.
         n_trials: total number of trials, the earlier ones included.
         timeout_s: seconds after which no further trial begins.
@@ -136,25 +136,26 @@ def search(
 
     Raises:
         ConfigError: n_trials or timeout_s is not positive.
-        ArtifactError: the study in the folder is of something else (named), or damaged.
-        KeyboardInterrupt: Ctrl-C; the trial under way is dropped, all others are kept.
-        Exception: what the first three trials all failed with.
+        ArtifactError: the study in the folder is of another search (the message names the first
+            difference), or is damaged.
+        KeyboardInterrupt: Ctrl-C; the current trial is dropped, all others are kept.
+        Exception: the error with which the first three trials all failed.
     """
     check_extent(n_trials, timeout_s)
-    space, split = what.check(), without_test(what.split)
+    space, split = spec.check(), without_test(spec.split)
     ends_at = None if timeout_s is None else time.monotonic() + timeout_s
 
     def run(settings: dict[str, Any], report: Report) -> tuple[float, int | None]:
-        return _value(what, settings, split, device, on_progress, report)
+        return _value(spec, settings, split, device, on_progress, report)
 
-    with open_study(folder / STUDY, what.identity()) as study:
+    with open_study(folder / STUDY, spec.identity()) as study:
         trials = study.trials()
         on_begin(trials)
         while len(trials) < n_trials and (ends_at is None or time.monotonic() < ends_at):
-            error = study.attempt(space, _seed(what.seed, len(trials)), run)
+            error = study.run_trial(space, _seed(spec.seed, len(trials)), run)
             trials = study.trials()
             on_trial(trials[-1])
-            if error is not None and _is_hopeless(trials):
+            if error is not None and _all_failed_alike(trials):
                 raise error
     return trials
 
@@ -168,38 +169,38 @@ def check_extent(n_trials: int, timeout_s: float | None) -> None:
 
 
 def _value(
-    what: Search,
+    spec: Search,
     settings: dict[str, Any],
     split: Split,
     device: DeviceName,
     on_progress: OnProgress,
     report: Report,
 ) -> tuple[float, int | None]:
-    """The metric of a model with these settings, and its best epoch if it has epochs."""
+    """Returns the metric of a model with these settings, and its best epoch if it has epochs."""
 
-    def listen(progress: Progress) -> None:
+    def forward_progress(progress: Progress) -> None:
         on_progress(progress)
         metrics = progress.metrics or {}
         names = list(metrics)
-        name = measured_as(what.metric, names) or measured_as(MAIN_METRIC, names)
+        name = name_of_metric(spec.metric, names) or name_of_metric(MAIN_METRIC, names)
         value = None if name is None else metrics[name]
         if value is not None:
             report(progress.epoch, value, progress.epoch < progress.epochs)
 
-    model = what.configured(settings).fit(split, TrainingRun(device, on_progress=listen))
+    model = spec.configured(settings).fit(split, TrainingRun(device, on_progress=forward_progress))
     if model.log.interrupted:
         raise KeyboardInterrupt
-    k = int(what.metric.partition("@")[2])
+    k = int(spec.metric.partition("@")[2])
     result = evaluate(
-        model, split, what.protocol, k=k, part="validation", baseline=False, on_progress=on_progress
+        model, split, spec.protocol, k=k, part="validation", baseline=False, on_progress=on_progress
     )
-    return result.metrics[what.metric], model.log.best_epoch or None
+    return result.metrics[spec.metric], model.log.best_epoch or None
 
 
-def _is_hopeless(trials: Sequence[Trial]) -> bool:
-    return len(trials) == SAME_FAILURES and len({(t.state, t.error) for t in trials}) == 1
+def _all_failed_alike(trials: Sequence[Trial]) -> bool:
+    return len(trials) == MAX_IDENTICAL_FAILURES and len({(t.state, t.error) for t in trials}) == 1
 
 
 def _seed(seed: int, n_trials: int) -> int:
-    """Seed of the choice of one trial. It does not depend on where a search was resumed."""
+    """Returns the seed for the choice of one trial, whether or not the search was resumed."""
     return int(np.random.SeedSequence([seed, n_trials]).generate_state(1)[0])

@@ -14,30 +14,32 @@ from tastemaker.experiments.trials import Trial
 BEST, TRIALS = "best.toml", "trials.csv"
 
 
-def write_best(path: Path, what: Search, best: Trial, n_trials: int) -> None:
+def write_best(path: Path, spec: Search, best: Trial, n_trials: int) -> None:
     """Writes all settings of the best trial, as `tastemaker train --config` takes them.
 
-    Epochs stand as they were configured, and patience beside them: training again stops where the
-    trial stopped, or later where there are more data. TOML has no null: a setting that is none
-    is left out.
+    Epochs and patience are written as they were configured: training again stops where the trial
+    stopped, or later if there are more data. TOML has no null, so a setting that is None is left
+    out.
     """
-    train = what.split.train
+    train = spec.split.train
     name = " ".join(train.name.split())
-    config = what.configured(best.settings).config.model_dump(mode="json")
+    config = spec.configured(best.settings).config.model_dump(mode="json")
     lines = [
-        f"# {what.model} on {name} ({train.fingerprint}), {what.split.method}",
-        f"# {what.metric} on the validation part: {best.value:.4f}, {what.protocol.describe()}",
-        f"# trial {best.number} of {n_trials}, seed {what.seed}",
+        f"# {spec.model} on {name} ({train.fingerprint}), {spec.split.method}",
+        f"# {spec.metric} on the validation part: {best.value:.4f}, {spec.protocol.describe()}",
+        f"# trial {best.number} of {n_trials}, seed {spec.seed}",
         *_lines(config),
     ]
-    with replacing(path) as beside:
-        beside.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with replacing(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def write_trials(path: Path, trials: Sequence[Trial]) -> None:
     """Writes one row for each trial."""
-    with replacing(path) as beside:
-        pl.DataFrame([trial.flat() for trial in trials], infer_schema_length=None).write_csv(beside)
+    with replacing(path) as temporary:
+        pl.DataFrame([trial.flat() for trial in trials], infer_schema_length=None).write_csv(
+            temporary
+        )
 
 
 def _lines(config: dict[str, Any], prefix: str = "") -> Iterator[str]:

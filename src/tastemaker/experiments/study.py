@@ -14,7 +14,7 @@ from typing import Any
 from tastemaker.errors import ArtifactError, UnsupportedError
 from tastemaker.experiments.trials import State, Trial
 from tastemaker.models.space import Choice, Float, Int, Range, Space
-from tastemaker.training.interrupt import after_this
+from tastemaker.training.interrupt import deferring_interrupt
 
 try:
     import optuna
@@ -26,7 +26,7 @@ except ImportError as error:
         f"tuning needs {error.name}; install it with: pip install 'tastemaker[tune]'"
     ) from None
 
-NAME = "tastemaker"
+STUDY_NAME = "tastemaker"
 IDENTITY, ERROR, BEST_EPOCH = "identity", "error", "best_epoch"
 
 WARM_UP_EPOCHS = 3
@@ -61,44 +61,44 @@ class Study:
         ]
         return [_trial(trial, number) for number, trial in enumerate(ended, 1)]
 
-    def attempt(self, space: Space, seed: int, run: Run) -> Exception | None:
+    def run_trial(self, space: Space, seed: int, run: Run) -> Exception | None:
         """Runs a trial with the next settings and records its result.
 
         Args:
-            space: to choose from.
-            seed: of the choice, which follows from it and from the trials so far alone.
-            run: gives the value, the larger the better.
+            space: the settings to choose from.
+            seed: the seed of the choice, which depends only on it and on the earlier trials.
+            run: returns the value; larger is better.
 
         Returns:
             The error, if it failed with one.
 
         Raises:
-            KeyboardInterrupt: Ctrl-C, but never while the database is asked or written; the trial
+            KeyboardInterrupt: Ctrl-C, but never while the database is read or written; the trial
                 is left unfinished.
         """
-        with after_this():
+        with deferring_interrupt():
             self._study.sampler = optuna.samplers.TPESampler(seed=seed)
             trial = self._study.ask()
             settings = {name: _suggest(trial, name, span) for name, span in space.items()}
 
-        def report(epoch: int, value: float, goes_on: bool) -> None:
-            with after_this():
+        def report(epoch: int, value: float, continues: bool) -> None:
+            with deferring_interrupt():
                 trial.report(value, epoch)
-                if goes_on and trial.should_prune():
+                if continues and trial.should_prune():
                     raise optuna.TrialPruned
 
         try:
             value, best_epoch = run(settings, report)
         except optuna.TrialPruned:
-            with after_this():
+            with deferring_interrupt():
                 self._study.tell(trial, state=TrialState.PRUNED)
         except Exception as error:
-            with after_this():
+            with deferring_interrupt():
                 trial.set_user_attr(ERROR, " ".join(str(error).split()) or type(error).__name__)
                 self._study.tell(trial, state=TrialState.FAIL)
             return error
         else:
-            with after_this():
+            with deferring_interrupt():
                 trial.set_user_attr(BEST_EPOCH, best_epoch)
                 self._study.tell(trial, value)
         return None
@@ -115,47 +115,48 @@ def open_study(path: Path, identity: dict[str, Any]) -> Iterator[Study]:
 
     Args:
         path: an SQLite file.
-        identity: everything that the value of a trial depends on but its settings.
+        identity: everything, besides its settings, on which the value of a trial depends.
 
     Raises:
-        ArtifactError: it is of something else (named), or no study.
+        ArtifactError: the study has another identity (the message names the first difference), or
+            the file is not a study.
     """
     url = URL.create("sqlite", database=str(path.absolute()))
     with _quiet_optuna():
         try:
-            with after_this():
+            with deferring_interrupt():
                 storage = optuna.storages.RDBStorage(url.render_as_string(hide_password=False))
         except DatabaseError:
             raise ArtifactError(f"{path} is damaged; start again with restart=True") from None
         try:
-            with after_this():
+            with deferring_interrupt():
                 study = optuna.create_study(
                     storage=storage,
-                    study_name=NAME,
+                    study_name=STUDY_NAME,
                     direction="maximize",
                     load_if_exists=True,
                     pruner=optuna.pruners.MedianPruner(n_warmup_steps=WARM_UP_EPOCHS),
                 )
                 _refuse_other(study, identity, path)
-                ours = Study(study)
-                ours.drop_unfinished()
-            yield ours
+                opened = Study(study)
+                opened.drop_unfinished()
+            yield opened
         finally:
             storage.remove_session()
             storage.engine.dispose()
 
 
 def _refuse_other(study: optuna.Study, identity: dict[str, Any], path: Path) -> None:
-    now = json.loads(json.dumps(identity, default=str))
-    then = study.user_attrs.get(IDENTITY)
-    if then is None:
-        study.set_user_attr(IDENTITY, now)
+    current = json.loads(json.dumps(identity, default=str))
+    stored = study.user_attrs.get(IDENTITY)
+    if stored is None:
+        study.set_user_attr(IDENTITY, current)
         return
-    for name, value in now.items():
-        if then.get(name) != value:
+    for name, value in current.items():
+        if stored.get(name) != value:
             raise ArtifactError(
-                f"{path} was started with {name} {then.get(name)}, but {name} is now {value}; use "
-                "the same settings and data, choose another path=…, or start again with "
+                f"{path} was started with {name} {stored.get(name)}, but {name} is now {value}; "
+                "use the same settings and data, choose another path=…, or start again with "
                 "restart=True"
             )
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tastemaker.shown import short_repr
+from tastemaker.representation import short_repr
 
 State = Literal["complete", "pruned", "failed"]
 
@@ -31,7 +31,7 @@ class Trial:
 
     def flat(self) -> dict[str, Any]:
         """One row of a table."""
-        facts = {
+        row = {
             "trial": self.number,
             "state": self.state,
             "value": self.value,
@@ -40,7 +40,7 @@ class Trial:
             "best_epoch": self.best_epoch,
             "elapsed_s": round(self.elapsed_s, 3),
         }
-        return facts | {"error": self.error}
+        return row | {"error": self.error}
 
 
 def best_first(trials: Sequence[Trial]) -> list[Trial]:

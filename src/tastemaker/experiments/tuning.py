@@ -1,4 +1,4 @@
-"""Tuning: a search for settings that is written to a folder and goes on where it was stopped."""
+"""Tuning: a search for settings that is written to a folder and can be continued."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tastemaker import artifact
-from tastemaker.bundle.unfinished import only_one
+from tastemaker.bundle.unfinished import exclusive_lock
 from tastemaker.data.split import Split
 from tastemaker.errors import ConfigError, did_you_mean
 from tastemaker.evaluation.protocols import FullRanking, RankingProtocol
@@ -16,7 +16,7 @@ from tastemaker.experiments.trials import Trial, best_first
 from tastemaker.metrics.accuracy import ACCURACY
 from tastemaker.metrics.names import MAIN_METRIC
 from tastemaker.progress import Progress
-from tastemaker.shown import short_repr
+from tastemaker.representation import short_repr
 from tastemaker.training.run import DeviceName, resolve_device
 
 SEARCH = "search"
@@ -37,7 +37,7 @@ class TuningListener:
 
 @dataclass(frozen=True, eq=False)
 class TuningResult:
-    """What a search for settings found."""
+    """The result of a search for settings."""
 
     model: str
     metric: str
@@ -96,7 +96,7 @@ def tune(
     Args:
         model: name of the model.
         split: with a validation part.
-        folder: folder to make, or one that an earlier search of the same question made.
+        folder: folder to make, or the folder of an earlier search with the same arguments.
         n_trials: number of trials in total, those of earlier calls included.
         timeout_s: seconds after which no further trial begins; None for no limit.
         settings: settings that are fixed instead of searched for.
@@ -112,21 +112,21 @@ def tune(
         ConfigError: an argument is out of its range, or no trial was completed.
         UnsupportedError: the model has no settings left to search for.
         SplitError: the split has no validation part.
-        ArtifactError: the folder holds something else, or a search of another question.
+        ArtifactError: the folder holds something else, or a search with other arguments.
         KeyboardInterrupt: Ctrl-C came before any trial was completed.
     """
     folder, fixed = Path(folder), dict(settings or {})
     refuse_early(model, folder, fixed, n_trials, timeout_s, metric, device)
     if seed is not None:
         fixed.pop("seed", None)
-    what = Search(model, split, protocol or FullRanking(), metric, fixed, seed or 0)
-    what.check()
-    with only_one(folder):
+    spec = Search(model, split, protocol or FullRanking(), metric, fixed, seed or 0)
+    spec.check()
+    with exclusive_lock(folder):
         artifact.claim(folder, SEARCH, {})
         if restart:
             for name in (STUDY, BEST, TRIALS):
                 (folder / name).unlink(missing_ok=True)
-        trials, interrupted = _searched(what, folder, n_trials, timeout_s, device, listener)
+        trials, interrupted = _run_search(spec, folder, n_trials, timeout_s, device, listener)
         result = TuningResult(model, metric, tuple(trials), interrupted, folder)
         if trials:
             write_trials(folder / TRIALS, trials)
@@ -135,7 +135,7 @@ def tune(
                 raise KeyboardInterrupt("no trial was completed")
             reason = next((f": {trial.error}" for trial in trials if trial.error), "")
             raise ConfigError(f"none of the {len(trials)} trials was completed{reason}")
-        write_best(result.config_file, what, result.best[0], len(trials))
+        write_best(result.config_file, spec, result.best[0], len(trials))
     return result
 
 
@@ -148,28 +148,28 @@ def refuse_early(
     metric: str,
     device: DeviceName,
 ) -> None:
-    """Raises what `tune` would raise for these arguments, before any data are read."""
+    """Raises the errors of `tune` for these arguments, before any data are read."""
     artifact.refuse_foreign(folder, SEARCH)
     check_extent(n_trials, timeout_s)
-    name, _, cut = metric.partition("@")
-    if name not in ACCURACY or not cut.isdecimal() or int(cut) < 1:
-        near = "" if name in ACCURACY else f"; {did_you_mean(name, ACCURACY)}"
+    name, _, cutoff = metric.partition("@")
+    if name not in ACCURACY or not cutoff.isdecimal() or int(cutoff) < 1:
+        suggestion = "" if name in ACCURACY else f"; {did_you_mean(name, ACCURACY)}"
         raise ConfigError(
-            f'metric="{metric}" is not a metric with a list length, as in ndcg@10{near}'
+            f'metric="{metric}" is not a metric with a list length, as in ndcg@10{suggestion}'
         )
     space_of(model, settings)
     resolve_device(device)
 
 
-def _searched(
-    what: Search,
+def _run_search(
+    spec: Search,
     folder: Path,
     n_trials: int,
     timeout_s: float | None,
     device: DeviceName,
     listener: TuningListener,
 ) -> tuple[list[Trial], bool]:
-    """The trials, and whether Ctrl-C ended the search."""
+    """Returns the trials, and whether Ctrl-C ended the search."""
     done: list[Trial] = []
 
     def on_begin(trials: list[Trial]) -> None:
@@ -182,7 +182,7 @@ def _searched(
 
     try:
         return search(
-            what, folder, n_trials, timeout_s, device,
+            spec, folder, n_trials, timeout_s, device,
             on_begin=on_begin, on_trial=on_trial, on_progress=listener.on_progress,
         ), False  # fmt: skip
     except KeyboardInterrupt:

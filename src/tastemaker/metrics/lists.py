@@ -20,8 +20,8 @@ def first(items: np.ndarray, indptr: np.ndarray, k: int) -> tuple[np.ndarray, np
         (m',) int64 codes and (n_users + 1,) int64 pointers.
     """
     lengths = np.diff(indptr)
-    place = np.arange(len(items)) - np.repeat(indptr[:-1], lengths)
-    return items[place < k], np.concatenate([[0], np.cumsum(np.minimum(lengths, k))])
+    position = np.arange(len(items)) - np.repeat(indptr[:-1], lengths)
+    return items[position < k], np.concatenate([[0], np.cumsum(np.minimum(lengths, k))])
 
 
 def novelty(items: np.ndarray, indptr: np.ndarray, counts: np.ndarray, n_users: int) -> np.ndarray:
@@ -129,12 +129,14 @@ def miscalibration(
     columns = np.ascontiguousarray(categories.T)
     # The sum of the pointers counts the entries of both ragged arrays together.
     for lists in _blocks(indptr + history_indptr, categories.shape[1]):
-        wanted = _proportions(columns, *_part(histories, history_indptr, lists))
-        given = _proportions(columns, *_part(items, indptr, lists))
-        mixed = (1.0 - alpha) * given + alpha * wanted
+        history_proportions = _proportions(columns, *_part(histories, history_indptr, lists))
+        list_proportions = _proportions(columns, *_part(items, indptr, lists))
+        mixed = (1.0 - alpha) * list_proportions + alpha * history_proportions
         # 0 ln 0 is 0; a proportion that is NaN makes the sum NaN.
-        ratio = np.divide(wanted, mixed, out=np.ones_like(mixed), where=wanted != 0)
-        divergence[lists] = (wanted * np.log(ratio)).sum(axis=0)
+        ratio = np.divide(
+            history_proportions, mixed, out=np.ones_like(mixed), where=history_proportions != 0
+        )
+        divergence[lists] = (history_proportions * np.log(ratio)).sum(axis=0)
     return np.maximum(divergence, 0.0)
 
 
@@ -164,9 +166,9 @@ def gini(items: np.ndarray, n_items: int) -> float:
     """
     if len(items) == 0:
         return float("nan")
-    times = np.sort(np.bincount(items, minlength=n_items))
+    list_counts = np.sort(np.bincount(items, minlength=n_items))
     weights = 2.0 * np.arange(1, n_items + 1) - n_items - 1
-    return float(weights @ times) / (len(items) * max(n_items - 1, 1))
+    return float(weights @ list_counts) / (len(items) * max(n_items - 1, 1))
 
 
 def long_tail(counts: np.ndarray, head_fraction: float = 0.2) -> np.ndarray:
@@ -198,10 +200,10 @@ def tail_lift(fractions: np.ndarray, counts: np.ndarray, is_tail: np.ndarray) ->
     Returns:
         0 or more; NaN if no list has an item or no training interaction is with the tail.
     """
-    chosen, listed = counts[is_tail].sum(), fractions[~np.isnan(fractions)]
-    if chosen == 0 or len(listed) == 0:
+    n_tail, known = counts[is_tail].sum(), fractions[~np.isnan(fractions)]
+    if n_tail == 0 or len(known) == 0:
         return float("nan")
-    return float(listed.mean() * counts.sum() / chosen)
+    return float(known.mean() * counts.sum() / n_tail)
 
 
 def _sum_by_list(values: np.ndarray, indptr: np.ndarray) -> np.ndarray:
@@ -213,9 +215,9 @@ def _mean_by_list(values: np.ndarray, indptr: np.ndarray) -> np.ndarray:
     return _divide(_sum_by_list(values, indptr), np.diff(indptr))
 
 
-def _divide(values: np.ndarray, by: np.ndarray) -> np.ndarray:
+def _divide(values: np.ndarray, divisor: np.ndarray) -> np.ndarray:
     """Divides element by element; NaN where the divisor is 0."""
-    return np.divide(values, by, out=np.full(values.shape, np.nan), where=by > 0)
+    return np.divide(values, divisor, out=np.full(values.shape, np.nan), where=divisor > 0)
 
 
 def _proportions(columns: np.ndarray, items: np.ndarray, indptr: np.ndarray) -> np.ndarray:

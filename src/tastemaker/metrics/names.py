@@ -28,5 +28,5 @@ REDUNDANT_WITH_ONE_TARGET = {"recall": "hit_rate", "map": "mrr", "precision": "r
 
 def title(name: str) -> str:
     """Returns the title of a measured value, such as NDCG@10 for `ndcg@10`."""
-    base, at, k = name.partition("@")
-    return TITLES.get(base, base.replace("_", " ").capitalize()) + at + k
+    base, separator, k = name.partition("@")
+    return TITLES.get(base, base.replace("_", " ").capitalize()) + separator + k

@@ -59,16 +59,16 @@ def paired_permutation_test(
     # A difference of 0 has no sign to flip, and leaves the sum as it is.
     differences = differences[~np.isnan(differences) & (differences != 0)]
     n = len(differences)
-    least = abs(differences.sum()) - ROUNDING * np.abs(differences).sum()
+    threshold = abs(differences.sum()) - ROUNDING * np.abs(differences).sum()
     if n < 63 and 2**n <= permutations:
-        every = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
-        return _count_at_least(least, differences, every) / 2**n
+        all_flips = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
+        return _count_at_least(threshold, differences, all_flips) / 2**n
     rng, step, count = np.random.default_rng(seed), max(1, NUMBERS_AT_ONCE // n), 0
     for start in range(0, permutations, step):
         shape = (min(step, permutations - start), -(-n // 8))
         random_bytes = rng.integers(0, 256, shape, dtype=np.uint8)
         flips = np.unpackbits(random_bytes, axis=1, count=n)
-        count += _count_at_least(least, differences, flips)
+        count += _count_at_least(threshold, differences, flips)
     return (1 + count) / (1 + permutations)
 
 
@@ -83,7 +83,7 @@ def holm(p_values: np.ndarray) -> np.ndarray:
     """
     order = np.argsort(p_values, kind="stable")
     stepped = p_values[order] * np.arange(len(p_values), 0, -1)
-    return _in_place_of(order, np.maximum.accumulate(stepped))
+    return _in_original_order(order, np.maximum.accumulate(stepped))
 
 
 def benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
@@ -97,7 +97,7 @@ def benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
     """
     order = np.argsort(p_values, kind="stable")
     stepped = p_values[order] * len(p_values) / np.arange(1, len(p_values) + 1)
-    return _in_place_of(order, np.minimum.accumulate(stepped[::-1])[::-1])
+    return _in_original_order(order, np.minimum.accumulate(stepped[::-1])[::-1])
 
 
 def _resampled_means(values: np.ndarray, rng: np.random.Generator, resamples: int) -> np.ndarray:
@@ -109,19 +109,19 @@ def _resampled_means(values: np.ndarray, rng: np.random.Generator, resamples: in
     for start in range(0, resamples, step):
         n = min(step, resamples - start)
         drawn = rng.integers(n_users, size=(n, n_users)) + np.arange(n)[:, None] * n_users
-        times = np.bincount(drawn.ravel(), minlength=n * n_users).reshape(n, n_users)
-        sums[start : start + n] = times.astype(np.float64) @ columns
+        n_draws = np.bincount(drawn.ravel(), minlength=n * n_users).reshape(n, n_users)
+        sums[start : start + n] = n_draws.astype(np.float64) @ columns
     total, n_known = np.hsplit(sums, 2)
     return np.divide(total, n_known, out=np.full(total.shape, np.nan), where=n_known > 0)
 
 
-def _count_at_least(least: float, differences: np.ndarray, flips: np.ndarray) -> int:
-    """Counts the rows of flips (m, n) that give a sum at least `least` away from 0."""
+def _count_at_least(threshold: float, differences: np.ndarray, flips: np.ndarray) -> int:
+    """Counts the rows of flips (m, n) that give a sum at least `threshold` away from 0."""
     sums = differences.sum() - 2.0 * (flips.astype(np.float64) @ differences)
-    return int((np.abs(sums) >= least).sum())
+    return int((np.abs(sums) >= threshold).sum())
 
 
-def _in_place_of(order: np.ndarray, ascending: np.ndarray) -> np.ndarray:
+def _in_original_order(order: np.ndarray, ascending: np.ndarray) -> np.ndarray:
     adjusted = np.empty(len(order))
     adjusted[order] = np.minimum(ascending, 1.0)
     return adjusted

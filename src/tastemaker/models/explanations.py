@@ -1,4 +1,4 @@
-"""Why this item: the items of the history that speak for it."""
+"""Explains recommendations by the items of the history that contribute most to their scores."""
 
 import numpy as np
 import polars as pl
@@ -12,13 +12,13 @@ from tastemaker.models.scorer import ComparingScorer
 
 def explain(model: ComparingScorer, users: UserBatch, items: np.ndarray, n: int) -> Recommendations:
     """Explains (c,) item codes to each user; see `Recommender.explain`."""
-    asked = np.tile(items, (len(users), 1))
-    reasons = reasons_of(model, users, asked, np.full(len(users), len(items)), n)
-    of_pair = reasons["pair"].to_numpy()
+    requested = np.tile(items, (len(users), 1))
+    reasons = reasons_of(model, users, requested, np.full(len(users), len(items)), n)
+    pair_numbers = reasons["pair"].to_numpy()
     owner = np.repeat(users.codes, len(items))
     columns = [
-        model.dataset.user_vocabulary.decode(owner[of_pair]),
-        model.dataset.item_vocabulary.decode(asked.flatten()[of_pair]),
+        model.dataset.user_vocabulary.decode(owner[pair_numbers]),
+        model.dataset.item_vocabulary.decode(requested.flatten()[pair_numbers]),
         reasons.select(rank=pl.int_range(1, pl.len() + 1).over("pair")).to_series(),
     ]
     names = {"item_id": "because_item_id", "title": "because_title"}
@@ -27,42 +27,42 @@ def explain(model: ComparingScorer, users: UserBatch, items: np.ndarray, n: int)
 
 
 def with_reasons(
-    model: ComparingScorer, answer: Recommendations, lists: Lists, n: int
+    model: ComparingScorer, recommendations: Recommendations, lists: Lists, n: int
 ) -> Recommendations:
-    """The answer with a column `because`: of each item its reasons, the most important first.
+    """Adds a column `because`: the reasons for each item, the most important first.
 
     Args:
-        model: whose answer it is.
-        answer: the lists as a table.
-        lists: the same as codes.
-        n: at most so many reasons an item.
+        model: the model that made the lists.
+        recommendations: the lists as a table.
+        lists: the same lists as codes.
+        n: maximum number of reasons for each item.
     """
     reasons = reasons_of(model, lists.users, lists.items, lists.lengths, n)
     grouped = reasons.group_by("pair").agg(because=pl.struct(pl.exclude("pair")))
-    numbered = answer.frame.with_row_index("pair").cast({"pair": pl.Int64})
+    numbered = recommendations.frame.with_row_index("pair").cast({"pair": pl.Int64})
     joined = numbered.join(grouped, on="pair", how="left", maintain_order="left").drop("pair")
-    nothing = pl.lit([], dtype=joined.schema["because"])
-    return Recommendations(joined.with_columns(pl.col("because").fill_null(nothing)))
+    no_reasons = pl.lit([], dtype=joined.schema["because"])
+    return Recommendations(joined.with_columns(pl.col("because").fill_null(no_reasons)))
 
 
 def reasons_of(
     model: ComparingScorer, users: UserBatch, items: np.ndarray, lengths: np.ndarray, n: int
 ) -> pl.DataFrame:
-    """Which items of the histories speak for the items of some lists.
+    """Finds the items of each history that contribute most to the scores of the listed items.
 
     Args:
-        model: whose lists they are.
-        users: n of them.
+        model: the model that made the lists.
+        users: the n users of the lists.
         items: (n, k) codes, best first.
-        lengths: (n,) how many entries of each row are real.
-        n: at most so many reasons an item.
+        lengths: (n,) number of valid entries in each row.
+        n: maximum number of reasons for each item.
 
     Returns:
-        A row a reason: pair, item_id, contribution, and title where known. `pair` counts the items
-        of all lists end to end; its reasons stand in order of importance.
+        A row for each reason: pair, item_id, contribution, and title if the catalog has titles.
+        `pair` numbers the items of all lists end to end; its reasons are in order of importance.
 
     Raises:
-        UnsupportedError: this model looks at no history and has no item similarity.
+        UnsupportedError: the model has neither contributions nor item similarity.
     """
     starts = np.cumsum(lengths) - lengths
     pairs, codes, contributions = [], [], []
@@ -72,20 +72,20 @@ def reasons_of(
         )
         listed = torch.from_numpy(items[row, :length])
         parts = model.contributions(history, listed).cpu()
-        # That something was touched is no reason for itself.
+        # An item of the history is no reason for recommending the same item.
         parts = parts.masked_fill(listed[:, None] == history, 0.0)
         values, best = parts.topk(min(n, len(history)), dim=1)
-        places, ranks = (values > 0).nonzero(as_tuple=True)
-        pairs.append(start + places.numpy())
-        codes.append(history[best[places, ranks]].numpy())
-        contributions.append(values[places, ranks].numpy())
-    because = np.concatenate([np.array([], dtype=np.int64), *codes])
+        positions, ranks = (values > 0).nonzero(as_tuple=True)
+        pairs.append(start + positions.numpy())
+        codes.append(history[best[positions, ranks]].numpy())
+        contributions.append(values[positions, ranks].numpy())
+    reason_items = np.concatenate([np.array([], dtype=np.int64), *codes])
     columns = {
         "pair": np.concatenate([np.array([], dtype=np.int64), *pairs]),
-        "item_id": model.dataset.item_vocabulary.decode(because),
+        "item_id": model.dataset.item_vocabulary.decode(reason_items),
         "contribution": np.concatenate([np.array([], dtype=np.float32), *contributions]),
     }
     catalog = model.dataset.catalog
     if "title" in catalog.columns:
-        columns["title"] = catalog.frame["title"].gather(because)
+        columns["title"] = catalog.frame["title"].gather(reason_items)
     return pl.DataFrame(columns)

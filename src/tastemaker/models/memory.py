@@ -27,9 +27,9 @@ def refuse_beyond_memory(needed: int, what: str, remedy: str) -> None:
     Raises:
         UnsupportedError: less is available.
     """
-    there = available_bytes()
-    if needed > there:
+    available = available_bytes()
+    if needed > available:
         raise UnsupportedError(
-            f"{what} need {needed / 2**30:.1f} GiB of memory, but {there / 2**30:.1f} GiB are "
+            f"{what} need {needed / 2**30:.1f} GiB of memory, but {available / 2**30:.1f} GiB are "
             f"available; {remedy}"
         )

@@ -15,7 +15,7 @@ Network = TypeVar("Network", bound=torch.nn.Module)
 
 def seeded(make: Callable[[], Network], seed: int, device: torch.device) -> Network:
     """Creates a network whose initial weights depend only on the seed."""
-    with Noise(seed, torch.device("cpu")).lent():
+    with Noise(seed, torch.device("cpu")).as_global_state():
         return make().to(device)
 
 
@@ -23,7 +23,7 @@ def restored(
     make: Callable[[], Network], state: dict[str, torch.Tensor], device: torch.device
 ) -> Network:
     """Creates a network with the weights of a state, in evaluation mode and without gradients."""
-    with Noise(0, torch.device("cpu")).lent():
+    with Noise(0, torch.device("cpu")).as_global_state():
         network = make()
     network.load_state_dict(state)
     return network.to(device).eval().requires_grad_(False)
@@ -31,7 +31,7 @@ def restored(
 
 @torch.no_grad()
 def warm_started(
-    network: Network, train: Dataset, state: dict[str, torch.Tensor], before: Dataset
+    network: Network, train: Dataset, state: dict[str, torch.Tensor], earlier_data: Dataset
 ) -> Network:
     """Copies into a network the weights of a model of the same kind, trained on earlier data.
 
@@ -43,32 +43,36 @@ def warm_started(
         network: a new network, which is changed in place.
         train: the data that the network will be trained on.
         state: the weights of the earlier model.
-        before: the data that the earlier model was trained on.
+        earlier_data: the data that the earlier model was trained on.
 
     Returns:
         The network.
     """
-    users = _same(train.user_vocabulary, before.user_vocabulary)
-    items = _same(train.item_vocabulary, before.item_vocabulary)
-    for name, own in network.state_dict().items():
-        earlier = state.get(name)
-        if earlier is None or earlier.shape[1:] != own.shape[1:]:
+    users = _codes_in_both(train.user_vocabulary, earlier_data.user_vocabulary)
+    items = _codes_in_both(train.item_vocabulary, earlier_data.item_vocabulary)
+    for name, values in network.state_dict().items():
+        earlier_values = state.get(name)
+        if earlier_values is None or earlier_values.shape[1:] != values.shape[1:]:
             continue
         rows = users if name.startswith("users") else items
-        here, there = (torch.from_numpy(each).to(own.device) for each in rows)
+        new_rows, earlier_rows = (torch.from_numpy(each).to(values.device) for each in rows)
         sizes = (
-            (train.n_users, before.n_users) if rows is users else (train.n_items, before.n_items)
+            (train.n_users, earlier_data.n_users)
+            if rows is users
+            else (train.n_items, earlier_data.n_items)
         )
-        if own.ndim and (len(own), len(earlier)) == sizes:
-            own[here] = earlier[there.to(earlier.device)].to(own.device)
-        elif own.shape == earlier.shape:
-            own.copy_(earlier)
+        if values.ndim and (len(values), len(earlier_values)) == sizes:
+            values[new_rows] = earlier_values[earlier_rows.to(earlier_values.device)].to(
+                values.device
+            )
+        elif values.shape == earlier_values.shape:
+            values.copy_(earlier_values)
     return network
 
 
-def _same(now: Vocabulary, before: Vocabulary) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the codes of the ids in both vocabularies, first in `now`, then in `before`."""
-    ids = before.ids if before.is_text == now.is_text else before.ids.cast(now.ids.dtype)
-    codes = now.find(ids)
-    there = np.flatnonzero(codes != UNKNOWN)
-    return codes[there].astype(np.int64), there
+def _codes_in_both(new: Vocabulary, earlier: Vocabulary) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the codes of the ids in both vocabularies, first in `new`, then in `earlier`."""
+    ids = earlier.ids if earlier.is_text == new.is_text else earlier.ids.cast(new.ids.dtype)
+    codes = new.find(ids)
+    in_new = np.flatnonzero(codes != UNKNOWN)
+    return codes[in_new].astype(np.int64), in_new

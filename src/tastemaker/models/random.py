@@ -35,12 +35,14 @@ class Random(Recommender):
         """Does nothing, since there is nothing to learn."""
 
     def _score(self, users: UserBatch) -> torch.Tensor:
-        everything = torch.arange(self.dataset.n_items).expand(len(users), -1)
-        return self._score_candidates(users, everything)
+        all_items = torch.arange(self.dataset.n_items).expand(len(users), -1)
+        return self._score_candidates(users, all_items)
 
     def _score_candidates(self, users: UserBatch, items: torch.Tensor) -> torch.Tensor:
-        people = _hash(_people(users) ^ _hash(np.array([self.config.seed], dtype=np.uint64)))
-        hashes = _hash(people[:, None] ^ items.numpy().astype(np.uint64))
+        user_hashes = _hash(
+            _user_numbers(users) ^ _hash(np.array([self.config.seed], dtype=np.uint64))
+        )
+        hashes = _hash(user_hashes[:, None] ^ items.numpy().astype(np.uint64))
         # The upper 24 bits are used, since a float32 has 24 bits of precision.
         return torch.from_numpy((hashes >> 40).astype(np.float32) / 2**24)
 
@@ -52,8 +54,8 @@ class Random(Recommender):
         """Does nothing, since the state is empty."""
 
 
-def _people(users: UserBatch) -> np.ndarray:
-    """Returns (n,) uint64: a known user's code, or the sum of an unseen user's hashed items."""
+def _user_numbers(users: UserBatch) -> np.ndarray:
+    """Returns (n,) uint64: the user's code, or the sum of the hashed items of an unseen user."""
     histories = np.zeros(len(users), dtype=np.uint64)
     np.add.at(histories, users.rows, _hash(users.items.astype(np.uint64)))
     return np.where(users.codes == UNKNOWN, histories, users.codes.astype(np.uint64))

@@ -20,7 +20,7 @@ from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.errors import ConfigError, UnsupportedError
 from tastemaker.forking import refuse_forked
 from tastemaker.models.explanations import explain, with_reasons
-from tastemaker.models.hopeless import refusing_hopeless_settings
+from tastemaker.models.fit_errors import failures_as_config_errors
 from tastemaker.models.networks import Network, warm_started
 from tastemaker.models.retrieval import SCORES_AT_ONCE, ListRules, Lists, top_items
 from tastemaker.models.similar import similar_items
@@ -29,7 +29,7 @@ from tastemaker.progress import OnProgress
 from tastemaker.ranking.filters import Id, Ids, ItemFilter, as_list
 from tastemaker.ranking.index import Index
 from tastemaker.ranking.similarity import ItemSimilarity, VectorSimilarity
-from tastemaker.shown import with_values
+from tastemaker.representation import with_values
 from tastemaker.training.run import TrainingLog, TrainingRun
 
 
@@ -82,8 +82,11 @@ class Recommender(ABC):
         self._start_from: Recommender | None = None
 
     def __repr__(self) -> str:
-        values = ((one, attrgetter(one.name)(self.config)) for one in self.config_class.settings())
-        changed = [(one.name, value) for one, value in values if value != one.default]
+        values = (
+            (setting, attrgetter(setting.name)(self.config))
+            for setting in self.config_class.settings()
+        )
+        changed = [(setting.name, value) for setting, value in values if value != setting.default]
         training = "not trained" if self._split is None else f"trained on {self.dataset.name}"
         return f"{with_values(type(self).__name__, changed)}, {training}"
 
@@ -163,8 +166,8 @@ class Recommender(ABC):
         Raises:
             UnsupportedError: the model has no item similarity.
         """
-        both = torch.cat([items, history])[None]
-        return self.item_similarity.within(both)[0, : len(items), len(items) :]
+        codes = torch.cat([items, history])[None]
+        return self.item_similarity.within(codes)[0, : len(items), len(items) :]
 
     @property
     def device(self) -> torch.device:
@@ -203,7 +206,7 @@ class Recommender(ABC):
         started_at = time.monotonic()
         self._start_from = start_from
         try:
-            with refusing_hopeless_settings(self.config, self.name):
+            with failures_as_config_errors(self.config, self.name):
                 self._fit(split, run or TrainingRun())
                 self._split = split
                 self._require_finite()
@@ -388,10 +391,14 @@ class Recommender(ABC):
     ) -> Iterator[Recommendations]:
         """Yields the result of `recommend` for some users at a time, in bounded memory."""
         for block in self.top_items(self._as_batch(users), k, rules, on_progress):
-            answer = Recommendations.from_codes(
+            recommendations = Recommendations.from_codes(
                 self.dataset, block.users.codes, block.items, block.scores, block.lengths
             )
-            yield with_reasons(self, answer, block, rules.because) if rules.because else answer
+            yield (
+                with_reasons(self, recommendations, block, rules.because)
+                if rules.because
+                else recommendations
+            )
 
     def top_items(
         self,
@@ -463,10 +470,10 @@ class Recommender(ABC):
 
     def _warm_started(self, network: Network, train: Dataset) -> Network:
         """The network, with the rows copied from the model of a warm start, if there is one."""
-        before = self._start_from
-        if before is None:
+        earlier_model = self._start_from
+        if earlier_model is None:
             return network
-        return warm_started(network, train, before.state(), before.dataset)
+        return warm_started(network, train, earlier_model.state(), earlier_model.dataset)
 
     def _require_finite(self) -> None:
         """Raises FloatingPointError if a parameter or a score is NaN or infinite."""

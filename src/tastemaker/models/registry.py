@@ -62,5 +62,5 @@ def model_class(name: str) -> "type[Recommender]":
 
 
 def _entries() -> dict[str, EntryPoint]:
-    ours = {name: EntryPoint(name, place, GROUP) for name, place in BUILT_IN.items()}
-    return {entry.name: entry for entry in entry_points(group=GROUP)} | ours
+    built_in = {name: EntryPoint(name, path, GROUP) for name, path in BUILT_IN.items()}
+    return {entry.name: entry for entry in entry_points(group=GROUP)} | built_in

@@ -1,4 +1,4 @@
-"""The best items of many users: how a model's scores become lists."""
+"""Selects the best items for many users from the scores of a model."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,18 +20,18 @@ from tastemaker.ranking.topk import TopItems, merged, top_k
 
 @dataclass(frozen=True, eq=False)
 class ListRules:
-    """What a list may hold and how it is chosen; the same for all users that are asked about."""
+    """The items that lists may contain, and how they are selected; the same for all users."""
 
     exclude_seen: bool = True
-    """Leave out what the user has touched, held-out interactions included."""
+    """Whether items that the user has touched are left out, including held-out interactions."""
     eligible: ItemFilter | None = None
-    """Leave out whatever is not among these."""
+    """Items that may be recommended; all by default."""
     diversity: float = 0.0
     """From 0, the best by score, to 1, the least similar: see ranking/diversify.py."""
     because: int = 0
-    """With each item, at most so many items of the history that speak for it."""
+    """Maximum number of items of the history that are given as reasons for each item."""
     index: Index | None = None
-    """How the best are found; None searches exactly."""
+    """Index to search; an exact search by default."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.diversity <= 1:
@@ -49,7 +49,7 @@ class Lists(NamedTuple):
     scores: np.ndarray
     """(n, k) float32."""
     lengths: np.ndarray
-    """(n,) how many entries of each row are real; the rest may not be recommended."""
+    """(n,) number of valid entries in each row; the others must not be recommended."""
 
 
 def top_items(
@@ -59,12 +59,12 @@ def top_items(
     rules: ListRules,
     on_progress: OnProgress | None = None,
 ) -> Iterator[Lists]:
-    """The best k items as codes, some users at a time, so that memory does not grow with them.
+    """Yields the best k items as codes for some users at a time, in bounded memory.
 
     Raises:
-        ConfigError: k is below 1, or the rules name a category that there is not.
+        ConfigError: k is below 1, or the rules name a category that does not exist.
         UnknownIdError: the rules name an item that is not in the data.
-        UnsupportedError: diversity is asked of a model without item similarity.
+        UnsupportedError: diverse lists are requested from a model without item similarity.
     """
     if k < 1:
         raise ConfigError(f"k is {k}; it must be at least 1 recommendation")
@@ -88,12 +88,12 @@ def top_items(
 def _best(
     model: ComparingScorer, users: UserBatch, k: int, index: Index | None, exclusion: Exclusion
 ) -> TopItems:
-    unknown = model.is_cold(users)
-    if index is None or unknown.all():
+    is_cold = model.is_cold(users)
+    if index is None or is_cold.all():
         return top_k(model.score(users), k, exclusion)
-    known = ~unknown
-    top = index.search(model.queries(users.at(known)), k, exclusion.at(known))
+    known = ~is_cold
+    known_top = index.search(model.queries(users.at(known)), k, exclusion.at(known))
     if known.all():
-        return top
-    rest = _best(model, users.at(unknown), k, None, exclusion.at(unknown))
-    return merged(top, rest, known)
+        return known_top
+    cold_top = _best(model, users.at(is_cold), k, None, exclusion.at(is_cold))
+    return merged(known_top, cold_top, known)

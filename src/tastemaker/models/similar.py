@@ -1,4 +1,4 @@
-"""What is like this item?"""
+"""Finds the items most similar to an item."""
 
 import numpy as np
 import polars as pl
@@ -33,7 +33,7 @@ def similar_items(
 
 
 def _most_similar(similarity: ItemSimilarity, items: np.ndarray, k: int) -> TopItems:
-    """The k items most like each of (m,) item codes, without itself."""
+    """Returns the k items most similar to each of (m,) item codes, without the item itself."""
     codes = torch.from_numpy(items)
     scores = similarity.to_all(codes)
     scores[torch.arange(len(codes)), codes] = -torch.inf
@@ -41,9 +41,9 @@ def _most_similar(similarity: ItemSimilarity, items: np.ndarray, k: int) -> TopI
 
 
 def _table(dataset: Dataset, items: np.ndarray, top: TopItems) -> pl.DataFrame:
-    found, values, lengths = (column.cpu().numpy() for column in top)
+    similar_codes, values, lengths = (column.cpu().numpy() for column in top)
     table = Recommendations.from_codes(
-        dataset, np.full(len(items), UNKNOWN), found, values, lengths
+        dataset, np.full(len(items), UNKNOWN), similar_codes, values, lengths
     ).frame.rename({"item_id": "similar_item_id"})
-    asked = dataset.item_vocabulary.decode(np.repeat(items, lengths))
-    return table.drop("user_id").insert_column(0, asked)
+    item_ids = dataset.item_vocabulary.decode(np.repeat(items, lengths))
+    return table.drop("user_id").insert_column(0, item_ids)

@@ -73,11 +73,11 @@ def full_validation(
     if split.validation is None:
         return None
     targets = split.targets("validation")  # one or more per user, each ranked on its own
-    known = UserBatch.known(split.known_before("validation"), targets.users)
-    rows = np.flatnonzero(known.lengths > 0)
+    all_users = UserBatch.known(split.known_before("validation"), targets.users)
+    rows = np.flatnonzero(all_users.lengths > 0)
     if len(rows) > MOST_USERS:
         rows = np.sort(np.random.default_rng(SEED).choice(rows, MOST_USERS, replace=False))
-    users, wanted = known.at(rows), targets.items[rows]
+    users, target_items = all_users.at(rows), targets.items[rows]
     step = max(1, SCORES_AT_ONCE // split.train.n_items)
 
     def validate() -> dict[str, float]:
@@ -86,10 +86,14 @@ def full_validation(
 
         def block(start: int) -> torch.Tensor:
             part = slice(start, start + step)
-            asked, n = users.part(start, start + step), len(vectors[part])
+            block_users, n = users.part(start, start + step), len(vectors[part])
             if on_cpu:
-                return rank_by_keys(items, vectors[part], asked, np.arange(n), wanted[part])[0]
-            return rank_in_catalog(vectors[part] @ items.T, asked, np.arange(n), wanted[part]).cpu()
+                return rank_by_keys(
+                    items, vectors[part], block_users, np.arange(n), target_items[part]
+                )[0]
+            return rank_in_catalog(
+                vectors[part] @ items.T, block_users, np.arange(n), target_items[part]
+            ).cpu()
 
         on_cpu = items.device.type == "cpu"
         return _metrics(torch.cat(on_all_cores(block, starts, items.device)).numpy())
@@ -99,8 +103,8 @@ def full_validation(
 
 def _metrics(ranks: np.ndarray) -> dict[str, float]:
     """Returns the metrics of (n,) ranks, each treated as the only held-out item of a user."""
-    one_each = np.arange(len(ranks) + 1)
+    indptr = np.arange(len(ranks) + 1)
     return {
-        "hit_rate@10": float(hit_rate(ranks, one_each, 10).mean()),
-        "ndcg@10": float(ndcg(ranks, one_each, 10).mean()),
+        "hit_rate@10": float(hit_rate(ranks, indptr, 10).mean()),
+        "ndcg@10": float(ndcg(ranks, indptr, 10).mean()),
     }

@@ -39,21 +39,21 @@ struct AdamStep {
     }
 };
 
-// Some adjacent numbers of a parameter and their moments, held in registers during one or more
+// Some adjacent numbers of a parameter and their moments, kept in registers during one or more
 // steps.
-template <int n> struct Held {
+template <int n> struct LoadedNumbers {
     const Parameter &parameter;
-    const int64_t at;
-    typename Some<n>::Numbers value, mean, square;
+    const int64_t first;
+    typename Pack<n>::Numbers value, mean, square;
 
-    Held(const Parameter &p, int64_t at)
-        : parameter(p), at(at), value(Some<n>::load(p.value + at)), mean(Some<n>::load(p.mean + at)),
-          square(Some<n>::load(p.square + at)) {}
+    LoadedNumbers(const Parameter &p, int64_t first)
+        : parameter(p), first(first), value(Pack<n>::load(p.value + first)), mean(Pack<n>::load(p.mean + first)),
+          square(Pack<n>::load(p.square + first)) {}
 
-    void put_back() const {
-        Some<n>::store(parameter.value + at, value);
-        Some<n>::store(parameter.mean + at, mean);
-        Some<n>::store(parameter.square + at, square);
+    void write_back() const {
+        Pack<n>::store(parameter.value + first, value);
+        Pack<n>::store(parameter.mean + first, mean);
+        Pack<n>::store(parameter.square + first, square);
     }
 };
 
@@ -61,9 +61,9 @@ template <int n> struct Held {
 inline void move(const Parameter &parameter, int64_t first, int64_t n, float *gradients,
                  const AdamStep &step) {
     in_parts(n, [&](auto width, int64_t i) {
-        Held<width> held(parameter, first + i);
-        step.move(held.value, held.mean, held.square, Some<width>::load(gradients + i));
-        held.put_back();
-        Some<width>::store(gradients + i, typename Some<width>::Numbers{});
+        LoadedNumbers<width> numbers(parameter, first + i);
+        step.move(numbers.value, numbers.mean, numbers.square, Pack<width>::load(gradients + i));
+        numbers.write_back();
+        Pack<width>::store(gradients + i, typename Pack<width>::Numbers{});
     });
 }

@@ -73,7 +73,7 @@ inline double loss_of_row(Loss kind, const float *scores, int n, float *gradient
 }
 
 // The number that the loss of a row is divided by, before the mean over the rows is taken.
-inline int scores_that_count(Loss kind, int n) {
+inline int loss_divisor(Loss kind, int n) {
     switch (kind) {
     case Loss::bce: return n;
     case Loss::bpr: return n - 1;

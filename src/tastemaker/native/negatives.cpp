@@ -38,7 +38,7 @@ uint64_t random_at(uint64_t key, uint64_t place) {
     return z ^ z >> 31;
 }
 
-int64_t below(int64_t bound, uint64_t random) {
+int64_t uniform_below(int64_t bound, uint64_t random) {
     return static_cast<unsigned __int128>(random >> 2) * bound >> 62;
 }
 
@@ -47,25 +47,25 @@ int64_t below(int64_t bound, uint64_t random) {
 int64_t draw_one(const Unseen &unseen, int64_t user, uint64_t key, int64_t place, int64_t n_places,
                  int n_attempts) {
     for (int attempt = 0; unseen.bits && attempt < n_attempts; ++attempt, place += n_places) {
-        const int64_t item = below(unseen.n_items, random_at(key, place));
+        const int64_t item = uniform_below(unseen.n_items, random_at(key, place));
         if (!unseen.touched(user, item)) return item;
     }
-    return unseen.by_rank(user, below(unseen.n_untouched(user), random_at(key, place)));
+    return unseen.by_rank(user, uniform_below(unseen.n_untouched(user), random_at(key, place)));
 }
 
 // Draws n distinct items, or all untouched items where there are fewer, by Floyd's algorithm
 // (Bentley and Floyd 1987), and returns how many. numbers holds one random number for each step,
-// `apart` positions apart.
-int64_t draw_distinct(const Unseen &unseen, int64_t user, const int64_t *numbers, int64_t apart,
+// at every `stride`-th position.
+int64_t draw_distinct(const Unseen &unseen, int64_t user, const int64_t *numbers, int64_t stride,
                       int64_t n, int64_t *items) {
     const int64_t available = unseen.n_untouched(user), length = std::min(available, n);
     for (int64_t step = 0; step < length; ++step) {
         const int64_t highest = available - length + step;
-        const int64_t drawn = numbers[step * apart] % (highest + 1);
+        const int64_t drawn = numbers[step * stride] % (highest + 1);
         // As wide as the items, so that the compiler can vectorize the comparisons.
-        int64_t taken = 0;
-        for (int64_t i = 0; i < step; ++i) taken |= int64_t(items[i] == drawn);
-        items[step] = taken ? highest : drawn;
+        int64_t is_taken = 0;
+        for (int64_t i = 0; i < step; ++i) is_taken |= int64_t(items[i] == drawn);
+        items[step] = is_taken ? highest : drawn;
     }
     for (int64_t i = 0; i < length; ++i) items[i] = unseen.by_rank(user, items[i]);
     std::fill(items + length, items + n, 0);

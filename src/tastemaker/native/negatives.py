@@ -41,8 +41,8 @@ def draw(
     """
     users = users.contiguous()
     items = torch.empty((len(users), n), dtype=torch.int64)
-    addresses = users.data_ptr(), len(users), n, key, n_attempts, n_threads, items.data_ptr()
-    _compiled().negatives_draw(byref(unseen), *addresses)
+    arguments = users.data_ptr(), len(users), n, key, n_attempts, n_threads, items.data_ptr()
+    _compiled().negatives_draw(byref(unseen), *arguments)
     return items
 
 
@@ -64,16 +64,16 @@ def distinct(
     items = torch.empty((len(users), len(numbers)), dtype=torch.int64)
     lengths = torch.empty(len(users), dtype=torch.int64)
     sizes, results = (len(users), len(numbers)), (items.data_ptr(), lengths.data_ptr())
-    addresses = users.data_ptr(), *sizes, numbers.data_ptr(), n_threads, *results
-    _compiled().negatives_draw_distinct(byref(unseen), *addresses)
+    arguments = users.data_ptr(), *sizes, numbers.data_ptr(), n_threads, *results
+    _compiled().negatives_draw_distinct(byref(unseen), *arguments)
     return items, lengths
 
 
 @cache
 def _compiled() -> ctypes.CDLL:
     loaded = compiled()
-    given = POINTER(Unseen), c_void_p, c_int64, c_int64
+    common_types = POINTER(Unseen), c_void_p, c_int64, c_int64
     loaded.negatives_draw.restype = loaded.negatives_draw_distinct.restype = None
-    loaded.negatives_draw.argtypes = [*given, c_uint64, c_int32, c_int32, c_void_p]
-    loaded.negatives_draw_distinct.argtypes = [*given, c_void_p, c_int32, c_void_p, c_void_p]
+    loaded.negatives_draw.argtypes = [*common_types, c_uint64, c_int32, c_int32, c_void_p]
+    loaded.negatives_draw_distinct.argtypes = [*common_types, c_void_p, c_int32, c_void_p, c_void_p]
     return loaded

@@ -20,10 +20,10 @@ class Training {
     // The steps of this epoch, including those of the current chunk.
     Steps steps;
     Table users, items, item_biases;
-    std::vector<Floats> of_weights;
+    std::vector<Floats> weight_gradients;
     std::vector<double> losses;
     Gradients gradients;
-    Barrier together;
+    Barrier barrier;
 
   public:
     Training(const Network &net, const Adam &adam, int64_t batch_size, int64_t columns,
@@ -33,7 +33,7 @@ class Training {
           steps(this->adam), users(net.users, this->adam, steps, batch_size, n_threads),
           items(net.items, this->adam, steps, batch_size * columns, n_threads),
           item_biases(net.item_biases, this->adam, steps, batch_size * columns, n_threads),
-          of_weights(n_threads, Floats(net.n_dense())), losses(n_threads), together(n_threads) {}
+          weight_gradients(n_threads, Floats(net.n_dense())), losses(n_threads), barrier(n_threads) {}
 
     // Trains on a chunk of batches, and returns the sum of their losses.
     double run(const Batch &chunk, const double *learning_rates) {
@@ -46,7 +46,7 @@ class Training {
         losses.assign(n_threads, 0);
         on_threads(n_threads, [&](int thread) { work(chunk, first_step, thread); });
         double loss = 0;
-        for (double of_thread : losses) loss += of_thread;
+        for (double thread_loss : losses) loss += thread_loss;
         return loss;
     }
 
@@ -60,22 +60,22 @@ class Training {
     }
 
   private:
-    void work(const Batch &chunk, int64_t nth, int thread) {
+    void work(const Batch &chunk, int64_t step_index, int thread) {
         Tile tile(net, chunk.columns);
         Batch batch = chunk.part(0, batch_size);
-        catch_up(batch, nth, thread);
-        together.wait();
-        for (int64_t first = 0; first < chunk.n; first += batch_size, ++nth) {
+        catch_up(batch, step_index, thread);
+        barrier.wait();
+        for (int64_t first = 0; first < chunk.n; first += batch_size, ++step_index) {
             const int64_t from = batch.n * thread / n_threads, to = batch.n * (thread + 1) / n_threads;
-            tile.begin();
+            tile.load_weights();
             for (int64_t at = from; at < to; at += tile.positives)
                 losses[thread] += tile.run(batch, at, std::min<int64_t>(tile.positives, to - at), gradients);
-            tile.end(of_weights[thread].data());
-            together.wait();
-            step(batch, nth, thread);
+            tile.write_gradients(weight_gradients[thread].data());
+            barrier.wait();
+            step(batch, step_index, thread);
             batch = chunk.part(first + batch_size, batch_size);
-            catch_up(batch, nth + 1, thread);
-            together.wait();
+            catch_up(batch, step_index + 1, thread);
+            barrier.wait();
         }
     }
 
@@ -86,20 +86,20 @@ class Training {
         if (net.item_biases.rows) item_biases.catch_up(batch.items, samples, n_steps, thread);
     }
 
-    void step(const Batch &batch, int64_t nth, int thread) {
-        users.step(batch.users, gradients.users.data(), nth, thread);
-        items.step(batch.items, gradients.items.data(), nth, thread);
-        if (net.item_biases.rows) item_biases.step(batch.items, gradients.scores.data(), nth, thread);
+    void step(const Batch &batch, int64_t step_index, int thread) {
+        users.step(batch.users, gradients.users.data(), step_index, thread);
+        items.step(batch.items, gradients.items.data(), step_index, thread);
+        if (net.item_biases.rows) item_biases.step(batch.items, gradients.scores.data(), step_index, thread);
         int64_t start = 0;
         for (const Parameter &weight : weights) {
             // For this thread's part of the weights, adds up the sums of all threads and takes the
             // step.
             const int64_t from = weight.size() * thread / n_threads;
             const int64_t to = weight.size() * (thread + 1) / n_threads;
-            float *sum = &of_weights[0][start];
+            float *sum = &weight_gradients[0][start];
             for (int other = 1; other < n_threads; ++other)
-                for (int64_t i = from; i < to; ++i) sum[i] += of_weights[other][start + i];
-            move(weight, from, to - from, sum + from, steps[nth]);
+                for (int64_t i = from; i < to; ++i) sum[i] += weight_gradients[other][start + i];
+            move(weight, from, to - from, sum + from, steps[step_index]);
             start += weight.size();
         }
     }
@@ -126,7 +126,7 @@ extern "C" void pairs_discard(Training *training) { delete training; }
 extern "C" void pairs_score(const Network *network, const Batch *batch, int32_t n_threads, float *scores) {
     on_threads(n_threads, [=](int thread) {
         Tile tile(*network, batch->columns);
-        tile.begin();
+        tile.load_weights();
         const int64_t from = batch->n * thread / n_threads, to = batch->n * (thread + 1) / n_threads;
         for (int64_t at = from; at < to; at += tile.positives)
             tile.scores_of(*batch, at, std::min<int64_t>(tile.positives, to - at), scores + at * batch->columns);
@@ -139,7 +139,7 @@ extern "C" void pairs_score_catalog(const Network *network, int32_t n_threads, f
     const int64_t n_blocks = (n_items - 1) / Tile::SAMPLES + 1;
     on_threads(n_threads, [=](int thread) {
         Tile tile(*network, Tile::SAMPLES);
-        tile.begin();
+        tile.load_weights();
         const int64_t from = n_blocks * thread / n_threads, to = n_blocks * (thread + 1) / n_threads;
         for (int64_t block = from; block < to; ++block) {
             const int64_t first = block * Tile::SAMPLES, n = std::min<int64_t>(Tile::SAMPLES, n_items - first);
@@ -149,18 +149,18 @@ extern "C" void pairs_score_catalog(const Network *network, int32_t n_threads, f
     });
 }
 
-// Computes the gradients (n, of_user) of the losses of n users' histories with respect to the
-// users' vectors.
+// Computes the gradients of the losses of n users' histories with respect to the users' vectors,
+// in the shape of those vectors.
 extern "C" void pairs_user_gradients(const Network *network, const Histories *histories, int32_t n_threads, float *gradients) {
     on_threads(n_threads, [=](int thread) {
         Tile tile(*network, histories->columns);
-        tile.begin();
+        tile.load_weights();
         const int64_t from = histories->n * thread / n_threads, to = histories->n * (thread + 1) / n_threads;
         for (int64_t user = from; user < to; ++user) {
-            float *of_user = gradients + user * network->users.columns;
-            std::fill_n(of_user, network->users.columns, 0.0f);
+            float *user_gradient = gradients + user * network->users.columns;
+            std::fill_n(user_gradient, network->users.columns, 0.0f);
             for (int64_t first = 0; first < histories->width; first += tile.positives)
-                tile.add_user_gradient(user, *histories, first, std::min<int64_t>(tile.positives, histories->width - first), of_user);
+                tile.add_user_gradient(user, *histories, first, std::min<int64_t>(tile.positives, histories->width - first), user_gradient);
         }
     });
 }

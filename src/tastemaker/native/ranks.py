@@ -31,12 +31,12 @@ def count_below(
     """
     keys, queries, targets = keys.contiguous(), queries.contiguous(), targets.contiguous()
     not_ranked, ends = not_ranked.contiguous(), ends.contiguous()
-    wanted, below = torch.empty(len(targets)), torch.empty(len(targets), dtype=torch.int64)
+    target_scores, below = torch.empty(len(targets)), torch.empty(len(targets), dtype=torch.int64)
     _compiled().ranks_count_below(
         keys.data_ptr(), *keys.shape, queries.data_ptr(), len(targets), targets.data_ptr(),
-        not_ranked.data_ptr(), ends.data_ptr(), wanted.data_ptr(), below.data_ptr(),
+        not_ranked.data_ptr(), ends.data_ptr(), target_scores.data_ptr(), below.data_ptr(),
     )  # fmt: skip
-    return below, wanted
+    return below, target_scores
 
 
 @cache

@@ -65,13 +65,13 @@ struct Gradients {
 
 class Tile {
     const Network &net;
-    const int columns, of_user, of_item, product;
+    const int columns, user_width, item_width, product;
     const bool has_biases;
     std::optional<Tower> tower;
     // The last layer [h, w] and its gradient; w is padded.
-    Floats h, w, of_h, of_w;
-    float b = 0, of_b = 0;
-    Floats users, items, scores, of_scores, of_users, factors;
+    Floats h, w, h_gradient, w_gradient;
+    float b = 0, b_gradient = 0;
+    Floats users, items, scores, score_gradients, user_gradients, factors;
 
   public:
     // The number of samples for which the tower's outputs fit the first-level cache.
@@ -79,22 +79,22 @@ class Tile {
     const int positives;
 
     Tile(const Network &net, int columns)
-        : net(net), columns(columns), of_user(net.users.columns), of_item(net.items.columns),
-          product(net.product), has_biases(net.item_biases.rows > 0), h(product, 1.0f), of_h(product),
+        : net(net), columns(columns), user_width(net.users.columns), item_width(net.items.columns),
+          product(net.product), has_biases(net.item_biases.rows > 0), h(product, 1.0f), h_gradient(product),
           factors(product), positives(std::max(1, SAMPLES / columns)) {
         const int samples = positives * columns;
-        users.resize(positives * of_user), items.resize(samples * of_item);
-        scores.resize(samples), of_scores.resize(samples), of_users.resize(users.size());
+        users.resize(positives * user_width), items.resize(samples * item_width);
+        scores.resize(samples), score_gradients.resize(samples), user_gradients.resize(users.size());
         if (!net.tower) return;
         tower.emplace(net.weights, (net.n_weights - 5) / 2, positives, columns);
-        w.resize(padded(tower->width())), of_w.resize(w.size());
+        w.resize(padded(tower->width())), w_gradient.resize(w.size());
     }
 
     // Copies the current weights, and resets their gradients to zero.
-    void begin() {
-        if (tower) tower->begin();
-        std::fill(of_h.begin(), of_h.end(), 0.0f), std::fill(of_w.begin(), of_w.end(), 0.0f);
-        of_b = 0;
+    void load_weights() {
+        if (tower) tower->load_weights();
+        std::fill(h_gradient.begin(), h_gradient.end(), 0.0f), std::fill(w_gradient.begin(), w_gradient.end(), 0.0f);
+        b_gradient = 0;
         if (!net.has_output) return;
         const float *value = net.output().value;
         std::copy_n(value, product, h.data());
@@ -103,12 +103,12 @@ class Tile {
     }
 
     // Writes the gradients of the weights, in the order of the weights.
-    void end(float *to) const {
-        if (tower) to = tower->end(to);
+    void write_gradients(float *to) const {
+        if (tower) to = tower->write_gradients(to);
         if (!net.has_output) return;
-        to = std::copy(of_h.begin(), of_h.end(), to);
-        if (tower) to = std::copy_n(of_w.begin(), tower->width(), to);
-        *to = of_b;
+        to = std::copy(h_gradient.begin(), h_gradient.end(), to);
+        if (tower) to = std::copy_n(w_gradient.begin(), tower->width(), to);
+        *to = b_gradient;
     }
 
     // Computes the gradients of n positives from `first` on, and returns their part of the batch's
@@ -117,13 +117,13 @@ class Tile {
         gather(batch, first, n);
         score(n);
         const double loss = losses(batch, first, n);
-        float *of_users = &gradients.users[first * of_user];
-        float *of_items = &gradients.items[first * columns * of_item];
-        float *of_biases = &gradients.scores[first * columns];
-        std::copy_n(of_scores.data(), n * columns, of_biases);
-        backward(n, of_users, of_items);
+        float *user_gradients = &gradients.users[first * user_width];
+        float *item_gradients = &gradients.items[first * columns * item_width];
+        float *bias_gradients = &gradients.scores[first * columns];
+        std::copy_n(score_gradients.data(), n * columns, bias_gradients);
+        backward(n, user_gradients, item_gradients);
         if (net.regularization == 0) return loss;
-        return loss + penalty(batch, first, n, of_users, of_items, of_biases);
+        return loss + penalty(batch, first, n, user_gradients, item_gradients, bias_gradients);
     }
 
     // Computes only the scores (n, columns).
@@ -135,20 +135,20 @@ class Tile {
 
     // Adds the gradient of the loss of n of a user's rows, from `first` on, to that of the user's
     // vector.
-    void add_user_gradient(int64_t user, const Histories &all, int64_t first, int n, float *of_user_row) {
-        const std::vector<int64_t> same(n, user);
+    void add_user_gradient(int64_t user, const Histories &all, int64_t first, int n, float *user_gradient) {
+        const std::vector<int64_t> repeated_user(n, user);
         const int64_t row = user * all.width + first;
-        gather({same.data(), all.items + row * columns, nullptr, n, columns}, 0, n);
+        gather({repeated_user.data(), all.items + row * columns, nullptr, n, columns}, 0, n);
         score(n);
         for (int s = 0; s < n * columns; ++s)
             if (all.filling[row * columns + s]) scores[s] = IMPOSSIBLE;
         for (int p = 0; p < n; ++p) {
-            float *gradients = &of_scores[p * columns];
+            float *gradients = &score_gradients[p * columns];
             loss_of_row(net.loss, &scores[p * columns], columns, gradients);
             for (int c = 0; c < columns; ++c)
                 gradients[c] = all.weights[row + p] * gradients[c] - all.slopes[(row + p) * columns + c];
         }
-        to_user(n, of_user_row);
+        to_user(n, user_gradient);
     }
 
     // Computes the scores of one user for n items from `first` on; n is at most `columns`.
@@ -163,23 +163,23 @@ class Tile {
   private:
     void gather(const Batch &batch, int64_t first, int n) {
         for (int p = 0; p < n; ++p)
-            copy(net.users.value + batch.users[first + p] * of_user, of_user, &users[p * of_user]);
+            copy(net.users.value + batch.users[first + p] * user_width, user_width, &users[p * user_width]);
         const int64_t *codes = batch.items + first * columns;
         for (int s = 0; s < n * columns; ++s) {
-            copy(net.items.value + codes[s] * of_item, of_item, &items[s * of_item]);
+            copy(net.items.value + codes[s] * item_width, item_width, &items[s * item_width]);
             scores[s] = b + (has_biases ? net.item_biases.value[codes[s]] : 0);
         }
     }
 
     void score(int n) {
-        if (tower) tower->forward(&users[product], of_user, &items[product], of_item, n);
+        if (tower) tower->forward(&users[product], user_width, &items[product], item_width, n);
         const int width = w.size();
         for (int p = 0, s = 0; p < n; ++p) {
-            const float *user = &users[p * of_user];
+            const float *user = &users[p * user_width];
             for (int d = 0; d < product; ++d) factors[d] = user[d] * h[d];
             for (int c = 0; c < columns; ++c, ++s) {
-                if (has_biases) scores[s] += user[of_user - 1];
-                scores[s] += dot(&items[s * of_item], factors.data(), product);
+                if (has_biases) scores[s] += user[user_width - 1];
+                scores[s] += dot(&items[s * item_width], factors.data(), product);
                 if (tower) scores[s] += dot(tower->output() + s * width, w.data(), width);
             }
         }
@@ -189,95 +189,95 @@ class Tile {
     double losses(const Batch &batch, int64_t first, int n) {
         double loss = 0;
         for (int p = 0; p < n; ++p) {
-            const double share = (batch.weights ? batch.weights[first + p] : 1.0) /
-                                 (double(batch.n) * scores_that_count(net.loss, columns));
-            float *gradients = &of_scores[p * columns];
-            loss += share * loss_of_row(net.loss, &scores[p * columns], columns, gradients);
-            for (int c = 0; c < columns; ++c) gradients[c] *= float(share);
+            const double weight = (batch.weights ? batch.weights[first + p] : 1.0) /
+                                 (double(batch.n) * loss_divisor(net.loss, columns));
+            float *gradients = &score_gradients[p * columns];
+            loss += weight * loss_of_row(net.loss, &scores[p * columns], columns, gradients);
+            for (int c = 0; c < columns; ++c) gradients[c] *= float(weight);
         }
         return loss;
     }
 
-    void backward(int n, float *of_users, float *of_items) {
-        for (int s = 0; s < n * columns; ++s) of_b += of_scores[s];
-        for (int p = 0; p < n; ++p) of_product(p, of_users + p * of_user, of_items + p * columns * of_item);
+    void backward(int n, float *user_gradients, float *item_gradients) {
+        for (int s = 0; s < n * columns; ++s) b_gradient += score_gradients[s];
+        for (int p = 0; p < n; ++p) product_gradients(p, user_gradients + p * user_width, item_gradients + p * columns * item_width);
         if (!tower) return;
-        of_last_layer(n * columns);
-        tower->backward(&users[product], of_user, &items[product], of_item, n, of_users + product,
-                        of_items + product);
+        last_layer_gradients(n * columns);
+        tower->backward(&users[product], user_width, &items[product], item_width, n, user_gradients + product,
+                        item_gradients + product);
     }
 
     // Adds up the gradients of the user's vector over n positives, which all have the same user.
-    void to_user(int n, float *of_user_row) {
+    void to_user(int n, float *user_gradient) {
         const float *item = items.data();
-        for (int s = 0; s < n * columns; ++s, item += of_item) {
-            for (int d = 0; d < product; ++d) of_user_row[d] += of_scores[s] * h[d] * item[d];
-            if (has_biases) of_user_row[of_user - 1] += of_scores[s];
+        for (int s = 0; s < n * columns; ++s, item += item_width) {
+            for (int d = 0; d < product; ++d) user_gradient[d] += score_gradients[s] * h[d] * item[d];
+            if (has_biases) user_gradient[user_width - 1] += score_gradients[s];
         }
         if (!tower) return;
-        of_last_layer(n * columns);
-        tower->backward(n, of_users.data(), of_user);
+        last_layer_gradients(n * columns);
+        tower->backward(n, user_gradients.data(), user_width);
         const int64_t in = net.tower;
         for (int p = 0; p < n; ++p)
-            for (int d = 0; d < in; ++d) of_user_row[product + d] += of_users[p * of_user + d];
+            for (int d = 0; d < in; ++d) user_gradient[product + d] += user_gradients[p * user_width + d];
     }
 
     // Computes the gradients of a positive and its samples through h · (p_u * q_i) + b_u.
-    void of_product(int p, float *of_user_row, float *of_item_rows) {
-        const float *user = &users[p * of_user];
-        std::fill_n(of_user_row, of_user, 0.0f);
+    void product_gradients(int p, float *user_gradient, float *item_gradients) {
+        const float *user = &users[p * user_width];
+        std::fill_n(user_gradient, user_width, 0.0f);
         for (int c = 0, s = p * columns; c < columns; ++c, ++s) {
-            const float g = of_scores[s], *item = &items[s * of_item];
-            float *of_item_row = of_item_rows + c * of_item;
+            const float g = score_gradients[s], *item = &items[s * item_width];
+            float *item_gradient = item_gradients + c * item_width;
             for (int d = 0; d < product; ++d) {
-                of_item_row[d] = g * h[d] * user[d];
-                of_user_row[d] += g * h[d] * item[d];
-                of_h[d] += g * user[d] * item[d];
+                item_gradient[d] = g * h[d] * user[d];
+                user_gradient[d] += g * h[d] * item[d];
+                h_gradient[d] += g * user[d] * item[d];
             }
-            if (has_biases) of_user_row[of_user - 1] += g;
+            if (has_biases) user_gradient[user_width - 1] += g;
         }
     }
 
     // Computes the gradients through w · tower: those of w, and of the inputs of the tower's last
     // ReLU.
-    void of_last_layer(int samples) {
+    void last_layer_gradients(int samples) {
         const int width = w.size();
         for (int i = 0; i < width; i += LANES) {
-            Vector of_weights = load(&of_w[i]);
+            Vector weight_gradients = load(&w_gradient[i]);
             const Vector weights = load(&w[i]);
             for (int s = 0; s < samples; ++s) {
                 const Vector out = load(tower->output() + s * width + i);
-                of_weights += of_scores[s] * out;
-                store(tower->of_output() + s * width + i, out > Vector{} ? of_scores[s] * weights : Vector{});
+                weight_gradients += score_gradients[s] * out;
+                store(tower->last_output_gradient() + s * width + i, out > Vector{} ? score_gradients[s] * weights : Vector{});
             }
-            store(&of_w[i], of_weights);
+            store(&w_gradient[i], weight_gradients);
         }
     }
 
     // Returns λ times the squared norms of the users' rows, weighted by h, and of the positives'
-    // rows, each times its share and divided by the batch's size; adds the gradients.
-    double penalty(const Batch &batch, int64_t first, int n, float *of_users, float *of_items,
-                   float *of_biases) {
+    // rows, each times its penalty and divided by the batch's size; adds the gradients.
+    double penalty(const Batch &batch, int64_t first, int n, float *user_gradients, float *item_gradients,
+                   float *bias_gradients) {
         double loss = 0;
         for (int p = 0; p < n; ++p) {
             const int64_t user = batch.users[first + p], item = batch.items[(first + p) * columns];
             const double scale = net.regularization / batch.n;
-            const float for_user = scale * net.user_penalties[user], for_item = scale * net.item_penalties[item];
-            const float *p_u = &users[p * of_user], *q_i = &items[p * columns * of_item];
-            for (int d = 0; d < of_user; ++d) {
+            const float user_penalty = scale * net.user_penalties[user], item_penalty = scale * net.item_penalties[item];
+            const float *p_u = &users[p * user_width], *q_i = &items[p * columns * item_width];
+            for (int d = 0; d < user_width; ++d) {
                 const float weight = d < product ? h[d] : 1, weighted = weight * p_u[d];
-                loss += for_user * weighted * weighted;
-                of_users[p * of_user + d] += 2 * for_user * weight * weighted;
-                if (d < product) of_h[d] += 2 * for_user * weighted * p_u[d];
+                loss += user_penalty * weighted * weighted;
+                user_gradients[p * user_width + d] += 2 * user_penalty * weight * weighted;
+                if (d < product) h_gradient[d] += 2 * user_penalty * weighted * p_u[d];
             }
-            for (int d = 0; d < of_item; ++d) {
-                loss += for_item * q_i[d] * q_i[d];
-                of_items[p * columns * of_item + d] += 2 * for_item * q_i[d];
+            for (int d = 0; d < item_width; ++d) {
+                loss += item_penalty * q_i[d] * q_i[d];
+                item_gradients[p * columns * item_width + d] += 2 * item_penalty * q_i[d];
             }
             if (has_biases) {
                 const float b_i = net.item_biases.value[item];
-                loss += for_item * b_i * b_i;
-                of_biases[p * columns] += 2 * for_item * b_i;
+                loss += item_penalty * b_i * b_i;
+                bias_gradients[p * columns] += 2 * item_penalty * b_i;
             }
         }
         return loss;

@@ -103,10 +103,10 @@ void tile_by_tile(const float *keys, int64_t n_items, int64_t size, const float 
         for (int64_t d = 0; d < size; ++d) columns[d * width + u] = queries[u * size + d];
     }
     for (int64_t first = 0; first < n_items; first += ITEMS_AT_ONCE) {
-        const auto take = [&](int row, int column, const Vector &of_users) {
-            for (uint32_t left = above(of_users, load(&limits[column])); left; left &= left - 1) {
+        const auto take = [&](int row, int column, const Vector &user_scores) {
+            for (uint32_t left = above(user_scores, load(&limits[column])); left; left &= left - 1) {
                 const int lane = __builtin_ctz(left), u = column + lane;
-                best[u].take(first + row, of_users[lane]);
+                best[u].take(first + row, user_scores[lane]);
                 limits[u] = best[u].limit();
             }
         };
@@ -132,15 +132,16 @@ extern "C" void tops_by_products(const float *keys, int64_t n_items, int64_t siz
         tile_by_tile(keys, n_items, size, queries, best);
     for (int64_t u = 0; u < n; ++u) lengths[u] = best[u].write(items + u * k, scores + u * k);
 }
-// Does the same for given scores (n, n_items), whose rows begin `stride` numbers apart.
-extern "C" void tops_of_scores(const float *given, int64_t stride, int64_t n_items, int64_t n,
+
+// Does the same for scores (n, n_items), whose rows begin `stride` numbers apart.
+extern "C" void tops_of_scores(const float *all_scores, int64_t stride, int64_t n_items, int64_t n,
                                int64_t k, const uint8_t *eligible, const int64_t *seen,
                                const int64_t *ends, int64_t *items, float *scores,
                                int64_t *lengths) {
     for (int64_t u = 0; u < n; ++u) {
         Best best(k, {eligible, seen, ends}, u);
         float limit = best.limit();
-        const float *row = given + u * stride;
+        const float *row = all_scores + u * stride;
         const auto take = [&](int64_t item) {
             if (!(row[item] > limit)) return;
             best.take(item, row[item]);

@@ -37,9 +37,9 @@ def best_by_products(keys: torch.Tensor, queries: torch.Tensor, k: int, excluded
         excluded: the items that the n users may not get.
     """
     keys, queries = keys.contiguous(), queries.contiguous()
-    given = keys.data_ptr(), *keys.shape, queries.data_ptr(), len(queries)
+    arguments = keys.data_ptr(), *keys.shape, queries.data_ptr(), len(queries)
     shape = len(queries), len(keys)
-    return _selected(_compiled().tops_by_products, given, shape, k, excluded)
+    return _selected(_compiled().tops_by_products, arguments, shape, k, excluded)
 
 
 def best_of_scores(scores: torch.Tensor, k: int, excluded: Excluded) -> Tops:
@@ -51,13 +51,13 @@ def best_of_scores(scores: torch.Tensor, k: int, excluded: Excluded) -> Tops:
         excluded: the items that the users of the n rows may not get.
     """
     n, n_items = scores.shape
-    given = scores.data_ptr(), scores.stride(0), n_items, n
-    return _selected(_compiled().tops_of_scores, given, (n, n_items), k, excluded)
+    arguments = scores.data_ptr(), scores.stride(0), n_items, n
+    return _selected(_compiled().tops_of_scores, arguments, (n, n_items), k, excluded)
 
 
 def _selected(
     select: "ctypes._NamedFuncPointer",
-    given: tuple[int, ...],
+    arguments: tuple[int, ...],
     shape: tuple[int, int],
     k: int,
     excluded: Excluded,
@@ -72,7 +72,7 @@ def _selected(
     seen = np.ascontiguousarray(excluded.seen, dtype=np.int64)
     ends = np.ascontiguousarray(excluded.ends, dtype=np.int64)
     select(
-        *given, k, None if eligible is None else eligible.data_ptr(), seen.ctypes.data,
+        *arguments, k, None if eligible is None else eligible.data_ptr(), seen.ctypes.data,
         ends.ctypes.data, items.data_ptr(), scores.data_ptr(), lengths.data_ptr(),
     )  # fmt: skip
     return items, scores, lengths

@@ -10,42 +10,42 @@
 class Tower {
     int columns;
     Layer first_user, first_item;
-    std::vector<Layer> rest;
+    std::vector<Layer> other_layers;
     // The outputs of each layer for the samples, and their gradients.
-    std::vector<Floats> outputs, of_outputs;
+    std::vector<Floats> outputs, output_gradients;
     // For each sample, where its user's half begins; a look-up is faster than a division.
-    std::vector<int> halves;
-    Floats first_of_users, of_first_of_users, of_user_inputs, of_item_inputs;
+    std::vector<int> user_half_starts;
+    Floats first_user_outputs, first_user_gradients, user_input_gradients, item_input_gradients;
 
   public:
     // The parameters: W1_user, its bias, W1_item, then each further layer's weight and bias.
-    Tower(const Parameter *parameters, int n_more, int positives, int columns)
+    Tower(const Parameter *parameters, int n_other_layers, int positives, int columns)
         : columns(columns), first_user(parameters, parameters + 1), first_item(parameters + 2, nullptr),
-          first_of_users(positives * padded(first_user.out)),
-          of_first_of_users(first_of_users.size()),
-          of_user_inputs(positives * padded(first_user.in)),
-          of_item_inputs(positives * columns * padded(first_item.in)) {
-        for (int l = 0; l < n_more; ++l) rest.emplace_back(parameters + 3 + 2 * l, parameters + 4 + 2 * l);
+          first_user_outputs(positives * padded(first_user.out)),
+          first_user_gradients(first_user_outputs.size()),
+          user_input_gradients(positives * padded(first_user.in)),
+          item_input_gradients(positives * columns * padded(first_item.in)) {
+        for (int l = 0; l < n_other_layers; ++l) other_layers.emplace_back(parameters + 3 + 2 * l, parameters + 4 + 2 * l);
         outputs.emplace_back(positives * columns * padded(first_item.out));
-        for (const Layer &layer : rest) outputs.emplace_back(positives * columns * padded(layer.out));
-        of_outputs = outputs;
-        for (int s = 0; s < positives * columns; ++s) halves.push_back(s / columns * padded(first_user.out));
+        for (const Layer &layer : other_layers) outputs.emplace_back(positives * columns * padded(layer.out));
+        output_gradients = outputs;
+        for (int s = 0; s < positives * columns; ++s) user_half_starts.push_back(s / columns * padded(first_user.out));
     }
 
-    int width() const { return rest.empty() ? first_item.out : rest.back().out; }
+    int width() const { return other_layers.empty() ? first_item.out : other_layers.back().out; }
     // The outputs of the last layer, (samples, padded(width())), and where to write the gradients
     // of the inputs of its ReLU.
     const float *output() const { return outputs.back().data(); }
-    float *of_output() { return of_outputs.back().data(); }
+    float *last_output_gradient() { return output_gradients.back().data(); }
 
-    void begin() {
-        first_user.begin(), first_item.begin();
-        for (Layer &layer : rest) layer.begin();
+    void load_weights() {
+        first_user.load_weights(), first_item.load_weights();
+        for (Layer &layer : other_layers) layer.load_weights();
     }
 
-    float *end(float *to) const {
-        to = first_item.end(first_user.end(to));
-        for (const Layer &layer : rest) to = layer.end(to);
+    float *write_gradients(float *to) const {
+        to = first_item.write_gradients(first_user.write_gradients(to));
+        for (const Layer &layer : other_layers) to = layer.write_gradients(to);
         return to;
     }
 
@@ -53,62 +53,62 @@ class Tower {
     // items (n * columns, item_stride).
     void forward(const float *users, int user_stride, const float *items, int item_stride, int n) {
         const int samples = n * columns;
-        const auto first_offset = [&](int, int o) { return first_user.offset(o); };
-        first_user.forward(users, user_stride, n, first_of_users.data(), first_offset, as_it_is);
-        const auto of_user = [&](int s, int o) { return load(&first_of_users[halves[s] + o]); };
-        first_item.forward(items, item_stride, samples, outputs[0].data(), of_user, rectified);
-        for (size_t l = 0; l < rest.size(); ++l) {
-            const auto offset = [&](int, int o) { return rest[l].offset(o); };
-            rest[l].forward(outputs[l].data(), padded(rest[l].in), samples, outputs[l + 1].data(),
-                            offset, rectified);
+        const auto first_bias = [&](int, int o) { return first_user.bias_at(o); };
+        first_user.forward(users, user_stride, n, first_user_outputs.data(), first_bias, unchanged);
+        const auto user_half = [&](int s, int o) { return load(&first_user_outputs[user_half_starts[s] + o]); };
+        first_item.forward(items, item_stride, samples, outputs[0].data(), user_half, rectified);
+        for (size_t l = 0; l < other_layers.size(); ++l) {
+            const auto bias_at = [&](int, int o) { return other_layers[l].bias_at(o); };
+            other_layers[l].forward(outputs[l].data(), padded(other_layers[l].in), samples, outputs[l + 1].data(),
+                            bias_at, rectified);
         }
     }
 
-    // From of_output(): adds to the layers' gradients, and writes those of the users' and items'
+    // From last_output_gradient(): adds to the layers' gradients, and writes those of the users' and items'
     // rows.
     void backward(const float *users, int user_stride, const float *items, int item_stride, int n,
-                  float *of_users, float *of_items) {
+                  float *user_gradients, float *item_gradients) {
         const int samples = n * columns;
-        to_first<true>(n);
-        const float *of_first = of_outputs[0].data();
-        first_user.learn(users, user_stride, of_first_of_users.data(), n);
-        first_item.learn(items, item_stride, of_first, samples);
-        first_item.backward(of_first, samples, of_item_inputs.data(), as_it_is);
-        copy_rows(of_item_inputs, first_item.in, samples, of_items, item_stride);
-        to_users(n, of_users, user_stride);
+        backward_to_first<true>(n);
+        const float *first_gradients = output_gradients[0].data();
+        first_user.add_weight_gradients(users, user_stride, first_user_gradients.data(), n);
+        first_item.add_weight_gradients(items, item_stride, first_gradients, samples);
+        first_item.backward(first_gradients, samples, item_input_gradients.data(), unchanged);
+        copy_rows(item_input_gradients, first_item.in, samples, item_gradients, item_stride);
+        backward_to_users(n, user_gradients, user_stride);
     }
 
-    // From of_output(): writes the gradients of the users' rows only.
-    void backward(int n, float *of_users, int user_stride) {
-        to_first<false>(n);
-        to_users(n, of_users, user_stride);
+    // From last_output_gradient(): writes the gradients of the users' rows only.
+    void backward(int n, float *user_gradients, int user_stride) {
+        backward_to_first<false>(n);
+        backward_to_users(n, user_gradients, user_stride);
     }
 
   private:
     // Computes the gradients of the first layer's outputs, for each sample and summed by positive.
-    template <bool learns> void to_first(int n) {
+    template <bool adds_weight_gradients> void backward_to_first(int n) {
         const int width = padded(first_item.out), samples = n * columns;
-        for (size_t l = rest.size(); l-- > 0;) {
+        for (size_t l = other_layers.size(); l-- > 0;) {
             // Where a ReLU's output is 0, the gradient of its input is 0.
-            const auto through_relu = [&, in = padded(rest[l].in)](int s, int i, const Vector &sums) {
+            const auto through_relu = [&, in = padded(other_layers[l].in)](int s, int i, const Vector &sums) {
                 return load(&outputs[l][s * in + i]) > Vector{} ? sums : Vector{};
             };
-            const float *of_outputs_above = of_outputs[l + 1].data();
-            if (learns) rest[l].learn(outputs[l].data(), padded(rest[l].in), of_outputs_above, samples);
-            rest[l].backward(of_outputs_above, samples, of_outputs[l].data(), through_relu);
+            const float *next_gradients = output_gradients[l + 1].data();
+            if (adds_weight_gradients) other_layers[l].add_weight_gradients(outputs[l].data(), padded(other_layers[l].in), next_gradients, samples);
+            other_layers[l].backward(next_gradients, samples, output_gradients[l].data(), through_relu);
         }
-        const float *of_first = of_outputs[0].data();
+        const float *first_gradients = output_gradients[0].data();
         for (int p = 0; p < n; ++p)
             for (int o = 0; o < width; o += LANES) {
                 Vector total{};
-                for (int c = 0; c < columns; ++c) total += load(of_first + (p * columns + c) * width + o);
-                store(&of_first_of_users[p * width + o], total);
+                for (int c = 0; c < columns; ++c) total += load(first_gradients + (p * columns + c) * width + o);
+                store(&first_user_gradients[p * width + o], total);
             }
     }
 
-    void to_users(int n, float *of_users, int user_stride) {
-        first_user.backward(of_first_of_users.data(), n, of_user_inputs.data(), as_it_is);
-        copy_rows(of_user_inputs, first_user.in, n, of_users, user_stride);
+    void backward_to_users(int n, float *user_gradients, int user_stride) {
+        first_user.backward(first_user_gradients.data(), n, user_input_gradients.data(), unchanged);
+        copy_rows(user_input_gradients, first_user.in, n, user_gradients, user_stride);
     }
 
     static void copy_rows(const Floats &from, int width, int n, float *to, int stride) {

@@ -19,7 +19,7 @@ constexpr int LANES = 4;
 #endif
 
 // A vector of n numbers. Rows are short, and operations on part of a register can be faster.
-template <int n> struct Some {
+template <int n> struct Pack {
     typedef float Numbers __attribute__((vector_size(n * sizeof(float))));
 
     static Numbers load(const float *from) {
@@ -31,10 +31,10 @@ template <int n> struct Some {
 };
 
 // A vector as wide as a register.
-using Vector = Some<LANES>::Numbers;
+using Vector = Pack<LANES>::Numbers;
 
-inline Vector load(const float *from) { return Some<LANES>::load(from); }
-inline void store(float *to, const Vector &numbers) { Some<LANES>::store(to, numbers); }
+inline Vector load(const float *from) { return Pack<LANES>::load(from); }
+inline void store(float *to, const Vector &numbers) { Pack<LANES>::store(to, numbers); }
 
 // Returns one bit per number: whether it is greater than the number at the same position in the
 // other vector. A comparison with NaN gives 0.
@@ -66,7 +66,7 @@ template <typename Work> inline void in_parts(int64_t n, Work work) {
 }
 
 inline void copy(const float *from, int64_t n, float *to) {
-    in_parts(n, [&](auto width, int64_t i) { Some<width>::store(to + i, Some<width>::load(from + i)); });
+    in_parts(n, [&](auto width, int64_t i) { Pack<width>::store(to + i, Pack<width>::load(from + i)); });
 }
 
 // The sum of a vector's numbers.
@@ -75,7 +75,7 @@ template <typename Numbers> inline float sum(const Numbers &numbers) {
     if constexpr (half == 0) {
         return numbers[0];
     } else {
-        typename Some<half>::Numbers low, high;
+        typename Pack<half>::Numbers low, high;
         std::memcpy(&low, &numbers, sizeof low);
         std::memcpy(&high, reinterpret_cast<const char *>(&numbers) + sizeof low, sizeof high);
         return sum(low + high);
@@ -90,11 +90,11 @@ template <typename Numbers> inline Numbers square_root(const Numbers &numbers) {
 
 inline float dot(const float *a, const float *b, int64_t n) {
     Vector sums{};
-    int64_t whole = 0;
-    for (; whole + LANES <= n; whole += LANES) sums += load(a + whole) * load(b + whole);
-    float total = whole ? sum(sums) : 0;
-    in_parts(n - whole, [&](auto width, int64_t i) {
-        total += sum(Some<width>::load(a + whole + i) * Some<width>::load(b + whole + i));
+    int64_t n_whole = 0;
+    for (; n_whole + LANES <= n; n_whole += LANES) sums += load(a + n_whole) * load(b + n_whole);
+    float total = n_whole ? sum(sums) : 0;
+    in_parts(n - n_whole, [&](auto width, int64_t i) {
+        total += sum(Pack<width>::load(a + n_whole + i) * Pack<width>::load(b + n_whole + i));
     });
     return total;
 }

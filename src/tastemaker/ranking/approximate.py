@@ -10,13 +10,13 @@ from tastemaker.ranking.exclusion import Exclusion
 from tastemaker.ranking.hnsw import Graph
 from tastemaker.ranking.index import ExactIndex, best_of
 from tastemaker.ranking.topk import TopItems, merged
-from tastemaker.shown import short_repr
+from tastemaker.representation import short_repr
 
-WORTHWHILE = 50_000
+MIN_INDEX_ITEMS = 50_000
 """Number of items up to which the exact search takes only a millisecond or two for one user and,
 for many users together, less time than the approximate search."""
 
-MOST_FETCHED = 512
+MAX_FETCHED = 512
 """Maximum number of items to fetch for one user; beyond it, the exact product is as fast."""
 
 
@@ -52,25 +52,29 @@ class ApproximateIndex:
     def search(self, queries: torch.Tensor, k: int, exclusion: Exclusion) -> TopItems:
         """Implements `Index.search` approximately; the lists are as long as the exact ones."""
         queries = queries.cpu()
-        wanted = self._wanted(len(queries), k, exclusion)
-        enough = wanted <= min(MOST_FETCHED, len(self.keys))
-        if enough.any():
-            n, asked = int(wanted[enough].max()), enough.copy()
-            nearest = self._nearest(queries[asked], k, n, exclusion.at(asked))
-            enough[asked] = (nearest.lengths == k).numpy()
-            if enough.all():
+        n_to_fetch = self._n_to_fetch(len(queries), k, exclusion)
+        sufficient = n_to_fetch <= min(MAX_FETCHED, len(self.keys))
+        if sufficient.any():
+            n, searched = int(n_to_fetch[sufficient].max()), sufficient.copy()
+            nearest = self._nearest(queries[searched], k, n, exclusion.at(searched))
+            sufficient[searched] = (nearest.lengths == k).numpy()
+            if sufficient.all():
                 return nearest
-        exact = ExactIndex(self.keys).search(queries[~enough], k, exclusion.at(~enough))
-        return merged(nearest.at(enough[asked]), exact, enough) if enough.any() else exact
+        exact = ExactIndex(self.keys).search(queries[~sufficient], k, exclusion.at(~sufficient))
+        return (
+            merged(nearest.at(sufficient[searched]), exact, sufficient)
+            if sufficient.any()
+            else exact
+        )
 
-    def _wanted(self, n_users: int, k: int, exclusion: Exclusion) -> np.ndarray:
+    def _n_to_fetch(self, n_users: int, k: int, exclusion: Exclusion) -> np.ndarray:
         """Returns (n_users,): items to fetch so that about k are left after the exclusion."""
-        wanted = np.full(n_users, float(k))
+        n_to_fetch = np.full(n_users, float(k))
         if exclusion.seen is not None:
-            wanted += exclusion.seen.lengths
+            n_to_fetch += exclusion.seen.lengths
         if exclusion.eligible is not None:
-            wanted /= max(float(exclusion.eligible.float().mean()), 1 / len(self.keys))
-        return np.ceil(wanted)
+            n_to_fetch /= max(float(exclusion.eligible.float().mean()), 1 / len(self.keys))
+        return np.ceil(n_to_fetch)
 
     def _nearest(self, queries: torch.Tensor, k: int, n: int, exclusion: Exclusion) -> TopItems:
         items = torch.from_numpy(self.graph.nearest(queries.numpy(), n))

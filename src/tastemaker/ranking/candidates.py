@@ -11,8 +11,8 @@ import torch
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.split import Part, Split
 from tastemaker.data.users import UserBatch
+from tastemaker.representation import short_repr
 from tastemaker.sampling import UnseenItems, sample_by_weight
-from tastemaker.shown import short_repr
 
 Draw = Literal["uniform", "popularity"]
 

@@ -39,11 +39,11 @@ def compare(
         k: length of the lists.
         exclusion: the items that these users may not get.
     """
-    lists = (one.search(queries, k, exclusion) for one in (index, exact))
+    lists = (each.search(queries, k, exclusion) for each in (index, exact))
     return IndexComparison(
         recall(*lists),
-        _median_ms(lambda *one: index.search(one[0], k, one[1]), queries, exclusion),
-        _median_ms(lambda *one: exact.search(one[0], k, one[1]), queries, exclusion),
+        _median_ms(lambda query, excluded: index.search(query, k, excluded), queries, exclusion),
+        _median_ms(lambda query, excluded: exact.search(query, k, excluded), queries, exclusion),
     )
 
 
@@ -52,12 +52,12 @@ def recall(found: TopItems, exact: TopItems) -> float:
 
     Users whose exact list is empty are left out.
     """
-    place = torch.arange(exact.items.shape[1])
-    real = place < exact.lengths.cpu()[:, None]
-    theirs = torch.where(place < found.lengths.cpu()[:, None], found.items.cpu(), -1)
-    hits = (exact.items.cpu()[:, :, None] == theirs[:, None, :]).any(dim=2) & real
-    asked = real.any(dim=1)
-    return float((hits.sum(dim=1)[asked] / real.sum(dim=1)[asked]).mean())
+    position = torch.arange(exact.items.shape[1])
+    is_valid = position < exact.lengths.cpu()[:, None]
+    found_items = torch.where(position < found.lengths.cpu()[:, None], found.items.cpu(), -1)
+    hits = (exact.items.cpu()[:, :, None] == found_items[:, None, :]).any(dim=2) & is_valid
+    has_items = is_valid.any(dim=1)
+    return float((hits.sum(dim=1)[has_items] / is_valid.sum(dim=1)[has_items]).mean())
 
 
 def _median_ms(

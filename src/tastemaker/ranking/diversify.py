@@ -73,17 +73,17 @@ def marginal_relevance(
         (n, min(k, c)) int64; empty entries come last.
     """
     n, width = scores.shape
-    real = scores > -torch.inf
-    low = scores.masked_fill(~real, torch.inf).amin(dim=1, keepdim=True)
+    is_candidate = scores > -torch.inf
+    low = scores.masked_fill(~is_candidate, torch.inf).amin(dim=1, keepdim=True)
     high = scores.amax(dim=1, keepdim=True)
     spread = (high - low).clamp(min=torch.finfo(scores.dtype).tiny)
-    relevance = (1 - diversity) * (scores.masked_fill(~real, 0) - low) / spread
-    relevance = relevance.masked_fill(~real, NO_CANDIDATE)
+    relevance = (1 - diversity) * (scores.masked_fill(~is_candidate, 0) - low) / spread
+    relevance = relevance.masked_fill(~is_candidate, NO_CANDIDATE)
     rows = torch.arange(n, device=scores.device)
-    nearest = torch.full_like(scores, -torch.inf)
+    max_similarity = torch.full_like(scores, -torch.inf)
     chosen = [torch.zeros(n, dtype=torch.int64, device=scores.device)]
     for _ in range(min(k, width) - 1):
-        nearest = torch.maximum(nearest, similarity[rows, chosen[-1]])
+        max_similarity = torch.maximum(max_similarity, similarity[rows, chosen[-1]])
         relevance[rows, chosen[-1]] = -torch.inf
-        chosen.append((relevance - diversity * nearest).argmax(dim=1))
+        chosen.append((relevance - diversity * max_similarity).argmax(dim=1))
     return torch.stack(chosen, dim=1)

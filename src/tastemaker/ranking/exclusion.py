@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from tastemaker.data.users import UserBatch
-from tastemaker.shown import short_repr
+from tastemaker.representation import short_repr
 
 
 @dataclass(frozen=True, eq=False)

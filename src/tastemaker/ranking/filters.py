@@ -9,7 +9,7 @@ import polars as pl
 from typing_extensions import override
 
 from tastemaker.data.dataset import Dataset
-from tastemaker.shown import short_repr
+from tastemaker.representation import short_repr
 
 Id = int | str
 Ids = Sequence[Id] | pl.Series

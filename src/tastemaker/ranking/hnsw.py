@@ -13,7 +13,7 @@ import numpy as np
 
 from tastemaker.errors import ArtifactError, UnsupportedError
 from tastemaker.progress import Meter, OnProgress
-from tastemaker.shown import short_repr
+from tastemaker.representation import short_repr
 
 # Imported when a graph is first made, since the import is slow and most programs make none.
 faiss = lazy_loader.load("faiss")
@@ -21,7 +21,7 @@ faiss = lazy_loader.load("faiss")
 LINKS = 32
 """Number of links of a node to others (M of HNSW); twice as many on the lowest layer."""
 
-BREADTH_OF_BUILDING = 200
+BUILD_BREADTH = 200
 """Number of candidates considered when the links of a node are chosen (efConstruction)."""
 
 VECTORS_AT_ONCE = 1 << 12
@@ -60,8 +60,8 @@ class Graph:
         Raises:
             UnsupportedError: Faiss is not installed.
         """
-        index = _empty(vectors)
-        index.hnsw.efConstruction = BREADTH_OF_BUILDING
+        index = _empty_index(vectors)
+        index.hnsw.efConstruction = BUILD_BREADTH
         meter = Meter(on_progress, "building the index", len(vectors))
         for start in range(0, len(vectors), VECTORS_AT_ONCE):
             part = vectors[start : start + VECTORS_AT_ONCE]
@@ -98,11 +98,11 @@ class Graph:
             ArtifactError: the arrays are inconsistent, for example a link to a missing node.
             UnsupportedError: Faiss is not installed.
         """
-        index = _empty(vectors)
+        index = _empty_index(vectors)
         hnsw = index.hnsw
         layers, links, entry = state["layers"], state["links"], int(state["entry"][0])
         slots = faiss.vector_to_array(hnsw.cum_nneighbor_per_level)
-        _check(layers, links, entry, slots, len(vectors))
+        _refuse_damaged(layers, links, entry, slots, len(vectors))
         index.storage.add(vectors)
         index.ntotal = len(vectors)
         faiss.copy_array_to_vector(layers, hnsw.levels)
@@ -112,7 +112,7 @@ class Graph:
         return cls(index)
 
 
-def _empty(vectors: np.ndarray) -> Any:
+def _empty_index(vectors: np.ndarray) -> Any:
     if find_spec("faiss") is None:
         raise UnsupportedError(
             "an approximate index needs the package Faiss: pip install 'tastemaker[index]'"
@@ -125,9 +125,11 @@ def _offsets(layers: np.ndarray, slots: np.ndarray) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(slots[layers])])
 
 
-def _check(layers: np.ndarray, links: np.ndarray, entry: int, slots: np.ndarray, n: int) -> None:
+def _refuse_damaged(
+    layers: np.ndarray, links: np.ndarray, entry: int, slots: np.ndarray, n: int
+) -> None:
     """Raises an ArtifactError if a link leads out of the graph, since Faiss does not check them."""
-    sound = (
+    is_valid = (
         layers.shape == (n,)
         and layers.dtype == links.dtype == np.int32
         and layers.min() >= 1
@@ -138,12 +140,12 @@ def _check(layers: np.ndarray, links: np.ndarray, entry: int, slots: np.ndarray,
         and links.min() >= NO_ITEM
         and links.max() < n
     )
-    if sound:
+    if is_valid:
         offsets = _offsets(layers, slots)
         for layer in range(1, layers.max()):
             nodes = np.flatnonzero(layers > layer)
-            places = offsets[nodes, None] + np.arange(slots[layer], slots[layer + 1])
-            reached = links[places]
-            sound &= bool((layers[reached[reached != NO_ITEM]] > layer).all())
-    if not sound:
+            link_positions = offsets[nodes, None] + np.arange(slots[layer], slots[layer + 1])
+            linked_nodes = links[link_positions]
+            is_valid &= bool((layers[linked_nodes[linked_nodes != NO_ITEM]] > layer).all())
+    if not is_valid:
         raise ArtifactError("the index is damaged: a link leads outside the graph; build it again")

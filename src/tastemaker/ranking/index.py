@@ -11,12 +11,12 @@ from tastemaker.ranking.exclusion import Exclusion
 from tastemaker.ranking.parallel import on_all_cores
 from tastemaker.ranking.topk import (
     TopItems,
-    excluded,
-    in_compiled_code,
+    can_use_compiled_code,
+    compiled_exclusion,
     plain_top_k,
     top_k_by_groups,
 )
-from tastemaker.shown import short_repr
+from tastemaker.representation import short_repr
 
 USERS_AT_ONCE = 128
 """Users per block on a CPU: so few that their scores are still in its cache for the selection."""
@@ -80,8 +80,8 @@ class BFloat16Index:
 
     def search(self, queries: torch.Tensor, k: int, exclusion: Exclusion) -> TopItems:
         """Implements `Index.search` approximately."""
-        rough = _in_blocks(self._short_keys, queries.bfloat16(), SHORTLIST * k, exclusion)
-        return best_of(rough.items, rough.scores > -torch.inf, self.keys, queries, k)
+        shortlist = _in_blocks(self._short_keys, queries.bfloat16(), SHORTLIST * k, exclusion)
+        return best_of(shortlist.items, shortlist.scores > -torch.inf, self.keys, queries, k)
 
 
 def best_of(
@@ -110,18 +110,20 @@ def _in_blocks(keys: torch.Tensor, queries: torch.Tensor, k: int, exclusion: Exc
     step = max(1, SCORES_AT_ONCE // len(keys))
     k = min(k, len(keys))
 
-    def block(start: int) -> TopItems:
-        some, of_these = queries[start : start + step], exclusion.part(start, start + step)
-        if in_compiled_code(keys) and k:
-            return TopItems(*best_by_products(keys, some, k, excluded(of_these, len(some))))
+    def search_block(start: int) -> TopItems:
+        block_queries = queries[start : start + step]
+        block_exclusion = exclusion.part(start, start + step)
+        if can_use_compiled_code(keys) and k:
+            excluded = compiled_exclusion(block_exclusion, len(block_queries))
+            return TopItems(*best_by_products(keys, block_queries, k, excluded))
         # One row per item makes the product and the maxima over neighbouring items faster.
-        by_item = keys @ some.T
-        return top_k_by_groups(of_these.apply(by_item.T), k)
+        by_item = keys @ block_queries.T
+        return top_k_by_groups(block_exclusion.apply(by_item.T), k)
 
     if keys.device.type == "cpu":
         step = min(step, USERS_AT_ONCE)
     starts = range(0, max(len(queries), 1), step)
-    blocks = on_all_cores(block, starts, keys.device)
+    blocks = on_all_cores(search_block, starts, keys.device)
     if len(blocks) == 1:
         return blocks[0]
     return TopItems(*(torch.cat(columns) for columns in zip(*blocks, strict=True)))

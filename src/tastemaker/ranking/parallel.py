@@ -36,13 +36,13 @@ def on_all_cores(
     cores = torch.get_num_threads()
     if device.type != "cpu" or min(cores, len(blocks)) == 1:
         return in_turn(work, blocks, on_done)
-    with ThreadPoolExecutor(cores, "block", _by_itself) as pool:
+    with ThreadPoolExecutor(cores, "block", _use_one_thread) as pool:
         # PyTorch's number of threads is set per thread, but a new thread starts with the number set
         # last in any thread. Once all threads of the pool have set theirs to 1, this thread sets
         # its own number again, so that later threads start with it.
-        together = Barrier(cores + 1, timeout=60)
-        started = [pool.submit(together.wait) for _ in range(cores)]
-        together.wait()
+        barrier = Barrier(cores + 1, timeout=60)
+        started = [pool.submit(barrier.wait) for _ in range(cores)]
+        barrier.wait()
         torch.set_num_threads(cores)
         for each in started:
             each.result()
@@ -54,7 +54,7 @@ def on_all_cores(
             raise
 
 
-def _by_itself() -> None:
+def _use_one_thread() -> None:
     """Makes PyTorch use a single thread for operations of the calling thread."""
     torch.get_num_threads()  # without this call, the first operation would reset the number
     torch.set_num_threads(1)

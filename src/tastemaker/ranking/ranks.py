@@ -49,27 +49,29 @@ def rank_in_catalog(
         (t,) int64 ranks from 1.
     """
     n_items, device = scores.shape[1], scores.device
-    rows, of_target = (torch.from_numpy(codes.astype(np.int64)) for codes in (owner, targets))
-    rows, of_target = rows.to(device), of_target.to(device)
-    wanted = scores[rows, of_target]
-    one_each = len(owner) == len(scores) and bool((owner == np.arange(len(scores))).all())
+    rows, target_items = (torch.from_numpy(codes.astype(np.int64)) for codes in (owner, targets))
+    rows, target_items = rows.to(device), target_items.to(device)
+    target_scores = scores[rows, target_items]
+    one_target_each = len(owner) == len(scores) and bool((owner == np.arange(len(scores))).all())
     # In blocks, since for users with many targets the copies of their rows would fill the memory.
     below = torch.cat(
         [
             # A sum in int32 takes a tenth of the time of one in int64.
-            ((scores if one_each else scores[part]) < threshold[:, None]).sum(1, dtype=torch.int32)
+            ((scores if one_target_each else scores[part]) < threshold[:, None]).sum(
+                1, dtype=torch.int32
+            )
             for part, threshold in zip(
-                rows.split(len(scores)), wanted.split(len(scores)), strict=True
+                rows.split(len(scores)), target_scores.split(len(scores)), strict=True
             )
         ]
     )
     not_ranked, indptr = _not_ranked(users, owner, targets, n_items)
     positions, ends = take_runs(indptr, owner)
-    of = np.repeat(np.arange(len(owner)), np.diff(ends))
-    excluded = torch.from_numpy(owner[of].astype(np.int64) * n_items + not_ranked[positions])
-    of_row = torch.from_numpy(of).to(device)
-    excluded_below = scores.flatten()[excluded.to(device)] < wanted[of_row]
-    n_below = below - torch.bincount(of_row[excluded_below], minlength=len(owner))
+    target_of_pair = np.repeat(np.arange(len(owner)), np.diff(ends))
+    cells = owner[target_of_pair].astype(np.int64) * n_items + not_ranked[positions]
+    pair_rows = torch.from_numpy(target_of_pair).to(device)
+    excluded_below = scores.flatten()[torch.from_numpy(cells).to(device)] < target_scores[pair_rows]
+    n_below = below - torch.bincount(pair_rows[excluded_below], minlength=len(owner))
     n_counted = n_items - torch.from_numpy(np.diff(ends)).to(device)
     return 1 + n_counted - n_below
 
@@ -98,15 +100,17 @@ def rank_by_keys(
     """
     count = count_below if keys.device.type == "cpu" and is_compiled() else _count_below
     not_ranked, indptr = _not_ranked(users, owner, targets, len(keys))
-    rows, of_target = (torch.from_numpy(codes.astype(np.int64)) for codes in (owner, targets))
+    rows, target_items = (torch.from_numpy(codes.astype(np.int64)) for codes in (owner, targets))
     ranks, scores = [], []
     for start in range(0, len(owner), ROWS_AT_ONCE):
         part = slice(start, start + ROWS_AT_ONCE)
         positions, ends = map(torch.from_numpy, take_runs(indptr, owner[part]))
-        apart = torch.from_numpy(not_ranked)[positions]
-        below, wanted = count(keys, queries[rows[part]], of_target[part], apart, ends)
+        not_ranked_items = torch.from_numpy(not_ranked)[positions]
+        below, target_scores = count(
+            keys, queries[rows[part]], target_items[part], not_ranked_items, ends
+        )
         ranks.append(1 + len(keys) - ends.diff() - below)
-        scores.append(wanted)
+        scores.append(target_scores)
     return torch.cat(ranks), torch.cat(scores)
 
 
@@ -124,46 +128,49 @@ def _count_below(
     rounded to float32, so that tied scores are equal.
     """
     columns = queries.T.double().contiguous()
-    wanted = (keys[targets].double() * queries).sum(1).float()
+    target_scores = (keys[targets].double() * queries).sum(1).float()
     items, by_item = not_ranked.sort(stable=True)
     rows = torch.repeat_interleave(ends.diff())[by_item]
-    below, apart = _below_in_tiles(keys, columns, wanted, items, rows)
-    return below - torch.bincount(rows[apart < wanted[rows]], minlength=len(targets)), wanted
+    below, pair_scores = _below_in_tiles(keys, columns, target_scores, items, rows)
+    rows_below = rows[pair_scores < target_scores[rows]]
+    return below - torch.bincount(rows_below, minlength=len(targets)), target_scores
 
 
 def _below_in_tiles(
     keys: torch.Tensor,
     columns: torch.Tensor,
-    wanted: torch.Tensor,
+    thresholds: torch.Tensor,
     items: torch.Tensor,
     rows: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Counts the items that score lower than `wanted`, and returns the scores of some pairs.
+    """Counts the items that score lower than `thresholds`, and returns the scores of some pairs.
 
     Args:
         keys: (n_items, d) float32.
         columns: (d, r) float64.
-        wanted: (r,) float32, one score for each column.
+        thresholds: (r,) float32, one score for each column.
         items: (m,) ascending item codes of the pairs.
         rows: (m,) column indices of the pairs.
 
     Returns:
         (r,) int64 counts over all items, and (m,) float32 scores of the pairs.
     """
-    n_rows = len(wanted)
-    below, apart = torch.zeros(n_rows), torch.empty(len(items))
+    n_rows = len(thresholds)
+    below, pair_scores = torch.zeros(n_rows), torch.empty(len(items))
     product = torch.empty(ITEMS_AT_ONCE, n_rows, dtype=torch.float64)
     tile, ones = torch.empty(ITEMS_AT_ONCE, n_rows), torch.ones(ITEMS_AT_ONCE)
-    places = items % ITEMS_AT_ONCE * n_rows + rows
+    positions = items % ITEMS_AT_ONCE * n_rows + rows
     n_pairs = torch.bincount(items // ITEMS_AT_ONCE, minlength=-(-len(keys) // ITEMS_AT_ONCE))
     pairs = n_pairs.tolist()
-    parts = zip(keys.split(ITEMS_AT_ONCE), places.split(pairs), apart.split(pairs), strict=True)
-    for part, place, score in parts:
+    parts = zip(
+        keys.split(ITEMS_AT_ONCE), positions.split(pairs), pair_scores.split(pairs), strict=True
+    )
+    for part, position, score in parts:
         n = len(part)
         scores = tile[:n].copy_(torch.mm(part.double(), columns, out=product[:n]))
-        torch.index_select(scores.view(-1), 0, place, out=score)
-        below.addmv_(scores.lt_(wanted).T, ones[:n])
-    return below.long(), apart
+        torch.index_select(scores.view(-1), 0, position, out=score)
+        below.addmv_(scores.lt_(thresholds).T, ones[:n])
+    return below.long(), pair_scores
 
 
 def _not_ranked(
@@ -173,8 +180,9 @@ def _not_ranked(
 
     Each item occurs once per user.
     """
-    touched, wanted = users.rows * n_items + users.items, owner * np.int64(n_items) + targets
-    pairs = np.concatenate([touched, wanted])
+    touched_pairs = users.rows * n_items + users.items
+    target_pairs = owner * np.int64(n_items) + targets
+    pairs = np.concatenate([touched_pairs, target_pairs])
     # A sort is several times faster than np.unique, which hashes.
     pairs.sort()
     pairs = pairs[np.diff(pairs, prepend=-1) > 0]

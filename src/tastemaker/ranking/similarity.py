@@ -9,9 +9,9 @@ from scipy.sparse import csr_array, csr_matrix, diags_array
 from torch.nn.functional import normalize
 from typing_extensions import override
 
-from tastemaker.shown import short_repr, with_values
+from tastemaker.representation import short_repr, with_values
 
-SHORTEST = 1e-12
+MIN_LENGTH = 1e-12
 """Smallest length to divide by, so that a zero vector has similarity 0 to every item, not NaN."""
 
 NUMBERS_AT_ONCE = 1 << 24
@@ -40,7 +40,7 @@ class VectorSimilarity(ItemSimilarity):
     @override
     def to_all(self, items: torch.Tensor) -> torch.Tensor:
         # Normalizing all vectors would copy them, and they may be as large as EASE's weights.
-        lengths = self.vectors.norm(dim=1).clamp(min=SHORTEST)
+        lengths = self.vectors.norm(dim=1).clamp(min=MIN_LENGTH)
         return normalize(self.vectors[items], dim=1) @ self.vectors.T / lengths
 
     @override
@@ -56,7 +56,7 @@ class SparseSimilarity(ItemSimilarity):
     def __init__(self, vectors: csr_array | csr_matrix) -> None:
         vectors = csr_array(vectors)
         lengths = np.sqrt(vectors.power(2).sum(axis=1))
-        self._unit = csr_array(diags_array(1 / np.maximum(lengths, SHORTEST)) @ vectors)
+        self._unit = csr_array(diags_array(1 / np.maximum(lengths, MIN_LENGTH)) @ vectors)
 
     def __repr__(self) -> str:
         return with_values(type(self).__name__, [("vectors", self._unit)])

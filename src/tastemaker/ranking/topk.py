@@ -8,7 +8,7 @@ import torch
 from tastemaker.native.library import is_compiled
 from tastemaker.native.tops import Excluded, best_of_scores
 from tastemaker.ranking.exclusion import Exclusion
-from tastemaker.shown import short_repr
+from tastemaker.representation import short_repr
 
 GROUP = 32
 """Number of neighbouring items in a group, which its maximum represents in the first selection."""
@@ -47,17 +47,17 @@ def top_k(scores: torch.Tensor, k: int, exclusion: Exclusion | None = None) -> T
         Lists of width min(k, n_items).
     """
     k, exclusion = min(k, scores.shape[1]), exclusion or Exclusion()
-    if in_compiled_code(scores) and scores.stride(1) == 1 and k:
-        return TopItems(*best_of_scores(scores, k, excluded(exclusion, len(scores))))
+    if can_use_compiled_code(scores) and scores.stride(1) == 1 and k:
+        return TopItems(*best_of_scores(scores, k, compiled_exclusion(exclusion, len(scores))))
     return top_k_by_groups(exclusion.apply(scores.clone()), k)
 
 
-def in_compiled_code(numbers: torch.Tensor) -> bool:
+def can_use_compiled_code(numbers: torch.Tensor) -> bool:
     """Returns whether the compiled selection is available and accepts this tensor."""
     return numbers.device.type == "cpu" and numbers.dtype == torch.float32 and is_compiled()
 
 
-def excluded(exclusion: Exclusion, n: int) -> Excluded:
+def compiled_exclusion(exclusion: Exclusion, n: int) -> Excluded:
     """Converts the exclusion for n users to the arguments of the compiled selection."""
     seen = exclusion.seen
     if seen is None:
@@ -101,9 +101,11 @@ def plain_top_k(scores: torch.Tensor, k: int) -> TopItems:
     # torch.topk breaks ties arbitrarily; where a tie goes beyond the k-th item, a stable sort
     # selects the items.
     last = values[:, -1:]
-    crosses = ((scores == last).sum(1) > (values == last).sum(1)) & (last[:, 0] > -torch.inf)
-    if crosses.any():
-        items[crosses] = scores[crosses].argsort(dim=1, descending=True, stable=True)[:, :k]
+    tie_crosses_k = ((scores == last).sum(1) > (values == last).sum(1)) & (last[:, 0] > -torch.inf)
+    if tie_crosses_k.any():
+        items[tie_crosses_k] = scores[tie_crosses_k].argsort(dim=1, descending=True, stable=True)[
+            :, :k
+        ]
     items = items.sort(dim=1).values
     values = scores.gather(1, items)
     order = values.argsort(dim=1, descending=True, stable=True)

@@ -9,12 +9,12 @@ from matplotlib.ticker import MaxNLocator
 from tastemaker.reports.formats import decimals, metric_title, missing
 from tastemaker.reports.svg import ACCENT, INK, MUTED, inline_svg
 from tastemaker.training.run import TrainingLog
-from tastemaker.training.validation import measured_as
+from tastemaker.training.validation import name_of_metric
 
 WIDTH, HEIGHT = 300, 170
 LEFT, RIGHT, TOP, BOTTOM = 50, 12, 22, 26
 
-NOT_A_METRIC = ("epoch", "loss", "elapsed_s")
+NOT_METRICS = ("epoch", "loss", "elapsed_s")
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,12 @@ def curves(logs: dict[str, TrainingLog], metric: str) -> list[Curve]:
 
 
 def _curve(model: str, log: TrainingLog, metric: str) -> Curve:
-    measured = [name for name in log.records[0] if name not in NOT_A_METRIC]
-    shown = measured_as(metric, measured) or next(iter(measured), "loss")
-    values = [record.get(shown) for record in log.records]
+    measured = [name for name in log.records[0] if name not in NOT_METRICS]
+    displayed_metric = name_of_metric(metric, measured) or next(iter(measured), "loss")
+    values = [record.get(displayed_metric) for record in log.records]
     return Curve(
         model=model,
-        metric=shown,
+        metric=displayed_metric,
         epochs=tuple(record["epoch"] for record in log.records),
         values=tuple(float("nan") if value is None else float(value) for value in values),
         kept=log.best_epoch,
@@ -73,7 +73,9 @@ def curve_figures(drawn: list[Curve]) -> list[tuple[Curve, Markup]]:
 
 
 def _figure(name: str, curve: Curve, others: list[Curve]) -> Markup:
-    alike = [v for c in others if c.metric == curve.metric for v in c.values if not missing(v)]
+    comparable_values = [
+        v for c in others if c.metric == curve.metric for v in c.values if not missing(v)
+    ]
 
     def paint(figure: Figure) -> None:
         axes = figure.add_axes(
@@ -86,22 +88,26 @@ def _figure(name: str, curve: Curve, others: list[Curve]) -> Markup:
         )
         style = "o-" if len(curve.epochs) < 15 else "-"
         axes.plot(curve.epochs, curve.values, style, color=ACCENT, linewidth=1.8, markersize=4)
-        if alike:
-            margin = (max(alike) - min(alike)) * 0.1 or abs(alike[0]) * 0.1 or 0.01
-            axes.set_ylim(min(alike) - margin, max(alike) + margin)
+        if comparable_values:
+            margin = (
+                (max(comparable_values) - min(comparable_values)) * 0.1
+                or abs(comparable_values[0]) * 0.1
+                or 0.01
+            )
+            axes.set_ylim(min(comparable_values) - margin, max(comparable_values) + margin)
         axes.yaxis.set_major_locator(MaxNLocator(3))
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
         axes.grid(axis="x", visible=False)
         axes.spines["left"].set_visible(False)
         if curve.kept:
             axes.axvline(curve.kept, color=MUTED, linewidth=1.2, linestyle=":")
-            late = curve.kept > (curve.epochs[0] + curve.epochs[-1]) / 2
+            is_in_second_half = curve.kept > (curve.epochs[0] + curve.epochs[-1]) / 2
             axes.text(
                 curve.kept,
                 1.04,
                 f"kept: epoch {curve.kept}",
                 transform=axes.get_xaxis_transform(),
-                ha="right" if late else "left",
+                ha="right" if is_in_second_half else "left",
                 color=INK,
             )
 

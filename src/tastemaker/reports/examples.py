@@ -9,7 +9,7 @@ from tastemaker.data.split import Part, Split
 from tastemaker.data.users import UserBatch
 from tastemaker.models.recommender import Recommender
 
-SHOWN_OF_HISTORY = 8
+MAX_SHOWN_HISTORY = 8
 """Largest number of latest interactions that an example shows."""
 
 
@@ -35,7 +35,7 @@ class ExampleList:
     items: tuple[ShownItem, ...]
     hits: tuple[bool, ...]
     """For each item, whether it was held out, so that the user did choose it."""
-    places: tuple[int | None, ...]
+    ranks: tuple[int | None, ...]
     """For each held-out item, its rank from 1 among all items that the model can show; None if it
     cannot show the item."""
 
@@ -73,9 +73,9 @@ def examples(
         SplitError: nothing was held out.
     """
     known, targets = split.known_before(part), split.targets(part)
-    users, activities = _spread(known, np.unique(targets.users), n)
+    users, activities = _users_by_activity(known, np.unique(targets.users), n)
     batch = UserBatch.known(known, users)
-    ranked = {name: _everything_ranked(model, batch) for name, model in models.items()}
+    ranked = {name: _rank_all_items(model, batch) for name, model in models.items()}
     return [
         _example(
             known,
@@ -89,16 +89,18 @@ def examples(
     ]
 
 
-def _spread(known: Dataset, asked: np.ndarray, n: int) -> tuple[np.ndarray, list[str]]:
+def _users_by_activity(
+    known: Dataset, evaluated_users: np.ndarray, n: int
+) -> tuple[np.ndarray, list[str]]:
     """Returns the users in the middle of n equal parts by activity, and their activity in words."""
-    by_activity = asked[np.argsort(known.user_counts[asked], kind="stable")]
-    n = min(n, len(asked))
+    by_activity = evaluated_users[np.argsort(known.user_counts[evaluated_users], kind="stable")]
+    n = min(n, len(evaluated_users))
     fractions = (np.arange(n) + 0.5) / n
     names = [("light", "regular", "heavy")[int(fraction * 3)] for fraction in fractions]
-    return by_activity[(fractions * len(asked)).astype(np.int64)], names
+    return by_activity[(fractions * len(evaluated_users)).astype(np.int64)], names
 
 
-def _everything_ranked(model: Recommender, users: UserBatch) -> list[np.ndarray]:
+def _rank_all_items(model: Recommender, users: UserBatch) -> list[np.ndarray]:
     """Returns for each user the codes of all items that may be shown, best first."""
     return [
         codes[:length]
@@ -120,14 +122,14 @@ def _example(
         user_id=str(known.user_vocabulary.ids[int(user)]),
         activity=activity,
         n_known=len(history),
-        history=_items(known, history[::-1][:SHOWN_OF_HISTORY]),
+        history=_items(known, history[::-1][:MAX_SHOWN_HISTORY]),
         held_out=_items(known, held_out),
         lists=tuple(
             ExampleList(
                 model=name,
                 items=_items(known, codes[:k]),
                 hits=tuple(np.isin(codes[:k], held_out).tolist()),
-                places=tuple(_place(codes, item) for item in held_out),
+                ranks=tuple(_rank(codes, item) for item in held_out),
             )
             for name, codes in ranked.items()
         ),
@@ -135,7 +137,7 @@ def _example(
     )
 
 
-def _place(ranked: np.ndarray, item: int) -> int | None:
+def _rank(ranked: np.ndarray, item: int) -> int | None:
     found = np.flatnonzero(ranked == item)
     return int(found[0]) + 1 if len(found) else None
 

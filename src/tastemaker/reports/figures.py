@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from tastemaker.training.run import TrainingLog
-from tastemaker.training.validation import plain_name, way_of
+from tastemaker.training.validation import plain_name, ranking_method
 
 INK, LOSS_COLOUR, METRIC_COLOURS = "#333333", "#8a8f98", ("#0b6e99", "#d9730d")
 
@@ -32,18 +32,18 @@ def learning_curve(log: TrainingLog, title: str, path: Path) -> None:
             values = [record[name] for record in log.records]
             axis.plot(epochs, values, "o-", color=colour, markersize=4, label=plain_name(name))
         axis.axvline(log.best_epoch, color=INK, linewidth=0.8, linestyle=":")
-        late = log.best_epoch > len(epochs) / 2
+        is_in_second_half = log.best_epoch > len(epochs) / 2
         axis.annotate(
             f"kept: epoch {log.best_epoch}",
             (log.best_epoch, 0.02),
-            xytext=(-4 if late else 4, 0),
+            xytext=(-4 if is_in_second_half else 4, 0),
             xycoords=("data", "axes fraction"),
             textcoords="offset points",
-            ha="right" if late else "left",
+            ha="right" if is_in_second_half else "left",
             fontsize=8,
             color=INK,
         )
-        axis.set_title(way_of(metrics[0]), loc="left", fontsize=10, color=INK)
+        axis.set_title(ranking_method(metrics[0]), loc="left", fontsize=10, color=INK)
         axis.legend(frameon=False, fontsize=8)
     for axis in axes:
         axis.set_xlabel("epoch", fontsize=9, color=INK)

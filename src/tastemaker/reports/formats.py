@@ -3,7 +3,7 @@
 import math
 
 from tastemaker.metrics.names import title
-from tastemaker.training.validation import plain_name, way_of
+from tastemaker.training.validation import plain_name, ranking_method
 
 ABSENT = "–"
 
@@ -13,9 +13,9 @@ def metric_title(name: str) -> str:
 
     The title of a validation metric includes how it was measured.
     """
-    way = way_of(name)
-    if way:
-        return f"{metric_title(plain_name(name))} ({way})"
+    method = ranking_method(name)
+    if method:
+        return f"{metric_title(plain_name(name))} ({method})"
     return title(name)
 
 
@@ -49,9 +49,9 @@ def seconds(elapsed_s: float | None) -> str:
         return f"{elapsed_s:.2f} s" if elapsed_s >= 0.01 else "under 0.01 s"
     if elapsed_s < 59.95:
         return f"{elapsed_s:.1f} s"
-    minutes, rest = divmod(round(elapsed_s), 60)
+    minutes, remaining_s = divmod(round(elapsed_s), 60)
     if minutes < 60:
-        return f"{minutes} min {rest} s"
+        return f"{minutes} min {remaining_s} s"
     return f"{minutes // 60:,} h {minutes % 60} min"
 
 

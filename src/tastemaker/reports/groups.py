@@ -13,32 +13,37 @@ def groups(leaderboard: Leaderboard) -> list[tuple[str, ...]]:
     Piepho 2004).
     """
     names = [entry.name for entry, _ in leaderboard.ranked]
-    undecided: dict[str, set[str]] = {name: set() for name in names}
+    not_different: dict[str, set[str]] = {name: set() for name in names}
     for pair in leaderboard.comparisons:
         if not pair.significant:
-            undecided[pair.better].add(pair.worse)
-            undecided[pair.worse].add(pair.better)
-    place = {name: i for i, name in enumerate(names)}
-    found = [
-        sorted(group, key=place.__getitem__) for group in _cliques(set(), set(names), undecided)
+            not_different[pair.better].add(pair.worse)
+            not_different[pair.worse].add(pair.better)
+    rank = {name: i for i, name in enumerate(names)}
+    cliques = [
+        sorted(group, key=rank.__getitem__) for group in _cliques(set(), set(names), not_different)
     ]
-    return [tuple(group) for group in sorted(found, key=lambda group: [place[n] for n in group])]
+    return [tuple(group) for group in sorted(cliques, key=lambda group: [rank[n] for n in group])]
 
 
 def _cliques(
     members: set[str],
-    open_: set[str],
-    undecided: dict[str, set[str]],
-    done: frozenset[str] = frozenset(),
+    candidates: set[str],
+    not_different: dict[str, set[str]],
+    excluded: frozenset[str] = frozenset(),
 ) -> Iterator[set[str]]:
     """Yields the maximal cliques (Bron and Kerbosch 1973, with a pivot)."""
-    if not open_ and not done:
+    if not candidates and not excluded:
         if members:
             yield members
         return
-    pivot = max(sorted(open_ | done), key=lambda name: len(undecided[name] & open_))
-    for name in sorted(open_ - undecided[pivot]):
+    pivot = max(
+        sorted(candidates | excluded), key=lambda name: len(not_different[name] & candidates)
+    )
+    for name in sorted(candidates - not_different[pivot]):
         yield from _cliques(
-            members | {name}, open_ & undecided[name], undecided, done & undecided[name]
+            members | {name},
+            candidates & not_different[name],
+            not_different,
+            excluded & not_different[name],
         )
-        open_, done = open_ - {name}, done | {name}
+        candidates, excluded = candidates - {name}, excluded | {name}

@@ -9,16 +9,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from tastemaker.reports.formats import shortened
-from tastemaker.reports.placement import stacked
+from tastemaker.reports.placement import stack_labels
 from tastemaker.reports.svg import ACCENT, FONT_SIZE, INK, MUTED, PAPER, inline_svg
 
-WIDTH, LEAST_HEIGHT = 420, 310
+WIDTH, MIN_HEIGHT = 420, 310
 LEFT, RIGHT, TOP, BOTTOM = 54, 4, 34, 48
 
-CHARACTER, ROW = 0.57 * FONT_SIZE, 1.25 * FONT_SIZE
+CHARACTER_WIDTH, ROW_HEIGHT = 0.57 * FONT_SIZE, 1.25 * FONT_SIZE
 """Assumed width of a character and height of a label; the browser's font is unknown."""
 
-TO_LABEL = 24
+LABEL_DISTANCE = 24
 """Distance from the end of a line to its label, in pixels."""
 
 Dashes = tuple[int, tuple[float, ...]]
@@ -59,8 +59,8 @@ def line_figure(
         description: what the figure shows, for readers who cannot see it.
     """
     labels = [shortened(line.label, 18) for line in lines]
-    right = TO_LABEL + RIGHT + max(map(len, labels)) * CHARACTER
-    height = max(LEAST_HEIGHT, int(TOP + BOTTOM + ROW * len(lines)))
+    right = LABEL_DISTANCE + RIGHT + max(map(len, labels)) * CHARACTER_WIDTH
+    height = max(MIN_HEIGHT, int(TOP + BOTTOM + ROW_HEIGHT * len(lines)))
 
     def paint(figure: Figure) -> None:
         extent = ((WIDTH - LEFT - right) / WIDTH, (height - TOP - BOTTOM) / height)
@@ -69,8 +69,8 @@ def line_figure(
         axes.set_xlabel(x_title, loc="left", labelpad=8)
         axes.text(8, height - 14, y_title, transform=None, color=MUTED)
         for colour, leading in ((MUTED, False), (ACCENT, True)):
-            alike = [line for line in lines if any(line.leads) is leading]
-            for i, line in enumerate(alike):
+            same_colour = [line for line in lines if any(line.leads) is leading]
+            for i, line in enumerate(same_colour):
                 _draw(axes, line, lengths, colour, DASHES[i % len(DASHES)])
         _label(axes, lines, labels, lengths[-1], height)
 
@@ -109,11 +109,11 @@ def _label(
 ) -> None:
     """Draws each label at the end of its line, moved up or down where labels would overlap."""
     ends = [axes.transData.transform((last, line.values[-1])) for line in lines]
-    places = stacked([float(y) for _, y in ends], ROW, BOTTOM, height - TOP)
-    for line, label, (x, y), place in zip(lines, labels, ends, places, strict=True):
+    label_ys = stack_labels([float(y) for _, y in ends], ROW_HEIGHT, BOTTOM, height - TOP)
+    for line, label, (x, y), label_y in zip(lines, labels, ends, label_ys, strict=True):
         axes.plot(
-            [x + 7, x + TO_LABEL - 4],
-            [y, place],
+            [x + 7, x + LABEL_DISTANCE - 4],
+            [y, label_y],
             transform=None,
             color=MUTED,
             linewidth=0.7,
@@ -121,8 +121,8 @@ def _label(
             clip_on=False,
         )
         axes.text(
-            x + TO_LABEL,
-            place - 0.36 * FONT_SIZE,
+            x + LABEL_DISTANCE,
+            label_y - 0.36 * FONT_SIZE,
             label,
             transform=None,
             va="baseline",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from tastemaker.evaluation.cold_start_results import ColdStarts
+from tastemaker.evaluation.cold_start_results import ColdStartResults
 from tastemaker.evaluation.leaderboard import SIGNIFICANT, Leaderboard
 from tastemaker.evaluation.results import INTERVAL_SEED, Evaluation
 from tastemaker.reports import takeaways
@@ -29,7 +29,7 @@ CORRECTION_NAMES = {"holm": "Holm", "benjamini-hochberg": "Benjamini-Hochberg"}
 
 
 @dataclass(frozen=True)
-class Drawn:
+class FigureSection:
     """A section that consists of a sentence and a figure."""
 
     heading: str
@@ -41,7 +41,7 @@ class ReportPage:
     """The data for the template."""
 
     title: str
-    question: str
+    conditions: str
     """Users, split, part, protocol."""
     sampled: bool
     heading: str
@@ -49,14 +49,14 @@ class ReportPage:
     correction: str
     details: tuple[tuple[str, ReportTable], ...]
     """Collapsed tables below the leaderboard, with their titles."""
-    time: Drawn | None
-    coverage: Drawn | None
+    time: FigureSection | None
+    coverage: FigureSection | None
     curves_heading: str
     curves: list[tuple[Curve, Markup]]
     segments_heading: str
     segments: list[ReportTable]
     cold_start: ColdStartSection | None
-    tail: Drawn | None
+    tail: FigureSection | None
     lists: ReportTable | None
     examples_heading: str
     examples: Sequence[Example]
@@ -70,32 +70,32 @@ def page(
     leaderboard: Leaderboard,
     logs: dict[str, TrainingLog],
     examples: Sequence[Example],
-    cold_starts: ColdStarts | None = None,
+    cold_starts: ColdStartResults | None = None,
 ) -> ReportPage:
     """Gathers what the report shows; see `write_report`."""
     evaluations = [evaluation for _, evaluation in leaderboard.ranked]
-    question = evaluations[0] if evaluations else None
+    first = evaluations[0] if evaluations else None
     k = leaderboard.metric.partition("@")[2]
-    drawn = curves(logs, leaderboard.metric)
-    segments = [by_segment(leaderboard, by) for by in ("history", "popularity") if question]
-    divided = [table for table in segments if table is not None]
+    shown_curves = curves(logs, leaderboard.metric)
+    segments = [by_segment(leaderboard, by) for by in ("history", "popularity") if first]
+    segment_tables = [table for table in segments if table is not None]
     return ReportPage(
         title=_title(leaderboard),
-        question=_question(question) if question else "",
-        sampled=question is not None and question.protocol.startswith("sampled"),
+        conditions=_conditions(first) if first else "",
+        sampled=first is not None and first.protocol.startswith("sampled"),
         heading=takeaways.of_leaderboard(leaderboard),
         standings=standings(leaderboard),
         correction=CORRECTION_NAMES[leaderboard.correction],
         details=_details(leaderboard),
         time=_time(leaderboard),
         coverage=_coverage(leaderboard, k),
-        curves_heading=takeaways.of_curves(drawn),
-        curves=curve_figures(drawn),
-        segments_heading=takeaways.of_segments(divided) if divided else "",
-        segments=divided,
+        curves_heading=takeaways.of_curves(shown_curves),
+        curves=curve_figures(shown_curves),
+        segments_heading=takeaways.of_segments(segment_tables) if segment_tables else "",
+        segments=segment_tables,
         cold_start=None if cold_starts is None else cold_start(cold_starts),
         tail=_tail(leaderboard, k),
-        lists=list_properties(leaderboard, k) if question else None,
+        lists=list_properties(leaderboard, k) if first else None,
         examples_heading=takeaways.of_examples(examples),
         examples=examples,
         measured=frozenset(name.partition("@")[0] for e in evaluations for name in e.metrics),
@@ -114,7 +114,7 @@ def _title(leaderboard: Leaderboard) -> str:
     )
 
 
-def _question(evaluation: Evaluation) -> str:
+def _conditions(evaluation: Evaluation) -> str:
     users = counted(evaluation.n_users, "user")
     return f"{users} · {evaluation.split} · {evaluation.part} part · {evaluation.protocol}"
 
@@ -122,13 +122,13 @@ def _question(evaluation: Evaluation) -> str:
 def _details(leaderboard: Leaderboard) -> tuple[tuple[str, ReportTable], ...]:
     if not leaderboard.ranked:
         return ()
-    every = (("All accuracy metrics", every_accuracy(leaderboard)),)
+    tables = (("All accuracy metrics", every_accuracy(leaderboard)),)
     if len(leaderboard.ranked) == 1:
-        return every
-    return (*every, ("All pairs of models, with their p-values", every_pair(leaderboard)))
+        return tables
+    return (*tables, ("All pairs of models, with their p-values", every_pair(leaderboard)))
 
 
-def _time(leaderboard: Leaderboard) -> Drawn | None:
+def _time(leaderboard: Leaderboard) -> FigureSection | None:
     times = {entry.name: entry.fit_s or float("nan") for entry, _ in leaderboard.ranked}
     points = _points(leaderboard, times)
     if not points:
@@ -140,13 +140,13 @@ def _time(leaderboard: Leaderboard) -> Drawn | None:
         title=f"{metric} against training time",
         x_title="training time, logarithmic scale",
         y_title=metric,
-        description=_told(points, seconds),
+        description=_description(points, seconds),
         time=True,
     )
-    return Drawn(takeaways.of_time(leaderboard), figure)
+    return FigureSection(takeaways.of_time(leaderboard), figure)
 
 
-def _coverage(leaderboard: Leaderboard, k: str) -> Drawn | None:
+def _coverage(leaderboard: Leaderboard, k: str) -> FigureSection | None:
     fractions = {
         entry.name: float(evaluation.metrics.get(f"coverage@{k}", float("nan")))
         for entry, evaluation in leaderboard.ranked
@@ -161,9 +161,9 @@ def _coverage(leaderboard: Leaderboard, k: str) -> Drawn | None:
         title=f"{metric} against coverage of the catalog",
         x_title=f"fraction of the catalog in at least one list of {k}",
         y_title=metric,
-        description=_told(points, percent),
+        description=_description(points, percent),
     )
-    return Drawn(takeaways.of_coverage(leaderboard, k), figure)
+    return FigureSection(takeaways.of_coverage(leaderboard, k), figure)
 
 
 def _points(leaderboard: Leaderboard, x: dict[str, float]) -> list[Point]:
@@ -181,13 +181,13 @@ def _points(leaderboard: Leaderboard, x: dict[str, float]) -> list[Point]:
     return [point for point in points if not missing(point.x) and not missing(point.y)]
 
 
-def _told(points: list[Point], write: Callable[[float], str]) -> str:
-    return "; ".join(f"{p.label}: {decimals(p.y)} at {write(p.x)}" for p in points) + "."
+def _description(points: list[Point], format_x: Callable[[float], str]) -> str:
+    return "; ".join(f"{p.label}: {decimals(p.y)} at {format_x(p.x)}" for p in points) + "."
 
 
-def _tail(leaderboard: Leaderboard, k: str) -> Drawn | None:
+def _tail(leaderboard: Leaderboard, k: str) -> FigureSection | None:
     fractions = tail_fractions(leaderboard, k)
     if not fractions:
         return None
     chosen = chosen_fraction([evaluation for _, evaluation in leaderboard.ranked], k)
-    return Drawn(takeaways.of_tail(fractions, chosen), tail_figure(fractions, chosen))
+    return FigureSection(takeaways.of_tail(fractions, chosen), tail_figure(fractions, chosen))

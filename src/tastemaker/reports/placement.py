@@ -39,7 +39,7 @@ class Box:
         return (self.right - self.left) * (self.top - self.bottom)
 
 
-def placed(
+def place_labels(
     points: Sequence[tuple[float, float]],
     sizes: Sequence[tuple[float, float]],
     area: Box,
@@ -56,39 +56,39 @@ def placed(
         area: where labels may be placed.
         obstacles: boxes that labels must not cover; the points themselves are added.
     """
-    taken = [*obstacles, *(Box(x - 5, y - 5, x + 5, y + 5) for x, y in points)]
+    occupied = [*obstacles, *(Box(x - 5, y - 5, x + 5, y + 5) for x, y in points)]
     boxes: list[Box] = []
     for point, size in zip(points, sizes, strict=True):
         costs = {
-            box: _cost(box, area, taken) + _ambiguity(box, point, points)
+            box: _cost(box, area, occupied) + _ambiguity(box, point, points)
             for box in _candidates(point, size)
         }
         best = min(costs, key=costs.__getitem__)
         boxes.append(best)
-        taken.append(best)
+        occupied.append(best)
     return boxes
 
 
-def stacked(wanted: Sequence[float], height: float, low: float, high: float) -> list[float]:
+def stack_labels(preferred: Sequence[float], height: float, low: float, high: float) -> list[float]:
     """Returns places in a column, at least a height apart, as near as possible to those wanted.
 
     Args:
-        wanted: the place of each label if it were alone; the order is kept.
+        preferred: the place of each label if it were alone; the order is kept.
         height: the height of each label.
         low: the lowest place; if there is not enough room, the labels extend beyond `high`.
         high: the highest place.
     """
-    order = np.argsort(wanted, kind="stable")
+    order = np.argsort(preferred, kind="stable")
     # Less the height of the labels below, places must only not decrease: isotonic regression.
     blocks: list[list[float]] = []
     for i, label in enumerate(order):
-        blocks.append([wanted[label] - i * height])
+        blocks.append([preferred[label] - i * height])
         while len(blocks) > 1 and np.mean(blocks[-2]) > np.mean(blocks[-1]):
             blocks[-2:] = [blocks[-2] + blocks[-1]]
-    free = np.repeat([np.mean(block) for block in blocks], [len(block) for block in blocks])
-    room = max(low, high - (len(order) - 1) * height)
+    positions = np.repeat([np.mean(block) for block in blocks], [len(block) for block in blocks])
+    highest = max(low, high - (len(order) - 1) * height)
     places = np.empty(len(order))
-    places[order] = free.clip(low, room) + np.arange(len(order)) * height
+    places[order] = positions.clip(low, highest) + np.arange(len(order)) * height
     return [float(place) for place in places]
 
 
@@ -112,6 +112,6 @@ def _ambiguity(
     return box.area / 2 if nearest < box.distance(point) + 2 else 0.0
 
 
-def _cost(box: Box, area: Box, taken: Sequence[Box]) -> float:
+def _cost(box: Box, area: Box, occupied: Sequence[Box]) -> float:
     outside = box.area - box.overlap(area)
-    return round(4 * outside + sum(box.overlap(other) for other in taken), 6)
+    return round(4 * outside + sum(box.overlap(other) for other in occupied), 6)

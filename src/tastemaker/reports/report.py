@@ -7,7 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from tastemaker.artifact import replacing
 from tastemaker.errors import ConfigError
-from tastemaker.evaluation.cold_start_results import ColdStarts
+from tastemaker.evaluation.cold_start_results import ColdStartResults
 from tastemaker.evaluation.leaderboard import Leaderboard
 from tastemaker.reports.examples import Example
 from tastemaker.reports.page import page
@@ -19,7 +19,7 @@ def write_report(
     leaderboard: Leaderboard,
     logs: dict[str, TrainingLog],
     examples: Sequence[Example],
-    cold_starts: ColdStarts | None = None,
+    cold_starts: ColdStartResults | None = None,
 ) -> None:
     """Writes the report; the same input gives the same bytes.
 
@@ -43,8 +43,8 @@ def write_report(
         .get_template("report.html.jinja")
         .render(page=page(leaderboard, logs, examples, cold_starts))
     )
-    with replacing(path) as beside:
-        beside.write_text(text, encoding="utf-8", newline="\n")
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def _environment() -> Environment:

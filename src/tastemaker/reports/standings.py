@@ -12,7 +12,7 @@ from tastemaker.reports.groups import groups
 WHISKER_WIDTH = 130.0
 """Width of the drawing beside the main metric, in pixels."""
 
-IN_TABLE = ("hit_rate", "ndcg", "mrr", "recall", "map")
+TABLE_METRICS = ("hit_rate", "ndcg", "mrr", "recall", "map")
 """Accuracy metrics that the table shows beside the main one; the others are collapsed."""
 
 
@@ -64,7 +64,7 @@ class Standings:
 def standings(leaderboard: Leaderboard) -> Standings:
     """Builds the table of the leaderboard."""
     evaluations = [evaluation for _, evaluation in leaderboard.ranked]
-    lettered = [(_letter(i), names) for i, names in enumerate(groups(leaderboard))]
+    letter_groups = [(_letter(i), names) for i, names in enumerate(groups(leaderboard))]
     one_target = all(len(e.ranks) == e.n_users for e in evaluations)
     columns = _columns(leaderboard, one_target)
     ends = _scale(evaluations, leaderboard.metric)
@@ -72,7 +72,7 @@ def standings(leaderboard: Leaderboard) -> Standings:
         metric=metric_title(leaderboard.metric),
         columns=(*map(metric_title, columns), "Training"),
         rows=tuple(
-            _standing(leaderboard, place, columns, ends, lettered)
+            _standing(leaderboard, place, columns, ends, letter_groups)
             for place in range(len(leaderboard.ranked))
         ),
         failed=tuple(
@@ -82,7 +82,7 @@ def standings(leaderboard: Leaderboard) -> Standings:
         ),
         scale=(decimals(ends[0]), decimals(ends[1])),
         one_target=one_target and bool(evaluations),
-        groups=tuple(lettered),
+        groups=tuple(letter_groups),
     )
 
 
@@ -103,7 +103,7 @@ def _standing(
     place: int,
     columns: list[str],
     ends: tuple[float, float],
-    lettered: list[tuple[str, tuple[str, ...]]],
+    letter_groups: list[tuple[str, tuple[str, ...]]],
 ) -> Standing:
     entry, evaluation = leaderboard.ranked[place]
     value, (low, high) = _with_interval(evaluation, leaderboard.metric)
@@ -113,10 +113,10 @@ def _standing(
         value=decimals(value),
         interval=f"{decimals(low)} to {decimals(high)}",
         whisker=_whisker(low, value, high, ends),
-        cells=(*(_shown(evaluation, name) for name in columns), seconds(entry.fit_s)),
+        cells=(*(_formatted(evaluation, name) for name in columns), seconds(entry.fit_s)),
         verdict=_verdict(leaderboard, entry.name),
         near_best=near_best(leaderboard, entry.name),
-        letters=" ".join(letter for letter, names in lettered if entry.name in names),
+        letters=" ".join(letter for letter, names in letter_groups if entry.name in names),
     )
 
 
@@ -125,12 +125,14 @@ def _columns(leaderboard: Leaderboard, one_target: bool) -> list[str]:
         return []
     measured = leaderboard.ranked[0][1].metrics
     k = leaderboard.metric.partition("@")[2]
-    wanted = [name for name in IN_TABLE if not (one_target and name in REDUNDANT_WITH_ONE_TARGET)]
-    names = [f"{name}@{k}" for name in (*wanted, "coverage")]
+    shown_metrics = [
+        name for name in TABLE_METRICS if not (one_target and name in REDUNDANT_WITH_ONE_TARGET)
+    ]
+    names = [f"{name}@{k}" for name in (*shown_metrics, "coverage")]
     return [name for name in names if name in measured and name != leaderboard.metric]
 
 
-def _shown(evaluation: Evaluation, name: str) -> str:
+def _formatted(evaluation: Evaluation, name: str) -> str:
     value = evaluation.metrics.get(name)
     return percent(value) if name.startswith("coverage@") else decimals(value)
 
@@ -150,11 +152,11 @@ def _whisker(low: float, mean: float, high: float, ends: tuple[float, float]) ->
         return None
     span, margin = ends[1] - ends[0], 6.0
 
-    def at(value: float) -> float:
+    def position(value: float) -> float:
         fraction = (value - ends[0]) / span if span > 0 else 0.5
         return round(margin + fraction * (WHISKER_WIDTH - 2 * margin), 2)
 
-    return Whisker(at(low), at(mean), at(high))
+    return Whisker(position(low), position(mean), position(high))
 
 
 def _verdict(leaderboard: Leaderboard, name: str) -> str:

@@ -11,7 +11,7 @@ from tastemaker.evaluation.results import Evaluation
 from tastemaker.reports.formats import missing, percent, shortened
 from tastemaker.reports.svg import ACCENT, FONT_SIZE, INK, MUTED, inline_svg
 
-WIDTH, ROW = 420, 26
+WIDTH, ROW_HEIGHT = 420, 26
 RIGHT, TOP, BOTTOM = 52, 30, 30
 
 
@@ -46,7 +46,7 @@ def tail_figure(fractions: Sequence[tuple[str, float]], chosen: float | None) ->
     """Draws a dot per model, and a line at the fraction of users' own choices."""
     labels = [shortened(name, 22) for name, _ in fractions]
     left = 16 + max(len(label) for label in labels) * 0.55 * FONT_SIZE
-    height = TOP + ROW * len(fractions) + BOTTOM
+    height = TOP + ROW_HEIGHT * len(fractions) + BOTTOM
 
     def paint(figure: Figure) -> None:
         axes = figure.add_axes(
@@ -57,8 +57,8 @@ def tail_figure(fractions: Sequence[tuple[str, float]], chosen: float | None) ->
                 (height - TOP - BOTTOM) / height,
             )
         )
-        most = max([fraction for _, fraction in fractions] + [chosen or 0.0]) or 0.01
-        axes.set_xlim(-0.02 * most, most * 1.05)
+        max_fraction = max([fraction for _, fraction in fractions] + [chosen or 0.0]) or 0.01
+        axes.set_xlim(-0.02 * max_fraction, max_fraction * 1.05)
         axes.set_ylim(len(fractions) - 0.5, -0.5)
         if chosen is not None:
             axes.axvline(chosen, color=INK, linewidth=1.4, linestyle=(0, (4, 3)))
@@ -67,15 +67,15 @@ def tail_figure(fractions: Sequence[tuple[str, float]], chosen: float | None) ->
                 1.0 + 8 / (height - TOP - BOTTOM),
                 f"users' interactions: {percent(chosen)}",
                 transform=axes.get_xaxis_transform(),
-                ha="left" if chosen < most / 2 else "right",
+                ha="left" if chosen < max_fraction / 2 else "right",
                 color=INK,
             )
-        for place, (_, fraction) in enumerate(fractions):
-            axes.plot([0, fraction], [place] * 2, color=MUTED, linewidth=1, alpha=0.6)
-            axes.plot(fraction, place, "o", color=ACCENT, markersize=8, clip_on=False)
+        for row, (_, fraction) in enumerate(fractions):
+            axes.plot([0, fraction], [row] * 2, color=MUTED, linewidth=1, alpha=0.6)
+            axes.plot(fraction, row, "o", color=ACCENT, markersize=8, clip_on=False)
             axes.annotate(
                 percent(fraction),
-                (fraction, place),
+                (fraction, row),
                 (9, 0),
                 textcoords="offset points",
                 va="center",
@@ -87,11 +87,11 @@ def tail_figure(fractions: Sequence[tuple[str, float]], chosen: float | None) ->
         axes.spines["left"].set_visible(False)
 
     values = "; ".join(f"{name} {percent(fraction)}" for name, fraction in fractions)
-    beside = "" if chosen is None else f" Of the users' interactions: {percent(chosen)}."
+    users_sentence = "" if chosen is None else f" Of the users' interactions: {percent(chosen)}."
     return inline_svg(
         "tail",
         (WIDTH, height),
         "Long-tail fraction of each model's lists",
-        f"{values}.{beside}",
+        f"{values}.{users_sentence}",
         paint,
     )

@@ -66,11 +66,11 @@ def of_coverage(leaderboard: Leaderboard, k: str) -> str:
     covering = [
         (entry.name, e.metrics[name]) for entry, e in leaderboard.ranked if name in e.metrics
     ]
-    (best, fraction), (widest, most) = covering[0], max(covering, key=lambda pair: pair[1])
-    said = f"The lists of {best} cover {percent(fraction)} of the catalog"
+    (best, fraction), (widest, max_fraction) = covering[0], max(covering, key=lambda pair: pair[1])
+    statement = f"The lists of {best} cover {percent(fraction)} of the catalog"
     if best != widest:
-        return f"{said}; those of {widest} cover the most, {percent(most)}"
-    return f"{said}, the highest coverage" if len(covering) > 1 else said
+        return f"{statement}; those of {widest} cover the most, {percent(max_fraction)}"
+    return f"{statement}, the highest coverage" if len(covering) > 1 else statement
 
 
 def of_curves(drawn: list[Curve]) -> str:
@@ -122,26 +122,26 @@ def of_tail(fractions: list[tuple[str, float]], chosen: float | None) -> str:
     if chosen is None:
         return "Fraction of the lists that is from the long tail"
     below = [name for name, fraction in fractions if fraction < chosen]
-    said = f"{percent(chosen)} of the users' interactions are with long-tail items"
+    statement = f"{percent(chosen)} of the users' interactions are with long-tail items"
     if len(below) == len(fractions):
-        return f"{said}; the lists of every model contain a smaller fraction"
+        return f"{statement}; the lists of every model contain a smaller fraction"
     if not below:
-        return f"{said}; the lists of no model contain a smaller fraction"
+        return f"{statement}; the lists of no model contain a smaller fraction"
     above = [name for name, fraction in fractions if fraction >= chosen]
     if len(above) <= 2:
         others = listed(above)
-        return f"{said}; the lists of every model except {others} contain a smaller fraction"
+        return f"{statement}; the lists of every model except {others} contain a smaller fraction"
     counts = f"{len(below)} of {len(fractions)}"
-    return f"{said}; the lists of {counts} models contain a smaller fraction"
+    return f"{statement}; the lists of {counts} models contain a smaller fraction"
 
 
-def of_examples(shown: Sequence[Example]) -> str:
+def of_examples(examples: Sequence[Example]) -> str:
     """Counts the lists that hold a held-out item."""
-    found = sum(any(one.hits) for example in shown for one in example.lists)
-    n_lists = sum(len(example.lists) for example in shown)
+    found = sum(any(example_list.hits) for example in examples for example_list in example.lists)
+    n_lists = sum(len(example.lists) for example in examples)
     contain = "contains" if found == 1 else "contain"
     found_in = f"{found} of {counted(n_lists, 'list')} {contain} a held-out item"
-    return f"{counted(len(shown), 'example user')}: {found_in}"
+    return f"{counted(len(examples), 'example user')}: {found_in}"
 
 
 def _ratio(best: float, other: float) -> str:

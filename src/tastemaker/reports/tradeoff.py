@@ -9,16 +9,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from tastemaker.reports.formats import missing, shortened
-from tastemaker.reports.placement import Box, placed
+from tastemaker.reports.placement import Box, place_labels
 from tastemaker.reports.svg import ACCENT, FONT_SIZE, INK, MUTED, PAPER, inline_svg
 
 WIDTH, HEIGHT = 420, 330
 LEFT, RIGHT, TOP, BOTTOM = 54, 14, 34, 48
 
-CHARACTER = 0.57 * FONT_SIZE
+CHARACTER_WIDTH = 0.57 * FONT_SIZE
 """Assumed width of a character in pixels, since the browser's font is unknown."""
 
-TIMES = {
+TIME_TICKS = {
     0.001: "1 ms", 0.01: "10 ms", 0.1: "0.1 s", 1.0: "1 s", 10.0: "10 s", 60.0: "1 min",
     600.0: "10 min", 3600.0: "1 h", 36_000.0: "10 h", 360_000.0: "100 h",
 }  # fmt: skip
@@ -100,15 +100,15 @@ def _label(axes: Axes, points: Sequence[Point]) -> None:
     ]
     whiskers = [Box(low[0] - 2, low[1], high[0] + 2, high[1]) for low, high in ends]
     labels = [shortened(p.label) for p in points]
-    sizes = [(len(label) * CHARACTER, FONT_SIZE * 1.15) for label in labels]
+    sizes = [(len(label) * CHARACTER_WIDTH, FONT_SIZE * 1.15) for label in labels]
     area = Box(LEFT + 4, BOTTOM + 3, WIDTH - 2, HEIGHT - TOP + 10)
-    boxes = placed(centres, sizes, area, whiskers)
+    boxes = place_labels(centres, sizes, area, whiskers)
     for point, (x, y), box, label in zip(points, centres, boxes, labels, strict=True):
         _connect(axes, x, y, box)
         side = "left" if box.left > x else "right" if box.right < x else "center"
-        at = {"left": box.left, "right": box.right, "center": (box.left + box.right) / 2}[side]
+        label_x = {"left": box.left, "right": box.right, "center": (box.left + box.right) / 2}[side]
         axes.text(
-            at,
+            label_x,
             (box.bottom + box.top) / 2 - 0.36 * FONT_SIZE,
             label,
             transform=None,
@@ -139,18 +139,18 @@ def _scale_y(axes: Axes, points: Sequence[Point]) -> None:
 
 
 def _scale_time(axes: Axes, points: Sequence[Point]) -> None:
-    least, most = min(p.x for p in points), max(p.x for p in points)
-    first = max((t for t in TIMES if t <= least), default=min(TIMES))
-    last = min((t for t in TIMES if t >= most and t > first), default=max(TIMES))
-    marks = [t for t in TIMES if first <= t <= last]
+    min_x, max_x = min(p.x for p in points), max(p.x for p in points)
+    first = max((t for t in TIME_TICKS if t <= min_x), default=min(TIME_TICKS))
+    last = min((t for t in TIME_TICKS if t >= max_x and t > first), default=max(TIME_TICKS))
+    marks = [t for t in TIME_TICKS if first <= t <= last]
     axes.set_xscale("log")
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xticks(marks, [TIMES[t] for t in marks])
-    axes.set_xlim(min(first, least) / 1.25, max(last, most) * 1.25)
+    axes.set_xticks(marks, [TIME_TICKS[t] for t in marks])
+    axes.set_xlim(min(first, min_x) / 1.25, max(last, max_x) * 1.25)
 
 
 def _scale_fraction(axes: Axes, points: Sequence[Point]) -> None:
-    most = max(p.x for p in points)
-    axes.set_xlim(-0.03 * most, (most or 0.01) * 1.12)
+    max_x = max(p.x for p in points)
+    axes.set_xlim(-0.03 * max_x, (max_x or 0.01) * 1.12)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda fraction, _: f"{fraction * 100:.3g}%"))

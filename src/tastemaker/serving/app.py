@@ -8,13 +8,13 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from tastemaker.serving.http import problems
-from tastemaker.serving.http.auth import SendersFirst
+from tastemaker.serving.http.auth import EarlyAuthentication
 from tastemaker.serving.http.body_limit import BodyLimit
 from tastemaker.serving.http.connections import Connections
 from tastemaker.serving.http.headers import SecurityHeaders
-from tastemaker.serving.http.origins import OwnOrigins
+from tastemaker.serving.http.origins import OriginCheck
 from tastemaker.serving.http.paths import EscapedPathIds
-from tastemaker.serving.http.proxies import BehindProxy
+from tastemaker.serving.http.proxies import ForwardedHeaders
 from tastemaker.serving.http.routes import (
     admin,
     desk,
@@ -25,7 +25,7 @@ from tastemaker.serving.http.routes import (
     trending,
     users,
 )
-from tastemaker.serving.http.telemetry import Observed
+from tastemaker.serving.http.telemetry import RequestTelemetry
 from tastemaker.serving.service import Service
 from tastemaker.serving.settings import ServiceSettings
 from tastemaker.wire import CatalogItem, Problem, Wire
@@ -56,31 +56,34 @@ def make_app(settings: ServiceSettings) -> FastAPI:
         app.include_router(routes.router, prefix="/v1")
     app.include_router(health.router)
     problems.install(app)
-    _document(app, Problem, CatalogItem)
+    _add_schemas(app, Problem, CatalogItem)
     # The middleware added last is the outermost.
     app.add_middleware(problems.UnhandledErrors)
-    app.add_middleware(BodyLimit, most_bytes=settings.max_body_bytes)
-    app.add_middleware(SendersFirst, service=service)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(EarlyAuthentication, service=service)
     if settings.cors:
         app.add_middleware(
             CORSMiddleware, allow_origins=settings.cors, allow_methods=["*"], allow_headers=["*"]
         )
     app.add_middleware(EscapedPathIds)
-    app.add_middleware(OwnOrigins, service=service)
+    app.add_middleware(OriginCheck, service=service)
     app.add_middleware(SecurityHeaders)
-    app.add_middleware(Observed, telemetry=service.telemetry)
-    app.add_middleware(BehindProxy, trusted=settings.trusted_proxies, root_path=settings.root_path)
+    app.add_middleware(RequestTelemetry, telemetry=service.telemetry)
+    app.add_middleware(
+        ForwardedHeaders, trusted=settings.trusted_proxies, root_path=settings.root_path
+    )
     return app
 
 
-def _document(app: FastAPI, *types: type[Wire]) -> None:
+def _add_schemas(app: FastAPI, *types: type[Wire]) -> None:
     """Adds the schemas of types that routes reference by name alone."""
-    plain = app.openapi
+    default_openapi = app.openapi
 
     def openapi() -> dict[str, object]:
-        schema = plain()
+        schema = default_openapi()
         schema["components"]["schemas"] |= {
-            each.__name__: each.model_json_schema(mode="validation") for each in types
+            wire_type.__name__: wire_type.model_json_schema(mode="validation")
+            for wire_type in types
         }
         return schema
 

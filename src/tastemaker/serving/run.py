@@ -11,7 +11,7 @@ from uvicorn.supervisors import Multiprocess
 
 from tastemaker.errors import ConfigError
 from tastemaker.serving.http.open_files import BACKLOG, raise_file_limit
-from tastemaker.serving.http.telemetry import SHARED
+from tastemaker.serving.http.telemetry import METRICS_FOLDER
 from tastemaker.serving.settings import ServiceSettings
 
 APPLICATION = "tastemaker.asgi:application"
@@ -48,7 +48,7 @@ def run(settings: ServiceSettings, announce: Callable[[str], None]) -> None:
             uvicorn.Server(config).run(sockets=[listening])
             return
         with _temporary_folder() as folder:
-            os.environ[SHARED] = folder
+            os.environ[METRICS_FOLDER] = folder
             Multiprocess(config, sockets=[listening]).run()
 
 

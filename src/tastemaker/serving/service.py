@@ -7,18 +7,18 @@ from tastemaker.serving.http.gate import Gate
 from tastemaker.serving.http.rates import Rates
 from tastemaker.serving.http.telemetry import Telemetry
 from tastemaker.serving.learning.background import Learning
-from tastemaker.serving.live.answers import Answers
+from tastemaker.serving.live.list_responses import ListResponses
 from tastemaker.serving.live.live import Live, Snapshot
-from tastemaker.serving.live.looks import Looks
-from tastemaker.serving.live.similar import Similar
+from tastemaker.serving.live.shared_reads import SharedReads
+from tastemaker.serving.live.similar import SimilarItemsCache
 from tastemaker.serving.settings import ServiceSettings
 from tastemaker.wire import AskedUser, Listing
 
-WARMING = 8
+N_WARM_UP_USERS = 8
 """Number of users whose lists are computed before the first request."""
 
-AS_OF_NOW_S = 1.0
-"""Maximum age of the cached API keys, in seconds, for a database on the network."""
+MAX_SNAPSHOT_AGE_S = 1.0
+"""Maximum age, in seconds, of the API keys in memory, for a database on the network."""
 
 
 class Service:
@@ -33,14 +33,14 @@ class Service:
         # them. SQLite allows one writer at a time: a single thread writes in order of arrival,
         # whereas threads that contend for the lock sleep and retry, and some wait very long.
         writers = 1 if self.live.database.is_sqlite else settings.threads
-        self.writing = Gate(writers, settings.max_queued, settings.request_timeout_s)
+        self.write_gate = Gate(writers, settings.max_queued, settings.request_timeout_s)
         self.rates = Rates(settings.rate, settings.burst)
         self.telemetry = Telemetry()
-        self.looks = Looks(self.live, settings.max_queued, settings.request_timeout_s)
-        self.answers = Answers(self.live, self.looks, self.gate, self.telemetry)
-        self.similar = Similar(self.live)
+        self.shared_reads = SharedReads(self.live, settings.max_queued, settings.request_timeout_s)
+        self.list_responses = ListResponses(self.live, self.shared_reads, self.gate, self.telemetry)
+        self.similar = SimilarItemsCache(self.live)
         self.learning = Learning(settings)
-        self._looked_at = 0.0
+        self._snapshot_read_at = 0.0
 
     def start(self) -> None:
         """Opens the run and the database.
@@ -50,31 +50,31 @@ class Service:
             ConfigError: other machines could reach the service without a key.
         """
         self.live.start()
-        if not self.live.held.degraded:
+        if not self.live.last_snapshot.degraded:
             # While the database cannot be read no key is valid, so an exposed service admits no
             # request.
-            self.settings.refuse_exposure(bool(self.live.held.keys.valid))
+            self.settings.refuse_exposure(bool(self.live.last_snapshot.keys.valid))
         self._warm_up()
 
     def stop(self) -> None:
         """Cancels waiting work, waits for running work, and closes the database."""
-        self.looks.close()
+        self.shared_reads.close()
         self.gate.close()
-        self.writing.close()
+        self.write_gate.close()
         self.live.stop()
 
     def _warm_up(self) -> None:
         """Computes some lists, so that the first request need not wait for one-time set-up."""
-        everything = self.live.held.deployed.everything
-        users = everything.user_vocabulary.ids[:WARMING]
-        items = everything.item_vocabulary.ids[:WARMING]
+        everything = self.live.last_snapshot.deployed.everything
+        users = everything.user_vocabulary.ids[:N_WARM_UP_USERS]
+        items = everything.item_vocabulary.ids[:N_WARM_UP_USERS]
 
-        def lists() -> None:
+        def compute_lists() -> None:
             for user in users:
                 self.live.recommend([AskedUser(user_id=user)], Listing())
                 self.live.recommend([AskedUser(history=items)], Listing())
 
-        self.gate.in_all_threads(lists)
+        self.gate.in_all_threads(compute_lists)
         # Objects that exist by this time stay alive. Freezing them keeps the garbage collector from
         # scanning them repeatedly, which would delay a request by a tenth of a second each time.
         gc.collect()
@@ -85,11 +85,11 @@ class Service:
         if self.live.database.is_sqlite and self.live.joined:
             return self.live.snapshot()  # takes microseconds, without a network
         now = time.monotonic()
-        if now - self._looked_at < AS_OF_NOW_S:
-            return self.live.held
-        self._looked_at = now
+        if now - self._snapshot_read_at < MAX_SNAPSHOT_AGE_S:
+            return self.live.last_snapshot
+        self._snapshot_read_at = now
         return await self.gate.run(self.live.snapshot)
 
-    def asks_for_keys(self, snapshot: Snapshot) -> bool:
+    def requires_key(self, snapshot: Snapshot) -> bool:
         """Whether requests need a key: if exposed, if set so, or once any key was created."""
-        return self.settings.is_exposed or self.settings.require_key or snapshot.keys.ever
+        return self.settings.is_exposed or self.settings.require_key or snapshot.keys.any_created

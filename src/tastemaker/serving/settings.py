@@ -107,16 +107,16 @@ class ServiceSettings(Config):
     """The format of log lines."""
 
     @classmethod
-    def gathered(cls, given: dict[str, Any]) -> Self:
+    def gathered(cls, values: dict[str, Any]) -> Self:
         """Takes each setting from the given values, else from the environment, else its default.
 
         Args:
-            given: values by name; None for a setting that was not given.
+            values: values by name; None for a setting that was not given.
 
         Raises:
             ConfigError: an unknown setting, or an invalid value (also of a TASTEMAKER_ variable).
         """
-        settings = {name: value for name, value in given.items() if value is not None}
+        settings = {name: value for name, value in values.items() if value is not None}
         for name in cls.model_fields:
             text = os.environ.get(PREFIX + name.upper())
             if text is not None and name not in settings:
@@ -135,8 +135,8 @@ class ServiceSettings(Config):
     @property
     def database_url(self) -> str:
         """URL of the database for events."""
-        given = self.database
-        return database_url_of(self.run, given.get_secret_value() if given else None)
+        database = self.database
+        return database_url_of(self.run, database.get_secret_value() if database else None)
 
     @property
     def shown_database(self) -> str:

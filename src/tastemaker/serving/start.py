@@ -9,7 +9,7 @@ from tastemaker.serving.settings import ServiceSettings
 from tastemaker.serving.store.database import Database
 from tastemaker.serving.store.deployments import DeploymentLog, DeploymentRecord, open_deployment
 from tastemaker.serving.store.keys import Keys, KeyStore
-from tastemaker.serving.store.outages import DatabaseAwayError
+from tastemaker.serving.store.outages import DatabaseUnavailableError
 from tastemaker.serving.store.trending import TrendingStore
 
 
@@ -42,7 +42,7 @@ def check(settings: ServiceSettings) -> Start:
             TrendingStore(database).begin(settings.trending_half_life_h * 3600)
             record = DeploymentLog(database, settings.service).begin(bundle)
             settings.refuse_exposure(bool(Keys.of(KeyStore(database).all()).valid))
-        except DatabaseAwayError as error:
+        except DatabaseUnavailableError as error:
             if settings.is_exposed:
                 raise ConfigError(
                     f'host="{settings.host}": other machines could reach the service, but the keys '
@@ -63,16 +63,15 @@ def _start_of(settings: ServiceSettings, bundle: Bundle, record: DeploymentRecor
     if record.version == bundle.version:
         return Start(settings.run)
     reasons = {"learned": "trained on events", "rollback": "restored by a rollback"}
-    how = reasons.get(record.reason, "deployed")
+    how_deployed = reasons.get(record.reason, "deployed")
     try:
         run = open_deployment(record, settings.device).path
     except ArtifactError as error:
-        note = f"{error}; this model was {how} later, but {settings.run} serves instead"
+        note = f"{error}; this model was {how_deployed} later, but {settings.run} serves instead"
         return Start(settings.run, (note,))
-    return Start(
-        run,
-        (
-            f"{run}, which was {how} later, serves instead of {settings.run}; to return to the "
-            f"previous model, POST /v1/admin/rollback, or to {settings.run}, POST /v1/admin/reload",
-        ),
+    note = (
+        f"{run}, which was {how_deployed} later, serves instead of {settings.run}; to return to "
+        "the previous model, POST /v1/admin/rollback, or to "
+        f"{settings.run}, POST /v1/admin/reload"
     )
+    return Start(run, (note,))

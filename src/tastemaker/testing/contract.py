@@ -46,9 +46,9 @@ class RecommenderContract(InductiveContract, EmptyBatchContract, CopiesContract,
         """Returns a model fitted on a whole world, once for all tests of the class."""
         return _fitted(type(self), world)  # type: ignore[arg-type]
 
-    def test_the_missing_square_of_a_checkerboard_is_recommended(self) -> None:
+    def test_the_left_out_item_of_a_checkerboard_is_recommended(self) -> None:
         if not self.personal:
-            pytest.skip("this model does not tell tastes apart")
+            pytest.skip("this model does not distinguish tastes")
         model = self.fitted("checkerboard")
         best = model.recommend(k=1)
         hits = (_column(best, "user_id") == _column(best, "item_id")).mean()
@@ -56,7 +56,7 @@ class RecommenderContract(InductiveContract, EmptyBatchContract, CopiesContract,
 
     def test_an_unseen_user_gets_the_taste_that_the_history_shows(self) -> None:
         if not self.personal:
-            pytest.skip("this model does not tell tastes apart")
+            pytest.skip("this model does not distinguish tastes")
         model = self.fitted("two tastes")
         low, high = model.unseen_users([[0, 1, 2, 3]]), model.unseen_users([[20, 21, 22, 23]])
         assert (_column(model.recommend(low, 5), "item_id") < 20).mean() >= 0.8
@@ -68,7 +68,7 @@ class RecommenderContract(InductiveContract, EmptyBatchContract, CopiesContract,
         chance = 10 / 30
         assert result.metrics["hit_rate@10"] > (chance if self.personal else 0.1)
 
-    def test_a_list_is_short_where_little_is_left_and_never_padded(self) -> None:
+    def test_a_list_is_short_and_not_padded_if_few_items_are_left(self) -> None:
         model = self.fitted("one item left")
         lists = model.recommend(users=[0, 1, 8], k=10).frame
         assert lists.filter(lists["user_id"] == 0)["item_id"].to_list() == [0]
@@ -76,12 +76,12 @@ class RecommenderContract(InductiveContract, EmptyBatchContract, CopiesContract,
         assert sorted(lists.filter(lists["user_id"] == 8)["item_id"]) == [1, 2, 3, 4, 5]
         assert lists["score"].is_finite().all()
 
-    def test_seen_items_come_back_only_when_asked_for(self) -> None:
+    def test_seen_items_are_recommended_only_on_request(self) -> None:
         model = self.fitted("two tastes")
         seen = {int(item) for item in model.dataset.history(3)}
-        fresh = model.recommend(3, k=40).frame["item_id"]
-        assert seen.isdisjoint(fresh)
-        assert len(fresh) == model.dataset.n_items - len(seen)
+        unseen_items = model.recommend(3, k=40).frame["item_id"]
+        assert seen.isdisjoint(unseen_items)
+        assert len(unseen_items) == model.dataset.n_items - len(seen)
         assert len(model.recommend(3, k=40, exclude_seen=False)) == model.dataset.n_items
 
     def test_held_out_items_are_not_recommended_either(self) -> None:
@@ -90,8 +90,8 @@ class RecommenderContract(InductiveContract, EmptyBatchContract, CopiesContract,
         assert split.test is not None
         lists = model.recommend(users=list(range(60)), k=40).frame
         pairs = set(zip(lists["user_id"], lists["item_id"], strict=True))
-        held = set(zip(split.test.users.tolist(), split.test.items.tolist(), strict=True))
-        assert pairs.isdisjoint(held)
+        held_out = set(zip(split.test.users.tolist(), split.test.items.tolist(), strict=True))
+        assert pairs.isdisjoint(held_out)
 
     def test_ranks_count_from_one_and_scores_descend(self) -> None:
         lists = self.fitted("two tastes").recommend(users=[5, 2], k=7).frame
@@ -100,7 +100,7 @@ class RecommenderContract(InductiveContract, EmptyBatchContract, CopiesContract,
         for scores in np.split(lists["score"].to_numpy(), 2):
             assert (np.diff(scores) <= 0).all()
 
-    def test_titles_come_along(self) -> None:
+    def test_recommendations_have_titles(self) -> None:
         lists = self.fitted("two tastes").recommend(1, k=3).frame
         assert lists["title"].to_list() == [f"Item {item}" for item in lists["item_id"]]
 
@@ -138,14 +138,14 @@ class RecommenderContract(InductiveContract, EmptyBatchContract, CopiesContract,
         whole = model.score(users).gather(1, items)
         assert_same_scores(model.score_candidates(users, items), whole)
 
-    def test_an_empty_history_gets_the_popularity_answer(self) -> None:
+    def test_an_empty_history_gets_the_popularity_ranking(self) -> None:
         model = self.fitted("two tastes")
         counts = model.dataset.item_counts
         best = model.recommend(model.unseen_users([[]]), k=5).frame["item_id"].to_list()
         by_popularity = np.lexsort((np.arange(len(counts)), -counts))[:5]
         assert best == by_popularity.tolist()
 
-    def test_asking_does_not_change_the_model(self) -> None:
+    def test_recommending_does_not_change_the_model(self) -> None:
         model = self.fitted("two tastes")
         before = {name: tensor.clone() for name, tensor in model.state().items()}
         model.recommend(k=3)
@@ -173,13 +173,13 @@ class RecommenderContract(InductiveContract, EmptyBatchContract, CopiesContract,
         first, second = self.fitted("two tastes"), self.make().fit(no_holdout(two_tastes()))
         assert_same_state(first, second)
 
-    def test_models_trained_in_threads_at_the_same_time_are_those_trained_alone(self) -> None:
+    def test_models_trained_in_parallel_threads_equal_those_trained_alone(self) -> None:
         alone, split = self.fitted("one item left"), no_holdout(one_item_left())
         with ThreadPoolExecutor(2) as threads:
             for model in threads.map(lambda _: self.make().fit(split), range(2)):
                 assert_same_state(alone, model)
 
-    def test_global_random_state_is_left_alone(self) -> None:
+    def test_fitting_does_not_change_the_global_random_state(self) -> None:
         torch.manual_seed(5)
         np.random.seed(5)  # noqa: NPY002
         before = torch.get_rng_state(), repr(np.random.get_state())  # noqa: NPY002
@@ -187,7 +187,7 @@ class RecommenderContract(InductiveContract, EmptyBatchContract, CopiesContract,
         assert torch.equal(torch.get_rng_state(), before[0])
         assert repr(np.random.get_state()) == before[1]  # noqa: NPY002
 
-    def test_a_saved_model_answers_as_the_one_in_memory(self, tmp_path: Path) -> None:
+    def test_a_saved_model_gives_the_same_results(self, tmp_path: Path) -> None:
         model = self.fitted("two tastes")
         save_run(tmp_path / "run", model)
         opened = open_run(tmp_path / "run")
@@ -196,14 +196,14 @@ class RecommenderContract(InductiveContract, EmptyBatchContract, CopiesContract,
             assert torch.equal(opened.model.score(batch), model.score(batch))
         assert opened.recommend([1]).frame.equals(model.recommend([1]).frame)
 
-    def test_unknown_ids_are_named(self) -> None:
+    def test_an_error_for_an_unknown_id_names_it(self) -> None:
         model = self.fitted("two tastes")
         with pytest.raises(UnknownIdError, match="user 4711 is not in the data"):
             model.recommend([0, 4711])
         with pytest.raises(UnknownIdError, match="item 99 is not in the data"):
             model.unseen_users([[1, 99]])
 
-    def test_mistaken_questions_are_refused(self) -> None:
+    def test_invalid_calls_are_refused(self) -> None:
         with pytest.raises(ConfigError, match="not fitted"):
             self.make().recommend([1])
         with pytest.raises(ConfigError, match="takes a Split"):
@@ -220,8 +220,8 @@ def assert_same_state(one: Recommender, other: Recommender) -> None:
         assert torch.equal(got[name], tensor), name
 
 
-def _column(answer: Recommendations, name: str) -> np.ndarray:
-    return answer.frame[name].to_numpy()
+def _column(recommendations: Recommendations, name: str) -> np.ndarray:
+    return recommendations.frame[name].to_numpy()
 
 
 @cache

@@ -23,7 +23,7 @@ class CopiesContract:
         """Returns a model fitted on a whole world."""
 
     @pytest.mark.parametrize("how", ["pickled", "deep"])
-    def test_a_copy_answers_as_the_model(self, how: str) -> None:
+    def test_a_copy_gives_the_same_scores_and_lists(self, how: str) -> None:
         """Compares known users and unseen users, one of them with an empty history."""
         model = self.fitted("two tastes")
         twin = pickle.loads(pickle.dumps(model)) if how == "pickled" else copy.deepcopy(model)
@@ -32,13 +32,13 @@ class CopiesContract:
             assert torch.equal(twin.score(batch), model.score(batch))
         assert twin.recommend([1]).frame.equals(model.recommend([1]).frame)
 
-    def test_what_was_learned_lies_in_memory_as_what_is_opened(self, tmp_path: Path) -> None:
+    def test_a_fitted_and_an_opened_model_have_the_same_memory_layout(self, tmp_path: Path) -> None:
         """On some processors, a product's last bits depend on where its factors lie in memory."""
         model = self.fitted("two tastes")
         save_run(tmp_path / "run", model)
         opened = open_run(tmp_path / "run").model
-        for each in (model, opened):
-            for name, tensor in each.state().items():
+        for checked_model in (model, opened):
+            for name, tensor in checked_model.state().items():
                 assert tensor.is_contiguous(), name
                 assert tensor.data_ptr() % ALIGNMENT == 0, name
         if model.item_keys is not None:

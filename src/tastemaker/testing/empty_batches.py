@@ -27,8 +27,8 @@ class EmptyBatchContract:
             of_one = model.recommend([1], k=3, diversity=diversity, because=because)
         except UnsupportedError:
             pytest.skip("this model compares no items, so it has no diversity and no reasons")
-        nothing: list[list[int] | UserBatch] = [[], model.users([]), model.unseen_users([])]
-        for users in nothing:
+        no_users: list[list[int] | UserBatch] = [[], model.users([]), model.unseen_users([])]
+        for users in no_users:
             of_none = model.recommend(users, k=3, diversity=diversity, because=because)
             assert_empty_as(of_none, of_one)
 
@@ -36,11 +36,11 @@ class EmptyBatchContract:
         """Checks the scores of all items, and of some candidates of each user."""
         model = self.fitted("two tastes")
         one, candidates = model.users([1]), torch.zeros(1, 3, dtype=torch.int64)
-        for nothing in (model.users([]), model.unseen_users([])):
-            scores = model.score(nothing)
+        for no_users in (model.users([]), model.unseen_users([])):
+            scores = model.score(no_users)
             assert scores.shape == (0, model.dataset.n_items)
             assert scores.dtype == model.score(one).dtype
-            scores = model.score_candidates(nothing, candidates[:0])
+            scores = model.score_candidates(no_users, candidates[:0])
             assert scores.shape == (0, 3)
             assert scores.dtype == model.score_candidates(one, candidates).dtype
 
@@ -50,20 +50,20 @@ class EmptyBatchContract:
         keys = model.item_keys
         if keys is None:
             pytest.skip("this model's scores are not inner products")
-        for nothing in (model.users([]), model.unseen_users([])):
-            queries = model.queries(nothing)
+        for no_users in (model.users([]), model.unseen_users([])):
+            queries = model.queries(no_users)
             assert queries.shape == (0, keys.shape[1])
             assert queries.dtype == model.queries(model.users([1])).dtype
 
-    def test_nothing_is_explained_and_nothing_is_similar_where_nothing_is_asked(self) -> None:
+    def test_empty_requests_for_reasons_and_similar_items_give_empty_tables(self) -> None:
         """Checks requests with no users, with no items, and with neither."""
         model = self.fitted("two tastes")
         try:
             reasons, similar = model.explain([1], [2], n=2), model.similar_items([3], k=2)
         except UnsupportedError:
             pytest.skip("this model compares no items")
-        asked: list[tuple[list[int], list[int]]] = [([], [2]), ([1], []), ([], [])]
-        for users, items in asked:
+        empty_requests: list[tuple[list[int], list[int]]] = [([], [2]), ([1], []), ([], [])]
+        for users, items in empty_requests:
             assert_empty_as(model.explain(users, items, n=2), reasons)
         assert_empty_as(model.similar_items([], k=2), similar)
 

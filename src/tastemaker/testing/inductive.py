@@ -25,11 +25,11 @@ some_examples = settings(
     suppress_health_check=[HealthCheck.differing_executors, HealthCheck.too_slow],
 )
 
-People = list[tuple[int, list[int]]]
+UsersWithEvents = list[tuple[int, list[int]]]
 """Users with the items that they touched since training; for an unseen user, with all items."""
 
 ITEMS = st.lists(st.integers(0, N_ITEMS - 1), min_size=1, max_size=6, unique=True)
-PEOPLE = st.lists(
+USERS_WITH_EVENTS = st.lists(
     st.tuples(st.just(UNKNOWN) | st.integers(0, N_USERS - 1), ITEMS), min_size=2, max_size=5
 )
 
@@ -50,34 +50,36 @@ class InductiveContract:
         """Returns a model fitted on a whole world."""
 
     @some_examples
-    @given(PEOPLE, st.randoms(use_true_random=False))
-    def test_the_order_of_the_users_changes_nothing(self, people: People, random: Random) -> None:
+    @given(USERS_WITH_EVENTS, st.randoms(use_true_random=False))
+    def test_the_order_of_the_users_does_not_change_their_scores(
+        self, users: UsersWithEvents, random: Random
+    ) -> None:
         """Each user has the same scores at any position in the batch."""
         model = self.fitted("two tastes")
-        batch = _grown(model, people)
-        order = np.array(random.sample(range(len(people)), len(people)))
-        there, back = model.score(batch), model.score(batch.at(order))
-        assert_same_scores(back, there[torch.from_numpy(order)])
+        batch = _with_new_events(model, users)
+        order = np.array(random.sample(range(len(users)), len(users)))
+        scores, reordered = model.score(batch), model.score(batch.at(order))
+        assert_same_scores(reordered, scores[torch.from_numpy(order)])
 
-    def test_somebody_with_a_users_history_is_answered_much_as_the_user(self) -> None:
+    def test_an_unseen_user_with_the_history_of_a_user_gets_a_similar_list(self) -> None:
         """At least the fraction `twin_overlap` of the ten best items is the same."""
         model = self.fitted("two tastes")
         known = UserBatch.known(model.dataset, np.arange(N_USERS))
         twins = UserBatch(np.full(N_USERS, UNKNOWN), known.items, known.indptr, known.timestamps)
-        best, theirs = (model.score(batch).topk(10).indices.cpu() for batch in (known, twins))
-        overlap = float((best[:, :, None] == theirs[:, None, :]).any(dim=2).float().mean())
+        best, twin_best = (model.score(batch).topk(10).indices.cpu() for batch in (known, twins))
+        overlap = float((best[:, :, None] == twin_best[:, None, :]).any(dim=2).float().mean())
         assert overlap >= self.twin_overlap, f"{overlap:.2f} of the ten best are the same"
 
     @some_examples
-    @given(PEOPLE)
-    def test_what_was_touched_since_is_not_recommended_again(self, people: People) -> None:
+    @given(USERS_WITH_EVENTS)
+    def test_items_touched_since_training_are_not_recommended(self, users: UsersWithEvents) -> None:
         """All other items are recommended, to known and to unseen users."""
         model = self.fitted("two tastes")
-        batch = _grown(model, people)
-        for row in range(len(people)):
-            asked = batch.part(row, row + 1)
-            fresh = model.recommend(asked, k=N_ITEMS).frame["item_id"]
-            assert set(fresh) == set(range(N_ITEMS)) - set(asked.items.tolist())
+        batch = _with_new_events(model, users)
+        for row in range(len(users)):
+            single_user = batch.part(row, row + 1)
+            recommended = model.recommend(single_user, k=N_ITEMS).frame["item_id"]
+            assert set(recommended) == set(range(N_ITEMS)) - set(single_user.items.tolist())
 
     @some_examples
     @given(st.lists(st.integers(0, N_USERS - 1), min_size=1, max_size=5, unique=True), st.data())
@@ -86,24 +88,24 @@ class InductiveContract:
     ) -> None:
         """The scores of its items rise, measured in standard deviations of the user's scores."""
         if not self.personal:
-            pytest.skip("this model does not tell tastes apart")
+            pytest.skip("this model does not distinguish tastes")
         model = self.fitted("two tastes")
         other = [list(range(20, 40)) if user % 2 == 0 else list(range(20)) for user in users]
         since = [data.draw(st.permutations(items))[:6] for items in other]
         before = model.score(UserBatch.known(model.dataset, np.array(users)))
-        after = model.score(_grown(model, list(zip(users, since, strict=True))))
+        after = model.score(_with_new_events(model, list(zip(users, since, strict=True))))
         for row, items in enumerate(other):
-            standing = [
+            standardized = [
                 float(((scores - scores.mean()) / scores.std())[items].mean())
                 for scores in (before[row], after[row])
             ]
-            assert standing[1] > standing[0], f"user {users[row]}: {standing}"
+            assert standardized[1] > standardized[0], f"user {users[row]}: {standardized}"
 
-    def test_an_item_that_nobody_touched_tells_nothing_of_an_unseen_user(self) -> None:
+    def test_a_history_of_only_an_untouched_item_gives_the_popularity_ranking(self) -> None:
         """An unseen user who touched only that item gets the popularity ranking."""
         model = self.fitted("an untouched item")
-        nothing, untouched, both = model.score(model.unseen_users([[], [6], [0, 6]]))
-        assert torch.equal(untouched, nothing)
+        empty, untouched, both = model.score(model.unseen_users([[], [6], [0, 6]]))
+        assert torch.equal(untouched, empty)
         assert both.isfinite().all()
 
 
@@ -117,13 +119,13 @@ def assert_same_scores(one: torch.Tensor, other: torch.Tensor) -> None:
     """
     assert one.shape == other.shape
     allowed = 1e-4 * torch.maximum(one.abs(), other.abs()).amax(dim=-1, keepdim=True)
-    beyond = (one - other).abs() - allowed
-    assert (beyond <= 0).all(), f"scores differ by {float(beyond.max()):.2g} more than rounding"
+    excess = (one - other).abs() - allowed
+    assert (excess <= 0).all(), f"scores differ by {float(excess.max()):.2g} more than rounding"
 
 
-def _grown(model: Recommender, people: People) -> UserBatch:
+def _with_new_events(model: Recommender, users: UsersWithEvents) -> UserBatch:
     """Returns the users with all items that they touched, in training and since."""
-    known = [[] if code == UNKNOWN else model.dataset.history(code).tolist() for code, _ in people]
-    since = [items for _, items in people]
+    known = [[] if code == UNKNOWN else model.dataset.history(code).tolist() for code, _ in users]
+    since = [items for _, items in users]
     batch = UserBatch.unseen_users([old + new for old, new in zip(known, since, strict=True)])
-    return UserBatch(np.array([code for code, _ in people]), batch.items, batch.indptr)
+    return UserBatch(np.array([code for code, _ in users]), batch.items, batch.indptr)

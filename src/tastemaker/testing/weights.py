@@ -34,7 +34,7 @@ class WeightsContract:
         learned = model.fit(weighted).state()
         assert any(not torch.equal(learned[name], plain[name]) for name in plain)
 
-    def test_weights_of_one_change_nothing(self) -> None:
+    def test_weights_of_one_equal_no_weights(self) -> None:
         """Without weights, every interaction has the weight 1."""
         model = self._quick()
         if not model.uses_weights:

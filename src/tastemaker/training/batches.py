@@ -63,7 +63,7 @@ class PairBatches:
         """Returns the batches of one epoch, counted from 0."""
 
         def batches() -> Iterator[Batch]:
-            for chunk in self._drawn(number):
+            for chunk in self._draw_chunks(number):
                 yield from chunk.split(self.batch_size)
 
         return RepeatableEpoch(len(self.users), self.batch_size, batches)
@@ -75,26 +75,28 @@ class PairBatches:
     @property
     def chunk_size(self) -> int:
         """Number of positives whose negatives are drawn together, a multiple of the batch size."""
-        at_once = SAMPLES_AT_ONCE[self.users.device.type] // (1 + self.negatives)
-        return max(1, at_once // self.batch_size) * self.batch_size
+        n_positives = SAMPLES_AT_ONCE[self.users.device.type] // (1 + self.negatives)
+        return max(1, n_positives // self.batch_size) * self.batch_size
 
-    def _drawn(self, number: int) -> Iterator[Batch]:
+    def _draw_chunks(self, number: int) -> Iterator[Batch]:
         device = self.users.device
         generator = epoch_generator(self.seed, number, device)
         order = torch.randperm(len(self.users), generator=generator, device=device)
         for rows in order.split(self.chunk_size):
-            users = _taken(self.users, rows)
+            users = _rows_of(self.users, rows)
             negatives = self.unseen.sample(users, self.negatives, generator)
-            positives = _taken(self.items, rows)[:, None]
+            positives = _rows_of(self.items, rows)[:, None]
             if device.type == "cpu":
                 pair = np.concatenate([positives.numpy(), negatives.numpy()], axis=1)
                 items = torch.from_numpy(pair)
             else:
                 items = torch.cat([positives, negatives], dim=1)
-            yield Batch(users, items, None if self.weights is None else _taken(self.weights, rows))
+            yield Batch(
+                users, items, None if self.weights is None else _rows_of(self.weights, rows)
+            )
 
 
-def _taken(column: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+def _rows_of(column: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     """Returns the given rows of a column; on a CPU, it uses a single thread.
 
     PyTorch's threads spin after each operation, on cores that a kernel's own threads need. Lowering
@@ -118,6 +120,6 @@ class PairChunks:
         return RepeatableEpoch(
             len(batches.users),
             batches.chunk_size,
-            lambda: batches._drawn(number),
+            lambda: batches._draw_chunks(number),
             step_size=batches.batch_size,
         )

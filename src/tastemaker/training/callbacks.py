@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from tastemaker.progress import REPORT_EVERY_S, OnProgress, Progress
 from tastemaker.training.interrupt import Interrupt
 from tastemaker.training.module import RankingModule
-from tastemaker.training.noise import nobody_else_draws
+from tastemaker.training.noise import no_other_thread_draws
 from tastemaker.training.run import TrainingLog, TrainingRun
 
 
@@ -24,7 +24,7 @@ class EpochLog(Checkpoint):
 
     def __init__(self, csv: Path, run: TrainingRun, epochs: int) -> None:
         self.training_log = TrainingLog()
-        self._csv, self._tell, self._epochs = csv, run.on_progress, epochs
+        self._csv, self._on_progress, self._epochs = csv, run.on_progress, epochs
         self._elapsed_before_s = 0.0
         self._started_at = time.monotonic()
 
@@ -40,9 +40,9 @@ class EpochLog(Checkpoint):
         epoch = trainer.current_epoch + 1
         self.training_log.records.append({"epoch": epoch, **metrics, "elapsed_s": elapsed_s})
         pl.DataFrame(self.training_log.records).write_csv(self._csv)
-        if self._tell is not None:
+        if self._on_progress is not None:
             n_steps = cast("RankingModule", module).n_steps
-            self._tell(Progress("training", n_steps, n_steps, epoch, self._epochs, metrics))
+            self._on_progress(Progress("training", n_steps, n_steps, epoch, self._epochs, metrics))
 
     def state_dict(self) -> dict[str, Any]:
         """Returns the records so far, for the checkpoint."""
@@ -53,7 +53,7 @@ class EpochLog(Checkpoint):
         self.training_log.records = state_dict["records"]
 
 
-class KeepsRandomState(Callback):
+class RandomStateLock(Callback):
     """Keeps other threads from drawing random numbers while Lightning restores the global state.
 
     Before the first epoch, Lightning reads the state of the global generators and later sets it
@@ -61,19 +61,19 @@ class KeepsRandomState(Callback):
     a second time.
 
     Args:
-        held: keeps other threads from drawing until it is closed, at the latest when training ends.
+        lock: keeps other threads from drawing until it is closed, at the latest when training ends.
     """
 
-    def __init__(self, held: ExitStack) -> None:
-        self._held = held
+    def __init__(self, lock: ExitStack) -> None:
+        self._lock = lock
 
     def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Acquires the lock, before Lightning reads the state."""
-        self._held.enter_context(nobody_else_draws())
+        self._lock.enter_context(no_other_thread_draws())
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Releases the lock, after Lightning has set the state again."""
-        self._held.close()
+        self._lock.close()
 
 
 class BatchProgress(Callback):
@@ -92,8 +92,8 @@ class BatchProgress(Callback):
     ) -> None:
         """Reports the number of finished batches, at most ten times a second."""
         if time.monotonic() - self._reported_at >= REPORT_EVERY_S:
-            ours = cast("RankingModule", module)
-            self._report(trainer, "training", ours.n_steps_done, ours.n_steps)
+            ranking_module = cast("RankingModule", module)
+            self._report(trainer, "training", ranking_module.n_steps_done, ranking_module.n_steps)
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Reports the start of the epoch's validation, which runs after this callback."""
@@ -115,4 +115,4 @@ class StopOnInterrupt(Callback):
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Stops if Ctrl-C was pressed."""
-        self._interrupt.stop_if_asked()
+        self._interrupt.raise_if_requested()

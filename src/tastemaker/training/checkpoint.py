@@ -29,13 +29,13 @@ class SafetensorsIO(CheckpointIO):
         tree = json.dumps(_encode(checkpoint, tensors))
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        beside = target.with_name(f".{target.name}.tmp")
+        temporary = target.with_name(f".{target.name}.tmp")
         try:
-            save_file(tensors, beside, metadata={"tree": tree})
+            save_file(tensors, temporary, metadata={"tree": tree})
         except SafetensorError as error:
-            beside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise ArtifactError(f"{target} cannot be written: {error}") from None
-        beside.replace(target)
+        temporary.replace(target)
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = None

@@ -19,7 +19,7 @@ from tastemaker.errors import ConfigError
 from tastemaker.training.callbacks import (
     BatchProgress,
     EpochLog,
-    KeepsRandomState,
+    RandomStateLock,
     StopOnInterrupt,
 )
 from tastemaker.training.checkpoint import SafetensorsIO
@@ -34,7 +34,7 @@ from tastemaker.training.run import TrainingLog, TrainingRun
 from tastemaker.training.validation import Validation
 
 LOG_NAME = "epochs.csv"
-LAST, BEST, ENDING = "last", "best", ".safetensors"
+LAST, BEST, SUFFIX = "last", "best", ".safetensors"
 
 
 def fit(
@@ -73,8 +73,8 @@ def fit(
     """
     run = run or TrainingRun()
     # The default value does not count as set, since a config read from a file sets all fields.
-    usual = type(config).model_fields["patience"].default
-    if config.patience not in (None, usual) and validate is None:
+    default_patience = type(config).model_fields["patience"].default
+    if config.patience not in (None, default_patience) and validate is None:
         raise ConfigError(
             f"patience is {config.patience}, but the split has no validation part, which early "
             "stopping needs; hold one out, or leave patience unset"
@@ -82,26 +82,28 @@ def fit(
     with _folder(run) as folder:
         checkpoints = folder / "checkpoints"
         epoch_log, interrupt = EpochLog(folder / LOG_NAME, run, config.epochs), Interrupt()
-        keeper = _checkpointing(checkpoints, None if validate is None else validate.monitored)
-        stopper = _early_stopping(config, validate)
+        monitored = None if validate is None else validate.monitored
+        checkpointing = _checkpointing(checkpoints, monitored)
+        early_stopping = _early_stopping(config, validate)
         progress = BatchProgress(run.on_progress, config.epochs) if run.on_progress else None
-        optional = [callback for callback in (progress, stopper) if callback is not None]
-        drawing = ExitStack()
+        optional = [callback for callback in (progress, early_stopping) if callback is not None]
+        random_state_lock = ExitStack()
         callbacks: list[Callback] = [
-            KeepsRandomState(drawing), *optional, StopOnInterrupt(interrupt), epoch_log, keeper,
+            RandomStateLock(random_state_lock), *optional, StopOnInterrupt(interrupt), epoch_log,
+            checkpointing,
         ]  # fmt: skip
-        last = checkpoints / f"{LAST}{ENDING}"
+        last = checkpoints / f"{LAST}{SUFFIX}"
         resume_from = last if run.resume and last.exists() else None
         device = next(network.parameters()).device
         if kernel is not None:
             module: RankingModule = FusedModule(network, batches, kernel, config, validate)
         else:
             module = SteppedModule(network, batches, config, validate)
-        with one_training_at_a_time(), _quiet_lightning(), drawing:
-            trainer = _trainer(device, config, callbacks, folder, keep=run.folder)
-            if resume_from is None or not _had_stopped_early(resume_from, stopper):
+        with one_training_at_a_time(), _quiet_lightning(), random_state_lock:
+            trainer = _trainer(device, config, callbacks, folder, log_folder=run.folder)
+            if resume_from is None or not _had_stopped_early(resume_from, early_stopping):
                 try:
-                    with interrupt.listening():
+                    with interrupt.handling_sigint():
                         trainer.fit(module, ckpt_path=resume_from)
                 except TrainingInterruptedError:
                     epoch_log.training_log.interrupted = True
@@ -109,10 +111,10 @@ def fit(
                     # Lightning's exception would give exit code 0, which a scheduler takes for
                     # success.
                     raise SystemExit(128 + signal.SIGTERM) from None
-                except SystemExit as left:
+                except SystemExit as exit_error:
                     # Lightning turns a second Ctrl-C into a SystemExit, which would also end a
                     # notebook.
-                    if isinstance(left.__context__, KeyboardInterrupt):
+                    if isinstance(exit_error.__context__, KeyboardInterrupt):
                         raise KeyboardInterrupt from None
                     raise
         if not last.exists():
@@ -122,12 +124,12 @@ def fit(
 
 def _keep_best(network: torch.nn.Module, log: TrainingLog, checkpoints: Path) -> TrainingLog:
     io = SafetensorsIO()
-    best = io.load_checkpoint(checkpoints / f"{BEST}{ENDING}")
+    best = io.load_checkpoint(checkpoints / f"{BEST}{SUFFIX}")
     prefix = "network."
     weights = {name.removeprefix(prefix): tensor for name, tensor in best["state_dict"].items()}
     network.load_state_dict(weights)
     network.eval()
-    last = io.load_checkpoint(checkpoints / f"{LAST}{ENDING}")
+    last = io.load_checkpoint(checkpoints / f"{LAST}{SUFFIX}")
     # If the run to resume had already stopped early, the records are only in the checkpoint.
     log.records = log.records or next(
         state["records"] for state in last["callbacks"].values() if "records" in state
@@ -138,9 +140,9 @@ def _keep_best(network: torch.nn.Module, log: TrainingLog, checkpoints: Path) ->
 
 def _trainer(
     device: torch.device, config: TrainingConfig, callbacks: list[Callback], folder: Path,
-    keep: Path | None,
+    log_folder: Path | None,
 ) -> Trainer:  # fmt: skip
-    logger = TensorBoardLogger(folder, name="tensorboard", version="") if keep else False
+    logger = TensorBoardLogger(folder, name="tensorboard", version="") if log_folder else False
     return Trainer(
         accelerator="gpu" if device.type == "cuda" else device.type,
         devices=1,
@@ -157,7 +159,7 @@ def _trainer(
 
 
 def _checkpointing(folder: Path, monitored: str | None) -> ModelCheckpoint:
-    keeper = MovableCheckpoint(
+    checkpointing = MovableCheckpoint(
         dirpath=folder,
         filename=BEST,
         monitor=monitored,
@@ -167,8 +169,8 @@ def _checkpointing(folder: Path, monitored: str | None) -> ModelCheckpoint:
         save_on_train_epoch_end=True,
         enable_version_counter=False,
     )
-    keeper.FILE_EXTENSION = ENDING
-    return keeper
+    checkpointing.FILE_EXTENSION = SUFFIX
+    return checkpointing
 
 
 def _early_stopping(config: TrainingConfig, validate: Validation | None) -> EarlyStopping | None:
@@ -179,12 +181,14 @@ def _early_stopping(config: TrainingConfig, validate: Validation | None) -> Earl
     )
 
 
-def _had_stopped_early(checkpoint: Path, stopper: EarlyStopping | None) -> bool:
+def _had_stopped_early(checkpoint: Path, early_stopping: EarlyStopping | None) -> bool:
     """Returns whether the run to resume had used up its patience and must not train any further."""
-    if stopper is None:
+    if early_stopping is None:
         return False
-    state = SafetensorsIO().load_checkpoint(checkpoint)["callbacks"].get(stopper.state_key, {})
-    return state.get("wait_count", 0) >= stopper.patience
+    state = (
+        SafetensorsIO().load_checkpoint(checkpoint)["callbacks"].get(early_stopping.state_key, {})
+    )
+    return state.get("wait_count", 0) >= early_stopping.patience
 
 
 class MovableCheckpoint(ModelCheckpoint):
@@ -213,7 +217,7 @@ def _folder(run: TrainingRun) -> Iterator[Path]:
         run.folder.mkdir(parents=True, exist_ok=True)
         if not run.resume:
             for name in (LAST, BEST):
-                (run.folder / "checkpoints" / f"{name}{ENDING}").unlink(missing_ok=True)
+                (run.folder / "checkpoints" / f"{name}{SUFFIX}").unlink(missing_ok=True)
         yield run.folder
         return
     with tempfile.TemporaryDirectory(prefix="tastemaker-") as temporary:

@@ -15,58 +15,58 @@ class Interrupt:
     """Defers the first Ctrl-C until training can stop; a second one stops it at once."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
 
-    def stop_if_asked(self) -> None:
+    def raise_if_requested(self) -> None:
         """Raises TrainingInterruptedError after a Ctrl-C."""
-        if self.asked:
+        if self.requested:
             raise TrainingInterruptedError
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
+    def handling_sigint(self) -> Iterator[None]:
         """Handles SIGINT inside the block, but only in the main thread, where Python allows it."""
 
         def stop(number: int, frame: Any) -> None:
-            self.asked = True
-            signal.signal(signal.SIGINT, before)
+            self.requested = True
+            signal.signal(signal.SIGINT, previous_handler)
 
-        with _handling(stop) as before:
+        with _signal_handler(stop) as previous_handler:
             yield
 
 
 @contextmanager
-def after_this() -> Iterator[None]:
+def deferring_interrupt() -> Iterator[None]:
     """Defers a Ctrl-C that is pressed inside the block until the block has ended.
 
     It is for short work with a library that must not be interrupted at an arbitrary point, such as
     a transaction.
     """
-    asked = False
+    is_pressed = False
 
-    def note(number: int, frame: Any) -> None:
-        nonlocal asked
-        asked = True
+    def remember(number: int, frame: Any) -> None:
+        nonlocal is_pressed
+        is_pressed = True
 
     try:
-        with _handling(note):
+        with _signal_handler(remember):
             yield
     finally:
-        if asked:
+        if is_pressed:
             signal.raise_signal(signal.SIGINT)
 
 
 @contextmanager
-def _handling(handler: Callable[[int, Any], None]) -> Iterator[Any]:
+def _signal_handler(handler: Callable[[int, Any], None]) -> Iterator[Any]:
     """Handles SIGINT with a function inside the block, and yields the previous handler.
 
     Does nothing in threads other than the main one, since Python allows no handlers there.
     """
-    before = signal.getsignal(signal.SIGINT)
+    previous_handler = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread():
-        yield before
+        yield previous_handler
         return
     signal.signal(signal.SIGINT, handler)
     try:
-        yield before
+        yield previous_handler
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, previous_handler)

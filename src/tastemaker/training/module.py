@@ -54,10 +54,10 @@ class RankingModule(LightningModule):
         self._loss_sum = self._loss_sum + loss
         self.n_steps_done += n_batches
 
-    def next_learning_rate(self, further: int = 0) -> float:
-        """Returns the learning rate of the next step, or of the one `further` steps after it."""
+    def next_learning_rate(self, steps_ahead: int = 0) -> float:
+        """Returns the learning rate of the next step, or of that `steps_ahead` steps later."""
         done = self.current_epoch * self.n_steps + self.n_steps_done
-        return learning_rate_at(self._config, done + further, self.n_steps)
+        return learning_rate_at(self._config, done + steps_ahead, self.n_steps)
 
     @cached_property
     def n_steps(self) -> int:
@@ -103,7 +103,7 @@ class SteppedModule(RankingModule):
         """Returns the loss, whose gradients Lightning computes."""
         for group in cast("LightningOptimizer", self.optimizers()).param_groups:
             group["lr"] = self.next_learning_rate()
-        with self.noise.lent():
+        with self.noise.as_global_state():
             loss: torch.Tensor = self.network.loss(batch)
         self.count(loss.detach(), 1)
         return loss
@@ -128,7 +128,7 @@ class FusedModule(RankingModule):
         """Trains on all batches of the chunk."""
         optimizer = cast("LightningOptimizer", self.optimizers())
         n_batches = -(-len(chunk.users) // self._config.batch_size)
-        learning_rates = [self.next_learning_rate(further) for further in range(n_batches)]
+        learning_rates = [self.next_learning_rate(steps_ahead) for steps_ahead in range(n_batches)]
         adam = cast("torch.optim.Adam", optimizer.optimizer)
         self.count(self._kernel.train(chunk, adam, learning_rates), n_batches)
         # Changes no parameter, since there are no gradients; it makes Lightning count the step.

@@ -96,19 +96,21 @@ class SampledSoftmax(NextItemLoss):
     ) -> None:
         counts = torch.from_numpy(train.item_counts).to(device, torch.float32)
         weights = counts.clamp(min=1) ** exponent
-        self._chances, self._negatives = weights / weights.sum(), negatives
-        self._log_q = self._chances.log()
+        self._probabilities, self._negatives = weights / weights.sum(), negatives
+        self._log_q = self._probabilities.log()
 
     def draw(self, users: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Draws (negatives,) int64 codes."""
-        return self._chances.multinomial(self._negatives, replacement=True, generator=generator)
+        return self._probabilities.multinomial(
+            self._negatives, replacement=True, generator=generator
+        )
 
     @override
     def __call__(
         self, queries: torch.Tensor, vectors: Vectors, batch: SequenceBatch
     ) -> torch.Tensor:
         assert batch.negatives is not None
-        return _softmax_beside(queries, vectors, batch, batch.negatives, self._log_q)
+        return _corrected_softmax(queries, vectors, batch, batch.negatives, self._log_q)
 
 
 class InBatchSoftmax(NextItemLoss):
@@ -129,7 +131,7 @@ class InBatchSoftmax(NextItemLoss):
     def __call__(
         self, queries: torch.Tensor, vectors: Vectors, batch: SequenceBatch
     ) -> torch.Tensor:
-        return _softmax_beside(queries, vectors, batch, batch.targets, self._log_q)
+        return _corrected_softmax(queries, vectors, batch, batch.targets, self._log_q)
 
 
 class GBCE(NextItemLoss):
@@ -163,7 +165,7 @@ class GBCE(NextItemLoss):
         return gbce(scores, batch.weights, power=self.power)
 
 
-def _softmax_beside(
+def _corrected_softmax(
     queries: torch.Tensor,
     vectors: Vectors,
     batch: SequenceBatch,
@@ -181,7 +183,9 @@ def _softmax_beside(
             corrected.
     """
     targets = batch.targets
-    others = queries @ vectors(negatives).T - log_q[negatives]
-    others = others.masked_fill(targets[:, None] == negatives, IMPOSSIBLE)
-    own = (queries * vectors(targets)).sum(dim=1) - log_q[targets]
-    return sampled_softmax(torch.cat([own[:, None], others], dim=1), batch.weights)
+    negative_scores = queries @ vectors(negatives).T - log_q[negatives]
+    negative_scores = negative_scores.masked_fill(targets[:, None] == negatives, IMPOSSIBLE)
+    target_scores = (queries * vectors(targets)).sum(dim=1) - log_q[targets]
+    return sampled_softmax(
+        torch.cat([target_scores[:, None], negative_scores], dim=1), batch.weights
+    )

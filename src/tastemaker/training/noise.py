@@ -1,7 +1,7 @@
 """Separate random numbers for operations that PyTorch draws only from its global generators.
 
 The initialisation of layers, dropout and similar operations take no generator. A `Noise` therefore
-lends its random state to the global generators inside a block, and restores theirs afterwards.
+sets the state of the global generators inside a block, and restores their own afterwards.
 """
 
 import threading
@@ -10,10 +10,10 @@ from contextlib import contextmanager
 
 import torch
 
-_LENDING = threading.RLock()
-"""Held while a state is lent, since all threads of a process share the global generators."""
+_GLOBAL_STATE_LOCK = threading.RLock()
+"""Held while the state of a `Noise` is set, since all threads share the global generators."""
 
-_TRAINING = threading.RLock()
+_TRAINING_LOCK = threading.RLock()
 """Held while a network is trained, so that threads that train networks take turns.
 
 The result of training depends on PyTorch's number of threads, which all threads of a process share,
@@ -39,16 +39,16 @@ class Noise:
         ]
 
     @contextmanager
-    def lent(self) -> Iterator[None]:
+    def as_global_state(self) -> Iterator[None]:
         """Makes the global generators continue this stream inside the block."""
-        with _LENDING:
-            before = [generator.get_state() for generator in self._generators]
+        with _GLOBAL_STATE_LOCK:
+            previous_states = [generator.get_state() for generator in self._generators]
             self._set(self._states)
             try:
                 yield
             finally:
                 self._states = [generator.get_state() for generator in self._generators]
-                self._set(before)
+                self._set(previous_states)
 
     def _set(self, states: list[torch.Tensor]) -> None:
         for generator, state in zip(self._generators, states, strict=True):
@@ -56,16 +56,16 @@ class Noise:
 
 
 @contextmanager
-def nobody_else_draws() -> Iterator[None]:
+def no_other_thread_draws() -> Iterator[None]:
     """Waits until no other thread uses a `Noise`, and keeps others from using one in the block."""
-    with _LENDING:
+    with _GLOBAL_STATE_LOCK:
         yield
 
 
 @contextmanager
 def one_training_at_a_time() -> Iterator[None]:
     """Waits until no other thread trains a network, and keeps others from training in the block."""
-    with _TRAINING:
+    with _TRAINING_LOCK:
         yield
 
 

@@ -24,9 +24,9 @@ class LazyAdam(torch.optim.Adam):
         """Takes a step for parameters with a gradient; after a kernel's step, none has one."""
         loss = None if closure is None else torch.enable_grad()(closure)()
         with torch.no_grad():
-            kept = [each for table in self._tables for each in self._idle(table)]
+            idle_rows = [rows for table in self._tables for rows in self._idle(table)]
             super().step()
-            for tensor, is_idle, values in kept:
+            for tensor, is_idle, values in idle_rows:
                 torch.where(is_idle, values, tensor, out=tensor)
         return loss
 

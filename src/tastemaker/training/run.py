@@ -8,7 +8,7 @@ import torch
 
 from tastemaker.errors import ConfigError
 from tastemaker.progress import OnProgress
-from tastemaker.shown import short_repr
+from tastemaker.representation import short_repr
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 
@@ -58,14 +58,14 @@ def resolve_device(name: DeviceName) -> torch.device:
     Raises:
         ConfigError: the device is not available on this machine or with this PyTorch.
     """
-    there = {
+    availability = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
     if name == "auto":
-        name = next(device for device in ("cuda", "mps", "cpu") if there[device])
-    if not there.get(name, False):
-        known = ", ".join(device for device, is_there in there.items() if is_there)
-        raise ConfigError(f'device "{name}" is not available here; available: {known}')
+        name = next(device for device in ("cuda", "mps", "cpu") if availability[device])
+    if not availability.get(name, False):
+        available = ", ".join(device for device in availability if availability[device])
+        raise ConfigError(f'device "{name}" is not available here; available: {available}')
     return torch.device(name)

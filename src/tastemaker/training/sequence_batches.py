@@ -76,9 +76,9 @@ class SequenceBatches:
 
     def epoch(self, number: int) -> RepeatableEpoch[SequenceBatch]:
         """Returns the batches of one epoch, counted from 0."""
-        return RepeatableEpoch(len(self.users), self.batch_size, lambda: self._drawn(number))
+        return RepeatableEpoch(len(self.users), self.batch_size, lambda: self._draw_batches(number))
 
-    def _drawn(self, number: int) -> Iterator[SequenceBatch]:
+    def _draw_batches(self, number: int) -> Iterator[SequenceBatch]:
         order = np.random.default_rng([self.seed, number]).permutation(self.users)
         generator = epoch_generator(self.seed, number, self.device)
         for start in range(0, len(order), self.batch_size):
@@ -141,22 +141,22 @@ def pack(
     width = min(width, max(int(counts.sum()), 1))
     starts = _next_fit(counts, width)
     owners = np.repeat(np.arange(len(counts)), counts)
-    nth = np.arange(len(items)) - indptr[owners]
-    places = starts[owners] + nth
+    positions = np.arange(len(items)) - indptr[owners]
+    places = starts[owners] + positions
     n_rows = -(-int(places[-1] + 1) // width)
 
-    def laid(values: np.ndarray, filling: int) -> torch.Tensor:
-        rows = np.full(n_rows * width, filling, dtype=np.int64)
+    def in_rows(values: np.ndarray, padding: int) -> torch.Tensor:
+        rows = np.full(n_rows * width, padding, dtype=np.int64)
         rows[places] = values
         return torch.from_numpy(rows.reshape(n_rows, width)).to(device)
 
     gaps = None
     if timestamps is not None:
-        gaps = laid(np.where(nth == 0, -1, np.diff(timestamps, prepend=0)), -1)
+        gaps = in_rows(np.where(positions == 0, -1, np.diff(timestamps, prepend=0)), -1)
     histories = Histories(
-        laid(items, 0),
-        laid(owners, -1),
-        laid(nth, 0),
+        in_rows(items, 0),
+        in_rows(owners, -1),
+        in_rows(positions, 0),
         gaps,
         torch.from_numpy(starts + counts - 1).to(device),
     )
@@ -167,9 +167,9 @@ def _next_fit(counts: np.ndarray, width: int) -> np.ndarray:
     """Returns where each history begins in the flattened rows: in the current row or the next."""
     starts, filled = [], 0
     for count in counts.tolist():
-        left = -filled % width
-        if count > left and left:
-            filled += left
+        free = -filled % width
+        if count > free and free:
+            filled += free
         starts.append(filled)
         filled += count
     return np.array(starts, dtype=np.int64)

@@ -32,9 +32,9 @@ class UserBatches:
     def __init__(
         self, dataset: Dataset, *, batch_size: int, epochs: int, seed: int, device: torch.device
     ) -> None:
-        counts = dataset.weights if dataset.weights is not None else np.ones(len(dataset))
+        weights = dataset.weights if dataset.weights is not None else np.ones(len(dataset))
         self.histories = csr_array(
-            (counts.astype(np.float32), dataset.items, dataset.indptr),
+            (weights.astype(np.float32), dataset.items, dataset.indptr),
             shape=(dataset.n_users, dataset.n_items),
         )
         self.users = np.flatnonzero(dataset.user_counts)
@@ -42,9 +42,9 @@ class UserBatches:
 
     def epoch(self, number: int) -> RepeatableEpoch[HistoryBatch]:
         """Returns the batches of one epoch, counted from 0."""
-        return RepeatableEpoch(len(self.users), self.batch_size, lambda: self._drawn(number))
+        return RepeatableEpoch(len(self.users), self.batch_size, lambda: self._draw_batches(number))
 
-    def _drawn(self, number: int) -> Iterator[HistoryBatch]:
+    def _draw_batches(self, number: int) -> Iterator[HistoryBatch]:
         order = np.random.default_rng([self.seed, number]).permutation(self.users)
         n_batches = len(self.epoch(number))
         first, n_steps = number * n_batches, self.epochs * n_batches

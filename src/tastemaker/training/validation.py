@@ -49,7 +49,7 @@ def plain_name(measured: str) -> str:
     return match["metric"] if match else measured
 
 
-def way_of(measured: str) -> str:
+def ranking_method(measured: str) -> str:
     """Describes how a metric was measured: `validation, 99 sampled` or `validation, full ranking`.
 
     The result is empty if it is not a validation metric.
@@ -62,14 +62,14 @@ def way_of(measured: str) -> str:
 
 def epoch_line(metrics: Mapping[str, float]) -> str:
     """Formats an epoch's metrics: `loss 0.3121  validation, 99 sampled: hit_rate@10 0.6902  …`."""
-    words, said = [], ""
+    words, previous = [], ""
     for name, value in metrics.items():
-        way = way_of(name)
-        words.append(f"{f'{way}: ' if way != said else ''}{plain_name(name)} {value:.4f}")
-        said = way
+        method = ranking_method(name)
+        words.append(f"{f'{method}: ' if method != previous else ''}{plain_name(name)} {value:.4f}")
+        previous = method
     return "  ".join(words)
 
 
-def measured_as(metric: str, names: list[str]) -> str | None:
+def name_of_metric(metric: str, names: list[str]) -> str | None:
     """Returns the first of `names` that is the metric, however measured, or None."""
     return next((name for name in names if plain_name(name) == metric), None)

@@ -27,5 +27,5 @@ def own_path(request: Request, url: str) -> str:
     """The path below the root of a URL of this site; that of the first page for any other URL."""
     root = root_of(request)
     path = url.removeprefix(root)
-    ours = url.startswith(f"{root}/") and not path.startswith(("//", "/\\"))
-    return path if ours and path.isprintable() else "/"
+    is_own = url.startswith(f"{root}/") and not path.startswith(("//", "/\\"))
+    return path if is_own and path.isprintable() else "/"

@@ -26,6 +26,6 @@ class Artwork(NamedTuple):
 def artwork_of(title: str) -> Artwork:
     """The poster of a title; the same title always gives the same poster."""
     digest = hashlib.sha256(title.encode("utf-8", "surrogatepass")).digest()
-    initial = next((sign for sign in title if sign.isalnum()), "")
+    initial = next((character for character in title if character.isalnum()), "")
     letter = initial.upper()[:1] if digest[3] % LETTER_EVERY == 0 else ""
     return Artwork(digest[0] % HUES, digest[1] % MOTIFS, digest[2] % 2 == 1, letter)

@@ -25,14 +25,14 @@ class Asset(NamedTuple):
 @cache
 def assets() -> dict[str, Asset]:
     """The files of static/, by name."""
-    found = {}
+    by_name = {}
     for file in files("tastemaker.web").joinpath("static").iterdir():
         kind = TYPES.get(file.name.rpartition(".")[2])
         if kind is not None:
             body = file.read_bytes()
             digest = hashlib.sha256(body).hexdigest()[:10]
-            found[file.name] = Asset(body, kind, f"/static/{file.name}?v={digest}")
-    return found
+            by_name[file.name] = Asset(body, kind, f"/static/{file.name}?v={digest}")
+    return by_name
 
 
 async def static(request: Request) -> Response:

@@ -12,7 +12,7 @@ _YEAR = re.compile(r"\s*\((\d{4})\)\s*$")
 _ARTICLE = re.compile(r"^(.+), (The|A|An)$")
 
 
-class Described(Protocol):
+class ItemFields(Protocol):
     """The fields of an item that every response has."""
 
     @property
@@ -50,17 +50,17 @@ class Card:
         return " · ".join(filter(None, [self.year, ", ".join(self.categories[:2])]))
 
 
-def card_of(item: Described, because: Iterable[wire.Reason] | None = None) -> Card:
+def card_of(item: ItemFields, because: Iterable[wire.Reason] | None = None) -> Card:
     """Makes the card of an item."""
-    full = item.title or str(item.item_id)
-    title, year = title_and_year(full)
+    full_title = item.title or str(item.item_id)
+    title, year = title_and_year(full_title)
     return Card(
         str(item.item_id),
         title,
         year,
         tuple(item.categories or ()),
         item.image_url,
-        artwork_of(full),
+        artwork_of(full_title),
         tuple(name_of(reason.title, reason.item_id) for reason in because or ()),
     )
 
@@ -76,9 +76,9 @@ def full_name(title: str | None, item_id: int | str) -> str:
     return f"{name} ({year})" if year else name
 
 
-def title_and_year(full: str) -> tuple[str, str]:
+def title_and_year(full_title: str) -> tuple[str, str]:
     """Splits a full title: `Matrix, The (1999)` becomes The Matrix and 1999."""
-    found = _YEAR.search(full)
-    title = full[: found.start()] if found else full
+    year_match = _YEAR.search(full_title)
+    title = full_title[: year_match.start()] if year_match else full_title
     title = _ARTICLE.sub(r"\2 \1", title)
-    return (title, found[1]) if found and title else (full, "")
+    return (title, year_match[1]) if year_match and title else (full_title, "")

@@ -8,26 +8,26 @@ from starlette.responses import Response
 from tastemaker import wire
 from tastemaker.errors import ServiceError
 from tastemaker.web.cards import card_of
-from tastemaker.web.inputs import category_in, id_in, words_in
+from tastemaker.web.inputs import category_in, id_in, search_text_in
 from tastemaker.web.site import Site
-from tastemaker.web.storefront import noticed
+from tastemaker.web.storefront import notice_for
 
-FOUND = 48
+MAX_RESULTS = 48
 N_SIMILAR = 16
 LONGEST_HISTORY = 1_000
-REASONS_FROM = 120
+N_SEARCHED_FOR_REASONS = 120
 
 
 async def search(site: Site, request: Request) -> Response:
     """Shows the items that match the search text, the category, or both."""
-    text, category = words_in(request), category_in(request)
-    found, categories, notice = await asyncio.gather(
-        _search(site, text, category), site.api.categories(), noticed(site, request)
+    text, category = search_text_in(request), category_in(request)
+    results, categories, notice = await asyncio.gather(
+        _search(site, text, category), site.api.categories(), notice_for(site, request)
     )
-    cards = [card_of(item) for item in found.items]
+    cards = [card_of(item) for item in results.items]
     return site.page(
         request, "search.html", images=[card.image_url for card in cards], cards=cards, text=text,
-        category=category, categories=categories[:16], more=found.next_cursor is not None,
+        category=category, categories=categories[:16], more=results.next_cursor is not None,
         notice=notice, title="Search",
     )  # fmt: skip
 
@@ -36,8 +36,8 @@ async def item(site: Site, request: Request) -> Response:
     """Shows an item, the reasons to recommend it, and similar items."""
     item_id, user = id_in(request.path_params["item_id"], "item"), site.visitors.of(request)
     found, similar, (liked, because), notice = await asyncio.gather(
-        site.api.item(item_id), _similar(site, item_id), _stand(site, user, item_id),
-        noticed(site, request),
+        site.api.item(item_id), _similar(site, item_id), _liked_or_reasons(site, user, item_id),
+        notice_for(site, request),
     )  # fmt: skip
     card = card_of(found, because)
     cards = [card_of(other) for other in similar]
@@ -50,7 +50,7 @@ async def item(site: Site, request: Request) -> Response:
 async def _search(site: Site, text: str, category: str) -> wire.Items:
     if not text and not category:
         return wire.Items(items=[])
-    return await site.api.search(text, category, FOUND)
+    return await site.api.search(text, category, MAX_RESULTS)
 
 
 async def _similar(site: Site, item_id: str) -> list[wire.RecommendedItem]:
@@ -62,20 +62,22 @@ async def _similar(site: Site, item_id: str) -> list[wire.RecommendedItem]:
         return []
 
 
-async def _stand(
+async def _liked_or_reasons(
     site: Site, user: str | None, item_id: str
 ) -> tuple[bool, list[wire.Reason] | None]:
     """Whether the item is in the visitor's history, and if not, the reasons to recommend it."""
     if user is None:
         return False, None
     history = await site.api.history(user, LONGEST_HISTORY)
-    if any(str(known.item_id) == item_id for known in history.items):
+    if any(str(liked.item_id) == item_id for liked in history.items):
         return True, None
     try:
-        listed = await site.api.recommend(user, k=REASONS_FROM, explain=True)
+        recommendations = await site.api.recommend(user, k=N_SEARCHED_FOR_REASONS, explain=True)
     except ServiceError as error:
         if error.status != 422:
             raise
         return False, None
-    reasons = {str(place.item_id): place.because for place in listed.items}
+    reasons = {
+        str(recommended.item_id): recommended.because for recommended in recommendations.items
+    }
     return False, reasons.get(item_id)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 WIDTH, HEIGHT = 420.0, 210.0
 LEFT, RIGHT, TOP, BOTTOM = 44.0, 12.0, 12.0, 26.0
-NICE = (1.0, 2.0, 2.5, 5.0, 10.0)
+ROUND_NUMBERS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
 @dataclass(frozen=True)
@@ -74,18 +74,18 @@ class IntervalBar:
 
 def bars(values: Sequence[float], width: float = 600.0, height: float = 100.0) -> Bars:
     """Lays out one bar for each value, in their order."""
-    top = nice(max([1.0, *values]))
+    top = rounded_up(max([1.0, *values]))
     step = width / max(1, len(values))
     return Bars(
         [
             Bar(
-                round(place * step + step * 0.15, 2),
+                round(position * step + step * 0.15, 2),
                 round(height - height * value / top, 2),
                 round(step * 0.7, 2),
                 round(height * value / top, 2),
                 value,
             )
-            for place, value in enumerate(values)
+            for position, value in enumerate(values)
         ],
         top,
     )
@@ -93,28 +93,34 @@ def bars(values: Sequence[float], width: float = 600.0, height: float = 100.0) -
 
 def lines(series: Sequence[Series]) -> Lines:
     """Lays out several series on one scale that starts at zero."""
-    top = nice(max([1e-9, *(v for each in series for v in [*each.values, *each.high])]))
+    top = rounded_up(max([1e-9, *(v for each in series for v in [*each.values, *each.high])]))
     n = max((len(each.values) for each in series), default=0)
 
-    def at(place: int, value: float) -> tuple[float, float]:
-        fraction = place / (n - 1) if n > 1 else 0.5
+    def point(position: int, value: float) -> tuple[float, float]:
+        fraction = position / (n - 1) if n > 1 else 0.5
         x = LEFT + fraction * (WIDTH - LEFT - RIGHT)
         return round(x, 1), round(HEIGHT - BOTTOM - value / top * (HEIGHT - TOP - BOTTOM), 1)
 
     def path(points: Sequence[tuple[float, float]]) -> str:
         return "M" + "L".join(f"{x} {y}" for x, y in points) if points else ""
 
-    drawn = []
+    drawn_series = []
     for each in series:
-        points = [at(*pair) for pair in enumerate(each.values)]
-        edge = [at(*pair) for pair in enumerate(each.high)]
-        edge += [at(*pair) for pair in enumerate(each.low)][::-1]
+        points = [point(*pair) for pair in enumerate(each.values)]
+        outline = [point(*pair) for pair in enumerate(each.high)]
+        outline += [point(*pair) for pair in enumerate(each.low)][::-1]
         dots = [(x, y, value) for (x, y), value in zip(points, each.values, strict=True)]
-        drawn.append(
-            DrawnSeries(each.name, each.kind, path(points), f"{path(edge)}Z" if edge else "", dots)
+        drawn_series.append(
+            DrawnSeries(
+                each.name,
+                each.kind,
+                path(points),
+                f"{path(outline)}Z" if outline else "",
+                dots,
+            )
         )
-    ticks = [(at(0, fraction * top)[1], fraction * top) for fraction in (0.0, 0.5, 1.0)]
-    return Lines(drawn, ticks, (at(0, 0)[0], at(max(0, n - 1), 0)[0]))
+    ticks = [(point(0, fraction * top)[1], fraction * top) for fraction in (0.0, 0.5, 1.0)]
+    return Lines(drawn_series, ticks, (point(0, 0)[0], point(max(0, n - 1), 0)[0]))
 
 
 def whisker(
@@ -130,11 +136,11 @@ def whisker(
     )
 
 
-def nice(value: float) -> float:
+def rounded_up(value: float) -> float:
     """The smallest round number that is at least the value, within 0.1%."""
     magnitude = 1.0
     while magnitude * 10 <= value:
         magnitude *= 10
     while magnitude > value:
         magnitude /= 10
-    return next(magnitude * step for step in NICE if magnitude * step >= value * 0.999)
+    return next(magnitude * step for step in ROUND_NUMBERS if magnitude * step >= value * 0.999)

@@ -18,21 +18,21 @@ from tastemaker.web.cards import card_of, full_name
 from tastemaker.web.charts import Series, bars, lines
 from tastemaker.web.inputs import id_in
 from tastemaker.web.quality import quality, standings
-from tastemaker.web.site import Handler, Site, go
+from tastemaker.web.site import Handler, Site, redirect
 from tastemaker.web.visitor import form_of
 
-KEY = "desk_key"
+KEY_COOKIE = "desk_key"
 """Cookie with an admin key; browsers send it to the desk alone, until their session ends."""
 
-LONGEST_KEY = 256
+MAX_KEY_LENGTH = 256
 
-CLOSED = (401, 403)
+KEY_REFUSED = (401, 403)
 
-POINTS = 2500
-DEPLOYMENTS = 20
+N_POINTS = 2500
+N_DEPLOYMENTS = 20
 """Number of deployments on a page."""
 
-DONE = {
+DONE_MESSAGES = {
     "reload": "The run folder was opened again, and its model serves now.",
     "rollback": "The previous model serves again.",
     "learn": "A learning run has started; its model is deployed if it is better.",
@@ -41,7 +41,7 @@ DONE = {
 A = TypeVar("A", bound=BaseModel)
 
 
-def behind_the_door(page: Handler) -> Handler:
+def requires_admin_key(page: Handler) -> Handler:
     """Shows a form for an admin key if the service rejects the one given, or the lack of one."""
 
     @wraps(page)
@@ -49,80 +49,85 @@ def behind_the_door(page: Handler) -> Handler:
         try:
             return await page(site, request)
         except ServiceError as error:
-            if error.status not in CLOSED:
+            if error.status not in KEY_REFUSED:
                 raise
-            wrong = _has_key(request)
+            has_key = _has_key(request)
             return site.page(
-                request, "desk/key.html", status=403, wrong=wrong, notice=None, title="The desk"
+                request, "desk/key.html", status=403, has_key=has_key, notice=None, title="The desk"
             )
 
     return handler
 
 
-@behind_the_door
+@requires_admin_key
 async def overview(site: Site, request: Request) -> Response:
     """Shows the current model, its evaluation, the service's statistics, and the actions."""
-    return await _overview(site, request, DONE.get(request.query_params.get("done", "")))
+    return await _overview(site, request, DONE_MESSAGES.get(request.query_params.get("done", "")))
 
 
-@behind_the_door
+@requires_admin_key
 async def models(site: Site, request: Request) -> Response:
     """Shows the leaderboard, and one user's lists by two models side by side."""
-    asked = request.query_params.get("user", "").strip()
-    user = id_in(asked, "user") if asked else site.visitors.of(request)
+    requested_id = request.query_params.get("user", "").strip()
+    user = id_in(requested_id, "user") if requested_id else site.visitors.of(request)
     board, known, compared = await asyncio.gather(
         _leaderboard(site, request),
-        _ask(site, request, "users", wire.KnownUsers, limit=8),
+        _fetch(site, request, "users", wire.KnownUsers, limit=8),
         _compared(site, request, user),
     )
     lists = [] if compared is None else compared.lists
-    shared = set.intersection(*({i.item_id for i in each.items} for each in lists)) if lists else ()
+    shared = (
+        set.intersection(*({item.item_id for item in each.items} for each in lists))
+        if lists
+        else ()
+    )
     return site.page(
-        request, "desk/models.html", board=board, title="Models", notice=None, asked=user or "",
+        request, "desk/models.html", board=board, title="Models", notice=None,
+        requested_id=user or "",
         standings=standings(board) if board else [], metric=title(board.metric) if board
         else "", known=known.users, lists=[(each, [*map(card_of, each.items)]) for each in lists],
         shared={str(item) for item in shared} if len(lists) > 1 else set(), key=_has_key(request),
     )  # fmt: skip
 
 
-@behind_the_door
+@requires_admin_key
 async def map_page(site: Site, request: Request) -> Response:
     """Shows the page of the map; the script fetches its points."""
-    await _ask(site, request, "users", wire.KnownUsers, limit=1)  # raises without a valid key
+    await _fetch(site, request, "users", wire.KnownUsers, limit=1)  # raises without a valid key
     return site.page(
-        request, "desk/map.html", title="Map", notice=None, key=_has_key(request), n=POINTS
+        request, "desk/map.html", title="Map", notice=None, key=_has_key(request), n=N_POINTS
     )
 
 
 async def map_points(site: Site, request: Request) -> Response:
     """Returns the points of the map as compact JSON."""
-    found = await _ask(site, request, "map", wire.ItemMap, n=POINTS)
+    item_map = await _fetch(site, request, "map", wire.ItemMap, n=N_POINTS)
     points = [
         [
-            i.item_id,
-            full_name(i.title, i.item_id),
-            i.categories or [],
-            i.category or "",
-            i.x,
-            i.y,
-            i.n,
+            item.item_id,
+            full_name(item.title, item.item_id),
+            item.categories or [],
+            item.category or "",
+            item.x,
+            item.y,
+            item.n,
         ]
-        for i in found.items
+        for item in item_map.items
     ]
     return JSONResponse(
-        {"points": points, "explained": found.explained, "model": found.model},
+        {"points": points, "explained": item_map.explained, "model": item_map.model},
         headers={"Cache-Control": "no-store"},
     )
 
 
-@behind_the_door
+@requires_admin_key
 async def drift(site: Site, request: Request) -> Response:
     """Shows how well the lists predicted the newest events."""
-    found = await _ask(site, request, "drift", wire.Drift)
-    windows = found.windows
+    report = await _fetch(site, request, "drift", wire.Drift)
+    windows = report.windows
     charts = [
         (
-            f"Hit rate@{found.k}",
+            f"Hit rate@{report.k}",
             "The fraction of events whose item was in the list just before the event, with 95% "
             "intervals.",
             lines([
@@ -147,36 +152,40 @@ async def drift(site: Site, request: Request) -> Response:
         ),
     ]  # fmt: skip
     return site.page(
-        request, "desk/drift.html", title="Drift", notice=None, drift=found, charts=charts,
+        request, "desk/drift.html", title="Drift", notice=None, drift=report, charts=charts,
         key=_has_key(request),
     )  # fmt: skip
 
 
-@behind_the_door
-async def act(site: Site, request: Request) -> Response:
+@requires_admin_key
+async def perform_action(site: Site, request: Request) -> Response:
     """Performs an action: reload, rollback or learn."""
     action = (await form_of(request))["action"]
-    if action not in DONE:
-        return go(request, "/desk")
-    answer = wire.LearningStarted if action == "learn" else wire.Deployment
+    if action not in DONE_MESSAGES:
+        return redirect(request, "/desk")
+    response_type = wire.LearningStarted if action == "learn" else wire.Deployment
     try:
-        await site.api.ask(Call("POST", f"/v1/admin/{action}", answer), key=_key_of(request))
+        await site.api.fetch(
+            Call("POST", f"/v1/admin/{action}", response_type), key=_key_of(request)
+        )
     except ServiceError as error:
-        if error.status in CLOSED:
+        if error.status in KEY_REFUSED:
             raise
         return await _overview(site, request, None, str(error))
-    return go(request, f"/desk?done={action}")
+    return redirect(request, f"/desk?done={action}")
 
 
-async def unlock(site: Site, request: Request) -> Response:
+async def store_key(site: Site, request: Request) -> Response:
     """Stores an admin key in the cookie; deletes the cookie if the key is empty or invalid."""
     key = (await form_of(request))["key"].strip()
-    response, path = go(request, "/desk"), f"{root_of(request)}/desk"
-    if _is_sendable(key):
+    response, path = redirect(request, "/desk"), f"{root_of(request)}/desk"
+    if _is_valid_in_header(key):
         secure = request.url.scheme == "https"
-        response.set_cookie(KEY, key, httponly=True, secure=secure, samesite="strict", path=path)
+        response.set_cookie(
+            KEY_COOKIE, key, httponly=True, secure=secure, samesite="strict", path=path
+        )
     else:
-        response.delete_cookie(KEY, path=path)
+        response.delete_cookie(KEY_COOKIE, path=path)
     return response
 
 
@@ -184,8 +193,8 @@ async def _overview(
     site: Site, request: Request, done: str | None, problem: str | None = None
 ) -> Response:
     stats, log = await asyncio.gather(
-        _ask(site, request, "stats", wire.Stats),
-        _ask(site, request, "deployments", wire.Deployments, **_page_of(request)),
+        _fetch(site, request, "stats", wire.Stats),
+        _fetch(site, request, "deployments", wire.Deployments, **_page_of(request)),
     )
     n_lists = sum(stats.lists.values())
     return site.page(
@@ -201,7 +210,7 @@ async def _overview(
 def _page_of(request: Request) -> dict[str, Any]:
     """The query for the requested page of the log of deployments."""
     cursor = request.query_params.get("before")
-    return {"limit": DEPLOYMENTS} | ({"cursor": cursor} if cursor else {})
+    return {"limit": N_DEPLOYMENTS} | ({"cursor": cursor} if cursor else {})
 
 
 def headline(figures: dict[str, Any] | None) -> str:
@@ -213,7 +222,7 @@ def headline(figures: dict[str, Any] | None) -> str:
 
 async def _leaderboard(site: Site, request: Request) -> wire.LeaderboardResponse | None:
     try:
-        return await _ask(site, request, "leaderboard", wire.LeaderboardResponse)
+        return await _fetch(site, request, "leaderboard", wire.LeaderboardResponse)
     except ServiceError as error:
         if error.status != 404:
             raise
@@ -223,23 +232,25 @@ async def _leaderboard(site: Site, request: Request) -> wire.LeaderboardResponse
 async def _compared(site: Site, request: Request, user: str | None) -> wire.Compared | None:
     if user is None:
         return None
-    return await _ask(site, request, "compare", wire.Compared, user_id=user, k=10)
+    return await _fetch(site, request, "compare", wire.Compared, user_id=user, k=10)
 
 
-def _ask(site: Site, request: Request, what: str, answer: type[A], **query: Any) -> Awaitable[A]:
-    path = f"/v1/admin/{what}"
-    return site.api.ask(Call("GET", path, answer, query), key=_key_of(request))
+def _fetch(
+    site: Site, request: Request, resource: str, response_type: type[A], **query: Any
+) -> Awaitable[A]:
+    path = f"/v1/admin/{resource}"
+    return site.api.fetch(Call("GET", path, response_type, query), key=_key_of(request))
 
 
 def _key_of(request: Request) -> SecretStr | None:
     """The admin key in the cookie; None without one that is valid in a header."""
-    key = request.cookies.get(KEY, "")
-    return SecretStr(key) if _is_sendable(key) else None
+    key = request.cookies.get(KEY_COOKIE, "")
+    return SecretStr(key) if _is_valid_in_header(key) else None
 
 
 def _has_key(request: Request) -> bool:
-    return KEY in request.cookies
+    return KEY_COOKIE in request.cookies
 
 
-def _is_sendable(key: str) -> bool:
-    return 0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()
+def _is_valid_in_header(key: str) -> bool:
+    return 0 < len(key) <= MAX_KEY_LENGTH and key.isascii() and key.isprintable()

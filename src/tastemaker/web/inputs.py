@@ -13,7 +13,7 @@ from starlette.requests import Request
 from tastemaker import wire
 from tastemaker.errors import TastemakerError
 
-MOST_FIELDS = 1_000
+MAX_FIELDS = 1_000
 """Maximum number of fields in one form."""
 
 LONGEST_SEARCH = 200
@@ -26,7 +26,7 @@ IdText = Annotated[wire.Text, StringConstraints(min_length=1, max_length=256)]
 _ID: TypeAdapter[str] = TypeAdapter(IdText)
 _EVENT_ID: TypeAdapter[str] = TypeAdapter(wire.EventId)
 _CATEGORY: TypeAdapter[str] = TypeAdapter(wire.Category)
-_WORDS: TypeAdapter[str] = TypeAdapter(
+_SEARCH_TEXT: TypeAdapter[str] = TypeAdapter(
     Annotated[wire.Text, StringConstraints(max_length=LONGEST_SEARCH)]
 )
 
@@ -42,17 +42,17 @@ class Form:
         body: body of the request, as application/x-www-form-urlencoded.
 
     Raises:
-        InputError: the body is not UTF-8, or has more than MOST_FIELDS fields.
+        InputError: the body is not UTF-8, or has more than MAX_FIELDS fields.
     """
 
     def __init__(self, body: bytes) -> None:
         try:
             self._fields = parse_qs(
-                body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS
+                body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS
             )
         except ValueError:
             raise InputError(
-                f"the form cannot be read; send at most {MOST_FIELDS:,} fields in UTF-8"
+                f"the form cannot be read; send at most {MAX_FIELDS:,} fields in UTF-8"
             ) from None
 
     def __getitem__(self, name: str) -> str:
@@ -92,13 +92,13 @@ def category_in(request: Request) -> str:
     return _checked(_CATEGORY, text, "category") if text else ""
 
 
-def words_in(request: Request) -> str:
+def search_text_in(request: Request) -> str:
     """The search text in the query of a URL, without surrounding whitespace.
 
     Raises:
         InputError: it is longer than LONGEST_SEARCH characters, or has unprintable characters.
     """
-    return _checked(_WORDS, request.query_params.get("q", "").strip(), "q")
+    return _checked(_SEARCH_TEXT, request.query_params.get("q", "").strip(), "q")
 
 
 def id_in_text(quoted: str) -> str | None:

@@ -8,10 +8,10 @@ from starlette.types import ASGIApp, Scope
 from typing_extensions import override
 
 from tastemaker.errors import ServiceError
-from tastemaker.web import catalog, desk, past, reference, storefront, welcome
+from tastemaker.web import catalog, desk, history, reference, storefront, welcome
 from tastemaker.web.api import Api
 from tastemaker.web.assets import static
-from tastemaker.web.site import Handler, Site, handled
+from tastemaker.web.site import Handler, Site, with_error_pages
 from tastemaker.web.visitor import Visitors
 
 PAGES: tuple[tuple[str, str, Handler], ...] = (
@@ -19,19 +19,19 @@ PAGES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/like", storefront.like),
     ("POST", "/unlike", storefront.unlike),
     ("GET", "/welcome", welcome.welcome),
-    ("POST", "/welcome", welcome.begin),
-    ("POST", "/visitor", welcome.become),
+    ("POST", "/welcome", welcome.create_visitor),
+    ("POST", "/visitor", welcome.view_as),
     ("GET", "/search", catalog.search),
     ("GET", "/items/{item_id:path}", catalog.item),
-    ("GET", "/history", past.history),
-    ("POST", "/forget", past.forget),
+    ("GET", "/history", history.history),
+    ("POST", "/forget", history.forget),
     ("GET", "/desk", desk.overview),
     ("GET", "/desk/models", desk.models),
     ("GET", "/desk/map", desk.map_page),
     ("GET", "/desk/map.json", desk.map_points),
     ("GET", "/desk/drift", desk.drift),
-    ("POST", "/desk/do", desk.act),
-    ("POST", "/desk/key", desk.unlock),
+    ("POST", "/desk/do", desk.perform_action),
+    ("POST", "/desk/key", desk.store_key),
     ("GET", "/docs", reference.reference),
 )
 
@@ -45,9 +45,12 @@ def pages(app: ASGIApp, key: SecretStr | None = None) -> list[Route]:
     """
     site = Site(Api(app, key), Visitors(key))
     return [
-        *(PageRoute(path, handled(site, page), methods=[method]) for method, path, page in PAGES),
+        *(
+            PageRoute(path, with_error_pages(site, page), methods=[method])
+            for method, path, page in PAGES
+        ),
         PageRoute("/static/{name}", static),
-        NothingHere("/{path:path}", handled(site, _nothing)),
+        NotFoundRoute("/{path:path}", with_error_pages(site, _not_found)),
     ]
 
 
@@ -56,11 +59,11 @@ class PageRoute(Route):
 
     @override
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        match, more = super().matches(scope)
-        return match, more if match is Match.NONE else {**more, "route": self}
+        match, child_scope = super().matches(scope)
+        return match, child_scope if match is Match.NONE else {**child_scope, "route": self}
 
 
-class NothingHere(PageRoute):
+class NotFoundRoute(PageRoute):
     """The 404 page for browsers; any other client gets the service's own 404 response."""
 
     @override
@@ -72,6 +75,6 @@ class NothingHere(PageRoute):
         return super().matches(scope)
 
 
-async def _nothing(site: Site, request: Request) -> Response:
+async def _not_found(site: Site, request: Request) -> Response:
     detail = f"{request.url.path}: there is no such page"
     return site.failure(request, ServiceError(detail, status=404))

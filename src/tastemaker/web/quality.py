@@ -26,24 +26,28 @@ def quality(figures: dict[str, Any] | None) -> list[MetricLine]:
     """The accuracy metrics of an evaluation with their intervals, without redundant ones."""
     figures = figures or {}
     intervals = figures.get("intervals") or {}
-    rivals = dict(figures.get("baseline") or {})
+    other_models = dict(figures.get("baseline") or {})
     if figures.get("before"):
-        rivals["the previous model"] = figures["before"]
+        other_models["the previous model"] = figures["before"]
     metrics = figures.get("metrics") or {}
-    cuts = {name.partition("@")[2] for name in metrics}
-    one_target = all(metrics.get(f"recall@{k}") == metrics.get(f"hit_rate@{k}") for k in cuts)
-    found = []
+    cutoffs = {name.partition("@")[2] for name in metrics}
+    one_target = all(metrics.get(f"recall@{k}") == metrics.get(f"hit_rate@{k}") for k in cutoffs)
+    lines = []
     for name, value in metrics.items():
         base = name.partition("@")[0]
         if name not in intervals or (one_target and base in REDUNDANT_WITH_ONE_TARGET):
             continue
         low, high = intervals[name]
-        others = [(who, theirs[name]) for who, theirs in rivals.items() if name in theirs]
+        others = [
+            (model_name, model_metrics[name])
+            for model_name, model_metrics in other_models.items()
+            if name in model_metrics
+        ]
         values = [other for _, other in others]
-        drawn = whisker(low, value, high, values, 1.08 * max([value, high, *values, 1e-9]))
+        interval_bar = whisker(low, value, high, values, 1.08 * max([value, high, *values, 1e-9]))
         verdict = _verdict(low, high, others)
-        found.append(MetricLine(title(name), value, low, high, others, drawn, verdict))
-    return found
+        lines.append(MetricLine(title(name), value, low, high, others, interval_bar, verdict))
+    return lines
 
 
 def standings(board: wire.LeaderboardResponse) -> list[tuple[wire.LeaderboardModel, IntervalBar]]:
@@ -58,10 +62,10 @@ def standings(board: wire.LeaderboardResponse) -> list[tuple[wire.LeaderboardMod
 
 def _verdict(low: float, high: float, others: list[tuple[str, float]]) -> str:
     """Whether the interval lies above or below each other model's value, or contains it."""
-    said = []
-    for who, value in others:
-        where = (
+    parts = []
+    for model_name, value in others:
+        relation = (
             "above" if low > value else "below" if high < value else "not clearly different from"
         )
-        said.append(f"{where} {who}")
-    return ", ".join(said)
+        parts.append(f"{relation} {model_name}")
+    return ", ".join(parts)

@@ -67,21 +67,21 @@ async def reference(site: Site, request: Request) -> Response:
 
 def subjects_of(schema: Schema, base: str) -> list[Subject]:
     """The operations by subject: those of SUBJECTS first, then others as they occur."""
-    found: dict[str, list[Operation]] = {name: [] for name in SUBJECTS}
+    operations: dict[str, list[Operation]] = {name: [] for name in SUBJECTS}
     for path, methods in schema["paths"].items():
         for method, described in methods.items():
             subject = described.get("tags", ["other"])[0]
             operation = _operation(path, method, described, schema, base)
-            found.setdefault(subject, []).append(operation)
-    return [Subject(name, SUBJECTS.get(name, ""), ops) for name, ops in found.items() if ops]
+            operations.setdefault(subject, []).append(operation)
+    return [Subject(name, SUBJECTS.get(name, ""), ops) for name, ops in operations.items() if ops]
 
 
-def _operation(path: str, method: str, of: Schema, schema: Schema, base: str) -> Operation:
-    told: str = of.get("description") or of.get("summary") or ""
-    title, *words = told.split("\n\n")
-    _, body = _body(of)
+def _operation(path: str, method: str, operation: Schema, schema: Schema, base: str) -> Operation:
+    description: str = operation.get("description") or operation.get("summary") or ""
+    title, *words = description.split("\n\n")
+    _, body = _body(operation)
     answers, problems = [], []
-    for status, answer in of["responses"].items():
+    for status, answer in operation["responses"].items():
         if status.startswith("2"):
             content = answer.get("content", {}).get("application/json", {}).get("schema")
             answers.append((status, "", kind_of(content) if content else []))
@@ -93,42 +93,45 @@ def _operation(path: str, method: str, of: Schema, schema: Schema, base: str) ->
         path=path,
         title=title,
         words=words,
-        parameters=list(_parameters(of)),
+        parameters=list(_parameters(operation)),
         body=kind_of(body) if body else [],
         answers=answers,
         problems=problems,
-        needs_key=bool(of.get("security")),
-        curl=_curl(path, method, of, schema, base),
+        needs_key=bool(operation.get("security")),
+        curl=_curl(path, method, operation, schema, base),
     )
 
 
-def _parameters(of: Schema) -> Iterator[tuple[str, Field]]:
-    for given in of.get("parameters", ()):
-        wrapped = {"properties": {given["name"]: given["schema"]}}
+def _parameters(operation: Schema) -> Iterator[tuple[str, Field]]:
+    for parameter in operation.get("parameters", ()):
+        wrapped = {"properties": {parameter["name"]: parameter["schema"]}}
         field = fields_of(wrapped)[0]
-        words = given.get("description", "") or field.words
-        yield given["in"], field._replace(required=given.get("required", False), words=words)
+        words = parameter.get("description", "") or field.words
+        yield (
+            parameter["in"],
+            field._replace(required=parameter.get("required", False), words=words),
+        )
 
 
-def _body(of: Schema) -> tuple[str, Schema]:
+def _body(operation: Schema) -> tuple[str, Schema]:
     """The media type of the body and its schema (of one line of JSON Lines); empty without one."""
-    content = of.get("requestBody", {}).get("content", {})
-    return next(((kind, given["schema"]) for kind, given in content.items()), ("", {}))
+    content = operation.get("requestBody", {}).get("content", {})
+    return next(((kind, media["schema"]) for kind, media in content.items()), ("", {}))
 
 
-def _curl(path: str, method: str, of: Schema, schema: Schema, base: str) -> str:
+def _curl(path: str, method: str, operation: Schema, schema: Schema, base: str) -> str:
     """A curl command that can be pasted; it sends $KEY where the route requires a key."""
-    shown = path.replace("{user_id}", "42").replace("{item_id}", "296")
-    must = [
-        f"{given['name']}={example_of(given['schema'], {})}"
-        for given in of.get("parameters", ())
-        if given["in"] == "query" and given.get("required")
+    example_path = path.replace("{user_id}", "42").replace("{item_id}", "296")
+    required_query = [
+        f"{parameter['name']}={example_of(parameter['schema'], {})}"
+        for parameter in operation.get("parameters", ())
+        if parameter["in"] == "query" and parameter.get("required")
     ]
-    url = base + shown + (f"?{'&'.join(must)}" if must else "")
+    url = base + example_path + (f"?{'&'.join(required_query)}" if required_query else "")
     parts = ["curl", *([] if method == "get" else ["-X", method.upper()]), f"'{url}'"]
-    if of.get("security"):
+    if operation.get("security"):
         parts.append('-H "Authorization: Bearer $KEY"')
-    media_type, body = _body(of)
+    media_type, body = _body(operation)
     if body:
         example: Any = example_of(body, schema["components"]["schemas"])
         parts.append(f"-H 'Content-Type: {media_type}'")

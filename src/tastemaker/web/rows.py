@@ -8,8 +8,8 @@ from math import sqrt
 from tastemaker import wire
 from tastemaker.web.cards import Card, card_of, name_of
 
-IN_A_ROW = 10
-FEWEST = 4
+ROW_LENGTH = 10
+MIN_ROW_LENGTH = 4
 """A row with fewer items is left out."""
 
 BECAUSE_ROWS = 3
@@ -37,7 +37,7 @@ class Group:
     items: tuple[wire.RecommendedItem, ...]
 
 
-class Shelf:
+class RowBuilder:
     """Fills rows one after the other with items that are not on the page yet."""
 
     def __init__(self, known: Iterable[int | str]) -> None:
@@ -48,17 +48,17 @@ class Shelf:
     def add(
         self, name: str, title: str, items: Sequence[wire.RecommendedItem], note: str = ""
     ) -> bool:
-        """Adds a row, unless fewer than FEWEST unused items are left; returns whether it did."""
-        unused = {str(item.item_id): item for item in reversed(items)}
-        left = [
+        """Adds a row if at least MIN_ROW_LENGTH unused items are left; returns whether it did."""
+        first_of = {str(item.item_id): item for item in reversed(items)}
+        unused = [
             item
             for item in items
-            if str(item.item_id) not in self.used and unused[str(item.item_id)] is item
-        ][:IN_A_ROW]
-        if len(left) < FEWEST:
+            if str(item.item_id) not in self.used and first_of[str(item.item_id)] is item
+        ][:ROW_LENGTH]
+        if len(unused) < MIN_ROW_LENGTH:
             return False
-        self.used |= {str(item.item_id) for item in left}
-        cards = tuple(card_of(item, item.because) for item in left)
+        self.used |= {str(item.item_id) for item in unused}
+        cards = tuple(card_of(item, item.because) for item in unused)
         self.rows.append(CardRow(name, title, cards, note))
         return True
 
@@ -77,10 +77,12 @@ def grouped(items: Iterable[wire.RecommendedItem], latest: Sequence[int | str]) 
             reason = item.because[0]
             reasons.setdefault(reason.item_id, reason)
             groups.setdefault(reason.item_id, []).append(item)
-    place = {item: rank for rank, item in enumerate(latest)}
-    enough = [key for key, found in groups.items() if len(found) >= FEWEST]
-    enough.sort(key=lambda key: place.get(key, len(place)))
-    return [Group(reasons[key], tuple(groups[key])) for key in enough]
+    recency = {item: rank for rank, item in enumerate(latest)}
+    large_enough = [
+        key for key, group_items in groups.items() if len(group_items) >= MIN_ROW_LENGTH
+    ]
+    large_enough.sort(key=lambda key: recency.get(key, len(recency)))
+    return [Group(reasons[key], tuple(groups[key])) for key in large_enough]
 
 
 def because_title(title: str | None, item_id: int | str) -> str:
@@ -103,16 +105,16 @@ def favourites(
 
 def varied(items: Sequence[wire.RecommendedItem], n: int) -> list[wire.RecommendedItem]:
     """Selects n items greedily by their rank in the list and by categories not yet selected."""
-    left, chosen = list(items), list[wire.RecommendedItem]()
-    shown: Counter[str] = Counter()
-    while left and len(chosen) < n:
+    candidates, chosen = list(items), list[wire.RecommendedItem]()
+    category_counts: Counter[str] = Counter()
+    while candidates and len(chosen) < n:
 
-        def cost(place: int) -> float:
-            names = left[place].categories or ()
-            repeated = sum(shown[name] for name in names) / max(1, len(names))
-            return place / len(items) + 0.25 * repeated
+        def cost(position: int) -> float:
+            names = candidates[position].categories or ()
+            repeated = sum(category_counts[name] for name in names) / max(1, len(names))
+            return position / len(items) + 0.25 * repeated
 
-        best = left.pop(min(range(len(left)), key=cost))
-        shown.update(best.categories or ())
+        best = candidates.pop(min(range(len(candidates)), key=cost))
+        category_counts.update(best.categories or ())
         chosen.append(best)
     return chosen

@@ -40,12 +40,16 @@ def kind_of(schema: Schema) -> list[Part]:
     if "enum" in schema or "const" in schema:
         values = schema.get("enum", [schema.get("const")])
         return [Part(" or ".join(f'"{value}"' for value in values))]
-    if _either(schema):
-        return _joined([kind_of(each) for each in _either(schema)], " or ")
+    if _alternatives(schema):
+        return _joined([kind_of(each) for each in _alternatives(schema)], " or ")
     if schema.get("type") == "array":
-        most = schema.get("maxItems")
-        within = kind_of(schema.get("items", {}))
-        return [Part("list of "), *within, *([Part(f", at most {most:,}")] if most else [])]
+        max_items = schema.get("maxItems")
+        item_kind = kind_of(schema.get("items", {}))
+        return [
+            Part("list of "),
+            *item_kind,
+            *([Part(f", at most {max_items:,}")] if max_items else []),
+        ]
     word = WORDS.get(schema.get("type", ""), "anything")
     return [Part(word + _range(schema))]
 
@@ -54,8 +58,14 @@ def fields_of(schema: Schema) -> list[Field]:
     """The properties of an object."""
     required = schema.get("required", ())
     return [
-        Field(name, kind_of(of), name in required, _default(of), of.get("description", ""))
-        for name, of in schema.get("properties", {}).items()
+        Field(
+            name,
+            kind_of(property_schema),
+            name in required,
+            _default(property_schema),
+            property_schema.get("description", ""),
+        )
+        for name, property_schema in schema.get("properties", {}).items()
     ]
 
 
@@ -63,10 +73,12 @@ def example_of(schema: Schema, types: dict[str, Schema], depth: int = 0) -> Any:
     """An example of a type, with its required properties, or its first one if none is required."""
     if "$ref" in schema:
         return example_of(types[schema["$ref"].rpartition("/")[2]], types, depth)
-    if _either(schema):
+    if _alternatives(schema):
         # Of a batch and a single object, the example is the single object, which is the last.
-        fit = [each for each in _either(schema) if each.get("type") != "null"]
-        return example_of(fit[-1] if "$ref" in fit[-1] else fit[0], types, depth)
+        alternatives = [each for each in _alternatives(schema) if each.get("type") != "null"]
+        return example_of(
+            alternatives[-1] if "$ref" in alternatives[-1] else alternatives[0], types, depth
+        )
     if "properties" in schema:
         names = schema.get("required") or list(schema["properties"])[:1]
         return {name: example_of(schema["properties"][name], types, depth + 1) for name in names}
@@ -75,10 +87,10 @@ def example_of(schema: Schema, types: dict[str, Schema], depth: int = 0) -> Any:
     return {"integer": 42, "number": 0.5, "boolean": True}.get(schema.get("type", ""), "…")
 
 
-def _either(schema: Schema) -> list[Schema]:
+def _alternatives(schema: Schema) -> list[Schema]:
     """The alternatives of a union (anyOf or oneOf); empty for any other type."""
-    found: list[Schema] = schema.get("anyOf") or schema.get("oneOf") or []
-    return found
+    alternatives: list[Schema] = schema.get("anyOf") or schema.get("oneOf") or []
+    return alternatives
 
 
 def _range(schema: Schema) -> str:
@@ -98,8 +110,8 @@ def _default(schema: Schema) -> str:
 
 def _joined(kinds: list[list[Part]], word: str) -> list[Part]:
     def parts() -> Iterator[Part]:
-        for place, kind in enumerate(kinds):
-            if place:
+        for position, kind in enumerate(kinds):
+            if position:
                 yield Part(word)
             yield from kind
 

@@ -10,18 +10,18 @@ from tastemaker.web.api import Api
 from tastemaker.web.rows import (
     BECAUSE_ROWS,
     CATEGORY_ROWS,
-    IN_A_ROW,
+    ROW_LENGTH,
     CardRow,
-    Shelf,
+    RowBuilder,
     because_title,
     favourites,
     grouped,
 )
 
-ENOUGH = 120
+LIST_LENGTH = 120
 """Length of the requested lists; long enough to fill the rows that are chosen from them."""
 
-FROM_HISTORY = 300
+MAX_HISTORY_ITEMS = 300
 """Maximum number of items of the history that are requested."""
 
 DIVERSITY = 0.7
@@ -33,14 +33,14 @@ class Shelves:
 
     rows: list[CardRow]
     n_known: int
-    """Number of items in the history, at most FROM_HISTORY."""
+    """Number of items in the history, at most MAX_HISTORY_ITEMS."""
     degraded: bool
 
     @property
     def known_words(self) -> str:
         """The length of the history in words."""
-        if self.n_known == FROM_HISTORY:
-            return f"{FROM_HISTORY} or more titles"
+        if self.n_known == MAX_HISTORY_ITEMS:
+            return f"{MAX_HISTORY_ITEMS} or more titles"
         return f"{self.n_known} title{'' if self.n_known == 1 else 's'}"
 
 
@@ -50,68 +50,72 @@ async def shelves_of(api: Api, user: str) -> Shelves:
     Raises:
         ServiceError: the service rejected a request.
     """
-    history, listed, trending, sizes = await asyncio.gather(
-        api.history(user, FROM_HISTORY),
-        _explained(api, user, k=ENOUGH),
-        api.trending(ENOUGH),
+    history, recommendations, trending, sizes = await asyncio.gather(
+        api.history(user, MAX_HISTORY_ITEMS),
+        _with_reasons(api, user, k=LIST_LENGTH),
+        api.trending(LIST_LENGTH),
         api.categories(),
     )
-    shelf = Shelf(item.item_id for item in history.items)
-    if listed.source == "model":
-        shelf.add("top", "Top picks for you", listed.items)
-    because = await _because(api, listed, history)
+    row_builder = RowBuilder(item.item_id for item in history.items)
+    if recommendations.source == "model":
+        row_builder.add("top", "Top picks for you", recommendations.items)
+    because = await _because_rows(api, recommendations, history)
     for name, title, items in because[:2]:
-        shelf.add(name, title, items)
-    shelf.add("trending", "Trending now", trending.items)
+        row_builder.add(name, title, items)
+    row_builder.add("trending", "Trending now", trending.items)
     for name, title, items in because[2:]:
-        shelf.add(name, title, items)
-    await _favourites(api, user, shelf, favourites(history.items, sizes)[:CATEGORY_ROWS])
-    await _different(api, user, shelf)
-    degraded = listed.degraded or history.degraded
-    return Shelves(shelf.rows, len(history.items), degraded)
+        row_builder.add(name, title, items)
+    await _add_favourite_rows(
+        api, user, row_builder, favourites(history.items, sizes)[:CATEGORY_ROWS]
+    )
+    await _add_different_row(api, user, row_builder)
+    degraded = recommendations.degraded or history.degraded
+    return Shelves(row_builder.rows, len(history.items), degraded)
 
 
-async def _because(
-    api: Api, listed: wire.RecommendationList, history: wire.UserHistory
+async def _because_rows(
+    api: Api, recommendations: wire.RecommendationList, history: wire.UserHistory
 ) -> list[tuple[str, str, list[wire.RecommendedItem]]]:
     """Rows based on one item each: recommendations that it explains, then items similar to it."""
     latest = [item.item_id for item in history.items]
-    groups = grouped(listed.items[IN_A_ROW:], latest)[:BECAUSE_ROWS]
-    spoken = [(group.reason.item_id, group.reason.title, group.items) for group in groups]
-    taken = {item_id for item_id, _, _ in spoken}
-    others = [item for item in history.items if item.item_id not in taken]
-    spoken += [(item.item_id, item.title, ()) for item in others[: BECAUSE_ROWS - len(spoken)]]
+    groups = grouped(recommendations.items[ROW_LENGTH:], latest)[:BECAUSE_ROWS]
+    reasons = [(group.reason.item_id, group.reason.title, group.items) for group in groups]
+    reason_ids = {item_id for item_id, _, _ in reasons}
+    others = [item for item in history.items if item.item_id not in reason_ids]
+    reasons += [(item.item_id, item.title, ()) for item in others[: BECAUSE_ROWS - len(reasons)]]
     similar = await asyncio.gather(
-        *(_filling(api, item_id, len(items)) for item_id, _, items in spoken)
+        *(_similar_if_short(api, item_id, len(items)) for item_id, _, items in reasons)
     )
     return [
         # Recommendations come first; items that are merely similar fill the row.
-        (f"because-{item_id}", because_title(title, item_id), [*items, *more])
-        for (item_id, title, items), more in zip(spoken, similar, strict=True)
+        (f"because-{item_id}", because_title(title, item_id), [*items, *similar_items])
+        for (item_id, title, items), similar_items in zip(reasons, similar, strict=True)
     ]
 
 
-async def _favourites(api: Api, user: str, shelf: Shelf, names: list[str]) -> None:
+async def _add_favourite_rows(
+    api: Api, user: str, row_builder: RowBuilder, names: list[str]
+) -> None:
     lists = await asyncio.gather(
-        *(_explained(api, user, k=ENOUGH, categories=[name]) for name in names)
+        *(_with_reasons(api, user, k=LIST_LENGTH, categories=[name]) for name in names)
     )
-    for place, (name, found) in enumerate(zip(names, lists, strict=True)):
-        shelf.add(f"category-{place}", f"{name} for you", found.items)
+    for position, (name, recommendations) in enumerate(zip(names, lists, strict=True)):
+        row_builder.add(f"category-{position}", f"{name} for you", recommendations.items)
 
 
-async def _different(api: Api, user: str, shelf: Shelf) -> None:
+async def _add_different_row(api: Api, user: str, row_builder: RowBuilder) -> None:
     try:
-        found = await api.recommend_without(
-            user, sorted(shelf.used), k=IN_A_ROW, diversity=DIVERSITY
+        recommendations = await api.recommend_without(
+            user, sorted(row_builder.used), k=ROW_LENGTH, diversity=DIVERSITY
         )
     except ServiceError as error:
         if error.status != 422:
             raise
         return  # a model without item similarity
-    shelf.add("different", "Something different", found.items)
+    row_builder.add("different", "Something different", recommendations.items)
 
 
-async def _explained(api: Api, user: str, **listing: Any) -> wire.RecommendationList:
+async def _with_reasons(api: Api, user: str, **listing: Any) -> wire.RecommendationList:
     """A list with explanations, or without them if the model cannot give any."""
     try:
         return await api.recommend(user, explain=True, **listing)
@@ -121,12 +125,12 @@ async def _explained(api: Api, user: str, **listing: Any) -> wire.Recommendation
         return await api.recommend(user, **listing)
 
 
-async def _filling(api: Api, item: wire.Id, n: int) -> list[wire.RecommendedItem]:
+async def _similar_if_short(api: Api, item: wire.Id, n: int) -> list[wire.RecommendedItem]:
     """Items similar to an item, if its n recommendations do not fill a row."""
-    if n >= IN_A_ROW:
+    if n >= ROW_LENGTH:
         return []
     try:
-        return (await api.similar(str(item), 3 * IN_A_ROW)).items
+        return (await api.similar(str(item), 3 * ROW_LENGTH)).items
     except ServiceError as error:
         if error.status not in (404, 422):
             raise

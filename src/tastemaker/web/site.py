@@ -69,17 +69,17 @@ class Site:
             context: variables of the template.
         """
         fragment = is_fragment(request)
-        found = self._templates.get_template(template)
-        html = found.render(
+        loaded = self._templates.get_template(template)
+        html = loaded.render(
             layout="fragment.html" if fragment else "base.html",
-            here=path_of(request),
+            current_path=path_of(request),
             root=root_of(request),
             asset=lambda name: root_of(request) + assets()[name].url,
             searched=_searched(request),
             user=self.visitors.of(request),
             may_choose=self.visitors.may_choose,
             token=visitor.token_of(request),
-            back=address_of(request),
+            return_url=address_of(request),
             **context,
         )
         headers = {
@@ -88,7 +88,7 @@ class Site:
             "Vary": FRAGMENT,
         }
         response = HTMLResponse(html, status, headers)
-        visitor.keep_token(response, request)
+        visitor.set_token_cookie(response, request)
         return response
 
     def failure(self, request: Request, error: TastemakerError) -> Response:
@@ -105,7 +105,7 @@ class Site:
 Handler = Callable[[Site, Request], Awaitable[Response]]
 
 
-def handled(site: Site, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+def with_error_pages(site: Site, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     """Binds a handler to the site, and turns its errors into error pages."""
 
     async def endpoint(request: Request) -> Response:
@@ -122,7 +122,7 @@ def is_fragment(request: Request) -> bool:
     return FRAGMENT in request.headers
 
 
-def go(request: Request, path: str) -> Response:
+def redirect(request: Request, path: str) -> Response:
     """Redirects the browser to a page, by its path below the root."""
     # The target depends on the visitor and the form, so the redirect must not be cached.
     url = root_of(request) + path
@@ -153,11 +153,11 @@ def _sources(images: Iterable[str | None]) -> str:
             parts = urlsplit(url or "")
         except ValueError:
             continue  # the catalog accepts any text that begins like a URL; this one is invalid
-        if parts.scheme in ("http", "https") and parts.hostname and _plain(parts.netloc):
+        if parts.scheme in ("http", "https") and parts.hostname and _is_plain_host(parts.netloc):
             origins.add(f"{parts.scheme}://{parts.netloc}")
     return " ".join(sorted(origins))
 
 
-def _plain(host: str) -> bool:
+def _is_plain_host(host: str) -> bool:
     """Whether a host has only characters that cannot start another part of the policy."""
-    return all(sign.isalnum() or sign in ".-:[]" for sign in host) and host.isascii()
+    return all(character.isalnum() or character in ".-:[]" for character in host) and host.isascii()

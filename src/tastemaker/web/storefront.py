@@ -12,7 +12,7 @@ from tastemaker.web.addresses import own_path
 from tastemaker.web.cards import card_of
 from tastemaker.web.inputs import InputError, event_id_in, id_in
 from tastemaker.web.shelves import shelves_of
-from tastemaker.web.site import Site, go, is_fragment
+from tastemaker.web.site import Site, is_fragment, redirect
 from tastemaker.web.visitor import form_of
 
 LIKE = "like"
@@ -23,8 +23,8 @@ async def home(site: Site, request: Request) -> Response:
     """Shows the rows for the visitor; redirects a new visitor to the welcome page."""
     user = site.visitors.of(request)
     if user is None:
-        return go(request, "/welcome")
-    return await _rows(site, request, user, await noticed(site, request))
+        return redirect(request, "/welcome")
+    return await _rows(site, request, user, await notice_for(site, request))
 
 
 async def like(site: Site, request: Request) -> Response:
@@ -32,10 +32,10 @@ async def like(site: Site, request: Request) -> Response:
     form = await form_of(request)
     user, item = site.visitors.of(request), id_in(form["item"], "item")
     if user is None:
-        return go(request, "/welcome")
+        return redirect(request, "/welcome")
     event_id = event_id_in(f"page-{form['event'] or secrets.token_hex(16)}")
     await site.api.record([wire.Event(user_id=user, item_id=item, type=LIKE, event_id=event_id)])
-    return await _after(site, request, form["back"], user, "liked", item)
+    return await _updated_page(site, request, form["back"], user, "liked", item)
 
 
 async def unlike(site: Site, request: Request) -> Response:
@@ -43,18 +43,20 @@ async def unlike(site: Site, request: Request) -> Response:
     form = await form_of(request)
     user, item = site.visitors.of(request), id_in(form["item"], "item")
     if user is None:
-        return go(request, "/welcome")
+        return redirect(request, "/welcome")
     await site.api.retract(user, item)
-    return await _after(site, request, form["back"], user, "unliked", item)
+    return await _updated_page(site, request, form["back"], user, "unliked", item)
 
 
-async def noticed(site: Site, request: Request, done: dict[str, str] | None = None) -> dict | None:
+async def notice_for(
+    site: Site, request: Request, done: dict[str, str] | None = None
+) -> dict | None:
     """Describes the action just taken and how to undo it; None without one or without its item."""
-    given = request.query_params if done is None else done
+    parameters = request.query_params if done is None else done
     for kind, (words, undo) in NOTICES.items():
-        if kind in given:
+        if kind in parameters:
             try:
-                item = id_in(given[kind], kind)
+                item = id_in(parameters[kind], kind)
                 name = card_of(await site.api.item(item)).name
             except InputError:
                 return None
@@ -72,15 +74,17 @@ NOTICES = {
 }
 
 
-async def _after(
-    site: Site, request: Request, back: str, user: str, kind: str, item: str
+async def _updated_page(
+    site: Site, request: Request, return_url: str, user: str, kind: str, item: str
 ) -> Response:
     """The updated rows for the pages' own script, else a redirect to the page with the form."""
     if is_fragment(request):
-        return await _rows(site, request, user, await noticed(site, request, {kind: item}))
-    path, _, query = own_path(request, back).partition("?")
-    kept = [part for part in query.split("&") if part.partition("=")[0] not in (*NOTICES, "")]
-    return go(request, f"{path}?{'&'.join([*kept, urlencode({kind: item})])}")
+        return await _rows(site, request, user, await notice_for(site, request, {kind: item}))
+    path, _, query = own_path(request, return_url).partition("?")
+    other_parameters = [
+        part for part in query.split("&") if part.partition("=")[0] not in (*NOTICES, "")
+    ]
+    return redirect(request, f"{path}?{'&'.join([*other_parameters, urlencode({kind: item})])}")
 
 
 async def _rows(site: Site, request: Request, user: str, notice: dict | None) -> Response:

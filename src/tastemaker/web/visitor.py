@@ -16,7 +16,7 @@ from tastemaker.web.inputs import Form, id_in_text
 VISITOR, TOKEN = "visitor", "form_token"
 """Cookies. Browsers do not send the token with requests that another site starts."""
 
-A_YEAR_S = 365 * 24 * 3600
+COOKIE_MAX_AGE_S = 365 * 24 * 3600
 
 
 class ForgedFormError(TastemakerError):
@@ -44,21 +44,21 @@ class Visitors:
 
     def of(self, request: Request) -> str | None:
         """The visitor's user id; None without a valid cookie."""
-        kept = request.cookies.get(VISITOR, "")
+        cookie = request.cookies.get(VISITOR, "")
         if self._key is None:
-            return id_in_text(kept)
-        signature, _, quoted = kept.partition(".")
+            return id_in_text(cookie)
+        signature, _, quoted = cookie.partition(".")
         if not hmac.compare_digest(signature.encode(), self._signature(quoted).encode()):
             return None
         return id_in_text(quoted)
 
-    def remember(self, response: Response, request: Request, user: str) -> None:
+    def set_user_id(self, response: Response, request: Request, user: str) -> None:
         """Sets the cookie with the visitor's user id."""
         quoted = quote(user, safe="")
         signed = quoted if self._key is None else f"{self._signature(quoted)}.{quoted}"
         _set(response, request, VISITOR, signed, "lax")
 
-    def leave(self, response: Response, request: Request) -> None:
+    def clear_user_id(self, response: Response, request: Request) -> None:
         """Deletes the cookie with the visitor's user id."""
         response.delete_cookie(VISITOR, path=_path(request))
 
@@ -75,13 +75,13 @@ def new_visitor() -> str:
 def token_of(request: Request) -> str:
     """The token that every form of a page must send; the same for all forms of a request."""
     if not hasattr(request.state, "token"):
-        given = request.cookies.get(TOKEN, "")
-        request.state.token = given if len(given) == 32 else secrets.token_hex(16)
+        cookie = request.cookies.get(TOKEN, "")
+        request.state.token = cookie if len(cookie) == 32 else secrets.token_hex(16)
     token: str = request.state.token
     return token
 
 
-def keep_token(response: Response, request: Request) -> None:
+def set_token_cookie(response: Response, request: Request) -> None:
     """Sets the cookie with the token, unless it has it already."""
     if request.cookies.get(TOKEN) != token_of(request):
         _set(response, request, TOKEN, token_of(request), "strict")
@@ -98,8 +98,8 @@ async def form_of(request: Request) -> Form:
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise ForgedFormError("this form was sent by another site; nothing was done")
     form = Form(await request.body())
-    kept = request.cookies.get(TOKEN, "")
-    if not kept or not hmac.compare_digest(kept.encode(), form["token"].encode()):
+    cookie = request.cookies.get(TOKEN, "")
+    if not cookie or not hmac.compare_digest(cookie.encode(), form["token"].encode()):
         raise ForgedFormError(
             "this form has expired; nothing was done. Go back and reload the page"
         )
@@ -108,7 +108,7 @@ async def form_of(request: Request) -> Form:
 
 def _set(response: Response, request: Request, name: str, value: str, same_site: str) -> None:
     response.set_cookie(
-        name, value, max_age=A_YEAR_S, path=_path(request), httponly=True,
+        name, value, max_age=COOKIE_MAX_AGE_S, path=_path(request), httponly=True,
         secure=request.url.scheme == "https",
         samesite="strict" if same_site == "strict" else "lax",
     )  # fmt: skip

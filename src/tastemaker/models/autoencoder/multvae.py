@@ -96,14 +96,14 @@ class MultVAENetwork(TrainableNetwork):
         """Returns the negative annealed lower bound L_β (section 2.2.2), the mean over users."""
         mean, log_variance = self.encode(batch.histories)
         code = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
-        unlikely = multinomial(self.decode(code), batch.histories)
+        negative_log_likelihood = multinomial(self.decode(code), batch.histories)
         divergence = kl_divergence(mean, log_variance)
-        return (unlikely + self.kl_weight_at(batch.progress) * divergence).mean()
+        return (negative_log_likelihood + self.kl_weight_at(batch.progress) * divergence).mean()
 
     def kl_weight_at(self, progress: float) -> float:
         """Returns β after a fraction of the training."""
-        rising = progress < self._anneal_fraction
-        return self._kl_weight * (progress / self._anneal_fraction if rising else 1.0)
+        is_rising = progress < self._anneal_fraction
+        return self._kl_weight * (progress / self._anneal_fraction if is_rising else 1.0)
 
 
 def kl_divergence(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:

@@ -37,42 +37,46 @@ def minimise(gradient: Callable[[torch.Tensor], torch.Tensor], start: torch.Tens
     Returns:
         (n, d) points, each near the minimum of its objective.
     """
-    at, slope = start, gradient(start)
+    points, gradients = start, gradient(start)
     inverse = torch.eye(start.shape[1], device=start.device).expand(len(start), -1, -1)
     for evaluation in range(1, MOST_EVALUATIONS):
-        step = -_times(inverse, slope)
-        promised = -_dot(slope, step)
+        step = -_times(inverse, gradients)
+        predicted_decrease = -_dot(gradients, step)
         if evaluation == 1:
-            least = TOLERANCE * promised.clamp(max=1)
-        unsolved = promised > least
+            threshold = TOLERANCE * predicted_decrease.clamp(max=1)
+        unsolved = predicted_decrease > threshold
         if not unsolved.any():
             break
         longest = FIRST_STEP if evaluation == 1 else LONGEST_STEP
         step = step * (longest / step.norm(dim=1, keepdim=True).clamp(min=longest))
-        there = gradient(at + step)
-        change, falling = there - slope, _dot(slope, step)
-        curvature = _dot(step, change)
-        teaches = unsolved & (curvature > SMALLEST_CURVATURE * _dot(step, step))
+        new_gradients = gradient(points + step)
+        gradient_change, initial_slope = new_gradients - gradients, _dot(gradients, step)
+        curvature = _dot(step, gradient_change)
+        is_curved = unsolved & (curvature > SMALLEST_CURVATURE * _dot(step, step))
         if evaluation == 1:
-            scale = torch.where(teaches, curvature / _dot(change, change), 1.0)
+            scale = torch.where(is_curved, curvature / _dot(gradient_change, gradient_change), 1.0)
             inverse = inverse * scale[:, None, None]
-        inverse = _updated(inverse, step, change, torch.where(teaches, 1 / curvature, 0.0))
-        taken = (unsolved & (_dot(there, step) <= -OVERSHOOT * falling))[:, None]
-        at = torch.where(taken, at + step, at)
-        slope = torch.where(taken, there, slope)
-    return at
+        inverse = _updated(
+            inverse, step, gradient_change, torch.where(is_curved, 1 / curvature, 0.0)
+        )
+        is_accepted = (unsolved & (_dot(new_gradients, step) <= -OVERSHOOT * initial_slope))[
+            :, None
+        ]
+        points = torch.where(is_accepted, points + step, points)
+        gradients = torch.where(is_accepted, new_gradients, gradients)
+    return points
 
 
 def _updated(
-    inverse: torch.Tensor, step: torch.Tensor, change: torch.Tensor, rho: torch.Tensor
+    inverse: torch.Tensor, step: torch.Tensor, gradient_change: torch.Tensor, rho: torch.Tensor
 ) -> torch.Tensor:
     """Returns inverse Hessians (n, d, d) that map the change of the gradient to the step.
 
     This is (I - ρ s yᵀ) H (I - ρ y sᵀ) + ρ s sᵀ, multiplied out; ρ (n,) is 1 / sᵀy, or 0 to leave
     H unchanged.
     """
-    mapped = _times(inverse, change)
-    half = 0.5 * (1 + rho * _dot(change, mapped))[:, None] * step - mapped
+    mapped = _times(inverse, gradient_change)
+    half = 0.5 * (1 + rho * _dot(gradient_change, mapped))[:, None] * step - mapped
     outer = rho[:, None, None] * step[:, :, None] * half[:, None]
     return inverse + outer + outer.transpose(1, 2)
 
@@ -82,6 +86,6 @@ def _times(matrices: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
     return (matrices @ vectors[:, :, None]).squeeze(2)
 
 
-def _dot(some: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+def _dot(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """Returns the (n,) inner products of the rows."""
-    return (some * others).sum(dim=1)
+    return (left * right).sum(dim=1)

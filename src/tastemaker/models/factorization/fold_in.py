@@ -23,8 +23,8 @@ import torch
 from tastemaker.data.users import UserBatch
 from tastemaker.models.factorization.bfgs import minimise
 from tastemaker.models.factorization.user_loss import UserLoss
-from tastemaker.models.factorization.user_vectors import trained_or
-from tastemaker.shown import short_repr
+from tastemaker.models.factorization.user_vectors import trained_or_default
+from tastemaker.representation import short_repr
 
 USERS_AT_ONCE = 64
 """Largest number of users whose vectors are computed together; it fits a processor's cache."""
@@ -66,22 +66,26 @@ class FoldIn:
             users: the users with their histories.
             known: the same users with the histories known in training; empty for unseen users.
         """
-        vectors = trained_or(self.mean, self.table, known)
+        vectors = trained_or_default(self.mean, self.table, known)
         at_once = max(1, min(USERS_AT_ONCE, NUMBERS_AT_ONCE // vectors.shape[1] ** 2))
         # Histories of similar length are processed together, so that they need little padding.
         by_length = users.lengths.argsort(kind="stable")
         for start in range(0, len(users), at_once):
             block = by_length[start : start + at_once]
-            vectors[block] = self._found(users.at(block), known.at(block), vectors[block])
+            vectors[block] = self._maximum_a_posteriori(
+                users.at(block), known.at(block), vectors[block]
+            )
         return vectors
 
-    def _found(self, users: UserBatch, known: UserBatch, centre: torch.Tensor) -> torch.Tensor:
+    def _maximum_a_posteriori(
+        self, users: UserBatch, known: UserBatch, centre: torch.Tensor
+    ) -> torch.Tensor:
         """Computes vectors (n, d) under the prior around the centre (n, d)."""
-        of_vectors = self.loss(users, known, centre)
+        loss_gradient = self.loss(users, known, centre)
 
         def gradient(offsets: torch.Tensor) -> torch.Tensor:
             """Returns the gradient with respect to the offsets, in units of `deviation`."""
-            of_loss = self.deviation * of_vectors(centre + self.deviation * offsets)
-            return of_loss + PRIOR_WEIGHT * offsets
+            scaled_gradient = self.deviation * loss_gradient(centre + self.deviation * offsets)
+            return scaled_gradient + PRIOR_WEIGHT * offsets
 
         return centre + self.deviation * minimise(gradient, torch.zeros_like(centre))

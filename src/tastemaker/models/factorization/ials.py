@@ -75,7 +75,7 @@ class IALS(Recommender):
         )
         matrix = interaction_matrix(split.train)
         self.log = implicit_library.fit(als, matrix, config.epochs, lambda loss: loss, run)
-        self._keep(torch.tensor(als.item_factors))
+        self._set_items(torch.tensor(als.item_factors))
 
     @property
     def item_vectors(self) -> torch.Tensor:
@@ -92,23 +92,25 @@ class IALS(Recommender):
         return {"items": self._items}
 
     def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
-        self._keep(state["items"])
+        self._set_items(state["items"])
 
-    def _keep(self, items: torch.Tensor) -> None:
-        self._items, self._exact = items, items.double().numpy()
+    def _set_items(self, items: torch.Tensor) -> None:
+        self._items, self._items64 = items, items.double().numpy()
         # YᵀC_uY = YᵀY + alpha Y_hᵀY_h: YᵀY is computed once, Y_hᵀY_h for each history.
-        d = self._exact.shape[1]
-        self._base = self._exact.T @ self._exact + self.config.regularization * np.eye(d)
+        d = self._items64.shape[1]
+        self._unweighted_system = (
+            self._items64.T @ self._items64 + self.config.regularization * np.eye(d)
+        )
 
     def _queries(self, users: UserBatch) -> torch.Tensor:
         """Computes (n, embedding_size) float32 from the histories."""
-        step = max(1, SYSTEMS_AT_ONCE // self._base.size)
+        step = max(1, SYSTEMS_AT_ONCE // self._unweighted_system.size)
         parts = [users.part(start, start + step) for start in range(0, len(users), step)]
         return torch.tensor(np.concatenate([self._solve(part) for part in parts]))
 
     def _solve(self, users: UserBatch) -> np.ndarray:
-        history = history_matrix(users, len(self._exact))
-        targets = (1 + self.config.alpha) * (history @ self._exact)  # (n, d)
+        history = history_matrix(users, len(self._items64))
+        targets = (1 + self.config.alpha) * (history @ self._items64)  # (n, d)
         systems = np.stack(
             [self._system(items) for items in np.split(history.indices, history.indptr[1:-1])]
         )
@@ -116,14 +118,16 @@ class IALS(Recommender):
 
     def _system(self, history: np.ndarray) -> np.ndarray:
         """Returns YᵀC_uY + λI, (d, d), of a user who touched these items."""
-        vectors = self._exact[history]
-        return self._base + self.config.alpha * (vectors.T @ vectors)
+        vectors = self._items64[history]
+        return self._unweighted_system + self.config.alpha * (vectors.T @ vectors)
 
     def contributions(self, history: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
         """Implements `Recommender.contributions`: (1 + α) y_iᵀ (YᵀC_uY + λI)⁻¹ y_h (section 5).
 
         Their sum over the history is the score.
         """
-        of_history, of_items = self._exact[history.numpy()], self._exact[items.numpy()]
-        solved = np.linalg.solve(self._system(history.numpy()), of_history.T)  # (d, h)
-        return torch.from_numpy(((1 + self.config.alpha) * of_items @ solved).astype(np.float32))
+        history_vectors, item_vectors = self._items64[history.numpy()], self._items64[items.numpy()]
+        solved = np.linalg.solve(self._system(history.numpy()), history_vectors.T)  # (d, h)
+        return torch.from_numpy(
+            ((1 + self.config.alpha) * item_vectors @ solved).astype(np.float32)
+        )

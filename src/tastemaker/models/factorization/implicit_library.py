@@ -62,23 +62,23 @@ def fit(
     """
     log = TrainingLog()
 
-    def on_epoch(epoch: int, seconds: float, *report: float) -> None:
+    def on_epoch(epoch: int, seconds: float, *values: float) -> None:
         elapsed_s = log.elapsed_s + seconds
-        record = {"epoch": epoch + 1, "loss": loss(*report), "elapsed_s": elapsed_s}
+        record = {"epoch": epoch + 1, "loss": loss(*values), "elapsed_s": elapsed_s}
         log.records.append(record)
         log.best_epoch = epoch + 1
-        tell(epoch + 1, {"loss": record["loss"]})
+        report_progress(epoch + 1, {"loss": record["loss"]})
         if epoch + 1 < epochs:
-            interrupt.stop_if_asked()
+            interrupt.raise_if_requested()
 
-    def tell(epoch: int, metrics: dict[str, float] | None) -> None:
+    def report_progress(epoch: int, metrics: dict[str, float] | None) -> None:
         if run.on_progress:
             run.on_progress(Progress("training", epoch, epochs, epoch, epochs, metrics))
 
     interrupt = Interrupt()
-    tell(0, None)
+    report_progress(0, None)
     # BLAS threads inside each of the package's threads would make it several times slower.
-    with threadpool_limits(1, "blas"), interrupt.listening():
+    with threadpool_limits(1, "blas"), interrupt.handling_sigint():
         try:
             model.fit(matrix, show_progress=False, callback=on_epoch)
         except TrainingInterruptedError:

@@ -87,8 +87,8 @@ class MFNetwork(VectorNetwork):
 
     def queries(self, vectors: torch.Tensor) -> torch.Tensor:
         """Returns (n, d + 2): the vector, a 1 for the item's bias, and the user's bias."""
-        own, bias = vectors[:, :-1], vectors[:, -1:]
-        return torch.cat([pad(own, (0, 1), value=1), bias], dim=1)
+        factors, biases = vectors[:, :-1], vectors[:, -1:]
+        return torch.cat([pad(factors, (0, 1), value=1), biases], dim=1)
 
 
 class MF(VectorModel):

@@ -46,16 +46,16 @@ class NCFNetwork(VectorNetwork):
 
     def __init__(self, train: Dataset, config: NCFConfig) -> None:
         super().__init__(train, config)
-        first, *rest = config.hidden
+        first_width, *other_widths = config.hidden
         self.users = nn.Embedding(train.n_users, config.embedding_size)
         self.items = nn.Embedding(train.n_items, config.embedding_size)
         # As in the paper: with PyTorch's default deviation of 1, training is far slower.
         nn.init.normal_(self.users.weight, std=0.01)
         nn.init.normal_(self.items.weight, std=0.01)
-        self.first_user = nn.Linear(config.embedding_size, first)
-        self.first_item = nn.Linear(config.embedding_size, first, bias=False)
+        self.first_user = nn.Linear(config.embedding_size, first_width)
+        self.first_item = nn.Linear(config.embedding_size, first_width, bias=False)
         layers: list[nn.Module] = [nn.ReLU(inplace=True)]
-        for width, next_width in itertools.pairwise((first, *rest)):
+        for width, next_width in itertools.pairwise((first_width, *other_widths)):
             layers += [nn.Linear(width, next_width), nn.ReLU(inplace=True)]
         self.tower = nn.Sequential(*layers)
         self.output = nn.Linear(config.hidden[-1], 1)
@@ -90,8 +90,8 @@ class HasTower(Protocol):
 
 def tower_layers(network: HasTower) -> tuple[nn.Linear, ...]:
     """Returns the halves of the first layer and the layers after it, as for `PairParts.tower`."""
-    further = [layer for layer in network.tower if isinstance(layer, nn.Linear)]
-    return (network.first_user, network.first_item, *further)
+    other_layers = [layer for layer in network.tower if isinstance(layer, nn.Linear)]
+    return (network.first_user, network.first_item, *other_layers)
 
 
 class NCF(VectorModel):

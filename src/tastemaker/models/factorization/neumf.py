@@ -59,20 +59,20 @@ class NeuMFNetwork(VectorNetwork):
         self.items = nn.Embedding(train.n_items, sum(self._sizes))
         self.first_user, self.first_item, self.tower = mlp.first_user, mlp.first_item, mlp.tower
         self.output = nn.Linear(config.gmf.embedding_size + config.mlp.hidden[-1], 1)
-        self.begin_with(gmf, mlp, config.alpha)
+        self.initialise_from(gmf, mlp, config.alpha)
 
     @torch.no_grad()
-    def begin_with(self, gmf: GMFNetwork, mlp: NCFNetwork, alpha: float) -> None:
+    def initialise_from(self, gmf: GMFNetwork, mlp: NCFNetwork, alpha: float) -> None:
         """Copies the weights of both halves; a score is then α times GMF's plus 1 - α times MLP's.
 
         This is equation 13 of section 3.4.1.
         """
-        for own, halves in (
+        for parameter, halves in (
             (self.users.weight, (gmf.users.weight, mlp.users.weight)),
             (self.items.weight, (gmf.items.weight, mlp.items.weight)),
             (self.output.weight, (alpha * gmf.output.weight, (1 - alpha) * mlp.output.weight)),
         ):
-            own.copy_(torch.cat(halves, dim=1))
+            parameter.copy_(torch.cat(halves, dim=1))
         self.output.bias.copy_(alpha * gmf.output.bias + (1 - alpha) * mlp.output.bias)
         for name in ("first_user", "first_item", "tower"):
             getattr(self, name).load_state_dict(getattr(mlp, name).state_dict())
@@ -148,7 +148,7 @@ class NeuMF(VectorModel):
                 raise KeyboardInterrupt
             halves.append(half.network)
         gmf, mlp = halves
-        cast("NeuMFNetwork", network).begin_with(
+        cast("NeuMFNetwork", network).initialise_from(
             cast("GMFNetwork", gmf), cast("NCFNetwork", mlp), self.config.alpha
         )
 

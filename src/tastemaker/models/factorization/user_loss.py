@@ -9,7 +9,7 @@ import torch
 
 from tastemaker.data.users import UserBatch
 from tastemaker.models.matrices import history_matrix
-from tastemaker.shown import short_repr
+from tastemaker.representation import short_repr
 from tastemaker.training.kernels.pairs import PairRows
 from tastemaker.training.losses import IMPOSSIBLE, RowLoss
 
@@ -52,19 +52,19 @@ class CatalogLoss:
         counts = self._counts(users, trained.device)
         n_interactions = counts.sum(dim=1, keepdim=True)
         # The gradient of -Σ x log softmax(s) with respect to s is softmax(s) Σ x - x.
-        constant = counts
+        subtracted = counts
         if known.items.size:
             known_counts = self._counts(known, trained.device) * counts
             probabilities = self.score_all(trained).softmax(dim=1)
             known_slope = probabilities * known_counts.sum(dim=1, keepdim=True) - known_counts
-            constant = counts + known_slope
+            subtracted = counts + known_slope
 
         def gradient(vectors: torch.Tensor) -> torch.Tensor:
             vectors = vectors.detach().requires_grad_()
             with torch.enable_grad():
                 scores = self.score_all(vectors)
-            of_scores = scores.detach().softmax(dim=1).mul_(n_interactions).sub_(constant)
-            return torch.autograd.grad(scores, vectors, of_scores)[0]
+            score_gradients = scores.detach().softmax(dim=1).mul_(n_interactions).sub_(subtracted)
+            return torch.autograd.grad(scores, vectors, score_gradients)[0]
 
         return gradient
 
@@ -153,14 +153,14 @@ def rows_of_pairs(
     rows, touched = users.rows, users.rows * n_items + users.items
     age = users.indptr[rows + 1] - 1 - np.arange(len(rows))  # 0 for the latest
     recent = age < width
-    place = rows[recent], age[recent]
+    positions = rows[recent], age[recent]
     items = np.zeros((len(users), width, 1 + negatives.shape[1]), dtype=np.int64)
     items[:, :, 1:] = negatives[:width]
-    items[(*place, 0)] = users.items[recent]
+    items[(*positions, 0)] = users.items[recent]
     filling = np.isin(np.arange(len(users))[:, None, None] * n_items + items, touched)
     weights, known_weights = np.zeros((2, len(users), width), dtype=np.float32)
-    weights[place] = 1
-    known_weights[place] = np.isin(touched[recent], known.rows * n_items + known.items)
+    weights[positions] = 1
+    known_weights[positions] = np.isin(touched[recent], known.rows * n_items + known.items)
     filling[:, :, 0] = weights == 0
     # Copied into PyTorch's aligned memory, since the alignment may affect a product's rounding.
     return PairRows(

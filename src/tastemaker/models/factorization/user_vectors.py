@@ -31,14 +31,14 @@ def user_vectors(
     Returns:
         (n, d) vectors.
     """
-    now = _without_new_items(users, train.item_counts)
-    before = histories_in(train, users.codes)
-    is_known = before.lengths > 0
-    others = ~is_known | (_differ(now, before) & (now.lengths > 0))
+    current = _without_untrained_items(users, train.item_counts)
+    in_training = histories_in(train, users.codes)
+    is_known = in_training.lengths > 0
+    is_changed = ~is_known | (_is_changed(current, in_training) & (current.lengths > 0))
     vectors = _rows(table, users.codes)
-    if others.any():
-        found = from_histories(now.at(others), before.at(others))
-        vectors[torch.from_numpy(others).to(table.device)] = found
+    if is_changed.any():
+        computed = from_histories(current.at(is_changed), in_training.at(is_changed))
+        vectors[torch.from_numpy(is_changed).to(table.device)] = computed
     return vectors
 
 
@@ -56,19 +56,21 @@ def histories_in(data: Dataset, codes: np.ndarray) -> UserBatch:
     return UserBatch(codes, items, np.concatenate([[0], np.cumsum(lengths)]))
 
 
-def trained_or(others: torch.Tensor, table: torch.Tensor, before: UserBatch) -> torch.Tensor:
-    """Returns the table's rows for users with a history in training, other vectors for the rest.
+def trained_or_default(
+    default: torch.Tensor, table: torch.Tensor, in_training: UserBatch
+) -> torch.Tensor:
+    """Returns the table's rows for users with a history in training, default vectors for others.
 
     Args:
-        others: (d,) or (n, d) vectors for the rest.
+        default: (d,) or (n, d) vectors for all other users.
         table: (n_users, d) vectors by code.
-        before: n users with the histories known in training.
+        in_training: n users with the histories known in training.
 
     Returns:
         (n, d).
     """
-    known = torch.from_numpy(before.lengths > 0).to(table.device)[:, None]
-    return torch.where(known, _rows(table, before.codes), others)
+    is_trained = torch.from_numpy(in_training.lengths > 0).to(table.device)[:, None]
+    return torch.where(is_trained, _rows(table, in_training.codes), default)
 
 
 def _rows(table: torch.Tensor, codes: np.ndarray) -> torch.Tensor:
@@ -76,7 +78,7 @@ def _rows(table: torch.Tensor, codes: np.ndarray) -> torch.Tensor:
     return table[torch.from_numpy(codes.clip(min=0)).to(table.device)]
 
 
-def _without_new_items(users: UserBatch, item_counts: np.ndarray) -> UserBatch:
+def _without_untrained_items(users: UserBatch, item_counts: np.ndarray) -> UserBatch:
     """Returns the users without the items in their histories that have no training interactions."""
     kept = (item_counts > 0)[users.items]
     if kept.all():
@@ -85,12 +87,12 @@ def _without_new_items(users: UserBatch, item_counts: np.ndarray) -> UserBatch:
     return UserBatch(users.codes, users.items[kept], indptr)
 
 
-def _differ(some: UserBatch, others: UserBatch) -> np.ndarray:
-    """Returns (n,) bool: whether a user's two histories differ in their items or the order."""
-    differ = some.lengths != others.lengths
+def _is_changed(first: UserBatch, second: UserBatch) -> np.ndarray:
+    """Returns (n,) bool: whether the two histories of a user differ in their items or the order."""
+    differ = first.lengths != second.lengths
     unchanged = np.flatnonzero(~differ)
     if differ.any():
-        some, others = some.at(unchanged), others.at(unchanged)
-    places = np.flatnonzero(some.items != others.items)
-    differ[unchanged[np.searchsorted(some.indptr, places, side="right") - 1]] = True
+        first, second = first.at(unchanged), second.at(unchanged)
+    positions = np.flatnonzero(first.items != second.items)
+    differ[unchanged[np.searchsorted(first.indptr, positions, side="right") - 1]] = True
     return differ

@@ -121,27 +121,27 @@ class VectorNetwork(TrainableNetwork, ABC):
     def loss(self, batch: Batch | HistoryBatch) -> torch.Tensor:
         """Returns the loss of the config plus the penalty, each the mean over the interactions."""
         if isinstance(batch, HistoryBatch):
-            return self._whole_loss(batch)
+            return self._history_loss(batch)
         loss, _ = PAIR_LOSSES[self._loss]
-        fitting = loss(self(batch.users, batch.items), batch.weights)
+        data_loss = loss(self(batch.users, batch.items), batch.weights)
         if self._regularization == 0:
-            return fitting
+            return data_loss
         positives = batch.items[:, 0]
         vectors = self.weighted(self.users(batch.users))
-        of_users = self.user_penalties[batch.users] @ vectors.square().sum(dim=1)
-        of_items = self.item_penalties[positives] @ self.item_lengths(positives)
-        return fitting + self._regularization * (of_users + of_items) / len(batch.users)
+        user_penalty = self.user_penalties[batch.users] @ vectors.square().sum(dim=1)
+        item_penalty = self.item_penalties[positives] @ self.item_lengths(positives)
+        return data_loss + self._regularization * (user_penalty + item_penalty) / len(batch.users)
 
-    def _whole_loss(self, batch: HistoryBatch) -> torch.Tensor:
+    def _history_loss(self, batch: HistoryBatch) -> torch.Tensor:
         vectors = self.users(batch.users)
-        fitting = multinomial(self.score_all(vectors), batch.histories).sum()
+        data_loss = multinomial(self.score_all(vectors), batch.histories).sum()
         user_penalties = self.user_penalties[batch.users] * batch.histories.sum(dim=1)
         item_penalties = self.item_penalties * batch.histories.sum(dim=0)
-        of_users = user_penalties @ self.weighted(vectors).square().sum(dim=1)
-        everything = torch.arange(len(item_penalties), device=item_penalties.device)
-        of_items = item_penalties @ self.item_lengths(everything)
-        penalty = self._regularization * (of_users + of_items)
-        return (fitting + penalty) / batch.histories.sum()
+        user_penalty = user_penalties @ self.weighted(vectors).square().sum(dim=1)
+        all_items = torch.arange(len(item_penalties), device=item_penalties.device)
+        item_penalty = item_penalties @ self.item_lengths(all_items)
+        penalty = self._regularization * (user_penalty + item_penalty)
+        return (data_loss + penalty) / batch.histories.sum()
 
     def item_lengths(self, items: torch.Tensor) -> torch.Tensor:
         """Returns the squared lengths (n,) of the vectors of items (n,), which are penalised."""

@@ -19,7 +19,7 @@ from tastemaker import training
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
-from tastemaker.models.factorization.user_vectors import trained_or, user_vectors
+from tastemaker.models.factorization.user_vectors import trained_or_default, user_vectors
 from tastemaker.models.matrices import history_matrix, interaction_matrix
 from tastemaker.models.network_model import NetworkModel
 from tastemaker.models.space import Choice, Float, Int, Range
@@ -31,7 +31,7 @@ from tastemaker.training.network import TrainableNetwork
 from tastemaker.training.run import TrainingRun
 
 RIDGE = 0.1
-"""Penalty of the ridge regression of `stand_ins`, relative to the mean of the Gram diagonal."""
+"""Penalty of the regression in `regression_terms`, relative to the mean of the Gram diagonal."""
 
 
 class LightGCNConfig(TrainingConfig):
@@ -134,7 +134,7 @@ def inner_products(users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
     return torch.einsum("nd,ncd->nc", users, items)
 
 
-def stand_ins(users: torch.Tensor, items: torch.Tensor, train: Dataset) -> torch.Tensor:
+def regression_terms(users: torch.Tensor, items: torch.Tensor, train: Dataset) -> torch.Tensor:
     """Returns W e_i^0 (n_items, d), whose sums over histories approximate e_u^0.
 
     W is found by ridge regression.
@@ -222,19 +222,25 @@ class LightGCN(NetworkModel[LightGCNNetwork]):
         messages = sum(layers[1:-1], layers[0])[train.n_users :] / len(layers)
         self._messages = messages * counts.clamp(min=1).rsqrt()[:, None]
         users, items = (layers[0] / len(layers)).split([train.n_users, train.n_items])
-        self._own, self._stand_ins = users, stand_ins(users, items, train)
+        self._initial_users, self._regression_terms = users, regression_terms(users, items, train)
 
     def _queries(self, users: UserBatch) -> torch.Tensor:
         """Returns (n, d): trained vectors for unchanged histories, sums over N_u for the others."""
-        return user_vectors(users, self._users, self.dataset, self._join)
+        return user_vectors(users, self._users, self.dataset, self._vectors_of_histories)
 
-    def _join(self, users: UserBatch, before: UserBatch) -> torch.Tensor:
-        """Computes vectors (n, d) by the formula above; `before` has the histories of training."""
+    def _vectors_of_histories(self, users: UserBatch, in_training: UserBatch) -> torch.Tensor:
+        """Computes vectors (n, d) by the formula above; `in_training`: the trained histories."""
         history = history_matrix(users, len(self._items))
-        items, ends = (
+        items, offsets = (
             torch.from_numpy(array).to(self.device) for array in (history.indices, history.indptr)
         )
-        messages = embedding_bag(items, self._messages, ends, mode="sum", include_last_offset=True)
-        own = embedding_bag(items, self._stand_ins, ends, mode="sum", include_last_offset=True)
-        roots = ends.diff().clamp(min=1).rsqrt()[:, None]
-        return messages * roots + trained_or(own, self._own, before)
+        messages = embedding_bag(
+            items, self._messages, offsets, mode="sum", include_last_offset=True
+        )
+        initial = embedding_bag(
+            items, self._regression_terms, offsets, mode="sum", include_last_offset=True
+        )
+        inverse_roots = offsets.diff().clamp(min=1).rsqrt()[:, None]
+        return messages * inverse_roots + trained_or_default(
+            initial, self._initial_users, in_training
+        )

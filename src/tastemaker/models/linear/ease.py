@@ -111,14 +111,14 @@ def _inverse_by_users(
     By the Woodbury identity, P = (I - Xᵀ(XXᵀ + λI)⁻¹X) / λ: only a matrix of users x users is
     inverted.
     """
-    small = _square(_inverse(matrix.T.tocsr(), regularization, on_progress))
+    inverse = _square(_inverse(matrix.T.tocsr(), regularization, on_progress))
     by_item = matrix.T.tocsr().astype(np.float64)
-    half = by_item @ small.numpy()  # (n_items, n_users)
+    product = by_item @ inverse.numpy()  # (n_items, n_users)
     edges = panel_edges(matrix.shape[1])
     meter = Meter(on_progress, "inverting the matrix", len(edges))
     panels = []
     for start, end in edges:
-        panel = torch.from_numpy(by_item[start:] @ half[start:end].T).div_(-regularization)
+        panel = torch.from_numpy(by_item[start:] @ product[start:end].T).div_(-regularization)
         panel.diagonal().add_(1 / regularization)
         panels.append(panel)
         meter.advance()

@@ -66,7 +66,7 @@ class ItemKNN(Recommender):
     def _fit(self, split: Split, run: TrainingRun) -> None:
         weighted = _weighted(interaction_matrix(split.train), self.config)
         neighbours, similarities = _nearest(weighted, self.config.neighbours, run.on_progress)
-        self._keep(neighbours, similarities)
+        self._set_neighbours(neighbours, similarities)
 
     def _score(self, users: UserBatch) -> torch.Tensor:
         scores = history_matrix(users, self._similarity.shape[0]) @ self._similarity
@@ -106,9 +106,9 @@ class ItemKNN(Recommender):
         return {"neighbours": self._neighbours, "similarities": self._similarities}
 
     def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
-        self._keep(state["neighbours"], state["similarities"])
+        self._set_neighbours(state["neighbours"], state["similarities"])
 
-    def _keep(self, neighbours: torch.Tensor, similarities: torch.Tensor) -> None:
+    def _set_neighbours(self, neighbours: torch.Tensor, similarities: torch.Tensor) -> None:
         self._neighbours, self._similarities = neighbours, similarities
         n_items, k = neighbours.shape
         ends = np.arange(0, n_items * k + 1, k)
@@ -124,17 +124,17 @@ def _weighted(matrix: csr_matrix, config: ItemKNNConfig) -> csr_matrix:
     n_items = matrix.shape[1]
     by_item = matrix.T.tocsr().astype(np.float64)
     user_counts, item_counts = np.diff(matrix.indptr), np.diff(by_item.indptr)
-    says = np.ones(len(user_counts))
+    user_weights = np.ones(len(user_counts))
     if config.similarity != "cosine":
         # A user who touched every item does not distinguish between them.
-        says = np.log(n_items / (1.0 + user_counts))
+        user_weights = np.log(n_items / (1.0 + user_counts))
     if config.similarity == "bm25":
         length = 1 - config.b + config.b * item_counts / item_counts.mean()
-        counts = (config.k1 + 1) / (config.k1 * length + 1)
+        item_weights = (config.k1 + 1) / (config.k1 * length + 1)
     else:
-        norms = np.sqrt(by_item.astype(bool) @ says**2)
-        counts = np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)
-    return csr_matrix(diags_array(counts) @ by_item @ diags_array(says))
+        norms = np.sqrt(by_item.astype(bool) @ user_weights**2)
+        item_weights = np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)
+    return csr_matrix(diags_array(item_weights) @ by_item @ diags_array(user_weights))
 
 
 def _nearest(

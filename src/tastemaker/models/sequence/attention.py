@@ -19,7 +19,7 @@ class AttentionConfig(SequenceModelConfig):
 
     @field_validator("heads")
     @classmethod
-    def _dividing(cls, heads: int, info: ValidationInfo) -> int:
+    def _must_divide_embedding_size(cls, heads: int, info: ValidationInfo) -> int:
         size = info.data.get("embedding_size", heads)
         if size % heads:
             reason = "it must divide embedding_size, which is {size}"
@@ -51,8 +51,8 @@ class SelfAttention(nn.Module):
         query = self._split(self.query(queries))  # (rows, heads, q, d / heads)
         key, value = self._split(self.key(events)), self._split(self.value(events))
         dropout = self._dropout if self.training else 0.0
-        seen = scaled_dot_product_attention(query, key, value, visible, dropout)
-        return self.output(seen.transpose(1, 2).flatten(2))
+        attended = scaled_dot_product_attention(query, key, value, visible, dropout)
+        return self.output(attended.transpose(1, 2).flatten(2))
 
     def _split(self, x: torch.Tensor) -> torch.Tensor:
         return x.unflatten(2, (self._heads, -1)).transpose(1, 2)
@@ -63,11 +63,11 @@ def causal(owners: torch.Tensor) -> torch.Tensor:
 
     An event is visible to itself and to later events of the same history.
     """
-    same = owners[:, :, None] == owners[:, None, :]
-    return same.tril()[:, None]
+    same_history = owners[:, :, None] == owners[:, None, :]
+    return same_history.tril()[:, None]
 
 
-def at(places: torch.Tensor | None, x: torch.Tensor) -> torch.Tensor:
+def gather_places(places: torch.Tensor | None, x: torch.Tensor) -> torch.Tensor:
     """Returns x (rows, width, …) at places (rows, q) of the flattened rows; with None, all of x."""
     return x if places is None else x.flatten(0, 1)[places]
 
@@ -81,8 +81,8 @@ def ends_by_row(histories: Histories) -> tuple[torch.Tensor, torch.Tensor]:
     """
     n_rows, width = histories.items.shape
     row = histories.last // width
-    nth = torch.arange(len(row), device=row.device) - torch.searchsorted(row, row)
-    most = int(nth.max()) + 1
-    slots = row * most + nth
-    places = slots.new_zeros(n_rows * most).index_copy(0, slots, histories.last)
-    return places.unflatten(0, (n_rows, most)), slots
+    index_in_row = torch.arange(len(row), device=row.device) - torch.searchsorted(row, row)
+    max_per_row = int(index_in_row.max()) + 1
+    slots = row * max_per_row + index_in_row
+    places = slots.new_zeros(n_rows * max_per_row).index_copy(0, slots, histories.last)
+    return places.unflatten(0, (n_rows, max_per_row)), slots

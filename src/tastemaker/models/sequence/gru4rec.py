@@ -38,21 +38,21 @@ class GRU4RecNetwork(SequenceNetwork):
 
     def __init__(self, train: Dataset, config: GRU4RecConfig) -> None:
         super().__init__(train, config)
-        size, between = config.embedding_size, config.dropout if config.layers > 1 else 0.0
-        self.gru = nn.GRU(size, config.hidden, config.layers, dropout=between)
+        size, layer_dropout = config.embedding_size, config.dropout if config.layers > 1 else 0.0
+        self.gru = nn.GRU(size, config.hidden, config.layers, dropout=layer_dropout)
         self.output = nn.Linear(config.hidden, size)
 
     @override
     def encode(self, histories: Histories) -> torch.Tensor:
         x = self.dropout(self.embed(histories)).flatten(0, 1)
-        places, counts = side_by_side(histories)
+        places, counts = time_major_order(histories)
         states = self.gru(PackedSequence(x[places], counts))[0].data  # (m, hidden)
         queries = self.output(self.dropout(states))
-        laid = queries.new_zeros(len(x), queries.shape[1]).index_copy(0, places, queries)
-        return laid.unflatten(0, histories.items.shape)
+        unpacked = queries.new_zeros(len(x), queries.shape[1]).index_copy(0, places, queries)
+        return unpacked.unflatten(0, histories.items.shape)
 
 
-def side_by_side(histories: Histories) -> tuple[torch.Tensor, torch.Tensor]:
+def time_major_order(histories: Histories) -> tuple[torch.Tensor, torch.Tensor]:
     """Orders events by their position in the history, as torch's PackedSequence requires.
 
     Returns:
@@ -62,10 +62,10 @@ def side_by_side(histories: Histories) -> tuple[torch.Tensor, torch.Tensor]:
     """
     places = (histories.owners.flatten() >= 0).nonzero()[:, 0]
     owners = histories.owners.flatten()[places]
-    nth, lengths = histories.positions.flatten()[places], owners.bincount()
-    beside = lengths.argsort(descending=True).argsort()
-    order = (nth * len(lengths) + beside[owners]).argsort()
-    return places[order], nth.bincount().cpu()
+    positions, lengths = histories.positions.flatten()[places], owners.bincount()
+    length_rank = lengths.argsort(descending=True).argsort()
+    order = (positions * len(lengths) + length_rank[owners]).argsort()
+    return places[order], positions.bincount().cpu()
 
 
 class GRU4Rec(SequenceModel):

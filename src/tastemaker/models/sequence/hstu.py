@@ -53,10 +53,10 @@ class RelativeBias(nn.Module):
 
         It is arbitrary where the second event is not visible to the first.
         """
-        distances = _between(histories.positions).clamp(0, self.distances.num_embeddings - 1)
+        distances = _differences(histories.positions).clamp(0, self.distances.num_embeddings - 1)
         bias = self.distances(distances)
         if self.times is not None and histories.gaps is not None:
-            elapsed = _between(histories.gaps.clamp(min=0).cumsum(1))
+            elapsed = _differences(histories.gaps.clamp(min=0).cumsum(1))
             buckets = 2 * elapsed.clamp(min=1).log2()
             bias = bias + self.times(buckets.long().clamp(max=TIME_BUCKETS - 1))
         return bias.squeeze(3)[:, None]
@@ -82,8 +82,8 @@ class Unit(nn.Module):
         gate, *parts = silu(self.up(self.norm(x))).chunk(4, dim=2)
         value, query, key = (part.unflatten(2, (self._heads, -1)).transpose(1, 2) for part in parts)
         attention = silu(query @ key.transpose(2, 3) + self.bias(histories)) * visible
-        seen = (attention @ value).transpose(1, 2).flatten(2)
-        return x + self.output(self.dropout(self.seen_norm(seen) * gate))
+        attended = (attention @ value).transpose(1, 2).flatten(2)
+        return x + self.output(self.dropout(self.seen_norm(attended) * gate))
 
 
 class HSTUNetwork(SequenceNetwork):
@@ -105,7 +105,7 @@ class HSTUNetwork(SequenceNetwork):
         return self.norm(x)
 
 
-def _between(values: torch.Tensor) -> torch.Tensor:
+def _differences(values: torch.Tensor) -> torch.Tensor:
     """Maps (rows, width) to differences (rows, width, width): the first minus the second."""
     return values[:, :, None] - values[:, None, :]
 

@@ -42,10 +42,10 @@ class ItemFeatures(nn.Module):
             return embedding_bag(self._codes, self.categories.weight, self._starts, mode="mean")
         starts, counts = self._starts[items.flatten()], self._counts[items.flatten()]
         ends = counts.cumsum(0)
-        first = ends - counts
-        each = torch.arange(int(ends[-1]), device=items.device)
-        codes = self._codes[each + (starts - first).repeat_interleave(counts)]
-        vectors = embedding_bag(codes, self.categories.weight, first, mode="mean")
+        offsets = ends - counts
+        entries = torch.arange(int(ends[-1]), device=items.device)
+        codes = self._codes[entries + (starts - offsets).repeat_interleave(counts)]
+        vectors = embedding_bag(codes, self.categories.weight, offsets, mode="mean")
         return vectors.unflatten(0, items.shape)
 
     def of_categories(self, lists: Sequence[Sequence[str]]) -> torch.Tensor:

@@ -18,9 +18,9 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.models.sequence.attention import (
     AttentionConfig,
     SelfAttention,
-    at,
     causal,
     ends_by_row,
+    gather_places,
 )
 from tastemaker.models.sequence.sequence_model import SequenceModel, SequenceNetwork
 from tastemaker.models.space import Choice, Float, Int, Range
@@ -60,7 +60,7 @@ class SASRecBlock(nn.Module):
         self, x: torch.Tensor, visible: torch.Tensor, places: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Maps x (rows, width, d) to the same shape, or to (rows, q, d) for some places only."""
-        queries = self.attention_norm(at(places, x))
+        queries = self.attention_norm(gather_places(places, x))
         x = self.forward_norm(queries + self.attention(queries, x, visible))
         return x + self.forward_layers(x)
 
@@ -82,12 +82,14 @@ class LiGRBlock(nn.Module):
     def forward(
         self, x: torch.Tensor, visible: torch.Tensor, places: torch.Tensor | None = None
     ) -> torch.Tensor:
-        normed, x = self.attention_norm(x), at(places, x)
-        seen = self.dropout(self.attention(at(places, normed), normed, visible))
-        x = x + torch.sigmoid(self.attention_gate(x)) * seen
+        normed, x = self.attention_norm(x), gather_places(places, x)
+        attended = self.dropout(self.attention(gather_places(places, normed), normed, visible))
+        x = x + torch.sigmoid(self.attention_gate(x)) * attended
         normed = self.forward_norm(x)
-        fed = self.dropout(self.down(self.dropout(silu(self.gate(normed)) * self.up(normed))))
-        return x + torch.sigmoid(self.forward_gate(x)) * fed
+        transformed = self.dropout(
+            self.down(self.dropout(silu(self.gate(normed)) * self.up(normed)))
+        )
+        return x + torch.sigmoid(self.forward_gate(x)) * transformed
 
 
 class SASRecNetwork(SequenceNetwork):
@@ -103,22 +105,22 @@ class SASRecNetwork(SequenceNetwork):
 
     @override
     def encode(self, histories: Histories) -> torch.Tensor:
-        x, visible = self._placed(histories), causal(histories.owners)
+        x, visible = self._embedded(histories), causal(histories.owners)
         for block in self.blocks:
             x = block(x, visible)
         return self.norm(x)
 
     def encode_last(self, histories: Histories) -> torch.Tensor:
         """Computes the last block only for the last events, which saves much of the work."""
-        x, visible = self._placed(histories), causal(histories.owners)
+        x, visible = self._embedded(histories), causal(histories.owners)
         *blocks, last_block = self.blocks
         for block in blocks:
             x = block(x, visible)
         places, slots = ends_by_row(histories)
-        x = last_block(x, at(places, visible[:, 0])[:, None], places)  # (rows, q, d)
+        x = last_block(x, gather_places(places, visible[:, 0])[:, None], places)  # (rows, q, d)
         return self.norm(x.flatten(0, 1)[slots])
 
-    def _placed(self, histories: Histories) -> torch.Tensor:
+    def _embedded(self, histories: Histories) -> torch.Tensor:
         return self.dropout(self.embed(histories) + self.positions(histories.positions))
 
 

@@ -94,8 +94,8 @@ class SequenceNetwork(TrainableNetwork, ABC):
 
     def vectors(self, items: torch.Tensor | None) -> torch.Tensor:
         """Returns the vectors (…, d) of items (…,); with None, of the catalog, (n_items, d)."""
-        own = self.items.weight if items is None else embedding(items, self.items.weight)
-        return own if self.features is None else own + self.features(items)
+        id_vectors = self.items.weight if items is None else embedding(items, self.items.weight)
+        return id_vectors if self.features is None else id_vectors + self.features(items)
 
     def new_vectors(self, categories: Sequence[Sequence[str]]) -> torch.Tensor | None:
         """Returns the vectors (n, d) of items that are not in the data; None without features."""

@@ -71,11 +71,11 @@ class TwoTowerNetwork(SequenceNetwork):
 
     def vectors(self, items: torch.Tensor | None) -> torch.Tensor:
         """Normalises the vectors to length 1, so that new items can score as high as known ones."""
-        own = self.items.weight if items is None else embedding(items, self.items.weight)
-        counts = self._has_own if items is None else self._has_own[items]
+        id_vectors = self.items.weight if items is None else embedding(items, self.items.weight)
+        is_used = self._has_own if items is None else self._has_own[items]
         if self.training:
-            counts = counts * (torch.rand_like(counts) >= self._id_dropout)
-        return normalize(own * counts + self.features(items), dim=-1)
+            is_used = is_used * (torch.rand_like(is_used) >= self._id_dropout)
+        return normalize(id_vectors * is_used + self.features(items), dim=-1)
 
     @override
     def new_vectors(self, categories: Sequence[Sequence[str]]) -> torch.Tensor:
@@ -84,17 +84,17 @@ class TwoTowerNetwork(SequenceNetwork):
     @override
     def encode(self, histories: Histories) -> torch.Tensor:
         x = self.dropout(self.embed(histories))
-        mean = self._averages(histories) @ x
+        mean = self._averaging_weights(histories) @ x
         return normalize(mean + self.tower(mean), dim=-1) / self._temperature
 
-    def _averages(self, histories: Histories) -> torch.Tensor:
+    def _averaging_weights(self, histories: Histories) -> torch.Tensor:
         """Returns (rows, width, width): the weight of the second event in the mean up to the first.
 
         The weight decays exponentially with the distance, at a learned rate.
         """
         positions = histories.positions
-        back = (positions[:, :, None] - positions[:, None, :]).clamp(min=0)
-        weights = causal(histories.owners)[:, 0] * torch.exp(-softplus(self.decay) * back)
+        distances = (positions[:, :, None] - positions[:, None, :]).clamp(min=0)
+        weights = causal(histories.owners)[:, 0] * torch.exp(-softplus(self.decay) * distances)
         return weights / weights.sum(dim=2, keepdim=True)
 
 

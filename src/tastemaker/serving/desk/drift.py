@@ -12,7 +12,7 @@ from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.serving.live.catalog import LiveCatalog
 from tastemaker.serving.live.lists import ListRequest, make_lists
 from tastemaker.serving.live.live import Live, Snapshot
-from tastemaker.serving.live.people import Person, person_of
+from tastemaker.serving.live.user_histories import UserWithHistory, user_with_history
 from tastemaker.serving.store.events import StoredEvent, hashed
 from tastemaker.serving.store.ids import code_of
 from tastemaker.serving.store.touches import Touched, Touches
@@ -21,23 +21,23 @@ from tastemaker.wire import LONGEST_HISTORY, Listing
 
 K = 10
 WINDOWS = 8
-FEWEST_IN_WINDOW = 5
+MIN_EVENTS_IN_WINDOW = 5
 
-LOOKED_AT = 4
-"""The newest LOOKED_AT * n events are searched for n first touches."""
+SEARCH_FACTOR = 4
+"""The newest SEARCH_FACTOR * n events are searched for n first touches."""
 
-MOST_ROWS = 50_000
+MAX_ROWS = 50_000
 """Once this many events of users have been read, no further user's events are read."""
 
-AT_ONCE = 64
+BATCH_SIZE = 64
 
 
 @dataclass(frozen=True)
-class DriftQuestion:
+class DriftCase:
     """An event, and the history of its user just before it."""
 
     event: StoredEvent
-    person: Person
+    user: UserWithHistory
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,12 @@ def drift(live: Live, n: int) -> dict[str, Any]:
     The result is for all of them, and for up to WINDOWS consecutive windows of them.
 
     Raises:
-        DatabaseAwayError: the database does not answer.
+        DatabaseUnavailableError: the database does not answer.
     """
     snapshot = live.snapshot()
-    asked = _questions(live, snapshot, n)
-    outcomes = _outcomes(live, snapshot, asked)
-    n_windows = max(1, min(WINDOWS, len(outcomes) // FEWEST_IN_WINDOW))
+    cases = _cases(live, snapshot, n)
+    outcomes = _outcomes(live, snapshot, cases)
+    n_windows = max(1, min(WINDOWS, len(outcomes) // MIN_EVENTS_IN_WINDOW))
     parts = np.array_split(np.arange(len(outcomes)), n_windows) if outcomes else []
     popularity = _popularity(snapshot.catalog)
     windows = [_window([outcomes[place] for place in part], popularity) for part in parts]
@@ -85,36 +85,40 @@ def interval(hits: int, n: int) -> tuple[float, float]:
     )
 
 
-def _questions(live: Live, snapshot: Snapshot, n: int) -> list[DriftQuestion]:
+def _cases(live: Live, snapshot: Snapshot, n: int) -> list[DriftCase]:
     """Returns the newest events in which a known user touched a new item, oldest first.
 
-    However long the log is, this reads the newest LOOKED_AT * n events, and of their users up to
-    LONGEST_HISTORY events each and about MOST_ROWS in all. Items touched only in older events count
-    as new.
+    However long the log is, this reads the newest SEARCH_FACTOR * n events, and of their users up
+    to LONGEST_HISTORY events each and about MAX_ROWS in all. Items touched only in older events
+    count as new.
     """
     seqs_of: dict[str, set[int]] = defaultdict(set)
-    for row in live.events.newest_events(LOOKED_AT * n):
+    for row in live.events.newest_events(SEARCH_FACTOR * n):
         if row.type != RETRACT:
             seqs_of[row.user_id].add(row.seq)
-    theirs_of: dict[str, list[StoredEvent]] = {}
-    n_left = MOST_ROWS
+    events_of: dict[str, list[StoredEvent]] = {}
+    n_left = MAX_ROWS
     for user_id in seqs_of:
         if n_left <= 0:
             break
         rows = list(live.events.newest_events(LONGEST_HISTORY, [user_id]))
-        theirs_of[user_id], n_left = rows[::-1], n_left - len(rows)
-    before = _Before(snapshot)
-    new = [
+        events_of[user_id], n_left = rows[::-1], n_left - len(rows)
+    past_histories = _PastHistories(snapshot)
+    first_touches = [
         event.seq
-        for user_id, theirs in theirs_of.items()
-        for event in before.first_touches(theirs, seqs_of[user_id])
+        for user_id, user_events in events_of.items()
+        for event in past_histories.first_touches(user_events, seqs_of[user_id])
     ]
-    asked = set(sorted(new)[-n:])
-    questions = (q for theirs in theirs_of.values() for q in before.questions(theirs, asked))
-    return sorted(questions, key=lambda question: question.event.seq)
+    selected = set(sorted(first_touches)[-n:])
+    cases = (
+        case
+        for user_events in events_of.values()
+        for case in past_histories.cases(user_events, selected)
+    )
+    return sorted(cases, key=lambda case: case.event.seq)
 
 
-class _Before:
+class _PastHistories:
     """Reconstructs the histories of users just before their events."""
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -124,68 +128,68 @@ class _Before:
         self._code = cache(partial(code_of, self._everything.item_vocabulary))
 
     def first_touches(
-        self, theirs: Sequence[StoredEvent], seqs: Collection[int]
+        self, user_events: Sequence[StoredEvent], seqs: Collection[int]
     ) -> Iterator[StoredEvent]:
         """Yields the events with these numbers in which a known user touched a new item.
 
         Args:
-            theirs: events of one user, in order of arrival.
+            user_events: events of one user, in order of arrival.
             seqs: numbers of some of them.
         """
-        if not theirs:
+        if not user_events:
             return  # the user was forgotten a moment ago
-        known = set[int | str](self._person(theirs[0].user_id, []).items.tolist())
-        unknown = set[int | str]()
-        for event in theirs:
-            item = self._code(event.item_id)
-            held = unknown if item == UNKNOWN else known
-            one = event.item_id if item == UNKNOWN else item
+        known_items = set[int | str](self._user(user_events[0].user_id, []).items.tolist())
+        unknown_items = set[int | str]()
+        for event in user_events:
+            code = self._code(event.item_id)
+            touched = unknown_items if code == UNKNOWN else known_items
+            touched_item = event.item_id if code == UNKNOWN else code
             if event.type == RETRACT:
-                held.discard(one)
+                touched.discard(touched_item)
                 continue
-            if event.seq in seqs and known and one not in held:
+            if event.seq in seqs and known_items and touched_item not in touched:
                 yield event
-            held.add(one)
+            touched.add(touched_item)
 
-    def questions(
-        self, theirs: Sequence[StoredEvent], seqs: Collection[int]
-    ) -> Iterator[DriftQuestion]:
+    def cases(
+        self, user_events: Sequence[StoredEvent], seqs: Collection[int]
+    ) -> Iterator[DriftCase]:
         """Yields the events with these numbers, each with its user's history just before it.
 
         Args:
-            theirs: events of one user, in order of arrival.
+            user_events: events of one user, in order of arrival.
             seqs: numbers of some events, of any users.
         """
         touches = Touches()
-        for event in theirs:
+        for event in user_events:
             if event.seq in seqs:
-                yield DriftQuestion(event, self._person(event.user_id, touches.now()))
+                yield DriftCase(event, self._user(event.user_id, touches.states()))
             touches.add(event.item_id, event.timestamp, event.type)
 
-    def _person(self, user_id: str, touched: Sequence[Touched]) -> Person:
+    def _user(self, user_id: str, touched: Sequence[Touched]) -> UserWithHistory:
         forgotten = hashed(user_id) in self._forgotten
-        return person_of(self._everything, user_id, touched, forgotten, self._code)
+        return user_with_history(self._everything, user_id, touched, forgotten, self._code)
 
 
-def _outcomes(live: Live, snapshot: Snapshot, asked: list[DriftQuestion]) -> list[DriftOutcome]:
+def _outcomes(live: Live, snapshot: Snapshot, cases: list[DriftCase]) -> list[DriftOutcome]:
     catalog, model = snapshot.catalog, snapshot.deployed.bundle.model
     listing = ListRequest.of(Listing(k=K), catalog)
     trending = live.trending_scores(catalog)
     popular = np.argsort(-catalog.dataset.item_counts, kind="stable")
-    found = []
-    for start in range(0, len(asked), AT_ONCE):
-        part = asked[start : start + AT_ONCE]
-        people = [question.person for question in part]
-        lists = make_lists(model, catalog, people, listing, lambda: trending)
-        for question, made in zip(part, lists, strict=True):
-            listed = [place.item.item_id for place in made.places]
-            key = question.event.item_id
-            seen = set(question.person.items.tolist())
+    outcomes = []
+    for start in range(0, len(cases), BATCH_SIZE):
+        batch = cases[start : start + BATCH_SIZE]
+        users = [case.user for case in batch]
+        lists = make_lists(model, catalog, users, listing, lambda: trending)
+        for case, ranked_list in zip(batch, lists, strict=True):
+            listed = [entry.item.item_id for entry in ranked_list.entries]
+            key = case.event.item_id
+            seen = set(case.user.items.tolist())
             # A history of n items contains at most n of the n + K most popular items.
             unseen = [code for code in popular[: len(seen) + K] if code not in seen][:K]
-            best = {catalog.at(int(code)).item_id for code in unseen}
-            found.append(DriftOutcome(question.event, listed, key in listed, key in best))
-    return found
+            most_popular = {catalog.at(int(code)).item_id for code in unseen}
+            outcomes.append(DriftOutcome(case.event, listed, key in listed, key in most_popular))
+    return outcomes
 
 
 def _popularity(catalog: LiveCatalog) -> dict[str, float]:

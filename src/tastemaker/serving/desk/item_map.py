@@ -11,10 +11,10 @@ from tastemaker.models.recommender import Recommender
 from tastemaker.serving.live.catalog import LiveCatalog
 from tastemaker.serving.store.ids import id_of
 
-ROUNDS = 12
+ITERATIONS = 12
 """Number of power iterations; each reduces the error by the ratio of two directions' variances."""
 
-SPARE = 6
+EXTRA_DIRECTIONS = 6
 """Number of additional directions, which make the iteration converge sooner."""
 
 
@@ -32,7 +32,7 @@ def item_map(model: Recommender, catalog: LiveCatalog, n: int) -> dict[str, Any]
     records = [(code, catalog.at(code)) for code in popular]
     shown = [(code, record) for code, record in records if record.findable][:n]
     codes = torch.tensor([code for code, _ in shown], dtype=torch.int64)
-    flat, fraction = plane(vectors[codes.to(vectors.device)].float().cpu())
+    points, fraction = plane(vectors[codes.to(vectors.device)].float().cpu())
     sizes = catalog.n_in_category
     return {
         "items": [
@@ -48,7 +48,7 @@ def item_map(model: Recommender, catalog: LiveCatalog, n: int) -> dict[str, Any]
                 "y": round(float(y), 4),
                 "n": int(counts[code]),
             }
-            for (code, record), (x, y) in zip(shown, flat, strict=True)
+            for (code, record), (x, y) in zip(shown, points, strict=True)
         ],
         "explained": fraction,
     }
@@ -63,7 +63,7 @@ def plane(vectors: torch.Tensor) -> tuple[NDArray[np.float32], float]:
     Returns:
         (n, 2) coordinates from -1 to 1, and the fraction of the variance that they explain.
     """
-    n, d = vectors.shape
+    n, n_dims = vectors.shape
     if n == 0:
         return np.zeros((0, 2), dtype=np.float32), 0.0
     length = vectors.norm(dim=1, keepdim=True).clamp_min(1e-12)
@@ -71,14 +71,14 @@ def plane(vectors: torch.Tensor) -> tuple[NDArray[np.float32], float]:
     centred = centred - centred.mean(dim=0)
     total = float(centred.square().sum())
     generator = torch.Generator().manual_seed(0)
-    basis = torch.randn(d, min(2 + SPARE, d), generator=generator)
-    for _ in range(ROUNDS):
+    basis = torch.randn(n_dims, min(2 + EXTRA_DIRECTIONS, n_dims), generator=generator)
+    for _ in range(ITERATIONS):
         basis = torch.linalg.qr(centred.T @ (centred @ basis)).Q
     projected = centred @ basis
-    left, spread, _ = torch.linalg.svd(projected, full_matrices=False)
+    left_vectors, singular_values, _ = torch.linalg.svd(projected, full_matrices=False)
     points = torch.zeros(n, 2)
-    kept = min(2, left.shape[1])
-    points[:, :kept] = left[:, :kept] * spread[:kept]
+    n_kept = min(2, left_vectors.shape[1])
+    points[:, :n_kept] = left_vectors[:, :n_kept] * singular_values[:n_kept]
     # The signs are arbitrary; the first item determines them, so that a restart changes nothing.
     points = points * torch.where(points[0] < 0, -1.0, 1.0)
     fraction = float(points.square().sum()) / total if total > 0 else 0.0

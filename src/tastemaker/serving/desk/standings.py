@@ -16,24 +16,28 @@ def standings(run: Path) -> dict[str, Any]:
     """
     run = run.absolute()
     # `tastemaker demo` puts it beside the run; for a run of a comparison it is two folders up.
-    places = (run.with_name(f"{run.name}-comparison"), run.parent.parent)
-    folder = next((place for place in places if has_results(place)), None)
+    candidates = (run.with_name(f"{run.name}-comparison"), run.parent.parent)
+    folder = next((candidate for candidate in candidates if has_results(candidate)), None)
     if folder is None:
         raise NotFoundError(
             "there is no comparison beside the run; create one, in the folder that contains the "
-            f"run, with: tastemaker compare DATA --out {places[0].name}"
+            f"run, with: tastemaker compare DATA --out {candidates[0].name}"
         )
     try:
-        facts = read_results(folder)
-        return {**facts, "models": [_model(facts, model) for model in facts["models"]]}
+        results = read_results(folder)
+        return {**results, "models": [_model(results, model) for model in results["models"]]}
     except (ArtifactError, KeyError, TypeError) as error:
         raise NotFoundError(f"the comparison beside the run cannot be read: {error}") from None
 
 
-def _model(facts: dict[str, Any], model: dict[str, Any]) -> dict[str, Any]:
-    best = facts["models"][0]["name"]
-    against = next(
-        (c for c in facts["comparisons"] if {c["better"], c["worse"]} == {best, model["name"]}),
+def _model(results: dict[str, Any], model: dict[str, Any]) -> dict[str, Any]:
+    best = results["models"][0]["name"]
+    comparison = next(
+        (
+            each
+            for each in results["comparisons"]
+            if {each["better"], each["worse"]} == {best, model["name"]}
+        ),
         None,
     )
     return {
@@ -42,6 +46,6 @@ def _model(facts: dict[str, Any], model: dict[str, Any]) -> dict[str, Any]:
         "fit_s": model.get("fit_s"),
         "metrics": {name: value for name, value in model["metrics"].items() if value is not None},
         "intervals": model["intervals"],
-        "p_value": None if against is None else against["p_value"],
-        "worse": against is not None and against["significant"],
+        "p_value": None if comparison is None else comparison["p_value"],
+        "worse": comparison is not None and comparison["significant"],
     }

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from tastemaker.serving.http.telemetry import SHARED, Telemetry
+from tastemaker.serving.http.telemetry import METRICS_FOLDER, Telemetry
 from tastemaker.serving.store.events import EventStore
 
 MINUTES = 60
@@ -20,7 +20,7 @@ QUANTILES = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
 LATENCY = "tastemaker_request_seconds"
 
 
-def numbers_of(telemetry: Telemetry) -> dict[str, Any]:
+def request_statistics(telemetry: Telemetry) -> dict[str, Any]:
     """Returns lists by source, problems by status and latencies by route, over all workers."""
     lists: Counter[str] = Counter()
     problems: Counter[str] = Counter()
@@ -45,7 +45,7 @@ def events_per_minute(store: EventStore, now: float | None = None) -> list[int]:
     """Returns the number of events in each of the last MINUTES minutes, oldest first.
 
     Raises:
-        DatabaseAwayError: the database does not answer.
+        DatabaseUnavailableError: the database does not answer.
     """
     last = int(time.time() if now is None else now) // 60
     counts = store.per_minute(last - MINUTES + 1, last)
@@ -58,13 +58,13 @@ def quantile(counts: dict[float, int], fraction: float) -> float:
     Within a bucket it is interpolated; values beyond the last finite bound count as that bound.
     """
     bounds = sorted(counts)
-    wanted = fraction * counts[bounds[-1]]
+    target = fraction * counts[bounds[-1]]
     low, below = 0.0, 0
     for bound in bounds:
-        if counts[bound] >= wanted and counts[bound] > below:
+        if counts[bound] >= target and counts[bound] > below:
             if bound == float("inf"):
                 return low
-            return low + (bound - low) * (wanted - below) / (counts[bound] - below)
+            return low + (bound - low) * (target - below) / (counts[bound] - below)
         low, below = bound, counts[bound]
     return low
 
@@ -74,8 +74,8 @@ def _percentiles(counts: Counter[float]) -> dict[str, float]:
 
 
 def _collected(telemetry: Telemetry) -> Iterable[Metric]:
-    if SHARED not in os.environ:
+    if METRICS_FOLDER not in os.environ:
         return telemetry.registry.collect()
-    everybody = CollectorRegistry()
-    MultiProcessCollector(everybody)
-    return everybody.collect()
+    all_workers = CollectorRegistry()
+    MultiProcessCollector(all_workers)
+    return all_workers.collect()

@@ -8,12 +8,12 @@ from starlette.types import Scope as ASGIScope
 from tastemaker.errors import TastemakerError
 from tastemaker.serving.http.body_limit import has_body
 from tastemaker.serving.http.paths import below_root
-from tastemaker.serving.http.problems import NotAllowedError, answer_to
+from tastemaker.serving.http.problems import NotAllowedError, response_to
 from tastemaker.serving.service import Service
 from tastemaker.serving.store.keys import KeyRecord, Scope
 
 
-class Allowed(HTTPBearer):
+class ScopeRequired(HTTPBearer):
     """A dependency that admits requests whose key has a given scope, where keys are required."""
 
     def __init__(self, scope: Scope) -> None:
@@ -33,7 +33,7 @@ class Allowed(HTTPBearer):
         """
         if "sender" not in request.scope:
             service: Service = request.app.state.service
-            request.scope["sender"] = await sender_of(request, service)
+            request.scope["sender"] = await authenticate(request, service)
         key: KeyRecord | None = request.scope["sender"]
         if key is None:
             return
@@ -44,7 +44,7 @@ class Allowed(HTTPBearer):
             )
 
 
-class SendersFirst:
+class EarlyAuthentication:
     """Checks the key of a request that has a body before the body is read."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
@@ -55,14 +55,14 @@ class SendersFirst:
         if scope["type"] == "http" and has_body(scope) and below_root(scope).startswith("/v1/"):
             request = Request(scope)
             try:
-                scope["sender"] = await sender_of(request, self._service)
+                scope["sender"] = await authenticate(request, self._service)
             except TastemakerError as error:
-                await answer_to(error, scope.get("request_id"))(scope, receive, send)
+                await response_to(error, scope.get("request_id"))(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
 
-async def sender_of(request: Request, service: Service) -> KeyRecord | None:
+async def authenticate(request: Request, service: Service) -> KeyRecord | None:
     """Returns the key that a request was sent with; None if the service requires no key.
 
     Raises:
@@ -70,9 +70,9 @@ async def sender_of(request: Request, service: Service) -> KeyRecord | None:
         TooBusyError: the key, or the client address, exceeds its rate limit.
     """
     snapshot = await service.recent_snapshot()
-    key = _key_in(request, snapshot.keys.valid)
+    key = _valid_key(request, snapshot.keys.valid)
     service.rates.take(key.key_id if key else request.client.host if request.client else "unknown")
-    if not service.asks_for_keys(snapshot):
+    if not service.requires_key(snapshot):
         return None
     if key is None:
         raise NotAllowedError(
@@ -83,14 +83,14 @@ async def sender_of(request: Request, service: Service) -> KeyRecord | None:
 
 def needs(scope: Scope) -> list[params.Depends]:
     """Returns the dependencies of a route that requires a scope."""
-    return [Depends(Allowed(scope))]
+    return [Depends(ScopeRequired(scope))]
 
 
-def _key_in(request: Request, keys: dict[str, KeyRecord]) -> KeyRecord | None:
-    given = request.headers.get("authorization")
-    if given is None:
+def _valid_key(request: Request, keys: dict[str, KeyRecord]) -> KeyRecord | None:
+    header = request.headers.get("authorization")
+    if header is None:
         return None
-    scheme, _, token = given.partition(" ")
+    scheme, _, token = header.partition(" ")
     key_id, _, secret = token.strip().partition(".")
     key = keys.get(key_id) if scheme.lower() == "bearer" else None
-    return key if key is not None and key.is_of(secret) else None
+    return key if key is not None and key.has_secret(secret) else None

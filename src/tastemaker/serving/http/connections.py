@@ -26,14 +26,14 @@ from tastemaker.wire import Problem
 SLICE_BYTES = 16_384
 """Bytes that are parsed at once; after each slice the size of the unfinished request is checked."""
 
-MOST_PIPELINED = 128
+MAX_PIPELINED = 128
 """Maximum number of requests that a client may send ahead of their responses (pipelining)."""
 
 LINGER_S, LINGER_BYTES = 1.0, 1 << 20
 """Seconds and bytes for which the data of a refused client is still read and discarded. A
 connection that is closed at once would be reset, and the client would not see the reason."""
 
-LOOK_EVERY_S = 0.25
+CHECK_EVERY_S = 0.25
 """Seconds between two checks for connections that are past their deadline."""
 
 log = structlog.get_logger("tastemaker.service")
@@ -51,33 +51,33 @@ class Connections:
         self.settings = settings
         self.held_bytes = 0
         """Bytes of all unfinished requests."""
-        self._most = connections_that_fit(settings.max_connections)
+        self._max_connections = connections_that_fit(settings.max_connections)
         self._telemetry = telemetry
         self._open: set[Connection] = set()
         self._waiting: dict[Connection, None] = {}
         self._refused: Counter[str] = Counter()
-        self._look_at: float | None = None
+        self._next_check_at: float | None = None
         """Time of the next check, by the loop's clock; None while no connection is open."""
 
-    def enter(self, connection: "Connection") -> None:
+    def add(self, connection: "Connection") -> None:
         """Adds a connection; if there are too many, closes the one waiting longest for its client.
 
         If no connection waits for its client, the new one is refused.
         """
-        if len(self._open) >= self._most:
-            longest = next(iter(self._waiting), None)
-            self.count("crowded")
-            if longest is None:
+        if len(self._open) >= self._max_connections:
+            longest_waiting = next(iter(self._waiting), None)
+            self.count_refusal("crowded")
+            if longest_waiting is None:
                 connection.refuse(503, "too many connections; try again in a second", linger=False)
                 return
-            self.leave(longest)
-            longest.transport.abort()
+            self.remove(longest_waiting)
+            longest_waiting.transport.abort()
         self._open.add(connection)
         self.wait_for(connection)
-        if self._look_at is None:
-            self._look_again(connection.loop)
+        if self._next_check_at is None:
+            self._schedule_check(connection.loop)
 
-    def leave(self, connection: "Connection") -> None:
+    def remove(self, connection: "Connection") -> None:
         """Removes a connection."""
         self._open.discard(connection)
         self._waiting.pop(connection, None)
@@ -88,30 +88,30 @@ class Connections:
         if connection in self._open:
             self._waiting[connection] = None
 
-    def wait_no_longer_for(self, connection: "Connection") -> None:
+    def stop_waiting_for(self, connection: "Connection") -> None:
         """Records that a connection no longer waits for its client."""
         self._waiting.pop(connection, None)
 
-    def make_room(self) -> None:
+    def refuse_longest(self) -> None:
         """Refuses the longest unfinished requests until the others fit into `max_held_bytes`."""
         for connection in list(self._waiting):
             if self.held_bytes <= self.settings.max_held_bytes:
                 return
             if connection.held_bytes:
-                self.count("held")
+                self.count_refusal("held")
                 connection.refuse(503, "too much data is being sent; try again in a second")
 
-    def count(self, reason: str) -> None:
+    def count_refusal(self, reason: str) -> None:
         """Counts a refusal, for the metrics and the log."""
         self._telemetry.refused.labels(reason).inc()
         self._refused[reason] += 1
 
-    def _look(self, loop: Any) -> None:
+    def _check_deadlines(self, loop: Any) -> None:
         now = loop.time()
         # Deadlines are extended by the delay of this check, in which a busy worker read no data.
-        late_s = now - (self._look_at or now)
+        delay_s = now - (self._next_check_at or now)
         for connection in list(self._open):
-            connection.deadline += late_s
+            connection.deadline += delay_s
             if connection.deadline <= now:
                 connection.expire()
         if self._refused:
@@ -119,13 +119,13 @@ class Connections:
             log.warning("connections refused", **self._refused)
             self._refused.clear()
         self._telemetry.connections.set(len(self._open))
-        self._look_at = None
+        self._next_check_at = None
         if self._open:
-            self._look_again(loop)
+            self._schedule_check(loop)
 
-    def _look_again(self, loop: Any) -> None:
-        self._look_at = loop.time() + LOOK_EVERY_S
-        loop.call_at(self._look_at, self._look, loop)
+    def _schedule_check(self, loop: Any) -> None:
+        self._next_check_at = loop.time() + CHECK_EVERY_S
+        loop.call_at(self._next_check_at, self._check_deadlines, loop)
 
 
 class Connection(HttpToolsProtocol):
@@ -133,16 +133,16 @@ class Connection(HttpToolsProtocol):
 
     def __init__(self, config: Any, server_state: Any, app_state: Any, _loop: Any = None) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._all: Connections = app_state["connections"]
-        self._limits = self._all.settings
+        self._connections: Connections = app_state["connections"]
+        self._limits = self._connections.settings
         self.deadline = math.inf
         """Time, by the loop's clock, at which waiting for the client to send or to read ends."""
         self.held_bytes = 0
         """Bytes of the unfinished request."""
         self._n_slice = 0
         """Length in bytes of the slice that is being parsed."""
-        self._in_head = self._in_request = False
-        self._why = 400, "the request is not valid HTTP/1.1"
+        self._in_headers = self._in_request = False
+        self._refusal = 400, "the request is not valid HTTP/1.1"
         self._discarded: int | None = None
         """Bytes discarded since the connection was refused; None before."""
         self._running: RequestResponseCycle | None = None
@@ -152,55 +152,57 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self.deadline = self.loop.time() + self._limits.headers_timeout_s
-        self._all.enter(self)
+        self._connections.add(self)
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._let_go()
-        self._release()
-        self._all.leave(self)
+        self._notify_disconnect()
+        self._release_bytes()
+        self._connections.remove(self)
 
     @override
     def data_received(self, data: bytes) -> None:
         for start in range(0, len(data), SLICE_BYTES):
-            piece = data if len(data) <= SLICE_BYTES else data[start : start + SLICE_BYTES]
+            part = data if len(data) <= SLICE_BYTES else data[start : start + SLICE_BYTES]
             if self._discarded is not None:
-                self._discarded += len(piece)
+                self._discarded += len(part)
                 if self._discarded > LINGER_BYTES:
                     self.transport.abort()
                     return
                 continue
-            self._n_slice = len(piece)
-            super().data_received(piece)
+            self._n_slice = len(part)
+            super().data_received(part)
             if self.transport.is_closing():
                 return
             if self._in_request:
-                self._hold(len(piece))
+                self._count_bytes(len(part))
 
     # Callbacks of the HTTP parser
 
     def on_message_begin(self) -> None:
         """Called at the start of a request: the timeout of the headers begins."""
         super().on_message_begin()
-        self._release()
-        self._in_head = self._in_request = True
+        self._release_bytes()
+        self._in_headers = self._in_request = True
         self.deadline = self.loop.time() + self._limits.headers_timeout_s
         if self.cycle is None or self.cycle.response_complete:
-            self._all.wait_for(self)
+            self._connections.wait_for(self)
 
     def on_headers_complete(self) -> None:
         """Called after the headers: checks their size and the number of pipelined requests."""
         n_bytes = self.held_bytes + self._n_slice
         if n_bytes > self._limits.max_header_bytes:
             # The slice may hold more than these headers, whose exact size is computed if needed.
-            n_bytes = len(self.url) + sum(len(n) + len(value) + 4 for n, value in self.headers)
-        if self._is_too_much(n_bytes):
+            n_bytes = len(self.url) + sum(
+                len(name) + len(value) + 4 for name, value in self.headers
+            )
+        if self._exceeds_limits(n_bytes):
             raise ValueError("too much")  # ends parsing; uvicorn calls `send_400_response`
-        if len(self.pipeline) >= MOST_PIPELINED:
-            self._why = 429, "too many requests were sent without waiting for responses"
+        if len(self.pipeline) >= MAX_PIPELINED:
+            self._refusal = 429, "too many requests were sent without waiting for responses"
             raise ValueError("too many")
-        self._in_head = False
+        self._in_headers = False
         self.deadline = self.loop.time() + self._limits.body_timeout_s
         super().on_headers_complete()
 
@@ -208,20 +210,20 @@ class Connection(HttpToolsProtocol):
         """Called at the end of a request: its timeout ends and its bytes are released."""
         super().on_message_complete()
         self._in_request = False
-        self._release()
+        self._release_bytes()
         self.deadline = math.inf
-        self._all.wait_no_longer_for(self)
+        self._connections.stop_waiting_for(self)
         if self.cycle.response_complete:
             # The application responded without reading the whole request, and the data that
             # arrived since has cancelled uvicorn's keep-alive timer.
             self.deadline = self.loop.time() + self._limits.idle_timeout_s
-            self._all.wait_for(self)
+            self._connections.wait_for(self)
 
     def on_response_complete(self) -> None:
         """Called after a response: an idle connection waits for its client again."""
         super().on_response_complete()
         if self.timeout_keep_alive_task is not None:
-            self._all.wait_for(self)
+            self._connections.wait_for(self)
 
     # Flow control, timeouts and refusals
 
@@ -242,19 +244,21 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()
         elif not self._in_request:
             self.transport.close()  # the client has sent no request
-        elif self._in_head:
-            self._all.count("headers late")
+        elif self._in_headers:
+            self._connections.count_refusal("headers late")
             self.refuse(
                 408, f"the headers took longer than {self._limits.headers_timeout_s:g} seconds"
             )
         else:
-            self._all.count("body late")
+            self._connections.count_refusal("body late")
             self.refuse(408, f"the body took longer than {self._limits.body_timeout_s:g} seconds")
 
     def send_400_response(self, msg: str) -> None:
         """Refuses a request that cannot be parsed or exceeds a limit; also called by uvicorn."""
-        status, detail = self._why
-        self._all.count({400: "malformed", 429: "pipelined", 431: "headers large"}[status])
+        status, detail = self._refusal
+        self._connections.count_refusal(
+            {400: "malformed", 429: "pipelined", 431: "headers large"}[status]
+        )
         self.refuse(status, detail)
 
     def refuse(self, status: int, detail: str, *, linger: bool = True) -> None:
@@ -265,15 +269,15 @@ class Connection(HttpToolsProtocol):
             detail: what was wrong.
             linger: whether to keep reading for a moment, so that the response arrives.
         """
-        self._release()
-        self._in_head = self._in_request = False
+        self._release_bytes()
+        self._in_headers = self._in_request = False
         self.headers = []
         self._discarded = 0
         running = self._running
         if running and running.response_started and not running.response_complete:
             self.transport.abort()  # another response has begun already
             return
-        self._let_go()
+        self._notify_disconnect()
         self.flow.resume_reading()
         self.transport.write(_problem(status, detail, self.server_state.default_headers))
         if linger and self.transport.can_write_eof():
@@ -286,7 +290,7 @@ class Connection(HttpToolsProtocol):
         self._running = cycle
         super()._start_asgi_task(cycle, app)
 
-    def _let_go(self) -> None:
+    def _notify_disconnect(self) -> None:
         """Notifies the application that the client no longer waits for the response.
 
         uvicorn does this only for the request parsed last, which with pipelining is not this one.
@@ -295,25 +299,28 @@ class Connection(HttpToolsProtocol):
             self._running.disconnected = True
             self._running.message_event.set()
 
-    def _hold(self, n_bytes: int) -> None:
+    def _count_bytes(self, n_bytes: int) -> None:
         """Counts the bytes of a slice of an unfinished request, and applies the limits."""
         self.held_bytes += n_bytes
-        self._all.held_bytes += n_bytes
-        if self._in_head and self._is_too_much(self.held_bytes):
+        self._connections.held_bytes += n_bytes
+        if self._in_headers and self._exceeds_limits(self.held_bytes):
             self.send_400_response("")
-        elif self._all.held_bytes > self._limits.max_held_bytes:
-            self._all.make_room()
+        elif self._connections.held_bytes > self._limits.max_held_bytes:
+            self._connections.refuse_longest()
 
-    def _release(self) -> None:
+    def _release_bytes(self) -> None:
         if self.held_bytes:
-            self._all.held_bytes -= self.held_bytes
+            self._connections.held_bytes -= self.held_bytes
             self.held_bytes = 0
 
-    def _is_too_much(self, n_bytes: int) -> bool:
-        most_bytes, most = self._limits.max_header_bytes, self._limits.max_headers
-        if n_bytes <= most_bytes and len(self.headers) <= most:
+    def _exceeds_limits(self, n_bytes: int) -> bool:
+        max_bytes, max_headers = self._limits.max_header_bytes, self._limits.max_headers
+        if n_bytes <= max_bytes and len(self.headers) <= max_headers:
             return False
-        self._why = 431, f"at most {most:,} headers and {most_bytes:,} bytes of headers are allowed"
+        self._refusal = (
+            431,
+            f"at most {max_headers:,} headers and {max_bytes:,} bytes of headers are allowed",
+        )
         return True
 
 

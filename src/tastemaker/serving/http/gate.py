@@ -18,11 +18,11 @@ class Gate:
     is rejected.
     """
 
-    def __init__(self, threads: int, max_queued: int, longest_s: float) -> None:
+    def __init__(self, threads: int, max_queued: int, timeout_s: float) -> None:
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="serve")
-        self._most, self._longest_s = threads + max_queued, longest_s
-        self.inside = 0
+        self._max_calls, self._timeout_s = threads + max_queued, timeout_s
+        self.n_calls = 0
         """Number of calls that are running or waiting."""
 
     async def run(self, work: Callable[[], Result]) -> Result:
@@ -32,36 +32,36 @@ class Gate:
             TooBusyError: the queue is full.
             TooSlowError: it took too long; the work may nevertheless have been done.
         """
-        if self.inside >= self._most:
+        if self.n_calls >= self._max_calls:
             raise TooBusyError("too many requests at once; try again in a second")
-        self.inside += 1
+        self.n_calls += 1
         future = self._pool.submit(work)
-        future.add_done_callback(self._leave)
+        future.add_done_callback(self._count_down)
         try:
-            async with asyncio.timeout(self._longest_s):
+            async with asyncio.timeout(self._timeout_s):
                 return await asyncio.wrap_future(future)
         except TimeoutError:
             raise TooSlowError(
-                f"the request took longer than {self._longest_s:g} seconds and was aborted; "
+                f"the request took longer than {self._timeout_s:g} seconds and was aborted; "
                 "try again, or request less at once"
             ) from None
 
     def in_all_threads(self, work: Callable[[], object]) -> None:
         """Runs `work` once in every thread, for set-up that each thread needs."""
-        together = Barrier(self._threads)
+        barrier = Barrier(self._threads)
 
-        def at_once() -> None:
-            together.wait()
+        def wait_and_work() -> None:
+            barrier.wait()
             work()
 
-        for future in [self._pool.submit(at_once) for _ in range(self._threads)]:
+        for future in [self._pool.submit(wait_and_work) for _ in range(self._threads)]:
             future.result()
 
     def close(self) -> None:
         """Cancels waiting work, and waits for running work to end."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _leave(self, _: object) -> None:
+    def _count_down(self, _: object) -> None:
         # Usually called in the worker thread, so the event loop may see the lower count a moment
         # late.
-        self.inside -= 1
+        self.n_calls -= 1

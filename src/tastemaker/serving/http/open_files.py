@@ -20,17 +20,17 @@ def raise_file_limit(connections: int) -> None:
     if resource is None:
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = connections + BACKLOG + RESERVED
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    required = connections + BACKLOG + RESERVED
+    if soft != resource.RLIM_INFINITY and soft < required:
+        new_limit = required if hard == resource.RLIM_INFINITY else min(required, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (new_limit, hard))
 
 
-def connections_that_fit(wanted: int) -> int:
+def connections_that_fit(max_connections: int) -> int:
     """Returns the wanted number of connections, or fewer if the limit on open files is lower."""
     if resource is None:
-        return wanted
+        return max_connections
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
-        return wanted
-    return max(1, min(wanted, soft - BACKLOG - RESERVED))
+        return max_connections
+    return max(1, min(max_connections, soft - BACKLOG - RESERVED))

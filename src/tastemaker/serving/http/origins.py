@@ -11,14 +11,14 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tastemaker.errors import TastemakerError
-from tastemaker.serving.http.problems import answer_to, problem
+from tastemaker.serving.http.problems import problem, response_to
 from tastemaker.serving.service import Service
 from tastemaker.wire import LOOPBACK
 
-READING = ("GET", "HEAD", "OPTIONS")
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
-class OwnOrigins:
+class OriginCheck:
     """Refuses requests from pages of other origins while the service requires no key."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
@@ -32,11 +32,11 @@ class OwnOrigins:
         if refusal is not None:
             try:
                 # Looked up only here, since most requests give no reason to refuse them.
-                open_to_all = not self._service.asks_for_keys(await self._service.recent_snapshot())
+                is_keyless = not self._service.requires_key(await self._service.recent_snapshot())
             except TastemakerError as error:
-                await answer_to(error, scope.get("request_id"))(scope, receive, send)
+                await response_to(error, scope.get("request_id"))(scope, receive, send)
                 return
-            if open_to_all:
+            if is_keyless:
                 await problem(*refusal, scope.get("request_id"))(scope, receive, send)
                 return
         await self._app(scope, receive, send)
@@ -48,17 +48,17 @@ class OwnOrigins:
             if name in (b"host", b"origin", b"sec-fetch-site")
         }
         host, origin = headers.get(b"host"), headers.get(b"origin")
-        if host is not None and _name_in(f"//{host}") not in self._hosts:
+        if host is not None and _host_in(f"//{host}") not in self._hosts:
             return 421, (
                 "the Host header of this request does not name this service, which requires no "
                 'key; allow the name with trusted_hosts=("…",), or require keys'
             )
-        if scope["method"] in READING or origin in self._origins:
+        if scope["method"] in SAFE_METHODS or origin in self._origins:
             return None
         site = headers.get(b"sec-fetch-site")
         if site is None:  # sent by a program or an older browser
-            own = origin is None or origin.partition("://")[2] == host
-            site = "same-origin" if own else "cross-site"
+            is_same = origin is None or origin.partition("://")[2] == host
+            site = "same-origin" if is_same else "cross-site"
         if site not in ("same-origin", "none"):
             return 403, (
                 'the request was sent by a page of another site; allow its origin with cors=("…",)'
@@ -66,7 +66,7 @@ class OwnOrigins:
         return None
 
 
-def _name_in(url: str) -> str | None:
+def _host_in(url: str) -> str | None:
     """Returns the host name of a URL without its port; None if the URL is invalid."""
     try:
         return urlsplit(url).hostname

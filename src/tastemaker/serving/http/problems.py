@@ -18,7 +18,7 @@ from tastemaker.errors import (
     UnknownIdError,
     UnsupportedError,
 )
-from tastemaker.serving.store.outages import DatabaseAwayError
+from tastemaker.serving.store.outages import DatabaseUnavailableError
 from tastemaker.wire import Problem
 
 MEDIA_TYPE = "application/problem+json"
@@ -50,7 +50,7 @@ class NotFoundError(TastemakerError):
 
 
 STATUS: dict[type[TastemakerError], int] = {
-    DatabaseAwayError: HTTPStatus.SERVICE_UNAVAILABLE,
+    DatabaseUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
     TooSlowError: HTTPStatus.SERVICE_UNAVAILABLE,
     TooBusyError: HTTPStatus.TOO_MANY_REQUESTS,
     NotFoundError: HTTPStatus.NOT_FOUND,
@@ -80,51 +80,56 @@ def problem(
     body = Problem(
         title=HTTPStatus(status).phrase, status=status, detail=detail, request_id=request_id
     )
-    more = dict(headers or {})
+    all_headers = dict(headers or {})
     if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
-        more.setdefault("Retry-After", str(RETRY_AFTER_S))
-    return Response(orjson.dumps(body.model_dump()), status, more, MEDIA_TYPE)
+        all_headers.setdefault("Retry-After", str(RETRY_AFTER_S))
+    return Response(orjson.dumps(body.model_dump()), status, all_headers, MEDIA_TYPE)
 
 
-def answer_to(error: TastemakerError, request_id: str | None) -> Response:
+def response_to(error: TastemakerError, request_id: str | None) -> Response:
     """Returns the response for an expected error."""
     if isinstance(error, NotAllowedError):
         challenge = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
         return problem(error.status, str(error), request_id, challenge)
-    kinds = (STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-    status = next(kinds, HTTPStatus.UNPROCESSABLE_ENTITY)
+    statuses = (STATUS[error_type] for error_type in type(error).__mro__ if error_type in STATUS)
+    status = next(statuses, HTTPStatus.UNPROCESSABLE_ENTITY)
     return problem(status, str(error), request_id)
 
 
 def install(app: FastAPI) -> None:
     """Makes the app respond to expected errors with problems."""
 
-    async def known(request: Request, error: Exception) -> Response:
+    async def expected_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, TastemakerError)
-        return answer_to(error, _id_of(request))
+        return response_to(error, _request_id_of(request))
 
-    async def invalid(request: Request, error: Exception) -> Response:
+    async def invalid_request(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, _in_words(error), _id_of(request))
+        return problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY, _first_error(error), _request_id_of(request)
+        )
 
-    async def http(request: Request, error: Exception) -> Response:
+    async def http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         detail = error.detail
         if error.status_code == HTTPStatus.BAD_REQUEST:
             # FastAPI's status for a body that is not text or nested too deeply; for other invalid
             # JSON it is 422.
             detail = "body: the JSON cannot be parsed; send valid JSON in UTF-8"
-            return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, _id_of(request))
+            return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, _request_id_of(request))
         if error.status_code == HTTPStatus.NOT_FOUND and detail == "Not Found":
             root = request.scope.get("root_path", "")
             detail = f"{request.scope['path']}: there is no such path; see {root}/docs"
         return problem(
-            error.status_code, detail, _id_of(request), dict(error.headers) if error.headers else {}
+            error.status_code,
+            detail,
+            _request_id_of(request),
+            dict(error.headers) if error.headers else {},
         )
 
-    app.add_exception_handler(TastemakerError, known)
-    app.add_exception_handler(RequestValidationError, invalid)
-    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(TastemakerError, expected_error)
+    app.add_exception_handler(RequestValidationError, invalid_request)
+    app.add_exception_handler(HTTPException, http_error)
 
 
 class UnhandledErrors:
@@ -135,44 +140,44 @@ class UnhandledErrors:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one connection; see the ASGI specification."""
-        begun = False
+        started = False
 
-        async def sending(message: Message) -> None:
-            nonlocal begun
-            begun = True
+        async def send_and_record(message: Message) -> None:
+            nonlocal started
+            started = True
             await send(message)
 
         try:
-            await self._app(scope, receive, sending)
+            await self._app(scope, receive, send_and_record)
         except Exception as error:
-            if scope["type"] != "http" or begun:
+            if scope["type"] != "http" or started:
                 raise
             request_id = scope.get("request_id")
             log.error("unhandled error", request_id=request_id, exc_info=error)
             detail = "an unexpected error occurred; the log contains it under the request's id"
-            answer = problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail, request_id)
-            await answer(scope, receive, send)
+            response = problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail, request_id)
+            await response(scope, receive, send)
 
 
-def _id_of(request: Request) -> str | None:
+def _request_id_of(request: Request) -> str | None:
     return request.scope.get("request_id")
 
 
-def _in_words(error: RequestValidationError) -> str:
+def _first_error(error: RequestValidationError) -> str:
     """Describes the first error and its location."""
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"]) or "request"
-    more = len(error.errors()) - 1
-    rest = f" (and {more} more)" if more else ""
-    where = where if len(where) <= 200 else f"{where[:199]}…"  # chosen by the client
-    return f"{where}: {complaint(first)}{rest}"
+    location = ".".join(str(part) for part in first["loc"]) or "request"
+    n_others = len(error.errors()) - 1
+    others = f" (and {n_others} more)" if n_others else ""
+    location = location if len(location) <= 200 else f"{location[:199]}…"  # chosen by the client
+    return f"{location}: {describe_error(first)}{others}"
 
 
-def complaint(error: Mapping[str, Any]) -> str:
+def describe_error(error: Mapping[str, Any]) -> str:
     """Describes one error of Pydantic, with the beginning of the invalid value."""
     reason = str(error["msg"]).removeprefix("Value error, ")
-    given = "" if error["type"] in ("missing", "json_invalid") else _shown(error.get("input"))
-    return f"{given}{reason[0].lower()}{reason[1:]}"
+    shown_value = "" if error["type"] in ("missing", "json_invalid") else _shown(error.get("input"))
+    return f"{shown_value}{reason[0].lower()}{reason[1:]}"
 
 
 def _shown(value: Any) -> str:

@@ -14,7 +14,7 @@ LONGEST_PREFIX = 256
 FORWARDED_PREFIX = b"x-forwarded-prefix"
 
 
-class BehindProxy(ProxyHeadersMiddleware):
+class ForwardedHeaders(ProxyHeadersMiddleware):
     """Applies the forwarded headers of trusted proxies, and puts paths below their prefix.
 
     The application gets the path with the prefix, and the prefix as `root_path`, as ASGI specifies.
@@ -37,7 +37,7 @@ class BehindProxy(ProxyHeadersMiddleware):
             trusted = client is not None and client[0] in self.trusted_hosts
             prefix = (_forwarded_prefix(scope) if trusted else None) or self._root_path
             if prefix:
-                _put_below(scope, prefix)
+                _add_prefix(scope, prefix)
         await super().__call__(scope, receive, send)  # type: ignore[arg-type]
 
 
@@ -47,12 +47,12 @@ def is_prefix(text: str) -> bool:
 
 
 def _forwarded_prefix(scope: Scope) -> str | None:
-    given = [value for name, value in scope["headers"] if name == FORWARDED_PREFIX]
-    text = given[-1].decode("latin-1").rstrip("/") if given else ""
+    values = [value for name, value in scope["headers"] if name == FORWARDED_PREFIX]
+    text = values[-1].decode("latin-1").rstrip("/") if values else ""
     return text if is_prefix(text) else None
 
 
-def _put_below(scope: Scope, prefix: str) -> None:
+def _add_prefix(scope: Scope, prefix: str) -> None:
     path, raw = scope["path"], scope.get("raw_path") or b""
     if path == prefix:
         path, raw = f"{path}/", raw + b"/"

@@ -5,8 +5,8 @@ from collections import OrderedDict
 
 from tastemaker.serving.http.problems import TooBusyError
 
-MOST_CALLERS = 10_000
-"""Maximum number of callers remembered; the least recently active ones are forgotten."""
+MAX_CALLERS = 10_000
+"""Maximum number of buckets; those of the least recently active callers are removed."""
 
 
 class Rates:
@@ -26,10 +26,10 @@ class Rates:
         if not self._rate:
             return
         now = time.monotonic()
-        tokens, at = self._buckets.pop(caller, (float(self._burst), now))
-        tokens = min(self._burst, tokens + (now - at) * self._rate)
+        tokens, updated_at = self._buckets.pop(caller, (float(self._burst), now))
+        tokens = min(self._burst, tokens + (now - updated_at) * self._rate)
         self._buckets[caller] = (tokens - 1 if tokens >= 1 else tokens), now
-        if len(self._buckets) > MOST_CALLERS:
+        if len(self._buckets) > MAX_CALLERS:
             self._buckets.popitem(last=False)
         if tokens < 1:
             raise TooBusyError(

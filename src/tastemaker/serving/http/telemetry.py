@@ -30,13 +30,13 @@ BUCKETS_S = (
     0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0,
 )  # fmt: skip
 
-SHARED = "PROMETHEUS_MULTIPROC_DIR"
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """Environment variable of prometheus_client for the folder in which workers share metrics."""
 
-QUIET = ("/healthz", "/readyz", "/metrics")
+UNLOGGED = ("/healthz", "/readyz", "/metrics")
 """Routes that monitoring requests every few seconds; they are not logged."""
 
-CLIENT_LEFT = 499
+CLIENT_DISCONNECTED = 499
 """Status recorded for a request whose client closed the connection before the response."""
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -51,57 +51,59 @@ class Telemetry:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        shared = self.registry
+        registry = self.registry
         self.latency = Histogram(
             "tastemaker_request_seconds", "Response time", ["method", "route", "status"],
-            buckets=BUCKETS_S, registry=shared,
+            buckets=BUCKETS_S, registry=registry,
         )  # fmt: skip
-        self.events = Counter("tastemaker_events", "Events received", ["outcome"], registry=shared)
-        self.lists = Counter("tastemaker_lists", "Lists returned", ["source"], registry=shared)
+        self.events = Counter(
+            "tastemaker_events", "Events received", ["outcome"], registry=registry
+        )
+        self.lists = Counter("tastemaker_lists", "Lists returned", ["source"], registry=registry)
         self.problems = Counter(
-            "tastemaker_problems", "Error responses", ["status"], registry=shared
+            "tastemaker_problems", "Error responses", ["status"], registry=registry
         )
         self.inside = Gauge(
-            "tastemaker_requests_inside", "Requests that run or wait", registry=shared,
+            "tastemaker_requests_inside", "Requests that run or wait", registry=registry,
             multiprocess_mode="livesum",
         )  # fmt: skip
         self.degraded = Gauge(
-            "tastemaker_degraded", "Whether the database is unavailable", registry=shared,
+            "tastemaker_degraded", "Whether the database is unavailable", registry=registry,
             multiprocess_mode="livemax",
         )  # fmt: skip
-        self.missing = Gauge(
+        self.model_missing = Gauge(
             "tastemaker_model_missing", "Whether the deployed model cannot be opened",
-            registry=shared, multiprocess_mode="livemax",
+            registry=registry, multiprocess_mode="livemax",
         )  # fmt: skip
         self.connections = Gauge(
-            "tastemaker_connections", "Open connections", registry=shared,
+            "tastemaker_connections", "Open connections", registry=registry,
             multiprocess_mode="livesum",
         )  # fmt: skip
         self.refused = Counter(
             "tastemaker_connections_refused", "Refused before they reached the application",
-            ["reason"], registry=shared,
+            ["reason"], registry=registry,
         )  # fmt: skip
-        self.swaps = Counter("tastemaker_swaps", "Model changes", ["reason"], registry=shared)
+        self.swaps = Counter("tastemaker_swaps", "Model changes", ["reason"], registry=registry)
 
-    def exposed(self) -> tuple[bytes, str]:
+    def exposition(self) -> tuple[bytes, str]:
         """Returns the metrics of all workers, as text, and their media type."""
         registry = self.registry
-        if SHARED in os.environ:
-            _forget_the_dead(Path(os.environ[SHARED]))
+        if METRICS_FOLDER in os.environ:
+            _remove_dead_workers(Path(os.environ[METRICS_FOLDER]))
             registry = CollectorRegistry()
             MultiProcessCollector(registry)
         return generate_latest(registry), CONTENT_TYPE_LATEST
 
 
-def _forget_the_dead(folder: Path) -> None:
+def _remove_dead_workers(folder: Path) -> None:
     """Removes the metrics of workers that were killed and so could not remove them themselves."""
     for file in folder.glob("gauge_live*.db"):
         pid = int(file.stem.rpartition("_")[2])
-        if not _runs(pid):
+        if not _is_running(pid):
             mark_process_dead(pid, str(folder))
 
 
-def _runs(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -111,7 +113,7 @@ def _runs(pid: int) -> bool:
     return True
 
 
-class Observed:
+class RequestTelemetry:
     """Gives every request an id, measures its duration, and logs it."""
 
     def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
@@ -123,10 +125,10 @@ class Observed:
             await self._app(scope, receive, send)
             return
         started_at = time.perf_counter()
-        scope["request_id"] = request_id = _given_id(scope) or secrets.token_hex(8)
-        status = CLIENT_LEFT
+        scope["request_id"] = request_id = _request_id_in(scope) or secrets.token_hex(8)
+        status = CLIENT_DISCONNECTED
 
-        async def sending(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -134,21 +136,21 @@ class Observed:
             await send(message)
 
         try:
-            await self._app(scope, receive, sending)
+            await self._app(scope, receive, send_with_id)
         except Exception:
             status = 500
             raise
         finally:
-            self._note(scope, status, time.perf_counter() - started_at)
+            self._record(scope, status, time.perf_counter() - started_at)
 
-    def _note(self, scope: Scope, status: int, elapsed_s: float) -> None:
+    def _record(self, scope: Scope, status: int, elapsed_s: float) -> None:
         route = _route_of(scope)
         # Unknown methods share a label, so that clients cannot create ever more metrics.
         method = scope["method"] if scope["method"] in METHODS else "other"
         self._telemetry.latency.labels(method, route, status).observe(elapsed_s)
         if status >= 400:
             self._telemetry.problems.labels(status).inc()
-        if route not in QUIET:
+        if route not in UNLOGGED:
             log.info(
                 "request",
                 method=scope["method"],
@@ -166,51 +168,54 @@ def configure_logs(style: str) -> None:
     hold keys and request bodies. Exceptions that end a thread and warnings of libraries are logged
     in the same way.
     """
-    shared: list[Any] = [
+    processors: list[Any] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
         escape_controls,
     ]
     if style == "json":
-        rendered: Any = structlog.processors.JSONRenderer(_dumped)
+        renderer: Any = structlog.processors.JSONRenderer(_to_json)
     else:
-        plain = structlog.dev.plain_traceback
-        rendered = structlog.dev.ConsoleRenderer(exception_formatter=plain)
+        plain_traceback = structlog.dev.plain_traceback
+        renderer = structlog.dev.ConsoleRenderer(exception_formatter=plain_traceback)
     structlog.configure(
-        processors=[*shared, rendered],
+        processors=[*processors, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    of_libraries = logging.StreamHandler(sys.stderr)
-    of_libraries.setFormatter(
+    library_handler = logging.StreamHandler(sys.stderr)
+    library_handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, rendered],
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *processors],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
-    logging.getLogger().handlers = [of_libraries]
-    threading.excepthook = _thread_ended
+    logging.getLogger().handlers = [library_handler]
+    threading.excepthook = _log_thread_error
 
 
-def _thread_ended(failed: threading.ExceptHookArgs) -> None:
-    name = failed.thread.name if failed.thread else ""
-    log.error("thread ended with an error", thread=name, exc_info=failed.exc_value)
+def _log_thread_error(args: threading.ExceptHookArgs) -> None:
+    name = args.thread.name if args.thread else ""
+    log.error("thread ended with an error", thread=name, exc_info=args.exc_value)
 
 
 def escape_controls(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Escapes control characters, which a terminal would execute; a processor of structlog."""
     for name, value in line.items():
         if isinstance(value, str) and not value.isprintable():
-            kept = "\n" if name == "exception" else ""  # the lines of a traceback
+            allowed = "\n" if name == "exception" else ""  # the lines of a traceback
             line[name] = "".join(
-                sign if sign.isprintable() or sign in kept else ascii(sign)[1:-1] for sign in value
+                character
+                if character.isprintable() or character in allowed
+                else ascii(character)[1:-1]
+                for character in value
             )
     return line
 
 
-def _dumped(line: dict[str, Any], **_: Any) -> str:
+def _to_json(line: dict[str, Any], **_: Any) -> str:
     return orjson.dumps(line, default=str).decode()
 
 
@@ -218,11 +223,11 @@ def _route_of(scope: Scope) -> str:
     """Returns the path as declared, so that clients cannot create a metric for any path."""
     route: str = getattr(scope.get("route"), "path", "unknown")
     # FastAPI omits the prefix of an included router.
-    below = below_root(scope).startswith("/v1/") and route.startswith("/")
-    return route if not below or route.startswith("/v1/") else f"/v1{route}"
+    is_api_route = below_root(scope).startswith("/v1/") and route.startswith("/")
+    return route if not is_api_route or route.startswith("/v1/") else f"/v1{route}"
 
 
-def _given_id(scope: Scope) -> str | None:
+def _request_id_in(scope: Scope) -> str | None:
     """Returns the request id that the client or a proxy sent, if it is valid."""
     for name, value in scope["headers"]:
         if name == b"x-request-id":

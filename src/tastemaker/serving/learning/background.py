@@ -23,9 +23,9 @@ class Learning:
     def __init__(self, settings: ServiceSettings) -> None:
         self._settings = settings
         self._leadership = FileLock(Store(settings.run).folder / "leader.lock")
-        self._looking: asyncio.Task[None] | None = None
+        self._periodic_task: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
-        self._watching: set[asyncio.Task[None]] = set()
+        self._result_tasks: set[asyncio.Task[None]] = set()
 
     @property
     def running(self) -> bool:
@@ -33,14 +33,14 @@ class Learning:
         return self._process is not None and self._process.returncode is None
 
     def begin(self) -> None:
-        """Starts looking at the events at intervals, if the settings ask for it."""
+        """Starts checking for new events at intervals, if the settings enable it."""
         if self._settings.learn:
-            self._looking = asyncio.create_task(self._look())
+            self._periodic_task = asyncio.create_task(self._start_periodically())
 
     async def end(self) -> None:
-        """Stops looking, and ends a running training."""
-        if self._looking is not None:
-            self._looking.cancel()
+        """Stops the checks, and ends a running training."""
+        if self._periodic_task is not None:
+            self._periodic_task.cancel()
         self._leadership.release()
         if self._process is not None and self.running:
             self._process.terminate()
@@ -62,27 +62,27 @@ class Learning:
             env=os.environ | {"TASTEMAKER_DATABASE": settings.database_url},
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
-        task = asyncio.create_task(self._watch(self._process))
-        self._watching.add(task)
-        task.add_done_callback(self._watching.discard)
+        task = asyncio.create_task(self._log_result(self._process))
+        self._result_tasks.add(task)
+        task.add_done_callback(self._result_tasks.discard)
         return True
 
-    async def _look(self) -> None:
+    async def _start_periodically(self) -> None:
         while True:
             await asyncio.sleep(self._settings.learn_every_s)
             with contextlib.suppress(OSError):
-                if self._leads():
+                if self._is_leader():
                     await self.start(self._settings.learn_from)
 
-    def _leads(self) -> bool:
-        """Whether this worker, of several, is the one that looks; another takes over if it ends."""
+    def _is_leader(self) -> bool:
+        """Whether this worker, of several, does the checks; another takes over if it ends."""
         if not self._leadership.is_locked:
             Path(self._leadership.lock_file).parent.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(Timeout):
                 self._leadership.acquire(timeout=0)
         return self._leadership.is_locked
 
-    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+    async def _log_result(self, process: asyncio.subprocess.Process) -> None:
         out, err = await process.communicate()
         if process.returncode == 0:
             log.info("learned", result=out.decode().strip())

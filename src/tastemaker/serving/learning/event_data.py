@@ -27,7 +27,7 @@ def with_events(base: Dataset | None, store: EventStore, items: ItemStore) -> Da
     Raises:
         DataError: there are no interactions, or the data of the run have weights, which events do
             not have.
-        DatabaseAwayError: the database does not answer.
+        DatabaseUnavailableError: the database does not answer.
     """
     if base is not None:
         refuse_weights(base)
@@ -35,19 +35,19 @@ def with_events(base: Dataset | None, store: EventStore, items: ItemStore) -> Da
     known = _without_forgotten(base, store.forgotten())
     events = events.with_row_index("arrival")
     # A retraction removes what arrived before it, interactions of the run included.
-    taken_out = (
+    retractions = (
         events.filter(pl.col("type") == RETRACT)
         .group_by(PAIR)
         .agg(pl.col("arrival").max().alias("retraction"))
     )
-    happened = (
+    kept_events = (
         events.filter(pl.col("type") != RETRACT)
-        .join(taken_out, on=PAIR, how="left", maintain_order="left")
+        .join(retractions, on=PAIR, how="left", maintain_order="left")
         .filter(pl.col("retraction").is_null() | (pl.col("arrival") > pl.col("retraction")))
         .select(*PAIR, "timestamp")
     )
-    known = known.join(taken_out, on=PAIR, how="anti", maintain_order="left")
-    rows = pl.concat([known, happened])
+    known = known.join(retractions, on=PAIR, how="anti", maintain_order="left")
+    rows = pl.concat([known, kept_events])
     if rows.is_empty():
         raise DataError("there are no events yet, so there is nothing to learn from")
     typed = rows.with_columns(_as_numbers(rows[name]) for name in PAIR)
@@ -80,8 +80,8 @@ def _without_forgotten(base: Dataset | None, forgotten: frozenset[str]) -> pl.Da
     if not forgotten:
         return rows
     users = rows["user_id"].unique()
-    out = [user for user in users if hashed(user) in forgotten]
-    return rows.filter(~pl.col("user_id").is_in(out))
+    forgotten_users = [user for user in users if hashed(user) in forgotten]
+    return rows.filter(~pl.col("user_id").is_in(forgotten_users))
 
 
 def _as_numbers(ids: pl.Series) -> pl.Series:
@@ -105,10 +105,10 @@ def _catalog(
         schema={"item_id": pl.String, "title": pl.String, "categories": pl.List(pl.String)},
     )
     if base is not None and base.catalog.columns:
-        before = base.catalog.frame.cast({"item_id": pl.String})
-        rows = pl.concat([rows, before], how="diagonal")
+        trained = base.catalog.frame.cast({"item_id": pl.String})
+        rows = pl.concat([rows, trained], how="diagonal")
     rows = rows.filter(pl.col("item_id").is_in(touched.cast(pl.String).implode()))
     if rows.is_empty():
         return None
-    known = rows.unique("item_id", keep="first", maintain_order=True)
-    return known.cast({"item_id": touched.dtype})
+    catalog = rows.unique("item_id", keep="first", maintain_order=True)
+    return catalog.cast({"item_id": touched.dtype})

@@ -14,7 +14,7 @@ from tastemaker.bundle.bundle import Bundle, open_run, save_run
 from tastemaker.bundle.store import Store
 from tastemaker.data.fresh import newest_held_out
 from tastemaker.errors import ConfigError
-from tastemaker.evaluation.earlier import evaluate_earlier
+from tastemaker.evaluation.earlier_model import evaluate_earlier
 from tastemaker.evaluation.evaluate import evaluate
 from tastemaker.evaluation.protocols import FullRanking
 from tastemaker.evaluation.results import INTERVAL_SEED, Evaluation
@@ -32,9 +32,9 @@ from tastemaker.training.run import TrainingRun
 HELD_OUT = 0.2
 """Fraction of the fresh events, the newest of them, that both models are evaluated on."""
 
-MOST_HELD_OUT = 5_000
+MAX_HELD_OUT = 5_000
 
-FEWEST_USERS = 20
+MIN_USERS = 20
 """Smallest number of users with held-out events: the interval of fewer would be meaningless."""
 
 LOG = "learning.jsonl"
@@ -72,18 +72,18 @@ class Learner:
         path = self.store.folder / LOG
         if not path.exists():
             return []
-        found = []
+        runs = []
         for line in path.read_bytes().splitlines():
             # The machine may have failed while a line was written.
             with suppress(ValueError, TypeError):
-                found.append(LearningRun(**json.loads(line)))
-        return found
+                runs.append(LearningRun(**json.loads(line)))
+        return runs
 
     def fresh(self) -> tuple[int, int]:
         """The number of the last event, and the number of events since the previous run.
 
         Raises:
-            DatabaseAwayError: the database does not answer.
+            DatabaseUnavailableError: the database does not answer.
         """
         seen = max((run.events_until for run in self.past_runs()), default=0)
         newest = self._events.newest()
@@ -102,7 +102,7 @@ class Learner:
         Raises:
             ConfigError: another process is training for this run.
             DataError: no interactions are left after retractions, or the run has weights.
-            DatabaseAwayError: the database does not answer; nothing has changed.
+            DatabaseUnavailableError: the database does not answer; nothing has changed.
         """
         self.store.folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -121,24 +121,24 @@ class Learner:
             return LearningRun("too few events", now, newest, fresh)
         refuse_weights(current.split.train)
         data = with_events(current.split.everything, self._events, self._items)
-        split = newest_held_out(data, current.split.everything, HELD_OUT, MOST_HELD_OUT)
-        if split.test is None or len(np.unique(split.test.users)) < FEWEST_USERS:
+        split = newest_held_out(data, current.split.everything, HELD_OUT, MAX_HELD_OUT)
+        if split.test is None or len(np.unique(split.test.users)) < MIN_USERS:
             return LearningRun("too few events", now, newest, fresh)
         model = _unfitted(current)
         run = TrainingRun(current.model.device.type, on_progress=on_progress)  # type: ignore[arg-type]
         model.fit(split, run, start_from=current.model)
         evaluation = evaluate(model, split, FullRanking(), on_progress=on_progress)
-        before = evaluate_earlier(current.model, split)
-        difference = paired_difference(evaluation, before)
-        figures = _figures(evaluation, before) | {"difference": difference}
+        previous = evaluate_earlier(current.model, split)
+        difference = paired_difference(evaluation, previous)
+        figures = _figures(evaluation, previous) | {"difference": difference}
         if not difference["interval"][0] > 0:
-            return self._noted(LearningRun("not better", now, newest, fresh, figures))
-        place = self.store.next_place()
-        save_run(place, model, evaluation)
-        bundle = open_run(place)
+            return self._logged(LearningRun("not better", now, newest, fresh, figures))
+        folder = self.store.next_folder()
+        save_run(folder, model, evaluation)
+        bundle = open_run(folder)
         self._deployments.record(bundle, "learned", figures)
         self._prune()
-        return self._noted(LearningRun("deployed", now, newest, fresh, figures, bundle.version))
+        return self._logged(LearningRun("deployed", now, newest, fresh, figures, bundle.version))
 
     def _current(self) -> Bundle:
         """The model that serves.
@@ -147,14 +147,14 @@ class Learner:
             ConfigError: the service belongs to another run.
         """
         bundle, latest = open_run(self._run), self._deployments.latest()
-        self._deployments.refuse_another(bundle)
-        same = latest is None or latest.version == bundle.version
-        return bundle if same or latest is None else open_run(latest.run)
+        self._deployments.refuse_other_run(bundle)
+        is_current = latest is None or latest.version == bundle.version
+        return bundle if is_current or latest is None else open_run(latest.run)
 
     def _prune(self) -> None:
         self.store.prune({Path(record.run) for record in self._deployments.newest(3)})
 
-    def _noted(self, run: LearningRun) -> LearningRun:
+    def _logged(self, run: LearningRun) -> LearningRun:
         path = self.store.folder / LOG
         is_cut = path.exists() and not path.read_bytes().endswith(b"\n")
         with path.open("a") as log:
@@ -173,24 +173,24 @@ def _unfitted(current: Bundle) -> Recommender:
     return type(current.model)(config.model_copy(update=update))
 
 
-def paired_difference(new: Evaluation, before: Evaluation) -> dict[str, Any]:
+def paired_difference(new: Evaluation, previous: Evaluation) -> dict[str, Any]:
     """The mean difference of the new model to the previous one over users, and its 95% interval."""
-    each = new.per_user[MAIN_METRIC] - before.per_user[MAIN_METRIC]
-    low, high = bootstrap_intervals(each[None], seed=INTERVAL_SEED)
+    differences = new.per_user[MAIN_METRIC] - previous.per_user[MAIN_METRIC]
+    low, high = bootstrap_intervals(differences[None], seed=INTERVAL_SEED)
     return {
         "metric": MAIN_METRIC,
-        "mean": float(each.mean()),
+        "mean": float(differences.mean()),
         "interval": [float(low[0]), float(high[0])],
     }
 
 
-def _figures(new: Evaluation, before: Evaluation) -> dict[str, Any]:
+def _figures(new: Evaluation, previous: Evaluation) -> dict[str, Any]:
     return {
         "split": new.split,
         "protocol": new.protocol,
         "n_users": new.n_users,
         "metrics": dict(new.metrics),
         "intervals": {name: list(ends) for name, ends in new.intervals.items()},
-        "before": dict(before.metrics),
-        "baseline": {name: dict(each.metrics) for name, each in new.baselines.items()},
+        "before": dict(previous.metrics),
+        "baseline": {name: dict(baseline.metrics) for name, baseline in new.baselines.items()},
     }

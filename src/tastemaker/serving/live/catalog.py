@@ -18,7 +18,7 @@ from tastemaker.serving.live.trained_items import TrainedItems
 from tastemaker.serving.store.ids import code_of, codes_of
 from tastemaker.serving.store.items import ItemChanges, ItemRecord
 
-SPARE_SETS = 1_000
+MAX_SURPLUS_SETS = 1_000
 """Unused sets of categories are dropped once half the number of all sets exceeds the number of
 items by more than this."""
 
@@ -44,11 +44,11 @@ class LiveCatalog:
     ) -> "LiveCatalog":
         """Returns the catalog of a run with items added or changed."""
         table = SearchTable(lambda: run_items.searchable, {})
-        as_in_run = cls(
+        unchanged = cls(
             run_items, None, TrainedItems.of(run_items), NewItems(run_items.new_sets),
             run_items.n_in_category, table,
         )  # fmt: skip
-        return as_in_run.with_changes(changed, as_of)
+        return unchanged.with_changes(changed, as_of)
 
     def with_changes(
         self, changed: Sequence[ItemRecord], as_of: ItemChanges | None
@@ -60,16 +60,16 @@ class LiveCatalog:
         trained = self.trained.with_changes(
             {code: record for code, record in pairs if code != UNKNOWN}
         )
-        last, ranks = len(self.run_items), self.run_items.popularity_ranks
+        new_item_rank, ranks = len(self.run_items), self.run_items.popularity_ranks
         table = self._table.with_changes(
             {
-                record.item_id: (last if code == UNKNOWN else int(ranks[code]), record)
+                record.item_id: (new_item_rank if code == UNKNOWN else int(ranks[code]), record)
                 for code, record in pairs
             }
         )
-        counts = self._counted_anew(pairs)
-        made = LiveCatalog(self.run_items, as_of, trained, new, counts, table)
-        return made._without_spare_sets()
+        counts = self._updated_counts(pairs)
+        catalog = LiveCatalog(self.run_items, as_of, trained, new, counts, table)
+        return catalog._without_unused_sets()
 
     @property
     def changed(self) -> list[ItemRecord]:
@@ -167,10 +167,12 @@ class LiveCatalog:
             The items, each with the Jaccard similarity of its categories to those of the given one.
         """
         found = ((self.record(key), fraction) for key, fraction in self._table.similar(item))
-        similar = ((one, fraction) for one, fraction in found if one is not None and one.listable)
+        similar = (
+            (other, fraction) for other, fraction in found if other is not None and other.listable
+        )
         return list(islice(similar, k))
 
-    def _counted_anew(self, pairs: Sequence[tuple[int, ItemRecord]]) -> Mapping[str, int]:
+    def _updated_counts(self, pairs: Sequence[tuple[int, ItemRecord]]) -> Mapping[str, int]:
         """Returns the number of items in each category after these changes."""
         counts = dict(self._counts)
         for code, record in pairs:
@@ -185,10 +187,11 @@ class LiveCatalog:
                     counts[name] = counts.get(name, 0) + 1
         return counts
 
-    def _without_spare_sets(self) -> "LiveCatalog":
+    def _without_unused_sets(self) -> "LiveCatalog":
         """Returns this catalog, rebuilt if most sets of categories are no longer used."""
         items = self.run_items
-        of_run, of_new = len(items.sets) // 2 - len(items), len(items.new_sets) // 2 - len(self.new)
-        if max(of_run, of_new) <= SPARE_SETS:
+        n_surplus_of_run = len(items.sets) // 2 - len(items)
+        n_surplus_of_new = len(items.new_sets) // 2 - len(self.new)
+        if max(n_surplus_of_run, n_surplus_of_new) <= MAX_SURPLUS_SETS:
             return self
         return LiveCatalog.of(RunItems(items.model), self.changed, self.as_of)

@@ -15,7 +15,7 @@ class CategorySets:
 
     def __init__(self) -> None:
         self._numbers: dict[Categories, int] = {}
-        self._with: dict[str, list[int]] = {}
+        self._numbers_with: dict[str, list[int]] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -23,14 +23,14 @@ class CategorySets:
 
     def number(self, categories: Categories) -> int:
         """Returns the number of a set; a set that was not seen before gets the next number."""
-        found = self._numbers.get(categories)
-        if found is not None:
-            return found
+        known_number = self._numbers.get(categories)
+        if known_number is not None:
+            return known_number
         with self._lock:
             if categories not in self._numbers:  # another thread may have added it
                 number = self._numbers[categories] = len(self._numbers)
                 for name in set(categories):
-                    self._with.setdefault(name, []).append(number)
+                    self._numbers_with.setdefault(name, []).append(number)
             return self._numbers[categories]
 
     def since(self, number: int) -> list[Categories]:
@@ -45,7 +45,7 @@ class CategorySets:
         with self._lock:
             mask = np.zeros(len(self._numbers), dtype=bool)
             for name in names:
-                mask[self._with.get(name, [])] = True
+                mask[self._numbers_with.get(name, [])] = True
             return mask
 
 
@@ -65,26 +65,26 @@ class NewItemVectors:
     def known(self) -> np.ndarray:
         """(n,) bool: whether the model can score an item with each set of categories."""
         with self._lock:
-            self._catch_up()
+            self._add_missing()
             return self._known
 
     def scores(self, queries: np.ndarray) -> np.ndarray:
         """Returns (n_queries, n) float32 scores of an item of each set; -inf if it has no key."""
         with self._lock:
-            self._catch_up()
+            self._add_missing()
             keys, known = self._keys, self._known
         if keys is None:
             return np.full((len(queries), len(known)), -np.inf, dtype=np.float32)
         return np.where(known, queries @ keys.T, np.float32(-np.inf))
 
-    def _catch_up(self) -> None:
+    def _add_missing(self) -> None:
         missing = self._sets.since(len(self._known))
         if not missing:
             return
-        made = self._model.new_item_keys(missing)
-        if made is None:  # the model cannot score items by categories
+        new_keys = self._model.new_item_keys(missing)
+        if new_keys is None:  # the model cannot score items by categories
             self._known = np.zeros(len(self._known) + len(missing), dtype=bool)
             return
-        keys = made.keys.cpu().numpy()
+        keys = new_keys.keys.cpu().numpy()
         self._keys = keys if self._keys is None else np.concatenate([self._keys, keys])
-        self._known = np.concatenate([self._known, made.known])
+        self._known = np.concatenate([self._known, new_keys.known])

@@ -17,21 +17,21 @@ from tastemaker.ranking.filters import EligibleCodes
 from tastemaker.ranking.index import Index
 from tastemaker.ranking.topk import top_k
 from tastemaker.serving.live.catalog import LiveCatalog
-from tastemaker.serving.live.people import Person, batch_of
 from tastemaker.serving.live.trending import TrendingScores
+from tastemaker.serving.live.user_histories import UserWithHistory, batch_of
 from tastemaker.serving.store.ids import key_of
 from tastemaker.serving.store.items import ItemRecord
 from tastemaker.wire import Listing, Source
 
-MOST_TOUCHED = 20_000
+MAX_HISTORY_ITEMS = 20_000
 """Maximum number of items in the histories of users that are processed together."""
 
 REASONS = 3
 """Maximum number of items of the history in an explanation."""
 
 
-class Place(NamedTuple):
-    """One place of a list."""
+class ListEntry(NamedTuple):
+    """An item of a list, with its score and the reasons for it."""
 
     item: ItemRecord
     score: float
@@ -43,7 +43,7 @@ class RankedList:
     """A list and its source."""
 
     source: Source
-    places: list[Place] = field(default_factory=list)
+    entries: list[ListEntry] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ class ListRequest:
 def make_lists(
     model: Recommender,
     catalog: LiveCatalog,
-    people: Sequence[Person],
-    asked: ListRequest,
+    users: Sequence[UserWithHistory],
+    request: ListRequest,
     trending: Callable[[], TrendingScores],
     index: Index | None = None,
 ) -> list[RankedList]:
@@ -90,132 +90,139 @@ def make_lists(
     Args:
         model: makes the lists of all users except cold-start ones.
         catalog: the current catalog.
-        people: n users.
-        asked: how lists are chosen.
+        users: n users.
+        request: how lists are chosen.
         trending: returns the trending scores; called only if there is a cold-start user.
         index: the index to search; None searches exactly.
 
     Raises:
         UnsupportedError: diversity or reasons are requested of a model that has none.
     """
-    each_once = list({id(person): person for person in people}.values())
-    made = [
-        made
-        for part in _parts(each_once)
-        for made in _lists_of(model, catalog, part, asked, trending, index)
+    distinct = list({id(user): user for user in users}.values())
+    ranked_lists = [
+        ranked_list
+        for group in _groups(distinct)
+        for ranked_list in _lists_of(model, catalog, group, request, trending, index)
     ]
-    found = {id(person): one for person, one in zip(each_once, made, strict=True)}
-    return [found[id(person)] for person in people]
+    list_of = {
+        id(user): ranked_list for user, ranked_list in zip(distinct, ranked_lists, strict=True)
+    }
+    return [list_of[id(user)] for user in users]
 
 
-def _parts(people: Sequence[Person]) -> Iterator[list[Person]]:
-    """Yields the users in groups whose histories have up to MOST_TOUCHED items, to limit memory."""
-    part: list[Person] = []
-    for person in people:
-        if part and sum(len(each.items) for each in part) + len(person.items) > MOST_TOUCHED:
-            yield part
-            part = []
-        part.append(person)
-    if part:
-        yield part
+def _groups(users: Sequence[UserWithHistory]) -> Iterator[list[UserWithHistory]]:
+    """Yields the users in groups whose histories have up to MAX_HISTORY_ITEMS items."""
+    group: list[UserWithHistory] = []
+    for user in users:
+        if group and sum(len(other.items) for other in group) + len(user.items) > MAX_HISTORY_ITEMS:
+            yield group
+            group = []
+        group.append(user)
+    if group:
+        yield group
 
 
 def _lists_of(
     model: Recommender,
     catalog: LiveCatalog,
-    people: Sequence[Person],
-    asked: ListRequest,
+    users: Sequence[UserWithHistory],
+    request: ListRequest,
     trending: Callable[[], TrendingScores],
     index: Index | None,
 ) -> list[RankedList]:
-    batch = batch_of(people)
-    unknown = model.is_cold(batch)
-    lists = [RankedList("trending")] * len(people)
-    if not unknown.all():
-        places = np.flatnonzero(~unknown).tolist()
-        known = [people[place] for place in places]
-        for place, made in zip(places, _by_model(model, catalog, known, asked, index), strict=True):
-            lists[place] = made
-    if unknown.any():
+    batch = batch_of(users)
+    is_cold = model.is_cold(batch)
+    lists = [RankedList("trending")] * len(users)
+    if not is_cold.all():
+        positions = np.flatnonzero(~is_cold).tolist()
+        known = [users[position] for position in positions]
+        for position, ranked_list in zip(
+            positions, _by_model(model, catalog, known, request, index), strict=True
+        ):
+            lists[position] = ranked_list
+    if is_cold.any():
         scores = trending()
-        for place in np.flatnonzero(unknown).tolist():
-            lists[place] = trending_list(model, catalog, people[place], asked, scores)
+        for position in np.flatnonzero(is_cold).tolist():
+            lists[position] = trending_list(model, catalog, users[position], request, scores)
     return lists
 
 
 def _by_model(
     model: Recommender,
     catalog: LiveCatalog,
-    people: list[Person],
-    asked: ListRequest,
+    users: list[UserWithHistory],
+    request: ListRequest,
     index: Index | None,
 ) -> list[RankedList]:
-    batch = batch_of(people)
-    rules = ListRules(asked.exclude_seen, asked.eligible, asked.diversity, index=index)
-    lists, start = [], 0
-    for block in model.top_items(batch, asked.k, rules):
-        reasons = _reasons(model, block.users, block.items, block.lengths) if asked.explain else {}
+    batch = batch_of(users)
+    rules = ListRules(request.exclude_seen, request.eligible, request.diversity, index=index)
+    lists = []
+    for block in model.top_items(batch, request.k, rules):
+        reasons = (
+            _reasons(model, block.users, block.items, block.lengths) if request.explain else {}
+        )
         pair = 0
         for row, length in enumerate(block.lengths):
-            places = []
+            entries = []
             for code, score in zip(block.items[row, :length], block.scores[row], strict=False):
-                because = reasons.get(pair, []) if asked.explain else None
-                places.append(Place(catalog.at(int(code)), float(score), because))
+                because = reasons.get(pair, []) if request.explain else None
+                entries.append(ListEntry(catalog.at(int(code)), float(score), because))
                 pair += 1
-            lists.append(RankedList("model", places))
-        start += len(block.lengths)
-    placed = catalog.run_items.vectors.known[catalog.new.set_of] & asked.new
-    if not placed.any():
+            lists.append(RankedList("model", entries))
+    is_scored = catalog.run_items.vectors.known[catalog.new.set_of] & request.new
+    if not is_scored.any():
         return lists
     scores = catalog.run_items.vectors.scores(model.queries(batch).cpu().numpy())
     return [
-        replace(made, places=_with_new(made.places, person, asked, catalog, row))
-        for made, person, row in zip(lists, people, scores[:, catalog.new.set_of], strict=True)
+        replace(
+            ranked_list, entries=_with_new_items(ranked_list.entries, user, request, catalog, row)
+        )
+        for ranked_list, user, row in zip(lists, users, scores[:, catalog.new.set_of], strict=True)
     ]
 
 
-def _with_new(
-    places: list[Place],
-    person: Person,
-    asked: ListRequest,
+def _with_new_items(
+    entries: list[ListEntry],
+    user: UserWithHistory,
+    request: ListRequest,
     catalog: LiveCatalog,
     scores: np.ndarray,
-) -> list[Place]:
-    """Returns the list with new items, each before the first place whose score is lower.
+) -> list[ListEntry]:
+    """Returns the list with new items, each before the first item whose score is lower.
 
     Args:
-        places: places of items that the model was trained with.
-        person: the user of the list.
-        asked: how the list is chosen.
+        entries: the list of the items that the model was trained with.
+        user: the user of the list.
+        request: how the list is chosen.
         catalog: a catalog with n new items.
         scores: (n,) float scores of the new items; -inf where there is none.
     """
-    seen = [key for key, _ in person.new_items] if asked.exclude_seen else []
-    scores = np.where(catalog.new.without(asked.new, seen), scores, -np.inf)
-    because: list[dict[str, Any]] | None = [] if asked.explain else None
+    seen = [key for key, _ in user.new_items] if request.exclude_seen else []
+    scores = np.where(catalog.new.without(request.new, seen), scores, -np.inf)
+    because: list[dict[str, Any]] | None = [] if request.explain else None
     best = [
-        Place(catalog.new.records[place], float(scores[place]), because)
-        for place in catalog.new.best(scores, asked.k)
+        ListEntry(catalog.new.records[position], float(scores[position]), because)
+        for position in catalog.new.best(scores, request.k)
     ]
-    return _merged(places, best, asked.k)
+    return _merged(entries, best, request.k)
 
 
-def _merged(places: list[Place], new: list[Place], k: int) -> list[Place]:
-    """Returns the first k of both lists, each new item before the first place of a lower score."""
-    merged, at = [], 0
-    for place in places:
-        while at < len(new) and new[at].score > place.score:
-            merged.append(new[at])
-            at += 1
-        merged.append(place)
-    return (merged + new[at:])[:k]
+def _merged(entries: list[ListEntry], new: list[ListEntry], k: int) -> list[ListEntry]:
+    """Returns the first k of both lists, each new item before the first one of a lower score."""
+    merged, next_new = [], 0
+    for entry in entries:
+        while next_new < len(new) and new[next_new].score > entry.score:
+            merged.append(new[next_new])
+            next_new += 1
+        merged.append(entry)
+    return (merged + new[next_new:])[:k]
 
 
 def trending_list(
     model: Recommender,
     catalog: LiveCatalog,
-    person: Person,
-    asked: ListRequest,
+    user: UserWithHistory,
+    request: ListRequest,
     scores: TrendingScores,
 ) -> RankedList:
     """Returns the trending items as the list of a cold-start user.
@@ -223,29 +230,29 @@ def trending_list(
     Raises:
         UnsupportedError: diversity is requested of a model without item similarity.
     """
-    batch = batch_of([person])
-    eligible = None if asked.eligible is None else torch.from_numpy(asked.eligible.codes)
-    exclusion = Exclusion(batch if asked.exclude_seen else None, eligible)
-    n_best = asked.k * CANDIDATES_PER_PLACE if asked.diversity else asked.k
+    batch = batch_of([user])
+    eligible = None if request.eligible is None else torch.from_numpy(request.eligible.codes)
+    exclusion = Exclusion(batch if request.exclude_seen else None, eligible)
+    n_best = request.k * CANDIDATES_PER_PLACE if request.diversity else request.k
     top = top_k(scores.known[None], n_best, exclusion)
-    if asked.diversity:
-        top = diversify(top, model.item_similarity.within, asked.k, asked.diversity)
+    if request.diversity:
+        top = diversify(top, model.item_similarity.within, request.k, request.diversity)
     length = int(top.lengths[0])
-    because: list[dict[str, Any]] | None = [] if asked.explain else None
-    places = [
-        Place(catalog.at(code), score, because)
+    because: list[dict[str, Any]] | None = [] if request.explain else None
+    entries = [
+        ListEntry(catalog.at(code), score, because)
         for code, score in zip(
             top.items[0, :length].tolist(), top.scores[0, :length].tolist(), strict=True
         )
     ]
-    return RankedList("trending", _with_new(places, person, asked, catalog, scores.new))
+    return RankedList("trending", _with_new_items(entries, user, request, catalog, scores.new))
 
 
 def _reasons(
     model: Recommender, users: UserBatch, items: np.ndarray, lengths: np.ndarray
 ) -> dict[int, list[dict[str, Any]]]:
     """Returns reasons by the position of their item in the concatenation of all lists."""
-    found: dict[int, list[dict[str, Any]]] = {}
+    reasons: dict[int, list[dict[str, Any]]] = {}
     for row in reasons_of(model, users, items, lengths, REASONS).iter_rows(named=True):
-        found.setdefault(row.pop("pair"), []).append(row)
-    return found
+        reasons.setdefault(row.pop("pair"), []).append(row)
+    return reasons

@@ -13,9 +13,14 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.errors import ArtifactError, ConfigError
 from tastemaker.serving.live.catalog import LiveCatalog
 from tastemaker.serving.live.lists import ListRequest, RankedList, make_lists
-from tastemaker.serving.live.people import Person, digest, gather, person_of
 from tastemaker.serving.live.run_items import RunItems
 from tastemaker.serving.live.trending import TrendingCache, TrendingScores
+from tastemaker.serving.live.user_histories import (
+    UserWithHistory,
+    digest,
+    read_users,
+    user_with_history,
+)
 from tastemaker.serving.settings import ServiceSettings
 from tastemaker.serving.store.database import ChangeToken, Database
 from tastemaker.serving.store.deployments import (
@@ -24,10 +29,10 @@ from tastemaker.serving.store.deployments import (
     Reason,
     open_deployment,
 )
-from tastemaker.serving.store.events import EventStore, Looked, hashed
+from tastemaker.serving.store.events import EventsRead, EventStore, hashed
 from tastemaker.serving.store.items import ItemChanges, ItemStore
 from tastemaker.serving.store.keys import NO_KEYS, Keys, KeyStore
-from tastemaker.serving.store.outages import DatabaseAwayError, DatabaseRefusedError
+from tastemaker.serving.store.outages import DatabaseRefusedError, DatabaseUnavailableError
 from tastemaker.serving.store.touches import Touched
 from tastemaker.serving.store.trending import TrendingStore
 from tastemaker.wire import AskedUser, Listing
@@ -35,8 +40,8 @@ from tastemaker.wire import AskedUser, Listing
 JOIN_EVERY_S = 10.0
 """Seconds between a worker's attempts to set up a database that has refused it."""
 
-FOLLOW_EVERY_S = 5.0
-"""Seconds between a worker's attempts to open a deployed model that it could not open."""
+OPEN_EVERY_S = 5.0
+"""Seconds between a worker's attempts to open a deployed model after a failure."""
 
 log = structlog.get_logger("tastemaker.service")
 
@@ -67,7 +72,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class UserSnapshot:
     """A snapshot, and what a user touched in events (empty while the database is unavailable)."""
 
     key: str
@@ -75,10 +80,12 @@ class Look:
     touched: list[Touched]
 
     @property
-    def person(self) -> Person:
+    def user(self) -> UserWithHistory:
         """The user with the joined history of training data and events."""
         forgotten = hashed(self.key) in self.snapshot.forgotten
-        return person_of(self.snapshot.deployed.everything, self.key, self.touched, forgotten)
+        return user_with_history(
+            self.snapshot.deployed.everything, self.key, self.touched, forgotten
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +120,7 @@ class Live:
         self._snapshot: Snapshot | None = None
         self._joined = False
         self._refused: DatabaseRefusedError | None = None
-        self._join_again_at = self._follow_again_at = 0.0
+        self._join_again_at = self._open_again_at = 0.0
 
     def start(self) -> None:
         """Opens the model that is to serve, and reads the state of the database.
@@ -126,8 +133,8 @@ class Live:
         """
         bundle = open_run(self.settings.run, self.settings.device)
         deployed = Deployed(bundle, _unrecorded(bundle), bundle.split.everything)
-        nothing = LiveCatalog.of(RunItems(bundle.model))
-        self._snapshot = Snapshot(deployed, nothing, frozenset(), NO_KEYS, None, degraded=True)
+        catalog = LiveCatalog.of(RunItems(bundle.model))
+        self._snapshot = Snapshot(deployed, catalog, frozenset(), NO_KEYS, None, degraded=True)
         self.snapshot()
 
     def stop(self) -> None:
@@ -140,42 +147,44 @@ class Live:
         return self._joined
 
     @property
-    def held(self) -> Snapshot:
+    def last_snapshot(self) -> Snapshot:
         """The snapshot in memory, which may be outdated."""
         assert self._snapshot is not None, "start() was not called"
         return self._snapshot
 
     def snapshot(self) -> Snapshot:
         """Returns the snapshot in memory, which is updated first if the database has changed."""
-        return self._looking(lambda: Looked(self.database.change_token(), {}))[0]
+        return self._read_with(lambda: EventsRead(self.database.change_token(), {}))[0]
 
-    def look(self, key: str) -> Look:
+    def user_snapshot(self, key: str) -> UserSnapshot:
         """Returns the updated snapshot, and what a user touched in events."""
-        return self.looks([key])[key]
+        return self.user_snapshots([key])[key]
 
-    def looks(self, keys: Sequence[str]) -> dict[str, Look]:
-        """Returns a look for each of several users, with the same snapshot."""
-        snapshot, touched = self._looking(lambda: self.events.look(keys))
-        return {key: Look(key, snapshot, touched.get(key, [])) for key in keys}
+    def user_snapshots(self, keys: Sequence[str]) -> dict[str, UserSnapshot]:
+        """Returns the same updated snapshot for each of several users, with what they touched."""
+        snapshot, touched = self._read_with(lambda: self.events.read_users(keys))
+        return {key: UserSnapshot(key, snapshot, touched.get(key, [])) for key in keys}
 
-    def _looking(self, look: Callable[[], Looked]) -> tuple[Snapshot, dict[str, list[Touched]]]:
-        held = self.held
+    def _read_with(
+        self, read: Callable[[], EventsRead]
+    ) -> tuple[Snapshot, dict[str, list[Touched]]]:
+        last_snapshot = self.last_snapshot
         try:
             if not self._joined:
                 self._join()
-            token, touched = look()
-            held = self.held
-            if held.deployed.missing and time.monotonic() > self._follow_again_at:
-                self._begin_to_follow()
-            if held.token == token and not held.degraded:
-                return held, touched
+            token, touched = read()
+            last_snapshot = self.last_snapshot
+            if last_snapshot.deployed.missing and time.monotonic() > self._open_again_at:
+                self._start_opening_latest()
+            if last_snapshot.token == token and not last_snapshot.degraded:
+                return last_snapshot, touched
             with self._refreshing:
                 # Read again, since another thread may have read a newer state meanwhile.
                 return self._refreshed(self.database.change_token()), touched
-        except DatabaseAwayError:
-            if not held.degraded:
-                self._snapshot = held = replace(held, degraded=True)
-            return held, {}
+        except DatabaseUnavailableError:
+            if not last_snapshot.degraded:
+                self._snapshot = last_snapshot = replace(last_snapshot, degraded=True)
+            return last_snapshot, {}
 
     def readiness(self) -> Snapshot:
         """Returns the snapshot.
@@ -185,9 +194,9 @@ class Live:
         snapshot = self.snapshot()
         try:
             self.events.probe()
-        except DatabaseAwayError:
+        except DatabaseUnavailableError:
             return replace(snapshot, degraded=True)
-        return replace(snapshot, degraded=snapshot.degraded or self.database.refused_lately)
+        return replace(snapshot, degraded=snapshot.degraded or self.database.refused_recently)
 
     def recommend(self, users: Sequence[AskedUser], listing: Listing) -> LiveLists:
         """Returns a list for each user.
@@ -198,38 +207,38 @@ class Live:
             UnsupportedError: diversity or reasons are requested of a model that has none.
         """
         snapshot = self.snapshot()
-        asked = ListRequest.of(listing, snapshot.catalog)
+        request = ListRequest.of(listing, snapshot.catalog)
         events = None if snapshot.degraded else self.events
-        gathered = gather(users, snapshot.deployed.everything, snapshot.forgotten, events)
-        lists = self._lists(snapshot, asked, gathered.people)
-        if not gathered.complete:
+        requested = read_users(users, snapshot.deployed.everything, snapshot.forgotten, events)
+        lists = self._lists(snapshot, request, requested.users)
+        if not requested.complete:
             snapshot = replace(snapshot, degraded=True)
-        return LiveLists(snapshot, lists, gathered.digests)
+        return LiveLists(snapshot, lists, requested.digests)
 
-    def recommend_to(self, look: Look, listing: Listing) -> LiveLists:
-        """Returns the list for the user of a look.
+    def recommend_to(self, user_snapshot: UserSnapshot, listing: Listing) -> LiveLists:
+        """Returns the list for the user of a snapshot.
 
         Raises:
             ConfigError: no item is in one of the categories.
             UnsupportedError: diversity or reasons are requested of a model that has none.
         """
-        snapshot = look.snapshot
-        asked = ListRequest.of(listing, snapshot.catalog)
-        lists = self._lists(snapshot, asked, [look.person])
-        return LiveLists(snapshot, lists, {look.key: digest(look.touched)})
+        snapshot = user_snapshot.snapshot
+        request = ListRequest.of(listing, snapshot.catalog)
+        lists = self._lists(snapshot, request, [user_snapshot.user])
+        return LiveLists(snapshot, lists, {user_snapshot.key: digest(user_snapshot.touched)})
 
     def _lists(
-        self, snapshot: Snapshot, asked: ListRequest, people: Sequence[Person]
+        self, snapshot: Snapshot, request: ListRequest, users: Sequence[UserWithHistory]
     ) -> list[RankedList]:
         catalog, bundle = snapshot.catalog, snapshot.deployed.bundle
         index = bundle.index if self.settings.approximate else None
         return make_lists(
-            bundle.model, catalog, people, asked, lambda: self.trending_scores(catalog), index
+            bundle.model, catalog, users, request, lambda: self.trending_scores(catalog), index
         )
 
     def trending_scores(self, catalog: LiveCatalog) -> TrendingScores:
         """Returns the trending scores of a catalog, as of the last response of the database."""
-        token = self.held.token
+        token = self.last_snapshot.token
         return self._trending.scores(catalog, token.data_version if token else None)
 
     def deploy(
@@ -239,11 +248,11 @@ class Live:
 
         Raises:
             ArtifactError: the run cannot be opened; the previous model continues to serve.
-            DatabaseAwayError: the other workers cannot be notified; the previous model continues
-                to serve.
+            DatabaseUnavailableError: the other workers cannot be notified; the previous
+                model continues to serve.
         """
         with self._swapping:
-            return self._serve(open_run(run, self.settings.device), reason, figures)
+            return self._deploy_bundle(open_run(run, self.settings.device), reason, figures)
 
     def roll_back(self) -> DeploymentRecord:
         """Deploys the model that served before the current one.
@@ -251,34 +260,34 @@ class Live:
         Raises:
             ConfigError: no other model served before.
             ArtifactError: the model cannot be opened any more.
-            DatabaseAwayError: the log of deployments cannot be read.
+            DatabaseUnavailableError: the log of deployments cannot be read.
         """
         current = self.deployments.latest()
-        before = self.deployments.others(current.version, 1) if current else []
-        if not before:
+        previous = self.deployments.of_other_versions(current.version, 1) if current else []
+        if not previous:
             raise ConfigError("no other model served before this one, so a rollback is impossible")
         with self._swapping:
-            bundle = open_deployment(before[0], self.settings.device)
-            return self._serve(bundle, "rollback", before[0].figures)
+            bundle = open_deployment(previous[0], self.settings.device)
+            return self._deploy_bundle(bundle, "rollback", previous[0].figures)
 
-    def _serve(
+    def _deploy_bundle(
         self, bundle: Bundle, reason: Reason, figures: dict[str, object] | None
     ) -> DeploymentRecord:
         if self.settings.approximate:
             _ = bundle.index  # raises here rather than at the first request
         record = self.deployments.record(bundle, reason, figures)
-        self._take(Deployed(bundle, record, bundle.split.everything))
+        self._replace_model(Deployed(bundle, record, bundle.split.everything))
         return record
 
     def _join(self) -> None:
-        """Joins the database: brings it up to date, and takes the model that is deployed in it."""
+        """Joins the database: brings it up to date, and opens the model that is deployed in it."""
         with self._swapping:
             if self._joined:
                 return
             if self._refused is not None and time.monotonic() < self._join_again_at:
                 raise self._refused
             try:
-                self._begin()
+                self._set_up()
             except (ConfigError, DatabaseRefusedError) as error:
                 # The database belongs to another run, or cannot be used: it is not tried again for
                 # each request.
@@ -288,81 +297,81 @@ class Live:
                 raise self._refused from error
             self._joined = True
 
-    def _begin(self) -> None:
-        """Brings the tables up to date, and takes the model that is to serve."""
+    def _set_up(self) -> None:
+        """Brings the tables up to date, and opens the model that is to serve."""
         newer = self.database.migrate()
         if newer:
             log.warning("tables of a newer version", why=newer)
         self._trending_store.begin(self.half_life_s)
-        record = self.deployments.begin(self.held.deployed.bundle)
-        self._take(self._opened(record, self.held.deployed))
+        record = self.deployments.begin(self.last_snapshot.deployed.bundle)
+        self._replace_model(self._opened(record, self.last_snapshot.deployed))
 
-    def _take(self, deployed: Deployed) -> None:
+    def _replace_model(self, deployed: Deployed) -> None:
         """Replaces the current model."""
         with self._refreshing:
-            held = self.held
-            catalog = held.catalog
+            last_snapshot = self.last_snapshot
+            catalog = last_snapshot.catalog
             if catalog.run_items.model is not deployed.bundle.model:
                 run_items = RunItems(deployed.bundle.model)
                 catalog = LiveCatalog.of(run_items, catalog.changed, catalog.as_of)
-            self._snapshot = replace(held, deployed=deployed, catalog=catalog, token=None)
+            self._snapshot = replace(last_snapshot, deployed=deployed, catalog=catalog, token=None)
 
     def _refreshed(self, token: ChangeToken) -> Snapshot:
         """Returns the snapshot, updated to the token; a new model is opened in the background."""
-        held, known = self.held, self.held.token
-        if known is not None and known.counters == token.counters:
-            self._snapshot = replace(held, token=token, degraded=False)
-            return self.held
+        last_snapshot, last_token = self.last_snapshot, self.last_snapshot.token
+        if last_token is not None and last_token.counters == token.counters:
+            self._snapshot = replace(last_snapshot, token=token, degraded=False)
+            return self.last_snapshot
 
         def changed(name: str) -> bool:
-            return known is None or known[name] != token[name]
+            return last_token is None or last_token[name] != token[name]
 
         self._snapshot = replace(
-            held,
-            catalog=self._caught_up(held.catalog, token),
-            forgotten=self.events.forgotten() if changed("forgotten") else held.forgotten,
-            keys=Keys.of(self.keys.all()) if changed("keys") else held.keys,
+            last_snapshot,
+            catalog=self._updated_catalog(last_snapshot.catalog, token),
+            forgotten=self.events.forgotten() if changed("forgotten") else last_snapshot.forgotten,
+            keys=Keys.of(self.keys.all()) if changed("keys") else last_snapshot.keys,
             token=token,
             degraded=False,
         )
         if changed("deployments") and not self._swapping.locked():
-            self._begin_to_follow()
-        return self.held
+            self._start_opening_latest()
+        return self.last_snapshot
 
-    def _caught_up(self, catalog: LiveCatalog, token: ChangeToken) -> LiveCatalog:
+    def _updated_catalog(self, catalog: LiveCatalog, token: ChangeToken) -> LiveCatalog:
         """Returns the catalog as of the token; reads only the changes if they are all numbered."""
-        before, now = catalog.as_of, ItemChanges(token["items"], token["numbered_items"])
-        if before == now:
+        known, latest = catalog.as_of, ItemChanges(token["items"], token["numbered_items"])
+        if known == latest:
             return catalog
-        if before is not None and before.lead_by_numbers_to(now):
-            return catalog.with_changes(self.items.changed(since=before.all), now)
-        return LiveCatalog.of(catalog.run_items, self.items.changed(), now)
+        if known is not None and known.are_numbered_until(latest):
+            return catalog.with_changes(self.items.changed(since=known.all), latest)
+        return LiveCatalog.of(catalog.run_items, self.items.changed(), latest)
 
-    def _begin_to_follow(self) -> None:
-        self._follow_again_at = time.monotonic() + FOLLOW_EVERY_S
-        threading.Thread(target=self._follow, daemon=True, name="follow").start()
+    def _start_opening_latest(self) -> None:
+        self._open_again_at = time.monotonic() + OPEN_EVERY_S
+        threading.Thread(target=self._open_latest, daemon=True, name="open-deployment").start()
 
-    def _follow(self) -> None:
+    def _open_latest(self) -> None:
         """Opens the model that another worker has deployed."""
         with self._swapping:
             try:
                 latest = self.deployments.latest()
-                if latest is not None and latest.seq != self.held.deployed.record.seq:
-                    self._take(self._opened(latest, self.held.deployed))
-            except (ArtifactError, DatabaseAwayError) as error:
+                if latest is not None and latest.seq != self.last_snapshot.deployed.record.seq:
+                    self._replace_model(self._opened(latest, self.last_snapshot.deployed))
+            except (ArtifactError, DatabaseUnavailableError) as error:
                 log.warning("newly deployed model cannot be loaded", why=str(error))
 
-    def _opened(self, record: DeploymentRecord, held: Deployed) -> Deployed:
-        """Opens a deployment; if that fails, returns the held one, with `missing` set."""
-        bundle = held.bundle
+    def _opened(self, record: DeploymentRecord, current: Deployed) -> Deployed:
+        """Opens a deployment; if that fails, returns the current one, with `missing` set."""
+        bundle = current.bundle
         if record.version != bundle.version:
             try:
                 bundle = open_deployment(record, self.settings.device)
             except ArtifactError as error:
-                if held.missing is None or held.missing.seq != record.seq:
-                    serving = held.bundle.version
+                if current.missing is None or current.missing.seq != record.seq:
+                    serving = current.bundle.version
                     log.error("deployed model cannot be opened", why=str(error), serving=serving)
-                return replace(held, missing=record)
+                return replace(current, missing=record)
         return Deployed(bundle, record, bundle.split.everything)
 
 

@@ -33,27 +33,31 @@ class NewItems:
         """
         if not changed:
             return self
-        more = {r.item_id: r for r in changed if r.item_id not in self._place_of}
+        added = {
+            record.item_id: record for record in changed if record.item_id not in self._place_of
+        }
         places = self._place_of
-        if more:
-            places = {**places, **{key: len(self) + i for i, key in enumerate(more)}}
-        at = [places[record.item_id] for record in changed]
-        records = [*self.records, *more.values()]
-        for place, record in zip(at, changed, strict=True):
+        if added:
+            places = {**places, **{key: len(self) + i for i, key in enumerate(added)}}
+        changed_places = [places[record.item_id] for record in changed]
+        records = [*self.records, *added.values()]
+        for place, record in zip(changed_places, changed, strict=True):
             records[place] = record
 
-        def grown(column: np.ndarray, values: Sequence[int]) -> np.ndarray:
-            column = np.concatenate([column, np.zeros(len(more), dtype=column.dtype)])
-            column[at] = values
+        def with_values(column: np.ndarray, values: Sequence[int]) -> np.ndarray:
+            column = np.concatenate([column, np.zeros(len(added), dtype=column.dtype)])
+            column[changed_places] = values
             return column
 
         return type(self)(
             self.sets,
             records,
             places,
-            grown(self.set_of, [self.sets.number(r.categories or ()) for r in changed]),
-            grown(self.listable, [r.listable for r in changed]),
-            grown(self._changed, [r.changed for r in changed]),
+            with_values(
+                self.set_of, [self.sets.number(record.categories or ()) for record in changed]
+            ),
+            with_values(self.listable, [record.listable for record in changed]),
+            with_values(self._changed, [record.changed for record in changed]),
         )
 
     def get(self, key: str) -> ItemRecord | None:
@@ -94,8 +98,8 @@ class NewItems:
         k = min(k, int(np.count_nonzero(scores > -np.inf)))
         if k == 0:
             return np.zeros(0, dtype=np.int64)
-        least = np.partition(scores, len(scores) - k)[len(scores) - k]
+        threshold = np.partition(scores, len(scores) - k)[len(scores) - k]
         # Items with the same categories have the same score. All that tie for the last position are
         # compared, so that every worker selects the same ones.
-        at = np.flatnonzero(scores >= least)
-        return at[np.lexsort((self._changed[at], -scores[at]))][:k]
+        candidates = np.flatnonzero(scores >= threshold)
+        return candidates[np.lexsort((self._changed[candidates], -scores[candidates]))][:k]

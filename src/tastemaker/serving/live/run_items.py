@@ -22,7 +22,7 @@ class RunItems:
         self.dataset: Dataset = model.dataset
         self.sets = CategorySets()
         """Sets of categories of the items of the run."""
-        numbers = [self.sets.number(own or ()) for own in self._categories or ()]
+        numbers = [self.sets.number(categories or ()) for categories in self._categories or ()]
         self.set_of = np.array(numbers or [self.sets.number(())] * len(self), dtype=np.int32)
         """(n_items,) int32: the number of each item's set of categories."""
         self.new_sets = CategorySets()
@@ -45,8 +45,8 @@ class RunItems:
     def n_in_category(self) -> Counter[str]:
         """Number of items in each category."""
         names: Counter[str] = Counter()
-        for own in self._categories or ():
-            names.update(own or ())
+        for categories in self._categories or ():
+            names.update(categories or ())
         return names
 
     @cached_property

@@ -21,7 +21,7 @@ SCHEMA: dict[str, Any] = {
 class SearchTable:
     """A table and the changes since it was made, which the first search merges into it."""
 
-    _before: Callable[[], pl.DataFrame]
+    _base: Callable[[], pl.DataFrame]
     _changes: Mapping[str, tuple[int, ItemRecord]]
 
     def with_changes(self, changes: Mapping[str, tuple[int, ItemRecord]]) -> "SearchTable":
@@ -29,17 +29,17 @@ class SearchTable:
         if "frame" in vars(self):
             frame = self.frame
             return SearchTable(lambda: frame, changes)
-        return SearchTable(self._before, {**self._changes, **changes})
+        return SearchTable(self._base, {**self._changes, **changes})
 
     @cached_property
     def frame(self) -> pl.DataFrame:
         """Columns rank, key, folded (the case-folded title, else the key) and categories."""
-        before = self._before()
+        base = self._base()
         if not self._changes:
-            return before
-        unchanged = before.filter(~pl.col("key").is_in(list(self._changes)))
-        found = [(rank, record) for rank, record in self._changes.values() if record.findable]
-        return pl.concat([unchanged, rows_of(found)]).sort("rank", "key")
+            return base
+        unchanged = base.filter(~pl.col("key").is_in(list(self._changes)))
+        findable = [(rank, record) for rank, record in self._changes.values() if record.findable]
+        return pl.concat([unchanged, rows_of(findable)]).sort("rank", "key")
 
     def search(self, text: str, categories: Sequence[str]) -> list[str]:
         """Returns keys of items whose titles contain all words of a text, in any order and case.
@@ -51,30 +51,30 @@ class SearchTable:
         for word in words:
             table = table.filter(pl.col("folded").str.contains(word, literal=True))
         if categories:
-            wanted = pl.element().is_in(list(categories))
-            table = table.filter(pl.col("categories").list.eval(wanted).list.any())
+            is_requested = pl.element().is_in(list(categories))
+            table = table.filter(pl.col("categories").list.eval(is_requested).list.any())
         if not words:
             return table["key"].to_list()
-        whole = " ".join(words)
-        fit = (
-            pl.when(pl.col("folded") == whole).then(0)
-            .when(pl.col("folded").str.starts_with(whole)).then(1)
-            .when(pl.col("folded").str.contains(whole, literal=True)).then(2)
+        phrase = " ".join(words)
+        match_rank = (
+            pl.when(pl.col("folded") == phrase).then(0)
+            .when(pl.col("folded").str.starts_with(phrase)).then(1)
+            .when(pl.col("folded").str.contains(phrase, literal=True)).then(2)
             .otherwise(3)
         )  # fmt: skip
-        return table.sort(fit, maintain_order=True)["key"].to_list()
+        return table.sort(match_rank, maintain_order=True)["key"].to_list()
 
     def similar(self, item: ItemRecord) -> Iterable[tuple[str, float]]:
         """Returns the keys of items that share categories with one, and their Jaccard similarity.
 
         The most similar items come first, equal ones by popularity.
         """
-        own = pl.lit(list(item.categories or ()), dtype=pl.List(pl.String))
-        both = pl.col("categories").list.set_intersection(own).list.len()
-        either = pl.col("categories").list.set_union(own).list.len()
+        categories = pl.lit(list(item.categories or ()), dtype=pl.List(pl.String))
+        n_common = pl.col("categories").list.set_intersection(categories).list.len()
+        n_total = pl.col("categories").list.set_union(categories).list.len()
         # Filtered by the intersection: for two items without categories the fraction is NaN.
-        table = self.frame.filter((both > 0) & (pl.col("key") != item.item_id))
-        table = table.select("key", fraction=both / either)
+        table = self.frame.filter((n_common > 0) & (pl.col("key") != item.item_id))
+        table = table.select("key", fraction=n_common / n_total)
         return table.sort("fraction", descending=True, maintain_order=True).iter_rows()
 
 

@@ -14,8 +14,8 @@ from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.serving.live.catalog import LiveCatalog
 from tastemaker.serving.live.run_items import RunItems
 from tastemaker.serving.store.ids import codes_of
-from tastemaker.serving.store.outages import DatabaseAwayError
-from tastemaker.serving.store.trending import FAINTEST, TrendingStore
+from tastemaker.serving.store.outages import DatabaseUnavailableError
+from tastemaker.serving.store.trending import MIN_EXPONENT, TrendingStore
 
 PRIOR_EVENTS = 1000
 """Weight of the popularity in training, in events; it gives the order before any events."""
@@ -35,7 +35,7 @@ class TrendingScores:
 
 
 @dataclass(frozen=True, eq=False)
-class _OfRun:
+class _RunScores:
     """Scores derived from the counts, which hold for all catalogs of a run."""
 
     known: torch.Tensor
@@ -56,14 +56,14 @@ class _Counts:
     token: int | None
     read_again_at: float
     """Earliest time of the next read, by the monotonic clock."""
-    of_runs: WeakKeyDictionary[RunItems, _OfRun] = field(default_factory=WeakKeyDictionary)
+    run_scores: WeakKeyDictionary[RunItems, _RunScores] = field(default_factory=WeakKeyDictionary)
     scores: WeakKeyDictionary[LiveCatalog, TrendingScores] = field(
         default_factory=WeakKeyDictionary
     )
     """Scores by catalog; those of a catalog that is no longer in use are freed with it."""
 
 
-NOTHING = pl.Series(dtype=pl.String), np.zeros(0)
+NO_WEIGHTS = pl.Series(dtype=pl.String), np.zeros(0)
 
 
 class TrendingCache:
@@ -103,42 +103,43 @@ class TrendingCache:
     def _read(self, token: int | None) -> _Counts:
         began_at = time.monotonic()
         try:
-            item_ids, values = self._weights_of_now()
-        except DatabaseAwayError:
+            item_ids, values = self._current_weights()
+        except DatabaseUnavailableError:
             token = None
-            before = self._counts
-            item_ids, values = NOTHING if before is None else (before.item_ids, before.values)
+            previous = self._counts
+            known = NO_WEIGHTS if previous is None else (previous.item_ids, previous.values)
+            item_ids, values = known
         now = time.monotonic()
         read_again_at = now + (now - began_at) / FRACTION_OF_TIME
         return _Counts(item_ids, values, token, read_again_at)
 
-    def _weights_of_now(self) -> tuple[pl.Series, np.ndarray]:
+    def _current_weights(self) -> tuple[pl.Series, np.ndarray]:
         weights = self._store.weights()
         if weights is None:
-            return NOTHING
+            return NO_WEIGHTS
         item_ids = pl.Series([row[0] for row in weights.rows], dtype=pl.String)
         weight = np.array([row[1] for row in weights.rows], dtype=np.float64)
         counted_at = np.array([row[2] for row in weights.rows], dtype=np.float64)
         # If the clock was set back, the time of a count may be in the future.
         age_s = np.maximum(0.0, time.time() - counted_at)
-        return item_ids, weight * np.exp2(np.maximum(FAINTEST, -age_s / weights.half_life_s))
+        return item_ids, weight * np.exp2(np.maximum(MIN_EXPONENT, -age_s / weights.half_life_s))
 
 
 def _scores(catalog: LiveCatalog, counts: _Counts) -> TrendingScores:
-    of_run = counts.of_runs.get(catalog.run_items)
-    if of_run is None:
-        of_run = counts.of_runs[catalog.run_items] = _of_run(catalog.dataset, counts)
-    places = catalog.new.places(of_run.other_ids)
-    there = places >= 0
+    run_scores = counts.run_scores.get(catalog.run_items)
+    if run_scores is None:
+        run_scores = counts.run_scores[catalog.run_items] = _run_scores(catalog.dataset, counts)
+    places = catalog.new.places(run_scores.other_ids)
+    is_new = places >= 0
     new = np.zeros(len(catalog.new))
-    new[places[there]] = of_run.other_values[there]
-    return TrendingScores(of_run.known, new)
+    new[places[is_new]] = run_scores.other_values[is_new]
+    return TrendingScores(run_scores.known, new)
 
 
-def _of_run(dataset: Dataset, counts: _Counts) -> _OfRun:
+def _run_scores(dataset: Dataset, counts: _Counts) -> _RunScores:
     known = (PRIOR_EVENTS / max(1, len(dataset)) * dataset.item_counts).astype(np.float32)
     codes = codes_of(dataset.item_vocabulary, counts.item_ids)
-    there = codes != UNKNOWN
-    known[codes[there]] += counts.values[there].astype(np.float32)
-    others = counts.item_ids.filter(~there).to_list()
-    return _OfRun(torch.from_numpy(known), others, counts.values[~there])
+    is_known = codes != UNKNOWN
+    known[codes[is_known]] += counts.values[is_known].astype(np.float32)
+    others = counts.item_ids.filter(~is_known).to_list()
+    return _RunScores(torch.from_numpy(known), others, counts.values[~is_known])

@@ -9,19 +9,19 @@ import sqlalchemy as sql
 
 from tastemaker.serving.store.deadlines import Deadlines
 
-LOCKED_S = 5
+LOCK_TIMEOUT_S = 5
 """Seconds for which a write to SQLite waits for another to end."""
 
-CONNECT_S = 2
+CONNECT_TIMEOUT_S = 2
 """Timeout for opening a connection, and for checking that one still works, in seconds."""
 
-STATEMENT_S = 3
+STATEMENT_TIMEOUT_S = 3
 """Timeout of one statement, which the server itself enforces, in seconds."""
 
-SPARE_S = 1
+CLIENT_MARGIN_S = 1
 """Seconds after the statement timeout at which the client ends the wait, as the server hangs."""
 
-IDLE_S = 1.0
+PING_AFTER_IDLE_S = 1.0
 """Seconds of idleness after which a connection is checked before it is used."""
 
 
@@ -41,8 +41,8 @@ def engine_of(url: str) -> tuple[sql.Engine, Deadlines | None]:
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
     arguments = {
-        "connect_timeout": CONNECT_S,
-        "options": f"-c statement_timeout={STATEMENT_S * 1000}",
+        "connect_timeout": CONNECT_TIMEOUT_S,
+        "options": f"-c statement_timeout={STATEMENT_TIMEOUT_S * 1000}",
     }
     engine = sql.create_engine(parsed, connect_args=arguments, **POOL)
     return engine, _with_deadlines(engine)
@@ -53,7 +53,7 @@ def _sqlite(url: sql.URL) -> sql.Engine:
     if not folder.is_dir():
         raise ValueError(f"the folder {folder} does not exist")
     engine = sql.create_engine(
-        url, connect_args={"timeout": LOCKED_S, "check_same_thread": False}, **POOL
+        url, connect_args={"timeout": LOCK_TIMEOUT_S, "check_same_thread": False}, **POOL
     )
     sql.event.listen(engine, "connect", _prepare_sqlite)
     return engine
@@ -77,23 +77,23 @@ def _with_deadlines(engine: sql.Engine) -> Deadlines:
     """Gives every statement, commit and check of a connection a deadline."""
     deadlines = Deadlines(engine.dialect.loaded_dbapi.Error)
 
-    def begin(connection: sql.Connection, *_: object) -> None:
+    def set_deadline(connection: sql.Connection, *_: object) -> None:
         if connection.invalidated:
             return
-        longest_s = connection.get_execution_options().get("longest_s", STATEMENT_S)
-        deadlines.set(connection.connection.dbapi_connection, longest_s + SPARE_S)
+        timeout_s = connection.get_execution_options().get("timeout_s", STATEMENT_TIMEOUT_S)
+        deadlines.set(connection.connection.dbapi_connection, timeout_s + CLIENT_MARGIN_S)
 
-    def end(connection: sql.Connection, *_: object) -> None:
+    def clear_deadline(connection: sql.Connection, *_: object) -> None:
         deadlines.clear(connection.connection.dbapi_connection)
 
-    def let_be(connection: Any, record: Any, *_: object) -> None:
+    def mark_used(connection: Any, record: Any, *_: object) -> None:
         deadlines.clear(connection)
         record.info["used_at"] = time.monotonic()
 
-    def try_it(connection: Any, record: Any, *_: object) -> None:
-        if time.monotonic() - record.info["used_at"] < IDLE_S:
+    def ping_if_idle(connection: Any, record: Any, *_: object) -> None:
+        if time.monotonic() - record.info["used_at"] < PING_AFTER_IDLE_S:
             return
-        deadlines.set(connection, CONNECT_S)
+        deadlines.set(connection, CONNECT_TIMEOUT_S)
         try:
             engine.dialect.do_ping(connection)
         except engine.dialect.loaded_dbapi.Error as error:
@@ -101,11 +101,11 @@ def _with_deadlines(engine: sql.Engine) -> Deadlines:
         finally:
             deadlines.clear(connection)
 
-    sql.event.listen(engine, "before_cursor_execute", begin)
-    sql.event.listen(engine, "after_cursor_execute", end)
-    sql.event.listen(engine, "commit", begin)
-    sql.event.listen(engine, "rollback", begin)
+    sql.event.listen(engine, "before_cursor_execute", set_deadline)
+    sql.event.listen(engine, "after_cursor_execute", clear_deadline)
+    sql.event.listen(engine, "commit", set_deadline)
+    sql.event.listen(engine, "rollback", set_deadline)
     for name in ("connect", "checkin", "close"):
-        sql.event.listen(engine, name, let_be)
-    sql.event.listen(engine, "checkout", try_it)
+        sql.event.listen(engine, name, mark_used)
+    sql.event.listen(engine, "checkout", ping_if_idle)
     return deadlines

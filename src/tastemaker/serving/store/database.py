@@ -15,12 +15,12 @@ from tastemaker.errors import ConfigError
 from tastemaker.serving.store.connecting import engine_of
 from tastemaker.serving.store.outages import (
     FAILURES,
-    DatabaseAwayError,
     DatabaseBusyError,
     DatabaseRefusedError,
+    DatabaseUnavailableError,
     Failure,
-    meaning_of,
-    short,
+    database_error,
+    first_line,
 )
 from tastemaker.serving.store.schema import NewerTablesError, bring_up_to_date
 from tastemaker.serving.store.tables import COUNTED, counters
@@ -28,10 +28,10 @@ from tastemaker.serving.store.tables import COUNTED, counters
 MIGRATION_S = 600
 """Timeout of each statement that brings the tables up to date, in seconds."""
 
-LOOK_AGAIN_S = 0.5
+RETRY_EVERY_S = 0.5
 """Seconds between checks, in the background, whether the database is available again."""
 
-REMEMBERED_S = 10.0
+DEGRADED_S = 10.0
 """Seconds for which the service reports itself as degraded after the database refused something."""
 
 log = structlog.get_logger("tastemaker.service")
@@ -56,7 +56,7 @@ class ChangeToken:
 
 
 class Database:
-    """Connections to the database, all of whose failures are raised as DatabaseAwayError.
+    """Connections to the database, all of whose failures are raised as DatabaseUnavailableError.
 
     While the database is unavailable no caller waits for it: the error is raised at once, and a
     background thread checks whether the database is available again. A statement that is refused or
@@ -74,7 +74,7 @@ class Database:
         except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
             hint = ' (pip install "tastemaker[postgres]")' if "postgres" in url else ""
             raise ConfigError(
-                f"the database URL cannot be used: {short(error)}{hint}; a URL looks like "
+                f"the database URL cannot be used: {first_line(error)}{hint}; a URL looks like "
                 "sqlite:///events.db or postgresql+psycopg://user:password@host/name"
             ) from None
         # Each statement commits by itself: no commands are sent to begin and end a transaction.
@@ -85,10 +85,10 @@ class Database:
         )
         self._detector = _ChangeDetector(self._engine) if self.is_sqlite else None
         self._change_token: ChangeToken | None = None
-        self._away: DatabaseAwayError | None = None
-        self._going = threading.Lock()
+        self._outage: DatabaseUnavailableError | None = None
+        self._outage_lock = threading.Lock()
         self._closed = threading.Event()
-        self._refused_at = -REMEMBERED_S
+        self._refused_at = -DEGRADED_S
 
     @property
     def is_sqlite(self) -> bool:
@@ -107,11 +107,11 @@ class Database:
             A note if a newer version made the tables and this one may use them, else None.
 
         Raises:
-            DatabaseAwayError: it does not answer.
+            DatabaseUnavailableError: it does not answer.
             ConfigError: a newer version of Tastemaker made the tables, and this one may not use
                 them.
         """
-        with self.writing(longest_s=MIGRATION_S) as connection:
+        with self.writing(timeout_s=MIGRATION_S) as connection:
             if not self.is_sqlite:
                 # Several replicas may start at once.
                 connection.execute(sql.text("SELECT pg_advisory_xact_lock(7251)"))
@@ -130,37 +130,37 @@ class Database:
         )
 
     @property
-    def refused_lately(self) -> bool:
-        """Whether the database refused a statement in the last REMEMBERED_S seconds."""
-        return time.monotonic() - self._refused_at < REMEMBERED_S
+    def refused_recently(self) -> bool:
+        """Whether the database refused a statement in the last DEGRADED_S seconds."""
+        return time.monotonic() - self._refused_at < DEGRADED_S
 
     @contextmanager
     def reading(self) -> Iterator[sql.Connection]:
         """Opens a connection for reading.
 
         Raises:
-            DatabaseAwayError: it does not answer.
+            DatabaseUnavailableError: it does not answer.
         """
         with self._translating_errors(), self._reads.connect() as connection:
             yield connection
 
     @contextmanager
-    def writing(self, longest_s: float | None = None) -> Iterator[sql.Connection]:
+    def writing(self, timeout_s: float | None = None) -> Iterator[sql.Connection]:
         """Opens a transaction, which is on disk as a whole when the block has ended, or not at all.
 
         Args:
-            longest_s: timeout of one statement in seconds; None for that of the connection.
+            timeout_s: timeout of one statement in seconds; None for that of the connection.
 
         Raises:
-            DatabaseAwayError: it does not answer, is locked for too long, or has no room left.
+            DatabaseUnavailableError: it does not answer, is locked for too long, or is full.
         """
         with self._translating_errors(), self._engine.connect() as connection:
             if self.is_sqlite:
                 # Otherwise a transaction that reads first cannot wait for a lock and fails at once.
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
-            elif longest_s is not None:
-                connection.execution_options(longest_s=longest_s)
-                limit = f"SET LOCAL statement_timeout = {longest_s * 1000:.0f}"
+            elif timeout_s is not None:
+                connection.execution_options(timeout_s=timeout_s)
+                limit = f"SET LOCAL statement_timeout = {timeout_s * 1000:.0f}"
                 connection.exec_driver_sql(limit)
             yield connection
             connection.commit()
@@ -171,7 +171,7 @@ class Database:
         On SQLite no table is read if nothing was committed since the last call.
 
         Raises:
-            DatabaseAwayError: it does not answer.
+            DatabaseUnavailableError: it does not answer.
         """
         with self._translating_errors():
             version = self._detector.data_version() if self._detector else None
@@ -200,40 +200,42 @@ class Database:
 
     @contextmanager
     def _translating_errors(self) -> Iterator[None]:
-        away = self._away
-        if away is not None:
-            raise DatabaseAwayError(str(away))
+        outage = self._outage
+        if outage is not None:
+            raise DatabaseUnavailableError(str(outage))
         try:
             yield
         except FAILURES as error:
             self._change_token = None
-            raise self._noted(error) from error
+            raise self._record_failure(error) from error
 
-    def _noted(self, error: Failure) -> DatabaseAwayError:
-        found = meaning_of(error)
-        if isinstance(found, DatabaseRefusedError):
-            if not self.refused_lately:
-                log.error("database rejects a statement", why=short(error))
+    def _record_failure(self, error: Failure) -> DatabaseUnavailableError:
+        failure = database_error(error)
+        if isinstance(failure, DatabaseRefusedError):
+            if not self.refused_recently:
+                log.error("database rejects a statement", why=first_line(error))
             self._refused_at = time.monotonic()
-        elif not isinstance(found, DatabaseBusyError):
-            with self._going:
-                if self._away is None and not self._closed.is_set():
-                    log.error("database unavailable", why=short(error))
-                    self._away = found
-                    threading.Thread(target=self._wait_for_it, daemon=True, name="away").start()
-        return found
+        elif not isinstance(failure, DatabaseBusyError):
+            with self._outage_lock:
+                if self._outage is None and not self._closed.is_set():
+                    log.error("database unavailable", why=first_line(error))
+                    self._outage = failure
+                    threading.Thread(
+                        target=self._wait_until_available, daemon=True, name="wait-for-database"
+                    ).start()
+        return failure
 
-    def _wait_for_it(self) -> None:
+    def _wait_until_available(self) -> None:
         """Checks until the database answers; first at once, as only one connection may be lost."""
         while True:
             try:
                 with self._engine.connect() as connection:
                     connection.execute(sql.select(1))
             except (sql.exc.SQLAlchemyError, OSError):
-                if self._closed.wait(LOOK_AGAIN_S):
+                if self._closed.wait(RETRY_EVERY_S):
                     return
                 continue
-            self._away = None
+            self._outage = None
             log.info("database available again")
             return
 
@@ -267,11 +269,11 @@ def bump_counter(connection: sql.Connection, name: str, by: int = 1) -> int:
     Returns:
         The counter's new value.
     """
-    return connection.execute(_RAISE, {"wanted": name, "by": by}).scalar_one()
+    return connection.execute(_INCREMENT, {"wanted": name, "by": by}).scalar_one()
 
 
 _COUNTERS = sql.select(counters.c.name, counters.c.value)
-_RAISE = (
+_INCREMENT = (
     sql.update(counters)
     .where(counters.c.name == sql.bindparam("wanted"))
     .values(value=counters.c.value + sql.bindparam("by"))

@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-LOOK_EVERY_S = 0.1
+CHECK_EVERY_S = 0.1
 
 
 class Deadlines:
@@ -18,23 +18,23 @@ class Deadlines:
     acknowledge packets.
     """
 
-    def __init__(self, lost: type[Exception]) -> None:
+    def __init__(self, lost_error: type[Exception]) -> None:
         """Takes the exception that the driver raises for a lost connection."""
-        self._lost = lost
+        self._lost_error = lost_error
         self._due_at: dict[Any, float] = {}
         self._changed = threading.Condition()
         self._ended = False
         self._thread: threading.Thread | None = None
 
-    def set(self, connection: Any, longest_s: float) -> None:
+    def set(self, connection: Any, timeout_s: float) -> None:
         """Sets the deadline of a connection's next operation.
 
         Args:
             connection: connection of the driver, with a `fileno`.
-            longest_s: seconds from now.
+            timeout_s: seconds from now.
         """
         with self._changed:
-            self._due_at[connection] = time.monotonic() + longest_s
+            self._due_at[connection] = time.monotonic() + timeout_s
             if self._thread is None:
                 self._thread = threading.Thread(target=self._watch, daemon=True, name="deadlines")
                 self._thread.start()
@@ -58,16 +58,17 @@ class Deadlines:
                 if self._ended:
                     return
                 now = time.monotonic()
-                for connection in [each for each, at in self._due_at.items() if at <= now]:
+                late = [connection for connection, at in self._due_at.items() if at <= now]
+                for connection in late:
                     del self._due_at[connection]
                     # Under the lock, for which a close waits: the file descriptor cannot be closed
                     # and reused meanwhile.
-                    with suppress(OSError, self._lost):
-                        _shut(connection)
-            time.sleep(LOOK_EVERY_S)
+                    with suppress(OSError, self._lost_error):
+                        _shut_down(connection)
+            time.sleep(CHECK_EVERY_S)
 
 
-def _shut(connection: Any) -> None:
+def _shut_down(connection: Any) -> None:
     if connection.closed:
         return
     with socket.socket(fileno=os.dup(connection.fileno())) as shared:

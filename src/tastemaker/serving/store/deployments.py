@@ -55,7 +55,7 @@ class DeploymentLog:
             before: if given, only deployments before the one with this number.
 
         Raises:
-            DatabaseAwayError: the database does not answer.
+            DatabaseUnavailableError: the database does not answer.
         """
         query = self._newest_first.limit(limit)
         return self._read(query if before is None else query.where(deployments.c.seq < before))
@@ -64,24 +64,24 @@ class DeploymentLog:
         """Returns the current deployment, None before the first.
 
         Raises:
-            DatabaseAwayError: the database does not answer.
+            DatabaseUnavailableError: the database does not answer.
         """
         return next(iter(self.newest(1)), None)
 
-    def others(self, version: str, limit: int) -> list[DeploymentRecord]:
+    def of_other_versions(self, version: str, limit: int) -> list[DeploymentRecord]:
         """Returns at most `limit` deployments of models of other versions, newest first.
 
         Raises:
-            DatabaseAwayError: the database does not answer.
+            DatabaseUnavailableError: the database does not answer.
         """
-        others = self._newest_first.where(deployments.c.version != version)
-        return self._read(others.limit(limit))
+        query = self._newest_first.where(deployments.c.version != version)
+        return self._read(query.limit(limit))
 
     def of(self, seq: int) -> DeploymentRecord | None:
         """Returns the deployment with a number, None if this service has no such one.
 
         Raises:
-            DatabaseAwayError: the database does not answer.
+            DatabaseUnavailableError: the database does not answer.
         """
         return next(iter(self._read(self._newest_first.where(deployments.c.seq == seq))), None)
 
@@ -97,7 +97,7 @@ class DeploymentLog:
 
         Raises:
             ConfigError: the service belongs to another run.
-            DatabaseAwayError: the database does not answer.
+            DatabaseUnavailableError: the database does not answer.
         """
         with self._database.writing() as connection:
             if not self._database.is_sqlite:
@@ -106,7 +106,7 @@ class DeploymentLog:
             latest = self._latest_of_run(connection, bundle)
             return latest or self._insert(connection, bundle, "start", None)
 
-    def refuse_another(self, bundle: Bundle) -> None:
+    def refuse_other_run(self, bundle: Bundle) -> None:
         """Raises ConfigError if the service belongs to another run than that of the bundle."""
         with self._database.reading() as connection:
             self._latest_of_run(connection, bundle)
@@ -121,15 +121,16 @@ class DeploymentLog:
         if row is None:
             return None
         latest = DeploymentRecord(*row)
-        same = self._newest_first.where(deployments.c.version == bundle.version).limit(1)
-        if connection.execute(same).first() is not None:
+        same_version = self._newest_first.where(deployments.c.version == bundle.version).limit(1)
+        if connection.execute(same_version).first() is not None:
             return latest  # a copy of a deployed run is the same run, in any folder
-        theirs, ours = _home_of(latest.run), _home_of(str(bundle.path.absolute()))
-        if theirs != ours:
+        deployed_run = _original_run(latest.run)
+        own_run = _original_run(str(bundle.path.absolute()))
+        if deployed_run != own_run:
             raise ConfigError(
                 f'{self._database.name}: the service "{self._service}" of this database serves '
-                f"the run {theirs}, not {ours}; serve that run, give this service another name "
-                'with service="NAME", or use another database'
+                f"the run {deployed_run}, not {own_run}; serve that run, give this service another "
+                'name with service="NAME", or use another database'
             )
         return None
 
@@ -139,7 +140,7 @@ class DeploymentLog:
         """Records that a bundle serves from this moment on.
 
         Raises:
-            DatabaseAwayError: nothing was recorded.
+            DatabaseUnavailableError: nothing was recorded.
         """
         with self._database.writing() as connection:
             return self._insert(connection, bundle, reason, figures)
@@ -183,7 +184,7 @@ def open_deployment(record: DeploymentRecord, device: DeviceName) -> Bundle:
     )
 
 
-def _home_of(run: str) -> Path:
+def _original_run(run: str) -> Path:
     """Returns the run folder to which a learned version or a `.previous` folder belongs."""
     path = Path(run)
     if path.parent.suffix == ".versions":

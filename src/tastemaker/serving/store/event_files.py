@@ -46,7 +46,7 @@ def export_events(store: EventStore, path: Path) -> int:
 
     Raises:
         ConfigError: the file's ending is not supported, or its folder does not exist.
-        DatabaseAwayError: the database does not answer.
+        DatabaseUnavailableError: the database does not answer.
     """
     refuse_unwritable(path)
     frame = pl.concat([pl.DataFrame(schema=SCHEMA), *store.rows()])
@@ -82,7 +82,7 @@ def import_events(
 
     Raises:
         DataError: the file has an error; names file, column, row and value.
-        DatabaseAwayError: the database does not answer; what was stored before is kept.
+        DatabaseUnavailableError: the database does not answer; what was stored before is kept.
     """
     frame, left_out = _events_in(path, columns, time_format, how, values, items)
     accepted = 0
@@ -127,12 +127,12 @@ def _events_in(
         **{name: _optional(name, table.columns) for name in OPTIONAL},
     )
     if "event_id" in table.columns:
-        given = table["event_id"].cast(pl.String)
+        event_ids = table["event_id"].cast(pl.String)
     else:
-        given = pl.Series([_made_of(row) for row in frame.iter_rows()], dtype=pl.String)
-    frame = frame.with_columns(event_id=given).select(list(SCHEMA))
-    named = {"user_id": roles["user"], "item_id": roles["item"], "timestamp": roles["time"]}
-    _refuse_invalid(frame, rows, {name: name for name in SCHEMA} | named, items)
+        event_ids = pl.Series([_content_id(row) for row in frame.iter_rows()], dtype=pl.String)
+    frame = frame.with_columns(event_id=event_ids).select(list(SCHEMA))
+    column_of = {"user_id": roles["user"], "item_id": roles["item"], "timestamp": roles["time"]}
+    _refuse_invalid(frame, rows, {name: name for name in SCHEMA} | column_of, items)
     return frame, n_rows - table.height
 
 
@@ -149,10 +149,10 @@ def _refuse_invalid(
     for row, event in enumerate(validated(Event, frame, rows, columns)):
         refusal = refusal_of(event, items, now)
         if refusal is not None:
-            place = rows.at(columns[refusal.field], row)
-            raise DataError(f"{place}: {refusal.reason}")
+            location = rows.at(columns[refusal.field], row)
+            raise DataError(f"{location}: {refusal.reason}")
 
 
-def _made_of(row: tuple[object, ...]) -> str:
+def _content_id(row: tuple[object, ...]) -> str:
     """Returns an id for an event that came without one; equal events have equal ids."""
     return hashlib.sha256("\0".join(map(str, row)).encode()).hexdigest()[:32]

@@ -13,16 +13,16 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from tastemaker.serving.store.database import ChangeToken, Database, bump_counter
 from tastemaker.serving.store.tables import SENT, NewEvent, counters, events, forgotten
-from tastemaker.serving.store.touches import Touched, latest_of
-from tastemaker.serving.store.trending import RETRACT, Touch, TrendingStore
+from tastemaker.serving.store.touches import Touched, item_states
+from tastemaker.serving.store.trending import RETRACT, CountChange, TrendingStore
 
-LONGEST_JOINED = 10_000
+MAX_EVENTS_OF_USER = 10_000
 """Maximum number of events read of one user: those that arrived last."""
 
 ROWS_AT_ONCE = 50_000
 
-MOST_COUNTED, SAMPLES = 100_000, 50
-"""Up to MOST_COUNTED events are counted exactly; more are estimated from SAMPLES samples."""
+MAX_COUNTED, SAMPLES = 100_000, 50
+"""Up to MAX_COUNTED events are counted exactly; more are estimated from SAMPLES samples."""
 
 
 class StoredEvent(NamedTuple):
@@ -35,7 +35,7 @@ class StoredEvent(NamedTuple):
     type: str
 
 
-class Looked(NamedTuple):
+class EventsRead(NamedTuple):
     """The data of one moment on which the lists of some users depend."""
 
     token: ChangeToken
@@ -60,28 +60,28 @@ class EventStore:
         """Stores the events whose ids are new, all or none; returns how many those are.
 
         Raises:
-            DatabaseAwayError: nothing was stored.
+            DatabaseUnavailableError: nothing was stored.
         """
         now = int(time.time())
         rows = [event._asdict() | {"received_at": now} for event in new]
-        retracted = {(each.user_id, each.item_id) for each in new if each.type == RETRACT}
+        retracted = {(event.user_id, event.item_id) for event in new if event.type == RETRACT}
         with self._database.writing() as connection:
             if not self._database.is_sqlite:
-                rows = self._in_one_order(connection, rows, retracted)
+                rows = self._in_deadlock_free_order(connection, rows, retracted)
             accepted = set(connection.scalars(self._insert, rows).all())
-            kept = [event for event in new if event.event_id in accepted]
-            first = {event.event_id: event for event in reversed(kept)}.values()
-            touches = [
-                Touch(event.item_id, min(event.timestamp, now), 1)
+            stored = [event for event in new if event.event_id in accepted]
+            first = {event.event_id: event for event in reversed(stored)}.values()
+            changes = [
+                CountChange(event.item_id, min(event.timestamp, now), 1)
                 for event in first
                 if event.type != RETRACT
             ]
-            self._trending.keep(
-                connection, [*touches, *_taken_out(connection, retracted, accepted)]
+            self._trending.update(
+                connection, [*changes, *_removed_by_retractions(connection, retracted, accepted)]
             )
             return len(accepted)
 
-    def _in_one_order(
+    def _in_deadlock_free_order(
         self,
         connection: sql.Connection,
         rows: list[dict[str, Any]],
@@ -103,44 +103,44 @@ class EventStore:
         """Returns what a user touched in events, each item once, by time and then by arrival.
 
         Raises:
-            DatabaseAwayError: the database does not answer.
+            DatabaseUnavailableError: the database does not answer.
         """
-        ((_, touched),) = self.each_touched([user_id])
+        ((_, touched),) = self.touched_of_each([user_id])
         return touched
 
-    def look(self, user_ids: Sequence[str]) -> Looked:
+    def read_users(self, user_ids: Sequence[str]) -> EventsRead:
         """Reads the database's change token and what users touched, in one query on PostgreSQL.
 
         Raises:
-            DatabaseAwayError: the database does not answer.
+            DatabaseUnavailableError: the database does not answer.
         """
         if self._database.is_sqlite:
-            return Looked(self._database.change_token(), dict(self.each_touched(user_ids)))
+            return EventsRead(self._database.change_token(), dict(self.touched_of_each(user_ids)))
         with self._database.reading() as connection:
-            rows = connection.execute(_LOOK, {"users": list(user_ids)}).all()
-        counted = {name: value for user_id, _, name, value, _ in rows if user_id is None}
+            rows = connection.execute(_USERS_AND_COUNTERS, {"users": list(user_ids)}).all()
+        values = {name: value for user_id, _, name, value, _ in rows if user_id is None}
         arrived: dict[str, list[tuple[int, str, int, str]]] = {user_id: [] for user_id in user_ids}
         for user_id, *event in rows:
             if user_id is not None:
                 arrived[user_id].append(tuple(event))
-        return Looked(
-            ChangeToken.of(counted),
+        return EventsRead(
+            ChangeToken.of(values),
             {
-                user_id: latest_of(event[1:] for event in sorted(of_one))
-                for user_id, of_one in arrived.items()
+                user_id: item_states(event[1:] for event in sorted(user_rows))
+                for user_id, user_rows in arrived.items()
             },
         )
 
-    def each_touched(self, user_ids: Iterable[str]) -> Iterator[tuple[str, list[Touched]]]:
+    def touched_of_each(self, user_ids: Iterable[str]) -> Iterator[tuple[str, list[Touched]]]:
         """Yields each user with what `touched` returns, one after the other to limit memory.
 
         Raises:
-            DatabaseAwayError: the database does not answer.
+            DatabaseUnavailableError: the database does not answer.
         """
         with self._database.reading() as connection:
             for user_id in user_ids:
-                newest_first = connection.execute(_OF_ONE, {"user": user_id}).all()
-                yield user_id, latest_of(reversed(newest_first))
+                newest_first = connection.execute(_EVENTS_OF_USER, {"user": user_id}).all()
+                yield user_id, item_states(reversed(newest_first))
 
     def forget(self, user_id: str) -> int:
         """Deletes a user's events, and marks the training data of the user as not to be used.
@@ -149,22 +149,22 @@ class EventStore:
             The number of deleted events.
 
         Raises:
-            DatabaseAwayError: nothing was deleted.
+            DatabaseUnavailableError: nothing was deleted.
         """
-        mark = {"user_hash": hashed(user_id), "at": int(time.time())}
+        row = {"user_hash": hashed(user_id), "at": int(time.time())}
         dialect = sqlite if self._database.is_sqlite else postgresql
         with self._database.writing() as connection:
-            gone = connection.execute(_FORGET, {"user": user_id}).all()
-            self._trending.keep(connection, _standing(sorted(gone)))
-            connection.execute(dialect.insert(forgotten).values(mark).on_conflict_do_nothing())
+            deleted = connection.execute(_FORGET, {"user": user_id}).all()
+            self._trending.update(connection, _still_counted(sorted(deleted)))
+            connection.execute(dialect.insert(forgotten).values(row).on_conflict_do_nothing())
             bump_counter(connection, "forgotten")
-            return len(gone)
+            return len(deleted)
 
     def forgotten(self) -> frozenset[str]:
         """Returns the hashes of the users who were forgotten.
 
         Raises:
-            DatabaseAwayError: the database does not answer.
+            DatabaseUnavailableError: the database does not answer.
         """
         with self._database.reading() as connection:
             return frozenset(connection.scalars(sql.select(forgotten.c.user_hash)))
@@ -173,7 +173,7 @@ class EventStore:
         """Reads a single event, to check that events can be read.
 
         Raises:
-            DatabaseAwayError: events cannot be read.
+            DatabaseUnavailableError: events cannot be read.
         """
         with self._database.reading() as connection:
             connection.execute(sql.select(events.c.seq).limit(1)).all()
@@ -185,17 +185,17 @@ class EventStore:
         duplicates. The fraction that exists is estimated from evenly spread ranges of numbers.
         """
         with self._database.reading() as connection:
-            first, last = connection.execute(_ENDS).one()
+            first, last = connection.execute(_FIRST_AND_LAST).one()
             if first is None:
                 return 0
             n = last - first + 1
-            if n <= MOST_COUNTED:
+            if n <= MAX_COUNTED:
                 return connection.scalar(_COUNT, {"first": first, "last": last}) or 0
-            width = MOST_COUNTED // SAMPLES
+            width = MAX_COUNTED // SAMPLES
             starts = [first + (n - width) * part // (SAMPLES - 1) for part in range(SAMPLES)]
             ranges = [{"first": start, "last": start + width - 1} for start in starts]
-            found = sum(connection.scalar(_COUNT, ends) or 0 for ends in ranges)
-            return round(n * found / (width * SAMPLES))
+            n_in_samples = sum(connection.scalar(_COUNT, ends) or 0 for ends in ranges)
+            return round(n * n_in_samples / (width * SAMPLES))
 
     def newest(self) -> int:
         """Returns the number of the last stored event, 0 if there is none."""
@@ -212,14 +212,14 @@ class EventStore:
         """Yields the newest n events, newest first; with users, the newest n of each of them.
 
         Raises:
-            DatabaseAwayError: the database does not answer.
+            DatabaseUnavailableError: the database does not answer.
         """
         with self._database.reading() as connection:
             if user_ids is None:
                 yield from map(StoredEvent._make, connection.execute(_NEWEST, {"n": n}).all())
                 return
             for user_id in user_ids:
-                rows = connection.execute(_NEWEST_OF_ONE, {"user": user_id, "n": n}).all()
+                rows = connection.execute(_NEWEST_OF_USER, {"user": user_id, "n": n}).all()
                 yield from map(StoredEvent._make, rows)
 
     def per_minute(self, first: int, last: int) -> dict[int, int]:
@@ -228,7 +228,7 @@ class EventStore:
         Minutes without events are left out.
 
         Raises:
-            DatabaseAwayError: the database does not answer.
+            DatabaseUnavailableError: the database does not answer.
         """
         minute = (events.c.timestamp // 60).label("minute")
         query = (
@@ -245,7 +245,7 @@ class EventStore:
         Each frame has the columns of SCHEMA.
 
         Raises:
-            DatabaseAwayError: the database does not answer.
+            DatabaseUnavailableError: the database does not answer.
         """
         last = 0
         while True:
@@ -263,7 +263,7 @@ SCHEMA: dict[str, Any] = {
 """Columns of a table of events, with their types."""
 
 
-def made_up_id() -> str:
+def random_event_id() -> str:
     """Returns a random id for an event that came without one."""
     return uuid.uuid4().hex
 
@@ -273,58 +273,58 @@ def hashed(user_id: str) -> str:
     return hashlib.sha256(f"tastemaker:{user_id}".encode()).hexdigest()
 
 
-def _taken_out(
+def _removed_by_retractions(
     connection: sql.Connection, pairs: Collection[tuple[str, str]], accepted: Collection[str]
-) -> Iterator[Touch]:
+) -> Iterator[CountChange]:
     """Yields, with n = -1, the events that counted until the accepted retractions arrived."""
     items_of: dict[str, list[str]] = defaultdict(list)
     for user_id, item_id in pairs:
         items_of[user_id].append(item_id)
     for user_id, item_ids in items_of.items():
-        wanted = {"user": user_id, "items": item_ids}
-        standing: dict[str, list[Touch]] = defaultdict(list)
+        parameters = {"user": user_id, "items": item_ids}
+        counted: dict[str, list[CountChange]] = defaultdict(list)
         for event_id, item_id, timestamp, received_at, kind in connection.execute(
-            _OF_PAIRS, wanted
+            _EVENTS_OF_PAIRS, parameters
         ):
             if kind != RETRACT:
-                standing[item_id].append(Touch(item_id, min(timestamp, received_at), -1))
+                counted[item_id].append(CountChange(item_id, min(timestamp, received_at), -1))
                 continue
-            gone = standing.pop(item_id, [])
+            removed = counted.pop(item_id, [])
             if event_id in accepted:
-                yield from gone
+                yield from removed
 
 
-def _standing(rows: Sequence[tuple[int, str, int, int, str]]) -> Iterator[Touch]:
+def _still_counted(rows: Sequence[tuple[int, str, int, int, str]]) -> Iterator[CountChange]:
     """Returns, with n = -1, the counted events among one user's rows, given in order of arrival."""
-    standing: dict[str, list[Touch]] = defaultdict(list)
+    counted: dict[str, list[CountChange]] = defaultdict(list)
     for _, item_id, timestamp, received_at, kind in rows:
         if kind == RETRACT:
-            standing.pop(item_id, None)
+            counted.pop(item_id, None)
         else:
-            standing[item_id].append(Touch(item_id, min(timestamp, received_at), -1))
-    return (touch for touches in standing.values() for touch in touches)
+            counted[item_id].append(CountChange(item_id, min(timestamp, received_at), -1))
+    return (change for changes in counted.values() for change in changes)
 
 
-_OF_ONE = (
+_EVENTS_OF_USER = (
     sql.select(events.c.item_id, events.c.timestamp, events.c.type)
     .where(events.c.user_id == sql.bindparam("user"))
     .order_by(events.c.seq.desc())
-    .limit(LONGEST_JOINED)
+    .limit(MAX_EVENTS_OF_USER)
 )
-_ASKED = (
+_REQUESTED = (
     sql.func.unnest(sql.bindparam("users", type_=postgresql.ARRAY(sql.String)))
     .table_valued("user_id")
-    .render_derived(name="asked")
+    .render_derived(name="requested")
 )
 _LATEST = (
     sql.select(events.c.seq, events.c.item_id, events.c.timestamp, events.c.type)
-    .where(events.c.user_id == _ASKED.c.user_id)
+    .where(events.c.user_id == _REQUESTED.c.user_id)
     .order_by(events.c.seq.desc())
-    .limit(LONGEST_JOINED)
+    .limit(MAX_EVENTS_OF_USER)
     .lateral()
 )
-_LOOK = sql.union_all(
-    sql.select(_ASKED.c.user_id, *_LATEST.c).select_from(_ASKED.join(_LATEST, sql.true())),
+_USERS_AND_COUNTERS = sql.union_all(
+    sql.select(_REQUESTED.c.user_id, *_LATEST.c).select_from(_REQUESTED.join(_LATEST, sql.true())),
     sql.select(sql.null(), sql.literal(0), counters.c.name, counters.c.value, sql.literal("")),
 )
 """Events of the requested users, and the counters as rows without a user. For PostgreSQL."""
@@ -333,8 +333,8 @@ _NEWEST = (
     .order_by(events.c.seq.desc())
     .limit(sql.bindparam("n"))
 )
-_NEWEST_OF_ONE = _NEWEST.where(events.c.user_id == sql.bindparam("user"))
-_OF_PAIRS = (
+_NEWEST_OF_USER = _NEWEST.where(events.c.user_id == sql.bindparam("user"))
+_EVENTS_OF_PAIRS = (
     sql.select(
         events.c.event_id,
         events.c.item_id,
@@ -348,7 +348,7 @@ _OF_PAIRS = (
     )
     .order_by(events.c.seq)
 )
-_ENDS = sql.select(
+_FIRST_AND_LAST = sql.select(
     sql.select(sql.func.min(events.c.seq)).scalar_subquery(),
     sql.select(sql.func.max(events.c.seq)).scalar_subquery(),
 )

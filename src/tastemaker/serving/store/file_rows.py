@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from tastemaker.data.rows import Rows
 from tastemaker.errors import DataError
-from tastemaker.serving.http.problems import complaint
+from tastemaker.serving.http.problems import describe_error
 from tastemaker.wire import Wire
 
 Kind = TypeVar("Kind", bound=Wire)
@@ -29,10 +29,10 @@ def validated(
         DataError: names the first row that is refused, its column and value.
     """
     for row, values in enumerate(frame.iter_rows(named=True)):
-        given = {name: value for name, value in values.items() if value is not None}
+        present = {name: value for name, value in values.items() if value is not None}
         try:
-            yield kind.model_validate(given)
+            yield kind.model_validate(present)
         except ValidationError as error:
             first = error.errors()[0]
             column = columns[str(first["loc"][0])]
-            raise DataError(f"{rows.at(column, row)}: {complaint(first)}") from None
+            raise DataError(f"{rows.at(column, row)}: {describe_error(first)}") from None

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from tastemaker.data.catalog import ATTRIBUTES, decisions, id_column
+from tastemaker.data.catalog import ATTRIBUTES, column_notes, id_column
 from tastemaker.data.columns import first_match
 from tastemaker.data.ids import read_ids
 from tastemaker.data.missing import USUAL_VALUES, Values, complete_rows
@@ -52,7 +52,7 @@ def export_items(store: ItemStore, path: Path) -> int:
     Raises:
         ConfigError: the file's ending is not supported, its folder does not exist, or CSV cannot
             represent a category.
-        DatabaseAwayError: the database does not answer.
+        DatabaseUnavailableError: the database does not answer.
     """
     refuse_unwritable(path)
     records = [record for record in store.changed() if not record.deleted]
@@ -89,7 +89,7 @@ def import_items(
 
     Raises:
         DataError: the file has an error; names file, column, row and value.
-        DatabaseAwayError: the database does not answer; what was stored before is kept.
+        DatabaseUnavailableError: the database does not answer; what was stored before is kept.
     """
     if vocabulary is not None and vocabulary.is_text and values.ids is None:
         values = replace(values, ids="text")
@@ -122,7 +122,7 @@ def _rows_in(
     rows, left_out = complete_rows(rows, {key: "item id"}, values)
     first = rows.only(read_ids(rows, key, "item", values.ids).is_first_distinct())
     n_repeated = rows.frame.height - first.frame.height
-    return first, columns, (*rows.notes, *left_out, *decisions(rows, columns, n_repeated))
+    return first, columns, (*rows.notes, *left_out, *column_notes(rows, columns, n_repeated))
 
 
 def _records_in(

@@ -50,10 +50,10 @@ class ItemChanges(NamedTuple):
     """Count of all changes; also the number of the last change, if that is numbered."""
     numbered: int
 
-    def lead_by_numbers_to(self, later: "ItemChanges") -> bool:
+    def are_numbered_until(self, later: "ItemChanges") -> bool:
         """Whether every change between two moments is numbered, and so can be found."""
-        since = later.all - self.all
-        return since >= 0 and since == later.numbered - self.numbered
+        n_changes = later.all - self.all
+        return n_changes >= 0 and n_changes == later.numbered - self.numbered
 
 
 class ItemStore:
@@ -71,7 +71,7 @@ class ItemStore:
                 meanwhile may be read too, and are then read again next time.
 
         Raises:
-            DatabaseAwayError: the database does not answer.
+            DatabaseUnavailableError: the database does not answer.
         """
         query = sql.select(items).order_by(items.c.changed, items.c.item_id)
         if since is not None:
@@ -83,15 +83,15 @@ class ItemStore:
         """Stores items, all or none; if an item occurs twice, the last one is stored.
 
         Raises:
-            DatabaseAwayError: nothing was stored.
+            DatabaseUnavailableError: nothing was stored.
         """
         insert = self._insert(items)
         values = {column.name: column for column in insert.excluded if column.name != "item_id"}
         upsert = insert.on_conflict_do_update(index_elements=["item_id"], set_=values)
         with self._database.writing() as connection:
-            last = _numbered(connection, len(records))
+            last = _next_numbers(connection, len(records))
             first = last - len(records) + 1
-            rows = [_row(record, first + place) for place, record in enumerate(records)]
+            rows = [_row(record, first + offset) for offset, record in enumerate(records)]
             # The items need no particular order: writers wait for each other at the counter's row,
             # so that they cannot deadlock at the items' rows.
             connection.execute(upsert, rows)
@@ -107,7 +107,7 @@ class ItemStore:
             The changed item; None if it is deleted, which it remains.
 
         Raises:
-            DatabaseAwayError: nothing was stored.
+            DatabaseUnavailableError: nothing was stored.
         """
         return self._changed_unless_deleted(base.with_fields(fields), list(fields))
 
@@ -115,18 +115,18 @@ class ItemStore:
         """Deletes an item and its data; returns False if it was deleted before.
 
         Raises:
-            DatabaseAwayError: nothing was deleted.
+            DatabaseUnavailableError: nothing was deleted.
         """
-        gone = ItemRecord(item_id, deleted=True)
-        names = [name for name in vars(gone) if name != "item_id"]
-        return self._changed_unless_deleted(gone, names) is not None
+        deleted = ItemRecord(item_id, deleted=True)
+        names = [name for name in vars(deleted) if name != "item_id"]
+        return self._changed_unless_deleted(deleted, names) is not None
 
     def _changed_unless_deleted(
         self, record: ItemRecord, names: Sequence[str]
     ) -> ItemRecord | None:
         """Inserts the record, or sets the named columns of its row; None if the item is deleted."""
         with self._database.writing() as connection:
-            row = _row(record, _numbered(connection, 1))
+            row = _row(record, _next_numbers(connection, 1))
             upsert = (
                 self._insert(items)
                 .values(row)
@@ -137,13 +137,13 @@ class ItemStore:
                 )
                 .returning(items)
             )
-            kept = connection.execute(upsert).mappings().one_or_none()
-            if kept is None:
+            stored = connection.execute(upsert).mappings().one_or_none()
+            if stored is None:
                 connection.rollback()
-            return None if kept is None else _record(kept)
+            return None if stored is None else _record(stored)
 
 
-def _numbered(connection: sql.Connection, n: int) -> int:
+def _next_numbers(connection: sql.Connection, n: int) -> int:
     """Allocates numbers for n changes, notifies all workers, and returns the last number."""
     last = bump_counter(connection, "items", by=n)
     bump_counter(connection, "numbered_items", by=n)

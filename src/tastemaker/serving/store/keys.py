@@ -30,7 +30,7 @@ class KeyRecord:
     created_at: int
     revoked_at: int | None
 
-    def is_of(self, secret: str) -> bool:
+    def has_secret(self, secret: str) -> bool:
         """Whether a text is the secret half of the key; compares in constant time."""
         return hmac.compare_digest(_hash(secret), self.hash)
 
@@ -45,7 +45,7 @@ class KeyStore:
         """Creates a key and returns it in full; it cannot be read again.
 
         Raises:
-            DatabaseAwayError: no key was created.
+            DatabaseUnavailableError: no key was created.
         """
         key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
         row = {
@@ -65,7 +65,7 @@ class KeyStore:
 
         Raises:
             ConfigError: there is no such key.
-            DatabaseAwayError: the key is still valid.
+            DatabaseUnavailableError: the key is still valid.
         """
         update = (
             sql.update(keys)
@@ -81,7 +81,7 @@ class KeyStore:
         """Returns all keys that were ever created, newest last.
 
         Raises:
-            DatabaseAwayError: the database does not answer.
+            DatabaseUnavailableError: the database does not answer.
         """
         with self._database.reading() as connection:
             rows = connection.execute(sql.select(keys).order_by(keys.c.created_at)).all()
@@ -94,17 +94,17 @@ class Keys:
 
     valid: dict[str, KeyRecord]
     """Keys that are not revoked, by their public half."""
-    ever: bool
+    any_created: bool
     """Whether any key was ever created; if so, keys are required even if all are revoked."""
 
     @classmethod
     def of(cls, records: list[KeyRecord]) -> "Keys":
         """Returns the state that follows from all keys that were ever created."""
         valid = {key.key_id: key for key in records if key.revoked_at is None}
-        return cls(valid, ever=bool(records))
+        return cls(valid, any_created=bool(records))
 
 
-NO_KEYS = Keys({}, ever=False)
+NO_KEYS = Keys({}, any_created=False)
 
 
 def _hash(secret: str) -> str:

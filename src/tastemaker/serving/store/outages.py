@@ -12,46 +12,48 @@ Failure = DBAPIError | PoolTimeoutError | sqlite3.Error
 FAILURES = (DBAPIError, PoolTimeoutError, sqlite3.Error)
 
 
-class DatabaseAwayError(TastemakerError):
+class DatabaseUnavailableError(TastemakerError):
     """The database cannot execute a statement; nothing was changed, and a later try may succeed."""
 
 
-class DatabaseBusyError(DatabaseAwayError):
+class DatabaseBusyError(DatabaseUnavailableError):
     """A single statement took too long or waited too long for another; others may succeed."""
 
 
-class DatabaseRefusedError(DatabaseAwayError):
+class DatabaseRefusedError(DatabaseUnavailableError):
     """The database refuses a statement: missing permission, damaged page, or no space left."""
 
 
-AWAY_CLASSES = ("08", "28", "3D")
+UNAVAILABLE_CLASSES = ("08", "28", "3D")
 """Classes of SQLSTATE for failures to connect: connection, authorization, no such database."""
 
-AWAY = ("57P01", "57P02", "57P03", "53300")
+UNAVAILABLE_STATES = ("57P01", "57P02", "57P03", "53300")
 """SQLSTATEs: the server is shut down, has crashed, is starting, or accepts no more connections."""
 
-BUSY = ("57014", "55P03", "40001", "40P01")
+BUSY_STATES = ("57014", "55P03", "40001", "40P01")
 """SQLSTATEs: statement cancelled, lock not available, serialization failure, deadlock."""
 
 
-def meaning_of(error: Failure) -> DatabaseAwayError:
+def database_error(error: Failure) -> DatabaseUnavailableError:
     """Returns the error that the service raises for a failure."""
     kind = _kind_of(error)
-    words = {
-        DatabaseAwayError: "is unavailable",
+    descriptions = {
+        DatabaseUnavailableError: "is unavailable",
         DatabaseBusyError: "is busy",
         DatabaseRefusedError: "rejected a statement",
     }
-    return kind(f"the database {words[kind]} ({short(error)}); try again in a few seconds")
+    return kind(
+        f"the database {descriptions[kind]} ({first_line(error)}); try again in a few seconds"
+    )
 
 
-def short(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     """Returns the first line of the driver's message; the rest is SQL."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
     return str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
 
 
-def _kind_of(error: Failure) -> type[DatabaseAwayError]:
+def _kind_of(error: Failure) -> type[DatabaseUnavailableError]:
     if isinstance(error, PoolTimeoutError):
         return DatabaseBusyError
     cause = error.orig if isinstance(error, DBAPIError) else error
@@ -65,7 +67,11 @@ def _kind_of(error: Failure) -> type[DatabaseAwayError]:
         lost = isinstance(error, OperationalError | InterfaceError) or (
             isinstance(error, DBAPIError) and error.connection_invalidated
         )
-        return DatabaseAwayError if lost else DatabaseRefusedError
-    if state in BUSY:
+        return DatabaseUnavailableError if lost else DatabaseRefusedError
+    if state in BUSY_STATES:
         return DatabaseBusyError
-    return DatabaseAwayError if state in AWAY or state[:2] in AWAY_CLASSES else DatabaseRefusedError
+    return (
+        DatabaseUnavailableError
+        if state in UNAVAILABLE_STATES or state[:2] in UNAVAILABLE_CLASSES
+        else DatabaseRefusedError
+    )

@@ -43,12 +43,14 @@ def bring_up_to_date(connection: sql.Connection) -> str | None:
     if current is not None and current not in migrations:
         oldest = connection.scalar(_OLDEST)
         if oldest is None or oldest > int(newest):
-            raise NewerTablesError(f"revision {current}; this version knows revision {newest}")
+            raise NewerTablesError(
+                f"revision {current}; this version supports up to revision {newest}"
+            )
         return current
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
     breaking = [each for each, module in migrations.items() if not is_additive(module)]
-    _keep_oldest(connection, int(max(breaking)))
+    _store_oldest(connection, int(max(breaking)))
     return None
 
 
@@ -57,11 +59,11 @@ def is_additive(migration: object) -> bool:
     return getattr(migration, "additive", False)
 
 
-def _keep_oldest(connection: sql.Connection, oldest: int) -> None:
-    kept = connection.scalar(_OLDEST)
-    if kept is None:
+def _store_oldest(connection: sql.Connection, oldest: int) -> None:
+    stored = connection.scalar(_OLDEST)
+    if stored is None:
         connection.execute(sql.insert(counters).values(name=OLDEST, value=oldest))
-    elif kept != oldest:
+    elif stored != oldest:
         change = sql.update(counters).where(counters.c.name == OLDEST)
         connection.execute(change.values(value=oldest))
 

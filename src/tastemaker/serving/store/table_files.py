@@ -36,5 +36,5 @@ def write_table(frame: pl.DataFrame, path: Path) -> None:
         ConfigError: the ending is not supported, or the folder does not exist.
     """
     refuse_unwritable(path)
-    with replacing(path) as beside:
-        _WRITERS[path.suffix](frame, beside)
+    with replacing(path) as temporary:
+        _WRITERS[path.suffix](frame, temporary)

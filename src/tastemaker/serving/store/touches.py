@@ -24,25 +24,25 @@ class Touches:
     """The state of each item, built from one user's events in order of arrival."""
 
     def __init__(self) -> None:
-        self._found: dict[str, Touched] = {}
+        self._states: dict[str, Touched] = {}
 
-    def add(self, item_id: str, timestamp: int, kind: str) -> None:
+    def add(self, item_id: str, timestamp: int, event_type: str) -> None:
         """Adds the next event."""
         # Inserted again, so that of equal times the later one comes last.
-        before = self._found.pop(item_id, None)
-        if kind == RETRACT:
-            self._found[item_id] = Touched(item_id, None, retracted=True)
+        before = self._states.pop(item_id, None)
+        if event_type == RETRACT:
+            self._states[item_id] = Touched(item_id, None, retracted=True)
         else:
             latest = timestamp if before is None else max(timestamp, before.timestamp or 0)
             retracted = before is not None and before.retracted
-            self._found[item_id] = Touched(item_id, latest, retracted)
+            self._states[item_id] = Touched(item_id, latest, retracted)
 
-    def now(self) -> list[Touched]:
+    def states(self) -> list[Touched]:
         """Returns the current states, by time and then by arrival."""
-        return sorted(self._found.values(), key=lambda touched: touched.timestamp or 0)
+        return sorted(self._states.values(), key=lambda touched: touched.timestamp or 0)
 
 
-def latest_of(rows: Iterable[tuple[str, int, str]]) -> list[Touched]:
+def item_states(rows: Iterable[tuple[str, int, str]]) -> list[Touched]:
     """Returns the state of each item after events of one user, by time and then by arrival.
 
     Args:
@@ -51,4 +51,4 @@ def latest_of(rows: Iterable[tuple[str, int, str]]) -> list[Touched]:
     touches = Touches()
     for row in rows:
         touches.add(*row)
-    return touches.now()
+    return touches.states()

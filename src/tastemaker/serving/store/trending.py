@@ -23,14 +23,14 @@ RETRACT = "retract"
 HALF_LIVES = 10
 """Number of half-lives without events after which an item no longer counts."""
 
-FAINTEST = -60.0
+MIN_EXPONENT = -60.0
 """Lower bound of all exponents of 2, so that no product of weights underflows."""
 
 RECOUNT_S = 600
 """Timeout, in seconds, of a count of all events, which only a new half-life makes necessary."""
 
 
-class Touch(NamedTuple):
+class CountChange(NamedTuple):
     """One event as it is counted."""
 
     item_id: str
@@ -61,12 +61,12 @@ class TrendingStore:
         The half-life belongs to the database: if services disagree, that of the last start is used.
 
         Raises:
-            DatabaseAwayError: the database does not answer.
+            DatabaseUnavailableError: the database does not answer.
         """
         with self._database.reading() as connection:
             if connection.scalar(_HALF_LIFE) == half_life_s:
                 return
-        with self._database.writing(longest_s=RECOUNT_S) as connection:
+        with self._database.writing(timeout_s=RECOUNT_S) as connection:
             if not self._database.is_sqlite:
                 # Every writer reads the half-life first, and so waits until the count is complete.
                 connection.execute(sql.text("LOCK TABLE trending_decay IN ACCESS EXCLUSIVE MODE"))
@@ -75,7 +75,7 @@ class TrendingStore:
             connection.execute(sql.insert(trending_decay).values(half_life_s=half_life_s))
             connection.execute(_COUNT_ALL, {"now": int(time.time()), "half_life_s": half_life_s})
 
-    def keep(self, connection: sql.Connection, touches: Iterable[Touch]) -> None:
+    def update(self, connection: sql.Connection, changes: Iterable[CountChange]) -> None:
         """Adds events to the counts, or removes them, in the transaction that stores them.
 
         Before the first `begin` this does nothing, since `begin` counts these events as well.
@@ -83,15 +83,16 @@ class TrendingStore:
         half_life_s = connection.scalar(_HALF_LIFE)
         if half_life_s is None:
             return
-        of_item: dict[str, list[Touch]] = defaultdict(list)
-        for touch in touches:
-            of_item[touch.item_id].append(touch)
+        changes_of: dict[str, list[CountChange]] = defaultdict(list)
+        for change in changes:
+            changes_of[change.item_id].append(change)
         rows = []
         # All writers use the same order, so that two batches about the same items cannot deadlock.
-        for item_id in sorted(of_item):
-            at = max(touch.happened_at for touch in of_item[item_id])
+        for item_id in sorted(changes_of):
+            at = max(change.happened_at for change in changes_of[item_id])
             weight = sum(
-                touch.n * halved(at - touch.happened_at, half_life_s) for touch in of_item[item_id]
+                change.n * decayed_weight(at - change.happened_at, half_life_s)
+                for change in changes_of[item_id]
             )
             if weight:
                 rows.append(
@@ -105,37 +106,38 @@ class TrendingStore:
         """Returns the weight of each recently touched item; None before the first `begin`.
 
         Raises:
-            DatabaseAwayError: the database does not answer.
+            DatabaseUnavailableError: the database does not answer.
         """
         with self._database.reading() as connection:
             half_life_s = connection.scalar(_HALF_LIFE)
             if half_life_s is None:
                 return None
             since = {"since": int(time.time() - HALF_LIVES * half_life_s)}
-            found = connection.execute(_OF_LATE, since)
-            return TrendingWeights([tuple(row) for row in found], half_life_s)
+            rows = connection.execute(_RECENT, since)
+            return TrendingWeights([tuple(row) for row in rows], half_life_s)
 
 
-def halved(age_s: float, half_life_s: float) -> float:
+def decayed_weight(age_s: float, half_life_s: float) -> float:
     """Returns the weight of an event of a given age."""
-    return float(2.0 ** max(FAINTEST, -age_s / half_life_s))
+    return float(2.0 ** max(MIN_EXPONENT, -age_s / half_life_s))
 
 
-def _halved(age_s: sql.ColumnElement[int]) -> sql.ColumnElement[float]:
-    """Returns `halved` as an expression in SQL."""
+def _decayed_weight(age_s: sql.ColumnElement[int]) -> sql.ColumnElement[float]:
+    """Returns `decayed_weight` as an expression in SQL."""
     exponent = -age_s / sql.bindparam("half_life_s", type_=sql.Double)
-    return sql.func.power(2.0, sql.case((exponent < FAINTEST, FAINTEST), else_=exponent))
+    return sql.func.power(2.0, sql.case((exponent < MIN_EXPONENT, MIN_EXPONENT), else_=exponent))
 
 
-def _earlier(one: sql.ColumnElement[int], other: sql.ColumnElement[int]) -> sql.Case[int]:
-    return sql.case((one < other, one), else_=other)
+def _minimum(first: sql.ColumnElement[int], second: sql.ColumnElement[int]) -> sql.Case[int]:
+    return sql.case((first < second, first), else_=second)
 
 
 def _upsert_of(database: Database) -> sql.Insert:
     dialect = sqlite if database.is_sqlite else postgresql
     at, gain = sql.bindparam("at", type_=sql.BigInteger), sql.bindparam("gain", type_=sql.Double)
     later = sql.case((trending.c.counted_at < at, at), else_=trending.c.counted_at)
-    weight = trending.c.weight * _halved(later - trending.c.counted_at) + gain * _halved(later - at)
+    weight = trending.c.weight * _decayed_weight(later - trending.c.counted_at)
+    weight = weight + gain * _decayed_weight(later - at)
     return (
         dialect.insert(trending)
         .values(item_id=sql.bindparam("item"), weight=sql.bindparam("first"), counted_at=at)
@@ -148,33 +150,34 @@ def _upsert_of(database: Database) -> sql.Insert:
 
 
 _HALF_LIFE = sql.select(trending_decay.c.half_life_s)
-_OF_LATE = sql.select(trending.c.item_id, trending.c.weight, trending.c.counted_at).where(
+_RECENT = sql.select(trending.c.item_id, trending.c.weight, trending.c.counted_at).where(
     trending.c.counted_at >= sql.bindparam("since"), trending.c.weight > 0
 )
 _NOW = sql.bindparam("now", type_=sql.BigInteger)
-_taken_out = (
+_retractions = (
     sql.select(events.c.user_id, events.c.item_id, sql.func.max(events.c.seq).label("seq"))
     .where(events.c.type == RETRACT)
     .group_by(events.c.user_id, events.c.item_id)
     .subquery()
 )
-_happened_at = _earlier(events.c.timestamp, events.c.received_at)
+_happened_at = _minimum(events.c.timestamp, events.c.received_at)
 _COUNT_ALL = sql.insert(trending).from_select(
     ["item_id", "weight", "counted_at"],
     sql.select(
         events.c.item_id,
-        sql.func.sum(_halved(_NOW - _earlier(_happened_at, _NOW))),
+        sql.func.sum(_decayed_weight(_NOW - _minimum(_happened_at, _NOW))),
         _NOW,
     )
     .select_from(
         events.outerjoin(
-            _taken_out,
-            (events.c.user_id == _taken_out.c.user_id) & (events.c.item_id == _taken_out.c.item_id),
+            _retractions,
+            (events.c.user_id == _retractions.c.user_id)
+            & (events.c.item_id == _retractions.c.item_id),
         )
     )
     .where(
         events.c.type != RETRACT,
-        _taken_out.c.seq.is_(None) | (events.c.seq > _taken_out.c.seq),
+        _retractions.c.seq.is_(None) | (events.c.seq > _retractions.c.seq),
     )
     .group_by(events.c.item_id),
 )

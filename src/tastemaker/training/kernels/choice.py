@@ -41,6 +41,6 @@ def kernel_for_pairs(
         return FusedPairs(parts, loss, penalty, batch_size, lazy=lazy)
     if device.type != "cuda":
         return None
-    if parts is not None and tiled_pairs.serves(parts):
+    if parts is not None and tiled_pairs.supports(parts):
         return TiledPairs(parts, loss, penalty, batch_size, lazy=lazy)
     return GraphedSteps(step, batch_size)

@@ -21,7 +21,7 @@ class Dropout(nn.Dropout):
         """Applies dropout to a tensor of any shape; the result has the same shape."""
         if not self.training or x.device.type != "cpu":
             return super().forward(x)
-        hidden = min(round(self.p * LEVELS), LEVELS - 1)
+        n_dropped = min(round(self.p * LEVELS), LEVELS - 1)
         draws = torch.empty(-(-x.numel() // 8), dtype=torch.int64).random_(LOWEST, None)
         levels = draws.view(torch.uint8)[: x.numel()].view(x.shape)
-        return x * ((levels >= hidden) * (LEVELS / (LEVELS - hidden)))
+        return x * ((levels >= n_dropped) * (LEVELS / (LEVELS - n_dropped)))

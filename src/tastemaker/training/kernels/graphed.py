@@ -46,8 +46,8 @@ class GraphedSteps:
             users, items, weights = next(chunk.split(self._batch_size))
             weights = None if weights is None else weights.clone()
             self._batch = Batch(users.clone(), items.clone(), weights)
-        caller = torch.cuda.current_stream()
-        self._stream.wait_stream(caller)
+        caller_stream = torch.cuda.current_stream()
+        self._stream.wait_stream(caller_stream)
         with torch.cuda.stream(self._stream):
             self._loss_sum.zero_()
             for batch, learning_rate in zip(
@@ -61,7 +61,7 @@ class GraphedSteps:
                     self._step(batch, adam)
                     self._n_plain += 1
             loss_sum = self._loss_sum.clone()
-        caller.wait_stream(self._stream)
+        caller_stream.wait_stream(self._stream)
         adam.zero_grad()
         return loss_sum
 
@@ -76,9 +76,9 @@ class GraphedSteps:
             self._graph = recorded(lambda: self._step(self._batch, adam), self._stream)
             _set(adam, capturable=False, lr=learning_rate)
         self._learning_rate.fill_(learning_rate)
-        for kept, part in zip(self._batch, batch, strict=True):
-            if kept is not None and part is not None:
-                kept.copy_(part)
+        for fixed, values in zip(self._batch, batch, strict=True):
+            if fixed is not None and values is not None:
+                fixed.copy_(values)
         self._graph.replay()
 
     def _step(self, batch: Batch, adam: torch.optim.Adam) -> None:

@@ -45,7 +45,7 @@ class PairParts(NamedTuple):
 
 
 class Penalty(NamedTuple):
-    """λ (user penalty · |[h p_u, p'_u, b_u]|² + item penalty · |[q_i, q'_i, b_i]|²) per positive."""
+    """λ (user penalty |[h p_u, p'_u, b_u]|² + item penalty |[q_i, q'_i, b_i]|²) per positive."""
 
     regularization: float
     user_penalties: torch.Tensor
@@ -153,8 +153,8 @@ def user_gradients(
         network.users = _values(vectors)
         arrays = (rows.items, rows.filling, rows.weights, slopes)
         histories = _Histories(*(array.data_ptr() for array in arrays), *rows.items.shape)
-        n_threads, to = torch.get_num_threads(), gradients.data_ptr()
-        _compiled().pairs_user_gradients(byref(network), byref(histories), n_threads, to)
+        n_threads, result = torch.get_num_threads(), gradients.data_ptr()
+        _compiled().pairs_user_gradients(byref(network), byref(histories), n_threads, result)
         return gradients
 
     return gradients_at

@@ -39,7 +39,7 @@ WIDEST, LARGEST = 128, 6 << 10
 """Largest product width, and largest number of elements in all of a tower's weights, for which the
 registers suffice in a small tile; the limits of a large tile are a half and two thirds of these."""
 
-OLDEST = (3, 6)
+OLDEST_TRITON = (3, 6)
 """The oldest version of Triton that the kernels were tested with."""
 
 ALIGNED = 16
@@ -53,10 +53,10 @@ def has_triton() -> bool:
         return False
     import triton
 
-    return tuple(int(part) for part in triton.__version__.split(".")[:2]) >= OLDEST
+    return tuple(int(part) for part in triton.__version__.split(".")[:2]) >= OLDEST_TRITON
 
 
-def serves(parts: PairParts) -> bool:
+def supports(parts: PairParts) -> bool:
     """Returns whether the kernels can train the network: with Triton and enough registers."""
     return has_triton() and fits(parts, WIDEST, LARGEST)
 
@@ -65,9 +65,9 @@ def fits(parts: PairParts, widest: int, largest: int) -> bool:
     """Returns whether the product's width and the number of tower weights are within the limits."""
     sizes = [(layer.in_features, layer.out_features) for layer in parts.tower]
     # The two halves of the first layer count as one matrix.
-    sizes[:2] = [(2 * into, out) for into, out in sizes[:1]]
-    numbers = sum(_padded(into) * _padded(out) for into, out in sizes)
-    return parts.product <= widest and numbers <= largest
+    sizes[:2] = [(2 * inputs, outputs) for inputs, outputs in sizes[:1]]
+    n_weights = sum(_padded(inputs) * _padded(outputs) for inputs, outputs in sizes)
+    return parts.product <= widest and n_weights <= largest
 
 
 def _padded(n: int) -> int:
@@ -100,12 +100,12 @@ class TiledPairs:
             self._gradients = _Gradients(self._parts, adam)
             self._chunk = _Chunk(chunk, len(learning_rates))
             self._compile(adam)
-            self._at_once = min(STEPS_AT_ONCE, len(learning_rates))
+            self._steps_per_launch = min(STEPS_AT_ONCE, len(learning_rates))
             self._graph = recorded(lambda: self._steps(adam))
         self._chunk.load(chunk, adam, learning_rates)
         self._gradients.seen.fill_(-1)
         self._losses.zero_()
-        for _ in range(0, len(learning_rates), self._at_once):
+        for _ in range(0, len(learning_rates), self._steps_per_launch):
             self._graph.replay()
         torch._foreach_add_([state["step"] for state in adam.state.values()], len(learning_rates))
         return self._losses.sum()
@@ -135,7 +135,7 @@ class TiledPairs:
         self._step(adam)
 
     def _steps(self, adam: torch.optim.Adam) -> None:
-        for _ in range(self._at_once):
+        for _ in range(self._steps_per_launch):
             self._step(adam)
 
     def _step(self, adam: torch.optim.Adam) -> None:
@@ -149,8 +149,8 @@ class TiledPairs:
         tiles.train_batch[(len(self._losses),)](
             batch,
             tiles.Weights(*gradients.parameters),
-            tiles.Weights(*gradients.of_parameters),
-            gradients.seen_of_tables,
+            tiles.Weights(*gradients.by_parameter),
+            gradients.seen_by_table,
             tiles.PenaltyArguments(*self._penalty),
             self._losses,
             self._batch_size,
@@ -205,9 +205,9 @@ class _Chunk:
         self.at.zero_()[0] = n
         group, state = adam.param_groups[0], next(iter(adam.state.values()))
         steps = state["step"] + self._numbers[:n_batches]
-        of_mean, of_square = (1 - beta**steps for beta in group["betas"])
-        self.corrections[:n_batches, 0] = steps.new_tensor(learning_rates) / of_mean
-        self.corrections[:n_batches, 1] = of_square.sqrt()
+        mean_correction, square_correction = (1 - beta**steps for beta in group["betas"])
+        self.corrections[:n_batches, 0] = steps.new_tensor(learning_rates) / mean_correction
+        self.corrections[:n_batches, 1] = square_correction.sqrt()
 
 
 class _Gradients:
@@ -223,11 +223,11 @@ class _Gradients:
         sizes = [-(-parameter.numel() // ALIGNED) * ALIGNED for parameter in flat]
         self.all = torch.zeros(sum(sizes), dtype=torch.int64, device=device)
         """The gradients of all parameters, one after another, in the units of tiles.UNITS."""
-        self.of_parameters = _like(self.parameters, iter(self.all.split(sizes)))
+        self.by_parameter = _like(self.parameters, iter(self.all.split(sizes)))
         rows = [len(table) for table in tables]
         self.seen = torch.empty(sum(rows), dtype=torch.int32, device=device)
         """For each row of the tables, the start of the last batch in which it had a gradient."""
-        self.seen_of_tables = _like(self.parameters[:3], iter(self.seen.split(rows)))
+        self.seen_by_table = _like(self.parameters[:3], iter(self.seen.split(rows)))
         no_table = [-1] * (len(flat) - len(tables))
         starts = [0, *accumulate(sizes[:-1])]
         seen_starts = [0, *accumulate(rows[:-1]), *no_table]
@@ -255,12 +255,12 @@ class _Gradients:
 def _parameters(parts: PairParts) -> tuple[Any, ...]:
     """Returns the network's parameters in the order of tiles.Weights."""
     weights = [(layer.weight, layer.bias) for layer in parts.tower]
-    first = (weights[0][0], weights[0][1], weights[1][0]) if weights else (None, None, None)
+    first_layer = (weights[0][0], weights[0][1], weights[1][0]) if weights else (None, None, None)
     more, more_biases = ([pair[i] for pair in weights[2:]] for i in (0, 1))
     output = (parts.output.weight, parts.output.bias) if parts.output else (None, None)
     biases = parts.biases.weight if parts.biases else None
     tables = parts.users.weight, parts.items.weight, biases
-    return (*tables, *first, tuple(more), tuple(more_biases), *output)
+    return (*tables, *first_layer, tuple(more), tuple(more_biases), *output)
 
 
 def _flat(nested: tuple[Any, ...]) -> list[torch.Tensor]:

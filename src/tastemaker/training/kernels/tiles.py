@@ -114,7 +114,7 @@ def train_batch(
         in_last = last < WIDTHS[DEPTH - 1]
         w = tl.load(net.output + PRODUCT + last, in_last, 0.0)
         w_sum = tl.zeros_like(w)
-        sums, bias_sums = nothing(TOWER, WIDTHS)
+        sums, bias_sums = zero_sums(TOWER, WIDTHS)
 
     loss_sum = tl.zeros((TILE,), tl.float32)
     for tile in range(program, tl.cdiv(n, TILE), tl.num_programs(0)):
@@ -125,13 +125,13 @@ def train_batch(
         weight = tl.where(real, 1.0 / n, 0.0)
         if chunk.weights is not None:
             weight *= tl.load(chunk.weights + place, real, 0.0)
-        own = tl.zeros((TILE,), tl.float32)
-        own_gradient = tl.zeros((TILE,), tl.float32)
+        base_score = tl.zeros((TILE,), tl.float32)
+        base_gradient = tl.zeros((TILE,), tl.float32)
         if net.output_bias is not None:
-            own += tl.load(net.output_bias)
+            base_score += tl.load(net.output_bias)
         if net.biases is not None:
             b_u = tl.load(net.users + user * USER + USER - 1, real, 0.0)
-            own += b_u
+            base_score += b_u
         if PRODUCT:
             p = vectors(net.users, user, product, USER, real[:, None] & in_product)
             factors = p * h
@@ -146,7 +146,7 @@ def train_batch(
             scores = tl.full((TILE, padded(COLUMNS)), float("-inf"), tl.float32)
             for c in range(COLUMNS):
                 item = tl.load(chunk.items + place * COLUMNS + c, real, 0).to(tl.int64)
-                score = own
+                score = base_score
                 if net.biases is not None:
                     score += tl.load(net.biases + item, real, 0.0)
                 if PRODUCT:
@@ -158,14 +158,14 @@ def train_batch(
                     score += tl.sum(layers[DEPTH - 1] * w, axis=1)
                 scores = tl.where(column == c, score[:, None], scores)
             if LOSS == BPR:
-                loss, of_scores = bpr(scores, COLUMNS)
+                loss, score_gradients = bpr(scores, COLUMNS)
             else:
-                loss, of_scores = sampled_softmax(scores)
+                loss, score_gradients = sampled_softmax(scores)
             loss_sum += weight * loss
 
         for c in range(COLUMNS):
             item = tl.load(chunk.items + place * COLUMNS + c, real, 0).to(tl.int64)
-            score = own
+            score = base_score
             if net.biases is not None:
                 b_i = tl.load(net.biases + item, real, 0.0)
                 score += b_i
@@ -184,26 +184,26 @@ def train_batch(
                 loss_sum += loss * weight / COLUMNS
                 g *= sign * weight / COLUMNS
             else:
-                g = weight * tl.sum(tl.where(column == c, of_scores, 0.0), axis=1)
-            own_gradient += g
+                g = weight * tl.sum(tl.where(column == c, score_gradients, 0.0), axis=1)
+            base_gradient += g
 
-            for_item = tl.zeros((TILE,), tl.float32)
+            item_penalty = tl.zeros((TILE,), tl.float32)
             if PENALTY:
                 if c == 0:
-                    for_item = tl.load(penalty.item_penalties + item, real, 0.0)
-                    for_item *= tl.where(real, penalty.regularization / n, 0.0)
+                    item_penalty = tl.load(penalty.item_penalties + item, real, 0.0)
+                    item_penalty *= tl.where(real, penalty.regularization / n, 0.0)
             touched = g != 0
             if net.biases is not None:
-                loss_sum += for_item * b_i * b_i
-                gradient = g + 2 * for_item * b_i
-                tl.atomic_add(gradients.biases + item, whole(gradient), real, sem="relaxed")
+                loss_sum += item_penalty * b_i * b_i
+                gradient = g + 2 * item_penalty * b_i
+                tl.atomic_add(gradients.biases + item, to_units(gradient), real, sem="relaxed")
                 tl.store(seen[2] + item, begin, real & (gradient != 0))
             if PRODUCT:
                 factors_gradient += g[:, None] * q
                 gradient = g[:, None] * factors
                 if PENALTY:
-                    loss_sum += for_item * tl.sum(q * q, axis=1)
-                    gradient += 2 * for_item[:, None] * q
+                    loss_sum += item_penalty * tl.sum(q * q, axis=1)
+                    gradient += 2 * item_penalty[:, None] * q
                 add(gradients.items, item, product, gradient, ITEM, real[:, None] & in_product)
                 touched |= tl.max(tl.abs(gradient), axis=1) > 0
             if DEPTH:
@@ -212,54 +212,54 @@ def train_batch(
                     net, x, layers, g[:, None] * w, sums, bias_sums, TOWER, WIDTHS, PRECISION
                 )
                 pair_gradient += gradient
-                of_item = (pair >= TOWER) & (pair < 2 * TOWER)
+                in_item = (pair >= TOWER) & (pair < 2 * TOWER)
                 if PENALTY:
-                    q_tower = tl.where(of_item, x, 0.0)
-                    loss_sum += for_item * tl.sum(q_tower * q_tower, axis=1)
-                    gradient += 2 * for_item[:, None] * q_tower
+                    q_tower = tl.where(in_item, x, 0.0)
+                    loss_sum += item_penalty * tl.sum(q_tower * q_tower, axis=1)
+                    gradient += 2 * item_penalty[:, None] * q_tower
                 to = PRODUCT + pair - TOWER
-                add(gradients.items, item, to, gradient, ITEM, real[:, None] & of_item)
-                touched |= tl.max(tl.where(of_item, tl.abs(gradient), 0.0), axis=1) > 0
+                add(gradients.items, item, to, gradient, ITEM, real[:, None] & in_item)
+                touched |= tl.max(tl.where(in_item, tl.abs(gradient), 0.0), axis=1) > 0
             tl.store(seen[1] + item, begin, real & touched)
 
-        for_user = tl.zeros((TILE,), tl.float32)
+        user_penalty = tl.zeros((TILE,), tl.float32)
         if PENALTY:
-            for_user = tl.load(penalty.user_penalties + user, real, 0.0)
-            for_user *= tl.where(real, penalty.regularization / n, 0.0)
-        b_sum += own_gradient
-        touched = own_gradient != 0
+            user_penalty = tl.load(penalty.user_penalties + user, real, 0.0)
+            user_penalty *= tl.where(real, penalty.regularization / n, 0.0)
+        b_sum += base_gradient
+        touched = base_gradient != 0
         if net.biases is not None:
-            loss_sum += for_user * b_u * b_u
-            gradient = own_gradient + 2 * for_user * b_u
+            loss_sum += user_penalty * b_u * b_u
+            gradient = base_gradient + 2 * user_penalty * b_u
             to = gradients.users + user * USER + USER - 1
-            tl.atomic_add(to, whole(gradient), real, sem="relaxed")
+            tl.atomic_add(to, to_units(gradient), real, sem="relaxed")
             touched |= gradient != 0
         if PRODUCT:
             if PENALTY:
-                loss_sum += for_user * tl.sum(factors * factors, axis=1)
-                factors_gradient += 2 * for_user[:, None] * factors
+                loss_sum += user_penalty * tl.sum(factors * factors, axis=1)
+                factors_gradient += 2 * user_penalty[:, None] * factors
             h_sum += tl.sum(factors_gradient * p, axis=0)[None, :]
             gradient = factors_gradient * h
             add(gradients.users, user, product, gradient, USER, real[:, None] & in_product)
             touched |= tl.max(tl.abs(gradient), axis=1) > 0
         if DEPTH:
-            of_user = pair < TOWER
+            in_user = pair < TOWER
             if PENALTY:
-                p_tower = vectors(net.users, user, PRODUCT + pair, USER, real[:, None] & of_user)
-                loss_sum += for_user * tl.sum(p_tower * p_tower, axis=1)
-                pair_gradient += 2 * for_user[:, None] * p_tower
+                p_tower = vectors(net.users, user, PRODUCT + pair, USER, real[:, None] & in_user)
+                loss_sum += user_penalty * tl.sum(p_tower * p_tower, axis=1)
+                pair_gradient += 2 * user_penalty[:, None] * p_tower
             to = PRODUCT + pair
-            add(gradients.users, user, to, pair_gradient, USER, real[:, None] & of_user)
-            touched |= tl.max(tl.where(of_user, tl.abs(pair_gradient), 0.0), axis=1) > 0
+            add(gradients.users, user, to, pair_gradient, USER, real[:, None] & in_user)
+            touched |= tl.max(tl.where(in_user, tl.abs(pair_gradient), 0.0), axis=1) > 0
         tl.store(seen[0] + user, begin, real & touched)
 
     tl.store(losses + program, tl.load(losses + program) + tl.sum(loss_sum.to(tl.float64)))
     if net.output is not None:
-        tl.atomic_add(gradients.output_bias, whole(tl.sum(b_sum)), sem="relaxed")
+        tl.atomic_add(gradients.output_bias, to_units(tl.sum(b_sum)), sem="relaxed")
         if PRODUCT:
-            tl.atomic_add(gradients.output + product, whole(h_sum), in_product, sem="relaxed")
+            tl.atomic_add(gradients.output + product, to_units(h_sum), in_product, sem="relaxed")
     if DEPTH:
-        tl.atomic_add(gradients.output + PRODUCT + last, whole(w_sum), in_last, sem="relaxed")
+        tl.atomic_add(gradients.output + PRODUCT + last, to_units(w_sum), in_last, sem="relaxed")
         add_layers(gradients, sums, bias_sums, TOWER, WIDTHS)
 
 
@@ -275,9 +275,9 @@ def pairs(
     USER: tl.constexpr, ITEM: tl.constexpr, PRODUCT: tl.constexpr, TOWER: tl.constexpr,
 ):  # fmt: skip
     """Loads the tower's inputs for one sample of each positive: (TILE, 2 TOWER), padded."""
-    of_user, of_item = pair < TOWER, (pair >= TOWER) & (pair < 2 * TOWER)
-    p = vectors(net.users, user, PRODUCT + pair, USER, real[:, None] & of_user)
-    q = vectors(net.items, item, PRODUCT + pair - TOWER, ITEM, real[:, None] & of_item)
+    in_user, in_item = pair < TOWER, (pair >= TOWER) & (pair < 2 * TOWER)
+    p = vectors(net.users, user, PRODUCT + pair, USER, real[:, None] & in_user)
+    q = vectors(net.items, item, PRODUCT + pair - TOWER, ITEM, real[:, None] & in_item)
     return p + q
 
 
@@ -306,28 +306,28 @@ def backward(
     for layer in tl.static_range(len(WIDTHS) - 1, 0, -1):
         gradient = tl.where(layers[layer] > 0, gradient, 0.0)
         new_bias_sums = (bias_sums[layer] + tl.sum(gradient, axis=0)[None, :],) + new_bias_sums
-        of_weight = tl.dot(
+        weight_sum = tl.dot(
             tl.trans(gradient), layers[layer - 1], sums[layer], input_precision=PRECISION
         )
-        new_sums = (of_weight,) + new_sums
+        new_sums = (weight_sum,) + new_sums
         weight = matrix(net.more[layer - 1], WIDTHS[layer], WIDTHS[layer - 1])
         gradient = tl.dot(gradient, weight, input_precision=PRECISION)
     gradient = tl.where(layers[0] > 0, gradient, 0.0)
     new_bias_sums = (bias_sums[0] + tl.sum(gradient, axis=0)[None, :],) + new_bias_sums
-    of_weight = tl.dot(tl.trans(gradient), x, sums[0], input_precision=PRECISION)
-    new_sums = (of_weight,) + new_sums
-    of_x = tl.dot(gradient, first_layer(net, WIDTHS[0], TOWER), input_precision=PRECISION)
-    return new_sums, new_bias_sums, of_x
+    weight_sum = tl.dot(tl.trans(gradient), x, sums[0], input_precision=PRECISION)
+    new_sums = (weight_sum,) + new_sums
+    x_gradient = tl.dot(gradient, first_layer(net, WIDTHS[0], TOWER), input_precision=PRECISION)
+    return new_sums, new_bias_sums, x_gradient
 
 
 @triton.jit
-def nothing(TOWER: tl.constexpr, WIDTHS: tl.constexpr):
+def zero_sums(TOWER: tl.constexpr, WIDTHS: tl.constexpr):
     """Returns zeros, the initial sums of the gradients of the layers' weights and biases."""
     sums = (tl.zeros((padded(WIDTHS[0]), padded(2 * TOWER)), tl.float32),)
     bias_sums = (tl.zeros((1, padded(WIDTHS[0])), tl.float32),)
     for layer in tl.static_range(1, len(WIDTHS)):
-        of_weight = tl.zeros((padded(WIDTHS[layer]), padded(WIDTHS[layer - 1])), tl.float32)
-        sums = sums + (of_weight,)
+        weight_sum = tl.zeros((padded(WIDTHS[layer]), padded(WIDTHS[layer - 1])), tl.float32)
+        sums = sums + (weight_sum,)
         bias_sums = bias_sums + (tl.zeros((1, padded(WIDTHS[layer])), tl.float32),)
     return sums, bias_sums
 
@@ -349,19 +349,19 @@ def add_layers(gradients, sums, bias_sums, TOWER: tl.constexpr, WIDTHS: tl.const
             real = (out < WIDTHS[layer]) & (into < WIDTHS[layer - 1])
             weight = gradients.more[layer - 1] + out * WIDTHS[layer - 1] + into
             to_bias = gradients.more_biases[layer - 1]
-        tl.atomic_add(weight, whole(sums[layer]), real, sem="relaxed")
+        tl.atomic_add(weight, to_units(sums[layer]), real, sem="relaxed")
         column = tl.arange(0, padded(WIDTHS[layer]))[None, :]
         in_layer = column < WIDTHS[layer]
-        tl.atomic_add(to_bias + column, whole(bias_sums[layer]), in_layer, sem="relaxed")
+        tl.atomic_add(to_bias + column, to_units(bias_sums[layer]), in_layer, sem="relaxed")
 
 
 @triton.jit
 def first_layer(net, OUT: tl.constexpr, TOWER: tl.constexpr):
     """Loads both halves of the first weight side by side: (OUT, 2 TOWER), padded with zeros."""
     out, pair = tl.arange(0, padded(OUT))[:, None], tl.arange(0, padded(2 * TOWER))[None, :]
-    of_user = tl.load(net.first_user + out * TOWER + pair, (out < OUT) & (pair < TOWER), 0.0)
-    of_item = (out < OUT) & (pair >= TOWER) & (pair < 2 * TOWER)
-    return of_user + tl.load(net.first_item + out * TOWER + pair - TOWER, of_item, 0.0)
+    user_half = tl.load(net.first_user + out * TOWER + pair, (out < OUT) & (pair < TOWER), 0.0)
+    in_item = (out < OUT) & (pair >= TOWER) & (pair < 2 * TOWER)
+    return user_half + tl.load(net.first_item + out * TOWER + pair - TOWER, in_item, 0.0)
 
 
 @triton.jit
@@ -372,10 +372,10 @@ def matrix(weight, OUT: tl.constexpr, IN: tl.constexpr):
 
 
 @triton.jit
-def bias(of_layer, OUT: tl.constexpr):
+def bias(pointer, OUT: tl.constexpr):
     """Loads a bias as a row, (1, OUT), padded with zeros."""
     out = tl.arange(0, padded(OUT))[None, :]
-    return tl.load(of_layer + out, out < OUT, 0.0)
+    return tl.load(pointer + out, out < OUT, 0.0)
 
 
 @triton.jit
@@ -419,14 +419,14 @@ def sampled_softmax(scores):
 
 
 @triton.jit
-def add(gradients, rows, columns, of_rows, WIDTH: tl.constexpr, real):
+def add(gradients, rows, columns, row_gradients, WIDTH: tl.constexpr, real):
     """Adds (n, columns) to the gradients of the rows (n,) of a table of width WIDTH."""
     to = gradients + rows[:, None] * WIDTH + columns
-    tl.atomic_add(to, whole(of_rows), real, sem="relaxed")
+    tl.atomic_add(to, to_units(row_gradients), real, sem="relaxed")
 
 
 @triton.jit
-def whole(gradient):
+def to_units(gradient):
     """Converts a gradient to an integer number of units."""
     return (gradient * UNITS).to(tl.int64)
 

@@ -9,19 +9,19 @@ const LABELS = 26;
 
 const canvas = document.querySelector("#plane");
 const tip = document.querySelector("#tip");
-const spot = document.querySelector("#spot");
+const description = document.querySelector("#spot");
 const legend = document.querySelector("#legend");
 const dark = matchMedia("(prefers-color-scheme: dark)");
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
+const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
 let points = [];
 let order = []; // the categories with a colour, the largest first
 let chosen = null; // a category
 let marked = null; // a point
 let view = { x: 0, y: 0, scale: 1 };
-let all = view;
+let wholeMap = view;
 
-function begin(found) {
+function begin(map) {
   const sizes = new Map();
   for (const point of points) sizes.set(point[MAIN], (sizes.get(point[MAIN]) ?? 0) + 1);
   order = [...sizes].filter(([name]) => name).sort((a, b) => b[1] - a[1]).map(([name]) => name);
@@ -29,9 +29,9 @@ function begin(found) {
   for (const [place, name] of [...order.entries(), [8, ""]]) addToLegend(place, name);
   const titles = document.querySelector("#titles");
   titles.append(...points.slice(0, 400).map((point) => new Option(point[NAME])));
-  spot.textContent =
-    `${points.length.toLocaleString("en")} items, the most popular. Items that are similar for ${found.model} ` +
-    `lie close together; the plane shows ${Math.round(found.explained * 100)}% of the variance.`;
+  description.textContent =
+    `${points.length.toLocaleString("en")} items, the most popular. Items that are similar for ${map.model} ` +
+    `lie close together; the plane shows ${Math.round(map.explained * 100)}% of the variance.`;
   fit();
   new ResizeObserver(() => draw()).observe(canvas);
   dark.addEventListener("change", draw);
@@ -58,15 +58,15 @@ function addToLegend(place, name) {
   legend.append(button);
 }
 
-/** The view in which all but the outermost points are seen. */
+/** Sets the view in which all but the outermost points are visible. */
 function fit() {
-  const end = (axis, share) => {
+  const quantile = (axis, fraction) => {
     const values = points.map((point) => point[axis]).sort((a, b) => a - b);
-    return values[Math.floor(share * (values.length - 1))];
+    return values[Math.floor(fraction * (values.length - 1))];
   };
-  const [left, right, low, high] = [end(X, 0.005), end(X, 0.995), end(Y, 0.005), end(Y, 0.995)];
+  const [left, right, low, high] = [quantile(X, 0.005), quantile(X, 0.995), quantile(Y, 0.005), quantile(Y, 0.995)];
   const { clientWidth: width, clientHeight: height } = canvas;
-  all = {
+  wholeMap = {
     x: (left + right) / 2,
     y: (low + high) / 2,
     scale: 0.9 * Math.min(width / (right - left || 1), height / (high - low || 1)),
@@ -74,13 +74,13 @@ function fit() {
     across: 0.92 * width / (right - left || 1),
     up: 0.92 * height / (high - low || 1),
   };
-  view = { x: all.x, y: all.y, scale: 1 };
+  view = { x: wholeMap.x, y: wholeMap.y, scale: 1 };
   draw();
 }
 
 const toScreen = (x, y) => [
-  canvas.clientWidth / 2 + (x - view.x) * all.across * view.scale,
-  canvas.clientHeight / 2 - (y - view.y) * all.up * view.scale,
+  canvas.clientWidth / 2 + (x - view.x) * wholeMap.across * view.scale,
+  canvas.clientHeight / 2 - (y - view.y) * wholeMap.up * view.scale,
 ];
 
 function colourOf(point) {
@@ -96,31 +96,31 @@ function draw() {
   const ratio = devicePixelRatio || 1;
   canvas.width = width * ratio;
   canvas.height = height * ratio;
-  const pen = canvas.getContext("2d");
-  pen.scale(ratio, ratio);
+  const context = canvas.getContext("2d");
+  context.scale(ratio, ratio);
   const grow = Math.min(2.2, Math.sqrt(view.scale));
   for (const front of [false, true]) {
     for (const point of points) {
       if (isChosen(point) !== front) continue;
       const [x, y] = toScreen(point[X], point[Y]);
       if (x < -10 || y < -10 || x > width + 10 || y > height + 10) continue;
-      pen.globalAlpha = front ? 0.82 : 0.13;
-      pen.fillStyle = front ? (chosen ? COLOURS[order.indexOf(chosen)] ?? OTHER : colourOf(point)) : OTHER;
-      pen.beginPath();
-      pen.arc(x, y, (1.8 + Math.sqrt(point[N]) / 5) * grow, 0, 7);
-      pen.fill();
+      context.globalAlpha = front ? 0.82 : 0.13;
+      context.fillStyle = front ? (chosen ? COLOURS[order.indexOf(chosen)] ?? OTHER : colourOf(point)) : OTHER;
+      context.beginPath();
+      context.arc(x, y, (1.8 + Math.sqrt(point[N]) / 5) * grow, 0, 7);
+      context.fill();
     }
   }
-  pen.globalAlpha = 1;
-  label(pen, width, height);
+  context.globalAlpha = 1;
+  label(context, width, height);
 }
 
-/** Names of the most popular points in sight, as far as there is room. */
-function label(pen, width, height) {
-  pen.font = `12px ${getComputedStyle(document.body).fontFamily}`;
-  pen.textBaseline = "middle";
-  pen.lineJoin = "round";
-  pen.lineWidth = 3.5;
+/** Writes the names of the most popular visible points, as far as there is room. */
+function label(context, width, height) {
+  context.font = `12px ${getComputedStyle(document.body).fontFamily}`;
+  context.textBaseline = "middle";
+  context.lineJoin = "round";
+  context.lineWidth = 3.5;
   const taken = [];
   const names = marked ? [marked, ...points] : points;
   for (const point of names) {
@@ -128,21 +128,21 @@ function label(pen, width, height) {
     if (point !== marked && !isChosen(point)) continue;
     const [x, y] = toScreen(point[X], point[Y]);
     const text = point[NAME].length > 30 ? `${point[NAME].slice(0, 29)}…` : point[NAME];
-    const box = [x + 8, y - 9, pen.measureText(text).width + 6, 18];
+    const box = [x + 8, y - 9, context.measureText(text).width + 6, 18];
     if (x < 0 || y < 10 || box[0] + box[2] > width || y > height - 10) continue;
     if (taken.some((other) => overlap(box, other))) continue;
     taken.push(box);
-    pen.strokeStyle = dark.matches ? "#1c2126" : "#f4f5f7";
-    pen.strokeText(text, x + 9, y);
-    pen.fillStyle = dark.matches ? "#e7eaed" : "#1b2026";
-    pen.fillText(text, x + 9, y);
+    context.strokeStyle = dark.matches ? "#1c2126" : "#f4f5f7";
+    context.strokeText(text, x + 9, y);
+    context.fillStyle = dark.matches ? "#e7eaed" : "#1b2026";
+    context.fillText(text, x + 9, y);
     if (point === marked) {
-      pen.strokeStyle = pen.fillStyle;
-      pen.lineWidth = 2;
-      pen.beginPath();
-      pen.arc(x, y, 9, 0, 7);
-      pen.stroke();
-      pen.lineWidth = 3.5;
+      context.strokeStyle = context.fillStyle;
+      context.lineWidth = 2;
+      context.beginPath();
+      context.arc(x, y, 9, 0, 7);
+      context.stroke();
+      context.lineWidth = 3.5;
     }
   }
 }
@@ -150,48 +150,48 @@ function label(pen, width, height) {
 const overlap = ([ax, ay, aw, ah], [bx, by, bw, bh]) =>
   ax < bx + bw && bx < ax + aw && ay < by + bh && by < ay + ah;
 
-function zoom(by, x = canvas.clientWidth / 2, y = canvas.clientHeight / 2) {
-  if (!by) return fit();
-  const scale = Math.max(0.5, Math.min(60, view.scale * by));
-  const real = scale / view.scale;
-  const across = (x - canvas.clientWidth / 2) / (all.across * view.scale);
-  const up = (canvas.clientHeight / 2 - y) / (all.up * view.scale);
-  view = { x: view.x + across * (1 - 1 / real), y: view.y + up * (1 - 1 / real), scale };
+function zoom(factor, x = canvas.clientWidth / 2, y = canvas.clientHeight / 2) {
+  if (!factor) return fit();
+  const scale = Math.max(0.5, Math.min(60, view.scale * factor));
+  const applied = scale / view.scale;
+  const across = (x - canvas.clientWidth / 2) / (wholeMap.across * view.scale);
+  const up = (canvas.clientHeight / 2 - y) / (wholeMap.up * view.scale);
+  view = { x: view.x + across * (1 - 1 / applied), y: view.y + up * (1 - 1 / applied), scale };
   draw();
 }
 
 function move(across, up) {
   view = {
     ...view,
-    x: view.x - across / (all.across * view.scale),
-    y: view.y + up / (all.up * view.scale),
+    x: view.x - across / (wholeMap.across * view.scale),
+    y: view.y + up / (wholeMap.up * view.scale),
   };
   draw();
 }
 
 function nearest(x, y, within = 14) {
   let best = null;
-  let least = within;
+  let smallest = within;
   for (const point of points) {
     const [px, py] = toScreen(point[X], point[Y]);
     const distance = Math.hypot(px - x, py - y);
-    if (distance < least) [best, least] = [point, distance];
+    if (distance < smallest) [best, smallest] = [point, distance];
   }
   return best;
 }
 
-/** Says which item it is and what lies closest; a link leads to its page. */
+/** Marks a point, and shows its name, with a link to its page, and the closest points. */
 function mark(point) {
   marked = point;
   const distance = (other) =>
-    Math.hypot((other[X] - point[X]) * all.across, (other[Y] - point[Y]) * all.up);
+    Math.hypot((other[X] - point[X]) * wholeMap.across, (other[Y] - point[Y]) * wholeMap.up);
   const close = points.filter((other) => other !== point).sort((a, b) => distance(a) - distance(b));
   const link = document.createElement("a");
   link.href = `${ROOT}/items/${encodeURIComponent(point[ID])}`;
   link.textContent = point[NAME];
   const kinds = point[CATEGORIES].length ? ` (${point[CATEGORIES].join(", ")})` : "";
   const names = close.slice(0, CLOSEST).map((other) => other[NAME]);
-  spot.replaceChildren(link, `${kinds}, touched ${point[N].toLocaleString("en")} times. Closest on the map: ${names.join("; ")}.`);
+  description.replaceChildren(link, `${kinds}, touched ${point[N].toLocaleString("en")} times. Closest on the map: ${names.join("; ")}.`);
   draw();
 }
 
@@ -199,7 +199,7 @@ function glideTo(point, scale) {
   const from = { ...view };
   const to = { x: point[X], y: point[Y], scale };
   const began = performance.now();
-  const duration = calm.matches ? 0 : 450;
+  const duration = reducedMotion.matches ? 0 : 450;
   const step = (now) => {
     const t = duration ? Math.min(1, (now - began) / duration) : 1;
     const eased = 1 - (1 - t) ** 3;
@@ -214,7 +214,7 @@ function glideTo(point, scale) {
   requestAnimationFrame(step);
 }
 
-// Hands
+// Mouse, touch and keyboard
 
 canvas.addEventListener(
   "wheel",
@@ -225,31 +225,31 @@ canvas.addEventListener(
   { passive: false },
 );
 
-const fingers = new Map();
+const pointers = new Map(); // position of each pressed pointer, by its id
 let travelled = 0;
 
 canvas.addEventListener("pointerdown", (event) => {
   canvas.setPointerCapture(event.pointerId);
-  fingers.set(event.pointerId, [event.offsetX, event.offsetY]);
+  pointers.set(event.pointerId, [event.offsetX, event.offsetY]);
   travelled = 0;
 });
 
 canvas.addEventListener("pointermove", (event) => {
-  const here = [event.offsetX, event.offsetY];
-  const then = fingers.get(event.pointerId);
-  if (!then) return hover(here);
+  const position = [event.offsetX, event.offsetY];
+  const previous = pointers.get(event.pointerId);
+  if (!previous) return hover(position);
   tip.hidden = true;
-  travelled += Math.hypot(here[0] - then[0], here[1] - then[1]);
-  const other = [...fingers].find(([id]) => id !== event.pointerId)?.[1];
-  fingers.set(event.pointerId, here);
-  if (!other) return move(here[0] - then[0], here[1] - then[1]);
-  const apart = (point) => Math.hypot(point[0] - other[0], point[1] - other[1]) || 1;
-  zoom(apart(here) / apart(then), (here[0] + other[0]) / 2, (here[1] + other[1]) / 2);
+  travelled += Math.hypot(position[0] - previous[0], position[1] - previous[1]);
+  const other = [...pointers].find(([id]) => id !== event.pointerId)?.[1];
+  pointers.set(event.pointerId, position);
+  if (!other) return move(position[0] - previous[0], position[1] - previous[1]);
+  const distance = (point) => Math.hypot(point[0] - other[0], point[1] - other[1]) || 1;
+  zoom(distance(position) / distance(previous), (position[0] + other[0]) / 2, (position[1] + other[1]) / 2);
 });
 
 for (const kind of ["pointerup", "pointercancel"]) {
   canvas.addEventListener(kind, (event) => {
-    fingers.delete(event.pointerId);
+    pointers.delete(event.pointerId);
     const point = kind === "pointerup" && travelled < 5 && nearest(event.offsetX, event.offsetY);
     if (point) mark(point);
   });
@@ -269,8 +269,8 @@ function hover([x, y]) {
 
 canvas.addEventListener("keydown", (event) => {
   const step = 60;
-  const way = { ArrowLeft: [step, 0], ArrowRight: [-step, 0], ArrowUp: [0, step], ArrowDown: [0, -step] }[event.key];
-  if (way) move(...way);
+  const direction = { ArrowLeft: [step, 0], ArrowRight: [-step, 0], ArrowUp: [0, step], ArrowDown: [0, -step] }[event.key];
+  if (direction) move(...direction);
   else if (event.key === "+" || event.key === "=") zoom(1.3);
   else if (event.key === "-") zoom(1 / 1.3);
   else if (event.key === "0") fit();
@@ -288,20 +288,20 @@ document.querySelector("#jump").addEventListener("submit", (event) => {
   const point = text && (points.find((each) => each[NAME].toLowerCase() === text) ??
     points.find((each) => each[NAME].toLowerCase().includes(text)));
   if (!point) {
-    spot.textContent = text ? `Nothing on the map is called “${text}”.` : "Type a title to jump to.";
+    description.textContent = text ? `Nothing on the map is called “${text}”.` : "Type a title to jump to.";
     return;
   }
   mark(point);
   glideTo(point, Math.max(4, view.scale));
 });
 
-// The start, once everything above is there
+// The points are fetched once everything above is defined.
 
-const answer = await fetch(`${ROOT}/desk/map.json`, { headers: { "X-Fragment": "1" } });
-if (answer.ok) {
-  const found = await answer.json();
-  points = found.points;
-  begin(found);
+const response = await fetch(`${ROOT}/desk/map.json`, { headers: { "X-Fragment": "1" } });
+if (response.ok) {
+  const map = await response.json();
+  points = map.points;
+  begin(map);
 } else {
-  spot.textContent = await answer.text();
+  description.textContent = await response.text();
 }

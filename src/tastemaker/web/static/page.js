@@ -1,37 +1,37 @@
-// What the pages do beyond links and forms: hearts without a reload, search as one types, and rows
-// that move to where they belong. Without this script everything works by whole pages.
+// Optional behaviour of the pages: likes without a reload, search while typing, and cards that move
+// to their new places. Without this script everything works by links and forms.
 
-// The prefix of all addresses of the site, as "/shop"; empty without one.
+// The prefix of all paths of the site, such as "/shop"; empty without one.
 const ROOT = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
 
 const live = document.querySelector("#live");
-const said = document.querySelector("#said");
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
-const PATIENCE_S = 30;
+const statusText = document.querySelector("#said"); // read aloud by screen readers
+const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
+const RETRY_FOR_S = 30;
 const TOAST_S = 12;
 
-// Asking
+// Requests
 
-class Refused extends Error {}
+class RequestError extends Error {}
 
-/** The part of a page that changes. A service that is away for a moment is asked again. */
+/** Fetches the part of a page that changes; repeats the request while the service is unavailable. */
 async function fetchPart(url, body, signal) {
-  const until = performance.now() + PATIENCE_S * 1000;
+  const until = performance.now() + RETRY_FOR_S * 1000;
   for (let pause = 300; ; pause = Math.min(pause * 1.6, 3000)) {
     try {
-      const answer = await fetch(url, {
+      const response = await fetch(url, {
         method: body ? "POST" : "GET",
         headers: { "X-Fragment": "1" },
         body,
         signal,
       });
-      if (answer.ok) return { html: await answer.text(), url: answer.url };
-      if (![429, 502, 503].includes(answer.status)) throw new Refused(await answer.text());
+      if (response.ok) return { html: await response.text(), url: response.url };
+      if (![429, 502, 503].includes(response.status)) throw new RequestError(await response.text());
     } catch (error) {
-      if (error instanceof Refused || error.name === "AbortError") throw error;
+      if (error instanceof RequestError || error.name === "AbortError") throw error;
     }
-    if (performance.now() > until) throw new Refused("The service does not answer.");
-    say("The service does not answer; trying again …", true);
+    if (performance.now() > until) throw new RequestError("The service does not answer.");
+    showMessage("The service does not answer; trying again …", true);
     await new Promise((resolve) => setTimeout(resolve, pause));
   }
 }
@@ -43,46 +43,46 @@ function newId() {
   ).join("");
 }
 
-// Saying
+// Messages
 
-let goneAfter;
+let toastTimer;
 
-function say(text, bad = false) {
+function showMessage(text, isError = false) {
   document.querySelectorAll(".toast").forEach((toast) => toast.remove());
   const toast = document.createElement("div");
-  toast.className = bad ? "toast bad" : "toast";
+  toast.className = isError ? "toast bad" : "toast";
   const words = document.createElement("p");
   words.textContent = text;
   toast.append(words);
   live.prepend(toast);
-  said.textContent = text;
+  statusText.textContent = text;
 }
 
 function announce() {
-  const speaking = live.querySelector("[data-said]");
-  if (speaking) said.textContent = speaking.dataset.said;
-  clearTimeout(goneAfter);
+  const announced = live.querySelector("[data-said]");
+  if (announced) statusText.textContent = announced.dataset.said;
+  clearTimeout(toastTimer);
   const toast = live.querySelector(".toast");
-  if (toast) goneAfter = setTimeout(() => leave(toast), TOAST_S * 1000);
+  if (toast) toastTimer = setTimeout(() => removeToast(toast), TOAST_S * 1000);
 }
 
-function leave(toast) {
+function removeToast(toast) {
   // Not while the pointer or the focus is on it.
-  if (toast.matches(":hover, :focus-within")) goneAfter = setTimeout(() => leave(toast), 2000);
+  if (toast.matches(":hover, :focus-within")) toastTimer = setTimeout(() => removeToast(toast), 2000);
   else toast.remove();
 }
 
-// Moving
+// Moving cards
 
 const cards = () => [...live.querySelectorAll(".card[data-item]")];
 
-function places() {
+function positions() {
   return new Map(cards().map((card) => [card.dataset.item, card.getBoundingClientRect()]));
 }
 
-/** Puts new rows in place of the old ones; what stays glides to its new place. */
+/** Replaces the rows; cards that remain move to their new positions. */
 function show(html, keep = true) {
-  const before = places();
+  const before = positions();
   const scrolled = keep
     ? [...live.querySelectorAll(".row")].map((row) => [row.id, row.querySelector(".strip").scrollLeft])
     : [];
@@ -92,19 +92,19 @@ function show(html, keep = true) {
     if (strip) strip.scrollLeft = left;
   }
   announce();
-  if (calm.matches) return;
+  if (reducedMotion.matches) return;
   const height = innerHeight;
   for (const card of cards()) {
-    const now = card.getBoundingClientRect();
-    if (now.bottom < 0 || now.top > height) continue;
-    const then = before.get(card.dataset.item);
-    if (!then) {
+    const current = card.getBoundingClientRect();
+    if (current.bottom < 0 || current.top > height) continue;
+    const previous = before.get(card.dataset.item);
+    if (!previous) {
       card.animate([{ opacity: 0, transform: "scale(.94)" }, { opacity: 1, transform: "none" }], {
         duration: 320,
         easing: "ease-out",
       });
-    } else if (then.left !== now.left || then.top !== now.top) {
-      const from = `translate(${then.left - now.left}px, ${then.top - now.top}px)`;
+    } else if (previous.left !== current.left || previous.top !== current.top) {
+      const from = `translate(${previous.left - current.left}px, ${previous.top - current.top}px)`;
       card.animate([{ transform: from }, { transform: "none" }], {
         duration: 420,
         easing: "cubic-bezier(.2, .7, .2, 1)",
@@ -113,10 +113,10 @@ function show(html, keep = true) {
   }
 }
 
-// Hearts
+// Likes
 
-/** Where the focus goes when a card leaves: to the one that takes its place. */
-function placeOf(card) {
+/** Returns the position of a card, at which the next card gets the focus when it is removed. */
+function positionOf(card) {
   const row = card.closest(".row");
   return row && { row: row.id, place: [...row.querySelectorAll(".card")].indexOf(card) };
 }
@@ -138,27 +138,27 @@ async function send(form, item, place) {
   body.set("event", newId());
   try {
     show((await fetchPart(form.action, body)).html);
-    const back = live.querySelector(`.card[data-item="${CSS.escape(item)}"] .heart`);
-    if (place !== undefined) (back && !place ? back.focus() : focusAt(place));
+    const heart = live.querySelector(`.card[data-item="${CSS.escape(item)}"] .heart`);
+    if (place !== undefined) (heart && !place ? heart.focus() : focusAt(place));
   } catch (error) {
-    say(error.message, true);
-    live.querySelectorAll(".heart.on").forEach((heart) => heart.classList.remove("on"));
+    showMessage(error.message, true);
+    live.querySelectorAll(".heart.on").forEach((each) => each.classList.remove("on"));
   } finally {
     busy = false;
     live.classList.remove("busy");
   }
 }
 
-const onRows = () => location.pathname.replace(/\/$/, "") === ROOT && live.querySelector(".row");
+const isRowsPage = () => location.pathname.replace(/\/$/, "") === ROOT && live.querySelector(".row");
 
 document.addEventListener("submit", (event) => {
   const { target: form, submitter } = event;
   const undo = form.matches("[data-undo]");
-  if (!onRows() || !(form.id === "like" || undo) || !submitter) return;
+  if (!isRowsPage() || !(form.id === "like" || undo) || !submitter) return;
   event.preventDefault();
   const card = submitter.closest(".card");
   card?.querySelector(".heart").classList.add("on");
-  send(form, submitter.value, card ? placeOf(card) : null);
+  send(form, submitter.value, card ? positionOf(card) : null);
 });
 
 document.addEventListener("keydown", (event) => {
@@ -187,52 +187,52 @@ live.addEventListener("keydown", (event) => {
   if (other) event.preventDefault();
 });
 
-// Search as one types
+// Search while typing
 
-let asked;
+let pendingRequest;
 
-/** Calls back when typing pauses; each question ends the one before. */
-function whileTyping(input, ask) {
-  let waiting;
+/** Calls `request` when typing pauses; each call aborts the previous one. */
+function whileTyping(input, request) {
+  let timer;
   input.addEventListener("input", () => {
-    clearTimeout(waiting);
-    waiting = setTimeout(async () => {
-      asked?.abort();
-      asked = new AbortController();
+    clearTimeout(timer);
+    timer = setTimeout(async () => {
+      pendingRequest?.abort();
+      pendingRequest = new AbortController();
       try {
-        await ask(input.value.trim(), asked.signal);
+        await request(input.value.trim(), pendingRequest.signal);
       } catch (error) {
-        if (error.name !== "AbortError") say(error.message, true);
+        if (error.name !== "AbortError") showMessage(error.message, true);
       }
     }, 160);
   });
 }
 
 const search = document.querySelector("#q");
-const before = { html: null, url: location.pathname + location.search };
+const beforeSearch = { html: null, url: location.pathname + location.search };
 
-/** The page is the one of that address from now on; forms return to it. */
-function standAt(url) {
+/** Changes the address of the page, to which forms return. */
+function setAddress(url) {
   history.replaceState(null, "", url);
   document.querySelector("#like [name=back]").value = url;
 }
 
 whileTyping(search, async (text, signal) => {
   if (!text) {
-    if (before.html === null) return;
-    show(before.html, false);
-    standAt(before.url);
-    before.html = null;
+    if (beforeSearch.html === null) return;
+    show(beforeSearch.html, false);
+    setAddress(beforeSearch.url);
+    beforeSearch.html = null;
     return;
   }
   const url = `${ROOT}/search?q=${encodeURIComponent(text)}`;
   const { html } = await fetchPart(url, null, signal);
-  before.html ??= live.innerHTML;
+  beforeSearch.html ??= live.innerHTML;
   show(html, false);
-  standAt(url);
+  setAddress(url);
 });
 
-// Picking
+// Picks on the welcome page
 
 function countPicks(picks) {
   const wanted = Number(picks.dataset.wanted);
@@ -259,10 +259,10 @@ if (picks) {
     const query = new URLSearchParams({ q: text });
     form.querySelectorAll(":checked").forEach((box) => query.append("pick", box.value));
     const { html } = await fetchPart(`${ROOT}/welcome?${query}`, null, signal);
-    const fresh = new DOMParser().parseFromString(html, "text/html");
-    form.querySelector("#choices").replaceWith(fresh.querySelector("#choices"));
-    const n = fresh.querySelector("#choices").dataset.found;
-    said.textContent = text ? `${n ?? 0} found` : "";
+    const page = new DOMParser().parseFromString(html, "text/html");
+    form.querySelector("#choices").replaceWith(page.querySelector("#choices"));
+    const n = page.querySelector("#choices").dataset.found;
+    statusText.textContent = text ? `${n ?? 0} found` : "";
     countPicks(form);
   });
 }

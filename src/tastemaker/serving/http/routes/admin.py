@@ -16,7 +16,7 @@ router = APIRouter(prefix="/admin", tags=["admin"], dependencies=needs("admin"))
 
 PROBLEMS = documented(401, 403, 409, 422, 429, 503)
 
-MOST_DEPLOYMENTS = 200
+MAX_DEPLOYMENTS = 200
 """Maximum number of deployments on a page."""
 
 Cursor = Annotated[str, Field(max_length=18, pattern=r"^\d+$")]
@@ -30,7 +30,7 @@ async def deployments(
     cursor: Annotated[
         Cursor | None, Query(description="next_cursor of the previous page, to get the next one.")
     ] = None,
-    limit: Annotated[int, Query(ge=1, le=MOST_DEPLOYMENTS)] = 50,
+    limit: Annotated[int, Query(ge=1, le=MAX_DEPLOYMENTS)] = 50,
 ) -> Response:
     """Returns a page of the deployments of models, with their evaluation, newest first."""
 
@@ -39,7 +39,9 @@ async def deployments(
         latest = log.latest()
         records = log.newest(limit + 1, None if cursor is None else int(cursor))
         return {
-            "deployments": [shown(each, latest.seq if latest else 0) for each in records[:limit]],
+            "deployments": [
+                deployment_fields(record, latest.seq if latest else 0) for record in records[:limit]
+            ],
             "next_cursor": str(records[limit - 1].seq) if len(records) > limit else None,
         }
 
@@ -53,24 +55,24 @@ async def reload(service: TheService) -> Response:
     A run that cannot be opened is refused, and the current model continues to serve.
     """
 
-    def swap() -> dict[str, Any]:
+    def deploy() -> dict[str, Any]:
         record = service.live.deploy(service.settings.run, "reload")
         service.telemetry.swaps.labels("reload").inc()
-        return shown(record, record.seq)
+        return deployment_fields(record, record.seq)
 
-    return json(await service.gate.run(swap))
+    return json(await service.gate.run(deploy))
 
 
 @router.post("/rollback", response_model=Deployment, responses=PROBLEMS)
 async def rollback(service: TheService) -> Response:
     """Deploys the model that served before the current one."""
 
-    def swap() -> dict[str, Any]:
+    def roll_back() -> dict[str, Any]:
         record = service.live.roll_back()
         service.telemetry.swaps.labels("rollback").inc()
-        return shown(record, record.seq)
+        return deployment_fields(record, record.seq)
 
-    return json(await service.gate.run(swap))
+    return json(await service.gate.run(roll_back))
 
 
 @router.post("/learn", status_code=202, response_model=LearningStarted, responses=PROBLEMS)
@@ -83,13 +85,13 @@ async def learn(service: TheService) -> Response:
     return json({"status": "started" if started else "running"}, 202)
 
 
-def shown(record: DeploymentRecord, current: int) -> dict[str, Any]:
+def deployment_fields(record: DeploymentRecord, current: int) -> dict[str, Any]:
     """Returns the content of a `wire.Deployment`."""
     return {
         "deployment": record.seq,
         "version": record.version,
         "model": record.model,
-        "run": _short(Path(record.run)),
+        "run": _run_name(Path(record.run)),
         "trained_at": record.trained_at,
         "deployed_at": record.deployed_at,
         "reason": record.reason,
@@ -98,6 +100,6 @@ def shown(record: DeploymentRecord, current: int) -> dict[str, Any]:
     }
 
 
-def _short(run: Path) -> str:
+def _run_name(run: Path) -> str:
     """Returns the folder's name; for a learned version with its parent: runs.versions/0001."""
     return "/".join(run.parts[-2:]) if run.parent.suffix == ".versions" else run.name

@@ -7,17 +7,17 @@ import numpy as np
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from tastemaker.serving.desk.comparing import ComparedDeployment, EarlierModels
 from tastemaker.serving.desk.drift import drift as drift_of
+from tastemaker.serving.desk.earlier_models import ComparedDeployment, EarlierModels
 from tastemaker.serving.desk.item_map import item_map
 from tastemaker.serving.desk.standings import standings
-from tastemaker.serving.desk.stats import events_per_minute, numbers_of
+from tastemaker.serving.desk.stats import events_per_minute, request_statistics
 from tastemaker.serving.http.auth import needs
 from tastemaker.serving.http.problems import documented
-from tastemaker.serving.http.routes.admin import shown
+from tastemaker.serving.http.routes.admin import deployment_fields
 from tastemaker.serving.http.routes.common import TheService, json
-from tastemaker.serving.live.answers import recommended_item
-from tastemaker.serving.live.kept import Kept
+from tastemaker.serving.live.cache import BoundedCache
+from tastemaker.serving.live.list_responses import recommended_item
 from tastemaker.serving.service import Service
 from tastemaker.serving.store.events import hashed
 from tastemaker.wire import Compared, Drift, ItemMap, K, KnownUsers, LeaderboardResponse, Stats
@@ -26,18 +26,18 @@ router = APIRouter(prefix="/admin", tags=["admin"], dependencies=needs("admin"))
 
 PROBLEMS = documented(401, 403, 422, 429, 503)
 
-MOST_BYTES = 16 << 20
+MAX_BYTES = 16 << 20
 """Maximum size of a worker's cache of responses for the desk, in bytes."""
 
-MOST_KNOWN, MOST_POINTS, MOST_EVENTS = 200, 20_000, 200
+MAX_KNOWN, MAX_POINTS, MAX_EVENTS = 200, 20_000, 200
 
 
 class Desk:
     """Holds an earlier model for comparisons, and caches responses until they may change."""
 
     def __init__(self, service: Service) -> None:
-        self.comparing = EarlierModels(service.live)
-        self.kept: Kept[bytes] = Kept(MOST_BYTES)
+        self.earlier_models = EarlierModels(service.live)
+        self.cache: BoundedCache[bytes] = BoundedCache(MAX_BYTES)
 
 
 async def _desk(request: Request) -> Desk:
@@ -55,11 +55,11 @@ TheDesk = Annotated[Desk, Depends(_desk)]
 async def stats(service: TheService) -> Response:
     """Returns the current model and its data, and metrics of the requests since the start."""
 
-    def found() -> dict[str, Any]:
+    def content() -> dict[str, Any]:
         snapshot = service.live.snapshot()
         deployed, data = snapshot.deployed, snapshot.deployed.everything
         return {
-            "deployment": shown(deployed.record, deployed.record.seq),
+            "deployment": deployment_fields(deployed.record, deployed.record.seq),
             "dataset": data.name,
             "split": deployed.bundle.split.method,
             "n_users": data.n_users,
@@ -70,43 +70,45 @@ async def stats(service: TheService) -> Response:
             "degraded": snapshot.degraded,
             "missing": deployed.missing and deployed.missing.version,
             "learning": service.learning.running,
-            **numbers_of(service.telemetry),
+            **request_statistics(service.telemetry),
         }
 
-    return json(await service.gate.run(found))
+    return json(await service.gate.run(content))
 
 
 @router.get("/users", response_model=KnownUsers, responses=PROBLEMS)
 async def known_users(
-    service: TheService, limit: Annotated[int, Query(ge=1, le=MOST_KNOWN)] = 20
+    service: TheService, limit: Annotated[int, Query(ge=1, le=MAX_KNOWN)] = 20
 ) -> Response:
     """Returns some users of the training data, evenly from the shortest to the longest history.
 
     Users who were forgotten are left out.
     """
 
-    def found() -> dict[str, Any]:
+    def content() -> dict[str, Any]:
         snapshot = service.live.snapshot()
         data = snapshot.deployed.everything
         lengths = np.diff(data.indptr)
-        ordered = np.argsort(lengths, kind="stable")
-        ordered = ordered[lengths[ordered] > 0]
-        places = np.linspace(0, len(ordered) - 1, min(limit, len(ordered))).round().astype(int)
-        codes = ordered[places]
+        by_length = np.argsort(lengths, kind="stable")
+        by_length = by_length[lengths[by_length] > 0]
+        positions = (
+            np.linspace(0, len(by_length) - 1, min(limit, len(by_length))).round().astype(int)
+        )
+        codes = by_length[positions]
         ids = data.user_vocabulary.ids.gather(codes).to_list()
         users = [
-            {"user_id": user, "n_items": int(lengths[code])}
-            for user, code in zip(ids, codes, strict=True)
-            if hashed(str(user)) not in snapshot.forgotten
+            {"user_id": user_id, "n_items": int(lengths[code])}
+            for user_id, code in zip(ids, codes, strict=True)
+            if hashed(str(user_id)) not in snapshot.forgotten
         ]
-        return {"users": users, "n_users": len(ordered)}
+        return {"users": users, "n_users": len(by_length)}
 
-    return json(await service.gate.run(found))
+    return json(await service.gate.run(content))
 
 
 @router.get("/map", response_model=ItemMap, responses=PROBLEMS)
 async def map_of_items(
-    service: TheService, desk: TheDesk, n: Annotated[int, Query(ge=1, le=MOST_POINTS)] = 2000
+    service: TheService, desk: TheDesk, n: Annotated[int, Query(ge=1, le=MAX_POINTS)] = 2000
 ) -> Response:
     """Returns the most popular items as points in a plane, in which similar items are close.
 
@@ -114,23 +116,23 @@ async def map_of_items(
     fraction of the variance that they explain.
     """
 
-    def found() -> bytes:
+    def cached_body() -> bytes:
         snapshot = service.live.snapshot()
         deployed, catalog = snapshot.deployed, snapshot.catalog
-        kept = desk.kept.get(("map", n), deployed, catalog)
-        if kept is None:
+        body = desk.cache.get(("map", n), deployed, catalog)
+        if body is None:
             points = item_map(deployed.bundle.model, catalog, n)
-            named = {"model": deployed.record.model, "version": deployed.record.version}
-            kept = orjson.dumps(points | named)
-            desk.kept.put(("map", n), kept, len(kept), deployed, catalog)
-        return kept
+            model_fields = {"model": deployed.record.model, "version": deployed.record.version}
+            body = orjson.dumps(points | model_fields)
+            desk.cache.put(("map", n), body, len(body), deployed, catalog)
+        return body
 
-    return json(await service.gate.run(found))
+    return json(await service.gate.run(cached_body))
 
 
 @router.get("/drift", response_model=Drift, responses=PROBLEMS)
 async def drift(
-    service: TheService, desk: TheDesk, n: Annotated[int, Query(ge=1, le=MOST_EVENTS)] = 200
+    service: TheService, desk: TheDesk, n: Annotated[int, Query(ge=1, le=MAX_EVENTS)] = 200
 ) -> Response:
     """Measures how well the model's lists predict the newest events.
 
@@ -139,17 +141,17 @@ async def drift(
     most popular items is given for comparison.
     """
 
-    def found() -> bytes:
+    def cached_body() -> bytes:
         snapshot = service.live.snapshot()
         basis = snapshot.deployed, snapshot.catalog
-        question = "drift", n, service.live.events.newest()
-        kept = desk.kept.get(question, *basis)
-        if kept is None:
-            kept = orjson.dumps(drift_of(service.live, n))
-            desk.kept.put(question, kept, len(kept), *basis)
-        return kept
+        cache_key = "drift", n, service.live.events.newest()
+        body = desk.cache.get(cache_key, *basis)
+        if body is None:
+            body = orjson.dumps(drift_of(service.live, n))
+            desk.cache.put(cache_key, body, len(body), *basis)
+        return body
 
-    return json(await service.gate.run(found))
+    return json(await service.gate.run(cached_body))
 
 
 @router.get(
@@ -183,18 +185,20 @@ async def compare(
 ) -> Response:
     """Returns a user's lists by the current model and by an earlier one."""
 
-    def found() -> dict[str, Any]:
-        lists = desk.comparing.lists(user_id, k, deployment)
+    def content() -> dict[str, Any]:
+        lists = desk.earlier_models.lists(user_id, k, deployment)
         current = lists[0].record.seq
-        return {"user_id": user_id, "lists": [_compared(each, current) for each in lists]}
+        return {"user_id": user_id, "lists": [_compared_list(each, current) for each in lists]}
 
-    return json(await service.gate.run(found))
+    return json(await service.gate.run(content))
 
 
-def _compared(one: ComparedDeployment, current: int) -> dict[str, Any]:
-    places = enumerate(one.made.places, 1)
+def _compared_list(compared: ComparedDeployment, current: int) -> dict[str, Any]:
+    ranked = enumerate(compared.ranked_list.entries, 1)
     return {
-        "deployment": shown(one.record, current),
-        "items": [recommended_item(one.catalog.vocabulary, place, rank) for rank, place in places],
-        "source": one.made.source,
+        "deployment": deployment_fields(compared.record, current),
+        "items": [
+            recommended_item(compared.catalog.vocabulary, entry, rank) for rank, entry in ranked
+        ],
+        "source": compared.ranked_list.source,
     }

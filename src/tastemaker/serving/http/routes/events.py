@@ -12,19 +12,19 @@ from tastemaker.serving.http.problems import documented
 from tastemaker.serving.http.routes.common import TheService, json
 from tastemaker.serving.service import Service
 from tastemaker.serving.store.event_rules import refusal_of
-from tastemaker.serving.store.events import made_up_id
+from tastemaker.serving.store.events import random_event_id
 from tastemaker.serving.store.ids import key_of
 from tastemaker.serving.store.tables import NewEvent
 from tastemaker.wire import Event, Events, EventsKept
 
 
-def _which(body: Any) -> str:
-    several = isinstance(body, Events) or (isinstance(body, dict) and "events" in body)
-    return "batch" if several else "event"
+def _request_kind(body: Any) -> str:
+    is_batch = isinstance(body, Events) or (isinstance(body, dict) and "events" in body)
+    return "batch" if is_batch else "event"
 
 
 OneOrMany = Annotated[
-    Annotated[Events, Tag("batch")] | Annotated[Event, Tag("event")], Discriminator(_which)
+    Annotated[Events, Tag("batch")] | Annotated[Event, Tag("event")], Discriminator(_request_kind)
 ]
 """Distinguished by the field `events`, so that an error refers to the kind that was meant."""
 
@@ -39,31 +39,31 @@ async def record_events(service: TheService, events: OneOrMany) -> Response:
 
     An event with an event_id can safely be sent again: it counts once.
     """
-    several = events.events if isinstance(events, Events) else [events]
-    kept = await service.writing.run(lambda: keep(service, several))
-    return json(kept)
+    batch = events.events if isinstance(events, Events) else [events]
+    result = await service.write_gate.run(lambda: store_events(service, batch))
+    return json(result)
 
 
-def keep(service: Service, events: list[Event]) -> EventsKept:
+def store_events(service: Service, events: list[Event]) -> EventsKept:
     """Stores events.
 
     Raises:
         ConfigError: an event is more than a day in the future, or an item's id is text where ids
             are whole numbers; nothing is stored.
-        DatabaseAwayError: nothing is stored.
+        DatabaseUnavailableError: nothing is stored.
     """
     catalog = service.live.snapshot().catalog
-    users = service.live.held.deployed.everything.user_vocabulary
+    users = service.live.last_snapshot.deployed.everything.user_vocabulary
     now = int(time.time())
-    for place, event in enumerate(events):
+    for position, event in enumerate(events):
         refusal = refusal_of(event, catalog.vocabulary, now)
         if refusal is not None:
-            raise ConfigError(f"events.{place}.{refusal.field}: {refusal.reason}")
+            raise ConfigError(f"events.{position}.{refusal.field}: {refusal.reason}")
     new = [
         NewEvent(
             **event.model_dump()
             | {
-                "event_id": event.event_id or made_up_id(),
+                "event_id": event.event_id or random_event_id(),
                 "user_id": key_of(users, event.user_id),
                 "item_id": key_of(catalog.vocabulary, event.item_id),
                 "timestamp": now if event.timestamp is None else event.timestamp,
@@ -80,8 +80,8 @@ def keep(service: Service, events: list[Event]) -> EventsKept:
         duplicates=duplicates,
         event_ids=[event.event_id for event in new],
         unknown_items=[
-            given.item_id
-            for given, event in zip(events, new, strict=True)
+            sent.item_id
+            for sent, event in zip(events, new, strict=True)
             if catalog.record(event.item_id) is None
         ],
     )

@@ -33,8 +33,8 @@ async def readyz(service: TheService) -> Response:
 @router.get("/metrics", response_class=Response, dependencies=needs("read"))
 async def metrics(service: TheService) -> Response:
     """Returns metrics for Prometheus."""
-    service.telemetry.inside.set(service.gate.inside + service.writing.inside)
-    service.telemetry.degraded.set(service.live.held.degraded)
-    service.telemetry.missing.set(service.live.held.deployed.missing is not None)
-    body, media_type = service.telemetry.exposed()
+    service.telemetry.inside.set(service.gate.n_calls + service.write_gate.n_calls)
+    service.telemetry.degraded.set(service.live.last_snapshot.degraded)
+    service.telemetry.model_missing.set(service.live.last_snapshot.deployed.missing is not None)
+    body, media_type = service.telemetry.exposition()
     return Response(body, media_type=media_type)

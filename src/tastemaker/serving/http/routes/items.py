@@ -11,8 +11,8 @@ from tastemaker.serving.http.auth import needs
 from tastemaker.serving.http.paths import PathId
 from tastemaker.serving.http.problems import NotFoundError, documented
 from tastemaker.serving.http.routes.common import TheService, json
-from tastemaker.serving.live.answers import described
 from tastemaker.serving.live.catalog import LiveCatalog
+from tastemaker.serving.live.list_responses import item_fields
 from tastemaker.serving.store.ids import key_of
 from tastemaker.serving.store.item_lines import MEDIA_TYPE, records_in
 from tastemaker.serving.store.items import ItemRecord
@@ -29,7 +29,7 @@ from tastemaker.wire import (
 
 router = APIRouter(tags=["items"])
 
-MOST_ITEMS = 200
+MAX_ITEMS = 200
 """Maximum number of items on a page."""
 
 Text = Annotated[str, Field(max_length=200)]
@@ -49,7 +49,7 @@ async def search_items(
     cursor: Annotated[
         Cursor | None, Query(description="next_cursor of the previous page, to get the next one.")
     ] = None,
-    limit: Annotated[int, Query(ge=1, le=MOST_ITEMS)] = 50,
+    limit: Annotated[int, Query(ge=1, le=MAX_ITEMS)] = 50,
 ) -> Response:
     """Returns a page of the catalog or of a search: best matches first, then by popularity."""
 
@@ -77,7 +77,7 @@ async def similar_items(service: TheService, item_id: PathId, k: K = 10) -> Resp
 
     def similar() -> bytes:
         record = _record(service.live.snapshot().catalog, item_id)
-        return service.similar.to(record, k)
+        return service.similar.response(record, k)
 
     return json(await service.gate.run(similar))
 
@@ -116,8 +116,8 @@ async def put_items(service: TheService, request: Request) -> Response:
 
     A body may hold as many items as fit (`max_body_bytes`, by default about 8,000 items).
     """
-    sent_as = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if sent_as != MEDIA_TYPE:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != MEDIA_TYPE:
         raise ConfigError(f"body: send one item per line as JSON, with Content-Type: {MEDIA_TYPE}")
     body = await request.body()
 
@@ -126,7 +126,7 @@ async def put_items(service: TheService, request: Request) -> Response:
         service.live.items.put(records)
         return ItemsKept(items=len({record.item_id for record in records}))
 
-    return json(await service.writing.run(put))
+    return json(await service.write_gate.run(put))
 
 
 @router.put(
@@ -147,7 +147,7 @@ async def put_item(service: TheService, item_id: PathId, body: ItemBody) -> Resp
         service.live.items.put([record])
         return _item(service.live.snapshot().catalog, record)
 
-    return json(await service.writing.run(put))
+    return json(await service.write_gate.run(put))
 
 
 @router.patch(
@@ -163,10 +163,10 @@ async def patch_item(service: TheService, item_id: PathId, body: ItemBody) -> Re
         base = _base(service.live.snapshot().catalog, item_id)
         record = service.live.items.patch(base, body.model_dump(exclude_unset=True))
         if record is None:
-            raise _not_there(item_id)
+            raise _not_found(item_id)
         return _item(service.live.snapshot().catalog, record)
 
-    return json(await service.writing.run(patch))
+    return json(await service.write_gate.run(patch))
 
 
 @router.delete(
@@ -181,9 +181,9 @@ async def delete_item(service: TheService, item_id: PathId) -> Response:
     def delete() -> None:
         base = _base(service.live.snapshot().catalog, item_id)
         if not service.live.items.delete(base.item_id):
-            raise _not_there(item_id)
+            raise _not_found(item_id)
 
-    await service.writing.run(delete)
+    await service.write_gate.run(delete)
     return Response(status_code=204)
 
 
@@ -196,24 +196,24 @@ async def delete_item(service: TheService, item_id: PathId) -> Response:
 async def categories_of_items(service: TheService) -> Response:
     """Returns all categories, and the number of items in each."""
 
-    def counted() -> dict[str, Any]:
+    def content() -> dict[str, Any]:
         counts = service.live.snapshot().catalog.n_in_category
         return {"categories": [{"name": name, "n_items": n} for name, n in counts.items()]}
 
-    return json(await service.gate.run(counted))
+    return json(await service.gate.run(content))
 
 
 def _record(catalog: LiveCatalog, item_id: str) -> ItemRecord:
     """Returns the current record of an item."""
-    return _found(catalog, item_id, catalog.record)
+    return _looked_up(catalog, item_id, catalog.record)
 
 
 def _base(catalog: LiveCatalog, item_id: str) -> ItemRecord:
     """Returns the record that a change starts from if the database has none of the item."""
-    return _found(catalog, item_id, catalog.base)
+    return _looked_up(catalog, item_id, catalog.base)
 
 
-def _found(
+def _looked_up(
     catalog: LiveCatalog, item_id: str, look_up: Callable[[str], ItemRecord | None]
 ) -> ItemRecord:
     try:
@@ -221,17 +221,17 @@ def _found(
     except UnknownIdError:
         record = None
     if record is None:
-        raise _not_there(item_id)
+        raise _not_found(item_id)
     return record
 
 
-def _not_there(item_id: str) -> NotFoundError:
+def _not_found(item_id: str) -> NotFoundError:
     return NotFoundError(f"item {item_id} is not in the catalog; add it with PUT")
 
 
 def _item(catalog: LiveCatalog, record: ItemRecord) -> dict[str, Any]:
     """Returns the content of a `wire.Item`."""
-    return described(catalog.vocabulary, record) | {
+    return item_fields(catalog.vocabulary, record) | {
         "hidden": record.hidden,
         "available": record.available,
         "trained": catalog.code(record.item_id) is not None,

@@ -32,9 +32,9 @@ LISTING_PARAMETERS = [
 ]
 """The parameters for the OpenAPI schema."""
 
-_MANY = ("categories", "exclude")
+_REPEATABLE = ("categories", "exclude")
 
-LONGEST_KEPT = 256
+LONGEST_CACHED = 256
 """Maximum length of a cached query; longer ones would fill the memory and rarely repeat."""
 
 
@@ -44,12 +44,14 @@ def listing_in(query: str) -> Listing:
     Raises:
         RequestValidationError: an unknown parameter, or a value out of its range.
     """
-    return _kept(query) if len(query) <= LONGEST_KEPT else _read(query)
+    return _cached(query) if len(query) <= LONGEST_CACHED else _parsed(query)
 
 
-def _read(query: str) -> Listing:
-    given = parse_qs(query, keep_blank_values=True)
-    values = {name: texts if name in _MANY else texts[-1] for name, texts in given.items()}
+def _parsed(query: str) -> Listing:
+    parameters = parse_qs(query, keep_blank_values=True)
+    values = {
+        name: texts if name in _REPEATABLE else texts[-1] for name, texts in parameters.items()
+    }
     try:
         return Listing.model_validate(values)
     except ValidationError as error:
@@ -57,4 +59,4 @@ def _read(query: str) -> Listing:
         raise RequestValidationError(errors) from None
 
 
-_kept = lru_cache(maxsize=4096)(_read)
+_cached = lru_cache(maxsize=4096)(_parsed)

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
-from tastemaker.serving.http.auth import Allowed, needs
+from tastemaker.serving.http.auth import ScopeRequired, needs
 from tastemaker.serving.http.paths import path_id
 from tastemaker.serving.http.problems import documented
 from tastemaker.serving.http.routes.common import TheService, json
@@ -13,7 +13,7 @@ from tastemaker.wire import ManyRecommendations, RecommendationList, Recommendat
 
 router = APIRouter(tags=["recommendations"])
 
-may_read = Allowed("read")
+may_read = ScopeRequired("read")
 
 
 @router.get(
@@ -36,7 +36,7 @@ async def recommendations_of_user(request: Request) -> Response:
     service: Service = request.app.state.service
     query = request.scope["query_string"].decode("latin-1")
     user_id, listing = path_id(request, "user_id"), listing_in(query)
-    return json(await service.answers.recommend(user_id, query, listing))
+    return json(await service.list_responses.recommend(user_id, query, listing))
 
 
 @router.post(
@@ -46,21 +46,21 @@ async def recommendations_of_user(request: Request) -> Response:
     responses=documented(401, 403, 413, 422, 429, 503),
 )
 async def recommendations_for_histories(
-    service: TheService, wanted: RecommendationsRequest
+    service: TheService, body: RecommendationsRequest
 ) -> Response:
     """Returns lists for a history in the request or for several users; stores nothing."""
 
     def lists() -> dict[str, object]:
-        found = service.live.recommend(wanted.asked, wanted)
-        vocabulary = found.snapshot.deployed.everything.user_vocabulary
+        live_lists = service.live.recommend(body.requested_users, body)
+        vocabulary = live_lists.snapshot.deployed.everything.user_vocabulary
         keys = [
             None if user.user_id is None else key_of(vocabulary, user.user_id)
-            for user in wanted.asked
+            for user in body.requested_users
         ]
-        answers = [
-            service.answers.in_full(found, made, key)
-            for made, key in zip(found.lists, keys, strict=True)
+        contents = [
+            service.list_responses.list_fields(live_lists, ranked_list, key)
+            for ranked_list, key in zip(live_lists.lists, keys, strict=True)
         ]
-        return {"lists": answers}
+        return {"lists": contents}
 
     return json(await service.gate.run(lists))

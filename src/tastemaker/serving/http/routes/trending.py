@@ -7,9 +7,9 @@ from fastapi import APIRouter, Query, Response
 from tastemaker.serving.http.auth import needs
 from tastemaker.serving.http.problems import documented
 from tastemaker.serving.http.routes.common import TheService, json
-from tastemaker.serving.live.answers import recommended_item
+from tastemaker.serving.live.list_responses import recommended_item
 from tastemaker.serving.live.lists import ListRequest, trending_list
-from tastemaker.serving.live.people import unseen_user
+from tastemaker.serving.live.user_histories import unseen_user
 from tastemaker.wire import Category, K, Listing, Trending
 
 router = APIRouter(tags=["recommendations"], dependencies=needs("read"))
@@ -23,21 +23,21 @@ async def trending(
 ) -> Response:
     """Returns the items touched most often recently; before any events, the most popular ones."""
 
-    def found() -> dict[str, Any]:
+    def content() -> dict[str, Any]:
         live = service.live
         snapshot = live.snapshot()
         deployed, catalog = snapshot.deployed, snapshot.catalog
-        asked = ListRequest.of(Listing(k=k, categories=categories), catalog)
-        unknown_user = unseen_user(deployed.everything, [])
+        request = ListRequest.of(Listing(k=k, categories=categories), catalog)
+        user = unseen_user(deployed.everything, [])
         scores = live.trending_scores(catalog)
-        made = trending_list(deployed.bundle.model, catalog, unknown_user, asked, scores)
+        ranked_list = trending_list(deployed.bundle.model, catalog, user, request, scores)
         return {
             "items": [
-                recommended_item(catalog.vocabulary, place, rank)
-                for rank, place in enumerate(made.places, 1)
+                recommended_item(catalog.vocabulary, entry, rank)
+                for rank, entry in enumerate(ranked_list.entries, 1)
             ],
             "half_life_s": live.half_life_s,
-            "degraded": live.held.degraded,
+            "degraded": live.last_snapshot.degraded,
         }
 
-    return json(await service.gate.run(found))
+    return json(await service.gate.run(content))

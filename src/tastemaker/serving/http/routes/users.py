@@ -10,9 +10,9 @@ from tastemaker.serving.http.auth import needs
 from tastemaker.serving.http.paths import PathId
 from tastemaker.serving.http.problems import documented
 from tastemaker.serving.http.routes.common import TheService, json
-from tastemaker.serving.live.answers import described
+from tastemaker.serving.live.list_responses import item_fields
 from tastemaker.serving.service import Service
-from tastemaker.serving.store.events import made_up_id
+from tastemaker.serving.store.events import random_event_id
 from tastemaker.serving.store.ids import code_of, id_of, key_of
 from tastemaker.serving.store.tables import NewEvent
 from tastemaker.serving.store.trending import RETRACT
@@ -45,10 +45,10 @@ async def history_of_user(
 async def retract(service: TheService, user_id: PathId, item_id: PathId) -> Response:
     """Removes an item from a user's history, as if it had not been touched."""
 
-    def take_out() -> None:
+    def append_retraction() -> None:
         deployed = service.live.snapshot().deployed.everything
         event = NewEvent(
-            made_up_id(),
+            random_event_id(),
             key_of(deployed.user_vocabulary, user_id),
             key_of(deployed.item_vocabulary, item_id),
             int(time.time()),
@@ -56,7 +56,7 @@ async def retract(service: TheService, user_id: PathId, item_id: PathId) -> Resp
         )
         service.live.events.append([event])
 
-    await service.writing.run(take_out)
+    await service.write_gate.run(append_retraction)
     return Response(status_code=204)
 
 
@@ -72,33 +72,33 @@ async def forget_user(service: TheService, user_id: PathId) -> Response:
     def forget() -> Forgotten:
         vocabulary = service.live.snapshot().deployed.everything.user_vocabulary
         key = key_of(vocabulary, user_id)
-        gone = service.live.events.forget(key)
+        n_events = service.live.events.forget(key)
         trained = code_of(vocabulary, key) != UNKNOWN
-        remains = (
+        notice = (
             "the folder of the run contains the user's training data, which are no longer used; "
             "to remove them, train again with --from-events"
         )
         return Forgotten(
             user_id=id_of(vocabulary, key),
-            events=gone,
-            until_next_training=remains if trained else None,
+            events=n_events,
+            until_next_training=notice if trained else None,
         )
 
-    return json(await service.writing.run(forget))
+    return json(await service.write_gate.run(forget))
 
 
 def _history(service: Service, user_id: str, limit: int) -> dict[str, Any]:
-    users = service.live.held.deployed.everything.user_vocabulary
+    users = service.live.last_snapshot.deployed.everything.user_vocabulary
     key = key_of(users, user_id)
-    look = service.live.look(key)
-    catalog, person = look.snapshot.catalog, look.person
-    times = [None] * len(person.items) if person.timestamps is None else person.timestamps.tolist()
+    user_snapshot = service.live.user_snapshot(key)
+    catalog, user = user_snapshot.snapshot.catalog, user_snapshot.user
+    times = [None] * len(user.items) if user.timestamps is None else user.timestamps.tolist()
     touched = [
-        (catalog.at(code), time, "event" if code in person.from_events else "training")
-        for code, time in zip(person.items.tolist(), times, strict=True)
-    ] + [(catalog.record(item), time, "event") for item, time in person.new_items]
+        (catalog.at(code), time, "event" if code in user.from_events else "training")
+        for code, time in zip(user.items.tolist(), times, strict=True)
+    ] + [(catalog.record(item), time, "event") for item, time in user.new_items]
     rows = [
-        described(catalog.vocabulary, record) | {"timestamp": time, "origin": origin}
+        item_fields(catalog.vocabulary, record) | {"timestamp": time, "origin": origin}
         for record, time, origin in touched
         if record is not None and not record.deleted
     ]
@@ -106,5 +106,5 @@ def _history(service: Service, user_id: str, limit: int) -> dict[str, Any]:
     return {
         "user_id": id_of(users, key),
         "items": rows[::-1][:limit],
-        "degraded": look.snapshot.degraded,
+        "degraded": user_snapshot.snapshot.degraded,
     }

@@ -27,11 +27,11 @@ def evaluate_earlier(model: Recommender, split: Split, k: int = 10) -> Evaluatio
         k: length of list that is evaluated.
     """
     protocol = FullRanking()
-    ranks = protocol.ranks(_InLaterCodes(model, split.train), split, "test")
+    ranks = protocol.ranks(_WithLaterCodes(model, split.train), split, "test")
     return from_ranks(model.name, split, "test", protocol.describe(), ranks, [k])
 
 
-class _InLaterCodes:
+class _WithLaterCodes:
     """An earlier model whose users and items have the codes of later data; a `Scorer`."""
 
     item_keys: torch.Tensor | None = None
@@ -40,12 +40,12 @@ class _InLaterCodes:
     def __init__(self, model: Recommender, later: Dataset) -> None:
         self.name, self.dataset = model.name, later
         self._model, earlier = model, model.dataset
-        self._user = earlier_codes(earlier.user_vocabulary, later.user_vocabulary)
-        self._item = earlier_codes(earlier.item_vocabulary, later.item_vocabulary)
+        self._user_codes = earlier_codes(earlier.user_vocabulary, later.user_vocabulary)
+        self._item_codes = earlier_codes(earlier.item_vocabulary, later.item_vocabulary)
 
     def is_cold(self, users: UserBatch) -> np.ndarray:
         """Implements `Scorer.is_cold`."""
-        return self._model.is_cold(self._earlier(users))
+        return self._model.is_cold(self._with_earlier_codes(users))
 
     def queries(self, users: UserBatch) -> torch.Tensor:
         """Raises UnsupportedError: there are no keys."""
@@ -53,23 +53,24 @@ class _InLaterCodes:
 
     def score(self, users: UserBatch) -> torch.Tensor:
         """Implements `Scorer.score`; -inf for an item that came later."""
-        scores = self._model.score(self._earlier(users)).cpu()
-        all_scores = torch.full((len(users), len(self._item)), -torch.inf)
-        there = np.flatnonzero(self._item != UNKNOWN)
-        all_scores[:, torch.from_numpy(there)] = scores[:, torch.from_numpy(self._item[there])]
+        scores = self._model.score(self._with_earlier_codes(users)).cpu()
+        all_scores = torch.full((len(users), len(self._item_codes)), -torch.inf)
+        known_items = np.flatnonzero(self._item_codes != UNKNOWN)
+        earlier_items = self._item_codes[known_items]
+        all_scores[:, torch.from_numpy(known_items)] = scores[:, torch.from_numpy(earlier_items)]
         return all_scores
 
     def score_candidates(self, users: UserBatch, items: torch.Tensor) -> torch.Tensor:
         """Implements `Scorer.score_candidates`."""
         return self.score(users).gather(1, items)
 
-    def _earlier(self, users: UserBatch) -> UserBatch:
+    def _with_earlier_codes(self, users: UserBatch) -> UserBatch:
         """The users in the model's own codes, without the items that came later."""
-        items = self._item[users.items]
+        items = self._item_codes[users.items]
         known = items != UNKNOWN
         lengths = np.bincount(users.rows[known], minlength=len(users))
         return UserBatch(
-            np.where(users.codes == UNKNOWN, UNKNOWN, self._user[users.codes.clip(min=0)]),
+            np.where(users.codes == UNKNOWN, UNKNOWN, self._user_codes[users.codes.clip(min=0)]),
             items[known],
             np.concatenate([[0], np.cumsum(lengths)]),
             None if users.timestamps is None else users.timestamps[known],

@@ -29,15 +29,15 @@ def make_protocol(
     seed: int,
     draw: Draw,
     split: Split,
-    otherwise: Literal["sampled", "full"] = "sampled",
+    default: Literal["sampled", "full"] = "sampled",
 ) -> RankingProtocol:
-    """The protocol that the options give; without candidates, auto means `otherwise`.
+    """The protocol that the options give; without candidates, auto means `default`.
 
     Raises:
         SplitError: the protocol is candidates, but the split has none.
     """
     if name == "auto":
-        name = otherwise if split.candidates is None else "candidates"
+        name = default if split.candidates is None else "candidates"
     if name == "sampled":
         return SampledRanking(negatives, seed, draw)
     if name == "full":
@@ -69,10 +69,10 @@ def print_evaluation(evaluation: dict[str, Any]) -> None:
     )
     out.print(table_of(rows))
     for name, baseline in evaluation["baseline"].items():
-        lost = [metric for metric in accuracy if evaluation["metrics"][metric] < baseline[metric]]
-        if lost:
+        worse = [metric for metric in accuracy if evaluation["metrics"][metric] < baseline[metric]]
+        if worse:
             out.print(
-                f"{evaluation['model']} is worse than {name} on {', '.join(lost)}",
+                f"{evaluation['model']} is worse than {name} on {', '.join(worse)}",
                 style="bold yellow",
             )
     if evaluation["protocol"].startswith("sampled"):

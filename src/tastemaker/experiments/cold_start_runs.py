@@ -8,7 +8,7 @@ from tastemaker.artifact import ArtifactReader
 from tastemaker.bundle.bundle import RUN
 from tastemaker.evaluation.cold_start import ColdStart, evaluate_cold_start
 from tastemaker.evaluation.cold_start_results import ColdStartResult
-from tastemaker.experiments.answers import Listener, amending, trained_in
+from tastemaker.experiments.model_runs import Listener, adding_files, trained_in
 from tastemaker.models.recommender import Recommender
 from tastemaker.training.run import DeviceName
 
@@ -16,7 +16,7 @@ RESULT = "cold_start.json"
 
 
 @dataclass(frozen=True)
-class ColdStartAnswer:
+class ColdStartModelResult:
     """The result of one model."""
 
     result: ColdStartResult
@@ -24,9 +24,9 @@ class ColdStartAnswer:
     """Whether the model was trained, or what was reused."""
 
 
-def cold_start_answer(
+def train_and_evaluate_cold_start(
     path: Path, model: Recommender, cold: ColdStart, device: DeviceName, listener: Listener
-) -> ColdStartAnswer:
+) -> ColdStartModelResult:
     """Trains a second model with the same settings without some users, and evaluates it on them.
 
     The result is stored in the run folder of the first model, and used again while that run
@@ -46,15 +46,15 @@ def cold_start_answer(
     source = artifact.reading(path, RUN)
     stored = _stored(source)
     if stored is not None and stored.protocol == cold.describe():
-        return ColdStartAnswer(stored, "reused")
+        return ColdStartModelResult(stored, "reused")
     second = type(model)(model.config)
-    beside = path.with_name(f"{path.name}.cold-start")
-    with trained_in(beside, second, cold.split, device, listener) as (_, resumed):
+    second_path = path.with_name(f"{path.name}.cold-start")
+    with trained_in(second_path, second, cold.split, device, listener) as (_, resumed):
         listener.on_stage("evaluating")
         result = evaluate_cold_start(second, cold, on_progress=listener.on_progress)
-        with amending(source) as out:
+        with adding_files(source) as out:
             out.json(RESULT, result.to_dict())
-    return ColdStartAnswer(result, "training resumed" if resumed else "trained")
+    return ColdStartModelResult(result, "training resumed" if resumed else "trained")
 
 
 def _stored(source: ArtifactReader) -> ColdStartResult | None:

@@ -12,10 +12,10 @@ from tastemaker import wire
 from tastemaker.client import Client
 from tastemaker.data.synthetic import synthetic
 from tastemaker.evaluation.cold_start import evaluate_cold_start, hold_out_users
-from tastemaker.evaluation.cold_start_results import ColdStarts
-from tastemaker.experiments.answers import Question
+from tastemaker.evaluation.cold_start_results import ColdStartResults
+from tastemaker.experiments.model_runs import EvaluationPlan
 from tastemaker.experiments.search import Search
-from tastemaker.shown import short
+from tastemaker.representation import short
 
 LONGEST = 500
 """Characters of one object."""
@@ -49,8 +49,8 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
         model.users(data.user_vocabulary.ids), model.recommend(None, k=10), model.item_similarity,
         *results, tm.Entry("ease", results[0], 1.5),
         tm.Leaderboard([tm.Entry(f"m{i}", results[0]) for i in range(18)]),
-        kept_apart, unseen_users, ColdStarts({"popularity": unseen_users}, {}),
-        Question(split, lists, (10,)), Search("ease", split), compared, tuned,
+        kept_apart, unseen_users, ColdStartResults({"popularity": unseen_users}, {}),
+        EvaluationPlan(split, lists, (10,)), Search("ease", split), compared, tuned,
         protocol, tm.FullRanking(), tm.CandidateLists(),
         tm.Progress("training", 3, 90, 1, 5, {"loss": 0.123456789}),
         tm.ExactIndex(keys), tm.BFloat16Index(keys), tm.ApproximateIndex.build(keys),
@@ -88,7 +88,7 @@ def test_every_public_object_shows_itself_in_a_few_lines(objects: list[object]) 
             assert len(text) < LONGEST, f"{name}: {len(text)} characters"
 
 
-def test_no_public_class_is_forgotten(objects: list[object]) -> None:
+def test_every_public_class_is_tested(objects: list[object]) -> None:
     kinds = {getattr(tm, name) for name in tm.__all__}
     missing = [
         kind.__name__
@@ -100,7 +100,7 @@ def test_no_public_class_is_forgotten(objects: list[object]) -> None:
     assert not missing
 
 
-def test_models_and_results_say_what_they_are(objects: list[object]) -> None:
+def test_models_and_results_have_a_short_representation(objects: list[object]) -> None:
     texts = [repr(thing) for thing in objects]
     assert "NCF(epochs=1, batch_size=4096, seed=7), trained on synthetic (seed 0)" in texts
     assert "NCF(), not trained" in texts

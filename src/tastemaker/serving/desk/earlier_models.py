@@ -9,14 +9,14 @@ from tastemaker.serving.http.problems import NotFoundError
 from tastemaker.serving.live.catalog import LiveCatalog
 from tastemaker.serving.live.lists import ListRequest, RankedList, make_lists
 from tastemaker.serving.live.live import Live
-from tastemaker.serving.live.people import person_of
 from tastemaker.serving.live.run_items import RunItems
+from tastemaker.serving.live.user_histories import user_with_history
 from tastemaker.serving.store.deployments import DeploymentRecord, open_deployment
 from tastemaker.serving.store.events import hashed
 from tastemaker.serving.store.ids import key_of
 from tastemaker.wire import Listing
 
-MOST_TRIED = 20
+MAX_TRIED = 20
 """Maximum number of earlier deployments, newest first, whose runs are tried."""
 
 
@@ -25,7 +25,7 @@ class ComparedDeployment:
     """A user's list by one deployed model."""
 
     record: DeploymentRecord
-    made: RankedList
+    ranked_list: RankedList
     catalog: LiveCatalog
 
 
@@ -36,37 +36,37 @@ class EarlierModels:
         self._live = live
         self._opened: Bundle | None = None
 
-    def lists(self, user: str, k: int, deployment: int | None) -> list[ComparedDeployment]:
+    def lists(self, user_id: str, k: int, deployment: int | None) -> list[ComparedDeployment]:
         """Returns the list of the current model, and that of an earlier one if one can be opened.
 
         Args:
-            user: id of the user.
+            user_id: id of the user.
             k: length of a list.
             deployment: number of the earlier one; None takes the latest that can be opened.
 
         Raises:
             NotFoundError: there is no such deployment, or its run cannot be opened any more.
-            DatabaseAwayError: the log of deployments cannot be read.
+            DatabaseUnavailableError: the log of deployments cannot be read.
         """
         deployed = self._live.snapshot().deployed
-        found = [self._compared(deployed.record, deployed.bundle, user, k)]
+        compared = [self._compared(deployed.record, deployed.bundle, user_id, k)]
         earlier = self._earlier(deployed.record, deployment)
-        return [*found, *([self._compared(*earlier, user, k)] if earlier else [])]
+        return [*compared, *([self._compared(*earlier, user_id, k)] if earlier else [])]
 
     def _earlier(
-        self, current: DeploymentRecord, wanted: int | None
+        self, current: DeploymentRecord, deployment: int | None
     ) -> tuple[DeploymentRecord, Bundle] | None:
         log = self._live.deployments
-        if wanted is None:
-            records = log.others(current.version, MOST_TRIED)
+        if deployment is None:
+            records = log.of_other_versions(current.version, MAX_TRIED)
         else:
-            records = list(filter(None, [log.of(wanted)]))
+            records = list(filter(None, [log.of(deployment)]))
         for record in records:
             bundle = self._open(record)
             if bundle is not None:
                 return record, bundle
-        if wanted is not None:
-            raise NotFoundError(f"deployment {wanted} does not exist, or its run was removed")
+        if deployment is not None:
+            raise NotFoundError(f"deployment {deployment} does not exist, or its run was removed")
         return None
 
     def _open(self, record: DeploymentRecord) -> Bundle | None:
@@ -78,17 +78,17 @@ class EarlierModels:
         return self._opened
 
     def _compared(
-        self, record: DeploymentRecord, bundle: Bundle, user: str, k: int
+        self, record: DeploymentRecord, bundle: Bundle, user_id: str, k: int
     ) -> ComparedDeployment:
         live, snapshot = self._live, self._live.snapshot()
         everything = bundle.split.everything
-        key = key_of(everything.user_vocabulary, user)
+        key = key_of(everything.user_vocabulary, user_id)
         touched = live.events.touched(key)
-        person = person_of(everything, key, touched, hashed(key) in snapshot.forgotten)
+        user = user_with_history(everything, key, touched, hashed(key) in snapshot.forgotten)
         catalog = snapshot.catalog
         if bundle.model is not catalog.run_items.model:
             catalog = LiveCatalog.of(RunItems(bundle.model), catalog.changed)
-        asked = ListRequest.of(Listing(k=k), catalog)
+        request = ListRequest.of(Listing(k=k), catalog)
         trending = partial(live.trending_scores, catalog)
-        made = make_lists(bundle.model, catalog, [person], asked, trending)[0]
-        return ComparedDeployment(record, made, catalog)
+        ranked_list = make_lists(bundle.model, catalog, [user], request, trending)[0]
+        return ComparedDeployment(record, ranked_list, catalog)

@@ -1,4 +1,4 @@
-"""People: users with the joined history of training data and events."""
+"""Users with the joined history of training data and events."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from tastemaker.data.users import UserBatch
 from tastemaker.data.vocabulary import UNKNOWN, Vocabulary
 from tastemaker.serving.store.events import EventStore, hashed
 from tastemaker.serving.store.ids import code_of, key_of
-from tastemaker.serving.store.outages import DatabaseAwayError
+from tastemaker.serving.store.outages import DatabaseUnavailableError
 from tastemaker.serving.store.touches import Touched
 from tastemaker.wire import AskedUser
 
 
 @dataclass(frozen=True, eq=False)
-class Person:
+class UserWithHistory:
     """A user for whom a list is requested, given by a code, by a history, or by both."""
 
     code: int
@@ -32,13 +32,13 @@ class Person:
     """Codes of the items whose latest time is that of an event."""
 
 
-def person_of(
+def user_with_history(
     everything: Dataset,
     key: str,
     touched: Sequence[Touched],
     forgotten: bool,
     item_code: Callable[[str], int] | None = None,
-) -> Person:
+) -> UserWithHistory:
     """Returns a user by key.
 
     Args:
@@ -54,10 +54,10 @@ def person_of(
     items = everything.items[rows].astype(np.int64)
     times = None if everything.timestamps is None else everything.timestamps[rows]
     if not touched:
-        return Person(code, items, times)
+        return UserWithHistory(code, items, times)
     # A history without times counts as older than all events.
-    before = [0] * len(items) if times is None else times.tolist()
-    latest = dict(zip(items.tolist(), before, strict=True))
+    training_times = [0] * len(items) if times is None else times.tolist()
+    latest = dict(zip(items.tolist(), training_times, strict=True))
     from_events, new = set(), []
     for event in touched:
         item = item_code(event.item_id)
@@ -73,7 +73,7 @@ def person_of(
             latest[item] = event.timestamp
             from_events.add(item)
     ordered = sorted(latest.items(), key=lambda entry: entry[1])
-    return Person(
+    return UserWithHistory(
         code,
         np.array([item for item, _ in ordered], dtype=np.int64),
         None if times is None else np.array([time for _, time in ordered], dtype=np.int64),
@@ -82,7 +82,7 @@ def person_of(
     )
 
 
-def unseen_user(everything: Dataset, keys: Sequence[str]) -> Person:
+def unseen_user(everything: Dataset, keys: Sequence[str]) -> UserWithHistory:
     """Returns an unseen user with a history.
 
     Args:
@@ -91,16 +91,16 @@ def unseen_user(everything: Dataset, keys: Sequence[str]) -> Person:
     """
     ordered = list(dict.fromkeys(reversed(keys)))[::-1]
     codes = {key: code_of(everything.item_vocabulary, key) for key in ordered}
-    known = [code for code in codes.values() if code != UNKNOWN]
+    known_codes = [code for code in codes.values() if code != UNKNOWN]
     new = tuple((key, 0) for key, code in codes.items() if code == UNKNOWN)
-    return Person(UNKNOWN, np.array(known, dtype=np.int64), None, new)
+    return UserWithHistory(UNKNOWN, np.array(known_codes, dtype=np.int64), None, new)
 
 
 @dataclass(frozen=True, eq=False)
-class Gathered:
+class RequestedUsers:
     """The users of a request."""
 
-    people: list[Person]
+    users: list[UserWithHistory]
     """In the order of the request; a user who occurs twice is the same object."""
     digests: dict[str, int]
     """By key, digests of what was touched in events; equal digests stand for equal events."""
@@ -108,12 +108,12 @@ class Gathered:
     """Whether the events of all users could be read."""
 
 
-def gather(
+def read_users(
     users: Sequence[AskedUser],
     everything: Dataset,
     forgotten: frozenset[str],
     events: EventStore | None,
-) -> Gathered:
+) -> RequestedUsers:
     """Returns the users of a request, with their histories.
 
     Args:
@@ -127,29 +127,29 @@ def gather(
     """
     vocabulary = everything.user_vocabulary
     names = [_name_of(user, vocabulary) for user in users]
-    found: dict[_Name, Person] = {}
+    by_name: dict[_Name, UserWithHistory] = {}
     digests: dict[str, int] = {}
     complete = True
 
     def add(key: str, touched: Sequence[Touched]) -> None:
-        found[key] = person_of(everything, key, touched, hashed(key) in forgotten)
+        by_name[key] = user_with_history(everything, key, touched, hashed(key) in forgotten)
         digests[key] = digest(touched)
 
     for name in names:
-        if isinstance(name, tuple) and name not in found:
+        if isinstance(name, tuple) and name not in by_name:
             keys = [key_of(everything.item_vocabulary, item) for item in name]
-            found[name] = unseen_user(everything, keys)
-    wanted = sorted({name for name in names if isinstance(name, str)})
+            by_name[name] = unseen_user(everything, keys)
+    keys_to_read = sorted({name for name in names if isinstance(name, str)})
     if events is not None:
         try:
-            for key, touched in events.each_touched(wanted):
+            for key, touched in events.touched_of_each(keys_to_read):
                 add(key, touched)
-        except DatabaseAwayError:
+        except DatabaseUnavailableError:
             complete = False
-    for key in wanted:
-        if key not in found:
+    for key in keys_to_read:
+        if key not in by_name:
             add(key, [])
-    return Gathered([found[name] for name in names], digests, complete)
+    return RequestedUsers([by_name[name] for name in names], digests, complete)
 
 
 def digest(touched: Sequence[Touched]) -> int:
@@ -168,15 +168,15 @@ def _name_of(user: AskedUser, vocabulary: Vocabulary) -> _Name:
     return key_of(vocabulary, user.user_id)
 
 
-def batch_of(people: Sequence[Person]) -> UserBatch:
+def batch_of(users: Sequence[UserWithHistory]) -> UserBatch:
     """Returns some users as a batch for a model."""
-    lengths = [len(person.items) for person in people]
+    lengths = [len(user.items) for user in users]
     # A history in a request has no times; then the whole batch has none.
-    timed = [person.timestamps for person in people if person.timestamps is not None]
+    timed = [user.timestamps for user in users if user.timestamps is not None]
     nothing = np.array([], dtype=np.int64)
     return UserBatch(
-        np.array([person.code for person in people], dtype=np.int64),
-        np.concatenate([nothing, *(person.items for person in people)]),
+        np.array([user.code for user in users], dtype=np.int64),
+        np.concatenate([nothing, *(user.items for user in users)]),
         np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        np.concatenate([nothing, *timed]) if len(timed) == len(people) else None,
+        np.concatenate([nothing, *timed]) if len(timed) == len(users) else None,
     )

@@ -8,22 +8,23 @@ from starlette.responses import Response
 
 from tastemaker import wire
 from tastemaker.web.cards import card_of
-from tastemaker.web.site import Site, go
-from tastemaker.web.storefront import noticed
+from tastemaker.web.site import Site, redirect
+from tastemaker.web.storefront import notice_for
 from tastemaker.web.visitor import form_of
 
-SHOWN = 100
+MAX_SHOWN = 100
 
 
 async def history(site: Site, request: Request) -> Response:
     """Shows the visitor's history, which recommendations are based on, the latest item first."""
     user = site.visitors.of(request)
     if user is None:
-        return go(request, "/welcome")
-    known = await site.api.history(user, SHOWN)
+        return redirect(request, "/welcome")
+    user_history = await site.api.history(user, MAX_SHOWN)
     return site.page(
-        request, "history.html", images=_images(known.items), lines=[*map(_line, known.items)],
-        most=SHOWN, notice=await noticed(site, request), title="Your history",
+        request, "history.html", images=_images(user_history.items),
+        lines=[*map(_row_of, user_history.items)], most=MAX_SHOWN,
+        notice=await notice_for(site, request), title="Your history",
     )  # fmt: skip
 
 
@@ -32,17 +33,17 @@ async def forget(site: Site, request: Request) -> Response:
     await form_of(request)
     user = site.visitors.of(request)
     if user is None:
-        return go(request, "/welcome")
-    gone = await site.api.forget(user)
-    said = {"forgotten": gone.events}
-    if gone.until_next_training:
-        said["remains"] = 1
-    response = go(request, f"/welcome?{urlencode(said)}")
-    site.visitors.leave(response, request)
+        return redirect(request, "/welcome")
+    forgotten = await site.api.forget(user)
+    query = {"forgotten": forgotten.events}
+    if forgotten.until_next_training:
+        query["remains"] = 1
+    response = redirect(request, f"/welcome?{urlencode(query)}")
+    site.visitors.clear_user_id(response, request)
     return response
 
 
-def _line(item: wire.HistoryItem) -> dict[str, object]:
+def _row_of(item: wire.HistoryItem) -> dict[str, object]:
     return {"card": card_of(item), "timestamp": item.timestamp, "origin": item.origin}
 
 

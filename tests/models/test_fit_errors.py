@@ -13,7 +13,7 @@ from tastemaker.testing.worlds import dataset_of, two_tastes
 SPLIT = tm.no_holdout(two_tastes())
 
 INSEPARABLE = tm.no_holdout(dataset_of({user: [0, 1, 2 + user % 2] for user in range(6)}))
-"""Nobody touched the first item without the second, so that a Gram matrix has no inverse."""
+"""No user touched the first item without the second, so that a Gram matrix has no inverse."""
 
 
 @pytest.mark.parametrize(

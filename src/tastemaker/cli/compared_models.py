@@ -12,13 +12,13 @@ LABEL = re.compile(r"[\w-]+")
 """Characters of a label, which names a folder and stands before the dot in --set."""
 
 
-def contestants(
-    named: str, assignments: Sequence[str], configs: Sequence[str], seed: int | None
+def compared_models(
+    model_list: str, assignments: Sequence[str], configs: Sequence[str], seed: int | None
 ) -> dict[str, Recommender]:
     """The unfitted models by label.
 
     Args:
-        named: models separated by commas, each as `ncf` or, with a label, `wide=ncf`.
+        model_list: models separated by commas, each as `ncf` or, with a label, `wide=ncf`.
         assignments: settings as `LABEL.setting=value`.
         configs: TOML files of settings as `LABEL=FILE`.
         seed: overrides the seeds of all models.
@@ -26,7 +26,7 @@ def contestants(
     Raises:
         ConfigError: a model or label is unknown or named twice, or a setting is invalid.
     """
-    kinds = _labels(named)
+    kinds = _labels(model_list)
     sets: dict[str, list[str]] = {label: [] for label in kinds}
     files: dict[str, Path] = {}
     for assignment in assignments:
@@ -43,9 +43,9 @@ def contestants(
     }
 
 
-def _labels(named: str) -> dict[str, str]:
+def _labels(model_list: str) -> dict[str, str]:
     kinds: dict[str, str] = {}
-    for part in filter(None, (part.strip() for part in named.split(","))):
+    for part in filter(None, (part.strip() for part in model_list.split(","))):
         label, equals, kind = (piece.strip() for piece in part.partition("="))
         if not LABEL.fullmatch(label):
             raise ConfigError(
@@ -62,11 +62,12 @@ def _labels(named: str) -> dict[str, str]:
 
 
 def _check_label(
-    option: str, given: str, label: str, separator: str, labels: dict[str, str], form: str
+    option: str, argument: str, label: str, separator: str, labels: dict[str, str], form: str
 ) -> None:
     if not separator:
-        raise ConfigError(f"{option} {given}: write it as {form}")
+        raise ConfigError(f"{option} {argument}: write it as {form}")
     if label not in labels:
         raise ConfigError(
-            f'{option} {given}: "{label}" is not one of the models; {did_you_mean(label, labels)}'
+            f'{option} {argument}: "{label}" is not one of the models; '
+            f"{did_you_mean(label, labels)}"
         )

@@ -13,18 +13,23 @@ import torch
 from tastemaker.config import Config
 from tastemaker.errors import ConfigError
 
-UNSOLVABLE = (np.linalg.LinAlgError, torch.linalg.LinAlgError)
+LINALG_ERRORS = (np.linalg.LinAlgError, torch.linalg.LinAlgError)
 """Exceptions that a closed-form fit raises when its numbers are too large, too small or NaN."""
 
-TOO_LARGE = ("allocate memory", "out of memory", "calculation overflowed", "Overflow when")
+MEMORY_ERROR_PHRASES = (
+    "allocate memory",
+    "out of memory",
+    "calculation overflowed",
+    "Overflow when",
+)
 """Phrases that identify PyTorch's errors about a tensor that does not fit into memory; on the CPU
 such an error is a plain RuntimeError."""
 
-NEVER_TO_BLAME = ("seed", "epochs", "gmf.seed", "gmf.epochs", "mlp.seed", "mlp.epochs")
+UNRELATED_SETTINGS = ("seed", "epochs", "gmf.seed", "gmf.epochs", "mlp.seed", "mlp.epochs")
 
 
 @contextmanager
-def refusing_hopeless_settings(config: Config, name: str) -> Iterator[None]:
+def failures_as_config_errors(config: Config, name: str) -> Iterator[None]:
     """Turns a failure of a fit that its settings caused into one clear error.
 
     Args:
@@ -38,45 +43,47 @@ def refusing_hopeless_settings(config: Config, name: str) -> Iterator[None]:
     """
     try:
         yield
-    except (FloatingPointError, *UNSOLVABLE) as error:
+    except (FloatingPointError, *LINALG_ERRORS) as error:
         unsolved = "the system of equations cannot be solved"
-        what = unsolved if isinstance(error, UNSOLVABLE) else str(error)
-        usual = "learning_rate", "regularization"
-        remedy = _nearer_to_the_defaults(config, float, usual, otherwise="train on other data")
-        raise ConfigError(f"{name}: training diverged: {what}; {remedy}") from None
+        reason = unsolved if isinstance(error, LINALG_ERRORS) else str(error)
+        usual_settings = "learning_rate", "regularization"
+        remedy = _advice_on_settings(config, float, usual_settings, fallback="train on other data")
+        raise ConfigError(f"{name}: training diverged: {reason}; {remedy}") from None
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and not any(s in str(error) for s in TOO_LARGE):
+        if not isinstance(error, MemoryError) and not any(
+            phrase in str(error) for phrase in MEMORY_ERROR_PHRASES
+        ):
             raise
-        usual = "embedding_size", "batch_size"
-        remedy = _nearer_to_the_defaults(config, int, usual, otherwise="train on less data")
+        usual_settings = "embedding_size", "batch_size"
+        remedy = _advice_on_settings(config, int, usual_settings, fallback="train on less data")
         raise ConfigError(
             f"{name}: training needs more memory than is available; {remedy}"
         ) from None
 
 
-def _nearer_to_the_defaults(
-    config: Config, kind: type, usual: tuple[str, ...], otherwise: str
+def _advice_on_settings(
+    config: Config, kind: type, usual_settings: tuple[str, ...], fallback: str
 ) -> str:
     """Returns advice on which settings to change, and in which direction.
 
     Args:
         config: the model's settings.
         kind: float or int, the type of the settings that can cause the failure.
-        usual: the names of the likely causes if all settings have their defaults.
-        otherwise: the advice where the model has no such setting.
+        usual_settings: the names of the likely causes if all settings have their defaults.
+        fallback: the advice where the model has no such setting.
     """
     numbers = {
         setting.name: (attrgetter(setting.name)(config), setting.default)
         for setting in config.settings()
-        if type(setting.default) is kind and setting.name not in NEVER_TO_BLAME
+        if type(setting.default) is kind and setting.name not in UNRELATED_SETTINGS
     }
     changed = {name: pair for name, pair in numbers.items() if pair[0] != pair[1]}
-    to_blame = changed or {name: numbers[name] for name in usual if name in numbers}
+    suspects = changed or {name: numbers[name] for name in usual_settings if name in numbers}
     changes = [
         f"a {'higher' if value < default else 'lower'} {name}=… (now {_short(value)})"
-        for name, (value, default) in to_blame.items()
+        for name, (value, default) in suspects.items()
     ]
-    return f"train again with {', or '.join(changes)}" if changes else otherwise
+    return f"train again with {', or '.join(changes)}" if changes else fallback
 
 
 def _short(value: float) -> str:

@@ -1,4 +1,4 @@
-"""Shows the progress of a comparison: a live table on a terminal, else a line a model."""
+"""Shows the progress of a comparison: a live table on a terminal, else a line for each model."""
 
 import time
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from tastemaker.cli.cold_start import in_few_words
+from tastemaker.cli.cold_start import short_summary
 from tastemaker.cli.common import err, note, wants_debugging
-from tastemaker.cli.progress import in_words
-from tastemaker.cli.wording import in_flags
+from tastemaker.cli.flags import in_flags
+from tastemaker.cli.progress import progress_text
 from tastemaker.evaluation.cold_start import ColdStart
-from tastemaker.experiments.answers import ModelAnswer
-from tastemaker.experiments.cold_start_answers import ColdStartAnswer
+from tastemaker.experiments.cold_start_runs import ColdStartModelResult
 from tastemaker.experiments.comparison import ComparisonListener, reason_of
+from tastemaker.experiments.model_runs import ModelResult
 from tastemaker.progress import REPORT_EVERY_S, Progress
 
 
@@ -27,8 +27,8 @@ class _Line:
     seconds: str = ""
 
 
-class Board:
-    """A table of one line a model: waiting, training, evaluating, then its result."""
+class ComparisonTable:
+    """A table with a line for each model: waiting, training, evaluating, then its result."""
 
     def __init__(self, metric: str) -> None:
         """Takes the metric that is shown for each model."""
@@ -45,7 +45,7 @@ class Board:
             self._live.stop()
 
     def listener(self) -> ComparisonListener:
-        """The listener that shows a comparison on this board."""
+        """The listener that shows a comparison in this table."""
         return ComparisonListener(
             self._begin, self._stage, self._progress, self._done, self._failed
         )
@@ -66,14 +66,14 @@ class Board:
         self._set(label, stage, "cyan")
 
     def _progress(self, label: str, progress: Progress) -> None:
-        words = in_words(progress)
-        if words == self._shown and time.monotonic() - self._shown_at < REPORT_EVERY_S:
+        text = progress_text(progress)
+        if text == self._shown and time.monotonic() - self._shown_at < REPORT_EVERY_S:
             return
-        self._shown, self._shown_at = words, time.monotonic()
+        self._shown, self._shown_at = text, time.monotonic()
         fraction = progress.done / max(1, progress.total)
-        self._set(label, f"{words}, {fraction:.0%}", "cyan")
+        self._set(label, f"{text}, {fraction:.0%}", "cyan")
 
-    def _done(self, label: str, answer: ModelAnswer | ColdStartAnswer) -> None:
+    def _done(self, label: str, answer: ModelResult | ColdStartModelResult) -> None:
         self._finish(label, answer.how, "green", self._result(answer))
 
     def _failed(self, label: str, error: Exception) -> None:
@@ -81,9 +81,9 @@ class Board:
             raise error
         self._finish(label, f"failed: {in_flags(reason_of(error))}", "red", "")
 
-    def _result(self, answer: ModelAnswer | ColdStartAnswer) -> str:
-        if isinstance(answer, ColdStartAnswer):
-            return in_few_words(answer.result)
+    def _result(self, answer: ModelResult | ColdStartModelResult) -> str:
+        if isinstance(answer, ColdStartModelResult):
+            return short_summary(answer.result)
         low, high = answer.evaluation.intervals[self._metric]
         mean = answer.evaluation.metrics[self._metric]
         return f"{self._metric} {mean:.4f} ({low:.4f} to {high:.4f})"

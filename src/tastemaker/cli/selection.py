@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tastemaker.ranking.filters import Eligible
 
 
-def users_asked(
+def selected_users(
     model: "Recommender", user: list[str], users: Path | None, everyone: bool, history: str | None
 ) -> "UserBatch":
     """The users that exactly one of the options gives.
@@ -26,14 +26,14 @@ def users_asked(
 
     from tastemaker.data.users import UserBatch
 
-    given = [bool(user), users is not None, everyone, history is not None]
-    if sum(given) != 1:
+    is_given = [bool(user), users is not None, everyone, history is not None]
+    if sum(is_given) != 1:
         raise ConfigError("give exactly one of --user, --users FILE, --all and --history")
     vocabulary = model.dataset.user_vocabulary
     if everyone:
         return UserBatch.known(model.split.everything, np.arange(len(vocabulary)))
     if history is not None:
-        return model.unseen_users([model.dataset.item_vocabulary.parse(_between_commas(history))])
+        return model.unseen_users([model.dataset.item_vocabulary.parse(_split_at_commas(history))])
     if users is not None:
         user = _lines_of(users, "user id")
     return model.users(vocabulary.parse(user))
@@ -61,11 +61,11 @@ def eligible_items(
 
 
 def _items_in(text: str) -> Iterable[str]:
-    """Ids separated by commas, or those of a file, one a line."""
-    return _lines_of(Path(text), "item id") if Path(text).is_file() else _between_commas(text)
+    """Ids separated by commas, or those of a file with one id per line."""
+    return _lines_of(Path(text), "item id") if Path(text).is_file() else _split_at_commas(text)
 
 
-def _between_commas(text: str) -> list[str]:
+def _split_at_commas(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 

@@ -8,8 +8,8 @@ import pytest
 import typer
 
 import tastemaker as tm
+from tastemaker.cli.flags import Verb, in_flags
 from tastemaker.cli.main import app
-from tastemaker.cli.wording import Verb, in_flags
 from tastemaker.errors import DataError
 from tests.cli.conftest import Terminal
 
@@ -52,7 +52,7 @@ def verb(request: pytest.FixtureRequest) -> Verb:
         ("no_such_thing=3 and n_jobs=…", "no_such_thing=3 and n_jobs=…"),
     ],
 )
-def test_an_argument_becomes_the_flag_of_the_running_verb(
+def test_arguments_in_messages_become_flags_of_the_running_command(
     verb: Verb, python: str, shell: str
 ) -> None:
     assert in_flags(python) == shell
@@ -70,7 +70,7 @@ def test_an_argument_without_an_option_stays_as_it_is(verb: Verb) -> None:
     )
 
 
-def test_python_reads_arguments_where_a_shell_reads_flags(
+def test_messages_name_arguments_in_python_and_flags_in_a_shell(
     tastemaker: Terminal, tmp_path: Path
 ) -> None:
     path = tmp_path / "clicks.csv"

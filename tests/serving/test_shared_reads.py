@@ -1,4 +1,4 @@
-"""Looks: requests that come together look together, and none misses what was written before it."""
+"""Shared reads: concurrent requests share a read, and each read includes all earlier writes."""
 
 import asyncio
 import threading
@@ -11,25 +11,25 @@ import tastemaker as tm
 from tastemaker.errors import TastemakerError
 from tastemaker.serving.http.problems import TooBusyError
 from tastemaker.serving.live.live import Live
-from tastemaker.serving.live.looks import USERS_AT_ONCE, Looks
+from tastemaker.serving.live.shared_reads import USERS_AT_ONCE, SharedReads
 from tastemaker.serving.settings import ServiceSettings
 from tastemaker.serving.store.tables import NewEvent
 from tastemaker.testing.worlds import two_tastes
 
 
 class CountedLive(Live):
-    """Counts its looks; each waits until it may go on."""
+    """Records the users of each read, which waits until `may_go_on` is set."""
 
     def __init__(self, settings: ServiceSettings) -> None:
         super().__init__(settings)
-        self.asked: list[list[str]] = []
+        self.requested: list[list[str]] = []
         self.may_go_on = threading.Event()
         self.may_go_on.set()
 
-    def looks(self, keys):
-        self.asked.append(list(keys))
+    def user_snapshots(self, keys):
+        self.requested.append(list(keys))
         assert self.may_go_on.wait(10)
-        return super().looks(keys)
+        return super().user_snapshots(keys)
 
 
 @pytest.fixture
@@ -47,83 +47,83 @@ def event(number: int, user: str) -> NewEvent:
 
 
 async def under_way(live: CountedLive, n: int = 1) -> None:
-    """Waits until the n-th look has begun."""
-    while len(live.asked) < n:
+    """Waits until the n-th read has begun."""
+    while len(live.requested) < n:
         await asyncio.sleep(0.001)
 
 
-def test_whoever_comes_during_a_look_waits_for_the_next_and_all_of_them_for_one(
+def test_requests_during_a_read_share_the_next_one(
     live: CountedLive,
 ) -> None:
     async def main() -> None:
-        looks = Looks(live, 100, 10)
+        shared_reads = SharedReads(live, 100, 10)
         live.may_go_on.clear()
-        first = asyncio.create_task(looks.of("0"))
+        first = asyncio.create_task(shared_reads.read("0"))
         await under_way(live)
         live.events.append([event(1, "1")])
-        others = [asyncio.create_task(looks.of(user)) for user in ("1", "2", "1", "0")]
+        others = [asyncio.create_task(shared_reads.read(user)) for user in ("1", "2", "1", "0")]
         await asyncio.sleep(0)
         live.may_go_on.set()
-        found = await asyncio.gather(first, *others)
-        assert live.asked == [["0"], ["1", "2", "0"]]
-        assert [look.key for look in found] == ["0", "1", "2", "1", "0"]
-        assert [len(look.touched) for look in found] == [0, 1, 0, 1, 0]
-        looks.close()
+        snapshots = await asyncio.gather(first, *others)
+        assert live.requested == [["0"], ["1", "2", "0"]]
+        assert [snapshot.key for snapshot in snapshots] == ["0", "1", "2", "1", "0"]
+        assert [len(snapshot.touched) for snapshot in snapshots] == [0, 1, 0, 1, 0]
+        shared_reads.close()
 
     asyncio.run(main())
 
 
-def test_many_users_are_looked_for_in_groups(live: CountedLive) -> None:
+def test_many_users_are_looked_up_in_groups(live: CountedLive) -> None:
     async def main() -> None:
-        looks = Looks(live, 100, 10)
+        shared_reads = SharedReads(live, 100, 10)
         users = [str(number) for number in range(2 * USERS_AT_ONCE + 3)]
-        found = await asyncio.gather(*(looks.of(user) for user in users))
-        assert [look.key for look in found] == users
-        assert [len(keys) for keys in live.asked] == [USERS_AT_ONCE, USERS_AT_ONCE, 3]
-        looks.close()
+        snapshots = await asyncio.gather(*(shared_reads.read(user) for user in users))
+        assert [snapshot.key for snapshot in snapshots] == users
+        assert [len(keys) for keys in live.requested] == [USERS_AT_ONCE, USERS_AT_ONCE, 3]
+        shared_reads.close()
 
     asyncio.run(main())
 
 
-def test_one_that_goes_away_leaves_the_others_waiting_for_the_same_user(live: CountedLive) -> None:
+def test_a_cancelled_request_does_not_cancel_others_for_the_same_user(live: CountedLive) -> None:
     async def main() -> None:
-        looks = Looks(live, 100, 10)
+        shared_reads = SharedReads(live, 100, 10)
         live.may_go_on.clear()
-        going, staying = (asyncio.create_task(looks.of("3")) for _ in range(2))
+        cancelled, remaining = (asyncio.create_task(shared_reads.read("3")) for _ in range(2))
         await under_way(live)
-        going.cancel()
+        cancelled.cancel()
         live.may_go_on.set()
-        assert (await staying).key == "3"
-        assert going.cancelled()
-        looks.close()
+        assert (await remaining).key == "3"
+        assert cancelled.cancelled()
+        shared_reads.close()
 
     asyncio.run(main())
 
 
-def test_more_than_may_wait_are_sent_away_and_a_look_that_fails_fails_for_all_in_it(
+def test_requests_over_the_limit_are_refused_and_a_failed_read_fails_all_its_requests(
     live: CountedLive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def main() -> None:
-        looks = Looks(live, 2, 10)
+        shared_reads = SharedReads(live, 2, 10)
         live.may_go_on.clear()
-        first = asyncio.create_task(looks.of("0"))
+        first = asyncio.create_task(shared_reads.read("0"))
         await under_way(live)
 
         def fails(keys: list[str]) -> None:
             raise TastemakerError("it does not work")
 
-        monkeypatch.setattr(live, "looks", fails)
-        waiting = [asyncio.create_task(looks.of(user)) for user in ("1", "2")]
+        monkeypatch.setattr(live, "user_snapshots", fails)
+        waiting = [asyncio.create_task(shared_reads.read(user)) for user in ("1", "2")]
         await asyncio.sleep(0)
         with pytest.raises(TooBusyError, match="too many requests"):
-            await looks.of("3")
+            await shared_reads.read("3")
         live.may_go_on.set()
         assert (await first).key == "0"
         for each in waiting:
             with pytest.raises(TastemakerError, match="it does not work"):
                 await each
         monkeypatch.undo()
-        assert (await looks.of("1")).key == "1"
-        looks.close()
+        assert (await shared_reads.read("1")).key == "1"
+        shared_reads.close()
 
     asyncio.run(main())

@@ -1,4 +1,4 @@
-"""Many models asked one question: each becomes a run folder, and is trained only once."""
+"""Trains, evaluates and saves the models of a comparison, each in a run folder and only once."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from tastemaker import artifact
 from tastemaker.artifact import ArtifactReader, ArtifactWriter
 from tastemaker.bundle.bundle import RUN, save_run
 from tastemaker.bundle.evaluation_files import read_evaluation, write_evaluation
-from tastemaker.bundle.finished import finished, log_of
+from tastemaker.bundle.finished import find_finished, log_of
 from tastemaker.bundle.unfinished import can_resume, identity_of, unfinished
 from tastemaker.data.split import Part, Split
 from tastemaker.evaluation.cold_start import ColdStart
@@ -19,14 +19,14 @@ from tastemaker.evaluation.protocols import RankingProtocol
 from tastemaker.evaluation.results import Evaluation
 from tastemaker.models.recommender import Recommender
 from tastemaker.progress import OnProgress
-from tastemaker.shown import short_repr
+from tastemaker.representation import short_repr
 from tastemaker.training.run import DeviceName, TrainingRun, resolve_device
 
 PART: Part = "test"
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
+class EvaluationPlan:
     """How every model of a comparison is evaluated: on the held-out items of one split."""
 
     split: Split
@@ -38,18 +38,20 @@ class Question:
 
     __repr__ = short_repr
 
-    def put_to(self, model: Recommender, on_progress: OnProgress | None = None) -> Evaluation:
+    def evaluate_model(
+        self, model: Recommender, on_progress: OnProgress | None = None
+    ) -> Evaluation:
         """Returns the accuracy of a fitted model, and the properties of its lists."""
         return evaluate(
             model, self.split, self.protocol, k=self.k, part=PART, baseline=False, lists=True,
             on_progress=on_progress,
         )  # fmt: skip
 
-    def is_answered_by(self, evaluation: Evaluation) -> bool:
+    def matches(self, evaluation: Evaluation) -> bool:
         """Returns whether an evaluation of a model on this split used the same protocol and k."""
-        cuts = {int(name.partition("@")[2]) for name in evaluation.per_user}
-        same = (evaluation.part, evaluation.protocol) == (PART, self.protocol.describe())
-        return same and cuts == set(self.k) and bool(evaluation.overall)
+        cutoffs = {int(name.partition("@")[2]) for name in evaluation.per_user}
+        is_same = (evaluation.part, evaluation.protocol) == (PART, self.protocol.describe())
+        return is_same and cutoffs == set(self.k) and bool(evaluation.overall)
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Listener:
 
 
 @dataclass(frozen=True, eq=False)
-class ModelAnswer:
+class ModelResult:
     """The result of one model."""
 
     model: Recommender
@@ -75,15 +77,15 @@ class ModelAnswer:
     __repr__ = short_repr
 
 
-def answer(
-    path: Path, model: Recommender, question: Question, device: DeviceName, listener: Listener
-) -> ModelAnswer:
+def train_and_evaluate(
+    path: Path, model: Recommender, plan: EvaluationPlan, device: DeviceName, listener: Listener
+) -> ModelResult:
     """Trains, evaluates and saves a model, or as much of that as its run folder lacks.
 
     Args:
         path: the run folder; it may exist already.
         model: unfitted; an existing run is used again if it has the same settings.
-        question: the split to train on, and what to measure.
+        plan: the split to train on, and what to measure.
         device: where to compute.
         listener: receives the progress.
 
@@ -94,26 +96,26 @@ def answer(
     artifact.refuse_foreign(path, RUN)
     difference = None
     if path.exists():
-        source, difference = finished(path, model, question.split)
+        source, difference = find_finished(path, model, plan.split)
         if source is not None:
-            return _reused(source, model, question, device, listener)
+            return _reused(source, model, plan, device, listener)
     how = "trained" if difference is None else f"trained again: {difference}"
-    return _trained(path, model, question, device, listener, how)
+    return _trained(path, model, plan, device, listener, how)
 
 
 def _trained(
     path: Path,
     model: Recommender,
-    question: Question,
+    plan: EvaluationPlan,
     device: DeviceName,
     listener: Listener,
     how: str,
-) -> ModelAnswer:
-    with trained_in(path, model, question.split, device, listener) as (folder, resumed):
+) -> ModelResult:
+    with trained_in(path, model, plan.split, device, listener) as (folder, resumed):
         listener.on_stage("evaluating")
-        evaluation = question.put_to(model, listener.on_progress)
+        evaluation = plan.evaluate_model(model, listener.on_progress)
         save_run(path, model, evaluation, logs=folder)
-    return ModelAnswer(model, evaluation, "training resumed" if resumed else how)
+    return ModelResult(model, evaluation, "training resumed" if resumed else how)
 
 
 @contextmanager
@@ -142,31 +144,31 @@ def trained_in(
 def _reused(
     source: ArtifactReader,
     model: Recommender,
-    question: Question,
+    plan: EvaluationPlan,
     device: DeviceName,
     listener: Listener,
-) -> ModelAnswer:
+) -> ModelResult:
     # All models share one split in memory, rather than each its own copy of the data.
     model = type(model).from_state(
         model.config,
-        question.split,
+        plan.split,
         source.tensors("weights.safetensors"),
         resolve_device(device),
     )
     model.log = log_of(source.json("training.json"))
-    stored = read_evaluation(source, question.split)
-    if stored is not None and question.is_answered_by(stored):
-        return ModelAnswer(model, stored, "reused")
+    stored = read_evaluation(source, plan.split)
+    if stored is not None and plan.matches(stored):
+        return ModelResult(model, stored, "reused")
     listener.on_stage("evaluating")
-    evaluation = question.put_to(model, listener.on_progress)
-    with amending(source) as out:
+    evaluation = plan.evaluate_model(model, listener.on_progress)
+    with adding_files(source) as out:
         write_evaluation(out, evaluation)
-    return ModelAnswer(model, evaluation, "reused, evaluated again")
+    return ModelResult(model, evaluation, "reused, evaluated again")
 
 
 @contextmanager
-def amending(former: ArtifactReader) -> Iterator[ArtifactWriter]:
-    """Writes files into a finished run folder, where all else stays as it is."""
+def adding_files(former: ArtifactReader) -> Iterator[ArtifactWriter]:
+    """Adds files to a finished run folder, or replaces them; all other files stay unchanged."""
     with artifact.writing(former.folder, RUN, keep_previous=False) as out:
         shutil.copytree(former.folder, out.folder, dirs_exist_ok=True)
         out.names += former.manifest["files"]
