@@ -43,6 +43,7 @@ class UnseenItems:
         device: torch.device | str = "cpu",
         budget_bytes: int = BITMAP_BUDGET_BYTES,
     ) -> None:
+        dataset = dataset.pairs
         self.n_users, self.n_items = dataset.n_users, dataset.n_items
         self.device = torch.device(device)
         # In place and in blocks, since allocating memory takes longer than the computation.

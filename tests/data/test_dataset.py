@@ -47,7 +47,7 @@ def test_long_data_are_sorted_as_short_ones(order: str, latest: int) -> None:
     frame = frame if order == "any" else frame.sort(order, maintain_order=True)
     by_hand = frame.sort("user", "time", maintain_order=True)
     for keep, duplicates in (("last", "latest"), ("first", "first")):
-        data = tm.read(frame, duplicates=duplicates)
+        data = tm.read(frame, repeats=duplicates)
         expected = by_hand.unique(["user", "item"], keep=keep, maintain_order=True)
         assert data.folded().to_frame().rows() == expected.rows()
     assert data.to_frame().rows() == by_hand.rows()
@@ -68,7 +68,7 @@ def test_any_change_changes_the_fingerprint() -> None:
 def test_the_latest_of_a_repeated_pair_is_kept_by_default() -> None:
     rows = [("a", 1, 300, 5.0), ("a", 1, 200, 1.0), ("a", 2, 100, 3.0)]
     assert tm.no_holdout(read(rows)).train.to_frame()["rating"].to_list() == [3.0, 5.0]
-    first = tm.no_holdout(read(rows, duplicates="first")).train
+    first = tm.no_holdout(read(rows, repeats="first")).train
     assert first.to_frame()["rating"].to_list() == [3.0, 1.0]
     assert first.n_duplicates == 1
     assert any(
@@ -77,7 +77,7 @@ def test_the_latest_of_a_repeated_pair_is_kept_by_default() -> None:
     assert read(rows[1:]).notes == read(rows[1:]).folded().notes, "nothing to say of no repeats"
 
 
-def test_the_weights_of_repeated_rows_are_kept_summed_or_compared() -> None:
+def test_the_weights_of_repeated_rows_are_merged_as_requested() -> None:
     log = pl.DataFrame(
         [("a", 1, 100, 10.0), ("a", 2, 150, 1.0), ("a", 1, 200, 1.0), ("b", 1, 100, 3.0)],
         schema=["user", "item", "time", "w"], orient="row",
@@ -87,15 +87,15 @@ def test_the_weights_of_repeated_rows_are_kept_summed_or_compared() -> None:
         split = tm.no_holdout(tm.read(log, weight="w", **how))
         return split.train.to_frame()["weight"].to_list()
 
-    assert weights() == [1, 1, 3]
-    assert weights(duplicates="first") == [10, 1, 3]
-    assert weights(duplicate_weights="sum") == [1, 11, 3]
-    assert weights(duplicate_weights="max") == [1, 10, 3]
-    assert weights(duplicates="first", duplicate_weights="sum") == [11, 1, 3]
-    notes = tm.read(log, weight="w", duplicate_weights="sum").notes
+    assert weights() == [1, 11, 3], "the sum by default"
+    assert weights(repeats="latest") == [1, 1, 3]
+    assert weights(repeats="first") == [10, 1, 3]
+    assert weights(repeats="max") == [1, 10, 3]
+    assert weights(repeats="count") == [1, 2, 1]
+    notes = tm.read(log, weight="w", repeats="sum").notes
     assert any("with the sum of the weights" in note for note in notes)
-    with pytest.raises(DataError, match="no weight column; name it with weight="):
-        tm.read(log, duplicate_weights="sum")
+    split = tm.no_holdout(tm.read(log, repeats="sum"))
+    assert split.train.to_frame()["weight"].to_list() == [1, 2, 1], "1 each without weights"
 
 
 def test_a_minimum_rating_looks_at_the_latest_rating() -> None:
@@ -103,7 +103,7 @@ def test_a_minimum_rating_looks_at_the_latest_rating() -> None:
     liked = read(rows, min_rating=4).folded()
     assert liked.to_frame().select("user_id", "item_id").rows() == [("b", 1)]
     assert liked.n_items == 1, "no user ever rated the other so high"
-    first = read(rows, min_rating=4, duplicates="first").folded()
+    first = read(rows, min_rating=4, repeats="first").folded()
     assert first.to_frame().select("user_id", "item_id").rows() == [("a", 1), ("b", 1)]
     with pytest.raises(DataError, match=r"no rating is 6 or above \(the highest is 4\)"):
         read(rows, min_rating=6)

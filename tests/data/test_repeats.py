@@ -75,7 +75,7 @@ def test_the_kept_row_of_a_repeated_pair_does_not_leak_the_test() -> None:
     log = repeating_log()
     figures = []
     for duplicates in ("latest", "first"):
-        data = read(log, duplicates=duplicates)
+        data = read(log, repeats=duplicates)
         assert data.folded().n_duplicates > 0.3 * len(data)
         split = tm.leave_one_out(data)
         model = tm.EASE(regularization=10.0).fit(split)
@@ -90,7 +90,7 @@ def test_leave_one_out_trains_on_everything_before_the_cut(
 ) -> None:
     if not folded_pairs(in_time(log), keep, min_rating):
         return
-    data = read(log, duplicates=keep, min_rating=min_rating)
+    data = read(log, repeats=keep, min_rating=min_rating)
     try:
         split = tm.leave_k_out(data, k, by="time")
     except SplitError:
@@ -190,25 +190,25 @@ def test_parts_of_a_log_keep_its_repeats_until_it_is_split() -> None:
     assert tm.describe(twice).item_popularity["100%"] == 2
 
 
-def test_repeats_in_a_predefined_test_are_refused_or_left_out() -> None:
+def test_repeats_in_a_predefined_test_are_left_out_unless_they_are_targets() -> None:
     train = tm.read_interactions(pl.DataFrame({"user": [1, 1, 2], "item": ["a", "b", "a"]}))
     test = tm.read_interactions(pl.DataFrame({"user": [1, 1, 2], "item": ["a", "c", "b"]}))
-    with pytest.raises(SplitError, match=r'also in an earlier part.*repeats="drop"'):
-        tm.predefined_split(train, test)
-    split = tm.predefined_split(train, test, repeats="drop")
+    split = tm.predefined_split(train, test)
     assert pairs(split.test, split.train) == {(1, "c"), (2, "b")}
     assert any("1 of the 3 test interactions repeat" in note for note in split.notes)
     repeat = tm.read_interactions(pl.DataFrame({"user": [2], "item": ["b"]}))
-    split = tm.predefined_split(train, test, validation=repeat, repeats="drop")
+    split = tm.predefined_split(train, test, validation=repeat)
     assert pairs(split.validation, split.train) == {(2, "b")}
     assert pairs(split.test, split.train) == {(1, "c")}
     with pytest.raises(SplitError, match="each of the 3 test interactions is with an item"):
-        tm.predefined_split(test, test, repeats="drop")
+        tm.predefined_split(test, test)
+    split = tm.predefined_split(train, test, repeat_targets=True)
+    assert pairs(split.test, split.train) == {(1, "a"), (1, "c"), (2, "b")}
 
 
 def test_a_predefined_training_part_is_folded_as_requested() -> None:
     log = {"user": [1, 1, 1], "item": ["a", "b", "a"], "time": [1, 2, 3], "w": [10.0, 1.0, 1.0]}
     train = tm.read_interactions(pl.DataFrame(log), weight="w")
     test = tm.read_interactions(pl.DataFrame({"user": [1], "item": ["c"]}))
-    split = tm.predefined_split(train, test, duplicates="first", duplicate_weights="max")
-    assert split.train.to_frame().rows() == [(1, "a", 1, 10.0), (1, "b", 2, 1.0)]
+    split = tm.predefined_split(train, test, repeats="max")
+    assert split.train.to_frame().rows() == [(1, "b", 2, 1.0), (1, "a", 3, 10.0)]

@@ -54,7 +54,7 @@ class Bundle:
         users: UserBatch | Ids | Id | None = None,
         k: int = 10,
         *,
-        exclude_seen: bool = True,
+        exclude_seen: bool | None = None,
         eligible: Eligible | None = None,
         diversity: float = 0.0,
         because: int = 0,

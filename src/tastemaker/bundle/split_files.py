@@ -1,5 +1,6 @@
 """Stores a Split as files of an artifact: vocabularies, catalog, histories, held-out data."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,8 @@ import polars as pl
 from tastemaker.artifact import ArtifactReader, ArtifactWriter
 from tastemaker.data.catalog import Catalog
 from tastemaker.data.dataset import Dataset
+from tastemaker.data.log_rules import LogRules
+from tastemaker.data.pairs import Pairs
 from tastemaker.data.split import Candidates, Split, Targets
 from tastemaker.data.vocabulary import Vocabulary
 from tastemaker.errors import ArtifactError
@@ -26,19 +29,21 @@ def write_split(out: ArtifactWriter, split: Split) -> None:
         "time_unit": train.time_unit,
         "n_duplicates": train.n_duplicates,
         "n_missing": train.n_missing,
+        "rules": train.rules.to_dict(),
         "notes": train.notes,
         "split_notes": split.notes,
     }
     out.json("data.json", description)
     out.table("users.parquet", train.user_vocabulary.ids.to_frame())
     out.table("items.parquet", train.catalog.frame)
-    out.table(
-        "train.parquet",
-        _frame(
-            user=train.users, item=train.items, timestamp=train.timestamps, rating=train.ratings,
-            weight=train.weights,
-        ),
-    )  # fmt: skip
+    out.table("train.parquet", _rows(train))
+    others = {"before_test": split.before_test, "after_test": split.after_test}
+    for part, rows in others.items():
+        if rows is not None:
+            out.table(f"{part}.parquet", _rows(rows))
+    if train.rejected is not None:
+        rejected = _frame(user=train.rejected.users, item=train.rejected.items)
+        out.table("rejected.parquet", rejected)
     parts = {
         "validation": split.validation,
         "test": split.test,
@@ -46,8 +51,7 @@ def write_split(out: ArtifactWriter, split: Split) -> None:
     }
     for part, targets in parts.items():
         if targets is not None:
-            frame = _frame(user=targets.users, item=targets.items, timestamp=targets.timestamps)
-            out.table(f"{part}.parquet", frame)
+            out.table(f"{part}.parquet", _rows(targets))
     if split.candidates is not None:
         counts = np.diff(split.candidates.indptr)
         users = np.repeat(np.arange(len(counts)), counts)
@@ -70,12 +74,14 @@ def read_split(source: ArtifactReader) -> Split:
         Vocabulary(source.table("users.parquet")["user_id"], "user"),
         Vocabulary(items["item_id"], "item"),
         Catalog(items),
-        timestamps=_column(rows, "timestamp"),
+        **_columns(rows),
         ratings=_column(rows, "rating"),
-        weights=_column(rows, "weight"),
         time_unit=description["time_unit"],
         n_duplicates=description["n_duplicates"],
-        n_missing=description.get("n_missing", 0),  # runs of earlier versions do not have it
+        # Runs of earlier versions do not have the next two.
+        n_missing=description.get("n_missing", 0),
+        rules=LogRules.from_dict(description["rules"]) if "rules" in description else LogRules(),
+        rejected=_rejected(source),
         notes=tuple(description["notes"]),
     )
     if train.fingerprint != description["fingerprint"]:
@@ -86,28 +92,59 @@ def read_split(source: ArtifactReader) -> Split:
         _targets(source, "validation"),
         _candidates(source, train.n_users),
         _targets(source, NOT_EVALUATED),
+        _log(source, "before_test", train),
+        _log(source, "after_test", train),
         notes=tuple(description["split_notes"]),
         method=description["method"],
     )
+
+
+def _rows(part: Dataset | Targets) -> pl.DataFrame:
+    """Returns interactions as a table of codes."""
+    return _frame(
+        user=part.users, item=part.items, timestamp=part.timestamps,
+        rating=part.ratings if isinstance(part, Dataset) else None,
+        weight=part.weights, kind=part.kinds,
+    )  # fmt: skip
 
 
 def _frame(**columns: np.ndarray | None) -> pl.DataFrame:
     return pl.DataFrame({name: column for name, column in columns.items() if column is not None})
 
 
+def _columns(rows: pl.DataFrame) -> dict[str, Any]:
+    """Returns the columns that training data and targets have in common, besides the codes."""
+    return {f"{name}s": _column(rows, name) for name in ("timestamp", "weight", "kind")}
+
+
 def _column(frame: pl.DataFrame, name: str) -> np.ndarray | None:
     return frame[name].to_numpy(writable=True) if name in frame.columns else None
+
+
+def _rejected(source: ArtifactReader) -> Pairs | None:
+    if "rejected.parquet" not in source:
+        return None
+    rows = source.table("rejected.parquet")
+    return Pairs(rows["user"].to_numpy(), rows["item"].to_numpy())
+
+
+def _log(source: ArtifactReader, part: str, train: Dataset) -> Dataset | None:
+    """Returns further rows of the log in the codes of the training data."""
+    if f"{part}.parquet" not in source:
+        return None
+    rows = source.table(f"{part}.parquet")
+    return replace(
+        train, users=rows["user"].to_numpy(), items=rows["item"].to_numpy(),
+        ratings=_column(rows, "rating"), is_log=True, rejected=None, **_columns(rows),
+    )  # fmt: skip
 
 
 def _targets(source: ArtifactReader, part: str) -> Targets | None:
     if f"{part}.parquet" not in source:
         return None
     rows = source.table(f"{part}.parquet")
-    return Targets(
-        rows["user"].to_numpy(writable=True),
-        rows["item"].to_numpy(writable=True),
-        _column(rows, "timestamp"),
-    )
+    users, items = (rows[name].to_numpy(writable=True) for name in ("user", "item"))
+    return Targets(users, items, **_columns(rows))
 
 
 def _candidates(source: ArtifactReader, n_users: int) -> Candidates | None:

@@ -37,8 +37,50 @@ Time = Annotated[str | None, _data("--time", help="Column with the time; guessed
 Rating = Annotated[
     str | None, _data("--rating", help="Column with the rating; guessed if not given.")
 ]
+Event = Annotated[
+    str | None,
+    _data("--event", help="Column with the kind of each event, such as view; never guessed."),
+]
+EventWeights = Annotated[
+    str | None,
+    _data(
+        "--event-weights",
+        help="Weight of each kind of event, such as view=1,cart=4,purchase=10; *=1 stands for all "
+        "kinds that are not named. (default: 1 each)",
+    ),
+]
+EventTargets = Annotated[
+    str | None,
+    _data(
+        "--targets",
+        help="Kinds of events that are held out and predicted, such as purchase; others belong to "
+        "the histories. (default: all that are not negative)",
+    ),
+]
+Negative = Annotated[
+    str | None,
+    _data(
+        "--negative",
+        help="Kinds of events that say no, such as dislike,return: the item is never recommended "
+        "to this user.",
+    ),
+]
 Weight = Annotated[
-    str | None, _data("--weight", help="Column with the weight of each row; never guessed.")
+    str | None,
+    _data(
+        "--weight",
+        "--value",
+        help="Column with a weight of each row, or a value such as plays or seconds; never "
+        "guessed. With --event, it multiplies the weight of the kind.",
+    ),
+]
+WeightTransform = Annotated[
+    str,
+    _data(
+        "--weight-transform",
+        help="How the values of --weight become weights: none, log1p, sqrt, threshold:X (1 for a "
+        "value of at least X, else 0), or auto: log1p for values with a heavy tail, else none.",
+    ),
 ]
 TimeFormat = Annotated[
     str | None,
@@ -112,16 +154,24 @@ UntouchedItems = Annotated[
 MinRating = Annotated[
     float | None, _data("--min-rating", help="Keep only interactions with at least this rating.")
 ]
-Duplicates = Annotated[
-    Literal["latest", "first"],
-    _data("--duplicates", help="Row of a repeated user-item pair that each part of a split keeps."),
-]
-DuplicateWeights = Annotated[
-    Literal["kept", "sum", "max"],
+Repeats = Annotated[
+    Literal["first", "latest", "sum", "max", "count", "keep"] | None,
     _data(
-        "--duplicate-weights",
-        help="Weight of a repeated user-item pair: that of the kept row, or the sum or the maximum "
-        "of all its rows.",
+        "--repeats",
+        help="How repeated rows of a user and an item are merged, always after the split: into the "
+        "first or the latest of them; into the latest with the sum, the maximum or the number of "
+        "their weights; or, with keep, not at all for models of sequences and with the sum for "
+        "others. (default: sum if there are weights, else latest)",
+        show_default=False,
+    ),
+]
+RepeatTargets = Annotated[
+    bool | None,
+    _data(
+        "--repeat-targets/--no-repeat-targets",
+        help="Whether an item that a user had before may be held out and recommended again. "
+        "(default: only with --repeats keep)",
+        show_default=False,
     ),
 ]
 SampleUsers = Annotated[
@@ -172,15 +222,6 @@ Candidates = Annotated[
         help="Items of a ready-made split against which each user's held-out item is ranked.",
     ),
 ]
-Repeats = Annotated[
-    Literal["refuse", "drop"] | None,
-    _split(
-        "--repeats",
-        help="Whether a held-out pair of a ready-made split that is also in an earlier part is "
-        "an error or left out. (default: refuse)",
-        show_default=False,
-    ),
-]
 
 
 @dataclass(frozen=True)
@@ -191,7 +232,12 @@ class Reading:
     item: Item = None
     time: Time = None
     rating: Rating = None
+    event: Event = None
+    event_weights: EventWeights = None
+    targets: EventTargets = None
+    negative: Negative = None
     weight: Weight = None
+    weight_transform: WeightTransform = "auto"
     time_format: TimeFormat = None
     no_header: NoHeader = False
     separator: Separator = None
@@ -206,8 +252,8 @@ class Reading:
     item_id: ItemId = None
     untouched_items: UntouchedItems = False
     min_rating: MinRating = None
-    duplicates: Duplicates = "latest"
-    duplicate_weights: DuplicateWeights = "kept"
+    repeats: Repeats = None
+    repeat_targets: RepeatTargets = None
     sample_users: SampleUsers = None
     k_core: KCore = None
 
@@ -224,7 +270,6 @@ class HoldingOut:
     train: Train = None
     test: Test = None
     valid: Valid = None
-    repeats: Repeats = None
 
 
 @dataclass(frozen=True)

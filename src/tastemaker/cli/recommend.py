@@ -31,12 +31,13 @@ def recommend(
     ] = None,
     k: options.K = 10,
     include_seen: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            "--include-seen", help="Include items that the user has already touched.",
-            rich_help_panel=ITEMS_PANEL,
+            "--include-seen/--exclude-seen", help="Whether lists may contain items that the user "
+            "has already touched. (default: only if the data were read with --repeats keep)",
+            rich_help_panel=ITEMS_PANEL, show_default=False,
         ),
-    ] = False,
+    ] = None,
     category: Annotated[
         list[str] | None,
         typer.Option(
@@ -97,7 +98,7 @@ def recommend(
     model = bundle.model
     batch = selected_users(model, user or [], users, everyone, history)
     rules = ListRules(
-        exclude_seen=not include_seen,
+        exclude_seen=None if include_seen is None else not include_seen,
         eligible=eligible_items(model.dataset, category or [], only, never or []),
         diversity=diversity,
         because=REASONS if because else 0,

@@ -29,6 +29,9 @@ from tastemaker.data.splitting import leave_k_out, no_holdout, temporal
 from tastemaker.data.text_format import SHARED_WITH_ITEMS
 from tastemaker.errors import ConfigError
 
+AUTO = ("weight_transform", "auto")
+"""The default of an option on columns that is not None."""
+
 
 def without_password(url: str) -> str:
     """A database URL with its password masked."""
@@ -52,9 +55,15 @@ class DataOptions(options.Reading):
 
     @property
     def columns(self) -> dict[str, Any]:
-        """The names of the columns, and the format of times."""
-        names = ("user", "item", "time", "rating", "weight", "time_format")
-        return {name: getattr(self, name) for name in names}
+        """The names of the columns, the format of times, and what events weigh."""
+        names = (
+            "user", "item", "time", "rating", "event", "weight", "weight_transform", "time_format",
+        )  # fmt: skip
+        given = {name: getattr(self, name) for name in names}
+        if self.event_weights is not None:
+            given["event_weights"] = _weights_of_kinds(self.event_weights)
+        lists = {"targets": self.targets, "negative": self.negative}
+        return given | {name: _names(value) for name, value in lists.items() if value is not None}
 
     @property
     def values(self) -> dict[str, Any]:
@@ -106,10 +115,10 @@ class DataOptions(options.Reading):
         return read_catalog(self.items, item_id=self.item_id, like=like, **self.values, **text)
 
     def _read(self, data: str) -> Dataset:
-        names = ("min_rating", "duplicates", "untouched_items")
+        names = ("min_rating", "repeats", "repeat_targets", "untouched_items")
         rules: dict[str, Any] = {name: getattr(self, name) for name in names}
         arguments = {"items": self.items, "item_id": self.item_id} | self.columns | self.values
-        arguments |= rules | {"duplicate_weights": self.duplicate_weights}
+        arguments |= rules
         if "://" in data:
             if self.query is None:
                 raise ConfigError(
@@ -130,11 +139,9 @@ class DataOptions(options.Reading):
         return read(data, **arguments, **self.text)
 
     def _named(self, data: str, rules: dict[str, Any]) -> Dataset:
-        refused = {name: value for name, value in self.columns.items() if value} | self.text
+        refused = {n: v for n, v in self.columns.items() if v and (n, v) != AUTO} | self.text
         names = ("items", "item_id", "missing", "drop_missing", "ids")
         refused |= {name: getattr(self, name) for name in names if getattr(self, name)}
-        if self.duplicate_weights != "kept":
-            refused |= {"duplicate_weights": self.duplicate_weights}
         if refused:
             raise ConfigError(
                 f"{data}: its columns and items are known; leave out {_flag(refused)}"
@@ -153,6 +160,31 @@ class DataOptions(options.Reading):
                 progress.update(task, completed=done, total=total)
 
             return load(data, on_bytes=on_bytes, **rules)
+
+
+def _names(text: str) -> list[str]:
+    """Splits names at commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _weights_of_kinds(text: str) -> dict[str, float]:
+    """Reads `view=1,cart=4` as weights by kind of event.
+
+    Raises:
+        ConfigError: a part is not a kind, "=" and a number.
+    """
+    weights = {}
+    for part in _names(text):
+        kind, equals, weight = (piece.strip() for piece in part.rpartition("="))
+        try:
+            weights[kind] = float(weight)
+        except ValueError:
+            equals = ""
+        if not (kind and equals):
+            raise ConfigError(
+                f'--event-weights: "{part}" is not a kind with its weight, such as purchase=10'
+            )
+    return weights
 
 
 def _flag(options: dict[str, Any]) -> str:
@@ -190,7 +222,7 @@ class SplitOptions(options.HoldingOutForTest):
     def _split_of(self, data: str | None, source: DataOptions) -> Split:
         if self.train is not None:
             return self._predefined(data, source)
-        parts = ("test", "valid", "candidates", "repeats")
+        parts = ("test", "valid", "candidates")
         misplaced = next((name for name in parts if getattr(self, name)), None)
         if misplaced is not None:
             raise ConfigError(f"--{misplaced} belongs to a ready-made split; give --train as well")
@@ -221,9 +253,8 @@ class SplitOptions(options.HoldingOutForTest):
             candidates=None if self.candidates is None else source.candidates(self.candidates),
             catalog=source.catalog(like=train.item_column),
             untouched_items=source.untouched_items,
-            duplicates=source.duplicates,
-            duplicate_weights=source.duplicate_weights,
-            repeats=self.repeats or "refuse",
+            repeats=source.repeats,
+            repeat_targets=source.repeat_targets,
         )
 
 

@@ -54,7 +54,7 @@ class DataCard:
 
 def describe(dataset: Dataset) -> DataCard:
     """Computes the data card of a data set; repeated pairs are folded first."""
-    pairs = dataset.folded()
+    pairs = dataset.folded().pairs
     users, items = pairs.user_counts, pairs.item_counts
     return DataCard(
         name=dataset.name,

@@ -1,4 +1,4 @@
-"""Assigns columns to the roles user, item, time, rating and weight, by name or by a guess."""
+"""Assigns columns to roles (user, item, time, rating, event, weight), by name or by a guess."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -34,10 +34,11 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         "unixreviewtime", "ratedat", "clickedat",
     ),
     "rating": ("rating", "stars", "score", "overall"),
+    "event": (),
     "weight": (),
 }  # fmt: skip
-"""Usual column names for each role, in lower case without punctuation. A weight is never guessed:
-it changes what is learned, so its column must be named."""
+"""Usual column names for each role, in lower case without punctuation. Kinds of events and weights
+are never guessed: they change what is learned, so their columns must be named."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Columns:
     item: str
     time: str | None = None
     rating: str | None = None
+    event: str | None = None
     weight: str | None = None
     guessed: tuple[str, ...] = ()
     """Roles that were guessed rather than given."""

@@ -11,19 +11,22 @@ import polars as pl
 from tastemaker.data.blocks import in_threads
 from tastemaker.data.catalog import Catalog
 from tastemaker.data.folding import (
-    DuplicateWeights,
-    Folding,
-    combined_weights,
     first_rows,
+    latest_says_no,
+    merged_kinds,
+    merged_rows,
+    merged_weights,
     pair_keys,
 )
 from tastemaker.data.interactions import Interactions
-from tastemaker.data.ordering import Duplicates, first_or_latest, sort_by_user_and_time
+from tastemaker.data.log_rules import DEFAULT_RULES, LogRules, Repeats
+from tastemaker.data.ordering import first_or_latest, sort_by_user_and_time
+from tastemaker.data.pairs import Pairs
 from tastemaker.data.vocabulary import Vocabulary
 from tastemaker.errors import DataError
 from tastemaker.forking import refuse_forked
 
-COLUMNS = ("users", "items", "timestamps", "ratings", "weights")
+COLUMNS = ("users", "items", "timestamps", "ratings", "weights", "kinds")
 """The fields that hold one value per row."""
 
 
@@ -34,9 +37,9 @@ class Dataset:
     Immutable: every operation returns a new object, which shares arrays where possible. The rows of
     user `u` are `indptr[u]:indptr[u + 1]`, oldest first.
 
-    A data set as it was read may hold a (user, item) pair several times; `folding` is then the rule
-    by which the rows of a pair are merged into one. The training part of a Split is folded: no pair
-    occurs twice.
+    A data set as it was read holds the rows of a log (`is_log`), with repeated (user, item) pairs
+    and rows that say no; `rules` say how they become training data. The training part of a Split is
+    folded: rejected items are in `rejected`, and, except with repeats="keep", no pair occurs twice.
     """
 
     name: str
@@ -53,14 +56,20 @@ class Dataset:
     ratings: np.ndarray | None = None
     """(n,) float32, or None."""
     weights: np.ndarray | None = None
-    """(n,) float32 weight of each interaction, or None for 1 each."""
+    """(n,) float32 weight of each interaction, above 0 (0 if it says no), or None for 1 each."""
+    kinds: np.ndarray | None = None
+    """(n,) int8 kind of each event, a code of `rules.kinds`, or None."""
     time_unit: str | None = None
     n_duplicates: int = 0
     """Number of rows that folding dropped because their (user, item) pair occurred repeatedly."""
     n_missing: int = 0
     """Number of rows left out because an id, a time or a weight is missing."""
-    folding: Folding | None = None
-    """How repeated rows are merged into one; None if no (user, item) pair occurs twice."""
+    rules: LogRules = DEFAULT_RULES
+    """How the rows of the log become training data."""
+    is_log: bool = False
+    """Whether the rows are those of a log, which are not merged yet."""
+    rejected: Pairs | None = None
+    """The pairs whose latest event says no: the user never gets the item recommended."""
     notes: tuple[str, ...] = field(default=())
     """Decisions made while the data set was read and prepared, for a log."""
 
@@ -88,8 +97,8 @@ class Dataset:
         interactions: Interactions,
         catalog: Catalog | None = None,
         *,
-        duplicates: Duplicates = "latest",
-        duplicate_weights: DuplicateWeights = "kept",
+        repeats: Repeats | None = None,
+        repeat_targets: bool | None = None,
         min_rating: float | None = None,
         user_vocabulary: Vocabulary | None = None,
         item_vocabulary: Vocabulary | None = None,
@@ -100,12 +109,13 @@ class Dataset:
         Args:
             interactions: the validated log.
             catalog: titles, categories and images of the items.
-            duplicates: which of several interactions of one user with one item to keep in each
-                part of a split.
-            duplicate_weights: the weight of such a pair: that of the kept row ("kept"), or the
-                "sum" or the "max" of its rows.
+            repeats: how the rows of a (user, item) pair are merged in each part of a split. By
+                default the latest row counts, with the sum of the weights if there are weights.
+            repeat_targets: whether an item that the user had before may be held out and
+                recommended again; by default only with repeats="keep".
             min_rating: keep only interactions with at least this rating. It is compared with the
-                rating that folding keeps: with duplicates="latest", the latest rating of the pair.
+                rating that folding keeps: except with repeats="first", the latest rating of the
+                pair.
             user_vocabulary: vocabulary to use instead of that of these interactions alone.
             item_vocabulary: likewise for the items.
             untouched_items: include the items of the catalog that no user touched, so that a model
@@ -113,16 +123,15 @@ class Dataset:
                 left out.
 
         Raises:
-            DataError: min_rating is given for data without ratings, or leaves no rows;
-                duplicate_weights combines weights but the data have none; or untouched_items is
-                set without a catalog.
+            DataError: min_rating is given for data without ratings, or leaves no rows; all weights
+                are 0; or untouched_items is set without a catalog.
         """
         if untouched_items and catalog is None:
             raise DataError(
                 f"{interactions.name}: untouched_items=True includes items without interactions, "
                 "but there is no catalog that lists them; give one with catalog=…"
             )
-        frame = interactions.frame
+        frame, left_out = _of_some_weight(interactions)
         users = user_vocabulary or Vocabulary.of(frame["user_id"], kind="user")
         items = item_vocabulary or Vocabulary.of(frame["item_id"], kind="item")
         columns = _columns(frame, users, items)
@@ -134,9 +143,17 @@ class Dataset:
             catalog=Catalog(pl.DataFrame({"item_id": items.ids})),
             time_unit=interactions.time_unit,
             n_missing=interactions.n_missing,
-            notes=interactions.notes,
+            notes=(*interactions.notes, *left_out),
             **columns,
-        )._with_folding(Folding(duplicates, duplicate_weights, min_rating))
+        )
+        rules = LogRules(
+            repeats or ("latest" if dataset.weights is None else "sum"),
+            repeats == "keep" if repeat_targets is None else repeat_targets,
+            min_rating,
+            interactions.kinds,
+            interactions.weight_transform,
+        )
+        dataset = dataset._with_rules(rules)
         if catalog is None:
             return dataset
         coverage = catalog.coverage(dataset.item_vocabulary)
@@ -179,7 +196,7 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """BLAKE2b hash of ids, codes, times, ratings, weights and folding; equal for equal data."""
+        """BLAKE2b hash of ids, codes, times, ratings, weights, kinds and, for a log, its rules."""
         digest = blake2b(digest_size=16)
         for vocabulary in (self.user_vocabulary, self.item_vocabulary):
             ids = vocabulary.ids
@@ -189,8 +206,12 @@ class Dataset:
             digest.update(f"|{len(ids)}|".encode())
         for array in (self.users, self.items, self.timestamps, self.ratings, self.weights):
             digest.update(b"none" if array is None else np.ascontiguousarray(array).data)
-        if self.folding is not None:
-            digest.update(repr(self.folding).encode())
+        if self.kinds is not None:
+            digest.update(np.ascontiguousarray(self.kinds).data)
+        if self.rejected is not None:
+            digest.update(self.rejected.users.tobytes() + self.rejected.items.tobytes())
+        if self.is_log:
+            digest.update(repr(self.rules).encode())
         return digest.hexdigest()
 
     def history(self, user: int) -> np.ndarray:
@@ -216,33 +237,93 @@ class Dataset:
         return replace(self, **dict(zip(names, kept, strict=True)))
 
     def folded(self) -> "Dataset":
-        """Applies `folding`: returns one row for each (user, item) pair, codes unchanged."""
-        rule = self.folding
-        if rule is None:
+        """Turns the rows of a log into training data by `rules`, codes unchanged.
+
+        A pair whose latest event says no is rejected, and its rows and all others that say no are
+        taken out. The other rows of each pair are merged.
+        """
+        if not self.is_log:
             return self
-        kept = first_or_latest(self.users, self.items, rule.keep)
-        folded = replace(self.rows(kept), n_duplicates=len(self) - int(kept.sum()), folding=None)
-        if self.weights is not None:
-            pairs = pair_keys(self.users, self.items, self.n_items)
-            weights = combined_weights(pairs, self.weights, kept, rule.weights)
-            folded = replace(folded, weights=weights)
-        if rule.min_rating is not None and folded.ratings is not None:
-            folded = folded.rows(folded.ratings >= rule.min_rating)
+        folded = replace(self._without_rejected(), is_log=False)
+        if self.rules.repeats != "keep":
+            folded = folded.merged(self.rules.repeats)
+        if self.rules.min_rating is not None and folded.ratings is not None:
+            folded = folded.rows(folded.ratings >= self.rules.min_rating)
         return folded
 
-    def first_rows(self) -> np.ndarray:
-        """Returns (n,) bool: marks the row that introduced each pair that folding keeps."""
-        if self.folding is None:
-            return np.ones(len(self), dtype=bool)
-        return first_rows(self.users, self.items, self.ratings, self.folding)
+    def merged(self, repeats: Repeats) -> "Dataset":
+        """Returns one row for each (user, item) pair.
+
+        Args:
+            repeats: how the rows of a pair are merged; not "keep".
+        """
+        kept = merged_rows(self.users, self.items, repeats)
+        if kept.all():
+            return self
+        pairs = pair_keys(self.users, self.items, self.n_items)
+        merged = self.rows(kept)
+        weights = merged_weights(pairs, self.weights, kept, repeats)
+        kinds = None
+        if self.kinds is not None and self.rules.kinds is not None:
+            kinds = merged_kinds(pairs, self.kinds, kept, self.rules.kinds)
+        return replace(
+            merged, weights=weights, kinds=kinds, n_duplicates=len(self) - int(kept.sum())
+        )
+
+    @cached_property
+    def pairs(self) -> "Dataset":
+        """The same interactions with one row for each pair, which has the sum of its weights.
+
+        This differs from the data themselves only with repeats="keep".
+        """
+        return self.merged("sum") if self.rules.repeats == "keep" else self
+
+    def positive_rows(self) -> np.ndarray:
+        """Returns (n,) bool: marks the rows of pairs whose latest event does not say no."""
+        return ~self._is_rejected()
+
+    def target_rows(self) -> np.ndarray:
+        """Returns (n,) bool: marks the rows that may be held out.
+
+        These are events of a target kind with an item that is new to the user, or with any item if
+        the rules allow repeats as targets. Pairs whose latest event says no are not held out.
+        """
+        may = np.ones(len(self), dtype=bool)
+        if self.kinds is not None and self.rules.kinds is not None:
+            may = self.rules.kinds.is_target[self.kinds] & ~self._is_rejected()
+        if not self.is_log:
+            return may
+        if self.rules.repeat_targets:
+            if self.rules.min_rating is not None and self.ratings is not None:
+                may &= self.ratings >= self.rules.min_rating
+            return may
+        rows = self.rows(may)
+        may[may] = first_rows(rows.users, rows.items, rows.ratings, self.rules)
+        return may
+
+    @cached_property
+    def of_targets(self) -> "Dataset":
+        """The pairs of target kinds: the interactions that a list does not repeat."""
+        pairs = self.pairs
+        if pairs.kinds is None or pairs.rules.kinds is None:
+            return pairs
+        is_target = pairs.rules.kinds.is_target[pairs.kinds]
+        return pairs if is_target.all() else pairs.rows(is_target)
 
     def compact(self) -> "Dataset":
         """Drops users and items that have no interaction left, and assigns new dense codes."""
         users, items = self.user_counts > 0, self.item_counts > 0
         new_user, new_item = np.cumsum(users) - 1, np.cumsum(items) - 1
         catalog = self.catalog.frame.filter(pl.Series(items))
+        rejected = self.rejected
+        if rejected is not None:
+            rejected = rejected.rows(users[rejected.users] & items[rejected.items])
+            rejected = Pairs(
+                new_user[rejected.users].astype(np.int32), new_item[rejected.items].astype(np.int32)
+            )
         return replace(
             self,
+            rejected=rejected,
             users=new_user[self.users].astype(np.int32),
             items=new_item[self.items].astype(np.int32),
             user_vocabulary=Vocabulary(self.user_vocabulary.ids.filter(pl.Series(users)), "user"),
@@ -262,13 +343,16 @@ class Dataset:
             DataError: the ids are whole numbers in the data and text in the catalog or vice versa,
                 or no id of the catalog is an item of the data.
         """
-        known, items = self.item_vocabulary, self.items
+        known, items, rejected = self.item_vocabulary, self.items, self.rejected
         catalog = catalog.matching(known, keep_all=untouched_items)
         if untouched_items:
             known = Vocabulary.of(known.ids, catalog.frame["item_id"], kind="item")
-            items = known.find(self.item_vocabulary.ids)[items]
+            new_codes = known.find(self.item_vocabulary.ids)
+            items = new_codes[items]
+            if rejected is not None:
+                rejected = Pairs(rejected.users, new_codes[rejected.items])
         aligned = catalog.aligned_to(known)
-        return replace(self, items=items, item_vocabulary=known, catalog=aligned)
+        return replace(self, items=items, item_vocabulary=known, catalog=aligned, rejected=rejected)
 
     def with_note(self, note: str) -> "Dataset":
         """Returns the same data with one more note."""
@@ -283,23 +367,47 @@ class Dataset:
             "rating": self.ratings,
             "weight": self.weights,
         }
+        if self.kinds is not None and self.rules.kinds is not None:
+            columns["event"] = pl.Series(self.rules.kinds.names)[self.kinds]
         return pl.DataFrame({name: c for name, c in columns.items() if c is not None})
 
-    def _with_folding(self, rule: Folding) -> "Dataset":
-        """Adds the folding rule if a pair occurs twice, and applies the rule's minimum rating."""
-        if rule.weights != "kept" and self.weights is None:
-            raise DataError(
-                f'{self.name}: duplicate_weights="{rule.weights}" combines the weights of repeated '
-                "rows, but there is no weight column; name it with weight=…"
-            )
-        kept = first_or_latest(self.users, self.items, rule.keep)
-        data = self if kept.all() else replace(self, folding=rule)
-        if rule.min_rating is not None:
-            data = data._rated_at_least(rule.min_rating, kept)
-        if data.folding is None:
+    def _with_rules(self, rules: LogRules) -> "Dataset":
+        """Adds the rules; a log in which nothing has to be merged or rejected is folded already."""
+        kept = first_or_latest(
+            self.users, self.items, "first" if rules.repeats == "first" else "latest"
+        )
+        data = replace(self, rules=rules)
+        n_repeats = int((~kept).sum())
+        if n_repeats or rules.has_negative_kinds:
+            data = replace(data, is_log=True)
+        if rules.repeats == "keep" and data.weights is None:
+            # The pairs of a model that reads no order have the number of their rows as weights.
+            data = replace(data, weights=np.ones(len(data), dtype=np.float32))
+        if rules.min_rating is not None:
+            data = data._rated_at_least(rules.min_rating, kept)
+        if not n_repeats:
             return data
-        how = rule.describe(weighted=self.weights is not None)
-        return data.with_note(f"{int((~kept).sum()):,} rows repeat a (user, item) pair; {how}")
+        how = rules.describe(weighted=self.weights is not None)
+        return data.with_note(f"{n_repeats:,} rows repeat a (user, item) pair; {how}")
+
+    def _is_rejected(self) -> np.ndarray:
+        """Returns (n,) bool: marks the rows of pairs whose latest event says no."""
+        if self.kinds is None or self.rules.kinds is None or not self.rules.has_negative_kinds:
+            return np.zeros(len(self), dtype=bool)
+        says_no = latest_says_no(self.users, self.items, self.kinds, self.rules.kinds)
+        if not says_no.any():
+            return says_no
+        pairs = pair_keys(self.users, self.items, self.n_items)
+        return np.isin(pairs, pairs[says_no])
+
+    def _without_rejected(self) -> "Dataset":
+        """Moves rejected pairs into `rejected`, and drops all other rows that say no."""
+        if self.kinds is None or self.rules.kinds is None or not self.rules.has_negative_kinds:
+            return self
+        is_rejected = self._is_rejected()
+        rejected = self.rows(is_rejected).merged("latest")
+        rest = self.rows(~is_rejected & ~self.rules.kinds.is_negative[self.kinds])
+        return replace(rest, rejected=Pairs(rejected.users, rejected.items))
 
     def _rated_at_least(self, min_rating: float, kept: np.ndarray) -> "Dataset":
         """Drops the pairs that were never rated so high, since no part of a split keeps them."""
@@ -314,7 +422,7 @@ class Dataset:
                 f"{self.name}: no rating is {min_rating:g} or above "
                 f"(the highest is {np.nanmax(self.ratings[kept]):g}); lower min_rating=…"
             )
-        if self.folding is not None:
+        if self.is_log:
             pairs = pair_keys(self.users, self.items, self.n_items)
             liked = np.isin(pairs, pairs[liked])
         note = f"{int((~liked).sum()):,} rows not rated {min_rating:g} or above are left out"
@@ -337,9 +445,29 @@ def runs(starts: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], counts), indptr
 
 
+def _of_some_weight(interactions: Interactions) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Returns the rows that have a weight or say no, and a note on the others, if there are any."""
+    frame, kinds = interactions.frame, interactions.kinds
+    if "weight" not in frame.columns:
+        return frame, ()
+    counts = frame["weight"] > 0
+    if kinds is not None and kinds.negative:
+        counts |= pl.Series(kinds.is_negative[frame["kind"].to_numpy()])
+    if counts.all():
+        return frame, ()
+    if not counts.any():
+        raise DataError(
+            f"{interactions.name}: all weights are 0, so no interaction is left; weights above 0 "
+            "are needed"
+        )
+    note = f"{int((~counts).sum()):,} rows of weight 0 are left out"
+    return frame.filter(counts), (note,)
+
+
 def _columns(frame: pl.DataFrame, users: Vocabulary, items: Vocabulary) -> dict[str, Any]:
     """Returns new arrays for the fields of a Dataset, by name, in the order of the table."""
-    others = [name for name in ("timestamp", "rating", "weight") if name in frame.columns]
+    names = ("timestamp", "rating", "weight", "kind")
+    others = [name for name in names if name in frame.columns]
     copies = in_threads(lambda name: _copied(frame[name]), others, frame.height)
     codes = {"users": users.find(frame["user_id"]), "items": items.find(frame["item_id"])}
     return codes | {f"{name}s": copy for name, copy in zip(others, copies, strict=True)}

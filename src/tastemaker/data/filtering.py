@@ -34,7 +34,7 @@ def k_core(data: Dataset, k: int) -> Dataset:
     Raises:
         SplitError: nothing is left.
     """
-    pairs = core = data.folded()
+    pairs = core = data.folded().pairs
     while len(core):
         keep = (core.user_counts >= k)[core.users] & (core.item_counts >= k)[core.items]
         if keep.all():
@@ -43,7 +43,7 @@ def k_core(data: Dataset, k: int) -> Dataset:
     if len(core) == 0:
         raise SplitError(f"{data.name}: the {k}-core is empty; use a smaller k")
     note = f"{k}-core: {len(core):,} of {len(pairs):,} interactions are kept"
-    if data.folding is not None:
+    if data.is_log:
         # The repeated rows of the remaining pairs are kept; the parts of a split fold them.
         core = data.rows((core.user_counts > 0)[data.users] & (core.item_counts > 0)[data.items])
     return core.compact().with_note(note)

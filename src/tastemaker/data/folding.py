@@ -1,44 +1,17 @@
-"""Folding: merges the repeated rows of a (user, item) pair in a log into one row.
+"""Folding: turns the rows of a log into training data.
 
+Rows that say no are taken out, and the repeated rows of a (user, item) pair are merged into one.
 The whole log is split first, and each part is then folded on its own. Folding before the split
 would drop the earlier row of a pair because of a row after the cut, and the gaps in the training
 data would reveal the held-out pairs.
 """
 
-from dataclasses import dataclass
-from typing import Literal
-
 import numpy as np
 import polars as pl
 
-from tastemaker.data.ordering import Duplicates, first_or_latest
-
-DuplicateWeights = Literal["kept", "sum", "max"]
-
-
-@dataclass(frozen=True)
-class Folding:
-    """The rule by which the repeated rows of a pair are merged into one."""
-
-    keep: Duplicates = "latest"
-    """The row that gives the pair its time, rating and position in the history."""
-    weights: DuplicateWeights = "kept"
-    """The weight of the pair: that of the kept row, or the sum or the maximum over its rows."""
-    min_rating: float | None = None
-    """The pair is left out if the kept rating is lower than this, or missing."""
-
-    def describe(self, *, weighted: bool) -> str:
-        """Describes how the rows of a pair are merged, for a note."""
-        described = f"each part of a split keeps the {self.keep} row of a pair"
-        if weighted:
-            described += {
-                "kept": ' with its own weight (duplicate_weights="sum" or "max" combines them)',
-                "sum": " with the sum of the weights",
-                "max": " with the largest of the weights",
-            }[self.weights]
-        if self.min_rating is not None:
-            described += f", and leaves out the pair if this row is rated below {self.min_rating:g}"
-        return described
+from tastemaker.data.event_kinds import EventKinds
+from tastemaker.data.log_rules import LogRules, Repeats
+from tastemaker.data.ordering import first_or_latest
 
 
 def pair_keys(users: np.ndarray, items: np.ndarray, n_items: int) -> np.ndarray:
@@ -46,33 +19,77 @@ def pair_keys(users: np.ndarray, items: np.ndarray, n_items: int) -> np.ndarray:
     return users.astype(np.int64) * n_items + items
 
 
-def combined_weights(
-    pairs: np.ndarray, weights: np.ndarray, kept: np.ndarray, how: DuplicateWeights
+def latest_says_no(
+    users: np.ndarray, items: np.ndarray, kinds: np.ndarray, meaning: EventKinds
 ) -> np.ndarray:
+    """Returns (n,) bool: marks the latest row of each pair if it is of a negative kind.
+
+    Args:
+        users: (n,) int32 codes, ascending, each user's rows in the order of time.
+        items: (n,) int32 codes.
+        kinds: (n,) int8 codes.
+        meaning: the kinds.
+    """
+    is_no = meaning.is_negative[kinds]
+    return is_no & first_or_latest(users, items, "latest") if is_no.any() else is_no
+
+
+def merged_rows(users: np.ndarray, items: np.ndarray, repeats: Repeats) -> np.ndarray:
+    """Returns (n,) bool: marks the row of each pair that gives its time, rating and position."""
+    return first_or_latest(users, items, "first" if repeats == "first" else "latest")
+
+
+def merged_weights(
+    pairs: np.ndarray, weights: np.ndarray | None, kept: np.ndarray, repeats: Repeats
+) -> np.ndarray | None:
     """Computes the weights of the kept rows.
 
     Args:
         pairs: (n,) int64, as from `pair_keys`.
-        weights: (n,) float32.
+        weights: (n,) float32, or None for 1 each.
         kept: (n,) bool; marks one row of each pair.
-        how: how the weights of a pair are combined.
+        repeats: how the weights of a pair are merged.
 
     Returns:
-        (n_kept,) float32, in the order of the rows.
+        (n_kept,) float32 in the order of the rows, or None for 1 each.
     """
-    if how == "kept":
-        return weights[kept]
+    if repeats in ("first", "latest") or (repeats == "max" and weights is None):
+        return None if weights is None else weights[kept]
+    if repeats == "count":
+        weights = None
     _, pair_index = np.unique(pairs, return_inverse=True)
-    if how == "sum":
-        combined = np.bincount(pair_index, weights=weights)
+    if repeats == "max" and weights is not None:
+        merged = np.zeros(pair_index.max(initial=-1) + 1)
+        np.maximum.at(merged, pair_index, weights)
     else:
-        combined = np.zeros(pair_index.max(initial=-1) + 1)
-        np.maximum.at(combined, pair_index, weights)
-    return combined[pair_index[kept]].astype(np.float32)
+        merged = np.bincount(pair_index, weights=weights)
+    return merged[pair_index[kept]].astype(np.float32)
+
+
+def merged_kinds(
+    pairs: np.ndarray, kinds: np.ndarray, kept: np.ndarray, meaning: EventKinds
+) -> np.ndarray:
+    """Returns the kind of each kept row: the target kind of its pair, or else the heaviest one.
+
+    Args:
+        pairs: (n,) int64, as from `pair_keys`.
+        kinds: (n,) int8 codes.
+        kept: (n,) bool; marks one row of each pair.
+        meaning: the kinds.
+
+    Returns:
+        (n_kept,) int8 codes in the order of the rows.
+    """
+    in_order = np.lexsort((meaning.weight_of_code, meaning.is_target)).astype(np.int8)
+    rank_of_kind = np.argsort(in_order).astype(np.int8)
+    _, pair_index = np.unique(pairs, return_inverse=True)
+    highest = np.full(pair_index.max(initial=-1) + 1, -1, dtype=np.int8)
+    np.maximum.at(highest, pair_index, rank_of_kind[kinds])
+    return in_order[highest[pair_index[kept]]]
 
 
 def first_rows(
-    users: np.ndarray, items: np.ndarray, ratings: np.ndarray | None, rule: Folding
+    users: np.ndarray, items: np.ndarray, ratings: np.ndarray | None, rules: LogRules
 ) -> np.ndarray:
     """Marks the row that introduced each pair of the folded log.
 
@@ -84,16 +101,16 @@ def first_rows(
         users: (n,) int32 codes, ascending, each user's rows in the order of time.
         items: (n,) int32 codes.
         ratings: (n,) float32, or None; needed for a minimum rating.
-        rule: how the log is folded.
+        rules: how the log is folded.
 
     Returns:
         (n,) bool.
     """
     first = first_or_latest(users, items, "first")
-    if rule.min_rating is None or ratings is None:
+    if rules.min_rating is None or ratings is None:
         return first
-    liked = ratings >= rule.min_rating
-    if rule.keep == "first":
+    liked = ratings >= rules.min_rating
+    if rules.repeats == "first":
         return first & liked
     rows = pl.DataFrame(
         {"pair": pair_keys(users, items, int(items.max(initial=0)) + 1), "liked": liked}

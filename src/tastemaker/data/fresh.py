@@ -21,7 +21,7 @@ def newest_held_out(data: Dataset, earlier: Dataset, fraction: float, max_pairs:
         max_pairs: the largest number of pairs that are held out.
     """
     assert data.timestamps is not None, "fresh data must have times"
-    fresh = is_fresh(data, earlier) & data.first_rows()
+    fresh = is_fresh(data, earlier) & data.target_rows()
     n_held = min(max(1, int(fraction * fresh.sum())), max_pairs)
     rows = np.flatnonzero(fresh)
     newest = rows[np.argsort(data.timestamps[rows], kind="stable")[-n_held:]]
@@ -58,8 +58,4 @@ def earlier_codes(earlier: Vocabulary, later: Vocabulary) -> np.ndarray:
 
 def _targets(data: Dataset, rows: np.ndarray) -> Targets | None:
     """Returns, as targets, the interactions that the mask selects; None if there are none."""
-    if not rows.any():
-        return None
-    assert data.timestamps is not None, "fresh data must have times"
-    users, items = data.users[rows].astype(np.int64), data.items[rows].astype(np.int64)
-    return Targets(users, items, data.timestamps[rows])
+    return Targets.of(data.rows(rows)) if rows.any() else None

@@ -1,21 +1,27 @@
 """Interactions: a validated table of which user touched which item, and when."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import polars as pl
 
 from tastemaker.data.columns import Columns
+from tastemaker.data.event_kinds import EventKinds
 from tastemaker.data.ids import read_ids
 from tastemaker.data.missing import USUAL_VALUES, Values, absent_in, complete_rows
+from tastemaker.data.numbers import read_numbers
 from tastemaker.data.rows import Rows
 from tastemaker.data.times import read_times
+from tastemaker.data.weights import Weighting, read_weights
 from tastemaker.errors import DataError
 from tastemaker.representation import short_repr
 
-REQUIRED = {"user": "user id", "item": "item id", "time": "time", "weight": "weight"}
-"""Roles whose column, if there is one, must have a value in each row, and names of the values."""
+REQUIRED = {
+    "user": "user id", "item": "item id", "time": "time", "event": "kind of event",
+    "weight": "weight",
+}  # fmt: skip
+"""Roles whose column, if there is one, must have a value in each row, and names of the values. With
+kinds of events, a row without a weight has that of its kind."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,7 @@ class Interactions:
 
     frame: pl.DataFrame
     """user_id, item_id, and if the source has them timestamp (Int64, seconds since 1970 UTC),
-    rating (Float32) and weight (Float32, not negative)."""
+    rating (Float32), kind (Int8, a code of `kinds`) and weight (Float32, not negative)."""
     name: str
     """Name of the data in results and errors."""
     time_unit: str | None = None
@@ -40,6 +46,10 @@ class Interactions:
     """Name of the item column in the source; a table of the items may use the same name."""
     n_missing: int = 0
     """Number of rows left out because an id, a time or a weight is missing."""
+    kinds: EventKinds | None = None
+    """What the kinds of events mean; None if the source has no column of kinds."""
+    weight_transform: str = "none"
+    """How the values of the weight column became weights, as for `transform_weights`."""
 
     __repr__ = short_repr
 
@@ -58,6 +68,7 @@ class Interactions:
         *,
         time_format: str | None = None,
         values: Values = USUAL_VALUES,
+        weighting: Weighting = Weighting(),  # noqa: B008, frozen
     ) -> "Interactions":
         """Validates a table and gives its columns their standard names and types.
 
@@ -67,18 +78,19 @@ class Interactions:
             time_format: a strftime pattern, for times as text that are not ISO 8601.
             values: which texts stand for a missing value, whether rows with one are left out, and
                 whether ids are text or whole numbers.
+            weighting: what kinds of events and values in the weight column weigh.
 
         Raises:
             DataError: the table is empty, a value is missing, an id is not of the requested type, a
-                time cannot be read, a rating or weight is not a number, or a weight is negative;
-                the message gives column, row and value.
+                time cannot be read, a rating or weight is not a number, a weight is negative, or a
+                kind of event has no weight; the message gives column, row and value.
         """
         if rows.frame.height == 0:
             raise DataError(f"{rows.source}: there are no rows; at least one interaction is needed")
         roles = columns.by_role()
-        required = {
-            roles[role]: description for role, description in REQUIRED.items() if role in roles
-        }
+        required = {roles[role]: value for role, value in REQUIRED.items() if role in roles}
+        if "event" in roles and "weight" in roles:
+            del required[roles["weight"]]
         n_rows = rows.frame.height
         rows, left_out = complete_rows(rows, required, values)
         notes = [f"columns: {columns.describe()}", *_unused(rows, roles.values())]
@@ -94,15 +106,17 @@ class Interactions:
             notes.append(f"time: {_describe_unit(unit)}")
         if "rating" in roles:
             out["rating"] = _ratings(rows, roles["rating"], values)
-        if "weight" in roles:
-            out["weight"] = _weights(rows, roles["weight"])
+        weighed = read_weights(rows, roles.get("event"), roles.get("weight"), values, weighting)
+        notes += weighed.notes
+        out |= weighed.columns
         frame = pl.DataFrame({column: series.alias(column) for column, series in out.items()})
         if exact is not None and (exact.dtype.is_float() or unit not in ("order", "seconds")):
             # Whole seconds lose the order of events within one second; the order of rows keeps it.
             frame = frame[exact.arg_sort()] if not exact.is_sorted() else frame
         return cls(
-            frame, rows.source, unit, tuple(notes), roles["item"], n_rows - rows.frame.height
-        )
+            frame, rows.source, unit, tuple(notes), roles["item"], n_rows - rows.frame.height,
+            weighed.kinds, weighed.transform,
+        )  # fmt: skip
 
     def __len__(self) -> int:
         return self.frame.height
@@ -118,37 +132,8 @@ def _unused(rows: Rows, used: Iterable[str]) -> list[str]:
     return [f"unused columns: {', '.join(unused)}"] if unused else []
 
 
-def _numbers(rows: Rows, column: pl.Series, role: str) -> pl.Series:
-    numbers = column.cast(pl.Float32, strict=False)
-    bad = numbers.is_null() & column.is_not_null()
-    if bad.any():
-        row = int(bad.arg_max() or 0)
-        value = str(column[row])
-        remedy = ""
-        if re.fullmatch(r"-?\d+,\d+", value.strip()):
-            # A comma may also separate thousands, so it is not silently read as a decimal point.
-            remedy = f"; if the comma is a decimal point, write {value.strip().replace(',', '.')}"
-        raise DataError(
-            f'{rows.at(column.name, row)}: "{value}" is not a number, so it cannot be a '
-            f"{role}{remedy}"
-        )
-    return numbers
-
-
 def _ratings(rows: Rows, name: str, values: Values) -> pl.Series:
     """Returns the ratings, which may be missing, since only a minimum rating needs them."""
     column = rows.frame[name]
     absent = absent_in(column, values.missing)
-    return _numbers(rows, column if absent is None else column.set(absent, None), "rating")
-
-
-def _weights(rows: Rows, name: str) -> pl.Series:
-    weights = _numbers(rows, rows.frame[name], "weight")
-    bad = ~(weights.is_finite() & (weights >= 0))
-    if bad.any():
-        row = int(bad.arg_max() or 0)
-        raise DataError(
-            f"{rows.at(name, row)}: {rows.frame[name][row]} cannot be a weight; weights must be 0 "
-            "or above (to keep only interactions with high ratings, use min_rating=…)"
-        )
-    return weights
+    return read_numbers(rows, column if absent is None else column.set(absent, None), "rating")

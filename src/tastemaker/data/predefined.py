@@ -1,22 +1,19 @@
 """A ready-made split, such as a published one, used exactly as it is."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 import polars as pl
 
 from tastemaker.data.catalog import Catalog
 from tastemaker.data.dataset import Dataset, pointers
-from tastemaker.data.folding import DuplicateWeights, pair_keys
+from tastemaker.data.folding import pair_keys
 from tastemaker.data.interactions import Interactions
+from tastemaker.data.log_rules import Repeats
 from tastemaker.data.notes import reports_notes
-from tastemaker.data.ordering import Duplicates
 from tastemaker.data.split import Candidates, Split, Targets
 from tastemaker.data.vocabulary import Vocabulary
 from tastemaker.errors import DataError, SplitError
-
-Repeats = Literal["refuse", "drop"]
 
 
 @reports_notes
@@ -28,9 +25,8 @@ def predefined_split(
     candidates: Interactions | pl.DataFrame | None = None,
     catalog: Catalog | None = None,
     untouched_items: bool = False,
-    duplicates: Duplicates = "latest",
-    duplicate_weights: DuplicateWeights = "kept",
-    repeats: Repeats = "refuse",
+    repeats: Repeats | None = None,
+    repeat_targets: bool | None = None,
 ) -> Split:
     """Combines ready-made parts into one split.
 
@@ -46,15 +42,14 @@ def predefined_split(
             held-out item itself need not be listed.
         catalog: titles, categories and images of the items.
         untouched_items: include the items that only the catalog lists.
-        duplicates: which row to keep of a (user, item) pair that occurs repeatedly in training.
-        duplicate_weights: the weight of such a pair, as for `read`.
-        repeats: how to treat a held-out pair that is also in an earlier part: "refuse" the split,
-            or "drop" the pair from the later part; a note then gives the number of such pairs.
+        repeats: how the rows of a (user, item) pair are merged in training, as for `read`.
+        repeat_targets: whether a held-out pair that is also in an earlier part is evaluated; by
+            default only with repeats="keep". Otherwise it is left out of the later part, and a note
+            gives the number of such pairs.
 
     Raises:
-        SplitError: a held-out interaction is also in an earlier part ("refuse"), all interactions
-            of a part are ("drop"), a user of a held-out part has no training history, or a test
-            user has no candidates.
+        SplitError: all interactions of a held-out part are also in an earlier part, a user of a
+            held-out part has no training history, or a test user has no candidates.
         DataError: the ids of the parts or of the catalog are of different types, or no id of the
             catalog is an item.
     """
@@ -63,13 +58,13 @@ def predefined_split(
     users, items = _vocabularies(parts, pairs)
     dataset = Dataset.from_interactions(
         train, catalog, user_vocabulary=users, item_vocabulary=items,
-        untouched_items=untouched_items, duplicates=duplicates, duplicate_weights=duplicate_weights,
+        untouched_items=untouched_items, repeats=repeats, repeat_targets=repeat_targets,
     )  # fmt: skip
     items = dataset.item_vocabulary
-    held_out = [_targets(part, users, items) for part in parts[1:]]
+    held_out = [_held_out(part, dataset) for part in parts[1:]]
     notes: list[str] = []
-    if repeats == "drop":
-        held_out, notes = _without_repeats(dataset, held_out)
+    if not dataset.rules.repeat_targets:
+        held_out, notes = _without_repeats(dataset.folded().of_targets, held_out)
     for targets in held_out:
         _refuse_unseen_users(dataset, targets)
     lists = None if pairs is None else _candidates(pairs, users, items)
@@ -126,13 +121,19 @@ def _as_int64_if_integers(column: pl.Series, other: pl.Series) -> pl.Series:
     )
 
 
-def _targets(part: Interactions, users: Vocabulary, items: Vocabulary) -> Targets:
-    # As in training, a repeated pair counts once.
-    frame = part.frame.unique(["user_id", "item_id"], keep="last", maintain_order=True)
-    user_codes = users.encode(frame["user_id"])
-    order = np.argsort(user_codes, kind="stable")
-    times = frame["timestamp"].to_numpy()[order] if "timestamp" in frame.columns else None
-    return Targets(user_codes[order], items.encode(frame["item_id"])[order], times)
+def _held_out(part: Interactions, train: Dataset) -> Targets:
+    """Returns the interactions of a held-out part as targets; as in training, a pair counts once.
+
+    Raises:
+        SplitError: no interaction is of a target kind.
+    """
+    held_out = Dataset.from_interactions(
+        part, user_vocabulary=train.user_vocabulary, item_vocabulary=train.item_vocabulary
+    )
+    asked = held_out.folded().of_targets
+    if len(asked) == 0:
+        raise SplitError(f"{part.name}: no interaction is of a kind that is a target")
+    return Targets.of(asked)
 
 
 def _without_repeats(
@@ -155,10 +156,12 @@ def _without_repeats(
                 "the user has in an earlier part, so nothing is left to evaluate"
             )
         kept[name] = targets.at(new)
-        notes.append(
-            f"{int((~new).sum()):,} of the {len(new):,} {name} interactions repeat an item that "
-            "the user has in an earlier part; they are left out"
-        )
+        if not new.all():
+            notes.append(
+                f"{int((~new).sum()):,} of the {len(new):,} {name} interactions repeat an item "
+                "that the user has in an earlier part; they are left out "
+                "(repeat_targets=True evaluates them)"
+            )
         known = np.concatenate([known, pairs])
     return [kept[name] for name in names], notes
 

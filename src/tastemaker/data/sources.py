@@ -1,6 +1,6 @@
 """Reads a Dataset from a name, a path or a dataframe; the entry points for all kinds of data."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,17 @@ from tastemaker.data.catalog import Catalog, id_column
 from tastemaker.data.columns import Columns, resolve_columns
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.download import OnBytes
-from tastemaker.data.folding import DuplicateWeights
+from tastemaker.data.event_kinds import EventKinds
 from tastemaker.data.ids import IdKind
 from tastemaker.data.interactions import Interactions
+from tastemaker.data.log_rules import Repeats
 from tastemaker.data.missing import MISSING, Values
 from tastemaker.data.movielens import ARCHIVES, fetch_archive, find_archive, read_movielens
 from tastemaker.data.notes import reports_notes
-from tastemaker.data.ordering import Duplicates
 from tastemaker.data.rows import read_rows
 from tastemaker.data.synthetic import synthetic
 from tastemaker.data.text_format import SHARED_WITH_ITEMS, TextFormat
+from tastemaker.data.weights import Weighting
 from tastemaker.errors import ConfigError, DataError, did_you_mean
 
 NAMES = (*ARCHIVES, "synthetic")
@@ -33,7 +34,8 @@ def load(
     name: str | Path,
     *,
     min_rating: float | None = None,
-    duplicates: Duplicates = "latest",
+    repeats: Repeats | None = None,
+    repeat_targets: bool | None = None,
     untouched_items: bool = False,
     on_bytes: OnBytes | None = None,
 ) -> Dataset:
@@ -43,7 +45,8 @@ def load(
         name: one of NAMES, or the path of a MovieLens .zip or folder. A named archive is searched
             for in $TASTEMAKER_DATA, then in the cache, and otherwise downloaded from GroupLens.
         min_rating: keep only interactions with at least this rating; by default all are kept.
-        duplicates: which of several interactions of one user with one item to keep.
+        repeats: how the rows of a (user, item) pair are merged, as for `read`.
+        repeat_targets: whether repeats may be held out and recommended, as for `read`.
         untouched_items: include the items of the catalog that no user touched.
         on_bytes: called with the progress of a download.
 
@@ -65,8 +68,8 @@ def load(
             + did_you_mean(str(name), NAMES)
         )
     return _encode(
-        interactions, catalog, min_rating=min_rating, duplicates=duplicates,
-        untouched_items=untouched_items,
+        interactions, catalog, min_rating=min_rating, repeats=repeats,
+        repeat_targets=repeat_targets, untouched_items=untouched_items,
     )  # fmt: skip
 
 
@@ -80,8 +83,8 @@ def read(
     source: Any,
     *,
     min_rating: float | None = None,
-    duplicates: Duplicates = "latest",
-    duplicate_weights: DuplicateWeights = "kept",
+    repeats: Repeats | None = None,
+    repeat_targets: bool | None = None,
     items: Any = None,
     item_id: str | None = None,
     untouched_items: bool = False,
@@ -96,10 +99,13 @@ def read(
         source: a path (text with separators, Parquet, JSON; "-" for standard input), or any
             dataframe with the Arrow interface.
         min_rating: keep only interactions with at least this rating.
-        duplicates: which of several interactions of one user with one item to keep in each part
-            of a split.
-        duplicate_weights: the weight of such a pair: "kept", that of the kept row, or the "sum" or
-            the "max" of its rows.
+        repeats: how the rows of a (user, item) pair are merged, always after the split: "first" or
+            "latest", into that row; "sum", "max" or "count", into the latest row with the sum or
+            the maximum of the weights or the number of rows as its weight; "keep": models of
+            sequences learn from every row, others from the sum of the weights. The default is
+            "latest", and "sum" if there are weights.
+        repeat_targets: whether an item that a user had before may be held out, evaluated and
+            recommended again; by default only with repeats="keep".
         items: a table of the items (a path or a dataframe): their ids and, if available, titles,
             categories and images.
         item_id: the column of `items` with the item ids; by default the column with the same name
@@ -111,9 +117,10 @@ def read(
             are an error.
         ids: type to convert the ids to, "text" or "integer"; by default they keep their type, and
             those of a text file become whole numbers if all of them can.
-        **how: as for `read_interactions`: user, item, time, rating, weight, time_format, name, and
-            for text files has_header, separator, quoting, encoding, comment. The last three apply
-            to the table of the items as well.
+        **how: as for `read_interactions`: user, item, time, rating, event, event_weights, targets,
+            negative, weight, weight_transform, time_format, name, and for text files has_header,
+            separator, quoting, encoding, comment. The last three apply to the table of the items
+            as well.
 
     Guesses and left-out rows are reported by the logger `tastemaker`, and kept in the `notes` of
     the result.
@@ -132,8 +139,8 @@ def read(
             f'item_id="{item_id}" names a column of the table of items; give the table with items=…'
         )
     return _encode(
-        interactions, catalog, min_rating=min_rating, duplicates=duplicates,
-        duplicate_weights=duplicate_weights, untouched_items=untouched_items,
+        interactions, catalog, min_rating=min_rating, repeats=repeats,
+        repeat_targets=repeat_targets, untouched_items=untouched_items,
     )  # fmt: skip
 
 
@@ -145,7 +152,12 @@ def read_interactions(
     item: str | None = None,
     time: str | None = None,
     rating: str | None = None,
+    event: str | None = None,
+    event_weights: Mapping[str, float] | None = None,
+    targets: Sequence[str] = (),
+    negative: Sequence[str] = (),
     weight: str | None = None,
+    weight_transform: str = "auto",
     time_format: str | None = None,
     missing: Sequence[str] = MISSING,
     drop_missing: bool = False,
@@ -158,11 +170,23 @@ def read_interactions(
     Args:
         source: a path or a dataframe.
         user: the column with the user ids. If it is None, it is guessed from the usual names, and
-            so are the others, except the weight, which is used only if it is named.
+            so are the others, except event and weight, which are used only if they are named.
         item: the column with the item ids.
         time: the column with the times.
         rating: the column with the ratings.
-        weight: the column with the weights of the interactions, 0 or above.
+        event: the column with the kinds of events, such as view and purchase.
+        event_weights: the weight of each kind; "*" stands for all kinds that are not named. By
+            default each kind has the weight 1. Rows with the weight 0 are left out.
+        targets: the kinds that are held out and predicted; by default all that are not negative.
+            Events of other kinds belong to the histories.
+        negative: the kinds that say no, such as dislike or return: an item whose latest event is
+            negative is no interaction of the user, and is never recommended to the user.
+        weight: the column with a value of each interaction, 0 or above, such as its weight, the
+            number of plays or the seconds watched. With kinds of events, a row's weight is that of
+            its kind times its transformed value, and a row without a value has that of its kind.
+        weight_transform: how these values become weights: "none"; "log1p", ln(1 + value); "sqrt";
+            "threshold:X", 1 for a value of at least X, else 0; or "auto", which is log1p for values
+            with a heavy tail and none for others.
         time_format: a strftime pattern, for times as text that are not ISO 8601.
         missing: texts that stand for a missing value; an empty text, a null and a float NaN always
             do.
@@ -176,7 +200,11 @@ def read_interactions(
         DataError: the data cannot be used; the message gives file, column, line and value.
         ConfigError: a setting of the text format is invalid.
     """
-    given = {"user": user, "item": item, "time": time, "rating": rating, "weight": weight}
+    given = {
+        "user": user, "item": item, "time": time, "rating": rating, "event": event,
+        "weight": weight,
+    }  # fmt: skip
+    weighting = _weighting(event, event_weights, targets, negative, weight, weight_transform)
     how = TextFormat(**text)
     is_path = isinstance(source, str | Path)
     label = name or (_label(Path(source)) if is_path else "dataframe")
@@ -194,8 +222,35 @@ def read_interactions(
     )
     columns = columns_of(rows.frame.columns)
     values = Values(missing, drop_missing, ids)
-    interactions = Interactions.from_rows(rows, columns, time_format=time_format, values=values)
+    interactions = Interactions.from_rows(
+        rows, columns, time_format=time_format, values=values, weighting=weighting
+    )
     return replace(interactions, name=label)  # results show the data's name, errors the file's
+
+
+def _weighting(
+    event: str | None,
+    event_weights: Mapping[str, float] | None,
+    targets: Sequence[str],
+    negative: Sequence[str],
+    weight: str | None,
+    transform: str,
+) -> Weighting:
+    """Checks the arguments on weights.
+
+    Raises:
+        ConfigError: one of them is invalid, or needs a column that is not named.
+    """
+    if event is None and (event_weights is not None or targets or negative):
+        name = (
+            "event_weights" if event_weights is not None else "targets" if targets else "negative"
+        )
+        raise ConfigError(f"{name}=… is about kinds of events; name their column with event=…")
+    if weight is None and transform != "auto":
+        raise ConfigError(
+            f'weight_transform="{transform}" needs a column of values; name it with weight=…'
+        )
+    return Weighting(transform, EventKinds.of(event_weights, targets, negative))
 
 
 def _label(path: Path) -> str:

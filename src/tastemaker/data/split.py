@@ -1,5 +1,6 @@
 """Split: training data, and the interactions held out to evaluate models."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
@@ -9,6 +10,7 @@ import polars as pl
 
 from tastemaker.data.blocks import blocks, in_threads
 from tastemaker.data.dataset import Dataset
+from tastemaker.data.extending import extended
 from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.errors import SplitError
 from tastemaker.representation import short_repr
@@ -28,16 +30,31 @@ class Targets:
     items: np.ndarray
     """(n,) int64 codes."""
     timestamps: np.ndarray | None = None
+    """(n,) int64 seconds since 1970 UTC, or None."""
+    weights: np.ndarray | None = None
+    """(n,) float32 weights of the interactions, or None for 1 each."""
+    kinds: np.ndarray | None = None
+    """(n,) int8 kinds of the events, codes of the kinds of the training data, or None."""
 
     __repr__ = short_repr
+
+    @classmethod
+    def of(cls, data: Dataset) -> "Targets":
+        """Returns the interactions of a data set as targets."""
+        users, items = data.users.astype(np.int64), data.items.astype(np.int64)
+        return cls(users, items, data.timestamps, data.weights, data.kinds)
 
     def __len__(self) -> int:
         return len(self.users)
 
     def at(self, rows: np.ndarray) -> "Targets":
         """Returns the targets selected by a boolean mask or ascending positions."""
-        times = None if self.timestamps is None else self.timestamps[rows]
-        return Targets(self.users[rows], self.items[rows], times)
+        others = (self.timestamps, self.weights, self.kinds)
+        return Targets(
+            self.users[rows],
+            self.items[rows],
+            *(None if column is None else column[rows] for column in others),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,24 +76,33 @@ class Split:
     All parts share the vocabularies of `train`. The training data do not reveal the held-out pairs:
     these are not among the positives, they are not excluded from the negatives, and no earlier row
     is removed because a pair occurs again later. No (user, item) pair is in two parts: an item that
-    a user already had is not a target.
+    a user already had is not a target, unless the rules of the data allow repeats as targets. With
+    kinds of events, an item that was only viewed may be a target: it was not had yet.
     """
 
     train: Dataset
-    """Folded: no (user, item) pair occurs twice. A log with repeats is folded by its own rule."""
+    """Folded: a log with repeats or with rows that say no is turned into training data."""
     test: Targets | None = None
     validation: Targets | None = None
     candidates: Candidates | None = None
     not_evaluated: Targets | None = None
     """Held-out interactions that cannot be evaluated, because their user or item does not occur in
     training; `everything` includes them."""
+    before_test: Dataset | None = None
+    """Further rows of the log that belong to the histories when the test begins: those from the
+    first held-out interaction on that are not held out themselves, such as views."""
+    after_test: Dataset | None = None
+    """The remaining rows of the log; `everything` includes them."""
     method: str = "none"
     """How the split was made, for labelling results."""
     notes: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "train", self.train.folded())
-        train = (self.train.users, self.train.items)
+        if self.train.rules.repeat_targets:
+            return
+        known = self.train.of_targets
+        train = (known.users, known.items)
         if self.validation is not None:
             _refuse_leak(self.train, train, self.validation, "validation")
         if self.test is not None:
@@ -103,39 +129,54 @@ class Split:
             )
         return targets
 
+    @cached_property
+    def in_pairs(self) -> "Split":
+        """The same split with each (user, item) pair once in training, with the sum of its weights.
+
+        For models that do not read histories in order. This differs from the split itself only
+        with repeats="keep".
+        """
+        if self.train.rules.repeats != "keep":
+            return self
+        rules = replace(self.train.rules, repeats="sum")
+        return replace(self, train=replace(self.train.pairs, rules=rules))
+
     def known_before(self, part: Part) -> Dataset:
         """Returns the interactions that are known when a model is evaluated on the part.
 
-        These are the training data and, for the test, also the validation targets: the users had
-        touched those items by then, so they belong to the histories and are not candidates.
+        These are the training data and, for the test, also the validation targets and other events
+        up to the test: the users had touched those items by then, so they belong to the histories.
         """
         return self._known_before_test if part == "test" else self.train
 
     @cached_property
     def _known_before_test(self) -> Dataset:
-        held = self.validation
-        return self.train if held is None else _with_appended(self.train, held)
+        return _extended(self.train, [self.validation], [self.before_test])
 
     @cached_property
     def everything(self) -> Dataset:
         """All interactions of the users, including the held-out ones."""
-        known = self.known_before("test")
-        for targets in (self.test, self.not_evaluated):
-            known = known if targets is None else _with_appended(known, targets)
-        return known
+        return _extended(
+            self.known_before("test"), [self.test, self.not_evaluated], [self.after_test]
+        )
 
 
-def _with_appended(train: Dataset, targets: Targets) -> Dataset:
-    """Returns the training data with each user's targets appended to the user's history."""
-    users = np.concatenate([train.users, targets.users.astype(np.int32)])
-    order = np.argsort(users, kind="stable")
-    times = None
-    if train.timestamps is not None and targets.timestamps is not None:
-        times = np.concatenate([train.timestamps, targets.timestamps])[order]
-    items = np.concatenate([train.items, targets.items.astype(np.int32)])[order]
+def _extended(
+    train: Dataset, held_out: Sequence[Targets | None], others: Sequence[Dataset | None]
+) -> Dataset:
+    """Returns the training data, extended by targets and by other rows of the same log."""
+    parts = [_as_rows(train, targets) for targets in held_out if targets is not None]
+    parts += [rows for rows in others if rows is not None]
+    return extended(train, parts) if parts else train
+
+
+def _as_rows(train: Dataset, targets: Targets) -> Dataset:
+    """Returns targets as interactions in the codes of the training data."""
     return replace(
-        train, users=users[order], items=items, timestamps=times, ratings=None, weights=None
-    )
+        train, users=targets.users.astype(np.int32), items=targets.items.astype(np.int32),
+        timestamps=targets.timestamps, ratings=None, weights=targets.weights, kinds=targets.kinds,
+        rejected=None,
+    )  # fmt: skip
 
 
 def _are_targets(
@@ -171,6 +212,6 @@ def _refuse_leak(
             f"{data.name}: {len(leaked):,} of the {len(targets):,} {part} interactions are also in "
             f"an earlier part (first: user {data.user_vocabulary.ids[user]}, item "
             f"{data.item_vocabulary.ids[item]}), so a model would be evaluated on interactions "
-            "that it knows already; remove them from one of the two parts, or leave out repeats "
-            'from the later part of a ready-made split with repeats="drop"'
+            "that it knows already; remove them from one of the two parts, or, if repeated "
+            "interactions are to be predicted, read the log with repeat_targets=True"
         )

@@ -1,13 +1,14 @@
 """Splitting: the methods that hold out interactions of a data set."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.folding import pair_keys
 from tastemaker.data.notes import reports_notes
+from tastemaker.data.ordering import first_or_latest
 from tastemaker.data.split import Split, Targets
 from tastemaker.errors import ConfigError, SplitError
 
@@ -41,10 +42,12 @@ def leave_k_out(
 ) -> Split:
     """Holds out each user's last k new items for the test, and the k before them for validation.
 
-    A user keeps at least one item to train on; otherwise nothing of the user is held out. In a log
-    with repeated pairs, an item is new at the user's first interaction with it. Training ends
-    before the user's first held-out item; a repeated interaction after that is neither trained on
-    nor evaluated. By a random draw, a pair is held out with all of its interactions.
+    A user keeps at least one interaction to train on; otherwise nothing of the user is held out.
+    Only events of the target kinds are held out. In a log with repeated pairs, an item is new at
+    the user's first such event with it; if the rules of the data allow repeats as targets, the last
+    k events are held out whether their items are new or not. Training ends before the user's first
+    held-out event; other events after that are neither trained on nor evaluated. By a random draw,
+    a pair is held out with all of its interactions.
 
     Args:
         data: the data set to split; not changed.
@@ -61,29 +64,30 @@ def leave_k_out(
     if k < 1:
         raise ConfigError(f"leave_k_out: k is {k}; at least 1 interaction must be held out")
     log = data.folded() if by == "random" else data
-    is_new = log.first_rows()
-    new_pairs = log if log.folding is None else log.rows(is_new)
-    order = _order(new_pairs, by, seed)
-    test = _held_from_end(new_pairs, order, 0, k, at_least=k + 1)
+    may = log.target_rows()
+    order = _order(log.rows(may), by, seed)
+    test = _held_from_end(log, may, order, 0, k)
     if not test.any():
         raise SplitError(
             f"{data.name}: no user has more than {k} interaction(s), so nothing can be held out"
         )
     held = np.zeros_like(test)
     if validation:
-        held = _held_from_end(new_pairs, order, k, 2 * k, at_least=2 * k + 1)
+        held = _held_from_end(log, may, order, k, 2 * k)
     trained = ~test & ~held
-    notes: tuple[str, ...] = ()
-    if log.folding is not None:
-        trained = _before(log, np.flatnonzero(is_new)[~trained])
-        notes = _note_of_repeats(int((~trained).sum() - test.sum() - held.sum()))
+    others = np.zeros_like(test)
+    if not may.all() and by != "random":
+        trained = _before(log, test | held)
+        others = ~trained & ~test & ~held
     method = f"leave {'one' if k == 1 else k} out by {by}" + (f", seed {seed}" * (by == "random"))
     return Split(
         log.rows(trained),
-        _targets(new_pairs, test),
-        _targets_or_none(new_pairs, held),
+        _targets(log, test),
+        _targets_or_none(log, held),
+        before_test=_rows_or_none(log, others & _before(log, test)),
+        after_test=_rows_or_none(log, others & ~_before(log, test)),
         method=method,
-        notes=notes,
+        notes=_notes_of_held(log, [test, held], others),
     )
 
 
@@ -116,9 +120,10 @@ def temporal(data: Dataset, *, test_fraction: float = 0.1, validation: bool = Tr
     validate_from = np.quantile(times, 1 - 2 * test_fraction, method="higher")
     test = times >= test_from
     held = (times >= validate_from) & ~test if validation else np.zeros_like(test)
-    train = data.rows(~test & ~held).folded()
-    validation_part = _new_pairs(data.rows(held), [train])
-    test_part = _new_pairs(data.rows(test), [train, validation_part])
+    before, between, after = (data.rows(rows) for rows in (~test & ~held, held, test))
+    train = before.folded()
+    validation_part = _target_pairs(between, [train])
+    test_part = _target_pairs(after, [train, between.folded()])
     warm = [_seen_in_training(train, part) for part in (validation_part, test_part)]
     if not warm[1].any():
         raise SplitError(
@@ -131,11 +136,15 @@ def temporal(data: Dataset, *, test_fraction: float = 0.1, validation: bool = Tr
         _targets(test_part, warm[1]),
         _targets_or_none(validation_part, warm[0]),
         not_evaluated=_merged(_targets(validation_part, ~warm[0]), _targets(test_part, ~warm[1])),
+        before_test=_without_pairs(between, validation_part),
+        after_test=_without_pairs(after, test_part),
         method=f"temporal, latest {test_fraction:g}",
         notes=(
             f"{n_cold:,} held-out interactions are of users or items that are new after the cut, "
             "and are not evaluated",
-            *_note_of_repeats(int(held.sum() + test.sum()) - len(validation_part) - len(test_part)),
+            *_notes_of_others(
+                data, int(held.sum() + test.sum()) - len(validation_part) - len(test_part)
+            ),
         ),
     )
 
@@ -170,50 +179,105 @@ def _order(data: Dataset, by: Order, seed: int) -> np.ndarray | None:
 
 
 def _held_from_end(
-    data: Dataset, order: np.ndarray | None, first: int, stop: int, *, at_least: int
+    log: Dataset, may: np.ndarray, order: np.ndarray | None, first: int, stop: int
 ) -> np.ndarray:
     """Returns (n,) bool: marks the rows first … stop - 1 of each user; row 0 is the user's last.
 
-    Only rows of users with at least `at_least` interactions are marked.
+    Only rows that may be held out are counted, and only users are included who keep an interaction.
+
+    Args:
+        log: n rows.
+        may: (n,) bool, the rows that may be held out.
+        order: positions that sort these rows by user, each user's last at the end; None if sorted.
+        first: the first row to mark, counted from the end.
+        stop: the row after the last one to mark.
     """
-    ends = data.indptr[1:][data.user_counts >= at_least]
-    held = np.zeros(len(data), dtype=bool)
-    for distance in range(first, stop):
-        rows = ends - 1 - distance
-        held[rows if order is None else order[rows]] = True
-    return held
+    rows = np.flatnonzero(may)
+    counts = np.bincount(log.users[rows], minlength=log.n_users)
+    ends, users = np.cumsum(counts)[counts >= stop], np.flatnonzero(counts >= stop)
+    held = [ends - 1 - distance for distance in range(first, stop)]
+    positions = [rows[place if order is None else order[place]] for place in held]
+    keeps = counts[users] > stop
+    if order is not None:
+        keeps |= log.user_counts[users] > stop
+    elif log.rules.kinds is not None:
+        # Events of other kinds are also something to learn from.
+        n_before = np.concatenate([[0], np.cumsum(log.positive_rows())])
+        keeps |= n_before[positions[-1]] > n_before[log.indptr[users]]
+    marked = np.zeros(len(log), dtype=bool)
+    for position in positions:
+        marked[position[keeps]] = True
+    return marked
 
 
 def _before(log: Dataset, held: np.ndarray) -> np.ndarray:
     """Returns (n,) bool: marks the rows before the first held-out row of their user.
 
     Args:
-        log: a data set of n rows.
-        held: positions of the held-out rows.
+        log: n rows.
+        held: (n,) bool, marks the held-out rows.
     """
     first = np.full(log.n_users, len(log))
-    np.minimum.at(first, log.users[held], held)
+    rows = np.flatnonzero(held)
+    np.minimum.at(first, log.users[rows], rows)
     return np.arange(len(log)) < first[log.users]
 
 
-def _note_of_repeats(n_repeats: int) -> tuple[str, ...]:
-    """Returns a note on interactions after the cut that are repeats, if there are any."""
-    if n_repeats == 0:
+def _notes_of_held(log: Dataset, held: Sequence[np.ndarray], others: np.ndarray) -> tuple[str, ...]:
+    """Returns notes on repeats among the held-out rows, and on rows that are not used."""
+    notes = []
+    if log.is_log and log.rules.repeat_targets:
+        is_repeat = ~first_or_latest(log.users, log.items, "first")
+        targets = np.any(held, axis=0)
+        notes.append(
+            f"{int((targets & is_repeat).sum()):,} of the {int(targets.sum()):,} held-out "
+            "interactions repeat an item that the user already had"
+        )
+    return (*notes, *_notes_of_others(log, int(others.sum())))
+
+
+def _notes_of_others(log: Dataset, n_others: int) -> tuple[str, ...]:
+    """Returns a note on interactions after the cut that are not held out, if there are any."""
+    if n_others == 0:
         return ()
+    reason = "repeat an item that the user already had"
+    if log.kinds is not None:
+        reason += " or are of a kind that is no target"
     return (
-        f"{n_repeats:,} interactions after the cut repeat an item that the user already had; they "
-        "are neither trained on nor evaluated",
+        f"{n_others:,} interactions after the cut {reason}; they are neither trained on nor "
+        "evaluated",
     )
 
 
-def _new_pairs(part: Dataset, earlier: Sequence[Dataset]) -> Dataset:
-    """Returns a part, folded on its own, without the pairs of the parts before it."""
-    if part.folding is None:
-        return part
-    folded = part.folded()
-    pairs = pair_keys(folded.users, folded.items, folded.n_items)
-    known = [pair_keys(each.users, each.items, each.n_items) for each in earlier]
-    return folded.rows(~np.isin(pairs, np.concatenate(known)))
+def _target_pairs(part: Dataset, earlier: Sequence[Dataset]) -> Dataset:
+    """Returns the pairs that may be held out of a part of a log, each once.
+
+    Args:
+        part: rows of a log.
+        earlier: folded; pairs that occur there are left out, unless the rules allow repeats.
+    """
+    asked = part.folded().of_targets
+    if part.rules.repeat_targets or not part.is_log:
+        return asked
+    pairs = pair_keys(asked.users, asked.items, asked.n_items)
+    known = [
+        pair_keys(had.users, had.items, had.n_items) for had in (e.of_targets for e in earlier)
+    ]
+    return asked.rows(~np.isin(pairs, np.concatenate(known)))
+
+
+def _without_pairs(part: Dataset, targets: Dataset) -> Dataset | None:
+    """Returns the rows of a part of a log whose pairs are no targets; None if there are none."""
+    if len(part) == len(targets):
+        return None
+    pairs = pair_keys(part.users, part.items, part.n_items)
+    known = pair_keys(targets.users, targets.items, targets.n_items)
+    return _rows_or_none(part, ~np.isin(pairs, known))
+
+
+def _rows_or_none(log: Dataset, rows: np.ndarray) -> Dataset | None:
+    """Returns rows of a log; None if there are none."""
+    return log.rows(rows) if rows.any() else None
 
 
 def _seen_in_training(train: Dataset, part: Dataset) -> np.ndarray:
@@ -227,17 +291,20 @@ def _merged(first: Targets, second: Targets) -> Targets | None:
     if len(users) == 0:
         return None
     order = np.argsort(users, kind="stable")
-    items = np.concatenate([first.items, second.items])
-    times = None
-    if first.timestamps is not None and second.timestamps is not None:
-        times = np.concatenate([first.timestamps, second.timestamps])[order]
-    return Targets(users[order], items[order], times)
+
+    def joined(name: str) -> np.ndarray | None:
+        columns = getattr(first, name), getattr(second, name)
+        if any(column is None for column in columns):
+            return None
+        return np.concatenate(columns)[order]
+
+    names = ("items", "timestamps", "weights", "kinds")
+    columns: dict[str, Any] = {name: joined(name) for name in names}
+    return Targets(users[order], **columns)
 
 
 def _targets(data: Dataset, held: np.ndarray) -> Targets:
-    rows = np.flatnonzero(held)
-    times = None if data.timestamps is None else data.timestamps[rows]
-    return Targets(data.users[rows].astype(np.int64), data.items[rows].astype(np.int64), times)
+    return Targets.of(data.rows(held))
 
 
 def _targets_or_none(data: Dataset, held: np.ndarray) -> Targets | None:

@@ -1,7 +1,7 @@
 """UserBatch: the users of one request to a model, with their histories."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,6 +26,16 @@ class UserBatch:
     timestamps: np.ndarray | None = None
     """(m,) int64 seconds since 1970 UTC of the items, or None if the times are unknown."""
 
+    weights: np.ndarray | None = None
+    """(m,) float32 weights of the interactions with the items, above 0, or None for 1 each."""
+    kinds: np.ndarray | None = None
+    """(m,) int8 kinds of the events, codes of the kinds of the training data, or None."""
+    seen: "UserBatch | None" = None
+    """The same users with the items that their lists do not repeat, if these are not all items of
+    the histories."""
+    rejected: "UserBatch | None" = None
+    """The same users with the items to which they said no, if there are any."""
+
     __repr__ = short_repr
 
     @classmethod
@@ -33,8 +43,17 @@ class UserBatch:
         """Returns the users with the given codes, with their histories in the data set."""
         codes = np.asarray(codes, dtype=np.int64)
         rows, indptr = take_runs(dataset.indptr, codes)
-        times = None if dataset.timestamps is None else dataset.timestamps[rows]
-        return cls(codes, dataset.items[rows].astype(np.int64), indptr, times)
+        seen, rejected = dataset.of_targets, dataset.rejected
+        return cls(
+            codes,
+            dataset.items[rows].astype(np.int64),
+            indptr,
+            _at(dataset.timestamps, rows),
+            _at(dataset.weights, rows),
+            _at(dataset.kinds, rows),
+            None if seen is dataset else cls(codes, *seen.histories(codes)),
+            None if rejected is None else cls(codes, *rejected.of_users(codes)),
+        )
 
     @classmethod
     def unseen_users(cls, histories: Sequence[Sequence[int] | np.ndarray]) -> "UserBatch":
@@ -65,12 +84,75 @@ class UserBatch:
         """Returns the users at the positions start … stop - 1, or up to the last user."""
         indptr = self.indptr[start : stop + 1]
         rows = slice(indptr[0], indptr[-1])
-        times = None if self.timestamps is None else self.timestamps[rows]
-        return UserBatch(self.codes[start:stop], self.items[rows], indptr - indptr[0], times)
+        return self._selected(
+            self.codes[start:stop], rows, indptr - indptr[0], lambda batch: batch.part(start, stop)
+        )
 
     def at(self, positions: np.ndarray) -> "UserBatch":
         """Returns the users at the positions (or where a boolean mask is true), in that order."""
         positions = np.arange(len(self))[positions]
         rows, indptr = take_runs(self.indptr, positions)
-        times = None if self.timestamps is None else self.timestamps[rows]
-        return UserBatch(self.codes[positions], self.items[rows], indptr, times)
+        return self._selected(
+            self.codes[positions], rows, indptr, lambda batch: batch.at(positions)
+        )
+
+    def merged(self) -> "UserBatch":
+        """Returns the same users with each item once, at its latest place, with summed weights."""
+        n_items = int(self.items.max(initial=0)) + 1
+        keys = self.rows * n_items + self.items
+        _, pair_index = np.unique(keys, return_inverse=True)
+        latest = np.zeros(len(keys), dtype=np.int64)
+        latest[pair_index] = np.arange(len(keys))
+        kept = latest[pair_index] == np.arange(len(keys))
+        weights = np.bincount(pair_index, weights=self.weights)[pair_index[kept]]
+        lengths = np.bincount(self.rows[kept], minlength=len(self))
+        return replace(
+            self,
+            items=self.items[kept],
+            indptr=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            timestamps=None if self.timestamps is None else self.timestamps[kept],
+            weights=weights.astype(np.float32),
+            kinds=None if self.kinds is None else self.kinds[kept],
+        )
+
+    def excluded(self, *, seen: bool) -> "UserBatch":
+        """Returns the same users with the items that may not be recommended to them.
+
+        Args:
+            seen: whether these include the items that the user has touched; rejected items are
+                always among them.
+        """
+        nothing = UserBatch(self.codes, self.items[:0], np.zeros_like(self.indptr))
+        touched = (self.seen or self) if seen else nothing
+        return touched if self.rejected is None else _united(touched, self.rejected)
+
+    def _selected(
+        self,
+        codes: np.ndarray,
+        rows: slice | np.ndarray,
+        indptr: np.ndarray,
+        of: Callable[["UserBatch"], "UserBatch"],
+    ) -> "UserBatch":
+        """Returns some of the users, given how to select them from a batch."""
+        return UserBatch(
+            codes,
+            self.items[rows],
+            indptr,
+            _at(self.timestamps, rows),
+            _at(self.weights, rows),
+            _at(self.kinds, rows),
+            None if self.seen is None else of(self.seen),
+            None if self.rejected is None else of(self.rejected),
+        )
+
+
+def _at(column: np.ndarray | None, rows: slice | np.ndarray) -> np.ndarray | None:
+    return None if column is None else column[rows]
+
+
+def _united(first: UserBatch, second: UserBatch) -> UserBatch:
+    """Returns the users of two batches of the same users, with the items of both."""
+    rows = np.concatenate([first.rows, second.rows])
+    order = np.argsort(rows, kind="stable")
+    items = np.concatenate([first.items, second.items])[order]
+    return UserBatch(first.codes, items, first.indptr + second.indptr)

@@ -119,7 +119,7 @@ def evaluate_cold_start(
     lengths = sorted(set(lengths))
     if min(k, *lengths) < 1:
         raise ConfigError(f"k is {k} and lengths are {lengths}; all must be 1 or more")
-    if model.dataset.fingerprint != cold.split.train.fingerprint:
+    if model.split.train.fingerprint != cold.split.train.fingerprint:
         raise SplitError(
             f"this {model.name} was fitted on other data ({model.dataset.name}) than cold.split, "
             "so it may know the unseen users: fit it on cold.split first"
@@ -166,5 +166,6 @@ def _evaluate_at_length(
 def _next_ranks(model: Recommender, events: np.ndarray) -> np.ndarray:
     """Returns ranks (n,) of the last of each row of events (n, length + 1), given the others."""
     users = UserBatch.unseen_users(list(events[:, :-1]))
-    ranks = rank_in_catalog(model.score(users), users, np.arange(len(users)), events[:, -1])
+    excluded = users.excluded(seen=not model.dataset.rules.repeat_targets)
+    ranks = rank_in_catalog(model.score(users), excluded, np.arange(len(users)), events[:, -1])
     return ranks.cpu().numpy()

@@ -28,7 +28,7 @@ def evaluate_earlier(model: Recommender, split: Split, k: int = 10) -> Evaluatio
     """
     protocol = FullRanking()
     ranks = protocol.ranks(_WithLaterCodes(model, split.train), split, "test")
-    return from_ranks(model.name, split, "test", protocol.describe(), ranks, [k])
+    return from_ranks(model.name, split, "test", protocol.describe(split.train.rules), ranks, [k])
 
 
 class _WithLaterCodes:

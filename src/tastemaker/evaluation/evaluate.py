@@ -52,7 +52,7 @@ def evaluate(
     k = sorted({k} if isinstance(k, int) else set(k))
     if not k or min(k) < 1:
         raise ConfigError(f"k is {k}; list lengths must be 1 or more")
-    if model.dataset.fingerprint != split.train.fingerprint:
+    if model.split.train.fingerprint != split.train.fingerprint:
         raise SplitError(
             f"this {model.name} was fitted on other data ({model.dataset.name}) than the training "
             "data of this split, so it may know the held-out data: fit it on this split first"
@@ -78,7 +78,7 @@ def _evaluate(
     on_progress: OnProgress | None,
 ) -> Evaluation:
     ranks = protocol.ranks(model, split, part, on_progress)
-    result = from_ranks(model.name, split, part, protocol.describe(), ranks, k)
+    result = from_ranks(model.name, split, part, protocol.describe(split.train.rules), ranks, k)
     if not lists:
         return result
     per_user, overall = list_metrics(model, split, part, k, result.users, on_progress)

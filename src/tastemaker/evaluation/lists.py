@@ -39,7 +39,7 @@ def list_metrics(
     """
     known = split.known_before(part)
     longest_lists = top_lists(model, UserBatch.known(known, users), max(k), on_progress)
-    train = split.train
+    train = split.train.pairs
     is_tail = metrics.long_tail(train.item_counts)
     categories = category_weights(train.catalog)
     histories = known.histories(users)

@@ -10,6 +10,7 @@ import torch
 from typing_extensions import override
 
 from tastemaker.data.dataset import take_runs
+from tastemaker.data.log_rules import DEFAULT_RULES, LogRules
 from tastemaker.data.split import Candidates, Part, Split
 from tastemaker.data.users import UserBatch
 from tastemaker.errors import ConfigError, SplitError
@@ -51,8 +52,12 @@ class RankingProtocol(Protocol):
         """
 
     @abstractmethod
-    def describe(self) -> str:
-        """Describes exactly what was done, in one line, as the label of a result."""
+    def describe(self, rules: LogRules = DEFAULT_RULES) -> str:
+        """Describes exactly what was done, in one line, as the label of a result.
+
+        Args:
+            rules: the rules of the data, which say whether items may be asked for again.
+        """
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,7 @@ class SampledRanking(RankingProtocol):
         return _combined_ranks(results, targets.users)
 
     @override
-    def describe(self) -> str:
+    def describe(self, rules: LogRules = DEFAULT_RULES) -> str:
         how = "popularity-weighted" if self.draw == "popularity" else "uniform"
         return f"sampled: up to {self.negatives} {how} negatives a user, seed {self.seed}"
 
@@ -109,6 +114,9 @@ class SampledRanking(RankingProtocol):
 @dataclass(frozen=True)
 class FullRanking(RankingProtocol):
     """Ranks each held-out item among the whole catalog, without the items its user touched before.
+
+    If the rules of the data allow repeats as targets, these items are ranked as well; the items
+    that the user rejected are not.
 
     All held-out items of a user are ranked in one list.
     """
@@ -131,6 +139,7 @@ class FullRanking(RankingProtocol):
                 UserBatch.known(known, users[first : first + step]),
                 targets.items[indptr[first] : indptr[min(first + step, len(users))]],
                 np.diff(indptr[first : first + step + 1]),
+                seen=not split.train.rules.repeat_targets,
                 by_keys=by_keys,
             )
 
@@ -145,7 +154,9 @@ class FullRanking(RankingProtocol):
         return np.concatenate(in_turn(block, firsts, count))
 
     @override
-    def describe(self) -> str:
+    def describe(self, rules: LogRules = DEFAULT_RULES) -> str:
+        if rules.repeat_targets:
+            return "full ranking: the whole catalog"
         return "full ranking: the whole catalog without what the user had touched before"
 
 
@@ -177,7 +188,7 @@ class CandidateLists(RankingProtocol):
         return _combined_ranks(results, targets.users)
 
     @override
-    def describe(self) -> str:
+    def describe(self, rules: LogRules = DEFAULT_RULES) -> str:
         return "given candidates: the lists that came with the split"
 
 
@@ -279,16 +290,21 @@ def _full_ranks(
     targets: np.ndarray,
     n_targets: np.ndarray,
     *,
+    seen: bool,
     by_keys: bool,
 ) -> np.ndarray:
-    """Returns the ranks of the targets of a block of users, end to end, n_targets of each user."""
+    """Returns the ranks of the targets of a block of users, end to end, n_targets of each user.
+
+    Items that the users have touched are left out if `seen` is set.
+    """
     owner = np.repeat(np.arange(len(users)), n_targets)
     keys = model.item_keys
+    excluded = users.excluded(seen=seen)
     if by_keys and keys is not None and not model.is_cold(users).any():
-        ranks, target_scores = rank_by_keys(keys, model.queries(users), users, owner, targets)
+        ranks, target_scores = rank_by_keys(keys, model.queries(users), excluded, owner, targets)
     else:
         scores = model.score(users)
-        ranks = rank_in_catalog(scores, users, owner, targets)
+        ranks = rank_in_catalog(scores, excluded, owner, targets)
         target_scores = scores[torch.from_numpy(owner), torch.from_numpy(targets)]
     if len(targets) > len(users):
         ranks += _rank_among_own_targets(

@@ -284,7 +284,11 @@ class _ComparisonRun:
 
     def _manifest_entries(self, plan: EvaluationPlan) -> dict[str, object]:
         models = {label: identity_of(m, plan.split) for label, m in self.models.items()}
-        return {"protocol": plan.protocol.describe(), "k": plan.k, "models": models}
+        return {
+            "protocol": plan.protocol.describe(plan.split.train.rules),
+            "k": plan.k,
+            "models": models,
+        }
 
 
 def reason_of(error: Exception) -> str:

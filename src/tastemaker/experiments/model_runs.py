@@ -50,7 +50,8 @@ class EvaluationPlan:
     def matches(self, evaluation: Evaluation) -> bool:
         """Returns whether an evaluation of a model on this split used the same protocol and k."""
         cutoffs = {int(name.partition("@")[2]) for name in evaluation.per_user}
-        is_same = (evaluation.part, evaluation.protocol) == (PART, self.protocol.describe())
+        protocol = self.protocol.describe(self.split.train.rules)
+        is_same = (evaluation.part, evaluation.protocol) == (PART, protocol)
         return is_same and cutoffs == set(self.k) and bool(evaluation.overall)
 
 

@@ -77,7 +77,7 @@ class Search:
             "split": self.split.method,
             "validation part": digest.hexdigest(),
             "metric": self.metric,
-            "protocol": self.protocol.describe(),
+            "protocol": self.protocol.describe(self.split.train.rules),
             "fixed settings": dict(sorted(self.fixed.items())),
             "seed": self.seed,
         }

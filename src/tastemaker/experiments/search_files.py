@@ -24,9 +24,10 @@ def write_best(path: Path, spec: Search, best: Trial, n_trials: int) -> None:
     train = spec.split.train
     name = " ".join(train.name.split())
     config = spec.configured(best.settings).config.model_dump(mode="json")
+    protocol = spec.protocol.describe(train.rules)
     lines = [
         f"# {spec.model} on {name} ({train.fingerprint}), {spec.split.method}",
-        f"# {spec.metric} on the validation part: {best.value:.4f}, {spec.protocol.describe()}",
+        f"# {spec.metric} on the validation part: {best.value:.4f}, {protocol}",
         f"# trial {best.number} of {n_trials}, seed {spec.seed}",
         *_lines(config),
     ]

@@ -59,6 +59,9 @@ class Recommender(ABC):
     uses_weights: ClassVar[bool] = False
     """Whether `fit` learns from the weights of interactions. Any other model refuses data with
     weights, since ignored weights would look like weights that counted."""
+    reads_order: ClassVar[bool] = False
+    """Whether the model reads histories in order, with every repeated event. To any other model,
+    data with repeats="keep" show each pair once, with the sum of its weights."""
     space: ClassVar[dict[str, Range]] = {}
     """The settings worth tuning and their ranges; empty if there are none."""
 
@@ -207,7 +210,7 @@ class Recommender(ABC):
         self._start_from = start_from
         try:
             with failures_as_config_errors(self.config, self.name):
-                self._fit(split, run or TrainingRun())
+                self._fit(split if self.reads_order else split.in_pairs, run or TrainingRun())
                 self._split = split
                 self._require_finite()
         except BaseException:
@@ -241,8 +244,9 @@ class Recommender(ABC):
 
     @property
     def dataset(self) -> Dataset:
-        """The training data."""
-        return self.split.train
+        """The training data as the model reads them (see `reads_order`)."""
+        split = self.split
+        return (split if self.reads_order else split.in_pairs).train
 
     def users(self, ids: Ids) -> UserBatch:
         """A batch of users by id, with their histories in all parts of the split.
@@ -276,6 +280,7 @@ class Recommender(ABC):
         """
         if len(users) == 0:
             return torch.empty(0, self.dataset.n_items, device=self.device)
+        users = self._as_read(users)
         is_cold = self.is_cold(users)
         if not is_cold.any():
             return self._score(users)
@@ -300,7 +305,9 @@ class Recommender(ABC):
         keys = self.item_keys
         if keys is None:
             raise UnsupportedError(f"{self.name}: the scores are not inner products of two vectors")
-        return self._queries(users) if len(users) else keys.new_empty(0, keys.shape[1])
+        return (
+            self._queries(self._as_read(users)) if len(users) else keys.new_empty(0, keys.shape[1])
+        )
 
     def is_cold(self, users: UserBatch) -> np.ndarray:
         """Which users are cold: not in the training data, and without an informative item.
@@ -338,6 +345,7 @@ class Recommender(ABC):
         items = items.to(self.device)
         if len(users) == 0:
             return torch.empty(items.shape, device=self.device)
+        users = self._as_read(users)
         is_cold = self.is_cold(users)
         if not is_cold.any():
             return self._score_candidates(users, items)
@@ -353,7 +361,7 @@ class Recommender(ABC):
         users: UserBatch | Ids | Id | None = None,
         k: int = 10,
         *,
-        exclude_seen: bool = True,
+        exclude_seen: bool | None = None,
         eligible: ItemFilter | None = None,
         diversity: float = 0.0,
         because: int = 0,
@@ -366,7 +374,9 @@ class Recommender(ABC):
             users: ids, one id, a UserBatch (see `users` and `unseen_users`), or None for all.
             k: length of each list; a list is shorter if fewer items are left.
             exclude_seen: whether items that the user has touched are left out, those of held-out
-                interactions included.
+                interactions included. By default they are, unless the data were read with
+                repeats="keep" or repeat_targets=True. Items of which the user's latest event was
+                negative are always left out.
             eligible: items that may be recommended; all by default.
             diversity: from 0, the best by score, to 1, the least similar.
             because: number of items of the history that are given as reasons for each item.
@@ -482,6 +492,11 @@ class Recommender(ABC):
         for name, tensor in {**self.state(), "a score": scores}.items():
             if not is_finite(tensor):
                 raise FloatingPointError(f"{name} is NaN or infinite")
+
+    def _as_read(self, users: UserBatch) -> UserBatch:
+        """The users with their histories as the model reads them (see `reads_order`)."""
+        is_in_pairs = self.reads_order or self.split.train.rules.repeats != "keep"
+        return users if is_in_pairs else users.merged()
 
     def _as_batch(self, users: UserBatch | Ids | Id | None) -> UserBatch:
         if isinstance(users, UserBatch):

@@ -22,8 +22,9 @@ from tastemaker.ranking.topk import TopItems, merged, top_k
 class ListRules:
     """The items that lists may contain, and how they are selected; the same for all users."""
 
-    exclude_seen: bool = True
-    """Whether items that the user has touched are left out, including held-out interactions."""
+    exclude_seen: bool | None = None
+    """Whether items that the user has touched are left out, including held-out interactions; by
+    default they are, unless the rules of the data allow repeats (`LogRules.repeat_targets`)."""
     eligible: ItemFilter | None = None
     """Items that may be recommended; all by default."""
     diversity: float = 0.0
@@ -73,11 +74,14 @@ def top_items(
     mask = None if rules.eligible is None else rules.eligible.mask(model.dataset)
     eligible = None if mask is None else torch.from_numpy(mask)
     n_best = k * CANDIDATES_PER_PLACE if rules.diversity else k
+    seen = rules.exclude_seen
+    if seen is None:
+        seen = not model.dataset.rules.repeat_targets
     step = max(1, SCORES_AT_ONCE // model.dataset.n_items)
     meter = Meter(on_progress, f"recommending with {model.name}", len(users))
     for start in range(0, max(len(users), 1), step):
         part = users.part(start, min(start + step, len(users)))
-        exclusion = Exclusion(part if rules.exclude_seen else None, eligible)
+        exclusion = Exclusion(part.excluded(seen=seen), eligible)
         top = _best(model, part, n_best, index, exclusion)
         if rules.diversity:
             top = diversify(top, model.item_similarity.within, k, rules.diversity)

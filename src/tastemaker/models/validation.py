@@ -74,6 +74,7 @@ def full_validation(
         return None
     targets = split.targets("validation")  # one or more per user, each ranked on its own
     all_users = UserBatch.known(split.known_before("validation"), targets.users)
+    seen = not split.train.rules.repeat_targets
     rows = np.flatnonzero(all_users.lengths > 0)
     if len(rows) > MOST_USERS:
         rows = np.sort(np.random.default_rng(SEED).choice(rows, MOST_USERS, replace=False))
@@ -86,13 +87,14 @@ def full_validation(
 
         def block(start: int) -> torch.Tensor:
             part = slice(start, start + step)
-            block_users, n = users.part(start, start + step), len(vectors[part])
+            excluded = users.part(start, start + step).excluded(seen=seen)
+            n = len(vectors[part])
             if on_cpu:
                 return rank_by_keys(
-                    items, vectors[part], block_users, np.arange(n), target_items[part]
+                    items, vectors[part], excluded, np.arange(n), target_items[part]
                 )[0]
             return rank_in_catalog(
-                vectors[part] @ items.T, block_users, np.arange(n), target_items[part]
+                vectors[part] @ items.T, excluded, np.arange(n), target_items[part]
             ).cpu()
 
         on_cpu = items.device.type == "cpu"

@@ -17,7 +17,8 @@ class Exclusion:
     """
 
     seen: UserBatch | None = None
-    """The batch whose histories are excluded; None if touched items may be recommended."""
+    """The items that each user may not get, as from `UserBatch.excluded`; None if there are none.
+    """
     eligible: torch.Tensor | None = None
     """(n_items,) bool, false for an item that no user may get; None if all are eligible."""
 

@@ -31,9 +31,11 @@ def rank_among(target: torch.Tensor, others: torch.Tensor, counts: torch.Tensor)
 
 
 def rank_in_catalog(
-    scores: torch.Tensor, users: UserBatch, owner: np.ndarray, targets: np.ndarray
+    scores: torch.Tensor, excluded: UserBatch, owner: np.ndarray, targets: np.ndarray
 ) -> torch.Tensor:
-    """Returns each target's rank among the items that its user neither touched nor has as targets.
+    """Returns each target's rank among the items that are not excluded for its user.
+
+    The user's own targets are not ranked against each other.
 
     The ranks are those of `rank_among` over these items, but if each user has exactly one target,
     the scores are not copied: all items are counted, and then those that are not ranked are
@@ -41,7 +43,7 @@ def rank_in_catalog(
 
     Args:
         scores: (n, n_items).
-        users: the n users with their histories.
+        excluded: the n users with the items that are not ranked (`UserBatch.excluded`).
         owner: (t,) ascending positions of the targets' users in the batch.
         targets: (t,) codes of the held-out items.
 
@@ -65,7 +67,7 @@ def rank_in_catalog(
             )
         ]
     )
-    not_ranked, indptr = _not_ranked(users, owner, targets, n_items)
+    not_ranked, indptr = _not_ranked(excluded, owner, targets, n_items)
     positions, ends = take_runs(indptr, owner)
     target_of_pair = np.repeat(np.arange(len(owner)), np.diff(ends))
     cells = owner[target_of_pair].astype(np.int64) * n_items + not_ranked[positions]
@@ -80,7 +82,7 @@ def rank_in_catalog(
 def rank_by_keys(
     keys: torch.Tensor,
     queries: torch.Tensor,
-    users: UserBatch,
+    excluded: UserBatch,
     owner: np.ndarray,
     targets: np.ndarray,
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -91,7 +93,7 @@ def rank_by_keys(
     Args:
         keys: (n_items, d) float32.
         queries: (n, d) float32.
-        users: the n users with their histories.
+        excluded: the n users with the items that are not ranked (`UserBatch.excluded`).
         owner: (t,) ascending positions of the targets' users in the batch.
         targets: (t,) codes of the held-out items.
 
@@ -99,7 +101,7 @@ def rank_by_keys(
         (t,) int64 ranks from 1, and (t,) float32 scores of the targets.
     """
     count = count_below if keys.device.type == "cpu" and is_compiled() else _count_below
-    not_ranked, indptr = _not_ranked(users, owner, targets, len(keys))
+    not_ranked, indptr = _not_ranked(excluded, owner, targets, len(keys))
     rows, target_items = (torch.from_numpy(codes.astype(np.int64)) for codes in (owner, targets))
     ranks, scores = [], []
     for start in range(0, len(owner), ROWS_AT_ONCE):
@@ -174,16 +176,16 @@ def _below_in_tiles(
 
 
 def _not_ranked(
-    users: UserBatch, owner: np.ndarray, targets: np.ndarray, n_items: int
+    excluded: UserBatch, owner: np.ndarray, targets: np.ndarray, n_items: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the items that each user touched or has as targets, end to end, and their pointers.
+    """Returns the items excluded for each user and the user's targets, end to end, and pointers.
 
     Each item occurs once per user.
     """
-    touched_pairs = users.rows * n_items + users.items
+    excluded_pairs = excluded.rows * n_items + excluded.items
     target_pairs = owner * np.int64(n_items) + targets
-    pairs = np.concatenate([touched_pairs, target_pairs])
+    pairs = np.concatenate([excluded_pairs, target_pairs])
     # A sort is several times faster than np.unique, which hashes.
     pairs.sort()
     pairs = pairs[np.diff(pairs, prepend=-1) > 0]
-    return pairs % n_items, pointers(pairs // n_items, len(users))
+    return pairs % n_items, pointers(pairs // n_items, len(excluded))

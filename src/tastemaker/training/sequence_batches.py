@@ -65,9 +65,9 @@ class SequenceBatches:
     ) -> None:  # fmt: skip
         self.dataset, self.draw, self.length = dataset, draw, length
         self.batch_size, self.seed, self.device = batch_size, seed, device
-        counts = dataset.user_counts
         # For a user who touched every item, no negatives can be drawn.
-        self.users = np.flatnonzero((counts > 1) & (counts < dataset.n_items))
+        is_left = dataset.pairs.user_counts < dataset.n_items
+        self.users = np.flatnonzero((dataset.user_counts > 1) & is_left)
         if len(self.users) == 0:
             raise DataError(
                 f"{dataset.name}: no user has two interactions and an item left to recommend, so "

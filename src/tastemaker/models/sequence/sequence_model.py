@@ -121,6 +121,7 @@ class SequenceModel(NetworkModel[SequenceNetwork]):
 
     config: SequenceModelConfig
     uses_weights = True
+    reads_order = True
 
     @override
     def _initialised(

@@ -1,0 +1,82 @@
+"""Extends training data by later interactions of the same users."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tastemaker.data.dataset import Dataset
+from tastemaker.data.folding import pair_keys
+from tastemaker.data.pairs import Pairs
+
+
+def extended(data: Dataset, parts: Sequence[Dataset]) -> Dataset:
+    """Returns folded data with later interactions of the same users appended to their histories.
+
+    The weights of pairs that occur again are merged by the rules of the data. An item that is
+    rejected later is taken out, and one that was rejected earlier is taken in again.
+
+    Args:
+        data: folded data.
+        parts: later interactions in the same codes; the rows of a log among them are folded.
+    """
+    later = _in_one(parts)
+    if not (later.is_log or later.rules.repeat_targets or later.rules.kinds):
+        return _appended(data, later)
+    # Folded again, since a target and another row may be of one pair.
+    later = replace(later, is_log=True).folded()
+    earlier, rejected = data, later.rejected
+    if later.rejected is not None:
+        earlier = data.rows(~_are_among(data, later.rejected))
+    if data.rejected is not None:
+        still = data.rejected.rows(~_are_among(data.rejected, later))
+        rejected = still if rejected is None else _united(still, rejected)
+    whole = _appended(earlier, later)
+    if whole.rules.repeats != "keep":
+        # Each part has counted its own rows already.
+        whole = whole.merged("sum" if whole.rules.repeats == "count" else whole.rules.repeats)
+    return replace(whole, rejected=rejected, n_duplicates=data.n_duplicates)
+
+
+def _in_one(parts: Sequence[Dataset]) -> Dataset:
+    """Returns the rows of several parts of a log in the order of user and time."""
+    whole = parts[0]
+    for part in parts[1:]:
+        whole = _appended(whole, part)
+    if len(parts) > 1 and whole.timestamps is not None:
+        whole = whole.rows(np.lexsort((whole.timestamps, whole.users)))
+    return replace(whole, is_log=any(part.is_log for part in parts))
+
+
+def _appended(first: Dataset, second: Dataset) -> Dataset:
+    """Returns the rows of two data sets, those of the first before those of the second per user."""
+    order = np.argsort(np.concatenate([first.users, second.users]), kind="stable")
+
+    def joined(name: str) -> np.ndarray | None:
+        columns = [getattr(first, name), getattr(second, name)]
+        if name == "weights" and any(column is not None for column in columns):
+            columns = [
+                np.ones(len(data), dtype=np.float32) if column is None else column
+                for data, column in zip((first, second), columns, strict=True)
+            ]
+        if any(column is None for column in columns):
+            return None
+        return np.concatenate(columns)[order]
+
+    names = ("users", "items", "timestamps", "weights", "kinds")
+    columns: dict[str, Any] = {name: joined(name) for name in names}
+    return replace(first, **columns, ratings=None)
+
+
+def _are_among(rows: Dataset | Pairs, others: Dataset | Pairs) -> np.ndarray:
+    """Returns (n,) bool: whether the pair of each row is also one of the others."""
+    n_items = 1 + max(int(data.items.max(initial=0)) for data in (rows, others))
+    return np.isin(
+        pair_keys(rows.users, rows.items, n_items), pair_keys(others.users, others.items, n_items)
+    )
+
+
+def _united(first: Pairs, second: Pairs) -> Pairs:
+    users = np.concatenate([first.users, second.users])
+    return Pairs.of(users, np.concatenate([first.items, second.items]))
