@@ -4,6 +4,7 @@ The service, the client, the pages and the agents share them. Ids keep their typ
 data whose ids are whole numbers, text otherwise.
 """
 
+import json
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -65,6 +66,16 @@ def _seconds(value: Any) -> Any:
     return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp())
 
 
+def _from_json(value: Any) -> Any:
+    """Reads JSON text; returns any other value unchanged."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError("is neither an object nor JSON text") from None
+
+
 def _kind_of_id(value: Any) -> str:
     return "text" if isinstance(value, str) else "number"
 
@@ -91,6 +102,15 @@ Title = Annotated[str, StringConstraints(max_length=1_000), PRINTABLE]
 ImageUrl = Annotated[
     str, StringConstraints(max_length=2_000, pattern=r"^(https://|http://|/)"), PRINTABLE
 ]
+ContextKey = Annotated[str, StringConstraints(min_length=1, max_length=64), PRINTABLE]
+ContextValue = (
+    bool | StrictInt | float | Annotated[str, StringConstraints(max_length=256), PRINTABLE]
+)
+Context = Annotated[
+    dict[ContextKey, ContextValue], BeforeValidator(_from_json), Field(max_length=20)
+]
+"""Up to 20 pairs of a key and a text, number or truth value; their text in JSON is accepted too, as
+in an exported file."""
 K = Annotated[int, NUMBER, Field(ge=1, le=MAX_RECOMMENDATIONS)]
 
 
@@ -124,9 +144,16 @@ class Event(Wire):
     timestamp: Timestamp | None = None
     """Time of the event, in seconds since 1970 UTC or ISO 8601; by default the current time."""
     type: EventType = "interaction"
-    """What the user did, in a word that the client chooses: view, click, purchase. The type is
-    stored, but all types count the same: a dislike would count as a like, and should not be sent.
-    Only `retract` is different: it removes the item from the history."""
+    """What the user did: view, click, purchase. If the model was trained with kinds of events, the
+    type is one of them and counts as there: with its weight, as an item that is not recommended
+    again, or, for a dislike, as a no. Otherwise all types count the same, and a dislike should not
+    be sent. `retract` removes the item from the history."""
+    value: Annotated[float, NUMBER, Field(ge=0, allow_inf_nan=False)] | None = None
+    """How much: seconds watched, number of plays. It counts if the model was trained with such a
+    value, in the same way as there."""
+    context: Context | None = None
+    """The situation, such as device, country or page. It is stored and exported; today's models do
+    not read it."""
     event_id: EventId | None = None
     """Id chosen by the client: an event that is sent twice with the same id counts once."""
 
@@ -201,8 +228,9 @@ class Listing(Wire):
 
     k: K = 10
     """Maximum number of items."""
-    exclude_seen: bool = True
-    """Leave out the items of the history."""
+    exclude_seen: bool | None = None
+    """Leave out the items of the history; by default they are, unless the model was trained to
+    recommend items again. An item that the user has rejected is always left out."""
     categories: Annotated[list[Category], Field(max_length=100)] = []
     """Only items in at least one of these categories."""
     exclude: Annotated[list[Id], Field(max_length=LONGEST_HISTORY)] = []
@@ -238,6 +266,8 @@ class RecommendationsRequest(Listing):
     history: History | None = None
     """Items, oldest first."""
     users: Annotated[list[AskedUser], Field(min_length=1, max_length=MAX_USERS)] | None = None
+    context: Context | None = None
+    """The situation of the request; today's models do not read it."""
 
     @model_validator(mode="after")
     def _require_history_or_users(self) -> "RecommendationsRequest":

@@ -39,13 +39,14 @@ def named(part: object, data: tm.Dataset) -> set[tuple]:
 
 
 def weights_by_hand(log: Log) -> dict[tuple, float]:
-    """The weight of each pair whose latest event does not say no."""
+    """The weight of each pair: the sum of its events after the last one that says no."""
     weights: dict[tuple, float] = {}
-    latest = {(user, item): kind for user, item, kind, _ in log}
     for user, item, kind, _ in log:
-        if latest[user, item] != "return":
-            weights[user, item] = weights.get((user, item), 0) + WEIGHTS.get(kind, 0)
-    return {pair: weight for pair, weight in weights.items() if weight}
+        if kind == "return":
+            weights.pop((user, item), None)
+        else:
+            weights[user, item] = weights.get((user, item), 0) + WEIGHTS[kind]
+    return weights
 
 
 def in_time(log: Log) -> Log:
@@ -72,16 +73,21 @@ def test_only_first_purchases_are_held_out_and_training_ends_before_them(log: Lo
         split = tm.leave_k_out(data, k, validation=False)
     except (DataError, SplitError):
         return
-    wanted = weights_by_hand(in_time(log)).keys()
     trained, tested = named(split.train, data), named(split.test, data)
     for user in {user for user, *_ in log}:
         own = [row for row in in_time(log) if row[0] == user]
-        bought = list(dict.fromkeys(row[:2] for row in own if row[2] == "buy"))
-        held = [pair for pair in bought if pair in wanted][-k:]
-        first = min(
-            (n for n, row in enumerate(own) if row[:2] in held and row[2] == "buy"), default=0
+        standing = [
+            n for n, row in enumerate(own)
+            if row[2] == "buy" and (*row[:2], "return") not in [r[:3] for r in own[n:]]
+        ]  # fmt: skip
+        firsts = {own[n][:2]: n for n in reversed(standing)}
+        held = sorted(firsts, key=lambda pair: firsts[pair])[-k:]
+        first = min((firsts[pair] for pair in held), default=0)
+        keeps = len(firsts) > k or any(
+            (*row[:2], "return") not in [r[:3] for r in own[n:]] and row[2] != "return"
+            for n, row in enumerate(own[:first])
         )
-        if len(held) < k or first == 0:
+        if len(held) < k or not keeps:
             assert {pair for pair in tested if pair[0] == user} == set()
             first = len(own)
         else:

@@ -93,10 +93,10 @@ def test_items_of_another_kind_than_those_of_the_run_are_refused(
     with pytest.raises(
         DataError, match='column "item", line 3: item x .* item ids of this service are whole'
     ):
-        import_events(store, path, NOTHING, items=two_tastes().item_vocabulary)
+        import_events(store, path, NOTHING, data=two_tastes())
     assert store.size() == 0
-    texts = checkerboard(text_ids=True).item_vocabulary
-    assert import_events(store, path, NOTHING, items=texts) == (2, 0, 0)
+    texts = checkerboard(text_ids=True)
+    assert import_events(store, path, NOTHING, data=texts) == (2, 0, 0)
 
 
 @pytest.mark.parametrize(

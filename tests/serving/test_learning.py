@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 import tastemaker as tm
@@ -50,12 +51,49 @@ def test_events_come_after_the_training_data(opened: Database) -> None:
     assert rows == [(1, 4), (1, 7), (1, 3), (2, 4), (5, 3)]  # 3 was touched again, and later
 
 
-def test_weights_are_not_left_out_beside_events_that_have_none(opened: Database) -> None:
+def test_events_have_the_weight_1_beside_interactions_with_weights(opened: Database) -> None:
     record_events(EventStore(opened), 1, [7])
     base = dataset_of({1: [3, 4]})
-    weighted = replace(base, weights=np.array([1, 10], dtype=np.float32))
-    with pytest.raises(DataError, match="events of a service have none"):
-        with_events(weighted, EventStore(opened), ItemStore(opened))
+    weighted = replace(base, weights=np.array([5, 10], dtype=np.float32))
+    joined = with_events(weighted, EventStore(opened), ItemStore(opened))
+    assert joined.to_frame()["weight"].to_list() == [5, 10, 1]
+
+
+def log_of_kinds(rows: list[tuple]) -> tm.Dataset:
+    frame = pl.DataFrame(rows, schema=["user", "item", "event", "time", "plays"], orient="row")
+    return tm.read(
+        frame, event="event", event_weights={"view": 1, "buy": 10}, targets=["buy"],
+        negative=["return"], weight="plays", weight_transform="sqrt",
+    )  # fmt: skip
+
+
+def test_events_have_the_kinds_and_values_of_the_rules(opened: Database) -> None:
+    base = log_of_kinds(
+        [(1, 3, "view", 10, 4.0), (1, 4, "buy", 11, None), (1, 5, "return", 12, None),
+         (2, 3, "buy", 10, None)]
+    )  # fmt: skip
+    everything = tm.no_holdout(base).everything
+    store = EventStore(opened)
+    store.append(
+        [
+            NewEvent("a", "1", "3", 20, "buy"),
+            NewEvent("b", "2", "4", 20, "view", 9.0),
+            NewEvent("c", "2", "3", 21, "return"),
+            NewEvent("d", "1", "4", 11, "buy"),
+            NewEvent("e", "2", "4", 22, "glance"),
+        ]
+    )
+    joined = with_events(everything, store, ItemStore(opened)).folded()
+    columns = ["user_id", "item_id", "timestamp", "weight", "event"]
+    assert joined.to_frame().select(columns).rows() == [
+        (1, 4, 11, 10.0, "buy"), (1, 3, 20, 12.0, "buy"), (2, 4, 20, 3.0, "view")
+    ]  # fmt: skip
+    ids = [(int(joined.user_vocabulary.ids[int(u)]), int(joined.item_vocabulary.ids[int(i)]))
+           for u, i in zip(joined.rejected.users, joined.rejected.items, strict=True)]  # fmt: skip
+    assert ids == [(1, 5), (2, 3)]
+    assert any("1 events of unknown kinds are left out: glance" in note for note in joined.notes)
+    again = with_events(joined, store, ItemStore(opened)).folded()
+    assert again.fingerprint == joined.fingerprint, "events do not count twice"
 
 
 def test_ids_become_text_once_an_event_has_a_text_id(opened: Database) -> None:

@@ -34,7 +34,8 @@ def events(
     """Export the events of a service to a file, or import events from a file.
 
     An event that the service would reject is rejected here too, and then nothing is imported. With
-    --run the ids of the items are checked against those of the run.
+    --run the ids of the items and the types are checked against those of the run. The columns type,
+    value, context (JSON) and event_id are optional.
 
     A file can be imported repeatedly: events that are stored already are left out. They are
     identified by the column event_id, or without one by user, item, time and type.
@@ -60,8 +61,8 @@ def events(
             columns = {"user": user, "item": item, "time": time}
             text_format = TextFormat(not no_header, separator, quoting, encoding, comment)
             values = Values(MISSING if missing is None else missing, drop_missing)
-            items = None if run is None else open_split(run).train.item_vocabulary
-            imported = import_events(store, file, columns, time_format, text_format, values, items)
+            data = None if run is None else open_split(run).train
+            imported = import_events(store, file, columns, time_format, text_format, values, data)
             summary = imported._asdict()
             message = (
                 f"{imported.accepted:,} events imported, "

@@ -11,8 +11,10 @@ from tastemaker.cli import options
 from tastemaker.cli.common import err, note
 from tastemaker.data.catalog import Catalog
 from tastemaker.data.dataset import Dataset
+from tastemaker.data.event_kinds import EventKinds
 from tastemaker.data.filtering import k_core, sample_users
 from tastemaker.data.interactions import Interactions
+from tastemaker.data.log_rules import LogRules
 from tastemaker.data.movielens import ARCHIVES
 from tastemaker.data.predefined import predefined_split
 from tastemaker.data.sources import (
@@ -27,6 +29,7 @@ from tastemaker.data.sources import (
 from tastemaker.data.split import Split
 from tastemaker.data.splitting import leave_k_out, no_holdout, temporal
 from tastemaker.data.text_format import SHARED_WITH_ITEMS
+from tastemaker.data.weights import Weighting
 from tastemaker.errors import ConfigError
 
 AUTO = ("weight_transform", "auto")
@@ -74,7 +77,9 @@ class DataOptions(options.Reading):
     def dataset(self, data: str | None) -> Dataset:
         """Loads DATA of any kind, reduces it to the requested part, and adds the events, if any."""
         if self.from_events is not None:
-            return _with_events(None if data is None else self._reduced(data), self.from_events)
+            if data is None:
+                return _with_events(None, self.from_events, self._rules_of_events())
+            return _with_events(self._reduced(data), self.from_events, None)
         if data is None:
             raise ConfigError(
                 "DATA is missing; give it, or a ready-made split with --train and --test"
@@ -113,6 +118,19 @@ class DataOptions(options.Reading):
             return None
         text = {name: value for name, value in self.text.items() if name in SHARED_WITH_ITEMS}
         return read_catalog(self.items, item_id=self.item_id, like=like, **self.values, **text)
+
+    def _rules_of_events(self) -> LogRules:
+        """The rules for events without DATA, by the options on kinds, values and repeats."""
+        named = self.columns
+        kinds = {name: named[name] for name in ("event_weights", "targets", "negative")
+                 if name in named}  # fmt: skip
+        transform = None if self.weight_transform == "auto" else self.weight_transform
+        weighting = Weighting(transform or "none", EventKinds.of(**kinds) if kinds else None)
+        repeats = self.repeats or ("sum" if kinds or transform else "latest")
+        repeat_targets = self.repeat_targets
+        if repeat_targets is None:
+            repeat_targets = repeats == "keep"
+        return LogRules(repeats, repeat_targets, None, weighting.kinds, transform)
 
     def _read(self, data: str) -> Dataset:
         names = ("min_rating", "repeats", "repeat_targets", "untouched_items")
@@ -193,7 +211,7 @@ def _flag(options: dict[str, Any]) -> str:
     return "--no-header" if name == "has_header" else f"--{name.replace('_', '-')}"
 
 
-def _with_events(base: Dataset | None, url: str) -> Dataset:
+def _with_events(base: Dataset | None, url: str, rules: LogRules | None) -> Dataset:
     """The data, if given, with the events and items that a service has stored."""
     # Imported here, since training without events needs no database.
     from tastemaker.serving.learning.event_data import with_events
@@ -203,7 +221,7 @@ def _with_events(base: Dataset | None, url: str) -> Dataset:
 
     with Database(url) as database:
         database.migrate()
-        return with_events(base, EventStore(database), ItemStore(database))
+        return with_events(base, EventStore(database), ItemStore(database), rules)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import polars as pl
 from tastemaker.data.blocks import in_threads
 from tastemaker.data.catalog import Catalog
 from tastemaker.data.folding import (
+    cancelled_rows,
     first_rows,
-    latest_says_no,
     merged_kinds,
     merged_rows,
     merged_weights,
@@ -239,12 +239,12 @@ class Dataset:
     def folded(self) -> "Dataset":
         """Turns the rows of a log into training data by `rules`, codes unchanged.
 
-        A pair whose latest event says no is rejected, and its rows and all others that say no are
-        taken out. The other rows of each pair are merged.
+        A row that says no cancels itself and the earlier rows of its pair. If nothing is left of a
+        pair, it is rejected. The other rows of each pair are merged.
         """
         if not self.is_log:
             return self
-        folded = replace(self._without_rejected(), is_log=False)
+        folded = replace(self._without_cancelled(), is_log=False)
         if self.rules.repeats != "keep":
             folded = folded.merged(self.rules.repeats)
         if self.rules.min_rating is not None and folded.ratings is not None:
@@ -279,18 +279,18 @@ class Dataset:
         return self.merged("sum") if self.rules.repeats == "keep" else self
 
     def positive_rows(self) -> np.ndarray:
-        """Returns (n,) bool: marks the rows of pairs whose latest event does not say no."""
-        return ~self._is_rejected()
+        """Returns (n,) bool: marks the rows that no later row cancels."""
+        return ~self._cancelled_rows()[0]
 
     def target_rows(self) -> np.ndarray:
         """Returns (n,) bool: marks the rows that may be held out.
 
         These are events of a target kind with an item that is new to the user, or with any item if
-        the rules allow repeats as targets. Pairs whose latest event says no are not held out.
+        the rules allow repeats as targets. Rows that a later event cancels are not held out.
         """
         may = np.ones(len(self), dtype=bool)
         if self.kinds is not None and self.rules.kinds is not None:
-            may = self.rules.kinds.is_target[self.kinds] & ~self._is_rejected()
+            may = self.rules.kinds.is_target[self.kinds] & self.positive_rows()
         if not self.is_log:
             return may
         if self.rules.repeat_targets:
@@ -390,24 +390,20 @@ class Dataset:
         how = rules.describe(weighted=self.weights is not None)
         return data.with_note(f"{n_repeats:,} rows repeat a (user, item) pair; {how}")
 
-    def _is_rejected(self) -> np.ndarray:
-        """Returns (n,) bool: marks the rows of pairs whose latest event says no."""
+    def _cancelled_rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the result of `cancelled_rows` for the rows of a log."""
         if self.kinds is None or self.rules.kinds is None or not self.rules.has_negative_kinds:
-            return np.zeros(len(self), dtype=bool)
-        says_no = latest_says_no(self.users, self.items, self.kinds, self.rules.kinds)
-        if not says_no.any():
-            return says_no
-        pairs = pair_keys(self.users, self.items, self.n_items)
-        return np.isin(pairs, pairs[says_no])
+            nothing = np.zeros(len(self), dtype=bool)
+            return nothing, nothing
+        return cancelled_rows(self.users, self.items, self.kinds, self.rules.kinds)
 
-    def _without_rejected(self) -> "Dataset":
-        """Moves rejected pairs into `rejected`, and drops all other rows that say no."""
-        if self.kinds is None or self.rules.kinds is None or not self.rules.has_negative_kinds:
+    def _without_cancelled(self) -> "Dataset":
+        """Moves rejected pairs into `rejected`, and drops all rows that are cancelled."""
+        if not self.rules.has_negative_kinds:
             return self
-        is_rejected = self._is_rejected()
-        rejected = self.rows(is_rejected).merged("latest")
-        rest = self.rows(~is_rejected & ~self.rules.kinds.is_negative[self.kinds])
-        return replace(rest, rejected=Pairs(rejected.users, rejected.items))
+        cancelled, rejected = self._cancelled_rows()
+        pairs = Pairs(self.users[rejected], self.items[rejected])
+        return replace(self.rows(~cancelled), rejected=pairs)
 
     def _rated_at_least(self, min_rating: float, kept: np.ndarray) -> "Dataset":
         """Drops the pairs that were never rated so high, since no part of a split keeps them."""

@@ -20,8 +20,8 @@ class EventKinds:
     """What the kinds of events mean. Immutable.
 
     An event of a positive kind is an interaction with the weight of its kind. A negative kind, such
-    as a dislike or a return, says no: an item whose latest event is negative is no interaction of
-    the user, and is never recommended to the user.
+    as a dislike or a return, says no: it cancels the earlier events of the user with the item, and
+    until a later event of a positive kind the item is never recommended to the user.
     """
 
     weights: tuple[tuple[str, float], ...]

@@ -14,8 +14,8 @@ from tastemaker.data.pairs import Pairs
 def extended(data: Dataset, parts: Sequence[Dataset]) -> Dataset:
     """Returns folded data with later interactions of the same users appended to their histories.
 
-    The weights of pairs that occur again are merged by the rules of the data. An item that is
-    rejected later is taken out, and one that was rejected earlier is taken in again.
+    The weights of pairs that occur again are merged by the rules of the data. A later no cancels the
+    earlier interactions of its pair, and a later yes ends a rejection.
 
     Args:
         data: folded data.
@@ -25,10 +25,11 @@ def extended(data: Dataset, parts: Sequence[Dataset]) -> Dataset:
     if not (later.is_log or later.rules.repeat_targets or later.rules.kinds):
         return _appended(data, later)
     # Folded again, since a target and another row may be of one pair.
-    later = replace(later, is_log=True).folded()
+    log, later = later, replace(later, is_log=True).folded()
     earlier, rejected = data, later.rejected
-    if later.rejected is not None:
-        earlier = data.rows(~_are_among(data, later.rejected))
+    if log.kinds is not None and log.rules.kinds is not None:
+        says_no = log.rows(log.rules.kinds.is_negative[log.kinds])
+        earlier = data.rows(~_are_among(data, says_no))
     if data.rejected is not None:
         still = data.rejected.rows(~_are_among(data.rejected, later))
         rejected = still if rejected is None else _united(still, rejected)

@@ -1,6 +1,6 @@
 """Folding: turns the rows of a log into training data.
 
-Rows that say no are taken out, and the repeated rows of a (user, item) pair are merged into one.
+Rows that say no are taken out with the rows that they cancel, and the repeated rows of a (user, item) pair are merged into one.
 The whole log is split first, and each part is then folded on its own. Folding before the split
 would drop the earlier row of a pair because of a row after the cut, and the gaps in the training
 data would reveal the held-out pairs.
@@ -19,19 +19,31 @@ def pair_keys(users: np.ndarray, items: np.ndarray, n_items: int) -> np.ndarray:
     return users.astype(np.int64) * n_items + items
 
 
-def latest_says_no(
+def cancelled_rows(
     users: np.ndarray, items: np.ndarray, kinds: np.ndarray, meaning: EventKinds
-) -> np.ndarray:
-    """Returns (n,) bool: marks the latest row of each pair if it is of a negative kind.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Marks the rows that a no cancels: the no itself, and the earlier rows of its pair.
 
     Args:
         users: (n,) int32 codes, ascending, each user's rows in the order of time.
         items: (n,) int32 codes.
         kinds: (n,) int8 codes.
         meaning: the kinds.
+
+    Returns:
+        (n,) bool, the cancelled rows; and (n,) bool, the latest row of each pair that has no other
+        row left: the user has rejected the item.
     """
     is_no = meaning.is_negative[kinds]
-    return is_no & first_or_latest(users, items, "latest") if is_no.any() else is_no
+    if not is_no.any():
+        return is_no, is_no
+    rows = pl.DataFrame(
+        {"pair": pair_keys(users, items, int(items.max(initial=0)) + 1), "is_no": is_no}
+    ).with_row_index("row")
+    last_no = pl.col("row").filter("is_no").max().over("pair")
+    cancelled = rows.select((pl.col("row") <= last_no).fill_null(value=False)).to_series()
+    latest = first_or_latest(users, items, "latest")
+    return cancelled.to_numpy(), is_no & latest
 
 
 def merged_rows(users: np.ndarray, items: np.ndarray, repeats: Repeats) -> np.ndarray:

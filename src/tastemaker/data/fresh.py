@@ -39,11 +39,15 @@ def newest_held_out(data: Dataset, earlier: Dataset, fraction: float, max_pairs:
 
 
 def is_fresh(data: Dataset, earlier: Dataset) -> np.ndarray:
-    """(n,) bool: whether the (user, item) pair of each interaction is absent from earlier data."""
+    """(n,) bool: whether the (user, item) pair of each interaction is absent from earlier data.
+
+    With kinds of events, an item that the user only viewed in the earlier data is absent.
+    """
     users = earlier_codes(earlier.user_vocabulary, data.user_vocabulary)[data.users]
     items = earlier_codes(earlier.item_vocabulary, data.item_vocabulary)[data.items]
     known = (users != UNKNOWN) & (items != UNKNOWN)
-    pairs = earlier.users.astype(np.int64) * earlier.n_items + earlier.items
+    had = earlier.of_targets
+    pairs = had.users.astype(np.int64) * earlier.n_items + had.items
     return ~(known & np.isin(users * earlier.n_items + items, pairs))
 
 

@@ -48,8 +48,9 @@ class Interactions:
     """Number of rows left out because an id, a time or a weight is missing."""
     kinds: EventKinds | None = None
     """What the kinds of events mean; None if the source has no column of kinds."""
-    weight_transform: str = "none"
-    """How the values of the weight column became weights, as for `transform_weights`."""
+    weight_transform: str | None = None
+    """How the values of the weight column became weights, as for `transform_weights`; None if there
+    is no such column."""
 
     __repr__ = short_repr
 

@@ -25,8 +25,9 @@ class LogRules:
     """A pair is left out if its merged rating is lower than this, or missing."""
     kinds: EventKinds | None = None
     """What the kinds of events mean; None if all events are alike."""
-    weight_transform: str = "none"
-    """Transformation of the values in the weight column, as for `transform_weights`."""
+    weight_transform: str | None = None
+    """How the values in the weight column become weights, as for `transform_weights`; None if there
+    is no such column."""
 
     @property
     def has_negative_kinds(self) -> bool:

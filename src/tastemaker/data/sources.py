@@ -179,8 +179,9 @@ def read_interactions(
             default each kind has the weight 1. Rows with the weight 0 are left out.
         targets: the kinds that are held out and predicted; by default all that are not negative.
             Events of other kinds belong to the histories.
-        negative: the kinds that say no, such as dislike or return: an item whose latest event is
-            negative is no interaction of the user, and is never recommended to the user.
+        negative: the kinds that say no, such as dislike or return. A no cancels the earlier events
+            of the user with the item, and until a later positive event the item is never
+            recommended to the user.
         weight: the column with a value of each interaction, 0 or above, such as its weight, the
             number of plays or the seconds watched. With kinds of events, a row's weight is that of
             its kind times its transformed value, and a row without a value has that of its kind.

@@ -46,7 +46,8 @@ class Weighed:
     columns: dict[str, pl.Series] = field(default_factory=dict)
     """kind (Int8) and weight (Float32), as far as the table has them."""
     kinds: EventKinds | None = None
-    transform: str = "none"
+    transform: str | None = None
+    """How the values became weights; None if there is no column of values."""
     notes: list[str] = field(default_factory=list)
 
 
@@ -68,7 +69,7 @@ def read_weights(
     Raises:
         DataError: a value is negative, infinite or not a number, or a kind has no weight.
     """
-    notes, columns, weights, kinds, transform = [], {}, None, None, "none"
+    notes, columns, weights, kinds, transform = [], {}, None, None, None
     if weight is not None:
         amounts = _amounts(rows, weight, values)
         transform = weighting.transform
@@ -112,13 +113,19 @@ def transform_weights(amounts: np.ndarray, transform: str) -> np.ndarray:
         amounts: (n,) float32, 0 or above, NaN where a value is missing; it stays NaN.
         transform: one of those of `Weighting`, but not "auto".
     """
-    threshold = _THRESHOLD.fullmatch(transform)
+    threshold = threshold_of(transform)
     if threshold is not None:
-        reached = (amounts >= float(threshold[1])).astype(np.float32)
+        reached = (amounts >= threshold).astype(np.float32)
         return np.where(np.isnan(amounts), amounts, reached)
     if transform == "log1p":
         return np.log1p(amounts)
     return np.sqrt(amounts) if transform == "sqrt" else amounts
+
+
+def threshold_of(transform: str) -> float | None:
+    """Returns the X of "threshold:X"; None for another transformation."""
+    match = _THRESHOLD.fullmatch(transform)
+    return None if match is None else float(match[1])
 
 
 def _amounts(rows: Rows, name: str, values: Values) -> np.ndarray:

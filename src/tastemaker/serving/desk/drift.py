@@ -163,8 +163,8 @@ class _PastHistories:
         touches = Touches()
         for event in user_events:
             if event.seq in seqs:
-                yield DriftCase(event, self._user(event.user_id, touches.states()))
-            touches.add(event.item_id, event.timestamp, event.type)
+                yield DriftCase(event, self._user(event.user_id, touches.standing()))
+            touches.add(event.item_id, event.timestamp, event.type, event.value)
 
     def _user(self, user_id: str, touched: Sequence[Touched]) -> UserWithHistory:
         forgotten = hashed(user_id) in self._forgotten

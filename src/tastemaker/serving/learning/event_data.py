@@ -1,36 +1,57 @@
 """Events as data: the data of a run and the events since, as one data set."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import polars as pl
 
+from tastemaker.data.catalog import Catalog
 from tastemaker.data.dataset import Dataset
-from tastemaker.data.sources import read
+from tastemaker.data.interactions import Interactions
+from tastemaker.data.log_rules import DEFAULT_RULES, LogRules
+from tastemaker.data.missing import Values
+from tastemaker.data.rows import Rows
 from tastemaker.errors import DataError
+from tastemaker.serving.store.event_weights import EventWeights
 from tastemaker.serving.store.events import SCHEMA, EventStore, hashed
 from tastemaker.serving.store.items import ItemRecord, ItemStore
 from tastemaker.serving.store.trending import RETRACT
 
 PAIR = ["user_id", "item_id"]
 
+COLUMNS = pl.Schema(
+    {
+        "user_id": pl.String, "item_id": pl.String, "timestamp": pl.Int64, "weight": pl.Float32,
+        "event": pl.String,
+    }
+)  # fmt: skip
+"""The columns of interactions; `event` is null if there are no kinds."""
 
-def with_events(base: Dataset | None, store: EventStore, items: ItemStore) -> Dataset:
+
+def with_events(
+    base: Dataset | None,
+    store: EventStore,
+    items: ItemStore,
+    rules: LogRules | None = None,
+) -> Dataset:
     """The data of a run and all events, without retracted events and forgotten users.
 
-    Ids stay integers if all of them are integers; otherwise all become text.
+    Ids stay integers if all of them are integers; otherwise all become text. Events have the kinds
+    and weights that the rules give them. An event that is not newer than the interaction of its
+    user and item in the data of the run was among the events from which the run was trained; it
+    does not count again.
 
     Args:
         base: the data of a run; None for the events alone.
         store: the events.
         items: the changes to the catalog; a new item is included if a user has touched it.
+        rules: what the events mean; by default those of the run.
 
     Raises:
-        DataError: there are no interactions, or the data of the run have weights, which events do
-            not have.
+        DataError: there are no interactions.
         DatabaseUnavailableError: the database does not answer.
     """
-    if base is not None:
-        refuse_weights(base)
+    rules = rules or (DEFAULT_RULES if base is None else base.rules)
     events = pl.concat([pl.DataFrame(schema=SCHEMA), *store.rows()])
     known = _without_forgotten(base, store.forgotten())
     events = events.with_row_index("arrival")
@@ -44,44 +65,105 @@ def with_events(base: Dataset | None, store: EventStore, items: ItemStore) -> Da
         events.filter(pl.col("type") != RETRACT)
         .join(retractions, on=PAIR, how="left", maintain_order="left")
         .filter(pl.col("retraction").is_null() | (pl.col("arrival") > pl.col("retraction")))
-        .select(*PAIR, "timestamp")
     )
     known = known.join(retractions, on=PAIR, how="anti", maintain_order="left")
-    rows = pl.concat([known, kept_events])
+    new, notes = _weighed(_newer(kept_events, known), rules)
+    rows = pl.concat([known, new])
     if rows.is_empty():
         raise DataError("there are no events yet, so there is nothing to learn from")
     typed = rows.with_columns(_as_numbers(rows[name]) for name in PAIR)
     catalog = _catalog(base, items.changed(), typed["item_id"])
-    # The service accepts every text as an id, even one that looks like a missing value.
-    return read(
-        typed, items=catalog, name="events" if base is None else base.name,
-        user="user_id", item="item_id", time="timestamp", missing=(),
+    name = "events" if base is None else base.name
+    return _encoded(typed, rules, None if catalog is None else _as_catalog(catalog), name, notes)
+
+
+def _newer(events: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Leaves out the events that the known interactions include."""
+    latest = known.group_by(PAIR).agg(pl.col("timestamp").max().alias("known_until"))
+    return events.join(latest, on=PAIR, how="left", maintain_order="left").filter(
+        pl.col("known_until").is_null() | (pl.col("timestamp") > pl.col("known_until"))
+    )
+
+
+def _weighed(events: pl.DataFrame, rules: LogRules) -> tuple[pl.DataFrame, list[str]]:
+    """Returns events with the columns of COLUMNS, and a note on events of unknown kinds."""
+    notes = []
+    if rules.kinds is not None:
+        kinds = events["type"].unique()
+        unknown = [kind for kind in kinds if rules.kinds.weight_of(kind) is None]
+        left_out = events["type"].is_in(unknown)
+        if left_out.any():
+            names = ", ".join(sorted(unknown))
+            notes.append(f"{left_out.sum():,} events of unknown kinds are left out: {names}")
+        events = events.filter(~left_out)
+    weights = EventWeights.of(rules).weights_of(events["type"], events["value"])
+    rows = events.with_columns(weight=pl.Series(weights, dtype=pl.Float32), event=pl.col("type"))
+    return rows.select(list(COLUMNS)), notes
+
+
+def _encoded(
+    rows: pl.DataFrame,
+    rules: LogRules,
+    catalog: Catalog | None,
+    name: str,
+    notes: Sequence[str],
+) -> Dataset:
+    """Encodes rows with the columns of COLUMNS."""
+    kinds, others = None, ["event"]
+    if rules.kinds is not None:
+        codes, kinds = rules.kinds.encode(rows["event"], name)
+        rows = rows.with_columns(kind=pl.Series(codes))
+    has_weights = kinds is not None or rules.weight_transform is not None
+    if not has_weights and (rows["weight"] == 1).all():
+        others.append("weight")
+    interactions = Interactions(
+        rows.drop(others), name, "seconds", tuple(notes), kinds=kinds,
+        weight_transform=rules.weight_transform,
     )  # fmt: skip
-
-
-def refuse_weights(trained: Dataset) -> None:
-    """Raises DataError if the data have weights."""
-    if trained.weights is not None:
-        raise DataError(
-            f"{trained.name}: the interactions have weights, but the events of a service have "
-            "none, so a model cannot learn from both; train without weight=…"
-        )
+    # The interactions of the run have counted their rows already.
+    repeats = "sum" if rules.repeats == "count" else rules.repeats
+    data = Dataset.from_interactions(
+        interactions, catalog, repeats=repeats, repeat_targets=rules.repeat_targets
+    )
+    return replace(data, rules=replace(data.rules, repeats=rules.repeats))
 
 
 def _without_forgotten(base: Dataset | None, forgotten: frozenset[str]) -> pl.DataFrame:
-    schema = pl.Schema({name: SCHEMA[name] for name in (*PAIR, "timestamp")})
+    """Returns the interactions of a run with the columns of COLUMNS."""
     if base is None:
-        return pl.DataFrame(schema=schema)
+        return pl.DataFrame(schema=COLUMNS)
     rows = base.to_frame()
     if "timestamp" not in rows.columns:
         # Interactions without times count as earlier than all events, in their own order.
         rows = rows.with_columns(timestamp=pl.lit(0, pl.Int64))
-    rows = rows.select(*PAIR, "timestamp").cast(schema)
+    if "weight" not in rows.columns:
+        rows = rows.with_columns(weight=pl.lit(1.0, pl.Float32))
+    if "event" not in rows.columns:
+        rows = rows.with_columns(event=pl.lit(None, pl.String))
+    rows = pl.concat([rows.select(list(COLUMNS)).cast(COLUMNS), _rejections(base, rows)])
     if not forgotten:
         return rows
     users = rows["user_id"].unique()
     forgotten_users = [user for user in users if hashed(user) in forgotten]
     return rows.filter(~pl.col("user_id").is_in(forgotten_users))
+
+
+def _rejections(base: Dataset, rows: pl.DataFrame) -> pl.DataFrame:
+    """Returns the rejected pairs of a run as its latest events."""
+    rejected, kinds = base.rejected, base.rules.kinds
+    if rejected is None or kinds is None:
+        return pl.DataFrame(schema=COLUMNS)
+    pairs = pl.DataFrame(
+        {
+            "user_id": base.user_vocabulary.decode(rejected.users),
+            "item_id": base.item_vocabulary.decode(rejected.items),
+        }
+    )
+    return pairs.with_columns(
+        timestamp=pl.lit(rows["timestamp"].max() or 0, pl.Int64),
+        weight=pl.lit(0.0, pl.Float32),
+        event=pl.lit(kinds.negative[0]),
+    ).cast(COLUMNS)
 
 
 def _as_numbers(ids: pl.Series) -> pl.Series:
@@ -112,3 +194,8 @@ def _catalog(
         return None
     catalog = rows.unique("item_id", keep="first", maintain_order=True)
     return catalog.cast({"item_id": touched.dtype})
+
+
+def _as_catalog(frame: pl.DataFrame) -> Catalog:
+    # The service accepts every text as an id, even one that looks like a missing value.
+    return Catalog.from_rows(Rows(frame, "the catalog"), item_id="item_id", values=Values(()))

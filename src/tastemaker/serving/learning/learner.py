@@ -22,7 +22,7 @@ from tastemaker.metrics.names import MAIN_METRIC
 from tastemaker.metrics.statistics import bootstrap_intervals
 from tastemaker.models.recommender import Recommender
 from tastemaker.progress import OnProgress
-from tastemaker.serving.learning.event_data import refuse_weights, with_events
+from tastemaker.serving.learning.event_data import with_events
 from tastemaker.serving.store.database import Database
 from tastemaker.serving.store.deployments import DEFAULT_SERVICE, DeploymentLog
 from tastemaker.serving.store.events import EventStore
@@ -101,7 +101,7 @@ class Learner:
 
         Raises:
             ConfigError: another process is training for this run.
-            DataError: no interactions are left after retractions, or the run has weights.
+            DataError: no interactions are left after retractions.
             DatabaseUnavailableError: the database does not answer; nothing has changed.
         """
         self.store.folder.mkdir(parents=True, exist_ok=True)
@@ -119,7 +119,6 @@ class Learner:
         now = int(time.time())
         if fresh < least:
             return LearningRun("too few events", now, newest, fresh)
-        refuse_weights(current.split.train)
         data = with_events(current.split.everything, self._events, self._items)
         split = newest_held_out(data, current.split.everything, HELD_OUT, MAX_HELD_OUT)
         if split.test is None or len(np.unique(split.test.users)) < MIN_USERS:

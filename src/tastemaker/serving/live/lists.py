@@ -60,7 +60,7 @@ class ListRequest:
 
     @classmethod
     def of(cls, listing: Listing, catalog: LiveCatalog) -> "ListRequest":
-        """Returns the options of a request, resolved by the current catalog.
+        """Returns the options of a request, resolved by the current catalog and the model's rules.
 
         Raises:
             ConfigError: no item is in one of the categories.
@@ -69,7 +69,9 @@ class ListRequest:
         exclude = frozenset(key_of(catalog.vocabulary, item) for item in listing.exclude)
         return cls(
             listing.k,
-            listing.exclude_seen,
+            not catalog.dataset.rules.repeat_targets
+            if listing.exclude_seen is None
+            else listing.exclude_seen,
             listing.diversity,
             listing.explain,
             catalog.eligible(listing.categories, exclude),
@@ -198,6 +200,7 @@ def _with_new_items(
         scores: (n,) float scores of the new items; -inf where there is none.
     """
     seen = [key for key, _ in user.new_items] if request.exclude_seen else []
+    seen += user.unwanted
     scores = np.where(catalog.new.without(request.new, seen), scores, -np.inf)
     because: list[dict[str, Any]] | None = [] if request.explain else None
     best = [
@@ -232,7 +235,7 @@ def trending_list(
     """
     batch = batch_of([user])
     eligible = None if request.eligible is None else torch.from_numpy(request.eligible.codes)
-    exclusion = Exclusion(batch if request.exclude_seen else None, eligible)
+    exclusion = Exclusion(batch.excluded(seen=request.exclude_seen), eligible)
     n_best = request.k * CANDIDATES_PER_PLACE if request.diversity else request.k
     top = top_k(scores.known[None], n_best, exclusion)
     if request.diversity:

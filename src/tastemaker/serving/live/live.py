@@ -29,6 +29,7 @@ from tastemaker.serving.store.deployments import (
     Reason,
     open_deployment,
 )
+from tastemaker.serving.store.event_weights import EventWeights
 from tastemaker.serving.store.events import EventsRead, EventStore, hashed
 from tastemaker.serving.store.items import ItemChanges, ItemStore
 from tastemaker.serving.store.keys import NO_KEYS, Keys, KeyStore
@@ -276,7 +277,9 @@ class Live:
         if self.settings.approximate:
             _ = bundle.index  # raises here rather than at the first request
         record = self.deployments.record(bundle, reason, figures)
-        self._replace_model(Deployed(bundle, record, bundle.split.everything))
+        deployed = Deployed(bundle, record, bundle.split.everything)
+        self._count_trending(deployed)
+        self._replace_model(deployed)
         return record
 
     def _join(self) -> None:
@@ -302,9 +305,15 @@ class Live:
         newer = self.database.migrate()
         if newer:
             log.warning("tables of a newer version", why=newer)
-        self._trending_store.begin(self.half_life_s)
         record = self.deployments.begin(self.last_snapshot.deployed.bundle)
-        self._replace_model(self._opened(record, self.last_snapshot.deployed))
+        deployed = self._opened(record, self.last_snapshot.deployed)
+        self._count_trending(deployed)
+        self._replace_model(deployed)
+
+    def _count_trending(self, deployed: Deployed) -> None:
+        """Lets trending items be counted by the weights of a model's data."""
+        weights = EventWeights.of(deployed.everything.rules)
+        self._trending_store.begin(self.half_life_s, weights)
 
     def _replace_model(self, deployed: Deployed) -> None:
         """Replaces the current model."""

@@ -1,7 +1,7 @@
 """Users with the joined history of training data and events."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.users import UserBatch
 from tastemaker.data.vocabulary import UNKNOWN, Vocabulary
+from tastemaker.serving.live.event_rows import are_plain, joined_rows
 from tastemaker.serving.store.events import EventStore, hashed
 from tastemaker.serving.store.ids import code_of, key_of
 from tastemaker.serving.store.outages import DatabaseUnavailableError
@@ -30,6 +31,11 @@ class UserWithHistory:
     """Keys and times of the items of the history that are not in the model's data."""
     from_events: frozenset[int] = frozenset()
     """Codes of the items whose latest time is that of an event."""
+    rows: Dataset | None = None
+    """The history as a data set of this one user, if it has weights or kinds of events; None if
+    each item counts the same."""
+    unwanted: frozenset[str] = frozenset()
+    """Keys of items that are not in the model's data and that the user has rejected."""
 
 
 def user_with_history(
@@ -44,12 +50,14 @@ def user_with_history(
     Args:
         everything: all data of the run, hold-outs included.
         key: key of the user.
-        touched: what the user touched in events, by time.
+        touched: the events of the user that stand, by time.
         forgotten: whether the run's data of the user may not be used.
         item_code: returns the code of an item by key, if the caller caches codes for many users.
     """
     item_code = item_code or partial(code_of, everything.item_vocabulary)
     code = UNKNOWN if forgotten else code_of(everything.user_vocabulary, key)
+    if not are_plain(everything.rules):
+        return _by_rules(everything, code, touched, item_code)
     rows = slice(0, 0) if code == UNKNOWN else slice(*everything.indptr[code : code + 2])
     items = everything.items[rows].astype(np.int64)
     times = None if everything.timestamps is None else everything.timestamps[rows]
@@ -58,12 +66,12 @@ def user_with_history(
     # A history without times counts as older than all events.
     training_times = [0] * len(items) if times is None else times.tolist()
     latest = dict(zip(items.tolist(), training_times, strict=True))
-    from_events, new = set(), []
+    from_events, new = set(), dict[str, int]()
     for event in touched:
         item = item_code(event.item_id)
         if item == UNKNOWN:
             if event.timestamp is not None:
-                new.append((event.item_id, event.timestamp))
+                new[event.item_id] = event.timestamp
             continue
         if event.retracted:
             latest.pop(item, None)
@@ -77,8 +85,38 @@ def user_with_history(
         code,
         np.array([item for item, _ in ordered], dtype=np.int64),
         None if times is None else np.array([time for _, time in ordered], dtype=np.int64),
-        tuple(new),
+        tuple(new.items()),
         frozenset(from_events),
+    )
+
+
+def _by_rules(
+    everything: Dataset, code: int, touched: Sequence[Touched], item_code: Callable[[str], int]
+) -> UserWithHistory:
+    """Returns a user whose events have kinds or weights, or are all kept."""
+    rows = joined_rows(everything, code, touched, item_code)
+    kinds = everything.rules.kinds
+    new: dict[str, int] = {}
+    unwanted: set[str] = set()
+    for event in touched:
+        if event.timestamp is None or item_code(event.item_id) != UNKNOWN:
+            continue
+        unwanted.discard(event.item_id)
+        if kinds is not None and event.type in kinds.negative:
+            new.pop(event.item_id, None)
+            unwanted.add(event.item_id)
+        elif kinds is None or not kinds.targets or event.type in kinds.targets:
+            new[event.item_id] = event.timestamp
+    n_trained = 0 if code == UNKNOWN else everything.user_counts[code]
+    trained = everything.items[everything.indptr[code] :][:n_trained] if n_trained else ()
+    return UserWithHistory(
+        code,
+        rows.items.astype(np.int64),
+        rows.timestamps,
+        tuple(new.items()),
+        frozenset(set(rows.items.tolist()) - set(np.asarray(trained).tolist())),
+        rows,
+        frozenset(unwanted),
     )
 
 
@@ -174,9 +212,50 @@ def batch_of(users: Sequence[UserWithHistory]) -> UserBatch:
     # A history in a request has no times; then the whole batch has none.
     timed = [user.timestamps for user in users if user.timestamps is not None]
     nothing = np.array([], dtype=np.int64)
-    return UserBatch(
+    batch = UserBatch(
         np.array([user.code for user in users], dtype=np.int64),
         np.concatenate([nothing, *(user.items for user in users)]),
         np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         np.concatenate([nothing, *timed]) if len(timed) == len(users) else None,
     )
+    return _with_rows(batch, users) if any(user.rows is not None for user in users) else batch
+
+
+def _with_rows(batch: UserBatch, users: Sequence[UserWithHistory]) -> UserBatch:
+    """Adds the weights and kinds of histories, and what lists leave out.
+
+    The history in a request has no events; each of its items has the weight 1.
+    """
+    weights = [
+        np.ones(len(user.items), dtype=np.float32)
+        if user.rows is None or user.rows.weights is None
+        else user.rows.weights
+        for user in users
+    ]
+    kinds = [
+        np.zeros(len(user.items), dtype=np.int8)
+        if user.rows is None or user.rows.kinds is None
+        else user.rows.kinds
+        for user in users
+    ]
+    seen = [user.items if user.rows is None else user.rows.of_targets.items for user in users]
+    rejected = [
+        np.empty(0, dtype=np.int64)
+        if user.rows is None or user.rows.rejected is None
+        else user.rows.rejected.items
+        for user in users
+    ]
+    return replace(
+        batch,
+        weights=np.concatenate(weights),
+        kinds=np.concatenate(kinds),
+        seen=_lists(batch, seen),
+        rejected=_lists(batch, rejected),
+    )
+
+
+def _lists(batch: UserBatch, items: Sequence[np.ndarray]) -> UserBatch:
+    """Returns the users of a batch with other items."""
+    lengths = [len(of_user) for of_user in items]
+    indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return UserBatch(batch.codes, np.concatenate(items).astype(np.int64), indptr)

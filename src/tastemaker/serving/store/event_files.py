@@ -8,12 +8,13 @@ from typing import NamedTuple
 import polars as pl
 
 from tastemaker.data.columns import resolve_columns
+from tastemaker.data.dataset import Dataset
 from tastemaker.data.ids import IdKind, read_ids
 from tastemaker.data.missing import USUAL_VALUES, Values, complete_rows
+from tastemaker.data.numbers import read_numbers
 from tastemaker.data.rows import Rows, read_rows
 from tastemaker.data.text_format import TextFormat
 from tastemaker.data.times import read_times
-from tastemaker.data.vocabulary import Vocabulary
 from tastemaker.errors import DataError
 from tastemaker.serving.store.event_rules import refusal_of
 from tastemaker.serving.store.events import SCHEMA, EventStore
@@ -61,7 +62,7 @@ def import_events(
     time_format: str | None = None,
     how: TextFormat | None = None,
     values: Values = USUAL_VALUES,
-    items: Vocabulary | None = None,
+    data: Dataset | None = None,
 ) -> Imported:
     """Imports the events of a file; none of them if the file has an error.
 
@@ -70,12 +71,13 @@ def import_events(
 
     Args:
         store: the store to which the events are added.
-        path: a table with at least user, item and time; event_id and type are optional.
+        path: a table with at least user, item and time; event_id, type, value and context are
+            optional.
         columns: names of the columns for user, item and time; None to guess one.
         time_format: a strftime pattern, for times as text that are not ISO 8601.
         how: the format of a text file, as far as it is known.
         values: which texts stand for a missing value, and what to do with its row.
-        items: the items that the model was trained with, if they are known.
+        data: the data that the model was trained with, if there is a model.
 
     Returns:
         How many events were new, how many were stored already, and how many were left out.
@@ -84,7 +86,7 @@ def import_events(
         DataError: the file has an error; names file, column, row and value.
         DatabaseUnavailableError: the database does not answer; what was stored before is kept.
     """
-    frame, left_out = _events_in(path, columns, time_format, how, values, items)
+    frame, left_out = _events_in(path, columns, time_format, how, values, data)
     accepted = 0
     for part in frame.iter_slices(ROWS_AT_ONCE):
         accepted += store.append([NewEvent(*row) for row in part.iter_rows()])
@@ -97,7 +99,7 @@ def _events_in(
     time_format: str | None,
     how: TextFormat | None,
     values: Values,
-    items: Vocabulary | None,
+    data: Dataset | None,
 ) -> tuple[pl.DataFrame, int]:
     name = str(path)
 
@@ -119,12 +121,13 @@ def _events_in(
     n_rows = rows.frame.height
     rows, _ = complete_rows(rows, required, values)
     table = rows.frame
-    item_kind: IdKind | None = "text" if items is not None and items.is_text else None
+    is_text = data is not None and data.item_vocabulary.is_text
+    item_kind: IdKind | None = "text" if is_text else None
     frame = table.select(
         user_id=read_ids(rows, roles["user"], "user").cast(pl.String),
         item_id=read_ids(rows, roles["item"], "item", item_kind).cast(pl.String),
         timestamp=read_times(rows, roles["time"], time_format).seconds,
-        **{name: _optional(name, table.columns) for name in OPTIONAL},
+        **{name: _optional(name, rows) for name in OPTIONAL},
     )
     if "event_id" in table.columns:
         event_ids = table["event_id"].cast(pl.String)
@@ -132,22 +135,27 @@ def _events_in(
         event_ids = pl.Series([_content_id(row) for row in frame.iter_rows()], dtype=pl.String)
     frame = frame.with_columns(event_id=event_ids).select(list(SCHEMA))
     column_of = {"user_id": roles["user"], "item_id": roles["item"], "timestamp": roles["time"]}
-    _refuse_invalid(frame, rows, {name: name for name in SCHEMA} | column_of, items)
+    _refuse_invalid(frame, rows, {name: name for name in SCHEMA} | column_of, data)
     return frame, n_rows - table.height
 
 
-def _optional(name: str, columns: list[str]) -> pl.Expr:
+def _optional(name: str, rows: Rows) -> pl.Expr | pl.Series:
     """Returns a column that a file need not have; missing values become the default of requests."""
     default = pl.lit(Event.model_fields[name].default, SCHEMA[name])
-    return pl.col(name).cast(SCHEMA[name]).fill_null(default) if name in columns else default
+    if name not in rows.frame.columns:
+        return default
+    column = rows.frame[name]
+    if SCHEMA[name] == pl.Float64:
+        return read_numbers(rows, column, name).cast(pl.Float64)
+    return pl.lit(column.cast(SCHEMA[name])).fill_null(default)
 
 
 def _refuse_invalid(
-    frame: pl.DataFrame, rows: Rows, columns: dict[str, str], items: Vocabulary | None
+    frame: pl.DataFrame, rows: Rows, columns: dict[str, str], data: Dataset | None
 ) -> None:
     now = int(time.time())
     for row, event in enumerate(validated(Event, frame, rows, columns)):
-        refusal = refusal_of(event, items, now)
+        refusal = refusal_of(event, data, now)
         if refusal is not None:
             location = rows.at(columns[refusal.field], row)
             raise DataError(f"{location}: {refusal.reason}")
@@ -155,4 +163,5 @@ def _refuse_invalid(
 
 def _content_id(row: tuple[object, ...]) -> str:
     """Returns an id for an event that came without one; equal events have equal ids."""
-    return hashlib.sha256("\0".join(map(str, row)).encode()).hexdigest()[:32]
+    present = "\0".join(str(value) for value in row if value is not None)
+    return hashlib.sha256(present.encode()).hexdigest()[:32]

@@ -2,9 +2,10 @@
 
 from typing import NamedTuple
 
-from tastemaker.data.vocabulary import Vocabulary
+from tastemaker.data.dataset import Dataset
 from tastemaker.errors import UnknownIdError
 from tastemaker.serving.store.ids import key_of
+from tastemaker.serving.store.trending import RETRACT
 from tastemaker.wire import Event
 
 LATEST_S = 86_400
@@ -19,12 +20,12 @@ class Refusal(NamedTuple):
     reason: str
 
 
-def refusal_of(event: Event, items: Vocabulary | None, now: int) -> Refusal | None:
+def refusal_of(event: Event, data: Dataset | None, now: int) -> Refusal | None:
     """Returns why an event whose values are each valid is refused; None if it is not.
 
     Args:
         event: the event as it was sent.
-        items: the items that the model was trained with, if there is a model.
+        data: the data that the model was trained with, if there is a model.
         now: the current time, in seconds since 1970.
     """
     if event.timestamp is not None and event.timestamp > now + LATEST_S:
@@ -33,9 +34,15 @@ def refusal_of(event: Event, items: Vocabulary | None, now: int) -> Refusal | No
             "1970, not milliseconds"
         )
         return Refusal("timestamp", reason)
-    if items is not None:
-        try:
-            key_of(items, event.item_id)
-        except UnknownIdError as error:
-            return Refusal("item_id", str(error))
+    if data is None:
+        return None
+    try:
+        key_of(data.item_vocabulary, event.item_id)
+    except UnknownIdError as error:
+        return Refusal("item_id", str(error))
+    kinds = data.rules.kinds
+    if kinds is not None and event.type != RETRACT and kinds.weight_of(event.type) is None:
+        known = ", ".join(kinds.names)
+        reason = f'the model knows no kind of event "{event.type}"; it knows {known} and {RETRACT}'
+        return Refusal("type", reason)
     return None

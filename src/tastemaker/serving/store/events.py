@@ -5,6 +5,7 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -13,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from tastemaker.serving.store.database import ChangeToken, Database, bump_counter
 from tastemaker.serving.store.tables import SENT, NewEvent, counters, events, forgotten
-from tastemaker.serving.store.touches import Touched, item_states
+from tastemaker.serving.store.touches import Touched, standing_events
 from tastemaker.serving.store.trending import RETRACT, CountChange, TrendingStore
 
 MAX_EVENTS_OF_USER = 10_000
@@ -33,6 +34,7 @@ class StoredEvent(NamedTuple):
     item_id: str
     timestamp: int
     type: str
+    value: float | None
 
 
 class EventsRead(NamedTuple):
@@ -40,7 +42,7 @@ class EventsRead(NamedTuple):
 
     token: ChangeToken
     touched: dict[str, list[Touched]]
-    """The items that each user touched, each item once: by time, and for equal times by arrival."""
+    """The events of each user that stand: by time, and for equal times by arrival."""
 
 
 class EventStore:
@@ -72,7 +74,7 @@ class EventStore:
             stored = [event for event in new if event.event_id in accepted]
             first = {event.event_id: event for event in reversed(stored)}.values()
             changes = [
-                CountChange(event.item_id, min(event.timestamp, now), 1)
+                CountChange(event.item_id, min(event.timestamp, now), 1, event.type, event.value)
                 for event in first
                 if event.type != RETRACT
             ]
@@ -89,18 +91,19 @@ class EventStore:
     ) -> list[dict[str, Any]]:
         """Returns the rows sorted by id, so that two batches with the same ids cannot deadlock.
 
-        If there are retractions, the rows get numbers in the order of the batch. Of two concurrent
+        If the order of the batch matters, the rows get numbers in that order. Of two concurrent
         retractions of a user's item, the second waits, and so sees the result of the first.
         """
-        if retracted:
-            for pair in sorted(retracted):
-                connection.execute(_LOCK, {"pair": repr(pair)})
+        for pair in sorted(retracted):
+            connection.execute(_LOCK, {"pair": repr(pair)})
+        pairs = {(row["user_id"], row["item_id"]) for row in rows}
+        if retracted or len(pairs) < len(rows):
             numbers = connection.scalars(_NUMBERS, {"n": len(rows)}).all()
             rows = [row | {"seq": seq} for row, seq in zip(rows, sorted(numbers), strict=True)]
         return sorted(rows, key=lambda row: str(row["event_id"]))
 
     def touched(self, user_id: str) -> list[Touched]:
-        """Returns what a user touched in events, each item once, by time and then by arrival.
+        """Returns the events of a user that stand, by time and then by arrival.
 
         Raises:
             DatabaseUnavailableError: the database does not answer.
@@ -118,15 +121,17 @@ class EventStore:
             return EventsRead(self._database.change_token(), dict(self.touched_of_each(user_ids)))
         with self._database.reading() as connection:
             rows = connection.execute(_USERS_AND_COUNTERS, {"users": list(user_ids)}).all()
-        values = {name: value for user_id, _, name, value, _ in rows if user_id is None}
-        arrived: dict[str, list[tuple[int, str, int, str]]] = {user_id: [] for user_id in user_ids}
+        values = {row.item_id: row.timestamp for row in rows if row.user_id is None}
+        arrived: dict[str, list[tuple[Any, ...]]] = {user_id: [] for user_id in user_ids}
         for user_id, *event in rows:
             if user_id is not None:
                 arrived[user_id].append(tuple(event))
         return EventsRead(
             ChangeToken.of(values),
             {
-                user_id: item_states(event[1:] for event in sorted(user_rows))
+                user_id: standing_events(
+                    event[1:] for event in sorted(user_rows, key=itemgetter(0))
+                )
                 for user_id, user_rows in arrived.items()
             },
         )
@@ -140,7 +145,7 @@ class EventStore:
         with self._database.reading() as connection:
             for user_id in user_ids:
                 newest_first = connection.execute(_EVENTS_OF_USER, {"user": user_id}).all()
-                yield user_id, item_states(reversed(newest_first))
+                yield user_id, standing_events(reversed(newest_first))
 
     def forget(self, user_id: str) -> int:
         """Deletes a user's events, and marks the training data of the user as not to be used.
@@ -155,7 +160,7 @@ class EventStore:
         dialect = sqlite if self._database.is_sqlite else postgresql
         with self._database.writing() as connection:
             deleted = connection.execute(_FORGET, {"user": user_id}).all()
-            self._trending.update(connection, _still_counted(sorted(deleted)))
+            self._trending.update(connection, _still_counted(sorted(deleted, key=itemgetter(0))))
             connection.execute(dialect.insert(forgotten).values(row).on_conflict_do_nothing())
             bump_counter(connection, "forgotten")
             return len(deleted)
@@ -257,9 +262,9 @@ class EventStore:
             yield pl.DataFrame([row[1:] for row in part], schema=SCHEMA, orient="row")
 
 
-SCHEMA: dict[str, Any] = {
-    column.name: pl.String if isinstance(column.type, sql.String) else pl.Int64 for column in SENT
-}
+_TYPES = {str: pl.String, int: pl.Int64, float: pl.Float64}
+
+SCHEMA: dict[str, Any] = {column.name: _TYPES[column.type.python_type] for column in SENT}
 """Columns of a table of events, with their types."""
 
 
@@ -283,30 +288,40 @@ def _removed_by_retractions(
     for user_id, item_ids in items_of.items():
         parameters = {"user": user_id, "items": item_ids}
         counted: dict[str, list[CountChange]] = defaultdict(list)
-        for event_id, item_id, timestamp, received_at, kind in connection.execute(
-            _EVENTS_OF_PAIRS, parameters
-        ):
-            if kind != RETRACT:
-                counted[item_id].append(CountChange(item_id, min(timestamp, received_at), -1))
+        for row in connection.execute(_EVENTS_OF_PAIRS, parameters):
+            if row.type != RETRACT:
+                counted[row.item_id].append(_removal(row))
                 continue
-            removed = counted.pop(item_id, [])
-            if event_id in accepted:
+            removed = counted.pop(row.item_id, [])
+            if row.event_id in accepted:
                 yield from removed
 
 
-def _still_counted(rows: Sequence[tuple[int, str, int, int, str]]) -> Iterator[CountChange]:
+def _still_counted(rows: Sequence[Any]) -> Iterator[CountChange]:
     """Returns, with n = -1, the counted events among one user's rows, given in order of arrival."""
     counted: dict[str, list[CountChange]] = defaultdict(list)
-    for _, item_id, timestamp, received_at, kind in rows:
-        if kind == RETRACT:
-            counted.pop(item_id, None)
+    for row in rows:
+        if row.type == RETRACT:
+            counted.pop(row.item_id, None)
         else:
-            counted[item_id].append(CountChange(item_id, min(timestamp, received_at), -1))
+            counted[row.item_id].append(_removal(row))
     return (change for changes in counted.values() for change in changes)
 
 
+def _removal(row: Any) -> CountChange:
+    """Returns the change that removes an event with the columns of _COUNTED from the counts."""
+    happened_at = min(row.timestamp, row.received_at)
+    return CountChange(row.item_id, happened_at, -1, row.type, row.value)
+
+
+_OF_HISTORY = (events.c.item_id, events.c.timestamp, events.c.type, events.c.value)
+"""The columns on which a user's history depends, as `Touches.add` takes them."""
+_COUNTED = (*_OF_HISTORY, events.c.received_at)
+"""The columns on which the counts of trending items depend."""
+
+
 _EVENTS_OF_USER = (
-    sql.select(events.c.item_id, events.c.timestamp, events.c.type)
+    sql.select(*_OF_HISTORY)
     .where(events.c.user_id == sql.bindparam("user"))
     .order_by(events.c.seq.desc())
     .limit(MAX_EVENTS_OF_USER)
@@ -317,7 +332,7 @@ _REQUESTED = (
     .render_derived(name="requested")
 )
 _LATEST = (
-    sql.select(events.c.seq, events.c.item_id, events.c.timestamp, events.c.type)
+    sql.select(events.c.seq, *_OF_HISTORY)
     .where(events.c.user_id == _REQUESTED.c.user_id)
     .order_by(events.c.seq.desc())
     .limit(MAX_EVENTS_OF_USER)
@@ -325,7 +340,9 @@ _LATEST = (
 )
 _USERS_AND_COUNTERS = sql.union_all(
     sql.select(_REQUESTED.c.user_id, *_LATEST.c).select_from(_REQUESTED.join(_LATEST, sql.true())),
-    sql.select(sql.null(), sql.literal(0), counters.c.name, counters.c.value, sql.literal("")),
+    sql.select(
+        sql.null(), sql.literal(0), counters.c.name, counters.c.value, sql.literal(""), sql.null()
+    ),
 )
 """Events of the requested users, and the counters as rows without a user. For PostgreSQL."""
 _NEWEST = (
@@ -335,13 +352,7 @@ _NEWEST = (
 )
 _NEWEST_OF_USER = _NEWEST.where(events.c.user_id == sql.bindparam("user"))
 _EVENTS_OF_PAIRS = (
-    sql.select(
-        events.c.event_id,
-        events.c.item_id,
-        events.c.timestamp,
-        events.c.received_at,
-        events.c.type,
-    )
+    sql.select(events.c.event_id, *_COUNTED)
     .where(
         events.c.user_id == sql.bindparam("user"),
         events.c.item_id.in_(sql.bindparam("items", expanding=True)),
@@ -361,9 +372,7 @@ _COUNT = (
 _FORGET = (
     sql.delete(events)
     .where(events.c.user_id == sql.bindparam("user"))
-    .returning(
-        events.c.seq, events.c.item_id, events.c.timestamp, events.c.received_at, events.c.type
-    )
+    .returning(events.c.seq, *_COUNTED)
 )
 _PAGE = (
     sql.select(events.c.seq, *SENT)

@@ -21,6 +21,8 @@ events = sql.Table(
     sql.Column("timestamp", BIG, nullable=False),
     sql.Column("type", sql.String(64), nullable=False),
     sql.Column("received_at", BIG, nullable=False),
+    sql.Column("value", sql.Double),
+    sql.Column("context", sql.Text),
     sql.Index("ix_events_user_id_seq", "user_id", "seq"),
     sql.Index("ix_events_timestamp", "timestamp"),
     sqlite_autoincrement=True,
@@ -39,6 +41,9 @@ class NewEvent(NamedTuple):
     item_id: str
     timestamp: int
     type: str
+    value: float | None = None
+    context: str | None = None
+    """Key-value pairs as JSON."""
 
 
 SENT = tuple(events.c[name] for name in NewEvent._fields)
@@ -54,9 +59,13 @@ trending = sql.Table(
 """Decayed count of each item's events, as of `counted_at`; updated with every event."""
 
 trending_decay = sql.Table(
-    "trending_decay", metadata, sql.Column("half_life_s", sql.Double, nullable=False)
+    "trending_decay",
+    metadata,
+    sql.Column("half_life_s", sql.Double, nullable=False),
+    sql.Column("event_weights", sql.Text, nullable=False, server_default=""),
 )
-"""One row: the half-life of `trending`; empty before the first count."""
+"""One row: the half-life of `trending`, and the weights of events by which it was counted; empty
+before the first count."""
 
 items = sql.Table(
     "items",

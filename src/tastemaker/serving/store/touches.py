@@ -1,4 +1,4 @@
-"""Touches: the state of each item in the events of one user."""
+"""Touches: the events of one user that stand, after retractions."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from tastemaker.serving.store.trending import RETRACT
 
 
 class Touched(NamedTuple):
-    """The state of an item after the events of one user.
+    """An event that stands, or the retraction of an item without later events.
 
     A retraction cancels the events that arrived before it, whatever their timestamps; only events
     that arrive after it count.
@@ -15,40 +15,51 @@ class Touched(NamedTuple):
 
     item_id: str
     timestamp: int | None
-    """Seconds since 1970 UTC of the latest event that is not retracted; None if there is none."""
+    """Time of the event, in seconds since 1970 UTC; None for a retraction."""
     retracted: bool
-    """Whether a retraction has removed the item from the history before these events."""
+    """Whether a retraction has removed the item from the history before this event."""
+    type: str = RETRACT
+    value: float | None = None
 
 
 class Touches:
-    """The state of each item, built from one user's events in order of arrival."""
+    """The standing events of one user, built from the events in order of arrival."""
 
     def __init__(self) -> None:
-        self._states: dict[str, Touched] = {}
+        self._events: dict[str, list[tuple[int, Touched]]] = {}
+        self._retracted: set[str] = set()
+        self._n_arrived = 0
 
-    def add(self, item_id: str, timestamp: int, event_type: str) -> None:
+    def add(
+        self, item_id: str, timestamp: int, event_type: str, value: float | None = None
+    ) -> None:
         """Adds the next event."""
-        # Inserted again, so that of equal times the later one comes last.
-        before = self._states.pop(item_id, None)
+        self._n_arrived += 1
         if event_type == RETRACT:
-            self._states[item_id] = Touched(item_id, None, retracted=True)
-        else:
-            latest = timestamp if before is None else max(timestamp, before.timestamp or 0)
-            retracted = before is not None and before.retracted
-            self._states[item_id] = Touched(item_id, latest, retracted)
+            self._retracted.add(item_id)
+            self._events[item_id] = [(self._n_arrived, Touched(item_id, None, retracted=True))]
+            return
+        events = self._events.setdefault(item_id, [])
+        if events and events[0][1].timestamp is None:
+            events.clear()
+        retracted = item_id in self._retracted
+        event = Touched(item_id, timestamp, retracted, event_type, value)
+        events.append((self._n_arrived, event))
 
-    def states(self) -> list[Touched]:
-        """Returns the current states, by time and then by arrival."""
-        return sorted(self._states.values(), key=lambda touched: touched.timestamp or 0)
+    def standing(self) -> list[Touched]:
+        """Returns the events that stand, by time and then by arrival."""
+        events = (event for of_item in self._events.values() for event in of_item)
+        ordered = sorted(events, key=lambda event: (event[1].timestamp or 0, event[0]))
+        return [event for _, event in ordered]
 
 
-def item_states(rows: Iterable[tuple[str, int, str]]) -> list[Touched]:
-    """Returns the state of each item after events of one user, by time and then by arrival.
+def standing_events(rows: Iterable[tuple[str, int, str, float | None]]) -> list[Touched]:
+    """Returns the events of one user that stand, by time and then by arrival.
 
     Args:
-        rows: item id, timestamp and type of each event, in order of arrival.
+        rows: item id, timestamp, type and value of each event, in order of arrival.
     """
     touches = Touches()
     for row in rows:
         touches.add(*row)
-    return touches.states()
+    return touches.standing()

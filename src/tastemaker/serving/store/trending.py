@@ -1,20 +1,22 @@
 """The trending store: a decayed count of each item's events, updated with every event.
 
-An event counts 1 when it happens and half as much after each half-life. The sum over an item's
-events can be updated without reading the events, since it decays as they do (forward decay, Cormode
-et al., "Forward Decay: A Practical Time Decay Model for Streaming Systems", 2009). So one row per
-item is enough, and the time of a read or a write does not depend on the number of events.
+An event counts its weight when it happens and half as much after each half-life. The sum over an
+item's events can be updated without reading the events, since it decays as they do (forward decay,
+Cormode et al., "Forward Decay: A Practical Time Decay Model for Streaming Systems", 2009). So one
+row per item is enough, and the time of a read or a write does not depend on the number of events.
 """
 
 import time
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 import sqlalchemy as sql
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tastemaker.serving.store.database import Database
+from tastemaker.serving.store.event_weights import EventWeights
 from tastemaker.serving.store.tables import events, trending, trending_decay
 
 RETRACT = "retract"
@@ -25,6 +27,9 @@ HALF_LIVES = 10
 
 MIN_EXPONENT = -60.0
 """Lower bound of all exponents of 2, so that no product of weights underflows."""
+
+ALL_ALIKE = EventWeights()
+"""Every event counts 1."""
 
 RECOUNT_S = 600
 """Timeout, in seconds, of a count of all events, which only a new half-life makes necessary."""
@@ -38,6 +43,8 @@ class CountChange(NamedTuple):
     """Seconds since 1970 UTC; at most the time of arrival, whatever the sender's clock."""
     n: int
     """1 for a new event, -1 for one that is removed."""
+    type: str
+    value: float | None = None
 
 
 class TrendingWeights(NamedTuple):
@@ -55,16 +62,16 @@ class TrendingStore:
         self._database = database
         self._upsert = _upsert_of(database)
 
-    def begin(self, half_life_s: float) -> None:
-        """Counts all events again unless the table has this half-life already.
+    def begin(self, half_life_s: float, weights: EventWeights = ALL_ALIKE) -> None:
+        """Counts all events again unless the table has this half-life and these weights already.
 
-        The half-life belongs to the database: if services disagree, that of the last start is used.
+        They belong to the database: if services disagree, those of the last start are used.
 
         Raises:
             DatabaseUnavailableError: the database does not answer.
         """
         with self._database.reading() as connection:
-            if connection.scalar(_HALF_LIFE) == half_life_s:
+            if connection.execute(_DECAY).first() == (half_life_s, weights.to_json()):
                 return
         with self._database.writing(timeout_s=RECOUNT_S) as connection:
             if not self._database.is_sqlite:
@@ -72,17 +79,23 @@ class TrendingStore:
                 connection.execute(sql.text("LOCK TABLE trending_decay IN ACCESS EXCLUSIVE MODE"))
             connection.execute(sql.delete(trending_decay))
             connection.execute(sql.delete(trending))
-            connection.execute(sql.insert(trending_decay).values(half_life_s=half_life_s))
-            connection.execute(_COUNT_ALL, {"now": int(time.time()), "half_life_s": half_life_s})
+            connection.execute(
+                sql.insert(trending_decay).values(
+                    half_life_s=half_life_s, event_weights=weights.to_json()
+                )
+            )
+            now = {"now": int(time.time()), "half_life_s": half_life_s}
+            connection.execute(_count_all(weights), now)
 
     def update(self, connection: sql.Connection, changes: Iterable[CountChange]) -> None:
         """Adds events to the counts, or removes them, in the transaction that stores them.
 
         Before the first `begin` this does nothing, since `begin` counts these events as well.
         """
-        half_life_s = connection.scalar(_HALF_LIFE)
-        if half_life_s is None:
+        row = connection.execute(_DECAY).first()
+        if row is None:
             return
+        half_life_s, weights = row[0], _weights_from(row[1])
         changes_of: dict[str, list[CountChange]] = defaultdict(list)
         for change in changes:
             changes_of[change.item_id].append(change)
@@ -91,7 +104,9 @@ class TrendingStore:
         for item_id in sorted(changes_of):
             at = max(change.happened_at for change in changes_of[item_id])
             weight = sum(
-                change.n * decayed_weight(at - change.happened_at, half_life_s)
+                change.n
+                * weights.weight_of(change.type, change.value)
+                * decayed_weight(at - change.happened_at, half_life_s)
                 for change in changes_of[item_id]
             )
             if weight:
@@ -150,6 +165,7 @@ def _upsert_of(database: Database) -> sql.Insert:
 
 
 _HALF_LIFE = sql.select(trending_decay.c.half_life_s)
+_DECAY = sql.select(trending_decay.c.half_life_s, trending_decay.c.event_weights)
 _RECENT = sql.select(trending.c.item_id, trending.c.weight, trending.c.counted_at).where(
     trending.c.counted_at >= sql.bindparam("since"), trending.c.weight > 0
 )
@@ -161,23 +177,26 @@ _retractions = (
     .subquery()
 )
 _happened_at = _minimum(events.c.timestamp, events.c.received_at)
-_COUNT_ALL = sql.insert(trending).from_select(
-    ["item_id", "weight", "counted_at"],
-    sql.select(
-        events.c.item_id,
-        sql.func.sum(_decayed_weight(_NOW - _minimum(_happened_at, _NOW))),
-        _NOW,
+
+
+def _count_all(weights: EventWeights) -> sql.Insert:
+    """Returns the statement that counts all events."""
+    decayed = _decayed_weight(_NOW - _minimum(_happened_at, _NOW))
+    retracted_by = (events.c.user_id == _retractions.c.user_id) & (
+        events.c.item_id == _retractions.c.item_id
     )
-    .select_from(
-        events.outerjoin(
-            _retractions,
-            (events.c.user_id == _retractions.c.user_id)
-            & (events.c.item_id == _retractions.c.item_id),
+    return sql.insert(trending).from_select(
+        ["item_id", "weight", "counted_at"],
+        sql.select(events.c.item_id, sql.func.sum(weights.in_sql() * decayed), _NOW)
+        .select_from(events.outerjoin(_retractions, retracted_by))
+        .where(
+            events.c.type != RETRACT,
+            _retractions.c.seq.is_(None) | (events.c.seq > _retractions.c.seq),
         )
+        .group_by(events.c.item_id),
     )
-    .where(
-        events.c.type != RETRACT,
-        _retractions.c.seq.is_(None) | (events.c.seq > _retractions.c.seq),
-    )
-    .group_by(events.c.item_id),
-)
+
+
+@lru_cache(maxsize=16)
+def _weights_from(text: str) -> EventWeights:
+    return EventWeights.from_json(text) if text else ALL_ALIKE

@@ -1,6 +1,7 @@
 """Events: interactions of users, stored before the response is sent."""
 
 import time
+from json import dumps
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
@@ -48,15 +49,15 @@ def store_events(service: Service, events: list[Event]) -> EventsKept:
     """Stores events.
 
     Raises:
-        ConfigError: an event is more than a day in the future, or an item's id is text where ids
-            are whole numbers; nothing is stored.
+        ConfigError: an event is more than a day in the future or of a kind that the model does not
+            know, or an item's id is text where ids are whole numbers; nothing is stored.
         DatabaseUnavailableError: nothing is stored.
     """
     catalog = service.live.snapshot().catalog
     users = service.live.last_snapshot.deployed.everything.user_vocabulary
     now = int(time.time())
     for position, event in enumerate(events):
-        refusal = refusal_of(event, catalog.vocabulary, now)
+        refusal = refusal_of(event, catalog.dataset, now)
         if refusal is not None:
             raise ConfigError(f"events.{position}.{refusal.field}: {refusal.reason}")
     new = [
@@ -67,6 +68,7 @@ def store_events(service: Service, events: list[Event]) -> EventsKept:
                 "user_id": key_of(users, event.user_id),
                 "item_id": key_of(catalog.vocabulary, event.item_id),
                 "timestamp": now if event.timestamp is None else event.timestamp,
+                "context": dumps(event.context) if event.context else None,
             }
         )
         for event in events
