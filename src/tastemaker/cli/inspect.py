@@ -8,7 +8,7 @@ from tastemaker.cli.flags import in_flags
 from tastemaker.cli.groups import grouped
 
 if TYPE_CHECKING:
-    from tastemaker.data.card import DataCard
+    from tastemaker.data.card import DataCard, KindSummary
 
 BAR_WIDTH = 40
 
@@ -57,6 +57,9 @@ def _print(card: "DataCard") -> None:
         out.print(f"  {name:<20}{value}", markup=False)
     for note in card.notes:
         out.print(f"  {in_flags(note)}", style="dim", markup=False)
+    if card.kinds:
+        out.print()
+        out.print(table_of([_kind_row(summary) for summary in card.kinds]))
     quantiles = [
         {"interactions per": label, **{q: f"{v:,.0f}" for q, v in values.items()}}
         for label, values in (("user", card.user_activity), ("item", card.item_popularity))
@@ -68,6 +71,18 @@ def _print(card: "DataCard") -> None:
     for low, high, n in card.activity_histogram:
         bar = "█" * max(round(BAR_WIDTH * n / highest), 1 if n else 0)
         out.print(f"  {f'{low:,} to {high:,}':>20} {bar} {n:,}", markup=False)
+
+
+def _kind_row(summary: "KindSummary") -> dict[str, str]:
+    role = "target" if summary.is_target else "history"
+    return {
+        "kind of event": summary.kind,
+        "events": f"{summary.events:,}",
+        "users": f"{summary.users:,}",
+        "items": f"{summary.items:,}",
+        "weight": f"{summary.weight:g}",
+        "used as": role if summary.weight else "no",
+    }
 
 
 def _yes(value: bool) -> str:

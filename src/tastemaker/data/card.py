@@ -16,6 +16,20 @@ HEAD_FRACTION = 0.2
 
 
 @dataclass(frozen=True)
+class KindSummary:
+    """The events of one kind in a log."""
+
+    kind: str
+    events: int
+    users: int
+    items: int
+    weight: float
+    """0 for a kind that says no."""
+    is_target: bool
+    """Whether events of this kind are held out and predicted."""
+
+
+@dataclass(frozen=True)
 class DataCard:
     """Summary statistics of a log of interactions."""
 
@@ -40,6 +54,8 @@ class DataCard:
     """Fraction of the interactions that fall outside the most popular fifth of the items."""
     activity_histogram: list[tuple[int, int, int]]
     """(from, to, users): number of users with that many interactions; bins double in width."""
+    kinds: tuple[KindSummary, ...]
+    """The kinds of events in the log, in the order of their codes; empty if it has none."""
     has_titles: bool
     has_ratings: bool
     fingerprint: str
@@ -69,11 +85,32 @@ def describe(dataset: Dataset) -> DataCard:
         item_popularity=_quantiles(items),
         long_tail_fraction=_long_tail_fraction(items),
         activity_histogram=_doubling_histogram(users),
+        kinds=_kinds(dataset),
         has_titles="title" in dataset.catalog.columns,
         has_ratings=dataset.ratings is not None,
         fingerprint=pairs.fingerprint,
         notes=dataset.notes,
     )
+
+
+def _kinds(log: Dataset) -> tuple[KindSummary, ...]:
+    meaning = log.rules.kinds
+    if log.kinds is None or meaning is None:
+        return ()
+    summaries = []
+    for code, kind in enumerate(meaning.names):
+        rows = log.rows(log.kinds == code)
+        summaries.append(
+            KindSummary(
+                kind,
+                len(rows),
+                len(np.unique(rows.users)),
+                len(np.unique(rows.items)),
+                float(meaning.weight_of_code[code]),
+                bool(meaning.is_target[code]),
+            )
+        )
+    return tuple(summaries)
 
 
 def _time_range(dataset: Dataset) -> tuple[str, str] | None:
