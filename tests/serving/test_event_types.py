@@ -162,14 +162,18 @@ def test_trending_counts_weights_alike_when_events_arrive_and_when_all_are_count
     weights = EventWeights(WEIGHTS.types, WEIGHTS.others, transform)
     now = int(time.time())
     random = np.random.default_rng(4)
+    types, often = ["view", "buy", "return", "glance", "retract"], [0.4, 0.2, 0.1, 0.2, 0.1]
     events = [
         NewEvent(
-            f"e{n}", str(random.integers(5)), str(random.integers(6)), now - int(random.integers(900)),
-            str(random.choice(["view", "buy", "return", "glance", "retract"], p=[0.4, 0.2, 0.1, 0.2, 0.1])),
+            f"e{n}",
+            str(random.integers(5)),
+            str(random.integers(6)),
+            now - int(random.integers(900)),
+            str(random.choice(types, p=often)),
             float(random.integers(20)) if random.random() < 0.5 else None,
         )
         for n in range(200)
-    ]  # fmt: skip
+    ]
     with Database(database) as opened:
         opened.migrate()
         trending, store = TrendingStore(opened), EventStore(opened)

@@ -14,8 +14,8 @@ from tastemaker.data.pairs import Pairs
 def extended(data: Dataset, parts: Sequence[Dataset]) -> Dataset:
     """Returns folded data with later interactions of the same users appended to their histories.
 
-    The weights of pairs that occur again are merged by the rules of the data. A later no cancels the
-    earlier interactions of its pair, and a later yes ends a rejection.
+    The weights of pairs that occur again are merged by the rules of the data. A later no cancels
+    the earlier interactions of its pair, and a later yes ends a rejection.
 
     Args:
         data: folded data.

@@ -65,7 +65,7 @@ def leave_k_out(
         raise ConfigError(f"leave_k_out: k is {k}; at least 1 interaction must be held out")
     log = data.folded() if by == "random" else data
     may = log.target_rows()
-    order = _order(log.rows(may), by, seed)
+    order = _order(log if may.all() else log.rows(may), by, seed)
     test = _held_from_end(log, may, order, 0, k)
     if not test.any():
         raise SplitError(
@@ -75,19 +75,23 @@ def leave_k_out(
     if validation:
         held = _held_from_end(log, may, order, k, 2 * k)
     trained = ~test & ~held
-    others = np.zeros_like(test)
+    before_test = after_test = None
+    n_others = 0
     if not may.all() and by != "random":
         trained = _before(log, test | held)
         others = ~trained & ~test & ~held
+        n_others, is_before = int(others.sum()), _before(log, test)
+        before_test = _rows_or_none(log, others & is_before)
+        after_test = _rows_or_none(log, others & ~is_before)
     method = f"leave {'one' if k == 1 else k} out by {by}" + (f", seed {seed}" * (by == "random"))
     return Split(
         log.rows(trained),
         _targets(log, test),
         _targets_or_none(log, held),
-        before_test=_rows_or_none(log, others & _before(log, test)),
-        after_test=_rows_or_none(log, others & ~_before(log, test)),
+        before_test=before_test,
+        after_test=after_test,
         method=method,
-        notes=_notes_of_held(log, [test, held], others),
+        notes=_notes_of_held(log, test | held, n_others),
     )
 
 
@@ -192,11 +196,15 @@ def _held_from_end(
         first: the first row to mark, counted from the end.
         stop: the row after the last one to mark.
     """
-    rows = np.flatnonzero(may)
-    counts = np.bincount(log.users[rows], minlength=log.n_users)
+    rows = None if may.all() else np.flatnonzero(may)
+    counts = log.user_counts
+    if rows is not None:
+        counts = np.bincount(log.users[rows], minlength=log.n_users)
     ends, users = np.cumsum(counts)[counts >= stop], np.flatnonzero(counts >= stop)
     held = [ends - 1 - distance for distance in range(first, stop)]
-    positions = [rows[place if order is None else order[place]] for place in held]
+    positions = [place if order is None else order[place] for place in held]
+    if rows is not None:
+        positions = [rows[place] for place in positions]
     keeps = counts[users] > stop
     if order is not None:
         keeps |= log.user_counts[users] > stop
@@ -223,17 +231,16 @@ def _before(log: Dataset, held: np.ndarray) -> np.ndarray:
     return np.arange(len(log)) < first[log.users]
 
 
-def _notes_of_held(log: Dataset, held: Sequence[np.ndarray], others: np.ndarray) -> tuple[str, ...]:
+def _notes_of_held(log: Dataset, held: np.ndarray, n_others: int) -> tuple[str, ...]:
     """Returns notes on repeats among the held-out rows, and on rows that are not used."""
     notes = []
     if log.is_log and log.rules.repeat_targets:
         is_repeat = ~first_or_latest(log.users, log.items, "first")
-        targets = np.any(held, axis=0)
         notes.append(
-            f"{int((targets & is_repeat).sum()):,} of the {int(targets.sum()):,} held-out "
-            "interactions repeat an item that the user already had"
+            f"{int((held & is_repeat).sum()):,} of the {int(held.sum()):,} held-out interactions "
+            "repeat an item that the user already had"
         )
-    return (*notes, *_notes_of_others(log, int(others.sum())))
+    return (*notes, *_notes_of_others(log, n_others))
 
 
 def _notes_of_others(log: Dataset, n_others: int) -> tuple[str, ...]:
@@ -304,7 +311,7 @@ def _merged(first: Targets, second: Targets) -> Targets | None:
 
 
 def _targets(data: Dataset, held: np.ndarray) -> Targets:
-    return Targets.of(data.rows(held))
+    return Targets.of(data.rows(np.flatnonzero(held)))
 
 
 def _targets_or_none(data: Dataset, held: np.ndarray) -> Targets | None:
