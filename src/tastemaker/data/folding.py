@@ -1,9 +1,9 @@
 """Folding: turns the rows of a log into training data.
 
 Rows that say no are taken out with the rows that they cancel, and the repeated rows of a (user,
-item) pair are merged into one. The whole log is split first, and each part is then folded on its own. Folding before the split
-would drop the earlier row of a pair because of a row after the cut, and the gaps in the training
-data would reveal the held-out pairs.
+item) pair are merged into one. The whole log is split first, and each part is then folded on its
+own. Folding before the split would drop the earlier row of a pair because of a row after the cut,
+and the gaps in the training data would reveal the held-out pairs.
 """
 
 import numpy as np
