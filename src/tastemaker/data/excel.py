@@ -42,8 +42,10 @@ def read_excel(
         )
     try:
         workbook = fastexcel.read_excel(read_all(content))
-        top = workbook.load_sheet(0, header_row=None, n_rows=SEARCHED_ROWS).to_polars()
-        sheet = workbook.load_sheet(0, header_row=0 if has_header else None).to_polars()
+        # Without skip_rows, fastexcel leaves out the empty rows at the top of a sheet.
+        whole = {"header_row": None, "skip_rows": 0}
+        top = workbook.load_sheet(0, n_rows=SEARCHED_ROWS, **whole).to_polars()
+        sheet = workbook.load_sheet(0, **({} if has_header else whole)).to_polars()
     except fastexcel.FastExcelError as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"{source_name} is not a readable Excel workbook ({reason})") from None
@@ -54,7 +56,6 @@ def read_excel(
         )
     if not has_header:
         sheet.columns = [f"column_{number}" for number in range(1, sheet.width + 1)]
-    # Fastexcel leaves out the empty rows above the names of the columns.
     above = int((~_is_empty(top)).arg_max() or 0) + 1 if has_header else 0
     filled = ~_is_empty(sheet)
     numbers = (filled.arg_true() + above + 1).to_list()
