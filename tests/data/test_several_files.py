@@ -125,8 +125,9 @@ def test_ids_are_text_in_all_files_if_they_are_in_one(tmp_path: Path) -> None:
 def test_types_of_typed_files_must_agree(tmp_path: Path) -> None:
     pl.DataFrame({"user": [1], "item": [1]}).write_parquet(tmp_path / "a.parquet")
     pl.DataFrame({"user": [2], "item": ["x"]}).write_parquet(tmp_path / "b.parquet")
+    first, second = tmp_path / "a.parquet", tmp_path / "b.parquet"
     assert refusal(tmp_path) == (
-        f'{tmp_path / "b.parquet"}: column "item" is text, but numbers in {tmp_path / "a.parquet"}; '
+        f'{second}: column "item" is text, but numbers in {first}; '
         "give all values of a column the same type"
     )
     pl.DataFrame({"user": [2], "item": [3]}, schema_overrides={"item": pl.UInt8}).write_parquet(

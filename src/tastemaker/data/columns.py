@@ -140,7 +140,8 @@ def _cannot_guess_message(
         if layout is not None:
             return (
                 f"{source}: there are no column names, and the first line ({', '.join(names)}) "
-                f'looks like the layout "{layout}"; if so, give layout="{layout}"'
+                f'looks like the layout "{layout}"; if so, give layout="{layout}", else '
+                "has_header=False, which names the columns column_1, column_2, …"
             )
         if any(re.fullmatch(r"-?[\d.]+", name) for name in names):
             return (

@@ -74,8 +74,9 @@ class Rows:
 
 
 def _in_words(places: Sequence[str]) -> str:
-    words, numbers = zip(*(place.split() for place in places), strict=True)
-    return f"{words[0]}{'s' * (len(places) > 1)} {', '.join(numbers)}"
+    distinct = list(dict.fromkeys(places))
+    words, numbers = zip(*(place.split() for place in distinct), strict=True)
+    return f"{words[0]}{'s' * (len(distinct) > 1)} {', '.join(numbers)}"
 
 
 def read_rows(
