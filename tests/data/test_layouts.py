@@ -214,3 +214,8 @@ def test_a_column_of_kinds_that_is_not_named_is_mentioned() -> None:
         )
     )
     assert "not used: price" in tm.read(frame, event="event").notes[0]
+
+
+def test_the_guide_lists_the_layouts() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
+    assert all(f"`{name}`" in guide for name in LAYOUTS)
