@@ -295,7 +295,10 @@ class TestOptionsThatDoNotApply:
         self, sources: dict[str, object], tmp_path: Path
     ) -> None:
         (tmp_path / "log.csv").write_bytes(b"#\n" + CSV)
-        assert len(tm.read(tmp_path / "log.csv", items=sources["Parquet"], comment="#")) == 3
+        (tmp_path / "items").mkdir()
+        FRAME.write_parquet(tmp_path / "items" / "0.parquet")
+        for items in (sources["Parquet"], sources["is Parquet"], tmp_path / "items"):
+            assert len(tm.read(tmp_path / "log.csv", items=items, comment="#")) == 3
 
     def test_a_query_is_refused_for_what_is_no_database(self, sources: dict[str, object]) -> None:
         for source in (sources["Parquet"], FRAME):

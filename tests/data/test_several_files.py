@@ -1,10 +1,13 @@
 """A log in several files is one log: a list, a folder, a pattern, folders that name columns."""
 
 import gzip
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import tastemaker as tm
 from tastemaker.errors import ConfigError, DataError
@@ -40,6 +43,8 @@ def test_a_list_a_folder_and_a_pattern_are_one_table(logs: Path) -> None:
         assert triples(data) == ROWS
         assert "2 files are read as one table" in data.notes
     assert tm.read(logs).name == "logs"
+    assert tm.read(f"{logs}/2026-*.csv").name == "2026"
+    assert tm.read(f"{logs}/*.csv").name == "logs"
     assert tm.read(files).name == "2026-01 and 1 more"
 
 
@@ -196,3 +201,21 @@ def test_a_movielens_folder_is_not_a_folder_of_tables(tmp_path: Path) -> None:
     own.mkdir()
     (own / "ratings.csv").write_text("user,item\n1,2\n")
     assert len(tm.read(own)) == 1
+
+
+ROW = st.tuples(st.sampled_from(["1", "2", "B7", "007"]), st.integers(0, 9), st.integers(0, 99))
+
+
+@given(rows=st.lists(ROW, min_size=1, max_size=12), cuts=st.sets(st.integers(1, 11), max_size=3))
+@settings(max_examples=50, deadline=None)
+def test_a_table_in_parts_is_read_as_the_whole_table(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple], cuts: set[int]
+) -> None:
+    folder = tmp_path_factory.mktemp("parts")
+    table = pl.DataFrame(rows, schema=["user", "item", "timestamp"], orient="row")
+    table.write_csv(folder / "whole.csv")
+    ends = [0, *sorted(cut for cut in cuts if cut < len(rows)), len(rows)]
+    for number, (start, end) in enumerate(pairwise(ends)):
+        table[start:end].write_csv(folder / f"part-{number}.csv")
+    whole = tm.read_interactions(folder / "whole.csv").frame
+    assert tm.read_interactions(f"{folder}/part-*.csv").frame.equals(whole)

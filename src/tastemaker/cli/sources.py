@@ -103,8 +103,11 @@ class DataOptions(options.Reading):
             like: name of the item column of the interactions.
         """
         if self.items is None:
-            if self.item_id is not None:
-                raise ConfigError("--item-id needs the table of the items; give --items as well")
+            names = ("item_id", "items_query")
+            alone = next((name for name in names if getattr(self, name) is not None), None)
+            if alone is not None:
+                flag = _flag({alone: None})
+                raise ConfigError(f"{flag} needs the table of the items; give --items as well")
             return None
         shared = self._text_for(self.items)
         text = {name: value for name, value in shared.items() if name in SHARED_WITH_ITEMS}

@@ -72,7 +72,10 @@ def is_file(source: Any) -> bool:
 
 
 def options_for(source: Any) -> tuple[str, ...]:
-    """Returns the options of text files that apply to a source, as far as its name tells."""
+    """Returns the options of text files that apply to a source, as far as its name tells.
+
+    Of several files and of a folder, the first file with an ending of a table is decisive.
+    """
     if is_database_url(source):
         return ()
     if isinstance(source, list | tuple) and source:
@@ -80,9 +83,20 @@ def options_for(source: Any) -> tuple[str, ...]:
     if not isinstance(source, str | Path):
         return ()
     path = Path(source)
-    if path.suffix.lower() in COMPRESSION_ENDINGS:
-        path = path.with_suffix("")
-    return _OPTIONS.get(ENDINGS.get(path.suffix.lower(), "text"), ())
+    if path.is_dir():
+        path = next((file for file in sorted(path.rglob("*")) if table_ending(file)), path)
+    ending = table_ending(path)
+    if ending is None and path.is_file():
+        return _OPTIONS.get(kind_of(path.name, path), ())
+    return _OPTIONS.get(ENDINGS.get(ending or "", "text"), ())
+
+
+def table_ending(path: Path) -> str | None:
+    """Returns the ending that tells the kind of a file, or None if none does."""
+    endings = [suffix.lower() for suffix in path.suffixes]
+    while endings and endings[-1] in COMPRESSION_ENDINGS:
+        endings.pop()
+    return endings[-1] if endings and endings[-1] in ENDINGS else None
 
 
 def refuse_text_options(how: TextFormat, kind: str, source_name: str) -> None:

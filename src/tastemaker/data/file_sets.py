@@ -13,8 +13,7 @@ from urllib.parse import unquote
 
 import polars as pl
 
-from tastemaker.data.contents import COMPRESSION_ENDINGS
-from tastemaker.data.file_kinds import ENDINGS
+from tastemaker.data.file_kinds import table_ending
 from tastemaker.data.readers import Choose, read_table
 from tastemaker.data.table import ReadTable
 from tastemaker.data.text_format import TextFormat
@@ -76,8 +75,8 @@ def _of_list(source: Sequence[Any]) -> FileSet:
     if not source or not all(isinstance(path, str | Path) for path in source):
         raise DataError("a list of sources must hold the paths of files, at least one")
     paths = tuple(map(Path, source))
-    repeated = next((path for path in paths if paths.count(path) > 1), None)
-    if repeated is not None:
+    if len(set(paths)) < len(paths):
+        repeated = next(path for path in paths if paths.count(path) > 1)
         raise DataError(f"{repeated} is listed twice, so its rows would count twice")
     return FileSet(paths, Path(os.path.commonpath([path.parent for path in paths])))
 
@@ -94,10 +93,10 @@ def _of_folder(folder: Path) -> FileSet:
         and not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
     ]
     found, notes = _not_empty(visible)
-    tables = [path for path in found if _ending(path) in ENDINGS] or found
+    tables = [path for path in found if table_ending(path)] or found
     if not tables:
         raise DataError(f"{folder} is a folder without tables")
-    others = [str(path) for path in found if path not in set(tables)]
+    others = sorted(map(str, set(found).difference(tables)))
     if others:
         notes = (*notes, f"files that are not tables are not read: {', '.join(others)}")
     return FileSet(tuple(tables), folder, notes)
@@ -105,16 +104,10 @@ def _of_folder(folder: Path) -> FileSet:
 
 def _not_empty(paths: Sequence[Path]) -> tuple[list[Path], tuple[str, ...]]:
     """Returns the files that are not empty, and a note on the others if there are any."""
-    empty = [path for path in paths if not path.stat().st_size]
+    filled = [path for path in paths if path.stat().st_size]
+    empty = sorted(set(paths).difference(filled))
     note = f"empty files are not read: {', '.join(map(str, empty))}"
-    return [path for path in paths if path not in set(empty)], (note,) if empty else ()
-
-
-def _ending(path: Path) -> str:
-    endings = [suffix.lower() for suffix in path.suffixes]
-    while endings and endings[-1] in COMPRESSION_ENDINGS:
-        endings.pop()
-    return endings[-1] if endings else ""
+    return filled, (note,) if empty else ()
 
 
 def read_file_set(

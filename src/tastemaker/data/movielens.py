@@ -138,7 +138,7 @@ def fetch_archive(name: str, on_bytes: OnBytes | None = None, base_url: str = BA
 
 
 def is_movielens(path: str | Path) -> bool:
-    """Returns whether a path is a MovieLens archive or folder rather than one of any other table.
+    """Returns whether a path is a MovieLens archive or folder, and not another table.
 
     A file named ratings.csv occurs elsewhere too, so its first line must be that of MovieLens.
     """

@@ -1,7 +1,9 @@
 """The rows of a source as they were read, before their values are validated."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from glob import has_magic
 from pathlib import Path
 from typing import Any
 
@@ -142,4 +144,12 @@ def names_of(source: Any, name: str | None = None) -> tuple[str, str]:
         return f"{source[0]}{more}", name or f"{Path(str(source[0])).stem}{more}"
     if not isinstance(source, str | Path):
         return name or "dataframe", name or "dataframe"
-    return str(source), name or ("stdin" if str(source) == "-" else Path(source).stem)
+    return str(source), name or ("stdin" if str(source) == "-" else _label(Path(source)))
+
+
+def _label(path: Path) -> str:
+    """Returns a short name without the characters of a pattern: `2026` for logs/2026-*.csv."""
+    if not has_magic(str(path)) or path.exists():
+        return path.stem or path.absolute().name or "data"
+    names = (re.sub(r"[*?\[\]]+", "", part).strip("-_.") for part in (path.stem, path.parent.name))
+    return next(filter(None, names), "data")
