@@ -1,4 +1,4 @@
-"""The kinds of files that can be read, how they are recognised, and which options apply to them."""
+"""The kinds of files that can be read, how they are recognized, and which options apply to them."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +22,7 @@ ENDINGS: dict[str, Kind] = {
     **dict.fromkeys((".db", ".sqlite", ".sqlite3"), "sqlite"),
     ".duckdb": "duckdb",
 }
-"""Endings that tell the kind of a file. A file of any other name is recognised by its content."""
+"""Endings that tell the kind of a file. A file of any other name is recognized by its content."""
 
 NAMES = {
     "text": "a text file",
