@@ -1,6 +1,7 @@
 from .bundle.bundle import Bundle as Bundle
 from .bundle.bundle import open_run as open_run
 from .bundle.bundle import save_run as save_run
+from .data.candidate_lists import read_candidate_lists as read_candidate_lists
 from .data.card import describe as describe
 from .data.catalog import Catalog as Catalog
 from .data.dataset import Dataset as Dataset
@@ -11,7 +12,6 @@ from .data.predefined import predefined_split as predefined_split
 from .data.recommendations import Recommendations as Recommendations
 from .data.sources import load as load
 from .data.sources import read as read
-from .data.sources import read_candidate_lists as read_candidate_lists
 from .data.sources import read_catalog as read_catalog
 from .data.sources import read_interactions as read_interactions
 from .data.split import Split as Split

@@ -85,7 +85,15 @@ CASES = {
     "a folder that is not a run": ("train good.csv --out thesis", "is a folder, but not a run"),
     "a file in the way": ("train good.csv --out good.csv", "is a file; give a folder"),
     "nothing to resume": ("train good.csv --resume --out OUT", "nothing to resume"),
-    "a database without a query": ("inspect sqlite:///shop.db", "needs --query"),
+    "a database without a query": ("inspect sqlite:///shop.db", "no such database file"),
+    "a pattern that no file matches": ("inspect nowhere-*.csv", "no file matches it"),
+    "a query of a file": ("inspect good.csv --query SELECT", "leave it out"),
+    "a query of a ready-made split": (
+        "train --train good.csv --test good.csv --query SELECT --out OUT", "--query does not apply",
+    ),
+    "a layout misspelt": ("inspect good.csv --layout gowala", 'did you mean "gowalla"'),
+    "a decimal separator of no kind": ("inspect good.csv --decimal x", "--decimal"),
+    "a query of no items": ("inspect good.csv --items-query SELECT", "give the table with --items"),
     "a database that is not there": (
         "train sqlite:///shop.db --query SELECT --out OUT", "no such database file",
     ),

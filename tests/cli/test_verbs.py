@@ -56,7 +56,7 @@ def test_omitted_rows_and_unused_columns_are_shown(tastemaker: Terminal, tmp_pat
     notes = "\n".join(card["notes"])
     for expected in (
         "1 of 3 rows are left out",
-        "unused columns: price",
+        "not used: price",
         "unused columns: sku",
         "2 of 2 items",
     ):

@@ -104,4 +104,7 @@ def label_of(data: str | None, train: Path | None) -> str:
         return train.resolve().parent.name
     if data is not None and "://" in data:
         return Path(urlsplit(data).path).stem or "database"
-    return Path(data or "data").stem
+    # Imported here, since other verbs need no data.
+    from tastemaker.data.rows import names_of
+
+    return names_of(data or "data")[1]
