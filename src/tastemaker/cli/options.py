@@ -8,8 +8,8 @@ import typer
 
 DATA_HELP = (
     "Name of a data set (ml-100k, ml-1m, ml-10m, ml-20m, ml-25m, ml-32m, ml-latest-small, "
-    "synthetic), a file (.csv .tsv .parquet .jsonl …; - is standard input), a MovieLens .zip or "
-    "folder, or a database URL with --query."
+    "synthetic, shop), a file (.csv .tsv .parquet .jsonl …; - is standard input), a MovieLens .zip "
+    "or folder, or a database URL with --query."
 )
 
 DATA_PANEL, SPLIT_PANEL = "Reading the data", "Holding out"

@@ -19,12 +19,13 @@ from tastemaker.data.missing import MISSING, Values
 from tastemaker.data.movielens import ARCHIVES, fetch_archive, find_archive, read_movielens
 from tastemaker.data.notes import reports_notes
 from tastemaker.data.rows import read_rows
+from tastemaker.data.shop import shop
 from tastemaker.data.synthetic import synthetic
 from tastemaker.data.text_format import SHARED_WITH_ITEMS, TextFormat
 from tastemaker.data.weights import Weighting
 from tastemaker.errors import ConfigError, DataError, did_you_mean
 
-NAMES = (*ARCHIVES, "synthetic")
+NAMES = (*ARCHIVES, "synthetic", "shop")
 """Data sets that can be loaded by name."""
 
 _encode = reports_notes(Dataset.from_interactions)
@@ -57,6 +58,9 @@ def load(
     """
     if name == "synthetic":
         interactions, catalog = synthetic()
+    elif name == "shop":
+        tables = shop()
+        interactions, catalog = tables.interactions(), tables.catalog()
     elif name in ARCHIVES:
         source = find_archive(str(name)) or fetch_archive(str(name), on_bytes)
         interactions, catalog = read_movielens(source, str(name))
