@@ -247,6 +247,27 @@ def test_the_demo_runs_on_synthetic_data_and_names_it(
     assert reached["ncf"] > 1.5 * reached["popularity"]
 
 
+def test_the_tables_of_the_shop_are_written_and_can_be_trained_on(
+    tastemaker: Terminal, tmp_path: Path
+) -> None:
+    folder = tmp_path / "shop"
+    code, out, err = tastemaker("shop", folder, "--n-visitors", "60", "--n-products", "200")
+    assert code == 0
+    names = ("shop.csv", "products.parquet", "visitors.csv")
+    assert out.split() == [str(folder / name) for name in names]
+    assert "synthetic shop (seed 0)" in err
+    code, _, err = tastemaker(
+        "train", folder / "shop.csv", "--items", folder / "products.parquet", "--event", "event",
+        "--targets", "purchase", "--negative", "return", "--model", "popularity",
+        "--out", tmp_path / "run",
+    )  # fmt: skip
+    assert code == 0, err
+    assert "title" in tm.open_run(tmp_path / "run").model.dataset.catalog.columns
+    code, _, err = tastemaker("shop", folder, "--n-products", "20")
+    assert code == 2
+    assert "--n-products 200" in err
+
+
 def test_the_help_has_examples_and_imports_no_heavy_package() -> None:
     script = (
         "import sys; from tastemaker.cli.main import main\n"

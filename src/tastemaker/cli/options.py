@@ -8,9 +8,9 @@ import typer
 
 DATA_HELP = (
     "Name of a data set (ml-100k, ml-1m, ml-10m, ml-20m, ml-25m, ml-32m, ml-latest-small, "
-    "synthetic), a file (.csv .tsv .parquet .arrow .jsonl .xlsx …; - is standard input), a folder "
-    'or a pattern in quotes ("logs/2026-*.csv") of several, a MovieLens .zip or folder, or a '
-    "database (.db, .duckdb or a URL)."
+    "synthetic, shop), a file (.csv .tsv .parquet .arrow .jsonl .xlsx …; - is standard input), a "
+    'folder or a pattern in quotes ("logs/2026-*.csv") of several, a MovieLens .zip or folder, or '
+    "a database (.db, .duckdb or a URL)."
 )
 
 DATA_PANEL, SPLIT_PANEL = "Reading the data", "Holding out"
@@ -183,7 +183,7 @@ Repeats = Annotated[
         help="How repeated rows of a user and an item are merged, always after the split: into the "
         "first or the latest of them; into the latest with the sum, the maximum or the number of "
         "their weights; or, with keep, not at all for models of sequences and with the sum for "
-        "others. (default: sum if there are weights, else latest)",
+        "others. (default: max with --event, sum with --weight alone, else latest)",
         show_default=False,
     ),
 ]

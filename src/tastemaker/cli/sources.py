@@ -16,7 +16,7 @@ from tastemaker.data.event_kinds import EventKinds
 from tastemaker.data.file_kinds import is_database_url, options_for
 from tastemaker.data.filtering import k_core, sample_users
 from tastemaker.data.interactions import Interactions
-from tastemaker.data.log_rules import LogRules
+from tastemaker.data.log_rules import LogRules, default_repeats
 from tastemaker.data.movielens import ARCHIVES, is_movielens
 from tastemaker.data.predefined import predefined_split
 from tastemaker.data.sources import NAMES, load, read, read_catalog, read_interactions
@@ -128,7 +128,7 @@ class DataOptions(options.Reading):
                  if name in named}  # fmt: skip
         transform = None if self.weight_transform == "auto" else self.weight_transform
         weighting = Weighting(transform or "none", EventKinds.of(**kinds) if kinds else None)
-        repeats = self.repeats or ("sum" if kinds or transform else "latest")
+        repeats = self.repeats or default_repeats(weighting.kinds, weighted=transform is not None)
         repeat_targets = self.repeat_targets
         if repeat_targets is None:
             repeat_targets = repeats == "keep"

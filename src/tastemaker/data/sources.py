@@ -25,12 +25,13 @@ from tastemaker.data.movielens import (
 )
 from tastemaker.data.notes import reports_notes
 from tastemaker.data.rows import names_of, read_rows
+from tastemaker.data.shop import shop
 from tastemaker.data.synthetic import synthetic
 from tastemaker.data.text_format import SHARED_WITH_ITEMS, TextFormat
 from tastemaker.data.weights import Weighting
 from tastemaker.errors import ConfigError, DataError, did_you_mean
 
-NAMES = (*ARCHIVES, "synthetic")
+NAMES = (*ARCHIVES, "synthetic", "shop")
 """Data sets that can be loaded by name."""
 
 _encode = reports_notes(Dataset.from_interactions)
@@ -63,6 +64,9 @@ def load(
     """
     if name == "synthetic":
         interactions, catalog = synthetic()
+    elif name == "shop":
+        tables = shop()
+        interactions, catalog = tables.interactions(), tables.catalog()
     elif name in ARCHIVES:
         source = find_archive(str(name)) or fetch_archive(str(name), on_bytes)
         interactions, catalog = read_movielens(source, str(name))
@@ -112,7 +116,7 @@ def read(
             "latest", into that row; "sum", "max" or "count", into the latest row with the sum or
             the maximum of the weights or the number of rows as its weight; "keep": models of
             sequences learn from every row, others from the sum of the weights. The default is
-            "latest", and "sum" if there are weights.
+            "latest", with kinds of events "max", and otherwise with weights "sum".
         repeat_targets: whether an item that a user had before may be held out, evaluated and
             recommended again; by default only with repeats="keep".
         items: a table of the items (a source of any of these kinds): their ids and, if available,
