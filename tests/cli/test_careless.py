@@ -63,8 +63,11 @@ CASES = {
     "a config that is not there": ("train good.csv --config no.toml --out OUT", "cannot be read"),
     "a config that is no TOML": ("train good.csv --config not_toml.toml --out OUT", "is not TOML"),
     "a config with a typo": ("train good.csv --config typo.toml --out OUT", 'no setting "epocs"'),
-    "weights that a model leaves out": ("train good.csv --weight rating --model ease --out OUT", "ease does not learn from weights"),
-    "weights that models leave out": ("compare good.csv --weight rating --out OUT", "itemknn, ease cannot learn from weights"),
+    "weights that a model leaves out": ("train good.csv --weight rating --model random --strict --out OUT", "or leave out --strict"),
+    "weights that a compared model leaves out": (
+        "compare good.csv --weight rating --models ease,random --strict --out OUT",
+        "random does not learn from weights: every interaction counts the same",
+    ),
     "weights of repeats without weights": ("train good.csv --duplicate-weights sum --out OUT", "name it with --weight"),
     "repeats of a split that is not ready-made": ("train good.csv --repeats drop --out OUT", "belongs to a ready-made split"),
     "nothing to train on": ("train --out OUT", "DATA is missing"),

@@ -10,6 +10,7 @@ from tastemaker.data.dataset import Dataset, runs
 from tastemaker.data.users import UserBatch
 from tastemaker.errors import DataError
 from tastemaker.training.epochs import RepeatableEpoch, epoch_generator
+from tastemaker.training.relative_weights import relative_weights
 
 
 class Histories(NamedTuple):
@@ -44,7 +45,7 @@ class SequenceBatch(NamedTuple):
     negatives: torch.Tensor | None
     """(m, k) int64 codes for each target, or (k,) shared by all targets; None if none are drawn."""
     weights: torch.Tensor | None
-    """(m,) float32 weight of each target, or None for 1 each."""
+    """(m,) float32 relative weights of the targets (see `relative_weights`), or None for 1 each."""
 
 
 Draw = Callable[[torch.Tensor, torch.Generator], torch.Tensor | None]
@@ -65,6 +66,7 @@ class SequenceBatches:
     ) -> None:  # fmt: skip
         self.dataset, self.draw, self.length = dataset, draw, length
         self.batch_size, self.seed, self.device = batch_size, seed, device
+        self.weights = relative_weights(dataset)
         # For a user who touched every item, no negatives can be drawn.
         is_left = dataset.pairs.user_counts < dataset.n_items
         self.users = np.flatnonzero((dataset.user_counts > 1) & is_left)
@@ -92,7 +94,7 @@ class SequenceBatches:
         rows, indptr = runs(ends - counts, counts)
         times = None if data.timestamps is None else data.timestamps[rows]
         inputs, places = pack(data.items[rows], indptr, self.length, times, self.device)
-        weights = None if data.weights is None else torch.from_numpy(data.weights[rows + 1])
+        weights = None if self.weights is None else torch.from_numpy(self.weights[rows + 1])
         owners = torch.from_numpy(np.repeat(users, counts)).to(self.device)
         return SequenceBatch(
             inputs,
