@@ -47,6 +47,7 @@ from .models.linear.ease import EASE as EASE
 from .models.linear.itemknn import ItemKNN as ItemKNN
 from .models.popularity import Popularity as Popularity
 from .models.random import Random as Random
+from .models.repeat import Repeat as Repeat
 from .models.recommender import Recommender as Recommender
 from .models.registry import model_class as model_class
 from .models.registry import model_names as model_names

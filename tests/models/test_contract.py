@@ -20,6 +20,7 @@ from tastemaker.models.popularity import Popularity
 from tastemaker.models.random import Random
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.registry import BUILT_IN
+from tastemaker.models.repeat import Repeat
 from tastemaker.models.sequence.gru4rec import GRU4Rec
 from tastemaker.models.sequence.hstu import HSTU
 from tastemaker.models.sequence.sasrec import ESASRec, SASRec
@@ -155,6 +156,24 @@ class TestRandom(RecommenderContract):
 
     def make(self) -> Recommender:
         return Random(seed=3)
+
+
+class TestRepeat(RecommenderContract):
+    personal = False
+    twin_overlap = 1.0
+    heavy_items_rise_for = "their users"
+
+    def make(self) -> Recommender:
+        return Repeat()
+
+    def test_weights_change_what_is_learned_or_a_note_says_that_they_do_not(self, caplog) -> None:
+        """They count in the histories; what is learned is the popularity of the items."""
+        data = two_tastes()
+        weighted = replace(data, weights=np.arange(1, len(data) + 1, dtype=np.float32))
+        plain, model = (self.make().fit(no_holdout(each)) for each in (data, weighted))
+        assert torch.equal(plain.state()["counts"], model.state()["counts"])
+        assert not torch.equal(plain.score(plain.users([1])), model.score(model.users([1])))
+        assert "weights" not in caplog.text
 
 
 class TestItemKNN(RecommenderContract):
