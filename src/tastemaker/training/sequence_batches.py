@@ -30,6 +30,8 @@ class Histories(NamedTuple):
     """(rows, width) int64 seconds since the previous event, -1 if unknown; None without times."""
     last: torch.Tensor
     """(n,) int64: position of each history's last event in the flattened rows."""
+    kinds: torch.Tensor | None = None
+    """(rows, width) int64 kinds of the events, -1 for padding; None if they are unknown."""
 
 
 class SequenceBatch(NamedTuple):
@@ -92,8 +94,10 @@ class SequenceBatches:
         ends = data.indptr[users + 1] - 1
         counts = np.minimum(data.user_counts[users] - 1, self.length)
         rows, indptr = runs(ends - counts, counts)
-        times = None if data.timestamps is None else data.timestamps[rows]
-        inputs, places = pack(data.items[rows], indptr, self.length, times, self.device)
+        times, kinds = (
+            None if column is None else column[rows] for column in (data.timestamps, data.kinds)
+        )
+        inputs, places = pack(data.items[rows], indptr, self.length, times, self.device, kinds)
         weights = None if self.weights is None else torch.from_numpy(self.weights[rows + 1])
         owners = torch.from_numpy(np.repeat(users, counts)).to(self.device)
         return SequenceBatch(
@@ -116,8 +120,10 @@ def histories_of(users: UserBatch, length: int, device: torch.device) -> Histori
     """
     counts = np.minimum(users.lengths, length)
     rows, indptr = runs(users.indptr[1:] - counts, counts)
-    times = None if users.timestamps is None else users.timestamps[rows]
-    return pack(users.items[rows], indptr, length, times, device)[0]
+    times, kinds = (
+        None if column is None else column[rows] for column in (users.timestamps, users.kinds)
+    )
+    return pack(users.items[rows], indptr, length, times, device, kinds)[0]
 
 
 def pack(
@@ -126,6 +132,7 @@ def pack(
     width: int,
     timestamps: np.ndarray | None,
     device: torch.device,
+    kinds: np.ndarray | None = None,
 ) -> tuple[Histories, torch.Tensor]:
     """Packs histories into rows, one after another as long as they fit.
 
@@ -135,6 +142,7 @@ def pack(
         width: number of events in a row; rows are shorter if there are fewer events in total.
         timestamps: (m,) seconds, or None.
         device: the device of the result.
+        kinds: (m,) codes of the kinds of the events, or None.
 
     Returns:
         The histories, and (m,) the position of each of the m events in the flattened rows.
@@ -161,6 +169,7 @@ def pack(
         in_rows(positions, 0),
         gaps,
         torch.from_numpy(starts + counts - 1).to(device),
+        None if kinds is None else in_rows(kinds, -1),
     )
     return histories, torch.from_numpy(places).to(device)
 
