@@ -47,10 +47,10 @@ from .models.linear.ease import EASE as EASE
 from .models.linear.itemknn import ItemKNN as ItemKNN
 from .models.popularity import Popularity as Popularity
 from .models.random import Random as Random
-from .models.repeat import Repeat as Repeat
 from .models.recommender import Recommender as Recommender
 from .models.registry import model_class as model_class
 from .models.registry import model_names as model_names
+from .models.repeat import Repeat as Repeat
 from .models.sequence.gru4rec import GRU4Rec as GRU4Rec
 from .models.sequence.hstu import HSTU as HSTU
 from .models.sequence.sasrec import ESASRec as ESASRec

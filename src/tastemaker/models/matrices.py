@@ -29,7 +29,9 @@ def history_matrix(users: UserBatch, n_items: int, mean_weight: float = 1.0) -> 
         mean_weight: the weights are divided by it, so that 1 is the weight of an average
             interaction of the training data (`Dataset.mean_weight`), whatever their unit.
     """
-    weights = np.ones(len(users.items), dtype=np.float32) if users.weights is None else users.weights
+    weights = (
+        np.ones(len(users.items), dtype=np.float32) if users.weights is None else users.weights
+    )
     shape = len(users), n_items
     matrix = csr_matrix((weights, users.items, users.indptr), shape=shape, copy=True)
     matrix.sum_duplicates()

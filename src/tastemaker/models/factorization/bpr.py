@@ -27,7 +27,6 @@ from tastemaker.models.space import Choice, Float, Int, Range
 from tastemaker.training.losses import bpr_rows
 from tastemaker.training.run import TrainingRun
 
-
 COPIES_OF_AN_AVERAGE = 4
 """Maximum number of copies of an interaction of the mean weight: the more, the more exactly light
 interactions are told apart, and the longer an epoch takes."""

@@ -118,7 +118,9 @@ class IALS(Recommender):
 
     def _solve(self, users: UserBatch) -> np.ndarray:
         history = history_matrix(users, len(self._items64))
-        extra = self._extra_confidences(None if users.weights is None else history.data, history.nnz)
+        extra = self._extra_confidences(
+            None if users.weights is None else history.data, history.nnz
+        )
         confidences = csr_matrix((1 + extra, history.indices, history.indptr), history.shape)
         targets = confidences @ self._items64  # (n, d)
         ends = history.indptr[1:-1]

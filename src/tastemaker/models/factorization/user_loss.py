@@ -176,4 +176,3 @@ def rows_of_pairs(
     return PairRows(
         *(torch.tensor(array, device=device) for array in (items, filling, weights, known_weights))
     )
-
