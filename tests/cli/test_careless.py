@@ -63,8 +63,11 @@ CASES = {
     "a config that is not there": ("train good.csv --config no.toml --out OUT", "cannot be read"),
     "a config that is no TOML": ("train good.csv --config not_toml.toml --out OUT", "is not TOML"),
     "a config with a typo": ("train good.csv --config typo.toml --out OUT", 'no setting "epocs"'),
-    "weights that a model leaves out": ("train good.csv --weight rating --model ease --out OUT", "ease does not learn from weights"),
-    "weights that models leave out": ("compare good.csv --weight rating --out OUT", "itemknn, ease cannot learn from weights"),
+    "weights that a model leaves out": ("train good.csv --weight rating --model random --strict --out OUT", "or leave out --strict"),
+    "weights that a compared model leaves out": (
+        "compare good.csv --weight rating --models ease,random --strict --out OUT",
+        "random does not learn from weights: every interaction counts the same",
+    ),
     "weights of kinds without a column of kinds": ("train good.csv --event-weights view=1 --out OUT", "name their column with --event"),
     "a weight of a kind without a number": ("train good.csv --event rating --event-weights view --out OUT", '"view" is not a kind with its weight'),
     "kinds without a weight": ("inspect good.csv --event rating --event-weights 1.0=2", "give one to each with --event-weights"),

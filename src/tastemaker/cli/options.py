@@ -315,6 +315,13 @@ Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"],
     typer.Option("--device", help="Device on which to compute."),
 ]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        help="Refuse data with weights if a model does not learn from them, instead of a note.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 K = Annotated[int, typer.Option("--k", "-k", help="Number of items.")]
 

@@ -40,6 +40,7 @@ def train(
     ] = None,
     seed: options.Seed = None,
     device: options.Device = "auto",
+    strict: options.Strict = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the unfinished run at --out.")
     ] = False,
@@ -92,6 +93,7 @@ def train(
         draw=draw,
         resume=resume,
         restart=restart,
+        strict=strict,
     )
     training.check()
     the_split = split_of(data, reading, holding_out, seed, from_events)

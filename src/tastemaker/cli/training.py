@@ -14,6 +14,7 @@ from tastemaker.cli.common import INTERRUPTED, note, out, print_json
 from tastemaker.cli.evaluating import make_protocol, print_evaluation
 from tastemaker.cli.progress import progress_bar, progress_text
 from tastemaker.cli.resuming import finished_run, resume_hint, resume_message
+from tastemaker.cli.unused import note_unused
 from tastemaker.data.split import Split
 from tastemaker.errors import ConfigError
 from tastemaker.evaluation.evaluate import evaluate
@@ -43,6 +44,7 @@ class Training:
     draw: Draw = "uniform"
     resume: bool = False
     restart: bool = False
+    strict: bool = False
 
     def check(self) -> Recommender:
         """Builds the unfitted model, and raises errors that would otherwise occur only later."""
@@ -62,11 +64,12 @@ class Training:
         """Fits, evaluates, saves and shows the result.
 
         Raises:
+            ConfigError: `strict` is set, and the model does not learn from everything in the data.
             typer.Exit: with 130 after a Ctrl-C; the model so far is saved, and its training can be
                 resumed if it writes checkpoints.
         """
         model = self.check()
-        model.refuse_weights(split.train)
+        note_unused([model], split, strict=self.strict)
         finished = finished_run(self.out, model, split) if self.resume else None
         if finished is not None:
             note(f"{self.out}: the run is finished, so there is nothing to resume")

@@ -196,6 +196,13 @@ class Dataset:
         return np.bincount(self.items, minlength=self.n_items)
 
     @cached_property
+    def mean_weight(self) -> float:
+        """Mean weight of the interactions; 1 if they have no weights."""
+        if self.weights is None or len(self) == 0:
+            return 1.0
+        return float(self.weights.mean(dtype=np.float64))
+
+    @cached_property
     def fingerprint(self) -> str:
         """BLAKE2b hash of ids, codes, times, ratings, weights, kinds and, for a log, its rules."""
         digest = blake2b(digest_size=16)
