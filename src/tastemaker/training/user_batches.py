@@ -18,8 +18,8 @@ class HistoryBatch(NamedTuple):
     users: torch.Tensor
     """(b,) int64 codes."""
     histories: torch.Tensor
-    """(b, n_items) float32: the relative weight of an interaction (see `relative_weights`), which is
-    1 without weights; 0 where there is none."""
+    """(b, n_items) float32: relative weights of interactions (see `relative_weights`), or 1 each;
+    0 where there is no interaction."""
     progress: float
     """Fraction of the whole training that is done before this batch, from 0 to below 1."""
 
