@@ -175,7 +175,7 @@ def mean_rank_of_what_follows(model: SequenceModel) -> float:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_model_that_reads_the_kinds_of_events_tells_a_purchase_from_a_view(name: str) -> None:
-    settings = {"epochs": 30, "batch_size": 16, "embedding_size": 16, "learning_rate": 1e-2}
+    settings = {"epochs": 40, "batch_size": 40, "embedding_size": 16, "learning_rate": 0.02}
     split = tm.no_holdout(log_of_kinds())
     reading, blind = (
         type(MODELS[name])(**settings, dropout=0.1, event_input=event_input).fit(split)
