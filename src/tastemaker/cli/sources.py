@@ -9,7 +9,6 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 from tastemaker.cli import options
 from tastemaker.cli.common import err, note
-from tastemaker.data.catalog import Catalog
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.filtering import k_core, sample_users
 from tastemaker.data.interactions import Interactions
@@ -21,11 +20,11 @@ from tastemaker.data.sources import (
     load,
     read,
     read_candidate_lists,
-    read_catalog,
     read_interactions,
 )
 from tastemaker.data.split import Split
 from tastemaker.data.splitting import leave_k_out, no_holdout, temporal
+from tastemaker.data.tables import read_tables
 from tastemaker.data.text_format import SHARED_WITH_ITEMS
 from tastemaker.errors import ConfigError
 
@@ -101,23 +100,17 @@ class DataOptions(options.Reading):
         """Reads the candidates of a ready-made split."""
         return read_candidate_lists(path, **self.values, **self.text)
 
-    def catalog(self, like: str) -> Catalog | None:
-        """Reads the table of the items, if there is one.
-
-        Args:
-            like: name of the item column of the interactions.
-        """
-        if self.items is None:
-            if self.item_id is not None:
-                raise ConfigError("--item-id needs the table of the items; give --items as well")
-            return None
-        text = {name: value for name, value in self.text.items() if name in SHARED_WITH_ITEMS}
-        return read_catalog(self.items, item_id=self.item_id, like=like, **self.values, **text)
+    @property
+    def tables(self) -> dict[str, Any]:
+        """The tables of the items and users, and what is stated of their columns."""
+        given = {name: getattr(self, name) for name in ("items", "item_id", "users", "user_id")}
+        given["features"] = _kinds("--feature", self.feature)
+        return given | {"user_features": _kinds("--user-feature", self.user_feature)}
 
     def _read(self, data: str) -> Dataset:
         names = ("min_rating", "repeats", "repeat_targets", "untouched_items")
         rules: dict[str, Any] = {name: getattr(self, name) for name in names}
-        arguments = {"items": self.items, "item_id": self.item_id} | self.columns | self.values
+        arguments = self.tables | self.columns | self.values
         arguments |= rules
         if "://" in data:
             if self.query is None:
@@ -140,7 +133,10 @@ class DataOptions(options.Reading):
 
     def _named(self, data: str, rules: dict[str, Any]) -> Dataset:
         refused = {n: v for n, v in self.columns.items() if v and (n, v) != AUTO} | self.text
-        names = ("items", "item_id", "missing", "drop_missing", "ids")
+        names = (
+            "items", "item_id", "feature", "users", "user_id", "user_feature", "missing",
+            "drop_missing", "ids",
+        )  # fmt: skip
         refused |= {name: getattr(self, name) for name in names if getattr(self, name)}
         if refused:
             raise ConfigError(
@@ -165,6 +161,21 @@ class DataOptions(options.Reading):
 def _names(text: str) -> list[str]:
     """Splits names at commas."""
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _kinds(option: str, given: list[str] | None) -> dict[str, str]:
+    """Reads `price:number` as the kind of a feature by column.
+
+    Raises:
+        ConfigError: a text is not a column, ":" and a kind.
+    """
+    kinds = {}
+    for text in given or ():
+        column, colon, kind = text.rpartition(":")
+        if not (column and colon and kind):
+            raise ConfigError(f'{option}: "{text}" is not a column with its kind, as price:number')
+        kinds[column] = kind
+    return kinds
 
 
 def _weights_of_kinds(text: str) -> dict[str, float]:
@@ -246,13 +257,16 @@ class SplitOptions(options.HoldingOutForTest):
                 f"--{changed.replace('_', '-')} would change a ready-made split; leave it out"
             )
         train = source.interactions(self.train)
+        text = {name: value for name, value in source.text.items() if name in SHARED_WITH_ITEMS}
+        catalog, user_table = read_tables(train, **source.tables, **source.values, **text)
         return predefined_split(
             train,
             source.interactions(self.test),
             validation=None if self.valid is None else source.interactions(self.valid),
             candidates=None if self.candidates is None else source.candidates(self.candidates),
-            catalog=source.catalog(like=train.item_column),
+            catalog=catalog,
             untouched_items=source.untouched_items,
+            user_table=user_table,
             repeats=source.repeats,
             repeat_targets=source.repeat_targets,
         )

@@ -50,6 +50,8 @@ class Interactions:
     """What the kinds of events mean; None if the source has no column of kinds."""
     weight_transform: str = "none"
     """How the values of the weight column became weights, as for `transform_weights`."""
+    user_column: str = "user_id"
+    """Name of the user column in the source; a table of the users may use the same name."""
 
     __repr__ = short_repr
 
@@ -115,7 +117,7 @@ class Interactions:
             frame = frame[exact.arg_sort()] if not exact.is_sorted() else frame
         return cls(
             frame, rows.source, unit, tuple(notes), roles["item"], n_rows - rows.frame.height,
-            weighed.kinds, weighed.transform,
+            weighed.kinds, weighed.transform, roles["user"],
         )  # fmt: skip
 
     def __len__(self) -> int:

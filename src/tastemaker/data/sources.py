@@ -7,7 +7,6 @@ from typing import Any
 
 import polars as pl
 
-from tastemaker.data.catalog import Catalog, id_column
 from tastemaker.data.columns import Columns, resolve_columns
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.download import OnBytes
@@ -20,6 +19,7 @@ from tastemaker.data.movielens import ARCHIVES, fetch_archive, find_archive, rea
 from tastemaker.data.notes import reports_notes
 from tastemaker.data.rows import read_rows
 from tastemaker.data.synthetic import synthetic
+from tastemaker.data.tables import read_tables
 from tastemaker.data.text_format import SHARED_WITH_ITEMS, TextFormat
 from tastemaker.data.weights import Weighting
 from tastemaker.errors import ConfigError, DataError, did_you_mean
@@ -87,7 +87,11 @@ def read(
     repeat_targets: bool | None = None,
     items: Any = None,
     item_id: str | None = None,
+    features: Mapping[str, str] | None = None,
     untouched_items: bool = False,
+    users: Any = None,
+    user_id: str | None = None,
+    user_features: Mapping[str, str] | None = None,
     missing: Sequence[str] = MISSING,
     drop_missing: bool = False,
     ids: IdKind | None = None,
@@ -106,12 +110,19 @@ def read(
             "latest", and "sum" if there are weights.
         repeat_targets: whether an item that a user had before may be held out, evaluated and
             recommended again; by default only with repeats="keep".
-        items: a table of the items (a path or a dataframe): their ids and, if available, titles,
-            categories and images.
+        items: a table of the items (a path, a dataframe or a `Catalog`): their ids and, if
+            available, titles, categories, images and other features.
         item_id: the column of `items` with the item ids; by default the column with the same name
             as the item column of the interactions, or else one with a usual name.
+        features: the kind of a feature by its column in `items`: "category", "categories",
+            "number", "text", "date" or "vector", or "none" for a column that is not used. The kinds
+            of all other columns are guessed.
         untouched_items: include the items of that table that no user touched, so that a model that
-            represents items by their categories can recommend them.
+            represents items by their features can recommend them.
+        users: a table of the users (a path, a dataframe or a `UserTable`): their ids and features.
+        user_id: the column of `users` with the user ids; by default the column with the same name
+            as the user column of the interactions, or else one with a usual name.
+        user_features: the kind of a feature by its column in `users`, as for `features`.
         missing: texts that stand for a missing value in columns of ids, times, ratings and weights.
         drop_missing: whether to leave out rows that lack an id, a time or a weight; by default they
             are an error.
@@ -119,8 +130,8 @@ def read(
             those of a text file become whole numbers if all of them can.
         **how: as for `read_interactions`: user, item, time, rating, event, event_weights, targets,
             negative, weight, weight_transform, time_format, name, and for text files has_header,
-            separator, quoting, encoding, comment. The last three apply to the table of the items
-            as well.
+            separator, quoting, encoding, comment. The last three apply to the tables of the items
+            and users as well.
 
     Guesses and left-out rows are reported by the logger `tastemaker`, and kept in the `notes` of
     the result.
@@ -130,16 +141,13 @@ def read(
     """
     values: dict[str, Any] = {"missing": missing, "drop_missing": drop_missing, "ids": ids}
     interactions = read_interactions(source, **values, **how)
-    catalog = None
-    if items is not None:
-        values |= {name: how[name] for name in SHARED_WITH_ITEMS if name in how}
-        catalog = read_catalog(items, item_id=item_id, like=interactions.item_column, **values)
-    elif item_id is not None:
-        raise ConfigError(
-            f'item_id="{item_id}" names a column of the table of items; give the table with items=…'
-        )
+    values |= {name: how[name] for name in SHARED_WITH_ITEMS if name in how}
+    catalog, user_table = read_tables(
+        interactions, items=items, item_id=item_id, features=features, users=users,
+        user_id=user_id, user_features=user_features, **values,
+    )  # fmt: skip
     return _encode(
-        interactions, catalog, min_rating=min_rating, repeats=repeats,
+        interactions, catalog, user_table=user_table, min_rating=min_rating, repeats=repeats,
         repeat_targets=repeat_targets, untouched_items=untouched_items,
     )  # fmt: skip
 
@@ -255,43 +263,6 @@ def _weighting(
 
 def _label(path: Path) -> str:
     return "stdin" if str(path) == "-" else path.stem
-
-
-def read_catalog(
-    source: Any,
-    *,
-    item_id: str | None = None,
-    like: str | None = None,
-    missing: Sequence[str] = MISSING,
-    drop_missing: bool = False,
-    ids: IdKind | None = None,
-    **text: Any,
-) -> Catalog:
-    """Reads a table of the items: their ids and, if available, titles, categories and images.
-
-    Args:
-        source: a path or a dataframe.
-        item_id: the column with the item ids. By default it is the column named `like` if there is
-            one, else one with a usual name.
-        like: name of the item column of the interactions (`Interactions.item_column`).
-        missing: texts that stand for a missing id.
-        drop_missing: whether to leave out rows without an id.
-        ids: type to convert the ids to, "text" or "integer"; by default they keep their type, and
-            those of a text file take the type of the ids of the interactions.
-        **text: as for `read_interactions`.
-
-    Raises:
-        DataError: there is no column with the ids, or an id is missing.
-    """
-    source_name = str(source) if isinstance(source, str | Path) else "catalog"
-    rows = read_rows(
-        source,
-        source_name,
-        ids=lambda names: [id_column(names, source_name, item_id, like)],
-        how=TextFormat(**text),
-    )
-    values = Values(missing, drop_missing, ids)
-    return Catalog.from_rows(rows, item_id=item_id, like=like, values=values)
 
 
 def read_candidate_lists(

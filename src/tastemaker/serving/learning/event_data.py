@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from tastemaker.data.catalog import Catalog
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.sources import read
+from tastemaker.data.user_table import UserTable
 from tastemaker.errors import DataError
 from tastemaker.serving.store.events import SCHEMA, EventStore, hashed
 from tastemaker.serving.store.items import ItemRecord, ItemStore
@@ -54,8 +56,9 @@ def with_events(base: Dataset | None, store: EventStore, items: ItemStore) -> Da
     catalog = _catalog(base, items.changed(), typed["item_id"])
     # The service accepts every text as an id, even one that looks like a missing value.
     return read(
-        typed, items=catalog, name="events" if base is None else base.name,
-        user="user_id", item="item_id", time="timestamp", missing=(),
+        typed, items=catalog, users=_users(base, typed["user_id"]),
+        name="events" if base is None else base.name, user="user_id",
+        item="item_id", time="timestamp", missing=(),
     )  # fmt: skip
 
 
@@ -92,8 +95,8 @@ def _as_numbers(ids: pl.Series) -> pl.Series:
 
 def _catalog(
     base: Dataset | None, changed: Sequence[ItemRecord], touched: pl.Series
-) -> pl.DataFrame | None:
-    """The current titles and categories of the touched items that are not deleted."""
+) -> Catalog | None:
+    """The current data of the touched items that are not deleted."""
     rows = pl.DataFrame(
         {
             "item_id": [record.item_id for record in changed if not record.deleted],
@@ -111,4 +114,15 @@ def _catalog(
     if rows.is_empty():
         return None
     catalog = rows.unique("item_id", keep="first", maintain_order=True)
-    return catalog.cast({"item_id": touched.dtype})
+    kinds = None if base is None else {"categories": "categories", **base.catalog.features}
+    return Catalog(catalog.cast({"item_id": touched.dtype}), kinds=kinds)
+
+
+def _users(base: Dataset | None, touched: pl.Series) -> UserTable | None:
+    """The features of the users who have interactions, as in the data of the run."""
+    if base is None or base.user_table is None:
+        return None
+    frame = base.user_table.frame.cast({"user_id": pl.String})
+    frame = frame.filter(pl.col("user_id").is_in(touched.cast(pl.String).implode()))
+    known = base.user_table.with_frame(frame.cast({"user_id": touched.dtype}))
+    return None if frame.is_empty() else known

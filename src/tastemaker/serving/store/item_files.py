@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from tastemaker.data.catalog import ATTRIBUTES, column_notes, id_column
+from tastemaker.data.catalog import ATTRIBUTES, id_column, repeat_notes, used_note
 from tastemaker.data.columns import first_match
 from tastemaker.data.ids import read_ids
 from tastemaker.data.missing import USUAL_VALUES, Values, complete_rows
@@ -122,7 +122,10 @@ def _rows_in(
     rows, left_out = complete_rows(rows, {key: "item id"}, values)
     first = rows.only(read_ids(rows, key, "item", values.ids).is_first_distinct())
     n_repeated = rows.frame.height - first.frame.height
-    return first, columns, (*rows.notes, *left_out, *column_notes(rows, columns, n_repeated))
+    unused = [name for name in names if name not in columns.values()]
+    lines = [f"{rows.source}: unused columns: {', '.join(unused)}"] if unused else []
+    lines = [used_note(rows, columns), *lines, *repeat_notes(rows, n_repeated, "item")]
+    return first, columns, (*rows.notes, *left_out, *lines)
 
 
 def _records_in(
