@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tastemaker as tm
-from tastemaker.data.features import Encoded, FeatureEncoder, fit_item_encoder, fit_user_encoder
+from tastemaker.data.features import Encoded, Encoders, FeatureEncoder
 from tastemaker.errors import ConfigError
 
 DAY_S = 86_400
@@ -78,7 +78,7 @@ def test_a_date_is_its_age_at_the_newest_event_of_training() -> None:
     start = datetime(2020, 9, 13)
     items = pl.DataFrame({"item": [1, 2], "since": [start, datetime(2020, 12, 22)]})
     data = tm.read(log, items=items)
-    state = fit_item_encoder(data)
+    state = Encoders.fit(data).items
     assert state is not None
     learned = state.state()[0]["since"]
     assert learned["newest"] == 1_600_000_000 + 100 * DAY_S
@@ -86,7 +86,7 @@ def test_a_date_is_its_age_at_the_newest_event_of_training() -> None:
     given_forms = [start, start.isoformat(), start.date(), "2020-09-13T00:00:00+00:00"]
     encoded = state.encode_rows([{"since": form} for form in given_forms])
     np.testing.assert_array_equal(encoded.dense, encoded.dense[:1].repeat(4, axis=0))
-    earlier = fit_item_encoder(data.rows(np.array([0, 1])))
+    earlier = Encoders.fit(data.rows(np.array([0, 1]))).items
     assert earlier is not None
     assert earlier.state()[0]["since"]["newest"] == 1_600_000_000 + 50 * DAY_S
 
@@ -181,10 +181,9 @@ def test_only_items_and_users_of_the_training_data_are_learned_from() -> None:
     users = pl.DataFrame({"user": [1, 2], "joined": [date(2020, 1, 1), date(2021, 1, 1)]})
     data = tm.read(log, items=items, users=users)
     train = data.rows(np.array([0]))
-    item_encoder, user_encoder = fit_item_encoder(train), fit_user_encoder(train)
+    item_encoder, user_encoder = Encoders.fit(train)
     assert item_encoder is not None
     assert item_encoder.state()[0]["brand"]["values"] == ["a"]
     assert user_encoder is not None
     assert user_encoder.state()[0]["joined"]["newest"] == 1_577_836_800
-    assert fit_user_encoder(tm.read(log)) is None
-    assert fit_item_encoder(tm.read(log)) is None
+    assert Encoders.fit(tm.read(log)) == (None, None)

@@ -46,6 +46,9 @@ class ColumnEncoder(Protocol):
     def n_dense(self) -> int:
         """Number of dense values of a row."""
 
+    def names_of_codes(self) -> list[str]:
+        """Returns what each code stands for, to find codes again in another encoder."""
+
     def encode(self, column: pl.Series) -> Codes:
         """Encodes n values; unknown and missing ones have no code."""
 
@@ -76,6 +79,10 @@ class ValueCodes:
     def n_codes(self) -> int:
         """Number of values."""
         return len(self.values)
+
+    def names_of_codes(self) -> list[str]:
+        """Implements `ColumnEncoder.names_of_codes`."""
+        return self.values
 
     def encode(self, column: pl.Series) -> Codes:
         """Implements `ColumnEncoder.encode`."""
@@ -130,6 +137,10 @@ class NumberCodes:
         """Number of buckets."""
         return len(self.edges) + 1
 
+    def names_of_codes(self) -> list[str]:
+        """Implements `ColumnEncoder.names_of_codes`."""
+        return [f"{bucket} of {self.n_codes}" for bucket in range(self.n_codes)]
+
     def encode(self, column: pl.Series) -> Codes:
         """Implements `ColumnEncoder.encode`."""
         values = _amounts(column, self.newest)
@@ -164,6 +175,10 @@ class Directions:
     def n_dense(self) -> int:
         """Number of entries of a vector."""
         return len(self.mean)
+
+    def names_of_codes(self) -> list[str]:
+        """Implements `ColumnEncoder.names_of_codes`."""
+        return []
 
     def encode(self, column: pl.Series) -> Codes:
         """Implements `ColumnEncoder.encode`."""

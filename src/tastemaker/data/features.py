@@ -6,7 +6,7 @@ vectors, and all continuous ones become the columns of one matrix.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -121,6 +121,26 @@ class FeatureEncoder:
             np.concatenate([part.dense for part in parts], axis=1),
         )
 
+    def codes_in_both(self, earlier: "FeatureEncoder") -> tuple[np.ndarray, np.ndarray]:
+        """Returns the codes with the same meaning in both, first here, then in `earlier`.
+
+        The buckets of a number have the same meaning if there are as many of them.
+        """
+        here, there = self._codes_by_value(), earlier._codes_by_value()
+        both = [value for value in here if value in there]
+        return (
+            np.array([here[value] for value in both], dtype=np.int64),
+            np.array([there[value] for value in both], dtype=np.int64),
+        )
+
+    def _codes_by_value(self) -> dict[tuple[str, str], int]:
+        """Returns the code of each value by feature and value."""
+        codes: dict[tuple[str, str], int] = {}
+        for name, column in self.columns.items():
+            for value in column.names_of_codes():
+                codes[name, value] = len(codes)
+        return codes
+
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Returns all that was learned as plain data for JSON, and arrays by feature."""
         description, arrays = {}, {}
@@ -144,18 +164,22 @@ class FeatureEncoder:
         return cls(kinds, columns)
 
 
-def fit_item_encoder(train: Dataset) -> FeatureEncoder | None:
-    """Fits an encoder on the items that occur in training data; None if they have no features."""
-    if not train.catalog.features:
-        return None
-    return FeatureEncoder.fit(train.catalog, train.item_counts > 0, _newest(train))
+class Encoders(NamedTuple):
+    """The encoders of the items' and the users' features; None for those that have none."""
 
+    items: FeatureEncoder | None = None
+    users: FeatureEncoder | None = None
 
-def fit_user_encoder(train: Dataset) -> FeatureEncoder | None:
-    """Fits an encoder on the users that occur in training data; None if they have no features."""
-    if train.user_table is None or not train.user_table.features:
-        return None
-    return FeatureEncoder.fit(train.user_table, train.user_counts > 0, _newest(train))
+    @classmethod
+    def fit(cls, train: Dataset) -> "Encoders":
+        """Fits encoders on the items and users that occur in training data."""
+        newest, table = _newest(train), train.user_table
+        items = users = None
+        if train.catalog.features:
+            items = FeatureEncoder.fit(train.catalog, train.item_counts > 0, newest)
+        if table is not None and table.features:
+            users = FeatureEncoder.fit(table, train.user_counts > 0, newest)
+        return cls(items, users)
 
 
 def _newest(train: Dataset) -> int | None:

@@ -84,7 +84,7 @@ def _without_untrained_items(users: UserBatch, item_counts: np.ndarray) -> UserB
     if kept.all():
         return users
     indptr = np.concatenate([[0], np.cumsum(kept)])[users.indptr]
-    return UserBatch(users.codes, users.items[kept], indptr)
+    return UserBatch(users.codes, users.items[kept], indptr, features=users.features)
 
 
 def _is_changed(first: UserBatch, second: UserBatch) -> np.ndarray:

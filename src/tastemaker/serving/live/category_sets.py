@@ -81,7 +81,7 @@ class NewItemVectors:
         missing = self._sets.since(len(self._known))
         if not missing:
             return
-        new_keys = self._model.new_item_keys(missing)
+        new_keys = self._model.new_item_keys([{"categories": names} for names in missing])
         if new_keys is None:  # the model cannot score items by categories
             self._known = np.zeros(len(self._known) + len(missing), dtype=bool)
             return
