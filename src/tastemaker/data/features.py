@@ -182,6 +182,9 @@ class Encoders(NamedTuple):
         return cls(items, users)
 
 
+NO_ENCODERS = Encoders()
+
+
 def _newest(train: Dataset) -> int | None:
     """Returns the time of the newest event; None if the times are unknown or only an order."""
     if train.timestamps is None or train.time_unit == "order" or len(train) == 0:
