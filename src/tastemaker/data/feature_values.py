@@ -1,14 +1,15 @@
 """Values of features as they are sent in a request or written in Python, checked by kind."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
 import polars as pl
 
 from tastemaker.data.feature_kinds import FeatureKind
-from tastemaker.errors import ConfigError
+from tastemaker.data.id_table import IdTable
+from tastemaker.errors import ConfigError, did_you_mean
 
 
 def column_of(name: str, kind: FeatureKind, values: Sequence[Any], size: int) -> pl.Series:
@@ -39,6 +40,42 @@ def column_of(name: str, kind: FeatureKind, values: Sequence[Any], size: int) ->
             raise ConfigError(f'feature "{name}": {_shown(value)} is not {expected}')
         read_values.append(read_value)
     return pl.Series(name, read_values, dtype=dtype)
+
+
+def refuse_wrong_values(table: IdTable, row: Mapping[str, Any]) -> None:
+    """Checks the features of a new item or user.
+
+    Args:
+        table: the table whose features these are.
+        row: the value of each feature by name.
+
+    Raises:
+        ConfigError: a feature is not in the table, or a value is not of its kind.
+    """
+    kinds = table.features
+    for name, value in row.items():
+        if name not in kinds:
+            known = did_you_mean(name, list(kinds)) if kinds else "there are none"
+            raise ConfigError(f'the {table.kind}s have no feature "{name}"; {known}')
+        column_of(name, kinds[name], [value], vector_size(table, name))
+
+
+def usable_features(table: IdTable, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns those features that are in a table and whose values are of their kinds."""
+    usable = {}
+    for name, value in row.items():
+        try:
+            refuse_wrong_values(table, {name: value})
+        except ConfigError:
+            continue
+        usable[name] = value
+    return usable
+
+
+def vector_size(table: IdTable, name: str) -> int:
+    """Returns the number of entries of a vector; 0 for a feature of another kind."""
+    dtype = table.frame.schema[name]
+    return dtype.size if isinstance(dtype, pl.Array) else 0
 
 
 def _text(value: Any) -> str | None:

@@ -6,6 +6,7 @@ import polars as pl
 
 from tastemaker.data.catalog import Catalog
 from tastemaker.data.dataset import Dataset
+from tastemaker.data.feature_values import column_of, usable_features, vector_size
 from tastemaker.data.sources import read
 from tastemaker.data.user_table import UserTable
 from tastemaker.errors import DataError
@@ -107,15 +108,33 @@ def _catalog(
         },
         schema={"item_id": pl.String, "title": pl.String, "categories": pl.List(pl.String)},
     )
+    if base is not None:
+        rows = rows.with_columns(_sent_features(base.catalog, changed))
     if base is not None and base.catalog.columns:
         trained = base.catalog.frame.cast({"item_id": pl.String})
         rows = pl.concat([rows, trained], how="diagonal")
     rows = rows.filter(pl.col("item_id").is_in(touched.cast(pl.String).implode()))
     if rows.is_empty():
         return None
+    # A feature that was not sent keeps its value in the data of the run.
+    kept = [] if base is None else [name for name in base.catalog.features if name in rows.columns]
+    kept = [name for name in kept if name not in ("title", "categories")]
+    rows = rows.with_columns(pl.col(kept).drop_nulls().first().over("item_id"))
     catalog = rows.unique("item_id", keep="first", maintain_order=True)
     kinds = None if base is None else {"categories": "categories", **base.catalog.features}
     return Catalog(catalog.cast({"item_id": touched.dtype}), kinds=kinds)
+
+
+def _sent_features(catalog: Catalog, changed: Sequence[ItemRecord]) -> list[pl.Series]:
+    """The features, besides title and categories, of the items that are not deleted."""
+    rows = [
+        usable_features(catalog, record.features or {}) for record in changed if not record.deleted
+    ]
+    return [
+        column_of(name, kind, [row.get(name) for row in rows], vector_size(catalog, name))
+        for name, kind in catalog.features.items()
+        if name not in ("title", "categories")
+    ]
 
 
 def _users(base: Dataset | None, touched: pl.Series) -> UserTable | None:
