@@ -45,7 +45,7 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
     lists = tm.SampledRanking(negatives=3)
     return [
         data, split, split.test, data.catalog, data.user_vocabulary, tm.describe(data),
-        synthetic()[0], shop(50, 200),
+        synthetic()[0], shop(50, 200), tm.UserTable(data.user_vocabulary.ids.to_frame()),
         model, network, network.log, tm.TrainingRun(folder=path), tm.NCF(), tm.open_run(path),
         model.users(data.user_vocabulary.ids), model.recommend(None, k=10), model.item_similarity,
         *results, tm.Entry("ease", results[0], 1.5),

@@ -12,7 +12,6 @@ from .data.predefined import predefined_split as predefined_split
 from .data.recommendations import Recommendations as Recommendations
 from .data.sources import load as load
 from .data.sources import read as read
-from .data.sources import read_catalog as read_catalog
 from .data.sources import read_interactions as read_interactions
 from .data.split import Split as Split
 from .data.splitting import leave_k_out as leave_k_out
@@ -20,6 +19,9 @@ from .data.splitting import leave_one_out as leave_one_out
 from .data.splitting import no_holdout as no_holdout
 from .data.splitting import temporal as temporal
 from .data.sql import read_sql as read_sql
+from .data.tables import read_catalog as read_catalog
+from .data.tables import read_user_table as read_user_table
+from .data.user_table import UserTable as UserTable
 from .data.users import UserBatch as UserBatch
 from .errors import TastemakerError as TastemakerError
 from .evaluation.evaluate import evaluate as evaluate

@@ -80,6 +80,12 @@ def _kind_of_id(value: Any) -> str:
     return "text" if isinstance(value, str) else "number"
 
 
+def _kind_of_feature(value: Any) -> str:
+    if isinstance(value, bool):
+        return "flag"
+    return "list" if isinstance(value, list | tuple) else _kind_of_id(value)
+
+
 NUMBER = BeforeValidator(_number)
 PRINTABLE = AfterValidator(_printable)
 
@@ -111,6 +117,22 @@ Context = Annotated[
 ]
 """Up to 20 pairs of a key and a text, number or truth value; their text in JSON is accepted too, as
 in an exported file."""
+FeatureName = Annotated[str, StringConstraints(min_length=1, max_length=128), PRINTABLE]
+_FeatureNumber = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+_FeatureElement = Annotated[
+    Annotated[_FeatureNumber, Tag("number")]
+    | Annotated[str, StringConstraints(strict=True, max_length=256), PRINTABLE, Tag("text")],
+    Discriminator(_kind_of_id),
+]
+FeatureValue = Annotated[
+    Annotated[bool, Field(strict=True), Tag("flag")]
+    | Annotated[_FeatureNumber, Tag("number")]
+    | Annotated[list[_FeatureElement], Field(max_length=2_048), Tag("list")]
+    | Annotated[str, StringConstraints(strict=True, max_length=2_000), PRINTABLE, Tag("text")],
+    Discriminator(_kind_of_feature),
+]
+"""A text, a number, true or false, or a list of texts or numbers."""
+Features = Annotated[dict[FeatureName, FeatureValue | None], Field(max_length=100)]
 K = Annotated[int, NUMBER, Field(ge=1, le=MAX_RECOMMENDATIONS)]
 
 
@@ -314,6 +336,10 @@ class ItemBody(Wire):
     title: Title | None = None
     categories: Annotated[list[Category], Field(max_length=100)] | None = None
     image_url: ImageUrl | None = None
+    features: Features | None = None
+    """Further features by the names that they have in the table of the items. A model that reads
+    them recommends a new item by them at once. Features that are not given are missing for a new
+    item; one that the model was trained with keeps those of the training."""
     hidden: bool = False
     """Whether the item is left out of all lists and searches."""
     available: bool = True
@@ -340,6 +366,8 @@ class Item(Answer):
     title: str | None = None
     categories: list[str] | None = None
     image_url: str | None = None
+    features: dict[str, Any] | None = None
+    """The features that were sent since the training."""
     hidden: bool = False
     available: bool = True
     trained: bool

@@ -57,7 +57,7 @@ def test_omitted_rows_and_unused_columns_are_shown(tastemaker: Terminal, tmp_pat
     for expected in (
         "1 of 3 rows are left out",
         "not used: price",
-        "unused columns: sku",
+        "sku: not used (unique to each row)",
         "2 of 2 items",
     ):
         assert expected in notes
@@ -329,3 +329,23 @@ def test_a_resumed_run_has_the_metrics_of_an_uninterrupted_one(
     assert json.loads(resumed.stdout)["metrics"] == metrics
     assert (out / "weights.safetensors").read_bytes() == weights
     assert not partial.exists()
+
+
+def test_kinds_of_features_are_stated_as_options(tastemaker: Terminal, tmp_path: Path) -> None:
+    log, items, users = (tmp_path / f"{name}.csv" for name in ("log", "items", "users"))
+    log.write_text("user,sku\n1,a\n2,b\n2,a\n")
+    items.write_text("sku,price\na,1\nb,2\n")
+    users.write_text("who,age\n1,30\n2,40\n")
+    given = (log, "--items", items, "--users", users, "--user-id", "who")
+    stated = ("--feature", "price:category", "--user-feature", "age:none")
+    notes = tastemaker.json("inspect", *given, *stated)["notes"]
+    assert f"{items}: price: category (2 values)" in notes
+    assert f"{users}: age: not used (user_features=… leaves it out)" in notes
+    for options, message in (
+        (("--feature", "price"), '--feature: "price" is not a column with its kind'),
+        (("--feature", "price:nmber"), '--feature: "nmber" of column "price" is not a kind'),
+        (("--feature", "prise:number"), '(--feature); did you mean "price"'),
+    ):
+        code, _, err = tastemaker("inspect", *given, *options)
+        assert code == 2
+        assert message in " ".join(err.split())

@@ -58,9 +58,10 @@ def test_the_used_columns_and_rows_of_a_catalog_are_reported() -> None:
         {"sku": ["a", "a", "c", "x"], "Title": list("ABCX"), "price": [1, 2, 3, 4], "brand": "b"}
     )
     notes = tm.read(LOG, item="item_sku", items=table).notes
-    assert notes[-4:] == (
+    assert notes[-5:] == (
         "catalog: item_id = sku, title = Title",
-        "catalog: unused columns: price, brand",
+        "catalog: price: number",
+        "catalog: brand: not used (the same in each row)",
         "catalog: 1 rows that repeat an item are left out; the first row of each item is kept",
         "catalog describes 2 of 3 items, and 1 more without interactions",
     )

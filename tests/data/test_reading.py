@@ -283,5 +283,5 @@ def test_a_catalog_of_items_brings_titles_and_categories(tmp_path: Path) -> None
     path.write_text("item_id,title,genres\ntea,Green Tea,Drink|Hot\nrum,Rum,Drink\n")
     catalog = tm.read(frame(), items=path).catalog.frame
     assert catalog.rows() == [("jam", None, None), ("tea", "Green Tea", ["Drink", "Hot"])]
-    with pytest.raises(DataError, match="a catalog needs a column with the item's id"):
+    with pytest.raises(DataError, match="a table of items needs a column with the item's id"):
         tm.read(frame(), items=pl.DataFrame({"a": [1]}))

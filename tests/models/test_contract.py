@@ -262,3 +262,17 @@ def test_every_model_of_the_registry_is_held_to_the_contract() -> None:
         "give each a class here that inherits RecommenderContract and makes it: "
         + ", ".join(missing)
     )
+
+
+class TestMFWithFeatures(RecommenderContract):
+    def make(self) -> Recommender:
+        return MF(
+            embedding_size=16, epochs=10, batch_size=64, learning_rate=0.02, features=True, seed=3
+        )
+
+
+class TestEASEWithFeatures(RecommenderContract):
+    twin_overlap = 1.0
+
+    def make(self) -> Recommender:
+        return EASE(regularization=1.0, feature_weight=0.5)

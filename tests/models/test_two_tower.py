@@ -82,8 +82,8 @@ def test_new_items_survive_a_saved_run(fitted: TwoTower, tmp_path: Path) -> None
 def test_vectors_are_those_of_the_categories_and_for_touched_items_their_own() -> None:
     made = network()
     categories = {
-        "high": made.features.categories.weight[0],
-        "low": made.features.categories.weight[1],
+        "high": made.features.table.weight[0],
+        "low": made.features.table.weight[1],
     }
     raw = torch.stack([
         made.items.weight[3] + categories["low"],

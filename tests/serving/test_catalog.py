@@ -1,14 +1,18 @@
 """The catalog changes while the service runs, and lists follow."""
 
+import json
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
 import httpx
+import polars as pl
 import pytest
 
+import tastemaker as tm
 from tastemaker import wire
 from tastemaker.errors import ServiceError
+from tastemaker.testing.worlds import two_tastes
 
 from .conftest import Databases, Serving
 from .server import Server, until
@@ -86,6 +90,82 @@ def test_a_model_that_reads_metadata_recommends_a_new_item_at_once(
     assert scores == sorted(scores, reverse=True)
     two_tower.client.delete_item(new_item)
     assert new_item not in items_of(two_tower.client.recommend_for([0, 1, 2, 3], k=41))
+
+
+@pytest.fixture(scope="module")
+def featured(
+    tmp_path_factory: pytest.TempPathFactory, new_database: Databases, serving: Serving
+) -> Iterator[Server]:
+    """Two towers on two tastes, which the features brand, price and about of the items tell."""
+    texts = ["a calm quiet thing", "a wild noisy thing"]
+    items = pl.DataFrame(
+        {
+            "item_id": range(40),
+            "brand": ["dull"] * 20 + ["loud"] * 20,
+            "price": [float(item % 5 + 30 * (item >= 20)) for item in range(40)],
+            "about": [texts[item >= 20] + f" no {item}" for item in range(40)],
+        }
+    )
+    log = two_tastes().to_frame()
+    data = tm.read(log, items=items, user="user_id", item="item_id", time="timestamp")
+    model = tm.TwoTower(
+        epochs=12, batch_size=16, embedding_size=16, hidden=16, learning_rate=1e-2, seed=3
+    )
+    folder = tmp_path_factory.mktemp("runs") / "featured"
+    tm.save_run(folder, model.fit(tm.no_holdout(data)))
+    with serving(folder, new_database("sqlite")) as server:
+        yield server
+
+
+def test_a_new_item_with_the_right_features_outranks_one_with_the_wrong_ones(
+    featured: Server,
+) -> None:
+    sent = {
+        901: {"brand": "dull", "price": 2},
+        902: {"brand": "loud", "price": 33.5},
+        903: {"about": "something quiet and calm"},
+    }
+    for item, features in sent.items():
+        put = featured.client.put_item(item, wire.ItemBody(title="New", features=features))
+        assert (put.recommendable, put.features) == ("metadata", features)
+        assert featured.client.item(item).features == features
+    low, high = (
+        items_of(featured.client.recommend_for(history, k=43))
+        for history in ([0, 1, 2, 3], [20, 21, 22, 23])
+    )
+    assert max(low.index(901), low.index(903)) < low.index(902)
+    assert high.index(902) < min(high.index(901), high.index(903))
+    patched = featured.client.patch_item(901, features={"brand": "loud", "price": 33})
+    assert patched.title == "New"
+    assert items_of(featured.client.recommend_for([0, 1, 2, 3], k=43)).index(901) > 19
+    unknown = featured.client.put_item(904, wire.ItemBody(features={"brand": "unheard"}))
+    assert unknown.recommendable == "trending"
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        ({"prise": 3}, 'no feature "prise"; did you mean "price"'),
+        ({"price": "cheap"}, "feature \"price\": 'cheap' is not a number"),
+        ({"about": "x" * 2001}, "at most 2000 characters"),
+        ({f"f{number}": 1 for number in range(101)}, "at most 100 items"),
+    ],
+)
+def test_features_that_cannot_be_used_are_refused(
+    featured: Server, features: dict, message: str
+) -> None:
+    for request in (
+        lambda: featured.http.put("/v1/items/905", json={"features": features}),
+        lambda: featured.http.post(
+            "/v1/items",
+            content=json.dumps({"item_id": 905, "features": features}),
+            headers={"Content-Type": "application/x-ndjson"},
+        ),
+    ):
+        answer = request()
+        assert answer.status_code == 422
+        assert message in answer.json()["detail"]
+    assert featured.http.get("/v1/items/905").status_code == 404
 
 
 def test_a_new_item_that_was_touched_is_gone_from_the_list(

@@ -22,7 +22,7 @@ ITEMS = [
     ItemRecord("7", "Seven, the", ("low", "two words"), "/7.jpg"),
     ItemRecord("x/é", None, None, None, hidden=True),
     ItemRecord("9", '"Nine"', ("high",), "https://img.example/9?a=b", available=False),
-    ItemRecord("10"),
+    ItemRecord("10", features={"price": 3.5, "brand": "a, b", "labels": ["x", 1], "new": True}),
 ]
 
 
@@ -35,10 +35,31 @@ def store(new_database: Databases) -> Iterator[ItemStore]:
 
 def kept(store: ItemStore) -> list[tuple[object, ...]]:
     return [
-        (item.item_id, item.title, item.categories, item.image_url, item.hidden, item.available)
+        (
+            item.item_id,
+            item.title,
+            item.categories,
+            item.image_url,
+            item.hidden,
+            item.available,
+            item.features,
+        )
         for item in store.changed()
         if not item.deleted
     ]
+
+
+def test_features_that_are_no_object_are_refused_with_their_line(
+    store: ItemStore, tmp_path: Path
+) -> None:
+    path = tmp_path / "items.csv"
+    path.write_text('item_id,features\n1,"{""price"": 3}"\n2,price 3\n')
+    with pytest.raises(DataError, match='column "features", line 3: "price 3" is not a JSON'):
+        import_items(store, path)
+    lines = tmp_path / "items.jsonl"
+    lines.write_text('{"item_id": 1, "features": {"price": 3}}\n{"item_id": 2, "features": null}\n')
+    import_items(store, lines)
+    assert [item.features for item in store.changed()] == [{"price": 3}, None]
 
 
 @pytest.fixture
@@ -79,8 +100,8 @@ def test_columns_are_found_by_usual_names_and_unused_ones_are_reported(
     done = import_items(store, tmp_path / "movies.csv")
     assert done.items == 2
     assert kept(store) == [
-        ("1", "1984", ("Drama", "Sci-Fi"), "https://img.example/1", False, False),
-        ("2", "Heat", (), None, False, True),
+        ("1", "1984", ("Drama", "Sci-Fi"), "https://img.example/1", False, False, None),
+        ("2", "Heat", (), None, False, True, None),
     ]
     message = "\n".join(done.notes)
     assert "item_id = movieId, title = Name, categories = Genres, image_url = poster" in message

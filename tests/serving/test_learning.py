@@ -127,6 +127,29 @@ def test_training_uses_the_current_catalog(opened: Database) -> None:
     assert joined.catalog.frame["title"].to_list() == ["Three, corrected", "Item 4", "Nine"]
 
 
+def test_training_uses_the_features_that_were_sent_and_those_of_the_run(opened: Database) -> None:
+    items = pl.DataFrame(
+        {"item": [3, 4], "price": [1.0, 2.0], "labels": [["a"], ["b", "c"]], "brand": ["x", "y"]}
+    )
+    items = items.with_columns(look=pl.Series([[0.0, 1.0], [1.0, 0.0]]))
+    log = pl.DataFrame({"user": [1, 1], "item": [3, 4]})
+    users = pl.DataFrame({"user": [1], "labels": [["v"]]})
+    base = tm.read(log, items=items, users=users, features={"brand": "category"})
+    store = ItemStore(opened)
+    record_events(EventStore(opened), 2, [9])
+    store.put([ItemRecord("9", "Nine", features={"price": 5, "look": [1, 1], "labels": ["c"]})])
+    store.put([ItemRecord("3", "Three", features={"price": 7, "brand": 3.5, "labels": 4})])
+    joined = with_events(base, EventStore(opened), store)
+    assert joined.catalog.features == {"categories": "categories"} | base.catalog.features
+    frame = joined.catalog.frame.select("item_id", "price", "labels", "brand", "look")
+    assert frame.rows() == [
+        (3, 7.0, ["a"], "3.5", [0, 1]),
+        (4, 2.0, ["b", "c"], "y", [1, 0]),
+        (9, 5.0, ["c"], None, [1, 1]),
+    ]
+    assert joined.user_table.frame.rows() == [(1, ["v"]), (2, None)]
+
+
 def test_an_id_that_looks_like_a_missing_value_is_one_that_the_service_took(
     opened: Database,
 ) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tastemaker import artifact
+from tastemaker.bundle.encoder_files import read_encoders, write_encoders
 from tastemaker.bundle.evaluation_files import METRICS_FILE, write_evaluation
 from tastemaker.bundle.index_files import item_keys, read_index, write_index
 from tastemaker.bundle.split_files import read_split, write_split
@@ -131,6 +132,7 @@ def save_run(
         description = {"model": model.name, "config": model.config.model_dump(mode="json")}
         out.json("model.json", description)
         out.tensors("weights.safetensors", model.state())
+        write_encoders(out, model.encoders)
         write_split(out, model.split)
         if evaluation is not None:
             write_evaluation(out, evaluation)
@@ -186,7 +188,8 @@ def open_run(path: str | Path, device: DeviceName = "cpu") -> Bundle:
         kind = model_class(description["model"])
         config = kind.config_class.of(description["config"], description["model"])
         state = source.tensors("weights.safetensors")
-        model = kind.from_state(config, split, state, resolve_device(device))
+        encoders = read_encoders(source)
+        model = kind.from_state(config, split, state, resolve_device(device), encoders)
     except (ConfigError, SplitError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ArtifactError(
             f"{path} cannot be opened: {error}; another version of tastemaker may have written it"

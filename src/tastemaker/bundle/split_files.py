@@ -1,4 +1,4 @@
-"""Stores a Split as files of an artifact: vocabularies, catalog, histories, held-out data."""
+"""Stores a Split as files of an artifact: vocabularies, features, histories, held-out data."""
 
 from dataclasses import replace
 from typing import Any
@@ -12,6 +12,7 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.data.log_rules import LogRules
 from tastemaker.data.pairs import Pairs
 from tastemaker.data.split import Candidates, Split, Targets
+from tastemaker.data.user_table import UserTable
 from tastemaker.data.vocabulary import Vocabulary
 from tastemaker.errors import ArtifactError
 
@@ -33,8 +34,13 @@ def write_split(out: ArtifactWriter, split: Split) -> None:
         "notes": train.notes,
         "split_notes": split.notes,
     }
+    description |= {"item_features": train.catalog.features}
+    known_users = train.user_vocabulary.ids.to_frame()
+    if train.user_table is not None:
+        description |= {"user_features": train.user_table.features}
+        known_users = train.user_table.frame
     out.json("data.json", description)
-    out.table("users.parquet", train.user_vocabulary.ids.to_frame())
+    out.table("users.parquet", known_users)
     out.table("items.parquet", train.catalog.frame)
     out.table("train.parquet", _rows(train))
     others = {"before_test": split.before_test, "after_test": split.after_test}
@@ -65,15 +71,16 @@ def read_split(source: ArtifactReader) -> Split:
         ArtifactError: the data do not match the stored fingerprint.
     """
     description: dict[str, Any] = source.json("data.json")
-    items = source.table("items.parquet")
+    users, items = source.table("users.parquet"), source.table("items.parquet")
     rows = source.table("train.parquet")
     train = Dataset(
         description["name"],
         rows["user"].to_numpy(),
         rows["item"].to_numpy(),
-        Vocabulary(source.table("users.parquet")["user_id"], "user"),
+        Vocabulary(users["user_id"], "user"),
         Vocabulary(items["item_id"], "item"),
-        Catalog(items),
+        # Runs of earlier versions have no kinds of features.
+        Catalog(items, kinds=description.get("item_features")),
         **_columns(rows),
         ratings=_column(rows, "rating"),
         time_unit=description["time_unit"],
@@ -82,6 +89,11 @@ def read_split(source: ArtifactReader) -> Split:
         n_missing=description.get("n_missing", 0),
         rules=LogRules.from_dict(description["rules"]) if "rules" in description else LogRules(),
         rejected=_rejected(source),
+        user_table=(
+            UserTable(users, kinds=description["user_features"])
+            if "user_features" in description
+            else None
+        ),
         notes=tuple(description["notes"]),
     )
     if train.fingerprint != description["fingerprint"]:

@@ -13,12 +13,16 @@ from typer.core import TyperCommand
 
 OPTION_OF = {
     "catalog": "items",
+    "features=…": "feature",
     "has_header": "header",
     "n_trials": "trials",
     "path": "out",
     "timeout_s": "timeout",
+    "user_features=…": "user_feature",
+    "user_table": "users",
 }
-"""Arguments whose option has another name; all others have the same name as their option."""
+"""Arguments whose option has another name; all others have the same name as their option. An
+argument with =… is a table of kinds, unlike the setting of that name of a model."""
 
 FLAGS_OF_CALL = {
     "no_holdout": "--split none",
@@ -73,7 +77,8 @@ def in_flags(text: str) -> str:
 
 
 def _flag(mention: re.Match[str], options: dict[str, Any]) -> str | None:
-    name, value = OPTION_OF.get(mention["name"], mention["name"]), mention["value"]
+    name, value = mention["name"], mention["value"]
+    name = OPTION_OF.get(f"{name}={value}", OPTION_OF.get(name, name))
     if value is None and name in FLAGS_OF_CALL:
         flags = FLAGS_OF_CALL[name]
         return flags if flags.split()[0].removeprefix("--") in options else None

@@ -36,8 +36,8 @@ def items(
     the run. A running service uses the items from its next response on.
 
     Columns are found by their usual names: title, categories (a list, or text separated by |),
-    image_url, hidden and available. The items exported are those that were added or changed since
-    the training.
+    image_url, hidden, available and features (a JSON object). The items exported are those that
+    were added or changed since the training.
 
     Examples: tastemaker items import products.csv --run runs/demo --item-id sku,
     tastemaker items export items.parquet --run runs/demo

@@ -163,7 +163,38 @@ Query = Annotated[
 ]
 Items = Annotated[
     str | None,
-    _data("--items", help="Table of the items: their ids and, optionally, titles and categories."),
+    _data(
+        "--items",
+        help="Table of the items: their ids and, optionally, titles, categories and other "
+        "features.",
+    ),
+]
+Feature = Annotated[
+    list[str] | None,
+    _data(
+        "--feature",
+        help="Kind of a column of --items, such as price:number: category, categories, number, "
+        "text, date or vector, or none to leave it out; may be given several times. Other kinds "
+        "are guessed.",
+        metavar="COLUMN:KIND",
+    ),
+]
+Users = Annotated[str | None, _data("--users", help="Table of the users: their ids and features.")]
+UserId = Annotated[
+    str | None,
+    _data(
+        "--user-id",
+        help="Column of --users with the user's id; by default the one with the same name as the "
+        "user column of the data, else guessed.",
+    ),
+]
+UserFeature = Annotated[
+    list[str] | None,
+    _data(
+        "--user-feature",
+        help="Kind of a column of --users, as for --feature.",
+        metavar="COLUMN:KIND",
+    ),
 ]
 ItemsQuery = Annotated[
     str | None,
@@ -275,6 +306,10 @@ class Reading:
     items: Items = None
     items_query: ItemsQuery = None
     item_id: ItemId = None
+    feature: Feature = None
+    users: Users = None
+    user_id: UserId = None
+    user_feature: UserFeature = None
     untouched_items: UntouchedItems = False
     min_rating: MinRating = None
     repeats: Repeats = None

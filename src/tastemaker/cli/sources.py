@@ -10,7 +10,6 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from tastemaker.cli import options
 from tastemaker.cli.common import err, note
 from tastemaker.data.candidate_lists import read_candidate_lists
-from tastemaker.data.catalog import Catalog
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.event_kinds import EventKinds
 from tastemaker.data.file_kinds import is_database_url, options_for
@@ -19,9 +18,10 @@ from tastemaker.data.interactions import Interactions
 from tastemaker.data.log_rules import LogRules, default_repeats
 from tastemaker.data.movielens import ARCHIVES, is_movielens
 from tastemaker.data.predefined import predefined_split
-from tastemaker.data.sources import NAMES, load, read, read_catalog, read_interactions
+from tastemaker.data.sources import NAMES, load, read, read_interactions
 from tastemaker.data.split import Split
 from tastemaker.data.splitting import leave_k_out, no_holdout, temporal
+from tastemaker.data.tables import read_tables
 from tastemaker.data.text_format import SHARED_WITH_ITEMS
 from tastemaker.data.weights import Weighting
 from tastemaker.errors import ConfigError
@@ -101,25 +101,13 @@ class DataOptions(options.Reading):
         """The options on text that apply to a table beside the interactions."""
         return {name: self.text[name] for name in options_for(source) if name in self.text}
 
-    def catalog(self, like: str) -> Catalog | None:
-        """Reads the table of the items, if there is one.
-
-        Args:
-            like: name of the item column of the interactions.
-        """
-        if self.items is None:
-            names = ("item_id", "items_query")
-            alone = next((name for name in names if getattr(self, name) is not None), None)
-            if alone is not None:
-                flag = _flag({alone: None})
-                raise ConfigError(f"{flag} needs the table of the items; give --items as well")
-            return None
-        shared = self._text_for(self.items)
-        text = {name: value for name, value in shared.items() if name in SHARED_WITH_ITEMS}
-        return read_catalog(
-            self.items, item_id=self.item_id, like=like, query=self.items_query, **self.values,
-            **text,
-        )  # fmt: skip
+    @property
+    def tables(self) -> dict[str, Any]:
+        """The tables of the items and users, and what is stated of their columns."""
+        names = ("items", "item_id", "items_query", "users", "user_id")
+        given = {name: getattr(self, name) for name in names}
+        given["features"] = _kinds("--feature", self.feature)
+        return given | {"user_features": _kinds("--user-feature", self.user_feature)}
 
     def _rules_of_events(self) -> LogRules:
         """The rules for events without DATA, by the options on kinds, values and repeats."""
@@ -141,14 +129,15 @@ class DataOptions(options.Reading):
             return self._named(data, rules)
         if _is_misspelt_name(data):
             return load(data)  # raises, naming the nearest data set
-        tables = ("items", "item_id", "items_query", "query", "layout")
-        arguments = {name: getattr(self, name) for name in tables} | self.columns | self.values
+        source = {"query": self.query, "layout": self.layout}
+        arguments = source | self.tables | self.columns | self.values
         return read(data, **arguments, **rules, **self.text)
 
     def _named(self, data: str, rules: dict[str, Any]) -> Dataset:
         refused = {n: v for n, v in self.columns.items() if v and (n, v) != AUTO} | self.text
         names = (
-            "items", "item_id", "items_query", "query", "layout", "missing", "drop_missing", "ids",
+            "items", "item_id", "items_query", "feature", "users", "user_id", "user_feature",
+            "query", "layout", "missing", "drop_missing", "ids",
         )  # fmt: skip
         refused |= {name: getattr(self, name) for name in names if getattr(self, name)}
         if refused:
@@ -180,6 +169,21 @@ def _is_misspelt_name(data: str) -> bool:
 def _names(text: str) -> list[str]:
     """Splits names at commas."""
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _kinds(option: str, given: list[str] | None) -> dict[str, str]:
+    """Reads `price:number` as the kind of a feature by column.
+
+    Raises:
+        ConfigError: a text is not a column, ":" and a kind.
+    """
+    kinds = {}
+    for text in given or ():
+        column, colon, kind = text.rpartition(":")
+        if not (column and colon and kind):
+            raise ConfigError(f'{option}: "{text}" is not a column with its kind, as price:number')
+        kinds[column] = kind
+    return kinds
 
 
 def _weights_of_kinds(text: str) -> dict[str, float]:
@@ -261,13 +265,16 @@ class SplitOptions(options.HoldingOutForTest):
                 f"--{changed.replace('_', '-')} does not apply to a ready-made split; leave it out"
             )
         train = source.interactions(self.train)
+        text = {name: value for name, value in source.text.items() if name in SHARED_WITH_ITEMS}
+        catalog, user_table = read_tables(train, **source.tables, **source.values, **text)
         return predefined_split(
             train,
             source.interactions(self.test),
             validation=None if self.valid is None else source.interactions(self.valid),
             candidates=None if self.candidates is None else source.candidates(self.candidates),
-            catalog=source.catalog(like=train.item_column),
+            catalog=catalog,
             untouched_items=source.untouched_items,
+            user_table=user_table,
             repeats=source.repeats,
             repeat_targets=source.repeat_targets,
         )

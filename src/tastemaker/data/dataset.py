@@ -22,6 +22,7 @@ from tastemaker.data.interactions import Interactions
 from tastemaker.data.log_rules import DEFAULT_RULES, LogRules, Repeats, default_repeats
 from tastemaker.data.ordering import first_or_latest, sort_by_user_and_time
 from tastemaker.data.pairs import Pairs
+from tastemaker.data.user_table import UserTable
 from tastemaker.data.vocabulary import Vocabulary
 from tastemaker.errors import DataError
 from tastemaker.forking import refuse_forked
@@ -70,6 +71,8 @@ class Dataset:
     """Whether the rows are those of a log, which are not merged yet."""
     rejected: Pairs | None = None
     """The pairs whose latest event says no: the user never gets the item recommended."""
+    user_table: UserTable | None = None
+    """Features of the users, aligned to the user codes; None if nothing is known of them."""
     notes: tuple[str, ...] = field(default=())
     """Decisions made while the data set was read and prepared, for a log."""
 
@@ -97,6 +100,7 @@ class Dataset:
         interactions: Interactions,
         catalog: Catalog | None = None,
         *,
+        user_table: UserTable | None = None,
         repeats: Repeats | None = None,
         repeat_targets: bool | None = None,
         min_rating: float | None = None,
@@ -108,7 +112,8 @@ class Dataset:
 
         Args:
             interactions: the validated log.
-            catalog: titles, categories and images of the items.
+            catalog: titles, categories, images and features of the items.
+            user_table: features of the users.
             repeats: how the rows of a (user, item) pair are merged in each part of a split. By
                 default the latest row counts, with the sum of the weights if there are weights, and
                 with their maximum if there are kinds of events.
@@ -155,6 +160,11 @@ class Dataset:
             interactions.weight_transform,
         )
         dataset = dataset._with_rules(rules)
+        if user_table is not None:
+            coverage = user_table.coverage(dataset.user_vocabulary)
+            dataset = dataset.with_user_table(user_table)
+            notes = (*dataset.notes, *user_table.notes, coverage)
+            dataset = replace(dataset, notes=notes)
         if catalog is None:
             return dataset
         coverage = catalog.coverage(dataset.item_vocabulary)
@@ -204,7 +214,12 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """BLAKE2b hash of ids, codes, times, ratings, weights, kinds and, for a log, its rules."""
+        """BLAKE2b hash of all that a model can learn from, and of the rules of a log.
+
+        These are the ids, codes, times, ratings, weights and kinds of the interactions, and the
+        features. Categories alone are left out, as in runs that were saved before there were other
+        features.
+        """
         digest = blake2b(digest_size=16)
         for vocabulary in (self.user_vocabulary, self.item_vocabulary):
             ids = vocabulary.ids
@@ -218,6 +233,10 @@ class Dataset:
             digest.update(np.ascontiguousarray(self.kinds).data)
         if self.rejected is not None:
             digest.update(self.rejected.users.tobytes() + self.rejected.items.tobytes())
+        tables = [self.catalog] if set(self.catalog.features) - {"categories"} else []
+        for table in (*tables, *([] if self.user_table is None else [self.user_table])):
+            for part in table.feature_bytes():
+                digest.update(part)
         if self.is_log:
             digest.update(repr(self.rules).encode())
         return digest.hexdigest()
@@ -322,7 +341,10 @@ class Dataset:
         """Drops users and items that have no interaction left, and assigns new dense codes."""
         users, items = self.user_counts > 0, self.item_counts > 0
         new_user, new_item = np.cumsum(users) - 1, np.cumsum(items) - 1
-        catalog = self.catalog.frame.filter(pl.Series(items))
+        catalog = self.catalog.with_frame(self.catalog.frame.filter(pl.Series(items)))
+        user_table = self.user_table
+        if user_table is not None:
+            user_table = user_table.with_frame(user_table.frame.filter(pl.Series(users)))
         rejected = self.rejected
         if rejected is not None:
             rejected = rejected.rows(users[rejected.users] & items[rejected.items])
@@ -336,7 +358,8 @@ class Dataset:
             items=new_item[self.items].astype(np.int32),
             user_vocabulary=Vocabulary(self.user_vocabulary.ids.filter(pl.Series(users)), "user"),
             item_vocabulary=Vocabulary(self.item_vocabulary.ids.filter(pl.Series(items)), "item"),
-            catalog=Catalog(catalog),
+            catalog=catalog,
+            user_table=user_table,
         )
 
     def with_catalog(self, catalog: Catalog, *, untouched_items: bool = False) -> "Dataset":
@@ -361,6 +384,15 @@ class Dataset:
                 rejected = Pairs(rejected.users, new_codes[rejected.items])
         aligned = catalog.aligned_to(known)
         return replace(self, items=items, item_vocabulary=known, catalog=aligned, rejected=rejected)
+
+    def with_user_table(self, user_table: UserTable) -> "Dataset":
+        """Returns the same interactions with the features of the users.
+
+        Raises:
+            DataError: the ids are whole numbers in the data and text in the table or vice versa, or
+                no id of the table is a user of the data.
+        """
+        return replace(self, user_table=user_table.aligned_to(self.user_vocabulary))
 
     def with_note(self, note: str) -> "Dataset":
         """Returns the same data with one more note."""

@@ -51,6 +51,8 @@ class Interactions:
     weight_transform: str | None = None
     """How the values of the weight column became weights, as for `transform_weights`; None if there
     is no such column."""
+    user_column: str = "user_id"
+    """Name of the user column in the source; a table of the users may use the same name."""
 
     __repr__ = short_repr
 
@@ -116,7 +118,7 @@ class Interactions:
             frame = frame[exact.arg_sort()] if not exact.is_sorted() else frame
         return cls(
             frame, rows.source, unit, tuple(notes), roles["item"], n_rows - rows.frame.height,
-            weighed.kinds, weighed.transform,
+            weighed.kinds, weighed.transform, roles["user"],
         )  # fmt: skip
 
     def __len__(self) -> int:

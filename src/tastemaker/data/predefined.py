@@ -12,6 +12,7 @@ from tastemaker.data.interactions import Interactions
 from tastemaker.data.log_rules import Repeats
 from tastemaker.data.notes import reports_notes
 from tastemaker.data.split import Candidates, Split, Targets
+from tastemaker.data.user_table import UserTable
 from tastemaker.data.vocabulary import Vocabulary
 from tastemaker.errors import DataError, SplitError
 
@@ -25,6 +26,7 @@ def predefined_split(
     candidates: Interactions | pl.DataFrame | None = None,
     catalog: Catalog | None = None,
     untouched_items: bool = False,
+    user_table: UserTable | None = None,
     repeats: Repeats | None = None,
     repeat_targets: bool | None = None,
 ) -> Split:
@@ -40,8 +42,9 @@ def predefined_split(
         candidates: items against which each user's held-out item is ranked, from
             `read_candidate_lists` or as a table with user_id and a list column item_id. The
             held-out item itself need not be listed.
-        catalog: titles, categories and images of the items.
+        catalog: titles, categories, images and features of the items.
         untouched_items: include the items that only the catalog lists.
+        user_table: features of the users.
         repeats: how the rows of a (user, item) pair are merged in training, as for `read`.
         repeat_targets: whether a held-out pair that is also in an earlier part is evaluated; by
             default only with repeats="keep". Otherwise it is left out of the later part, and a note
@@ -58,7 +61,8 @@ def predefined_split(
     users, items = _vocabularies(parts, pairs)
     dataset = Dataset.from_interactions(
         train, catalog, user_vocabulary=users, item_vocabulary=items,
-        untouched_items=untouched_items, repeats=repeats, repeat_targets=repeat_targets,
+        untouched_items=untouched_items, user_table=user_table, repeats=repeats,
+        repeat_targets=repeat_targets,
     )  # fmt: skip
     items = dataset.item_vocabulary
     held_out = [_held_out(part, dataset) for part in parts[1:]]

@@ -47,6 +47,10 @@ class Rows:
         """Returns the rows where a Boolean column is true."""
         return self._with_frame(self.frame.filter(keep), keep.arg_true())
 
+    def with_column(self, column: pl.Series) -> "Rows":
+        """Returns the rows with other values in the column of that name."""
+        return replace(self, frame=self.frame.with_columns(column))
+
     def exploded(self, column: str) -> "Rows":
         """Returns one row for each element of a column of lists; none for an empty list."""
         numbered = self.frame.with_row_index("the row").filter(pl.col(column).list.len() > 0)

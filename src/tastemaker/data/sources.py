@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tastemaker.data.catalog import Catalog, id_column
 from tastemaker.data.columns import Columns, resolve_columns
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.download import OnBytes
@@ -27,6 +26,7 @@ from tastemaker.data.notes import reports_notes
 from tastemaker.data.rows import names_of, read_rows
 from tastemaker.data.shop import shop
 from tastemaker.data.synthetic import synthetic
+from tastemaker.data.tables import read_tables
 from tastemaker.data.text_format import SHARED_WITH_ITEMS, TextFormat
 from tastemaker.data.weights import Weighting
 from tastemaker.errors import ConfigError, DataError, did_you_mean
@@ -98,7 +98,11 @@ def read(
     items: Any = None,
     item_id: str | None = None,
     items_query: str | None = None,
+    features: Mapping[str, str] | None = None,
     untouched_items: bool = False,
+    users: Any = None,
+    user_id: str | None = None,
+    user_features: Mapping[str, str] | None = None,
     missing: Sequence[str] = MISSING,
     drop_missing: bool = False,
     ids: IdKind | None = None,
@@ -119,13 +123,20 @@ def read(
             "latest", with kinds of events "max", and otherwise with weights "sum".
         repeat_targets: whether an item that a user had before may be held out, evaluated and
             recommended again; by default only with repeats="keep".
-        items: a table of the items (a source of any of these kinds): their ids and, if available,
-            titles, categories and images.
+        items: a table of the items (a source of any of these kinds, or a `Catalog`): their ids and,
+            if available, titles, categories, images and other features.
         item_id: the column of `items` with the item ids; by default the column with the same name
             as the item column of the interactions, or else one with a usual name.
         items_query: SQL that selects the items, if `items` is a database with several tables.
+        features: the kind of a feature by its column in `items`: "category", "categories",
+            "number", "text", "date" or "vector", or "none" for a column that is not used. The kinds
+            of all other columns are guessed.
         untouched_items: include the items of that table that no user touched, so that a model that
-            represents items by their categories can recommend them.
+            represents items by their features can recommend them.
+        users: a table of the users (a path, a dataframe or a `UserTable`): their ids and features.
+        user_id: the column of `users` with the user ids; by default the column with the same name
+            as the user column of the interactions, or else one with a usual name.
+        user_features: the kind of a feature by its column in `users`, as for `features`.
         missing: texts that stand for a missing value in columns of ids, times, ratings and weights.
         drop_missing: whether to leave out rows that lack an id, a time or a weight; by default they
             are an error.
@@ -134,7 +145,7 @@ def read(
         **how: as for `read_interactions`: user, item, time, rating, event, event_weights, targets,
             negative, weight, weight_transform, time_format, name, query, layout, and for text files
             has_header, separator, quoting, encoding, comment, decimal. The last four apply to the
-            table of the items as well.
+            tables of the items and users as well.
 
     Guesses and left-out rows are reported by the logger `tastemaker`, and kept in the `notes` of
     the result.
@@ -143,24 +154,18 @@ def read(
         DataError: the data cannot be used; the message gives file, column, row and value.
     """
     values: dict[str, Any] = {"missing": missing, "drop_missing": drop_missing, "ids": ids}
-    shared = {name: how[name] for name in SHARED_WITH_ITEMS if name in how and items is not None}
-    of_items = {name: value for name, value in shared.items() if name in options_for(items)}
-    only_of_items = set(of_items).difference(options_for(source))
-    how = {name: value for name, value in how.items() if name not in only_of_items}
+    tables = [table for table in (items, users) if table is not None]
+    shared = {name: how[name] for name in SHARED_WITH_ITEMS if name in how and tables}
+    of_tables = {name for table in tables for name in options_for(table)}
+    only_of_tables = of_tables.intersection(shared).difference(options_for(source))
+    how = {name: value for name, value in how.items() if name not in only_of_tables}
     interactions = read_interactions(source, **values, **how)
-    catalog = None
-    if items is not None:
-        catalog = read_catalog(
-            items, item_id=item_id, like=interactions.item_column, query=items_query,
-            **values, **of_items,
-        )  # fmt: skip
-    elif item_id is not None or items_query is not None:
-        raise ConfigError(
-            f"{'item_id' if item_id is not None else 'items_query'}=… is about the table of items; "
-            "give the table with items=…"
-        )
+    catalog, user_table = read_tables(
+        interactions, items=items, item_id=item_id, items_query=items_query, features=features,
+        users=users, user_id=user_id, user_features=user_features, **values, **shared,
+    )  # fmt: skip
     return _encode(
-        interactions, catalog, min_rating=min_rating, repeats=repeats,
+        interactions, catalog, user_table=user_table, min_rating=min_rating, repeats=repeats,
         repeat_targets=repeat_targets, untouched_items=untouched_items,
     )  # fmt: skip
 
@@ -287,43 +292,3 @@ def _weighting(
             f'weight_transform="{transform}" needs a column of values; name it with weight=…'
         )
     return Weighting(transform, EventKinds.of(event_weights, targets, negative))
-
-
-def read_catalog(
-    source: Any,
-    *,
-    item_id: str | None = None,
-    like: str | None = None,
-    missing: Sequence[str] = MISSING,
-    drop_missing: bool = False,
-    ids: IdKind | None = None,
-    query: str | None = None,
-    **text: Any,
-) -> Catalog:
-    """Reads a table of the items: their ids and, if available, titles, categories and images.
-
-    Args:
-        source: files, a dataframe or a database, as for `read`.
-        item_id: the column with the item ids. By default it is the column named `like` if there is
-            one, else one with a usual name.
-        like: name of the item column of the interactions (`Interactions.item_column`).
-        missing: texts that stand for a missing id.
-        drop_missing: whether to leave out rows without an id.
-        ids: type to convert the ids to, "text" or "integer"; by default they keep their type, and
-            those of a text file take the type of the ids of the interactions.
-        query: SQL that selects the rows of a database; by default those of its only table.
-        **text: as for `read_interactions`.
-
-    Raises:
-        DataError: there is no column with the ids, or an id is missing.
-    """
-    source_name, _ = names_of(source, None if is_file(source) else "catalog")
-    rows = read_rows(
-        source,
-        source_name,
-        ids=lambda names: [id_column(names, source_name, item_id, like)],
-        how=TextFormat(**text),
-        query=query,
-    )
-    values = Values(missing, drop_missing, ids)
-    return Catalog.from_rows(rows, item_id=item_id, like=like, values=values)

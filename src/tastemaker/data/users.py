@@ -1,7 +1,8 @@
 """UserBatch: the users of one request to a model, with their histories."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +36,9 @@ class UserBatch:
     the histories."""
     rejected: "UserBatch | None" = None
     """The same users with the items to which they said no, if there are any."""
+    features: Sequence[Mapping[str, Any] | None] | None = None
+    """Features of the n users by name, where they are not those of the table of users; None for a
+    user whose features are in the table or unknown."""
 
     __repr__ = short_repr
 
@@ -56,8 +60,17 @@ class UserBatch:
         )
 
     @classmethod
-    def unseen_users(cls, histories: Sequence[Sequence[int] | np.ndarray]) -> "UserBatch":
-        """Returns unseen users, given the item codes of each history, oldest first."""
+    def unseen_users(
+        cls,
+        histories: Sequence[Sequence[int] | np.ndarray],
+        features: Sequence[Mapping[str, Any] | None] | None = None,
+    ) -> "UserBatch":
+        """Returns unseen users, given the item codes of each history, oldest first.
+
+        Args:
+            histories: the item codes of each user.
+            features: the features of each user by name, if any are known.
+        """
         lengths = [len(history) for history in histories]
         empty = np.array([], dtype=np.int64)
         items = np.concatenate([empty, *(np.asarray(h, dtype=np.int64) for h in histories)])
@@ -65,6 +78,7 @@ class UserBatch:
             np.full(len(histories), UNKNOWN, dtype=np.int64),
             items,
             np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            features=features,
         )
 
     def __len__(self) -> int:
@@ -84,17 +98,22 @@ class UserBatch:
         """Returns the users at the positions start … stop - 1, or up to the last user."""
         indptr = self.indptr[start : stop + 1]
         rows = slice(indptr[0], indptr[-1])
+        features = None if self.features is None else self.features[start:stop]
         return self._selected(
-            self.codes[start:stop], rows, indptr - indptr[0], lambda batch: batch.part(start, stop)
-        )
+            self.codes[start:stop], rows, indptr - indptr[0], features,
+            lambda batch: batch.part(start, stop),
+        )  # fmt: skip
 
     def at(self, positions: np.ndarray) -> "UserBatch":
         """Returns the users at the positions (or where a boolean mask is true), in that order."""
         positions = np.arange(len(self))[positions]
         rows, indptr = take_runs(self.indptr, positions)
+        features = self.features
         return self._selected(
-            self.codes[positions], rows, indptr, lambda batch: batch.at(positions)
-        )
+            self.codes[positions], rows, indptr,
+            None if features is None else [features[position] for position in positions],
+            lambda batch: batch.at(positions),
+        )  # fmt: skip
 
     def merged(self) -> "UserBatch":
         """Returns the same users with each item once, at its latest place, with summed weights."""
@@ -131,6 +150,7 @@ class UserBatch:
         codes: np.ndarray,
         rows: slice | np.ndarray,
         indptr: np.ndarray,
+        features: Sequence[Mapping[str, Any] | None] | None,
         of: Callable[["UserBatch"], "UserBatch"],
     ) -> "UserBatch":
         """Returns some of the users, given how to select them from a batch."""
@@ -143,6 +163,7 @@ class UserBatch:
             _at(self.kinds, rows),
             None if self.seen is None else of(self.seen),
             None if self.rejected is None else of(self.rejected),
+            features,
         )
 
 

@@ -2,7 +2,7 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -13,12 +13,13 @@ import torch
 from tastemaker.artifact import is_finite
 from tastemaker.config import Config
 from tastemaker.data.dataset import Dataset
+from tastemaker.data.features import Encoders
 from tastemaker.data.notes import log_notes
 from tastemaker.data.recommendations import Recommendations
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.data.vocabulary import UNKNOWN
-from tastemaker.errors import ConfigError, UnsupportedError
+from tastemaker.errors import ConfigError, UnsupportedError, did_you_mean
 from tastemaker.forking import refuse_forked
 from tastemaker.models.explanations import explain, with_reasons
 from tastemaker.models.fit_errors import failures_as_config_errors
@@ -40,8 +41,8 @@ class NewItemKeys(NamedTuple):
     keys: torch.Tensor
     """(n, d) float32, in the space of `item_keys`."""
     known: np.ndarray
-    """(n,) bool: whether the model was trained with any of the item's categories. The key of any
-    other item is meaningless."""
+    """(n,) bool: whether the model was trained with a value of any of the item's features. The key
+    of any other item is meaningless."""
 
 
 class Recommender(ABC):
@@ -84,6 +85,7 @@ class Recommender(ABC):
         """The record of training; empty for a model without epochs."""
         self._split: Split | None = None
         self._start_from: Recommender | None = None
+        self._encoders: Encoders | None = None
 
     def __repr__(self) -> str:
         values = (
@@ -218,7 +220,7 @@ class Recommender(ABC):
             raise ConfigError(f"{self.name} cannot start from a {start_from.name}")
         log_notes(self.notes_on(split.train, strict=strict))
         started_at = time.monotonic()
-        self._start_from = start_from
+        self._start_from, self._encoders = start_from, None
         try:
             with failures_as_config_errors(self.config, self.name):
                 self._fit(split if self.reads_order else split.in_pairs, run or TrainingRun())
@@ -272,21 +274,41 @@ class Recommender(ABC):
         """
         return UserBatch.known(self.split.everything, self.dataset.user_vocabulary.encode(ids))
 
-    def unseen_users(self, histories: Sequence[Ids]) -> UserBatch:
-        """A batch of users who are not in the data, by their histories.
+    def unseen_users(
+        self,
+        histories: Sequence[Ids],
+        features: Sequence[Mapping[str, Any] | None] | None = None,
+    ) -> UserBatch:
+        """A batch of users who are not in the data, by their histories and features.
 
         Args:
             histories: item ids of each user, oldest first.
+            features: the features of each user, by the names that they have in the table of users.
+                Only models that read features of users use them.
 
         Raises:
             UnknownIdError: an item is not in the data.
+            ConfigError: there are not as many features as histories, or a feature is unknown.
         """
         if any(isinstance(history, int | str | np.integer) for history in histories):
             raise ConfigError(
                 "unseen_users takes a list of histories: unseen_users([[1, 50, 296]])"
             )
+        if features is not None and len(features) != len(histories):
+            raise ConfigError(
+                f"unseen_users: there are {len(histories)} histories and {len(features)} features; "
+                "give None for a user without features"
+            )
+        table = self.dataset.user_table
+        known = [] if table is None else list(table.features)
+        for name in {name for row in features or () for name in row or ()}:
+            if name not in known:
+                raise ConfigError(
+                    f'unseen_users: the users have no feature "{name}"; '
+                    + (did_you_mean(name, known) if known else "the data have no table of users")
+                )
         encode = self.dataset.item_vocabulary.encode
-        return UserBatch.unseen_users([encode(history) for history in histories])
+        return UserBatch.unseen_users([encode(history) for history in histories], features)
 
     def score(self, users: UserBatch) -> torch.Tensor:
         """Scores of all items: (n_users, n_items) float32 on `device`, higher is better.
@@ -326,7 +348,10 @@ class Recommender(ABC):
         )
 
     def is_cold(self, users: UserBatch) -> np.ndarray:
-        """Which users are cold: not in the training data, and without an informative item.
+        """Which users are cold: not in the training data, and nothing known that the model reads.
+
+        That is an informative item of the history or, for a model that reads features of users, a
+        feature.
 
         Returns:
             (n,) bool. Cold users get the popularity of the items.
@@ -335,16 +360,21 @@ class Recommender(ABC):
         known = trained & (users.codes != UNKNOWN)
         if not known.all():
             known[users.rows[self._informative_items()[users.items]]] = True
+            known |= self._known_by_features(users)
         return ~known
 
-    def new_item_keys(self, categories: Sequence[Sequence[str]]) -> NewItemKeys | None:
-        """Keys of items that are not in the training data, computed from their categories.
+    def new_item_keys(self, rows: Sequence[Mapping[str, Any]]) -> NewItemKeys | None:
+        """Keys of items that are not in the training data, computed from their features.
 
         Args:
-            categories: the categories of each of the items.
+            rows: the features of each item, by the names that they have in the catalog; other names
+                are ignored.
 
         Returns:
-            None for a model that does not read categories.
+            None for a model that does not read features of items.
+
+        Raises:
+            ConfigError: a value is not of the kind of its feature.
         """
         return None
 
@@ -480,6 +510,7 @@ class Recommender(ABC):
         split: Split,
         state: dict[str, torch.Tensor],
         device: torch.device | None = None,
+        encoders: Encoders | None = None,
     ) -> Self:
         """Makes a fitted model from the `state` of another.
 
@@ -488,18 +519,32 @@ class Recommender(ABC):
             split: what the other model was fitted on.
             state: the result of its `state`.
             device: where to compute; the CPU by default.
+            encoders: its `encoders`; by default they are fitted again.
         """
         model = cls(config)
-        model._split = split
+        model._split, model._encoders = split, encoders
         model._restore(state, device or torch.device("cpu"))
         return model
+
+    @property
+    def encoders(self) -> Encoders | None:
+        """The encoders of features that the model was trained with; None if it reads none."""
+        return self._encoders
+
+    def _fitted_encoders(self, train: Dataset) -> Encoders:
+        """The encoders of features, which are fitted when a model first asks for them."""
+        if self._encoders is None:
+            self._encoders = Encoders.fit(train)
+        return self._encoders
 
     def _warm_started(self, network: Network, train: Dataset) -> Network:
         """The network, with the rows copied from the model of a warm start, if there is one."""
         earlier_model = self._start_from
         if earlier_model is None:
             return network
-        return warm_started(network, train, earlier_model.state(), earlier_model.dataset)
+        pairs = zip(self.encoders or (), earlier_model.encoders or (), strict=False)
+        encoders = [(new, old) for new, old in pairs if new is not None and old is not None]
+        return warm_started(network, train, earlier_model.state(), earlier_model.dataset, encoders)
 
     def _require_finite(self) -> None:
         """Raises FloatingPointError if a parameter or a score is NaN or infinite."""
@@ -528,6 +573,10 @@ class Recommender(ABC):
         items that have some.
         """
         return self.dataset.item_counts > 0
+
+    def _known_by_features(self, users: UserBatch) -> np.ndarray:
+        """(n,) bool: the users of whom the model reads a known feature; by default none."""
+        return np.zeros(len(users), dtype=bool)
 
     def _popularity(self) -> torch.Tensor:
         counts = torch.from_numpy(self.dataset.item_counts.astype(np.float32))

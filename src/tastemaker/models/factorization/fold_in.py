@@ -3,7 +3,8 @@
 The vector of an unseen user is the maximum a posteriori estimate: the likelihood is that of the
 history under the loss that the model was trained with, and the prior is a Gaussian around the mean
 of the trained users' vectors, in each dimension somewhat wider than their standard deviation. With
-a short history, the vector thus stays near that of the average user.
+a short history, the vector thus stays near that of the average user. In a model that reads the
+users' features, the vector of the features is added to that mean.
 
 The vector of a known user is computed in the same way, with the prior around the trained vector.
 The trained vector is taken to be optimal for the history that it was trained on: with L₀ the loss
@@ -19,6 +20,7 @@ and binary cross-entropy, the part of the latter is then the Kullback-Leibler di
 predictions of the trained vector, up to a constant.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -52,6 +54,9 @@ class FoldIn:
     """(d,) mean of the trained users' vectors."""
     deviation: torch.Tensor
     """(d,) standard deviations of the trained users' vectors."""
+    features: Callable[[UserBatch], torch.Tensor] | None = None
+    """Returns the vectors (n, d) of users' features, to which the prior of an unseen user is moved.
+    The mean and the deviations are then those of the vectors without features."""
 
     __repr__ = short_repr
 
@@ -69,7 +74,8 @@ class FoldIn:
             users: the users with their histories.
             known: the same users with the histories known in training; empty for unseen users.
         """
-        vectors = trained_or_default(self.mean, self.table, known)
+        mean = self.mean if self.features is None else self.mean + self.features(users)
+        vectors = trained_or_default(mean, self.table, known)
         at_once = max(1, min(USERS_AT_ONCE, NUMBERS_AT_ONCE // vectors.shape[1] ** 2))
         # Histories of similar length are processed together, so that they need little padding.
         by_length = users.lengths.argsort(kind="stable")

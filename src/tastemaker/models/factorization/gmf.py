@@ -36,6 +36,9 @@ class GMFConfig(VectorModelConfig):
 class GMFNetwork(VectorNetwork):
     """Computes s(u, i) = hᵀ(p_u ⊙ q_i) + b (equation 9); the sigmoid is part of the loss."""
 
+    users: nn.Embedding
+    items: nn.Embedding
+
     def __init__(self, train: Dataset, config: GMFConfig) -> None:
         super().__init__(train, config)
         self.users = nn.Embedding(train.n_users, config.embedding_size)

@@ -3,10 +3,12 @@
 Yehuda Koren, Robert Bell and Chris Volinsky, 2009: Matrix Factorization Techniques for Recommender
 Systems (Computer). Steffen Rendle, Walid Krichene, Li Zhang and John Anderson, 2020: Neural
 Collaborative Filtering vs. Matrix Factorization Revisited (RecSys) show that a well-tuned product
-is hard to beat.
+is hard to beat. With features, a vector also contains those of the features, as in LightFM: Maciej
+Kula, 2015: Metadata Embeddings for User and Item Cold-start Recommendations (CBRecSys).
 """
 
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -15,12 +17,18 @@ from torch.nn.functional import pad
 from typing_extensions import override
 
 from tastemaker.data.dataset import Dataset
+from tastemaker.data.features import NO_ENCODERS, Encoded, Encoders
+from tastemaker.errors import DataError
+from tastemaker.models.factorization.featured import FeaturedEmbedding
 from tastemaker.models.factorization.vector_model import (
     LossName,
+    Table,
     VectorModel,
     VectorModelConfig,
     VectorNetwork,
 )
+from tastemaker.models.feature_vectors import FeatureVectors
+from tastemaker.models.recommender import NewItemKeys
 from tastemaker.models.space import Choice, Float, Range
 from tastemaker.training.kernels.pairs import PairParts
 
@@ -43,6 +51,9 @@ class MFConfig(VectorModelConfig):
     Rendle et al. 2022: with 1, it grows with n; with 0, it is the same for all."""
     embedding_size: int = Field(64, ge=1)
     """Dimension of the user and item vectors, without the biases."""
+    features: bool = False
+    """Whether the vectors and biases of items and users also contain those of their features, where
+    the data have any; new items and users then have a vector."""
 
 
 class MFNetwork(VectorNetwork):
@@ -52,20 +63,37 @@ class MFNetwork(VectorNetwork):
     not change the ranking of items, but it does change the probabilities that bce learns.
     """
 
-    def __init__(self, train: Dataset, config: MFConfig) -> None:
+    def __init__(self, train: Dataset, config: MFConfig, encoders: Encoders = NO_ENCODERS) -> None:
         super().__init__(train, config)
-        self.users = nn.Embedding(train.n_users, config.embedding_size + 1)
-        self.items = nn.Embedding(train.n_items, config.embedding_size)
-        self.biases = nn.Embedding(train.n_items, 1)
-        nn.init.normal_(self.users.weight, std=0.05)
-        nn.init.normal_(self.items.weight, std=0.05)
-        nn.init.zeros_(self.users.weight[:, -1])
-        nn.init.zeros_(self.biases.weight)
+        size = config.embedding_size
+        users, items = nn.Embedding(train.n_users, size + 1), nn.Embedding(train.n_items, size)
+        biases = nn.Embedding(train.n_items, 1)
+        nn.init.normal_(users.weight, std=0.05)
+        nn.init.normal_(items.weight, std=0.05)
+        nn.init.zeros_(users.weight[:, -1])
+        nn.init.zeros_(biases.weight)
+        self.users: Table = users
+        self.items: Table = items
+        self.biases: Table = biases
+        if encoders.users is not None:
+            of_users = FeatureVectors.of_users(encoders.users, train, size + 1)
+            self.users = FeaturedEmbedding(users, of_users, train.user_counts)
+        if encoders.items is not None:
+            of_items = FeatureVectors.of_items(encoders.items, train, size)
+            self.items = FeaturedEmbedding(items, of_items, train.item_counts)
+            of_biases = FeatureVectors.of_items(encoders.items, train, 1)
+            self.biases = FeaturedEmbedding(biases, of_biases, train.item_counts)
 
     @override
-    def parts(self) -> PairParts:
-        size = self.items.embedding_dim
-        return PairParts(self.users, self.items, product=size, biases=self.biases)
+    def parts(self) -> PairParts | None:
+        users, items, biases = self.users, self.items, self.biases
+        if not (
+            isinstance(users, nn.Embedding)
+            and isinstance(items, nn.Embedding)
+            and isinstance(biases, nn.Embedding)
+        ):
+            return None
+        return PairParts(users, items, product=items.embedding_dim, biases=biases)
 
     def item_lengths(self, items: torch.Tensor) -> torch.Tensor:
         """Includes the biases: unpenalised, they would rank popular items high for every user."""
@@ -83,7 +111,14 @@ class MFNetwork(VectorNetwork):
 
     def keys(self) -> torch.Tensor:
         """Returns (n_items, d + 2): the vector, the item's bias, and a 1 for the user's bias."""
-        return torch.cat([self.items.weight, pad(self.biases.weight, (0, 1), value=1)], dim=1)
+        return _keys(self.items.weight, self.biases.weight)
+
+    def new_keys(self, encoded: Encoded) -> torch.Tensor | None:
+        """Returns the keys (n, d + 2) of items that are not in the data; None without features."""
+        items, biases = self.items, self.biases
+        if not (isinstance(items, FeaturedEmbedding) and isinstance(biases, FeaturedEmbedding)):
+            return None
+        return _keys(items.features.of(encoded), biases.features.of(encoded))
 
     def queries(self, vectors: torch.Tensor) -> torch.Tensor:
         """Returns (n, d + 2): the vector, a 1 for the item's bias, and the user's bias."""
@@ -91,15 +126,21 @@ class MFNetwork(VectorNetwork):
         return torch.cat([pad(factors, (0, 1), value=1), biases], dim=1)
 
 
+def _keys(vectors: torch.Tensor, biases: torch.Tensor) -> torch.Tensor:
+    """Returns vectors (n, d), biases (n, 1) and ones as (n, d + 2)."""
+    return torch.cat([vectors, pad(biases, (0, 1), value=1)], dim=1)
+
+
 class MF(VectorModel):
     """Matrix factorization: a product of two vectors, with biases and a choice of losses.
 
-    An unseen user gets a vector by fold-in.
+    An unseen user gets a vector by fold-in; with features, the prior is centred at theirs.
     """
 
     name = "mf"
     config_class = MFConfig
     config: MFConfig
+    _network: MFNetwork
     space: ClassVar[dict[str, Range]] = {
         "embedding_size": Choice((32, 64, 128, 256)),
         "learning_rate": Float(1e-3, 2e-2, log=True),
@@ -108,4 +149,23 @@ class MF(VectorModel):
     }
 
     def _new_network(self, train: Dataset) -> MFNetwork:
-        return MFNetwork(train, self.config)
+        if not self.config.features:
+            return MFNetwork(train, self.config)
+        encoders = self._fitted_encoders(train)
+        if encoders == NO_ENCODERS:
+            raise DataError(
+                f"{train.name}: features=True reads features of items and users, but the data have "
+                "none; give a table of items or users with further columns (items=…, users=…), or "
+                "leave out features=True"
+            )
+        return MFNetwork(train, self.config, encoders)
+
+    @torch.no_grad()
+    def new_item_keys(self, rows: Sequence[Mapping[str, Any]]) -> NewItemKeys | None:
+        """Implements `Recommender.new_item_keys` for a model that reads the items' features."""
+        encoder = None if self.encoders is None else self.encoders.items
+        if encoder is None:
+            return None
+        encoded = encoder.encode_rows(rows)
+        keys = self._network.new_keys(encoded)
+        return None if keys is None else NewItemKeys(keys, encoded.is_known)

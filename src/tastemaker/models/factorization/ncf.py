@@ -44,6 +44,9 @@ class NCFNetwork(VectorNetwork):
     positive and all its negatives, which saves much of the work.
     """
 
+    users: nn.Embedding
+    items: nn.Embedding
+
     def __init__(self, train: Dataset, config: NCFConfig) -> None:
         super().__init__(train, config)
         first_width, *other_widths = config.hidden

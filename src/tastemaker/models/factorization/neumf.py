@@ -50,6 +50,9 @@ class NeuMFNetwork(VectorNetwork):
     A user's vector is that of the GMF half followed by that of the MLP half; so is an item's.
     """
 
+    users: nn.Embedding
+    items: nn.Embedding
+
     def __init__(self, train: Dataset, config: NeuMFConfig) -> None:
         super().__init__(train, config)
         gmf = GMFNetwork(train, config.gmf)

@@ -92,7 +92,9 @@ def _without_untrained_items(users: UserBatch, item_counts: np.ndarray) -> UserB
         return users
     indptr = np.concatenate([[0], np.cumsum(kept)])[users.indptr]
     weights = None if users.weights is None else users.weights[kept]
-    return UserBatch(users.codes, users.items[kept], indptr, weights=weights)
+    return UserBatch(
+        users.codes, users.items[kept], indptr, weights=weights, features=users.features
+    )
 
 
 def _is_changed(first: UserBatch, second: UserBatch) -> np.ndarray:

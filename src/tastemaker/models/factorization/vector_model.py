@@ -1,6 +1,7 @@
 """Base of the models with a trained vector for each user: losses, fold-in, scoring in blocks."""
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from functools import partial
 from typing import Literal
 
@@ -14,9 +15,11 @@ from tastemaker import training
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
+from tastemaker.models.factorization.featured import FeaturedEmbedding
 from tastemaker.models.factorization.fold_in import FoldIn
 from tastemaker.models.factorization.user_loss import CatalogLoss, SampledLoss, UserLoss
 from tastemaker.models.factorization.user_vectors import user_vectors
+from tastemaker.models.feature_vectors import FeatureVectors
 from tastemaker.models.network_model import NetworkModel
 from tastemaker.models.validation import sampled_validation
 from tastemaker.native.library import is_compiled
@@ -46,6 +49,9 @@ from tastemaker.training.losses import (
 from tastemaker.training.network import TrainableNetwork
 from tastemaker.training.run import TrainingRun
 from tastemaker.training.user_batches import HistoryBatch, UserBatches
+
+Table = nn.Embedding | FeaturedEmbedding
+"""Vectors by code."""
 
 LossName = Literal["bce", "bpr", "sampled_softmax", "softmax"]
 
@@ -78,8 +84,8 @@ class VectorModelConfig(TrainingConfig):
 class VectorNetwork(TrainableNetwork, ABC):
     """Scores items for user vectors."""
 
-    users: nn.Embedding
-    items: nn.Embedding
+    users: Table
+    items: Table
 
     user_penalties: torch.Tensor
     item_penalties: torch.Tensor
@@ -202,6 +208,8 @@ class VectorModel(NetworkModel[VectorNetwork]):
 
     def _kernel(self, device: torch.device) -> Kernel | None:
         network, config = self._network, self.config
+        if any(isinstance(module, FeatureVectors) for module in network.modules()):
+            return None  # the number of features in a batch varies, which no kernel supports
         penalty = Penalty(config.regularization, network.user_penalties, network.item_penalties)
         return kernel_for_pairs(
             network.parts(), config.loss, penalty, config.batch_size, device, lazy=config.lazy,
@@ -248,9 +256,19 @@ class VectorModel(NetworkModel[VectorNetwork]):
     def _finish(self, network: VectorNetwork, train: Dataset) -> None:
         super()._finish(network, train)
         self._keys = network.keys()
-        table = network.users.weight
-        is_trained = torch.from_numpy(train.user_counts > 0).to(table.device)
-        self._fold_in = FoldIn.of(self._user_loss(train), table, is_trained)
+        self._user_table = network.users.weight
+        is_trained = torch.from_numpy(train.user_counts > 0).to(self._user_table.device)
+        loss, table = self._user_loss(train), network.users
+        self._fold_in = FoldIn.of(loss, self._user_table, is_trained)
+        if isinstance(table, FeaturedEmbedding):
+            prior = FoldIn.of(loss, table.own.weight, is_trained)
+            self._fold_in = replace(prior, table=self._user_table, features=table.features.of_batch)
+
+    def _known_by_features(self, users: UserBatch) -> np.ndarray:
+        table = self._network.users
+        if isinstance(table, FeaturedEmbedding):
+            return table.features.are_known(users)
+        return super()._known_by_features(users)
 
     def _user_loss(self, train: Dataset) -> UserLoss:
         """Returns the loss of the config as a function of the users' vectors."""
@@ -266,4 +284,4 @@ class VectorModel(NetworkModel[VectorNetwork]):
 
     def _vectors(self, users: UserBatch) -> torch.Tensor:
         """Returns (n, d): trained vectors for unchanged histories, folded-in ones for others."""
-        return user_vectors(users, self._network.users.weight, self.dataset, self._fold_in)
+        return user_vectors(users, self._user_table, self.dataset, self._fold_in)

@@ -8,13 +8,14 @@ from typing import ClassVar
 import numpy as np
 import torch
 from pydantic import Field
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, hstack, vstack
 from torch.nn.functional import embedding_bag
 
 from tastemaker.config import Config
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
+from tastemaker.errors import DataError
 from tastemaker.models.linear.inverse import invert, panel_edges
 from tastemaker.models.matrices import history_matrix, interaction_matrix
 from tastemaker.models.memory import refuse_beyond_memory
@@ -34,6 +35,9 @@ class EASEConfig(Config):
 
     regularization: float = Field(500.0, gt=0)
     """λ: added to the diagonal of the Gram matrix; the larger, the smoother the weights."""
+    feature_weight: float = Field(0.0, ge=0)
+    """c: weight of the items' features. Each value of a feature counts like c² users who touched
+    all items that have it; 0 does not read the features."""
 
 
 class EASE(Recommender):
@@ -56,9 +60,40 @@ class EASE(Recommender):
         matrix = interaction_matrix(split.train)
         if split.train.weights is not None:
             matrix = matrix.astype(np.float64)  # float32 counts exactly, but sums inexactly
-        inverse = _inverse_by_users if split.train.n_users < split.train.n_items else _inverse
+        self._has_features = self._known_items(split.train)
+        if self.config.feature_weight > 0:
+            matrix = vstack([matrix, self.config.feature_weight * self._features(split.train)])
+            matrix = matrix.tocsr()
+        inverse = _inverse_by_users if matrix.shape[0] < matrix.shape[1] else _inverse
         panels = inverse(matrix, self.config.regularization, run.on_progress)
         self._weights = _weights(panels, run.on_progress)
+
+    def _features(self, train: Dataset) -> csr_matrix:
+        """Returns F: the codes of all features as rows of 0 and 1, then their dense values.
+
+        Raises:
+            DataError: the items have no features.
+        """
+        encoder = self._fitted_encoders(train).items
+        if encoder is None:
+            raise DataError(
+                f"{train.name}: feature_weight reads features of the items, but the data have none;"
+                " give a table of items with further columns (items=…), or leave the setting out"
+            )
+        encoded = encoder.encode(train.catalog)
+        ones = np.ones(len(encoded.codes), dtype=np.float32)
+        shape = train.n_items, encoder.n_codes
+        codes = csr_matrix((ones, encoded.codes, encoded.indptr), shape=shape)
+        return hstack([codes, csr_matrix(encoded.dense)]).T.tocsr()
+
+    def _known_items(self, train: Dataset) -> np.ndarray:
+        """Returns (n_items,) bool: the items with a known feature, if features are read."""
+        if self.config.feature_weight == 0:
+            return np.zeros(train.n_items, dtype=bool)
+        return np.asarray(np.diff(self._features(train).tocsc().indptr) > 0)
+
+    def _informative_items(self) -> np.ndarray:
+        return super()._informative_items() | self._has_features
 
     def _score(self, users: UserBatch) -> torch.Tensor:
         history = history_matrix(users, len(self._weights))
@@ -87,6 +122,7 @@ class EASE(Recommender):
 
     def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
         self._weights = state["weights"]
+        self._has_features = self._known_items(self.dataset)
 
 
 def _inverse(

@@ -15,6 +15,7 @@ from torch.nn.utils.rnn import PackedSequence
 from typing_extensions import override
 
 from tastemaker.data.dataset import Dataset
+from tastemaker.data.features import Encoders
 from tastemaker.models.sequence.sequence_model import (
     SequenceModel,
     SequenceModelConfig,
@@ -36,8 +37,10 @@ class GRU4RecConfig(SequenceModelConfig):
 class GRU4RecNetwork(SequenceNetwork):
     """Feeds items to the GRU; its projected state after an event predicts the next item."""
 
-    def __init__(self, train: Dataset, config: GRU4RecConfig) -> None:
-        super().__init__(train, config)
+    def __init__(
+        self, train: Dataset, config: GRU4RecConfig, encoders: Encoders | None = None
+    ) -> None:
+        super().__init__(train, config, encoders)
         size, layer_dropout = config.embedding_size, config.dropout if config.layers > 1 else 0.0
         self.gru = nn.GRU(size, config.hidden, config.layers, dropout=layer_dropout)
         self.output = nn.Linear(config.hidden, size)
@@ -83,4 +86,4 @@ class GRU4Rec(SequenceModel):
     }
 
     def _new_network(self, train: Dataset) -> GRU4RecNetwork:
-        return GRU4RecNetwork(train, self.config)
+        return GRU4RecNetwork(train, self.config, self._encoders_for(train))

@@ -14,6 +14,7 @@ from torch.nn.functional import silu
 from typing_extensions import override
 
 from tastemaker.data.dataset import Dataset
+from tastemaker.data.features import Encoders
 from tastemaker.models.sequence.attention import AttentionConfig, causal
 from tastemaker.models.sequence.sequence_model import (
     SequenceModel,
@@ -89,8 +90,10 @@ class Unit(nn.Module):
 class HSTUNetwork(SequenceNetwork):
     """Feeds items through the units; an event's output predicts the next item."""
 
-    def __init__(self, train: Dataset, config: HSTUConfig) -> None:
-        super().__init__(train, config)
+    def __init__(
+        self, train: Dataset, config: HSTUConfig, encoders: Encoders | None = None
+    ) -> None:
+        super().__init__(train, config, encoders)
         self.units = nn.ModuleList(Unit(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.embedding_size)
 
@@ -124,4 +127,4 @@ class HSTU(SequenceModel):
     }
 
     def _new_network(self, train: Dataset) -> HSTUNetwork:
-        return HSTUNetwork(train, self.config)
+        return HSTUNetwork(train, self.config, self._encoders_for(train))

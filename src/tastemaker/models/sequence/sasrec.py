@@ -15,6 +15,7 @@ from torch.nn.functional import silu
 from typing_extensions import override
 
 from tastemaker.data.dataset import Dataset
+from tastemaker.data.features import Encoders
 from tastemaker.models.sequence.attention import (
     AttentionConfig,
     SelfAttention,
@@ -95,8 +96,10 @@ class LiGRBlock(nn.Module):
 class SASRecNetwork(SequenceNetwork):
     """Feeds items and positions through the blocks; an event's output predicts the next item."""
 
-    def __init__(self, train: Dataset, config: SASRecConfig) -> None:
-        super().__init__(train, config)
+    def __init__(
+        self, train: Dataset, config: SASRecConfig, encoders: Encoders | None = None
+    ) -> None:
+        super().__init__(train, config, encoders)
         self.positions = nn.Embedding(config.length, config.embedding_size)
         block = LiGRBlock if config.layer == "ligr" else SASRecBlock
         self.blocks = nn.ModuleList(block(config) for _ in range(config.layers))
@@ -138,7 +141,7 @@ class SASRec(SequenceModel):
     }
 
     def _new_network(self, train: Dataset) -> SASRecNetwork:
-        return SASRecNetwork(train, self.config)
+        return SASRecNetwork(train, self.config, self._encoders_for(train))
 
 
 class ESASRecConfig(SASRecConfig):

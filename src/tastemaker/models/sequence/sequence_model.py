@@ -1,7 +1,8 @@
 """Base of the models that read a history in order and predict the next item."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -12,12 +13,13 @@ from typing_extensions import override
 
 from tastemaker import training
 from tastemaker.data.dataset import Dataset
+from tastemaker.data.features import Encoded, Encoders, FeatureEncoder
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
-from tastemaker.errors import ConfigError
+from tastemaker.errors import ConfigError, DataError
+from tastemaker.models.feature_vectors import FeatureVectors
 from tastemaker.models.network_model import NetworkModel
 from tastemaker.models.recommender import NewItemKeys
-from tastemaker.models.sequence.item_features import ItemFeatures
 from tastemaker.models.validation import full_validation
 from tastemaker.training.config import TrainingConfig
 from tastemaker.training.kernels.dropout import Dropout
@@ -33,6 +35,9 @@ from tastemaker.training.sequence_batches import (
 
 USERS_AT_ONCE = 1024
 """Largest number of histories encoded together, which limits the memory needed."""
+
+HISTORY_DROPOUT = 0.1
+"""Probability with which an encoded history is left out in training if users have features."""
 
 LONGEST_GAP = 32
 """Gaps between events are grouped by powers of 2, up to 2^32 seconds."""
@@ -65,7 +70,10 @@ class SequenceModelConfig(TrainingConfig):
     dropout: float = Field(0.5, ge=0, lt=1)
     """Fraction of the network's activations that are dropped, drawn again at each training step."""
     features: bool = False
-    """Whether the vector of an item's categories in the catalog is added to its own vector."""
+    """Whether the vector of an item's features in the catalog is added to its own vector."""
+    user_features: bool = False
+    """Whether the vector of a user's features is added to the encoded history; it needs a table of
+    users. In training, some histories are left out, so that features suffice without a history."""
     time_gaps: bool = False
     """Whether the time since the previous event is read as well, where times are known."""
     event_input: bool = False
@@ -76,15 +84,29 @@ class SequenceModelConfig(TrainingConfig):
 class SequenceNetwork(TrainableNetwork, ABC):
     """Encodes a history, event by event, into queries that score the next item."""
 
+    requires_user_features: ClassVar[bool] = True
+    """Whether data without features of users are refused if the setting `user_features` is true."""
+    features: FeatureVectors | None
+    user_features: FeatureVectors | None
     criterion: NextItemLoss
     """The training loss; set before training."""
 
-    def __init__(self, train: Dataset, config: SequenceModelConfig) -> None:
+    def __init__(
+        self, train: Dataset, config: SequenceModelConfig, encoders: Encoders | None = None
+    ) -> None:
         super().__init__()
         size = config.embedding_size
+        if encoders is None and (config.features or config.user_features):
+            encoders = Encoders.fit(train)
+        of_items, of_users = encoders or Encoders()
         self.items = nn.Embedding(train.n_items, size)
         nn.init.normal_(self.items.weight, std=0.02)
-        self.features = ItemFeatures(train.catalog, size) if config.features else None
+        self.features = self.user_features = None
+        if config.features:
+            self.features = FeatureVectors.of_items(_required(of_items, train, "item"), train, size)
+        if config.user_features and (of_users or self.requires_user_features):
+            encoder = _required(of_users, train, "user")
+            self.user_features = FeatureVectors.of_users(encoder, train, size)
         self.gaps = nn.Embedding(LONGEST_GAP + 1, size, padding_idx=0) if config.time_gaps else None
         self.event_kinds = _kind_embedding(train, size) if config.event_input else None
         self.dropout = Dropout(config.dropout)
@@ -102,9 +124,13 @@ class SequenceNetwork(TrainableNetwork, ABC):
         id_vectors = self.items.weight if items is None else embedding(items, self.items.weight)
         return id_vectors if self.features is None else id_vectors + self.features(items)
 
-    def new_vectors(self, categories: Sequence[Sequence[str]]) -> torch.Tensor | None:
+    def new_vectors(self, encoded: Encoded) -> torch.Tensor | None:
         """Returns the vectors (n, d) of items that are not in the data; None without features."""
-        return None if self.features is None else self.features.of_categories(categories)
+        return None if self.features is None else self.features.of(encoded)
+
+    def with_users(self, queries: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
+        """Adds to queries (m, d) the vectors (m, d) of their users' features."""
+        return queries + vectors
 
     def embed(self, histories: Histories) -> torch.Tensor:
         """Returns the encoder's input (rows, width, d), scaled as in Vaswani et al. 2017."""
@@ -120,6 +146,9 @@ class SequenceNetwork(TrainableNetwork, ABC):
     def loss(self, batch: SequenceBatch) -> torch.Tensor:
         """Returns the loss of the queries at all events of the batch on the items that follow."""
         queries = self.encode(batch.inputs).flatten(0, 1)[batch.places]
+        if self.user_features is not None:
+            is_used = torch.rand_like(queries[:, :1]) >= HISTORY_DROPOUT
+            queries = self.with_users(queries * is_used, self.user_features(batch.users))
         return self.criterion(queries, self.vectors, batch)
 
 
@@ -173,31 +202,61 @@ class SequenceModel(NetworkModel[SequenceNetwork]):
         return self._keys
 
     @torch.no_grad()
-    def new_item_keys(self, categories: Sequence[Sequence[str]]) -> NewItemKeys | None:
-        """Implements `Recommender.new_item_keys` for models that use the items' categories."""
-        keys, features = self._network.new_vectors(categories), self._network.features
-        if keys is None or features is None:
+    def new_item_keys(self, rows: Sequence[Mapping[str, Any]]) -> NewItemKeys | None:
+        """Implements `Recommender.new_item_keys` for models that read the items' features."""
+        if self._network.features is None:
             return None
-        known = [not set(features.names).isdisjoint(names) for names in categories]
-        return NewItemKeys(keys, np.array(known, dtype=bool))
+        encoded = self._network.features.encoder.encode_rows(rows)
+        keys = self._network.new_vectors(encoded)
+        return None if keys is None else NewItemKeys(keys, encoded.is_known)
 
     def _informative_items(self) -> np.ndarray:
-        """Adds items with categories to those of `Recommender`, if the model uses categories."""
-        touched = super()._informative_items()
-        if not self.config.features:
-            return touched
-        categories = self.dataset.catalog.frame["categories"].list.len().fill_null(0)
-        return touched | (categories.to_numpy() > 0)
+        """Adds items with known features to those of `Recommender`, if the model reads features."""
+        touched, features = super()._informative_items(), self._network.features
+        return touched if features is None else touched | features.is_known.cpu().numpy()
+
+    def _known_by_features(self, users: UserBatch) -> np.ndarray:
+        features = self._network.user_features
+        return super()._known_by_features(users) if features is None else features.are_known(users)
 
     @torch.no_grad()
     def _queries(self, users: UserBatch) -> torch.Tensor:
-        parts = (
-            histories_of(users.part(start, start + USERS_AT_ONCE), self.config.length, self.device)
-            for start in range(0, len(users), USERS_AT_ONCE)
+        queries = torch.zeros(len(users), self._network.items.embedding_dim, device=self.device)
+        rows = np.flatnonzero(users.lengths)
+        for start in range(0, len(rows), USERS_AT_ONCE):
+            part = rows[start : start + USERS_AT_ONCE]
+            histories = histories_of(users.at(part), self.config.length, self.device)
+            queries[part] = self._network.encode_last(histories)
+        features = self._network.user_features
+        return (
+            queries
+            if features is None
+            else self._network.with_users(queries, features.of_batch(users))
         )
-        return torch.cat([self._network.encode_last(part) for part in parts])
+
+    def _encoders_for(self, train: Dataset) -> Encoders | None:
+        """Returns the encoders of features, if the config asks for any."""
+        config = self.config
+        return self._fitted_encoders(train) if config.features or config.user_features else None
 
     @override
     def _finish(self, network: SequenceNetwork, train: Dataset) -> None:
         super()._finish(network, train)
         self._keys = network.vectors(None)
+
+
+def _required(encoder: FeatureEncoder | None, train: Dataset, kind: str) -> FeatureEncoder:
+    """Returns the encoder.
+
+    Raises:
+        DataError: there is none, since the data have no features.
+    """
+    if encoder is None:
+        setting, argument = {"item": ("features", "items"), "user": ("user_features", "users")}[
+            kind
+        ]
+        raise DataError(
+            f"{train.name}: {setting}=True reads features of the {kind}s, but the data have none; "
+            f"give a table of {kind}s with further columns ({argument}=…), or leave the setting out"
+        )
+    return encoder

@@ -1,13 +1,13 @@
-"""Two towers: one computes a vector from an item's categories, the other from a user's history.
+"""Two towers: one computes a vector of an item, the other one of a user, from all that is known.
 
 Xinyang Yi et al., 2019: Sampling-Bias-Corrected Neural Modeling for Large Corpus Item
-Recommendations (RecSys). An item without interactions has categories, hence a vector, and can be
+Recommendations (RecSys). An item without interactions has features, hence a vector, and can be
 recommended from its first day. Each item also has a vector of its own, which is dropped at random
-in training so that the vectors of the categories suffice without it: Maksims Volkovs et al., 2017:
-DropoutNet: Addressing Cold Start in Recommender Systems (NIPS).
+in training so that the vector of the features suffices without it: Maksims Volkovs et al., 2017:
+DropoutNet: Addressing Cold Start in Recommender Systems (NIPS). A user is encoded by the history
+and, if there is a table of users, by features, of which either suffices.
 """
 
-from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import torch
@@ -17,9 +17,10 @@ from torch.nn.functional import embedding, normalize, softplus
 from typing_extensions import override
 
 from tastemaker.data.dataset import Dataset
+from tastemaker.data.features import Encoded, Encoders
 from tastemaker.errors import DataError
+from tastemaker.models.feature_vectors import FeatureVectors
 from tastemaker.models.sequence.attention import causal
-from tastemaker.models.sequence.item_features import ItemFeatures
 from tastemaker.models.sequence.sequence_model import (
     SequenceModel,
     SequenceModelConfig,
@@ -39,9 +40,12 @@ class TwoTowerConfig(SequenceModelConfig):
     catalogs; auto is softmax up to 50,000 items and sampled_softmax beyond; in_batch uses the other
     targets of the batch; gbce and bce sample negatives for each target."""
     features: Literal[True] = True
-    """Whether the vector of an item's categories is added to its own vector; always true here."""
+    """Whether the vector of an item's features is added to its own vector; always true here."""
+    user_features: bool = True
+    """Whether the vector of a user's features is added to the encoded history, if the data have a
+    table of users."""
     id_dropout: float = Field(0.2, ge=0, le=1)
-    """Probability of dropping an item's own vector in training; 1: only its categories are used."""
+    """Probability of dropping an item's own vector in training; 1: only its features are used."""
     hidden: int = Field(128, ge=1)
     """Width of the hidden layer of the network whose output is added to a history's mean."""
     temperature: float = Field(0.07, gt=0)
@@ -51,10 +55,13 @@ class TwoTowerConfig(SequenceModelConfig):
 class TwoTowerNetwork(SequenceNetwork):
     """Scores an item by the cosine of its vector and the encoded history, over the temperature."""
 
-    features: ItemFeatures
+    features: FeatureVectors
+    requires_user_features = False
 
-    def __init__(self, train: Dataset, config: TwoTowerConfig) -> None:
-        super().__init__(train, config)
+    def __init__(
+        self, train: Dataset, config: TwoTowerConfig, encoders: Encoders | None = None
+    ) -> None:
+        super().__init__(train, config, encoders)
         size = config.embedding_size
         self.decay = nn.Parameter(torch.zeros(()))
         self.tower = nn.Sequential(
@@ -63,6 +70,11 @@ class TwoTowerNetwork(SequenceNetwork):
             Dropout(config.dropout),
             nn.Linear(config.hidden, size),
         )
+        self.user_tower = None
+        if self.user_features is not None:
+            self.user_tower = nn.Sequential(
+                nn.Linear(size, config.hidden), nn.ReLU(), nn.Linear(config.hidden, size)
+            )
         self._id_dropout, self._temperature = config.id_dropout, config.temperature
         # The own vector of an item without interactions is untrained, so it is left out.
         has_own = torch.from_numpy(train.item_counts > 0) & (config.id_dropout < 1)
@@ -78,8 +90,15 @@ class TwoTowerNetwork(SequenceNetwork):
         return normalize(id_vectors * is_used + self.features(items), dim=-1)
 
     @override
-    def new_vectors(self, categories: Sequence[Sequence[str]]) -> torch.Tensor:
-        return normalize(self.features.of_categories(categories), dim=-1)
+    def new_vectors(self, encoded: Encoded) -> torch.Tensor:
+        return normalize(self.features.of(encoded), dim=-1)
+
+    @override
+    def with_users(self, queries: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
+        """Passes the vectors through a tower of their own, adds them and normalises the sum."""
+        assert self.user_tower is not None, "there are vectors of users only with their tower"
+        directions = queries * self._temperature + vectors + self.user_tower(vectors)
+        return normalize(directions, dim=-1) / self._temperature
 
     @override
     def encode(self, histories: Histories) -> torch.Tensor:
@@ -99,7 +118,7 @@ class TwoTowerNetwork(SequenceNetwork):
 
 
 class TwoTower(SequenceModel):
-    """Encodes items by their categories and users by their histories, including new ones."""
+    """Encodes items by their features, and users by histories and features, including new ones."""
 
     name = "two_tower"
     config_class = TwoTowerConfig
@@ -112,9 +131,10 @@ class TwoTower(SequenceModel):
     }
 
     def _new_network(self, train: Dataset) -> TwoTowerNetwork:
-        if "categories" not in train.catalog.columns:
+        if not train.catalog.features:
             raise DataError(
-                f"{train.name}: two_tower computes the vector of an item from its categories, but "
-                "the catalog has none; give a table of items with a categories column (catalog=…)"
+                f"{train.name}: two_tower computes the vector of an item from its features, but "
+                "the catalog has none; give a table of items with further columns, such as "
+                "categories (catalog=…)"
             )
-        return TwoTowerNetwork(train, self.config)
+        return TwoTowerNetwork(train, self.config, self._encoders_for(train))

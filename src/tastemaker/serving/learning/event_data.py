@@ -7,10 +7,10 @@ import polars as pl
 
 from tastemaker.data.catalog import Catalog
 from tastemaker.data.dataset import Dataset
+from tastemaker.data.feature_values import column_of, usable_features, vector_size
 from tastemaker.data.interactions import Interactions
 from tastemaker.data.log_rules import DEFAULT_RULES, LogRules
-from tastemaker.data.missing import Values
-from tastemaker.data.rows import Rows
+from tastemaker.data.user_table import UserTable
 from tastemaker.errors import DataError
 from tastemaker.serving.store.event_weights import EventWeights
 from tastemaker.serving.store.events import SCHEMA, EventStore, hashed
@@ -74,7 +74,7 @@ def with_events(
     typed = rows.with_columns(_as_numbers(rows[name]) for name in PAIR)
     catalog = _catalog(base, items.changed(), typed["item_id"])
     name = "events" if base is None else base.name
-    return _encoded(typed, rules, None if catalog is None else _as_catalog(catalog), name, notes)
+    return _encoded(typed, rules, catalog, _users(base, typed["user_id"]), name, notes)
 
 
 def _newer(events: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
@@ -105,6 +105,7 @@ def _encoded(
     rows: pl.DataFrame,
     rules: LogRules,
     catalog: Catalog | None,
+    user_table: UserTable | None,
     name: str,
     notes: Sequence[str],
 ) -> Dataset:
@@ -123,8 +124,9 @@ def _encoded(
     # The interactions of the run have counted their rows already.
     repeats = "sum" if rules.repeats == "count" else rules.repeats
     data = Dataset.from_interactions(
-        interactions, catalog, repeats=repeats, repeat_targets=rules.repeat_targets
-    )
+        interactions, catalog, user_table=user_table, repeats=repeats,
+        repeat_targets=rules.repeat_targets,
+    )  # fmt: skip
     return replace(data, rules=replace(data.rules, repeats=rules.repeats))
 
 
@@ -174,8 +176,8 @@ def _as_numbers(ids: pl.Series) -> pl.Series:
 
 def _catalog(
     base: Dataset | None, changed: Sequence[ItemRecord], touched: pl.Series
-) -> pl.DataFrame | None:
-    """The current titles and categories of the touched items that are not deleted."""
+) -> Catalog | None:
+    """The current data of the touched items that are not deleted."""
     rows = pl.DataFrame(
         {
             "item_id": [record.item_id for record in changed if not record.deleted],
@@ -186,16 +188,40 @@ def _catalog(
         },
         schema={"item_id": pl.String, "title": pl.String, "categories": pl.List(pl.String)},
     )
+    if base is not None:
+        rows = rows.with_columns(_sent_features(base.catalog, changed))
     if base is not None and base.catalog.columns:
         trained = base.catalog.frame.cast({"item_id": pl.String})
         rows = pl.concat([rows, trained], how="diagonal")
     rows = rows.filter(pl.col("item_id").is_in(touched.cast(pl.String).implode()))
     if rows.is_empty():
         return None
+    # A feature that was not sent keeps its value in the data of the run.
+    kept = [] if base is None else [name for name in base.catalog.features if name in rows.columns]
+    kept = [name for name in kept if name not in ("title", "categories")]
+    rows = rows.with_columns(pl.col(kept).drop_nulls().first().over("item_id"))
     catalog = rows.unique("item_id", keep="first", maintain_order=True)
-    return catalog.cast({"item_id": touched.dtype})
+    kinds = None if base is None else {"categories": "categories", **base.catalog.features}
+    return Catalog(catalog.cast({"item_id": touched.dtype}), kinds=kinds)
 
 
-def _as_catalog(frame: pl.DataFrame) -> Catalog:
-    # The service accepts every text as an id, even one that looks like a missing value.
-    return Catalog.from_rows(Rows(frame, "the catalog"), item_id="item_id", values=Values(()))
+def _sent_features(catalog: Catalog, changed: Sequence[ItemRecord]) -> list[pl.Series]:
+    """The features, besides title and categories, of the items that are not deleted."""
+    rows = [
+        usable_features(catalog, record.features or {}) for record in changed if not record.deleted
+    ]
+    return [
+        column_of(name, kind, [row.get(name) for row in rows], vector_size(catalog, name))
+        for name, kind in catalog.features.items()
+        if name not in ("title", "categories")
+    ]
+
+
+def _users(base: Dataset | None, touched: pl.Series) -> UserTable | None:
+    """The features of the users who have interactions, as in the data of the run."""
+    if base is None or base.user_table is None:
+        return None
+    frame = base.user_table.frame.cast({"user_id": pl.String})
+    frame = frame.filter(pl.col("user_id").is_in(touched.cast(pl.String).implode()))
+    known = base.user_table.with_frame(frame.cast({"user_id": touched.dtype}))
+    return None if frame.is_empty() else known

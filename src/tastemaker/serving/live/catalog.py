@@ -8,6 +8,7 @@ from itertools import islice
 import numpy as np
 
 from tastemaker.data.dataset import Dataset
+from tastemaker.data.feature_values import refuse_wrong_values
 from tastemaker.data.vocabulary import UNKNOWN, Vocabulary
 from tastemaker.errors import ConfigError, did_you_mean
 from tastemaker.ranking.filters import EligibleCodes
@@ -45,7 +46,8 @@ class LiveCatalog:
         """Returns the catalog of a run with items added or changed."""
         table = SearchTable(lambda: run_items.searchable, {})
         unchanged = cls(
-            run_items, None, TrainedItems.of(run_items), NewItems(run_items.new_sets),
+            run_items, None, TrainedItems.of(run_items),
+            NewItems(run_items.new_sets, "title" in run_items.dataset.catalog.features),
             run_items.n_in_category, table,
         )  # fmt: skip
         return unchanged.with_changes(changed, as_of)
@@ -145,8 +147,12 @@ class LiveCatalog:
         code = code_of(self.vocabulary, record.item_id)
         if code != UNKNOWN and self.dataset.item_counts[code] > 0:
             return "model"
-        number = self.new.sets.number(record.categories or ())
+        number = self.new.set_number(record)
         return "metadata" if self.run_items.vectors.known[number] else "trending"
+
+    def refuse_wrong_features(self, record: ItemRecord) -> None:
+        """Raises ConfigError if a feature is unknown to the run, or is not of its kind."""
+        refuse_wrong_values(self.dataset.catalog, record.features or {})
 
     def code(self, key: str) -> int | None:
         """Returns the code of an item that the model was trained with, else None."""

@@ -15,7 +15,9 @@ class NewItems:
     """The new items, deleted ones included: records, and arrays with one value per record."""
 
     sets: CategorySets
-    """Numbers the items' sets of categories."""
+    """Numbers the items' sets of categories and other features."""
+    reads_titles: bool = False
+    """Whether titles are features too."""
     records: Sequence[ItemRecord] = ()
     _place_of: dict[str, int] = field(default_factory=dict)
     set_of: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
@@ -51,14 +53,20 @@ class NewItems:
 
         return type(self)(
             self.sets,
+            self.reads_titles,
             records,
             places,
-            with_values(
-                self.set_of, [self.sets.number(record.categories or ()) for record in changed]
-            ),
+            with_values(self.set_of, [self.set_number(record) for record in changed]),
             with_values(self.listable, [record.listable for record in changed]),
             with_values(self._changed, [record.changed for record in changed]),
         )
+
+    def set_number(self, record: ItemRecord) -> int:
+        """Returns the number of the item's set of categories and other features."""
+        features = record.features or {}
+        if self.reads_titles:
+            features = {**features, "title": record.title}
+        return self.sets.number(record.categories or (), features)
 
     def get(self, key: str) -> ItemRecord | None:
         """Returns the item, deleted or not; None if it is not a new one."""

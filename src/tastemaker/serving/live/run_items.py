@@ -26,7 +26,7 @@ class RunItems:
         self.set_of = np.array(numbers or [self.sets.number(())] * len(self), dtype=np.int32)
         """(n_items,) int32: the number of each item's set of categories."""
         self.new_sets = CategorySets()
-        """Sets of categories of new items."""
+        """Sets of categories and other features of new items."""
         self.vectors = NewItemVectors(model, self.new_sets)
 
     def __len__(self) -> int:

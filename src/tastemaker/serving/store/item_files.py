@@ -1,5 +1,6 @@
 """Item files: export of a catalog's changes to a file, and import from any table of items."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from tastemaker.data.catalog import ATTRIBUTES, column_notes, id_column
+from tastemaker.data.catalog import ATTRIBUTES, id_column, repeat_notes, used_note
 from tastemaker.data.columns import first_match
 from tastemaker.data.ids import read_ids
 from tastemaker.data.missing import USUAL_VALUES, Values, complete_rows
@@ -31,7 +32,9 @@ SCHEMA: dict[str, Any] = {
     "image_url": pl.String,
     "hidden": pl.Boolean,
     "available": pl.Boolean,
+    "features": pl.String,
 }
+"""The columns of an exported file; the features are a JSON object."""
 
 
 class ImportedItems(NamedTuple):
@@ -56,7 +59,11 @@ def export_items(store: ItemStore, path: Path) -> int:
     """
     refuse_unwritable(path)
     records = [record for record in store.changed() if not record.deleted]
-    rows = [{name: getattr(record, name) for name in SCHEMA} for record in records]
+    rows = [
+        {name: getattr(record, name) for name in SCHEMA}
+        | {"features": json.dumps(record.features) if record.features else None}
+        for record in records
+    ]
     frame = pl.DataFrame(rows, schema=SCHEMA)
     if path.suffix == ".csv":
         _refuse_bars(records, path)
@@ -76,8 +83,8 @@ def import_items(
     """Imports the items of a file; none of them if the file has an error.
 
     Each item is stored as by `PUT` of the service, by the same rules. Columns are found by their
-    usual names, as in a catalog for training; `hidden` and `available` are optional. If an item has
-    several rows, the first is used.
+    usual names, as in a catalog for training; `hidden`, `available` and `features`, a JSON object
+    of features by name, are optional. If an item has several rows, the first is used.
 
     Args:
         store: the store to which the items are added.
@@ -116,13 +123,16 @@ def _rows_in(
     names = rows.frame.columns
     (key,) = key_in(names)
     usual = {field: names_of for field, (names_of, _) in ATTRIBUTES.items()}
-    usual |= {"hidden": ("hidden",), "available": ("available",)}
+    usual |= {name: (name,) for name in ("hidden", "available", "features")}
     found = {field: first_match(names, names_of) for field, names_of in usual.items()}
     columns = {"item_id": key} | {field: name for field, name in found.items() if name is not None}
     rows, left_out = complete_rows(rows, {key: "item id"}, values)
     first = rows.only(read_ids(rows, key, "item", values.ids).is_first_distinct())
     n_repeated = rows.frame.height - first.frame.height
-    return first, columns, (*rows.notes, *left_out, *column_notes(rows, columns, n_repeated))
+    unused = [name for name in names if name not in columns.values()]
+    lines = [f"{rows.source}: unused columns: {', '.join(unused)}"] if unused else []
+    lines = [used_note(rows, columns), *lines, *repeat_notes(rows, n_repeated, "item")]
+    return first, columns, (*rows.notes, *left_out, *lines)
 
 
 def _records_in(
@@ -146,7 +156,33 @@ def _values(rows: Rows, field: str, columns: dict[str, str], values: Values) -> 
         nothing = pl.lit(None, pl.List(pl.String))
         named = ATTRIBUTES[field][1](column)
         return pl.select(pl.when(column.is_null()).then(nothing).otherwise(named)).to_series()
+    if field == "features":
+        return _features(rows, column)
     return column.cast(pl.String) if field == "title" else column
+
+
+def _features(rows: Rows, column: pl.Series) -> pl.Series:
+    """Returns a column of objects by name, given JSON texts or structs.
+
+    Raises:
+        DataError: a text is not a JSON object.
+    """
+    objects: list[dict[str, Any] | None] = []
+    for row, value in enumerate(column):
+        found = value
+        if isinstance(value, str):
+            try:
+                found = json.loads(value) if value.strip() else None
+            except ValueError:
+                found = value
+        if found is not None and not isinstance(found, dict):
+            raise DataError(
+                f'{rows.at(column.name, row)}: "{value}" is not a JSON object of features, such as '
+                '{"price": 3.5}'
+            )
+        # In a struct, all rows have all fields.
+        objects.append(found and {name: each for name, each in found.items() if each is not None})
+    return pl.Series(column.name, objects, dtype=pl.Object)
 
 
 def _refuse_bars(records: list[ItemRecord], path: Path) -> None:

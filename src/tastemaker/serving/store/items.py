@@ -24,6 +24,13 @@ class ItemRecord:
     deleted: bool = False
     changed: int = 0
     """Number of the last change, unique among changes; 0 for an item that is as in the run."""
+    features: dict[str, Any] | None = None
+    """Features by name, besides title and categories, that were sent since the training."""
+
+    @property
+    def feature_row(self) -> dict[str, Any]:
+        """All features by the names that they have in a catalog."""
+        return {"title": self.title, "categories": self.categories, **(self.features or {})}
 
     @property
     def listable(self) -> bool:

@@ -78,6 +78,7 @@ items = sql.Table(
     sql.Column("available", sql.Boolean, nullable=False),
     sql.Column("deleted", sql.Boolean, nullable=False),
     sql.Column("changed", BIG, nullable=False, server_default="0"),
+    sql.Column("features", sql.JSON(none_as_null=True)),
     sql.Index("ix_items_changed", "changed"),
 )
 """Items that differ from the catalog of the run. A row's `changed` is the number of its last

@@ -122,7 +122,10 @@ async def put_items(service: TheService, request: Request) -> Response:
     body = await request.body()
 
     def put() -> ItemsKept:
-        records = records_in(body, service.live.snapshot().catalog.vocabulary)
+        catalog = service.live.snapshot().catalog
+        records = records_in(body, catalog.vocabulary)
+        for record in records:
+            _check_features(catalog, record)
         service.live.items.put(records)
         return ItemsKept(items=len({record.item_id for record in records}))
 
@@ -142,8 +145,10 @@ async def put_item(service: TheService, item_id: PathId, body: ItemBody) -> Resp
     """
 
     def put() -> dict[str, Any]:
-        key = key_of(service.live.snapshot().catalog.vocabulary, item_id)
+        catalog = service.live.snapshot().catalog
+        key = key_of(catalog.vocabulary, item_id)
         record = ItemRecord(key).with_fields(body.model_dump())
+        _check_features(catalog, record)
         service.live.items.put([record])
         return _item(service.live.snapshot().catalog, record)
 
@@ -160,8 +165,10 @@ async def patch_item(service: TheService, item_id: PathId, body: ItemBody) -> Re
     """Changes the given fields of an item, for example to hide it or to make it unavailable."""
 
     def patch() -> dict[str, Any]:
-        base = _base(service.live.snapshot().catalog, item_id)
-        record = service.live.items.patch(base, body.model_dump(exclude_unset=True))
+        catalog = service.live.snapshot().catalog
+        base, fields = _base(catalog, item_id), body.model_dump(exclude_unset=True)
+        _check_features(catalog, base.with_fields(fields))
+        record = service.live.items.patch(base, fields)
         if record is None:
             raise _not_found(item_id)
         return _item(service.live.snapshot().catalog, record)
@@ -203,6 +210,14 @@ async def categories_of_items(service: TheService) -> Response:
     return json(await service.gate.run(content))
 
 
+def _check_features(catalog: LiveCatalog, record: ItemRecord) -> None:
+    """Raises ConfigError, with the place, if a feature is unknown or not of its kind."""
+    try:
+        catalog.refuse_wrong_features(record)
+    except ConfigError as error:
+        raise ConfigError(f"body.features of item {record.item_id}: {error}") from None
+
+
 def _record(catalog: LiveCatalog, item_id: str) -> ItemRecord:
     """Returns the current record of an item."""
     return _looked_up(catalog, item_id, catalog.record)
@@ -232,6 +247,7 @@ def _not_found(item_id: str) -> NotFoundError:
 def _item(catalog: LiveCatalog, record: ItemRecord) -> dict[str, Any]:
     """Returns the content of a `wire.Item`."""
     return item_fields(catalog.vocabulary, record) | {
+        "features": record.features,
         "hidden": record.hidden,
         "available": record.available,
         "trained": catalog.code(record.item_id) is not None,

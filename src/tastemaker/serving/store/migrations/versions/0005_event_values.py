@@ -6,6 +6,8 @@ from alembic import op
 revision = "0005"
 down_revision = "0004"
 
+additive = True
+
 
 def upgrade() -> None:
     """Existing events get neither; an empty text of weights lets the service count them again."""

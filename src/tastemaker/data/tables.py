@@ -1,0 +1,164 @@
+"""Reads the tables that describe the items and the users of a log."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tastemaker.data.catalog import Catalog, id_column
+from tastemaker.data.file_kinds import is_file, options_for
+from tastemaker.data.ids import IdKind
+from tastemaker.data.interactions import Interactions
+from tastemaker.data.missing import MISSING, Values
+from tastemaker.data.rows import names_of, read_rows
+from tastemaker.data.text_format import SHARED_WITH_ITEMS, TextFormat
+from tastemaker.data.user_table import UserTable, user_id_column
+from tastemaker.errors import ConfigError
+
+
+def read_tables(
+    interactions: Interactions,
+    *,
+    items: Any = None,
+    item_id: str | None = None,
+    items_query: str | None = None,
+    features: Mapping[str, str] | None = None,
+    users: Any = None,
+    user_id: str | None = None,
+    user_features: Mapping[str, str] | None = None,
+    **how: Any,
+) -> tuple[Catalog | None, UserTable | None]:
+    """Reads the tables of the items and of the users of a log, as far as they are given.
+
+    Args:
+        interactions: the log; a column of ids may have the same name in a table as in the log.
+        items: a source of any kind, as for `read`, or a `Catalog`.
+        item_id: the column with the item ids.
+        items_query: SQL that selects the items, if `items` is a database with several tables.
+        features: the kinds of the items' features by column, as for `read`.
+        users: a source of any kind, or a `UserTable`.
+        user_id: the column with the user ids.
+        user_features: the kinds of the users' features by column.
+        **how: as for `read_catalog`; options on text files that do not apply to a table are left
+            out for it.
+
+    Raises:
+        ConfigError: an argument is about columns of a table that is not given.
+        DataError: as for `read_catalog`.
+    """
+    _refuse_without_table(
+        "items", items, item_id=item_id, items_query=items_query, features=features
+    )
+    _refuse_without_table("users", users, user_id=user_id, user_features=user_features)
+    catalog, user_table = items, users
+    if not isinstance(items, Catalog | None):
+        like = interactions.item_column
+        catalog = read_catalog(
+            items, item_id=item_id, like=like, features=features, query=items_query,
+            **_applying_to(items, how),
+        )  # fmt: skip
+    if not isinstance(users, UserTable | None):
+        like = interactions.user_column
+        user_table = read_user_table(
+            users, user_id=user_id, like=like, features=user_features, **_applying_to(users, how)
+        )
+    return catalog, user_table
+
+
+def read_catalog(
+    source: Any,
+    *,
+    item_id: str | None = None,
+    like: str | None = None,
+    features: Mapping[str, str] | None = None,
+    missing: Sequence[str] = MISSING,
+    drop_missing: bool = False,
+    ids: IdKind | None = None,
+    query: str | None = None,
+    **text: Any,
+) -> Catalog:
+    """Reads a table of the items: their ids, titles, categories, images and other features.
+
+    Args:
+        source: files, a dataframe or a database, as for `read`.
+        item_id: the column with the item ids. By default it is the column named `like` if there is
+            one, else one with a usual name.
+        like: name of the item column of the interactions (`Interactions.item_column`).
+        features: the kinds of features by column, as for `read`.
+        missing: texts that stand for a missing id or the missing value of a feature.
+        drop_missing: whether to leave out rows without an id.
+        ids: type to convert the ids to, "text" or "integer"; by default they keep their type, and
+            those of a text file take the type of the ids of the interactions.
+        query: SQL that selects the rows of a database; by default those of its only table.
+        **text: as for `read_interactions`.
+
+    Raises:
+        DataError: there is no column with the ids, an id is missing, or a value is not of the kind
+            of its feature.
+    """
+    source_name, _ = names_of(source, None if is_file(source) else "catalog")
+    rows = read_rows(
+        source,
+        source_name,
+        ids=lambda names: [id_column(names, source_name, item_id, like)],
+        how=TextFormat(**text),
+        query=query,
+    )
+    values = Values(missing, drop_missing, ids)
+    return Catalog.from_rows(
+        rows, item_id=item_id, like=like, values=values, features=features or {}
+    )
+
+
+def read_user_table(
+    source: Any,
+    *,
+    user_id: str | None = None,
+    like: str | None = None,
+    features: Mapping[str, str] | None = None,
+    missing: Sequence[str] = MISSING,
+    drop_missing: bool = False,
+    ids: IdKind | None = None,
+    **text: Any,
+) -> UserTable:
+    """Reads a table of the users: their ids and features.
+
+    Args:
+        source: files, a dataframe or a database, as for `read`.
+        user_id: the column with the user ids. By default it is the column named `like` if there is
+            one, else one with a usual name.
+        like: name of the user column of the interactions (`Interactions.user_column`).
+        features: the kinds of features by column, as for `read`.
+        missing: texts that stand for a missing id or the missing value of a feature.
+        drop_missing: whether to leave out rows without an id.
+        ids: type to convert the ids to, as for `read_catalog`.
+        **text: as for `read_interactions`.
+
+    Raises:
+        DataError: there is no column with the ids, an id is missing, or a value is not of the kind
+            of its feature.
+    """
+    source_name, _ = names_of(source, None if is_file(source) else "users")
+    rows = read_rows(
+        source,
+        source_name,
+        ids=lambda names: [user_id_column(names, source_name, user_id, like)],
+        how=TextFormat(**text),
+    )
+    values = Values(missing, drop_missing, ids)
+    return UserTable.from_rows(
+        rows, user_id=user_id, like=like, values=values, features=features or {}
+    )
+
+
+def _applying_to(table: Any, how: dict[str, Any]) -> dict[str, Any]:
+    """Returns the arguments without the options on text files that do not apply to a table."""
+    others = set(SHARED_WITH_ITEMS).difference(options_for(table))
+    return {name: value for name, value in how.items() if name not in others}
+
+
+def _refuse_without_table(argument: str, table: Any, **arguments: Any) -> None:
+    """Raises ConfigError if an argument on the columns of a table is given without the table."""
+    given = next((name for name, value in arguments.items() if value), None)
+    if table is None and given is not None:
+        raise ConfigError(
+            f"{given}=… is about the table of {argument}; give the table with {argument}=…"
+        )
