@@ -10,6 +10,7 @@ import pytest
 import tastemaker as tm
 from tastemaker import wire
 from tastemaker.client import Client
+from tastemaker.data.shop import shop
 from tastemaker.data.synthetic import synthetic
 from tastemaker.evaluation.cold_start import evaluate_cold_start, hold_out_users
 from tastemaker.evaluation.cold_start_results import ColdStartResults
@@ -44,7 +45,7 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
     lists = tm.SampledRanking(negatives=3)
     return [
         data, split, split.test, data.catalog, data.user_vocabulary, tm.describe(data),
-        synthetic()[0],
+        synthetic()[0], shop(50, 200),
         model, network, network.log, tm.TrainingRun(folder=path), tm.NCF(), tm.open_run(path),
         model.users(data.user_vocabulary.ids), model.recommend(None, k=10), model.item_similarity,
         *results, tm.Entry("ease", results[0], 1.5),

@@ -24,6 +24,11 @@ def write_table(name: str, problem: Problem, runs: list[Run]) -> None:
     heads = ["model", *titles, "runs", "seconds to fit", "published HR@10 / NDCG@10", "reached"]
     lines = ["| " + " | ".join(heads) + " |", "| --- " * len(heads) + "|"]
     lines += [_row(recipe, own, problem, metrics) for recipe, own in ordered]
+    replace_table(name, lines)
+
+
+def replace_table(name: str, lines: list[str]) -> None:
+    """Puts the lines of a table between its marks in the page."""
     begin, end = f"<!-- table: {name} -->", f"<!-- end of table: {name} -->"
     before, _, rest = PAGE.read_text().partition(begin)
     _, _, after = rest.partition(end)

@@ -1,6 +1,7 @@
 from .bundle.bundle import Bundle as Bundle
 from .bundle.bundle import open_run as open_run
 from .bundle.bundle import save_run as save_run
+from .data.candidate_lists import read_candidate_lists as read_candidate_lists
 from .data.card import describe as describe
 from .data.catalog import Catalog as Catalog
 from .data.dataset import Dataset as Dataset
@@ -11,7 +12,6 @@ from .data.predefined import predefined_split as predefined_split
 from .data.recommendations import Recommendations as Recommendations
 from .data.sources import load as load
 from .data.sources import read as read
-from .data.sources import read_candidate_lists as read_candidate_lists
 from .data.sources import read_catalog as read_catalog
 from .data.sources import read_interactions as read_interactions
 from .data.split import Split as Split
@@ -50,6 +50,7 @@ from .models.random import Random as Random
 from .models.recommender import Recommender as Recommender
 from .models.registry import model_class as model_class
 from .models.registry import model_names as model_names
+from .models.repeat import Repeat as Repeat
 from .models.sequence.gru4rec import GRU4Rec as GRU4Rec
 from .models.sequence.hstu import HSTU as HSTU
 from .models.sequence.sasrec import ESASRec as ESASRec

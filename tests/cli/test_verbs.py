@@ -56,7 +56,7 @@ def test_omitted_rows_and_unused_columns_are_shown(tastemaker: Terminal, tmp_pat
     notes = "\n".join(card["notes"])
     for expected in (
         "1 of 3 rows are left out",
-        "unused columns: price",
+        "not used: price",
         "unused columns: sku",
         "2 of 2 items",
     ):
@@ -245,6 +245,27 @@ def test_the_demo_runs_on_synthetic_data_and_names_it(
     reached = {each["name"]: each["metrics"]["ndcg@10"] for each in compared["models"]}
     assert max(reached.values()) > 2 * reached["popularity"]
     assert reached["ncf"] > 1.5 * reached["popularity"]
+
+
+def test_the_tables_of_the_shop_are_written_and_can_be_trained_on(
+    tastemaker: Terminal, tmp_path: Path
+) -> None:
+    folder = tmp_path / "shop"
+    code, out, err = tastemaker("shop", folder, "--n-visitors", "60", "--n-products", "200")
+    assert code == 0
+    names = ("shop.csv", "products.parquet", "visitors.csv")
+    assert out.split() == [str(folder / name) for name in names]
+    assert "synthetic shop (seed 0)" in err
+    code, _, err = tastemaker(
+        "train", folder / "shop.csv", "--items", folder / "products.parquet", "--event", "event",
+        "--targets", "purchase", "--negative", "return", "--model", "popularity",
+        "--out", tmp_path / "run",
+    )  # fmt: skip
+    assert code == 0, err
+    assert "title" in tm.open_run(tmp_path / "run").model.dataset.catalog.columns
+    code, _, err = tastemaker("shop", folder, "--n-products", "20")
+    assert code == 2
+    assert "--n-products 200" in err
 
 
 def test_the_help_has_examples_and_imports_no_heavy_package() -> None:

@@ -26,7 +26,9 @@ def frame(log: Log) -> pl.DataFrame:
 
 
 def read(log: Log, **how: object) -> tm.Dataset:
-    kinds = {"event_weights": WEIGHTS, "targets": ["buy"], "negative": ["return"]}
+    kinds = {
+        "event_weights": WEIGHTS, "targets": ["buy"], "negative": ["return"], "repeats": "sum",
+    }  # fmt: skip
     return tm.read(frame(log), event="event", **(kinds | how))
 
 

@@ -240,15 +240,17 @@ def test_missing_ids_times_and_weights_are_named_with_their_row(tmp_path: Path) 
         tm.read(path, weight="strength")
 
 
-def test_a_comma_within_a_number_is_refused_with_what_to_write(tmp_path: Path) -> None:
+def test_a_comma_within_a_number_is_refused_with_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "ratings.csv"
     path.write_text("user;item;stars\na;1;4,5\nb;2;3\n")
     with pytest.raises(DataError) as error:
         tm.read(path)
     assert str(error.value) == (
         f'{path}: column "stars", line 2: "4,5" is not a number, so it cannot be a rating; '
-        "if the comma is a decimal point, write 4.5"
+        'if the comma is a decimal point, give decimal=","'
     )
+    with pytest.raises(DataError, match="if the comma is a decimal point, write 4.5"):
+        tm.read(pl.DataFrame({"user": ["a"], "item": [1], "stars": ["4,5"]}))
 
 
 def test_files_that_are_no_tables_are_refused(tmp_path: Path) -> None:
@@ -267,7 +269,7 @@ def test_files_that_are_no_tables_are_refused(tmp_path: Path) -> None:
     )
     assert "not UTF-8" in refusal("latin.csv", b"user,item\nJos\xe9,1\n")
     assert "not a readable Parquet file" in refusal("fake.parquet", b"user,item\n1,2\n")
-    assert "which cannot be read as a table" in refusal("clicks.xlsx", b"PK\x03\x04\x14\0")
+    assert "which cannot be read as a table" in refusal("clicks.docx", b"PK\x03\x04\x14\0")
     lines = json.dumps({"user": 1, "item": 2}) + '\n{"user": 1,\n'
     assert "line 2 is not JSON" in refusal("cut.jsonl", lines.encode())
     with pytest.raises(DataError, match="there is no such file"):

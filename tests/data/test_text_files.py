@@ -282,6 +282,71 @@ class TestOptions:
                 tm.read(path, **{name: value})
 
 
+class TestDecimals:
+    def test_a_comma_may_be_the_decimal_separator(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "log.csv", "user;item;rating;w\n1;10;4,5;4,5\n2;10;3;3\n")
+        data = tm.read(path, decimal=",", weight="w")
+        assert data.to_frame()["rating"].to_list() == [4.5, 3]
+        assert data.weights.tolist() == [4.5, 3]
+        assert data.item_vocabulary.ids.to_list() == [10]
+
+    def test_values_with_a_decimal_comma_may_be_in_quotes(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "log.csv", 'user,item,rating\n1,10,"4,5"\n2,11," ,5 "\n')
+        assert tm.read(path, decimal=",").to_frame()["rating"].to_list() == [4.5, 0.5]
+
+    @pytest.mark.parametrize("value", ["4.5", "1.234,5", "1,234,5"])
+    def test_a_point_is_no_decimal_separator_then(self, tmp_path: Path, value: str) -> None:
+        rows = "".join(f"{user};10;4,5\n" for user in range(2_000))
+        path = write(tmp_path / "log.csv", f"user;item;rating\n{rows}7;10;{value}\n")
+        with pytest.raises(DataError) as error:
+            tm.read(path, decimal=",")
+        assert f'line 2002: "{value}" is not a number' in str(error.value)
+        assert 'with decimal=","' in str(error.value)
+
+    def test_no_value_with_a_point_is_taken_for_another_number(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "log.csv", "user;item;rating\n1;10;1.234\n2;10;5.678\n")
+        with pytest.raises(DataError, match='line 2: "1.234" is not a number'):
+            tm.read(path, decimal=",")
+
+    def test_ids_keep_their_commas(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "log.csv", "user;item;rating\n1;1,5;1,5\n2;2,5;2,5\n")
+        assert tm.read(path, decimal=",").item_vocabulary.ids.to_list() == ["1,5", "2,5"]
+
+    def test_the_items_have_the_decimal_separator_of_the_log(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "items.csv", "item;price\n10;4,99\n")
+        table = read_table(path, how=TextFormat(decimal=","))
+        assert table.frame["price"].to_list() == [4.99]
+
+    def test_another_separator_is_refused(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "log.csv", "user,item\n1,10\n")
+        with pytest.raises(ConfigError, match='decimal=";" is unknown'):
+            tm.read(path, decimal=";")
+
+
+class TestTrailingSeparators:
+    @pytest.mark.parametrize("separator", [",", "\t", "::", " | "])
+    @pytest.mark.parametrize("end", ["\n", "\r\n"])
+    def test_a_separator_at_the_end_of_the_rows_adds_no_value(
+        self, tmp_path: Path, separator: str, end: str
+    ) -> None:
+        rows = [("user", "item", "ts"), ("1", "10", "100", ""), ("2", "11", "200", "")]
+        path = write(tmp_path / "log.txt", end.join(map(separator.join, rows)) + end)
+        assert pairs(tm.read(path, separator=separator)) == [(1, 10), (2, 11)]
+
+    def test_some_rows_may_end_in_one_and_quotes_are_kept(self, tmp_path: Path) -> None:
+        text = 'ts,user,item\n100,1,"a,b",\n200,2,c\n'
+        assert pairs(tm.read(write(tmp_path / "log.csv", text))) == [(1, "a,b"), (2, "c")]
+
+    def test_a_column_without_a_name_is_said_not_to_be_used(self, tmp_path: Path) -> None:
+        data = tm.read(write(tmp_path / "log.csv", "user,item,\n1,10,\n2,11,\n"))
+        assert data.notes[0].endswith("; not used: (no name)")
+
+    def test_a_value_after_the_last_column_is_refused(self, tmp_path: Path) -> None:
+        text = "ts,user,item\n100,1,10,\n200,2,11,9\n"
+        with pytest.raises(DataError, match="line 3 has 4 value"):
+            tm.read(write(tmp_path / "log.csv", text))
+
+
 class TestPlaces:
     TEXT = 'user,item,note\n\n# and\n1,10,"two\nlines"\n# 2,"11\n ,,\n3,12,x\n,,but\n4,13,y'
 

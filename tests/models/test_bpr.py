@@ -69,3 +69,14 @@ def test_without_the_package_the_error_names_what_to_install(monkeypatch) -> Non
     monkeypatch.setattr(implicit_library, "INSTALLED", False)
     with pytest.raises(UnsupportedError, match=r"bpr needs .* 'tastemaker\[implicit\]'"):
         BPR().fit(tm.no_holdout(two_tastes()))
+
+
+def test_interactions_are_copied_in_proportion_to_their_weights() -> None:
+    weights = np.tile(np.array([1, 4, 10, 2.5], dtype=np.float32), 1000)
+    numbers = bpr.copies(weights, np.random.default_rng(0)).reshape(1000, 4)
+    # The mean weight is 4.4, so the unit is 1.1, which is copied once.
+    np.testing.assert_allclose(
+        numbers.mean(axis=0)[1:], np.array([4, 10, 2.5]) / 1.09375, rtol=0.03
+    )
+    assert (numbers[:, 0] == 1).all(), "at least once"
+    assert (bpr.copies(np.full(9, 300.0), np.random.default_rng(0)) == 1).all()

@@ -20,6 +20,7 @@ from tastemaker.models.popularity import Popularity
 from tastemaker.models.random import Random
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.registry import BUILT_IN
+from tastemaker.models.repeat import Repeat
 from tastemaker.models.sequence.gru4rec import GRU4Rec
 from tastemaker.models.sequence.hstu import HSTU
 from tastemaker.models.sequence.sasrec import ESASRec, SASRec
@@ -31,16 +32,18 @@ from tastemaker.testing.worlds import two_tastes
 class TestPopularity(RecommenderContract):
     personal = False
     twin_overlap = 1.0
+    heavy_items_rise_for = "nobody"
 
     def make(self) -> Recommender:
         return Popularity()
 
-    def test_weights_change_what_is_learned_or_are_refused(self) -> None:
+    def test_weights_change_what_is_learned_or_a_note_says_that_they_do_not(self, caplog) -> None:
         """They do neither: popularity is one floor beside all results on the same interactions."""
         data = two_tastes()
         weighted = replace(data, weights=np.arange(len(data), dtype=np.float32))
         counts = [self.make().fit(no_holdout(each)).state()["counts"] for each in (data, weighted)]
         assert torch.equal(*counts)
+        assert "weights" not in caplog.text
 
 
 class TestWeightedPopularity(RecommenderContract):
@@ -73,6 +76,7 @@ class TestMultVAE(RecommenderContract):
 
 class TestLightGCN(RecommenderContract):
     twin_overlap = 0.9
+    heavy_items_rise_for = "their users"
 
     def make(self) -> Recommender:
         return LightGCN(epochs=30, batch_size=128, embedding_size=16, learning_rate=3e-2)
@@ -126,11 +130,15 @@ class TestMFWithBCE(RecommenderContract):
 
 
 class TestMFWithBPR(RecommenderContract):
+    heavy_items_rise_for = "their users"
+
     def make(self) -> Recommender:
         return MF(loss="bpr", epochs=40, batch_size=64, learning_rate=0.02, seed=3)
 
 
 class TestMFWithSampledSoftmax(RecommenderContract):
+    heavy_items_rise_for = "their users"
+
     def make(self) -> Recommender:
         return MF(
             loss="sampled_softmax",
@@ -150,8 +158,27 @@ class TestRandom(RecommenderContract):
         return Random(seed=3)
 
 
+class TestRepeat(RecommenderContract):
+    personal = False
+    twin_overlap = 1.0
+    heavy_items_rise_for = "their users"
+
+    def make(self) -> Recommender:
+        return Repeat()
+
+    def test_weights_change_what_is_learned_or_a_note_says_that_they_do_not(self, caplog) -> None:
+        """They count in the histories; what is learned is the popularity of the items."""
+        data = two_tastes()
+        weighted = replace(data, weights=np.arange(1, len(data) + 1, dtype=np.float32))
+        plain, model = (self.make().fit(no_holdout(each)) for each in (data, weighted))
+        assert torch.equal(plain.state()["counts"], model.state()["counts"])
+        assert not torch.equal(plain.score(plain.users([1])), model.score(model.users([1])))
+        assert "weights" not in caplog.text
+
+
 class TestItemKNN(RecommenderContract):
     twin_overlap = 1.0
+    heavy_items_rise_for = "nobody"
 
     def make(self) -> Recommender:
         return ItemKNN()
@@ -159,6 +186,7 @@ class TestItemKNN(RecommenderContract):
 
 class TestItemKNNWithCosine(RecommenderContract):
     twin_overlap = 1.0
+    heavy_items_rise_for = "nobody"
 
     def make(self) -> Recommender:
         return ItemKNN(similarity="cosine")
@@ -173,6 +201,7 @@ class TestItemKNNWithBM25(RecommenderContract):
 
 class TestIALS(RecommenderContract):
     twin_overlap = 1.0
+    heavy_items_rise_for = "their users"
 
     def make(self) -> Recommender:
         return IALS(embedding_size=8, alpha=10, regularization=1, seed=3)
@@ -188,6 +217,7 @@ SMALL = {"epochs": 12, "batch_size": 16, "embedding_size": 16, "learning_rate": 
 
 class TestSASRec(RecommenderContract):
     twin_overlap = 1.0
+    histories_have_weights = False
 
     def make(self) -> Recommender:
         return SASRec(**SMALL, layers=1)
@@ -195,6 +225,7 @@ class TestSASRec(RecommenderContract):
 
 class TestESASRec(RecommenderContract):
     twin_overlap = 1.0
+    histories_have_weights = False
 
     def make(self) -> Recommender:
         return ESASRec(**SMALL)
@@ -202,6 +233,7 @@ class TestESASRec(RecommenderContract):
 
 class TestGRU4Rec(RecommenderContract):
     twin_overlap = 1.0
+    histories_have_weights = False
 
     def make(self) -> Recommender:
         return GRU4Rec(**SMALL, hidden=16)
@@ -209,6 +241,7 @@ class TestGRU4Rec(RecommenderContract):
 
 class TestHSTU(RecommenderContract):
     twin_overlap = 1.0
+    histories_have_weights = False
 
     def make(self) -> Recommender:
         return HSTU(**SMALL, layers=1)
@@ -216,6 +249,7 @@ class TestHSTU(RecommenderContract):
 
 class TestTwoTower(RecommenderContract):
     twin_overlap = 1.0
+    histories_have_weights = False
 
     def make(self) -> Recommender:
         return TwoTower(**SMALL, hidden=16)

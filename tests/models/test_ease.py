@@ -1,5 +1,6 @@
 """EASE against the paper's definition and the known answer on published data."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -97,3 +98,17 @@ def test_an_item_touched_twice_counts_once() -> None:
     model = tm.EASE(regularization=1.0).fit(tm.no_holdout(two_tastes()))
     scores = model.score(model.unseen_users([[0, 1], [0, 1, 0]]))
     assert_same_scores(scores[0], scores[1])
+
+
+@pytest.mark.parametrize("n_users", [30, 8], ids=["more users than items", "fewer"])
+def test_weights_are_the_entries_of_the_matrix_in_training_and_in_scoring(n_users: int) -> None:
+    data = two_tastes(n_users=n_users, n_items=12, length=4)
+    values = np.random.default_rng(0).uniform(0.1, 300, len(data)).astype(np.float32)
+    x = np.zeros((n_users, 12))
+    x[data.users, data.items] = values
+    inverse = np.linalg.inv(x.T @ x + 50.0 * np.eye(12))
+    expected = np.eye(12) - inverse / np.diag(inverse)
+    model = tm.EASE(regularization=50.0).fit(tm.no_holdout(replace(data, weights=values)))
+    np.testing.assert_allclose(model.state()["weights"].numpy(), expected, atol=1e-5)
+    scores = model.score(model.users([0, 3]))
+    np.testing.assert_allclose(scores.numpy(), x[[0, 3]] @ expected, rtol=1e-4, atol=1e-2)

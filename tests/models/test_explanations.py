@@ -1,5 +1,7 @@
 """Why this item: contributions that add up to the score, and who cannot say."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -89,3 +91,19 @@ def test_a_model_without_item_similarity_is_refused() -> None:
             model.explain(0, 1)
     with pytest.raises(UnknownIdError, match="item 99"):
         EXACT["ease"](tm.no_holdout(two_tastes())).explain(0, 99)
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_contributions_of_a_weighted_history_sum_to_its_score(name: str) -> None:
+    model = EXACT[name](tm.no_holdout(two_tastes()))
+    weights = np.array([0.5, 2, 7, 1], dtype=np.float32)
+    users = replace(model.unseen_users([HISTORY]), weights=weights)
+    contributions = model.contributions(
+        torch.tensor(HISTORY), torch.arange(40), torch.from_numpy(weights)
+    )
+    torch.testing.assert_close(
+        contributions.sum(dim=1), model.score(users)[0], rtol=1e-4, atol=1e-5
+    )
+    reasons = model.explain(users, [7], n=4).frame
+    expected = contributions[7][contributions[7] > 0].sort(descending=True).values
+    np.testing.assert_allclose(reasons["contribution"], expected, rtol=1e-5)

@@ -118,6 +118,36 @@ def test_each_interaction_meets_drawn_items_that_its_user_never_touched() -> Non
         assert torch.equal(rows.filling[user, :, 1:], touched)
 
 
+def test_the_rows_of_interactions_have_their_relative_weights_now_and_in_training() -> None:
+    negatives = torch.zeros((3, 1), dtype=torch.int64).numpy()
+    users = replace(
+        tm.UserBatch.unseen_users([[7, 1, 2], [5]]),
+        weights=np.array([2, 8, 6, 1], dtype=np.float32),
+    )
+    known = replace(
+        tm.UserBatch.unseen_users([[1, 7], [5]]), weights=np.array([4, 2, 1], dtype=np.float32)
+    )
+    rows = rows_of_pairs(users, known, negatives, 8, CPU, mean_weight=2.0)
+    assert rows.items[0, :, 0].tolist() == [2, 1, 7]
+    assert rows.weights.tolist() == [[3, 4, 1], [0.5, 0, 0]]
+    assert rows.known_weights.tolist() == [[0, 2, 1], [0.5, 0, 0]]
+
+
+@pytest.mark.parametrize("loss", ["softmax", "bce"])
+def test_a_heavier_interaction_moves_a_known_user_towards_it(loss: str) -> None:
+    data = two_tastes()
+    data = replace(data, weights=np.full(len(data), 3, dtype=np.float32))
+    model = tm.MF(loss=loss, embedding_size=8, epochs=10, learning_rate=0.05, seed=1)
+    model.fit(tm.no_holdout(data))
+    users = model.users([4])
+    heavier = replace(users, weights=users.weights * np.where(np.arange(10) == 2, 20, 1))
+    without = replace(users, weights=None)
+    before, same, after = (model.score(batch)[0] for batch in (users, without, heavier))
+    assert torch.equal(before, same), "a history without weights is that of training"
+    rise = after - before
+    assert rise[users.items[2]] > max(0.0, float(rise.mean()))
+
+
 @pytest.mark.slow
 def test_on_real_data_newer_interactions_raise_the_next_items(data_folder: Path) -> None:
     split = tm.leave_k_out(tm.load("ml-100k"), 5)

@@ -1,5 +1,6 @@
 """iALS against its own equations, Rendle's form of them and the known answer on published data."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -145,3 +146,36 @@ def test_the_known_answer_on_the_published_split(data_folder: Path) -> None:
     result = tm.evaluate(IALS().fit(split))
     assert result.metrics["hit_rate@10"] > 0.711
     assert result.metrics["ndcg@10"] > 0.438
+
+
+@needs_implicit
+def test_the_confidence_of_an_interaction_is_one_plus_alpha_times_its_weight() -> None:
+    data = two_tastes(n_users=30, n_items=12, length=4)
+    values = np.random.default_rng(0).uniform(0.1, 9, len(data)).astype(np.float32)
+    split = tm.no_holdout(replace(data, weights=values))
+    model = IALS(embedding_size=4, alpha=2.0, regularization=3.0, epochs=60).fit(split)
+    touched, confidences = np.zeros((30, 12)), np.ones((30, 12))
+    touched[data.users, data.items] = 1
+    confidences[data.users, data.items] += 2.0 * values
+
+    def solved(fixed: np.ndarray, c: np.ndarray, p: np.ndarray) -> np.ndarray:
+        return np.linalg.solve(fixed.T @ (c[:, None] * fixed) + 3.0 * np.eye(4), fixed.T @ (c * p))
+
+    items = model.state()["items"].double().numpy()
+    users = np.stack([solved(items, c, p) for c, p in zip(confidences, touched, strict=True)])
+    found = model.queries(model.users(list(range(30)))).numpy()
+    np.testing.assert_allclose(found, users, rtol=1e-3, atol=1e-4)
+    # The fit has converged: with the users fixed, these are the best item vectors.
+    best = np.stack([solved(users, c, p) for c, p in zip(confidences.T, touched.T, strict=True)])
+    np.testing.assert_allclose(items, best, rtol=0.01, atol=0.01)
+
+
+def test_a_history_without_weights_has_the_mean_weight_of_the_training_data() -> None:
+    data = two_tastes()
+    weights = np.where(np.arange(len(data)) % 2, 2, 4).astype(np.float32)
+    split = tm.no_holdout(replace(data, weights=weights))
+    config = ials.IALSConfig(embedding_size=5)
+    model = IALS.from_state(config, split, {"items": random_vectors()})
+    users = model.unseen_users([[1, 5, 9]])
+    mean = replace(users, weights=np.full(3, 3, dtype=np.float32))
+    assert_same_scores(model.score(users), model.score(mean))

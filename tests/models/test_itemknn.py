@@ -1,6 +1,7 @@
 """ItemKNN against values worked out by hand and against the package implicit."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -101,3 +102,27 @@ def test_similarity_needs_no_dense_matrix_and_is_that_of_one(monkeypatch) -> Non
     torch.testing.assert_close(model.item_similarity.to_all(items[0]), plain.to_all(items[0]))
     torch.testing.assert_close(model.item_similarity.within(items), plain.within(items))
     assert len(model.similar_items([3, 9], k=4)) == 8
+
+
+@pytest.mark.parametrize("similarity", ["cosine", "tfidf", "bm25"])
+def test_weights_are_the_term_frequencies(similarity: str) -> None:
+    data = two_tastes(n_users=30, n_items=12, length=4)
+    values = np.random.default_rng(0).uniform(0.1, 9, len(data)).astype(np.float32)
+    x = np.zeros((12, 30))
+    x[data.items, data.users] = values
+    rarity = np.log(12 / (1 + (x > 0).sum(axis=0)))
+    lengths = x.sum(axis=1, keepdims=True)
+    vectors = {
+        "cosine": x,
+        "tfidf": x * rarity,
+        "bm25": 3 * x / (x + 2 * (0.7 + 0.3 * lengths / lengths.mean())) * rarity,
+    }[similarity]
+    if similarity != "bm25":
+        vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    expected = vectors @ vectors.T
+    np.fill_diagonal(expected, 0)
+    model = ItemKNN(similarity=similarity, neighbours=12, k1=2.0, b=0.3)
+    model.fit(tm.no_holdout(replace(data, weights=values)))
+    np.testing.assert_allclose(similarities(model), expected, rtol=1e-5, atol=1e-6)
+    scores = model.score(model.users([4]))[0]
+    np.testing.assert_allclose(scores.numpy(), x[:, 4] @ expected, rtol=1e-4)

@@ -1,5 +1,6 @@
 """LightGCN against the dense matrices of the paper."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,13 @@ import pytest
 import torch
 
 import tastemaker as tm
-from tastemaker.models.graph.lightgcn import LightGCN, LightGCNConfig, LightGCNNetwork
+from tastemaker.models.graph.lightgcn import (
+    LightGCN,
+    LightGCNConfig,
+    LightGCNNetwork,
+    normalised_adjacency,
+    regression_terms,
+)
 from tastemaker.testing.inductive import assert_same_scores
 from tastemaker.testing.worlds import dataset_of, two_tastes
 
@@ -140,3 +147,41 @@ def test_it_beats_popularity_by_far_on_real_data(data_folder: Path) -> None:
     result = tm.evaluate(LightGCN(epochs=6).fit(split), split, tm.FullRanking())
     popularity = result.baselines["popularity"].metrics["ndcg@10"]
     assert result.metrics["ndcg@10"] > 1.4 * popularity
+
+
+def test_edges_have_the_weights_of_their_interactions() -> None:
+    data = two_tastes(n_users=6, n_items=8, length=3)
+    values = np.random.default_rng(0).uniform(0.1, 300, len(data)).astype(np.float32)
+    adjacency = np.zeros((14, 14))
+    adjacency[data.users, data.items + 6] = values
+    adjacency += adjacency.T
+    degrees = adjacency.sum(axis=1).clip(min=1e-9)
+    expected = adjacency / np.sqrt(degrees[:, None] * degrees)
+    found = normalised_adjacency(replace(data, weights=values)).to_dense().numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_an_unseen_user_is_placed_by_the_weights_of_the_history() -> None:
+    data = two_tastes()
+    weights = np.random.default_rng(0).uniform(100, 500, len(data)).astype(np.float32)
+    model = LightGCN(epochs=2, embedding_size=6, layers=2)
+    model.fit(tm.no_holdout(replace(data, weights=weights)))
+    nodes = model.state()["nodes.weight"].double()
+    adjacency = normalised_adjacency(model.dataset).to_dense().double()
+    layers = [nodes, adjacency @ nodes]
+    relative = weights.astype(np.float64) / weights.mean()
+    degrees = torch.from_numpy(np.bincount(data.items, relative, minlength=40))
+    history, of_history = torch.tensor([1, 5]), torch.tensor([0.5, 3.0]).double()
+    near = [
+        (of_history / (of_history.sum() * degrees[history]).sqrt()) @ layer[60:][history]
+        for layer in layers
+    ]
+    terms = regression_terms(nodes[:60].float(), nodes[60:].float(), model.dataset)
+    own = of_history @ terms[history].double()
+    users = replace(
+        model.unseen_users([[1, 5]]),
+        weights=(of_history * float(weights.mean())).numpy().astype(np.float32),
+    )
+    expected = (own + sum(near)) / 3
+    found = model.queries(users)[0].double()
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)

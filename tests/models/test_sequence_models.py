@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
@@ -143,3 +144,49 @@ def test_a_reopened_model_can_be_trained_again_without_a_held_out_part(tmp_path:
     tm.SASRec(reopened.config).fit(tm.no_holdout(data))
     with pytest.raises(ConfigError, match="patience is 3, but the split has no validation part"):
         tm.SASRec(**settings, patience=3).fit(tm.no_holdout(data))
+
+
+NAMES = ("sasrec", "esasrec", "gru4rec", "hstu")
+
+
+def log_of_kinds(n_users: int = 120) -> tm.Dataset:
+    """A purchase of item i is followed by item i + 10, a view of it by item i + 20."""
+    random, rows = np.random.default_rng(0), []
+    for user in range(n_users):
+        for step in range(4):
+            item, is_bought = int(random.integers(10)), random.random() < 0.5
+            following = item + (10 if is_bought else 20)
+            rows.append((user, item, "buy" if is_bought else "view", 10 * step))
+            rows.append((user, following, "view", 10 * step + 1))
+    frame = pl.DataFrame(rows, schema=["user", "item", "event", "time"], orient="row")
+    return tm.read(frame, event="event", repeats="keep")
+
+
+def mean_rank_of_what_follows(model: SequenceModel) -> float:
+    """The mean rank, from 1, of the item that follows a purchase or a view of items 0 to 9."""
+    names = model.dataset.rules.kinds.names
+    histories = [[item] for item in range(10)] * 2
+    kinds = np.repeat([names.index("buy"), names.index("view")], 10).astype(np.int8)
+    scores = model.score(replace(model.unseen_users(histories), kinds=kinds))
+    following = torch.arange(10, 30)
+    ranks = scores.argsort(dim=1, descending=True).argsort(dim=1)
+    return 1 + float(ranks[torch.arange(20), following].float().mean())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_that_reads_the_kinds_of_events_tells_a_purchase_from_a_view(name: str) -> None:
+    settings = {"epochs": 40, "batch_size": 40, "embedding_size": 16, "learning_rate": 0.02}
+    split = tm.no_holdout(log_of_kinds())
+    reading, blind = (
+        type(MODELS[name])(**settings, dropout=0.1, event_input=event_input).fit(split)
+        for event_input in (True, False)
+    )
+    assert mean_rank_of_what_follows(reading) < 1.25
+    assert mean_rank_of_what_follows(blind) > 1.4
+    unknown = reading.score(reading.unseen_users([[3]]))
+    assert unknown.isfinite().all(), "a history without kinds is read as well"
+
+
+def test_kinds_that_are_not_in_the_data_cannot_be_read() -> None:
+    with pytest.raises(ConfigError, match="but the data have none; name the column with event=…"):
+        tm.SASRec(event_input=True).fit(tm.no_holdout(two_tastes()))

@@ -44,7 +44,7 @@ def shop_log(n_users: int = 60, n_items: int = 40) -> pl.DataFrame:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "shop"
-    model = tm.MF(epochs=8, embedding_size=8, seed=2)
+    model = tm.EASE(regularization=10.0)
     tm.save_run(folder, model.fit(tm.no_holdout(tm.read(shop_log(), **KINDS))))
     return folder
 
@@ -111,11 +111,13 @@ def test_heavier_events_move_a_list_further(service: Server, unseen_user: int) -
     record(service, (light, 3, "buy"), (light, 33, "view"))
     record(service, (heavy, 3, "buy"), (heavy, 33, "view", 2_500.0))
 
-    def upper_half(user: int) -> float:
-        items = service.client.recommend(user, k=10).items
-        return sum(int(item.item_id) >= 20 for item in items)
+    def lead_of_upper_half(user: int) -> float:
+        items = service.client.recommend(user, k=40, exclude_seen=False).items
+        upper = [item.score for item in items if int(item.item_id) >= 20]
+        lower = [item.score for item in items if int(item.item_id) < 20]
+        return float(np.mean(upper) - np.mean(lower))
 
-    assert upper_half(light) < upper_half(heavy)
+    assert lead_of_upper_half(light) < 0 < lead_of_upper_half(heavy)
 
 
 def test_an_unknown_type_is_refused_with_the_known_ones(service: Server, unseen_user: int) -> None:

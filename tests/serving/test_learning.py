@@ -63,7 +63,7 @@ def log_of_kinds(rows: list[tuple]) -> tm.Dataset:
     frame = pl.DataFrame(rows, schema=["user", "item", "event", "time", "plays"], orient="row")
     return tm.read(
         frame, event="event", event_weights={"view": 1, "buy": 10}, targets=["buy"],
-        negative=["return"], weight="plays", weight_transform="sqrt",
+        negative=["return"], weight="plays", weight_transform="sqrt", repeats="sum",
     )  # fmt: skip
 
 

@@ -272,14 +272,15 @@ def test_gradients_by_user_vectors_are_those_of_the_plain_form(name: str, loss: 
     random = torch.Generator().manual_seed(0)
     for parameter in fitted.network.parameters():
         parameter.data.normal_(generator=random)
-    loss_of = fitted._user_loss(fitted.dataset.n_items)
+    loss_of = replace(fitted._user_loss(fitted.dataset), mean_weight=2.0)
     assert isinstance(loss_of, SampledLoss)
     assert loss_of.compiled is not None
     users = replace(
         tm.UserBatch.unseen_users([[1, 5, 9], [], [2], list(range(35))]),
         codes=np.array([0, 1, UNKNOWN, 3]),
+        weights=np.linspace(0.1, 9, 39, dtype=np.float32),
     )
-    known = histories_in(fitted.dataset, users.codes)
+    known = histories_in(fitted.dataset, users.codes, weighted=True)
     trained = fitted.network.users.weight[[0, 1, 2, 3]]
     elsewhere = trained + torch.randn(trained.shape, generator=random)
     fused, plain = (

@@ -132,15 +132,16 @@ def test_negatives_depend_on_seed_and_epoch_alone() -> None:
     assert len({tuple(drawn(seed, number)) for seed in (0, 1) for number in (0, 1, 2)}) == 6
 
 
-def test_a_weight_goes_with_the_event_that_came_next() -> None:
+def test_a_relative_weight_goes_with_the_event_that_came_next() -> None:
     data = two_tastes(n_users=4, n_items=12, length=4)
     weighted = tm.Dataset(
         data.name, data.users, data.items, data.user_vocabulary, data.item_vocabulary, data.catalog,
-        weights=data.items.astype(np.float32),
+        weights=data.items.astype(np.float32) + 1,
     )  # fmt: skip
     (batch,) = batches_of(weighted).epoch(0)
     assert batch.weights is not None
-    assert batch.weights.tolist() == batch.targets.tolist()
+    expected = (batch.targets + 1) / (data.items + 1).mean()
+    np.testing.assert_allclose(batch.weights, expected, rtol=1e-6)
 
 
 def test_histories_of_one_item_are_refused() -> None:

@@ -72,12 +72,12 @@ def test_the_held_out_item_may_be_a_negative() -> None:
     assert 3 in torch.cat(negatives)
 
 
-def test_weights_come_with_their_positives() -> None:
-    frame = pl.DataFrame({"user": [1, 1, 2], "item": [1, 2, 3], "w": [0.5, 2.0, 7.0]})
+def test_weights_relative_to_their_mean_come_with_their_positives() -> None:
+    frame = pl.DataFrame({"user": [1, 1, 2], "item": [1, 2, 3], "w": [0.5, 2.0, 3.5]})
     data = tm.read(frame, weight="w")
     batch = next(iter(batches_of(data).epoch(0)))
     assert batch.weights is not None
-    weight_of = {(0, 0): 0.5, (0, 1): 2.0, (1, 2): 7.0}
+    weight_of = {(0, 0): 0.25, (0, 1): 1.0, (1, 2): 1.75}
     for user, item, weight in zip(
         batch.users.tolist(), batch.items[:, 0].tolist(), batch.weights.tolist(), strict=True
     ):

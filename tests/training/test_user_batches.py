@@ -44,10 +44,10 @@ def test_progress_rises_evenly_over_all_epochs() -> None:
     assert progress == pytest.approx([step / 16 for step in range(16)])
 
 
-def test_an_interaction_counts_its_weight() -> None:
-    frame = pl.DataFrame({"user": [1, 1, 2], "item": [1, 2, 3], "w": [0.5, 2.0, 7.0]})
+def test_an_interaction_counts_its_weight_relative_to_the_mean() -> None:
+    frame = pl.DataFrame({"user": [1, 1, 2], "item": [1, 2, 3], "w": [0.5, 2.0, 3.5]})
     histories = whole(batches_of(tm.read(frame, weight="w")), 0)
-    assert sorted(histories.tolist()) == [[0.0, 0.0, 7.0], [0.5, 2.0, 0.0]]
+    assert sorted(histories.tolist()) == [[0.0, 0.0, 1.75], [0.25, 1.0, 0.0]]
 
 
 def test_a_user_whose_history_is_held_out_is_not_trained_on() -> None:

@@ -45,6 +45,7 @@ def compare(
     ] = None,
     seed: options.Seed = None,
     device: options.Device = "auto",
+    strict: options.Strict = False,
     *,
     reading: options.Reading,
     holding_out: options.HoldingOutForTest,
@@ -115,5 +116,6 @@ def compare(
         correction=correction,
         cold_start=cold_start,
         device=device,
+        strict=strict,
         as_json=json,
     )

@@ -9,6 +9,7 @@ from tastemaker.cli.cold_start import print_cold_start
 from tastemaker.cli.common import INTERRUPTED, note, out, print_json
 from tastemaker.cli.comparison_progress import ComparisonTable
 from tastemaker.cli.leaderboard import print_leaderboard
+from tastemaker.cli.unused import note_unused
 from tastemaker.data.split import Split
 from tastemaker.evaluation.leaderboard import Correction
 from tastemaker.evaluation.protocols import RankingProtocol
@@ -34,13 +35,16 @@ def run_comparison(
     correction: Correction = "holm",
     cold_start: bool = False,
     device: DeviceName = "auto",
+    strict: bool = False,
     as_json: bool = False,
 ) -> None:
     """Runs `experiments.comparison.compare`, writes the report and shows the results.
 
     Raises:
+        ConfigError: `strict` is set, and a model does not learn from everything in the data.
         typer.Exit: with 1 if some models failed, with 130 after a Ctrl-C; results so far are shown.
     """
+    note_unused(models.values(), split, strict=strict)
     with ComparisonTable(deciding_metric(metric, k)) as table:
         result = compare(
             models, split, folder, protocol=protocol, k=k, metric=metric, correction=correction,

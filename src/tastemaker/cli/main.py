@@ -27,6 +27,7 @@ from tastemaker.cli import (
     openapi,
     recommend,
     serve,
+    shop,
     similar,
     train,
     tune,
@@ -58,6 +59,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "mcp": mcp.mcp,
     "models": models.models,
     "demo": demo.demo,
+    "shop": shop.shop,
 }
 
 app = typer.Typer(

@@ -8,8 +8,9 @@ import typer
 
 DATA_HELP = (
     "Name of a data set (ml-100k, ml-1m, ml-10m, ml-20m, ml-25m, ml-32m, ml-latest-small, "
-    "synthetic), a file (.csv .tsv .parquet .jsonl …; - is standard input), a MovieLens .zip or "
-    "folder, or a database URL with --query."
+    "synthetic, shop), a file (.csv .tsv .parquet .arrow .jsonl .xlsx …; - is standard input), a "
+    'folder or a pattern in quotes ("logs/2026-*.csv") of several, a MovieLens .zip or folder, or '
+    "a database (.db, .duckdb or a URL)."
 )
 
 DATA_PANEL, SPLIT_PANEL = "Reading the data", "Holding out"
@@ -140,12 +141,33 @@ Ids = Annotated[
     Literal["text", "integer"] | None,
     _data("--ids", help="Type of the ids of users and items; by default the type in the data."),
 ]
+Decimal = Annotated[
+    Literal[".", ","] | None,
+    _data("--decimal", help="Decimal separator of numbers in text files. (default: .)"),
+]
+Layout = Annotated[
+    str | None,
+    _data(
+        "--layout",
+        help="Layout of a published file without column names: amazon-2014-ratings, "
+        "amazon-2018-ratings, foursquare, gowalla, lastfm-1k, lastfm-360k, mind, steam-200k, "
+        "taobao, yoochoose-buys or yoochoose-clicks.",
+    ),
+]
 Query = Annotated[
-    str | None, _data("--query", help="SQL query that selects the rows, if DATA is a database URL.")
+    str | None,
+    _data(
+        "--query",
+        help="SQL query that selects the rows of a database; may be left out if it has one table.",
+    ),
 ]
 Items = Annotated[
-    Path | None,
+    str | None,
     _data("--items", help="Table of the items: their ids and, optionally, titles and categories."),
+]
+ItemsQuery = Annotated[
+    str | None,
+    _data("--items-query", help="SQL query that selects the items, if --items is a database."),
 ]
 UntouchedItems = Annotated[
     bool,
@@ -161,7 +183,7 @@ Repeats = Annotated[
         help="How repeated rows of a user and an item are merged, always after the split: into the "
         "first or the latest of them; into the latest with the sum, the maximum or the number of "
         "their weights; or, with keep, not at all for models of sequences and with the sum for "
-        "others. (default: sum if there are weights, else latest)",
+        "others. (default: max with --event, sum with --weight alone, else latest)",
         show_default=False,
     ),
 ]
@@ -244,11 +266,14 @@ class Reading:
     quoting: Quoting = None
     encoding: Encoding = None
     comment: Comment = None
+    decimal: Decimal = None
+    layout: Layout = None
     missing: Missing = None
     drop_missing: DropMissing = False
     ids: Ids = None
     query: Query = None
     items: Items = None
+    items_query: ItemsQuery = None
     item_id: ItemId = None
     untouched_items: UntouchedItems = False
     min_rating: MinRating = None
@@ -289,6 +314,13 @@ Seed = Annotated[
 Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"],
     typer.Option("--device", help="Device on which to compute."),
+]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        help="Refuse data with weights if a model does not learn from them, instead of a note.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 K = Annotated[int, typer.Option("--k", "-k", help="Number of items.")]

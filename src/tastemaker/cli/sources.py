@@ -1,7 +1,7 @@
 """Makes a data set and a split from options of the command line."""
 
-import re
 from dataclasses import dataclass
+from glob import has_magic
 from pathlib import Path
 from typing import Any
 
@@ -9,23 +9,17 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 from tastemaker.cli import options
 from tastemaker.cli.common import err, note
+from tastemaker.data.candidate_lists import read_candidate_lists
 from tastemaker.data.catalog import Catalog
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.event_kinds import EventKinds
+from tastemaker.data.file_kinds import is_database_url, options_for
 from tastemaker.data.filtering import k_core, sample_users
 from tastemaker.data.interactions import Interactions
-from tastemaker.data.log_rules import LogRules
-from tastemaker.data.movielens import ARCHIVES
+from tastemaker.data.log_rules import LogRules, default_repeats
+from tastemaker.data.movielens import ARCHIVES, is_movielens
 from tastemaker.data.predefined import predefined_split
-from tastemaker.data.sources import (
-    NAMES,
-    is_movielens_path,
-    load,
-    read,
-    read_candidate_lists,
-    read_catalog,
-    read_interactions,
-)
+from tastemaker.data.sources import NAMES, load, read, read_catalog, read_interactions
 from tastemaker.data.split import Split
 from tastemaker.data.splitting import leave_k_out, no_holdout, temporal
 from tastemaker.data.text_format import SHARED_WITH_ITEMS
@@ -34,11 +28,6 @@ from tastemaker.errors import ConfigError
 
 AUTO = ("weight_transform", "auto")
 """The default of an option on columns that is not None."""
-
-
-def without_password(url: str) -> str:
-    """A database URL with its password masked."""
-    return re.sub(r"//([^:/@]*):[^@]*@", r"//\1:***@", url)
 
 
 @dataclass(frozen=True)
@@ -52,7 +41,7 @@ class DataOptions(options.Reading):
     @property
     def text(self) -> dict[str, Any]:
         """The format of text files: the options that differ from `TextFormat`'s defaults."""
-        names = ("separator", "quoting", "encoding", "comment")
+        names = ("separator", "quoting", "encoding", "comment", "decimal")
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         return given | ({"has_header": False} if self.no_header else {})
 
@@ -100,11 +89,17 @@ class DataOptions(options.Reading):
     def interactions(self, path: Path) -> Interactions:
         """Reads one part of a ready-made split; its name is that of its folder."""
         name = path.resolve().parent.name
-        return read_interactions(path, name=name, **self.columns, **self.values, **self.text)
+        return read_interactions(
+            path, name=name, layout=self.layout, **self.columns, **self.values, **self.text
+        )
 
     def candidates(self, path: Path) -> Interactions:
         """Reads the candidates of a ready-made split."""
-        return read_candidate_lists(path, **self.values, **self.text)
+        return read_candidate_lists(path, **self.values, **self._text_for(path))
+
+    def _text_for(self, source: str | Path) -> dict[str, Any]:
+        """The options on text that apply to a table beside the interactions."""
+        return {name: self.text[name] for name in options_for(source) if name in self.text}
 
     def catalog(self, like: str) -> Catalog | None:
         """Reads the table of the items, if there is one.
@@ -113,11 +108,18 @@ class DataOptions(options.Reading):
             like: name of the item column of the interactions.
         """
         if self.items is None:
-            if self.item_id is not None:
-                raise ConfigError("--item-id needs the table of the items; give --items as well")
+            names = ("item_id", "items_query")
+            alone = next((name for name in names if getattr(self, name) is not None), None)
+            if alone is not None:
+                flag = _flag({alone: None})
+                raise ConfigError(f"{flag} needs the table of the items; give --items as well")
             return None
-        text = {name: value for name, value in self.text.items() if name in SHARED_WITH_ITEMS}
-        return read_catalog(self.items, item_id=self.item_id, like=like, **self.values, **text)
+        shared = self._text_for(self.items)
+        text = {name: value for name, value in shared.items() if name in SHARED_WITH_ITEMS}
+        return read_catalog(
+            self.items, item_id=self.item_id, like=like, query=self.items_query, **self.values,
+            **text,
+        )  # fmt: skip
 
     def _rules_of_events(self) -> LogRules:
         """The rules for events without DATA, by the options on kinds, values and repeats."""
@@ -126,7 +128,7 @@ class DataOptions(options.Reading):
                  if name in named}  # fmt: skip
         transform = None if self.weight_transform == "auto" else self.weight_transform
         weighting = Weighting(transform or "none", EventKinds.of(**kinds) if kinds else None)
-        repeats = self.repeats or ("sum" if kinds or transform else "latest")
+        repeats = self.repeats or default_repeats(weighting.kinds, weighted=transform is not None)
         repeat_targets = self.repeat_targets
         if repeat_targets is None:
             repeat_targets = repeats == "keep"
@@ -135,30 +137,19 @@ class DataOptions(options.Reading):
     def _read(self, data: str) -> Dataset:
         names = ("min_rating", "repeats", "repeat_targets", "untouched_items")
         rules: dict[str, Any] = {name: getattr(self, name) for name in names}
-        arguments = {"items": self.items, "item_id": self.item_id} | self.columns | self.values
-        arguments |= rules
-        if "://" in data:
-            if self.query is None:
-                raise ConfigError(
-                    f"{without_password(data)}: a database needs --query, the SQL that selects rows"
-                )
-            if self.text:
-                raise ConfigError(f"{_flag(self.text)} applies to text files only; leave it out")
-            # Imported here, since no other source of data needs a database.
-            from tastemaker.data.sql import read_sql
-
-            return read_sql(self.query, data, **arguments)
-        if self.query is not None:
-            raise ConfigError("--query needs a database URL as DATA, such as sqlite:///shop.db")
-        if data in NAMES or is_movielens_path(data):
+        if not is_database_url(data) and (data in NAMES or is_movielens(data)):
             return self._named(data, rules)
-        if data != "-" and not Path(data).exists() and not Path(data).suffix:
+        if _is_misspelt_name(data):
             return load(data)  # raises, naming the nearest data set
-        return read(data, **arguments, **self.text)
+        tables = ("items", "item_id", "items_query", "query", "layout")
+        arguments = {name: getattr(self, name) for name in tables} | self.columns | self.values
+        return read(data, **arguments, **rules, **self.text)
 
     def _named(self, data: str, rules: dict[str, Any]) -> Dataset:
         refused = {n: v for n, v in self.columns.items() if v and (n, v) != AUTO} | self.text
-        names = ("items", "item_id", "missing", "drop_missing", "ids")
+        names = (
+            "items", "item_id", "items_query", "query", "layout", "missing", "drop_missing", "ids",
+        )  # fmt: skip
         refused |= {name: getattr(self, name) for name in names if getattr(self, name)}
         if refused:
             raise ConfigError(
@@ -178,6 +169,12 @@ class DataOptions(options.Reading):
                 progress.update(task, completed=done, total=total)
 
             return load(data, on_bytes=on_bytes, **rules)
+
+
+def _is_misspelt_name(data: str) -> bool:
+    """Whether DATA is no file, pattern or database, and has no ending as a file would."""
+    is_source = data == "-" or is_database_url(data) or has_magic(data) or Path(data).exists()
+    return not is_source and not Path(data).suffix
 
 
 def _names(text: str) -> list[str]:
@@ -257,11 +254,11 @@ class SplitOptions(options.HoldingOutForTest):
             raise ConfigError(f"give either DATA ({data}) or --train and --test, not both")
         if self.train is None or self.test is None:
             raise ConfigError("a ready-made split needs both --train and --test")
-        unused = ("min_rating", "sample_users", "k_core")
+        unused = ("min_rating", "sample_users", "k_core", "query")
         changed = next((n for n in unused if getattr(source, n) is not None), None)
         if changed is not None:
             raise ConfigError(
-                f"--{changed.replace('_', '-')} would change a ready-made split; leave it out"
+                f"--{changed.replace('_', '-')} does not apply to a ready-made split; leave it out"
             )
         train = source.interactions(self.train)
         return predefined_split(

@@ -40,6 +40,7 @@ def train(
     ] = None,
     seed: options.Seed = None,
     device: options.Device = "auto",
+    strict: options.Strict = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the unfinished run at --out.")
     ] = False,
@@ -93,6 +94,7 @@ def train(
         draw=draw,
         resume=resume,
         restart=restart,
+        strict=strict,
     )
     job.checked_model()  # before the data are read, which may take long
     the_split = split_of(data, reading, holding_out, seed, from_events)
@@ -105,4 +107,7 @@ def label_of(data: str | None, train: Path | None) -> str:
         return train.resolve().parent.name
     if data is not None and "://" in data:
         return Path(urlsplit(data).path).stem or "database"
-    return Path(data or "data").stem
+    # Imported here, since other verbs need no data.
+    from tastemaker.data.rows import names_of
+
+    return names_of(data or "data")[1]

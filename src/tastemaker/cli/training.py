@@ -14,6 +14,7 @@ from tastemaker.cli.common import INTERRUPTED, note, out, print_json
 from tastemaker.cli.evaluating import make_protocol, print_evaluation
 from tastemaker.cli.progress import progress_bar, progress_text
 from tastemaker.cli.resuming import finished_run, resume_hint, resume_message
+from tastemaker.cli.unused import note_unused
 from tastemaker.data.split import Split
 from tastemaker.errors import ConfigError
 from tastemaker.evaluation.evaluate import evaluate
@@ -45,6 +46,7 @@ class TrainingJob:
     draw: Draw = "uniform"
     resume: bool = False
     restart: bool = False
+    strict: bool = False
 
     def checked_model(self) -> Recommender:
         """Checks the options and returns the unfitted model.
@@ -74,13 +76,14 @@ class TrainingJob:
         cases checkpoints are kept, if the model writes any, and --resume continues from them.
 
         Raises:
+            ConfigError: `strict` is set, and the model does not learn from everything in the data.
             typer.Exit: Ctrl-C ended the training, and the run was saved (exit code 130).
             KeyboardInterrupt: Ctrl-C was pressed, and no run was saved: before the end of the first
                 epoch, in the pre-training of a part, a second time, or after the training.
             SystemExit: SIGTERM was received (exit code 143); no run was saved.
         """
         model = self.checked_model()
-        model.refuse_weights(split.train)
+        note_unused([model], split, strict=self.strict)
         finished = finished_run(self.run_folder, model, split) if self.resume else None
         if finished is not None:
             note(f"{self.run_folder}: the run is finished, so there is nothing to resume")

@@ -46,6 +46,7 @@ def tune(
     ] = None,
     seed: options.Seed = None,
     device: options.Device = "auto",
+    strict: options.Strict = False,
     *,
     reading: options.Reading,
     holding_out: options.HoldingOut,
@@ -82,8 +83,9 @@ def tune(
     from tastemaker.cli.evaluating import make_protocol
     from tastemaker.cli.sources import split_of
     from tastemaker.cli.train import label_of
-    from tastemaker.cli.training import read_settings
+    from tastemaker.cli.training import build_model, read_settings
     from tastemaker.cli.tuning import TuningStatus, show
+    from tastemaker.cli.unused import note_unused
     from tastemaker.experiments.tuning import refuse_early
     from tastemaker.experiments.tuning import tune as tune_model
 
@@ -91,6 +93,7 @@ def tune(
     settings = read_settings(config, set_ or [])
     refuse_early(model, folder, settings, trials, timeout, metric, device)
     the_split = split_of(data, reading, holding_out, seed)
+    note_unused([build_model(model, settings, seed)], the_split, strict=strict)
     with TuningStatus(metric, trials) as status:
         result = tune_model(
             model,

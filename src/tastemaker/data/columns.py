@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 
+from tastemaker.data.layouts import recognized_layout
 from tastemaker.errors import DataError, did_you_mean
 
 ITEM_KEYS = (
@@ -31,14 +32,17 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
     "item": ("item", *ITEM_KEYS, *ITEM_NOUNS),
     "time": (
         "timestamp", "time", "ts", "datetime", "date", "eventtime", "createdat", "occurredat",
-        "unixreviewtime", "ratedat", "clickedat",
+        "unixreviewtime", "ratedat", "clickedat", "tdat",
     ),
-    "rating": ("rating", "stars", "score", "overall"),
+    "rating": ("rating", "stars", "score", "overall", "bookrating"),
     "event": (),
     "weight": (),
 }  # fmt: skip
 """Usual column names for each role, in lower case without punctuation. Kinds of events and weights
 are never guessed: they change what is learned, so their columns must be named."""
+
+EVENT_NAMES = ("event", "eventtype", "eventname", "action", "behavior", "behaviour")
+"""Usual names of a column with the kinds of events. It is mentioned, but never guessed."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,13 @@ def _cannot_guess_message(
     # If the first line is data, values may repeat; the CSV reader numbers repeated names.
     names = [re.sub(r"_duplicated_\d+$", "", name) for name in available]
     if not {"user", "item"} & set(chosen):
+        layout = recognized_layout(names)
+        if layout is not None:
+            return (
+                f"{source}: there are no column names, and the first line ({', '.join(names)}) "
+                f'looks like the layout "{layout}"; if so, give layout="{layout}", else '
+                "has_header=False, which names the columns column_1, column_2, …"
+            )
         if any(re.fullmatch(r"-?[\d.]+", name) for name in names):
             return (
                 f"{source}: the first line ({', '.join(names)}) looks like data, not like column "

@@ -1,13 +1,18 @@
 """Reads the content of a file: decompresses it if necessary, and reads a pipe only once."""
 
+import bz2
 import codecs
 import gzip
+import io
+import lzma
 import sys
 import zlib
-from pathlib import Path
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
 
 import zstandard
 
+from tastemaker.data.zip_files import members, read_member
 from tastemaker.errors import DataError
 
 HEAD_BYTES = 1 << 16
@@ -15,12 +20,14 @@ HEAD_BYTES = 1 << 16
 
 CHUNK_BYTES = 1 << 24
 
-ARCHIVES = {
-    b"PK\x03\x04": "a zip archive or an Excel workbook",
-    b"BZh": "compressed with bzip2",
-    b"\xfd7zXZ\x00": "compressed with xz",
-}
-"""First bytes of archives and compressed files that are not supported, and what they are."""
+EXCEL_ENDINGS = (".xlsx", ".xlsm")
+"""Endings of Excel workbooks, which are zip archives of many files."""
+
+COMPRESSION_ENDINGS = (".gz", ".zst", ".bz2", ".xz", ".zip")
+"""Endings of compressed files; the ending before it, as in log.csv.gz, tells the format."""
+
+DAMAGED = (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
+"""Exceptions raised by decompressing a damaged file."""
 
 BYTE_ORDER_MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
@@ -34,32 +41,54 @@ Content = bytes | Path
 """Bytes in memory, or an uncompressed file that can be read more than once."""
 
 
-def read_content(path: Path) -> Content:
+def read_content(path: Path) -> tuple[Content, str]:
     """Returns the decompressed content of a file; an uncompressed file is left on disk.
 
     Args:
-        path: a file, a pipe, or - for standard input.
+        path: a file, a pipe, or - for standard input. A zip archive must hold a single file.
+
+    Returns:
+        The content, and the file's name without the ending of a compression: clicks.csv for
+        clicks.csv.gz, and the name of the file in a zip archive.
 
     Raises:
-        DataError: there is no such file, it is empty, or it cannot be decompressed.
+        DataError: there is no such file, it is empty, it cannot be decompressed, or it is an
+            archive of several files.
     """
-    content = _read_or_path(path)
+    content, name = _read_or_path(path), path.name
     head = read_head(content)
     if not head:
         raise DataError(f"{path}: the file is empty")
-    for magic, kind in ARCHIVES.items():
-        if head.startswith(magic):
-            raise DataError(
-                f"{path} is {kind}, which cannot be read as a table; unpack it or save it as CSV"
-            )
+    if head.startswith(b"PK\x03\x04") and not name.lower().endswith(EXCEL_ENDINGS):
+        return _only_member(content, path)
+    decompress = next((f for magic, f in DECOMPRESS.items() if head.startswith(magic)), None)
+    if decompress is None:
+        return content, name
     try:
-        if head.startswith(b"\x1f\x8b"):
-            return gzip.decompress(read_all(content))
-        if head.startswith(b"\x28\xb5\x2f\xfd"):
-            return _from_zstd(read_all(content))
-    except (EOFError, OSError, zlib.error, zstandard.ZstdError) as error:
+        content = decompress(read_all(content))
+    except DAMAGED as error:
         raise DataError(f"{path}: the compressed file is damaged ({error})") from None
-    return content
+    return content, path.stem if path.suffix.lower() in COMPRESSION_ENDINGS else name
+
+
+def _only_member(content: Content, path: Path) -> tuple[Content, str]:
+    """Returns the content and the name of the single file in a zip archive.
+
+    Raises:
+        DataError: it holds no file or several, or it is a workbook under another name.
+    """
+    archive = content if isinstance(content, Path) else io.BytesIO(content)
+    found = members(archive, str(path))
+    names = [info.filename for info in found]
+    if "xl/workbook.xml" in names:
+        raise DataError(f"{path} is an Excel workbook; give its name the ending .xlsx")
+    if len(found) != 1:
+        listed = ", ".join(names[:5]) + ", …" * (len(names) > 5)
+        raise DataError(
+            f"{path} is an archive of {len(found)} files ({listed}), which cannot be read as a "
+            "table; unpack it and give the file with the table"
+        )
+    return read_member(archive, str(path), found[0]), PurePosixPath(names[0]).name
 
 
 def _from_zstd(data: bytes) -> bytes:
@@ -73,11 +102,20 @@ def _from_zstd(data: bytes) -> bytes:
     return b"".join(frames)
 
 
+DECOMPRESS: dict[bytes, Callable[[bytes], bytes]] = {
+    b"\x1f\x8b": gzip.decompress,
+    b"\x28\xb5\x2f\xfd": _from_zstd,
+    b"BZh": bz2.decompress,
+    b"\xfd7zXZ\x00": lzma.decompress,
+}
+"""First bytes of compressed files, and the function that decompresses each kind."""
+
+
 def _read_or_path(path: Path) -> Content:
     if str(path) == "-":
         return sys.stdin.buffer.read()
     if path.is_dir():
-        raise DataError(f"{path} is a folder; give a file, or the folder of a MovieLens archive")
+        raise DataError(f"{path} is a folder; give a file")
     if not path.exists():
         raise DataError(f"{path}: there is no such file")
     # A pipe can be read only once, so all of it is read into memory.

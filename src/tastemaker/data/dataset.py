@@ -19,7 +19,7 @@ from tastemaker.data.folding import (
     pair_keys,
 )
 from tastemaker.data.interactions import Interactions
-from tastemaker.data.log_rules import DEFAULT_RULES, LogRules, Repeats
+from tastemaker.data.log_rules import DEFAULT_RULES, LogRules, Repeats, default_repeats
 from tastemaker.data.ordering import first_or_latest, sort_by_user_and_time
 from tastemaker.data.pairs import Pairs
 from tastemaker.data.vocabulary import Vocabulary
@@ -110,7 +110,8 @@ class Dataset:
             interactions: the validated log.
             catalog: titles, categories and images of the items.
             repeats: how the rows of a (user, item) pair are merged in each part of a split. By
-                default the latest row counts, with the sum of the weights if there are weights.
+                default the latest row counts, with the sum of the weights if there are weights, and
+                with their maximum if there are kinds of events.
             repeat_targets: whether an item that the user had before may be held out and
                 recommended again; by default only with repeats="keep".
             min_rating: keep only interactions with at least this rating. It is compared with the
@@ -147,7 +148,7 @@ class Dataset:
             **columns,
         )
         rules = LogRules(
-            repeats or ("latest" if dataset.weights is None else "sum"),
+            repeats or default_repeats(interactions.kinds, weighted=dataset.weights is not None),
             repeats == "keep" if repeat_targets is None else repeat_targets,
             min_rating,
             interactions.kinds,
@@ -193,6 +194,13 @@ class Dataset:
     def item_counts(self) -> np.ndarray:
         """(n_items,) int64 number of interactions of each item."""
         return np.bincount(self.items, minlength=self.n_items)
+
+    @cached_property
+    def mean_weight(self) -> float:
+        """Mean weight of the interactions; 1 if they have no weights."""
+        if self.weights is None or len(self) == 0:
+            return 1.0
+        return float(self.weights.mean(dtype=np.float64))
 
     @cached_property
     def fingerprint(self) -> str:

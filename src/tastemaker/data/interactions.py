@@ -1,11 +1,11 @@
 """Interactions: a validated table of which user touched which item, and when."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import polars as pl
 
-from tastemaker.data.columns import Columns
+from tastemaker.data.columns import EVENT_NAMES, Columns, first_match
 from tastemaker.data.event_kinds import EventKinds
 from tastemaker.data.ids import read_ids
 from tastemaker.data.missing import USUAL_VALUES, Values, absent_in, complete_rows
@@ -94,7 +94,7 @@ class Interactions:
             del required[roles["weight"]]
         n_rows = rows.frame.height
         rows, left_out = complete_rows(rows, required, values)
-        notes = [f"columns: {columns.describe()}", *_unused(rows, roles.values())]
+        notes = [f"columns: {columns.describe()}{_unused(rows, roles.values())}"]
         notes += [*rows.notes, *left_out]
         out = {
             "user_id": read_ids(rows, roles["user"], "user", values.ids),
@@ -127,10 +127,18 @@ def _describe_unit(unit: str) -> str:
     return "an order (small whole numbers), not clock time" if unit == "order" else unit
 
 
-def _unused(rows: Rows, used: Iterable[str]) -> list[str]:
-    """Returns a note on the columns that were not used, if there are any."""
+def _unused(rows: Rows, used: Collection[str]) -> str:
+    """Returns a clause on the columns that are not used; "" if all are used."""
     unused = [*rows.unused, *(name for name in rows.frame.columns if name not in used)]
-    return [f"unused columns: {', '.join(unused)}"] if unused else []
+    if not unused:
+        return ""
+    clause = f"; not used: {', '.join(name or '(no name)' for name in unused)}"
+    kind = first_match(unused, EVENT_NAMES)
+    return (
+        f'{clause} (if "{kind}" is the kind of each event, name it with event=…)'
+        if kind
+        else clause
+    )
 
 
 def _ratings(rows: Rows, name: str, values: Values) -> pl.Series:

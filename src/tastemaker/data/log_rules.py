@@ -70,3 +70,14 @@ class LogRules:
 
 DEFAULT_RULES = LogRules()
 """The rules of a log without kinds of events: each part keeps the latest row of a pair."""
+
+
+def default_repeats(kinds: EventKinds | None, *, weighted: bool) -> Repeats:
+    """Returns how repeated rows are merged unless it is given.
+
+    With kinds of events, a pair counts as its heaviest event: the sum would let many views, or
+    purchases of daily needs, outweigh everything else where new items are predicted.
+    """
+    if kinds is not None:
+        return "max"
+    return "sum" if weighted else "latest"

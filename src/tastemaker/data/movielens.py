@@ -14,15 +14,14 @@ import polars as pl
 
 from tastemaker.data.catalog import Catalog
 from tastemaker.data.columns import Columns
-from tastemaker.data.download import DAMAGED_ZIP, OnBytes, cache_folder, data_folders, download
+from tastemaker.data.contents import read_head
+from tastemaker.data.download import OnBytes, cache_folder, data_folders, download
 from tastemaker.data.interactions import Interactions
+from tastemaker.data.zip_files import members, read_member
 from tastemaker.errors import DataError, DownloadError
 from tastemaker.forking import refuse_forked
 
 BASE_URL = "https://files.grouplens.org/datasets/movielens"
-
-LARGEST_MEMBER_BYTES = 8 << 30
-"""Limit on the size of a file in an archive: official files are far smaller."""
 
 COLUMNS = Columns(user="userId", item="movieId", time="timestamp", rating="rating")
 
@@ -138,6 +137,26 @@ def fetch_archive(name: str, on_bytes: OnBytes | None = None, base_url: str = BA
         ) from None
 
 
+def is_movielens(path: str | Path) -> bool:
+    """Returns whether a path is a MovieLens archive or folder, and not another table.
+
+    A file named ratings.csv occurs elsewhere too, so its first line must be that of MovieLens.
+    """
+    source = Path(path)
+    if source.is_dir():
+        files = _files_in_folder(source)
+    elif source.is_file() and zipfile.is_zipfile(source):  # a pipe can be read only once
+        files = _files_in_zip(source)
+    else:
+        return False
+    layout = next((layout for layout in LAYOUTS if layout.ratings in files), None)
+    if layout is None or layout.ratings != "ratings.csv":
+        return layout is not None
+    content = files[layout.ratings]()
+    header = read_head(content).split(b"\n")[0]
+    return header.strip().decode("utf-8", "replace").split(",") == list(RATING_TYPES)
+
+
 def read_movielens(source: Path, name: str | None = None) -> tuple[Interactions, Catalog]:
     """Reads a MovieLens archive of any generation, or its unpacked folder.
 
@@ -178,27 +197,10 @@ def _files_in_folder(folder: Path) -> dict[str, Callable[[], Path | bytes]]:
 
 
 def _files_in_zip(source: Path) -> dict[str, Callable[[], Path | bytes]]:
-    """Returns functions that read the members, by file name.
-
-    Members are read into memory, so that a path in the archive is never used as a path on disk.
-    """
+    """Returns functions that read the members, by file name."""
     if not zipfile.is_zipfile(source):
         raise DataError(f"{source} is not a zip archive")
-    with zipfile.ZipFile(source) as archive:
-        members = [info for info in archive.infolist() if not info.is_dir()]
     return {
-        PurePosixPath(info.filename).name: partial(_read_member, source, info) for info in members
+        PurePosixPath(info.filename).name: partial(read_member, source, str(source), info)
+        for info in members(source, str(source))
     }
-
-
-def _read_member(source: Path, info: zipfile.ZipInfo) -> bytes:
-    if info.file_size > LARGEST_MEMBER_BYTES:
-        raise DataError(
-            f"{source}: {info.filename} is said to have {info.file_size:,} bytes; at most "
-            f"{LARGEST_MEMBER_BYTES:,} bytes are read"
-        )
-    try:
-        with zipfile.ZipFile(source) as archive, archive.open(info) as member:
-            return member.read(info.file_size)
-    except DAMAGED_ZIP as error:
-        raise DataError(f"{source}: the archive is damaged: {error}") from None

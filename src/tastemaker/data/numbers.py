@@ -4,6 +4,7 @@ import re
 
 import polars as pl
 
+from tastemaker.data.decimals import with_points
 from tastemaker.data.rows import Rows
 from tastemaker.errors import DataError
 
@@ -19,15 +20,21 @@ def read_numbers(rows: Rows, column: pl.Series, role: str) -> pl.Series:
     Raises:
         DataError: a value is not a number; the message gives column, row and value.
     """
-    numbers = column.cast(pl.Float32, strict=False)
+    is_text = column.dtype == pl.String
+    points = with_points(column, rows.decimal) if is_text else column
+    numbers = points.cast(pl.Float32, strict=False)
     bad = numbers.is_null() & column.is_not_null()
     if bad.any():
         row = int(bad.arg_max() or 0)
         value = str(column[row])
         remedy = ""
-        if re.fullmatch(r"-?\d+,\d+", value.strip()):
+        if rows.decimal == ",":
+            remedy = ' with decimal=","'
+        elif re.fullmatch(r"-?\d+,\d+", value.strip()):
             # A comma may also separate thousands, so it is not silently read as a decimal point.
-            remedy = f"; if the comma is a decimal point, write {value.strip().replace(',', '.')}"
+            changed = value.strip().replace(",", ".")
+            how = f"write {changed}" if rows.is_typed else 'give decimal=","'
+            remedy = f"; if the comma is a decimal point, {how}"
         raise DataError(
             f'{rows.at(column.name, row)}: "{value}" is not a number, so it cannot be a '
             f"{role}{remedy}"

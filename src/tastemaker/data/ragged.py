@@ -7,14 +7,35 @@ from tastemaker.errors import DataError
 
 
 def uneven_rows(lines: TextLines, width: int) -> pl.DataFrame:
-    """Returns the rows that do not have `width` values: number (of the line) and n_values."""
+    """Returns the rows that do not have `width` values: number (of the line) and n_values.
+
+    A separator at the end of the line, after the last value, is not followed by a value.
+    """
+    rows = _with_widths(lines, width)
+    uneven = (pl.col("n_values") != width) & ~pl.col("ends_in_separator")
+    return rows.filter(uneven).select("number", "n_values")
+
+
+def differ_by_last_separator(lines: TextLines, width: int) -> bool:
+    """Returns whether all rows that do not have `width` values have one more separator at the end.
+
+    Returns:
+        False if no row differs, or if there are rows that differ in another way.
+    """
+    differing = _with_widths(lines, width).filter(pl.col("n_values") != width)
+    return not differing.is_empty() and bool(differing["ends_in_separator"].all())
+
+
+def _with_widths(lines: TextLines, width: int) -> pl.DataFrame:
+    """Returns the rows that are not blank: number, n_values and ends_in_separator."""
     text = pl.col("text")
     if lines.quoted:
         text = text.str.replace_all('"[^"]*"', "")
     rows = lines.with_text(lines.rows.filter(~pl.col("is_blank"))).with_columns(
         n_values=text.str.count_matches(lines.separator, literal=True) + 1
     )
-    return rows.filter(pl.col("n_values") != width).select("number", "n_values")
+    ends = (pl.col("n_values") == width + 1) & pl.col("text").str.ends_with(lines.separator)
+    return rows.select("number", "n_values", ends_in_separator=ends)
 
 
 def refuse_uneven(rows: pl.DataFrame, width: int, source_name: str) -> None:

@@ -5,26 +5,33 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from tastemaker.data.catalog import Catalog, id_column
 from tastemaker.data.columns import Columns, resolve_columns
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.download import OnBytes
 from tastemaker.data.event_kinds import EventKinds
+from tastemaker.data.file_kinds import is_file, options_for
 from tastemaker.data.ids import IdKind
 from tastemaker.data.interactions import Interactions
+from tastemaker.data.layouts import layout_named
 from tastemaker.data.log_rules import Repeats
 from tastemaker.data.missing import MISSING, Values
-from tastemaker.data.movielens import ARCHIVES, fetch_archive, find_archive, read_movielens
+from tastemaker.data.movielens import (
+    ARCHIVES,
+    fetch_archive,
+    find_archive,
+    is_movielens,
+    read_movielens,
+)
 from tastemaker.data.notes import reports_notes
-from tastemaker.data.rows import read_rows
+from tastemaker.data.rows import names_of, read_rows
+from tastemaker.data.shop import shop
 from tastemaker.data.synthetic import synthetic
 from tastemaker.data.text_format import SHARED_WITH_ITEMS, TextFormat
 from tastemaker.data.weights import Weighting
 from tastemaker.errors import ConfigError, DataError, did_you_mean
 
-NAMES = (*ARCHIVES, "synthetic")
+NAMES = (*ARCHIVES, "synthetic", "shop")
 """Data sets that can be loaded by name."""
 
 _encode = reports_notes(Dataset.from_interactions)
@@ -57,6 +64,9 @@ def load(
     """
     if name == "synthetic":
         interactions, catalog = synthetic()
+    elif name == "shop":
+        tables = shop()
+        interactions, catalog = tables.interactions(), tables.catalog()
     elif name in ARCHIVES:
         source = find_archive(str(name)) or fetch_archive(str(name), on_bytes)
         interactions, catalog = read_movielens(source, str(name))
@@ -74,7 +84,7 @@ def load(
 
 
 def is_movielens_path(name: str | Path) -> bool:
-    """Returns whether the path is an archive or a folder rather than a single table."""
+    """Returns whether the path is an archive or a folder rather than a single file."""
     path = Path(name)
     return path.is_dir() or (path.is_file() and path.suffix.lower() == ".zip")
 
@@ -87,29 +97,33 @@ def read(
     repeat_targets: bool | None = None,
     items: Any = None,
     item_id: str | None = None,
+    items_query: str | None = None,
     untouched_items: bool = False,
     missing: Sequence[str] = MISSING,
     drop_missing: bool = False,
     ids: IdKind | None = None,
     **how: Any,
 ) -> Dataset:
-    """Reads interactions from a file or a dataframe.
+    """Reads interactions from files, a dataframe or a database.
 
     Args:
-        source: a path (text with separators, Parquet, JSON; "-" for standard input), or any
-            dataframe with the Arrow interface.
+        source: a path (text with separators, Parquet, Arrow, JSON, Excel, SQLite, DuckDB; "-" for
+            standard input); a list of paths, a folder or a pattern such as "logs/2026-*.csv", whose
+            files are one table, with the columns that folders such as day=2026-01-01 name; the URL
+            of a database; or any dataframe with the Arrow interface.
         min_rating: keep only interactions with at least this rating.
         repeats: how the rows of a (user, item) pair are merged, always after the split: "first" or
             "latest", into that row; "sum", "max" or "count", into the latest row with the sum or
             the maximum of the weights or the number of rows as its weight; "keep": models of
             sequences learn from every row, others from the sum of the weights. The default is
-            "latest", and "sum" if there are weights.
+            "latest", with kinds of events "max", and otherwise with weights "sum".
         repeat_targets: whether an item that a user had before may be held out, evaluated and
             recommended again; by default only with repeats="keep".
-        items: a table of the items (a path or a dataframe): their ids and, if available, titles,
-            categories and images.
+        items: a table of the items (a source of any of these kinds): their ids and, if available,
+            titles, categories and images.
         item_id: the column of `items` with the item ids; by default the column with the same name
             as the item column of the interactions, or else one with a usual name.
+        items_query: SQL that selects the items, if `items` is a database with several tables.
         untouched_items: include the items of that table that no user touched, so that a model that
             represents items by their categories can recommend them.
         missing: texts that stand for a missing value in columns of ids, times, ratings and weights.
@@ -118,9 +132,9 @@ def read(
         ids: type to convert the ids to, "text" or "integer"; by default they keep their type, and
             those of a text file become whole numbers if all of them can.
         **how: as for `read_interactions`: user, item, time, rating, event, event_weights, targets,
-            negative, weight, weight_transform, time_format, name, and for text files has_header,
-            separator, quoting, encoding, comment. The last three apply to the table of the items
-            as well.
+            negative, weight, weight_transform, time_format, name, query, layout, and for text files
+            has_header, separator, quoting, encoding, comment, decimal. The last four apply to the
+            table of the items as well.
 
     Guesses and left-out rows are reported by the logger `tastemaker`, and kept in the `notes` of
     the result.
@@ -129,14 +143,21 @@ def read(
         DataError: the data cannot be used; the message gives file, column, row and value.
     """
     values: dict[str, Any] = {"missing": missing, "drop_missing": drop_missing, "ids": ids}
+    shared = {name: how[name] for name in SHARED_WITH_ITEMS if name in how and items is not None}
+    of_items = {name: value for name, value in shared.items() if name in options_for(items)}
+    only_of_items = set(of_items).difference(options_for(source))
+    how = {name: value for name, value in how.items() if name not in only_of_items}
     interactions = read_interactions(source, **values, **how)
     catalog = None
     if items is not None:
-        values |= {name: how[name] for name in SHARED_WITH_ITEMS if name in how}
-        catalog = read_catalog(items, item_id=item_id, like=interactions.item_column, **values)
-    elif item_id is not None:
+        catalog = read_catalog(
+            items, item_id=item_id, like=interactions.item_column, query=items_query,
+            **values, **of_items,
+        )  # fmt: skip
+    elif item_id is not None or items_query is not None:
         raise ConfigError(
-            f'item_id="{item_id}" names a column of the table of items; give the table with items=…'
+            f"{'item_id' if item_id is not None else 'items_query'}=… is about the table of items; "
+            "give the table with items=…"
         )
     return _encode(
         interactions, catalog, min_rating=min_rating, repeats=repeats,
@@ -163,12 +184,14 @@ def read_interactions(
     drop_missing: bool = False,
     ids: IdKind | None = None,
     name: str | None = None,
+    query: str | None = None,
+    layout: str | None = None,
     **text: Any,
 ) -> Interactions:
     """Reads and validates a table of interactions, without encoding it.
 
     Args:
-        source: a path or a dataframe.
+        source: files, a dataframe or a database, as for `read`.
         user: the column with the user ids. If it is None, it is guessed from the usual names, and
             so are the others, except event and weight, which are used only if they are named.
         item: the column with the item ids.
@@ -194,22 +217,30 @@ def read_interactions(
         drop_missing: whether to leave out rows that lack an id, a time or a weight.
         ids: type to convert the ids to, "text" or "integer"; by default they keep their type.
         name: name of the data in results; by default the file's name without its ending.
+        query: SQL that selects the rows of a database; by default those of its only table.
+        layout: a name in `data.layouts.LAYOUTS`, for a published file that does not name its
+            columns.
         **text: how to read a text file, by the fields of `TextFormat`: has_header (True),
-            separator, quoting ("csv" or "none"), encoding and comment.
+            separator, quoting ("csv" or "none"), encoding, comment and decimal ("." or ",").
 
     Raises:
         DataError: the data cannot be used; the message gives file, column, line and value.
-        ConfigError: a setting of the text format is invalid.
+        ConfigError: an option is invalid, or does not apply to this kind of source.
     """
+    known = None if layout is None else layout_named(layout)
+    columns_of_roles = {} if known is None else dict(known.roles)
     given = {
         "user": user, "item": item, "time": time, "rating": rating, "event": event,
         "weight": weight,
     }  # fmt: skip
-    weighting = _weighting(event, event_weights, targets, negative, weight, weight_transform)
-    how = TextFormat(**text)
-    is_path = isinstance(source, str | Path)
-    label = name or (_label(Path(source)) if is_path else "dataframe")
-    source_name = str(source) if is_path else label
+    given = {role: name or columns_of_roles.get(role) for role, name in given.items()}
+    weighting = _weighting(
+        given["event"], event_weights, targets, negative, weight, weight_transform
+    )
+    how = TextFormat(**(text if known is None else known.options(text)))
+    source_name, label = names_of(source, name)
+    if is_file(source) and is_movielens(source):
+        raise DataError(f"{source} holds a MovieLens data set; load it with tastemaker.load")
 
     def columns_of(available: list[str]) -> Columns:
         return resolve_columns(available, source_name, **given)
@@ -220,8 +251,12 @@ def read_interactions(
         wanted=lambda names: list(dict.fromkeys(columns_of(names).by_role().values())),
         ids=lambda names: columns_of(names).id_columns,
         how=how,
+        query=query,
     )
     columns = columns_of(rows.frame.columns)
+    if known is not None:
+        rows = known.prepare(rows) if known.prepare is not None else rows
+        time_format = time_format or known.time_format
     values = Values(missing, drop_missing, ids)
     interactions = Interactions.from_rows(
         rows, columns, time_format=time_format, values=values, weighting=weighting
@@ -254,10 +289,6 @@ def _weighting(
     return Weighting(transform, EventKinds.of(event_weights, targets, negative))
 
 
-def _label(path: Path) -> str:
-    return "stdin" if str(path) == "-" else path.stem
-
-
 def read_catalog(
     source: Any,
     *,
@@ -266,12 +297,13 @@ def read_catalog(
     missing: Sequence[str] = MISSING,
     drop_missing: bool = False,
     ids: IdKind | None = None,
+    query: str | None = None,
     **text: Any,
 ) -> Catalog:
     """Reads a table of the items: their ids and, if available, titles, categories and images.
 
     Args:
-        source: a path or a dataframe.
+        source: files, a dataframe or a database, as for `read`.
         item_id: the column with the item ids. By default it is the column named `like` if there is
             one, else one with a usual name.
         like: name of the item column of the interactions (`Interactions.item_column`).
@@ -279,56 +311,19 @@ def read_catalog(
         drop_missing: whether to leave out rows without an id.
         ids: type to convert the ids to, "text" or "integer"; by default they keep their type, and
             those of a text file take the type of the ids of the interactions.
+        query: SQL that selects the rows of a database; by default those of its only table.
         **text: as for `read_interactions`.
 
     Raises:
         DataError: there is no column with the ids, or an id is missing.
     """
-    source_name = str(source) if isinstance(source, str | Path) else "catalog"
+    source_name, _ = names_of(source, None if is_file(source) else "catalog")
     rows = read_rows(
         source,
         source_name,
         ids=lambda names: [id_column(names, source_name, item_id, like)],
         how=TextFormat(**text),
+        query=query,
     )
     values = Values(missing, drop_missing, ids)
     return Catalog.from_rows(rows, item_id=item_id, like=like, values=values)
-
-
-def read_candidate_lists(
-    source: str | Path,
-    *,
-    missing: Sequence[str] = MISSING,
-    drop_missing: bool = False,
-    ids: IdKind | None = None,
-    **text: Any,
-) -> Interactions:
-    """Reads candidate items: one row per user with a list, or one row per (user, item) pair.
-
-    Args:
-        source: the path of a file.
-        missing: texts that stand for a missing id.
-        drop_missing: whether to leave out candidates without an id.
-        ids: type to convert the ids to, "text" or "integer"; by default they keep their type.
-        **text: as for `read_interactions`.
-
-    Returns:
-        One row for each pair of a user and a candidate, with user_id and item_id.
-
-    Raises:
-        DataError: there is no user column or no column with the items, or an id is missing.
-    """
-    source_name = str(source)
-
-    def columns_of(names: list[str], item: str | None = None) -> Columns:
-        found = resolve_columns(names, source_name, item=item)
-        return Columns(found.user, found.item, guessed=("user", "item")[: 1 + (item is None)])
-
-    rows = read_rows(
-        source, source_name, ids=lambda names: columns_of(names).id_columns, how=TextFormat(**text)
-    )
-    lists = [name for name, dtype in rows.frame.schema.items() if isinstance(dtype, pl.List)]
-    if lists:
-        rows = rows.exploded(lists[0])
-    columns = columns_of(rows.frame.columns, lists[0] if lists else None)
-    return Interactions.from_rows(rows, columns, values=Values(missing, drop_missing, ids))

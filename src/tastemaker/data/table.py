@@ -26,7 +26,11 @@ class ReadTable:
         raise DataError(f"{path}: {table.place_of(row)}: the user id is missing")
 
     The position refers to this frame, so the rows must not be filtered before the call."""
+    file_of: Callable[[int], str] | None = None
+    """Returns the file of a row, if the table was read from several files."""
     is_typed: bool = True
     """Whether the source distinguishes numbers from text. Text files do not."""
     notes: tuple[str, ...] = ()
     """Decisions made by the reader that a user of the results should be aware of."""
+    decimal: str = "."
+    """The decimal separator of numbers that are stored as text."""

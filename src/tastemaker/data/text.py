@@ -1,10 +1,12 @@
 """Reads tables from text files: CSV, TSV and similar formats."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import polars as pl
 
 from tastemaker.data.contents import Content
+from tastemaker.data.decimals import with_points
 from tastemaker.data.quotes import quotes_are_text
 from tastemaker.data.table import ReadTable
 from tastemaker.data.text_file import TextFile, is_null
@@ -40,6 +42,9 @@ def read_text(
     columns = {name: names.index(name) for name in chosen}
     exact = [name for name in ids(names) if name in columns]
     frame = text.parse(columns, exact)
+    if frame is None and text.lines_end_in_separators(len(names)):
+        text = replace(text, ragged=True)
+        frame = text.parse(columns, exact)
     notes: list[str] = []
     if text.lines.quoted and how.quoting is None and text.may_have_lost_rows(frame):
         last = max(columns.values())
@@ -51,11 +56,15 @@ def read_text(
         raise text.parse_error(len(names))
     if not notes:
         notes.extend(text.uneven_lines(frame, columns, len(names)))
-    tidied = _tidied(frame, text.lines, exact)
-    return ReadTable(tidied, text.lines.place_of, is_typed=False, notes=tuple(notes))
+    tidied = _tidied(frame, text.lines, exact, how.decimal)
+    return ReadTable(
+        tidied, text.lines.place_of, is_typed=False, notes=tuple(notes), decimal=how.decimal
+    )
 
 
-def _tidied(frame: pl.DataFrame, lines: TextLines, exact: Sequence[str]) -> pl.DataFrame:
+def _tidied(
+    frame: pl.DataFrame, lines: TextLines, exact: Sequence[str], decimal: str
+) -> pl.DataFrame:
     """Removes blank lines and blanks around values, and converts text to numbers where possible.
 
     Text in the columns in `exact` stays text.
@@ -67,14 +76,17 @@ def _tidied(frame: pl.DataFrame, lines: TextLines, exact: Sequence[str]) -> pl.D
         rows = lines.rows
         # A row without a value in these columns is not a blank line if it has values in others.
         frame = frame.filter(~(rows["is_blank"] if rows.height == frame.height else is_empty))
-    return frame.with_columns(_as_numbers(frame[name]) for name in texts if name not in exact)
+    return frame.with_columns(
+        _as_numbers(frame[name], decimal) for name in texts if name not in exact
+    )
 
 
-def _as_numbers(text: pl.Series) -> pl.Series:
+def _as_numbers(text: pl.Series, decimal: str) -> pl.Series:
     if text.str.contains(r"^0\d").any():
         return text
+    points = with_points(text, decimal)
     for dtype in (pl.Int64, pl.Float64):
-        numbers = text.cast(dtype, strict=False)
+        numbers = points.cast(dtype, strict=False)
         if numbers.null_count() == text.null_count():
             return numbers
     return text

@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
 
 from tastemaker.data.contents import Content, as_utf8, read_all, read_head
 from tastemaker.data.quotes import header_is_quoted, refuse_open_quote
-from tastemaker.data.ragged import refuse_uneven, uneven_rows
+from tastemaker.data.ragged import differ_by_last_separator, refuse_uneven, uneven_rows
 from tastemaker.data.separators import find_separator, with_one_character
 from tastemaker.data.text_format import TextFormat
 from tastemaker.data.text_lines import Counts, TextLines, count
@@ -35,6 +35,8 @@ class TextFile:
     """The lines from the header on, without comments."""
     counts: Counts
     """Counts of the characters in the body."""
+    how: TextFormat
+    """The options that were given."""
     ragged: bool = False
     """Whether lines may have more values than the first."""
 
@@ -66,7 +68,7 @@ class TextFile:
             quoting = "csv"
         quoted = quoting == "csv" and counts.quotes > 0
         lines = TextLines(content, separator, quoted, how.comment, how.has_header)
-        return cls(source_name, lines, body, counts)
+        return cls(source_name, lines, body, counts, how)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -105,10 +107,21 @@ class TextFile:
                 "are needed, separated by a comma, a tab, a semicolon, |, :: or spaces "
                 "(separator=… names another)"
             )
+        if self.how.names:
+            return self._names_of_layout(len(names))
         if not self.lines.has_header:
             return [f"column_{number}" for number in range(1, len(names) + 1)]
         atomic = [ATOMIC.fullmatch(name) for name in names]
         return [match[1] for match in atomic if match] if all(atomic) else names
+
+    def _names_of_layout(self, width: int) -> list[str]:
+        names = list(self.how.names)
+        if len(names) != width:
+            raise DataError(
+                f"{self.source_name}: there are {width} columns, but this layout has {len(names)} "
+                f"({', '.join(names)}); leave out layout=… and name the columns"
+            )
+        return names
 
     def _differs_from_second_line(self, n_names: int) -> bool:
         """Returns whether the second line does not have the first line's number of values."""
@@ -121,11 +134,13 @@ class TextFile:
 
         Columns in `exact` are returned as 64-bit integers or text.
         """
-        frame = self._parsed(columns, ())
+        # Polars would take 1.234 for a number, which it is not if the decimal separator is a comma.
+        as_text = [name for name in columns if name not in exact] if self.how.decimal == "," else ()
+        frame = self._parsed(columns, as_text)
         if frame is None:
             return None
         inexact = [name for name in exact if frame[name].dtype not in (pl.Int64, pl.String)]
-        return self._parsed(columns, inexact) if inexact else frame
+        return self._parsed(columns, [*as_text, *inexact]) if inexact else frame
 
     def _parsed(self, columns: dict[str, int], as_text: Sequence[str]) -> pl.DataFrame | None:
         positions = list(columns.values())
@@ -178,7 +193,7 @@ class TextFile:
         unquoted_lines = TextLines(
             lines.content, lines.separator, False, lines.comment, lines.has_header
         )
-        return TextFile(self.source_name, unquoted_lines, self.body, self.counts, ragged=True)
+        return replace(self, lines=unquoted_lines, ragged=True)
 
     def uneven_lines(self, frame: pl.DataFrame, columns: dict[str, int], width: int) -> list[str]:
         """Returns a note if lines have more or fewer values than the first; Polars may accept them.
@@ -203,6 +218,11 @@ class TextFile:
             f"{rows.height:,} line(s) do not have {width} values as the first line does "
             f"(the first of them is line {rows['number'][0]})"
         ]
+
+    def lines_end_in_separators(self, width: int) -> bool:
+        """Returns whether lines differ from the first only by a separator at their end."""
+        quotes_are_closed = not self.lines.quoted or self.counts.quotes % 2 == 0
+        return quotes_are_closed and differ_by_last_separator(self.lines, width)
 
     def parse_error(self, width: int) -> DataError:
         """Returns an error with the reason why Polars refuses the file."""

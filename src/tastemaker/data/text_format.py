@@ -1,14 +1,15 @@
 """TextFormat: settings for reading a text file whose format should not be detected."""
 
 import codecs
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from tastemaker.errors import ConfigError
 
 Quoting = Literal["csv", "none"]
+Decimal = Literal[".", ","]
 
-SHARED_WITH_ITEMS = ("quoting", "encoding", "comment")
+SHARED_WITH_ITEMS = ("quoting", "encoding", "comment", "decimal")
 """Fields that apply to the table of the items as well if they are given for a log. The table has a
 header and a separator of its own."""
 
@@ -38,10 +39,16 @@ class TextFormat:
     mark."""
     comment: str | None = None
     """Lines that begin with this text are left out. None: no line is a comment."""
+    decimal: Decimal = "."
+    """The decimal separator of numbers: a point or a comma."""
+    names: tuple[str, ...] = ()
+    """The names of the columns of a file without a header, as given by a layout."""
 
     def __post_init__(self) -> None:
         if self.quoting not in ("csv", "none", None):
             raise ConfigError(f'quoting="{self.quoting}" is unknown; use "csv" or "none"')
+        if self.decimal not in (".", ","):
+            raise ConfigError(f'decimal="{self.decimal}" is unknown; use "." or ","')
         for name in ("separator", "comment"):
             value = getattr(self, name)
             if value is not None and (not value or "\n" in value or "\r" in value):
@@ -54,3 +61,10 @@ class TextFormat:
                     f'encoding="{self.encoding}" is unknown; common ones are "utf-8", "latin-1", '
                     '"cp1252" and "utf-16"'
                 ) from None
+
+    def given(self) -> list[str]:
+        """Returns the names of the options that are given; `layout` stands for all that it sets."""
+        if self.names:
+            return ["layout"]
+        options = [field.name for field in fields(self) if field.name != "names"]
+        return [name for name in options if getattr(self, name) != getattr(TextFormat, name)]

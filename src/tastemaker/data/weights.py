@@ -86,7 +86,7 @@ def read_weights(
         of_kinds = kinds.weight_of_code[codes]
         if weights is not None:
             weights = of_kinds * np.nan_to_num(weights, nan=1.0)
-        elif (of_kinds != 1).any():
+        elif (of_kinds[~kinds.is_negative[codes]] != 1).any():
             weights = of_kinds
     if weights is not None:
         columns["weight"] = pl.Series(weights, dtype=pl.Float32)

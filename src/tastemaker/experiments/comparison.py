@@ -122,8 +122,7 @@ def compare(
         listener: functions that are called while the comparison runs.
 
     Raises:
-        ConfigError: an argument is wrong, a model does not learn from the weights of the data, or
-            every model failed.
+        ConfigError: an argument is wrong, or every model failed.
         SplitError: the split has no test part, or no users can be held out.
         ArtifactError: the folder holds something else, or another process writes to it.
         KeyboardInterrupt: Ctrl-C came before the first model was finished.
@@ -132,7 +131,6 @@ def compare(
         by_label(models), Path(folder), deciding_metric(metric, k), correction, device, listener
     )
     refuse_early(comparison.folder, comparison.models, device)
-    comparison.refuse_weights(split)
     split.targets("test")
     cold = hold_out_users(split) if cold_start else None
     return comparison.run(EvaluationPlan(split, protocol or FullRanking(), tuple(k), cold))
@@ -197,19 +195,6 @@ class _ComparisonRun:
     correction: Correction
     device: DeviceName
     listener: ComparisonListener
-
-    def refuse_weights(self, split: Split) -> None:
-        """Names all models that do not learn from the weights, before any is trained."""
-        without_weights = [label for label, model in self.models.items() if not model.uses_weights]
-        if split.train.weights is not None and without_weights:
-            others = [label for label in self.models if label not in without_weights]
-            suggestion = (
-                f', or compare only the others: models="{",".join(others)}"' if others else ""
-            )
-            raise ConfigError(
-                f"of the models to compare, {', '.join(without_weights)} cannot learn from "
-                f"weights: leave out weight=…{suggestion}"
-            )
 
     def run(self, plan: EvaluationPlan) -> ComparisonResult:
         is_new = not self.folder.exists()

@@ -58,12 +58,11 @@ class Search:
 
         Raises:
             UnsupportedError: there are none.
-            ConfigError: the data have weights that the model does not learn from.
             SplitError: nothing is held out for validation.
             ConfigError: a fixed setting is unknown or out of its range.
         """
         space = space_of(self.model, self.fixed)
-        self.configured({}).refuse_weights(self.split.train)
+        self.configured({})
         self.split.targets("validation")
         return space
 

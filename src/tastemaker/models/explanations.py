@@ -6,6 +6,7 @@ import torch
 
 from tastemaker.data.recommendations import Recommendations
 from tastemaker.data.users import UserBatch
+from tastemaker.models.matrices import history_matrix
 from tastemaker.models.retrieval import Lists
 from tastemaker.models.scorer import ComparingScorer
 
@@ -65,13 +66,14 @@ def reasons_of(
         UnsupportedError: the model has neither contributions nor item similarity.
     """
     starts = np.cumsum(lengths) - lengths
+    histories = history_matrix(users, model.dataset.n_items)
     pairs, codes, contributions = [], [], []
     for row, (start, length) in enumerate(zip(starts, lengths, strict=True)):
-        history = torch.from_numpy(
-            np.unique(users.items[users.indptr[row] : users.indptr[row + 1]])
-        )
+        entries = slice(*histories.indptr[row : row + 2])
+        history = torch.from_numpy(histories.indices[entries].astype(np.int64))
+        weights = None if users.weights is None else torch.from_numpy(histories.data[entries])
         listed = torch.from_numpy(items[row, :length])
-        parts = model.contributions(history, listed).cpu()
+        parts = model.contributions(history, listed, weights).cpu()
         # An item of the history is no reason for recommending the same item.
         parts = parts.masked_fill(listed[:, None] == history, 0.0)
         values, best = parts.topk(min(n, len(history)), dim=1)

@@ -13,6 +13,7 @@ import torch
 from tastemaker.artifact import is_finite
 from tastemaker.config import Config
 from tastemaker.data.dataset import Dataset
+from tastemaker.data.notes import log_notes
 from tastemaker.data.recommendations import Recommendations
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
@@ -57,8 +58,8 @@ class Recommender(ABC):
     """The name in the registry, in results and on the command line."""
     config_class: ClassVar[type[Config]]
     uses_weights: ClassVar[bool] = False
-    """Whether `fit` learns from the weights of interactions. Any other model refuses data with
-    weights, since ignored weights would look like weights that counted."""
+    """Whether `fit` learns from the weights of interactions. Any other model says in a note that it
+    does not (see `notes_on`), since ignored weights would look like weights that counted."""
     reads_order: ClassVar[bool] = False
     """Whether the model reads histories in order, with every repeated event. To any other model,
     data with repeats="keep" show each pair once, with the sum of its weights."""
@@ -153,15 +154,18 @@ class Recommender(ABC):
             raise UnsupportedError(f"{self.name} does not provide the similarity of items")
         return VectorSimilarity(vectors)
 
-    def contributions(self, history: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+    def contributions(
+        self, history: torch.Tensor, items: torch.Tensor, weights: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """The contribution of each item of one history to the scores of some items.
 
         A model whose score is a sum over the history returns the terms of the sum. This default
-        returns the similarity of the two items.
+        returns the similarity of the two items, whatever their weights.
 
         Args:
             history: (h,) different int64 codes.
             items: (c,) int64 codes.
+            weights: (h,) float32 weights of the history's items, or None if it has no weights.
 
         Returns:
             (c, h) float32.
@@ -178,7 +182,12 @@ class Recommender(ABC):
         return torch.device("cpu")
 
     def fit(
-        self, split: Split, run: TrainingRun | None = None, start_from: "Recommender | None" = None
+        self,
+        split: Split,
+        run: TrainingRun | None = None,
+        start_from: "Recommender | None" = None,
+        *,
+        strict: bool = False,
     ) -> Self:
         """Trains the model on the training part of a split.
 
@@ -188,14 +197,16 @@ class Recommender(ABC):
             start_from: a fitted model of the same kind, for a warm start: the rows of users and
                 items that are in both data sets are copied. Only networks with tables of users
                 and items do this; other models are trained from scratch.
+            strict: whether it is an error, rather than a note in the log, if the data have weights
+                and this model does not learn from them.
 
         Returns:
             The model itself.
 
         Raises:
-            ConfigError: the data have weights, and this model does not learn from them; `split` or
-                `start_from` is of a wrong type; or with these settings the parameters are not
-                finite or do not fit into memory (names the settings to change).
+            ConfigError: `split` or `start_from` is of a wrong type; or with these settings the
+                parameters are not finite or do not fit into memory (names the settings to change);
+                or see `strict`.
         """
         refuse_forked()
         if not isinstance(split, Split):
@@ -205,7 +216,7 @@ class Recommender(ABC):
             )
         if start_from is not None and type(start_from) is not type(self):
             raise ConfigError(f"{self.name} cannot start from a {start_from.name}")
-        self.refuse_weights(split.train)
+        log_notes(self.notes_on(split.train, strict=strict))
         started_at = time.monotonic()
         self._start_from = start_from
         try:
@@ -222,13 +233,18 @@ class Recommender(ABC):
         self.log.fit_s = max(time.monotonic() - started_at, self.log.elapsed_s)
         return self
 
-    def refuse_weights(self, data: Dataset) -> None:
-        """Raises ConfigError if the data have weights that this model does not learn from."""
-        if data.weights is not None and not self.uses_weights:
-            raise ConfigError(
-                f"{self.name} does not learn from weights: leave out weight=…, or choose a model "
-                "that learns from them, such as mf or multvae"
-            )
+    def notes_on(self, data: Dataset, *, strict: bool = False) -> tuple[str, ...]:
+        """Returns notes on what these data have that the model does not learn from.
+
+        Raises:
+            ConfigError: there is something to note, and `strict` is set.
+        """
+        if data.weights is None or self.uses_weights:
+            return ()
+        note = f"{self.name} does not learn from weights: every interaction counts the same"
+        if strict:
+            raise ConfigError(f"{note}; choose another model, or leave out strict=True")
+        return (note,)
 
     @property
     def split(self) -> Split:
@@ -435,7 +451,7 @@ class Recommender(ABC):
             UnsupportedError: the model has neither contributions nor item similarity.
         """
         codes = self.dataset.item_vocabulary.encode(as_list(items))
-        return explain(self, self._as_batch(users), codes, n)
+        return explain(self, self._as_read(self._as_batch(users)), codes, n)
 
     def similar_items(
         self, items: Ids | Id, k: int = 10, *, on_progress: OnProgress | None = None

@@ -14,6 +14,7 @@ GROUP = "tastemaker.models"
 BUILT_IN = {
     "popularity": "tastemaker.models.popularity:Popularity",
     "random": "tastemaker.models.random:Random",
+    "repeat": "tastemaker.models.repeat:Repeat",
     "itemknn": "tastemaker.models.linear.itemknn:ItemKNN",
     "ease": "tastemaker.models.linear.ease:EASE",
     "ials": "tastemaker.models.factorization.ials:IALS",

@@ -49,5 +49,7 @@ class ComparingScorer(Scorer, Protocol):
     def item_similarity(self) -> ItemSimilarity:
         """The similarity of items."""
 
-    def contributions(self, history: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+    def contributions(
+        self, history: torch.Tensor, items: torch.Tensor, weights: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """(c, h) float32: the contribution of each of h items of a history to c items' scores."""

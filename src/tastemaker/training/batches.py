@@ -10,6 +10,7 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.errors import DataError
 from tastemaker.sampling import UnseenItems
 from tastemaker.training.epochs import RepeatableEpoch, epoch_generator
+from tastemaker.training.relative_weights import relative_weights
 
 SAMPLES_AT_ONCE = {"cpu": 1 << 19, "mps": 1 << 20, "cuda": 1 << 24}
 """By device, the number of positives and negatives that are made at a time: enough to make
@@ -24,7 +25,7 @@ class Batch(NamedTuple):
     items: torch.Tensor
     """(b, 1 + negatives) int64 codes; column 0 is the positive."""
     weights: torch.Tensor | None
-    """(b,) float32, or None if all interactions have the same weight."""
+    """(b,) float32 relative weights (see `relative_weights`), or None for 1 each."""
 
     def split(self, size: int) -> "Iterator[Batch]":
         """Yields parts of `size` positives; the last part may be smaller."""
@@ -55,8 +56,9 @@ class PairBatches:
         self.users = users[rows]
         self.items = torch.from_numpy(dataset.items.astype(np.int64)).to(device)[rows]
         self.weights = None
-        if dataset.weights is not None:
-            self.weights = torch.from_numpy(np.array(dataset.weights)).to(device)[rows]
+        weights = relative_weights(dataset)
+        if weights is not None:
+            self.weights = torch.from_numpy(np.array(weights)).to(device)[rows]
         self.batch_size, self.negatives, self.seed = batch_size, negatives, seed
 
     def epoch(self, number: int) -> RepeatableEpoch[Batch]:

@@ -10,6 +10,7 @@ from tastemaker.data.dataset import Dataset, runs
 from tastemaker.data.users import UserBatch
 from tastemaker.errors import DataError
 from tastemaker.training.epochs import RepeatableEpoch, epoch_generator
+from tastemaker.training.relative_weights import relative_weights
 
 
 class Histories(NamedTuple):
@@ -29,6 +30,8 @@ class Histories(NamedTuple):
     """(rows, width) int64 seconds since the previous event, -1 if unknown; None without times."""
     last: torch.Tensor
     """(n,) int64: position of each history's last event in the flattened rows."""
+    kinds: torch.Tensor | None = None
+    """(rows, width) int64 kinds of the events, -1 for padding; None if they are unknown."""
 
 
 class SequenceBatch(NamedTuple):
@@ -44,7 +47,7 @@ class SequenceBatch(NamedTuple):
     negatives: torch.Tensor | None
     """(m, k) int64 codes for each target, or (k,) shared by all targets; None if none are drawn."""
     weights: torch.Tensor | None
-    """(m,) float32 weight of each target, or None for 1 each."""
+    """(m,) float32 relative weights of the targets (see `relative_weights`), or None for 1 each."""
 
 
 Draw = Callable[[torch.Tensor, torch.Generator], torch.Tensor | None]
@@ -65,6 +68,7 @@ class SequenceBatches:
     ) -> None:  # fmt: skip
         self.dataset, self.draw, self.length = dataset, draw, length
         self.batch_size, self.seed, self.device = batch_size, seed, device
+        self.weights = relative_weights(dataset)
         # For a user who touched every item, no negatives can be drawn.
         is_left = dataset.pairs.user_counts < dataset.n_items
         self.users = np.flatnonzero((dataset.user_counts > 1) & is_left)
@@ -90,9 +94,11 @@ class SequenceBatches:
         ends = data.indptr[users + 1] - 1
         counts = np.minimum(data.user_counts[users] - 1, self.length)
         rows, indptr = runs(ends - counts, counts)
-        times = None if data.timestamps is None else data.timestamps[rows]
-        inputs, places = pack(data.items[rows], indptr, self.length, times, self.device)
-        weights = None if data.weights is None else torch.from_numpy(data.weights[rows + 1])
+        times, kinds = (
+            None if column is None else column[rows] for column in (data.timestamps, data.kinds)
+        )
+        inputs, places = pack(data.items[rows], indptr, self.length, times, self.device, kinds)
+        weights = None if self.weights is None else torch.from_numpy(self.weights[rows + 1])
         owners = torch.from_numpy(np.repeat(users, counts)).to(self.device)
         return SequenceBatch(
             inputs,
@@ -114,8 +120,10 @@ def histories_of(users: UserBatch, length: int, device: torch.device) -> Histori
     """
     counts = np.minimum(users.lengths, length)
     rows, indptr = runs(users.indptr[1:] - counts, counts)
-    times = None if users.timestamps is None else users.timestamps[rows]
-    return pack(users.items[rows], indptr, length, times, device)[0]
+    times, kinds = (
+        None if column is None else column[rows] for column in (users.timestamps, users.kinds)
+    )
+    return pack(users.items[rows], indptr, length, times, device, kinds)[0]
 
 
 def pack(
@@ -124,6 +132,7 @@ def pack(
     width: int,
     timestamps: np.ndarray | None,
     device: torch.device,
+    kinds: np.ndarray | None = None,
 ) -> tuple[Histories, torch.Tensor]:
     """Packs histories into rows, one after another as long as they fit.
 
@@ -133,6 +142,7 @@ def pack(
         width: number of events in a row; rows are shorter if there are fewer events in total.
         timestamps: (m,) seconds, or None.
         device: the device of the result.
+        kinds: (m,) codes of the kinds of the events, or None.
 
     Returns:
         The histories, and (m,) the position of each of the m events in the flattened rows.
@@ -159,6 +169,7 @@ def pack(
         in_rows(positions, 0),
         gaps,
         torch.from_numpy(starts + counts - 1).to(device),
+        None if kinds is None else in_rows(kinds, -1),
     )
     return histories, torch.from_numpy(places).to(device)
 

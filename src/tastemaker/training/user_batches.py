@@ -9,6 +9,7 @@ from scipy.sparse import csr_array
 
 from tastemaker.data.dataset import Dataset
 from tastemaker.training.epochs import RepeatableEpoch
+from tastemaker.training.relative_weights import relative_weights
 
 
 class HistoryBatch(NamedTuple):
@@ -17,7 +18,8 @@ class HistoryBatch(NamedTuple):
     users: torch.Tensor
     """(b,) int64 codes."""
     histories: torch.Tensor
-    """(b, n_items) float32: the weight of an interaction (1 without weights), 0 where none is."""
+    """(b, n_items) float32: the relative weight of an interaction (see `relative_weights`), which
+    is 1 without weights; 0 where there is none."""
     progress: float
     """Fraction of the whole training that is done before this batch, from 0 to below 1."""
 
@@ -32,9 +34,11 @@ class UserBatches:
     def __init__(
         self, dataset: Dataset, *, batch_size: int, epochs: int, seed: int, device: torch.device
     ) -> None:
-        weights = dataset.weights if dataset.weights is not None else np.ones(len(dataset))
+        weights = relative_weights(dataset)
+        if weights is None:
+            weights = np.ones(len(dataset), dtype=np.float32)
         self.histories = csr_array(
-            (weights.astype(np.float32), dataset.items, dataset.indptr),
+            (weights, dataset.items, dataset.indptr),
             shape=(dataset.n_users, dataset.n_items),
         )
         self.users = np.flatnonzero(dataset.user_counts)

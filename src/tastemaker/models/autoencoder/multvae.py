@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import torch
 from pydantic import Field
-from torch import nn
+from torch import log2, nn
 from torch.nn.functional import normalize, pad
 from typing_extensions import override
 
@@ -73,14 +73,13 @@ class MultVAENetwork(TrainableNetwork):
     def encode(self, histories: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Returns μ and log σ² of the code, (n, embedding_size) each.
 
-        The encoder ignores the weights of interactions, since the history of an unseen user has
-        none; weights count in the loss.
+        The input of an item of relative weight w is log2(1 + w): 1 for an average interaction, and
+        hardly larger for the heaviest ones, which would otherwise hide all others.
 
         Args:
-            histories: (n, n_items), above 0 where an item was touched.
+            histories: (n, n_items) relative weights, 0 where an item was not touched.
         """
-        touched = (histories > 0).to(histories.dtype)
-        hidden = torch.tanh(self.encoder(self.dropout(normalize(touched, dim=1))))
+        hidden = torch.tanh(self.encoder(self.dropout(normalize(log2(1 + histories), dim=1))))
         mean, log_variance = self.code(hidden).chunk(2, dim=1)
         return mean, log_variance
 
@@ -114,7 +113,9 @@ def kl_divergence(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tenso
 class MultVAE(NetworkModel[MultVAENetwork]):
     """A variational autoencoder of whole histories; unseen users are scored like known ones.
 
-    The code of a history is its mean μ; nothing is sampled after training.
+    The code of a history is its mean μ; nothing is sampled after training. The weights of
+    interactions, relative to their mean, are the counts of the multinomial likelihood, and the
+    encoder reads their logarithms.
     """
 
     name = "multvae"
@@ -158,19 +159,21 @@ class MultVAE(NetworkModel[MultVAENetwork]):
 
     @torch.no_grad()
     def _queries(self, users: UserBatch) -> torch.Tensor:
-        code, _ = self._network.encode(_histories(self._network, users))
+        histories = _histories(self._network, users, self._mean_weight)
+        code, _ = self._network.encode(histories)
         return pad(self._network.hidden(code), (0, 1), value=1)
 
     @override
     def _finish(self, network: MultVAENetwork, train: Dataset) -> None:
         super()._finish(network, train)
         self._keys = torch.cat([network.items.weight, network.items.bias[:, None]], dim=1)
+        self._mean_weight = train.mean_weight
 
 
-def _histories(network: MultVAENetwork, users: UserBatch) -> torch.Tensor:
-    """Returns histories as (n, n_items) float32 of 0 and 1, on the device of the network."""
+def _histories(network: MultVAENetwork, users: UserBatch, mean_weight: float) -> torch.Tensor:
+    """Returns histories as (n, n_items) float32 relative weights, on the device of the network."""
     items = network.items
-    histories = history_matrix(users, items.out_features).toarray()
+    histories = history_matrix(users, items.out_features, mean_weight).toarray()
     return torch.from_numpy(histories).to(items.weight.device)
 
 
@@ -181,7 +184,8 @@ def _score_trained(network: MultVAENetwork, split: Split) -> ScoreCodes:
         parts = []
         for codes, part in zip(users.split(USERS_AT_ONCE), items.split(USERS_AT_ONCE), strict=True):
             batch = UserBatch.known(split.train, codes.cpu().numpy())
-            parts.append(network(_histories(network, batch)).gather(1, part))
+            histories = _histories(network, batch, split.train.mean_weight)
+            parts.append(network(histories).gather(1, part))
         return torch.cat(parts)
 
     return score

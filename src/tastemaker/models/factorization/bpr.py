@@ -7,8 +7,10 @@ recommending needs only the vectors.
 
 from typing import ClassVar
 
+import numpy as np
 import torch
 from pydantic import Field
+from scipy.sparse import csr_matrix
 from torch.nn.functional import pad
 
 from tastemaker.config import Config
@@ -25,6 +27,10 @@ from tastemaker.models.space import Choice, Float, Int, Range
 from tastemaker.training.losses import bpr_rows
 from tastemaker.training.run import TrainingRun
 
+COPIES_OF_AN_AVERAGE = 4
+"""Maximum number of copies of an interaction of the mean weight: the more, the more exactly light
+interactions are told apart, and the longer an epoch takes."""
+
 
 class BPRConfig(Config):
     """Settings of BPR."""
@@ -32,7 +38,8 @@ class BPRConfig(Config):
     embedding_size: int = Field(64, ge=1)
     """Dimension of the user and item vectors."""
     epochs: int = Field(100, ge=1)
-    """Number of passes, each over as many sampled pairs of items as there are interactions."""
+    """Number of passes, each over as many sampled pairs of items as there are interactions, those
+    that are copied for their weights included."""
     learning_rate: float = Field(0.01, gt=0)
     """Learning rate of stochastic gradient descent."""
     regularization: float = Field(0.01, ge=0)
@@ -48,11 +55,16 @@ class BPR(Recommender):
 
     The score s_ui is x_u · y_i + b_i. Training uses one core, since the result would differ each
     time if several cores wrote to the same vectors. An unseen user gets a vector by fold-in.
+
+    Positives are sampled in proportion to their weights. The package samples them uniformly from
+    the entries of a matrix, and allows an entry to occur several times, so an interaction is copied
+    in proportion to its weight (see `copies`).
     """
 
     name = "bpr"
     config_class = BPRConfig
     config: BPRConfig
+    uses_weights = True
     space: ClassVar[dict[str, Range]] = {
         "embedding_size": Choice((16, 32, 64, 128)),
         "epochs": Int(20, 300, log=True),
@@ -72,10 +84,11 @@ class BPR(Recommender):
             num_threads=1,
         )
 
-        def fraction_in_wrong_order(correct: float, skipped: float) -> float:
-            return 1 - correct / max(1, len(train) - skipped)
+        matrix = _copied(train, config.seed)
 
-        matrix = interaction_matrix(train)
+        def fraction_in_wrong_order(correct: float, skipped: float) -> float:
+            return 1 - correct / max(1, matrix.nnz - skipped)
+
         self.log = implicit_library.fit(bpr, matrix, config.epochs, fraction_in_wrong_order, run)
         # The package stores the bias as one more dimension, in which every user's vector is 1.
         self._users = torch.tensor(bpr.user_factors[:, :-1])
@@ -85,7 +98,9 @@ class BPR(Recommender):
 
     def _finish(self, train: Dataset) -> None:
         self._keys = torch.cat([self._items, self._biases[:, None]], dim=1)
-        loss = SampledLoss(self._score_vectors, train.n_items, self.config.seed, bpr_rows)
+        loss = SampledLoss(
+            self._score_vectors, train.n_items, self.config.seed, bpr_rows, train.mean_weight
+        )
         is_trained = torch.from_numpy(train.user_counts > 0)
         self._fold_in = FoldIn.of(loss, self._users, is_trained)
 
@@ -115,3 +130,34 @@ class BPR(Recommender):
         """Returns (n, embedding_size + 1): the trained or folded-in vector, and 1 for the bias."""
         vectors = user_vectors(users, self._users, self.dataset, self._fold_in)
         return pad(vectors, (0, 1), value=1)
+
+
+def _copied(train: Dataset, seed: int) -> csr_matrix:
+    """Returns the interactions, (n_users, n_items), each as often as it is copied."""
+    matrix = interaction_matrix(train)
+    if train.weights is None:
+        return matrix
+    n_copies = copies(matrix.data, np.random.default_rng(seed))
+    ends = np.concatenate([[0], np.cumsum(n_copies)])[matrix.indptr]
+    items = np.repeat(matrix.indices, n_copies)
+    ones = np.ones(len(items), dtype=np.float32)
+    return csr_matrix((ones, items, ends.astype(matrix.indptr.dtype)), matrix.shape)
+
+
+def copies(weights: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Returns how often each interaction is copied, in proportion to its weight.
+
+    The unit, which is copied once, is the smallest weight, but at least the mean weight over
+    COPIES_OF_AN_AVERAGE. Fractions are rounded up or down at random, so that the expected number is
+    exact; an interaction lighter than the unit is copied once as well.
+
+    Args:
+        weights: (n,) above 0.
+        generator: for rounding.
+
+    Returns:
+        (n,) int64, at least 1.
+    """
+    weights = weights.astype(np.float64)
+    unit = max(weights.min(), weights.mean() / COPIES_OF_AN_AVERAGE)
+    return np.maximum(1, np.floor(weights / unit + generator.random(len(weights)))).astype(np.int64)

@@ -11,7 +11,10 @@ of that history and s₀ the scores of the trained vector, the loss L of the who
 
     L(s) - s · ∂L₀(s₀),
 
-so that only new interactions move the vector, while those trained on hold it in place. For softmax
+so that only new interactions move the vector, while those trained on hold it in place. Interactions
+count with their weights, relative to the mean of the training data; an interaction that became
+heavier since training is new by the difference. In a history without weights, all count the same.
+For softmax
 and binary cross-entropy, the part of the latter is then the Kullback-Leibler divergence from the
 predictions of the trained vector, up to a constant.
 """

@@ -11,8 +11,10 @@ from typing import ClassVar
 import numpy as np
 import torch
 from pydantic import Field
+from scipy.sparse import csr_matrix
 
 from tastemaker.config import Config
+from tastemaker.data.dataset import Dataset
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.models.factorization import implicit_library
@@ -33,7 +35,8 @@ class IALSConfig(Config):
     epochs: int = Field(15, ge=1)
     """Number of rounds, each of which solves for all users and then for all items."""
     alpha: float = Field(5.0, gt=0)
-    """Extra weight of an interaction: it counts 1 + alpha, the absence of one counts 1."""
+    """α: an interaction of weight w counts 1 + α w, with w = 1 in data without weights; the absence
+    of one counts 1."""
     regularization: float = Field(30.0, gt=0)
     """λ: the penalty on the squared length of every vector."""
     seed: int = Field(0, ge=0, lt=2**32)
@@ -44,8 +47,10 @@ class IALS(Recommender):
     """Matrix factorization of all pairs of users and items by alternating least squares.
 
     Minimises Σ_ui c_ui (p_ui - x_u · y_i)² + λ (Σ_u |x_u|² + Σ_i |y_i|²) over all pairs, where p_ui
-    is 1 and c_ui is 1 + alpha if user u touched item i, and 0 and 1 otherwise (equation 3). With
-    Rendle's weight α₀ of all pairs and penalty λ', alpha = 1 / α₀ and λ = λ' (1 + α₀) / α₀, with
+    is 1 and the confidence c_ui is 1 + alpha r_ui if user u touched item i, and 0 and 1 otherwise
+    (equation 3). r_ui is the weight of the interaction: 1 in data without weights, and the mean
+    weight of the training data for a history without weights. Without weights and with Rendle's
+    weight α₀ of all pairs and penalty λ', alpha = 1 / α₀ and λ = λ' (1 + α₀) / α₀, with
     the same penalty for every vector (his ν = 0).
 
     Given the item vectors Y, a user's vector is x = (YᵀC_uY + λI)⁻¹ YᵀC_u p_u (equation 4). It is
@@ -55,6 +60,7 @@ class IALS(Recommender):
     name = "ials"
     config_class = IALSConfig
     config: IALSConfig
+    uses_weights = True
     space: ClassVar[dict[str, Range]] = {
         "embedding_size": Choice((16, 32, 64, 128, 256)),
         "epochs": Int(5, 30),
@@ -68,14 +74,15 @@ class IALS(Recommender):
             self.name,
             factors=config.embedding_size,
             iterations=config.epochs,
-            alpha=1 + config.alpha,
+            alpha=1,  # the matrix holds the confidences
             regularization=config.regularization,
             random_state=config.seed,
             calculate_training_loss=True,
         )
         matrix = interaction_matrix(split.train)
+        matrix.data = (1 + config.alpha * matrix.data.astype(np.float64)).astype(np.float32)
         self.log = implicit_library.fit(als, matrix, config.epochs, lambda loss: loss, run)
-        self._set_items(torch.tensor(als.item_factors))
+        self._set_items(torch.tensor(als.item_factors), split.train)
 
     @property
     def item_vectors(self) -> torch.Tensor:
@@ -92,11 +99,12 @@ class IALS(Recommender):
         return {"items": self._items}
 
     def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
-        self._set_items(state["items"])
+        self._set_items(state["items"], self.dataset)
 
-    def _set_items(self, items: torch.Tensor) -> None:
+    def _set_items(self, items: torch.Tensor, train: Dataset) -> None:
         self._items, self._items64 = items, items.double().numpy()
-        # YᵀC_uY = YᵀY + alpha Y_hᵀY_h: YᵀY is computed once, Y_hᵀY_h for each history.
+        self._mean_weight = train.mean_weight
+        # YᵀC_uY = YᵀY + alpha Y_hᵀR_hY_h: YᵀY is computed once, Y_hᵀR_hY_h for each history.
         d = self._items64.shape[1]
         self._unweighted_system = (
             self._items64.T @ self._items64 + self.config.regularization * np.eye(d)
@@ -110,24 +118,41 @@ class IALS(Recommender):
 
     def _solve(self, users: UserBatch) -> np.ndarray:
         history = history_matrix(users, len(self._items64))
-        targets = (1 + self.config.alpha) * (history @ self._items64)  # (n, d)
+        extra = self._extra_confidences(
+            None if users.weights is None else history.data, history.nnz
+        )
+        confidences = csr_matrix((1 + extra, history.indices, history.indptr), history.shape)
+        targets = confidences @ self._items64  # (n, d)
+        ends = history.indptr[1:-1]
         systems = np.stack(
-            [self._system(items) for items in np.split(history.indices, history.indptr[1:-1])]
+            [
+                self._system(*history_of_user)
+                for history_of_user in zip(
+                    np.split(history.indices, ends), np.split(extra, ends), strict=True
+                )
+            ]
         )
         return np.linalg.solve(systems, targets[..., None])[..., 0].astype(np.float32)
 
-    def _system(self, history: np.ndarray) -> np.ndarray:
-        """Returns YᵀC_uY + λI, (d, d), of a user who touched these items."""
-        vectors = self._items64[history]
-        return self._unweighted_system + self.config.alpha * (vectors.T @ vectors)
+    def _extra_confidences(self, weights: np.ndarray | None, n: int) -> np.ndarray:
+        """Returns α r of n interactions, (n,) float64; r is the mean weight if they have none."""
+        if weights is None:
+            return np.full(n, self.config.alpha * self._mean_weight)
+        return self.config.alpha * weights.astype(np.float64)
 
-    def contributions(self, history: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-        """Implements `Recommender.contributions`: (1 + α) y_iᵀ (YᵀC_uY + λI)⁻¹ y_h (section 5).
+    def _system(self, history: np.ndarray, extra: np.ndarray) -> np.ndarray:
+        """Returns YᵀC_uY + λI, (d, d), of a user who touched these items with these α r_ui."""
+        vectors = self._items64[history]
+        return self._unweighted_system + (extra[:, None] * vectors).T @ vectors
+
+    def contributions(
+        self, history: torch.Tensor, items: torch.Tensor, weights: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Implements `Recommender.contributions`: c_uh y_iᵀ (YᵀC_uY + λI)⁻¹ y_h (section 5).
 
         Their sum over the history is the score.
         """
+        extra = self._extra_confidences(None if weights is None else weights.numpy(), len(history))
         history_vectors, item_vectors = self._items64[history.numpy()], self._items64[items.numpy()]
-        solved = np.linalg.solve(self._system(history.numpy()), history_vectors.T)  # (d, h)
-        return torch.from_numpy(
-            ((1 + self.config.alpha) * item_vectors @ solved).astype(np.float32)
-        )
+        solved = np.linalg.solve(self._system(history.numpy(), extra), history_vectors.T)  # (d, h)
+        return torch.from_numpy((item_vectors @ solved * (1 + extra)).astype(np.float32))

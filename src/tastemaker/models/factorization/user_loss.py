@@ -44,6 +44,8 @@ class CatalogLoss:
     score_all: ScoreAll
     """The scores of the model, with everything but the user vectors frozen."""
     n_items: int
+    mean_weight: float = 1.0
+    """Mean weight of the training data, by which the weights of histories are divided."""
 
     __repr__ = short_repr
 
@@ -54,7 +56,7 @@ class CatalogLoss:
         # The gradient of -Σ x log softmax(s) with respect to s is softmax(s) Σ x - x.
         subtracted = counts
         if known.items.size:
-            known_counts = self._counts(known, trained.device) * counts
+            known_counts = self._counts(known, trained.device) * (counts > 0)
             probabilities = self.score_all(trained).softmax(dim=1)
             known_slope = probabilities * known_counts.sum(dim=1, keepdim=True) - known_counts
             subtracted = counts + known_slope
@@ -69,8 +71,9 @@ class CatalogLoss:
         return gradient
 
     def _counts(self, users: UserBatch, device: torch.device) -> torch.Tensor:
-        """Returns (n, n_items) float32: 1 for each item of a user's history, else 0."""
-        return torch.from_numpy(history_matrix(users, self.n_items).toarray()).to(device)
+        """Returns (n, n_items) float32: the relative weights of a user's history, else 0."""
+        histories = history_matrix(users, self.n_items, self.mean_weight)
+        return torch.from_numpy(histories.toarray()).to(device)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +91,8 @@ class SampledLoss:
     """Seed of the negatives."""
     loss: RowLoss
     """The loss that the model was trained with."""
+    mean_weight: float = 1.0
+    """Mean weight of the training data, by which the weights of histories are divided."""
     compiled: Callable[[PairRows, torch.Tensor], UserGradient] | None = None
     """Compiled code for the gradients; takes the rows and ∂L₀(s₀), (n, w, c)."""
 
@@ -102,7 +107,9 @@ class SampledLoss:
 
     def __call__(self, users: UserBatch, known: UserBatch, trained: torch.Tensor) -> UserGradient:
         """Implements `UserLoss`."""
-        rows = rows_of_pairs(users, known, self._negatives, self.n_items, trained.device)
+        rows = rows_of_pairs(
+            users, known, self._negatives, self.n_items, trained.device, self.mean_weight
+        )
         known_slope = torch.zeros(rows.items.shape, device=trained.device)
         if known.items.size:
             scores = self._scores(rows, trained).detach().requires_grad_()
@@ -136,6 +143,7 @@ def rows_of_pairs(
     negatives: np.ndarray,
     n_items: int,
     device: torch.device,
+    mean_weight: float = 1.0,
 ) -> PairRows:
     """Returns the latest interactions of n users, each followed by its negatives.
 
@@ -148,6 +156,7 @@ def rows_of_pairs(
             interaction before, and so on; older interactions are left out.
         n_items: number of items.
         device: the device of the result.
+        mean_weight: mean weight of the training data, by which the weights are divided.
     """
     width = min(int(users.lengths.max(initial=1)), len(negatives))
     rows, touched = users.rows, users.rows * n_items + users.items
@@ -159,8 +168,9 @@ def rows_of_pairs(
     items[(*positions, 0)] = users.items[recent]
     filling = np.isin(np.arange(len(users))[:, None, None] * n_items + items, touched)
     weights, known_weights = np.zeros((2, len(users), width), dtype=np.float32)
-    weights[positions] = 1
-    known_weights[positions] = np.isin(touched[recent], known.rows * n_items + known.items)
+    weights[positions] = 1 if users.weights is None else users.weights[recent] / mean_weight
+    in_training = history_matrix(known, n_items, mean_weight)
+    known_weights[positions] = in_training[rows[recent], users.items[recent]]
     filling[:, :, 0] = weights == 0
     # Copied into PyTorch's aligned memory, since the alignment may affect a product's rounding.
     return PairRows(

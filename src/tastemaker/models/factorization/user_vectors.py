@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from tastemaker.data.dataset import Dataset
+from tastemaker.data.dataset import Dataset, take_runs
 from tastemaker.data.users import UserBatch
 from tastemaker.data.vocabulary import UNKNOWN
 
@@ -18,9 +18,9 @@ def user_vectors(
 ) -> torch.Tensor:
     """Returns the trained vectors of users with an unchanged history, and computes all others.
 
-    The others are those of unseen users and of users whose history has changed since training.
-    Items without interactions in training are left out of histories, since their vectors are
-    untrained.
+    The others are those of unseen users and of users whose history has changed since training: its
+    items, their order or, if the batch has weights, their weights. Items without interactions in
+    training are left out of histories, since their vectors are untrained.
 
     Args:
         users: n users; one given by code, without a history, counts as unchanged.
@@ -32,7 +32,7 @@ def user_vectors(
         (n, d) vectors.
     """
     current = _without_untrained_items(users, train.item_counts)
-    in_training = histories_in(train, users.codes)
+    in_training = histories_in(train, users.codes, weighted=users.weights is not None)
     is_known = in_training.lengths > 0
     is_changed = ~is_known | (_is_changed(current, in_training) & (current.lengths > 0))
     vectors = _rows(table, users.codes)
@@ -42,18 +42,25 @@ def user_vectors(
     return vectors
 
 
-def histories_in(data: Dataset, codes: np.ndarray) -> UserBatch:
+def histories_in(data: Dataset, codes: np.ndarray, *, weighted: bool) -> UserBatch:
     """Returns users with their histories in a data set; that of an unseen user is empty.
 
     Args:
         data: the data set.
         codes: (n,) int64 user codes; UNKNOWN for an unseen user.
+        weighted: whether the histories have the weights of the data. To compare them with histories
+            without weights, every interaction counts the same.
     """
     known = codes != UNKNOWN
-    items, indptr = data.histories(codes[known])
+    rows, indptr = take_runs(data.indptr, codes[known])
     lengths = np.zeros(len(codes), dtype=np.int64)
     lengths[known] = np.diff(indptr)
-    return UserBatch(codes, items, np.concatenate([[0], np.cumsum(lengths)]))
+    return UserBatch(
+        codes,
+        data.items[rows].astype(np.int64),
+        np.concatenate([[0], np.cumsum(lengths)]),
+        weights=data.weights[rows] if weighted and data.weights is not None else None,
+    )
 
 
 def trained_or_default(
@@ -84,15 +91,19 @@ def _without_untrained_items(users: UserBatch, item_counts: np.ndarray) -> UserB
     if kept.all():
         return users
     indptr = np.concatenate([[0], np.cumsum(kept)])[users.indptr]
-    return UserBatch(users.codes, users.items[kept], indptr)
+    weights = None if users.weights is None else users.weights[kept]
+    return UserBatch(users.codes, users.items[kept], indptr, weights=weights)
 
 
 def _is_changed(first: UserBatch, second: UserBatch) -> np.ndarray:
-    """Returns (n,) bool: whether the two histories of a user differ in their items or the order."""
+    """Returns (n,) bool: whether the two histories of a user differ in items, order or weights."""
     differ = first.lengths != second.lengths
     unchanged = np.flatnonzero(~differ)
     if differ.any():
         first, second = first.at(unchanged), second.at(unchanged)
-    positions = np.flatnonzero(first.items != second.items)
+    other = first.items != second.items
+    if first.weights is not None:
+        other |= first.weights != (1 if second.weights is None else second.weights)
+    positions = np.flatnonzero(other)
     differ[unchanged[np.searchsorted(first.indptr, positions, side="right") - 1]] = True
     return differ

@@ -250,17 +250,19 @@ class VectorModel(NetworkModel[VectorNetwork]):
         self._keys = network.keys()
         table = network.users.weight
         is_trained = torch.from_numpy(train.user_counts > 0).to(table.device)
-        self._fold_in = FoldIn.of(self._user_loss(train.n_items), table, is_trained)
+        self._fold_in = FoldIn.of(self._user_loss(train), table, is_trained)
 
-    def _user_loss(self, n_items: int) -> UserLoss:
+    def _user_loss(self, train: Dataset) -> UserLoss:
         """Returns the loss of the config as a function of the users' vectors."""
-        network, config = self._network, self.config
+        network, config, mean_weight = self._network, self.config, train.mean_weight
         if config.loss == "softmax":
-            return CatalogLoss(network.score_all, n_items)
+            return CatalogLoss(network.score_all, train.n_items, mean_weight)
         _, rows = PAIR_LOSSES[config.loss]
         parts = self._compiled_parts()
         compiled = None if parts is None else partial(user_gradients, parts, config.loss)
-        return SampledLoss(network.score_vectors, n_items, config.seed, rows, compiled)
+        return SampledLoss(
+            network.score_vectors, train.n_items, config.seed, rows, mean_weight, compiled
+        )
 
     def _vectors(self, users: UserBatch) -> torch.Tensor:
         """Returns (n, d): trained vectors for unchanged histories, folded-in ones for others."""

@@ -28,6 +28,7 @@ from tastemaker.training.batches import Batch, PairBatches
 from tastemaker.training.config import TrainingConfig
 from tastemaker.training.losses import bpr
 from tastemaker.training.network import TrainableNetwork
+from tastemaker.training.relative_weights import relative_weights
 from tastemaker.training.run import TrainingRun
 
 RIDGE = 0.1
@@ -57,7 +58,8 @@ class LightGCNNetwork(TrainableNetwork):
     """Computes E = (E⁰ + ÃE⁰ + … + Ã^K E⁰) / (K + 1) (equation 8).
 
     A score is the inner product of two rows of E. Ã = D^(-1/2) A D^(-1/2), where A is the adjacency
-    matrix of the graph whose nodes are the users, then the items.
+    matrix of the graph whose nodes are the users, then the items. An edge has the weight of its
+    interaction, and D holds the sums of the weights of the edges of each node.
     """
 
     def __init__(self, train: Dataset, config: LightGCNConfig) -> None:
@@ -111,12 +113,16 @@ class SymmetricProduct(torch.autograd.Function):
 
 
 def normalised_adjacency(train: Dataset) -> torch.Tensor:
-    """Returns Ã as sparse CSR, with 1 / √(|N_u| |N_i|) where u touched i.
+    """Returns Ã as sparse CSR, with w_ui / √(d_u d_i) where u touched i.
 
-    Its shape is (n_users + n_items, n_users + n_items).
+    Its shape is (n_users + n_items, n_users + n_items). Without weights, d is the number of edges.
     """
     users, items = train.users.astype(np.int64), train.items.astype(np.int64)
-    values = 1 / np.sqrt(train.user_counts[users] * train.item_counts[items])
+    weights = relative_weights(train)
+    values = 1.0 if weights is None else weights.astype(np.float64)
+    user_degrees = np.bincount(users, weights, minlength=train.n_users)
+    item_degrees = np.bincount(items, weights, minlength=train.n_items)
+    values = values / np.sqrt(user_degrees[users] * item_degrees[items])
     rows = np.concatenate([users, items + train.n_users])
     columns = np.concatenate([items + train.n_users, users])
     size = train.n_users + train.n_items
@@ -135,7 +141,7 @@ def inner_products(users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
 
 
 def regression_terms(users: torch.Tensor, items: torch.Tensor, train: Dataset) -> torch.Tensor:
-    """Returns W e_i^0 (n_items, d), whose sums over histories approximate e_u^0.
+    """Returns W e_i^0 (n_items, d), whose weighted sums over histories approximate e_u^0.
 
     W is found by ridge regression.
 
@@ -144,7 +150,8 @@ def regression_terms(users: torch.Tensor, items: torch.Tensor, train: Dataset) -
         items: (n_items, d), e_i^0.
         train: the interactions.
     """
-    sums = torch.from_numpy(interaction_matrix(train) @ items.cpu().numpy()).to(items.device)
+    weighted_sums = interaction_matrix(train) @ items.cpu().numpy() / np.float32(train.mean_weight)
+    sums = torch.from_numpy(weighted_sums).to(items.device)
     gram = sums.T @ sums
     gram.diagonal().add_(RIDGE * gram.diagonal().mean())
     return items @ torch.linalg.solve(gram, sums.T @ users)
@@ -154,13 +161,18 @@ class LightGCN(NetworkModel[LightGCNNetwork]):
     """Vectors smoothed over the graph of interactions, trained by pairwise ranking.
 
     An unseen user is a node added to the trained graph: as for any user, layer k of the vector is
-    e_u^k = Σ_i e_i^(k-1) / √(|N_u| |N_i|) over the history N_u, with the items' layers unchanged.
-    Only e_u^0 is missing, which would have been trained. Training moves it towards the items, so it
-    is replaced by W Σ_i e_i^0, with the W that fits the trained users best. A user whose history
-    has grown since training keeps e_u^0 and has more neighbours:
+    e_u^k = Σ_i w_ui e_i^(k-1) / √(d_u d_i) over the history, with the items' layers unchanged. w_ui
+    is the weight of the interaction relative to the mean of the training data, 1 without weights,
+    and d is the sum of the weights of a node. Only e_u^0 is missing, which would have been trained.
+    Training moves it towards the items, so it is replaced by W Σ_i w_ui e_i^0, with the W that fits
+    the trained users best. A user whose history has changed since training keeps e_u^0 and has
+    other edges:
 
-        e_u = Σ_i m_i / √|N_u| + e_u^0 / (K + 1)
-        m_i = (e_i^0 + … + e_i^(K-1)) / ((K + 1) √|N_i|)
+        e_u = Σ_i w_ui m_i / √d_u + e_u^0 / (K + 1)
+        m_i = (e_i^0 + … + e_i^(K-1)) / ((K + 1) √d_i)
+
+    Weights count twice: as those of the edges, by which they count in the histories of unseen users
+    as well, and as those of the positives in the loss.
     """
 
     name = "lightgcn"
@@ -218,9 +230,11 @@ class LightGCN(NetworkModel[LightGCNNetwork]):
         self._parameters = dict(network.state_dict())
         self._users, self._items = network.propagate().split([train.n_users, train.n_items])
         layers = network.layers()
-        counts = torch.from_numpy(train.item_counts).to(self.device)
+        degrees = np.bincount(train.items, relative_weights(train), minlength=train.n_items)
+        degrees[train.item_counts == 0] = 1
+        inverse_roots = torch.from_numpy(degrees).to(self.device).rsqrt().float()
         messages = sum(layers[1:-1], layers[0])[train.n_users :] / len(layers)
-        self._messages = messages * counts.clamp(min=1).rsqrt()[:, None]
+        self._messages = messages * inverse_roots[:, None]
         users, items = (layers[0] / len(layers)).split([train.n_users, train.n_items])
         self._initial_users, self._regression_terms = users, regression_terms(users, items, train)
 
@@ -230,17 +244,20 @@ class LightGCN(NetworkModel[LightGCNNetwork]):
 
     def _vectors_of_histories(self, users: UserBatch, in_training: UserBatch) -> torch.Tensor:
         """Computes vectors (n, d) by the formula above; `in_training`: the trained histories."""
-        history = history_matrix(users, len(self._items))
-        items, offsets = (
-            torch.from_numpy(array).to(self.device) for array in (history.indices, history.indptr)
+        history = history_matrix(users, len(self._items), self.dataset.mean_weight)
+        items, offsets, weights = (
+            torch.from_numpy(array).to(self.device)
+            for array in (history.indices, history.indptr, history.data)
         )
-        messages = embedding_bag(
-            items, self._messages, offsets, mode="sum", include_last_offset=True
-        )
-        initial = embedding_bag(
-            items, self._regression_terms, offsets, mode="sum", include_last_offset=True
-        )
-        inverse_roots = offsets.diff().clamp(min=1).rsqrt()[:, None]
-        return messages * inverse_roots + trained_or_default(
+        messages, initial = (
+            embedding_bag(
+                items, vectors, offsets, mode="sum", per_sample_weights=weights,
+                include_last_offset=True,
+            )
+            for vectors in (self._messages, self._regression_terms)
+        )  # fmt: skip
+        degrees = torch.from_numpy(history.sum(axis=1).A1).to(self.device)
+        degrees[degrees == 0] = 1
+        return messages * degrees.rsqrt()[:, None] + trained_or_default(
             initial, self._initial_users, in_training
         )

@@ -39,19 +39,23 @@ class EASEConfig(Config):
 class EASE(Recommender):
     """Item-to-item weights by ridge regression in closed form; a strong model without epochs.
 
-    With X the users x items matrix of 0 and 1 and P = (XᵀX + λI)⁻¹, the weights are
-    B = I - P diag(P)⁻¹ (equation 8), and a user's scores are the sum of the rows of B over the
-    user's history. Since only the history counts, unseen users are scored like known ones.
+    With X the users x items matrix of the weights of interactions (1 without weights, 0 where there
+    is none) and P = (XᵀX + λI)⁻¹, the item-to-item weights are B = I - P diag(P)⁻¹ (equation 8). A
+    user's scores are the sum of the rows of B over the user's history, each times the weight of the
+    item in it. Since only the history counts, unseen users are scored like known ones.
     """
 
     name = "ease"
     config_class = EASEConfig
     config: EASEConfig
+    uses_weights = True
     space: ClassVar[dict[str, Range]] = {"regularization": Float(10.0, 5000.0, log=True)}
 
     def _fit(self, split: Split, run: TrainingRun) -> None:
         _refuse_too_large(split.train)
         matrix = interaction_matrix(split.train)
+        if split.train.weights is not None:
+            matrix = matrix.astype(np.float64)  # float32 counts exactly, but sums inexactly
         inverse = _inverse_by_users if split.train.n_users < split.train.n_items else _inverse
         panels = inverse(matrix, self.config.regularization, run.on_progress)
         self._weights = _weights(panels, run.on_progress)
@@ -59,11 +63,18 @@ class EASE(Recommender):
     def _score(self, users: UserBatch) -> torch.Tensor:
         history = history_matrix(users, len(self._weights))
         items, offsets = torch.from_numpy(history.indices), torch.from_numpy(history.indptr)
-        return embedding_bag(items, self._weights, offsets, mode="sum", include_last_offset=True)
+        weights = None if users.weights is None else torch.from_numpy(history.data)
+        return embedding_bag(
+            items, self._weights, offsets, mode="sum", per_sample_weights=weights,
+            include_last_offset=True,
+        )  # fmt: skip
 
-    def contributions(self, history: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-        """Implements `Recommender.contributions`: B_hi, whose sum over the history is the score."""
-        return self._weights[history][:, items].T
+    def contributions(
+        self, history: torch.Tensor, items: torch.Tensor, weights: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Implements `Recommender.contributions`: w_h B_hi; the score is their sum over h."""
+        terms = self._weights[history][:, items].T
+        return terms if weights is None else terms * weights
 
     @property
     def item_vectors(self) -> torch.Tensor:
@@ -90,7 +101,7 @@ def _inverse(
 
 
 def _gram(matrix: csr_matrix, on_progress: OnProgress | None) -> list[torch.Tensor]:
-    """Returns XᵀX, the number of users that two items share, in the panels of `invert`."""
+    """Returns XᵀX in the panels of `invert`; without weights, the users that two items share."""
     by_item = matrix.T.tocsr()
     edges = panel_edges(matrix.shape[1])
     meter = Meter(on_progress, "counting co-occurrences of items", len(edges))

@@ -47,15 +47,20 @@ class ItemKNNConfig(Config):
 class ItemKNN(Recommender):
     """Scores an item by the sum of its similarities to the items of the history.
 
-    With w_i the weighted column of item i in the users x items matrix, the similarity of i and j is
-    w_i · w_j, and the score of j is Σ_i w_i · w_j over the items i of the history that have j among
-    their nearest neighbours. Since only the history counts, unseen users are scored like known
-    ones.
+    An item i is a vector v_i with an entry for each user, computed from the weights of their
+    interactions with it. The similarity of i and j is v_i · v_j, and the score of j is the sum of
+    r_i v_i · v_j over the items i of the history that have j among their nearest neighbours, with
+    r_i the weight of i in the history. Since only the history counts, unseen users are scored like
+    known ones.
+
+    The weight of an interaction is the term frequency of TF-IDF and BM25, with items as documents
+    and users as terms. It is 1 if the data have no weights.
     """
 
     name = "itemknn"
     config_class = ItemKNNConfig
     config: ItemKNNConfig
+    uses_weights = True
     space: ClassVar[dict[str, Range]] = {
         "similarity": Choice(("cosine", "tfidf", "bm25")),
         "neighbours": Int(10, 1000, log=True),
@@ -64,18 +69,20 @@ class ItemKNN(Recommender):
     }
 
     def _fit(self, split: Split, run: TrainingRun) -> None:
-        weighted = _weighted(interaction_matrix(split.train), self.config)
-        neighbours, similarities = _nearest(weighted, self.config.neighbours, run.on_progress)
+        vectors = _item_vectors(interaction_matrix(split.train), self.config)
+        neighbours, similarities = _nearest(vectors, self.config.neighbours, run.on_progress)
         self._set_neighbours(neighbours, similarities)
 
     def _score(self, users: UserBatch) -> torch.Tensor:
         scores = history_matrix(users, self._similarity.shape[0]) @ self._similarity
         return torch.from_numpy(scores.toarray())
 
-    def contributions(self, history: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-        """Implements `Recommender.contributions`: w_h · w_i; the score is their sum over h."""
-        terms = self._similarity[history.numpy()][:, items.numpy()]
-        return torch.from_numpy(terms.toarray().T)
+    def contributions(
+        self, history: torch.Tensor, items: torch.Tensor, weights: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Implements `Recommender.contributions`: r_h v_h · v_i; the score is their sum over h."""
+        terms = torch.from_numpy(self._similarity[history.numpy()][:, items.numpy()].toarray().T)
+        return terms if weights is None else terms * weights
 
     @property
     def item_similarity(self) -> SparseSimilarity:
@@ -119,35 +126,50 @@ class ItemKNN(Recommender):
         )  # fmt: skip
 
 
-def _weighted(matrix: csr_matrix, config: ItemKNNConfig) -> csr_matrix:
-    """Returns weighted vectors (n_items, n_users) whose inner products are the similarities."""
+def _item_vectors(matrix: csr_matrix, config: ItemKNNConfig) -> csr_matrix:
+    """Returns vectors (n_items, n_users) whose inner products are the similarities of the items.
+
+    Args:
+        matrix: (n_users, n_items) weights of the interactions.
+        config: the kind of similarity.
+    """
     n_items = matrix.shape[1]
     by_item = matrix.T.tocsr().astype(np.float64)
-    user_counts, item_counts = np.diff(matrix.indptr), np.diff(by_item.indptr)
+    user_counts = np.diff(matrix.indptr)
     user_weights = np.ones(len(user_counts))
     if config.similarity != "cosine":
         # A user who touched every item does not distinguish between them.
         user_weights = np.log(n_items / (1.0 + user_counts))
     if config.similarity == "bm25":
-        length = 1 - config.b + config.b * item_counts / item_counts.mean()
-        item_weights = (config.k1 + 1) / (config.k1 * length + 1)
-    else:
-        norms = np.sqrt(by_item.astype(bool) @ user_weights**2)
-        item_weights = np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)
+        _saturate(by_item, config)
+        return csr_matrix(by_item @ diags_array(user_weights))
+    norms = np.sqrt(by_item.power(2) @ user_weights**2)
+    item_weights = np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)
     return csr_matrix(diags_array(item_weights) @ by_item @ diags_array(user_weights))
 
 
+def _saturate(by_item: csr_matrix, config: ItemKNNConfig) -> None:
+    """Replaces each term frequency f by that of BM25: f (k1 + 1) / (f + k1 (1 - b + b l / l̄)).
+
+    l is the sum of the item's term frequencies, and l̄ the mean of these sums.
+    """
+    sums = by_item.sum(axis=1).A1
+    lengths = 1 - config.b + config.b * sums / sums.mean()
+    saturation = config.k1 * np.repeat(lengths, np.diff(by_item.indptr))
+    by_item.data *= (config.k1 + 1) / (by_item.data + saturation)
+
+
 def _nearest(
-    weighted: csr_matrix, k: int, on_progress: OnProgress | None
+    vectors: csr_matrix, k: int, on_progress: OnProgress | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Returns each item's k nearest others and their similarities, (n_items, k) each, in order."""
-    n_items = weighted.shape[0]
-    by_user = weighted.T.tocsr()
+    n_items = vectors.shape[0]
+    by_user = vectors.T.tocsr()
     step = max(1, SIMILARITIES_AT_ONCE // n_items)
     neighbours, similarities = [], []
     meter = Meter(on_progress, "comparing items", n_items)
     for start in range(0, n_items, step):
-        block = torch.from_numpy((weighted[start : start + step] @ by_user).toarray())
+        block = torch.from_numpy((vectors[start : start + step] @ by_user).toarray())
         rows = torch.arange(len(block))
         block[rows, start + rows] = 0.0
         # Items without a common user are no neighbours; masked, their many ties need no breaking.

@@ -14,6 +14,7 @@ from tastemaker import training
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
+from tastemaker.errors import ConfigError
 from tastemaker.models.network_model import NetworkModel
 from tastemaker.models.recommender import NewItemKeys
 from tastemaker.models.sequence.item_features import ItemFeatures
@@ -67,6 +68,9 @@ class SequenceModelConfig(TrainingConfig):
     """Whether the vector of an item's categories in the catalog is added to its own vector."""
     time_gaps: bool = False
     """Whether the time since the previous event is read as well, where times are known."""
+    event_input: bool = False
+    """Whether the kind of each event is read as well, such as a view or a purchase; the data need a
+    column with the kinds (event=…)."""
 
 
 class SequenceNetwork(TrainableNetwork, ABC):
@@ -82,6 +86,7 @@ class SequenceNetwork(TrainableNetwork, ABC):
         nn.init.normal_(self.items.weight, std=0.02)
         self.features = ItemFeatures(train.catalog, size) if config.features else None
         self.gaps = nn.Embedding(LONGEST_GAP + 1, size, padding_idx=0) if config.time_gaps else None
+        self.event_kinds = _kind_embedding(train, size) if config.event_input else None
         self.dropout = Dropout(config.dropout)
 
     @abstractmethod
@@ -108,12 +113,24 @@ class SequenceNetwork(TrainableNetwork, ABC):
             # 0 is an unknown gap, whose vector is 0.
             magnitudes = (histories.gaps + 2).clamp(min=1, max=2**LONGEST_GAP).log2()
             x = x + self.gaps(magnitudes.ceil().long())
+        if self.event_kinds is not None and histories.kinds is not None:
+            x = x + self.event_kinds(histories.kinds + 1)
         return x
 
     def loss(self, batch: SequenceBatch) -> torch.Tensor:
         """Returns the loss of the queries at all events of the batch on the items that follow."""
         queries = self.encode(batch.inputs).flatten(0, 1)[batch.places]
         return self.criterion(queries, self.vectors, batch)
+
+
+def _kind_embedding(train: Dataset, size: int) -> nn.Embedding:
+    """Returns a vector for each kind of event, after one of zeros for an unknown kind."""
+    if train.kinds is None or train.rules.kinds is None:
+        raise ConfigError(
+            f"{train.name}: event_input=True reads the kinds of events, but the data have none; "
+            "name the column with event=…, or leave out event_input=True"
+        )
+    return nn.Embedding(len(train.rules.kinds.names) + 1, size, padding_idx=0)
 
 
 class SequenceModel(NetworkModel[SequenceNetwork]):

@@ -125,9 +125,10 @@ class PairRows(NamedTuple):
     filling: torch.Tensor
     """(n, w, c) bool: true for padding items, which are left out."""
     weights: torch.Tensor
-    """(n, w) float32: 1 for an interaction, 0 for a padding row."""
+    """(n, w) float32: the relative weight of an interaction (1 without weights), 0 for a padding
+    row."""
     known_weights: torch.Tensor
-    """(n, w) float32: 1 for an interaction that was known in training, else 0."""
+    """(n, w) float32: the relative weight in training of an interaction known then, else 0."""
 
 
 def user_gradients(

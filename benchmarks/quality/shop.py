@@ -1,0 +1,180 @@
+"""Measures what each kind of information is worth, on the invented shop.
+
+python benchmarks/quality/shop.py [--rows "new: kinds alike;…"] [--seeds 3]
+
+Each row has other information. How events are weighed and the settings of the model are chosen for
+each row on the validation part of the shop with seed 0: the tenth of the events before the test.
+The shops with seeds 0, 1, 2 are then fitted on everything but the test, the latest tenth of the
+events, and the test is ranked among the whole catalog. Writes results/shop.json and the table of
+README.md; what is there is not measured again.
+"""
+
+import argparse
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from table import replace_table
+
+import tastemaker as tm
+from tastemaker.data.shop import Shop, shop
+from tastemaker.data.split import Part
+
+RESULTS = Path(__file__).parent / "results" / "shop.json"
+METRICS = ("ndcg@10", "hit_rate@10")
+
+Settings = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the table: what a model learns from, and what is tried on the validation part."""
+
+    name: str
+    """The question, a colon, and the information."""
+    model: str
+    reading: list[Settings]
+    """Arguments of `read`."""
+    settings: list[Settings]
+    """Settings of the model."""
+
+    def choices(self) -> Iterator[tuple[Settings, Settings]]:
+        """Yields all pairs of arguments of `read` and settings."""
+        for how in self.reading:
+            for settings in self.settings:
+                yield how, settings
+
+
+def _weights(view: float, cart: float, purchase: float) -> Settings:
+    return {"event_weights": {"view": view, "addtocart": cart, "purchase": purchase}}
+
+
+def _also(reading: list[Settings], **more: Any) -> list[Settings]:
+    return [how | more for how in reading]
+
+
+ALIKE = [_weights(1, 1, 1)]
+WEIGHED = [_weights(1, 2, 3), _weights(1, 4, 10), _weights(0.1, 4, 10)]
+VALUES: Settings = {"weight": "seconds", "weight_transform": "log1p"}
+ONCE: Settings = {"repeats": "max"}
+MERGED: Settings = ONCE | {"repeat_targets": True}
+KEPT: Settings = {"repeats": "keep"}
+
+EASE: list[Settings] = [{"regularization": λ} for λ in (100, 300, 1000, 3000)]
+SASREC: list[Settings] = [{"epochs": n, "embedding_size": 32, "patience": None} for n in (8, 16)]
+WITH_FEATURES = _also(SASREC, features=True)
+
+ROWS = [
+    Row("new: kinds and values", "ease", _also(WEIGHED, **VALUES, **ONCE), EASE),
+    Row("new: kinds alike", "ease", _also(ALIKE, **VALUES, **ONCE), EASE),
+    Row("new: without values", "ease", _also(WEIGHED, **ONCE), EASE),
+    Row("new: kinds alike and without values", "ease", _also(ALIKE, **ONCE), EASE),
+    Row("new: repeats summed", "ease", _also(WEIGHED, **VALUES), EASE),
+    Row("new: with order", "sasrec", _also(WEIGHED, **VALUES, **ONCE), SASREC),
+    Row(
+        "new: with order and features of items",
+        "sasrec",
+        _also(WEIGHED, **VALUES, **ONCE),
+        WITH_FEATURES,
+    ),
+    Row("new: popularity", "popularity", _also(WEIGHED, **ONCE), [{}]),
+    Row("next: kinds, values and repeats", "ease", _also(WEIGHED, **VALUES, **KEPT), EASE),
+    Row("next: repeats not counted", "ease", _also(WEIGHED, **VALUES, **MERGED), EASE),
+    Row("next: kinds alike", "ease", _also(ALIKE, **VALUES, **KEPT), EASE),
+    Row("next: without values", "ease", _also(WEIGHED, **KEPT), EASE),
+    Row("next: with order", "sasrec", _also(WEIGHED, **VALUES, **KEPT), SASREC),
+    Row("next: popularity", "popularity", _also(WEIGHED, **KEPT), [{}]),
+]
+
+
+def main() -> None:
+    """Measures what is missing and writes the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rows", help="names of rows with semicolons between; all by default")
+    parser.add_argument("--seeds", type=int, default=3, help="how many shops")
+    arguments = parser.parse_args()
+    logging.getLogger("tastemaker").setLevel(logging.WARNING)
+    wanted = arguments.rows.split(";") if arguments.rows else [row.name for row in ROWS]
+    shops = [shop(seed=seed) for seed in range(arguments.seeds)]
+    for row in ROWS:
+        known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        if row.name not in wanted or row.name in known:
+            continue
+        known[row.name] = measure(row, shops)
+        print(row.name, json.dumps(known[row.name]), flush=True)
+        RESULTS.write_text(json.dumps(known, indent=1) + "\n")
+    replace_table("shop", _lines(json.loads(RESULTS.read_text())))
+
+
+def measure(row: Row, shops: list[Shop]) -> dict[str, Any]:
+    """Chooses on the validation part of the first shop, and evaluates on the test of each."""
+    tried = [
+        (evaluate(row.model, settings, read(shops[0], how), 0, "validation")["ndcg@10"], n)
+        for n, (how, settings) in enumerate(row.choices())
+    ]
+    how, settings = list(row.choices())[max(tried)[1]]
+    runs = [
+        evaluate(row.model, settings, read(made, how), seed, "test")
+        for seed, made in enumerate(shops)
+    ]
+    return {
+        "model": row.model, "reading": how, "settings": settings,
+        "validation": [round(value, 4) for value, _ in tried], "runs": runs,
+    }  # fmt: skip
+
+
+def read(made: Shop, how: Settings) -> tm.Dataset:
+    """Reads the tables of a shop; purchases are the targets, and returns say no."""
+    return tm.read(
+        made.events, items=made.products, event="event", targets=["purchase"],
+        negative=["return"], name=made.name, **how,
+    )  # fmt: skip
+
+
+def evaluate(
+    name: str, settings: Settings, data: tm.Dataset, seed: int, part: Part
+) -> dict[str, Any]:
+    """Fits on everything before the part, and ranks the part among the whole catalog."""
+    split = tm.temporal(data, test_fraction=0.1, validation=part == "validation")
+    make: Callable[..., tm.Recommender] = tm.model_class(name)
+    model = make(**settings)
+    if "seed" in type(model.config).model_fields:
+        model = make(**settings, seed=seed)
+    started_at = time.monotonic()
+    model.fit(split)
+    fit_s = time.monotonic() - started_at
+    found = tm.evaluate(model, split, tm.FullRanking(), part=part, baseline=False)
+    values = {metric: round(found.metrics[metric], 4) for metric in METRICS}
+    return {**values, "n_users": found.n_users, "fit_s": round(fit_s, 1)}
+
+
+def _lines(results: dict[str, Any]) -> list[str]:
+    """The rows of the table, as far as they are measured."""
+    lines = [
+        "| question | information | model | NDCG@10 | HR@10 | shops | visitors evaluated |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in ROWS:
+        if row.name not in results:
+            continue
+        runs = results[row.name]["runs"]
+        cells = [
+            *row.name.split(": "), f"`{row.model}`",
+            *(_spread([run[metric] for run in runs]) for metric in METRICS), str(len(runs)),
+            f"{mean(run['n_users'] for run in runs):.0f}",
+        ]  # fmt: skip
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def _spread(values: list[float]) -> str:
+    return f"{mean(values):.4f}" + (f" ± {stdev(values):.4f}" if len(values) > 1 else "")
+
+
+if __name__ == "__main__":
+    main()
