@@ -83,8 +83,8 @@ def writing(path: Path, kind: str, *, keep_previous: bool = True) -> Iterator[Ar
     """
     path = path.absolute()
     previous = path.with_name(path.name + ".previous")
-    refuse_foreign(path, kind)
-    refuse_foreign(previous, kind)
+    refuse_other_kind(path, kind)
+    refuse_other_kind(previous, kind)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
@@ -99,7 +99,7 @@ def writing(path: Path, kind: str, *, keep_previous: bool = True) -> Iterator[Ar
 
 
 def claim(folder: Path, kind: str, entries: dict[str, Any]) -> None:
-    """Marks a folder that is written step by step with its kind, as `refuse_foreign` requires.
+    """Marks a folder that is written step by step with its kind, as `refuse_other_kind` requires.
 
     Args:
         folder: the folder; it is created if it does not exist yet.
@@ -133,7 +133,7 @@ def _remove_existing(path: Path, previous: Path | None) -> None:
     path.rename(previous)
 
 
-def refuse_foreign(path: Path, kind: str) -> None:
+def refuse_other_kind(path: Path, kind: str) -> None:
     """Raises ArtifactError if writing to the path would overwrite anything of another kind."""
     if path.is_dir():
         empty = not any(path.iterdir())

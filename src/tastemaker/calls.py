@@ -1,6 +1,7 @@
 """Calls: the requests of the API as values, and how their responses are read.
 
-`Client` sends them over the network, the pages within their process.
+`Client` sends them over the network, the pages within their process. The docstring of a function
+that returns a call states what the response contains, or what the request changes.
 """
 
 from collections.abc import Sequence
@@ -85,7 +86,7 @@ def path_segment(some_id: wire.Id) -> str:
 
 
 def recommend(user_id: wire.Id, listing: dict[str, Any]) -> Call[wire.RecommendationList]:
-    """Recommendations for a user; the listing has fields of `wire.Listing`."""
+    """Recommendations for a user; the keys of `listing` are fields of `wire.Listing`."""
     path = f"/v1/users/{path_segment(user_id)}/recommendations"
     return Call("GET", path, wire.RecommendationList, listing)
 

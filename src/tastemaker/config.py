@@ -25,8 +25,8 @@ class Config(BaseModel):
             owner: what the settings belong to, for error messages.
 
         Raises:
-            ConfigError: a name is unknown (the message suggests the nearest known one) or a value
-                is out of range.
+            ConfigError: a name is unknown (the message suggests the nearest known one), or a value
+                is of the wrong type or out of range.
         """
         try:
             return cls(**_nested(settings))
@@ -34,8 +34,8 @@ class Config(BaseModel):
             first = error.errors()[0]
             setting = ".".join(str(part) for part in first["loc"]) or "settings"
             if first["type"] == "extra_forbidden":
-                known = did_you_mean(setting, (known.name for known in cls.settings()))
-                raise ConfigError(f'{owner} has no setting "{setting}"; {known}') from None
+                suggestion = did_you_mean(setting, (each.name for each in cls.settings()))
+                raise ConfigError(f'{owner} has no setting "{setting}"; {suggestion}') from None
             reason = first["msg"][0].lower() + first["msg"][1:]
             raise ConfigError(f"{owner}: {setting} is {first['input']!r}, but {reason}") from None
 
@@ -76,5 +76,6 @@ def _nested(settings: dict[str, Any]) -> dict[str, Any]:
         nested = tree.get(outer, {})
         if isinstance(nested, Config):
             nested = nested.model_dump()
+        # Anything but settings is left as it is, so that its validation raises the error.
         tree[outer] = _nested({**nested, inner: value}) if isinstance(nested, dict) else nested
     return tree

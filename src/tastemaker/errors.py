@@ -3,15 +3,15 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-MAX_NAMED = 30
+MAX_LISTED_NAMES = 30
 """Maximum number of names that an error message lists."""
 
 
 class TastemakerError(Exception):
     """Base class of all errors that a user can correct; the text is a complete message.
 
-    The CLI prints it on one line and exits with status 2; the service responds with status 4xx and
-    the same text.
+    The CLI prints it on one line and exits with code 2. The service responds with the same text and
+    the status that `serving/http/problems.py` gives to the class, which is 422 for most.
     """
 
 
@@ -36,7 +36,7 @@ class UnsupportedError(TastemakerError):
 
 
 class ArtifactError(TastemakerError):
-    """A folder on disk is damaged, of another kind, from a newer version, or in the way."""
+    """A folder on disk is damaged, of another kind, of a newer version, or must not be replaced."""
 
 
 class DownloadError(TastemakerError):
@@ -66,7 +66,6 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     close = get_close_matches(str(name), known, n=1, cutoff=0.6)
     if close:
         return f'did you mean "{close[0]}"?'
-    n_more = len(known) - MAX_NAMED
-    return (
-        "known: " + ", ".join(known[:MAX_NAMED]) + (f" and {n_more:,} more" if n_more > 0 else "")
-    )
+    n_more = len(known) - MAX_LISTED_NAMES
+    more = f" and {n_more:,} more" if n_more > 0 else ""
+    return f"known: {', '.join(known[:MAX_LISTED_NAMES])}{more}"

@@ -9,7 +9,7 @@ import torch
 
 import tastemaker as tm
 from tastemaker.artifact import MANIFEST
-from tastemaker.bundle.unfinished import unfinished
+from tastemaker.bundle.unfinished import training_folder
 from tastemaker.errors import ArtifactError
 from tastemaker.testing.worlds import two_tastes
 
@@ -131,18 +131,18 @@ def test_folders_that_are_not_runs_are_never_removed(run: Path) -> None:
     with pytest.raises(ArtifactError, match="run.previous is a folder, but not a run"):
         tm.save_run(run, model)
     with pytest.raises(ArtifactError, match="other.partial exists already"):
-        with unfinished(run.with_name("other"), {"model": "ncf"}):
+        with training_folder(run.with_name("other"), {"model": "ncf"}):
             pass
     for name in ("run.previous", "other.partial"):
         assert (run.with_name(name) / "thesis.txt").exists()
 
 
 def test_two_trainings_do_not_write_to_one_place(tmp_path: Path) -> None:
-    with unfinished(tmp_path / "run", {"model": "ncf"}):
+    with training_folder(tmp_path / "run", {"model": "ncf"}):
         with pytest.raises(ArtifactError, match="another process is writing to this folder"):
-            with unfinished(tmp_path / "run", {"model": "ncf"}):
+            with training_folder(tmp_path / "run", {"model": "ncf"}):
                 pass
-        with unfinished(tmp_path / "other", {"model": "ncf"}):
+        with training_folder(tmp_path / "other", {"model": "ncf"}):
             pass
 
 
@@ -170,10 +170,10 @@ def test_an_unfinished_run_is_kept_and_resumed_only_with_the_same_settings(tmp_p
     path, identity = tmp_path / "run", {"model": "ncf", "config": {"epochs": 3, "hidden": (8,)}}
     with (
         pytest.raises(ArtifactError, match="nothing to resume"),
-        unfinished(path, identity, resume=True),
+        training_folder(path, identity, resume=True),
     ):
         pass
-    with pytest.raises(ZeroDivisionError), unfinished(path, identity) as folder:
+    with pytest.raises(ZeroDivisionError), training_folder(path, identity) as folder:
         (folder / "checkpoints").mkdir()
         (folder / "checkpoints" / "last.safetensors").touch()
         raise ZeroDivisionError
@@ -181,17 +181,17 @@ def test_an_unfinished_run_is_kept_and_resumed_only_with_the_same_settings(tmp_p
     with pytest.raises(
         ArtifactError, match="continue it with resume=True, or discard it with restart=True"
     ):
-        with unfinished(path, identity):
+        with training_folder(path, identity):
             pass
     other = {"model": "ncf", "config": {"epochs": 5, "hidden": (8,)}}
     with pytest.raises(
         ArtifactError, match="started with config.epochs = 3, but config.epochs is now 5"
     ):
-        with unfinished(path, other, resume=True):
+        with training_folder(path, other, resume=True):
             pass
-    with unfinished(path, identity, resume=True) as folder:
+    with training_folder(path, identity, resume=True) as folder:
         assert (folder / "checkpoints" / "last.safetensors").exists()
     assert not folder.exists()
-    with pytest.raises(ZeroDivisionError), unfinished(path, identity) as folder:
+    with pytest.raises(ZeroDivisionError), training_folder(path, identity) as folder:
         raise ZeroDivisionError
     assert not folder.exists(), "without a checkpoint there is nothing worth keeping"

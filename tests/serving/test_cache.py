@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import tastemaker as tm
-from tastemaker.serving.http.routes.listing import LONGEST_CACHED, listing_in
+from tastemaker.serving.http.routes.list_options import LONGEST_CACHED, listing_in
 from tastemaker.serving.live.cache import OVERHEAD_BYTES, BoundedCache
 from tastemaker.serving.live.lists import MAX_HISTORY_ITEMS
 from tastemaker.serving.service import Service

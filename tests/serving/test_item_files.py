@@ -169,7 +169,7 @@ def test_a_running_service_has_the_items_in_its_next_answer(
     pl.DataFrame(rows).write_parquet(tmp_path / "items.parquet")
     options = ("--database", service.database, "--run", service.run)
     done = tastemaker("items", "import", tmp_path / "items.parquet", *options, "--item-id", "code")
-    assert (done.returncode, done.stderr.count("12,000 items written")) == (0, 1), done.stderr
+    assert (done.returncode, done.stderr.count("12,000 items imported")) == (0, 1), done.stderr
     assert service.client.item(61_999).title == "Row 11999"
     assert [item.item_id for item in service.client.items("row 11998").items] == [61_998]
     service.client.patch_item(61_999, title="Changed")

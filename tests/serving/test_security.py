@@ -50,6 +50,14 @@ def test_a_key_is_shown_once_and_only_its_hash_is_kept(database: str) -> None:
     assert f"there is no valid key {key_id}" in again.stderr
 
 
+@pytest.mark.parametrize("action", ["add", "list"])
+def test_only_a_key_to_revoke_is_given_by_its_id(action: str, tmp_path: Path) -> None:
+    refused = tastemaker("keys", action, "shop", "--database", f"sqlite:///{tmp_path}/keys.db")
+    assert refused.returncode == 2
+    assert f'keys {action} takes no KEY_ID; leave out "shop"' in refused.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def everything_in(database: str) -> str:
     url = sql.make_url(database.replace("postgresql:", "postgresql+psycopg:"))
     engine = sql.create_engine(url)

@@ -20,7 +20,7 @@ IDENTITY = "identity.json"
 
 
 @contextmanager
-def unfinished(
+def training_folder(
     path: Path, identity: dict[str, Any], *, resume: bool = False, restart: bool = False
 ) -> Iterator[Path]:
     """Yields the folder to train in, which is kept for a later resume if training does not finish.
@@ -42,10 +42,10 @@ def unfinished(
     """
     path = path.absolute()
     with exclusive_lock(path):
-        yield from _unfinished(path, identity, resume=resume, restart=restart)
+        yield from _locked_folder(path, identity, resume=resume, restart=restart)
 
 
-def _unfinished(
+def _locked_folder(
     path: Path, identity: dict[str, Any], *, resume: bool, restart: bool
 ) -> Iterator[Path]:
     folder = _partial(path)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from tastemaker.cli.training import read_settings, unfitted
+from tastemaker.cli.training import build_model, read_settings
 from tastemaker.errors import ConfigError, did_you_mean
 from tastemaker.models.recommender import Recommender
 
@@ -26,39 +26,39 @@ def compared_models(
     Raises:
         ConfigError: a model or label is unknown or named twice, or a setting is invalid.
     """
-    kinds = _labels(model_list)
-    sets: dict[str, list[str]] = {label: [] for label in kinds}
+    names = _names_by_label(model_list)
+    sets: dict[str, list[str]] = {label: [] for label in names}
     files: dict[str, Path] = {}
     for assignment in assignments:
         label, dot, _ = assignment.partition("=")[0].partition(".")
-        _check_label("--set", assignment, label, dot, kinds, "MODEL.setting=value")
+        _check_label("--set", assignment, label, dot, names, "MODEL.setting=value")
         sets[label].append(assignment.removeprefix(f"{label}."))
     for config in configs:
         label, equals, file = config.partition("=")
-        _check_label("--config", config, label, equals, kinds, "MODEL=FILE.toml")
+        _check_label("--config", config, label, equals, names, "MODEL=FILE.toml")
         files[label] = Path(file)
     return {
-        label: unfitted(kind, read_settings(files.get(label), sets[label]), seed)
-        for label, kind in kinds.items()
+        label: build_model(name, read_settings(files.get(label), sets[label]), seed)
+        for label, name in names.items()
     }
 
 
-def _labels(model_list: str) -> dict[str, str]:
-    kinds: dict[str, str] = {}
+def _names_by_label(model_list: str) -> dict[str, str]:
+    names: dict[str, str] = {}
     for part in filter(None, (part.strip() for part in model_list.split(","))):
-        label, equals, kind = (piece.strip() for piece in part.partition("="))
+        label, equals, name = (piece.strip() for piece in part.partition("="))
         if not LABEL.fullmatch(label):
             raise ConfigError(
                 f'--models: "{label}" cannot be a label; use letters, digits, _ and -'
             )
-        if label in kinds:
+        if label in names:
             raise ConfigError(
                 f"--models: {label} is named twice; give variants labels, such as wide={label}"
             )
-        kinds[label] = kind if equals else label
-    if not kinds:
+        names[label] = name if equals else label
+    if not names:
         raise ConfigError("--models: name at least one model, for example popularity,ease,ncf")
-    return kinds
+    return names
 
 
 def _check_label(

@@ -35,15 +35,15 @@ def demo(
 
     If MovieLens is not on disk and cannot be downloaded, synthetic data are used, with a note.
     """
-    from tastemaker.cli.training import Training
+    from tastemaker.cli.training import TrainingJob
     from tastemaker.data.splitting import leave_one_out
     from tastemaker.experiments.comparison import refuse_early
 
-    training = Training("ncf", SETTINGS, out_folder, device=device, restart=True)
-    training.check()
+    job = TrainingJob("ncf", SETTINGS, out_folder, device=device, restart=True)
+    job.checked_model()
     refuse_early(_comparison_folder(out_folder), COMPARED.split(","), device)
     split = leave_one_out(_load(data))
-    model = training.run(split, json=json)
+    model = job.run(split, json=json)
     if json:
         return
     _show_one_user(model)

@@ -37,11 +37,16 @@ def evaluate(
     from tastemaker.cli.progress import progress_bar
     from tastemaker.evaluation.evaluate import evaluate as evaluate_model
 
-    with interrupt_message("the run was not changed"), progress_bar() as show:
+    with interrupt_message("the run was not changed"), progress_bar() as update_bar:
         bundle = open_run(run, device)
         ranking = make_protocol(protocol, negatives, candidate_seed, draw, bundle.split)
         result = evaluate_model(
-            bundle.model, protocol=ranking, k=k or [10], part=part, lists=lists, on_progress=show
+            bundle.model,
+            protocol=ranking,
+            k=k or [10],
+            part=part,
+            lists=lists,
+            on_progress=update_bar,
         ).to_dict()
     if json:
         print_json(result)

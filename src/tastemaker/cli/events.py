@@ -33,9 +33,9 @@ def events(
 ) -> None:
     """Export the events of a service to a file, or import events from a file.
 
-    An event that the service would reject is rejected here too, and then nothing is imported. With
-    --run the ids of the items and the types are checked against those of the run. The columns type,
-    value, context (JSON) and event_id are optional.
+    If the service would reject any of the events, nothing is imported; with --run the ids of the
+    items and the types of the events are checked against those of the run. The columns type, value,
+    context (JSON) and event_id are optional.
 
     A file can be imported repeatedly: events that are stored already are left out. They are
     identified by the column event_id, or without one by user, item, time and type.
@@ -56,13 +56,15 @@ def events(
         store = EventStore(opened_database)
         if action == "export":
             n = export_events(store, file)
-            summary, message = {"out": str(file), "events": n}, f"{n:,} events written to {file}"
+            summary, message = {"out": str(file), "events": n}, f"{n:,} events exported to {file}"
         else:
             columns = {"user": user, "item": item, "time": time}
             text_format = TextFormat(not no_header, separator, quoting, encoding, comment)
-            values = Values(MISSING if missing is None else missing, drop_missing)
+            value_rules = Values(MISSING if missing is None else missing, drop_missing)
             data = None if run is None else open_split(run).train
-            imported = import_events(store, file, columns, time_format, text_format, values, data)
+            imported = import_events(
+                store, file, columns, time_format, text_format, value_rules, data
+            )
             summary = imported._asdict()
             message = (
                 f"{imported.accepted:,} events imported, "

@@ -1,4 +1,4 @@
-"""Groups of options: a verb takes a dataclass, the command line has an option for each field."""
+"""Groups of options: a verb takes a dataclass, whose fields are options of the command line."""
 
 import inspect
 from collections.abc import Callable
@@ -8,32 +8,33 @@ from typing import Any, get_type_hints
 
 
 def grouped(verb: Callable[..., None]) -> Callable[..., None]:
-    """Replaces each parameter of a verb that is a dataclass by the dataclass's fields.
+    """Makes a command of a verb: replaces each parameter that is a dataclass by its fields.
 
-    A field is an option as a parameter is: its type is annotated with a `typer.Option`. Options
-    keep the order of the parameters.
+    A field declares its option in the same way as a parameter, by a type that is annotated with a
+    `typer.Option`, and must have a default value (not a factory). The options have the order of the
+    parameters.
     """
     parameters: list[Parameter] = []
     groups: dict[str, type] = {}
     for parameter in inspect.signature(verb, eval_str=True).parameters.values():
-        kind = parameter.annotation
-        if isinstance(kind, type) and is_dataclass(kind):
-            groups[parameter.name] = kind
-            hints = get_type_hints(kind, include_extras=True)
+        group = parameter.annotation
+        if isinstance(group, type) and is_dataclass(group):
+            groups[parameter.name] = group
+            hints = get_type_hints(group, include_extras=True)
             parameters += [
                 Parameter(
                     field.name, Parameter.KEYWORD_ONLY, default=field.default,
                     annotation=hints[field.name],
                 )
-                for field in fields(kind)
+                for field in fields(group)
             ]  # fmt: skip
         else:
             parameters.append(parameter.replace(kind=Parameter.KEYWORD_ONLY))
 
     def command(**options: Any) -> None:
         group_values = {
-            name: kind(**{field.name: options.pop(field.name) for field in fields(kind)})
-            for name, kind in groups.items()
+            name: group(**{field.name: options.pop(field.name) for field in fields(group)})
+            for name, group in groups.items()
         }
         verb(**options, **group_values)
 

@@ -31,10 +31,10 @@ def index(
     from tastemaker.cli.progress import progress_bar
     from tastemaker.ranking.approximate import MIN_INDEX_ITEMS
 
-    with interrupt_message("the run was not changed"), progress_bar() as show:
+    with interrupt_message("the run was not changed"), progress_bar() as update_bar:
         bundle = open_run(run)
         started_at = time.monotonic()
-        built_index = bundle.make_index(show)
+        built_index = bundle.make_index(update_bar)
         build_s = time.monotonic() - started_at
     with interrupt_message("the index was built and saved, but not measured"):
         n_users, comparison = _measure(bundle.model, built_index, k, users, seed or 0)

@@ -31,13 +31,13 @@ def items(
 ) -> None:
     """Import the items of a file into the catalog of a service, or export them to a file.
 
-    Each row replaces all fields of its item, as PUT does. An item that the service would reject is
-    rejected here too, and then nothing is imported; with --run the ids are checked against those of
-    the run. A running service uses the items from its next response on.
+    Only the items that were added or changed since the training are exported.
 
-    Columns are found by their usual names: title, categories (a list, or text separated by |),
-    image_url, hidden, available and features (a JSON object). The items exported are those that
-    were added or changed since the training.
+    In an import, each row replaces all fields of its item, as a PUT request to the service does. If
+    the service would reject any of the items, nothing is imported; with --run the ids are checked
+    against those of the run. Columns are found by their usual names: title, categories (a list, or
+    text separated by |), image_url, hidden, available and features (a JSON object). A running
+    service uses the items from its next response on.
 
     Examples: tastemaker items import products.csv --run runs/demo --item-id sku,
     tastemaker items export items.parquet --run runs/demo
@@ -56,16 +56,16 @@ def items(
         if action == "export":
             n = export_items(store, file)
             summary = {"out": str(file), "items": n}
-            message = f"{n:,} items written to {file}"
+            message = f"{n:,} items exported to {file}"
         else:
             vocabulary = None if run is None else open_split(run).train.item_vocabulary
             text_format = TextFormat(not no_header, separator, quoting, encoding, comment)
-            values = Values(MISSING if missing is None else missing, drop_missing, ids)
-            imported = import_items(store, file, item_id, vocabulary, text_format, values)
+            value_rules = Values(MISSING if missing is None else missing, drop_missing, ids)
+            imported = import_items(store, file, item_id, vocabulary, text_format, value_rules)
             for line in imported.notes:
                 note(line)
             summary = {"items": imported.items}
-            message = f"{imported.items:,} items written to the catalog"
+            message = f"{imported.items:,} items imported into the catalog"
     if json:
         print_json(summary)
     else:

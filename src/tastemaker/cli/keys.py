@@ -16,7 +16,8 @@ def keys(
         Literal["add", "list", "revoke"], typer.Argument(help="What to do.", show_default=False)
     ],
     key_id: Annotated[
-        str | None, typer.Argument(help="Id of the key to revoke: the part before the dot.")
+        str | None,
+        typer.Argument(help="Id of the key to revoke: the part of the key before its dot."),
     ] = None,
     run: options.ServedRun = None,
     database: options.ServedDatabase = None,
@@ -41,6 +42,11 @@ def keys(
     from tastemaker.serving.store.database import Database
     from tastemaker.serving.store.keys import KeyStore
 
+    if action != "revoke" and key_id is not None:
+        raise ConfigError(
+            f'keys {action} takes no KEY_ID; leave out "{key_id}", '
+            "or describe a new key with --label"
+        )
     with Database(database_url_of(run, database)) as opened_database:
         opened_database.migrate()
         store = KeyStore(opened_database)
@@ -78,13 +84,13 @@ def _list(store: "KeyStore", json: bool) -> None:
 
     rows: list[dict[str, Any]] = [
         {
-            "key_id": key.key_id,
-            "scopes": " ".join(sorted(key.scopes)),
-            "label": key.label,
-            "created": day(key.created_at),
-            "revoked": day(key.revoked_at),
+            "key_id": record.key_id,
+            "scopes": " ".join(sorted(record.scopes)),
+            "label": record.label,
+            "created": day(record.created_at),
+            "revoked": day(record.revoked_at),
         }
-        for key in store.all()
+        for record in store.all()
     ]
     if json:
         print_json({"keys": rows})

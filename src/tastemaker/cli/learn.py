@@ -44,10 +44,10 @@ def learn(
 
     with (
         Database(database_url_of(run, database)) as opened_database,
-        progress_bar() as show,
+        progress_bar() as update_bar,
     ):
         opened_database.migrate()
-        result = Learner(run, opened_database, service).learn(least, show)
+        result = Learner(run, opened_database, service).learn(least, update_bar)
     if json:
         print_json(vars(result))
     else:

@@ -71,7 +71,11 @@ def recommend(
         typer.Option("--because", help="Show the items of the history that explain each item."),
     ] = False,
     approximate: Annotated[
-        bool, typer.Option("--approximate", help="Search the index that tastemaker index built.")
+        bool,
+        typer.Option(
+            "--approximate",
+            help="Use the approximate index that the command tastemaker index has built.",
+        ),
     ] = False,
     out_file: Annotated[
         Path | None,
@@ -105,8 +109,8 @@ def recommend(
         index=bundle.index if approximate else None,
     )
     if out_file is not None:
-        with interrupt_message(f"{out_file} was not written"), progress_bar() as show:
-            blocks = model.recommend_in_blocks(batch, k, rules, show)
+        with interrupt_message(f"{out_file} was not written"), progress_bar() as update_bar:
+            blocks = model.recommend_in_blocks(batch, k, rules, update_bar)
             n_rows = write_recommendations(blocks, out_file)
         summary = {"out": str(out_file), "n_users": len(batch), "n_rows": n_rows}
         if json:
@@ -114,8 +118,8 @@ def recommend(
         else:
             note(f"{n_rows:,} rows for {len(batch):,} users written to {out_file}")
         return
-    with interrupt_message("nothing was written"), progress_bar() as show:
-        blocks = model.recommend_in_blocks(batch, k, rules, show)
+    with interrupt_message("nothing was written"), progress_bar() as update_bar:
+        blocks = model.recommend_in_blocks(batch, k, rules, update_bar)
         rows = [row for block in blocks for row in block]
     if json:
         print_json({"model": model.name, "recommendations": rows})

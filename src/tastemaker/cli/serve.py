@@ -14,39 +14,44 @@ from tastemaker.cli.groups import grouped
 
 RUNNING, SAFETY, LEARNING = "Running", "Safety", "Learning"
 
-LONGEST_START_S = 120
+MAX_START_S = 120
+"""Maximum time in which the service must respond for its page to be opened, in seconds."""
 
 
-def _running(*names: str, help: str, **more: Any) -> Any:  # noqa: A002
+def _running_option(*names: str, help: str, **more: Any) -> Any:  # noqa: A002
     return typer.Option(*names, help=help, rich_help_panel=RUNNING, show_default=False, **more)
 
 
-def _safety(*names: str, help: str, **more: Any) -> Any:  # noqa: A002
+def _safety_option(*names: str, help: str, **more: Any) -> Any:  # noqa: A002
     return typer.Option(*names, help=help, rich_help_panel=SAFETY, show_default=False, **more)
 
 
-def _learning(*names: str, help: str, **more: Any) -> Any:  # noqa: A002
+def _learning_option(*names: str, help: str, **more: Any) -> Any:  # noqa: A002
     return typer.Option(*names, help=help, rich_help_panel=LEARNING, show_default=False, **more)
 
 
 @dataclass(frozen=True)
 class ServiceOptions:
-    """The settings of the service that have an option; None leaves one to the environment."""
+    """The options for settings of the service.
+
+    If an option is None, the setting is taken from the environment, or else has its default.
+    """
 
     host: Annotated[
         str | None,
-        _running(
+        _running_option(
             "--host",
-            help="Address to listen on; any but loopback requires keys. (default: 127.0.0.1)",
+            help="Address to listen on; any address other than a loopback one requires API keys. "
+            "(default: 127.0.0.1)",
         ),
     ] = None
     port: Annotated[
         int | None,
-        _running("--port", help="Port to listen on; 0 takes a free one. (default: 8000)"),
+        _running_option("--port", help="Port to listen on; 0 takes a free one. (default: 8000)"),
     ] = None
     database: Annotated[
         str | None,
-        _running(
+        _running_option(
             "--database",
             help="URL of the database for events, as in sqlite:///events.db or "
             "postgresql://user@host/name. (default: RUN.events.db beside the run)",
@@ -54,37 +59,40 @@ class ServiceOptions:
     ] = None
     service: Annotated[
         str | None,
-        _running(
+        _running_option(
             "--service",
             help="Name of the service, if several runs share a database. (default: default)",
         ),
     ] = None
     workers: Annotated[
         int | None,
-        _running("--workers", help="Number of processes that serve requests. (default: 1)"),
+        _running_option("--workers", help="Number of processes that serve requests. (default: 1)"),
     ] = None
     threads: Annotated[
-        int | None, _running("--threads", help="Number of threads per process. (default: 4)")
+        int | None, _running_option("--threads", help="Number of threads per process. (default: 4)")
     ] = None
     device: Annotated[
         Literal["auto", "cpu", "cuda", "mps"] | None,
-        _running("--device", help="Device on which to compute. (default: cpu)"),
+        _running_option("--device", help="Device on which to compute. (default: cpu)"),
     ] = None
     approximate: Annotated[
         bool | None,
-        _running("--approximate", help="Search the index that tastemaker index built."),
+        _running_option(
+            "--approximate",
+            help="Use the approximate index that the command tastemaker index has built.",
+        ),
     ] = None
     logs: Annotated[
         Literal["pretty", "json"] | None,
-        _running("--logs", help="Format of log lines. (default: pretty)"),
+        _running_option("--logs", help="Format of log lines. (default: pretty)"),
     ] = None
     require_key: Annotated[
         bool | None,
-        _safety("--require-key", help="Require a key on a loopback address too."),
+        _safety_option("--require-key", help="Require a key on a loopback address too."),
     ] = None
     page_key: Annotated[
         str | None,
-        _safety(
+        _safety_option(
             "--page-key",
             help="API key that the pages use, if keys are required; it needs the "
             "scopes read and write.",
@@ -92,7 +100,7 @@ class ServiceOptions:
     ] = None
     cors: Annotated[
         list[str] | None,
-        _safety(
+        _safety_option(
             "--cors",
             help="Origin whose pages may call the API, such as https://shop.example; "
             "may be given several times.",
@@ -100,7 +108,7 @@ class ServiceOptions:
     ] = None
     trusted_hosts: Annotated[
         list[str] | None,
-        _safety(
+        _safety_option(
             "--trusted-host",
             help="Host name, besides localhost, that a service without keys "
             "accepts in requests; may be given several times.",
@@ -108,7 +116,7 @@ class ServiceOptions:
     ] = None
     trusted_proxies: Annotated[
         list[str] | None,
-        _safety(
+        _safety_option(
             "--trusted-proxy",
             help="Address or network of a proxy whose X-Forwarded-For, "
             "X-Forwarded-Proto and X-Forwarded-Prefix are trusted; may be given several "
@@ -117,26 +125,30 @@ class ServiceOptions:
     ] = None
     root_path: Annotated[
         str | None,
-        _running("--root-path", help="Prefix of all paths behind a proxy, such as /shop."),
+        _running_option("--root-path", help="Prefix of all paths behind a proxy, such as /shop."),
     ] = None
     rate: Annotated[
         float | None,
-        _safety("--rate", help="Requests per second for each key and worker. (default: no limit)"),
+        _safety_option(
+            "--rate", help="Requests per second for each key and worker. (default: no limit)"
+        ),
     ] = None
     learn: Annotated[
         bool | None,
-        _learning(
+        _learning_option(
             "--learn",
             help="Train on new events in the background, and deploy the result if it is better.",
         ),
     ] = None
     learn_every_s: Annotated[
         float | None,
-        _learning("--learn-every-s", help="Seconds between checks for new events. (default: 3600)"),
+        _learning_option(
+            "--learn-every-s", help="Seconds between checks for new events. (default: 3600)"
+        ),
     ] = None
     learn_from: Annotated[
         int | None,
-        _learning(
+        _learning_option(
             "--learn-from", help="Minimum number of new events for a training. (default: 1000)"
         ),
     ] = None
@@ -150,7 +162,8 @@ def serve(
     *,
     options: ServiceOptions,
     open_page: Annotated[
-        bool, _running("--open", help="Open the page in a browser once the service responds.")
+        bool,
+        _running_option("--open", help="Open the page in a browser once the service responds."),
     ] = False,
 ) -> None:  # fmt: skip
     """Serve a run over HTTP; recommendations take every event into account.
@@ -173,17 +186,17 @@ def serve(
         out.print(f"serving {start.run} at {url}", markup=False, soft_wrap=True)
         note(f"events go to {settings.shown_database}; documentation: {url}/docs; stop with Ctrl-C")
         if open_page:
-            threading.Thread(target=_show, args=(url,), daemon=True).start()
+            threading.Thread(target=_open_when_ready, args=(url,), daemon=True).start()
 
     with until_ctrl_c():
         run_service(settings, announce)
 
 
-def _show(url: str) -> None:
+def _open_when_ready(url: str) -> None:
     """Opens the page in a browser as soon as the service responds."""
     import httpx
 
-    deadline = time.monotonic() + LONGEST_START_S
+    deadline = time.monotonic() + MAX_START_S
     while time.monotonic() < deadline:
         try:
             httpx.get(f"{url}/healthz", timeout=1, trust_env=False).raise_for_status()

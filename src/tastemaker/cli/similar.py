@@ -21,10 +21,10 @@ def similar(
     from tastemaker.bundle.bundle import open_run
     from tastemaker.cli.progress import progress_bar
 
-    with interrupt_message("the run was not changed"), progress_bar() as show:
+    with interrupt_message("the run was not changed"), progress_bar() as update_bar:
         model = open_run(run).model
         ids = model.dataset.item_vocabulary.parse(items)
-        table = model.similar_items(ids, k, on_progress=show)
+        table = model.similar_items(ids, k, on_progress=update_bar)
     if json:
         print_json({"model": model.name, "similar": list(table)})
     else:

@@ -78,12 +78,13 @@ def train(
     continues after a Ctrl-C or a crash, except with ials and bpr, which write no checkpoints.
     """  # fmt: skip
     from tastemaker.cli.sources import split_of
-    from tastemaker.cli.training import Training, read_settings
+    from tastemaker.cli.training import TrainingJob, read_settings
 
-    training = Training(
+    job = TrainingJob(
         model=model,
         settings=read_settings(config, set_ or []),
-        out=out or Path("runs") / f"{label_of(data or from_events, holding_out.train)}-{model}",
+        run_folder=out
+        or Path("runs") / f"{label_of(data or from_events, holding_out.train)}-{model}",
         seed=seed,
         device=device,
         protocol=protocol,
@@ -95,9 +96,9 @@ def train(
         restart=restart,
         strict=strict,
     )
-    training.check()
+    job.checked_model()  # before the data are read, which may take long
     the_split = split_of(data, reading, holding_out, seed, from_events)
-    training.run(the_split, json=json)
+    job.run(the_split, json=json)
 
 
 def label_of(data: str | None, train: Path | None) -> str:

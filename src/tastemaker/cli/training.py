@@ -9,7 +9,7 @@ import typer
 
 from tastemaker import artifact
 from tastemaker.bundle.bundle import RUN, save_run
-from tastemaker.bundle.unfinished import has_checkpoint, identity_of, unfinished
+from tastemaker.bundle.unfinished import has_checkpoint, identity_of, training_folder
 from tastemaker.cli.common import INTERRUPTED, note, out, print_json
 from tastemaker.cli.evaluating import make_protocol, print_evaluation
 from tastemaker.cli.progress import progress_bar, progress_text
@@ -29,16 +29,18 @@ from tastemaker.training.validation import epoch_line
 
 
 @dataclass(frozen=True)
-class Training:
-    """One training as specified on the command line."""
+class TrainingJob:
+    """One training as specified on the command line, and the evaluation after it."""
 
     model: str
     settings: dict[str, Any]
-    out: Path
+    run_folder: Path
     seed: int | None = None
     device: DeviceName = "auto"
     protocol: Literal["auto", "sampled", "full", "candidates"] = "auto"
     negatives: int = 99
+    """Number of items that the evaluation samples for each held-out item. The number of negatives
+    for training is a setting of the model."""
     k: tuple[int, ...] = (10,)
     candidate_seed: int = 0
     draw: Draw = "uniform"
@@ -46,11 +48,17 @@ class Training:
     restart: bool = False
     strict: bool = False
 
-    def check(self) -> Recommender:
-        """Builds the unfitted model, and raises errors that would otherwise occur only later."""
-        artifact.refuse_foreign(self.out, RUN)
-        if self.out.parent.exists() and not self.out.parent.is_dir():
-            raise ConfigError(f"--out: {self.out.parent} is a file, not a folder")
+    def checked_model(self) -> Recommender:
+        """Checks the options and returns the unfitted model.
+
+        Raises:
+            ConfigError: an option or a setting of the model is invalid.
+            ArtifactError: the run folder exists and holds something other than a run.
+        """
+        artifact.refuse_other_kind(self.run_folder, RUN)
+        parent = self.run_folder.parent
+        if parent.exists() and not parent.is_dir():
+            raise ConfigError(f"--out: {parent} is a file, not a folder")
         if min(self.k) < 1:
             raise ConfigError(f"--k is {min(self.k)}; it must be 1 or more")
         if self.resume and self.restart:
@@ -58,25 +66,34 @@ class Training:
                 "--resume continues a run and --restart discards it; give only one of them"
             )
         resolve_device(self.device)
-        return unfitted(self.model, self.settings, self.seed)
+        return build_model(self.model, self.settings, self.seed)
 
     def run(self, split: Split, *, json: bool = False) -> Recommender:
-        """Fits, evaluates, saves and shows the result.
+        """Fits the model, evaluates it, saves the run and prints the result.
+
+        The first Ctrl-C after a finished epoch ends the training: the best epoch so far is
+        evaluated and saved as the run. Any other Ctrl-C ends the command without a run. In both
+        cases checkpoints are kept, if the model writes any, and --resume continues from them.
 
         Raises:
             ConfigError: `strict` is set, and the model does not learn from everything in the data.
-            typer.Exit: with 130 after a Ctrl-C; the model so far is saved, and its training can be
-                resumed if it writes checkpoints.
+            typer.Exit: Ctrl-C ended the training, and the run was saved (exit code 130).
+            KeyboardInterrupt: Ctrl-C was pressed, and no run was saved: before the end of the first
+                epoch, in the pre-training of a part, a second time, or after the training.
+            SystemExit: SIGTERM was received (exit code 143); no run was saved.
         """
-        model = self.check()
+        model = self.checked_model()
         note_unused([model], split, strict=self.strict)
-        finished = finished_run(self.out, model, split) if self.resume else None
+        finished = finished_run(self.run_folder, model, split) if self.resume else None
         if finished is not None:
-            note(f"{self.out}: the run is finished, so there is nothing to resume")
-            self._show(finished.model, finished.evaluation, json)
+            note(f"{self.run_folder}: the run is finished, so there is nothing to resume")
+            self._print_result(finished.model, finished.evaluation, json)
             return finished.model
+        # A run can be resumed only with the same model, settings and data.
         identity = identity_of(model, split)
-        with unfinished(self.out, identity, resume=self.resume, restart=self.restart) as folder:
+        with training_folder(
+            self.run_folder, identity, resume=self.resume, restart=self.restart
+        ) as folder:
             if self.resume:
                 note(resume_message(folder))
             try:
@@ -87,19 +104,20 @@ class Training:
                 raise
             except KeyboardInterrupt:
                 raise KeyboardInterrupt(resume_hint(folder)) from None
-            replaced = self.out.exists()
-            save_run(self.out, model, evaluation, logs=folder)
+            replaced = self.run_folder.exists()
+            save_run(self.run_folder, model, evaluation, logs=folder)
             if model.log.interrupted:
                 note(self._interrupt_note(model, folder))
             if replaced:
-                note(f"the previous run was moved to {self.out}.previous")
-            self._show(model, None if evaluation is None else evaluation.to_dict(), json)
+                note(f"the previous run was moved to {self.run_folder}.previous")
+            self._print_result(model, None if evaluation is None else evaluation.to_dict(), json)
             if model.log.interrupted:
                 raise typer.Exit(INTERRUPTED)
         return model
 
     def _interrupt_note(self, model: Recommender, folder: Path) -> str:
-        kept = f"epoch {model.log.best_epoch} of {len(model.log.records)} was kept and saved"
+        n_finished = len(model.log.records)
+        kept = f"epoch {model.log.best_epoch} of the {n_finished} finished was kept and saved"
         if has_checkpoint(folder):
             return f"interrupted: {kept}; run the same command with --resume to continue"
         return f"interrupted: {kept}; {model.name} writes no checkpoints and cannot be resumed"
@@ -110,15 +128,14 @@ class Training:
             f"training {self.model} on {train.name}: {len(train):,} interactions, "
             f"{train.n_users:,} users, {train.n_items:,} items; held out: {split.method}"
         )
-        with progress_bar() as show:
+        with progress_bar() as update_bar:
 
             def on_progress(progress: Progress) -> None:
-                show(progress)
+                update_bar(progress)
                 if progress.metrics is not None:
                     note(f"{progress_text(progress)}  {epoch_line(progress.metrics)}")
 
-            run = TrainingRun(self.device, folder, self.resume, on_progress)
-            model.fit(split, run)
+            model.fit(split, TrainingRun(self.device, folder, self.resume, on_progress))
         if model.log.records:
             learning_curve(
                 model.log, f"{self.model} on {train.name}", folder / "learning_curve.png"
@@ -130,14 +147,16 @@ class Training:
         protocol = make_protocol(
             self.protocol, self.negatives, self.candidate_seed, self.draw, split
         )
-        with progress_bar() as show:
-            return evaluate(model, split, protocol, k=self.k, on_progress=show)
+        with progress_bar() as update_bar:
+            return evaluate(model, split, protocol, k=self.k, on_progress=update_bar)
 
-    def _show(self, model: Recommender, evaluation: dict[str, Any] | None, json: bool) -> None:
+    def _print_result(
+        self, model: Recommender, evaluation: dict[str, Any] | None, json: bool
+    ) -> None:
         log = model.log
         if json:
             training = {
-                "out": str(self.out),
+                "out": str(self.run_folder),
                 "model": self.model,
                 "epochs": len(log.records),
                 "best_epoch": log.best_epoch,
@@ -150,19 +169,24 @@ class Training:
             note("no interactions were held out, so the model was not evaluated")
         else:
             print_evaluation(evaluation)
-        out.print(f"saved to {self.out}", markup=False, soft_wrap=True)
+        out.print(f"saved to {self.run_folder}", markup=False, soft_wrap=True)
 
 
-def unfitted(model: str, settings: dict[str, Any], seed: int | None) -> Recommender:
-    """The model of that name with its settings; a seed overrides theirs if the model has one.
+def build_model(name: str, settings: dict[str, Any], seed: int | None) -> Recommender:
+    """Returns an unfitted model.
+
+    Args:
+        name: name of the model.
+        settings: values of its settings; the others have their defaults.
+        seed: replaces the setting `seed`, if the model has one; None leaves it as it is.
 
     Raises:
-        ConfigError: there is no such model or setting, or a value is out of range.
+        ConfigError: there is no such model or setting, or a value is invalid.
     """
-    kind = model_class(model)
-    if seed is not None and "seed" in kind.config_class.model_fields:
+    model_type = model_class(name)
+    if seed is not None and "seed" in model_type.config_class.model_fields:
         settings = settings | {"seed": seed}
-    return kind(**settings)
+    return model_type(**settings)
 
 
 def read_settings(config: Path | None, assignments: list[str]) -> dict[str, Any]:
@@ -188,7 +212,10 @@ def read_settings(config: Path | None, assignments: list[str]) -> dict[str, Any]
 
 
 def _value(text: str) -> Any:
-    """Reads a TOML value, or else text: 20, 0.1, [64, 32], 64,32, none, relu."""
+    """Reads a value: in TOML, such as `20`, `0.1` or `[64, 32]`, or else as text, such as `relu`.
+
+    `none` is None, and a list may lack its brackets, as in `64,32`, or have round ones.
+    """
     if text.lower() == "none":
         return None
     if "," in text and not text.startswith("["):

@@ -83,7 +83,7 @@ def tune(
     from tastemaker.cli.evaluating import make_protocol
     from tastemaker.cli.sources import split_of
     from tastemaker.cli.train import label_of
-    from tastemaker.cli.training import read_settings, unfitted
+    from tastemaker.cli.training import build_model, read_settings
     from tastemaker.cli.tuning import TuningStatus, show
     from tastemaker.cli.unused import note_unused
     from tastemaker.experiments.tuning import refuse_early
@@ -93,7 +93,7 @@ def tune(
     settings = read_settings(config, set_ or [])
     refuse_early(model, folder, settings, trials, timeout, metric, device)
     the_split = split_of(data, reading, holding_out, seed)
-    note_unused([unfitted(model, settings, seed)], the_split, strict=strict)
+    note_unused([build_model(model, settings, seed)], the_split, strict=strict)
     with TuningStatus(metric, trials) as status:
         result = tune_model(
             model,

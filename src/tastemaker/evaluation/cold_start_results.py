@@ -28,7 +28,9 @@ class ColdStartResult:
     protocol: str
     """A description in one line; see `ColdStart.describe`."""
     fraction: float
+    """Fraction of the users with at least two interactions that was held out."""
     seed: int
+    """Seed by which these users were drawn."""
     n_users: int
     """Number of held-out users; each length is evaluated on those with more interactions."""
     lengths: tuple[LengthResult, ...]
@@ -44,7 +46,12 @@ class ColdStartResult:
     def from_dict(cls, stored: dict[str, Any]) -> "ColdStartResult":
         """Restores a result from the return value of `to_dict`."""
         lengths = tuple(
-            LengthResult(**each | {"intervals": {n: (*e,) for n, e in each["intervals"].items()}})
+            LengthResult(
+                each["length"],
+                each["n_users"],
+                each["metrics"],
+                {name: tuple(ends) for name, ends in each["intervals"].items()},
+            )
             for each in stored["lengths"]
         )
         return cls(**stored | {"lengths": lengths})

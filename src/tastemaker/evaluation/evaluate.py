@@ -55,13 +55,13 @@ def evaluate(
     if model.split.train.fingerprint != split.train.fingerprint:
         raise SplitError(
             f"this {model.name} was fitted on other data ({model.dataset.name}) than the training "
-            "data of this split, so it may know the held-out data: fit it on this split first"
+            "data of this split, which may include the held-out data; fit it on this split first"
         )
     protocol = protocol or (SampledRanking() if split.candidates is None else CandidateLists())
     result = _evaluate(model, split, protocol, k, part, lists, on_progress)
     if not baseline:
         return result
-    baseline_result = result
+    baseline_result = result  # popularity is its own baseline
     if not isinstance(model, Popularity):
         popularity = Popularity().fit(split)
         baseline_result = _evaluate(popularity, split, protocol, k, part, lists, on_progress)
@@ -99,8 +99,8 @@ def from_ranks(
         k: the list lengths to evaluate.
     """
     targets = split.targets(part)
-    users, position = np.unique(targets.users, return_inverse=True)
-    indptr = pointers(position, len(users))
+    users, user_positions = np.unique(targets.users, return_inverse=True)
+    indptr = pointers(user_positions, len(users))
     train = split.train
     return Evaluation(
         model=model,

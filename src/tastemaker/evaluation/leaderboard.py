@@ -18,7 +18,7 @@ Correction = Literal["holm", "benjamini-hochberg"]
 
 CORRECTIONS = {"holm": holm, "benjamini-hochberg": benjamini_hochberg}
 
-SIGNIFICANT = 0.05
+SIGNIFICANCE_LEVEL = 0.05
 
 MAX_SHOWN_MODELS = 5
 """Maximum number of models in the `repr` of a leaderboard."""
@@ -52,7 +52,7 @@ class Comparison:
     @property
     def significant(self) -> bool:
         """Whether the difference is significant at the 5% level."""
-        return self.p_value < SIGNIFICANT
+        return self.p_value < SIGNIFICANCE_LEVEL
 
 
 class Leaderboard:
@@ -145,7 +145,7 @@ class Leaderboard:
         return pl.DataFrame(rows, schema={**fixed, **measured})
 
     def rows(self) -> list[dict[str, Any]]:
-        """Returns one flat row per model, for CSV: rank, name, every metric with its interval."""
+        """Returns one flat row per model, for CSV, with the columns that `to_frame` documents."""
         measured = list(self.ranked[0][1].metrics) if self.ranked else []
         rows: list[dict[str, Any]] = []
         for rank, (entry, evaluation) in enumerate(self.ranked, 1):

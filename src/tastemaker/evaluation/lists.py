@@ -74,7 +74,12 @@ def list_metrics(
 def top_lists(
     model: Recommender, users: UserBatch, k: int, on_progress: OnProgress | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns each user's best k items end to end: (m,) int64 codes, (n_users + 1,) pointers."""
+    """Returns the best k items of all users, concatenated.
+
+    Returns:
+        (m,) int64 codes, each user's best first, and (n_users + 1,) pointers to where each user's
+        list begins; lists may have fewer than k items.
+    """
     items, lengths = [], []
     for _, codes, _, counts in model.top_items(users, k, on_progress=on_progress):
         items.append(codes[np.arange(codes.shape[1]) < counts[:, None]])
@@ -89,13 +94,13 @@ def category_weights(catalog: Catalog) -> np.ndarray | None:
     """
     if "categories" not in catalog.columns:
         return None
-    lists = catalog.frame["categories"].list.drop_nulls().list.unique()
-    flat = lists.explode(empty_as_null=False, keep_nulls=False)
-    names = flat.unique().sort()
-    if len(names) == 0:
+    names_by_item = catalog.frame["categories"].list.drop_nulls().list.unique()
+    names = names_by_item.explode(empty_as_null=False, keep_nulls=False)
+    categories = names.unique().sort()
+    if len(categories) == 0:
         return None
-    weights = np.zeros((len(lists), len(names)))
-    counts = lists.list.len().fill_null(0).to_numpy()
-    items = np.repeat(np.arange(len(lists)), counts)
-    weights[items, names.search_sorted(flat).to_numpy()] = 1.0
+    weights = np.zeros((len(names_by_item), len(categories)))
+    counts = names_by_item.list.len().fill_null(0).to_numpy()
+    items = np.repeat(np.arange(len(names_by_item)), counts)
+    weights[items, categories.search_sorted(names).to_numpy()] = 1.0
     return weights / np.maximum(counts, 1)[:, None]

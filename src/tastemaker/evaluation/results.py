@@ -28,7 +28,9 @@ class Evaluation:
     split: str
     """How the data were split."""
     part: str
+    """The held-out part that was ranked: test or validation."""
     protocol: str
+    """Description of the protocol, from `RankingProtocol.describe`."""
     users: np.ndarray
     """(n_users,) int64 codes of the evaluated users."""
     ranks: np.ndarray
@@ -71,14 +73,17 @@ class Evaluation:
             "n_users": self.n_users,
             "metrics": nan_to_none(self.metrics),
             "intervals": {
-                n: [_nan_to_none(end) for end in ends] for n, ends in self.intervals.items()
+                name: [_number_or_none(end) for end in ends]
+                for name, ends in self.intervals.items()
             },
             "segments": [
                 {
                     "by": segment.by,
                     "name": segment.name,
                     "n_users": segment.n_users,
-                    "metrics": nan_to_none({n: mean(v) for n, v in segment.per_user.items()}),
+                    "metrics": nan_to_none(
+                        {name: mean(values) for name, values in segment.per_user.items()}
+                    ),
                 }
                 for segment in self.segments
             ],
@@ -88,7 +93,7 @@ class Evaluation:
         }
 
     def to_frame(self) -> pl.DataFrame:
-        """Returns the table that `print` shows as a frame, one row for each model and metric.
+        """Returns the values that `print` shows, in a frame with a row for each model and metric.
 
         Returns:
             Columns model, metric, value (the mean), low and high (the ends of its 95% interval,
@@ -116,12 +121,13 @@ class Evaluation:
         )
 
     def __str__(self) -> str:
-        columns = {self.model: self.metrics} | {n: b.metrics for n, b in self.baselines.items()}
+        columns = {self.model: self.metrics}
+        columns |= {name: baseline.metrics for name, baseline in self.baselines.items()}
         width = max(12, *(len(name) + 2 for name in columns))
-        label = max(14, *(len(name) + 2 for name in self.metrics))
+        label_width = max(14, *(len(name) + 2 for name in self.metrics))
         lines = [
             f"{self.dataset}, {self.split}, {self.part}: {self.protocol}; {self.n_users:,} users",
-            " " * label
+            " " * label_width
             + "".join(f"{name:>{width}}" for name in columns)
             + f"  {self.model}, 95% interval",
         ]
@@ -129,22 +135,22 @@ class Evaluation:
             values = "".join(f"{means[metric]:>{width}.4f}" for means in columns.values())
             ends = self.intervals.get(metric)
             interval = "" if ends is None else f"  {ends[0]:.4f} to {ends[1]:.4f}"
-            lines.append(f"{metric:<{label}}{values}{interval}")
+            lines.append(f"{metric:<{label_width}}{values}{interval}")
         return "\n".join(lines)
 
 
 def mean(values: np.ndarray) -> float:
     """Returns the mean of the values that are not NaN; NaN if there are none."""
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else float("nan")
+    numbers = values[~np.isnan(values)]
+    return float(numbers.mean()) if len(numbers) else float("nan")
 
 
 def nan_to_none(values: dict[str, float]) -> dict[str, float | None]:
     """Replaces NaN by None, since JSON has no NaN."""
-    return {name: _nan_to_none(value) for name, value in values.items()}
+    return {name: _number_or_none(value) for name, value in values.items()}
 
 
-def _nan_to_none(value: float) -> float | None:
+def _number_or_none(value: float) -> float | None:
     return None if np.isnan(value) else value
 
 

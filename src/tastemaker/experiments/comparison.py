@@ -169,9 +169,9 @@ def deciding_metric(metric: str | None, k: Sequence[int]) -> str:
 
 def refuse_early(folder: Path, labels: Iterable[str], device: DeviceName) -> None:
     """Raises the errors of `compare` for these arguments, before any data are read."""
-    artifact.refuse_foreign(folder, COMPARISON)
+    artifact.refuse_other_kind(folder, COMPARISON)
     for label in labels:
-        artifact.refuse_foreign(run_folder(folder, label), RUN)
+        artifact.refuse_other_kind(run_folder(folder, label), RUN)
     resolve_device(device)
 
 

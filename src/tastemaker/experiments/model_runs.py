@@ -11,7 +11,7 @@ from tastemaker.artifact import ArtifactReader, ArtifactWriter
 from tastemaker.bundle.bundle import RUN, save_run
 from tastemaker.bundle.evaluation_files import read_evaluation, write_evaluation
 from tastemaker.bundle.finished import find_finished, log_of
-from tastemaker.bundle.unfinished import can_resume, identity_of, unfinished
+from tastemaker.bundle.unfinished import can_resume, identity_of, training_folder
 from tastemaker.data.split import Part, Split
 from tastemaker.evaluation.cold_start import ColdStart
 from tastemaker.evaluation.evaluate import evaluate
@@ -94,7 +94,7 @@ def train_and_evaluate(
         KeyboardInterrupt: Ctrl-C; what was trained can be resumed by the same call.
         TastemakerError: the model cannot be trained on these data or with these settings.
     """
-    artifact.refuse_foreign(path, RUN)
+    artifact.refuse_other_kind(path, RUN)
     difference = None
     if path.exists():
         source, difference = find_finished(path, model, plan.split)
@@ -134,7 +134,7 @@ def trained_in(
     """
     identity = identity_of(model, split)
     resume = can_resume(path, identity)
-    with unfinished(path, identity, resume=resume, restart=not resume) as folder:
+    with training_folder(path, identity, resume=resume, restart=not resume) as folder:
         listener.on_stage("training")
         model.fit(split, TrainingRun(device, folder, resume, listener.on_progress))
         if model.log.interrupted:

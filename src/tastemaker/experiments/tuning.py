@@ -149,7 +149,7 @@ def refuse_early(
     device: DeviceName,
 ) -> None:
     """Raises the errors of `tune` for these arguments, before any data are read."""
-    artifact.refuse_foreign(folder, SEARCH)
+    artifact.refuse_other_kind(folder, SEARCH)
     check_extent(n_trials, timeout_s)
     name, _, cutoff = metric.partition("@")
     if name not in ACCURACY or not cutoff.isdecimal() or int(cutoff) < 1:

@@ -56,9 +56,9 @@ class Random(Recommender):
 
 def _user_numbers(users: UserBatch) -> np.ndarray:
     """Returns (n,) uint64: the user's code, or the sum of the hashed items of an unseen user."""
-    histories = np.zeros(len(users), dtype=np.uint64)
-    np.add.at(histories, users.rows, _hash(users.items.astype(np.uint64)))
-    return np.where(users.codes == UNKNOWN, histories, users.codes.astype(np.uint64))
+    history_hashes = np.zeros(len(users), dtype=np.uint64)
+    np.add.at(history_hashes, users.rows, _hash(users.items.astype(np.uint64)))
+    return np.where(users.codes == UNKNOWN, history_hashes, users.codes.astype(np.uint64))
 
 
 def _hash(numbers: np.ndarray) -> np.ndarray:

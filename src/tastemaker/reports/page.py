@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from tastemaker.evaluation.cold_start_results import ColdStartResults
-from tastemaker.evaluation.leaderboard import SIGNIFICANT, Leaderboard
+from tastemaker.evaluation.leaderboard import SIGNIFICANCE_LEVEL, Leaderboard
 from tastemaker.evaluation.results import INTERVAL_SEED, Evaluation
 from tastemaker.reports import takeaways
 from tastemaker.reports.cold_start import ColdStartSection, cold_start
@@ -100,7 +100,7 @@ def page(
         examples=examples,
         measured=frozenset(name.partition("@")[0] for e in evaluations for name in e.metrics),
         interval_seed=INTERVAL_SEED,
-        significant=SIGNIFICANT,
+        significant=SIGNIFICANCE_LEVEL,
     )
 
 

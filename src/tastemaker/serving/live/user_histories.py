@@ -9,7 +9,7 @@ import numpy as np
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.users import UserBatch
 from tastemaker.data.vocabulary import UNKNOWN, Vocabulary
-from tastemaker.serving.live.event_rows import are_plain, joined_rows
+from tastemaker.serving.live.event_rows import joined_rows, only_latest_event_counts
 from tastemaker.serving.store.events import EventStore, hashed
 from tastemaker.serving.store.ids import code_of, key_of
 from tastemaker.serving.store.outages import DatabaseUnavailableError
@@ -56,7 +56,7 @@ def user_with_history(
     """
     item_code = item_code or partial(code_of, everything.item_vocabulary)
     code = UNKNOWN if forgotten else code_of(everything.user_vocabulary, key)
-    if not are_plain(everything.rules):
+    if not only_latest_event_counts(everything.rules):
         return _by_rules(everything, code, touched, item_code)
     rows = slice(0, 0) if code == UNKNOWN else slice(*everything.indptr[code : code + 2])
     items = everything.items[rows].astype(np.int64)

@@ -6,7 +6,7 @@ from tastemaker.serving.http.auth import ScopeRequired, needs
 from tastemaker.serving.http.paths import path_id
 from tastemaker.serving.http.problems import documented
 from tastemaker.serving.http.routes.common import TheService, json
-from tastemaker.serving.http.routes.listing import ID_PARAMETER, LISTING_PARAMETERS, listing_in
+from tastemaker.serving.http.routes.list_options import ID_PARAMETER, LISTING_PARAMETERS, listing_in
 from tastemaker.serving.service import Service
 from tastemaker.serving.store.ids import key_of
 from tastemaker.wire import ManyRecommendations, RecommendationList, RecommendationsRequest
