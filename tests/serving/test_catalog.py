@@ -146,6 +146,7 @@ def test_a_new_item_with_the_right_features_outranks_one_with_the_wrong_ones(
     ("features", "message"),
     [
         ({"prise": 3}, 'no feature "prise"; did you mean "price"'),
+        ({"categories": ["low"]}, '"categories" is a field of the item itself'),
         ({"price": "cheap"}, "feature \"price\": 'cheap' is not a number"),
         ({"about": "x" * 2001}, "at most 2000 characters"),
         ({f"f{number}": 1 for number in range(101)}, "at most 100 items"),

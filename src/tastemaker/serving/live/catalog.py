@@ -152,6 +152,11 @@ class LiveCatalog:
 
     def refuse_wrong_features(self, record: ItemRecord) -> None:
         """Raises ConfigError if a feature is unknown to the run, or is not of its kind."""
+        for name in ("title", "categories"):
+            if name in (record.features or {}):
+                raise ConfigError(
+                    f'"{name}" is a field of the item itself; send it beside features'
+                )
         refuse_wrong_values(self.dataset.catalog, record.features or {})
 
     def code(self, key: str) -> int | None:

@@ -28,11 +28,6 @@ class ItemRecord:
     """Features by name, besides title and categories, that were sent since the training."""
 
     @property
-    def feature_row(self) -> dict[str, Any]:
-        """All features by the names that they have in a catalog."""
-        return {"title": self.title, "categories": self.categories, **(self.features or {})}
-
-    @property
     def listable(self) -> bool:
         """Whether the item may appear in a list."""
         return self.available and not self.hidden and not self.deleted
