@@ -215,7 +215,7 @@ def ranked(items: list[int], because: list[wire.Reason] | None = None) -> list[A
 
 def a_list(listing: wire.Listing, history: list[Any], user_id: Any) -> wire.RecommendationList:
     excluded = {typed(str(item)) for item in listing.exclude}  # a query is all text
-    hidden = excluded | set(history if listing.exclude_seen else ())
+    hidden = excluded | set(() if listing.exclude_seen is False else history)
     items = [item for item in CATALOG if item not in hidden][: listing.k]
     reasons = [wire.Reason(item_id=i, title=CATALOG[i], contribution=1.0) for i in history]
     return wire.RecommendationList(

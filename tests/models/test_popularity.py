@@ -56,8 +56,8 @@ def test_the_floor_is_the_same_with_and_without_weights() -> None:
         schema=["user", "artist", "plays"], orient="row",
     )  # fmt: skip
     figures = []
-    for weight in (None, "plays"):
-        data = tm.read(frame, user="user", item="artist", weight=weight)
+    for weight, how in ((None, {}), ("plays", {"weight_transform": "none"})):
+        data = tm.read(frame, user="user", item="artist", weight=weight, **how)
         split = tm.leave_one_out(data, by="random")
         model = tm.MF(epochs=1).fit(split)
         floor = tm.evaluate(model, split, tm.FullRanking()).baselines["popularity"]

@@ -169,8 +169,9 @@ def rows_of_pairs(
     filling = np.isin(np.arange(len(users))[:, None, None] * n_items + items, touched)
     weights, known_weights = np.zeros((2, len(users), width), dtype=np.float32)
     weights[positions] = 1 if users.weights is None else users.weights[recent] / mean_weight
-    in_training = history_matrix(known, n_items, mean_weight)
-    known_weights[positions] = in_training[rows[recent], users.items[recent]]
+    if recent.any():  # SciPy cannot select no entries
+        in_training = history_matrix(known, n_items, mean_weight)
+        known_weights[positions] = in_training[rows[recent], users.items[recent]]
     filling[:, :, 0] = weights == 0
     # Copied into PyTorch's aligned memory, since the alignment may affect a product's rounding.
     return PairRows(
