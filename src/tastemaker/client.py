@@ -1,4 +1,4 @@
-"""The Python client of the service: one method for each request, returning types of `wire`.
+"""The Python client of the service: methods for its requests, which return types of `wire`.
 
     with Client("http://127.0.0.1:8000", key="…") as client:
         client.record(Event(user_id=42, item_id=296, type="view"))
@@ -29,15 +29,16 @@ class Client:
     Args:
         base_url: URL of the service, such as `http://127.0.0.1:8000`; a path in it is kept.
         key: API key, if the service requires one.
-        timeout_s: how long to wait for a response, in seconds.
+        timeout_s: how long to wait for a response, in seconds; `reload` and `rollback` wait without
+            limit, since they open a model.
         transport: httpx transport for the requests, for example with a proxy or with retries.
 
     Raises:
         ConfigError: the URL is not an HTTP URL, the key has characters that a header cannot carry,
-            or an argument of a method is unknown or out of range.
+            or an event, an item or an argument of `**listing` is invalid.
         UnknownIdError: an argument cannot be an id, such as an empty string.
-        ServiceError: the service rejected the request, could not be reached, or the URL is not
-            that of a service.
+        ServiceError: the service rejected the request (also for a number out of range), could not
+            be reached, or the URL is not that of a service.
     """
 
     def __init__(
@@ -115,8 +116,8 @@ class Client:
         return self._fetch(calls.item(_id(item_id)))
 
     def put_item(self, item_id: wire.Id, body: wire.ItemBody) -> wire.Item:
-        """Adds an item, or replaces all its fields."""
-        return self._fetch(Call("PUT", _item(item_id), wire.Item, body=body))
+        """Adds an item, or replaces all its fields (see `wire.ItemBody` about features)."""
+        return self._fetch(Call("PUT", _item_path(item_id), wire.Item, body=body))
 
     def put_items(self, items: Iterable[wire.CatalogItem]) -> wire.ItemsKept:
         """Adds items, or replaces all their fields, all or none, in one request.
@@ -129,11 +130,11 @@ class Client:
     def patch_item(self, item_id: wire.Id, **fields: Any) -> wire.Item:
         """Changes the fields of `wire.ItemBody` that are given."""
         body = _checked(wire.ItemBody, fields)
-        return self._fetch(Call("PATCH", _item(item_id), wire.Item, body=body))
+        return self._fetch(Call("PATCH", _item_path(item_id), wire.Item, body=body))
 
     def delete_item(self, item_id: wire.Id) -> None:
         """Removes an item from the catalog."""
-        self._send(Call("DELETE", _item(item_id), BaseModel))
+        self._send(Call("DELETE", _item_path(item_id), BaseModel))
 
     def categories(self) -> list[wire.CategoryCount]:
         """All categories, the largest first."""
@@ -161,11 +162,11 @@ class Client:
     # The state of the service
 
     def health(self) -> wire.Health:
-        """Whether the process responds."""
+        """The response of a process that runs; raises ServiceError if there is none."""
         return self._fetch(Call("GET", "/healthz", wire.Health))
 
     def ready(self) -> wire.Readiness:
-        """Whether the service should be sent requests."""
+        """The state of a service that may be sent requests; raises ServiceError if it may not."""
         return self._fetch(Call("GET", "/readyz", wire.Readiness))
 
     def deployments(self, cursor: str | None = None, limit: int = 50) -> wire.Deployments:
@@ -250,7 +251,7 @@ def _id(some_id: wire.Id) -> wire.Id:
         ) from None
 
 
-def _item(item_id: wire.Id) -> str:
+def _item_path(item_id: wire.Id) -> str:
     """Returns the path of an item."""
     return f"/v1/items/{calls.path_segment(_id(item_id))}"
 

@@ -26,15 +26,17 @@ class _Process:
 
 
 def refuse_forked() -> None:
-    """Refuses a forked process; called before any work is given to Polars or PyTorch.
+    """Refuses a forked process, and records that this process now has threads of its libraries.
+
+    It is called before any work is given to Polars or PyTorch.
 
     Raises:
         UnsupportedError: this process was forked from one that had thread pools, so it would hang.
     """
     if _Process.is_unusable:
         raise UnsupportedError(
-            "this process was forked from one that had used Tastemaker; a fork does not copy the "
-            "threads of Tastemaker, so this call would never return; start processes with "
+            "this process was forked from one that had used Tastemaker or Polars; a fork does not "
+            "copy their threads, so this call would never return; start processes with "
             'multiprocessing.get_context("spawn") or "forkserver"'
         )
     _Process.has_used_threads = True
@@ -42,8 +44,8 @@ def refuse_forked() -> None:
 
 def _has_threads_of_polars() -> bool:
     """Returns whether this process has threads of Polars, which it may have without Tastemaker."""
-    names = (thread / "comm" for thread in THREADS.iterdir()) if THREADS.is_dir() else ()
-    return any(re.match(r"polars-\d", name.read_text()) for name in names)
+    files = (thread / "comm" for thread in THREADS.iterdir()) if THREADS.is_dir() else ()
+    return any(re.match(r"polars-\d", file.read_text()) for file in files)
 
 
 def _before_fork() -> None:

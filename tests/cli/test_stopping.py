@@ -97,7 +97,7 @@ def test_resuming_without_a_checkpoint_starts_again_with_a_message(
     assert not list((tmp_path / "run.partial").glob("**/checkpoints/*"))
     resumed = begin(*typed, "--resume").ended()
     assert resumed.returncode == 0, resumed.stderr
-    assert "there is no checkpoint: starting with epoch 1" in resumed.stderr
+    assert "left no checkpoint: starting with epoch 1" in resumed.stderr
     assert (tmp_path / "run" / "weights.safetensors").exists()
 
 

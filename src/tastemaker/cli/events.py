@@ -33,12 +33,13 @@ def events(
 ) -> None:
     """Export the events of a service to a file, or import events from a file.
 
-    If the service would reject any of the events, nothing is imported; with --run the ids of the
-    items and the types of the events are checked against those of the run. The columns type, value,
-    context (JSON) and event_id are optional.
+    If the service would reject any of the events, nothing is imported. With --run the ids of the
+    items must be numbers or text as in the run, and the types of the events among the kinds of its
+    data, if it has kinds; without it, neither is checked. The columns type, value, context (JSON)
+    and event_id are optional.
 
     A file can be imported repeatedly: events that are stored already are left out. They are
-    identified by the column event_id, or without one by user, item, time and type.
+    identified by the column event_id, or without one by all their values.
 
     Examples: tastemaker events export log.parquet --run runs/demo,
     tastemaker events import clicks.csv --run runs/demo --user visitor --item sku

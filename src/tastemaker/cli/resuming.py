@@ -30,8 +30,8 @@ def finished_run(path: Path, model: Recommender, split: Split) -> Bundle | None:
     _, different = find_finished(path, model, split)
     if different is not None:
         raise ArtifactError(
-            f"{path}: there is no checkpoint to resume from, and the existing run is a different "
-            f"one: {different}; leave out resume=True to train again"
+            f"{path}: there is no checkpoint to resume from, and the existing run cannot be used: "
+            f"{different}; leave out resume=True to train again"
         )
     bundle = open_run(path)
     bundle.model.log = log_of(bundle.training or {})
@@ -42,10 +42,7 @@ def resume_message(folder: Path) -> str:
     """Describes in one line the checkpoints in the folder of an unfinished run."""
     epochs = epochs_reached(folder)
     if not epochs:
-        return (
-            "the training was interrupted before its first epoch was finished, so there is no "
-            "checkpoint: starting with epoch 1"
-        )
+        return "the interrupted training left no checkpoint: starting with epoch 1"
     if "" in epochs:
         return f"resuming after epoch {epochs['']}"
     parts = ", ".join(f"{name} after epoch {epoch}" for name, epoch in epochs.items())
@@ -56,4 +53,4 @@ def resume_hint(folder: Path) -> str:
     """The end of the message about an interrupted training: what can be resumed."""
     if has_checkpoint(folder):
         return "run the same command with --resume to continue after the last finished epoch"
-    return "no checkpoint was written yet, so nothing was kept"
+    return "no checkpoint was written, so nothing was kept"

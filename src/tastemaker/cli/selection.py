@@ -45,7 +45,7 @@ def eligible_items(
     """The items that --category, --only and --never allow; None if none of them is given.
 
     Raises:
-        ConfigError: a file cannot be read.
+        ConfigError: a file cannot be read, or is empty.
         UnknownIdError: an item is not a whole number where ids are whole numbers.
     """
     from tastemaker.ranking.filters import Eligible
@@ -61,7 +61,7 @@ def eligible_items(
 
 
 def _items_in(text: str) -> Iterable[str]:
-    """Ids separated by commas, or those of a file with one id per line."""
+    """Ids separated by commas, or, if the text is the path of a file, those on its lines."""
     return _lines_of(Path(text), "item id") if Path(text).is_file() else _split_at_commas(text)
 
 
@@ -71,9 +71,11 @@ def _split_at_commas(text: str) -> list[str]:
 
 def _lines_of(path: Path, what: str) -> list[str]:
     try:
-        lines = [line.strip() for line in path.read_text().splitlines() if line.strip()]
+        lines = [
+            line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()
+        ]
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(f"{path}: cannot be read: {reason}") from None
     if not lines:
         raise ConfigError(f"{path}: contains no {what}")

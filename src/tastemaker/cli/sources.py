@@ -27,16 +27,16 @@ from tastemaker.data.weights import Weighting
 from tastemaker.errors import ConfigError
 
 AUTO = ("weight_transform", "auto")
-"""The default of an option on columns that is not None."""
+"""The one option in `DataOptions.columns` whose default is not None, with this default."""
 
 
 @dataclass(frozen=True)
 class DataOptions(options.Reading):
-    """How data are read: the options, and what verbs have beside them."""
+    """How data are read: the options of `options.Reading`, and two options of verbs."""
 
     seed: int | None = None
     from_events: str | None = None
-    """URL of a service's database whose events are added; an option of train alone."""
+    """URL of a service's database whose events are added to DATA; an option of train alone."""
 
     @property
     def text(self) -> dict[str, Any]:
@@ -103,7 +103,7 @@ class DataOptions(options.Reading):
 
     @property
     def tables(self) -> dict[str, Any]:
-        """The tables of the items and users, and what is stated of their columns."""
+        """The tables of the items and users, their id columns, and the kinds of their features."""
         names = ("items", "item_id", "items_query", "users", "user_id")
         given = {name: getattr(self, name) for name in names}
         given["features"] = _kinds("--feature", self.feature)
@@ -141,9 +141,7 @@ class DataOptions(options.Reading):
         )  # fmt: skip
         refused |= {name: getattr(self, name) for name in names if getattr(self, name)}
         if refused:
-            raise ConfigError(
-                f"{data}: its columns and items are known; leave out {_flag(refused)}"
-            )
+            raise ConfigError(f"{data}: how to read it is known; leave out {_flag(refused)}")
         if data not in ARCHIVES:
             return load(data, **rules)
         with Progress(

@@ -57,7 +57,8 @@ class TuningStatus:
     def _line(self, stage: str = "") -> str:
         best = best_first(self._done)
         so_far = f"; best {self._metric} {best[0].value:.4f}" if best else ""
-        return f"trial {len(self._done) + 1}/{self._n_trials}{stage}{so_far}"
+        current = min(len(self._done) + 1, self._n_trials)
+        return f"trial {current}/{self._n_trials}{stage}{so_far}"
 
     def _trial_line(self, trial: Trial) -> str:
         value = "" if trial.value is None else f" {self._metric} {trial.value:.4f}"
@@ -81,7 +82,7 @@ def show(result: TuningResult, *, as_json: bool) -> None:
     else:
         _print(result)
     if result.interrupted:
-        note("interrupted; run the same command again to continue")
+        note("interrupted; run the same command again, without --restart, to continue")
         raise typer.Exit(INTERRUPTED)
 
 
@@ -97,8 +98,9 @@ def _print(result: TuningResult) -> None:
         for trial in result.best[:N_SHOWN]
     ]
     counts = {state: sum(t.state == state for t in result.trials) for state in ("pruned", "failed")}
-    others = "".join(f", {n} {state}" for state, n in counts.items() if n)
-    title = f"the best of {len(result.trials)} trials{others}; on the validation part"
+    of_them = ", ".join(f"{n} {state}" for state, n in counts.items() if n)
+    title = f"the best of {len(result.trials)} trials"
+    title += (f" ({of_them})" if of_them else "") + "; on the validation part"
     out.print(title, style="bold")
     out.print(table_of(rows))
     out.print(

@@ -1,4 +1,4 @@
-"""Trained items: the current data of the items that the model was trained with."""
+"""Trained items: the current data of the items of the run, on which the model was trained."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class TrainedItems:
         return cls(run_items, {}, run_items.set_of, np.ones(len(run_items), dtype=bool))
 
     def with_changes(self, changed: Mapping[int, ItemRecord]) -> Self:
-        """Returns the items with those of some codes replaced."""
+        """Returns the items with new records for some codes."""
         if not changed:
             return self
         codes, sets = list(changed), self.run_items.sets
