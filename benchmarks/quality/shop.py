@@ -68,13 +68,21 @@ KEPT: Settings = {"repeats": "keep"}
 EASE: list[Settings] = [{"regularization": λ} for λ in (100, 300, 1000, 3000)]
 SASREC: list[Settings] = [{"epochs": n, "embedding_size": 32, "patience": None} for n in (8, 16)]
 WITH_FEATURES = _also(SASREC, features=True)
+EASE_WITH_FEATURES = [s | {"feature_weight": c} for s in EASE for c in (1.0, 3.0, 10.0)]
+REPEAT: list[Settings] = [{"half_life_days": days} for days in (10, 30, 90)]
 
 ROWS = [
     Row("new: kinds and values", "ease", _also(WEIGHED, **VALUES, **ONCE), EASE),
     Row("new: kinds alike", "ease", _also(ALIKE, **VALUES, **ONCE), EASE),
     Row("new: without values", "ease", _also(WEIGHED, **ONCE), EASE),
     Row("new: kinds alike and without values", "ease", _also(ALIKE, **ONCE), EASE),
-    Row("new: repeats summed", "ease", _also(WEIGHED, **VALUES), EASE),
+    Row("new: repeats summed", "ease", _also(WEIGHED, **VALUES, repeats="sum"), EASE),
+    Row(
+        "new: with features of items",
+        "ease",
+        _also(WEIGHED, **VALUES, **ONCE),
+        EASE_WITH_FEATURES,
+    ),
     Row("new: with order", "sasrec", _also(WEIGHED, **VALUES, **ONCE), SASREC),
     Row(
         "new: with order and features of items",
@@ -88,6 +96,7 @@ ROWS = [
     Row("next: kinds alike", "ease", _also(ALIKE, **VALUES, **KEPT), EASE),
     Row("next: without values", "ease", _also(WEIGHED, **KEPT), EASE),
     Row("next: with order", "sasrec", _also(WEIGHED, **VALUES, **KEPT), SASREC),
+    Row("next: what was bought before", "repeat", _also(WEIGHED, **VALUES, **KEPT), REPEAT),
     Row("next: popularity", "popularity", _also(WEIGHED, **KEPT), [{}]),
 ]
 
