@@ -2,8 +2,10 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,6 +48,11 @@ def event(number: int, user: str) -> NewEvent:
     return NewEvent(f"e{number}", user, "5", 1_700_000_000, "view")
 
 
+def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    with ThreadPoolExecutor(1) as pool:  # a browser of other tests may have a loop in this thread
+        pool.submit(lambda: asyncio.run(main())).result()
+
+
 async def under_way(live: CountedLive, n: int = 1) -> None:
     """Waits until the n-th read has begun."""
     while len(live.requested) < n:
@@ -70,7 +77,7 @@ def test_requests_during_a_read_share_the_next_one(
         assert [len(snapshot.touched) for snapshot in snapshots] == [0, 1, 0, 1, 0]
         shared_reads.close()
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_many_users_are_looked_up_in_groups(live: CountedLive) -> None:
@@ -82,7 +89,7 @@ def test_many_users_are_looked_up_in_groups(live: CountedLive) -> None:
         assert [len(keys) for keys in live.requested] == [USERS_AT_ONCE, USERS_AT_ONCE, 3]
         shared_reads.close()
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_a_cancelled_request_does_not_cancel_others_for_the_same_user(live: CountedLive) -> None:
@@ -97,7 +104,7 @@ def test_a_cancelled_request_does_not_cancel_others_for_the_same_user(live: Coun
         assert cancelled.cancelled()
         shared_reads.close()
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_requests_over_the_limit_are_refused_and_a_failed_read_fails_all_its_requests(
@@ -126,4 +133,4 @@ def test_requests_over_the_limit_are_refused_and_a_failed_read_fails_all_its_req
         assert (await shared_reads.read("1")).key == "1"
         shared_reads.close()
 
-    asyncio.run(main())
+    run(main)
