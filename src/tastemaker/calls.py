@@ -1,6 +1,6 @@
 """Calls: the requests of the API as values, and how their responses are read.
 
-`Client` sends them over the network, the pages within their process. The docstring of a function
+`Client` sends them over the network, and the web pages within their own process. The docstring of a function
 that returns a call states what the response contains, or what the request changes.
 """
 
@@ -28,7 +28,7 @@ class Call(Generic[A]):
     query: dict[str, Any] = field(default_factory=dict)
     """Parameters of the URL; those that are None are left out."""
     body: BaseModel | dict[str, Any] | str | None = None
-    """Sent as JSON, a model without its unset fields; a string is sent as JSON Lines."""
+    """Sent as JSON, a pydantic model without its unset fields; a string is sent as JSON Lines."""
 
     def arguments(self) -> dict[str, Any]:
         """The arguments for httpx's `request`, after method and path."""

@@ -35,10 +35,11 @@ class Client:
 
     Raises:
         ConfigError: the URL is not an HTTP URL, the key has characters that a header cannot carry,
-            or an event, an item or an argument of `**listing` is invalid.
-        UnknownIdError: an argument cannot be an id, such as an empty string.
-        ServiceError: the service rejected the request (also for a number out of range), could not
-            be reached, or the URL is not that of a service.
+            or the events of `record`, the fields of `patch_item` or an argument of `**listing` are
+            invalid.
+        UnknownIdError: a user_id or an item_id cannot be an id, such as an empty string.
+        ServiceError: the service rejected the request, could not be reached, or the URL is not
+            that of a service.
     """
 
     def __init__(

@@ -25,8 +25,8 @@ class Config(BaseModel):
             owner: what the settings belong to, for error messages.
 
         Raises:
-            ConfigError: a name is unknown (the message suggests the nearest known one), or a value
-                is of the wrong type or out of range.
+            ConfigError: a name is unknown (the message suggests known ones), or a value is of the
+                wrong type or out of range.
         """
         try:
             return cls(**_nested(settings))

@@ -1,9 +1,9 @@
-"""Refuses to work in a process that was forked from one that had used Polars or PyTorch.
+"""Refuses to work in a process that was forked from one that had used Tastemaker or Polars.
 
 A fork copies only the thread that forks. The thread pools of Polars and PyTorch do not exist in the
 child, and any work given to them would wait for ever. On Linux, `multiprocessing` forks by default
-before Python 3.14. Code that only reads arrays still works in a forked child, so that the workers
-of PyTorch's DataLoader may hold a Dataset.
+before Python 3.14. Code that only reads arrays still works in a forked child; the workers of
+PyTorch's DataLoader may therefore hold a Tastemaker `Dataset`.
 """
 
 import os
@@ -26,7 +26,7 @@ class _Process:
 
 
 def refuse_forked() -> None:
-    """Refuses a forked process, and records that this process now has threads of its libraries.
+    """Refuses a forked process, and records that this process may have threads of Polars or PyTorch.
 
     It is called before any work is given to Polars or PyTorch.
 

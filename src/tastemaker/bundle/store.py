@@ -18,9 +18,9 @@ class Store:
         """Returns the folders, the oldest first."""
         if not self.folder.is_dir():
             return []
-        return sorted(
-            folder for folder in self.folder.iterdir() if re.fullmatch(r"\d{4,}", folder.name)
-        )
+        folders = self.folder.iterdir()
+        versions = (folder for folder in folders if re.fullmatch(r"\d{4,}", folder.name))
+        return sorted(versions, key=lambda folder: int(folder.name))
 
     def next_folder(self) -> Path:
         """Returns the folder for the next version."""
@@ -28,7 +28,7 @@ class Store:
         return self.folder / f"{int(newest[0].name) + 1 if newest else 1:04d}"
 
     def prune(self, needed: set[Path]) -> None:
-        """Removes all versions but the newest KEPT.
+        """Removes all versions but the newest MAX_VERSIONS and those in `needed`.
 
         Args:
             needed: folders to keep whatever their age: the version that is served, and the one to

@@ -218,9 +218,9 @@ def _value(text: str) -> Any:
     """
     if text.lower() == "none":
         return None
-    if "," in text and not text.startswith("["):
-        text = f"[{text.strip('()')}]"
+    is_list = "," in text and not text.startswith("[")
+    value = f"[{text.strip('()')}]" if is_list else text
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        return tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         return text

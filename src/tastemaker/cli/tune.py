@@ -77,8 +77,9 @@ def tune(
 
     The best settings are written to best.toml in the folder, for train --config and compare
     --config. Running the same command again continues an interrupted search. For a model with
-    epochs, a trial is ended early if at least half of the others were better after the same epoch;
-    --set patience=3 also ends trials that no longer improve.
+    epochs, once five trials are complete, a trial is ended early if its best value so far is below
+    the median of theirs after the same number of epochs; --set patience=3 also ends trials that no
+    longer improve.
     """  # fmt: skip
     from tastemaker.cli.evaluating import make_protocol
     from tastemaker.cli.sources import split_of
