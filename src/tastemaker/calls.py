@@ -1,7 +1,7 @@
 """Calls: the requests of the API as values, and how their responses are read.
 
-`Client` sends them over the network, and the web pages within their own process. The docstring of a function
-that returns a call states what the response contains, or what the request changes.
+`Client` sends them over the network, and the web pages within their own process. The docstring of a
+function that returns a call states what the response contains, or what the request changes.
 """
 
 from collections.abc import Sequence

@@ -26,7 +26,7 @@ class _Process:
 
 
 def refuse_forked() -> None:
-    """Refuses a forked process, and records that this process may have threads of Polars or PyTorch.
+    """Refuses a forked process; records that this one may have threads of Polars or PyTorch.
 
     It is called before any work is given to Polars or PyTorch.
 

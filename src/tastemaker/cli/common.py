@@ -58,8 +58,9 @@ def note(text: str) -> None:
 
 
 def table_of(rows: Iterable[dict[str, Any]], title: str | None = None) -> Table:
-    """A plain table of dictionaries with the same keys; a column that begins with a number is aligned
-    to the right.
+    """A plain table of dictionaries with the same keys.
+
+    A column whose first value is a number is aligned to the right.
     """
     rows = list(rows)
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
