@@ -8,10 +8,8 @@ from tastemaker.errors import ArtifactError, ConfigError
 from tastemaker.serving.settings import ServiceSettings
 from tastemaker.serving.store.database import Database
 from tastemaker.serving.store.deployments import DeploymentLog, DeploymentRecord, open_deployment
-from tastemaker.serving.store.event_weights import EventWeights
 from tastemaker.serving.store.keys import Keys, KeyStore
 from tastemaker.serving.store.outages import DatabaseUnavailableError
-from tastemaker.serving.store.trending import TrendingStore
 
 
 @dataclass(frozen=True)
@@ -40,8 +38,6 @@ def check(settings: ServiceSettings) -> Start:
     with Database(settings.database_url) as database:
         try:
             newer = database.migrate()
-            weights = EventWeights.of(bundle.split.train.rules)
-            TrendingStore(database).begin(settings.trending_half_life_h * 3600, weights)
             record = DeploymentLog(database, settings.service).begin(bundle)
             settings.refuse_exposure(bool(Keys.of(KeyStore(database).all()).valid))
         except DatabaseUnavailableError as error:

@@ -70,13 +70,16 @@ class TrendingStore:
         Raises:
             DatabaseUnavailableError: the database does not answer.
         """
+        wanted = (half_life_s, weights.to_json())
         with self._database.reading() as connection:
-            if connection.execute(_DECAY).first() == (half_life_s, weights.to_json()):
+            if connection.execute(_DECAY).first() == wanted:
                 return
         with self._database.writing(timeout_s=RECOUNT_S) as connection:
             if not self._database.is_sqlite:
                 # Every writer reads the half-life first, and so waits until the count is complete.
                 connection.execute(sql.text("LOCK TABLE trending_decay IN ACCESS EXCLUSIVE MODE"))
+            if connection.execute(_DECAY).first() == wanted:
+                return  # another worker has counted meanwhile
             connection.execute(sql.delete(trending_decay))
             connection.execute(sql.delete(trending))
             connection.execute(
