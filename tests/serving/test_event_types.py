@@ -106,6 +106,17 @@ def test_what_was_bought_and_rejected_in_training_counts_in_the_service(
     assert item not in listed(service, user, exclude_seen=False)
 
 
+def test_an_item_of_the_training_data_with_a_later_event_comes_from_the_events(
+    service: Server, run: Path
+) -> None:
+    data = tm.open_run(run).split.train
+    item = int(data.item_vocabulary.ids[int(data.history(9)[0])])
+    record(service, (9, item, "view"))
+    history = service.client.history(9).items
+    assert (history[0].item_id, history[0].origin) == (item, "event")
+    assert {other.origin for other in history[1:]} == {"training"}
+
+
 def test_heavier_events_move_a_list_further(service: Server, unseen_user: int) -> None:
     light, heavy = unseen_user, unseen_user + 500_000
     record(service, (light, 3, "buy"), (light, 33, "view"))

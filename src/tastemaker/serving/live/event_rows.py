@@ -30,7 +30,7 @@ def joined_rows(
     code: int,
     touched: Sequence[Touched],
     item_code: Callable[[str], int],
-) -> Dataset:
+) -> tuple[Dataset, frozenset[int]]:
     """Returns the training data and the events of one user as a data set of this user alone.
 
     An event that is not newer than the training data of its user and item was in the log from which
@@ -41,6 +41,9 @@ def joined_rows(
         code: the user's code; UNKNOWN for an unseen user.
         touched: the user's events, as from `Touches.standing`.
         item_code: returns the code of an item by key.
+
+    Returns:
+        The history, and the codes of its items of which an event is later than the training data.
     """
     retracted = {item_code(event.item_id) for event in touched if event.retracted}
     training_rows = _of_user(everything, code, retracted)
@@ -53,7 +56,8 @@ def joined_rows(
         and event.timestamp > latest_times.get(item, -1)
     ]
     later = _as_log(training_rows, rows)
-    return extended(training_rows, [later]) if len(later) else training_rows
+    history = extended(training_rows, [later]) if len(later) else training_rows
+    return history, frozenset(later.items.tolist()).intersection(history.items.tolist())
 
 
 def _of_user(everything: Dataset, code: int, excluded: set[int]) -> Dataset:

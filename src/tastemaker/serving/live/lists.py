@@ -138,9 +138,9 @@ def _lists_of(
     if not is_cold.all():
         positions = np.flatnonzero(~is_cold).tolist()
         known = [users[position] for position in positions]
-        for position, ranked_list in zip(
-            positions, _by_model(model, catalog, known, request, index), strict=True
-        ):
+        known_batch = batch.at(~is_cold) if is_cold.any() else batch
+        ranked_lists = _by_model(model, catalog, known, known_batch, request, index)
+        for position, ranked_list in zip(positions, ranked_lists, strict=True):
             lists[position] = ranked_list
     if is_cold.any():
         scores = trending()
@@ -153,10 +153,10 @@ def _by_model(
     model: Recommender,
     catalog: LiveCatalog,
     users: list[UserWithHistory],
+    batch: UserBatch,
     request: ListRequest,
     index: Index | None,
 ) -> list[RankedList]:
-    batch = batch_of(users)
     rules = ListRules(request.exclude_seen, request.eligible, request.diversity, index=index)
     lists = []
     for block in model.top_items(batch, request.k, rules):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
@@ -94,7 +94,8 @@ def _by_rules(
     everything: Dataset, code: int, touched: Sequence[Touched], item_code: Callable[[str], int]
 ) -> UserWithHistory:
     """Returns a user whose events have kinds or weights, or are all kept."""
-    rows = joined_rows(everything, code, touched, item_code)
+    item_code = cache(item_code)  # finding a code takes far longer than caching it
+    rows, from_events = joined_rows(everything, code, touched, item_code)
     kinds = everything.rules.kinds
     new: dict[str, int] = {}
     unwanted: set[str] = set()
@@ -107,14 +108,12 @@ def _by_rules(
             unwanted.add(event.item_id)
         elif kinds is None or not kinds.targets or event.type in kinds.targets:
             new[event.item_id] = event.timestamp
-    n_trained = 0 if code == UNKNOWN else everything.user_counts[code]
-    trained = everything.items[everything.indptr[code] :][:n_trained] if n_trained else ()
     return UserWithHistory(
         code,
         rows.items.astype(np.int64),
         rows.timestamps,
         tuple(new.items()),
-        frozenset(set(rows.items.tolist()) - set(np.asarray(trained).tolist())),
+        from_events,
         rows,
         frozenset(unwanted),
     )
