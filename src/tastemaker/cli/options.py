@@ -76,11 +76,13 @@ Weight = Annotated[
     ),
 ]
 WeightTransform = Annotated[
-    str,
+    str | None,
     _data(
         "--weight-transform",
         help="How the values of --weight become weights: none, log1p, sqrt, threshold:X (1 for a "
-        "value of at least X, else 0), or auto: log1p for values with a heavy tail, else none.",
+        "value of at least X, else 0), or auto: log1p for values with a heavy tail, else none. "
+        "(default: auto)",
+        show_default=False,
     ),
 ]
 TimeFormat = Annotated[
@@ -290,7 +292,7 @@ class Reading:
     targets: EventTargets = None
     negative: Negative = None
     weight: Weight = None
-    weight_transform: WeightTransform = "auto"
+    weight_transform: WeightTransform = None
     time_format: TimeFormat = None
     no_header: NoHeader = False
     separator: Separator = None

@@ -26,9 +26,6 @@ from tastemaker.data.text_format import SHARED_WITH_ITEMS
 from tastemaker.data.weights import Weighting
 from tastemaker.errors import ConfigError
 
-AUTO = ("weight_transform", "auto")
-"""The one option in `DataOptions.columns` whose default is not None, with this default."""
-
 
 @dataclass(frozen=True)
 class DataOptions(options.Reading):
@@ -51,7 +48,7 @@ class DataOptions(options.Reading):
         names = (
             "user", "item", "time", "rating", "event", "weight", "weight_transform", "time_format",
         )  # fmt: skip
-        given = {name: getattr(self, name) for name in names}
+        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         if self.event_weights is not None:
             given["event_weights"] = _weights_of_kinds(self.event_weights)
         lists = {"targets": self.targets, "negative": self.negative}
@@ -114,7 +111,7 @@ class DataOptions(options.Reading):
         named = self.columns
         kinds = {name: named[name] for name in ("event_weights", "targets", "negative")
                  if name in named}  # fmt: skip
-        transform = None if self.weight_transform == "auto" else self.weight_transform
+        transform = None if self.weight_transform in (None, "auto") else self.weight_transform
         weighting = Weighting(transform or "none", EventKinds.of(**kinds) if kinds else None)
         repeats = self.repeats or default_repeats(weighting.kinds, weighted=transform is not None)
         repeat_targets = self.repeat_targets
@@ -134,7 +131,7 @@ class DataOptions(options.Reading):
         return read(data, **arguments, **rules, **self.text)
 
     def _named(self, data: str, rules: dict[str, Any]) -> Dataset:
-        refused = {n: v for n, v in self.columns.items() if v and (n, v) != AUTO} | self.text
+        refused = self.columns | self.text
         names = (
             "items", "item_id", "items_query", "feature", "users", "user_id", "user_feature",
             "query", "layout", "missing", "drop_missing", "ids",

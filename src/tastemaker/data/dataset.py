@@ -20,7 +20,7 @@ from tastemaker.data.folding import (
 )
 from tastemaker.data.interactions import Interactions
 from tastemaker.data.log_rules import DEFAULT_RULES, LogRules, Repeats, default_repeats
-from tastemaker.data.ordering import first_or_latest, sort_by_user_and_time
+from tastemaker.data.ordering import sort_by_user_and_time
 from tastemaker.data.pairs import Pairs
 from tastemaker.data.user_table import UserTable
 from tastemaker.data.vocabulary import Vocabulary
@@ -413,9 +413,7 @@ class Dataset:
 
     def _with_rules(self, rules: LogRules) -> "Dataset":
         """Adds the rules; a log in which nothing has to be merged or rejected is folded already."""
-        kept = first_or_latest(
-            self.users, self.items, "first" if rules.repeats == "first" else "latest"
-        )
+        kept = merged_rows(self.users, self.items, rules.repeats)
         data = replace(self, rules=rules)
         n_repeats = int((~kept).sum())
         if n_repeats or rules.has_negative_kinds:
