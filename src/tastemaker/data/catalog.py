@@ -8,14 +8,14 @@ from typing import ClassVar
 import numpy as np
 import polars as pl
 
-from tastemaker.data.columns import ITEM_KEYS, ITEM_NOUNS, first_match, normalized_name
+from tastemaker.data.columns import ITEM_KEYS, ITEM_NOUNS, first_match
 from tastemaker.data.feature_columns import read_features
 from tastemaker.data.feature_kinds import FeatureKind
+from tastemaker.data.id_rows import id_column, repeat_notes, unique_rows, used_note
 from tastemaker.data.id_table import IdTable
-from tastemaker.data.ids import read_ids
-from tastemaker.data.missing import USUAL_VALUES, Values, complete_rows
+from tastemaker.data.missing import USUAL_VALUES, Values
 from tastemaker.data.rows import Rows
-from tastemaker.errors import ConfigError, DataError, did_you_mean
+from tastemaker.errors import ConfigError, did_you_mean
 from tastemaker.representation import short_repr
 
 ID_NAMES = (*ITEM_KEYS, "id", *ITEM_NOUNS)
@@ -92,12 +92,9 @@ class Catalog(IdTable):
             DataError: there are no rows or no item column, an id is missing or cannot be converted
                 to the requested type, or a value is not of the kind of its feature.
         """
-        key = id_column(rows.frame.columns, rows.source, item_id, like)
-        if rows.frame.height == 0:
-            raise DataError(f"{rows.source}: there are no rows; at least one item is needed")
-        all_rows, left_out = complete_rows(rows, {key: "item id"}, values)
-        ids = read_ids(all_rows, key, "item", values.ids)
-        rows = all_rows.only(ids.is_first_distinct())
+        key = item_id_column(rows.frame.columns, rows.source, item_id, like)
+        table = unique_rows(rows, key, "item", values)
+        rows = table.rows
         used = {"item_id": key} | _attribute_columns(rows.frame.columns)
         kinds = _kinds_of_attributes(used, features, rows.source)
         others = [name for name in rows.frame.columns if name not in used.values()]
@@ -111,14 +108,12 @@ class Catalog(IdTable):
             if name in used
         ]
         notes = (
-            *rows.notes,
-            *left_out,
+            *table.notes,
             used_note(rows, used),
             *read.notes,
-            *repeat_notes(rows, all_rows.frame.height - rows.frame.height, "item"),
+            *repeat_notes(rows, table.n_repeated, "item"),
         )
-        unique_ids = ids.unique(maintain_order=True).alias("item_id")
-        frame = pl.DataFrame([unique_ids, *columns, *read.columns.values()])
+        frame = pl.DataFrame([table.ids, *columns, *read.columns.values()])
         return cls(frame, rows.source, rows.is_typed, notes, kinds | read.kinds)
 
     @property
@@ -148,61 +143,9 @@ class Catalog(IdTable):
         return wanted.fill_null(value=False).to_numpy()
 
 
-def id_column(
-    names: Sequence[str],
-    source: str,
-    given: str | None,
-    like: str | None,
-    kind: str = "item",
-    usual: Sequence[str] = ID_NAMES,
-) -> str:
-    """Returns the column of a table of items or users that holds their ids.
-
-    Args:
-        names: all columns of the table.
-        source: name of the table in messages.
-        given: the column, if it is named.
-        like: name of the column of the ids in the interactions.
-        kind: "item" or "user".
-        usual: usual names of the column, in lower case without punctuation.
-
-    Raises:
-        DataError: the given column does not exist, or no column has a usual name.
-    """
-    if given is not None:
-        if given not in names:
-            raise DataError(
-                f'{source}: there is no column "{given}" with the {kind}\'s id; '
-                + did_you_mean(given, names)
-            )
-        return given
-    if like is not None and like in names:
-        return like
-    normalized = normalized_name(like or "")
-    found = first_match(names, [normalized, *usual] if normalized else usual)
-    if found is None:
-        raise DataError(
-            f"{source}: a table of {kind}s needs a column with the {kind}'s id (for example "
-            f"{kind}_id); name it with {kind}_id=…; the columns are {', '.join(names)}"
-        )
-    return found
-
-
-def used_note(rows: Rows, columns: dict[str, str]) -> str:
-    """Returns a note on the columns that were used, given field to column name."""
-    used = ", ".join(f"{field} = {column}" for field, column in columns.items())
-    return f"{rows.source}: {used}"
-
-
-def repeat_notes(rows: Rows, n_repeated: int, kind: str) -> list[str]:
-    """Returns a note on the rows left out because an earlier row has the same id, if any are."""
-    if not n_repeated:
-        return []
-    one = "an item" if kind == "item" else "a user"
-    return [
-        f"{rows.source}: {n_repeated:,} rows that repeat {one} are left out; the first row of each "
-        f"{kind} is kept"
-    ]
+def item_id_column(names: list[str], source: str, item_id: str | None, like: str | None) -> str:
+    """Returns the column of a table of items that holds the ids; see `id_column`."""
+    return id_column(names, source, item_id, like, "item", ID_NAMES)
 
 
 def _attribute_columns(names: Sequence[str]) -> dict[str, str]:

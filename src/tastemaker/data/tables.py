@@ -1,14 +1,14 @@
 """Reads the tables that describe the items and the users of a log."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tastemaker.data.catalog import Catalog, id_column
+from tastemaker.data.catalog import Catalog, item_id_column
 from tastemaker.data.file_kinds import is_file, options_for
 from tastemaker.data.ids import IdKind
 from tastemaker.data.interactions import Interactions
 from tastemaker.data.missing import MISSING, Values
-from tastemaker.data.rows import names_of, read_rows
+from tastemaker.data.rows import Rows, names_of, read_rows
 from tastemaker.data.text_format import SHARED_WITH_ITEMS, TextFormat
 from tastemaker.data.user_table import UserTable, user_id_column
 from tastemaker.errors import ConfigError
@@ -94,13 +94,12 @@ def read_catalog(
         DataError: there is no column with the ids, an id is missing, or a value is not of the kind
             of its feature.
     """
-    source_name, _ = names_of(source, None if is_file(source) else "catalog")
-    rows = read_rows(
+    rows = _read_rows(
         source,
-        source_name,
-        ids=lambda names: [id_column(names, source_name, item_id, like)],
-        how=TextFormat(**text),
-        query=query,
+        "catalog",
+        lambda names, source_name: item_id_column(names, source_name, item_id, like),
+        text,
+        query,
     )
     values = Values(missing, drop_missing, ids)
     return Catalog.from_rows(
@@ -136,16 +135,33 @@ def read_user_table(
         DataError: there is no column with the ids, an id is missing, or a value is not of the kind
             of its feature.
     """
-    source_name, _ = names_of(source, None if is_file(source) else "users")
-    rows = read_rows(
+    rows = _read_rows(
         source,
-        source_name,
-        ids=lambda names: [user_id_column(names, source_name, user_id, like)],
-        how=TextFormat(**text),
+        "users",
+        lambda names, source_name: user_id_column(names, source_name, user_id, like),
+        text,
     )
     values = Values(missing, drop_missing, ids)
     return UserTable.from_rows(
         rows, user_id=user_id, like=like, values=values, features=features or {}
+    )
+
+
+def _read_rows(
+    source: Any,
+    name: str,
+    id_column: Callable[[list[str], str], str],
+    text: Mapping[str, Any],
+    query: str | None = None,
+) -> Rows:
+    """Reads the rows of a table; messages call a dataframe `name`."""
+    source_name, _ = names_of(source, None if is_file(source) else name)
+    return read_rows(
+        source,
+        source_name,
+        ids=lambda names: [id_column(names, source_name)],
+        how=TextFormat(**text),
+        query=query,
     )
 
 

@@ -7,14 +7,12 @@ from typing import ClassVar
 
 import polars as pl
 
-from tastemaker.data.catalog import id_column, repeat_notes, used_note
 from tastemaker.data.columns import USUAL_NAMES
 from tastemaker.data.feature_columns import read_features
+from tastemaker.data.id_rows import id_column, repeat_notes, unique_rows, used_note
 from tastemaker.data.id_table import IdTable
-from tastemaker.data.ids import read_ids
-from tastemaker.data.missing import USUAL_VALUES, Values, complete_rows
+from tastemaker.data.missing import USUAL_VALUES, Values
 from tastemaker.data.rows import Rows
-from tastemaker.errors import DataError
 from tastemaker.representation import short_repr
 
 USER_ID_NAMES = (*USUAL_NAMES["user"], "id")
@@ -61,25 +59,20 @@ class UserTable(IdTable):
                 to the requested type, or a value is not of the kind of its feature.
         """
         key = user_id_column(rows.frame.columns, rows.source, user_id, like)
-        if rows.frame.height == 0:
-            raise DataError(f"{rows.source}: there are no rows; at least one user is needed")
-        all_rows, left_out = complete_rows(rows, {key: "user id"}, values)
-        ids = read_ids(all_rows, key, "user", values.ids)
-        rows = all_rows.only(ids.is_first_distinct())
+        table = unique_rows(rows, key, "user", values)
+        rows = table.rows
         others = [name for name in rows.frame.columns if name != key]
         read = read_features(rows, others, features, values, "user_features", taken=("user_id",))
         notes = (
-            *rows.notes,
-            *left_out,
+            *table.notes,
             used_note(rows, {"user_id": key}),
             *read.notes,
-            *repeat_notes(rows, all_rows.frame.height - rows.frame.height, "user"),
+            *repeat_notes(rows, table.n_repeated, "user"),
         )
-        unique_ids = ids.unique(maintain_order=True).alias("user_id")
-        frame = pl.DataFrame([unique_ids, *read.columns.values()])
+        frame = pl.DataFrame([table.ids, *read.columns.values()])
         return cls(frame, rows.source, rows.is_typed, notes, read.kinds)
 
 
 def user_id_column(names: list[str], source: str, user_id: str | None, like: str | None) -> str:
-    """Returns the column of a table of users that holds the ids; as `id_column` for items."""
+    """Returns the column of a table of users that holds the ids; see `id_column`."""
     return id_column(names, source, user_id, like, "user", USER_ID_NAMES)

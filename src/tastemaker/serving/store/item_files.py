@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from tastemaker.data.catalog import ATTRIBUTES, id_column, repeat_notes, used_note
+from tastemaker.data.catalog import ATTRIBUTES, item_id_column
 from tastemaker.data.columns import first_match
+from tastemaker.data.id_rows import repeat_notes, used_note
 from tastemaker.data.ids import read_ids
 from tastemaker.data.missing import USUAL_VALUES, Values, complete_rows
 from tastemaker.data.rows import Rows, read_rows
@@ -115,7 +116,7 @@ def _rows_in(
     name = str(path)
 
     def key_in(names: list[str]) -> list[str]:
-        return [id_column(names, name, item_id, None)]
+        return [item_id_column(names, name, item_id, None)]
 
     rows = read_rows(path, name, ids=key_in, how=how)
     if rows.frame.is_empty():
