@@ -47,7 +47,7 @@ class Repeat(Recommender):
     space: ClassVar[dict[str, Range]] = {"half_life_days": Float(0.1, 1000.0, log=True)}
 
     def _fit(self, split: Split, run: TrainingRun) -> None:
-        self._counts = torch.from_numpy(split.train.pairs.item_counts.astype(np.float32))
+        self._counts = torch.tensor(split.train.pairs.item_counts.astype(np.float32))
 
     def _score(self, users: UserBatch) -> torch.Tensor:
         shape = len(users), len(self._counts)
