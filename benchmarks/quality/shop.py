@@ -2,6 +2,9 @@
 
 python benchmarks/quality/shop.py [--rows "new: kinds alike;…"] [--seeds 3]
 
+The questions: `new`, first purchases of a product; `next`, all purchases, repeats included; `cold`,
+first purchases, those of products and by visitors without events in training included.
+
 Each row has other information. How events are weighed and the settings of the model are chosen for
 each row on the validation part of the shop with seed 0: the tenth of the events before the test.
 The shops with seeds 0, 1, 2 are then fitted on everything but the test, the latest tenth of the
@@ -14,16 +17,17 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+import numpy as np
 from table import replace_table
 
 import tastemaker as tm
 from tastemaker.data.shop import Shop, shop
-from tastemaker.data.split import Part
+from tastemaker.data.split import Part, Split, Targets
 
 RESULTS = Path(__file__).parent / "results" / "shop.json"
 METRICS = ("ndcg@10", "hit_rate@10")
@@ -42,6 +46,13 @@ class Row:
     """Arguments of `read`."""
     settings: list[Settings]
     """Settings of the model."""
+    with_visitors: bool = False
+    """Whether the table of the visitors is read."""
+
+    @property
+    def question(self) -> str:
+        """The question of the row: new, next or cold."""
+        return self.name.partition(":")[0]
 
     def choices(self) -> Iterator[tuple[Settings, Settings]]:
         """Yields all pairs of arguments of `read` and settings."""
@@ -69,7 +80,12 @@ EASE: list[Settings] = [{"regularization": λ} for λ in (100, 300, 1000, 3000)]
 SASREC: list[Settings] = [{"epochs": n, "embedding_size": 32, "patience": None} for n in (8, 16)]
 WITH_FEATURES = _also(SASREC, features=True)
 EASE_WITH_FEATURES = [s | {"feature_weight": c} for s in EASE for c in (1.0, 3.0, 10.0)]
+TWO_TOWER: list[Settings] = [{"epochs": n, "patience": None} for n in (8, 16)]
 REPEAT: list[Settings] = [{"half_life_days": days} for days in (10, 30, 90)]
+
+# Networks are slow, so only the weights that were the best for EASE are tried.
+NEW = _also([_weights(0.1, 4, 10)], **VALUES, **ONCE)
+NEXT = _also([_weights(1, 4, 10)], **VALUES, **KEPT)
 
 ROWS = [
     Row("new: kinds and values", "ease", _also(WEIGHED, **VALUES, **ONCE), EASE),
@@ -83,21 +99,21 @@ ROWS = [
         _also(WEIGHED, **VALUES, **ONCE),
         EASE_WITH_FEATURES,
     ),
-    Row("new: with order", "sasrec", _also(WEIGHED, **VALUES, **ONCE), SASREC),
-    Row(
-        "new: with order and features of items",
-        "sasrec",
-        _also(WEIGHED, **VALUES, **ONCE),
-        WITH_FEATURES,
-    ),
+    Row("new: with order", "sasrec", NEW, SASREC),
+    Row("new: with order and features of items", "sasrec", NEW, WITH_FEATURES),
     Row("new: popularity", "popularity", _also(WEIGHED, **ONCE), [{}]),
     Row("next: kinds, values and repeats", "ease", _also(WEIGHED, **VALUES, **KEPT), EASE),
     Row("next: repeats not counted", "ease", _also(WEIGHED, **VALUES, **MERGED), EASE),
     Row("next: kinds alike", "ease", _also(ALIKE, **VALUES, **KEPT), EASE),
     Row("next: without values", "ease", _also(WEIGHED, **KEPT), EASE),
-    Row("next: with order", "sasrec", _also(WEIGHED, **VALUES, **KEPT), SASREC),
+    Row("next: with order", "sasrec", NEXT, SASREC),
     Row("next: what was bought before", "repeat", _also(WEIGHED, **VALUES, **KEPT), REPEAT),
     Row("next: popularity", "popularity", _also(WEIGHED, **KEPT), [{}]),
+    Row("cold: order, features of items and visitors", "two_tower", NEW, TWO_TOWER, True),
+    Row("cold: without features of visitors", "two_tower", NEW, TWO_TOWER),
+    Row("cold: kinds alike", "two_tower", _also(ALIKE, **VALUES, **ONCE), TWO_TOWER, True),
+    Row("cold: without features", "ease", NEW, EASE),
+    Row("cold: popularity", "popularity", NEW, [{}]),
 ]
 
 
@@ -123,12 +139,12 @@ def main() -> None:
 def measure(row: Row, shops: list[Shop]) -> dict[str, Any]:
     """Chooses on the validation part of the first shop, and evaluates on the test of each."""
     tried = [
-        (evaluate(row.model, settings, read(shops[0], how), 0, "validation")["ndcg@10"], n)
+        (evaluate(row, settings, read(row, shops[0], how), 0, "validation")["ndcg@10"], n)
         for n, (how, settings) in enumerate(row.choices())
     ]
     how, settings = list(row.choices())[max(tried)[1]]
     runs = [
-        evaluate(row.model, settings, read(made, how), seed, "test")
+        evaluate(row, settings, read(row, made, how), seed, "test")
         for seed, made in enumerate(shops)
     ]
     return {
@@ -137,20 +153,22 @@ def measure(row: Row, shops: list[Shop]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def read(made: Shop, how: Settings) -> tm.Dataset:
+def read(row: Row, made: Shop, how: Settings) -> tm.Dataset:
     """Reads the tables of a shop; purchases are the targets, and returns say no."""
     return tm.read(
-        made.events, items=made.products, event="event", targets=["purchase"],
-        negative=["return"], name=made.name, **how,
+        made.events, items=made.products, users=made.visitors if row.with_visitors else None,
+        event="event", targets=["purchase"], negative=["return"], name=made.name, **how,
     )  # fmt: skip
 
 
 def evaluate(
-    name: str, settings: Settings, data: tm.Dataset, seed: int, part: Part
+    row: Row, settings: Settings, data: tm.Dataset, seed: int, part: Part
 ) -> dict[str, Any]:
     """Fits on everything before the part, and ranks the part among the whole catalog."""
     split = tm.temporal(data, test_fraction=0.1, validation=part == "validation")
-    make: Callable[..., tm.Recommender] = tm.model_class(name)
+    if row.question == "cold":
+        split = with_cold_targets(split, part)
+    make: Callable[..., tm.Recommender] = tm.model_class(row.model)
     model = make(**settings)
     if "seed" in type(model.config).model_fields:
         model = make(**settings, seed=seed)
@@ -160,6 +178,24 @@ def evaluate(
     found = tm.evaluate(model, split, tm.FullRanking(), part=part, baseline=False)
     values = {metric: round(found.metrics[metric], 4) for metric in METRICS}
     return {**values, "n_users": found.n_users, "fit_s": round(fit_s, 1)}
+
+
+def with_cold_targets(split: Split, part: Part) -> Split:
+    """Adds the targets of a part whose user or item has no events in the training part."""
+    warm, cold, test = split.targets(part), split.not_evaluated, split.targets("test")
+    assert cold is not None
+    assert cold.timestamps is not None
+    assert test.timestamps is not None
+    # The targets of both parts that are not evaluated come together; the time tells them apart.
+    in_test = cold.timestamps >= test.timestamps.min()
+    added = in_test if part == "test" else ~in_test
+    users = np.concatenate([warm.users, cold.users[added]])
+    items = np.concatenate([warm.items, cold.items[added]])
+    by_user = np.argsort(users, kind="stable")
+    targets = Targets(users[by_user], items[by_user])
+    if part == "test":
+        return replace(split, not_evaluated=None, test=targets)
+    return replace(split, not_evaluated=None, validation=targets)
 
 
 def _lines(results: dict[str, Any]) -> list[str]:

@@ -92,3 +92,14 @@ def test_splitting_logs_only_new_notes(note_log: pytest.LogCaptureFixture) -> No
 def test_a_data_set_of_known_layout_logs_no_columns(note_log: pytest.LogCaptureFixture) -> None:
     assert tm.load("synthetic").notes
     assert not any("columns" in message for message in note_log.messages)
+
+
+def test_each_column_of_the_items_and_users_is_said_once(
+    note_log: pytest.LogCaptureFixture,
+) -> None:
+    log = pl.DataFrame({"user": [1, 1, 2], "item": [1, 2, 1]})
+    items = pl.DataFrame({"item": [1, 2], "brand": ["x", "y"]})
+    users = pl.DataFrame({"user": [1, 2], "plan": ["free", "paid"]})
+    tm.read(log, items=items, users=users)
+    for note in ("catalog: brand: category (2 values)", "users: plan: category (2 values)"):
+        assert note_log.messages.count(note) == 1

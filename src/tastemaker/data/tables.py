@@ -8,6 +8,7 @@ from tastemaker.data.file_kinds import is_file, options_for
 from tastemaker.data.ids import IdKind
 from tastemaker.data.interactions import Interactions
 from tastemaker.data.missing import MISSING, Values
+from tastemaker.data.notes import reports_notes
 from tastemaker.data.rows import Rows, names_of, read_rows
 from tastemaker.data.text_format import SHARED_WITH_ITEMS, TextFormat
 from tastemaker.data.user_table import UserTable, user_id_column
@@ -63,6 +64,7 @@ def read_tables(
     return catalog, user_table
 
 
+@reports_notes
 def read_catalog(
     source: Any,
     *,
@@ -107,6 +109,7 @@ def read_catalog(
     )
 
 
+@reports_notes
 def read_user_table(
     source: Any,
     *,
