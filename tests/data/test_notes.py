@@ -98,8 +98,8 @@ def test_each_column_of_the_items_and_users_is_said_once(
     note_log: pytest.LogCaptureFixture,
 ) -> None:
     log = pl.DataFrame({"user": [1, 1, 2], "item": [1, 2, 1]})
-    items = pl.DataFrame({"item": [1, 2], "brand": ["x", "y"]})
-    users = pl.DataFrame({"user": [1, 2], "plan": ["free", "paid"]})
+    items = pl.DataFrame({"item": [1, 2, 3], "brand": ["x", "y", "y"]})
+    users = pl.DataFrame({"user": [1, 2, 3], "plan": ["free", "paid", "free"]})
     tm.read(log, items=items, users=users)
     for note in ("catalog: brand: category (2 values)", "users: plan: category (2 values)"):
         assert note_log.messages.count(note) == 1
