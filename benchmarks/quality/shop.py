@@ -77,7 +77,9 @@ MERGED: Settings = ONCE | {"repeat_targets": True}
 KEPT: Settings = {"repeats": "keep"}
 
 EASE: list[Settings] = [{"regularization": λ} for λ in (100, 300, 1000, 3000)]
-SASREC: list[Settings] = [{"epochs": n, "embedding_size": 32, "patience": None} for n in (50, 100)]
+SASREC: list[Settings] = [
+    {"epochs": n, "embedding_size": 32, "batch_size": 32, "patience": None} for n in (15, 30)
+]
 WITH_FEATURES = _also(SASREC, features=True)
 EASE_WITH_FEATURES = [s | {"feature_weight": c} for s in EASE for c in (1.0, 3.0, 10.0)]
 TWO_TOWER: list[Settings] = [{"epochs": n, "patience": None} for n in (8, 16)]
@@ -108,6 +110,12 @@ ROWS = [
     Row("next: without values", "ease", _also(WEIGHED, **KEPT), EASE),
     Row("next: with order", "sasrec", NEXT, SASREC),
     Row("next: what was bought before", "repeat", _also(WEIGHED, **VALUES, **KEPT), REPEAT),
+    Row(
+        "next: what was bought before, without times",
+        "repeat",
+        _also(WEIGHED, **VALUES, **KEPT),
+        [{"half_life_days": None}],
+    ),
     Row("next: popularity", "popularity", _also(WEIGHED, **KEPT), [{}]),
     Row("cold: order, features of items and visitors", "two_tower", NEW, TWO_TOWER, True),
     Row("cold: without features of visitors", "two_tower", NEW, TWO_TOWER),
