@@ -410,6 +410,14 @@ class UserBody(Wire):
     missing for a new user; a user whom the model was trained with keeps those of the training."""
 
 
+class UserFeatures(UserBody):
+    """One of several users whose features are imported from a file."""
+
+    user_id: Id
+    features: Features = {}
+    """The features; an empty object stands for a user without features."""
+
+
 class User(Answer):
     """What is known of a user besides the history."""
 

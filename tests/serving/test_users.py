@@ -1,5 +1,6 @@
-"""Features of users over HTTP: lists follow them at once, and the next training learns from them."""
+"""Features of users over HTTP: lists follow them at once, and the next training reads them."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,12 +9,13 @@ import pytest
 
 import tastemaker as tm
 from tastemaker import wire
-from tastemaker.errors import ConfigError, ServiceError
+from tastemaker.errors import ConfigError, DataError, ServiceError
 from tastemaker.models.recommender import Recommender
 from tastemaker.serving.learning.event_data import with_events
 from tastemaker.serving.store.database import Database
 from tastemaker.serving.store.events import EventStore
 from tastemaker.serving.store.tables import NewEvent
+from tastemaker.serving.store.user_files import export_users, import_users
 from tastemaker.serving.store.users import StoredUser, UserRecord, UserStore
 from tastemaker.testing.worlds import two_tastes
 
@@ -165,7 +167,7 @@ def test_features_that_cannot_be_used_are_refused(
 def test_features_of_users_are_refused_without_a_table_of_users(
     on_sqlite: Server, unseen_user: int
 ) -> None:
-    with pytest.raises(ServiceError, match='no feature "plan", since .* trained without features'):
+    with pytest.raises(ServiceError, match='no feature "plan", since .* without a table of users'):
         on_sqlite.client.put_user(unseen_user, {"plan": "free"})
     with pytest.raises(ConfigError, match="features"):
         on_sqlite.client.put_user(unseen_user, {"plan": object()})
@@ -218,3 +220,74 @@ def test_training_merges_the_features_that_were_sent_with_those_of_the_run(
     assert found.rows() == [
         (0, "new", 20.5), (1, "paid", 51.5), (2, None, None), (99, None, 7.0)
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["users.parquet", "users.csv", "users.jsonl"])
+def test_exported_users_can_be_imported(new_database: Databases, tmp_path: Path, name: str) -> None:
+    records = [
+        UserRecord("7", {"age": 3.5, "plan": "a, b", "tags": ["x", 1.0], "new": True}),
+        UserRecord("x/é", {"age": 7.0}),
+        UserRecord("y", {}),
+    ]
+    with Database(new_database("sqlite")) as first, Database(new_database("sqlite")) as second:
+        for opened in (first, second):
+            opened.migrate()
+        assert export_users(UserStore(first), tmp_path / f"empty {name}") == 0
+        UserStore(first).put(records)
+        assert export_users(UserStore(first), tmp_path / name) == 3
+        assert import_users(UserStore(second), tmp_path / name).n == 3
+        assert list(UserStore(second).pages()) == [records]
+
+
+def test_a_table_of_users_is_imported_by_the_features_of_the_run(
+    featured: Server, tmp_path: Path, unseen_user: int
+) -> None:
+    path, other = tmp_path / "visitors.csv", unseen_user + 5_000
+    path.write_text(
+        f"visitor_id,plan,age,height\n{unseen_user},free,21,3\n{other},paid,NA,4\n{other},free,1,\n"
+    )
+    options = ("--database", featured.database, "--run", featured.run)
+    done = tastemaker("users", "import", path, *options, "--json")
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"users": 2}), done.stderr
+    assert "user_id = visitor_id, plan = plan, age = age" in done.stderr
+    assert "unused columns: height" in done.stderr
+    assert "1 rows that repeat a user are left out" in done.stderr
+    client = featured.client
+    assert client.user(unseen_user).features == {"plan": "free", "age": 21}
+    assert client.user(other).features == {"plan": "paid"}
+    assert items_of(client.recommend(unseen_user)) <= LOW
+    assert items_of(client.recommend(other)) <= HIGH
+    exported = tastemaker("users", "export", tmp_path / "out.jsonl", *options[:2])
+    assert "users exported to" in exported.stderr
+    written = pl.read_ndjson(tmp_path / "out.jsonl").filter(user_id=str(other))
+    assert [json.loads(features) for features in written["features"]] == [{"plan": "paid"}]
+
+
+WRONG_FILES = [
+    ("id,plan,age\n1,free,3\n2,paid,old\n", 'column "age", line 3: "old" is not a number'),
+    ('id,features\n1,"{""pln"": 1}"\n', 'column "features", line 2: .* no feature "pln"; did you'),
+    ("id,features\n1,plan free\n", 'column "features", line 2: "plan free" is not a JSON object'),
+    ("id,plna\n1,free\n", "no column has features, of those of the run: plan, age; name .*run=…"),
+    ("plan,age\nfree,3\n", "needs a column with the user's id .*user_id=…"),
+    ("id,plan\n" + "x" * 257 + ",free\n", 'column "id", line 2: .*at most 256 characters'),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), WRONG_FILES)
+def test_a_file_of_users_with_an_error_is_refused_as_a_whole(
+    opened: Database, tmp_path: Path, text: str, message: str
+) -> None:
+    (tmp_path / "users.csv").write_text(text)
+    with pytest.raises(DataError, match=message):
+        import_users(UserStore(opened), tmp_path / "users.csv", data=world())
+    assert list(UserStore(opened).pages()) == []
+
+
+def test_a_run_without_features_of_users_has_none_to_import(
+    opened: Database, tmp_path: Path
+) -> None:
+    (tmp_path / "users.csv").write_text("id,plan\n1,free\n")
+    with pytest.raises(DataError, match="trained without features of users; train with .*users=…"):
+        import_users(UserStore(opened), tmp_path / "users.csv", data=two_tastes())
+    with pytest.raises(DataError, match="no column has features; name"):
+        import_users(UserStore(opened), tmp_path / "users.csv")

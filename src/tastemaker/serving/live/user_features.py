@@ -44,6 +44,6 @@ def refuse_wrong_features(everything: Dataset, features: Mapping[str, Any]) -> N
         refuse_wrong_values(everything.user_table, features)
     elif features:
         raise ConfigError(
-            f'the users have no feature "{next(iter(features))}", since the model was trained without '
-            "features of users; train with a table of users that has this column"
+            f'the users have no feature "{next(iter(features))}", since the model was trained '
+            "without a table of users; train with one that has this column"
         )
