@@ -7,7 +7,7 @@
 A request that the service rejects raises `ServiceError` with the service's message.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 import httpx
@@ -35,8 +35,8 @@ class Client:
 
     Raises:
         ConfigError: the URL is not an HTTP URL, the key has characters that a header cannot carry,
-            or the events of `record`, the fields of `patch_item` or an argument of `**listing` are
-            invalid.
+            or the events of `record`, the fields of `patch_item`, the features of `put_user` or an
+            argument of `**listing` are invalid.
         UnknownIdError: a user_id or an item_id cannot be an id, such as an empty string.
         ServiceError: the service rejected the request, could not be reached, or the URL is not
             that of a service.
@@ -147,6 +147,15 @@ class Client:
         """Stores events, all or none; when this returns, they are on disk."""
         batch = [events] if isinstance(events, wire.Event) else list(events)
         return self._fetch(calls.record(_checked(wire.Events, {"events": batch})))
+
+    def user(self, user_id: wire.Id) -> wire.User:
+        """The features of a user that were sent since the training."""
+        return self._fetch(Call("GET", calls.user_path(_id(user_id)), wire.User))
+
+    def put_user(self, user_id: wire.Id, features: Mapping[str, Any]) -> wire.User:
+        """Stores the features of a user, and replaces those stored before (see `wire.UserBody`)."""
+        body = _checked(wire.UserBody, {"features": features})
+        return self._fetch(Call("PUT", calls.user_path(_id(user_id)), wire.User, body=body))
 
     def history(self, user_id: wire.Id, limit: int = 100) -> wire.UserHistory:
         """The history of a user, the latest item first."""

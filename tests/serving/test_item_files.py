@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+import tastemaker as tm
 from tastemaker import wire
 from tastemaker.data.missing import Values
 from tastemaker.errors import ConfigError, DataError
@@ -76,7 +77,7 @@ def test_exported_items_can_be_imported(
     store.put([*ITEMS, ItemRecord("gone", "Gone")])
     store.delete("gone")
     assert export_items(store, tmp_path / name) == 4
-    assert import_items(second, tmp_path / name).items == 4
+    assert import_items(second, tmp_path / name).n == 4
     assert kept(second) == kept(store)
 
 
@@ -98,7 +99,7 @@ def test_columns_are_found_by_usual_names_and_unused_ones_are_reported(
         "1,Twice,,,,\n"
     )
     done = import_items(store, tmp_path / "movies.csv")
-    assert done.items == 2
+    assert done.n == 2
     assert kept(store) == [
         ("1", "1984", ("Drama", "Sci-Fi"), "https://img.example/1", False, False, None),
         ("2", "Heat", (), None, False, True, None),
@@ -135,20 +136,37 @@ def test_a_file_at_fault_is_refused_whole(
 
 
 def test_ids_are_held_against_those_of_the_run(store: ItemStore, tmp_path: Path) -> None:
-    numbers, texts = two_tastes().item_vocabulary, checkerboard(text_ids=True).item_vocabulary
+    numbers, texts = two_tastes(), checkerboard(text_ids=True)
     (tmp_path / "items.csv").write_text("sku,title\n1,One\nmatrix,Two\n")
     with pytest.raises(DataError, match='column "sku", line 3: item matrix is unknown'):
-        import_items(store, tmp_path / "items.csv", vocabulary=numbers)
+        import_items(store, tmp_path / "items.csv", data=numbers)
     assert store.changed() == []
     (tmp_path / "items.csv").write_text("sku,title\n1.0,One\n2.0,Two\n")
-    import_items(store, tmp_path / "items.csv", vocabulary=texts)
+    import_items(store, tmp_path / "items.csv", data=texts)
     assert [item.item_id for item in store.changed()] == ["1.0", "2.0"]
+
+
+def test_columns_that_the_run_has_as_features_are_features(
+    store: ItemStore, tmp_path: Path
+) -> None:
+    log, items = {"user": [1, 1], "item": [3, 4]}, {"item": [3, 4], "price": [1.0, 2.0]}
+    data = tm.read(pl.DataFrame(log), items=pl.DataFrame(items | {"labels": [["a"], ["b"]]}))
+    path = tmp_path / "items.csv"
+    path.write_text("sku,price,labels,size\n9,3.5,a|b,1\n10,,,2\n")
+    done = import_items(store, path, data=data)
+    assert [item.features for item in store.changed()] == [
+        {"price": 3.5, "labels": ["a", "b"]}, None,
+    ]  # fmt: skip
+    assert any("unused columns: size" in note for note in done.notes)
+    path.write_text('sku,features\n11,"{""prize"": 3}"\n')
+    with pytest.raises(DataError, match='"features", line 2: .* no feature "prize"; did you mean'):
+        import_items(store, path, data=data)
 
 
 def test_rows_without_an_id_are_left_out_on_request(store: ItemStore, tmp_path: Path) -> None:
     (tmp_path / "items.csv").write_text("sku,title\na,x\nNA,y\n")
     done = import_items(store, tmp_path / "items.csv", values=Values(drop_missing=True))
-    assert done.items == 1
+    assert done.n == 1
     assert any("1 of 2 rows are left out" in note for note in done.notes)
 
 

@@ -31,6 +31,7 @@ from tastemaker.cli import (
     similar,
     train,
     tune,
+    users,
 )
 from tastemaker.cli.common import INTERRUPTED, USER_ERROR, err, wants_debugging
 from tastemaker.cli.flags import Verb, VerbInterruptedError, in_flags
@@ -54,6 +55,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "learn": learn.learn,
     "events": events.events,
     "items": items.items,
+    "users": users.users,
     "keys": keys.keys,
     "openapi": openapi.openapi,
     "mcp": mcp.mcp,

@@ -123,6 +123,9 @@ ItemId = Annotated[
 CatalogItemId = Annotated[
     str | None, _data("--item-id", help="Column with the item's id; guessed if not given.")
 ]
+UserTableId = Annotated[
+    str | None, _data("--user-id", help="Column with the user's id; guessed if not given.")
+]
 Missing = Annotated[
     list[str] | None,
     _data(
@@ -374,6 +377,24 @@ ServedDatabase = Annotated[
         help="URL of the service's database, as given to serve, if it is not beside the run.",
     ),
 ]
+
+
+@dataclass(frozen=True)
+class EntityFile:
+    """The options of verbs that import items or users from a file into a service's database."""
+
+    run: ServedRun = None
+    database: ServedDatabase = None
+    no_header: NoHeader = False
+    separator: Separator = None
+    quoting: Quoting = None
+    encoding: Encoding = None
+    comment: Comment = None
+    missing: Missing = None
+    drop_missing: DropMissing = False
+    ids: Ids = None
+    json: Json = False
+
 
 PROTOCOL_PANEL = "Evaluation"
 Protocol = Annotated[

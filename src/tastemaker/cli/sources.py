@@ -208,16 +208,14 @@ def _flag(options: dict[str, Any]) -> str:
 
 
 def _with_events(base: Dataset | None, url: str, rules: LogRules | None) -> Dataset:
-    """The data, if given, with the events and items that a service has stored."""
+    """The data, if given, with the events, items and users that a service has stored."""
     # Imported here, since training without events needs no database.
     from tastemaker.serving.learning.event_data import with_events
     from tastemaker.serving.store.database import Database
-    from tastemaker.serving.store.events import EventStore
-    from tastemaker.serving.store.items import ItemStore
 
     with Database(url) as database:
         database.migrate()
-        return with_events(base, EventStore(database), ItemStore(database), rules)
+        return with_events(base, database, rules)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from tastemaker.data.users import UserBatch
 from tastemaker.models.factorization import implicit_library
 from tastemaker.models.factorization.fold_in import FoldIn
 from tastemaker.models.factorization.user_loss import SampledLoss
-from tastemaker.models.factorization.user_vectors import user_vectors
+from tastemaker.models.factorization.user_vectors import rows_of, user_vectors
 from tastemaker.models.matrices import interaction_matrix
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.space import Choice, Float, Int, Range
@@ -128,7 +128,9 @@ class BPR(Recommender):
 
     def _queries(self, users: UserBatch) -> torch.Tensor:
         """Returns (n, embedding_size + 1): the trained or folded-in vector, and 1 for the bias."""
-        vectors = user_vectors(users, self._users, self.dataset, self._fold_in)
+        vectors = user_vectors(
+            users, rows_of(self._users, users.codes), self.dataset, self._fold_in
+        )
         return pad(vectors, (0, 1), value=1)
 
 

@@ -26,7 +26,6 @@ from tastemaker.serving.learning.event_data import with_events
 from tastemaker.serving.store.database import Database
 from tastemaker.serving.store.deployments import DEFAULT_SERVICE, DeploymentLog
 from tastemaker.serving.store.events import EventStore
-from tastemaker.serving.store.items import ItemStore
 from tastemaker.training.run import TrainingRun
 
 HELD_OUT = 0.2
@@ -64,7 +63,7 @@ class Learner:
 
     def __init__(self, run: Path, database: Database, service: str = DEFAULT_SERVICE) -> None:
         self.store, self._run, self._database = Store(run), run, database
-        self._events, self._items = EventStore(database), ItemStore(database)
+        self._events = EventStore(database)
         self._deployments = DeploymentLog(database, service)
 
     def past_runs(self) -> list[LearningRun]:
@@ -119,7 +118,7 @@ class Learner:
         now = int(time.time())
         if fresh < least:
             return LearningRun("too few events", now, newest, fresh)
-        data = with_events(current.split.everything, self._events, self._items)
+        data = with_events(current.split.everything, self._database)
         split = newest_held_out(data, current.split.everything, HELD_OUT, MAX_HELD_OUT)
         if split.test is None or len(np.unique(split.test.users)) < MIN_USERS:
             return LearningRun("too few events", now, newest, fresh)
