@@ -7,8 +7,10 @@ import typer
 
 from tastemaker.cli import options
 from tastemaker.cli.common import note, print_json
+from tastemaker.cli.groups import grouped
 
 
+@grouped
 def items(
     action: Annotated[
         Literal["import", "export"], typer.Argument(help="What to do.", show_default=False)
@@ -19,14 +21,9 @@ def items(
     run: options.ServedRun = None,
     database: options.ServedDatabase = None,
     item_id: options.CatalogItemId = None,
-    no_header: options.NoHeader = False,
-    separator: options.Separator = None,
-    quoting: options.Quoting = None,
-    encoding: options.Encoding = None,
-    comment: options.Comment = None,
-    missing: options.Missing = None,
-    drop_missing: options.DropMissing = False,
     ids: options.Ids = None,
+    *,
+    reading: options.TableReading,
     json: options.Json = False,
 ) -> None:
     """Import the items of a file into the catalog of a service, or export them to a file.
@@ -36,14 +33,15 @@ def items(
     In an import, each row replaces all fields of its item, as a PUT request to the service does. If
     the service would reject any of the items, nothing is imported; with --run the ids are checked
     against those of the run. Columns are found by their usual names: title, categories (a list, or
-    text separated by |), image_url, hidden, available and features (a JSON object). A running
-    service uses the items from its next response on.
+    text separated by |), image_url, hidden, available and features (a JSON object). All other
+    columns are features of the items; with --run, those that the items of the run have, and of the
+    same kinds. A running service uses the items from its next response on.
 
     Examples: tastemaker items import products.csv --run runs/demo --item-id sku,
     tastemaker items export items.parquet --run runs/demo
     """
     from tastemaker.bundle.bundle import open_split
-    from tastemaker.data.missing import MISSING, Values
+    from tastemaker.cli.sources import text_options, values_of_table
     from tastemaker.data.text_format import TextFormat
     from tastemaker.serving.settings import database_url_of
     from tastemaker.serving.store.database import Database
@@ -58,10 +56,10 @@ def items(
             summary = {"out": str(file), "items": n}
             message = f"{n:,} items exported to {file}"
         else:
-            vocabulary = None if run is None else open_split(run).train.item_vocabulary
-            text_format = TextFormat(not no_header, separator, quoting, encoding, comment)
-            value_rules = Values(MISSING if missing is None else missing, drop_missing, ids)
-            imported = import_items(store, file, item_id, vocabulary, text_format, value_rules)
+            data = None if run is None else open_split(run).train
+            text_format = TextFormat(**text_options(reading))
+            value_rules = values_of_table(reading, ids)
+            imported = import_items(store, file, item_id, data, text_format, value_rules)
             for line in imported.notes:
                 note(line)
             summary = {"items": imported.items}

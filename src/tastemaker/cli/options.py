@@ -321,6 +321,20 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class TableReading:
+    """Those of the options under "Reading the data" that say how a single table is read."""
+
+    no_header: NoHeader = False
+    separator: Separator = None
+    quoting: Quoting = None
+    encoding: Encoding = None
+    comment: Comment = None
+    decimal: Decimal = None
+    missing: Missing = None
+    drop_missing: DropMissing = False
+
+
+@dataclass(frozen=True)
 class HoldingOut:
     """The options under "Holding out"."""
 

@@ -27,7 +27,7 @@ from tastemaker.data.rows import names_of, read_rows
 from tastemaker.data.shop import shop
 from tastemaker.data.synthetic import synthetic
 from tastemaker.data.tables import read_tables
-from tastemaker.data.text_format import SHARED_WITH_ITEMS, TextFormat
+from tastemaker.data.text_format import SHARED_WITH_ITEMS
 from tastemaker.data.weights import Weighting
 from tastemaker.errors import ConfigError, DataError, did_you_mean
 
@@ -232,17 +232,15 @@ def read_interactions(
         DataError: the data cannot be used; the message gives file, column, line and value.
         ConfigError: an option is invalid, or does not apply to this kind of source.
     """
-    known = None if layout is None else layout_named(layout)
-    columns_of_roles = {} if known is None else dict(known.roles)
-    given = {
+    known = layout_named(layout)
+    given = known.columns({
         "user": user, "item": item, "time": time, "rating": rating, "event": event,
         "weight": weight,
-    }  # fmt: skip
-    given = {role: name or columns_of_roles.get(role) for role, name in given.items()}
+    })  # fmt: skip
     weighting = _weighting(
         given["event"], event_weights, targets, negative, weight, weight_transform
     )
-    how = TextFormat(**(text if known is None else known.options(text)))
+    how = known.text_format(text)
     source_name, label = names_of(source, name)
     if is_file(source) and is_movielens(source):
         raise DataError(f"{source} holds a MovieLens data set; load it with tastemaker.load")
@@ -259,13 +257,11 @@ def read_interactions(
         query=query,
     )
     columns = columns_of(rows.frame.columns)
-    if known is not None:
-        rows = known.prepare(rows) if known.prepare is not None else rows
-        time_format = time_format or known.time_format
     values = Values(missing, drop_missing, ids)
     interactions = Interactions.from_rows(
-        rows, columns, time_format=time_format, values=values, weighting=weighting
-    )
+        known.prepare(rows), columns, time_format=time_format or known.time_format, values=values,
+        weighting=weighting,
+    )  # fmt: skip
     return replace(interactions, name=label)  # results show the data's name, errors the file's
 
 
