@@ -62,11 +62,13 @@ def load(
         DownloadError: the archive could not be downloaded; the message gives the file to obtain and
             its place.
     """
+    user_table = None
     if name == "synthetic":
         interactions, catalog = synthetic()
     elif name == "shop":
         tables = shop()
         interactions, catalog = tables.interactions(), tables.catalog()
+        user_table = tables.user_table()
     elif name in ARCHIVES:
         source = find_archive(str(name)) or fetch_archive(str(name), on_bytes)
         interactions, catalog = read_movielens(source, str(name))
@@ -78,7 +80,7 @@ def load(
             + did_you_mean(str(name), NAMES)
         )
     return _encode(
-        interactions, catalog, min_rating=min_rating, repeats=repeats,
+        interactions, catalog, user_table=user_table, min_rating=min_rating, repeats=repeats,
         repeat_targets=repeat_targets, untouched_items=untouched_items,
     )  # fmt: skip
 
