@@ -181,6 +181,14 @@ Feature = Annotated[
         metavar="COLUMN:KIND",
     ),
 ]
+Vectors = Annotated[
+    Path | None,
+    _data(
+        "--vectors",
+        help="NumPy file (.npy) with a vector for each row of --items, in the same order, such as "
+        'embeddings of pictures. They are the feature "vectors" of the items.',
+    ),
+]
 Users = Annotated[str | None, _data("--users", help="Table of the users: their ids and features.")]
 UserId = Annotated[
     str | None,
@@ -309,6 +317,7 @@ class Reading:
     items_query: ItemsQuery = None
     item_id: ItemId = None
     feature: Feature = None
+    vectors: Vectors = None
     users: Users = None
     user_id: UserId = None
     user_feature: UserFeature = None

@@ -101,7 +101,7 @@ class DataOptions(options.Reading):
     @property
     def tables(self) -> dict[str, Any]:
         """The tables of the items and users, their id columns, and the kinds of their features."""
-        names = ("items", "item_id", "items_query", "users", "user_id")
+        names = ("items", "item_id", "items_query", "vectors", "users", "user_id")
         given = {name: getattr(self, name) for name in names}
         given["features"] = _kinds("--feature", self.feature)
         return given | {"user_features": _kinds("--user-feature", self.user_feature)}
@@ -133,8 +133,8 @@ class DataOptions(options.Reading):
     def _named(self, data: str, rules: dict[str, Any]) -> Dataset:
         refused = self.columns | self.text
         names = (
-            "items", "item_id", "items_query", "feature", "users", "user_id", "user_feature",
-            "query", "layout", "missing", "drop_missing", "ids",
+            "items", "item_id", "items_query", "feature", "vectors", "users", "user_id",
+            "user_feature", "query", "layout", "missing", "drop_missing", "ids",
         )  # fmt: skip
         refused |= {name: getattr(self, name) for name in names if getattr(self, name)}
         if refused:

@@ -12,6 +12,9 @@ from tastemaker.data.rows import Rows
 from tastemaker.data.times import read_times
 from tastemaker.errors import DataError
 
+MAX_SHOWN = 60
+"""Number of characters of a wrong value that a message shows."""
+
 
 @dataclass(frozen=True)
 class FeatureColumns:
@@ -144,8 +147,12 @@ def _refuse(rows: Rows, column: pl.Series, bad: pl.Series, expected: str) -> Non
     """Raises DataError if the mask marks a value."""
     if bad.any():
         row = int(bad.arg_max() or 0)
+        is_list = isinstance(column.dtype, pl.List | pl.Array)
+        value = column[row].to_list() if is_list else column[row]
+        text = str(value)
+        shown = text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
         raise DataError(
-            f'{rows.at(column.name, row)}: "{column[row]}" is not {expected}; correct it, or leave '
+            f'{rows.at(column.name, row)}: "{shown}" is not {expected}; correct it, or leave '
             'the column out (when training, with the kind "none")'
         )
 

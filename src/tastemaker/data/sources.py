@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tastemaker.data.columns import Columns, resolve_columns
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.download import OnBytes
@@ -101,6 +103,7 @@ def read(
     item_id: str | None = None,
     items_query: str | None = None,
     features: Mapping[str, str] | None = None,
+    vectors: str | Path | np.ndarray | None = None,
     untouched_items: bool = False,
     users: Any = None,
     user_id: str | None = None,
@@ -133,6 +136,8 @@ def read(
         features: the kind of a feature by its column in `items`: "category", "categories",
             "number", "text", "date" or "vector", or "none" for a column that is not used. The kinds
             of all other columns are guessed.
+        vectors: a NumPy file (.npy) or array of the shape (rows of `items`, numbers in a vector),
+            in the order of the rows. It becomes the feature "vectors".
         untouched_items: include the items of that table that no user touched, so that a model that
             represents items by their features can recommend them.
         users: a table of the users (a path, a dataframe or a `UserTable`): their ids and features.
@@ -164,7 +169,8 @@ def read(
     interactions = read_interactions(source, **values, **how)
     catalog, user_table = read_tables(
         interactions, items=items, item_id=item_id, items_query=items_query, features=features,
-        users=users, user_id=user_id, user_features=user_features, **values, **shared,
+        vectors=vectors, users=users, user_id=user_id, user_features=user_features, **values,
+        **shared,
     )  # fmt: skip
     return _encode(
         interactions, catalog, user_table=user_table, min_rating=min_rating, repeats=repeats,
