@@ -132,7 +132,8 @@ FeatureValue = Annotated[
     Discriminator(_kind_of_feature),
 ]
 """A text, a number, true or false, or a list of texts or numbers."""
-Features = Annotated[dict[FeatureName, FeatureValue | None], Field(max_length=100)]
+MAX_FEATURES = 100
+Features = Annotated[dict[FeatureName, FeatureValue | None], Field(max_length=MAX_FEATURES)]
 K = Annotated[int, NUMBER, Field(ge=1, le=MAX_RECOMMENDATIONS)]
 
 

@@ -68,6 +68,8 @@ CASES = {
         "compare good.csv --weight rating --models ease,random --strict --out OUT",
         "random does not learn from weights: every interaction counts the same",
     ),
+    "vectors without a table": ("train good.csv --vectors x.npy --out OUT", "give the table with --items"),
+    "vectors that are no NumPy file": ("train good.csv --items good.csv --vectors good.csv --out OUT", "good.csv: is not a NumPy file of numbers"),
     "weights of kinds without a column of kinds": ("train good.csv --event-weights view=1 --out OUT", "name their column with --event"),
     "a weight of a kind without a number": ("train good.csv --event rating --event-weights view --out OUT", '"view" is not a kind with its weight'),
     "kinds without a weight": ("inspect good.csv --event rating --event-weights 1.0=2", "give one to each with --event-weights"),

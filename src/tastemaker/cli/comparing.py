@@ -44,11 +44,12 @@ def run_comparison(
         ConfigError: `strict` is set, and a model does not learn from everything in the data.
         typer.Exit: with 1 if some models failed, with 130 after a Ctrl-C; results so far are shown.
     """
-    note_unused(models.values(), split, strict=strict)
+    if not strict:
+        note_unused(models.values(), split)
     with ComparisonTable(deciding_metric(metric, k)) as table:
         result = compare(
             models, split, folder, protocol=protocol, k=k, metric=metric, correction=correction,
-            cold_start=cold_start, device=device, listener=table.listener(),
+            cold_start=cold_start, device=device, strict=strict, listener=table.listener(),
         )  # fmt: skip
     logs = {label: model.log for label, model in result.models.items()}
     shown_examples = examples(result.models, split)

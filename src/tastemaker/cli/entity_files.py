@@ -39,7 +39,7 @@ def import_or_export(
         export: writes the file, and returns the number of items or users.
     """
     from tastemaker.bundle.bundle import open_split
-    from tastemaker.data.missing import MISSING, Values
+    from tastemaker.cli.sources import text_options, values_of_table
     from tastemaker.data.text_format import TextFormat
     from tastemaker.serving.settings import database_url_of
     from tastemaker.serving.store.database import Database
@@ -55,12 +55,8 @@ def import_or_export(
                 database,
                 path,
                 data=None if how.run is None else open_split(how.run).train,
-                how=TextFormat(
-                    not how.no_header, how.separator, how.quoting, how.encoding, how.comment
-                ),
-                values=Values(
-                    MISSING if how.missing is None else how.missing, how.drop_missing, how.ids
-                ),
+                how=TextFormat(**text_options(how)),
+                values=values_of_table(how, how.ids),
             )
             for line in imported.notes:
                 note(line)

@@ -16,9 +16,9 @@ def items(
     In an import, each row replaces all fields of its item, as a PUT request to the service does. If
     the service would reject any of the items, nothing is imported; with --run ids and features are
     checked against those of the run. Columns are found by their usual names: title, categories (a
-    list, or text separated by |), image_url, hidden and available. Features are the columns that
-    the run (--run) has as features, and a column of JSON objects, features. A running service uses
-    the items from its next response on.
+    list, or text separated by |), image_url, hidden, available and features (a JSON object). All
+    other columns are features of the items; with --run, those that the items of the run have, and
+    of the same kinds. A running service uses the items from its next response on.
 
     Examples: tastemaker items import products.csv --run runs/demo --item-id sku,
     tastemaker items export items.parquet --run runs/demo

@@ -184,6 +184,14 @@ Feature = Annotated[
         metavar="COLUMN:KIND",
     ),
 ]
+Vectors = Annotated[
+    Path | None,
+    _data(
+        "--vectors",
+        help="NumPy file (.npy) with a vector for each row of --items, in the same order, such as "
+        'embeddings of pictures. They are the feature "vectors" of the items.',
+    ),
+]
 Users = Annotated[str | None, _data("--users", help="Table of the users: their ids and features.")]
 UserId = Annotated[
     str | None,
@@ -312,6 +320,7 @@ class Reading:
     items_query: ItemsQuery = None
     item_id: ItemId = None
     feature: Feature = None
+    vectors: Vectors = None
     users: Users = None
     user_id: UserId = None
     user_feature: UserFeature = None
@@ -321,6 +330,20 @@ class Reading:
     repeat_targets: RepeatTargets = None
     sample_users: SampleUsers = None
     k_core: KCore = None
+
+
+@dataclass(frozen=True)
+class TableReading:
+    """Those of the options under "Reading the data" that say how a single table is read."""
+
+    no_header: NoHeader = False
+    separator: Separator = None
+    quoting: Quoting = None
+    encoding: Encoding = None
+    comment: Comment = None
+    decimal: Decimal = None
+    missing: Missing = None
+    drop_missing: DropMissing = False
 
 
 @dataclass(frozen=True)
@@ -380,19 +403,12 @@ ServedDatabase = Annotated[
 
 
 @dataclass(frozen=True)
-class EntityFile:
+class EntityFile(TableReading):
     """The options of verbs that import items or users from a file into a service's database."""
 
+    ids: Ids = None
     run: ServedRun = None
     database: ServedDatabase = None
-    no_header: NoHeader = False
-    separator: Separator = None
-    quoting: Quoting = None
-    encoding: Encoding = None
-    comment: Comment = None
-    missing: Missing = None
-    drop_missing: DropMissing = False
-    ids: Ids = None
     json: Json = False
 
 

@@ -14,8 +14,10 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.data.event_kinds import EventKinds
 from tastemaker.data.file_kinds import is_database_url, options_for
 from tastemaker.data.filtering import k_core, sample_users
+from tastemaker.data.ids import IdKind
 from tastemaker.data.interactions import Interactions
 from tastemaker.data.log_rules import LogRules, default_repeats
+from tastemaker.data.missing import MISSING, Values
 from tastemaker.data.movielens import ARCHIVES, is_movielens
 from tastemaker.data.predefined import predefined_split
 from tastemaker.data.sources import NAMES, load, read, read_interactions
@@ -37,10 +39,8 @@ class DataOptions(options.Reading):
 
     @property
     def text(self) -> dict[str, Any]:
-        """The format of text files: the options that differ from `TextFormat`'s defaults."""
-        names = ("separator", "quoting", "encoding", "comment", "decimal")
-        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        return given | ({"has_header": False} if self.no_header else {})
+        """The format of text files; see `text_options`."""
+        return text_options(self)
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -101,7 +101,7 @@ class DataOptions(options.Reading):
     @property
     def tables(self) -> dict[str, Any]:
         """The tables of the items and users, their id columns, and the kinds of their features."""
-        names = ("items", "item_id", "items_query", "users", "user_id")
+        names = ("items", "item_id", "items_query", "vectors", "users", "user_id")
         given = {name: getattr(self, name) for name in names}
         given["features"] = _kinds("--feature", self.feature)
         return given | {"user_features": _kinds("--user-feature", self.user_feature)}
@@ -133,8 +133,8 @@ class DataOptions(options.Reading):
     def _named(self, data: str, rules: dict[str, Any]) -> Dataset:
         refused = self.columns | self.text
         names = (
-            "items", "item_id", "items_query", "feature", "users", "user_id", "user_feature",
-            "query", "layout", "missing", "drop_missing", "ids",
+            "items", "item_id", "items_query", "feature", "vectors", "users", "user_id",
+            "user_feature", "query", "layout", "missing", "drop_missing", "ids",
         )  # fmt: skip
         refused |= {name: getattr(self, name) for name in names if getattr(self, name)}
         if refused:
@@ -153,6 +153,19 @@ class DataOptions(options.Reading):
                 progress.update(task, completed=done, total=total)
 
             return load(data, on_bytes=on_bytes, **rules)
+
+
+def text_options(reading: options.Reading | options.TableReading) -> dict[str, Any]:
+    """Returns the options on text files that differ from the defaults of `TextFormat`."""
+    names = ("separator", "quoting", "encoding", "comment", "decimal")
+    given = {name: getattr(reading, name) for name in names if getattr(reading, name) is not None}
+    return given | ({"has_header": False} if reading.no_header else {})
+
+
+def values_of_table(reading: options.TableReading, ids: IdKind | None = None) -> Values:
+    """Returns the rules on missing values and on the type of ids for a table."""
+    missing = MISSING if reading.missing is None else reading.missing
+    return Values(missing, reading.drop_missing, ids)
 
 
 def _is_misspelt_name(data: str) -> bool:

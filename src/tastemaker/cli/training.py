@@ -14,7 +14,6 @@ from tastemaker.cli.common import INTERRUPTED, note, out, print_json
 from tastemaker.cli.evaluating import make_protocol, print_evaluation
 from tastemaker.cli.progress import progress_bar, progress_text
 from tastemaker.cli.resuming import finished_run, resume_hint, resume_message
-from tastemaker.cli.unused import note_unused
 from tastemaker.data.split import Split
 from tastemaker.errors import ConfigError
 from tastemaker.evaluation.evaluate import evaluate
@@ -83,7 +82,8 @@ class TrainingJob:
             SystemExit: SIGTERM was received (exit code 143); no run was saved.
         """
         model = self.checked_model()
-        note_unused([model], split, strict=self.strict)
+        for line in model.notes_on(split.train, strict=self.strict):
+            note(line)
         finished = finished_run(self.run_folder, model, split) if self.resume else None
         if finished is not None:
             note(f"{self.run_folder}: the run is finished, so there is nothing to resume")

@@ -94,7 +94,8 @@ def tune(
     settings = read_settings(config, set_ or [])
     refuse_early(model, folder, settings, trials, timeout, metric, device)
     the_split = split_of(data, reading, holding_out, seed)
-    note_unused([build_model(model, settings, seed)], the_split, strict=strict)
+    if not strict:
+        note_unused([build_model(model, settings, seed)], the_split)
     with TuningStatus(metric, trials) as status:
         result = tune_model(
             model,
@@ -108,6 +109,7 @@ def tune(
             seed=seed,
             device=device,
             restart=restart,
+            strict=strict,
             listener=status.listener(),
         )
     show(result, as_json=json)

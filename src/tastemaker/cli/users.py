@@ -14,9 +14,10 @@ def users(
     Only the features that were sent or imported since the training are exported.
 
     In an import, each row replaces all features of its user, as a PUT request to the service does.
-    If the service would reject any of them, nothing is imported. Features are the columns that the
-    run (--run) has as features of users, and a column of JSON objects, features; without --run only
-    the latter. A running service uses them from its next response on.
+    If the service would reject any of them, nothing is imported. All columns besides the id are
+    features; with --run, those that the users of the run have, and of the same kinds. A column
+    features holds further ones as JSON objects. A running service uses them from its next response
+    on.
 
     Examples: tastemaker users import visitors.csv --run runs/demo,
     tastemaker users export users.parquet --run runs/demo

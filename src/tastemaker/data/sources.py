@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tastemaker.data.columns import Columns, resolve_columns
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.download import OnBytes
@@ -27,7 +29,7 @@ from tastemaker.data.rows import names_of, read_rows
 from tastemaker.data.shop import shop
 from tastemaker.data.synthetic import synthetic
 from tastemaker.data.tables import read_tables
-from tastemaker.data.text_format import SHARED_WITH_ITEMS, TextFormat
+from tastemaker.data.text_format import SHARED_WITH_ITEMS
 from tastemaker.data.weights import Weighting
 from tastemaker.errors import ConfigError, DataError, did_you_mean
 
@@ -62,11 +64,13 @@ def load(
         DownloadError: the archive could not be downloaded; the message gives the file to obtain and
             its place.
     """
+    user_table = None
     if name == "synthetic":
         interactions, catalog = synthetic()
     elif name == "shop":
         tables = shop()
         interactions, catalog = tables.interactions(), tables.catalog()
+        user_table = tables.user_table()
     elif name in ARCHIVES:
         source = find_archive(str(name)) or fetch_archive(str(name), on_bytes)
         interactions, catalog = read_movielens(source, str(name))
@@ -78,7 +82,7 @@ def load(
             + did_you_mean(str(name), NAMES)
         )
     return _encode(
-        interactions, catalog, min_rating=min_rating, repeats=repeats,
+        interactions, catalog, user_table=user_table, min_rating=min_rating, repeats=repeats,
         repeat_targets=repeat_targets, untouched_items=untouched_items,
     )  # fmt: skip
 
@@ -99,6 +103,7 @@ def read(
     item_id: str | None = None,
     items_query: str | None = None,
     features: Mapping[str, str] | None = None,
+    vectors: str | Path | np.ndarray | None = None,
     untouched_items: bool = False,
     users: Any = None,
     user_id: str | None = None,
@@ -131,6 +136,8 @@ def read(
         features: the kind of a feature by its column in `items`: "category", "categories",
             "number", "text", "date" or "vector", or "none" for a column that is not used. The kinds
             of all other columns are guessed.
+        vectors: a NumPy file (.npy) or array of the shape (rows of `items`, numbers in a vector),
+            in the order of the rows. It becomes the feature "vectors".
         untouched_items: include the items of that table that no user touched, so that a model that
             represents items by their features can recommend them.
         users: a table of the users (a path, a dataframe or a `UserTable`): their ids and features.
@@ -162,7 +169,8 @@ def read(
     interactions = read_interactions(source, **values, **how)
     catalog, user_table = read_tables(
         interactions, items=items, item_id=item_id, items_query=items_query, features=features,
-        users=users, user_id=user_id, user_features=user_features, **values, **shared,
+        vectors=vectors, users=users, user_id=user_id, user_features=user_features, **values,
+        **shared,
     )  # fmt: skip
     return _encode(
         interactions, catalog, user_table=user_table, min_rating=min_rating, repeats=repeats,
@@ -232,17 +240,15 @@ def read_interactions(
         DataError: the data cannot be used; the message gives file, column, line and value.
         ConfigError: an option is invalid, or does not apply to this kind of source.
     """
-    known = None if layout is None else layout_named(layout)
-    columns_of_roles = {} if known is None else dict(known.roles)
-    given = {
+    known = layout_named(layout)
+    given = known.columns({
         "user": user, "item": item, "time": time, "rating": rating, "event": event,
         "weight": weight,
-    }  # fmt: skip
-    given = {role: name or columns_of_roles.get(role) for role, name in given.items()}
+    })  # fmt: skip
     weighting = _weighting(
         given["event"], event_weights, targets, negative, weight, weight_transform
     )
-    how = TextFormat(**(text if known is None else known.options(text)))
+    how = known.text_format(text)
     source_name, label = names_of(source, name)
     if is_file(source) and is_movielens(source):
         raise DataError(f"{source} holds a MovieLens data set; load it with tastemaker.load")
@@ -259,13 +265,11 @@ def read_interactions(
         query=query,
     )
     columns = columns_of(rows.frame.columns)
-    if known is not None:
-        rows = known.prepare(rows) if known.prepare is not None else rows
-        time_format = time_format or known.time_format
     values = Values(missing, drop_missing, ids)
     interactions = Interactions.from_rows(
-        rows, columns, time_format=time_format, values=values, weighting=weighting
-    )
+        known.prepare(rows), columns, time_format=time_format or known.time_format, values=values,
+        weighting=weighting,
+    )  # fmt: skip
     return replace(interactions, name=label)  # results show the data's name, errors the file's
 
 

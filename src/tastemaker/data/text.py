@@ -6,7 +6,7 @@ from dataclasses import replace
 import polars as pl
 
 from tastemaker.data.contents import Content
-from tastemaker.data.decimals import with_points
+from tastemaker.data.decimals import as_numbers
 from tastemaker.data.quotes import quotes_are_text
 from tastemaker.data.table import ReadTable
 from tastemaker.data.text_file import TextFile, is_null
@@ -77,16 +77,5 @@ def _tidied(
         # A row without a value in these columns is not a blank line if it has values in others.
         frame = frame.filter(~(rows["is_blank"] if rows.height == frame.height else is_empty))
     return frame.with_columns(
-        _as_numbers(frame[name], decimal) for name in texts if name not in exact
+        as_numbers(frame[name], decimal) for name in texts if name not in exact
     )
-
-
-def _as_numbers(text: pl.Series, decimal: str) -> pl.Series:
-    if text.str.contains(r"^0\d").any():
-        return text
-    points = with_points(text, decimal)
-    for dtype in (pl.Int64, pl.Float64):
-        numbers = points.cast(dtype, strict=False)
-        if numbers.null_count() == text.null_count():
-            return numbers
-    return text

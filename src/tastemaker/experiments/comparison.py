@@ -101,6 +101,7 @@ def compare(
     correction: Correction = "holm",
     cold_start: bool = False,
     device: DeviceName = "auto",
+    strict: bool = False,
     listener: ComparisonListener = ComparisonListener(),  # frozen
 ) -> ComparisonResult:
     """Trains and evaluates models on one split, and orders them.
@@ -119,10 +120,11 @@ def compare(
         cold_start: whether to train every model a second time without a tenth of the users, and
             to evaluate it on them.
         device: where to compute.
+        strict: as for `Recommender.fit`, for all models before the first of them is trained.
         listener: functions that are called while the comparison runs.
 
     Raises:
-        ConfigError: an argument is wrong, or every model failed.
+        ConfigError: an argument is wrong, or every model failed; or see `strict`.
         SplitError: the split has no test part, or no users can be held out.
         ArtifactError: the folder holds something else, or another process writes to it.
         KeyboardInterrupt: Ctrl-C came before the first model was finished.
@@ -132,6 +134,9 @@ def compare(
     )
     refuse_early(comparison.folder, comparison.models, device)
     split.targets("test")
+    if strict:
+        for model in comparison.models.values():
+            model.notes_on(split.train, strict=True)
     cold = hold_out_users(split) if cold_start else None
     return comparison.run(EvaluationPlan(split, protocol or FullRanking(), tuple(k), cold))
 

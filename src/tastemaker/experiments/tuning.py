@@ -86,6 +86,7 @@ def tune(
     seed: int | None = None,
     device: DeviceName = "auto",
     restart: bool = False,
+    strict: bool = False,
     listener: TuningListener = TuningListener(),  # frozen, and so safe to share
 ) -> TuningResult:
     """Searches for good settings of a model on the validation part; the test part is never used.
@@ -106,10 +107,11 @@ def tune(
             default.
         device: where to train.
         restart: whether to discard the trials in the folder.
+        strict: as for `Recommender.fit`, before the first trial.
         listener: functions that are called while the search runs.
 
     Raises:
-        ConfigError: an argument is out of its range, or no trial was completed.
+        ConfigError: an argument is out of its range, or no trial was completed; or see `strict`.
         UnsupportedError: the model has no settings left to search for.
         SplitError: the split has no validation part.
         ArtifactError: the folder holds something else, or a search with other arguments.
@@ -121,6 +123,8 @@ def tune(
         fixed.pop("seed", None)
     spec = Search(model, split, protocol or FullRanking(), metric, fixed, seed or 0)
     spec.check()
+    if strict:
+        spec.configured({}).notes_on(split.train, strict=True)
     with exclusive_lock(folder):
         artifact.claim(folder, SEARCH, {})
         if restart:

@@ -10,6 +10,7 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.errors import DataError
 from tastemaker.sampling import UnseenItems
 from tastemaker.training.epochs import RepeatableEpoch, epoch_generator
+from tastemaker.training.rejections import RejectedItems
 from tastemaker.training.relative_weights import relative_weights
 
 SAMPLES_AT_ONCE = {"cpu": 1 << 19, "mps": 1 << 20, "cuda": 1 << 24}
@@ -38,6 +39,9 @@ class Batch(NamedTuple):
 class PairBatches:
     """All positives, once per epoch, in random order, with newly drawn negatives.
 
+    Negatives are items that the user has not touched, and more often those that the user has
+    rejected (see `RejectedItems`).
+
     The content of an epoch depends only on the seed and the epoch's number, so that a resumed run
     sees the same batches as an uninterrupted one.
     """
@@ -59,6 +63,7 @@ class PairBatches:
         weights = relative_weights(dataset)
         if weights is not None:
             self.weights = torch.from_numpy(np.array(weights)).to(device)[rows]
+        self._rejected = RejectedItems(dataset, device) if dataset.rejected else None
         self.batch_size, self.negatives, self.seed = batch_size, negatives, seed
 
     def epoch(self, number: int) -> RepeatableEpoch[Batch]:
@@ -87,6 +92,8 @@ class PairBatches:
         for rows in order.split(self.chunk_size):
             users = _rows_of(self.users, rows)
             negatives = self.unseen.sample(users, self.negatives, generator)
+            if self._rejected is not None:
+                self._rejected.replace_some(users, negatives, generator)
             positives = _rows_of(self.items, rows)[:, None]
             if device.type == "cpu":
                 pair = np.concatenate([positives.numpy(), negatives.numpy()], axis=1)

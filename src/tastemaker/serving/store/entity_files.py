@@ -1,31 +1,27 @@
 """Entity files: the items or users of a table, by the rules of the requests that put them."""
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
 import polars as pl
 
 from tastemaker.data.columns import first_match
-from tastemaker.data.feature_columns import read_features
-from tastemaker.data.feature_values import refuse_wrong_values
-from tastemaker.data.id_rows import EntityKind, repeat_notes, used_note
+from tastemaker.data.id_rows import EntityKind, repeat_notes, unique_rows, used_note
 from tastemaker.data.id_table import IdTable
-from tastemaker.data.ids import read_ids
-from tastemaker.data.missing import Values, complete_rows
+from tastemaker.data.missing import Values
 from tastemaker.data.rows import Rows, read_rows
 from tastemaker.data.text_format import TextFormat
 from tastemaker.data.vocabulary import Vocabulary
-from tastemaker.errors import ConfigError, DataError
-from tastemaker.serving.store.file_rows import validated
-from tastemaker.wire import CatalogItem, UserFeatures
+from tastemaker.serving.store.entity_features import (
+    merged_features,
+    read_feature_columns,
+    read_objects,
+)
 
 AT_ONCE = 5_000
 """Number of items or users in one transaction, for which the writes of a running service wait."""
-
-Entity = TypeVar("Entity", CatalogItem, UserFeatures)
 
 
 class Imported(NamedTuple):
@@ -42,7 +38,7 @@ class EntityRows(NamedTuple):
 
     rows: Rows
     columns: dict[str, str]
-    """The file's column for each field; of several columns with features, the first one."""
+    """The file's column for each field; `features.NAME` is the column of the feature NAME."""
     fields: pl.DataFrame
     """The ids as text and, if there are any, the features as objects."""
     notes: tuple[str, ...]
@@ -60,8 +56,9 @@ def read_entities(
 ) -> EntityRows:
     """Reads a file with one row per item or user; of several rows of one, the first is used.
 
-    The features are columns that the run has as features, and a column `features` with JSON
-    objects, whose values replace those of the columns.
+    Columns without another meaning are features: those that the run has as features, or all of them
+    if there is no run. A column `features` with JSON objects gives features by name, whose values
+    take precedence.
 
     Args:
         path: the file.
@@ -78,87 +75,28 @@ def read_entities(
     """
     if vocabulary is not None and vocabulary.is_text and values.ids is None:
         values = replace(values, ids="text")
-    rows = read_rows(path, str(path), ids=lambda names: [id_column(names)], how=how)
-    if rows.frame.is_empty():
-        raise DataError(f"{path}: there are no rows; at least one {kind} is needed")
-    names = rows.frame.columns
-    key = id_column(names)
-    usual = {**usual, "features": ("features",)}
+    read = read_rows(path, str(path), ids=lambda names: [id_column(names)], how=how)
+    names = read.frame.columns
+    key, usual = id_column(names), {**usual, "features": ("features",)}
     found = {field: first_match(names, names_of) for field, names_of in usual.items()}
     columns = {f"{kind}_id": key} | {field: name for field, name in found.items() if name}
-    known = {} if table is None else table.features
-    kinds = {name: known[name] for name in names if name in known and name not in columns.values()}
-    used = columns | {name: name for name in kinds}
-    rows, left_out = complete_rows(rows, {key: f"{kind} id"}, values)
-    first = rows.only(read_ids(rows, key, kind, values.ids).is_first_distinct())
-    unused = [name for name in names if name not in used.values()]
-    notes = [
-        *rows.notes,
-        *left_out,
-        used_note(rows, used),
-        *([f"{rows.source}: unused columns: {', '.join(unused)}"] if unused else []),
-        *repeat_notes(rows, rows.frame.height - first.frame.height, kind),
-    ]
-    fields = [read_ids(first, key, kind, values.ids).cast(pl.String).alias(f"{kind}_id")]
-    if kinds or "features" in columns:
-        read = read_features(first, list(kinds), kinds, values, "features", taken=())
-        objects = _objects(first, columns.get("features"))
-        for name, column in read.columns.items():
-            for row, value in enumerate(column.to_list()):
-                if value is not None:
-                    objects[row].setdefault(name, value)
-        given = [features or None for features in objects]
-        fields.append(pl.Series("features", given, dtype=pl.Object))
-        columns.setdefault("features", next(iter(kinds), ""))
-    return EntityRows(first, columns, pl.DataFrame(fields), tuple(notes))
-
-
-def validated_entities(
-    entity: type[Entity], entities: EntityRows, table: IdTable | None
-) -> Iterator[Entity]:
-    """Yields each row as an object of a request's type.
-
-    Args:
-        entity: the type.
-        entities: the rows, with all fields.
-        table: the items or users of the run, whose features are the only ones; None if it is not
-            known.
-
-    Raises:
-        DataError: names the first row that is refused, its column and value.
-    """
-    rows, columns = entities.rows, entities.columns
-    for row, each in enumerate(validated(entity, entities.fields, rows, columns)):
-        if table is not None and each.features:
-            try:
-                refuse_wrong_values(table, each.features)
-            except ConfigError as error:
-                raise DataError(f"{rows.at(columns['features'], row)}: {error}") from None
-        yield each
-
-
-def _objects(rows: Rows, name: str | None) -> list[dict[str, Any]]:
-    """Returns the objects of a column of JSON texts or structs, without missing values.
-
-    Raises:
-        DataError: a text is not a JSON object.
-    """
-    if name is None:
-        return [{} for _ in range(rows.frame.height)]
-    objects: list[dict[str, Any]] = []
-    for row, value in enumerate(rows.frame[name]):
-        found = value
-        if isinstance(value, str):
-            try:
-                found = json.loads(value) if value.strip() else None
-            except ValueError:
-                found = value
-        if found is not None and not isinstance(found, dict):
-            raise DataError(
-                f'{rows.at(name, row)}: "{value}" is not a JSON object of features, such as '
-                '{"price": 3.5}'
-            )
-        # In a struct, all rows have all fields.
-        present = {} if found is None else found
-        objects.append({key: each for key, each in present.items() if each is not None})
-    return objects
+    rows, ids, n_repeated, notes = unique_rows(read, key, kind, values)
+    others = [name for name in names if name not in columns.values()]
+    features = read_feature_columns(rows, others, values, table, (f"{kind}_id", *usual))
+    objects = None
+    if "features" in columns:
+        objects = read_objects(rows, rows.frame[columns["features"]], table)
+    fields = [ids.cast(pl.String)]
+    if features.columns:
+        fields.append(merged_features(features, objects))
+    elif objects is not None:
+        fields.append(objects.alias("features"))
+    return EntityRows(
+        rows,
+        columns | {f"features.{name}": name for name in features.columns},
+        pl.DataFrame(fields),
+        (
+            *notes, used_note(rows, columns), *features.notes,
+            *repeat_notes(rows, n_repeated, kind),
+        ),
+    )  # fmt: skip

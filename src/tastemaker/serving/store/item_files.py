@@ -20,8 +20,8 @@ from tastemaker.serving.store.entity_files import (
     EntityRows,
     Imported,
     read_entities,
-    validated_entities,
 )
+from tastemaker.serving.store.file_rows import validated
 from tastemaker.serving.store.item_lines import record_of
 from tastemaker.serving.store.items import ItemRecord, ItemStore
 from tastemaker.serving.store.table_files import refuse_unwritable, write_table
@@ -106,7 +106,7 @@ def import_items(
         if field in usual
     ]
     entities = entities._replace(fields=entities.fields.with_columns(fields))
-    records = list(_records_in(entities, table, vocabulary))
+    records = list(_records_in(entities, vocabulary))
     for start in range(0, len(records), AT_ONCE):
         store.put(records[start : start + AT_ONCE])
     return Imported(len(records), entities.notes)
@@ -118,10 +118,9 @@ def _without_attributes(catalog: Catalog) -> IdTable:
     return replace(catalog, kinds=kinds)
 
 
-def _records_in(
-    entities: EntityRows, table: IdTable | None, vocabulary: Vocabulary | None
-) -> Iterator[ItemRecord]:
-    for row, item in enumerate(validated_entities(CatalogItem, entities, table)):
+def _records_in(entities: EntityRows, vocabulary: Vocabulary | None) -> Iterator[ItemRecord]:
+    items = validated(CatalogItem, entities.fields, entities.rows, entities.columns)
+    for row, item in enumerate(items):
         try:
             yield record_of(item, vocabulary)
         except UnknownIdError as error:

@@ -14,8 +14,8 @@ from tastemaker.serving.store.entity_files import (
     AT_ONCE,
     Imported,
     read_entities,
-    validated_entities,
 )
+from tastemaker.serving.store.file_rows import validated
 from tastemaker.serving.store.table_files import refuse_unwritable, write_table
 from tastemaker.serving.store.users import UserRecord, UserStore
 from tastemaker.wire import UserFeatures
@@ -78,15 +78,15 @@ def import_users(
         return user_id_column(names, str(path), user_id, None)
 
     entities = read_entities(path, "user", id_column, {}, table, vocabulary, how, values)
-    if "features" not in entities.columns:
-        known = "" if table is None else f", of those of the run: {', '.join(table.features)}"
+    if "features" not in entities.fields:
+        known = "" if table is None else f" of the run: {', '.join(table.features)}"
         raise DataError(
-            f"{path}: no column has features{known}; name columns as in the table of users of the "
-            'run (run=…), or write a JSON object such as {"age": 30} into a column "features"'
+            f"{path}: no column has features{known}; add columns, or write a JSON object such as "
+            '{"age": 30} into a column "features"'
         )
     records = [
         UserRecord(str(user.user_id), user.features)
-        for user in validated_entities(UserFeatures, entities, table)
+        for user in validated(UserFeatures, entities.fields, entities.rows, entities.columns)
     ]
     for start in range(0, len(records), AT_ONCE):
         store.put(records[start : start + AT_ONCE])
