@@ -82,7 +82,7 @@ def writing(path: Path, kind: str, *, keep_previous: bool = True) -> Iterator[Ar
             nor an empty folder.
     """
     path = path.absolute()
-    previous = path.with_name(path.name + ".previous")
+    previous = previous_of(path)
     refuse_other_kind(path, kind)
     refuse_other_kind(previous, kind)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -96,6 +96,11 @@ def writing(path: Path, kind: str, *, keep_previous: bool = True) -> Iterator[Ar
         temporary.rename(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def previous_of(path: Path) -> Path:
+    """Returns where an artifact is kept when another one replaces it."""
+    return path.with_name(f"{path.name}.previous")
 
 
 def claim(folder: Path, kind: str, entries: dict[str, Any]) -> None:

@@ -110,9 +110,9 @@ def test_foreign_and_newer_folders_are_named(run: Path, tmp_path: Path) -> None:
 
 def test_only_runs_are_replaced_and_the_former_one_is_kept(run: Path) -> None:
     before = (run / "weights.safetensors").read_bytes()
-    tm.save_run(run, tm.Popularity().fit(tm.no_holdout(two_tastes())))
+    kept = tm.save_run(run, tm.Popularity().fit(tm.no_holdout(two_tastes())))
     assert tm.open_run(run).model.name == "popularity"
-    kept = run.with_name("run.previous")
+    assert kept == run.with_name("run.previous")
     assert (kept / "weights.safetensors").read_bytes() == before
     thesis = run.with_name("thesis")
     thesis.mkdir()
@@ -120,6 +120,17 @@ def test_only_runs_are_replaced_and_the_former_one_is_kept(run: Path) -> None:
     with pytest.raises(ArtifactError, match="is a folder, but not a run"):
         tm.save_run(thesis, tm.Popularity().fit(tm.no_holdout(two_tastes())))
     assert [file.name for file in thesis.iterdir()] == ["chapter1.txt"]
+
+
+def test_a_run_whose_training_was_interrupted_is_replaced_and_not_kept(tmp_path: Path) -> None:
+    model = tm.Popularity().fit(tm.no_holdout(two_tastes()))
+    (tmp_path / "run").mkdir()  # an empty folder is no previous run
+    model.log.interrupted = True
+    assert tm.save_run(tmp_path / "run", model) is None
+    model.log.interrupted = False
+    assert tm.save_run(tmp_path / "run", model) is None
+    assert [folder.name for folder in tmp_path.iterdir()] == ["run"]
+    assert tm.save_run(tmp_path / "run", model) == tmp_path / "run.previous"
 
 
 def test_folders_that_are_not_runs_are_never_removed(run: Path) -> None:

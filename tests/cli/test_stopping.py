@@ -65,6 +65,15 @@ def test_ctrl_c_ends_every_long_command_with_one_line_and_no_partial_files(
 
 
 @pytest.mark.slow
+def test_an_interrupted_demo_names_no_option_that_it_lacks(tmp_path: Path, begin: Begin) -> None:
+    typed = ("demo", "--data", "synthetic", "--out", "new")
+    done = begin(*typed, folder=tmp_path, before=interrupting.at_the_first_progress).ended()
+    assert done.returncode == 130, done.stderr
+    assert "interrupted; the same command starts from the beginning" in done.stderr
+    assert "--resume" not in done.stderr
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(not implicit_library.INSTALLED, reason="needs the package implicit")
 @pytest.mark.parametrize("model", ["ials", "bpr"])
 def test_ctrl_c_keeps_the_epochs_that_a_model_of_the_implicit_package_reached(

@@ -212,6 +212,7 @@ def test_vectors_of_a_file_belong_to_the_rows_of_the_table_in_order(tmp_path: Pa
     [
         (np.zeros((3, 2)), "there are 3 vectors, but catalog has 4 rows; give one vector"),
         (np.zeros(4), r"the shape \(4,\) and the type float64 has no vectors"),
+        ([[1.0, 2.0], [3.0]], "give a NumPy array or file, not a list"),
         (np.array([["a"]] * 4), "the type <U1 has no vectors"),
         (np.array([[1.0], [np.nan], [0.0], [2.0]]), 'column "vectors", row 2: .*list of 1 numbers'),
         ("none.npy", "none.npy: cannot be read: No such file"),

@@ -168,6 +168,14 @@ def test_contexts_are_limited(context: dict) -> None:
 WEIGHTS = EventWeights({"view": 1.0, "buy": 10.0, "return": 0.0}, others=0.5, transform="log1p")
 
 
+def test_the_weight_of_an_event_is_that_of_its_type_times_its_transformed_value() -> None:
+    types, values = ["view", "buy", "return", "glance", "buy"], [None, 0.5, 3.0, 1.0, None]
+    expected = [1.0, 10 * np.log1p(0.5), 0.0, 0.5 * np.log1p(1.0), 10.0]
+    for given in (values, pl.Series(values)):
+        np.testing.assert_allclose(WEIGHTS.weights_of(pl.Series(types), given), expected, rtol=1e-6)
+    assert WEIGHTS.weights_of([], []).shape == (0,)
+
+
 @pytest.mark.parametrize("transform", [None, "none", "log1p", "sqrt", "threshold:5"])
 def test_trending_counts_weights_alike_when_events_arrive_and_when_all_are_counted(
     database: str, transform: str | None

@@ -109,7 +109,7 @@ def save_run(
     model: Recommender,
     evaluation: Evaluation | None = None,
     logs: Path | None = None,
-) -> None:
+) -> Path | None:
     """Writes a run folder: the model, its split, its metrics and the log of its training.
 
     Args:
@@ -119,12 +119,16 @@ def save_run(
         evaluation: the model's metrics, if it was evaluated.
         logs: a folder whose files (except checkpoints) are copied into the run folder.
 
+    Returns:
+        The folder of the previous run, or None if there was none or it was not kept.
+
     Raises:
         ArtifactError: something other than a run exists at the path.
     """  # fmt: skip
     path = Path(path)
     # A run of an interrupted training is not worth keeping once that training was resumed.
     keep = not _was_interrupted(path)
+    previous = artifact.previous_of(path) if keep and _exists(path) else None
     with artifact.writing(path, RUN, keep_previous=keep) as out:
         if logs is not None:
             ignored = shutil.ignore_patterns("checkpoints", "identity.json")
@@ -147,6 +151,11 @@ def save_run(
                 "fit_s": log.fit_s,
             },
         )
+    return previous
+
+
+def _exists(path: Path) -> bool:
+    return path.is_dir() and any(path.iterdir())
 
 
 def _was_interrupted(path: Path) -> bool:

@@ -44,7 +44,7 @@ def run_comparison(
         ConfigError: `strict` is set, and a model does not learn from everything in the data.
         typer.Exit: with 1 if some models failed, with 130 after a Ctrl-C; results so far are shown.
     """
-    if not strict:
+    if not strict:  # otherwise `compare` refuses what would be noted
         note_unused(models.values(), split)
     with ComparisonTable(deciding_metric(metric, k)) as table:
         result = compare(

@@ -39,7 +39,7 @@ def demo(
     from tastemaker.data.splitting import leave_one_out
     from tastemaker.experiments.comparison import refuse_early
 
-    job = TrainingJob("ncf", SETTINGS, out_folder, device=device, restart=True)
+    job = TrainingJob("ncf", SETTINGS, out_folder, device=device, restart=True, has_resume=False)
     job.checked_model()
     refuse_early(_comparison_folder(out_folder), COMPARED.split(","), device)
     split = leave_one_out(_load(data))

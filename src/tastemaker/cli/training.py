@@ -26,6 +26,8 @@ from tastemaker.reports.figures import learning_curve
 from tastemaker.training.run import DeviceName, TrainingRun, resolve_device
 from tastemaker.training.validation import epoch_line
 
+STARTS_AGAIN = "the same command starts from the beginning"
+
 
 @dataclass(frozen=True)
 class TrainingJob:
@@ -46,6 +48,8 @@ class TrainingJob:
     resume: bool = False
     restart: bool = False
     strict: bool = False
+    has_resume: bool = True
+    """Whether the command has the option --resume."""
 
     def checked_model(self) -> Recommender:
         """Checks the options and returns the unfitted model.
@@ -100,24 +104,28 @@ class TrainingJob:
                 self._fit(model, split, folder)
                 evaluation = self._evaluate(model, split)
             except SystemExit:
-                note(f"terminated; {resume_hint(folder)}")
+                note(f"terminated; {self._hint(folder)}")
                 raise
             except KeyboardInterrupt:
-                raise KeyboardInterrupt(resume_hint(folder)) from None
-            replaced = self.run_folder.exists()
-            save_run(self.run_folder, model, evaluation, logs=folder)
+                raise KeyboardInterrupt(self._hint(folder)) from None
+            previous = save_run(self.run_folder, model, evaluation, logs=folder)
             if model.log.interrupted:
                 note(self._interrupt_note(model, folder))
-            if replaced:
-                note(f"the previous run was moved to {self.run_folder}.previous")
+            if previous is not None:
+                note(f"the previous run was moved to {previous}")
             self._print_result(model, None if evaluation is None else evaluation.to_dict(), json)
             if model.log.interrupted:
                 raise typer.Exit(INTERRUPTED)
         return model
 
+    def _hint(self, folder: Path) -> str:
+        return resume_hint(folder) if self.has_resume else STARTS_AGAIN
+
     def _interrupt_note(self, model: Recommender, folder: Path) -> str:
         n_finished = len(model.log.records)
         kept = f"epoch {model.log.best_epoch} of the {n_finished} finished was kept and saved"
+        if not self.has_resume:
+            return f"interrupted: {kept}; {STARTS_AGAIN}"
         if has_checkpoint(folder):
             return f"interrupted: {kept}; run the same command with --resume to continue"
         return f"interrupted: {kept}; {model.name} writes no checkpoints and cannot be resumed"

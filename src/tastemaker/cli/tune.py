@@ -94,7 +94,7 @@ def tune(
     settings = read_settings(config, set_ or [])
     refuse_early(model, folder, settings, trials, timeout, metric, device)
     the_split = split_of(data, reading, holding_out, seed)
-    if not strict:
+    if not strict:  # otherwise `tune` refuses what would be noted
         note_unused([build_model(model, settings, seed)], the_split)
     with TuningStatus(metric, trials) as status:
         result = tune_model(

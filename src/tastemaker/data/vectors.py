@@ -23,8 +23,11 @@ def with_vectors(rows: Rows, vectors: str | Path | np.ndarray) -> Rows:
         DataError: there are no n vectors, the file cannot be read, or the table has a column of
             that name.
     """
-    name = str(vectors) if isinstance(vectors, str | Path) else "vectors=…"
-    matrix = _read(Path(vectors)) if isinstance(vectors, str | Path) else np.asarray(vectors)
+    name, matrix = "vectors=…", vectors
+    if isinstance(vectors, str | Path):
+        name, matrix = str(vectors), _read(Path(vectors))
+    if not isinstance(matrix, np.ndarray):
+        raise DataError(f"{name}: give a NumPy array or file, not a {type(matrix).__name__}")
     if matrix.ndim != 2 or matrix.dtype.kind not in "fiu" or matrix.shape[1] == 0:
         raise DataError(
             f"{name}: an array of the shape {matrix.shape} and the type {matrix.dtype} has no "
