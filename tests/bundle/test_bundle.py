@@ -66,7 +66,7 @@ def test_a_model_without_anything_held_out_can_be_kept(tmp_path: Path) -> None:
 
 def test_a_run_contains_no_pickle(run: Path) -> None:
     endings = {file.suffix for file in run.iterdir()}
-    assert endings == {".json", ".parquet", ".safetensors"}
+    assert endings == {".json", ".npy", ".parquet", ".safetensors"}
 
 
 def test_damaged_files_are_named(run: Path) -> None:
