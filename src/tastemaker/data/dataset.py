@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tastemaker.data.blocks import in_threads
+from tastemaker.data.blocks import ROWS_PER_BLOCK, in_threads
 from tastemaker.data.catalog import Catalog
 from tastemaker.data.folding import (
     cancelled_rows,
@@ -21,7 +21,7 @@ from tastemaker.data.folding import (
 from tastemaker.data.interactions import Interactions
 from tastemaker.data.log_rules import DEFAULT_RULES, LogRules, Repeats, default_repeats
 from tastemaker.data.ordering import sort_by_user_and_time
-from tastemaker.data.pairs import Pairs
+from tastemaker.data.pairs import Pairs, run_of
 from tastemaker.data.user_table import UserTable
 from tastemaker.data.vocabulary import Vocabulary
 from tastemaker.errors import DataError
@@ -203,7 +203,12 @@ class Dataset:
     @cached_property
     def item_counts(self) -> np.ndarray:
         """(n_items,) int64 number of interactions of each item."""
-        return np.bincount(self.items, minlength=self.n_items)
+        counts = np.zeros(self.n_items, dtype=np.int64)
+        step = max(self.n_items, ROWS_PER_BLOCK)
+        # In blocks, since bincount converts its argument to int64.
+        for start in range(0, len(self), step):
+            counts += np.bincount(self.items[start : start + step], minlength=self.n_items)
+        return counts
 
     @cached_property
     def mean_weight(self) -> float:
@@ -257,11 +262,16 @@ class Dataset:
         rows, indptr = take_runs(self.indptr, users)
         return self.items[rows].astype(np.int64), indptr
 
-    def rows(self, keep: np.ndarray) -> "Dataset":
-        """Returns the rows in `keep` (a boolean mask or ascending positions), codes unchanged."""
+    def rows(self, keep: np.ndarray | slice) -> "Dataset":
+        """Returns the rows in `keep` (a mask, ascending positions or a slice), codes unchanged."""
         names = [name for name in COLUMNS if getattr(self, name) is not None]
         kept = in_threads(lambda name: getattr(self, name)[keep], names, len(self))
         return replace(self, **dict(zip(names, kept, strict=True)))
+
+    def of_users(self, users: range) -> "Dataset":
+        """Returns the interactions of a range of users, without a copy; codes are unchanged."""
+        rejected = None if self.rejected is None else self.rejected.in_range(users)
+        return replace(self.rows(run_of(self.users, users)), rejected=rejected)
 
     def folded(self) -> "Dataset":
         """Turns the rows of a log into training data by `rules`, codes unchanged.
@@ -297,13 +307,18 @@ class Dataset:
             merged, weights=weights, kinds=kinds, n_duplicates=len(self) - int(kept.sum())
         )
 
-    @cached_property
+    @property
     def pairs(self) -> "Dataset":
         """The same interactions with one row for each pair, which has the sum of its weights.
 
         This differs from the data themselves only with repeats="keep".
         """
-        return self.merged("sum") if self.rules.repeats == "keep" else self
+        # Data that cached themselves would stay in memory until the next garbage collection.
+        return self._merged_pairs if self.rules.repeats == "keep" else self
+
+    @cached_property
+    def _merged_pairs(self) -> "Dataset":
+        return self.merged("sum")
 
     def positive_rows(self) -> np.ndarray:
         """Returns (n,) bool: marks the rows that no later row cancels."""
@@ -328,14 +343,20 @@ class Dataset:
         may[may] = first_rows(rows.users, rows.items, rows.ratings, self.rules)
         return may
 
-    @cached_property
+    @property
     def of_targets(self) -> "Dataset":
         """The pairs of target kinds: the interactions that a list does not repeat."""
         pairs = self.pairs
-        if pairs.kinds is None or pairs.rules.kinds is None:
-            return pairs
-        is_target = pairs.rules.kinds.is_target[pairs.kinds]
-        return pairs if is_target.all() else pairs.rows(is_target)
+        of_target_kinds = pairs._of_target_kinds
+        return pairs if of_target_kinds is None else of_target_kinds
+
+    @cached_property
+    def _of_target_kinds(self) -> "Dataset | None":
+        """The rows of target kinds; None if these are all rows."""
+        if self.kinds is None or self.rules.kinds is None:
+            return None
+        is_target = self.rules.kinds.is_target[self.kinds]
+        return None if is_target.all() else self.rows(is_target)
 
     def compact(self) -> "Dataset":
         """Drops users and items that have no interaction left, and assigns new dense codes."""
