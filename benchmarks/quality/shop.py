@@ -77,7 +77,7 @@ MERGED: Settings = ONCE | {"repeat_targets": True}
 KEPT: Settings = {"repeats": "keep"}
 
 EASE: list[Settings] = [{"regularization": λ} for λ in (100, 300, 1000, 3000)]
-SASREC: list[Settings] = [{"epochs": n, "embedding_size": 32, "patience": None} for n in (8, 16)]
+SASREC: list[Settings] = [{"epochs": n, "embedding_size": 32, "patience": None} for n in (50, 100)]
 WITH_FEATURES = _also(SASREC, features=True)
 EASE_WITH_FEATURES = [s | {"feature_weight": c} for s in EASE for c in (1.0, 3.0, 10.0)]
 TWO_TOWER: list[Settings] = [{"epochs": n, "patience": None} for n in (8, 16)]
