@@ -157,12 +157,16 @@ def stored_in(storage: object) -> list[optuna.trial.FrozenTrial]:
 
 
 def running_in(storage: object, pid: int) -> bool:
-    """Whether the worker with this process id has begun to train."""
-    return any(
+    """Whether the worker with this process id trains, and nobody holds the lock of a journal.
+
+    The lock of a process that was killed would be broken only after thirty seconds.
+    """
+    trains = any(
         trial.intermediate_values and trial.user_attrs["worker"].endswith(f":{pid}")
         for trial in stored_in(storage)
         if trial.state == optuna.trial.TrialState.RUNNING
     )
+    return trains and not Path(f"{storage}.lock").exists()
 
 
 def test_without_optuna_the_error_names_what_to_install(clicks: Path, tmp_path: Path) -> None:
