@@ -224,7 +224,8 @@ def test_a_file_of_something_else_is_refused_and_stays_as_it_was(tmp_path: Path)
 def test_a_password_is_in_no_message(tmp_path: Path, split: Split) -> None:
     url = "postgresql://me:secret@127.0.0.1:1/db?password=hidden"
     with pytest.raises(ArtifactError, match=r"me:\*\*\*@127.0.0.1:1/db cannot be used: ") as error:
-        search(Search("ease", split), tmp_path, 1, storage=url)
+        tm.tune("ease", split, tmp_path / "out", storage=url)
+    assert not (tmp_path / "out").exists()
     assert "secret" not in str(error.value)
     assert "hidden" not in str(error.value)
     for wrong in ("postgress://me:secret@h/db", "postgresql://me:secret@h:port/db"):
