@@ -93,7 +93,7 @@ def test_workers_begin_no_more_trials_than_were_asked_for_and_each_is_another(st
         assert other.begin(4).slot == 3
 
 
-def test_a_trial_is_counted_when_another_worker_takes_the_last_place_at_the_same_moment(
+def test_of_two_workers_that_take_the_last_place_at_the_same_moment_one_gives_way(
     journal: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with worker(journal) as slow, worker(journal) as fast:

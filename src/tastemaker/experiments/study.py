@@ -84,7 +84,7 @@ class Study:
 
     def n_running(self) -> int:
         """Returns the number of trials that any worker is running."""
-        return len(self._study.get_trials(deepcopy=False, states=[TrialState.RUNNING]))
+        return len(self._running())
 
     def begin(self, n_trials: int) -> BegunTrial | None:
         """Begins a trial, unless `n_trials` have ended or are running.
@@ -106,6 +106,7 @@ class Study:
             every = self._study.get_trials(deepcopy=False)
             before = [other for other in every if other.number < trial.number]
             if sum(counts(other) for other in before) >= n_trials:
+                # Other workers took the last places since this one looked.
                 self._study.tell(trial, state=TrialState.FAIL)
                 return None
             self._begun = BegunTrial(trial, slots(every)[trial.number])
