@@ -32,7 +32,7 @@ from tastemaker.training.module import FusedModule, RankingModule, SharedModule,
 from tastemaker.training.network import TrainableNetwork
 from tastemaker.training.noise import one_training_at_a_time
 from tastemaker.training.run import TrainingLog, TrainingRun
-from tastemaker.training.strategy import group_strategy
+from tastemaker.training.strategy import EndOnSigterm, group_strategy
 from tastemaker.training.validation import Validation
 
 LOG_NAME = "epochs.csv"
@@ -70,7 +70,8 @@ def fit(
         ConfigError: the patience is set to a value other than the default, but there is no
             validation part; or several processes train together without a folder.
         FloatingPointError: training diverged: the loss is no longer finite.
-        SystemExit: SIGTERM was received (exit code 143); the run can be resumed.
+        SystemExit: SIGTERM was received (exit code 143); the run can be resumed. If several
+            processes train together, the signal ends the process without this exception.
         KeyboardInterrupt: Ctrl-C was pressed before the end of the first epoch, so that there is
             nothing to keep, or pressed twice.
     """
@@ -93,7 +94,7 @@ def fit(
         random_state_lock = ExitStack()
         callbacks: list[Callback] = [
             RandomStateLock(random_state_lock), *optional, StopOnInterrupt(interrupt), epoch_log,
-            checkpointing,
+            checkpointing, *([EndOnSigterm()] if n_processes() > 1 else []),
         ]  # fmt: skip
         last = checkpoints / f"{LAST}{SUFFIX}"
         resume_from = last if run.resume and last.exists() else None

@@ -1,5 +1,9 @@
 """How the Trainer takes part in a group of processes that train one network together."""
 
+import signal
+import threading
+
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.plugins.environments import ClusterEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 from typing_extensions import override
@@ -49,13 +53,24 @@ class GroupEnvironment(ClusterEnvironment):
 
 
 def group_strategy() -> DDPStrategy:
-    """Returns a strategy that averages the gradients of all processes of the group.
-
-    Some networks have parameters that do not take part in the loss, such as the vectors of gaps of
-    time if the data have no times.
-    """
+    """Returns a strategy that averages the gradients of all processes of the group."""
     return DDPStrategy(
         cluster_environment=GroupEnvironment(),
+        # Every batch uses the same parameters. Some are never used, such as the vectors of gaps of
+        # time if the data have no times; they would be an error if the graph were not static.
         static_graph=True,
         broadcast_buffers=False,
     )
+
+
+class EndOnSigterm(Callback):
+    """Lets SIGTERM end this process at once, without the other processes.
+
+    Lightning's handler would first send them a message, for which they wait only if they receive
+    the signal between the same two batches.
+    """
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Replaces Lightning's handler, which is removed when training ends."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
