@@ -83,7 +83,7 @@ def compare(
     share: bool = False,
     device: DeviceName = "auto",
     strict: bool = False,
-    listener: ComparisonListener = ComparisonListener(),  # frozen
+    listener: ComparisonListener = ComparisonListener(),  # noqa: B008 (it is frozen)
 ) -> ComparisonResult:
     """Trains and evaluates models on one split, and orders them.
 
