@@ -10,9 +10,9 @@ from tastemaker.process_group import own_part
 
 
 def own_batch_part(sizes: np.ndarray) -> tuple[slice, float]:
-    """Returns the examples of a batch that this process trains on, and their fraction of its loss.
+    """Returns the examples of a batch that this process trains on, and their part of its loss.
 
-    A process without an example of its own gets the first example with a fraction of 0: it takes part
+    A process without an example of its own gets the first example, with a part of 0: it takes part
     in the exchange of gradients without changing them.
 
     Args:
