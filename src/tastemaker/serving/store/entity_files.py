@@ -10,6 +10,7 @@ import polars as pl
 
 from tastemaker.data.columns import first_match
 from tastemaker.data.feature_columns import read_features
+from tastemaker.data.feature_kinds import FeatureKind
 from tastemaker.data.feature_values import refuse_wrong_values
 from tastemaker.data.id_rows import EntityKind, repeat_notes, used_note
 from tastemaker.data.id_table import IdTable
@@ -101,14 +102,7 @@ def read_entities(
     ]
     fields = [read_ids(first, key, kind, values.ids).cast(pl.String).alias(f"{kind}_id")]
     if kinds or "features" in columns:
-        read = read_features(first, list(kinds), kinds, values, "features", taken=())
-        objects = _objects(first, columns.get("features"))
-        for name, column in read.columns.items():
-            for row, value in enumerate(column.to_list()):
-                if value is not None:
-                    objects[row].setdefault(name, value)
-        given = [features or None for features in objects]
-        fields.append(pl.Series("features", given, dtype=pl.Object))
+        fields.append(_features(first, kinds, columns.get("features"), values))
         columns.setdefault("features", next(iter(kinds), ""))
     return EntityRows(first, columns, pl.DataFrame(fields), tuple(notes))
 
@@ -135,6 +129,26 @@ def validated_entities(
             except ConfigError as error:
                 raise DataError(f"{rows.at(columns['features'], row)}: {error}") from None
         yield each
+
+
+def _features(
+    rows: Rows, kinds: Mapping[str, FeatureKind], objects: str | None, values: Values
+) -> pl.Series:
+    """Returns the features of each row as an object; null for a row without features.
+
+    Args:
+        rows: the rows.
+        kinds: the columns that are features, and their kinds.
+        objects: the column of JSON objects, whose values replace those of the columns.
+        values: which texts stand for a missing value.
+    """
+    features = _objects(rows, objects)
+    read = read_features(rows, list(kinds), kinds, values, "features", taken=())
+    for name, column in read.columns.items():
+        for row, value in zip(features, column.to_list(), strict=True):
+            if value is not None:
+                row.setdefault(name, value)
+    return pl.Series("features", [row or None for row in features], dtype=pl.Object)
 
 
 def _objects(rows: Rows, name: str | None) -> list[dict[str, Any]]:
