@@ -273,21 +273,28 @@ WRONG_FILES = [
 ]
 
 
+@pytest.fixture
+def store(new_database: Databases) -> Iterator[UserStore]:
+    with Database(new_database("sqlite")) as opened:
+        opened.migrate()
+        yield UserStore(opened)
+
+
 @pytest.mark.parametrize(("text", "message"), WRONG_FILES)
 def test_a_file_of_users_with_an_error_is_refused_as_a_whole(
-    opened: Database, tmp_path: Path, text: str, message: str
+    store: UserStore, tmp_path: Path, text: str, message: str
 ) -> None:
     (tmp_path / "users.csv").write_text(text)
     with pytest.raises(DataError, match=message):
-        import_users(UserStore(opened), tmp_path / "users.csv", data=world())
-    assert list(UserStore(opened).pages()) == []
+        import_users(store, tmp_path / "users.csv", data=world())
+    assert list(store.pages()) == []
 
 
 def test_a_run_without_features_of_users_has_none_to_import(
-    opened: Database, tmp_path: Path
+    store: UserStore, tmp_path: Path
 ) -> None:
     pl.DataFrame({"id": [1]}).write_parquet(tmp_path / "users.parquet")
     with pytest.raises(DataError, match="trained without features of users; train with .*users=…"):
-        import_users(UserStore(opened), tmp_path / "users.parquet", data=two_tastes())
+        import_users(store, tmp_path / "users.parquet", data=two_tastes())
     with pytest.raises(DataError, match="no column has features; add"):
-        import_users(UserStore(opened), tmp_path / "users.parquet")
+        import_users(store, tmp_path / "users.parquet")

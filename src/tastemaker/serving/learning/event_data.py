@@ -23,6 +23,9 @@ from tastemaker.serving.store.users import UserStore
 
 PAIR = ["user_id", "item_id"]
 
+FIELDS_OF_ITEMS = ("title", "categories")
+"""Features that are fields of an item itself, all of which are sent with it."""
+
 COLUMNS = pl.Schema(
     {
         "user_id": pl.String, "item_id": pl.String, "timestamp": pl.Int64, "weight": pl.Float32,
@@ -195,8 +198,8 @@ def _catalog(
     table = None if base is None else base.catalog
     if table is not None:
         rows = [record.features or {} for record in kept]
-        sent = sent.with_columns(_sent_features(table, rows, besides=("title", "categories")))
-    merged = _merged(sent, table, touched)
+        sent = sent.with_columns(_sent_features(table, rows, FIELDS_OF_ITEMS))
+    merged = _merged(sent, table, touched, FIELDS_OF_ITEMS)
     kinds = None if table is None else {"categories": "categories", **table.features}
     return None if merged.is_empty() else Catalog(merged, kinds=kinds)
 
@@ -210,7 +213,7 @@ def _users(
     """
     if base is None or base.user_table is None:
         return None
-    frame, keys = base.user_table.frame, set(touched.cast(pl.String))
+    frame, keys = base.user_table.frame, set(touched.unique().cast(pl.String))
     kept = base.user_table.with_frame(
         frame.filter(~pl.col("user_id").cast(pl.String).is_in(forgotten))
     )
@@ -233,7 +236,9 @@ def _sent_features(
     ]
 
 
-def _merged(sent: pl.DataFrame, table: IdTable | None, touched: pl.Series) -> pl.DataFrame:
+def _merged(
+    sent: pl.DataFrame, table: IdTable | None, touched: pl.Series, besides: Collection[str] = ()
+) -> pl.DataFrame:
     """Returns one row for each touched id: that which was sent, over that of the run.
 
     A feature that was not sent keeps its value in the data of the run.
@@ -242,11 +247,12 @@ def _merged(sent: pl.DataFrame, table: IdTable | None, touched: pl.Series) -> pl
         sent: rows with ids as text in the first column.
         table: the items or users of the run, if there is one.
         touched: the ids that have interactions, in the type of the result.
+        besides: features that are replaced in any case.
     """
     key, rows, kept = sent.columns[0], sent, list[str]()
     if table is not None and table.columns:
         rows = pl.concat([sent, table.frame.cast({key: pl.String})], how="diagonal")
-        kept = [name for name in table.features if name not in ("title", "categories")]
+        kept = [name for name in table.features if name not in besides]
     rows = rows.filter(pl.col(key).is_in(touched.cast(pl.String).implode()))
     rows = rows.with_columns(pl.col(kept).drop_nulls().first().over(key))
     return rows.unique(key, keep="first", maintain_order=True).cast({key: touched.dtype})
