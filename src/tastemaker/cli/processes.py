@@ -12,7 +12,7 @@ from tastemaker.cli.common import be_quiet, environment, err, note
 from tastemaker.cli.resuming import resume_hint
 from tastemaker.cluster.group import Place, joined, refuse_too_few_devices
 from tastemaker.cluster.launch import LOST_PROCESS, launch
-from tastemaker.errors import ConfigError, LostProcessError, TastemakerError
+from tastemaker.errors import ClusterError, ConfigError, LostProcessError, TastemakerError
 from tastemaker.training.run import DeviceName, resolve_device
 
 
@@ -72,13 +72,11 @@ def own_errors_shown(rank: int) -> Iterator[None]:
     """Lets a process that is quiet otherwise print the error of the block, with its number."""
     try:
         yield
-    except LostProcessError:
-        raise
-    except TastemakerError as error:
-        if rank > 0:
-            err.quiet = False
-            raise type(error)(f"process {rank}: {error}") from None
-        raise
+    except (TastemakerError, OSError) as error:
+        if rank == 0:
+            raise
+        err.quiet = False
+        raise ClusterError(f"process {rank}: {error}") from None
 
 
 def own_place() -> Place | None:
