@@ -94,11 +94,12 @@ def in_agreement() -> Iterator[None]:
         ClusterError: another process was; the error has its text.
     """
     own_error: TastemakerError | OSError | None = None
+    own_text = ""
     try:
         yield
     except (TastemakerError, OSError) as error:
-        own_error = error
-    texts = _texts_of_all("" if own_error is None else str(own_error))
+        own_error, own_text = error, str(error) or type(error).__name__
+    texts = _texts_of_all(own_text)
     first = next((rank for rank, text in enumerate(texts) if text), None)
     if own_error is not None and first == process_rank():
         raise own_error
