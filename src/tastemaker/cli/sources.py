@@ -261,7 +261,10 @@ class SplitOptions(options.HoldingOutForTest):
             )
         train = source.interactions(self.train)
         text = {name: value for name, value in source.text.items() if name in SHARED_WITH_ITEMS}
-        catalog, user_table = read_tables(train, **source.tables, **source.values, **text)
+        catalog, user_table = read_tables(
+            user_column=train.user_column, item_column=train.item_column,
+            **source.tables, **source.values, **text,
+        )  # fmt: skip
         return predefined_split(
             train,
             source.interactions(self.test),

@@ -92,9 +92,7 @@ class Absences:
                 more.content, known.n + more.n, known.spellings + more.spellings,
                 (known.first + more.first)[:SHOWN_ROWS],
             )  # fmt: skip
-        return Absences(
-            self.n_rows + other.n_rows, self.n_incomplete + other.n_incomplete, columns
-        )
+        return Absences(self.n_rows + other.n_rows, self.n_incomplete + other.n_incomplete, columns)
 
     def note(self) -> str:
         """Describes the rows, which are left out."""
@@ -108,7 +106,7 @@ class Absences:
         )
 
     def error(self, source: str, *, drop_missing: bool) -> DataError:
-        """Returns the error for rows that are not to be left out, or of which none would be left."""
+        """Returns the error for rows that must not be left out, or of which none is left."""
         if drop_missing:
             return DataError(
                 f"{source}: each of the {self.n_rows:,} rows lacks a required value, so no row is "

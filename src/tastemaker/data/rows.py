@@ -62,7 +62,7 @@ class Rows:
         return replace(self, frame=frame, positions=positions)
 
     def place(self, row: int) -> tuple[str, str]:
-        """Returns the place of a row, such as `line 3`, and ` of ` its file if there are several."""
+        """Returns the place of a row (`line 3`), and ` of ` its file if there are several."""
         as_read = self._as_read(row)
         file = "" if self.file_of is None else f" of {self.file_of(as_read)}"
         return self.place_of(as_read), file

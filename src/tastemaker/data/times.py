@@ -110,9 +110,7 @@ def read_times(
     )
 
 
-def _from_text(
-    column: pl.Series, rows: Rows, time_format: str | None, seen: TimesSeen
-) -> Times:
+def _from_text(column: pl.Series, rows: Rows, time_format: str | None, seen: TimesSeen) -> Times:
     if time_format is None:
         if seen.n_numbers == seen.n > seen.n_whole:
             return _from_floats(column.cast(pl.Float64), rows, seen)

@@ -171,6 +171,21 @@ class WeightRules:
         return columns
 
 
+def counting_rows(frame: pl.DataFrame, kinds: EventKinds | None) -> pl.Series | None:
+    """Returns a Boolean column: the rows that have a weight or say no; None if all of them do.
+
+    Args:
+        frame: rows, with the columns weight and kind as far as there are any.
+        kinds: what the kinds mean.
+    """
+    if "weight" not in frame.columns:
+        return None
+    counts = frame["weight"] > 0
+    if kinds is not None and kinds.negative:
+        counts |= pl.Series(kinds.is_negative[frame["kind"].to_numpy()])
+    return None if counts.all() else counts
+
+
 def chosen_transform(amounts: AmountsSeen) -> str:
     """Returns the transformation that "auto" stands for."""
     heavy = amounts.high_of_positive > HEAVY_TAIL * amounts.median_of_positive
