@@ -94,7 +94,7 @@ def _typed_ids(
 
     def place(position: int) -> tuple[str, str]:
         piece, row = divmod(duckdb.first_key(tables, kind, found[position]), ROWS_OF_A_PIECE)
-        return source.read(piece).place_of(row), str(source.file_of_piece[piece])
+        return source.read(piece).place_of(row), source.pieces[piece].source_name
 
     column = source.columns.user if kind == "user" else source.columns.item
     rows = Rows(

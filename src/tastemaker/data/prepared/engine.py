@@ -13,10 +13,13 @@ import numpy as np
 import polars as pl
 
 from tastemaker.data.weights import AmountsSeen
-from tastemaker.errors import UnsupportedError
+from tastemaker.errors import ConfigError, UnsupportedError
 
 # Imported when data are first prepared, since nothing else needs it.
 duckdb = lazy_loader.load("duckdb")
+
+DISK_IS_FULL = "max_temp_directory_size"
+"""A part of the message by which DuckDB reports that it cannot write more temporary files."""
 
 ROWS_PER_BATCH = 2**19
 """Number of sorted rows that are read at a time."""
@@ -33,10 +36,7 @@ class Engine:
             memory_bytes: memory for DuckDB.
             n_threads: number of threads.
 
-        Raises:
-            UnsupportedError: DuckDB is not installed.
         """
-        refuse_without_duckdb()
         self._connection = duckdb.connect(
             config={
                 "memory_limit": f"{memory_bytes // 2**20}MiB",
@@ -105,7 +105,15 @@ class Engine:
         return AmountsSeen(*_order_statistics(target, places))
 
     def _write(self, query: str, target: Path) -> None:
-        self._connection.execute(f"COPY ({query}) TO {_text(target)} (COMPRESSION lz4)")
+        try:
+            self._connection.execute(f"COPY ({query}) TO {_text(target)} (COMPRESSION lz4)")
+        except duckdb.OutOfMemoryException as error:
+            if DISK_IS_FULL in str(error):
+                raise
+            raise ConfigError(
+                f"the memory=… that was given is too little for these data, whose ids must fit "
+                f"into a quarter of it; give more ({str(error).splitlines()[0]})"
+            ) from None
 
     def close(self) -> None:
         """Closes the database."""

@@ -82,8 +82,7 @@ def encoded_rows(path: Path, facts: dict[str, Any]) -> Dataset:
         if (path / f"{name}.npy").exists()
     }
     users, items = (
-        Vocabulary(pl.read_ipc(path / file)[f"{kind}_id"], kind)
-        for kind, file in IDS.items()
+        Vocabulary(pl.read_ipc(path / file)[f"{kind}_id"], kind) for kind, file in IDS.items()
     )
     return Dataset(
         facts["name"],
@@ -103,17 +102,17 @@ def id_columns(path: Path) -> dict[str, str]:
     return {name: manifest[name] for name in ("user_column", "item_column")}
 
 
-def verify(path: Path, data: Dataset) -> None:
+def verify(path: Path) -> None:
     """Compares the content of a prepared data set with the fingerprint in its manifest.
 
     Args:
         path: the folder.
-        data: the data set that `open_prepared` returned.
 
     Raises:
         ArtifactError: the content is not that which was prepared.
     """
-    if fingerprint_of_files(path, data) != read_manifest(path, KIND)["fingerprint"]:
+    data = open_prepared(path)
+    if fingerprint_of_files(path, data) != data.fingerprint:
         raise ArtifactError(
             f"{path} is damaged: its content does not have the recorded fingerprint; prepare it "
             "again"

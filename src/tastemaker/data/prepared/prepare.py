@@ -27,10 +27,13 @@ from tastemaker.errors import ConfigError
 from tastemaker.folders import write_manifest
 from tastemaker.progress import Meter, OnProgress
 
-LEAST_MEMORY = 768 << 20
+LEAST_MEMORY = 512 << 20
 """Minimum of `memory`, in bytes."""
 
-OWN_MEMORY = 384 << 20
+MAX_PIECE_ROWS, MAX_PIECE_BYTES = 2**20, 2**26
+"""Maximum size of a piece of a file that is read at a time."""
+
+OWN_MEMORY = 256 << 20
 """Memory that the program needs beside the data, in bytes."""
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12,
@@ -64,7 +67,7 @@ def prepare(
         source: text with separators, Parquet or JSON Lines, compressed or not: a path, a list of
             paths, a folder or a pattern, or the URL of files at s3://, gs:// or https://.
         out: the folder to create; an earlier prepared data set there is replaced.
-        memory: about how much memory to use, such as "8GiB"; at least 768MiB. The distinct ids of
+        memory: about how much memory to use, such as "8GiB"; at least 512MiB. The distinct ids of
             users and items must fit into a quarter of it.
         repeats: how the rows of a (user, item) pair are merged, as for `read`.
         repeat_targets: whether repeats may be held out and recommended, as for `read`.
@@ -85,7 +88,8 @@ def prepare(
     with workplace(Path(out)) as work:
         pieced = open_in_pieces(
             source, log, name, work,
-            n_rows=min(n_bytes // 4096, 2**20), n_bytes=min(n_bytes // 64, 2**26),
+            n_rows=min(n_bytes // 4096, MAX_PIECE_ROWS),
+            n_bytes=min(n_bytes // 64, MAX_PIECE_BYTES),
             on_progress=on_progress,
         )  # fmt: skip
         with engine(work.new("spilled"), (n_bytes - OWN_MEMORY) // 2) as duckdb:
@@ -104,7 +108,7 @@ def bytes_of(memory: str) -> int:
         raise ConfigError(f'memory="{memory}" is not an amount of memory, such as "8GiB"')
     n_bytes = int(float(match[1]) * UNITS[match[2]])
     if n_bytes < LEAST_MEMORY:
-        raise ConfigError(f'memory="{memory}" is too little; give at least "768MiB"')
+        raise ConfigError(f'memory="{memory}" is too little; give at least "512MiB"')
     return n_bytes
 
 

@@ -18,6 +18,7 @@ from tastemaker.data.file_sets import (
 )
 from tastemaker.data.log_format import LogFormat
 from tastemaker.data.prepared.pieces import Piece, pieces_of
+from tastemaker.data.prepared.remote import fetch, is_remote
 from tastemaker.data.prepared.unpacking import unpacked
 from tastemaker.data.prepared.workplace import Workplace
 from tastemaker.data.rows import Rows, names_of
@@ -37,7 +38,7 @@ class PiecedSource:
     files: FileSet
     pieces: list[Piece]
     file_of_piece: list[Path]
-    """The file of each piece, as it is named by the user."""
+    """The file of each piece, of which it may be an unpacked copy."""
     log: LogFormat
     columns: Columns
     all_names: list[str]
@@ -66,7 +67,7 @@ class PiecedSource:
         used = set(frame.columns)
         several = len(self.files.paths) > 1
         return Rows(
-            frame, self.name, table.place_of, (lambda _: str(file)) if several else None,
+            frame, self.name, table.place_of, (lambda _: piece.source_name) if several else None,
             self.log.text.decimal if piece.kind == "text" else ".", piece.kind != "text",
             tuple(name for name in self.all_names if name not in used), table.notes,
         )  # fmt: skip
@@ -116,7 +117,7 @@ class PiecedSource:
                 dtypes[name] = _wider(known, dtype)
             elif self.is_typed:
                 raise DataError(
-                    f'{self.file_of_piece[number]}: column "{name}" is {families[1]}, but '
+                    f'{self.pieces[number].source_name}: column "{name}" is {families[1]}, but '
                     f"{families[0]} in earlier rows; give all values of a column the same type"
                 )
             else:
@@ -153,20 +154,26 @@ def open_in_pieces(
         DataError: a file does not exist, or cannot be read in pieces.
         ConfigError: an option does not apply.
     """
-    if not (is_file(source) or isinstance(source, list | tuple)) or str(source) == "-":
+    source_name, label = names_of(source, name)
+    fetched = work.new("fetched")
+    if is_remote(source):
+        files = fetch(source, fetched, on_progress)
+        label = name or names_of(files.paths[0])[1]
+    elif (is_file(source) or isinstance(source, list | tuple)) and str(source) != "-":
+        files = file_set(source) or FileSet((Path(source),), Path(source).parent)
+    else:
         raise ConfigError(
             "prepare reads files; write the table as Parquet, CSV or JSON Lines first, or read it "
             "in memory with tastemaker.read"
         )
-    source_name, label = names_of(source, name)
-    files = file_set(source) or FileSet((Path(source),), Path(source).parent)
     meter = Meter(on_progress, "unpacking", len(files.paths))
     pieces: list[Piece] = []
     file_of_piece: list[Path] = []
     for number, path in enumerate(files.paths):
         target = work.new(f"unpacked-{number}")
         plain, plain_name = unpacked(path, target, log.text.encoding)
-        found = pieces_of(plain, str(path), plain_name, log.text, n_rows=n_rows, n_bytes=n_bytes)
+        shown = str(path.relative_to(fetched)) if is_remote(source) else str(path)
+        found = pieces_of(plain, shown, plain_name, log.text, n_rows=n_rows, n_bytes=n_bytes)
         pieces += found
         file_of_piece += [path] * len(found)
         meter.advance()

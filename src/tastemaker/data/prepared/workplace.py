@@ -10,11 +10,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from tastemaker.data.prepared import engine
 from tastemaker.data.prepared.folder import KIND
 from tastemaker.errors import ArtifactError
 from tastemaker.folders import refuse_other_kind, remove_existing
 
-DISK_IS_FULL = ("No space left on device", "max_temp_directory_size")
+DISK_IS_FULL = ("No space left on device", engine.DISK_IS_FULL)
 """Parts of the messages of libraries that could not write."""
 
 
