@@ -263,7 +263,7 @@ ROWS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(rows=ROWS)
 def test_whatever_is_in_a_text_file_is_prepared_or_refused_as_it_is_read(
     rows: list[tuple[str, ...]], tmp_path_factory: pytest.TempPathFactory

@@ -215,7 +215,7 @@ class TestRefusals:
         script = (
             "import sys, tastemaker as tm\n"
             f"tm.leave_one_out(tm.read({str(folder)!r}))\n"
-            "assert 'duckdb' not in sys.modules\n"
+            "assert '_duckdb' not in sys.modules\n"
         )
         subprocess.run([sys.executable, "-W", "error", "-c", script], check=True)
 
@@ -236,6 +236,7 @@ def test_a_fetched_file_is_the_file_that_was_there(tmp_path: Path, ending: str) 
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
 def test_memory_stays_under_the_limit_which_reading_exceeds(tmp_path: Path) -> None:
     n, draw = 2_500_000, np.random.default_rng(0)
     frame = pl.DataFrame({"user": draw.integers(0, n // 20, n), "item": draw.integers(0, 9_999, n)})
@@ -254,10 +255,12 @@ def test_memory_stays_under_the_limit_which_reading_exceeds(tmp_path: Path) -> N
 def peak_of(expression: str) -> dict[str, Any]:
     """Runs a statement in a new process; returns its largest resident size and the fingerprint."""
     script = (
-        "import json, logging, resource, tastemaker as tm\n"
+        "import json, logging, re, tastemaker as tm\n"
         "logging.getLogger('tastemaker').setLevel('WARNING')\n"
         f"data = {expression}\n"
-        "peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024\n"
+        # The figure of getrusage would include the parent process, as it was before the exec.
+        "status = open('/proc/self/status').read()\n"
+        "peak = int(re.search(r'VmHWM:\\s+(\\d+) kB', status)[1]) * 1024\n"
         "print(json.dumps({'peak': peak, 'fingerprint': data.fingerprint}))\n"
     )
     done = subprocess.run(

@@ -68,10 +68,10 @@ class AbsentValues:
 
     content: str
     """What the column holds, for messages."""
-    n: int
-    spellings: Counter[str]
+    n: int = 0
+    spellings: Counter[str] = field(default_factory=Counter)
     """How the missing values are spelled; empty for those that are empty."""
-    first: tuple[tuple[str, str], ...]
+    first: tuple[tuple[str, str], ...] = ()
     """Places of the first rows."""
 
 
@@ -82,7 +82,12 @@ class Absences:
     n_rows: int = 0
     n_incomplete: int = 0
     columns: Mapping[str, AbsentValues] = field(default_factory=dict)
-    """The columns in which values are missing, by name."""
+    """The required columns by name, if any value is missing."""
+
+    @property
+    def lacking(self) -> dict[str, AbsentValues]:
+        """The columns in which values are missing, by name."""
+        return {name: values for name, values in self.columns.items() if values.n}
 
     def __add__(self, other: "Absences") -> "Absences":
         columns = dict(self.columns)
@@ -98,7 +103,7 @@ class Absences:
         """Describes the rows, which are left out."""
         counts = [
             f"{values.n:,} without the {values.content}{_in_words(values.spellings)}"
-            for values in self.columns.values()
+            for values in self.lacking.values()
         ]
         return (
             f"missing values: {self.n_incomplete:,} of {self.n_rows:,} rows are left out, "
@@ -112,7 +117,7 @@ class Absences:
                 f"{source}: each of the {self.n_rows:,} rows lacks a required value, so no row is "
                 "left"
             )
-        messages = [_missing_message(name, values) for name, values in self.columns.items()]
+        messages = [_missing_message(name, values) for name, values in self.lacking.items()]
         any_spelled = any(values.spellings for values in self.columns.values())
         return DataError(
             f"{source}: {'; '.join(messages)}. Fill in the missing values, or leave out "
@@ -138,13 +143,15 @@ def find_complete_rows(
         return rows, Absences(rows.frame.height)
     incomplete = pl.select(pl.any_horizontal(*absent.values())).to_series()
     columns = {
-        name: AbsentValues(
-            required[name],
-            int(mask.sum()),
-            _spellings(rows.frame[name], mask),
-            tuple(rows.place(row) for row in mask.arg_true().head(SHOWN_ROWS)),
+        name: AbsentValues(content)
+        if name not in absent
+        else AbsentValues(
+            content,
+            int(absent[name].sum()),
+            _spellings(rows.frame[name], absent[name]),
+            tuple(rows.place(row) for row in absent[name].arg_true().head(SHOWN_ROWS)),
         )
-        for name, mask in absent.items()
+        for name, content in required.items()
     }
     absences = Absences(rows.frame.height, int(incomplete.sum()), columns)
     return rows.only(~incomplete), absences
@@ -190,5 +197,6 @@ def _spellings(column: pl.Series, absent: pl.Series) -> Counter[str]:
 
 def _in_words(spellings: Counter[str]) -> str:
     """Lists spellings with their numbers, as ` (2 "NA", 1 "nan")`; "" if there are none."""
-    listed = ", ".join(f'{n:,} "{text}"' for text, n in spellings.most_common())
+    ordered = sorted(spellings.items(), key=lambda spelling: (-spelling[1], spelling[0]))
+    listed = ", ".join(f'{n:,} "{text}"' for text, n in ordered)
     return f" ({listed})" if listed else ""

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import lazy_loader
 import numpy as np
@@ -25,6 +26,13 @@ ROWS_PER_BATCH = 2**19
 """Number of sorted rows that are read at a time."""
 
 
+def connect(**config: Any) -> Any:
+    """Returns a connection to a new database in memory, which prints no progress."""
+    connection = duckdb.connect(config=config)
+    connection.execute("SET enable_progress_bar = false")
+    return connection
+
+
 class Engine:
     """A connection to DuckDB with bounded memory."""
 
@@ -37,14 +45,12 @@ class Engine:
             n_threads: number of threads.
 
         """
-        self._connection = duckdb.connect(
-            config={
-                "memory_limit": f"{memory_bytes // 2**20}MiB",
-                "temp_directory": str(folder),
-                "threads": n_threads,
-                # All queries whose order matters say so.
-                "preserve_insertion_order": False,
-            }
+        self._connection = connect(
+            memory_limit=f"{memory_bytes // 2**20}MiB",
+            temp_directory=str(folder),
+            threads=n_threads,
+            # All queries whose order matters say so.
+            preserve_insertion_order=False,
         )
 
     def distinct(self, tables: Path, column: str, target: Path) -> pl.Series:

@@ -118,7 +118,8 @@ def _log_format(how: dict[str, Any]) -> LogFormat:
     Raises:
         ConfigError: one of them is invalid, or cannot be applied to data in pieces.
     """
-    given = next((name for name in OF_OPENING if how.pop(name, None)), None)
+    later = {name: how.pop(name, None) for name in OF_OPENING}
+    given = next((name for name, value in later.items() if _is_given(value)), None)
     if given is not None:
         raise ConfigError(
             f"{given}=… applies when the prepared data are read; leave it out here, and give it "
@@ -135,6 +136,10 @@ def _log_format(how: dict[str, Any]) -> LogFormat:
             f'layout="{how["layout"]}" cannot be prepared in pieces; read the data in memory'
         )
     return log
+
+
+def _is_given(value: Any) -> bool:
+    return not (value is None or value is False or (isinstance(value, dict) and not value))
 
 
 def _prepare(

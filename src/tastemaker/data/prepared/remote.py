@@ -7,6 +7,7 @@ from typing import Any
 import lazy_loader
 
 from tastemaker.data.file_sets import FileSet
+from tastemaker.data.prepared.engine import connect
 from tastemaker.errors import DataError, UnsupportedError
 from tastemaker.progress import Meter, OnProgress
 
@@ -40,7 +41,7 @@ def fetch(
         UnsupportedError: the extension httpfs cannot be loaded.
         DataError: no file matches, or a file cannot be fetched.
     """
-    with duckdb.connect() as connection:
+    with connect() as connection:
         _load_httpfs(connection)
         urls = _urls(connection, source)
         meter = Meter(on_progress, "fetching", len(urls))
