@@ -99,8 +99,8 @@ class TestDamage:
             verify(folder)
 
     def test_a_missing_file_is_named(self, folder: Path) -> None:
-        (folder / "users.arrow").unlink()
-        with pytest.raises(ArtifactError, match=r"users.arrow is missing"):
+        (folder / "users.parquet").unlink()
+        with pytest.raises(ArtifactError, match=r"users.parquet is missing"):
             tm.load(folder)
 
 

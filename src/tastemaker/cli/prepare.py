@@ -39,9 +39,9 @@ def prepare(
 
     Then: tastemaker train data/big --items items.parquet
 
-    The data are read, encoded and sorted once, with disk space beside --out (about three times the
-    size of the unpacked source) in place of memory. Options on items, users and --min-rating are
-    given to the verb that uses the folder.
+    The data are read, encoded and sorted once, with disk space beside --out in place of memory
+    (about 50 bytes a row with short ids). Options on items and users and --min-rating are given to
+    the verb that uses the folder.
     """
     from tastemaker.cli.progress import progress_bar
     from tastemaker.cli.sources import DataOptions

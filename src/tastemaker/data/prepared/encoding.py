@@ -37,7 +37,7 @@ def encode(
     source: PiecedSource,
     tables: Path,
     columns: list[str],
-    duckdb: Engine,
+    database: Engine,
     work: Workplace,
     meter: Meter,
 ) -> Encoded:
@@ -47,7 +47,7 @@ def encode(
         source: the source of the tables.
         tables: the folder of the validated tables.
         columns: their columns.
-        duckdb: what joins and sorts.
+        database: what joins and sorts.
         work: the place for files; the vocabularies are written into its result.
         meter: advanced by 3.
 
@@ -56,25 +56,25 @@ def encode(
     """
     codes, n_ids = {}, {}
     for kind in ("user", "item"):
-        vocabulary, codes[kind] = _vocabulary(source, tables, kind, duckdb, work.folder)
+        vocabulary, codes[kind] = _vocabulary(source, tables, kind, database, work.folder)
         write_ids(work.result, vocabulary)
         n_ids[kind] = len(vocabulary)
         meter.advance()
     table = work.folder / "sorted.parquet"
-    duckdb.encode_and_sort(tables, columns, codes, table)
+    database.encode_and_sort(tables, columns, codes, table)
     meter.advance()
     names = [name for name in COLUMNS if SINGULAR.get(name, name) in ("users", "items", *columns)]
     return Encoded(table, names, n_ids["item"])
 
 
 def _vocabulary(
-    source: PiecedSource, tables: Path, kind: str, duckdb: Engine, folder: Path
+    source: PiecedSource, tables: Path, kind: str, database: Engine, folder: Path
 ) -> tuple[Vocabulary, Path]:
     """Returns the vocabulary, and a table of the ids as they are in the tables and their codes."""
-    found = duckdb.distinct(tables, kind, folder / f"{kind}-ids.parquet")
+    found = database.distinct(tables, kind, folder / f"{kind}-ids.parquet")
     ids = found
     if not source.is_typed and source.log.values.ids is None:
-        ids = _typed_ids(source, found, tables, kind, duckdb)
+        ids = _typed_ids(source, found, tables, kind, database)
     vocabulary = Vocabulary.of(ids, kind=kind)
     is_sorted = vocabulary.ids.equals(ids)
     codes = np.arange(len(ids), dtype=np.int32) if is_sorted else vocabulary.find(ids)
@@ -84,7 +84,7 @@ def _vocabulary(
 
 
 def _typed_ids(
-    source: PiecedSource, found: pl.Series, tables: Path, kind: str, duckdb: Engine
+    source: PiecedSource, found: pl.Series, tables: Path, kind: str, database: Engine
 ) -> pl.Series:
     """Returns the ids of text files as numbers if all of them are numbers.
 
@@ -93,7 +93,7 @@ def _typed_ids(
     """
 
     def place(position: int) -> tuple[str, str]:
-        piece, row = divmod(duckdb.first_key(tables, kind, found[position]), ROWS_OF_A_PIECE)
+        piece, row = divmod(database.first_key(tables, kind, found[position]), ROWS_OF_A_PIECE)
         return source.read(piece).place_of(row), source.pieces[piece].source_name
 
     column = source.columns.user if kind == "user" else source.columns.item

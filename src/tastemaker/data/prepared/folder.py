@@ -1,4 +1,4 @@
-"""The folder of a prepared data set: columns and vocabularies that open by memory map."""
+"""The folder of a prepared data set: columns that open by memory map, and vocabularies."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -32,7 +32,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
 }
 """The type of each column of COLUMNS."""
 
-IDS = {"user": "users.arrow", "item": "items.arrow"}
+IDS = {"user": "users.parquet", "item": "items.parquet"}
 """The files of the vocabularies."""
 
 
@@ -42,7 +42,7 @@ def is_prepared(source: Any) -> bool:
 
 
 def open_prepared(path: Path, min_rating: float | None = None) -> Dataset:
-    """Opens a prepared data set; its columns stay on disk and are read when they are used.
+    """Opens a prepared data set; its columns stay on disk, and its ids are read into memory.
 
     The sizes of all files are compared with the manifest. `verify` also checks their content.
 
@@ -70,7 +70,7 @@ def open_prepared(path: Path, min_rating: float | None = None) -> Dataset:
 
 
 def encoded_rows(path: Path, facts: dict[str, Any]) -> Dataset:
-    """Returns the rows of a folder by memory map, without the rules of their log.
+    """Returns the rows of a folder, their columns by memory map, without the rules of their log.
 
     Args:
         path: the folder with the columns and vocabularies.
@@ -82,7 +82,8 @@ def encoded_rows(path: Path, facts: dict[str, Any]) -> Dataset:
         if (path / f"{name}.npy").exists()
     }
     users, items = (
-        Vocabulary(pl.read_ipc(path / file)[f"{kind}_id"], kind) for kind, file in IDS.items()
+        Vocabulary(pl.read_parquet(path / file, glob=False)[f"{kind}_id"].rechunk(), kind)
+        for kind, file in IDS.items()
     )
     return Dataset(
         facts["name"],
@@ -164,9 +165,8 @@ class ColumnWriter:
 
 
 def write_ids(folder: Path, vocabulary: Vocabulary) -> None:
-    """Writes a vocabulary as an uncompressed Arrow file, which can be mapped into memory."""
-    frame = pl.DataFrame({f"{vocabulary.kind}_id": vocabulary.ids})
-    frame.write_ipc(folder / IDS[vocabulary.kind], compression="uncompressed")
+    """Writes the ids of a vocabulary in their order."""
+    vocabulary.ids.to_frame().write_parquet(folder / IDS[vocabulary.kind])
 
 
 def refuse_options(path: Path, **options: Any) -> None:

@@ -92,8 +92,8 @@ def prepare(
             n_bytes=min(n_bytes // 64, MAX_PIECE_BYTES),
             on_progress=on_progress,
         )  # fmt: skip
-        with engine(work.new("spilled"), (n_bytes - OWN_MEMORY) // 2) as duckdb:
-            _prepare(pieced, work, duckdb, repeats, repeat_targets, on_progress)
+        with engine(work.new("spilled"), (n_bytes - OWN_MEMORY) // 2) as database:
+            _prepare(pieced, work, database, repeats, repeat_targets, on_progress)
     return open_prepared(Path(out))
 
 
@@ -145,7 +145,7 @@ def _is_given(value: Any) -> bool:
 def _prepare(
     source: PiecedSource,
     work: Workplace,
-    duckdb: Engine,
+    database: Engine,
     repeats: Repeats | None,
     repeat_targets: bool | None,
     on_progress: OnProgress | None,
@@ -154,10 +154,10 @@ def _prepare(
     amounts, tables = work.new("amounts"), work.new("tables")
     n = len(source.pieces)
     seen = survey(source, amounts, Meter(on_progress, "reading (1 of 2)", n))
-    weights = _weight_rules(source, seen, duckdb, amounts, work.folder / "counts.parquet")
+    weights = _weight_rules(source, seen, database, amounts, work.folder / "counts.parquet")
     converted = convert(source, seen, weights, tables, Meter(on_progress, "reading (2 of 2)", n))
     meter = Meter(on_progress, "sorting", 3)
-    encoded = encode(source, tables, converted.columns, duckdb, work, meter)
+    encoded = encode(source, tables, converted.columns, database, work, meter)
     rules = LogRules(
         repeats or default_repeats(weights.kinds, weighted=weights.is_weighted),
         repeats == "keep" if repeat_targets is None else repeat_targets,
@@ -186,13 +186,13 @@ def _prepare(
 
 
 def _weight_rules(
-    source: PiecedSource, seen: Survey, duckdb: Engine, amounts: Path, counts: Path
+    source: PiecedSource, seen: Survey, database: Engine, amounts: Path, counts: Path
 ) -> WeightRules:
     columns = source.columns
     return WeightRules.of(
         source.log.weighting,
         kinds=None if columns.event is None else dict(seen.kinds.most_common()),
-        amounts=None if columns.weight is None else duckdb.amounts_seen(amounts, counts),
+        amounts=None if columns.weight is None else database.amounts_seen(amounts, counts),
         event_column=f'{source.name}, column "{columns.event}"',
         weight_column=str(columns.weight),
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
+from tastemaker.data.event_kinds import MOST_KINDS, EventKinds
 from tastemaker.data.interactions import REQUIRED
 from tastemaker.data.missing import Absences, find_complete_rows
 from tastemaker.data.prepared.source import PiecedSource
@@ -83,4 +84,8 @@ def _look_at(source: PiecedSource, rows: Rows, seen: Survey) -> Rows:
     if source.columns.event is not None:
         names = rows.frame[source.columns.event].cast(pl.String)
         seen.kinds.update(dict(names.value_counts().iter_rows()))
+        if len(seen.kinds) > MOST_KINDS:
+            # Refused at once, before the values of a column of another meaning fill the memory.
+            where = f'{source.name}, column "{source.columns.event}"'
+            EventKinds.of().completed(seen.kinds, where)
     return rows

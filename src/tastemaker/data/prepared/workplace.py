@@ -78,7 +78,7 @@ def _full_disk(out: Path) -> Iterator[None]:
         is_full = getattr(error, "errno", None) == errno.ENOSPC
         if is_full or any(text in str(error) for text in DISK_IS_FULL):
             raise ArtifactError(
-                f"{out}: the disk is full; preparing needs about three times the size of the "
-                "unpacked source there"
+                f"{out}: the disk is full; preparing needs about 50 bytes for each row there, more "
+                "with long ids, and the unpacked source if it is compressed"
             ) from None
         raise
