@@ -194,6 +194,14 @@ class TestRefusals:
         with pytest.raises(DataError, match=r"nothing.csv: there is no such file"):
             tm.prepare(tmp_path / "nothing.csv", tmp_path / "out")
 
+    def test_a_prepared_folder_is_not_prepared_again(self, folder: Path, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="big is prepared already"):
+            tm.prepare(folder, tmp_path / "out")
+
+    def test_the_result_is_not_put_into_the_source(self, source: Path) -> None:
+        with pytest.raises(ConfigError, match="is in the folder of the source"):
+            tm.prepare(source.parent, source.parent / "out")
+
     def test_missing_values_are_counted_in_the_whole_table(self, tmp_path: Path) -> None:
         rows = "".join(f"{n if n % 150 else 'NA'},{n % 9}\n" for n in range(400))
         (tmp_path / "log.csv").write_text(f"user,item\n{rows}")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tastemaker.data.dataset import Dataset
+from tastemaker.data.file_kinds import is_file
 from tastemaker.data.file_sets import notes_of_files
 from tastemaker.data.interactions import notes_of_reading
 from tastemaker.data.log_format import LogFormat
@@ -17,6 +18,7 @@ from tastemaker.data.prepared.folder import (
     KIND,
     encoded_rows,
     fingerprint_of_files,
+    is_prepared,
     open_prepared,
 )
 from tastemaker.data.prepared.source import PiecedSource, open_in_pieces
@@ -85,6 +87,7 @@ def prepare(
     refuse_without_duckdb()
     log = _log_format(how)
     n_bytes = bytes_of(memory)
+    _refuse_mixed_up(source, Path(out))
     with workplace(Path(out)) as work:
         pieced = open_in_pieces(
             source, log, name, work,
@@ -110,6 +113,18 @@ def bytes_of(memory: str) -> int:
     if n_bytes < LEAST_MEMORY:
         raise ConfigError(f'memory="{memory}" is too little; give at least "512MiB"')
     return n_bytes
+
+
+def _refuse_mixed_up(source: Any, out: Path) -> None:
+    """Raises ConfigError if the source is prepared already, or if `out` would be a part of it."""
+    if is_prepared(source):
+        raise ConfigError(f"{source} is prepared already; give it to the other verbs as it is")
+    is_folder = is_file(source) and Path(source).is_dir()
+    if is_folder and out.resolve().is_relative_to(Path(source).resolve()):
+        raise ConfigError(
+            f"{out} is in the folder of the source, of which it would become a part; choose "
+            "another path"
+        )
 
 
 def _log_format(how: dict[str, Any]) -> LogFormat:
