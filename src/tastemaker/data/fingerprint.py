@@ -8,7 +8,7 @@ import polars as pl
 
 from tastemaker.data.vocabulary import Vocabulary
 
-IDS_PER_BLOCK = 2**20
+IDS_PER_BLOCK = 2**16
 
 Buffers = Iterable[memoryview | bytes]
 """The bytes of a column, in one or more pieces."""
