@@ -182,6 +182,15 @@ def test_numbers_that_only_some_json_objects_write_with_a_fraction_are_one_type(
     assert_prepared_as_read(path, tmp_path / "out")
 
 
+def test_blank_lines_between_and_after_json_objects_are_left_out(tmp_path: Path) -> None:
+    rows = [json.dumps({"user": n % 7, "item": n % 5}) for n in range(60)]
+    blank = "\n" * 2_500
+    (tmp_path / "log.jsonl").write_text(
+        blank.join(["\n".join(rows[:30]), "\n".join(rows[30:])]) + blank
+    )
+    assert_prepared_as_read(tmp_path / "log.jsonl", tmp_path / "out")
+
+
 class TestSeveralFiles:
     def test_files_of_a_folder_with_columns_in_their_names(self, tmp_path: Path) -> None:
         for day in ("2026-01-02", "2026-01-01", "__HIVE_DEFAULT_PARTITION__"):

@@ -175,12 +175,12 @@ def _of_lines(whole: Piece, n_bytes: int, *, quoted: bool) -> list[Piece]:
 def _spans(
     read: "partial[bytes]", quoted: bool, n_bytes: int, whole: Piece
 ) -> Iterator[tuple[int, int]]:
-    """Yields the number of bytes and of line breaks of each piece."""
+    """Yields the number of bytes and of line breaks of each piece; none has only blank lines."""
     rest = b""
     while chunk := read():
         rest += chunk
         end = _last_row_end(rest, quoted)
-        if end:
+        if end and not rest[:end].isspace():
             yield end, rest.count(b"\n", 0, end)
             rest = rest[end:]
         elif len(rest) > LONGEST_ROW * n_bytes:
@@ -188,7 +188,7 @@ def _spans(
             raise DataError(
                 f"{whole.source_name}: a row is longer than {len(rest):,} bytes{remedy}"
             )
-    if rest:
+    if rest.strip():
         yield len(rest), rest.count(b"\n")
 
 
