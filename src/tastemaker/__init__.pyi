@@ -12,6 +12,7 @@ from .data.filtering import k_core as k_core
 from .data.filtering import sample_users as sample_users
 from .data.interactions import Interactions as Interactions
 from .data.predefined import predefined_split as predefined_split
+from .data.prepared.prepare import prepare as prepare
 from .data.recommendations import Recommendations as Recommendations
 from .data.sources import load as load
 from .data.sources import read as read

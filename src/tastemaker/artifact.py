@@ -8,18 +8,13 @@ complete new one, never a part.
 import hashlib
 import json
 import math
-import os
-import platform
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import polars as pl
@@ -28,15 +23,18 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from tastemaker.errors import ArtifactError
+from tastemaker.folders import MANIFEST as MANIFEST
+from tastemaker.folders import claim as claim
+from tastemaker.folders import (
+    previous_of,
+    read_json,
+    read_manifest,
+    refuse_other_kind,
+    remove_existing,
+    write_manifest,
+)
+from tastemaker.folders import replacing as replacing
 from tastemaker.forking import refuse_forked
-
-FORMAT = 2
-"""Version of the layout; it is increased when older code could not read a newer layout."""
-
-RECORDED_VERSIONS = ("tastemaker", "torch", "lightning", "polars", "numpy")
-
-MANIFEST = "manifest.json"
-LARGEST_JSON_BYTES = 64 << 20
 
 
 class ArtifactWriter:
@@ -97,65 +95,11 @@ def writing(path: Path, kind: str, *, keep_previous: bool = True) -> Iterator[Ar
         temporary.chmod(0o755)
         writer = ArtifactWriter(temporary)
         yield writer
-        _write_manifest(writer, kind)
-        _remove_existing(path, previous if keep_previous else None)
+        _record_files(writer, kind)
+        remove_existing(path, previous if keep_previous else None)
         temporary.rename(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def previous_of(path: Path) -> Path:
-    """Returns where an artifact is kept when another one replaces it."""
-    return path.with_name(f"{path.name}.previous")
-
-
-def claim(folder: Path, kind: str, entries: dict[str, Any]) -> None:
-    """Marks a folder that is written step by step with its kind, as `refuse_other_kind` requires.
-
-    Args:
-        folder: the folder; it is created if it does not exist yet.
-        kind: the kind of artifact.
-        entries: further entries of the manifest.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with replacing(folder / MANIFEST) as temporary:
-        text = json.dumps({"kind": kind, "format": FORMAT} | entries, indent=2, ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary file to write to, which replaces the path when the `with` block ends.
-
-    Several processes may replace the same path at once; the last one to end wins.
-    """
-    temporary = path.with_name(f".tmp-{uuid4().hex}-{path.name}")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _remove_existing(path: Path, previous: Path | None) -> None:
-    if not path.exists():
-        return
-    if previous is None or not any(path.iterdir()):
-        shutil.rmtree(path)
-        return
-    shutil.rmtree(previous, ignore_errors=True)
-    path.rename(previous)
-
-
-def refuse_other_kind(path: Path, kind: str) -> None:
-    """Raises ArtifactError if writing to the path would overwrite anything of another kind."""
-    if path.is_dir():
-        empty = not any(path.iterdir())
-        if empty or _kind_of(path) == kind:
-            return
-        raise ArtifactError(f"{path} is a folder, but not a {kind}; choose another path")
-    if path.exists():
-        raise ArtifactError(f"{path} is a file; give a folder that does not exist yet")
 
 
 @dataclass(frozen=True)
@@ -172,7 +116,7 @@ class ArtifactReader:
 
     def json(self, name: str) -> Any:
         """Returns plain data from a JSON file."""
-        return _read_json(self._path(name))
+        return read_json(self._path(name))
 
     def tensors(self, name: str) -> dict[str, torch.Tensor]:
         """Returns named tensors, on the CPU.
@@ -256,87 +200,25 @@ def reading(path: Path, kind: str, *, memory_map: bool = False) -> ArtifactReade
             damaged; the message names the file.
     """
     refuse_forked()
-    if not path.is_dir():
-        if path.exists():
-            raise ArtifactError(f"{path} is a file, not the folder of a {kind}")
-        raise ArtifactError(f"{path}: there is no such folder")
-    if not (path / MANIFEST).exists():
-        raise ArtifactError(f"{path} is not a {kind}: it has no {MANIFEST}")
-    manifest = _read_json(path / MANIFEST)
-    if not isinstance(manifest, dict) or (manifest.get("kind"), type(manifest.get("files"))) != (
-        kind,
-        dict,
-    ):
-        raise ArtifactError(f"{path} is not a {kind} according to its {MANIFEST}")
-    _refuse_format(path, manifest)
+    manifest = read_manifest(path, kind)
     for name, recorded in manifest["files"].items():
         _check(path, name, recorded)
     return ArtifactReader(path, manifest, memory_map)
 
 
-def _refuse_format(path: Path, manifest: dict[str, Any]) -> None:
-    stored_format, versions = manifest.get("format", 0), manifest.get("versions")
-    if isinstance(stored_format, int) and stored_format <= FORMAT:
-        return
-    writer_version = versions.get("tastemaker") if isinstance(versions, dict) else None
-    writer = f"tastemaker {writer_version}" if writer_version else "a later version of tastemaker"
-    raise ArtifactError(
-        f"{path} was written by {writer} in format {stored_format}; this version reads formats "
-        f"up to {FORMAT}: upgrade tastemaker"
-    )
-
-
-def _write_manifest(writer: ArtifactWriter, kind: str) -> None:
+def _record_files(writer: ArtifactWriter, kind: str) -> None:
+    """Writes the manifest, with the checksums of all files."""
     files = {name: {"sha256": sha256_of(writer.folder / name)} for name in sorted(writer.names)}
-    manifest = {
-        "kind": kind,
-        "format": FORMAT,
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {
-            "python": platform.python_version(),
-            **{package: version(package) for package in RECORDED_VERSIONS},
-        },
-        "files": files,
-    }
-    path = writer.folder / MANIFEST
-    with path.open("w", encoding="utf-8") as out:
-        json.dump(manifest, out, indent=2)
-        out.flush()
-        os.fsync(out.fileno())
+    write_manifest(writer.folder, kind, files)
     for name in writer.names:
         # safetensors makes files readable by their owner only; a run may be shared like any file.
-        shutil.copymode(path, writer.folder / name)
+        shutil.copymode(writer.folder / MANIFEST, writer.folder / name)
 
 
 def _check(path: Path, name: str, recorded: dict[str, str]) -> None:
     file = path / name
-    if Path(name).name != name:
-        raise ArtifactError(
-            f"{path}: its {MANIFEST} names a file outside the folder ({name}), which is not read"
-        )
-    if not file.is_file():
-        raise ArtifactError(f"{path} is damaged: {name} is missing")
     if sha256_of(file) != recorded.get("sha256"):
         raise ArtifactError(f"{path} is damaged: {name} does not have the recorded checksum")
-
-
-def _kind_of(path: Path) -> str | None:
-    try:
-        manifest = _read_json(path / MANIFEST)
-    except (ArtifactError, OSError):
-        return None
-    return manifest.get("kind") if isinstance(manifest, dict) else None
-
-
-def _read_json(path: Path) -> Any:
-    if path.stat().st_size > LARGEST_JSON_BYTES:
-        raise ArtifactError(
-            f"{path} is larger than any such file that tastemaker writes, and is not read"
-        )
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ArtifactError(f"{path} is damaged: {error}") from None
 
 
 def sha256_of(path: Path) -> str:

@@ -25,6 +25,7 @@ from tastemaker.cli import (
     mcp,
     models,
     openapi,
+    prepare,
     recommend,
     serve,
     shards,
@@ -45,6 +46,7 @@ tenth of the time until a model trains is spent on objects made by importing PyT
 
 VERBS: dict[str, Callable[..., None]] = {
     "inspect": inspect.inspect,
+    "prepare": prepare.prepare,
     "train": train.train,
     "evaluate": evaluate.evaluate,
     "compare": compare.compare,

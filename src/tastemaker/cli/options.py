@@ -9,8 +9,8 @@ import typer
 DATA_HELP = (
     "Name of a data set (ml-100k, ml-1m, ml-10m, ml-20m, ml-25m, ml-32m, ml-latest-small, "
     "synthetic, shop), a file (.csv .tsv .parquet .arrow .jsonl .xlsx …; - is standard input), a "
-    'folder or a pattern in quotes ("logs/2026-*.csv") of several, a MovieLens .zip or folder, or '
-    "a database (.db, .duckdb or a URL)."
+    'folder or a pattern in quotes ("logs/2026-*.csv") of several, a folder that prepare created, '
+    "a MovieLens .zip or folder, or a database (.db, .duckdb or a URL)."
 )
 
 DATA_PANEL, SPLIT_PANEL = "Reading the data", "Holding out"

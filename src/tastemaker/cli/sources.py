@@ -119,16 +119,40 @@ class DataOptions(options.Reading):
             repeat_targets = repeats == "keep"
         return LogRules(repeats, repeat_targets, None, weighting.kinds, transform)
 
-    def _read(self, data: str) -> Dataset:
+    @property
+    def rules(self) -> dict[str, Any]:
+        """The arguments on what is kept and how rows are merged."""
         names = ("min_rating", "repeats", "repeat_targets", "untouched_items")
-        rules: dict[str, Any] = {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of `read`, except those on what is kept."""
+        source = {"query": self.query, "layout": self.layout}
+        return source | self.tables | self.columns | self.values | self.text
+
+    def to_prepare(self, data: str) -> dict[str, Any]:
+        """Returns the arguments of `prepare`.
+
+        Raises:
+            ConfigError: DATA is a named data set, or an option selects a part of the data.
+        """
+        if data in NAMES or (not is_database_url(data) and is_movielens(data)):
+            raise ConfigError(f"{data} needs no preparation: give it to the other verbs as it is")
+        for name in ("sample_users", "k_core"):
+            if getattr(self, name) is not None:
+                raise ConfigError(
+                    f"--{name.replace('_', '-')} selects a part of the data when they are used; "
+                    "leave it out here, and give it then"
+                )
+        return self.arguments | self.rules
+
+    def _read(self, data: str) -> Dataset:
         if not is_database_url(data) and (data in NAMES or is_movielens(data)):
-            return self._named(data, rules)
+            return self._named(data, self.rules)
         if _is_misspelt_name(data):
             return load(data)  # raises, naming the nearest data set
-        source = {"query": self.query, "layout": self.layout}
-        arguments = source | self.tables | self.columns | self.values
-        return read(data, **arguments, **rules, **self.text)
+        return read(data, **self.arguments, **self.rules)
 
     def _named(self, data: str, rules: dict[str, Any]) -> Dataset:
         refused = self.columns | self.text
@@ -272,7 +296,10 @@ class SplitOptions(options.HoldingOutForTest):
             )
         train = source.interactions(self.train)
         text = {name: value for name, value in source.text.items() if name in SHARED_WITH_ITEMS}
-        catalog, user_table = read_tables(train, **source.tables, **source.values, **text)
+        catalog, user_table = read_tables(
+            user_column=train.user_column, item_column=train.item_column,
+            **source.tables, **source.values, **text,
+        )  # fmt: skip
         return predefined_split(
             train,
             source.interactions(self.test),

@@ -128,15 +128,21 @@ class TrainingJob:
                 raise
             except KeyboardInterrupt:
                 raise KeyboardInterrupt(self._hint(folder)) from None
-            previous = save_run(self.run_folder, model, evaluation, logs=folder)
-            if model.log.interrupted:
-                note(self._interrupt_note(model, folder))
-            if previous is not None:
-                note(f"the previous run was moved to {previous}")
-            self._print_result(model, None if evaluation is None else evaluation.to_dict(), json)
-            if model.log.interrupted:
-                raise typer.Exit(INTERRUPTED)
+            self._save(model, evaluation, folder, json)
         return model
+
+    def _save(
+        self, model: Recommender, evaluation: Evaluation | None, folder: Path, json: bool
+    ) -> None:
+        """Saves the run, and prints the result."""
+        previous = save_run(self.run_folder, model, evaluation, logs=folder)
+        if model.log.interrupted:
+            note(self._interrupt_note(model, folder))
+        if previous is not None:
+            note(f"the previous run was moved to {previous}")
+        self._print_result(model, None if evaluation is None else evaluation.to_dict(), json)
+        if model.log.interrupted:
+            raise typer.Exit(INTERRUPTED)
 
     def _hint(self, folder: Path) -> str:
         return resume_hint(folder) if self.has_resume else STARTS_AGAIN

@@ -27,8 +27,12 @@ class Layout:
     text: Mapping[str, Any] = field(default_factory=dict)
     """Options of `TextFormat` that cannot be detected."""
     time_format: str | None = None
-    prepare: Callable[[Rows], Rows] = lambda rows: rows
-    """Converts the rows as they were read to one row per event."""
+    prepare: Callable[[Rows], Rows] | None = None
+    """Converts the rows as they were read to one row per event; None where they are so already."""
+
+    def events(self, rows: Rows) -> Rows:
+        """Returns one row per event, given the rows as they were read."""
+        return rows if self.prepare is None else self.prepare(rows)
 
     def text_format(self, given: Mapping[str, Any]) -> TextFormat:
         """Returns the format of the files; options of `TextFormat` that are given take precedence.

@@ -9,7 +9,6 @@ import numpy as np
 from tastemaker.data.catalog import Catalog, item_id_column
 from tastemaker.data.file_kinds import is_file, options_for
 from tastemaker.data.ids import IdKind
-from tastemaker.data.interactions import Interactions
 from tastemaker.data.missing import MISSING, Values
 from tastemaker.data.notes import reports_notes
 from tastemaker.data.rows import Rows, names_of, read_rows
@@ -20,8 +19,9 @@ from tastemaker.errors import ConfigError
 
 
 def read_tables(
-    interactions: Interactions,
     *,
+    user_column: str,
+    item_column: str,
     items: Any = None,
     item_id: str | None = None,
     items_query: str | None = None,
@@ -35,7 +35,8 @@ def read_tables(
     """Reads the tables of the items and of the users of a log, as far as they are given.
 
     Args:
-        interactions: the log; a column of ids may have the same name in a table as in the log.
+        user_column: the column of the log with the user ids; it may have the same name in a table.
+        item_column: likewise for the items.
         items: a source of any kind, as for `read`, or a `Catalog`.
         item_id: the column with the item ids.
         items_query: SQL that selects the items, if `items` is a database with several tables.
@@ -62,17 +63,16 @@ def read_tables(
         )
     catalog, user_table = items, users
     if not isinstance(items, Catalog | None):
-        like = interactions.item_column
         catalog = read_catalog(
-            items, item_id=item_id, like=like, features=features, vectors=vectors,
+            items, item_id=item_id, like=item_column, features=features, vectors=vectors,
             query=items_query,
             **_applying_to(items, how),
         )  # fmt: skip
     if not isinstance(users, UserTable | None):
-        like = interactions.user_column
         user_table = read_user_table(
-            users, user_id=user_id, like=like, features=user_features, **_applying_to(users, how)
-        )
+            users, user_id=user_id, like=user_column, features=user_features,
+            **_applying_to(users, how),
+        )  # fmt: skip
     return catalog, user_table
 
 

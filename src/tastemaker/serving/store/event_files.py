@@ -102,7 +102,7 @@ def import_events(
     if rows.frame.is_empty():
         raise DataError(f"{path}: there are no rows; at least one event is needed")
     roles = _roles_in(rows.frame.columns, rows.source, named)
-    rows = known.prepare(rows)
+    rows = known.events(rows)
     frame, left_out = _events_in(rows, roles, time_format or known.time_format, values, data)
     accepted = 0
     for part in frame.iter_slices(ROWS_AT_ONCE):
