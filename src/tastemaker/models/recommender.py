@@ -24,9 +24,11 @@ from tastemaker.forking import refuse_forked
 from tastemaker.models.explanations import explain, with_reasons
 from tastemaker.models.fit_errors import failures_as_config_errors
 from tastemaker.models.networks import Network, warm_started
+from tastemaker.models.registry import BUILT_IN, model_class
 from tastemaker.models.retrieval import SCORES_AT_ONCE, ListRules, Lists, top_items
 from tastemaker.models.similar import similar_items
 from tastemaker.models.space import Range
+from tastemaker.process_group import n_processes
 from tastemaker.progress import OnProgress
 from tastemaker.ranking.filters import Id, Ids, ItemFilter, as_list
 from tastemaker.ranking.index import Index
@@ -64,6 +66,9 @@ class Recommender(ABC):
     reads_order: ClassVar[bool] = False
     """Whether the model reads histories in order, with every repeated event. To any other model,
     data with repeats="keep" show each pair once, with the sum of its weights."""
+    trains_in_processes: ClassVar[bool] = False
+    """Whether several processes can train the model together (see `process_group`): all of them
+    read the same data, divide the work, and end with the same model. Any other model refuses."""
     space: ClassVar[dict[str, Range]] = {}
     """The settings worth tuning and their ranges; empty if there are none."""
 
@@ -209,6 +214,7 @@ class Recommender(ABC):
             ConfigError: `split` or `start_from` is of a wrong type; or with these settings the
                 parameters are not finite or do not fit into memory (names the settings to change);
                 or see `strict`.
+            UnsupportedError: several processes train together, which this model does not support.
         """
         refuse_forked()
         if not isinstance(split, Split):
@@ -218,6 +224,12 @@ class Recommender(ABC):
             )
         if start_from is not None and type(start_from) is not type(self):
             raise ConfigError(f"{self.name} cannot start from a {start_from.name}")
+        if n_processes() > 1 and not self.trains_in_processes:
+            able = [name for name in BUILT_IN if model_class(name).trains_in_processes]
+            raise UnsupportedError(
+                f"{self.name} cannot be trained by several processes; train it with one process, "
+                f"or choose one of {', '.join(able)}"
+            )
         log_notes(self.notes_on(split.train, strict=strict))
         started_at = time.monotonic()
         self._start_from, self._encoders = start_from, None

@@ -83,13 +83,16 @@ class BPR(Recommender):
             random_state=config.seed,
             num_threads=1,
         )
-
         matrix = _copied(train, config.seed)
 
-        def fraction_in_wrong_order(correct: float, skipped: float) -> float:
-            return 1 - correct / max(1, matrix.nnz - skipped)
+        def train_in_place(on_epoch: implicit_library.OnEpoch) -> None:
+            def report(epoch: int, seconds: float, correct: float, skipped: float) -> None:
+                fraction_in_wrong_order = 1 - correct / max(1, matrix.nnz - skipped)
+                on_epoch(seconds, fraction_in_wrong_order)
 
-        self.log = implicit_library.fit(bpr, matrix, config.epochs, fraction_in_wrong_order, run)
+            bpr.fit(matrix, show_progress=False, callback=report)
+
+        self.log = implicit_library.fit(train_in_place, config.epochs, run)
         # The package stores the bias as one more dimension, in which every user's vector is 1.
         self._users = torch.tensor(bpr.user_factors[:, :-1])
         self._items = torch.tensor(bpr.item_factors[:, :-1])
