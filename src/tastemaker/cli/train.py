@@ -8,6 +8,7 @@ import typer
 
 from tastemaker.cli import options
 from tastemaker.cli.groups import grouped
+from tastemaker.errors import ConfigError, LostProcessError
 from tastemaker.models.registry import BUILT_IN
 
 
@@ -40,6 +41,15 @@ def train(
     ] = None,
     seed: options.Seed = None,
     device: options.Device = "auto",
+    devices: Annotated[
+        int,
+        typer.Option(
+            "--devices",
+            min=1,
+            help="Number of processes that train together on this machine, each with its share of "
+            "the cores, or a GPU of its own.",
+        ),
+    ] = 1,
     strict: options.Strict = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the unfinished run at --out.")
@@ -74,12 +84,24 @@ def train(
 
     The events of a service: tastemaker train clicks.csv --from-events sqlite:///runs/clicks.events.db
 
+    On several machines: torchrun --nnodes 2 --nproc-per-node 4 … -m tastemaker train clicks.csv
+
     Ctrl-C ends the training and keeps the best epoch so far, if the model has epochs. --resume
     continues after a Ctrl-C or a crash, except with ials and bpr, which write no checkpoints.
     """  # fmt: skip
+    from tastemaker.bundle.unfinished import unfinished_folder
+    from tastemaker.cli.processes import joined_as_started, launch_copies, own_place
+    from tastemaker.cli.resuming import resume_hint
     from tastemaker.cli.sources import split_of
     from tastemaker.cli.training import TrainingJob, read_settings
+    from tastemaker.cluster.group import in_agreement
 
+    place = own_place()
+    if data == "-" and (place or devices > 1):
+        raise ConfigError(
+            "several processes cannot read standard input; write the data to a file that all of "
+            "them can read"
+        )
     job = TrainingJob(
         model=model,
         settings=read_settings(config, set_ or []),
@@ -95,10 +117,20 @@ def train(
         resume=resume,
         restart=restart,
         strict=strict,
+        local_processes=place.local_n if place else 1,
     )
-    job.checked_model()  # before the data are read, which may take long
-    the_split = split_of(data, reading, holding_out, seed, from_events)
-    job.run(the_split, json=json)
+    try:
+        if place is None and devices > 1:
+            job.checked_model()
+            raise typer.Exit(launch_copies(devices, device))
+        with joined_as_started(place, device, devices):
+            with in_agreement():
+                job.checked_model()  # before the data are read, which may take long
+                the_split = split_of(data, reading, holding_out, seed, from_events)
+            job.run(the_split, json=json)
+    except LostProcessError as error:
+        hint = resume_hint(unfinished_folder(job.run_folder))
+        raise LostProcessError(f"{error}; {hint}") from None
 
 
 def label_of(data: str | None, train: Path | None) -> str:

@@ -5,22 +5,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 import typer
 
 from tastemaker import artifact
 from tastemaker.bundle.bundle import RUN, save_run
-from tastemaker.bundle.unfinished import has_checkpoint, identity_of, training_folder
+from tastemaker.bundle.unfinished import flattened, has_checkpoint, identity_of
 from tastemaker.cli.common import INTERRUPTED, note, out, print_json
 from tastemaker.cli.evaluating import make_protocol, print_evaluation
+from tastemaker.cli.processes import own_errors_shown
 from tastemaker.cli.progress import progress_bar, progress_text
 from tastemaker.cli.resuming import finished_run, resume_hint, resume_message
 from tastemaker.cli.unused import note_unused
+from tastemaker.cluster.folder import shared_training_folder
+from tastemaker.cluster.group import leave, require_same
 from tastemaker.data.split import Split
 from tastemaker.errors import ConfigError
 from tastemaker.evaluation.evaluate import evaluate
 from tastemaker.evaluation.results import Evaluation
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.registry import model_class
+from tastemaker.process_group import process_rank
 from tastemaker.progress import Progress
 from tastemaker.ranking.candidates import Draw
 from tastemaker.reports.figures import learning_curve
@@ -47,12 +52,15 @@ class TrainingJob:
     resume: bool = False
     restart: bool = False
     strict: bool = False
+    local_processes: int = 1
+    """Number of processes on this machine that run this job together."""
 
     def checked_model(self) -> Recommender:
         """Checks the options and returns the unfitted model.
 
         Raises:
             ConfigError: an option or a setting of the model is invalid.
+            UnsupportedError: several processes run this job, which the model does not support.
             ArtifactError: the run folder exists and holds something other than a run.
         """
         artifact.refuse_other_kind(self.run_folder, RUN)
@@ -66,7 +74,9 @@ class TrainingJob:
                 "--resume continues a run and --restart discards it; give only one of them"
             )
         resolve_device(self.device)
-        return build_model(self.model, self.settings, self.seed)
+        model = build_model(self.model, self.settings, self.seed)
+        model.refuse_processes()
+        return model
 
     def run(self, split: Split, *, json: bool = False) -> Recommender:
         """Fits the model, evaluates it, saves the run and prints the result.
@@ -74,6 +84,9 @@ class TrainingJob:
         The first Ctrl-C after a finished epoch ends the training: the best epoch so far is
         evaluated and saved as the run. Any other Ctrl-C ends the command without a run. In both
         cases checkpoints are kept, if the model writes any, and --resume continues from them.
+
+        If several processes run the job, all of them fit the model. Then process 0 alone evaluates
+        and saves it, and the others return.
 
         Raises:
             ConfigError: `strict` is set, and the model does not learn from everything in the data.
@@ -90,14 +103,20 @@ class TrainingJob:
             self._print_result(finished.model, finished.evaluation, json)
             return finished.model
         # A run can be resumed only with the same model, settings and data.
-        identity = identity_of(model, split)
-        with training_folder(
+        identity, rank = identity_of(model, split), process_rank()
+        require_same(flattened(identity))
+        with shared_training_folder(
             self.run_folder, identity, resume=self.resume, restart=self.restart
         ) as folder:
             if self.resume:
                 note(resume_message(folder))
             try:
-                self._fit(model, split, folder)
+                with own_errors_shown(rank):
+                    self._fit(model, split, folder)
+                leave()
+                if rank > 0:
+                    return model
+                torch.set_num_threads(torch.get_num_threads() * self.local_processes)
                 evaluation = self._evaluate(model, split)
             except SystemExit:
                 note(f"terminated; {resume_hint(folder)}")
@@ -136,7 +155,7 @@ class TrainingJob:
                     note(f"{progress_text(progress)}  {epoch_line(progress.metrics)}")
 
             model.fit(split, TrainingRun(self.device, folder, self.resume, on_progress))
-        if model.log.records:
+        if model.log.records and process_rank() == 0:
             learning_curve(
                 model.log, f"{self.model} on {train.name}", folder / "learning_curve.png"
             )

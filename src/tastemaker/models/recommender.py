@@ -224,12 +224,7 @@ class Recommender(ABC):
             )
         if start_from is not None and type(start_from) is not type(self):
             raise ConfigError(f"{self.name} cannot start from a {start_from.name}")
-        if n_processes() > 1 and not self.trains_in_processes:
-            able = [name for name in BUILT_IN if model_class(name).trains_in_processes]
-            raise UnsupportedError(
-                f"{self.name} cannot be trained by several processes; train it with one process, "
-                f"or choose one of {', '.join(able)}"
-            )
+        self.refuse_processes()
         log_notes(self.notes_on(split.train, strict=strict))
         started_at = time.monotonic()
         self._start_from, self._encoders = start_from, None
@@ -246,6 +241,19 @@ class Recommender(ABC):
         # The epochs before a resume count as well.
         self.log.fit_s = max(time.monotonic() - started_at, self.log.elapsed_s)
         return self
+
+    def refuse_processes(self) -> None:
+        """Checks that the processes that train together, if any, can train this model.
+
+        Raises:
+            UnsupportedError: they cannot; the error names the models that they can train.
+        """
+        if n_processes() > 1 and not self.trains_in_processes:
+            able = [name for name in BUILT_IN if model_class(name).trains_in_processes]
+            raise UnsupportedError(
+                f"{self.name} cannot be trained by several processes; train it with one process, "
+                f"or choose one of {', '.join(able)}"
+            )
 
     def notes_on(self, data: Dataset, *, strict: bool = False) -> tuple[str, ...]:
         """Returns notes on what these data have that the model does not learn from.

@@ -10,6 +10,7 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.errors import DataError
 from tastemaker.sampling import UnseenItems
 from tastemaker.training.epochs import RepeatableEpoch, epoch_generator
+from tastemaker.training.own_share import own_share
 from tastemaker.training.relative_weights import relative_weights
 
 SAMPLES_AT_ONCE = {"cpu": 1 << 19, "mps": 1 << 20, "cuda": 1 << 24}
@@ -26,20 +27,30 @@ class Batch(NamedTuple):
     """(b, 1 + negatives) int64 codes; column 0 is the positive."""
     weights: torch.Tensor | None
     """(b,) float32 relative weights (see `relative_weights`), or None for 1 each."""
+    share: float = 1.0
+    """Share of the loss of the whole batch, if these positives are the part of one process."""
 
     def split(self, size: int) -> "Iterator[Batch]":
         """Yields parts of `size` positives; the last part may be smaller."""
         for first in range(0, len(self.users), size):
-            part = slice(first, first + size)
-            weights = None if self.weights is None else self.weights[part]
-            yield Batch(self.users[part], self.items[part], weights)
+            yield self._at(slice(first, first + size))
+
+    def own_part(self) -> "Batch":
+        """Returns the positives that this process trains on (see `own_share`)."""
+        part, share = own_share(np.ones(len(self.users)))
+        return self._at(part)._replace(share=share)
+
+    def _at(self, rows: slice) -> "Batch":
+        weights = None if self.weights is None else self.weights[rows]
+        return Batch(self.users[rows], self.items[rows], weights)
 
 
 class PairBatches:
     """All positives, once per epoch, in random order, with newly drawn negatives.
 
     The content of an epoch depends only on the seed and the epoch's number, so that a resumed run
-    sees the same batches as an uninterrupted one.
+    sees the same batches as an uninterrupted one. If several processes train together, each draws
+    all negatives and trains on its own part of every batch.
     """
 
     def __init__(
@@ -66,7 +77,7 @@ class PairBatches:
 
         def batches() -> Iterator[Batch]:
             for chunk in self._draw_chunks(number):
-                yield from chunk.split(self.batch_size)
+                yield from (batch.own_part() for batch in chunk.split(self.batch_size))
 
         return RepeatableEpoch(len(self.users), self.batch_size, batches)
 

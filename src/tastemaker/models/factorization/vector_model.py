@@ -176,6 +176,7 @@ class VectorModel(NetworkModel[VectorNetwork]):
 
     config: VectorModelConfig
     uses_weights = True
+    trains_in_processes = True
 
     @override
     def _initialised(self, network: VectorNetwork, split: Split, run: TrainingRun) -> VectorNetwork:

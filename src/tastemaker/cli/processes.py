@@ -1,0 +1,85 @@
+"""Training by several processes: those that torchrun has started, or --devices."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import typer
+
+from tastemaker.cli.common import be_quiet, environment, err
+from tastemaker.cluster.group import Place, joined, refuse_too_few_devices
+from tastemaker.cluster.launch import LOST_PROCESS, launch
+from tastemaker.errors import ConfigError, LostProcessError, TastemakerError
+from tastemaker.training.run import DeviceName, resolve_device
+
+
+def launch_copies(n: int, device: DeviceName) -> int:
+    """Runs this command again in n processes; returns the exit code (see `launch`)."""
+    refuse_too_few_devices(n, resolve_device(device))
+    return launch([sys.executable, "-m", "tastemaker", *sys.argv[1:]], n, environment())
+
+
+@contextmanager
+def joined_as_started(place: Place | None, device: DeviceName, devices: int) -> Iterator[None]:
+    """Takes part in the group that this process was started in, if any.
+
+    Only process 0 prints, except for an error that no other process has.
+
+    Raises:
+        typer.Exit: another process ended, which `launch` reports.
+    """
+    if place is None:
+        yield
+        return
+    if place.rank > 0:
+        be_quiet()
+    if devices not in (1, place.n):
+        raise ConfigError(
+            f"--devices is {devices}, but torchrun has started {place.n} processes; leave it out"
+        )
+    try:
+        with joined(place, resolve_device(device)):
+            yield
+    except LostProcessError:
+        if devices > 1:
+            raise typer.Exit(LOST_PROCESS) from None
+        raise
+
+
+@contextmanager
+def own_errors_shown(rank: int) -> Iterator[None]:
+    """Lets a process that is quiet otherwise print the error of the block, with its number."""
+    try:
+        yield
+    except LostProcessError:
+        raise
+    except TastemakerError as error:
+        if rank > 0:
+            err.quiet = False
+            raise type(error)(f"process {rank}: {error}") from None
+        raise
+
+
+def own_place() -> Place | None:
+    """The place of this process in a group, from the variables that torchrun sets; or None.
+
+    Raises:
+        ConfigError: a variable is not a number.
+    """
+    variables = environment()
+    if "RANK" not in variables or "WORLD_SIZE" not in variables:
+        return None
+    place = Place(
+        rank=_number("RANK", variables),
+        n=_number("WORLD_SIZE", variables),
+        local_rank=_number("LOCAL_RANK", variables),
+        local_n=_number("LOCAL_WORLD_SIZE", variables),
+    )
+    return place if place.n > 1 else None
+
+
+def _number(name: str, variables: Mapping[str, str]) -> int:
+    value = variables.get(name, "")
+    if not value.isdecimal():
+        raise ConfigError(f'the environment variable {name} is "{value}"; start with torchrun')
+    return int(value)
