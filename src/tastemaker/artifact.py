@@ -257,7 +257,7 @@ def _refuse_format(path: Path, manifest: dict[str, Any]) -> None:
 
 
 def _write_manifest(writer: ArtifactWriter, kind: str) -> None:
-    files = {name: {"sha256": _sha256(writer.folder / name)} for name in sorted(writer.names)}
+    files = {name: {"sha256": sha256_of(writer.folder / name)} for name in sorted(writer.names)}
     manifest = {
         "kind": kind,
         "format": FORMAT,
@@ -286,7 +286,7 @@ def _check(path: Path, name: str, recorded: dict[str, str]) -> None:
         )
     if not file.is_file():
         raise ArtifactError(f"{path} is damaged: {name} is missing")
-    if _sha256(file) != recorded.get("sha256"):
+    if sha256_of(file) != recorded.get("sha256"):
         raise ArtifactError(f"{path} is damaged: {name} does not have the recorded checksum")
 
 
@@ -309,6 +309,7 @@ def _read_json(path: Path) -> Any:
         raise ArtifactError(f"{path} is damaged: {error}") from None
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Returns the SHA-256 checksum of a file in hexadecimal digits, read in small parts."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

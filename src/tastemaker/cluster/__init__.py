@@ -1,1 +1,1 @@
-"""Several processes that train one model: starting them, joining them and what they agree on."""
+"""Work that is divided among processes and machines: training, shards of users, and Ray."""

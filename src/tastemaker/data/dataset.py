@@ -21,7 +21,7 @@ from tastemaker.data.folding import (
 from tastemaker.data.interactions import Interactions
 from tastemaker.data.log_rules import DEFAULT_RULES, LogRules, Repeats, default_repeats
 from tastemaker.data.ordering import sort_by_user_and_time
-from tastemaker.data.pairs import Pairs
+from tastemaker.data.pairs import Pairs, run_of
 from tastemaker.data.user_table import UserTable
 from tastemaker.data.vocabulary import Vocabulary
 from tastemaker.errors import DataError
@@ -257,11 +257,16 @@ class Dataset:
         rows, indptr = take_runs(self.indptr, users)
         return self.items[rows].astype(np.int64), indptr
 
-    def rows(self, keep: np.ndarray) -> "Dataset":
-        """Returns the rows in `keep` (a boolean mask or ascending positions), codes unchanged."""
+    def rows(self, keep: np.ndarray | slice) -> "Dataset":
+        """Returns the rows in `keep` (a mask, ascending positions or a slice), codes unchanged."""
         names = [name for name in COLUMNS if getattr(self, name) is not None]
         kept = in_threads(lambda name: getattr(self, name)[keep], names, len(self))
         return replace(self, **dict(zip(names, kept, strict=True)))
+
+    def of_users(self, users: range) -> "Dataset":
+        """Returns the interactions of a range of users, without a copy; codes are unchanged."""
+        rejected = None if self.rejected is None else self.rejected.in_range(users)
+        return replace(self.rows(run_of(self.users, users)), rejected=rejected)
 
     def folded(self) -> "Dataset":
         """Turns the rows of a log into training data by `rules`, codes unchanged.

@@ -11,6 +11,7 @@ import polars as pl
 from tastemaker.data.blocks import blocks, in_threads
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.extending import extended
+from tastemaker.data.pairs import run_of
 from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.errors import SplitError
 from tastemaker.representation import short_repr
@@ -47,14 +48,18 @@ class Targets:
     def __len__(self) -> int:
         return len(self.users)
 
-    def at(self, rows: np.ndarray) -> "Targets":
-        """Returns the targets selected by a boolean mask or ascending positions."""
+    def at(self, rows: np.ndarray | slice) -> "Targets":
+        """Returns the targets selected by a boolean mask, ascending positions or a slice."""
         others = (self.timestamps, self.weights, self.kinds)
         return Targets(
             self.users[rows],
             self.items[rows],
             *(None if column is None else column[rows] for column in others),
         )
+
+    def of_users(self, users: range) -> "Targets":
+        """Returns the targets of a range of users, without a copy."""
+        return self.at(run_of(self.users, users))
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +133,19 @@ class Split:
                 f"{self.train.name}: the split ({self.method}) has no {part} interactions"
             )
         return targets
+
+    def of_users(self, users: range) -> "Split":
+        """Returns the interactions of a range of users, without a copy and without candidates.
+
+        Codes are unchanged.
+        """
+        names = ("train", "test", "validation", "not_evaluated", "before_test", "after_test")
+        parts = {name: getattr(self, name) for name in names}
+        return replace(
+            self,
+            candidates=None,
+            **{name: part and part.of_users(users) for name, part in parts.items()},
+        )
 
     @cached_property
     def in_pairs(self) -> "Split":

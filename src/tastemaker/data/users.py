@@ -1,6 +1,6 @@
 """UserBatch: the users of one request to a model, with their histories."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -83,6 +83,10 @@ class UserBatch:
 
     def __len__(self) -> int:
         return len(self.codes)
+
+    def batches(self) -> "Iterator[UserBatch]":
+        """Yields the batch itself; a `UserRange` yields several."""
+        yield self
 
     @property
     def lengths(self) -> np.ndarray:

@@ -17,6 +17,7 @@ from tastemaker.data.features import Encoders
 from tastemaker.data.notes import log_notes
 from tastemaker.data.recommendations import Recommendations
 from tastemaker.data.split import Split
+from tastemaker.data.user_range import UserRange
 from tastemaker.data.users import UserBatch
 from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.errors import ConfigError, UnsupportedError, did_you_mean
@@ -460,13 +461,17 @@ class Recommender(ABC):
 
     def recommend_in_blocks(
         self,
-        users: UserBatch | Ids | Id | None = None,
+        users: UserBatch | UserRange | Ids | Id | None = None,
         k: int = 10,
         rules: ListRules = ListRules(),  # noqa: B008, frozen
         on_progress: OnProgress | None = None,
     ) -> Iterator[Recommendations]:
         """Yields the result of `recommend` for some users at a time, in bounded memory."""
-        for block in self.top_items(self._as_batch(users), k, rules, on_progress):
+        if users is None:
+            users = UserRange.whole(self.split)
+        elif not isinstance(users, UserRange):
+            users = self._as_batch(users)
+        for block in self.top_items(users, k, rules, on_progress):
             recommendations = Recommendations.from_codes(
                 self.dataset, block.users.codes, block.items, block.scores, block.lengths
             )
@@ -478,7 +483,7 @@ class Recommender(ABC):
 
     def top_items(
         self,
-        users: UserBatch,
+        users: UserBatch | UserRange,
         k: int,
         rules: ListRules = ListRules(),  # noqa: B008, frozen
         on_progress: OnProgress | None = None,
@@ -579,12 +584,8 @@ class Recommender(ABC):
         is_in_pairs = self.reads_order or self.split.train.rules.repeats != "keep"
         return users if is_in_pairs else users.merged()
 
-    def _as_batch(self, users: UserBatch | Ids | Id | None) -> UserBatch:
-        if isinstance(users, UserBatch):
-            return users
-        if users is None:
-            return UserBatch.known(self.split.everything, np.arange(self.dataset.n_users))
-        return self.users(as_list(users))
+    def _as_batch(self, users: UserBatch | Ids | Id) -> UserBatch:
+        return users if isinstance(users, UserBatch) else self.users(as_list(users))
 
     def _informative_items(self) -> np.ndarray:
         """(n_items,) bool: the items from which a user's taste can be inferred.

@@ -1,0 +1,49 @@
+"""Ranges of users: their histories are those of all users, without the others."""
+
+import numpy as np
+import polars as pl
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tastemaker as tm
+from tastemaker.data.user_range import UserRange
+from tastemaker.errors import TastemakerError
+
+LOGS = st.lists(
+    st.tuples(
+        st.integers(0, 5), st.integers(0, 6), st.sampled_from(["view", "buy", "return"]),
+        st.integers(0, 9),
+    ),
+    min_size=5, max_size=60,
+)  # fmt: skip
+
+
+def split_of(log: list[tuple], how: str) -> tm.Split:
+    frame = pl.DataFrame(log, schema=["user", "item", "event", "time"], orient="row")
+    if how == "kept repeats":
+        return tm.leave_one_out(tm.read(frame.drop("event"), repeats="keep"))
+    data = tm.read(frame, event="event", targets=["buy"], negative=["return"])
+    return {"latest": tm.leave_one_out, "all": tm.no_holdout, "time": tm.temporal}[how](data)
+
+
+def rows_of(users: tm.UserBatch) -> list[list | None]:
+    """All that is known of the users, whose excluded items may be stored in several ways."""
+    excluded = {seen: users.excluded(seen=seen) for seen in (True, False)}
+    columns = (users.codes, users.items, users.indptr, users.timestamps, users.weights, users.kinds)
+    lists = [*columns, *(part.items for part in excluded.values())]
+    return [None if column is None else column.tolist() for column in lists]
+
+
+@given(LOGS, st.sampled_from(["latest", "all", "time", "kept repeats"]), st.data())
+def test_a_range_of_users_has_the_histories_of_these_users(
+    log: list[tuple], how: str, draw: st.DataObject
+) -> None:
+    try:
+        split = split_of(log, how)
+    except TastemakerError:
+        return  # nothing can be held out, or nothing is left
+    start = draw.draw(st.integers(0, split.train.n_users))
+    stop = draw.draw(st.integers(start, split.train.n_users))
+    (batch,) = UserRange(split, range(start, stop)).batches()
+    whole = tm.UserBatch.known(split.everything, np.arange(start, stop))
+    assert rows_of(batch) == rows_of(whole)
