@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import polars as pl
 import torch
@@ -114,8 +115,11 @@ def claim(folder: Path, kind: str, entries: dict[str, Any]) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary file to write to, which replaces the path when the `with` block ends."""
-    temporary = path.with_name(f".tmp-{path.name}")
+    """Yields a temporary file to write to, which replaces the path when the `with` block ends.
+
+    Several processes may replace the same path at once; the last one to end wins.
+    """
+    temporary = path.with_name(f".tmp-{uuid4().hex}-{path.name}")
     try:
         yield temporary
         temporary.replace(path)

@@ -74,10 +74,14 @@ def _locked_folder(
 
 
 @contextmanager
-def exclusive_lock(path: Path) -> Iterator[None]:
+def exclusive_lock(path: Path, timeout_s: float = 0.0) -> Iterator[None]:
     """Holds a lock on the folder that is written.
 
     The lock's file is in the folder for temporary files; the lock ends with the process.
+
+    Args:
+        path: the folder.
+        timeout_s: seconds for which to wait for another process.
 
     Raises:
         ArtifactError: another process holds the lock.
@@ -85,7 +89,7 @@ def exclusive_lock(path: Path) -> Iterator[None]:
     name = hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:16]
     lock = FileLock(Path(tempfile.gettempdir()) / f"tastemaker-{name}.lock")
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=timeout_s)
     except Timeout:
         raise ArtifactError(
             f"{path}: another process is writing to this folder; choose another path=…"

@@ -43,6 +43,14 @@ def compare(
             "several times.",
         ),
     ] = None,
+    share: Annotated[
+        bool,
+        typer.Option(
+            "--share",
+            help="Train the models together with every process that runs the same command with "
+            "the same --out, on this machine or on others with a shared disk.",
+        ),
+    ] = False,
     seed: options.Seed = None,
     device: options.Device = "auto",
     strict: options.Strict = False,
@@ -115,6 +123,7 @@ def compare(
         metric=metric,
         correction=correction,
         cold_start=cold_start,
+        share=share,
         device=device,
         strict=strict,
         as_json=json,

@@ -34,6 +34,7 @@ def run_comparison(
     metric: str | None = None,
     correction: Correction = "holm",
     cold_start: bool = False,
+    share: bool = False,
     device: DeviceName = "auto",
     strict: bool = False,
     as_json: bool = False,
@@ -48,7 +49,7 @@ def run_comparison(
     with ComparisonTable(deciding_metric(metric, k)) as table:
         result = compare(
             models, split, folder, protocol=protocol, k=k, metric=metric, correction=correction,
-            cold_start=cold_start, device=device, listener=table.listener(),
+            cold_start=cold_start, share=share, device=device, listener=table.listener(),
         )  # fmt: skip
     logs = {label: model.log for label, model in result.models.items()}
     shown_examples = examples(result.models, split)

@@ -31,6 +31,15 @@ def tune(
             show_default=False,
         ),
     ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            "--storage",
+            help="Run the trials together with every process that runs the same command with this "
+            "storage: postgresql://USER@HOST/DATABASE, a journal file on a disk that the machines "
+            "share, or sqlite:///FILE on one machine.",
+        ),
+    ] = None,
     restart: Annotated[
         bool, typer.Option("--restart", help="Discard the trials at --out.")
     ] = False,
@@ -92,7 +101,7 @@ def tune(
 
     folder = out or Path("runs") / f"{label_of(data, holding_out.train)}-{model}-tuning"
     settings = read_settings(config, set_ or [])
-    refuse_early(model, folder, settings, trials, timeout, metric, device)
+    refuse_early(model, folder, settings, trials, timeout, metric, device, storage, restart)
     the_split = split_of(data, reading, holding_out, seed)
     note_unused([build_model(model, settings, seed)], the_split, strict=strict)
     with TuningStatus(metric, trials) as status:
@@ -107,6 +116,7 @@ def tune(
             metric=metric,
             seed=seed,
             device=device,
+            storage=storage,
             restart=restart,
             listener=status.listener(),
         )

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -20,45 +21,24 @@ from tastemaker.experiments.cold_start_runs import (
     train_and_evaluate_cold_start,
 )
 from tastemaker.experiments.comparison_files import COMPARISON, run_folder, write_results
+from tastemaker.experiments.comparison_listener import ComparisonListener
 from tastemaker.experiments.model_runs import (
     EvaluationPlan,
     Listener,
     ModelResult,
     train_and_evaluate,
 )
+from tastemaker.experiments.sharing import in_turn, refuse_workers
 from tastemaker.metrics.accuracy import ACCURACY
 from tastemaker.models.recommender import Recommender
-from tastemaker.progress import Progress
 from tastemaker.representation import short_repr
 from tastemaker.training.run import DeviceName, resolve_device
 
+CLAIM_TIMEOUT_S = 5.0
+"""Seconds for which a process that shares a comparison waits until others have claimed it."""
+
 T = TypeVar("T", ModelResult, ColdStartModelResult)
 Q = TypeVar("Q", EvaluationPlan, ColdStart)
-
-
-@dataclass(frozen=True)
-class ComparisonListener:
-    """Functions that `compare` calls while it runs; by default they do nothing."""
-
-    on_begin: Callable[[list[str], ColdStart | None], None] = lambda labels, cold: None
-    """Receives the labels of the models before the first of them is trained: once with None, and
-    again with the users held out for cold start before the models are trained without them."""
-    on_stage: Callable[[str, str], None] = lambda label, stage: None
-    """Receives the label and "training" or "evaluating" when either begins."""
-    on_progress: Callable[[str, Progress], None] = lambda label, progress: None
-    """Receives the label and the progress of training."""
-    on_done: Callable[[str, ModelResult | ColdStartModelResult], None] = lambda label, result: None
-    """Receives the label and the result of a model."""
-    on_failed: Callable[[str, Exception], None] = lambda label, error: None
-    """Receives the label and the error of a model that failed. What it raises ends the
-    comparison."""
-
-    def of(self, label: str) -> Listener:
-        """The listener for one model."""
-        return Listener(
-            lambda stage: self.on_stage(label, stage),
-            lambda progress: self.on_progress(label, progress),
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +80,7 @@ def compare(
     metric: str | None = None,
     correction: Correction = "holm",
     cold_start: bool = False,
+    share: bool = False,
     device: DeviceName = "auto",
     listener: ComparisonListener = ComparisonListener(),  # frozen
 ) -> ComparisonResult:
@@ -118,6 +99,9 @@ def compare(
         correction: correction of the p-values for the number of pairs of models.
         cold_start: whether to train every model a second time without a tenth of the users, and
             to evaluate it on them.
+        share: whether other processes, which make the same call, train models of the comparison at
+            the same time. Each takes a model that no other one is training, waits until all are
+            there, and returns the whole result. The folder is on a disk that they share.
         device: where to compute.
         listener: functions that are called while the comparison runs.
 
@@ -128,8 +112,9 @@ def compare(
         KeyboardInterrupt: Ctrl-C came before the first model was finished.
     """
     comparison = _ComparisonRun(
-        by_label(models), Path(folder), deciding_metric(metric, k), correction, device, listener
-    )
+        by_label(models), Path(folder), deciding_metric(metric, k), correction, share, device,
+        listener,
+    )  # fmt: skip
     refuse_early(comparison.folder, comparison.models, device)
     split.targets("test")
     cold = hold_out_users(split) if cold_start else None
@@ -193,16 +178,23 @@ class _ComparisonRun:
     folder: Path
     metric: str
     correction: Correction
+    share: bool
     device: DeviceName
     listener: ComparisonListener
 
     def run(self, plan: EvaluationPlan) -> ComparisonResult:
         is_new = not self.folder.exists()
-        with exclusive_lock(self.folder):
+        with ExitStack() as lock:
+            # Other workers hold the lock only while they claim the folder, unlike other processes.
+            lock.enter_context(exclusive_lock(self.folder, CLAIM_TIMEOUT_S if self.share else 0))
+            if not self.share:
+                refuse_workers(self.folder)
             artifact.claim(self.folder, COMPARISON, self._manifest_entries(plan))
+            if self.share:
+                lock.close()
             fitted = self._fitted(plan)
             if not fitted.done:
-                if is_new and not any((self.folder / "models").glob("*")):
+                if is_new and not self.share and not any((self.folder / "models").glob("*")):
                     shutil.rmtree(self.folder)
                 if fitted.interrupted:
                     raise KeyboardInterrupt("the first model was not finished")
@@ -245,19 +237,23 @@ class _ComparisonRun:
         """Applies `run_model` to each model, and reports the results to the listener."""
         done: dict[str, T] = {}
         failed: dict[str, str] = {}
+        interrupted = False
         self.listener.on_begin(labels, cold)
-        for label in labels:
-            try:
-                path, listener = run_folder(self.folder, label), self.listener.of(label)
-                done[label] = run_model(path, self.models[label], plan, self.device, listener)
-            except KeyboardInterrupt:
-                return _Results(done, failed, interrupted=True)
-            except Exception as error:
-                failed[label] = reason_of(error)
-                self.listener.on_failed(label, error)
-            else:
-                self.listener.on_done(label, done[label])
-        return _Results(done, failed)
+        try:
+            on_stage = self.listener.on_stage
+            for label in in_turn(self.folder, labels, on_stage) if self.share else labels:
+                try:
+                    path, listener = run_folder(self.folder, label), self.listener.of(label)
+                    done[label] = run_model(path, self.models[label], plan, self.device, listener)
+                except Exception as error:
+                    failed[label] = reason_of(error)
+                    self.listener.on_failed(label, error)
+                else:
+                    self.listener.on_done(label, done[label])
+        except KeyboardInterrupt:
+            interrupted = True
+        in_order = {label: done[label] for label in labels if label in done}
+        return _Results(in_order, failed, interrupted)
 
     def _leaderboard(self, fitted: _Results[ModelResult]) -> Leaderboard:
         entries = [
