@@ -1,4 +1,4 @@
-"""A folder on disk that is complete or absent: safetensors, JSON and Parquet with a manifest.
+"""A folder on disk that is complete or absent: safetensors, JSON, Parquet and .npy with a manifest.
 
 Nothing in it is ever unpickled. A folder is written with its checksums under a temporary name and
 then renamed, so that a crash leaves the old folder (under its own name or `.previous`) or the
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
 import polars as pl
 import torch
 from safetensors import SafetensorError, safe_open
@@ -29,7 +30,7 @@ from safetensors.torch import save_file
 from tastemaker.errors import ArtifactError
 from tastemaker.forking import refuse_forked
 
-FORMAT = 1
+FORMAT = 2
 """Version of the layout; it is increased when older code could not read a newer layout."""
 
 RECORDED_VERSIONS = ("tastemaker", "torch", "lightning", "polars", "numpy")
@@ -61,6 +62,10 @@ class ArtifactWriter:
     def table(self, name: str, frame: pl.DataFrame) -> None:
         """Writes a table as Parquet."""
         frame.write_parquet(self._add(name))
+
+    def array(self, name: str, array: np.ndarray) -> None:
+        """Writes an array as .npy, which can be opened by memory map."""
+        np.save(self._add(name), array, allow_pickle=False)
 
     def _add(self, name: str) -> Path:
         self.names.append(name)
@@ -154,6 +159,8 @@ class ArtifactReader:
 
     folder: Path
     manifest: dict[str, Any]
+    memory_map: bool = False
+    """Whether arrays are opened by memory map, so that only the parts in use are in memory."""
 
     def __contains__(self, name: str) -> bool:
         return name in self.manifest["files"]
@@ -190,6 +197,15 @@ class ArtifactReader:
         except (pl.exceptions.PolarsError, OSError) as error:
             raise ArtifactError(f"{path} is damaged: {error}") from None
 
+    def array(self, name: str) -> np.ndarray:
+        """Returns an array from a .npy file; it is read-only if it is opened by memory map."""
+        path = self._path(name)
+        try:
+            array = np.load(path, mmap_mode="r" if self.memory_map else None, allow_pickle=False)
+        except (ValueError, OSError) as error:
+            raise ArtifactError(f"{path} is damaged: {error}") from None
+        return array.view(np.ndarray)
+
     def _path(self, name: str) -> Path:
         if name not in self:
             raise ArtifactError(
@@ -222,8 +238,13 @@ def is_finite(tensor: torch.Tensor) -> bool:
     return all(math.isfinite(extreme) for extreme in tensor.aminmax())
 
 
-def reading(path: Path, kind: str) -> ArtifactReader:
+def reading(path: Path, kind: str, *, memory_map: bool = False) -> ArtifactReader:
     """Opens an artifact after checking that it is complete.
+
+    Args:
+        path: the folder.
+        kind: the kind of artifact.
+        memory_map: see `ArtifactReader.memory_map`.
 
     Raises:
         ArtifactError: there is none, it is of another kind, was written by a newer version, or is
@@ -245,7 +266,7 @@ def reading(path: Path, kind: str) -> ArtifactReader:
     _refuse_format(path, manifest)
     for name, recorded in manifest["files"].items():
         _check(path, name, recorded)
-    return ArtifactReader(path, manifest)
+    return ArtifactReader(path, manifest, memory_map)
 
 
 def _refuse_format(path: Path, manifest: dict[str, Any]) -> None:

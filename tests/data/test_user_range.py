@@ -2,12 +2,15 @@
 
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import tastemaker as tm
+from tastemaker.data import user_range
 from tastemaker.data.user_range import UserRange
 from tastemaker.errors import TastemakerError
+from tastemaker.testing.worlds import two_tastes
 
 LOGS = st.lists(
     st.tuples(
@@ -47,3 +50,17 @@ def test_a_range_of_users_has_the_histories_of_these_users(
     (batch,) = UserRange(split, range(start, stop)).batches()
     whole = tm.UserBatch.known(split.everything, np.arange(start, stop))
     assert rows_of(batch) == rows_of(whole)
+
+
+def test_all_users_are_read_in_batches_that_do_not_keep_a_copy_of_all_interactions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    split = tm.leave_one_out(two_tastes())
+    model = tm.ItemKNN().fit(split)
+    expected = model.recommend(list(range(60)), k=5).frame
+    fresh = tm.ItemKNN.from_state(model.config, tm.leave_one_out(two_tastes()), model.state())
+    monkeypatch.setattr(user_range, "USERS_AT_ONCE", 16)
+    sizes = [len(batch) for batch in UserRange.whole(fresh.split).batches()]
+    assert sizes == [16, 16, 16, 12]
+    assert fresh.recommend(k=5).frame.equals(expected)
+    assert "everything" not in vars(fresh.split)

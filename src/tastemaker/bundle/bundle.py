@@ -171,17 +171,20 @@ def open_split(path: str | Path) -> Split:
         ) from None
 
 
-def open_run(path: str | Path, device: DeviceName = "cpu") -> Bundle:
+def open_run(path: str | Path, device: DeviceName = "cpu", *, memory_map: bool = False) -> Bundle:
     """Opens a run folder; nothing in it is unpickled.
 
     Args:
         path: the folder.
         device: the device for the model.
+        memory_map: whether the training data stay on disk and only the parts in use are in memory,
+            which all processes of a machine share. The folder must then stay as it is while the run
+            is open. Runs of earlier versions are read into memory in any case.
 
     Raises:
         ArtifactError: the folder is not a run, is damaged, or is from a newer version.
     """
-    source = artifact.reading(Path(path), RUN)
+    source = artifact.reading(Path(path), RUN, memory_map=memory_map)
     try:
         description = source.json("model.json")
         split = read_split(source)

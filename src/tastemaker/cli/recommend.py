@@ -111,7 +111,7 @@ def recommend(
     from tastemaker.models.retrieval import ListRules
 
     part = selected_shard(shard, out_file, everyone=everyone)
-    bundle = open_run(run, device)
+    bundle = open_run(run, device, memory_map=True)
     selected = selected_users(bundle.model, user or [], users, everyone, history)
     rules = ListRules(
         exclude_seen=None if include_seen is None else not include_seen,

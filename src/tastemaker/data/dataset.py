@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tastemaker.data.blocks import in_threads
+from tastemaker.data.blocks import ROWS_PER_BLOCK, in_threads
 from tastemaker.data.catalog import Catalog
 from tastemaker.data.folding import (
     cancelled_rows,
@@ -203,7 +203,12 @@ class Dataset:
     @cached_property
     def item_counts(self) -> np.ndarray:
         """(n_items,) int64 number of interactions of each item."""
-        return np.bincount(self.items, minlength=self.n_items)
+        counts = np.zeros(self.n_items, dtype=np.int64)
+        step = max(self.n_items, ROWS_PER_BLOCK)
+        # In blocks, since bincount converts its argument to int64.
+        for start in range(0, len(self), step):
+            counts += np.bincount(self.items[start : start + step], minlength=self.n_items)
+        return counts
 
     @cached_property
     def mean_weight(self) -> float:
