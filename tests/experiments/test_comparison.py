@@ -8,8 +8,8 @@ import pytest
 import tastemaker as tm
 from tastemaker.data.split import Split
 from tastemaker.errors import ConfigError
-from tastemaker.experiments.comparison_listener import ComparisonListener
 from tastemaker.experiments.comparison_files import run_folder
+from tastemaker.experiments.comparison_listener import ComparisonListener
 from tastemaker.testing.worlds import two_tastes
 
 

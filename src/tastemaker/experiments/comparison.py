@@ -82,7 +82,7 @@ def compare(
     cold_start: bool = False,
     share: bool = False,
     device: DeviceName = "auto",
-    listener: ComparisonListener = ComparisonListener(),  # frozen
+    listener: ComparisonListener = ComparisonListener(),  # noqa: B008 (it is frozen)
 ) -> ComparisonResult:
     """Trains and evaluates models on one split, and orders them.
 

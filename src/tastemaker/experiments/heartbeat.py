@@ -59,10 +59,10 @@ class Watch:
         self._seen: dict[int, tuple[int | None, float]] = {}
 
     def is_silent(self, trial: FrozenTrial) -> bool:
-        """Whether no sign of life was observed since a call SILENT_AFTER_S or more ago."""
+        """Whether no sign of life was observed since a call more than SILENT_AFTER_S ago."""
         n_beats, now = trial.user_attrs.get(BEATS), time.monotonic()
         seen, since = self._seen.setdefault(trial.number, (n_beats, now))
         if n_beats != seen:
             self._seen[trial.number] = (n_beats, now)
             return False
-        return now - since >= SILENT_AFTER_S
+        return now - since > SILENT_AFTER_S
