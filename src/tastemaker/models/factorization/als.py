@@ -67,14 +67,19 @@ class ALS:
     def _loss(self) -> float:
         """Returns the objective of iALS divided by the sum of the confidences of all pairs."""
         own, own_users = self._own_users, self._users[own_part(len(self._users))]
-        # Not own.sum(), which sorts the matrix, and thereby changes how the next step rounds.
-        confidence = (
-            float(own.data.sum(dtype=np.float64)) + len(own_users) * len(self.items) - own.nnz
-        )
+        untouched = len(own_users) * len(self.items) - own.nnz
+        # Not own.sum(), which sorts the matrix and thereby changes how the next step rounds.
+        confidence = float(own.data.sum(dtype=np.float64)) + untouched
         error = 0.0
         if len(own_users):  # the package divides by the confidence, which is 0 without users
             loss = implicit_library.calculate_loss(own, own_users, self.items, 0.0)
             error = loss * confidence
         error, confidence = summed(torch.tensor([error, confidence], dtype=torch.float64)).tolist()
-        lengths = [float(np.square(v, dtype=np.float64).sum()) for v in (self._users, self.items)]
-        return (error + self._regularization * sum(lengths)) / confidence
+        penalty = self._regularization * (
+            _squared_length(self._users) + _squared_length(self.items)
+        )
+        return (error + penalty) / confidence
+
+
+def _squared_length(vectors: np.ndarray) -> float:
+    return float(np.einsum("nd,nd->", vectors, vectors, dtype=np.float64))
