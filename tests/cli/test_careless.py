@@ -177,6 +177,18 @@ CASES = {
     "a search in a folder of other files": (
         "tune good.csv --model ease --out thesis", "is a folder, but not a search",
     ),
+    "a storage of an unknown kind": (
+        "tune good.csv --model ease --storage postgress://me:pw@host/db --out OUT", "--storage is not the URL of a database",
+    ),
+    "a storage in a folder that is not there": (
+        "tune good.csv --model ease --storage nowhere/journal.log --out OUT", "does not exist; create it first",
+    ),
+    "a storage that is a table": (
+        "tune good.csv --model ease --storage good.csv --out OUT", "is not a journal of trials; choose another --storage",
+    ),
+    "a shared storage to be discarded": (
+        "tune good.csv --model ease --storage journal.log --restart --out OUT", "choose another storage",
+    ),
     "a study of other data": ("tune good.csv --model ease --out study", "was started with data"),
     "a verb misspelt": ("trian good.csv", "train"),
     "an option misspelt": ("train good.csv --modle ncf --out OUT", "--model"),

@@ -212,11 +212,13 @@ def test_a_file_of_something_else_is_refused_and_stays_as_it_was(tmp_path: Path)
     for text in ("epochs = 3", '{"op_code": 3', "user,item\n1,2\n"):
         path = tmp_path / "mine"
         path.write_text(text)
-        for storage in (path, f"sqlite:///{path}"):
-            with pytest.raises(ArtifactError, match=f"{path}.* cannot be used: .*storage=…"):
-                with worker(str(storage)):
-                    pass
-            assert path.read_text() == text
+        with pytest.raises(ConfigError, match=f"{path} is not a journal of trials; choose"):
+            shared_storage(path)
+        assert path.read_text() == text
+    with pytest.raises(ArtifactError, match=f"{path} cannot be used: .*choose another storage=…"):
+        with worker(f"sqlite:///{path}"):
+            pass
+    assert path.read_text() == text
 
 
 def test_a_password_is_in_no_message(tmp_path: Path, split: Split) -> None:

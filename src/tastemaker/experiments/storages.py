@@ -4,7 +4,6 @@ A journal is a file to which every change is appended (Optuna's JournalStorage).
 second file, which works on network file systems where the locks of SQLite do not.
 """
 
-import json
 import time
 import warnings
 from collections.abc import Iterator
@@ -74,7 +73,8 @@ def shared_storage(storage: str | Path) -> Location:
         storage: the URL of a database, or the path of a journal file.
 
     Raises:
-        ConfigError: the URL is not valid, or its folder does not exist.
+        ConfigError: the URL is not valid, the folder of the file does not exist, or the file is
+            not a journal.
     """
     if "://" not in str(storage):
         path = Path(storage).absolute()
@@ -84,6 +84,7 @@ def shared_storage(storage: str | Path) -> Location:
                 f'storage="{storage}" is a folder; give the path of a file in it, such as '
                 f"{path / 'journal.log'}"
             )
+        _refuse_other_file(path)
         return Location(path, shared=True)
     try:
         url = sql.make_url(str(storage))
@@ -188,12 +189,15 @@ def _lock_before_reading(engine: sql.Engine) -> None:
 
 
 def _journal(path: Path) -> JournalStorage:
-    if path.is_file() and path.stat().st_size:
-        with path.open("rb") as file:
-            first = file.readline()
-        if b'"op_code"' not in first or not isinstance(json.loads(first), dict):
-            raise ValueError("the file is not a journal of trials")
     return JournalStorage(JournalFileBackend(str(path), JournalFileOpenLock(str(path))))
+
+
+def _refuse_other_file(path: Path) -> None:
+    if path.exists() and path.stat().st_size:
+        with path.open("rb") as file:
+            first_line = file.readline()
+        if not (first_line.startswith(b'{"op_code":') and first_line.endswith(b"\n")):
+            raise ConfigError(f"{path} is not a journal of trials; choose another storage=…")
 
 
 def _refuse_missing_folder(path: Path) -> None:
