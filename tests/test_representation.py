@@ -58,7 +58,8 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
         tm.Progress("training", 3, 90, 1, 5, {"loss": 0.123456789}),
         tm.ExactIndex(keys), tm.BFloat16Index(keys), tm.ApproximateIndex.build(keys),
         tm.read_shards(shards), tm.Eligible(never=list(range(5_000))),
-        Client("http://127.0.0.1:1", key="secret-key"), wire.RecommendationsRequest(history=list(range(900))),
+        Client("http://127.0.0.1:1", key="secret-key"),
+        wire.RecommendationsRequest(history=list(range(900))),
     ]  # fmt: skip
 
 

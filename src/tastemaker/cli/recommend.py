@@ -110,7 +110,8 @@ def recommend(
     """Recommend items to known users, or to an unseen user from a history.
 
     Examples: tastemaker recommend runs/demo --user 42, tastemaker recommend runs/demo --history
-    1,50,296 --because, tastemaker recommend runs/demo --all --out lists.parquet
+    1,50,296 --because, tastemaker recommend runs/demo --all --out lists.parquet, tastemaker
+    recommend runs/demo --all --shard 3/64 --out lists/
     """
     from tastemaker.bundle.bundle import open_run
     from tastemaker.cli.on_ray import own_device
