@@ -3,30 +3,50 @@
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 import typer
 
-from tastemaker.cli.common import be_quiet, environment, err
+from tastemaker.bundle.unfinished import unfinished_folder
+from tastemaker.cli.common import be_quiet, environment, err, note
+from tastemaker.cli.resuming import resume_hint
 from tastemaker.cluster.group import Place, joined, refuse_too_few_devices
 from tastemaker.cluster.launch import LOST_PROCESS, launch
 from tastemaker.errors import ConfigError, LostProcessError, TastemakerError
 from tastemaker.training.run import DeviceName, resolve_device
 
 
-def launch_copies(n: int, device: DeviceName) -> int:
-    """Runs this command again in n processes; returns the exit code (see `launch`)."""
+def launch_copies(n: int, device: DeviceName, run_folder: Path) -> int:
+    """Runs this command again in n processes, and adds to the end of any error what was kept.
+
+    Returns:
+        The exit code (see `launch`).
+    """
     refuse_too_few_devices(n, resolve_device(device))
-    return launch([sys.executable, "-m", "tastemaker", *sys.argv[1:]], n, environment())
+    folder = unfinished_folder(run_folder)
+    try:
+        return launch([sys.executable, "-m", "tastemaker", *sys.argv[1:]], n, environment())
+    except SystemExit:
+        note(f"terminated; {resume_hint(folder)}")
+        raise
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(resume_hint(folder)) from None
+    except LostProcessError as error:
+        raise LostProcessError(f"{error}; {resume_hint(folder)}") from None
 
 
 @contextmanager
-def joined_as_started(place: Place | None, device: DeviceName, devices: int) -> Iterator[None]:
+def joined_as_started(
+    place: Place | None, device: DeviceName, devices: int, run_folder: Path
+) -> Iterator[None]:
     """Takes part in the group that this process was started in, if any.
 
     Only process 0 prints, except for an error that no other process has.
 
     Raises:
-        typer.Exit: another process ended, which `launch` reports.
+        ConfigError: `devices` is not the number of processes that torchrun has started.
+        LostProcessError: another process ended, or cannot be reached.
+        typer.Exit: the same, in a process that `launch_copies` has started, which reports it.
     """
     if place is None:
         yield
@@ -40,10 +60,11 @@ def joined_as_started(place: Place | None, device: DeviceName, devices: int) -> 
     try:
         with joined(place, resolve_device(device)):
             yield
-    except LostProcessError:
+    except LostProcessError as error:
         if devices > 1:
             raise typer.Exit(LOST_PROCESS) from None
-        raise
+        hint = resume_hint(unfinished_folder(run_folder))
+        raise LostProcessError(f"{error}; {hint}") from None
 
 
 @contextmanager

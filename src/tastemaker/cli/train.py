@@ -8,7 +8,7 @@ import typer
 
 from tastemaker.cli import options
 from tastemaker.cli.groups import grouped
-from tastemaker.errors import ConfigError, LostProcessError
+from tastemaker.errors import ConfigError
 from tastemaker.models.registry import BUILT_IN
 
 
@@ -89,9 +89,7 @@ def train(
     Ctrl-C ends the training and keeps the best epoch so far, if the model has epochs. --resume
     continues after a Ctrl-C or a crash, except with ials and bpr, which write no checkpoints.
     """  # fmt: skip
-    from tastemaker.bundle.unfinished import unfinished_folder
     from tastemaker.cli.processes import joined_as_started, launch_copies, own_place
-    from tastemaker.cli.resuming import resume_hint
     from tastemaker.cli.sources import split_of
     from tastemaker.cli.training import TrainingJob, read_settings
     from tastemaker.cluster.group import in_agreement
@@ -119,18 +117,14 @@ def train(
         strict=strict,
         local_processes=place.local_n if place else 1,
     )
-    try:
-        if place is None and devices > 1:
-            job.checked_model()
-            raise typer.Exit(launch_copies(devices, device))
-        with joined_as_started(place, device, devices):
-            with in_agreement():
-                job.checked_model()  # before the data are read, which may take long
-                the_split = split_of(data, reading, holding_out, seed, from_events)
-            job.run(the_split, json=json)
-    except LostProcessError as error:
-        hint = resume_hint(unfinished_folder(job.run_folder))
-        raise LostProcessError(f"{error}; {hint}") from None
+    if place is None and devices > 1:
+        job.checked_model()
+        raise typer.Exit(launch_copies(devices, device, job.run_folder))
+    with joined_as_started(place, device, devices, job.run_folder):
+        with in_agreement():
+            job.checked_model()  # before the data are read, which may take long
+            the_split = split_of(data, reading, holding_out, seed, from_events)
+        job.run(the_split, json=json)
 
 
 def label_of(data: str | None, train: Path | None) -> str:

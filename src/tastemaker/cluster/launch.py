@@ -111,16 +111,18 @@ def _wait(processes: Sequence[Process], received: Sequence[int]) -> list[int]:
     """Waits until all have ended; returns those that failed, the first one first."""
     failed: list[int] = []
     kill_at = float("inf")
-    are_running = True
-    while are_running:
-        are_running = any([process.poll() is None for process in processes])
-        failed += [rank for rank, each in enumerate(processes) if each.returncode and rank not in failed]
+    running = list(processes)
+    while running:
+        time.sleep(POLLING_S)
+        running = [process for process in running if process.poll() is None]
+        failed += [
+            rank for rank, each in enumerate(processes) if each.returncode and rank not in failed
+        ]
         if failed or not TERMINATING.isdisjoint(received):
             kill_at = min(kill_at, time.monotonic() + ENDING_S)
         if time.monotonic() >= kill_at:
-            for process in processes:
+            for process in running:
                 process.kill()
-        time.sleep(POLLING_S)
     return failed
 
 

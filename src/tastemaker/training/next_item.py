@@ -75,9 +75,7 @@ def next_item_loss(
 class Softmax(NextItemLoss):
     """Uses every other item of the catalog as a negative."""
 
-    def draw(
-        self, users: torch.Tensor, targets: torch.Tensor, generator: torch.Generator
-    ) -> None:
+    def draw(self, users: torch.Tensor, targets: torch.Tensor, generator: torch.Generator) -> None:
         """Draws nothing."""
 
     @override
