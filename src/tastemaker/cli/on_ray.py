@@ -1,6 +1,6 @@
 """Joins the Ray cluster that --ray gives."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -13,24 +13,32 @@ from tastemaker.errors import ConfigError
 if TYPE_CHECKING:
     from tastemaker.cluster.ray_tasks import RayCluster
     from tastemaker.data.split import Split
+    from tastemaker.experiments.comparison import ModelWorkers
+    from tastemaker.experiments.model_runs import EvaluationPlan
     from tastemaker.experiments.search import Workers
+    from tastemaker.models.recommender import Recommender
     from tastemaker.training.run import DeviceName
 
 
 @contextmanager
-def joined_ray(on_ray: OnRay, device: "DeviceName") -> Iterator["RayCluster"]:
-    """Joins the cluster in the block, and prints where it is; --ray must be given.
+def joined_ray(on_ray: OnRay, device: "DeviceName") -> Iterator["RayCluster | None"]:
+    """Joins the cluster in the block, and prints where it is; yields None without --ray.
 
     Raises:
         UnsupportedError: Ray is not installed.
-        ClusterError: there is no such cluster, or it is too small.
+        ClusterError: there is no such cluster.
     """
-    assert on_ray.ray is not None
+    if on_ray.ray is None:
+        yield None
+        return
     # Imported here, since Ray is optional and takes seconds to import.
     from tastemaker.cluster.ray_tasks import joined
 
     with joined(on_ray.ray, on_ray.ray_cpus, int(device == "cuda")) as cluster:
         note(f"Ray cluster: {cluster}")
+        if not cluster.can_run_tasks:
+            gpu = " and a GPU" if cluster.gpus_per_task else ""
+            note(f"no node has {cluster.cpus_per_task} CPUs{gpu}: tasks wait until one has joined")
         yield cluster
 
 
@@ -47,19 +55,31 @@ def refuse_stdin(data: str | None, on_ray: OnRay) -> None:
         )
 
 
-@contextmanager
 def trial_workers(
-    on_ray: OnRay,
+    cluster: "RayCluster | None",
     read: Callable[[], "Split"],
     folder: Path,
     device: "DeviceName",
     storage: str | None,
-) -> Iterator["Workers | None"]:
-    """Yields what runs the trials of a search on the cluster; None without --ray."""
-    if on_ray.ray is None:
-        yield None
-        return
-    with joined_ray(on_ray, device) as cluster:
-        from tastemaker.cluster.ray_trials import run_trials
+) -> "Workers | None":
+    """What runs the trials of a search on the cluster; None without one."""
+    if cluster is None:
+        return None
+    from tastemaker.cluster.ray_trials import run_trials
 
-        yield partial(run_trials, cluster, read, folder, device, storage)
+    return partial(run_trials, cluster, read, folder, device, storage)
+
+
+def model_workers(
+    cluster: "RayCluster | None",
+    read: Callable[[], "EvaluationPlan"],
+    models: "Mapping[str, Recommender]",
+    folder: Path,
+    device: "DeviceName",
+) -> "ModelWorkers | None":
+    """What trains the models of a comparison on the cluster; None without one."""
+    if cluster is None:
+        return None
+    from tastemaker.cluster.ray_models import train_models
+
+    return partial(train_models, cluster, read, models, folder, device)

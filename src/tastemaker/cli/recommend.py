@@ -220,6 +220,7 @@ def _write_on_ray(
         interrupt_message(kept),
         progress_bar() as update_bar,
     ):
+        assert cluster is not None
         write_shards(cluster, bundle, device, folder, k, rules, update_bar)
         found = read_shards(folder, update_bar)
         if is_file:

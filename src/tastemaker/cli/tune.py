@@ -93,7 +93,7 @@ def tune(
     longer improve.
     """  # fmt: skip
     from tastemaker.cli.evaluating import make_protocol
-    from tastemaker.cli.on_ray import own_device, refuse_stdin, trial_workers
+    from tastemaker.cli.on_ray import joined_ray, own_device, refuse_stdin, trial_workers
     from tastemaker.cli.sources import split_of
     from tastemaker.cli.train import label_of
     from tastemaker.cli.training import build_model, read_settings
@@ -108,7 +108,7 @@ def tune(
     own = own_device(on_ray, device)
     refuse_early(model, folder, settings, trials, timeout, metric, own, storage, restart)
     read = partial(split_of, data, reading, holding_out, seed)
-    with trial_workers(on_ray, read, folder, device, storage) as workers:
+    with joined_ray(on_ray, device) as cluster:
         the_split = read()
         note_unused([build_model(model, settings, seed)], the_split, strict=strict)
         with TuningStatus(metric, trials) as status:
@@ -124,7 +124,7 @@ def tune(
                 seed=seed,
                 device=own,
                 storage=storage,
-                workers=workers,
+                workers=trial_workers(cluster, read, folder, device, storage),
                 restart=restart,
                 listener=status.listener(),
             )

@@ -6,6 +6,7 @@ once, and keeps it.
 
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +29,9 @@ AUTO = "auto"
 
 MAX_RETRIES = 3
 """How often Ray runs a task again whose worker or node was lost."""
+
+CONNECTING_S = 10.0
+"""Timeout of a connection to the head node, in seconds."""
 
 POLL_S = 0.2
 """Seconds between two looks at which tasks have ended."""
@@ -53,6 +57,15 @@ class RayCluster:
         resources = ray.cluster_resources()
         cpus, gpus = (int(resources.get(name, 0)) for name in ("CPU", "GPU"))
         return f"{self.address}, {len(nodes)} nodes with {cpus} CPUs and {gpus} GPUs"
+
+    @property
+    def can_run_tasks(self) -> bool:
+        """Whether a node is large enough for a task; if not, tasks wait until one has joined."""
+        needed = {"CPU": self.cpus_per_task, "GPU": self.gpus_per_task}
+        return any(
+            node["Alive"] and all(node["Resources"].get(name, 0) >= n for name, n in needed.items())
+            for node in ray.nodes()
+        )
 
     def run(
         self, prepare: Callable[[], P], work: Callable[[P, A], R], arguments: Iterable[A]
@@ -104,8 +117,10 @@ def joined(address: str, cpus_per_task: int = 1, gpus_per_task: int = 0) -> Iter
         gpus_per_task: see above.
 
     Raises:
-        ClusterError: there is no cluster at the address, or no node has that many CPUs or GPUs.
+        ClusterError: there is no cluster at the address.
     """
+    if address != AUTO:
+        _refuse_unreachable(address)
     try:
         ray.init(
             None if address == AUTO else address,
@@ -114,30 +129,29 @@ def joined(address: str, cpus_per_task: int = 1, gpus_per_task: int = 0) -> Iter
             logging_level=logging.ERROR,
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise ClusterError(
-            f'ray="{address}": there is no Ray cluster at this address: {_first_line(error)}; '
-            'start one with: ray start --head, or give ray="auto"'
-        ) from None
+        raise ClusterError(f'ray="{address}" cannot be joined: {_first_line(error)}') from None
     try:
-        cluster = RayCluster(
-            ray.get_runtime_context().gcs_address, cpus_per_task, gpus_per_task
-        )
-        _refuse_too_large_tasks(cluster)
+        cluster = RayCluster(ray.get_runtime_context().gcs_address, cpus_per_task, gpus_per_task)
         yield cluster
     finally:
         ray.shutdown()
 
 
-def _refuse_too_large_tasks(cluster: RayCluster) -> None:
-    """Raises ClusterError if no node can run a task, for which Ray would wait without end."""
-    resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    for name, n in (("CPU", cluster.cpus_per_task), ("GPU", cluster.gpus_per_task)):
-        most = max((int(of_node.get(name, 0)) for of_node in resources), default=0)
-        if most < n:
-            raise ClusterError(
-                f"no node of the Ray cluster at {cluster.address} has {n} {name}s for a task; "
-                f"the largest has {most}"
-            )
+def _refuse_unreachable(address: str) -> None:
+    """Raises ClusterError if nothing listens at an address, for which Ray would wait minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ClusterError(
+            f'ray="{address}" is not the address of a Ray cluster; give host:port of its head '
+            'node, such as 10.0.0.1:6379, or ray="auto"'
+        )
+    try:
+        socket.create_connection((host, int(port)), CONNECTING_S).close()
+    except OSError as error:
+        raise ClusterError(
+            f'ray="{address}": there is no Ray cluster at this address ({error}); start one with '
+            '"ray start --head", or give ray="auto"'
+        ) from None
 
 
 @dataclass(frozen=True)
