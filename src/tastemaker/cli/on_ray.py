@@ -1,5 +1,6 @@
 """Joins the Ray cluster that --ray gives."""
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -7,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tastemaker.cli.common import note
+from tastemaker.cli.flags import in_flags
 from tastemaker.cli.options import OnRay
-from tastemaker.errors import ConfigError
+from tastemaker.errors import ConfigError, LostProcessError
 
 if TYPE_CHECKING:
+    from tastemaker.cli.training import TrainingJob
     from tastemaker.cluster.ray_tasks import RayCluster
     from tastemaker.data.split import Split
     from tastemaker.experiments.comparison import ModelWorkers
@@ -83,3 +86,38 @@ def model_workers(
     from tastemaker.cluster.ray_models import train_models
 
     return partial(train_models, cluster, read, models, folder, device)
+
+
+def train_on_ray(
+    cluster: "RayCluster",
+    job: "TrainingJob",
+    read: Callable[[], "Split"],
+    n: int,
+    *,
+    json: bool,
+) -> None:
+    """Runs a training job by n processes on the cluster, and prints what they print.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C; the message describes what was kept.
+        LostProcessError: processes were lost too often.
+    """
+    from tastemaker.bundle.unfinished import unfinished_folder
+    from tastemaker.cli.resuming import resume_hint
+    from tastemaker.cli.training import run_on_ray
+    from tastemaker.cluster.ray_training import train_together
+
+    work = partial(run_on_ray, job, read, json)
+    folder = unfinished_folder(job.run_folder)
+    try:
+        train_together(cluster, work, n, job.run_folder, _write)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(resume_hint(folder)) from None
+    except LostProcessError as error:
+        raise LostProcessError(f"{error}; {resume_hint(folder)}") from None
+
+
+def _write(stream: str, text: str) -> None:
+    file = sys.stdout if stream == "stdout" else sys.stderr
+    file.write(in_flags(text))
+    file.flush()

@@ -68,9 +68,15 @@ def _train(
     try:
         result: ModelResult | ColdStartModelResult
         if is_second and plan.cold_start is not None:
-            result = train_and_evaluate_cold_start(path, model, plan.cold_start, device, Listener())
+            result = train_and_evaluate_cold_start(
+                path, model, plan.cold_start, device, Listener(_ignore, _ignore)
+            )
         else:
-            result = train_and_evaluate(path, model, plan, device, Listener())
+            result = train_and_evaluate(path, model, plan, device, Listener(_ignore, _ignore))
     except Exception as error:
         return error
     return result.how
+
+
+def _ignore(_: object) -> None:
+    """Receives the progress of a task, which is not shown."""

@@ -129,7 +129,7 @@ def joined(address: str, cpus_per_task: int = 1, gpus_per_task: int = 0) -> Iter
             logging_level=logging.ERROR,
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise ClusterError(f'ray="{address}" cannot be joined: {_first_line(error)}') from None
+        raise ClusterError(f'ray="{address}" cannot be joined: {first_line(error)}') from None
     try:
         cluster = RayCluster(ray.get_runtime_context().gcs_address, cpus_per_task, gpus_per_task)
         yield cluster
@@ -171,14 +171,7 @@ def _run_task(preparation: _Preparation, work: Callable[[Any, Any], Any], argume
 @lru_cache(maxsize=1)
 def _prepared(preparation: _Preparation) -> Any:
     """Returns what the tasks share; a worker makes it for its first task."""
-    try:
-        os.chdir(preparation.folder)
-    except OSError as error:
-        host = ray.util.get_node_ip_address()
-        raise ClusterError(
-            f"{preparation.folder}: {error.strerror} on the node {host}; start the command in a "
-            "folder that all nodes of the Ray cluster share"
-        ) from None
+    change_folder(preparation.folder)
     return preparation.make()
 
 
@@ -191,9 +184,25 @@ def _result_of(reference: Any) -> Any:
     except ray.exceptions.RayError as error:
         raise LostProcessError(
             f"a task was started {MAX_RETRIES + 1} times on the Ray cluster, and its worker was "
-            f"lost each time: {_first_line(error)}"
+            f"lost each time: {first_line(error)}"
         ) from None
 
 
-def _first_line(error: Exception) -> str:
+def change_folder(folder: Path) -> None:
+    """Makes a worker resolve paths as the process that has joined the cluster does.
+
+    Raises:
+        ClusterError: the folder does not exist on this node.
+    """
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        raise ClusterError(
+            f"{folder}: {error.strerror} on the node {ray.util.get_node_ip_address()}; start the "
+            "command in a folder that all nodes of the Ray cluster share"
+        ) from None
+
+
+def first_line(error: Exception) -> str:
+    """Returns the first line of an error's text, or its type if it has none."""
     return next(iter(str(error).splitlines()), "") or type(error).__name__
