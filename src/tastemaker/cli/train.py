@@ -87,7 +87,7 @@ def train(
 
     The events of a service: tastemaker train clicks.csv --from-events sqlite:///runs/clicks.events.db
 
-    On several machines: torchrun --nnodes 2 --nproc-per-node 4 … -m tastemaker train clicks.csv
+    Several machines train together if torchrun starts the command on each; see docs/scale.md.
 
     Ctrl-C ends the training and keeps the best epoch so far, if the model has epochs. --resume
     continues after a Ctrl-C or a crash, except with ials and bpr, which write no checkpoints.

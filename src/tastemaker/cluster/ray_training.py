@@ -1,10 +1,12 @@
 """Training by several processes on a Ray cluster, which Ray Train starts and joins to a group."""
 
+import logging
 import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +46,7 @@ def train_together(
             before, so that what they have written is continued.
         n: number of processes.
         run_folder: where the run is written, in a folder that all nodes share.
-        write: receives what the processes print: "stdout" or "stderr", and the text.
+        write: receives what process 0 prints: "stdout" or "stderr", and the text.
 
     Raises:
         TastemakerError: raised by `work`, which is not called again.
@@ -83,7 +85,7 @@ def train_together(
 
 
 class _Relay:
-    """An actor that keeps what the processes print, their errors, and how often they started."""
+    """An actor that keeps what process 0 prints, the errors of all, and how often they started."""
 
     def __init__(self) -> None:
         self._lines: list[tuple[str, str]] = []
@@ -129,9 +131,11 @@ class _Stream:
 
 def _run(config: dict[str, Any]) -> None:
     """Does the work of one process."""
-    relay, work = config["relay"], config["work"]
-    n_starts = ray.get(relay.start.remote(ray.train.get_context().get_world_rank()))
-    with redirect_stdout(_Stream(relay, "stdout")), redirect_stderr(_Stream(relay, "stderr")):
+    relay, work, rank = config["relay"], config["work"], ray.train.get_context().get_world_rank()
+    n_starts = ray.get(relay.start.remote(rank))
+    logging.disable(logging.WARNING)  # Ray Train writes logs to standard error.
+    out, err = (_Stream(relay, name) if rank == 0 else StringIO() for name in ("stdout", "stderr"))
+    with redirect_stdout(out), redirect_stderr(err):
         try:
             change_folder(config["folder"])
             work(n_starts > 1)
