@@ -39,7 +39,9 @@ POLL_S = 0.2
 CANCELLING_S = 20.0
 """Longest time in seconds that cancelled tasks have to end."""
 
-P, A, R = TypeVar("P"), TypeVar("A"), TypeVar("R")
+P = TypeVar("P")
+A = TypeVar("A")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from typing_extensions import override
 
 from tastemaker.cluster.group import LONGEST_WAIT_S, backend_for
 from tastemaker.cluster.ray_tasks import MAX_RETRIES, RayCluster, change_folder, first_line
@@ -52,7 +53,7 @@ def train_together(
         TastemakerError: raised by `work`, which is not called again.
         LostProcessError: processes were lost too often.
     """
-    relay = ray.remote(_Relay).options(num_cpus=0).remote()
+    relay: Any = ray.remote(_Relay).options(num_cpus=0).remote()
     device = torch.device("cuda" if cluster.gpus_per_task else "cpu")
     resources = {"CPU": cluster.cpus_per_task, "GPU": cluster.gpus_per_task}
     own_files = run_folder.absolute().with_name(f".{run_folder.name}.ray")
@@ -80,8 +81,8 @@ def train_together(
         shutil.rmtree(own_files, ignore_errors=True)
     errors = ray.get(relay.errors.remote())
     # Of the errors of several processes, one is a mistake, and the others report that it was made.
-    for error in sorted(errors, key=lambda error: isinstance(error, ClusterError)):
-        raise error
+    for mistake in sorted(errors, key=lambda error: isinstance(error, ClusterError)):
+        raise mistake
 
 
 class _Relay:
@@ -112,21 +113,18 @@ class _Relay:
         return self._errors
 
 
-class _Stream:
-    """A text file that passes on to an actor what is printed."""
+class _Stream(StringIO):
+    """A text file that also passes on to an actor what is printed."""
 
     def __init__(self, relay: Any, name: str) -> None:
+        super().__init__()
         self._relay, self._name = relay, name
 
+    @override
     def write(self, text: str) -> int:
+        n_written = super().write(text)
         self._relay.write.remote(self._name, text)
-        return len(text)
-
-    def flush(self) -> None:
-        pass
-
-    def isatty(self) -> bool:
-        return False
+        return n_written
 
 
 def _run(config: dict[str, Any]) -> None:
