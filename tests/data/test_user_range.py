@@ -1,5 +1,8 @@
 """Ranges of users: their histories are those of all users, without the others."""
 
+import gc
+import weakref
+
 import numpy as np
 import polars as pl
 import pytest
@@ -64,3 +67,15 @@ def test_all_users_are_read_in_batches_that_do_not_keep_a_copy_of_all_interactio
     assert sizes == [16, 16, 16, 12]
     assert fresh.recommend(k=5).frame.equals(expected)
     assert "everything" not in vars(fresh.split)
+
+
+def test_data_do_not_stay_in_memory_after_their_last_use() -> None:
+    data = tm.no_holdout(two_tastes()).of_users(range(5, 9)).everything
+    assert tm.UserBatch.known(data, np.arange(5, 9)).seen is None
+    reference = weakref.ref(data)
+    gc.disable()
+    try:
+        del data
+        assert reference() is None
+    finally:
+        gc.enable()

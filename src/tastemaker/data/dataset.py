@@ -307,13 +307,18 @@ class Dataset:
             merged, weights=weights, kinds=kinds, n_duplicates=len(self) - int(kept.sum())
         )
 
-    @cached_property
+    @property
     def pairs(self) -> "Dataset":
         """The same interactions with one row for each pair, which has the sum of its weights.
 
         This differs from the data themselves only with repeats="keep".
         """
-        return self.merged("sum") if self.rules.repeats == "keep" else self
+        # Data that cached themselves would stay in memory until the next garbage collection.
+        return self._merged_pairs if self.rules.repeats == "keep" else self
+
+    @cached_property
+    def _merged_pairs(self) -> "Dataset":
+        return self.merged("sum")
 
     def positive_rows(self) -> np.ndarray:
         """Returns (n,) bool: marks the rows that no later row cancels."""
@@ -338,14 +343,20 @@ class Dataset:
         may[may] = first_rows(rows.users, rows.items, rows.ratings, self.rules)
         return may
 
-    @cached_property
+    @property
     def of_targets(self) -> "Dataset":
         """The pairs of target kinds: the interactions that a list does not repeat."""
         pairs = self.pairs
-        if pairs.kinds is None or pairs.rules.kinds is None:
-            return pairs
-        is_target = pairs.rules.kinds.is_target[pairs.kinds]
-        return pairs if is_target.all() else pairs.rows(is_target)
+        of_target_kinds = pairs._of_target_kinds
+        return pairs if of_target_kinds is None else of_target_kinds
+
+    @cached_property
+    def _of_target_kinds(self) -> "Dataset | None":
+        """The rows of target kinds; None if these are all rows."""
+        if self.kinds is None or self.rules.kinds is None:
+            return None
+        is_target = self.rules.kinds.is_target[self.kinds]
+        return None if is_target.all() else self.rows(is_target)
 
     def compact(self) -> "Dataset":
         """Drops users and items that have no interaction left, and assigns new dense codes."""
