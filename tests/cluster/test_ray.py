@@ -4,7 +4,7 @@ import csv
 import json
 import os
 import signal
-import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -161,7 +161,7 @@ def test_a_removed_node_loses_no_shard_and_no_trial(
         return has_trial and len(list(tmp_path.glob("lists*/*.json"))) > 3
 
     while not is_under_way() and recommending.poll() is None:
-        pass
+        time.sleep(0.1)
     cluster.remove_node(node, allow_graceful=False)
     result = printed(tuning)
     assert [trial["number"] for trial in result["trials"]] == [1, 2, 3, 4, 5, 6]

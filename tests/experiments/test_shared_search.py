@@ -93,7 +93,7 @@ def test_workers_begin_no_more_trials_than_were_asked_for_and_each_is_another(st
         assert other.begin(4).slot == 3
 
 
-def test_a_trial_is_counted_when_another_worker_takes_the_last_place_at_the_same_moment(
+def test_of_two_workers_that_take_the_last_place_at_the_same_moment_one_gives_way(
     journal: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with worker(journal) as slow, worker(journal) as fast:
@@ -224,7 +224,8 @@ def test_a_file_of_something_else_is_refused_and_stays_as_it_was(tmp_path: Path)
 def test_a_password_is_in_no_message(tmp_path: Path, split: Split) -> None:
     url = "postgresql://me:secret@127.0.0.1:1/db?password=hidden"
     with pytest.raises(ArtifactError, match=r"me:\*\*\*@127.0.0.1:1/db cannot be used: ") as error:
-        search(Search("ease", split), tmp_path, 1, storage=url)
+        tm.tune("ease", split, tmp_path / "out", storage=url)
+    assert not (tmp_path / "out").exists()
     assert "secret" not in str(error.value)
     assert "hidden" not in str(error.value)
     for wrong in ("postgress://me:secret@h/db", "postgresql://me:secret@h:port/db"):

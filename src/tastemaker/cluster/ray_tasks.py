@@ -7,8 +7,9 @@ once, and keeps it.
 import logging
 import os
 import socket
+import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -97,7 +98,8 @@ class RayCluster:
         running = {task.remote(preparation, work, argument): argument for argument in arguments}
         try:
             while running:
-                ended, _ = ray.wait(list(running), num_returns=len(running), timeout=POLL_S)
+                with redirect_stdout(sys.stderr):  # where Ray reports the loss of a node
+                    ended, _ = ray.wait(list(running), num_returns=len(running), timeout=POLL_S)
                 for reference in ended:
                     yield running.pop(reference), _result_of(reference)
         finally:

@@ -85,7 +85,7 @@ class Study:
 
     def n_running(self) -> int:
         """Returns the number of trials that any worker is running."""
-        return len(self._study.get_trials(deepcopy=False, states=[TrialState.RUNNING]))
+        return len(self._running())
 
     def begin(self, n_trials: int, task: str | None = None) -> BegunTrial | None:
         """Begins a trial, unless `n_trials` have ended or are running.
@@ -113,6 +113,7 @@ class Study:
             every = self._study.get_trials(deepcopy=False)
             before = [other for other in every if other.number < trial.number]
             if sum(counts(other) for other in before) >= n_trials:
+                # Other workers took the last places since this one looked.
                 self._study.tell(trial, state=TrialState.FAIL)
                 return None
             if task is not None:

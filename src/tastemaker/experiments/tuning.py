@@ -150,15 +150,18 @@ def tune(
     spec = Search(model, split, protocol or FullRanking(), metric, fixed, seed or 0)
     spec.check()
     with exclusive_lock(folder) if storage is None else nullcontext():
-        artifact.claim(folder, SEARCH, {})
-        if restart:
-            for name in (STUDY, JOURNAL, BEST, TRIALS):
+        if storage is None:
+            artifact.claim(folder, SEARCH, {})
+            for name in (STUDY, JOURNAL, BEST, TRIALS) if restart else ():
                 (folder / name).unlink(missing_ok=True)
-        if workers is not None and storage is None:
-            _make_journal(folder)
+            if workers is not None:
+                _make_journal(folder)
         trials, interrupted = _run_search(
             spec, folder, n_trials, timeout_s, device, storage, workers, listener
         )
+        if trials and storage is not None:
+            # Not earlier, so that no folder is left if the storage cannot be used.
+            artifact.claim(folder, SEARCH, {})
         result = TuningResult(model, metric, tuple(trials), interrupted, folder)
         if trials:
             write_trials(folder / TRIALS, trials)
