@@ -130,11 +130,15 @@ def test_standard_input_cannot_be_read_by_several_processes(tastemaker: Terminal
     assert "several processes cannot read standard input; write the data to a file" in err
 
 
-def test_a_variable_of_torchrun_that_is_not_a_number_is_an_error(
+def test_a_missing_or_wrong_variable_of_torchrun_is_an_error(
     tastemaker: Terminal, clicks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "two")
-    monkeypatch.setenv("RANK", "0")
+    for name, value in {"RANK": "0", "WORLD_SIZE": "two", "MASTER_PORT": "29500"}.items():
+        monkeypatch.setenv(name, value)
     code, _, err = tastemaker("train", clicks)
     assert code == 2
     assert 'the environment variable WORLD_SIZE is "two"' in err
+    monkeypatch.delenv("MASTER_PORT")
+    code, _, err = tastemaker("train", clicks)
+    assert code == 2
+    assert 'the environment variable MASTER_PORT is ""' in err

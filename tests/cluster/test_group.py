@@ -21,6 +21,11 @@ def mistakes(folder: Path) -> dict[str, tuple[str, str]]:
             if rank in ranks:
                 raise DataError(f"mistake of {rank} in café.csv")
 
+    def without_a_file() -> None:
+        with in_agreement():
+            if rank == 2:
+                (folder / "missing").read_text()
+
     def in_folders_of_their_own() -> None:
         with shared_training_folder(folder / str(rank), {}, resume=False, restart=False):
             raise AssertionError("the folder of process 0 is not visible in the others")
@@ -29,9 +34,10 @@ def mistakes(folder: Path) -> dict[str, tuple[str, str]]:
         "all": lambda: failing(0, 1, 2),
         "one": lambda: failing(1),
         "different": lambda: require_same({"seed": 7, "model": "sasrec" if rank < 2 else "hstu"}),
+        "file": without_a_file,
         "folders": in_folders_of_their_own,
     }.items():
-        with pytest.raises(TastemakerError) as caught:
+        with pytest.raises((TastemakerError, OSError)) as caught:
             act()
         errors[name] = (type(caught.value).__name__, str(caught.value))
     failing()
@@ -50,6 +56,8 @@ def test_a_mistake_of_one_process_is_an_error_in_all(tmp_path: Path) -> None:
     assert first["one"] == third["one"] == (ClusterError.__name__, f"process 1: {of_one}")
     assert first["different"] == second["different"] == third["different"]
     assert "process 2 has model = hstu, but process 0 has sasrec" in first["different"][1]
+    assert third["file"][0] == "FileNotFoundError"
+    assert first["file"] == (ClusterError.__name__, f"process 2: {third['file'][1]}")
     assert "not visible here" in first["folders"][1]
     assert not list(tmp_path.glob("*.partial"))
 

@@ -64,6 +64,11 @@ sys.exit({LOST_PROCESS})
     assert capfd.readouterr().err == "out of memory\n"
 
 
+def test_processes_that_cannot_reach_each_other_are_an_error(start: Launch) -> None:
+    with pytest.raises(LostProcessError, match="lost contact with each other"):
+        start(f"sys.exit({LOST_PROCESS})")
+
+
 @pytest.mark.parametrize("killed", [0, 1])
 def test_a_killed_process_ends_the_others_even_if_they_do_not_notice(
     start: Launch, killed: int, monkeypatch: pytest.MonkeyPatch

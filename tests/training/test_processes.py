@@ -1,7 +1,9 @@
 """Networks that several processes train together, compared with the same network of one process."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -18,18 +20,23 @@ pytestmark = pytest.mark.usefixtures("without_gpu")
 
 SEQUENCES = {"epochs": 2, "dropout": 0.0, "embedding_size": 8, "learning_rate": 1e-2}
 
-WORLDS = {"tastes": two_tastes(), "two users": dataset_of({0: [0, 1, 2, 3], 1: [5, 2, 4, 1, 6]})}
-"""The second has fewer users than there are processes, in training as well as in validation."""
+TASTES = two_tastes()
+WORLDS = {
+    "tastes": TASTES,
+    "weighted": replace(TASTES, weights=np.linspace(0.1, 3, len(TASTES), dtype=np.float32)),
+    "two users": dataset_of({0: [0, 1, 2, 3], 1: [5, 2, 4, 1, 6]}),
+}
+"""The last has fewer users than there are processes, in training as well as in validation."""
 
 # Batches of 59 of the 60 users leave a last batch of one user, of which most processes have none.
 CASES = {
-    "sasrec": ("tastes", "sasrec", {**SEQUENCES, "batch_size": 59, "layers": 1}),
+    "sasrec": ("weighted", "sasrec", {**SEQUENCES, "batch_size": 59, "layers": 1}),
     "gru4rec, separate negatives": ("tastes", "gru4rec", {**SEQUENCES, "loss": "gbce"}),
     "two towers, in-batch negatives": (
         "tastes", "two_tower", {**SEQUENCES, "id_dropout": 0.0, "batch_size": 59},
     ),
-    "pairs": ("tastes", "ncf", {"epochs": 2}),
-    "a softmax of whole histories": ("tastes", "mf", {"epochs": 2, "batch_size": 59}),
+    "pairs": ("weighted", "ncf", {"epochs": 2}),
+    "a softmax of whole histories": ("weighted", "mf", {"epochs": 2, "batch_size": 59}),
     "two users": ("two users", "sasrec", {**SEQUENCES, "layers": 1}),
 }  # fmt: skip
 

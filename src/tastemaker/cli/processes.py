@@ -12,7 +12,7 @@ from tastemaker.cli.common import be_quiet, environment, err, note
 from tastemaker.cli.resuming import resume_hint
 from tastemaker.cluster.group import Place, joined, refuse_too_few_devices
 from tastemaker.cluster.launch import LOST_PROCESS, launch
-from tastemaker.errors import ConfigError, LostProcessError, TastemakerError
+from tastemaker.errors import ClusterError, ConfigError, LostProcessError, TastemakerError
 from tastemaker.training.run import DeviceName, resolve_device
 
 
@@ -41,7 +41,7 @@ def joined_as_started(
 ) -> Iterator[None]:
     """Takes part in the group that this process was started in, if any.
 
-    Only process 0 prints, except for an error that no other process has.
+    Only process 0 prints; the others print only their errors in the training itself.
 
     Raises:
         ConfigError: `devices` is not the number of processes that torchrun has started.
@@ -72,24 +72,23 @@ def own_errors_shown(rank: int) -> Iterator[None]:
     """Lets a process that is quiet otherwise print the error of the block, with its number."""
     try:
         yield
-    except LostProcessError:
-        raise
-    except TastemakerError as error:
-        if rank > 0:
-            err.quiet = False
-            raise type(error)(f"process {rank}: {error}") from None
-        raise
+    except (TastemakerError, OSError) as error:
+        if rank == 0:
+            raise
+        err.quiet = False
+        raise ClusterError(f"process {rank}: {error}") from None
 
 
 def own_place() -> Place | None:
     """The place of this process in a group, from the variables that torchrun sets; or None.
 
     Raises:
-        ConfigError: a variable is not a number.
+        ConfigError: a variable is missing, or is not a number.
     """
     variables = environment()
     if "RANK" not in variables or "WORLD_SIZE" not in variables:
         return None
+    _number("MASTER_PORT", variables)
     place = Place(
         rank=_number("RANK", variables),
         n=_number("WORLD_SIZE", variables),
@@ -102,5 +101,8 @@ def own_place() -> Place | None:
 def _number(name: str, variables: Mapping[str, str]) -> int:
     value = variables.get(name, "")
     if not value.isdecimal():
-        raise ConfigError(f'the environment variable {name} is "{value}"; start with torchrun')
+        raise ConfigError(
+            f'RANK and WORLD_SIZE are set, but the environment variable {name} is "{value}"; '
+            "start several processes with torchrun or --devices, or unset RANK"
+        )
     return int(value)

@@ -117,7 +117,8 @@ class TrainingJob:
                 leave()
                 if rank > 0:
                     return model
-                torch.set_num_threads(torch.get_num_threads() * self.local_processes)
+                if self.local_processes > 1:
+                    torch.set_num_threads(torch.get_num_threads() * self.local_processes)
                 evaluation = self._evaluate(model, split)
             except SystemExit:
                 note(f"terminated; {resume_hint(folder)}")

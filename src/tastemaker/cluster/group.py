@@ -91,20 +91,22 @@ def leave() -> None:
 
 @contextmanager
 def in_agreement() -> Iterator[None]:
-    """Ends the block with an error in all processes if a process makes a mistake in it.
+    """Ends the block with an error in all processes if it fails in one by a user's mistake.
 
     Without this, the other processes would wait for one that has ended.
 
     Raises:
         TastemakerError: this process was the first one with an error.
+        OSError: the same, for a file that cannot be read or written.
         ClusterError: another process was; the error has its text.
     """
-    own_error = None
+    own_error: TastemakerError | OSError | None = None
+    own_text = ""
     try:
         yield
-    except TastemakerError as error:
-        own_error = error
-    texts = _texts_of_all("" if own_error is None else str(own_error))
+    except (TastemakerError, OSError) as error:
+        own_error, own_text = error, str(error) or type(error).__name__
+    texts = _texts_of_all(own_text)
     first = next((rank for rank, text in enumerate(texts) if text), None)
     if own_error is not None and first == process_rank():
         raise own_error

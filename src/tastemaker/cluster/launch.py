@@ -47,7 +47,7 @@ def launch(command: Sequence[str], n: int, environment: Mapping[str, str]) -> in
         failed, whose error this function prints.
 
     Raises:
-        LostProcessError: a process was killed.
+        LostProcessError: a process was killed, or the processes could not reach each other.
         KeyboardInterrupt: Ctrl-C was pressed before process 0 could report it.
         SystemExit: SIGTERM or SIGHUP was received.
     """
@@ -136,7 +136,9 @@ def _exit_code(
     if failed and received:
         raise KeyboardInterrupt
     # A process may notice the loss of another one before this process does.
-    causes = [rank for rank in failed if codes[rank] != LOST_PROCESS] or failed
+    causes = [rank for rank in failed if codes[rank] != LOST_PROCESS]
+    if not causes and failed:
+        raise LostProcessError("the processes lost contact with each other")
     if not causes:
         return 0
     first = causes[0]
