@@ -7,11 +7,11 @@ once, and keeps it.
 import logging
 import os
 import socket
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from functools import lru_cache
+from io import StringIO
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -98,7 +98,7 @@ class RayCluster:
         running = {task.remote(preparation, work, argument): argument for argument in arguments}
         try:
             while running:
-                with redirect_stdout(sys.stderr):  # where Ray reports the loss of a node
+                with redirect_stdout(StringIO()):  # Ray dumps its state when a node is lost.
                     ended, _ = ray.wait(list(running), num_returns=len(running), timeout=POLL_S)
                 for reference in ended:
                     yield running.pop(reference), _result_of(reference)

@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
@@ -162,7 +161,7 @@ def _fit(trainer: TorchTrainer, relay: Any, write: Callable[[str, str], None]) -
     threading.Thread(target=fit, name="tastemaker-trainer", daemon=True).start()
     is_last = False
     while not is_last:
-        with redirect_stdout(sys.stderr):  # where Ray reports the loss of a node
+        with redirect_stdout(StringIO()):  # Ray dumps its state when a node is lost.
             is_last = bool(wait([fitted], OUTPUT_EVERY_S).done)
         for stream, text in ray.get(relay.taken.remote()):
             write(stream, text)
