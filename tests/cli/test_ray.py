@@ -1,9 +1,10 @@
-"""Verbs on a Ray cluster of two nodes, which are processes on this machine."""
+"""--ray: verbs on a cluster of two nodes, which are processes on this machine."""
 
-import csv
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 import tastemaker as tm
-from tastemaker.testing.worlds import two_tastes
-from tests.cli.conftest import Begin, Terminal, begin, tastemaker  # noqa: F401, fixtures
+from tests.cli.conftest import Begin, Terminal
 from tests.processes import Command
 
 pytest.importorskip("ray", reason="needs the package ray: pip install 'tastemaker[ray]'")
@@ -38,13 +38,6 @@ def cluster(tmp_path_factory) -> Iterator[Cluster]:
     os.environ.pop("OMP_NUM_THREADS")
     if before is not None:
         os.environ["OMP_NUM_THREADS"] = before
-
-
-@pytest.fixture(scope="module")
-def clicks(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("data") / "clicks.csv"
-    two_tastes().to_frame().write_csv(path)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -169,3 +162,39 @@ def test_a_removed_node_loses_no_shard_and_no_trial(
     assert recommending.ended().returncode == 0, recommending.stderr.read_text()
     tastemaker.json("recommend", run, "--all", "--out", tmp_path / "plain.csv")
     assert (tmp_path / "lists.csv").read_bytes() == (tmp_path / "plain.csv").read_bytes()
+
+
+def test_a_mistake_with_ray_ends_in_one_line(
+    clicks: Path, run: Path, tmp_path: Path, tastemaker: Terminal
+) -> None:
+    lists = ("recommend", run, "--all", "--out", tmp_path / "lists.csv")
+    for typed, message in (
+        ((*lists, "--ray", "head"), "--ray head is not the address of a Ray cluster"),
+        ((*lists, "--ray", "127.0.0.1:1"), "there is no Ray cluster at this address"),
+        ((*lists, "--ray", "auto", "--shard", "1/4"), "--ray computes all shards"),
+        ((*lists, "--ray", "auto", "--because"), "a CSV file cannot hold the reasons"),
+        ((*lists[:3], "--ray", "auto"), "give --all and --out"),
+        (("compare", clicks, "--ray", "auto", "--share"), "leave out --share"),
+        (("tune", "-", "--ray", "auto"), "--ray cannot read standard input"),
+    ):
+        code, _, err = tastemaker(*typed)
+        assert (code, err.strip().count("\n")) == (2, 0), err
+        assert message in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_ray_everything_else_works(clicks: Path, run: Path, tmp_path: Path) -> None:
+    script = "import sys; sys.modules['ray'] = None\nfrom tastemaker.cli.main import main\nmain()"
+
+    def typed(*arguments: object) -> subprocess.CompletedProcess:
+        command = [sys.executable, "-c", script, *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    lists = ("recommend", run, "--all", "--out", tmp_path / "lists.csv")
+    done = typed(*lists)
+    assert done.returncode == 0, done.stderr
+    done = typed(*lists, "--ray", "auto")
+    assert done.returncode == 2
+    assert "pip install 'tastemaker[ray]'" in done.stderr
+    tuned = typed("tune", clicks, "--model", "ease", "--trials", 1, "--out", tmp_path / "tuned")
+    assert tuned.returncode == 0, tuned.stderr
