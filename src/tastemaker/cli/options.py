@@ -467,3 +467,30 @@ CandidateSeed = Annotated[
         rich_help_panel=PROTOCOL_PANEL,
     ),
 ]  # fmt: skip
+
+RAY_PANEL = "Ray"
+
+
+@dataclass(frozen=True)
+class OnRay:
+    """The options under "Ray"."""
+
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray",
+            help="Compute on a Ray cluster: host:port of its head node, or auto for the cluster of "
+            "this machine, or else a new one on this machine alone.",
+            rich_help_panel=RAY_PANEL,
+        ),
+    ] = None
+    ray_cpus: Annotated[
+        int,
+        typer.Option(
+            "--ray-cpus",
+            help="CPUs for each task or process on the cluster. With --device cuda, each also has "
+            "a GPU.",
+            min=1,
+            rich_help_panel=RAY_PANEL,
+        ),
+    ] = 1

@@ -1,5 +1,6 @@
 """tastemaker recommend: the best items for known users, or for a history."""
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -7,6 +8,7 @@ import typer
 
 from tastemaker.cli import options
 from tastemaker.cli.common import interrupt_message, note, out, print_json, table_of
+from tastemaker.cli.groups import grouped
 
 if TYPE_CHECKING:
     from tastemaker.bundle.bundle import Bundle
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from tastemaker.data.user_range import UserRange
     from tastemaker.data.users import UserBatch
     from tastemaker.models.retrieval import ListRules
+    from tastemaker.training.run import DeviceName
 
 REASONS = 3
 """Maximum number of items of the history that --because lists."""
@@ -21,6 +24,7 @@ REASONS = 3
 ITEMS_PANEL = "Which items"
 
 
+@grouped
 def recommend(
     run: options.Run,
     user: Annotated[
@@ -87,8 +91,8 @@ def recommend(
     out_file: Annotated[
         Path | None,
         typer.Option(
-            "--out", help="Write to a .parquet, .csv or .jsonl file, block by block; with --shard, "
-            "to a folder.",
+            "--out", help="Write to a .parquet, .csv or .jsonl file, block by block; with --shard "
+            "or --ray, to a folder of shards.",
         ),
     ] = None,
     shard: Annotated[
@@ -99,6 +103,8 @@ def recommend(
         ),
     ] = None,
     device: options.Device = "auto",
+    *,
+    on_ray: options.OnRay,
     json: options.Json = False,
 ) -> None:  # fmt: skip
     """Recommend items to known users, or to an unseen user from a history.
@@ -108,11 +114,19 @@ def recommend(
     recommend runs/demo --all --shard 3/64 --out lists/
     """
     from tastemaker.bundle.bundle import open_run
-    from tastemaker.cli.selection import eligible_items, selected_shard, selected_users
+    from tastemaker.cli.on_ray import own_device
+    from tastemaker.cli.selection import (
+        eligible_items,
+        refuse_on_ray,
+        selected_shard,
+        selected_users,
+    )
     from tastemaker.models.retrieval import ListRules
 
     part = selected_shard(shard, out_file, everyone=everyone)
-    bundle = open_run(run, device, memory_map=True)
+    if on_ray.ray is not None:
+        refuse_on_ray(out_file, part, everyone=everyone, because=because)
+    bundle = open_run(run, own_device(on_ray, device), memory_map=True)
     selected = selected_users(bundle.model, user or [], users, everyone, history)
     rules = ListRules(
         exclude_seen=None if include_seen is None else not include_seen,
@@ -123,6 +137,8 @@ def recommend(
     )
     if out_file is None:
         _show(bundle, selected, k, rules, json=json)
+    elif on_ray.ray is not None:
+        _write_on_ray(on_ray, bundle, device, k, rules, out_file, json=json)
     elif part is None:
         _write(bundle, selected, k, rules, out_file, json=json)
     else:
@@ -184,6 +200,36 @@ def _write_shard(
         note(f"shard {shard} was finished before; {done.path} is not computed again")
     else:
         note(f"{done.n_rows:,} rows for {done.n_users:,} users written to {done.path}")
+
+
+def _write_on_ray(
+    on_ray: options.OnRay, bundle: "Bundle", device: "DeviceName", k: int, rules: "ListRules",
+    path: Path, *, json: bool,
+) -> None:  # fmt: skip
+    """Writes the lists of all users in shards; to a file if the path has an ending."""
+    from tastemaker.cli.on_ray import joined_ray
+    from tastemaker.cli.progress import progress_bar
+    from tastemaker.cluster.ray_lists import write_shards
+    from tastemaker.cluster.shard_set import read_shards
+
+    is_file = bool(path.suffix)
+    folder = path.with_name(f"{path.name}.shards") if is_file else path
+    kept = f"the finished shards are in {folder}; run the same command again to continue"
+    with (
+        joined_ray(on_ray, device) as cluster,
+        interrupt_message(kept),
+        progress_bar() as update_bar,
+    ):
+        assert cluster is not None
+        write_shards(cluster, bundle, device, folder, k, rules, update_bar)
+        found = read_shards(folder, update_bar)
+        if is_file:
+            found.merge(path)
+            shutil.rmtree(folder)
+    if json:
+        print_json({"out": str(path), "n_users": found.n_users, "n_rows": found.n_rows})
+    else:
+        note(f"{found.n_rows:,} rows for {found.n_users:,} users written to {path}")
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:

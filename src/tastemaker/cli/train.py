@@ -1,5 +1,7 @@
 """tastemaker train: trains a model and saves it as a run folder."""
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -47,7 +49,7 @@ def train(
             "--devices",
             min=1,
             help="Number of processes that train together on this machine, each with its share of "
-            "the cores, or a GPU of its own.",
+            "the cores, or a GPU of its own; with --ray, on the cluster.",
         ),
     ] = 1,
     strict: options.Strict = False,
@@ -74,6 +76,7 @@ def train(
     k: options.Cutoffs = None,
     candidate_seed: options.CandidateSeed = 0,
     draw: options.Draw = "uniform",
+    on_ray: options.OnRay,
     json: options.Json = False,
 ) -> None:
     """Train a model, compare it with popularity, and save the model and the results in a folder.
@@ -89,12 +92,13 @@ def train(
     Ctrl-C ends the training and keeps the best epoch so far, if the model has epochs. --resume
     continues after a Ctrl-C or a crash, except with ials and bpr, which write no checkpoints.
     """  # fmt: skip
-    from tastemaker.cli.processes import joined_as_started, launch_copies, own_place
+    from tastemaker.cli.on_ray import joined_ray, own_device, refuse_stdin, train_on_ray
+    from tastemaker.cli.processes import launch_copies, own_place
     from tastemaker.cli.sources import split_of
-    from tastemaker.cli.training import TrainingJob, read_settings
-    from tastemaker.cluster.group import in_agreement
+    from tastemaker.cli.training import TrainingJob, read_settings, run_as_started
 
     place = own_place()
+    refuse_stdin(data, on_ray)
     if data == "-" and (place or devices > 1):
         raise ConfigError(
             "several processes cannot read standard input; write the data to a file that all of "
@@ -115,16 +119,17 @@ def train(
         resume=resume,
         restart=restart,
         strict=strict,
-        local_processes=place.local_n if place else 1,
     )
-    if place is None and devices > 1:
-        job.checked_model()
-        raise typer.Exit(launch_copies(devices, device, job.run_folder))
-    with joined_as_started(place, device, devices, job.run_folder):
-        with in_agreement():
-            job.checked_model()  # before the data are read, which may take long
-            the_split = split_of(data, reading, holding_out, seed, from_events)
-        job.run(the_split, json=json)
+    read = partial(split_of, data, reading, holding_out, seed, from_events)
+    with joined_ray(on_ray, device) as cluster:
+        if cluster is not None:
+            replace(job, device=own_device(on_ray, device)).checked_model()
+            train_on_ray(cluster, job, read, devices, json=json)
+        elif place is None and devices > 1:
+            job.checked_model()
+            raise typer.Exit(launch_copies(devices, device, job.run_folder))
+        else:
+            run_as_started(job, read, place, devices, json=json)
 
 
 def label_of(data: str | None, train: Path | None) -> str:

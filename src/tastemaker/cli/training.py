@@ -1,7 +1,8 @@
 """The steps that train and demo share: fit with progress, evaluate, save, show."""
 
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,14 +11,14 @@ import typer
 
 from tastemaker import artifact
 from tastemaker.bundle.bundle import RUN, save_run
-from tastemaker.bundle.unfinished import flattened, has_checkpoint, identity_of
+from tastemaker.bundle.unfinished import flattened, has_checkpoint, has_unfinished, identity_of
 from tastemaker.cli.common import INTERRUPTED, note, out, print_json
 from tastemaker.cli.evaluating import make_protocol, print_evaluation
-from tastemaker.cli.processes import own_errors_shown
+from tastemaker.cli.processes import joined_as_started, own_errors_shown, own_place
 from tastemaker.cli.progress import progress_bar, progress_text
 from tastemaker.cli.resuming import finished_run, resume_hint, resume_message
 from tastemaker.cluster.folder import shared_training_folder
-from tastemaker.cluster.group import leave, require_same
+from tastemaker.cluster.group import Place, in_agreement, leave, require_same
 from tastemaker.data.split import Split
 from tastemaker.errors import ConfigError
 from tastemaker.evaluation.evaluate import evaluate
@@ -204,6 +205,42 @@ class TrainingJob:
         else:
             print_evaluation(evaluation)
         out.print(f"saved to {self.run_folder}", markup=False, soft_wrap=True)
+
+
+def run_as_started(
+    job: TrainingJob,
+    read: Callable[[], Split],
+    place: Place | None,
+    devices: int,
+    *,
+    json: bool,
+    again: bool = False,
+) -> None:
+    """Runs a job in this process, together with those of the group that it was started in, if any.
+
+    Args:
+        job: the job.
+        read: reads the data.
+        place: the place of this process in the group.
+        devices: the option of that name.
+        json: whether the result is printed as JSON.
+        again: whether the group was started before and lost a process, so that what it has kept is
+            continued.
+    """
+    with joined_as_started(place, job.device, devices, job.run_folder):
+        with in_agreement():
+            if again:
+                job = replace(job, resume=has_unfinished(job.run_folder), restart=False)
+            if place is not None:
+                job = replace(job, local_processes=place.local_n)
+            job.checked_model()  # before the data are read, which may take long
+            split = read()
+        job.run(split, json=json)
+
+
+def run_on_ray(job: TrainingJob, read: Callable[[], Split], json: bool, again: bool) -> None:
+    """Runs a job in a process that Ray Train has started; see `run_as_started`."""
+    run_as_started(job, read, own_place(), 1, json=json, again=again)
 
 
 def build_model(name: str, settings: dict[str, Any], seed: int | None) -> Recommender:

@@ -1,1 +1,1 @@
-"""Work that is divided among processes and machines: shards of users, and training."""
+"""Work that is divided among processes and machines: training, shards of users, and Ray."""

@@ -34,7 +34,9 @@ class Place(NamedTuple):
 
 @contextmanager
 def joined(place: Place, device: torch.device) -> Iterator[None]:
-    """Joins the group in the block; its address is in the environment, as torchrun sets it.
+    """Joins the group in the block, unless Ray Train has done so.
+
+    The address of the group is in the environment, as torchrun sets it.
 
     On GPUs, each process uses the one with its local rank.
 
@@ -44,12 +46,12 @@ def joined(place: Place, device: torch.device) -> Iterator[None]:
             LONGEST_WAIT_S seconds.
     """
     refuse_too_few_devices(place.local_n, device)
-    backend = "gloo"
     if device.type == "cuda":
         torch.cuda.set_device(place.local_rank)
-        backend = "cpu:gloo,cuda:nccl"
     try:
-        dist.init_process_group(backend, timeout=timedelta(seconds=LONGEST_WAIT_S))
+        if not dist.is_initialized():  # by Ray Train
+            timeout = timedelta(seconds=LONGEST_WAIT_S)
+            dist.init_process_group(backend_for(device), timeout=timeout)
         yield
     except RuntimeError as error:
         if isinstance(error, dist.DistError) or "gloo" in str(error):
@@ -59,6 +61,11 @@ def joined(place: Place, device: torch.device) -> Iterator[None]:
         raise
     finally:
         leave()
+
+
+def backend_for(device: torch.device) -> str:
+    """Returns what the processes of a group exchange tensors with, by where they train."""
+    return "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
 
 
 def refuse_too_few_devices(n: int, device: torch.device) -> None:

@@ -94,7 +94,7 @@ def write_recommendations(blocks: Iterable[Recommendations], path: Path) -> int:
     Raises:
         ConfigError: see `write_table`.
     """
-    _refuse_path(path)
+    refuse_output(path)
     frames = (block.frame for block in blocks)
     first = next(frames)
     n_rows = 0
@@ -120,11 +120,7 @@ def write_table(table: pl.LazyFrame, path: Path) -> None:
         ConfigError: the path has another ending, is a folder, or is in a folder that does not
             exist; or it is a CSV file, which cannot hold reasons (`because`).
     """
-    _refuse_path(path)
-    if path.suffix == ".csv" and "because" in table.collect_schema():
-        raise ConfigError(
-            f"{path}: a CSV file cannot hold the reasons of because=…; write .parquet or .jsonl"
-        )
+    refuse_output(path, because="because" in table.collect_schema())
     # Written in a temporary folder: after Ctrl-C the threads of Polars run on for a moment and
     # would create a removed file again, which they cannot do in a folder that no longer exists.
     with TemporaryDirectory(
@@ -135,7 +131,13 @@ def write_table(table: pl.LazyFrame, path: Path) -> None:
         temporary.replace(path)
 
 
-def _refuse_path(path: Path) -> None:
+def refuse_output(path: Path, *, because: bool = False) -> None:
+    """Raises the errors of `write_table` about the path, before there is a table.
+
+    Args:
+        path: where the table will be written.
+        because: whether the lists have reasons.
+    """
     if path.suffix not in SINKS:
         raise ConfigError(
             f'{path}: the format "{path.suffix}" is not supported; use {", ".join(SINKS)}'
@@ -144,3 +146,7 @@ def _refuse_path(path: Path) -> None:
         raise ConfigError(f"{path}: the folder {path.parent} does not exist")
     if path.is_dir():
         raise ConfigError(f"{path} is a folder; give the path of a file")
+    if path.suffix == ".csv" and because:
+        raise ConfigError(
+            f"{path}: a CSV file cannot hold the reasons of because=…; write .parquet or .jsonl"
+        )

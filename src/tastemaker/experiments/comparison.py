@@ -1,9 +1,9 @@
 """Comparison: several models on one split; models that are in the folder are not trained again."""
 
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -36,6 +36,11 @@ from tastemaker.training.run import DeviceName, resolve_device
 
 CLAIM_TIMEOUT_S = 5.0
 """Seconds for which a process that shares a comparison waits until others have claimed it."""
+
+ModelWorkers = Callable[[list[str], bool], Iterator[tuple[str, str | Exception]]]
+"""Trains models in other processes: receives their labels, and whether it is the second training
+of each, without some users. Yields each label, when its run folder is finished, with how the model
+was trained, or its error if it failed."""
 
 T = TypeVar("T", ModelResult, ColdStartModelResult)
 Q = TypeVar("Q", EvaluationPlan, ColdStart)
@@ -81,6 +86,7 @@ def compare(
     correction: Correction = "holm",
     cold_start: bool = False,
     share: bool = False,
+    workers: ModelWorkers | None = None,
     device: DeviceName = "auto",
     strict: bool = False,
     listener: ComparisonListener = ComparisonListener(),  # noqa: B008 (it is frozen)
@@ -103,6 +109,8 @@ def compare(
         share: whether other processes, which make the same call, train models of the comparison at
             the same time. Each takes a model that no other one is training, waits until all are
             there, and returns the whole result. The folder is on a disk that they share.
+        workers: trains the models on other machines, which share the disk of the folder; see
+            `cluster.ray_models.train_models`. This process only opens them.
         device: where to compute.
         strict: as for `Recommender.fit`, for all models before the first of them is trained.
         listener: functions that are called while the comparison runs.
@@ -114,8 +122,8 @@ def compare(
         KeyboardInterrupt: Ctrl-C came before the first model was finished.
     """
     comparison = _ComparisonRun(
-        by_label(models), Path(folder), deciding_metric(metric, k), correction, share, device,
-        listener,
+        by_label(models), Path(folder), deciding_metric(metric, k), correction, share, workers,
+        device, listener,
     )  # fmt: skip
     refuse_early(comparison.folder, comparison.models, device)
     split.targets("test")
@@ -184,6 +192,7 @@ class _ComparisonRun:
     metric: str
     correction: Correction
     share: bool
+    workers: ModelWorkers | None
     device: DeviceName
     listener: ComparisonListener
 
@@ -245,11 +254,13 @@ class _ComparisonRun:
         interrupted = False
         self.listener.on_begin(labels, cold)
         try:
-            on_stage = self.listener.on_stage
-            for label in in_turn(self.folder, labels, on_stage) if self.share else labels:
+            for label, outcome in self._turns(labels, is_second=cold is not None):
                 try:
+                    if isinstance(outcome, Exception):
+                        raise outcome
                     path, listener = run_folder(self.folder, label), self.listener.of(label)
-                    done[label] = run_model(path, self.models[label], plan, self.device, listener)
+                    result = run_model(path, self.models[label], plan, self.device, listener)
+                    done[label] = replace(result, how=outcome or result.how)
                 except Exception as error:
                     failed[label] = reason_of(error)
                     self.listener.on_failed(label, error)
@@ -259,6 +270,22 @@ class _ComparisonRun:
             interrupted = True
         in_order = {label: done[label] for label in labels if label in done}
         return _Results(in_order, failed, interrupted)
+
+    def _turns(
+        self, labels: list[str], *, is_second: bool
+    ) -> Iterator[tuple[str, str | Exception | None]]:
+        """Yields each label when this process can run or open its model.
+
+        If a worker has trained the model, the label comes with how it did so, or with its error.
+        """
+        if self.workers is not None:
+            yield from self.workers(labels, is_second)
+        elif self.share:
+            yield from (
+                (label, None) for label in in_turn(self.folder, labels, self.listener.on_stage)
+            )
+        else:
+            yield from ((label, None) for label in labels)
 
     def _leaderboard(self, fitted: _Results[ModelResult]) -> Leaderboard:
         entries = [

@@ -9,6 +9,9 @@ from tastemaker.experiments.trials import State, Trial
 ERROR, BEST_EPOCH, SEED, WORKER = "error", "best_epoch", "seed", "worker"
 """Attributes of a trial; see the fields of `Trial`."""
 
+TASK = "task"
+"""Attribute of a trial: the task of a cluster that runs it, if any."""
+
 SLOT, ATTEMPT = "slot", "attempt"
 """Attributes of a trial that repeats one that was given up, from its creation: the slot of that
 trial, and how often its settings have been tried, this time included."""

@@ -2,9 +2,10 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,9 @@ except ImportError as error:
 
 STUDY = "study.db"
 """File in the folder of a search to which every trial is written as soon as it ends."""
+
+JOURNAL = "journal.log"
+"""The same if workers on several machines run the trials."""
 
 MAX_IDENTICAL_FAILURES = 3
 """If this many or more first trials all end with the same error, the search ends with it."""
@@ -103,6 +107,12 @@ class Search:
         }
 
 
+Workers = Callable[[Search, int, int, float], Iterator[Exception | None]]
+"""Runs trials in other processes: receives the search, the number of trials to run, the total
+number of trials, and the time (seconds since 1970) after which none begins. Yields the error of
+each trial, if it has one, when it ends."""
+
+
 def space_of(model: str, fixed: Collection[str] = ()) -> Space:
     """Returns the tunable settings of a model, without the fixed ones.
 
@@ -134,6 +144,7 @@ def search(
     device: DeviceName = "auto",
     *,
     storage: str | Path | None = None,
+    workers: Workers | None = None,
     on_begin: Callable[[list[Trial]], None] = lambda trials: None,
     on_trial: Callable[[Trial], None] = lambda trial: None,
     on_progress: OnProgress = lambda progress: None,
@@ -152,6 +163,8 @@ def search(
         timeout_s: seconds after which no further trial begins, and others are not waited for.
         device: where to train.
         storage: instead of study.db, a storage that several workers share, as in `tune`.
+        workers: runs the trials in other processes, which need a storage or a journal in the
+            folder.
         on_begin: receives the earlier trials once.
         on_trial: receives each trial when it ends, or was found to have ended elsewhere.
         on_progress: as TrainingRun.on_progress.
@@ -170,17 +183,15 @@ def search(
     check_extent(n_trials, timeout_s)
     space = spec.check()
     location = location_of(folder, storage)
-    ends_at = None if timeout_s is None else time.monotonic() + timeout_s
+    ends_at = inf if timeout_s is None else time.time() + timeout_s
     with open_study(location, spec.identity(), space) as study:
         trials = study.trials()
         on_begin(trials)
-        while len(trials) < n_trials and (ends_at is None or time.monotonic() < ends_at):
-            begun, error = study.begin(n_trials), None
-            if begun is None:
-                on_wait(study.n_running())
-                time.sleep(POLL_S)
-            else:
-                error = run_trial(spec, study, begun, device, on_progress)
+        if workers is None:
+            errors = _own_trials(spec, study, n_trials, ends_at, device, on_progress, on_wait)
+        else:
+            errors = workers(spec, n_trials - len(trials), n_trials, ends_at)
+        for error in errors:
             earlier, trials = trials, study.trials()
             for trial in _added(trials, earlier):
                 on_trial(trial)
@@ -189,13 +200,39 @@ def search(
     return trials
 
 
+def _own_trials(
+    spec: Search,
+    study: Study,
+    n_trials: int,
+    ends_at: float,
+    device: DeviceName,
+    on_progress: OnProgress,
+    on_wait: Callable[[int], None],
+) -> Iterator[Exception | None]:
+    """Runs trials until there are `n_trials`; yields the error of each, if it has one.
+
+    Yields None as well after each time that it has waited for other workers.
+    """
+    while len(study.trials()) < n_trials and time.time() < ends_at:
+        begun = study.begin(n_trials)
+        if begun is None:
+            on_wait(study.n_running())
+            time.sleep(POLL_S)
+            yield None
+        else:
+            yield run_trial(spec, study, begun, device, on_progress)
+
+
 def location_of(folder: Path, storage: str | Path | None) -> Location:
-    """Returns where the trials of a search are stored: the shared storage, or else in the folder.
+    """Returns where the trials of a search are stored: the storage, or a file in the folder.
 
     Raises:
         ConfigError: the storage is not valid.
     """
-    return study_file(folder / STUDY) if storage is None else shared_storage(storage)
+    if storage is not None:
+        return shared_storage(storage)
+    journal = folder / JOURNAL
+    return shared_storage(journal) if journal.exists() else study_file(folder / STUDY)
 
 
 def run_trial(

@@ -24,6 +24,7 @@ from tastemaker.experiments.records import (
     ERROR,
     SEED,
     SLOT,
+    TASK,
     WORKER,
     counts,
     has_ended,
@@ -86,8 +87,11 @@ class Study:
         """Returns the number of trials that any worker is running."""
         return len(self._running())
 
-    def begin(self, n_trials: int) -> BegunTrial | None:
+    def begin(self, n_trials: int, task: str | None = None) -> BegunTrial | None:
         """Begins a trial, unless `n_trials` have ended or are running.
+
+        A task of a cluster has one worker at a time. If `task` names one, the trial of an earlier
+        worker of the task, which was killed, is given up at once.
 
         Of the workers that begin a trial at the same time, each counts the trials with lower
         numbers, of which the storage gives every number once; so they begin no more than
@@ -95,6 +99,9 @@ class Study:
         """
         with deferring_interrupt():
             self._give_up_silent()
+            if task is not None:
+                of_task = [t for t in self._running() if t.user_attrs.get(TASK) == task]
+                self._give_up(of_task, of_killed_worker=True)
             taken = [
                 trial
                 for trial in self._study.get_trials(deepcopy=False)
@@ -109,6 +116,8 @@ class Study:
                 # Other workers took the last places since this one looked.
                 self._study.tell(trial, state=TrialState.FAIL)
                 return None
+            if task is not None:
+                trial.set_user_attr(TASK, task)
             self._begun = BegunTrial(trial, slots(every)[trial.number])
             return self._begun
 

@@ -9,11 +9,13 @@ from typing import Any
 from tastemaker import artifact
 from tastemaker.bundle.unfinished import exclusive_lock
 from tastemaker.data.split import Split
-from tastemaker.errors import ConfigError, did_you_mean
+from tastemaker.errors import ArtifactError, ConfigError, did_you_mean
 from tastemaker.evaluation.protocols import FullRanking, RankingProtocol
 from tastemaker.experiments.search import (
+    JOURNAL,
     STUDY,
     Search,
+    Workers,
     check_extent,
     location_of,
     search,
@@ -97,6 +99,7 @@ def tune(
     seed: int | None = None,
     device: DeviceName = "auto",
     storage: str | Path | None = None,
+    workers: Workers | None = None,
     restart: bool = False,
     strict: bool = False,
     listener: TuningListener = TuningListener(),  # frozen, and so safe to share
@@ -128,6 +131,8 @@ def tune(
             as postgresql://user@host/database, or the path of a journal file on a disk that all
             machines share. An SQLite file (sqlite:///trials.db) serves the processes of one
             machine. A storage holds one search.
+        workers: runs the trials on other machines, for which they are stored in a journal in the
+            folder, unless there is a storage; see `cluster.ray_trials.run_trials`.
         restart: whether to discard the trials in the folder.
         strict: as for `Recommender.fit`, before the first trial.
         listener: functions that are called while the search runs.
@@ -151,10 +156,12 @@ def tune(
     with exclusive_lock(folder) if storage is None else nullcontext():
         if storage is None:
             artifact.claim(folder, SEARCH, {})
-            for name in (STUDY, BEST, TRIALS) if restart else ():
+            for name in (STUDY, JOURNAL, BEST, TRIALS) if restart else ():
                 (folder / name).unlink(missing_ok=True)
+            if workers is not None:
+                _make_journal(folder)
         trials, interrupted = _run_search(
-            spec, folder, n_trials, timeout_s, device, storage, listener
+            spec, folder, n_trials, timeout_s, device, storage, workers, listener
         )
         if trials and storage is not None:
             # Not earlier, so that no folder is left if the storage cannot be used.
@@ -201,6 +208,20 @@ def refuse_early(
     resolve_device(device)
 
 
+def _make_journal(folder: Path) -> None:
+    """Makes an empty journal in the folder of a search, unless it has one.
+
+    Raises:
+        ArtifactError: the folder has trials that were not stored in a journal.
+    """
+    if (folder / STUDY).exists():
+        raise ArtifactError(
+            f"{folder / STUDY} cannot be used from several machines; choose another path=…, or "
+            "start again with restart=True"
+        )
+    (folder / JOURNAL).touch()
+
+
 def _run_search(
     spec: Search,
     folder: Path,
@@ -208,6 +229,7 @@ def _run_search(
     timeout_s: float | None,
     device: DeviceName,
     storage: str | Path | None,
+    workers: Workers | None,
     listener: TuningListener,
 ) -> tuple[list[Trial], bool]:
     """Returns the trials by number, and whether Ctrl-C ended the search."""
@@ -223,7 +245,7 @@ def _run_search(
 
     try:
         return search(
-            spec, folder, n_trials, timeout_s, device, storage=storage,
+            spec, folder, n_trials, timeout_s, device, storage=storage, workers=workers,
             on_begin=on_begin, on_trial=on_trial, on_progress=listener.on_progress,
             on_wait=listener.on_wait,
         ), False  # fmt: skip
