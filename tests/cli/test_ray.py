@@ -84,7 +84,7 @@ def test_lists_are_those_without_ray(
 def test_a_search_is_that_without_ray_also_after_ctrl_c(
     clicks: Path, tmp_path: Path, cluster: Cluster, begin: Begin
 ) -> None:
-    typed = ("tune", clicks, "--model", "mf", "--set", "epochs=3", "--trials", 5, "--out")
+    typed = ("tune", clicks, "--model", "mf", "--set", "epochs=30", "--trials", 5, "--out")
     plain = printed(begin(*typed, tmp_path / "plain", "--json"))
     on_ray = (*typed, tmp_path / "ray", "--ray", cluster.address)
     table = tmp_path / "ray" / "journal.log"
@@ -130,8 +130,7 @@ def test_processes_on_ray_train_the_model_of_one_process(
     )
     torch.testing.assert_close(weights, expected_weights, rtol=1e-2, atol=1e-3)
     assert {path.name for path in tmp_path.iterdir()} == {"plain", "ray"}
-    again = begin(*typed, tmp_path / "x", "--devices", 2, "--ray", cluster.address, "--resume")
-    code, _, err = again.ended()
+    code, _, err = begin(*typed, tmp_path / "x", "--resume", "--ray", cluster.address).ended()
     assert code == 2
     assert err.splitlines()[-1].startswith("error: ")
     assert "Traceback" not in err

@@ -123,9 +123,9 @@ def recommend(
     )
     from tastemaker.models.retrieval import ListRules
 
-    part = selected_shard(shard, out_file, everyone=everyone)
     if on_ray.ray is not None:
-        refuse_on_ray(out_file, part, everyone=everyone, because=because)
+        refuse_on_ray(out_file, shard, everyone=everyone, because=because)
+    part = selected_shard(shard, out_file, everyone=everyone)
     bundle = open_run(run, own_device(on_ray, device), memory_map=True)
     selected = selected_users(bundle.model, user or [], users, everyone, history)
     rules = ListRules(

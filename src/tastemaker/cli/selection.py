@@ -58,9 +58,9 @@ def selected_shard(shard: str | None, out_file: Path | None, *, everyone: bool) 
 
 
 def refuse_on_ray(
-    out_file: Path | None, shard: "Shard | None", *, everyone: bool, because: bool
+    out_file: Path | None, shard: str | None, *, everyone: bool, because: bool
 ) -> None:
-    """Raises ConfigError if these options do not go with --ray."""
+    """Raises ConfigError if these options cannot be combined with --ray."""
     from tastemaker.data.recommendations import refuse_output
 
     if shard is not None:
