@@ -22,7 +22,11 @@ pytest.importorskip("ray", reason="needs the package ray: pip install 'tastemake
 import psutil  # a part of Ray
 from ray.cluster_utils import Cluster
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # Ray leaves files of its logs open
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
 
@@ -192,6 +196,7 @@ def test_a_mistake_with_ray_ends_in_one_line(
         ((*lists[:3], "--ray", "auto"), "give --all and --out"),
         (("compare", clicks, "--ray", "auto", "--share"), "leave out --share"),
         (("tune", "-", "--ray", "auto"), "--ray cannot read standard input"),
+        ((*lists, "--ray-cpus", 4), "--ray-cpus needs --ray"),
     ):
         code, _, err = tastemaker(*typed)
         assert (code, err.strip().count("\n")) == (2, 0), err

@@ -59,7 +59,7 @@ class RayCluster:
         nodes = [node for node in ray.nodes() if node["Alive"]]
         resources = ray.cluster_resources()
         cpus, gpus = (int(resources.get(name, 0)) for name in ("CPU", "GPU"))
-        return f"{self.address}, {len(nodes)} nodes with {cpus} CPUs and {gpus} GPUs"
+        return f"{self.address} (nodes: {len(nodes)}, CPUs: {cpus}, GPUs: {gpus})"
 
     @property
     def can_run_tasks(self) -> bool:
