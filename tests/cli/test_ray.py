@@ -19,9 +19,14 @@ from tests.cli.conftest import Begin, Terminal
 from tests.processes import Command
 
 pytest.importorskip("ray", reason="needs the package ray: pip install 'tastemaker[ray]'")
+import psutil  # a part of Ray
 from ray.cluster_utils import Cluster
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # Ray leaves files of its logs open
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
 
@@ -112,25 +117,41 @@ def test_a_comparison_is_that_without_ray(
     assert (tmp_path / "ray" / "report.html").is_file()
 
 
-def test_processes_on_ray_train_the_model_of_one_process(
+def workers_of_ray_train() -> list[psutil.Process]:
+    """The training processes on the cluster that this process has started."""
+    children = psutil.Process().children(recursive=True)
+    return [each for each in children if "ray::RayTrainWorker" in " ".join(each.cmdline())]
+
+
+def test_processes_on_ray_train_the_model_of_one_process_also_if_one_is_killed(
     clicks: Path, tmp_path: Path, cluster: Cluster, begin: Begin
 ) -> None:
     typed = (
-        "train", clicks, "--model", "sasrec", "--set", "epochs=3", "--set", "dropout=0", "--set",
+        "train", clicks, "--model", "sasrec", "--set", "epochs=12", "--set", "dropout=0", "--set",
         "layers=1", "--set", "embedding_size=8", "--set", "batch_size=8", "--json", "--out",
     )  # fmt: skip
     plain = begin(*typed, tmp_path / "plain")
     on_ray = begin(*typed, tmp_path / "ray", "--devices", 2, "--ray", cluster.address)
+    while "epoch 3/12" not in on_ray.stderr.read_text():
+        assert on_ray.poll() is None, on_ray.stderr.read_text()
+        time.sleep(0.05)
+    workers_of_ray_train()[0].kill()
     expected, result = printed(plain), printed(on_ray)
     names = ("epochs", "best_epoch", "model", "n_users")
     assert [result[name] for name in names] == [expected[name] for name in names]
-    assert on_ray.stderr.read_text().count("training, epoch 3/3") == 1
+    assert "resuming after epoch" in on_ray.stderr.read_text()
     weights, expected_weights = (
         load_file(tmp_path / name / "weights.safetensors") for name in ("ray", "plain")
     )
     torch.testing.assert_close(weights, expected_weights, rtol=1e-2, atol=1e-3)
     assert {path.name for path in tmp_path.iterdir()} == {"plain", "ray"}
-    code, _, err = begin(*typed, tmp_path / "x", "--resume", "--ray", cluster.address).ended()
+
+
+def test_a_mistake_of_a_process_on_ray_ends_in_one_line(
+    clicks: Path, tmp_path: Path, cluster: Cluster, begin: Begin
+) -> None:
+    typed = ("train", clicks, "--model", "ease", "--ray", cluster.address)
+    code, _, err = begin(*typed, "--out", tmp_path / "run", "--resume").ended()
     assert code == 2
     assert err.splitlines()[-1].startswith("error: ")
     assert "Traceback" not in err
@@ -175,6 +196,7 @@ def test_a_mistake_with_ray_ends_in_one_line(
         ((*lists[:3], "--ray", "auto"), "give --all and --out"),
         (("compare", clicks, "--ray", "auto", "--share"), "leave out --share"),
         (("tune", "-", "--ray", "auto"), "--ray cannot read standard input"),
+        ((*lists, "--ray-cpus", 4), "--ray-cpus needs --ray"),
     ):
         code, _, err = tastemaker(*typed)
         assert (code, err.strip().count("\n")) == (2, 0), err

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from tastemaker.errors import ConfigError
+
 DATA_HELP = (
     "Name of a data set (ml-100k, ml-1m, ml-10m, ml-20m, ml-25m, ml-32m, ml-latest-small, "
     "synthetic, shop), a file (.csv .tsv .parquet .arrow .jsonl .xlsx …; - is standard input), a "
@@ -494,3 +496,7 @@ class OnRay:
             rich_help_panel=RAY_PANEL,
         ),
     ] = 1
+
+    def __post_init__(self) -> None:
+        if self.ray is None and self.ray_cpus != 1:
+            raise ConfigError("--ray-cpus needs --ray")

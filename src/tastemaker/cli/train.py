@@ -92,14 +92,13 @@ def train(
     Ctrl-C ends the training and keeps the best epoch so far, if the model has epochs. --resume
     continues after a Ctrl-C or a crash, except with ials and bpr, which write no checkpoints.
     """  # fmt: skip
-    from tastemaker.cli.on_ray import joined_ray, own_device, refuse_stdin, train_on_ray
+    from tastemaker.cli.on_ray import joined_ray, own_device, train_on_ray
     from tastemaker.cli.processes import launch_copies, own_place
     from tastemaker.cli.sources import split_of
     from tastemaker.cli.training import TrainingJob, read_settings, run_as_started
 
     place = own_place()
-    refuse_stdin(data, on_ray)
-    if data == "-" and (place or devices > 1):
+    if data == "-" and (place or devices > 1 or on_ray.ray):
         raise ConfigError(
             "several processes cannot read standard input; write the data to a file that all of "
             "them can read"

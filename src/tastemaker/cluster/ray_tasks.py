@@ -59,7 +59,7 @@ class RayCluster:
         nodes = [node for node in ray.nodes() if node["Alive"]]
         resources = ray.cluster_resources()
         cpus, gpus = (int(resources.get(name, 0)) for name in ("CPU", "GPU"))
-        return f"{self.address}, {len(nodes)} nodes with {cpus} CPUs and {gpus} GPUs"
+        return f"{self.address} (nodes: {len(nodes)}, CPUs: {cpus}, GPUs: {gpus})"
 
     @property
     def can_run_tasks(self) -> bool:
@@ -94,8 +94,8 @@ class RayCluster:
         task = ray.remote(_run_task).options(
             num_cpus=self.cpus_per_task, num_gpus=self.gpus_per_task, max_retries=MAX_RETRIES
         )
-        preparation = _Preparation(prepare, Path.cwd())
-        running = {task.remote(preparation, work, argument): argument for argument in arguments}
+        shared = ray.put((_Preparation(prepare, Path.cwd()), work))
+        running = {task.remote(shared, argument): argument for argument in arguments}
         try:
             while running:
                 with redirect_stdout(StringIO()):  # Ray dumps its state when a node is lost.
@@ -135,8 +135,7 @@ def joined(address: str, cpus_per_task: int = 1, gpus_per_task: int = 0) -> Iter
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise ClusterError(f'ray="{address}" cannot be joined: {first_line(error)}') from None
     try:
-        cluster = RayCluster(ray.get_runtime_context().gcs_address, cpus_per_task, gpus_per_task)
-        yield cluster
+        yield RayCluster(ray.get_runtime_context().gcs_address, cpus_per_task, gpus_per_task)
     finally:
         ray.shutdown()
 
@@ -153,8 +152,8 @@ def _refuse_unreachable(address: str) -> None:
         socket.create_connection((host, int(port)), CONNECTING_S).close()
     except OSError as error:
         raise ClusterError(
-            f'ray="{address}": there is no Ray cluster at this address ({error}); start one with '
-            '"ray start --head", or give ray="auto"'
+            f'ray="{address}": there is no Ray cluster at this address ({error}); start one there, '
+            'or give ray="auto"'
         ) from None
 
 
@@ -168,7 +167,8 @@ class _Preparation:
     key: str = field(default_factory=lambda: uuid4().hex)
 
 
-def _run_task(preparation: _Preparation, work: Callable[[Any, Any], Any], argument: Any) -> Any:
+def _run_task(shared: tuple[_Preparation, Callable[[Any, Any], Any]], argument: Any) -> Any:
+    preparation, work = shared
     return work(_prepared(preparation), argument)
 
 

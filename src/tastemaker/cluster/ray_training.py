@@ -3,6 +3,7 @@
 import logging
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from contextlib import redirect_stderr, redirect_stdout
@@ -15,7 +16,7 @@ from typing_extensions import override
 
 from tastemaker.cluster.group import LONGEST_WAIT_S, backend_for
 from tastemaker.cluster.ray_tasks import MAX_RETRIES, RayCluster, change_folder, first_line
-from tastemaker.errors import ClusterError, LostProcessError, TastemakerError, UnsupportedError
+from tastemaker.errors import ClusterError, LostProcessError, UnsupportedError
 
 try:
     import ray
@@ -28,6 +29,10 @@ except ImportError:
 
 OUTPUT_EVERY_S = 0.5
 """Seconds between two looks for output of the processes."""
+
+SETTLING_S = 2.0
+"""Seconds after which a process that has lost another one knows whether that one reported an error
+instead of being killed."""
 
 
 def train_together(
@@ -50,7 +55,7 @@ def train_together(
         write: receives what process 0 prints: "stdout" or "stderr", and the text.
 
     Raises:
-        TastemakerError: raised by `work`, which is not called again.
+        Exception: raised by `work`, which is not called again.
         LostProcessError: processes were lost too often.
     """
     relay: Any = ray.remote(_Relay).options(num_cpus=0).remote()
@@ -73,9 +78,10 @@ def train_together(
     try:
         _fit(trainer, relay, write)
     except ray.train.TrainingFailedError as error:
+        failures = getattr(error, "worker_failures", {})
         raise LostProcessError(
-            f"the training was started {MAX_RETRIES + 1} times on the Ray cluster: "
-            f"{first_line(error)}"
+            f"the training was started {MAX_RETRIES + 1} times on the Ray cluster, and lost a "
+            f"process each time: {first_line(next(iter(failures.values()), error))}"
         ) from error
     finally:
         shutil.rmtree(own_files, ignore_errors=True)
@@ -90,7 +96,7 @@ class _Relay:
 
     def __init__(self) -> None:
         self._lines: list[tuple[str, str]] = []
-        self._errors: list[TastemakerError] = []
+        self._errors: list[Exception] = []
         self._starts: dict[int, int] = {}
 
     def start(self, rank: int) -> int:
@@ -106,10 +112,10 @@ class _Relay:
         lines, self._lines = self._lines, []
         return lines
 
-    def fail(self, error: TastemakerError) -> None:
+    def fail(self, error: Exception) -> None:
         self._errors.append(error)
 
-    def errors(self) -> list[TastemakerError]:
+    def errors(self) -> list[Exception]:
         return self._errors
 
 
@@ -138,8 +144,10 @@ def _run(config: dict[str, Any]) -> None:
             change_folder(config["folder"])
             work(n_starts > 1)
         except LostProcessError:
-            raise  # Ray Train starts all processes again.
-        except TastemakerError as error:
+            time.sleep(SETTLING_S)
+            if not ray.get(relay.errors.remote()):
+                raise  # so that Ray Train starts all processes again
+        except Exception as error:
             ray.get(relay.fail.remote(error))
 
 
