@@ -138,6 +138,14 @@ def test_an_unknown_type_is_refused_with_the_known_ones(service: Server, unseen_
         record(service, (unseen_user, 3, "view", -1.0))
 
 
+def test_an_event_without_a_type_is_refused_with_the_known_ones(
+    service: Server, unseen_user: int
+) -> None:
+    event = wire.Event(user_id=unseen_user, item_id=3)
+    with pytest.raises(ServiceError, match="give the type of the event: .*view.*buy"):
+        service.client.record([event])
+
+
 def test_value_and_context_are_stored_and_exported(
     service: Server, unseen_user: int, run: Path, tmp_path: Path
 ) -> None:

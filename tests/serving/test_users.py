@@ -234,9 +234,9 @@ def test_exported_users_can_be_imported(new_database: Databases, tmp_path: Path,
             opened.migrate()
         assert export_users(UserStore(first), tmp_path / f"empty {name}") == 0
         UserStore(first).put(records)
-        assert export_users(UserStore(first), tmp_path / name) == 3
-        assert import_users(UserStore(second), tmp_path / name).n == 3
-        assert list(UserStore(second).pages()) == [records]
+        assert export_users(UserStore(first), tmp_path / name) == 2
+        assert import_users(UserStore(second), tmp_path / name).n == 2
+        assert list(UserStore(second).pages()) == [records[:2]]
 
 
 def test_a_table_of_users_is_imported_by_the_features_of_the_run(

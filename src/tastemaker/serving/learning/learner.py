@@ -52,6 +52,8 @@ class LearningRun:
     """Number of the last event in the database at that time."""
     fresh: int
     """Number of events since the previous run."""
+    evaluable: int | None = None
+    """Number of users whose held-out events can be predicted, if they are too few."""
     figures: dict[str, Any] | None = None
     """Metrics of the new and the previous model on the same held-out events."""
     version: str | None = None
@@ -120,8 +122,9 @@ class Learner:
             return LearningRun("too few events", now, newest, fresh)
         data = with_events(current.split.everything, self._database)
         split = newest_held_out(data, current.split.everything, HELD_OUT, MAX_HELD_OUT)
-        if split.test is None or len(np.unique(split.test.users)) < MIN_USERS:
-            return LearningRun("too few events", now, newest, fresh)
+        n_users = 0 if split.test is None else len(np.unique(split.test.users))
+        if n_users < MIN_USERS:
+            return LearningRun("too few events", now, newest, fresh, n_users)
         model = _unfitted(current)
         run = TrainingRun(current.model.device.type, on_progress=on_progress)  # type: ignore[arg-type]
         model.fit(split, run, start_from=current.model)
@@ -130,13 +133,15 @@ class Learner:
         difference = paired_difference(evaluation, previous)
         figures = _figures(evaluation, previous) | {"difference": difference}
         if not difference["interval"][0] > 0:
-            return self._logged(LearningRun("not better", now, newest, fresh, figures))
+            return self._logged(LearningRun("not better", now, newest, fresh, figures=figures))
         folder = self.store.next_folder()
         save_run(folder, model, evaluation)
         bundle = open_run(folder)
         self._deployments.record(bundle, "learned", figures)
         self._prune()
-        return self._logged(LearningRun("deployed", now, newest, fresh, figures, bundle.version))
+        return self._logged(
+            LearningRun("deployed", now, newest, fresh, figures=figures, version=bundle.version)
+        )
 
     def _current(self) -> Bundle:
         """The model that serves.

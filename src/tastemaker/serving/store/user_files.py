@@ -35,7 +35,12 @@ def export_users(store: UserStore, path: Path) -> int:
         DatabaseUnavailableError: the database does not answer.
     """
     refuse_unwritable(path)
-    rows = [(user_id, json.dumps(features)) for page in store.pages() for user_id, features in page]
+    rows = [
+        (user_id, json.dumps(features))
+        for page in store.pages()
+        for user_id, features in page
+        if features
+    ]
     write_table(pl.DataFrame(rows, schema=SCHEMA, orient="row"), path)
     return len(rows)
 
