@@ -22,7 +22,7 @@ class Interrupt:
         self.requested = False
 
     def raise_if_requested(self) -> None:
-        """Raises TrainingInterruptedError after a Ctrl-C in this process or one that trains with it.
+        """Raises TrainingInterruptedError after a Ctrl-C, in this process or another.
 
         All processes that train together call this the same number of times, and raise together.
         """
