@@ -72,7 +72,7 @@ def test_a_killed_process_ends_the_other_and_resume_gives_the_result_of_an_unbro
     clicks: Path, tmp_path: Path, begin: Begin, of_one_process: Path
 ) -> None:
     typed = ("train", clicks, *SETTINGS, "--out", tmp_path / "run")
-    first, second = begin_two(begin, *typed)
+    first, second = begin_two(begin, *typed, "--devices", 2)
     checkpoint = tmp_path / "run.partial" / "checkpoints" / "last.safetensors"
     assert second.stop(signal.SIGKILL, checkpoint.exists).returncode == -signal.SIGKILL
     left = first.ended()
