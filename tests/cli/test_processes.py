@@ -4,6 +4,7 @@ import csv
 import os
 import signal
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.cli.conftest import Begin, Terminal
+from tests.cli.interrupting import slow_to_read_checkpoints
 from tests.processes import Command
 
 EPOCHS = 12
@@ -42,14 +44,20 @@ def assert_same_run(run: Path, expected: Path) -> None:
     assert {path.name for path in run.iterdir()} == {path.name for path in expected.iterdir()}
 
 
-def begin_two(begin: Begin, *typed: object) -> tuple[Command, Command]:
-    """Starts a command in two processes, with the variables that torchrun sets."""
+def begin_two(
+    begin: Begin, *typed: object, before_second: Callable[[], None] | None = None
+) -> tuple[Command, Command]:
+    """Starts a command in two processes, with the variables that torchrun sets.
+
+    `before_second` is called in the second process before the command.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     first, second = (
         begin(
             *typed,
+            before=before_second if rank == "1" else None,
             environment=os.environ
             | {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
             | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"},
@@ -64,7 +72,7 @@ def test_a_killed_process_ends_the_other_and_resume_gives_the_result_of_an_unbro
     clicks: Path, tmp_path: Path, begin: Begin, of_one_process: Path
 ) -> None:
     typed = ("train", clicks, *SETTINGS, "--out", tmp_path / "run")
-    first, second = begin_two(begin, *typed)
+    first, second = begin_two(begin, *typed, "--devices", 2)
     checkpoint = tmp_path / "run.partial" / "checkpoints" / "last.safetensors"
     assert second.stop(signal.SIGKILL, checkpoint.exists).returncode == -signal.SIGKILL
     left = first.ended()
@@ -108,6 +116,18 @@ def test_devices_starts_processes_that_write_one_run_equal_to_that_of_one_proces
     assert done.stderr.count(f"training, epoch {EPOCHS}/{EPOCHS}") == 1
     assert_same_run(tmp_path / "run", of_one_process)
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.slow
+def test_the_run_is_saved_after_the_slowest_process_has_read_the_checkpoints(
+    clicks: Path, tmp_path: Path, begin: Begin
+) -> None:
+    typed = ("train", clicks, *SETTINGS, "--set", "epochs=1", "--split", "none")
+    first, second = begin_two(
+        begin, *typed, "--out", tmp_path / "run", before_second=slow_to_read_checkpoints
+    )
+    assert second.ended() == (0, "", "")
+    assert first.wait() == 0
 
 
 def test_a_mistake_is_reported_once(clicks: Path, tmp_path: Path, begin: Begin) -> None:

@@ -108,6 +108,23 @@ except KeyboardInterrupt:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_an_error_while_the_processes_run_leaves_none_behind(start: Launch, tmp_path: Path) -> None:
+    def fail(number: int, frame: object) -> None:
+        raise TimeoutError
+
+    previous = signal.signal(signal.SIGALRM, fail)
+    signal_when_both_run(tmp_path, signal.SIGALRM)
+    try:
+        with pytest.raises(TimeoutError):
+            start("(folder / f'{rank}.pid').write_text(str(os.getpid()))\n"
+                  "(folder / str(rank)).touch()\n" + WAITING)  # fmt: skip
+    finally:
+        signal.signal(signal.SIGALRM, previous)
+    for path in tmp_path.glob("*.pid"):
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(path.read_text()), 0)
+
+
 def test_sigterm_ends_every_process(start: Launch, tmp_path: Path) -> None:
     signal_when_both_run(tmp_path, signal.SIGTERM)
     with pytest.raises(SystemExit) as ended:

@@ -1,6 +1,7 @@
 """Shards of lists: what is written, what is computed again, and what is refused."""
 
 import json
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -126,6 +127,18 @@ def test_shards_of_other_lists_are_refused(runs: dict[str, Bundle], tmp_path: Pa
     record.write_text(json.dumps(changed))
     with pytest.raises(ArtifactError, match="shard of other lists"):
         tm.read_shards(tmp_path)
+
+
+def test_a_finished_shard_of_other_lists_is_not_taken_for_one_of_these(
+    run: Bundle, tmp_path: Path
+) -> None:
+    """As if two jobs had begun in the empty folder at the same time."""
+    for k in (1, 2):
+        done = tm.recommend_shard(run, k, 2, tmp_path / str(k), k=k)
+        shutil.copytree(done.path.parent, tmp_path / "both", dirs_exist_ok=True)
+    for shard, k in ((1, 2), (2, 1)):
+        with pytest.raises(ArtifactError, match=r"shard of other lists \(k is"):
+            tm.recommend_shard(run, shard, 2, tmp_path / "both", k=k)
 
 
 def test_shards_that_cannot_be_are_refused(run: Bundle, tmp_path: Path) -> None:

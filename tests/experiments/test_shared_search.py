@@ -8,13 +8,15 @@ from typing import Any
 
 import optuna
 import pytest
+from optuna.exceptions import StorageInternalError
+from sqlalchemy.exc import OperationalError
 
 import tastemaker as tm
 from tastemaker.data.split import Split
 from tastemaker.errors import ArtifactError, ConfigError
 from tastemaker.experiments import heartbeat
 from tastemaker.experiments.search import Search, search
-from tastemaker.experiments.storages import shared_storage
+from tastemaker.experiments.storages import opened, shared_storage
 from tastemaker.experiments.study import BegunTrial, Study, open_study
 from tastemaker.experiments.trials import Trial
 from tastemaker.models.space import Float
@@ -219,6 +221,22 @@ def test_a_file_of_something_else_is_refused_and_stays_as_it_was(tmp_path: Path)
         with worker(f"sqlite:///{path}"):
             pass
     assert path.read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (StorageInternalError("the disk is full\nline 2"), "the disk is full"),
+        (OperationalError("SELECT 1", {}, TimeoutError()), "TimeoutError"),
+        (OperationalError("SELECT 1", {}, OSError("no route")), "no route"),
+    ],
+)
+def test_a_failure_of_the_storage_is_reported_in_one_line(
+    journal: str, error: Exception, reason: str
+) -> None:
+    with pytest.raises(ArtifactError, match=f"failed: {reason}; no finished trial is lost"):
+        with opened(shared_storage(journal)):
+            raise error
 
 
 def test_a_password_is_in_no_message(tmp_path: Path, split: Split) -> None:

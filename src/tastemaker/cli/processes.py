@@ -11,7 +11,7 @@ from tastemaker.bundle.unfinished import unfinished_folder
 from tastemaker.cli.common import be_quiet, environment, err, note
 from tastemaker.cli.resuming import resume_hint
 from tastemaker.cluster.group import Place, joined, refuse_too_few_devices
-from tastemaker.cluster.launch import LOST_PROCESS, launch
+from tastemaker.cluster.launch import LAUNCHED, LOST_PROCESS, launch
 from tastemaker.errors import ClusterError, ConfigError, LostProcessError, TastemakerError
 from tastemaker.training.run import DeviceName, resolve_device
 
@@ -61,7 +61,7 @@ def joined_as_started(
         with joined(place, resolve_device(device)):
             yield
     except LostProcessError as error:
-        if devices > 1:
+        if LAUNCHED in environment():
             raise typer.Exit(LOST_PROCESS) from None
         hint = resume_hint(unfinished_folder(run_folder))
         raise LostProcessError(f"{error}; {hint}") from None

@@ -121,11 +121,14 @@ def recommend(
         selected_shard,
         selected_users,
     )
+    from tastemaker.data.recommendations import refuse_output
     from tastemaker.models.retrieval import ListRules
 
     if on_ray.ray is not None:
-        refuse_on_ray(out_file, shard, everyone=everyone, because=because)
+        refuse_on_ray(out_file, shard, everyone=everyone)
     part = selected_shard(shard, out_file, everyone=everyone)
+    if out_file is not None and part is None and (on_ray.ray is None or out_file.suffix):
+        refuse_output(out_file, because=because)
     bundle = open_run(run, own_device(on_ray, device), memory_map=True)
     selected = selected_users(bundle.model, user or [], users, everyone, history)
     rules = ListRules(

@@ -57,18 +57,12 @@ def selected_shard(shard: str | None, out_file: Path | None, *, everyone: bool) 
     return selected
 
 
-def refuse_on_ray(
-    out_file: Path | None, shard: str | None, *, everyone: bool, because: bool
-) -> None:
+def refuse_on_ray(out_file: Path | None, shard: str | None, *, everyone: bool) -> None:
     """Raises ConfigError if these options cannot be combined with --ray."""
-    from tastemaker.data.recommendations import refuse_output
-
     if shard is not None:
         raise ConfigError("--ray computes all shards; leave out --shard")
     if not everyone or out_file is None:
         raise ConfigError("--ray writes lists for all users: give --all and --out")
-    if out_file.suffix:
-        refuse_output(out_file, because=because)
 
 
 def eligible_items(

@@ -48,8 +48,8 @@ def train(
         typer.Option(
             "--devices",
             min=1,
-            help="Number of processes that train together on this machine, each with its share of "
-            "the cores, or a GPU of its own; with --ray, on the cluster.",
+            help="Number of processes that train together on this machine, each with an equal "
+            "part of the cores, or a GPU of its own; with --ray, on the cluster.",
         ),
     ] = 1,
     strict: options.Strict = False,

@@ -18,7 +18,7 @@ from tastemaker.cli.processes import joined_as_started, own_errors_shown, own_pl
 from tastemaker.cli.progress import progress_bar, progress_text
 from tastemaker.cli.resuming import finished_run, resume_hint, resume_message
 from tastemaker.cluster.folder import shared_training_folder
-from tastemaker.cluster.group import Place, in_agreement, leave, require_same
+from tastemaker.cluster.group import Place, in_agreement, leave, require_same, wait_for_all
 from tastemaker.data.split import Split
 from tastemaker.errors import ConfigError
 from tastemaker.evaluation.evaluate import evaluate
@@ -118,6 +118,7 @@ class TrainingJob:
             try:
                 with own_errors_shown(rank):
                     self._fit(model, split, folder)
+                wait_for_all()  # process 0 removes the folder, from which the others may still read
                 leave()
                 if rank > 0:
                     return model

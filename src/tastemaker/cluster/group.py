@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 
 from tastemaker.errors import ClusterError, ConfigError, LostProcessError, TastemakerError
-from tastemaker.process_group import gathered, n_processes, process_rank
+from tastemaker.process_group import gathered, n_processes, process_rank, summed
 
 LONGEST_WAIT_S = 600
 """Longest time in seconds that a process waits for another before it gives up."""
@@ -81,6 +81,11 @@ def refuse_too_few_devices(n: int, device: torch.device) -> None:
             f"each process needs a GPU of its own, but there are {n} processes and "
             f"{torch.cuda.device_count()} GPUs on this machine"
         )
+
+
+def wait_for_all() -> None:
+    """Waits until all processes of the group have called this function."""
+    summed(torch.zeros(1))
 
 
 def leave() -> None:

@@ -21,6 +21,9 @@ from tastemaker.errors import LostProcessError
 LOST_PROCESS = 3
 """Exit code of a process that ended only because another one did."""
 
+LAUNCHED = "TASTEMAKER_LAUNCHED"
+"""Environment variable of the processes that `launch` has started, unlike those of torchrun."""
+
 ENDING_S = 5.0
 """Time in seconds that the other processes have to end by themselves after one has failed."""
 
@@ -56,6 +59,7 @@ def launch(command: Sequence[str], n: int, environment: Mapping[str, str]) -> in
     with ExitStack() as stack:
         outputs = [stack.enter_context(tempfile.TemporaryFile("w+")) for _ in range(n)]
         received = stack.enter_context(_forwarding_signals(processes))
+        stack.callback(_kill_running, processes)  # if this function fails before they have ended
         for rank in range(n):
             process = subprocess.Popen(
                 command,
@@ -72,8 +76,12 @@ def launch(command: Sequence[str], n: int, environment: Mapping[str, str]) -> in
 
 
 def _place(rank: int, n: int, port: int) -> dict[str, str]:
-    """Returns the variables by which a process finds the others, named as torchrun does."""
+    """Returns the variables by which a process finds the others, named as torchrun does.
+
+    LAUNCHED is not one of torchrun's.
+    """
     return {
+        LAUNCHED: "1",
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
         "TORCHELASTIC_USE_AGENT_STORE": "True",  # the port is open already, in this process
@@ -105,6 +113,13 @@ def _forwarding_signals(processes: Sequence[Process]) -> Iterator[list[int]]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _kill_running(processes: Sequence[Process]) -> None:
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
 
 
 def _wait(processes: Sequence[Process], received: Sequence[int]) -> list[int]:

@@ -13,6 +13,7 @@ from tastemaker.cluster.shard_files import (
     ListSet,
     ShardRecord,
     read_record,
+    record_path,
     refuse_other_lists,
     table_path,
     write_record,
@@ -97,6 +98,7 @@ def write_shard(
     path = table_path(folder, shard)
     record = _finished(folder, shard)
     if record is not None:
+        lists.refuse_other(record.lists, record_path(folder, shard))
         return FinishedShard(path, record.n_users, record.n_rows, was_finished=True)
     folder.mkdir(parents=True, exist_ok=True)
     users = UserRange(run.split, shard.users(run.split.train.n_users))

@@ -108,7 +108,8 @@ def compare(
             to evaluate it on them.
         share: whether other processes, which make the same call, train models of the comparison at
             the same time. Each takes a model that no other one is training, waits until all are
-            there, and returns the whole result. The folder is on a disk that they share.
+            there, and returns the whole result. A model that fails is tried by each of them. The
+            folder is on a disk that they share.
         workers: trains the models on other machines, which share the disk of the folder; see
             `cluster.ray_models.train_models`. This process only opens them.
         device: where to compute.

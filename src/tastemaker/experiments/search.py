@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.util import find_spec
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,11 @@ from tastemaker.representation import short_repr
 from tastemaker.training.run import DeviceName, TrainingRun
 from tastemaker.training.validation import name_of_metric
 
-try:
-    from tastemaker.experiments.storages import Location, shared_storage, study_file
-    from tastemaker.experiments.study import BegunTrial, Report, Study, open_study
-except ImportError as error:
-    raise UnsupportedError(
-        f"tuning needs {error.name}; install it with: pip install 'tastemaker[tune]'"
-    ) from None
+if find_spec("optuna") is None:
+    raise UnsupportedError("tuning needs optuna; install it with: pip install 'tastemaker[tune]'")
+
+from tastemaker.experiments.storages import Location, shared_storage, study_file
+from tastemaker.experiments.study import BegunTrial, Report, Study, open_study
 
 STUDY = "study.db"
 """File in the folder of a search to which every trial is written as soon as it ends."""

@@ -206,9 +206,10 @@ def _refuse_missing_folder(path: Path) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """Returns the first line of what the database or the file system reported."""
-    cause = error.__cause__ if isinstance(error, StorageInternalError) else error
-    return str(getattr(cause, "orig", None) or cause).splitlines()[0]
+    """Returns the first line of what the database reported, or the type of an empty report."""
+    cause = (error.__cause__ or error) if isinstance(error, StorageInternalError) else error
+    cause = getattr(cause, "orig", None) or cause
+    return (str(cause).splitlines() or [type(cause).__name__])[0]
 
 
 @contextmanager

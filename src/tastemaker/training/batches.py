@@ -28,8 +28,8 @@ class Batch(NamedTuple):
     """(b, 1 + negatives) int64 codes; column 0 is the positive."""
     weights: torch.Tensor | None
     """(b,) float32 relative weights (see `relative_weights`), or None for 1 each."""
-    share: float = 1.0
-    """Share of the loss of the whole batch, if these positives are the part of one process."""
+    loss_fraction: float = 1.0
+    """Fraction of the loss of the whole batch, if these positives are the part of one process."""
 
     def split(self, size: int) -> "Iterator[Batch]":
         """Yields parts of `size` positives; the last part may be smaller."""
@@ -38,8 +38,8 @@ class Batch(NamedTuple):
 
     def own_part(self) -> "Batch":
         """Returns the positives that this process trains on (see `own_batch_part`)."""
-        part, share = own_batch_part(np.ones(len(self.users)))
-        return self._at(part)._replace(share=share)
+        part, loss_fraction = own_batch_part(np.ones(len(self.users)))
+        return self._at(part)._replace(loss_fraction=loss_fraction)
 
     def _at(self, rows: slice) -> "Batch":
         weights = None if self.weights is None else self.weights[rows]

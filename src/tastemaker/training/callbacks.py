@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import polars as pl
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
-from tastemaker.process_group import process_rank, summed
+from tastemaker.process_group import process_rank
 from tastemaker.progress import REPORT_EVERY_S, OnProgress, Progress
 from tastemaker.training.interrupt import Interrupt
 from tastemaker.training.module import RankingModule
@@ -118,6 +117,4 @@ class StopOnInterrupt(Callback):
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Stops if Ctrl-C was pressed, in this process or another."""
-        requested = summed(torch.tensor(int(self._interrupt.requested)))
-        self._interrupt.requested = bool(requested)
         self._interrupt.raise_if_requested()

@@ -118,12 +118,12 @@ class SharedModule(SteppedModule):
     """Trains a network together with other processes, each on its own part of every batch."""
 
     def _loss(self, batch: Any) -> torch.Tensor:
-        """Returns the share of the whole batch's loss, times the number of processes.
+        """Returns this process's part of the whole batch's loss, times the number of processes.
 
         The mean of the gradients of all processes, which DistributedDataParallel computes, is then
         the gradient of the whole batch's loss.
         """
-        return self.network.loss(batch) * (batch.share * n_processes())
+        return self.network.loss(batch) * (batch.loss_fraction * n_processes())
 
     def on_train_epoch_end(self) -> None:
         """Averages the loss over the processes first."""

@@ -49,8 +49,8 @@ class SequenceBatch(NamedTuple):
     """(m, k) int64 codes for each target, or (k,) shared by all targets; None if there are none."""
     weights: torch.Tensor | None
     """(m,) float32 relative weights of the targets (see `relative_weights`), or None for 1 each."""
-    share: float = 1.0
-    """Share of the targets of the whole batch, if these histories are the part of one process."""
+    loss_fraction: float = 1.0
+    """Fraction of the loss of the whole batch, if these histories are the part of one process."""
 
 
 Draw = Callable[[torch.Tensor, torch.Tensor, torch.Generator], torch.Tensor | None]
@@ -101,7 +101,7 @@ class SequenceBatches:
         owners = torch.from_numpy(np.repeat(users, counts)).to(self.device)
         targets = torch.from_numpy(data.items[rows + 1].astype(np.int64)).to(self.device)
         negatives = self.draw(owners, targets, generator)
-        own, share = own_batch_part(counts)
+        own, loss_fraction = own_batch_part(counts)
         own_targets = slice(int(indptr[own.start]), int(indptr[own.stop]))
         if negatives is not None and negatives.ndim == 2:
             negatives = negatives[own_targets]
@@ -118,7 +118,7 @@ class SequenceBatches:
             targets[own_targets],
             negatives,
             None if weights is None else weights.to(self.device),
-            share,
+            loss_fraction,
         )
 
 

@@ -23,9 +23,8 @@ class HistoryBatch(NamedTuple):
     is 1 without weights; 0 where there is none."""
     progress: float
     """Fraction of the whole training that is done before this batch, from 0 to below 1."""
-    share: float = 1.0
-    """Share of the weights of the interactions of the whole batch, if these users are the part of
-    one process."""
+    loss_fraction: float = 1.0
+    """Fraction of the loss of the whole batch, if these users are the part of one process."""
 
 
 class UserBatches:
@@ -60,7 +59,7 @@ class UserBatches:
         first, n_steps = number * n_batches, self.epochs * n_batches
         for batch in range(n_batches):
             codes = order[batch * self.batch_size : (batch + 1) * self.batch_size]
-            own, share = own_batch_part(self._sizes[codes])
+            own, loss_fraction = own_batch_part(self._sizes[codes])
             users = torch.from_numpy(codes[own]).to(self.device)
             histories = torch.from_numpy(self.histories[codes[own]].toarray()).to(self.device)
-            yield HistoryBatch(users, histories, (first + batch) / n_steps, share)
+            yield HistoryBatch(users, histories, (first + batch) / n_steps, loss_fraction)

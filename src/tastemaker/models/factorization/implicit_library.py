@@ -3,10 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-import torch
-
 from tastemaker.errors import UnsupportedError
-from tastemaker.process_group import summed
 from tastemaker.progress import Progress
 from tastemaker.training.interrupt import Interrupt, TrainingInterruptedError
 from tastemaker.training.run import TrainingLog, TrainingRun
@@ -71,7 +68,6 @@ def fit(train: Callable[[OnEpoch], object], epochs: int, run: TrainingRun) -> Tr
         log.best_epoch = epoch
         report_progress(epoch, {"loss": loss})
         if epoch < epochs:
-            interrupt.requested = bool(summed(torch.tensor(int(interrupt.requested))))
             interrupt.raise_if_requested()
 
     def report_progress(epoch: int, metrics: dict[str, float] | None) -> None:
