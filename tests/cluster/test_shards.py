@@ -37,9 +37,9 @@ def files_in(folder: Path) -> dict[str, bytes]:
 
 def test_the_shards_together_are_the_lists_of_all_users(run: Bundle, tmp_path: Path) -> None:
     for shard in range(N_SHARDS, 0, -1):
-        done = tm.recommend_shard(run, shard, N_SHARDS, tmp_path, k=3, because=1)
+        done = tm.recommend_shard(run, shard, N_SHARDS, tmp_path / "lists", k=3, because=1)
         assert not done.was_finished
-    shards = tm.read_shards(tmp_path)
+    shards = tm.read_shards(tmp_path / "lists")
     assert (len(shards.finished), shards.missing, shards.damaged) == (N_SHARDS, (), ())
     assert max(record.n_users for record in shards.finished) == 9, "60 users in 7 shards"
     assert min(record.n_users for record in shards.finished) == 8
@@ -47,19 +47,22 @@ def test_the_shards_together_are_the_lists_of_all_users(run: Bundle, tmp_path: P
     assert (shards.n_users, shards.n_rows) == (60, len(expected))
     shards.merge(tmp_path / "all.parquet")
     assert pl.read_parquet(tmp_path / "all.parquet").equals(expected.frame)
-    assert pl.read_parquet(f"{tmp_path}/shard-*.parquet").equals(expected.frame)
+    assert pl.read_parquet(f"{tmp_path}/lists/*.parquet").equals(expected.frame)
     write_recommendations([expected], tmp_path / "expected.jsonl")
     shards.merge(tmp_path / "all.jsonl")
     assert (tmp_path / "all.jsonl").read_bytes() == (tmp_path / "expected.jsonl").read_bytes()
     with pytest.raises(ConfigError, match="a CSV file cannot hold the reasons"):
         shards.merge(tmp_path / "all.csv")
+    with pytest.raises(ConfigError, match="would be among the shards"):
+        shards.merge(tmp_path / "lists" / "all.parquet")
 
 
 def test_more_shards_than_users_are_partly_empty(run: Bundle, tmp_path: Path) -> None:
-    sizes = [tm.recommend_shard(run, n, 64, tmp_path, because=1).n_users for n in range(1, 65)]
+    folder = tmp_path / "lists"
+    sizes = [tm.recommend_shard(run, n, 64, folder, because=1).n_users for n in range(1, 65)]
     assert sum(sizes) == 60
     assert set(sizes) == {0, 1}
-    tm.read_shards(tmp_path).merge(tmp_path / "all.parquet")
+    tm.read_shards(folder).merge(tmp_path / "all.parquet")
     merged = pl.read_parquet(tmp_path / "all.parquet")
     assert merged.equals(run.recommend(k=10, because=1).frame)
 
@@ -150,6 +153,11 @@ def test_shards_that_cannot_be_are_refused(run: Bundle, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(ConfigError, match="is a file; shards are written to a folder"):
         tm.recommend_shard(run, 1, 4, tmp_path / "file")
-    for folder in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(ArtifactError, match="has no shards"):
+    with pytest.raises(ArtifactError, match="has other files, such as file: write shards to a"):
+        tm.recommend_shard(run, 1, 4, tmp_path)
+    for folder, problem in {
+        tmp_path: "has no shards", tmp_path / "nowhere": "is not there",
+        tmp_path / "file": "is a file, not a folder",
+    }.items():  # fmt: skip
+        with pytest.raises(ArtifactError, match=problem):
             tm.read_shards(folder)

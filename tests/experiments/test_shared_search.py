@@ -1,8 +1,9 @@
 """A search whose trials several workers run together through one storage."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +224,16 @@ def test_a_file_of_something_else_is_refused_and_stays_as_it_was(tmp_path: Path)
     assert path.read_text() == text
 
 
+def test_a_database_of_something_else_is_refused_and_stays_as_it_was(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "events.db")) as database:
+        database.execute("CREATE TABLE events (user_id TEXT)")
+    before = (tmp_path / "events.db").read_bytes()
+    with pytest.raises(ConfigError, match="has other tables, such as events; name a database"):
+        with worker(f"sqlite:///{tmp_path}/events.db"):
+            pass
+    assert (tmp_path / "events.db").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
@@ -256,6 +267,7 @@ def test_a_password_is_in_no_message(tmp_path: Path, split: Split) -> None:
     ("storage", "message"),
     [
         ("sqlite://", "in memory"),
+        ("oracle://host/trials", "cannot be oracle; give a database of PostgreSQL or SQLite"),
         ("sqlite:///nowhere/trials.db", "the folder nowhere does not exist"),
         ("nowhere/journal.log", "nowhere does not exist"),
         (".", "is a folder"),

@@ -1,5 +1,6 @@
 """Training by several processes: those that torchrun has started, or --devices."""
 
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +16,9 @@ from tastemaker.cluster.launch import LAUNCHED, LOST_PROCESS, launch
 from tastemaker.errors import ClusterError, ConfigError, LostProcessError, TastemakerError
 from tastemaker.training.run import DeviceName, resolve_device
 
+MOST_ON_FEW_CORES = 8
+"""Largest number of processes on a machine with fewer cores, to try a setup."""
+
 
 def launch_copies(n: int, device: DeviceName, run_folder: Path) -> int:
     """Runs this command again in n processes, and adds to the end of any error what was kept.
@@ -22,6 +26,9 @@ def launch_copies(n: int, device: DeviceName, run_folder: Path) -> int:
     Returns:
         The exit code (see `launch`).
     """
+    most = max(MOST_ON_FEW_CORES, os.cpu_count() or 1)
+    if n > most:
+        raise ConfigError(f"--devices {n} is more than this machine can run; give at most {most}")
     refuse_too_few_devices(n, resolve_device(device))
     folder = unfinished_folder(run_folder)
     try:

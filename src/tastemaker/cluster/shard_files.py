@@ -103,11 +103,17 @@ def shards_in(folder: Path) -> set[Shard]:
 
 
 def refuse_other_lists(folder: Path, lists: ListSet) -> None:
-    """Raises ArtifactError if the folder has shards of another run, or by other rules.
+    """Raises ArtifactError if the folder has other files, or shards of another run or other rules.
 
     Only one record is read, so that a folder with many shards is checked fast. `write_shard` and
     `read_shards` find the shards of another set that were written at the same time or copied.
     """
+    names = (path.name for path in folder.iterdir()) if folder.is_dir() else ()
+    other = next((n for n in names if not n.startswith(".") and Shard.of_file(n) is None), None)
+    if other is not None:
+        raise ArtifactError(
+            f"{folder} has other files, such as {other}: write shards to a folder of their own"
+        )
     for shard in shards_in(folder):
         if shard.count != lists.n_shards:
             raise ArtifactError(

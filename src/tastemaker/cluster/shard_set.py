@@ -16,7 +16,7 @@ from tastemaker.cluster.shard_files import (
     table_path,
 )
 from tastemaker.data.recommendations import write_table
-from tastemaker.errors import ArtifactError
+from tastemaker.errors import ArtifactError, ConfigError
 from tastemaker.progress import Meter, OnProgress
 from tastemaker.representation import short_repr
 
@@ -70,7 +70,7 @@ class ShardSet:
 
         Raises:
             ArtifactError: shards are missing or damaged.
-            ConfigError: see `write_table`.
+            ConfigError: the file would be among the shards; see also `write_table`.
         """
         if len(self.finished) < self.n_shards:
             unfinished = in_ranges(sorted((*self.missing, *self.damaged)))
@@ -78,9 +78,15 @@ class ShardSet:
                 f"{self.folder}: {len(self.finished):,} of {self.n_shards:,} shards are finished; "
                 f"compute the others first: {unfinished}"
             )
+        path = Path(path)
+        if path.absolute().parent == self.folder.absolute():
+            raise ConfigError(
+                f"{path} would be among the shards, whose tables are read together; choose another "
+                "folder"
+            )
         shards = (Shard(number, self.n_shards) for number in range(1, self.n_shards + 1))
         tables = [table_path(self.folder, shard) for shard in shards]
-        write_table(pl.scan_parquet(tables, glob=False, hive_partitioning=False), Path(path))
+        write_table(pl.scan_parquet(tables, glob=False, hive_partitioning=False), path)
 
 
 def read_shards(folder: str | Path, on_progress: OnProgress | None = None) -> ShardSet:
@@ -91,9 +97,12 @@ def read_shards(folder: str | Path, on_progress: OnProgress | None = None) -> Sh
         on_progress: receives the number of shards that are checked.
 
     Raises:
-        ArtifactError: there are no shards, or shards of several sets.
+        ArtifactError: there is no such folder, it has no shards, or shards of several sets.
     """
     folder = Path(folder)
+    if not folder.is_dir():
+        problem = "is a file, not a folder" if folder.exists() else "is not there"
+        raise ArtifactError(f"{folder} {problem}; name the folder that shards were written to")
     found = sorted(shards_in(folder), key=lambda shard: shard.number)
     if not found:
         raise ArtifactError(

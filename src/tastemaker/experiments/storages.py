@@ -25,6 +25,9 @@ from tastemaker.training.interrupt import deferring_interrupt
 STORAGE_ERRORS = (SQLAlchemyError, StorageInternalError)
 """What Optuna raises if a database fails."""
 
+OPTUNA_TABLES = frozenset({"studies", "version_info"})
+"""Tables that Optuna creates among the first, and that other databases hardly have."""
+
 ATTEMPTS, RETRY_S = 4, 0.5
 """How often a shared database is opened, and the seconds between: it fails for a worker that
 creates its tables at the same moment as another one."""
@@ -94,6 +97,11 @@ def shared_storage(storage: str | Path) -> Location:
             "storage=… is not the URL of a database; a URL looks like "
             "postgresql://user@host/database or sqlite:///trials.db"
         ) from None
+    if url.get_backend_name() not in ("postgresql", "sqlite"):
+        raise ConfigError(
+            f"storage=… cannot be {url.get_backend_name()}; give a database of PostgreSQL or "
+            "SQLite, or the path of a journal file"
+        )
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
     if url.get_backend_name() == "sqlite":
@@ -158,6 +166,7 @@ def _database(url: sql.URL) -> RDBStorage:
     if url.get_backend_name() == "postgresql":
         timeout = {"connect_timeout": CONNECT_TIMEOUT_S}
     try:
+        _refuse_other_tables(url, timeout)
         storage = RDBStorage(
             url.render_as_string(hide_password=False),
             # Between two epochs a connection may be idle for so long that a firewall closes it.
@@ -169,6 +178,21 @@ def _database(url: sql.URL) -> RDBStorage:
     if is_sqlite:
         _lock_before_reading(storage.engine)
     return storage
+
+
+def _refuse_other_tables(url: sql.URL, timeout: dict[str, float]) -> None:
+    """Raises ConfigError if the database has tables of others, to which Optuna would add its own."""
+    engine = sql.create_engine(url, connect_args=timeout)
+    try:
+        tables = sql.inspect(engine).get_table_names()
+    finally:
+        engine.dispose()
+    # While another worker creates the tables of Optuna, only some of them may be there.
+    if tables and OPTUNA_TABLES.isdisjoint(tables):
+        raise ConfigError(
+            f"the database of storage=… has other tables, such as {tables[0]}; name a database "
+            "that is empty or has trials"
+        )
 
 
 def _lock_before_reading(engine: sql.Engine) -> None:
