@@ -181,7 +181,7 @@ def _database(url: sql.URL) -> RDBStorage:
 
 
 def _refuse_other_tables(url: sql.URL, timeout: dict[str, float]) -> None:
-    """Raises ConfigError if the database has tables of others, to which Optuna would add its own."""
+    """Raises ConfigError if the database has tables, but none of Optuna."""
     engine = sql.create_engine(url, connect_args=timeout)
     try:
         tables = sql.inspect(engine).get_table_names()
