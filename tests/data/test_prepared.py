@@ -170,6 +170,7 @@ class TestRefusals:
             ({"memory": "a lot"}, 'memory="a lot" is not an amount of memory'),
             ({"memory": "100MB"}, 'memory="100MB" is too little; give at least "512MiB"'),
             ({"items": ITEMS}, "items=… applies when the prepared data are read"),
+            ({"vectors": np.ones((40, 2))}, "vectors=… applies when the prepared data are read"),
             ({"min_rating": 3.0}, "min_rating=… applies when the prepared data are read"),
             ({"query": "SELECT 1"}, "query=… selects rows of a database, which cannot be prepared"),
             ({"layout": "mind"}, 'layout="mind" cannot be prepared in pieces'),

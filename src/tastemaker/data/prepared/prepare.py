@@ -42,8 +42,8 @@ UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12,
          "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}  # fmt: skip
 
 OF_OPENING = (
-    "items", "item_id", "items_query", "features", "untouched_items", "users", "user_id",
-    "user_features", "min_rating",
+    "items", "item_id", "items_query", "features", "vectors", "untouched_items", "users",
+    "user_id", "user_features", "min_rating",
 )  # fmt: skip
 """Arguments of `read` that apply when the prepared data are read."""
 
@@ -75,8 +75,8 @@ def prepare(
         repeat_targets: whether repeats may be held out and recommended, as for `read`.
         name: name of the data in results; by default the file's name without its ending.
         on_progress: called with the progress.
-        **how: as for `read`, except the arguments on tables of items and users and min_rating,
-            which are given when the folder is read.
+        **how: as for `read`, except the arguments on tables of items and users, vectors and
+            min_rating, which are given when the folder is read.
 
     Raises:
         DataError: the data cannot be used; the message gives file, column, row and value.
