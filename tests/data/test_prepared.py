@@ -15,7 +15,7 @@ import pytest
 
 import tastemaker as tm
 from tastemaker.data.prepared.folder import verify
-from tastemaker.data.prepared.remote import copy_file
+from tastemaker.data.prepared.remote import copy_file, places_of
 from tastemaker.errors import ArtifactError, ConfigError, DataError, UnsupportedError
 from tests.data.test_prepare import assert_same, log
 
@@ -242,6 +242,23 @@ def test_a_fetched_file_is_the_file_that_was_there(tmp_path: Path, ending: str) 
         assert pl.read_parquet(tmp_path / "here").equals(log())
     else:
         assert (tmp_path / "here").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("urls", "message"),
+    [
+        (["s3://shop/logs/../../../escaped.csv"], r"a URL with \.\. in its path"),
+        (["s3:///etc/escaped.csv"], r"a URL with \.\. in its path"),
+        (["https://shop/log?day=1", "https://shop/log?day=2"], "has the same path as https://shop"),
+    ],
+)
+def test_a_remote_file_is_only_copied_to_a_place_of_its_own_in_the_folder(
+    tmp_path: Path, urls: list[str], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        places_of(urls, tmp_path)
+    good = ["s3://shop/a/log.csv", "https://shop/b/log.csv?token=x"]
+    assert list(places_of(good, tmp_path)) == [tmp_path / "shop" / end / "log.csv" for end in "ab"]
 
 
 @pytest.mark.slow
