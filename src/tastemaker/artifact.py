@@ -27,6 +27,7 @@ from tastemaker.folders import MANIFEST as MANIFEST
 from tastemaker.folders import claim as claim
 from tastemaker.folders import (
     previous_of,
+    read_array,
     read_json,
     read_manifest,
     refuse_other_kind,
@@ -148,12 +149,7 @@ class ArtifactReader:
 
     def array(self, name: str) -> np.ndarray:
         """Returns an array from a .npy file; it is read-only if it is opened by memory map."""
-        path = self._path(name)
-        try:
-            array = np.load(path, mmap_mode="r" if self.memory_map else None, allow_pickle=False)
-        except (ValueError, OSError) as error:
-            raise ArtifactError(f"{path} is damaged: {error}") from None
-        return array.view(np.ndarray)
+        return read_array(self._path(name), memory_map=self.memory_map)
 
     def _path(self, name: str) -> Path:
         if name not in self:

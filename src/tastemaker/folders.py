@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
+
 from tastemaker.errors import ArtifactError
 
 FORMAT = 2
@@ -156,6 +158,20 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ArtifactError(f"{path} is damaged: {error}") from None
+
+
+def read_array(path: Path, *, memory_map: bool) -> np.ndarray:
+    """Returns the array of a .npy file, which is read-only if it is opened by memory map.
+
+    Raises:
+        ArtifactError: the file is damaged.
+    """
+    try:
+        array = np.load(path, mmap_mode="r" if memory_map else None, allow_pickle=False)
+    except (ValueError, OSError, EOFError):
+        # The text of NumPy's error advises to unpickle the file.
+        raise ArtifactError(f"{path} is damaged: it is not a complete .npy file") from None
+    return array.view(np.ndarray)
 
 
 def _refuse_format(path: Path, manifest: dict[str, Any]) -> None:

@@ -98,6 +98,21 @@ class TestDamage:
         with pytest.raises(ArtifactError, match="does not have the recorded fingerprint"):
             verify(folder)
 
+    @pytest.mark.parametrize("name", ["items.npy", "items.parquet"])
+    def test_a_file_that_cannot_be_parsed_is_refused(self, folder: Path, name: str) -> None:
+        path = folder / name
+        path.write_bytes(bytes(path.stat().st_size))
+        with pytest.raises(ArtifactError, match=rf"{name} is damaged: "):
+            tm.read(folder)
+
+    def test_an_entry_that_the_manifest_lacks_is_named(self, folder: Path) -> None:
+        path = folder / "manifest.json"
+        manifest = json.loads(path.read_text())
+        del manifest["rules"]
+        path.write_text(json.dumps(manifest))
+        with pytest.raises(ArtifactError, match=r'"rules" is missing in manifest.json'):
+            tm.read(folder)
+
     def test_a_missing_file_is_named(self, folder: Path) -> None:
         (folder / "users.parquet").unlink()
         with pytest.raises(ArtifactError, match=r"users.parquet is missing"):
