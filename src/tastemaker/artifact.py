@@ -10,7 +10,7 @@ import json
 import math
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,13 +183,17 @@ def is_finite(tensor: torch.Tensor) -> bool:
     return all(math.isfinite(extreme) for extreme in tensor.aminmax())
 
 
-def reading(path: Path, kind: str, *, memory_map: bool = False) -> ArtifactReader:
+def reading(
+    path: Path, kind: str, *, memory_map: bool = False, unchecked: Container[str] = ()
+) -> ArtifactReader:
     """Opens an artifact after checking that it is complete.
 
     Args:
         path: the folder.
         kind: the kind of artifact.
         memory_map: see `ArtifactReader.memory_map`.
+        unchecked: names of files whose checksums are not verified, since the caller verifies their
+            content when it reads them.
 
     Raises:
         ArtifactError: there is none, it is of another kind, was written by a newer version, or is
@@ -198,7 +202,8 @@ def reading(path: Path, kind: str, *, memory_map: bool = False) -> ArtifactReade
     refuse_forked()
     manifest = read_manifest(path, kind)
     for name, recorded in manifest["files"].items():
-        _check(path, name, recorded)
+        if name not in unchecked:
+            _check(path, name, recorded)
     return ArtifactReader(path, manifest, memory_map)
 
 

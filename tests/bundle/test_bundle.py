@@ -95,6 +95,17 @@ def test_a_run_opened_by_memory_map_is_the_same_and_leaves_its_columns_on_disk(r
     assert owner(opened.split.train.items) is None
 
 
+def test_training_data_opened_by_memory_map_are_read_once_to_verify_them(run: Path) -> None:
+    path = run / "train-item.npy"
+    content = bytearray(path.read_bytes())
+    content[-4] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ArtifactError, match=r"train-item.npy does not have the recorded checksum"):
+        tm.open_run(run)
+    with pytest.raises(ArtifactError, match="the data do not have the recorded fingerprint"):
+        tm.open_run(run, memory_map=True)
+
+
 def test_a_model_without_anything_held_out_can_be_kept(tmp_path: Path) -> None:
     tm.save_run(tmp_path / "run", tm.Popularity().fit(tm.no_holdout(two_tastes())))
     opened = tm.open_run(tmp_path / "run")

@@ -11,7 +11,7 @@ from tastemaker import artifact
 from tastemaker.bundle.encoder_files import read_encoders, write_encoders
 from tastemaker.bundle.evaluation_files import METRICS_FILE, write_evaluation
 from tastemaker.bundle.index_files import item_keys, read_index, write_index
-from tastemaker.bundle.split_files import read_split, write_split
+from tastemaker.bundle.split_files import TRAIN_FILES, read_split, write_split
 from tastemaker.data.recommendations import Recommendations
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
@@ -193,7 +193,9 @@ def open_run(path: str | Path, device: DeviceName = "cpu", *, memory_map: bool =
     Raises:
         ArtifactError: the folder is not a run, is damaged, or is from a newer version.
     """
-    source = artifact.reading(Path(path), RUN, memory_map=memory_map)
+    # `read_split` reads the training data anyway, to compare them with their fingerprint.
+    unchecked = TRAIN_FILES.values() if memory_map else ()
+    source = artifact.reading(Path(path), RUN, memory_map=memory_map, unchecked=unchecked)
     try:
         description = source.json("model.json")
         split = read_split(source)
