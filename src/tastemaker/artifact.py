@@ -23,9 +23,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from tastemaker.errors import ArtifactError
-from tastemaker.folders import MANIFEST as MANIFEST
-from tastemaker.folders import claim as claim
 from tastemaker.folders import (
+    MANIFEST,
     previous_of,
     read_array,
     read_json,
@@ -34,7 +33,6 @@ from tastemaker.folders import (
     remove_existing,
     write_manifest,
 )
-from tastemaker.folders import replacing as replacing
 from tastemaker.forking import refuse_forked
 
 

@@ -1,9 +1,11 @@
 """Folders that are complete or absent: their manifests, and files that appear as a whole."""
 
+import hashlib
 import json
 import os
 import platform
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -13,6 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from tastemaker.errors import ArtifactError
 
@@ -51,6 +54,33 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def exclusive_lock(path: Path, timeout_s: float = 0.0) -> Iterator[None]:
+    """Holds a lock on the folder that is written.
+
+    The lock's file is in the folder for temporary files; the lock ends with the process.
+
+    Args:
+        path: the folder.
+        timeout_s: seconds for which to wait for another process.
+
+    Raises:
+        ArtifactError: another process holds the lock.
+    """
+    name = hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:16]
+    lock = FileLock(Path(tempfile.gettempdir()) / f"tastemaker-{name}.lock")
+    try:
+        lock.acquire(timeout=timeout_s)
+    except Timeout:
+        raise ArtifactError(
+            f"{path}: another process is writing to this folder; wait for it, or choose another"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def previous_of(path: Path) -> Path:

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 import tastemaker as tm
-from tastemaker.artifact import MANIFEST
 from tastemaker.bundle.unfinished import training_folder
 from tastemaker.errors import ArtifactError
+from tastemaker.folders import MANIFEST
 from tastemaker.testing.worlds import two_tastes
 
 

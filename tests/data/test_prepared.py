@@ -164,7 +164,7 @@ class TestWriting:
         def prepare_again(_: tm.Progress) -> None:
             tm.prepare(source, tmp_path / "out")
 
-        with pytest.raises(ArtifactError, match="is being prepared by another process"):
+        with pytest.raises(ArtifactError, match="another process is writing to this folder"):
             tm.prepare(source, tmp_path / "out", on_progress=prepare_again)
 
     def test_progress_ends_with_every_piece_of_work_done(

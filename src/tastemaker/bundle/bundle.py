@@ -17,6 +17,7 @@ from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.errors import ArtifactError, ConfigError, SplitError
 from tastemaker.evaluation.results import Evaluation
+from tastemaker.folders import previous_of
 from tastemaker.models.recommender import Id, Ids, Recommender
 from tastemaker.models.registry import model_class
 from tastemaker.progress import OnProgress
@@ -128,7 +129,7 @@ def save_run(
     path = Path(path)
     # A run of an interrupted training is not worth keeping once that training was resumed.
     keep = not _was_interrupted(path)
-    previous = artifact.previous_of(path) if keep and _exists(path) else None
+    previous = previous_of(path) if keep and _exists(path) else None
     with artifact.writing(path, RUN, keep_previous=keep) as out:
         if logs is not None:
             ignored = shutil.ignore_patterns("checkpoints", "identity.json")

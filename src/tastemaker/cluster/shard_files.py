@@ -1,6 +1,5 @@
 """The files of shards: a table of lists and a record with its checksum, for each shard."""
 
-import tempfile
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -8,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tastemaker.artifact import sha256_of
 from tastemaker.cluster.shard import Shard
 from tastemaker.errors import ArtifactError
+from tastemaker.folders import replacing
 
 
 class ListSet(BaseModel):
@@ -66,11 +66,8 @@ def record_path(folder: Path, shard: Shard) -> Path:
 
 def write_record(folder: Path, shard: Shard, record: ShardRecord) -> None:
     """Writes the record, which makes the shard a finished one, after its table."""
-    # Its name is unique, since a scheduler may run one shard twice at the same time.
-    with tempfile.TemporaryDirectory(prefix=f".{shard.name}.", dir=folder) as temporary:
-        path = Path(temporary) / "record.json"
-        path.write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        path.replace(record_path(folder, shard))
+    with replacing(record_path(folder, shard)) as temporary:
+        temporary.write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def read_record(folder: Path, shard: Shard) -> ShardRecord | None:
