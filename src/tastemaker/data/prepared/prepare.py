@@ -9,7 +9,7 @@ from tastemaker.data.file_kinds import is_file
 from tastemaker.data.file_sets import notes_of_files
 from tastemaker.data.interactions import notes_of_reading
 from tastemaker.data.log_format import LogFormat
-from tastemaker.data.log_rules import LogRules, Repeats, default_repeats
+from tastemaker.data.log_rules import LogRules, Repeats
 from tastemaker.data.notes import reports_notes
 from tastemaker.data.prepared.conversion import Converted, convert
 from tastemaker.data.prepared.encoding import encode, write_columns
@@ -24,7 +24,7 @@ from tastemaker.data.prepared.folder import (
 from tastemaker.data.prepared.source import PiecedSource, open_in_pieces
 from tastemaker.data.prepared.survey import Survey, survey
 from tastemaker.data.prepared.workplace import Workplace, workplace
-from tastemaker.data.weights import WeightRules
+from tastemaker.data.weights import WeightRules, note_on_weightless
 from tastemaker.errors import ConfigError
 from tastemaker.folders import write_manifest
 from tastemaker.progress import Meter, OnProgress
@@ -173,13 +173,10 @@ def _prepare(
     converted = convert(source, seen, weights, tables, Meter(on_progress, "reading (2 of 2)", n))
     meter = Meter(on_progress, "sorting", 3)
     encoded = encode(source, tables, converted.columns, database, work, meter)
-    rules = LogRules(
-        repeats or default_repeats(weights.kinds, weighted=weights.is_weighted),
-        repeats == "keep" if repeat_targets is None else repeat_targets,
-        None,
-        weights.kinds,
-        weights.transform,
-    )
+    rules = LogRules.of(
+        repeats, repeat_targets, kinds=weights.kinds, weight_transform=weights.transform,
+        weighted=weights.is_weighted,
+    )  # fmt: skip
     n_repeats = write_columns(
         encoded, work.result, converted.n_rows, ones=rules.repeats == "keep",
         on_progress=on_progress,
@@ -227,5 +224,5 @@ def _notes(
         weights.notes,
     )
     if converted.n_weightless:
-        notes.append(f"{converted.n_weightless:,} rows of weight 0 are left out")
+        notes.append(note_on_weightless(converted.n_weightless))
     return notes
