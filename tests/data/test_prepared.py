@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 import tastemaker as tm
+from tastemaker.data.missing import MISSING
 from tastemaker.data.prepared.folder import verify
 from tastemaker.data.prepared.remote import copy_file, places_of
 from tastemaker.errors import ArtifactError, ConfigError, DataError, UnsupportedError
@@ -77,6 +78,18 @@ class TestOpening:
     ) -> None:
         with pytest.raises(ConfigError, match=f"was prepared already, so {next(iter(how))}=…"):
             tm.read(folder, **how)
+
+    def test_options_that_are_the_defaults_are_accepted(self, folder: Path) -> None:
+        expected = tm.read(folder)
+        given: dict[str, Any] = {
+            "has_header": True, "weight_transform": "auto", "targets": [], "decimal": ".",
+            "missing": list(MISSING), "drop_missing": False, "separator": None,
+        }  # fmt: skip
+        assert_same(tm.read(folder, **given), expected)
+
+    def test_loading_names_the_way_to_read_untouched_items(self, folder: Path) -> None:
+        with pytest.raises(ConfigError, match=r"read them with tastemaker.read and items=…"):
+            tm.load(folder, untouched_items=True)
 
     def test_it_is_no_table_of_a_ready_made_split(self, folder: Path) -> None:
         with pytest.raises(DataError, match=r"holds prepared data; read it with tastemaker.read"):

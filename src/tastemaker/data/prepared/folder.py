@@ -1,7 +1,8 @@
 """The folder of a prepared data set: columns that open by memory map, and vocabularies."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import polars as pl
 
 from tastemaker.data.catalog import Catalog
 from tastemaker.data.dataset import COLUMNS, Dataset
+from tastemaker.data.log_format import LogFormat
 from tastemaker.data.log_rules import LogRules
-from tastemaker.data.missing import MISSING
+from tastemaker.data.text_format import TextFormat
 from tastemaker.data.vocabulary import Vocabulary
 from tastemaker.errors import ArtifactError, ConfigError
 from tastemaker.folders import MANIFEST, kind_of, read_array, read_manifest
@@ -31,6 +33,11 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "kinds": np.dtype("i1"),
 }
 """The type of each column of COLUMNS."""
+
+DEFAULTS: dict[str, Any] = {
+    parameter.name: parameter.default for parameter in signature(LogFormat.of).parameters.values()
+} | {field.name: field.default for field in fields(TextFormat)}
+"""The default of each option on reading; that of all others is None."""
 
 FACTS = (
     "name", "time_unit", "n_missing", "n_repeats", "user_column", "item_column", "rules", "notes",
@@ -192,9 +199,11 @@ def write_ids(folder: Path, vocabulary: Vocabulary) -> None:
 
 
 def refuse_options(path: Path, **options: Any) -> None:
-    """Raises ConfigError if an option on reading is given: the data have been read already."""
-    unset = (None, False, (), MISSING)
-    given = (name for name, value in options.items() if name == "has_header" or value not in unset)
+    """Raises ConfigError for an option on reading that is not the default: the data are read."""
+    given = (
+        name for name, value in options.items()
+        if (tuple(value) if isinstance(value, list) else value) != DEFAULTS.get(name)
+    )  # fmt: skip
     if (first := next(given, None)) is not None:
         raise ConfigError(
             f"{path} was prepared already, so {first}=… cannot change how it is read; leave it "
