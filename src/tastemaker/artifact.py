@@ -10,7 +10,7 @@ import json
 import math
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,17 +23,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from tastemaker.errors import ArtifactError
-from tastemaker.folders import MANIFEST as MANIFEST
-from tastemaker.folders import claim as claim
 from tastemaker.folders import (
+    MANIFEST,
     previous_of,
+    read_array,
     read_json,
     read_manifest,
     refuse_other_kind,
     remove_existing,
     write_manifest,
 )
-from tastemaker.folders import replacing as replacing
 from tastemaker.forking import refuse_forked
 
 
@@ -148,12 +147,7 @@ class ArtifactReader:
 
     def array(self, name: str) -> np.ndarray:
         """Returns an array from a .npy file; it is read-only if it is opened by memory map."""
-        path = self._path(name)
-        try:
-            array = np.load(path, mmap_mode="r" if self.memory_map else None, allow_pickle=False)
-        except (ValueError, OSError) as error:
-            raise ArtifactError(f"{path} is damaged: {error}") from None
-        return array.view(np.ndarray)
+        return read_array(self._path(name), memory_map=self.memory_map)
 
     def _path(self, name: str) -> Path:
         if name not in self:
@@ -187,13 +181,17 @@ def is_finite(tensor: torch.Tensor) -> bool:
     return all(math.isfinite(extreme) for extreme in tensor.aminmax())
 
 
-def reading(path: Path, kind: str, *, memory_map: bool = False) -> ArtifactReader:
+def reading(
+    path: Path, kind: str, *, memory_map: bool = False, unchecked: Container[str] = ()
+) -> ArtifactReader:
     """Opens an artifact after checking that it is complete.
 
     Args:
         path: the folder.
         kind: the kind of artifact.
         memory_map: see `ArtifactReader.memory_map`.
+        unchecked: names of files whose checksums are not verified, since the caller verifies their
+            content when it reads them.
 
     Raises:
         ArtifactError: there is none, it is of another kind, was written by a newer version, or is
@@ -202,7 +200,8 @@ def reading(path: Path, kind: str, *, memory_map: bool = False) -> ArtifactReade
     refuse_forked()
     manifest = read_manifest(path, kind)
     for name, recorded in manifest["files"].items():
-        _check(path, name, recorded)
+        if name not in unchecked:
+            _check(path, name, recorded)
     return ArtifactReader(path, manifest, memory_map)
 
 

@@ -1,9 +1,11 @@
 """Folders that are complete or absent: their manifests, and files that appear as a whole."""
 
+import hashlib
 import json
 import os
 import platform
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -11,6 +13,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+
+import numpy as np
+from filelock import FileLock, Timeout
 
 from tastemaker.errors import ArtifactError
 
@@ -49,6 +54,33 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def exclusive_lock(path: Path, timeout_s: float = 0.0) -> Iterator[None]:
+    """Holds a lock on the folder that is written.
+
+    The lock's file is in the folder for temporary files; the lock ends with the process.
+
+    Args:
+        path: the folder.
+        timeout_s: seconds for which to wait for another process.
+
+    Raises:
+        ArtifactError: another process holds the lock.
+    """
+    name = hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:16]
+    lock = FileLock(Path(tempfile.gettempdir()) / f"tastemaker-{name}.lock")
+    try:
+        lock.acquire(timeout=timeout_s)
+    except Timeout:
+        raise ArtifactError(
+            f"{path}: another process is writing to this folder; wait for it, or choose another"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def previous_of(path: Path) -> Path:
@@ -156,6 +188,20 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ArtifactError(f"{path} is damaged: {error}") from None
+
+
+def read_array(path: Path, *, memory_map: bool) -> np.ndarray:
+    """Returns the array of a .npy file, which is read-only if it is opened by memory map.
+
+    Raises:
+        ArtifactError: the file is damaged.
+    """
+    try:
+        array = np.load(path, mmap_mode="r" if memory_map else None, allow_pickle=False)
+    except (ValueError, OSError, EOFError):
+        # The text of NumPy's error advises to unpickle the file.
+        raise ArtifactError(f"{path} is damaged: it is not a complete .npy file") from None
+    return array.view(np.ndarray)
 
 
 def _refuse_format(path: Path, manifest: dict[str, Any]) -> None:

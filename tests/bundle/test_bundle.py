@@ -11,9 +11,9 @@ import pytest
 import torch
 
 import tastemaker as tm
-from tastemaker.artifact import MANIFEST
 from tastemaker.bundle.unfinished import training_folder
 from tastemaker.errors import ArtifactError
+from tastemaker.folders import MANIFEST
 from tastemaker.testing.worlds import two_tastes
 
 
@@ -93,6 +93,17 @@ def test_a_run_opened_by_memory_map_is_the_same_and_leaves_its_columns_on_disk(r
     for column in (train.users, train.items, train.timestamps):
         assert isinstance(owner(column), mmap)
     assert owner(opened.split.train.items) is None
+
+
+def test_training_data_opened_by_memory_map_are_read_once_to_verify_them(run: Path) -> None:
+    path = run / "train-item.npy"
+    content = bytearray(path.read_bytes())
+    content[-4] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ArtifactError, match=r"train-item.npy does not have the recorded checksum"):
+        tm.open_run(run)
+    with pytest.raises(ArtifactError, match="the data do not have the recorded fingerprint"):
+        tm.open_run(run, memory_map=True)
 
 
 def test_a_model_without_anything_held_out_can_be_kept(tmp_path: Path) -> None:

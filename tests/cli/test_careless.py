@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 import tastemaker as tm
-from tastemaker.artifact import claim
 from tastemaker.cli.main import main
 from tastemaker.experiments.search import Search, search
+from tastemaker.folders import claim
 from tastemaker.testing.worlds import two_tastes
 
 GOOD = "user,item,timestamp,rating\n" + "".join(

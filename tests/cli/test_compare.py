@@ -12,8 +12,8 @@ import polars as pl
 import pytest
 
 import tastemaker as tm
-from tastemaker.bundle.unfinished import exclusive_lock
 from tastemaker.experiments.sharing import in_turn
+from tastemaker.folders import exclusive_lock
 from tests.cli.conftest import Begin, Terminal, command
 from tests.processes import Command
 

@@ -3,6 +3,7 @@
 import gzip
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tastemaker as tm
+from tastemaker.data.log_format import LogFormat
 from tastemaker.data.prepared import prepare as preparing
+from tastemaker.data.prepared.source import open_in_pieces
+from tastemaker.data.prepared.unpacking import unpacked
+from tastemaker.data.prepared.workplace import Workplace
 from tastemaker.errors import DataError
 
 COLUMNS = ("users", "items", "timestamps", "ratings", "weights", "kinds")
@@ -222,6 +227,20 @@ class TestSeveralFiles:
         paths = [csv(tmp_path / "a.csv", log()), csv(tmp_path / "b.csv", log().drop("rating"))]
         with pytest.raises(DataError, match=r"b.csv does not have the columns of .*lacks rating"):
             tm.prepare(paths, tmp_path / "out")
+
+    def test_a_copy_of_a_file_is_named_by_its_source(self, tmp_path: Path) -> None:
+        paths = [csv(tmp_path / "a.csv", log()), csv(tmp_path / "b.csv", log().drop("rating"))]
+        work = Workplace(tmp_path, tmp_path / "result")
+        pieced = open_in_pieces(
+            paths, LogFormat.of(), None, work, n_rows=50, n_bytes=10**6, on_progress=None
+        )
+        pieced.pieces = [replace(piece, source_name=f"shop/{piece.path.name}")
+                         for piece in pieced.pieces]  # fmt: skip
+        with pytest.raises(DataError, match=r"^shop/b.csv does not have the columns of shop/a.csv"):
+            pieced.read(1)
+        (tmp_path / "empty").touch()
+        with pytest.raises(DataError, match=r"^shop/c.csv: the file is empty"):
+            unpacked(tmp_path / "empty", "shop/c.csv", work.new("unpacked"), None)
 
     def test_numbers_and_text_in_two_typed_files_are_refused(self, tmp_path: Path) -> None:
         log().write_parquet(tmp_path / "a.parquet")

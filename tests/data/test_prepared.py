@@ -14,8 +14,9 @@ import polars as pl
 import pytest
 
 import tastemaker as tm
+from tastemaker.data.missing import MISSING
 from tastemaker.data.prepared.folder import verify
-from tastemaker.data.prepared.remote import copy_file
+from tastemaker.data.prepared.remote import copy_file, places_of
 from tastemaker.errors import ArtifactError, ConfigError, DataError, UnsupportedError
 from tests.data.test_prepare import assert_same, log
 
@@ -78,6 +79,18 @@ class TestOpening:
         with pytest.raises(ConfigError, match=f"was prepared already, so {next(iter(how))}=…"):
             tm.read(folder, **how)
 
+    def test_options_that_are_the_defaults_are_accepted(self, folder: Path) -> None:
+        expected = tm.read(folder)
+        given: dict[str, Any] = {
+            "has_header": True, "weight_transform": "auto", "targets": [], "decimal": ".",
+            "missing": list(MISSING), "drop_missing": False, "separator": None,
+        }  # fmt: skip
+        assert_same(tm.read(folder, **given), expected)
+
+    def test_loading_names_the_way_to_read_untouched_items(self, folder: Path) -> None:
+        with pytest.raises(ConfigError, match=r"read them with tastemaker.read and items=…"):
+            tm.load(folder, untouched_items=True)
+
     def test_it_is_no_table_of_a_ready_made_split(self, folder: Path) -> None:
         with pytest.raises(DataError, match=r"holds prepared data; read it with tastemaker.read"):
             tm.read_interactions(folder)
@@ -97,6 +110,21 @@ class TestDamage:
         (folder / "items.npy").write_bytes(content)
         with pytest.raises(ArtifactError, match="does not have the recorded fingerprint"):
             verify(folder)
+
+    @pytest.mark.parametrize("name", ["items.npy", "items.parquet"])
+    def test_a_file_that_cannot_be_parsed_is_refused(self, folder: Path, name: str) -> None:
+        path = folder / name
+        path.write_bytes(bytes(path.stat().st_size))
+        with pytest.raises(ArtifactError, match=rf"{name} is damaged: "):
+            tm.read(folder)
+
+    def test_an_entry_that_the_manifest_lacks_is_named(self, folder: Path) -> None:
+        path = folder / "manifest.json"
+        manifest = json.loads(path.read_text())
+        del manifest["rules"]
+        path.write_text(json.dumps(manifest))
+        with pytest.raises(ArtifactError, match=r'"rules" is missing in manifest.json'):
+            tm.read(folder)
 
     def test_a_missing_file_is_named(self, folder: Path) -> None:
         (folder / "users.parquet").unlink()
@@ -149,7 +177,7 @@ class TestWriting:
         def prepare_again(_: tm.Progress) -> None:
             tm.prepare(source, tmp_path / "out")
 
-        with pytest.raises(ArtifactError, match="is being prepared by another process"):
+        with pytest.raises(ArtifactError, match="another process is writing to this folder"):
             tm.prepare(source, tmp_path / "out", on_progress=prepare_again)
 
     def test_progress_ends_with_every_piece_of_work_done(
@@ -170,6 +198,7 @@ class TestRefusals:
             ({"memory": "a lot"}, 'memory="a lot" is not an amount of memory'),
             ({"memory": "100MB"}, 'memory="100MB" is too little; give at least "512MiB"'),
             ({"items": ITEMS}, "items=… applies when the prepared data are read"),
+            ({"vectors": np.ones((40, 2))}, "vectors=… applies when the prepared data are read"),
             ({"min_rating": 3.0}, "min_rating=… applies when the prepared data are read"),
             ({"query": "SELECT 1"}, "query=… selects rows of a database, which cannot be prepared"),
             ({"layout": "mind"}, 'layout="mind" cannot be prepared in pieces'),
@@ -241,6 +270,23 @@ def test_a_fetched_file_is_the_file_that_was_there(tmp_path: Path, ending: str) 
         assert pl.read_parquet(tmp_path / "here").equals(log())
     else:
         assert (tmp_path / "here").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("urls", "message"),
+    [
+        (["s3://shop/logs/../../../escaped.csv"], r"a URL with \.\. in its path"),
+        (["s3:///etc/escaped.csv"], r"a URL with \.\. in its path"),
+        (["https://shop/log?day=1", "https://shop/log?day=2"], "has the same path as https://shop"),
+    ],
+)
+def test_a_remote_file_is_only_copied_to_a_place_of_its_own_in_the_folder(
+    tmp_path: Path, urls: list[str], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        places_of(urls, tmp_path)
+    good = ["s3://shop/a/log.csv", "https://shop/b/log.csv?token=x"]
+    assert list(places_of(good, tmp_path)) == [tmp_path / "shop" / end / "log.csv" for end in "ab"]
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Ranges of users: their histories are those of all users, without the others."""
 
 import gc
+import tracemalloc
 import weakref
 
 import numpy as np
@@ -69,8 +70,20 @@ def test_all_users_are_read_in_batches_that_do_not_keep_a_copy_of_all_interactio
     assert "everything" not in vars(fresh.split)
 
 
+def test_reading_some_users_allocates_nothing_for_each_of_the_others() -> None:
+    n = 50_000
+    frame = pl.DataFrame({"user": [*range(n)] * 2, "item": [0] * n + [1] * n})
+    users = UserRange(tm.leave_one_out(tm.read(frame), by="input"), range(5, 21))
+    tracemalloc.start()
+    try:
+        assert next(users.batches()).items.tolist() == [0, 1] * 16
+        assert tracemalloc.get_traced_memory()[1] < n
+    finally:
+        tracemalloc.stop()
+
+
 def test_data_do_not_stay_in_memory_after_their_last_use() -> None:
-    data = tm.no_holdout(two_tastes()).of_users(range(5, 9)).everything
+    data = tm.no_holdout(two_tastes()).everything_of(range(5, 9))
     assert tm.UserBatch.known(data, np.arange(5, 9)).seen is None
     reference = weakref.ref(data)
     gc.disable()

@@ -11,12 +11,13 @@ from tastemaker import artifact
 from tastemaker.bundle.encoder_files import read_encoders, write_encoders
 from tastemaker.bundle.evaluation_files import METRICS_FILE, write_evaluation
 from tastemaker.bundle.index_files import item_keys, read_index, write_index
-from tastemaker.bundle.split_files import read_split, write_split
+from tastemaker.bundle.split_files import TRAIN_FILES, read_split, write_split
 from tastemaker.data.recommendations import Recommendations
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.errors import ArtifactError, ConfigError, SplitError
 from tastemaker.evaluation.results import Evaluation
+from tastemaker.folders import previous_of
 from tastemaker.models.recommender import Id, Ids, Recommender
 from tastemaker.models.registry import model_class
 from tastemaker.progress import OnProgress
@@ -128,7 +129,7 @@ def save_run(
     path = Path(path)
     # A run of an interrupted training is not worth keeping once that training was resumed.
     keep = not _was_interrupted(path)
-    previous = artifact.previous_of(path) if keep and _exists(path) else None
+    previous = previous_of(path) if keep and _exists(path) else None
     with artifact.writing(path, RUN, keep_previous=keep) as out:
         if logs is not None:
             ignored = shutil.ignore_patterns("checkpoints", "identity.json")
@@ -193,7 +194,9 @@ def open_run(path: str | Path, device: DeviceName = "cpu", *, memory_map: bool =
     Raises:
         ArtifactError: the folder is not a run, is damaged, or is from a newer version.
     """
-    source = artifact.reading(Path(path), RUN, memory_map=memory_map)
+    # `read_split` reads the training data anyway, to compare them with their fingerprint.
+    unchecked = TRAIN_FILES.values() if memory_map else ()
+    source = artifact.reading(Path(path), RUN, memory_map=memory_map, unchecked=unchecked)
     try:
         description = source.json("model.json")
         split = read_split(source)

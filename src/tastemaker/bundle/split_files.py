@@ -16,8 +16,15 @@ from tastemaker.data.user_table import UserTable
 from tastemaker.data.vocabulary import Vocabulary
 from tastemaker.errors import ArtifactError
 
-OPTIONAL_COLUMNS = ("timestamp", "rating", "weight", "kind")
-"""Columns of interactions besides the codes."""
+COLUMNS = ("user", "item", "timestamp", "rating", "weight", "kind")
+"""Columns of interactions; those besides the codes are optional."""
+
+TRAIN_FILES = {name: f"train-{name}.npy" for name in COLUMNS}
+"""The file of each column of the training data.
+
+Each column is an array of its own, which a process that needs only some of the users can open by
+memory map.
+"""
 
 NOT_EVALUATED = "unasked"
 """Name of the table with `Split.not_evaluated` in a run folder; saved runs depend on it."""
@@ -46,7 +53,7 @@ def write_split(out: ArtifactWriter, split: Split) -> None:
     out.table("users.parquet", known_users)
     out.table("items.parquet", train.catalog.frame)
     for name, column in _row_columns(train).items():
-        out.array(_train_file(name), column)
+        out.array(TRAIN_FILES[name], column)
     others = {"before_test": split.before_test, "after_test": split.after_test}
     for part, rows in others.items():
         if rows is not None:
@@ -114,28 +121,17 @@ def read_split(source: ArtifactReader) -> Split:
     )
 
 
-def _train_file(name: str) -> str:
-    """Returns the file of a column of the training data.
-
-    Each column is an array of its own, which a process that needs only some of the users can open
-    by memory map.
-    """
-    return f"train-{name}.npy"
-
-
 def _train_columns(source: ArtifactReader) -> dict[str, np.ndarray]:
     """Returns the columns of the training data by name, those that exist."""
     if "train.parquet" in source:  # a run of format 1
         rows = source.table("train.parquet")
         return {name: rows[name].to_numpy(writable=True) for name in rows.columns}
-    names = ("user", "item", *OPTIONAL_COLUMNS)
-    return {name: source.array(_train_file(name)) for name in names if _train_file(name) in source}
+    return {name: source.array(file) for name, file in TRAIN_FILES.items() if file in source}
 
 
 def _row_columns(part: Dataset | Targets) -> dict[str, np.ndarray]:
     """Returns interactions as columns of codes by name, those that exist."""
-    names = ("user", "item", *OPTIONAL_COLUMNS)
-    columns = {name: getattr(part, f"{name}s", None) for name in names}
+    columns = {name: getattr(part, f"{name}s", None) for name in COLUMNS}
     return {name: column for name, column in columns.items() if column is not None}
 
 

@@ -1,18 +1,15 @@
 """The folder of an unfinished run, `<run>.partial`: logs and checkpoints until training is done."""
 
-import hashlib
 import json
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from tastemaker.data.split import Split
 from tastemaker.errors import ArtifactError
+from tastemaker.folders import exclusive_lock
 from tastemaker.models.recommender import Recommender
 from tastemaker.training.checkpoint_epochs import epochs_done
 
@@ -71,33 +68,6 @@ def _locked_folder(
             shutil.rmtree(folder, ignore_errors=True)
         raise
     shutil.rmtree(folder)
-
-
-@contextmanager
-def exclusive_lock(path: Path, timeout_s: float = 0.0) -> Iterator[None]:
-    """Holds a lock on the folder that is written.
-
-    The lock's file is in the folder for temporary files; the lock ends with the process.
-
-    Args:
-        path: the folder.
-        timeout_s: seconds for which to wait for another process.
-
-    Raises:
-        ArtifactError: another process holds the lock.
-    """
-    name = hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:16]
-    lock = FileLock(Path(tempfile.gettempdir()) / f"tastemaker-{name}.lock")
-    try:
-        lock.acquire(timeout=timeout_s)
-    except Timeout:
-        raise ArtifactError(
-            f"{path}: another process is writing to this folder; choose another path=…"
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def identity_of(model: Recommender, split: Split) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from tastemaker.data.file_kinds import is_database_url, options_for
 from tastemaker.data.filtering import k_core, sample_users
 from tastemaker.data.ids import IdKind
 from tastemaker.data.interactions import Interactions
-from tastemaker.data.log_rules import LogRules, default_repeats
+from tastemaker.data.log_rules import LogRules
 from tastemaker.data.missing import MISSING, Values
 from tastemaker.data.movielens import ARCHIVES, is_movielens
 from tastemaker.data.predefined import predefined_split
@@ -113,11 +113,10 @@ class DataOptions(options.Reading):
                  if name in named}  # fmt: skip
         transform = None if self.weight_transform in (None, "auto") else self.weight_transform
         weighting = Weighting(transform or "none", EventKinds.of(**kinds) if kinds else None)
-        repeats = self.repeats or default_repeats(weighting.kinds, weighted=transform is not None)
-        repeat_targets = self.repeat_targets
-        if repeat_targets is None:
-            repeat_targets = repeats == "keep"
-        return LogRules(repeats, repeat_targets, None, weighting.kinds, transform)
+        return LogRules.of(
+            self.repeats, self.repeat_targets, kinds=weighting.kinds, weight_transform=transform,
+            weighted=transform is not None,
+        )  # fmt: skip
 
     @property
     def rules(self) -> dict[str, Any]:

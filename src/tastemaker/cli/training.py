@@ -9,7 +9,6 @@ from typing import Any, Literal
 import torch
 import typer
 
-from tastemaker import artifact
 from tastemaker.bundle.bundle import RUN, save_run
 from tastemaker.bundle.unfinished import flattened, has_checkpoint, has_unfinished, identity_of
 from tastemaker.cli.common import INTERRUPTED, note, out, print_json
@@ -23,6 +22,7 @@ from tastemaker.data.split import Split
 from tastemaker.errors import ConfigError
 from tastemaker.evaluation.evaluate import evaluate
 from tastemaker.evaluation.results import Evaluation
+from tastemaker.folders import refuse_other_kind
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.registry import model_class
 from tastemaker.process_group import process_rank
@@ -67,7 +67,7 @@ class TrainingJob:
             UnsupportedError: several processes run this job, which the model does not support.
             ArtifactError: the run folder exists and holds something other than a run.
         """
-        artifact.refuse_other_kind(self.run_folder, RUN)
+        refuse_other_kind(self.run_folder, RUN)
         parent = self.run_folder.parent
         if parent.exists() and not parent.is_dir():
             raise ConfigError(f"--out: {parent} is a file, not a folder")

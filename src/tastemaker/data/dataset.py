@@ -20,12 +20,12 @@ from tastemaker.data.folding import (
     pair_keys,
 )
 from tastemaker.data.interactions import Interactions
-from tastemaker.data.log_rules import DEFAULT_RULES, LogRules, Repeats, default_repeats
+from tastemaker.data.log_rules import DEFAULT_RULES, LogRules, Repeats
 from tastemaker.data.ordering import sort_by_user_and_time
 from tastemaker.data.pairs import Pairs, run_of
 from tastemaker.data.user_table import UserTable
 from tastemaker.data.vocabulary import Vocabulary
-from tastemaker.data.weights import counting_rows
+from tastemaker.data.weights import all_weightless, counting_rows, note_on_weightless
 from tastemaker.errors import DataError
 from tastemaker.forking import refuse_forked
 
@@ -149,13 +149,10 @@ class Dataset:
             notes=(*interactions.notes, *left_out),
             **columns,
         )
-        rules = LogRules(
-            repeats or default_repeats(interactions.kinds, weighted=dataset.weights is not None),
-            repeats == "keep" if repeat_targets is None else repeat_targets,
-            min_rating,
-            interactions.kinds,
-            interactions.weight_transform,
-        )
+        rules = LogRules.of(
+            repeats, repeat_targets, min_rating, kinds=interactions.kinds,
+            weight_transform=interactions.weight_transform, weighted=dataset.weights is not None,
+        )  # fmt: skip
         return dataset.with_rules(rules).with_tables(
             catalog, user_table, untouched_items=untouched_items
         )
@@ -542,12 +539,8 @@ def _of_some_weight(interactions: Interactions) -> tuple[pl.DataFrame, tuple[str
     if counts is None:
         return frame, ()
     if not counts.any():
-        raise DataError(
-            f"{interactions.name}: all weights are 0, so no interaction is left; weights above 0 "
-            "are needed"
-        )
-    note = f"{int((~counts).sum()):,} rows of weight 0 are left out"
-    return frame.filter(counts), (note,)
+        raise all_weightless(interactions.name)
+    return frame.filter(counts), (note_on_weightless(int((~counts).sum())),)
 
 
 def _columns(frame: pl.DataFrame, users: Vocabulary, items: Vocabulary) -> dict[str, Any]:

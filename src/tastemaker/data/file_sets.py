@@ -178,7 +178,7 @@ def read_part(
 
 
 def refuse_other_columns(
-    first: Path, names_of_first: Sequence[str], path: Path, names: Sequence[str]
+    first: Path | str, names_of_first: Sequence[str], path: Path | str, names: Sequence[str]
 ) -> None:
     """Raises DataError if a file does not have the columns of the first file of its table."""
     missing = [name for name in names_of_first if name not in names]

@@ -91,11 +91,8 @@ class Interactions:
         if rows.frame.height == 0:
             raise DataError(f"{rows.source}: there are no rows; at least one interaction is needed")
         roles = columns.by_role()
-        required = {roles[role]: value for role, value in REQUIRED.items() if role in roles}
-        if "event" in roles and "weight" in roles:
-            del required[roles["weight"]]
         n_rows = rows.frame.height
-        rows, left_out = complete_rows(rows, required, values)
+        rows, left_out = complete_rows(rows, required_columns(columns), values)
         unused = [*rows.unused, *(n for n in rows.frame.columns if n not in roles.values())]
         out = {
             "user_id": read_ids(rows, roles["user"], "user", values.ids),
@@ -121,6 +118,15 @@ class Interactions:
 
     def __len__(self) -> int:
         return self.frame.height
+
+
+def required_columns(columns: Columns) -> dict[str, str]:
+    """Returns the columns that must have a value in each row, and names of their values."""
+    roles = columns.by_role()
+    required = {roles[role]: value for role, value in REQUIRED.items() if role in roles}
+    if "event" in roles and "weight" in roles:
+        del required[roles["weight"]]
+    return required
 
 
 def notes_of_reading(

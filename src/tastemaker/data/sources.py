@@ -35,7 +35,7 @@ from tastemaker.data.shop import shop
 from tastemaker.data.synthetic import synthetic
 from tastemaker.data.tables import read_tables
 from tastemaker.data.text_format import SHARED_WITH_ITEMS
-from tastemaker.errors import DataError, did_you_mean
+from tastemaker.errors import ConfigError, DataError, did_you_mean
 
 NAMES = (*ARCHIVES, "synthetic", "shop")
 """Data sets that can be loaded by name."""
@@ -67,7 +67,9 @@ def load(
         on_bytes: called with the progress of a download.
 
     Raises:
-        DataError: there is no such name or path.
+        DataError: there is no such name or path, or the data cannot be used.
+        ConfigError: an option cannot be applied to prepared data.
+        ArtifactError: a prepared data set is damaged.
         DownloadError: the archive could not be downloaded; the message gives the file to obtain and
             its place.
     """
@@ -83,9 +85,12 @@ def load(
         interactions, catalog = read_movielens(source, str(name))
     elif is_prepared(name):
         refuse_options(Path(name), repeats=repeats, repeat_targets=repeat_targets)
-        return _described(
-            _opened(Path(name), min_rating), None, None, untouched_items=untouched_items
-        )
+        if untouched_items:
+            raise ConfigError(
+                f"{name}: prepared data have no table of items, which untouched_items=True needs; "
+                "read them with tastemaker.read and items=…"
+            )
+        return _opened(Path(name), min_rating)
     elif is_movielens_path(name):
         interactions, catalog = read_movielens(Path(name))
     else:

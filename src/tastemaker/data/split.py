@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import polars as pl
@@ -17,6 +17,8 @@ from tastemaker.errors import SplitError
 from tastemaker.representation import short_repr
 
 Part = Literal["validation", "test"]
+
+Held = TypeVar("Held", Dataset, "Targets")
 
 MAX_TABLE_LOOKUPS = 3
 """Number of targets per user up to which table look-ups are faster than one search for all."""
@@ -134,19 +136,6 @@ class Split:
             )
         return targets
 
-    def of_users(self, users: range) -> "Split":
-        """Returns the interactions of a range of users, without a copy and without candidates.
-
-        Codes are unchanged.
-        """
-        names = ("train", "test", "validation", "not_evaluated", "before_test", "after_test")
-        parts = {name: getattr(self, name) for name in names}
-        return replace(
-            self,
-            candidates=None,
-            **{name: part and part.of_users(users) for name, part in parts.items()},
-        )
-
     @cached_property
     def in_pairs(self) -> "Split":
         """The same split with each (user, item) pair once in training, with the sum of its weights.
@@ -176,6 +165,22 @@ class Split:
         """All interactions of the users, including the held-out ones."""
         return _extended(
             self.known_before("test"), [self.test, self.not_evaluated], [self.after_test]
+        )
+
+    def everything_of(self, users: range) -> Dataset:
+        """Returns the rows of a range of users in `everything`, without computing all of it.
+
+        Codes are unchanged.
+        """
+
+        def part(rows: Held | None) -> Held | None:
+            return None if rows is None else rows.of_users(users)
+
+        known = _extended(
+            self.train.of_users(users), [part(self.validation)], [part(self.before_test)]
+        )
+        return _extended(
+            known, [part(self.test), part(self.not_evaluated)], [part(self.after_test)]
         )
 
 

@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.representation import short_repr
@@ -38,5 +36,4 @@ class UserRange:
         """Yields USERS_AT_ONCE users at a time; for an empty range, one empty batch."""
         for start in range(0, max(len(self), 1), USERS_AT_ONCE):
             codes = self.codes[start : start + USERS_AT_ONCE]
-            histories = self.split.of_users(codes).everything
-            yield UserBatch.known(histories, np.arange(codes.start, codes.stop))
+            yield UserBatch.known_range(self.split.everything_of(codes), codes)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tastemaker.data.dataset import Dataset, take_runs
+from tastemaker.data.pairs import Pairs
 from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.representation import short_repr
 
@@ -57,6 +58,30 @@ class UserBatch:
             _at(dataset.kinds, rows),
             None if seen is dataset else cls(codes, *seen.histories(codes)),
             None if rejected is None else cls(codes, *rejected.of_users(codes)),
+        )
+
+    @classmethod
+    def known_range(cls, dataset: Dataset, users: range) -> "UserBatch":
+        """Returns a range of users, as `known`, given a data set with rows of these users alone.
+
+        The time that this takes does not depend on the number of users in the vocabulary.
+        """
+        codes = np.arange(users.start, users.stop)
+
+        def items_of(rows: Dataset | Pairs) -> tuple[np.ndarray, np.ndarray]:
+            # In the type of the array, since NumPy would otherwise convert the whole array.
+            bounds = np.arange(users.start, users.stop + 1, dtype=rows.users.dtype)
+            return rows.items.astype(np.int64), np.searchsorted(rows.users, bounds)
+
+        seen, rejected = dataset.of_targets, dataset.rejected
+        return cls(
+            codes,
+            *items_of(dataset),
+            _copied(dataset.timestamps),
+            _copied(dataset.weights),
+            _copied(dataset.kinds),
+            None if seen is dataset else cls(codes, *items_of(seen)),
+            None if rejected is None else cls(codes, *items_of(rejected)),
         )
 
     @classmethod
@@ -173,6 +198,10 @@ class UserBatch:
 
 def _at(column: np.ndarray | None, rows: slice | np.ndarray) -> np.ndarray | None:
     return None if column is None else column[rows]
+
+
+def _copied(column: np.ndarray | None) -> np.ndarray | None:
+    return None if column is None else column.copy()
 
 
 def _united(first: UserBatch, second: UserBatch) -> UserBatch:

@@ -186,6 +186,18 @@ def counting_rows(frame: pl.DataFrame, kinds: EventKinds | None) -> pl.Series | 
     return None if counts.all() else counts
 
 
+def all_weightless(source: str) -> DataError:
+    """Returns the error for data of which `counting_rows` marks no row."""
+    return DataError(
+        f"{source}: all weights are 0, so no interaction is left; weights above 0 are needed"
+    )
+
+
+def note_on_weightless(n: int) -> str:
+    """Returns a note on rows that `counting_rows` does not mark."""
+    return f"{n:,} rows of weight 0 are left out"
+
+
 def chosen_transform(amounts: AmountsSeen) -> str:
     """Returns the transformation that "auto" stands for."""
     heavy = amounts.high_of_positive > HEAVY_TAIL * amounts.median_of_positive

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from tastemaker import artifact
 from tastemaker.bundle.bundle import RUN
-from tastemaker.bundle.unfinished import exclusive_lock, identity_of
+from tastemaker.bundle.unfinished import identity_of
 from tastemaker.data.split import Split
 from tastemaker.errors import ConfigError, TastemakerError, did_you_mean
 from tastemaker.evaluation.cold_start import ColdStart, hold_out_users
@@ -29,6 +28,7 @@ from tastemaker.experiments.model_runs import (
     train_and_evaluate,
 )
 from tastemaker.experiments.sharing import in_turn, refuse_workers
+from tastemaker.folders import claim, exclusive_lock, refuse_other_kind
 from tastemaker.metrics.accuracy import ACCURACY
 from tastemaker.models.recommender import Recommender
 from tastemaker.representation import short_repr
@@ -168,9 +168,9 @@ def deciding_metric(metric: str | None, k: Sequence[int]) -> str:
 
 def refuse_early(folder: Path, labels: Iterable[str], device: DeviceName) -> None:
     """Raises the errors of `compare` for these arguments, before any data are read."""
-    artifact.refuse_other_kind(folder, COMPARISON)
+    refuse_other_kind(folder, COMPARISON)
     for label in labels:
-        artifact.refuse_other_kind(run_folder(folder, label), RUN)
+        refuse_other_kind(run_folder(folder, label), RUN)
     resolve_device(device)
 
 
@@ -204,7 +204,7 @@ class _ComparisonRun:
             lock.enter_context(exclusive_lock(self.folder, CLAIM_TIMEOUT_S if self.share else 0))
             if not self.share:
                 refuse_workers(self.folder)
-            artifact.claim(self.folder, COMPARISON, self._manifest_entries(plan))
+            claim(self.folder, COMPARISON, self._manifest_entries(plan))
             if self.share:
                 lock.close()
             fitted = self._fitted(plan)

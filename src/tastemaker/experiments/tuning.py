@@ -6,8 +6,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tastemaker import artifact
-from tastemaker.bundle.unfinished import exclusive_lock
 from tastemaker.data.split import Split
 from tastemaker.errors import ArtifactError, ConfigError, did_you_mean
 from tastemaker.evaluation.protocols import FullRanking, RankingProtocol
@@ -23,6 +21,7 @@ from tastemaker.experiments.search import (
 )
 from tastemaker.experiments.search_files import BEST, TRIALS, write_best, write_trials
 from tastemaker.experiments.trials import Trial, best_first
+from tastemaker.folders import claim, exclusive_lock, refuse_other_kind
 from tastemaker.metrics.accuracy import ACCURACY
 from tastemaker.metrics.names import MAIN_METRIC
 from tastemaker.progress import Progress
@@ -155,7 +154,7 @@ def tune(
         spec.configured({}).notes_on(split.train, strict=True)
     with exclusive_lock(folder) if storage is None else nullcontext():
         if storage is None:
-            artifact.claim(folder, SEARCH, {})
+            claim(folder, SEARCH, {})
             for name in (STUDY, JOURNAL, BEST, TRIALS) if restart else ():
                 (folder / name).unlink(missing_ok=True)
             if workers is not None:
@@ -165,7 +164,7 @@ def tune(
         )
         if trials and storage is not None:
             # Not earlier, so that no folder is left if the storage cannot be used.
-            artifact.claim(folder, SEARCH, {})
+            claim(folder, SEARCH, {})
         result = TuningResult(model, metric, tuple(trials), interrupted, folder)
         if trials:
             write_trials(folder / TRIALS, trials)
@@ -190,7 +189,7 @@ def refuse_early(
     restart: bool,
 ) -> None:
     """Raises the errors of `tune` for these arguments, before any data are read."""
-    artifact.refuse_other_kind(folder, SEARCH)
+    refuse_other_kind(folder, SEARCH)
     check_extent(n_trials, timeout_s)
     name, _, cutoff = metric.partition("@")
     if name not in ACCURACY or not cutoff.isdecimal() or int(cutoff) < 1:

@@ -8,14 +8,13 @@ import numpy as np
 import polars as pl
 
 from tastemaker.data.ids import read_ids
-from tastemaker.data.interactions import read_ratings
+from tastemaker.data.interactions import read_ratings, required_columns
 from tastemaker.data.missing import find_complete_rows
 from tastemaker.data.prepared.source import PiecedSource
-from tastemaker.data.prepared.survey import Survey, required_columns
+from tastemaker.data.prepared.survey import Survey
 from tastemaker.data.rows import Rows
 from tastemaker.data.times import Times, read_times
-from tastemaker.data.weights import WeightRules, counting_rows, read_amounts
-from tastemaker.errors import DataError
+from tastemaker.data.weights import WeightRules, all_weightless, counting_rows, read_amounts
 from tastemaker.progress import Meter
 
 ROWS_OF_A_PIECE = 2**32
@@ -31,7 +30,7 @@ class Converted:
     """Number of rows that are left out because their weight is 0."""
     time_unit: str | None = None
     columns: list[str] = field(default_factory=list)
-    """The columns of the tables, which are those of `table_of`."""
+    """The columns of the files that `convert` writes."""
 
 
 def convert(
@@ -53,11 +52,9 @@ def convert(
     Raises:
         DataError: a value cannot be used, or all weights are 0.
     """
-    result = Converted()
+    result, required = Converted(), required_columns(source.columns)
     for number in range(len(source.pieces)):
-        rows, _ = find_complete_rows(
-            source.read(number), required_columns(source), source.log.values
-        )
+        rows, _ = find_complete_rows(source.read(number), required, source.log.values)
         columns, times = _validated(source, rows, seen, weights)
         result.time_unit = None if times is None else times.unit
         first_key = number * ROWS_OF_A_PIECE
@@ -76,10 +73,7 @@ def convert(
         kept.write_parquet(folder / f"{number:06}.parquet", compression="lz4")
         meter.advance()
     if result.n_rows == 0:
-        raise DataError(
-            f"{source.name}: all weights are 0, so no interaction is left; weights above 0 are "
-            "needed"
-        )
+        raise all_weightless(source.name)
     return result
 
 

@@ -43,7 +43,6 @@ class Engine:
             folder: the folder for what does not fit into memory.
             memory_bytes: memory for DuckDB.
             n_threads: number of threads.
-
         """
         self._connection = connect(
             memory_limit=f"{memory_bytes // 2**20}MiB",

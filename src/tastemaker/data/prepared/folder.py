@@ -1,7 +1,8 @@
 """The folder of a prepared data set: columns that open by memory map, and vocabularies."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ import polars as pl
 
 from tastemaker.data.catalog import Catalog
 from tastemaker.data.dataset import COLUMNS, Dataset
+from tastemaker.data.log_format import LogFormat
 from tastemaker.data.log_rules import LogRules
-from tastemaker.data.missing import MISSING
+from tastemaker.data.text_format import TextFormat
 from tastemaker.data.vocabulary import Vocabulary
 from tastemaker.errors import ArtifactError, ConfigError
-from tastemaker.folders import kind_of, read_manifest
+from tastemaker.folders import MANIFEST, kind_of, read_array, read_manifest
 
 KIND = "prepared data set"
 """The kind in the manifest."""
@@ -31,6 +33,17 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "kinds": np.dtype("i1"),
 }
 """The type of each column of COLUMNS."""
+
+DEFAULTS: dict[str, Any] = {
+    parameter.name: parameter.default for parameter in signature(LogFormat.of).parameters.values()
+} | {field.name: field.default for field in fields(TextFormat)}
+"""The default of each option on reading; that of all others is None."""
+
+FACTS = (
+    "name", "time_unit", "n_missing", "n_repeats", "user_column", "item_column", "rules", "notes",
+    "fingerprint",
+)  # fmt: skip
+"""The entries of the manifest that describe the data."""
 
 IDS = {"user": "users.parquet", "item": "items.parquet"}
 """The files of the vocabularies."""
@@ -54,9 +67,9 @@ def open_prepared(path: Path, min_rating: float | None = None) -> Dataset:
         ArtifactError: the folder is not a prepared data set, or it is damaged.
         DataError: min_rating is given for data without ratings, or leaves no rows.
     """
-    manifest = read_manifest(path, KIND)
+    manifest = _facts(path)
     for name, recorded in manifest["files"].items():
-        if (path / name).stat().st_size != recorded["bytes"]:
+        if recorded != {"bytes": (path / name).stat().st_size}:
             raise ArtifactError(
                 f"{path} is damaged: {name} does not have the recorded size; prepare it again"
             )
@@ -77,14 +90,11 @@ def encoded_rows(path: Path, facts: dict[str, Any]) -> Dataset:
         facts: what the manifest says about the data.
     """
     columns: dict[str, Any] = {
-        name: np.asarray(np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False))
+        name: read_array(path / f"{name}.npy", memory_map=True)
         for name in COLUMNS
         if (path / f"{name}.npy").exists()
     }
-    users, items = (
-        Vocabulary(pl.read_parquet(path / file, glob=False)[f"{kind}_id"].rechunk(), kind)
-        for kind, file in IDS.items()
-    )
+    users, items = (_vocabulary(path / file, kind) for kind, file in IDS.items())
     return Dataset(
         facts["name"],
         user_vocabulary=users,
@@ -97,9 +107,28 @@ def encoded_rows(path: Path, facts: dict[str, Any]) -> Dataset:
     )
 
 
+def _vocabulary(path: Path, kind: str) -> Vocabulary:
+    try:
+        ids = pl.read_parquet(path, glob=False)[f"{kind}_id"]
+    except (pl.exceptions.PolarsError, OSError):
+        raise ArtifactError(f"{path} is damaged: it is not a complete Parquet file") from None
+    return Vocabulary(ids.rechunk(), kind)
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    """Returns the manifest, whose entries besides the files describe the data."""
+    manifest = read_manifest(path, KIND)
+    for name in FACTS:
+        if name not in manifest:
+            raise ArtifactError(
+                f'{path} is damaged: "{name}" is missing in {MANIFEST}; prepare it again'
+            )
+    return manifest
+
+
 def id_columns(path: Path) -> dict[str, str]:
     """Returns the names that the columns of ids had in the source, as for `read_tables`."""
-    manifest = read_manifest(path, KIND)
+    manifest = _facts(path)
     return {name: manifest[name] for name in ("user_column", "item_column")}
 
 
@@ -170,9 +199,11 @@ def write_ids(folder: Path, vocabulary: Vocabulary) -> None:
 
 
 def refuse_options(path: Path, **options: Any) -> None:
-    """Raises ConfigError if an option on reading is given: the data have been read already."""
-    unset = (None, False, (), MISSING)
-    given = (name for name, value in options.items() if name == "has_header" or value not in unset)
+    """Raises ConfigError for an option on reading that is not the default: the data are read."""
+    given = (
+        name for name, value in options.items()
+        if (tuple(value) if isinstance(value, list) else value) != DEFAULTS.get(name)
+    )  # fmt: skip
     if (first := next(given, None)) is not None:
         raise ConfigError(
             f"{path} was prepared already, so {first}=… cannot change how it is read; leave it "

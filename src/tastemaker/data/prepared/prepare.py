@@ -9,7 +9,7 @@ from tastemaker.data.file_kinds import is_file
 from tastemaker.data.file_sets import notes_of_files
 from tastemaker.data.interactions import notes_of_reading
 from tastemaker.data.log_format import LogFormat
-from tastemaker.data.log_rules import LogRules, Repeats, default_repeats
+from tastemaker.data.log_rules import LogRules, Repeats
 from tastemaker.data.notes import reports_notes
 from tastemaker.data.prepared.conversion import Converted, convert
 from tastemaker.data.prepared.encoding import encode, write_columns
@@ -24,7 +24,7 @@ from tastemaker.data.prepared.folder import (
 from tastemaker.data.prepared.source import PiecedSource, open_in_pieces
 from tastemaker.data.prepared.survey import Survey, survey
 from tastemaker.data.prepared.workplace import Workplace, workplace
-from tastemaker.data.weights import WeightRules
+from tastemaker.data.weights import WeightRules, note_on_weightless
 from tastemaker.errors import ConfigError
 from tastemaker.folders import write_manifest
 from tastemaker.progress import Meter, OnProgress
@@ -42,8 +42,8 @@ UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12,
          "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}  # fmt: skip
 
 OF_OPENING = (
-    "items", "item_id", "items_query", "features", "untouched_items", "users", "user_id",
-    "user_features", "min_rating",
+    "items", "item_id", "items_query", "features", "vectors", "untouched_items", "users",
+    "user_id", "user_features", "min_rating",
 )  # fmt: skip
 """Arguments of `read` that apply when the prepared data are read."""
 
@@ -75,8 +75,8 @@ def prepare(
         repeat_targets: whether repeats may be held out and recommended, as for `read`.
         name: name of the data in results; by default the file's name without its ending.
         on_progress: called with the progress.
-        **how: as for `read`, except the arguments on tables of items and users and min_rating,
-            which are given when the folder is read.
+        **how: as for `read`, except the arguments on tables of items and users, vectors and
+            min_rating, which are given when the folder is read.
 
     Raises:
         DataError: the data cannot be used; the message gives file, column, row and value.
@@ -173,13 +173,10 @@ def _prepare(
     converted = convert(source, seen, weights, tables, Meter(on_progress, "reading (2 of 2)", n))
     meter = Meter(on_progress, "sorting", 3)
     encoded = encode(source, tables, converted.columns, database, work, meter)
-    rules = LogRules(
-        repeats or default_repeats(weights.kinds, weighted=weights.is_weighted),
-        repeats == "keep" if repeat_targets is None else repeat_targets,
-        None,
-        weights.kinds,
-        weights.transform,
-    )
+    rules = LogRules.of(
+        repeats, repeat_targets, kinds=weights.kinds, weight_transform=weights.transform,
+        weighted=weights.is_weighted,
+    )  # fmt: skip
     n_repeats = write_columns(
         encoded, work.result, converted.n_rows, ones=rules.repeats == "keep",
         on_progress=on_progress,
@@ -227,5 +224,5 @@ def _notes(
         weights.notes,
     )
     if converted.n_weightless:
-        notes.append(f"{converted.n_weightless:,} rows of weight 0 are left out")
+        notes.append(note_on_weightless(converted.n_weightless))
     return notes

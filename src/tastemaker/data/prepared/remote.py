@@ -1,7 +1,8 @@
 """Fetches files at s3://, gs:// and https:// to the disk, by DuckDB's extension httpfs."""
 
 import re
-from pathlib import Path
+from glob import has_magic
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import lazy_loader
@@ -15,8 +16,6 @@ from tastemaker.progress import Meter, OnProgress
 duckdb = lazy_loader.load("duckdb")
 
 REMOTE = re.compile(r"(s3|gs|gcs|r2|https?)://")
-
-PATTERN = re.compile(r"[*?\[]")
 
 
 def is_remote(source: Any) -> bool:
@@ -39,24 +38,50 @@ def fetch(
 
     Raises:
         UnsupportedError: the extension httpfs cannot be loaded.
-        DataError: no file matches, or a file cannot be fetched.
+        DataError: no file matches, a file cannot be fetched, or its copy would be outside the
+            folder or in the place of another.
     """
     with connect() as connection:
         _load_httpfs(connection)
-        urls = _urls(connection, source)
-        meter = Meter(on_progress, "fetching", len(urls))
-        paths = []
-        for url in urls:
-            path = folder / REMOTE.sub("", url).partition("?")[0]
+        copies = places_of(_urls(connection, source), folder)
+        meter = Meter(on_progress, "fetching", len(copies))
+        for path, url in copies.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             copy_file(connection, url, path)
-            paths.append(path)
             meter.advance()
-    first = source if isinstance(source, str) else urls[0]
-    root = folder / REMOTE.sub("", first).partition("?")[0]
-    while root != folder and (PATTERN.search(str(root.relative_to(folder))) or not root.is_dir()):
+    root = _place(source, folder) if isinstance(source, str) else next(iter(copies))
+    while root != folder and (has_magic(str(root.relative_to(folder))) or not root.is_dir()):
         root = root.parent
-    return FileSet(tuple(paths), root)
+    return FileSet(tuple(copies), root)
+
+
+def places_of(urls: list[str], folder: Path) -> dict[Path, str]:
+    """Returns the URL of each file by the path of its copy below a folder.
+
+    Raises:
+        DataError: a path leads out of the folder, or two URLs have the same path.
+    """
+    places: dict[Path, str] = {}
+    for url in urls:
+        path = _place(url, folder)
+        if path in places:
+            raise DataError(
+                f"{url} has the same path as {places[path]}; list each file once, or download them "
+                "and prepare the copies"
+            )
+        places[path] = url
+    return places
+
+
+def _place(url: str, folder: Path) -> Path:
+    """Returns the path of the copy of a file, or that of a pattern of files."""
+    path = PurePosixPath(REMOTE.sub("", url).partition("?")[0])
+    if path.is_absolute() or ".." in path.parts:
+        raise DataError(
+            f"{url}: a URL with .. in its path, or without a host, is not fetched; download the "
+            "file and prepare the copy"
+        )
+    return folder / path
 
 
 def _load_httpfs(connection: Any) -> None:
@@ -77,7 +102,7 @@ def _load_httpfs(connection: Any) -> None:
 def _urls(connection: Any, source: str | list[str] | tuple[str, ...]) -> list[str]:
     if not isinstance(source, str):
         return list(source)
-    if not PATTERN.search(source) or source.startswith("http"):
+    if not has_magic(source) or source.startswith("http"):
         return [source]
     try:
         rows = connection.execute("SELECT file FROM glob(?) ORDER BY file", [source]).fetchall()

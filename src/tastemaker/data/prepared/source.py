@@ -59,7 +59,8 @@ class PiecedSource:
         if piece.kind == "json":
             table = self._with_all_columns(table, names, piece)
         else:
-            refuse_other_columns(self.file_of_piece[0], self.all_names, file, names)
+            first = self.pieces[0].source_name
+            refuse_other_columns(first, self.all_names, piece.source_name, names)
         frame = with_typed_partitions(table.frame, self.files)
         frame = frame.with_columns(
             frame[name].cast(dtype) for name, dtype in self.dtypes.items() if name in frame.columns
@@ -171,8 +172,8 @@ def open_in_pieces(
     file_of_piece: list[Path] = []
     for number, path in enumerate(files.paths):
         target = work.new(f"unpacked-{number}")
-        plain, plain_name = unpacked(path, target, log.text.encoding)
         shown = str(path.relative_to(fetched)) if is_remote(source) else str(path)
+        plain, plain_name = unpacked(path, shown, target, log.text.encoding)
         found = pieces_of(plain, shown, plain_name, log.text, n_rows=n_rows, n_bytes=n_bytes)
         pieces += found
         file_of_piece += [path] * len(found)

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from tastemaker.data.event_kinds import MOST_KINDS, EventKinds
-from tastemaker.data.interactions import REQUIRED
+from tastemaker.data.interactions import required_columns
 from tastemaker.data.missing import Absences, find_complete_rows
 from tastemaker.data.prepared.source import PiecedSource
 from tastemaker.data.rows import Rows
@@ -27,15 +27,6 @@ class Survey:
     """Number of events of each kind."""
     notes: dict[str, list[str]] = field(default_factory=dict)
     """Notes of the reader, with the files that they are about."""
-
-
-def required_columns(source: PiecedSource) -> dict[str, str]:
-    """Returns the columns that must have a value in each row, and names of their values."""
-    roles = source.columns.by_role()
-    required = {roles[role]: value for role, value in REQUIRED.items() if role in roles}
-    if "event" in roles and "weight" in roles:
-        del required[roles["weight"]]
-    return required
 
 
 def survey(source: PiecedSource, amounts: Path, meter: Meter) -> Survey:
@@ -76,7 +67,8 @@ def survey(source: PiecedSource, amounts: Path, meter: Meter) -> Survey:
 
 def _look_at(source: PiecedSource, rows: Rows, seen: Survey) -> Rows:
     """Adds what is seen in the rows of a piece; returns the rows that are complete."""
-    rows, absences = find_complete_rows(rows, required_columns(source), source.log.values)
+    required = required_columns(source.columns)
+    rows, absences = find_complete_rows(rows, required, source.log.values)
     seen.absences += absences
     if source.columns.time is not None:
         column = rows.frame[source.columns.time]

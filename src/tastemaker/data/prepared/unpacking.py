@@ -59,11 +59,12 @@ UNPACK: dict[bytes, Unpack] = {
 """Yields the unpacked content of a compressed file, by its first bytes."""
 
 
-def unpacked(path: Path, folder: Path, encoding: str | None) -> tuple[Path, str]:
+def unpacked(path: Path, source_name: str, folder: Path, encoding: str | None) -> tuple[Path, str]:
     """Returns an uncompressed file in UTF-8, or of a format that has no encoding, and its name.
 
     Args:
         path: a file; it is returned itself if nothing needs to be changed.
+        source_name: name of the file in messages.
         folder: an empty folder for new files.
         encoding: the encoding of text, if it is given.
 
@@ -75,11 +76,11 @@ def unpacked(path: Path, folder: Path, encoding: str | None) -> tuple[Path, str]
             the given encoding.
     """
     if not path.is_file():
-        raise DataError(f"{path}: there is no such file")
-    plain, name = _decompressed(path, folder)
+        raise DataError(f"{source_name}: there is no such file")
+    plain, name = _decompressed(path, source_name, folder)
     head = read_head(plain)
     if not head:
-        raise DataError(f"{path}: the file is empty")
+        raise DataError(f"{source_name}: the file is empty")
     if encoding is None:
         marks = (codec for mark, codec in BYTE_ORDER_MARKS.items() if head.startswith(mark))
         encoding = next(marks, None)
@@ -88,49 +89,49 @@ def unpacked(path: Path, folder: Path, encoding: str | None) -> tuple[Path, str]
     is_usual = not (has_mark or old_lines) and (encoding is None or _is_utf8(encoding))
     if is_usual or kind_of(name, plain) not in ("text", "json"):
         return plain, name
-    return _as_utf8(plain, folder / "utf8", encoding or "utf-8-sig", path, old_lines), name
+    return _as_utf8(plain, folder / "utf8", encoding or "utf-8-sig", source_name, old_lines), name
 
 
 def _is_utf8(encoding: str) -> bool:
     return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii")
 
 
-def _decompressed(path: Path, folder: Path) -> tuple[Path, str]:
+def _decompressed(path: Path, source_name: str, folder: Path) -> tuple[Path, str]:
     head = read_head(path)
     target = folder / "unpacked"
     if head.startswith(b"PK\x03\x04") and not path.name.lower().endswith(EXCEL_ENDINGS):
-        found = members(path, str(path))
+        found = members(path, source_name)
         if len(found) != 1:
             raise DataError(
-                f"{path} is an archive of {len(found)} files, which cannot be read as a table; "
-                "unpack it and give the file with the table"
+                f"{source_name} is an archive of {len(found)} files, which cannot be read as a "
+                "table; unpack it and give the file with the table"
             )
         with zipfile.ZipFile(path) as archive:
-            _write(_chunks_of(lambda _: archive.open(found[0])), target, path)
+            _write(_chunks_of(lambda _: archive.open(found[0])), target, path, source_name)
         return target, PurePosixPath(found[0].filename).name
     unpack = next((f for magic, f in UNPACK.items() if head.startswith(magic)), None)
     if unpack is None:
         return path, path.name
-    _write(unpack, target, path)
+    _write(unpack, target, path, source_name)
     return target, path.stem if path.suffix.lower() in COMPRESSION_ENDINGS else path.name
 
 
-def _write(unpack: Unpack, target: Path, path: Path) -> None:
+def _write(unpack: Unpack, target: Path, path: Path, source_name: str) -> None:
     """Writes the unpacked content of a file."""
     with path.open("rb") as file, target.open("wb") as out:
-        for chunk in _undamaged(unpack(file), path):
+        for chunk in _undamaged(unpack(file), source_name):
             out.write(chunk)
 
 
-def _undamaged(chunks: Iterable[bytes], path: Path) -> Iterator[bytes]:
+def _undamaged(chunks: Iterable[bytes], source_name: str) -> Iterator[bytes]:
     """Yields the same chunks; raises DataError if the file turns out to be damaged."""
     try:
         yield from chunks
     except (*DAMAGED, zipfile.BadZipFile, RuntimeError) as error:
-        raise DataError(f"{path}: the compressed file is damaged ({error})") from None
+        raise DataError(f"{source_name}: the compressed file is damaged ({error})") from None
 
 
-def _as_utf8(plain: Path, target: Path, encoding: str, path: Path, old_lines: bool) -> Path:
+def _as_utf8(plain: Path, target: Path, encoding: str, source_name: str, old_lines: bool) -> Path:
     """Writes the text as UTF-8 without a mark; with `old_lines`, carriage returns end lines."""
     encoding = "utf-8-sig" if _is_utf8(encoding) else encoding
     newline = None if old_lines else ""
@@ -142,6 +143,7 @@ def _as_utf8(plain: Path, target: Path, encoding: str, path: Path, old_lines: bo
             shutil.copyfileobj(text, out, CHUNK_BYTES)
         except UnicodeError as error:
             raise DataError(
-                f"{path} is not {encoding} text ({error}); name the file's encoding with encoding=…"
+                f"{source_name} is not {encoding} text ({error}); name the file's encoding with "
+                "encoding=…"
             ) from None
     return target

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from glob import has_magic
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from tastemaker.data.prepared import engine
 from tastemaker.data.prepared.folder import KIND
 from tastemaker.errors import ArtifactError
-from tastemaker.folders import refuse_other_kind, remove_existing
+from tastemaker.folders import exclusive_lock, refuse_other_kind, remove_existing
 
 DISK_IS_FULL = ("No space left on device", engine.DISK_IS_FULL)
 """Parts of the messages of libraries that could not write."""
@@ -41,8 +39,8 @@ def workplace(out: Path) -> Iterator[Workplace]:
     What an earlier process has left there because it was killed is removed.
 
     Raises:
-        ArtifactError: `out` exists and is no prepared data set, another process is making it, or
-            the disk is full.
+        ArtifactError: `out` exists and is no prepared data set, another process of this
+            machine is making it, or the disk is full.
     """
     out = out.absolute()
     refuse_other_kind(out, KIND)
@@ -50,23 +48,17 @@ def workplace(out: Path) -> Iterator[Workplace]:
         raise ArtifactError(f"{out}: the path must not contain any of the characters *?[")
     out.parent.mkdir(parents=True, exist_ok=True)
     work = out.with_name(f".{out.name}.preparing")
-    lock = FileLock(f"{work}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise ArtifactError(f"{out} is being prepared by another process; wait for it") from None
-    try:
-        shutil.rmtree(work, ignore_errors=True)
-        place = Workplace(work, work / "result")
-        place.result.mkdir(parents=True)
-        with _full_disk(out):
-            yield place
-        remove_existing(out, None)
-        place.result.rename(out)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-        Path(lock.lock_file).unlink(missing_ok=True)
-        lock.release()
+    with exclusive_lock(out):
+        try:
+            shutil.rmtree(work, ignore_errors=True)
+            place = Workplace(work, work / "result")
+            place.result.mkdir(parents=True)
+            with _full_disk(out):
+                yield place
+            remove_existing(out, None)
+            place.result.rename(out)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
 
 
 @contextmanager
