@@ -6,7 +6,7 @@ second file, which works on network file systems where the locks of SQLite do no
 
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,9 +180,9 @@ def _database(url: sql.URL) -> RDBStorage:
     return storage
 
 
-def _refuse_other_tables(url: sql.URL, timeout: dict[str, float]) -> None:
+def _refuse_other_tables(url: sql.URL, timeout: Mapping[str, float]) -> None:
     """Raises ConfigError if the database has tables, but none of Optuna."""
-    engine = sql.create_engine(url, connect_args=timeout)
+    engine = sql.create_engine(url, connect_args=dict(timeout))
     try:
         tables = sql.inspect(engine).get_table_names()
     finally:

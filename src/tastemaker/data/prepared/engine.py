@@ -9,15 +9,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import lazy_loader
 import numpy as np
 import polars as pl
 
 from tastemaker.data.weights import AmountsSeen
+from tastemaker.deferred import DeferredModule
 from tastemaker.errors import ConfigError, UnsupportedError
 
 # Imported when data are first prepared, since nothing else needs it.
-duckdb = lazy_loader.load("duckdb")
+duckdb = DeferredModule("duckdb")
 
 DISK_IS_FULL = "max_temp_directory_size"
 """A part of the message by which DuckDB reports that it cannot write more temporary files."""

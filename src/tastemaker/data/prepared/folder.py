@@ -205,7 +205,8 @@ def refuse_options(path: Path, **options: Any) -> None:
         if (tuple(value) if isinstance(value, list) else value) != DEFAULTS.get(name)
     )  # fmt: skip
     if (first := next(given, None)) is not None:
+        value = "False" if options[first] is False else "…"
         raise ConfigError(
-            f"{path} was prepared already, so {first}=… cannot change how it is read; leave it "
-            "out, or prepare the data again with it"
+            f"{path} was prepared already, so {first}={value} cannot change how it is read; leave "
+            "it out, or prepare the data again with it"
         )

@@ -106,10 +106,12 @@ def bytes_of(memory: str) -> int:
     Raises:
         ConfigError: the text is not a number with a unit, or the amount is too little.
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?) *([KMGT]i?|)B?", memory.strip())
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) *([KMGT]i?|)B?", memory.strip(), re.IGNORECASE)
     if match is None:
-        raise ConfigError(f'memory="{memory}" is not an amount of memory, such as "8GiB"')
-    n_bytes = int(float(match[1]) * UNITS[match[2]])
+        raise ConfigError(
+            f'memory="{memory}" is not an amount of memory, such as "8GiB" or "500MB"'
+        )
+    n_bytes = int(float(match[1]) * UNITS[match[2].capitalize()])
     if n_bytes < LEAST_MEMORY:
         raise ConfigError(f'memory="{memory}" is too little; give at least "512MiB"')
     return n_bytes

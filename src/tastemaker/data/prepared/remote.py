@@ -5,15 +5,14 @@ from glob import has_magic
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import lazy_loader
-
 from tastemaker.data.file_sets import FileSet
 from tastemaker.data.prepared.engine import connect
+from tastemaker.deferred import DeferredModule
 from tastemaker.errors import DataError, UnsupportedError
 from tastemaker.progress import Meter, OnProgress
 
 # Imported when a remote file is first fetched.
-duckdb = lazy_loader.load("duckdb")
+duckdb = DeferredModule("duckdb")
 
 REMOTE = re.compile(r"(s3|gs|gcs|r2|https?)://")
 
