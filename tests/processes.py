@@ -1,7 +1,7 @@
-"""Commands as processes of their own that start at once.
+"""Processes that start at once: commands, and groups of processes that train together.
 
 A command takes seconds to import PyTorch, Lightning and the rest, which is most of the time of a
-short one. Here each command is forked from a process that has imported them and done no work. It
+short one. Here each process is forked from one that has imported them and done no work. A command
 has its own arguments, environment, working directory, output, limits, signals and exit code.
 """
 
@@ -13,9 +13,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import torch
+import torch.distributed as dist
 
 from tastemaker.cli.main import main
 
@@ -101,6 +105,41 @@ class Command:
             time.sleep(0.01)
         self.send_signal(how)
         return self.ended()
+
+
+def in_group(n: int, folder: Path, work: Callable[..., Any], *arguments: Any) -> list[Any]:
+    """Calls a function in each of n processes that form a group over gloo.
+
+    Args:
+        n: number of processes.
+        folder: an empty folder, for the files by which the processes meet and give their results.
+        work: a function of a module; it returns tensors and plain values.
+        arguments: of the function, the same in all processes.
+
+    Returns:
+        The n results, in the order of the ranks.
+    """
+    processes = [
+        forked.Process(target=_work_in_group, args=(rank, n, folder, work, arguments))
+        for rank in range(n)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * n
+    return [torch.load(folder / f"{rank}.pt") for rank in range(n)]
+
+
+def _work_in_group(
+    rank: int, n: int, folder: Path, work: Callable[..., Any], arguments: tuple[Any, ...]
+) -> None:
+    torch.set_num_threads(1)
+    store = dist.FileStore(str(folder / "store"), n)
+    longest = timedelta(seconds=60)
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=n, timeout=longest)
+    torch.save(work(*arguments), folder / f"{rank}.pt")
+    dist.destroy_process_group()
 
 
 def _run(

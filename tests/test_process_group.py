@@ -4,35 +4,51 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 
+import tastemaker as tm
+from tastemaker.errors import UnsupportedError
 from tastemaker.process_group import gathered, n_processes, own_part, process_rank, summed
+from tastemaker.testing.worlds import two_tastes
+from tests.processes import in_group
+
+LENGTHS = (0, 1, 2, 7)
 
 
-def exchange(rank: int, n: int, folder: Path) -> None:
-    """Takes part in a group, sums and gathers the own rows, and stores the results."""
-    store = dist.FileStore(str(folder / "store"), n)
-    dist.init_process_group("gloo", store=store, rank=rank, world_size=n)
-    for n_rows in (0, 1, 2, 7):
-        rows = torch.arange(n_rows * 2, dtype=torch.float64).reshape(n_rows, 2)
-        own = rows[own_part(n_rows)]
-        results = {"rows": gathered(own), "sum": summed(own.sum(0)), "n": len(own)}
-        torch.save(results, folder / f"{rank}-{n_rows}.pt")
-    dist.destroy_process_group()
+def rows_of(n: int) -> torch.Tensor:
+    return torch.arange(n * 2, dtype=torch.float64).reshape(n, 2)
+
+
+def exchange() -> list[dict[str, torch.Tensor | int]]:
+    """Sums and gathers the own rows."""
+    own = [rows_of(n)[own_part(n)] for n in LENGTHS]
+    return [{"rows": gathered(part), "sum": summed(part.sum(0)), "n": len(part)} for part in own]
 
 
 @pytest.mark.parametrize("n", [2, 3])
 def test_all_processes_get_the_rows_and_sums_of_all(tmp_path: Path, n: int) -> None:
     """Includes parts of different lengths, and empty parts."""
-    mp.spawn(exchange, (n, tmp_path), nprocs=n)
-    for n_rows in (0, 1, 2, 7):
-        rows = torch.arange(n_rows * 2, dtype=torch.float64).reshape(n_rows, 2)
-        results = [torch.load(tmp_path / f"{rank}-{n_rows}.pt") for rank in range(n)]
-        assert sum(result["n"] for result in results) == n_rows
-        for result in results:
-            assert torch.equal(result["rows"], rows)
-            assert torch.equal(result["sum"], rows.sum(0))
+    results = in_group(n, tmp_path, exchange)
+    for n_rows, *of_processes in zip(LENGTHS, *results, strict=True):
+        assert sum(result["n"] for result in of_processes) == n_rows
+        for result in of_processes:
+            assert torch.equal(result["rows"], rows_of(n_rows))
+            assert torch.equal(result["sum"], rows_of(n_rows).sum(0))
+
+
+def fit_bpr() -> str:
+    with pytest.raises(UnsupportedError) as caught:
+        tm.BPR().fit(tm.no_holdout(two_tastes()))
+    return str(caught.value)
+
+
+def test_a_model_that_several_processes_cannot_train_names_those_that_they_can(
+    tmp_path: Path,
+) -> None:
+    for message in in_group(2, tmp_path, fit_bpr):
+        assert message.startswith(
+            "bpr cannot be trained by several processes; train it with one process, or choose one "
+            "of popularity, random, repeat"
+        )
 
 
 def test_a_process_alone_has_all_rows() -> None:

@@ -43,6 +43,8 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
     keys = model.item_vectors
     assert keys is not None
     lists = tm.SampledRanking(negatives=3)
+    shards = path.with_name("shards")
+    tm.recommend_shard(tm.open_run(path), 1, 1_000, shards)
     return [
         data, split, split.test, data.catalog, data.user_vocabulary, tm.describe(data),
         synthetic()[0], shop(50, 200), tm.UserTable(data.user_vocabulary.ids.to_frame()),
@@ -55,7 +57,8 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
         protocol, tm.FullRanking(), tm.CandidateLists(),
         tm.Progress("training", 3, 90, 1, 5, {"loss": 0.123456789}),
         tm.ExactIndex(keys), tm.BFloat16Index(keys), tm.ApproximateIndex.build(keys),
-        tm.Eligible(never=list(range(5_000))), Client("http://127.0.0.1:1", key="secret-key"),
+        tm.read_shards(shards), tm.Eligible(never=list(range(5_000))),
+        Client("http://127.0.0.1:1", key="secret-key"),
         wire.RecommendationsRequest(history=list(range(900))),
     ]  # fmt: skip
 

@@ -1,6 +1,9 @@
 from .bundle.bundle import Bundle as Bundle
 from .bundle.bundle import open_run as open_run
 from .bundle.bundle import save_run as save_run
+from .cluster.lists import recommend_shard as recommend_shard
+from .cluster.shard_set import ShardSet as ShardSet
+from .cluster.shard_set import read_shards as read_shards
 from .data.candidate_lists import read_candidate_lists as read_candidate_lists
 from .data.card import describe as describe
 from .data.catalog import Catalog as Catalog
@@ -9,6 +12,7 @@ from .data.filtering import k_core as k_core
 from .data.filtering import sample_users as sample_users
 from .data.interactions import Interactions as Interactions
 from .data.predefined import predefined_split as predefined_split
+from .data.prepared.prepare import prepare as prepare
 from .data.recommendations import Recommendations as Recommendations
 from .data.sources import load as load
 from .data.sources import read as read

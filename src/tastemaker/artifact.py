@@ -1,4 +1,4 @@
-"""A folder on disk that is complete or absent: safetensors, JSON and Parquet with a manifest.
+"""A folder on disk that is complete or absent: safetensors, JSON, Parquet and .npy with a manifest.
 
 Nothing in it is ever unpickled. A folder is written with its checksums under a temporary name and
 then renamed, so that a crash leaves the old folder (under its own name or `.previous`) or the
@@ -8,33 +8,32 @@ complete new one, never a part.
 import hashlib
 import json
 import math
-import os
-import platform
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from tastemaker.errors import ArtifactError
+from tastemaker.folders import (
+    MANIFEST,
+    previous_of,
+    read_array,
+    read_json,
+    read_manifest,
+    refuse_other_kind,
+    remove_existing,
+    write_manifest,
+)
 from tastemaker.forking import refuse_forked
-
-FORMAT = 1
-"""Version of the layout; it is increased when older code could not read a newer layout."""
-
-RECORDED_VERSIONS = ("tastemaker", "torch", "lightning", "polars", "numpy")
-
-MANIFEST = "manifest.json"
-LARGEST_JSON_BYTES = 64 << 20
 
 
 class ArtifactWriter:
@@ -61,6 +60,10 @@ class ArtifactWriter:
         """Writes a table as Parquet."""
         frame.write_parquet(self._add(name))
 
+    def array(self, name: str, array: np.ndarray) -> None:
+        """Writes an array as .npy, which can be opened by memory map."""
+        np.save(self._add(name), array, allow_pickle=False)
+
     def _add(self, name: str) -> Path:
         self.names.append(name)
         return self.folder / name
@@ -82,7 +85,7 @@ def writing(path: Path, kind: str, *, keep_previous: bool = True) -> Iterator[Ar
             nor an empty folder.
     """
     path = path.absolute()
-    previous = path.with_name(path.name + ".previous")
+    previous = previous_of(path)
     refuse_other_kind(path, kind)
     refuse_other_kind(previous, kind)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -91,57 +94,11 @@ def writing(path: Path, kind: str, *, keep_previous: bool = True) -> Iterator[Ar
         temporary.chmod(0o755)
         writer = ArtifactWriter(temporary)
         yield writer
-        _write_manifest(writer, kind)
-        _remove_existing(path, previous if keep_previous else None)
+        _record_files(writer, kind)
+        remove_existing(path, previous if keep_previous else None)
         temporary.rename(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def claim(folder: Path, kind: str, entries: dict[str, Any]) -> None:
-    """Marks a folder that is written step by step with its kind, as `refuse_other_kind` requires.
-
-    Args:
-        folder: the folder; it is created if it does not exist yet.
-        kind: the kind of artifact.
-        entries: further entries of the manifest.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with replacing(folder / MANIFEST) as temporary:
-        text = json.dumps({"kind": kind, "format": FORMAT} | entries, indent=2, ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary file to write to, which replaces the path when the `with` block ends."""
-    temporary = path.with_name(f".tmp-{path.name}")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _remove_existing(path: Path, previous: Path | None) -> None:
-    if not path.exists():
-        return
-    if previous is None or not any(path.iterdir()):
-        shutil.rmtree(path)
-        return
-    shutil.rmtree(previous, ignore_errors=True)
-    path.rename(previous)
-
-
-def refuse_other_kind(path: Path, kind: str) -> None:
-    """Raises ArtifactError if writing to the path would overwrite anything of another kind."""
-    if path.is_dir():
-        empty = not any(path.iterdir())
-        if empty or _kind_of(path) == kind:
-            return
-        raise ArtifactError(f"{path} is a folder, but not a {kind}; choose another path")
-    if path.exists():
-        raise ArtifactError(f"{path} is a file; give a folder that does not exist yet")
 
 
 @dataclass(frozen=True)
@@ -150,13 +107,15 @@ class ArtifactReader:
 
     folder: Path
     manifest: dict[str, Any]
+    memory_map: bool = False
+    """Whether arrays are opened by memory map, so that only the parts in use are in memory."""
 
     def __contains__(self, name: str) -> bool:
         return name in self.manifest["files"]
 
     def json(self, name: str) -> Any:
         """Returns plain data from a JSON file."""
-        return _read_json(self._path(name))
+        return read_json(self._path(name))
 
     def tensors(self, name: str) -> dict[str, torch.Tensor]:
         """Returns named tensors, on the CPU.
@@ -185,6 +144,10 @@ class ArtifactReader:
             return pl.read_parquet(path, glob=False)
         except (pl.exceptions.PolarsError, OSError) as error:
             raise ArtifactError(f"{path} is damaged: {error}") from None
+
+    def array(self, name: str) -> np.ndarray:
+        """Returns an array from a .npy file; it is read-only if it is opened by memory map."""
+        return read_array(self._path(name), memory_map=self.memory_map)
 
     def _path(self, name: str) -> Path:
         if name not in self:
@@ -218,97 +181,46 @@ def is_finite(tensor: torch.Tensor) -> bool:
     return all(math.isfinite(extreme) for extreme in tensor.aminmax())
 
 
-def reading(path: Path, kind: str) -> ArtifactReader:
+def reading(
+    path: Path, kind: str, *, memory_map: bool = False, unchecked: Container[str] = ()
+) -> ArtifactReader:
     """Opens an artifact after checking that it is complete.
+
+    Args:
+        path: the folder.
+        kind: the kind of artifact.
+        memory_map: see `ArtifactReader.memory_map`.
+        unchecked: names of files whose checksums are not verified, since the caller verifies their
+            content when it reads them.
 
     Raises:
         ArtifactError: there is none, it is of another kind, was written by a newer version, or is
             damaged; the message names the file.
     """
     refuse_forked()
-    if not path.is_dir():
-        if path.exists():
-            raise ArtifactError(f"{path} is a file, not the folder of a {kind}")
-        raise ArtifactError(f"{path}: there is no such folder")
-    if not (path / MANIFEST).exists():
-        raise ArtifactError(f"{path} is not a {kind}: it has no {MANIFEST}")
-    manifest = _read_json(path / MANIFEST)
-    if not isinstance(manifest, dict) or (manifest.get("kind"), type(manifest.get("files"))) != (
-        kind,
-        dict,
-    ):
-        raise ArtifactError(f"{path} is not a {kind} according to its {MANIFEST}")
-    _refuse_format(path, manifest)
+    manifest = read_manifest(path, kind)
     for name, recorded in manifest["files"].items():
-        _check(path, name, recorded)
-    return ArtifactReader(path, manifest)
+        if name not in unchecked:
+            _check(path, name, recorded)
+    return ArtifactReader(path, manifest, memory_map)
 
 
-def _refuse_format(path: Path, manifest: dict[str, Any]) -> None:
-    stored_format, versions = manifest.get("format", 0), manifest.get("versions")
-    if isinstance(stored_format, int) and stored_format <= FORMAT:
-        return
-    writer_version = versions.get("tastemaker") if isinstance(versions, dict) else None
-    writer = f"tastemaker {writer_version}" if writer_version else "a later version of tastemaker"
-    raise ArtifactError(
-        f"{path} was written by {writer} in format {stored_format}; this version reads formats "
-        f"up to {FORMAT}: upgrade tastemaker"
-    )
-
-
-def _write_manifest(writer: ArtifactWriter, kind: str) -> None:
-    files = {name: {"sha256": _sha256(writer.folder / name)} for name in sorted(writer.names)}
-    manifest = {
-        "kind": kind,
-        "format": FORMAT,
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {
-            "python": platform.python_version(),
-            **{package: version(package) for package in RECORDED_VERSIONS},
-        },
-        "files": files,
-    }
-    path = writer.folder / MANIFEST
-    with path.open("w", encoding="utf-8") as out:
-        json.dump(manifest, out, indent=2)
-        out.flush()
-        os.fsync(out.fileno())
+def _record_files(writer: ArtifactWriter, kind: str) -> None:
+    """Writes the manifest, with the checksums of all files."""
+    files = {name: {"sha256": sha256_of(writer.folder / name)} for name in sorted(writer.names)}
+    write_manifest(writer.folder, kind, files)
     for name in writer.names:
         # safetensors makes files readable by their owner only; a run may be shared like any file.
-        shutil.copymode(path, writer.folder / name)
+        shutil.copymode(writer.folder / MANIFEST, writer.folder / name)
 
 
 def _check(path: Path, name: str, recorded: dict[str, str]) -> None:
     file = path / name
-    if Path(name).name != name:
-        raise ArtifactError(
-            f"{path}: its {MANIFEST} names a file outside the folder ({name}), which is not read"
-        )
-    if not file.is_file():
-        raise ArtifactError(f"{path} is damaged: {name} is missing")
-    if _sha256(file) != recorded.get("sha256"):
+    if sha256_of(file) != recorded.get("sha256"):
         raise ArtifactError(f"{path} is damaged: {name} does not have the recorded checksum")
 
 
-def _kind_of(path: Path) -> str | None:
-    try:
-        manifest = _read_json(path / MANIFEST)
-    except (ArtifactError, OSError):
-        return None
-    return manifest.get("kind") if isinstance(manifest, dict) else None
-
-
-def _read_json(path: Path) -> Any:
-    if path.stat().st_size > LARGEST_JSON_BYTES:
-        raise ArtifactError(
-            f"{path} is larger than any such file that tastemaker writes, and is not read"
-        )
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ArtifactError(f"{path} is damaged: {error}") from None
-
-
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Returns the SHA-256 checksum of a file in hexadecimal digits, read in small parts."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

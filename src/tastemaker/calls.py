@@ -85,9 +85,14 @@ def path_segment(some_id: wire.Id) -> str:
     return quote(str(some_id), safe="").replace(".", "%2E")
 
 
+def user_path(user_id: wire.Id) -> str:
+    """Returns the path of a user."""
+    return f"/v1/users/{path_segment(user_id)}"
+
+
 def recommend(user_id: wire.Id, listing: dict[str, Any]) -> Call[wire.RecommendationList]:
     """Recommendations for a user; the keys of `listing` are fields of `wire.Listing`."""
-    path = f"/v1/users/{path_segment(user_id)}/recommendations"
+    path = f"{user_path(user_id)}/recommendations"
     return Call("GET", path, wire.RecommendationList, listing)
 
 
@@ -133,17 +138,14 @@ def record(events: wire.Events) -> Call[wire.EventsKept]:
 
 def history(user_id: wire.Id, limit: int) -> Call[wire.UserHistory]:
     """The history of a user, the latest item first."""
-    path = f"/v1/users/{path_segment(user_id)}/history"
-    return Call("GET", path, wire.UserHistory, {"limit": limit})
+    return Call("GET", f"{user_path(user_id)}/history", wire.UserHistory, {"limit": limit})
 
 
 def retract(user_id: wire.Id, item_id: wire.Id) -> Call[BaseModel]:
     """Removes an item from a user's history; the response has no content."""
-    return Call(
-        "DELETE", f"/v1/users/{path_segment(user_id)}/history/{path_segment(item_id)}", BaseModel
-    )
+    return Call("DELETE", f"{user_path(user_id)}/history/{path_segment(item_id)}", BaseModel)
 
 
 def forget(user_id: wire.Id) -> Call[wire.Forgotten]:
     """Deletes the data that the service stores about a user."""
-    return Call("DELETE", f"/v1/users/{path_segment(user_id)}", wire.Forgotten)
+    return Call("DELETE", user_path(user_id), wire.Forgotten)

@@ -7,7 +7,7 @@
 A request that the service rejects raises `ServiceError` with the service's message.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 import httpx
@@ -19,6 +19,9 @@ from tastemaker.errors import ConfigError, ServiceError, UnknownIdError, did_you
 
 _ID: TypeAdapter[wire.Id] = TypeAdapter(wire.Id)
 
+DEPLOYING_TIMEOUT_S = 600.0
+"""How long `reload` and `rollback` wait, in seconds: opening a large model takes minutes."""
+
 
 class Client:
     """A client of one service; safe to share between threads.
@@ -29,14 +32,14 @@ class Client:
     Args:
         base_url: URL of the service, such as `http://127.0.0.1:8000`; a path in it is kept.
         key: API key, if the service requires one.
-        timeout_s: how long to wait for a response, in seconds; `reload` and `rollback` wait without
-            limit, since they open a model.
+        timeout_s: how long to wait for a response, in seconds; `reload` and `rollback`, which open
+            a model, have a limit of their own.
         transport: httpx transport for the requests, for example with a proxy or with retries.
 
     Raises:
         ConfigError: the URL is not an HTTP URL, the key has characters that a header cannot carry,
-            or the events of `record`, the fields of `patch_item` or an argument of `**listing` are
-            invalid.
+            or the events of `record`, the fields of `patch_item`, the features of `put_user` or an
+            argument of `**listing` are invalid.
         UnknownIdError: a user_id or an item_id cannot be an id, such as an empty string.
         ServiceError: the service rejected the request, could not be reached, or the URL is not
             that of a service.
@@ -148,6 +151,15 @@ class Client:
         batch = [events] if isinstance(events, wire.Event) else list(events)
         return self._fetch(calls.record(_checked(wire.Events, {"events": batch})))
 
+    def user(self, user_id: wire.Id) -> wire.User:
+        """The features of a user that were sent since the training."""
+        return self._fetch(Call("GET", calls.user_path(_id(user_id)), wire.User))
+
+    def put_user(self, user_id: wire.Id, features: Mapping[str, Any]) -> wire.User:
+        """Stores the features of a user, and replaces those stored before (see `wire.UserBody`)."""
+        body = _checked(wire.UserBody, {"features": features})
+        return self._fetch(Call("PUT", calls.user_path(_id(user_id)), wire.User, body=body))
+
     def history(self, user_id: wire.Id, limit: int = 100) -> wire.UserHistory:
         """The history of a user, the latest item first."""
         return self._fetch(calls.history(_id(user_id), limit))
@@ -175,34 +187,42 @@ class Client:
         query = {"cursor": cursor, "limit": limit}
         return self._fetch(Call("GET", "/v1/admin/deployments", wire.Deployments, query))
 
-    def reload(self) -> wire.Deployment:
-        """Makes the service open its run folder again and serve that model."""
-        return self._fetch(Call("POST", "/v1/admin/reload", wire.Deployment), without_timeout=True)
+    def reload(self, timeout_s: float = DEPLOYING_TIMEOUT_S) -> wire.Deployment:
+        """Makes the service open its run folder again and serve that model.
 
-    def rollback(self) -> wire.Deployment:
-        """Makes the service return to the previous model."""
-        return self._fetch(
-            Call("POST", "/v1/admin/rollback", wire.Deployment), without_timeout=True
-        )
+        Args:
+            timeout_s: how long to wait, in seconds. The service goes on after that, and
+                `deployments` shows the result.
+        """
+        return self._fetch(Call("POST", "/v1/admin/reload", wire.Deployment), timeout_s)
+
+    def rollback(self, timeout_s: float = DEPLOYING_TIMEOUT_S) -> wire.Deployment:
+        """Makes the service return to the previous model.
+
+        Args:
+            timeout_s: as for `reload`.
+        """
+        return self._fetch(Call("POST", "/v1/admin/rollback", wire.Deployment), timeout_s)
 
     def learn(self) -> wire.LearningStarted:
         """Starts a training on new events; `deployments` shows the model if it is deployed."""
         return self._fetch(Call("POST", "/v1/admin/learn", wire.LearningStarted))
 
-    # Sending; `without_timeout` disables the client's timeout, since opening a model may take long
+    # Sending
 
-    def _fetch(self, call: Call[A], without_timeout: bool = False) -> A:
-        return call.read(self._send(call, without_timeout))
+    def _fetch(self, call: Call[A], timeout_s: float | None = None) -> A:
+        return call.read(self._send(call, timeout_s))
 
-    def _send(self, call: Call[Any], without_timeout: bool = False) -> httpx.Response:
-        timeout_s = None if without_timeout else self._timeout_s
+    def _send(self, call: Call[Any], timeout_s: float | None = None) -> httpx.Response:
+        """Sends a request; without a timeout of its own it has that of the client."""
+        timeout_s = self._timeout_s if timeout_s is None else timeout_s
         try:
             response = self._http.request(
                 call.method, call.path, **call.arguments(), timeout=timeout_s
             )
         except httpx.TimeoutException:
             raise ServiceError(
-                f"{self._url} did not respond within {self._timeout_s:g} s; "
+                f"{self._url} did not respond within {timeout_s:g} s; "
                 "try again later, or increase timeout_s"
             ) from None
         except httpx.RequestError as error:

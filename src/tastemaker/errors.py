@@ -39,6 +39,14 @@ class ArtifactError(TastemakerError):
     """A folder on disk is damaged, of another kind, of a newer version, or must not be replaced."""
 
 
+class ClusterError(TastemakerError):
+    """Processes that train together have different data or settings, or one of them failed."""
+
+
+class LostProcessError(ClusterError):
+    """A process that trains together with others was ended, or cannot be reached."""
+
+
 class DownloadError(TastemakerError):
     """A file could not be fetched, or is not the file that was published."""
 

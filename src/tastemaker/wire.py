@@ -132,7 +132,8 @@ FeatureValue = Annotated[
     Discriminator(_kind_of_feature),
 ]
 """A text, a number, true or false, or a list of texts or numbers."""
-Features = Annotated[dict[FeatureName, FeatureValue | None], Field(max_length=100)]
+MAX_FEATURES = 100
+Features = Annotated[dict[FeatureName, FeatureValue | None], Field(max_length=MAX_FEATURES)]
 K = Annotated[int, NUMBER, Field(ge=1, le=MAX_RECOMMENDATIONS)]
 
 
@@ -240,7 +241,7 @@ class RecommendationList(Answer):
     version: str
     """Version of the trained model; every training has its own."""
     source: Source
-    """trending if the user has no history, or the model was trained with no item of it."""
+    """trending if the model knows nothing of the user: no item of the history, and no feature."""
     degraded: bool = False
     """Whether the database is unavailable, so that events since the training may be missing."""
 
@@ -401,6 +402,38 @@ class Categories(Answer):
 # Users
 
 
+class UserBody(Wire):
+    """The features of a user; PUT replaces all of them."""
+
+    features: Features
+    """Features by the names that they have in the table of the users. A model that reads them
+    recommends by them at once, also to a user without a history. Features that are not given are
+    missing for a new user; a user whom the model was trained with keeps those of the training."""
+
+
+class UserFeatures(UserBody):
+    """One of several users whose features are imported from a file."""
+
+    user_id: Id
+    features: Features = {}
+    """The features; an empty object stands for a user without features."""
+
+
+class User(Answer):
+    """What is known of a user besides the history."""
+
+    user_id: Id
+    features: dict[str, Any] = {}
+    """The features that were sent since the training."""
+    trained: bool
+    """Whether the model was trained with the user."""
+    features_used: bool
+    """Whether the model that serves recommends by any of the features that were sent; the others
+    are stored for the next training."""
+    degraded: bool = False
+    """Whether the database is unavailable, so that the features that were sent are not known."""
+
+
 class HistoryItem(Answer):
     """An item that a user touched."""
 
@@ -423,7 +456,7 @@ class UserHistory(Answer):
 
 
 class Forgotten(Answer):
-    """The user's events and the state derived from them have been deleted."""
+    """The user's events, the state derived from them, and the user's features have been deleted."""
 
     user_id: Id
     events: int

@@ -168,6 +168,15 @@ def test_an_unreachable_or_slow_service_is_named_in_the_error(service: Service) 
             client.item("slow")
 
 
+def test_reload_and_rollback_wait_for_a_limited_time() -> None:
+    # A connection is accepted by the system, and nothing ever responds.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        with Client(f"http://127.0.0.1:{silent.getsockname()[1]}") as client:
+            for deploy in (client.reload, client.rollback):
+                with pytest.raises(ServiceError, match=r"did not respond within 0\.1 s"):
+                    deploy(timeout_s=0.1)
+
+
 @pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://shop", "http://", "", "http://[::"])
 def test_an_invalid_url_is_refused_at_once(url: str) -> None:
     with pytest.raises(ConfigError, match="is not the URL of a service"):

@@ -1,16 +1,19 @@
 """Run folders: what is in them, what is refused, what survives."""
 
 import json
+from hashlib import sha256
+from mmap import mmap
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
 
 import tastemaker as tm
-from tastemaker.artifact import MANIFEST
 from tastemaker.bundle.unfinished import training_folder
 from tastemaker.errors import ArtifactError
+from tastemaker.folders import MANIFEST
 from tastemaker.testing.worlds import two_tastes
 
 
@@ -57,6 +60,52 @@ def test_candidates_ratings_and_weights_survive(tmp_path: Path) -> None:
     assert opened.test.timestamps.tolist() == [7]
 
 
+def test_a_run_of_format_1_opens_with_the_same_data(run: Path) -> None:
+    """Format 1 kept the training data in one Parquet file."""
+    opened = tm.open_run(run)
+    columns = {path: np.load(path) for path in sorted(run.glob("train-*.npy"))}
+    rows = {path.stem.removeprefix("train-"): column for path, column in columns.items()}
+    pl.DataFrame(rows).write_parquet(run / "train.parquet")
+    files = json.loads((run / MANIFEST).read_text())["files"]
+    for path in columns:
+        path.unlink()
+        del files[path.name]
+    files["train.parquet"] = {"sha256": sha256((run / "train.parquet").read_bytes()).hexdigest()}
+    rewrite(run / MANIFEST, format=1, files=files)
+    for memory_map in (False, True):
+        old = tm.open_run(run, memory_map=memory_map)
+        assert old.split.train.fingerprint == opened.split.train.fingerprint
+        assert old.recommend(k=5).frame.equals(opened.recommend(k=5).frame)
+
+
+def test_a_run_opened_by_memory_map_is_the_same_and_leaves_its_columns_on_disk(run: Path) -> None:
+    opened, mapped = tm.open_run(run), tm.open_run(run, memory_map=True)
+    assert mapped.recommend(k=5).frame.equals(opened.recommend(k=5).frame)
+    assert mapped.split.train.fingerprint == opened.split.train.fingerprint
+
+    def owner(array: np.ndarray) -> object:
+        while isinstance(array.base, np.ndarray):
+            array = array.base
+        return array.base
+
+    train = mapped.split.train
+    assert train.timestamps is not None
+    for column in (train.users, train.items, train.timestamps):
+        assert isinstance(owner(column), mmap)
+    assert owner(opened.split.train.items) is None
+
+
+def test_training_data_opened_by_memory_map_are_read_once_to_verify_them(run: Path) -> None:
+    path = run / "train-item.npy"
+    content = bytearray(path.read_bytes())
+    content[-4] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ArtifactError, match=r"train-item.npy does not have the recorded checksum"):
+        tm.open_run(run)
+    with pytest.raises(ArtifactError, match="the data do not have the recorded fingerprint"):
+        tm.open_run(run, memory_map=True)
+
+
 def test_a_model_without_anything_held_out_can_be_kept(tmp_path: Path) -> None:
     tm.save_run(tmp_path / "run", tm.Popularity().fit(tm.no_holdout(two_tastes())))
     opened = tm.open_run(tmp_path / "run")
@@ -66,7 +115,7 @@ def test_a_model_without_anything_held_out_can_be_kept(tmp_path: Path) -> None:
 
 def test_a_run_contains_no_pickle(run: Path) -> None:
     endings = {file.suffix for file in run.iterdir()}
-    assert endings == {".json", ".parquet", ".safetensors"}
+    assert endings == {".json", ".npy", ".parquet", ".safetensors"}
 
 
 def test_damaged_files_are_named(run: Path) -> None:
@@ -110,9 +159,9 @@ def test_foreign_and_newer_folders_are_named(run: Path, tmp_path: Path) -> None:
 
 def test_only_runs_are_replaced_and_the_former_one_is_kept(run: Path) -> None:
     before = (run / "weights.safetensors").read_bytes()
-    tm.save_run(run, tm.Popularity().fit(tm.no_holdout(two_tastes())))
+    kept = tm.save_run(run, tm.Popularity().fit(tm.no_holdout(two_tastes())))
     assert tm.open_run(run).model.name == "popularity"
-    kept = run.with_name("run.previous")
+    assert kept == run.with_name("run.previous")
     assert (kept / "weights.safetensors").read_bytes() == before
     thesis = run.with_name("thesis")
     thesis.mkdir()
@@ -120,6 +169,17 @@ def test_only_runs_are_replaced_and_the_former_one_is_kept(run: Path) -> None:
     with pytest.raises(ArtifactError, match="is a folder, but not a run"):
         tm.save_run(thesis, tm.Popularity().fit(tm.no_holdout(two_tastes())))
     assert [file.name for file in thesis.iterdir()] == ["chapter1.txt"]
+
+
+def test_a_run_whose_training_was_interrupted_is_replaced_and_not_kept(tmp_path: Path) -> None:
+    model = tm.Popularity().fit(tm.no_holdout(two_tastes()))
+    (tmp_path / "run").mkdir()  # an empty folder is no previous run
+    model.log.interrupted = True
+    assert tm.save_run(tmp_path / "run", model) is None
+    model.log.interrupted = False
+    assert tm.save_run(tmp_path / "run", model) is None
+    assert [folder.name for folder in tmp_path.iterdir()] == ["run"]
+    assert tm.save_run(tmp_path / "run", model) == tmp_path / "run.previous"
 
 
 def test_folders_that_are_not_runs_are_never_removed(run: Path) -> None:

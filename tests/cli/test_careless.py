@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 import tastemaker as tm
-from tastemaker.artifact import claim
 from tastemaker.cli.main import main
 from tastemaker.experiments.search import Search, search
+from tastemaker.folders import claim
 from tastemaker.testing.worlds import two_tastes
 
 GOOD = "user,item,timestamp,rating\n" + "".join(
@@ -68,6 +68,8 @@ CASES = {
         "compare good.csv --weight rating --models ease,random --strict --out OUT",
         "random does not learn from weights: every interaction counts the same",
     ),
+    "vectors without a table": ("train good.csv --vectors x.npy --out OUT", "give the table with --items"),
+    "vectors that are no NumPy file": ("train good.csv --items good.csv --vectors good.csv --out OUT", "good.csv: is not a NumPy file of numbers"),
     "weights of kinds without a column of kinds": ("train good.csv --event-weights view=1 --out OUT", "name their column with --event"),
     "a weight of a kind without a number": ("train good.csv --event rating --event-weights view --out OUT", '"view" is not a kind with its weight'),
     "kinds without a weight": ("inspect good.csv --event rating --event-weights 1.0=2", "give one to each with --event-weights"),
@@ -176,6 +178,18 @@ CASES = {
     ),
     "a search in a folder of other files": (
         "tune good.csv --model ease --out thesis", "is a folder, but not a search",
+    ),
+    "a storage of an unknown kind": (
+        "tune good.csv --model ease --storage postgress://me:pw@host/db --out OUT", "--storage is not the URL of a database",
+    ),
+    "a storage in a folder that is not there": (
+        "tune good.csv --model ease --storage nowhere/journal.log --out OUT", "does not exist; create it first",
+    ),
+    "a storage that is a table": (
+        "tune good.csv --model ease --storage good.csv --out OUT", "is not a journal of trials; choose another --storage",
+    ),
+    "a shared storage to be discarded": (
+        "tune good.csv --model ease --storage journal.log --restart --out OUT", "choose another storage",
     ),
     "a study of other data": ("tune good.csv --model ease --out study", "was started with data"),
     "a verb misspelt": ("trian good.csv", "train"),

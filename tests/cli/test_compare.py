@@ -12,6 +12,8 @@ import polars as pl
 import pytest
 
 import tastemaker as tm
+from tastemaker.experiments.sharing import in_turn
+from tastemaker.folders import exclusive_lock
 from tests.cli.conftest import Begin, Terminal, command
 from tests.processes import Command
 
@@ -326,6 +328,73 @@ def test_ctrl_c_during_the_cold_start_trainings_keeps_the_first_ones(
     assert set(second["how"].values()) == {"reused"}
     assert second["cold_start_how"] == {"popularity": "reused", "ncf": "training resumed"}
     assert {path.name for path in (out / "models").iterdir()} == {"popularity", "ncf"}
+
+
+def test_two_workers_train_each_model_once_and_show_the_table_of_one(
+    clicks: Path, tmp_path: Path, begin: Begin, compared: Path
+) -> None:
+    typed = ("compare", clicks, *QUICK, "--out", tmp_path / "out", "--share", "--json")
+    shown = [completed(each) for each in [begin(*typed), begin(*typed)]]
+    expected = json.loads((compared / "leaderboard.json").read_text())
+    for one in shown:
+        assert without_seconds(one["models"]) == without_seconds(expected["models"])
+        assert one["comparisons"] == expected["comparisons"]
+    for label in ("popularity", "ease", "ncf"):
+        assert {one["how"][label] for one in shown} <= {"trained", "reused"}
+        assert sum(one["how"][label] == "trained" for one in shown) == 1, label
+    assert (tmp_path / "out" / "report.html").exists()
+    assert json.loads((tmp_path / "out" / "leaderboard.json").read_text()).items() <= (
+        shown[0].items()
+    )
+
+
+def without_seconds(models: list[dict]) -> list[dict]:
+    return [
+        {name: value for name, value in model.items() if not name.endswith("_s")}
+        for model in models
+    ]
+
+
+@pytest.mark.slow
+def test_the_model_of_a_killed_worker_is_continued_by_one_that_waits_for_it(
+    clicks: Path, tmp_path: Path, begin: Begin
+) -> None:
+    out = tmp_path / "out"
+    typed = (
+        "compare", clicks, "--models", "ncf,popularity", "--set", "ncf.epochs=400",
+        "--set", "ncf.batch_size=16", "--out", out, "--share", "--json",
+    )  # fmt: skip
+    log = out / "models" / "ncf.partial" / "epochs.csv"
+    victim = begin(*typed)
+    while not (log.exists() and len(log.read_text().splitlines()) >= 4):
+        assert victim.poll() is None
+    waiting = begin(*typed)
+    killed = victim.stop(
+        signal.SIGKILL,
+        lambda: "ncf: waiting for another worker" in waiting.stderr.read_text(),
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert completed(waiting)["how"] == {"ncf": "training resumed", "popularity": "trained"}
+
+
+def test_a_comparison_that_is_not_shared_refuses_workers_and_is_refused_by_them(
+    tastemaker: Terminal, clicks: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    typed = ("compare", clicks, "--models", "popularity", "--out", out)
+    assert tastemaker(*typed)[0] == 0
+    worker = in_turn(out, ["ncf"], print)
+    assert next(worker) == "ncf"
+    code, _, err = tastemaker(*typed)
+    assert code == 2
+    assert "set --share to train the others, or choose another --out" in err
+    assert tastemaker(*typed, "--share")[0] == 0
+    worker.close()
+    assert tastemaker(*typed)[0] == 0
+    with exclusive_lock(out):
+        code, _, err = tastemaker(*typed, "--share")
+    assert code == 2
+    assert "another process is writing to this folder" in err
 
 
 def test_the_table_is_live_on_a_terminal(clicks: Path, tmp_path: Path) -> None:

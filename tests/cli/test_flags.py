@@ -15,7 +15,13 @@ from tests.cli.conftest import Terminal
 
 PACKAGE = Path(tm.__file__).parent
 
-SHELL_COMMANDS = ("tastemaker keys add", "tastemaker compare", "--from-events")
+SHELL_COMMANDS = (
+    "tastemaker keys add",
+    "tastemaker compare",
+    "tastemaker recommend",
+    "--from-events",
+    "ray start",
+)
 """What shows a whole command to type, or is read over HTTP by whoever trained on a shell."""
 
 

@@ -74,7 +74,20 @@ def test_the_reasons_are_shown_by_title_and_in_json_by_id(
     assert pl.read_parquet(tmp_path / "lists.parquet")["because"].list.len().min() >= 1
     code, _, err = tastemaker(*ask, "--out", tmp_path / "lists.csv")
     assert code == 2
-    assert "a CSV file cannot hold --because" in err
+    assert "a CSV file cannot hold the reasons of --because" in err
+
+
+def test_the_file_is_refused_before_the_run_is_opened(tastemaker: Terminal, tmp_path: Path) -> None:
+    ask = ("recommend", tmp_path / "no run", "--all", "--because")
+    for name, message in {
+        "lists.csv": "cannot hold the reasons of --because",
+        "lists.txt": "is not supported",
+        "nowhere/lists.parquet": "does not exist",
+    }.items():
+        code, _, err = tastemaker(*ask, "--out", tmp_path / name)
+        assert code == 2
+        assert f"lists{Path(name).suffix}: " in err
+        assert message in err
 
 
 def test_a_model_without_explanations_is_refused_in_one_line(

@@ -37,6 +37,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "index": ("index RUN", "the run was not changed"),
     "recommend": ("recommend RUN --all", "nothing was written"),
     "recommend to a file": ("recommend RUN --all --out lists.parquet", "was not written"),
+    "recommend a shard": ("recommend RUN --all --shard 1/2 --out new", "was not written"),
     "train": ("train CLICKS --model ease --out new", "nothing was kept"),
     "compare": ("compare CLICKS --models itemknn,ease --out new", "first model was not finished"),
     "tune": ("tune CLICKS --model itemknn --out new", "no trial was completed"),
@@ -62,6 +63,15 @@ def test_ctrl_c_ends_every_long_command_with_one_line_and_no_partial_files(
     assert files_of(run) == before
     # A search keeps the file of its trials, with which the same command goes on.
     assert set(files_of(tmp_path)) <= {"new/manifest.json", "new/study.db"}
+
+
+@pytest.mark.slow
+def test_an_interrupted_demo_names_no_option_that_it_lacks(tmp_path: Path, begin: Begin) -> None:
+    typed = ("demo", "--data", "synthetic", "--out", "new")
+    done = begin(*typed, folder=tmp_path, before=interrupting.at_the_first_progress).ended()
+    assert done.returncode == 130, done.stderr
+    assert "interrupted; the same command starts from the beginning" in done.stderr
+    assert "--resume" not in done.stderr
 
 
 @pytest.mark.slow

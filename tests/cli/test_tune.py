@@ -9,10 +9,13 @@ import sys
 import tomllib
 from pathlib import Path
 
+import optuna
 import polars as pl
 import pytest
 
 import tastemaker as tm
+from tastemaker.experiments import heartbeat, search
+from tastemaker.experiments.storages import opened, shared_storage
 from tests.cli.conftest import Begin, Terminal
 from tests.processes import Ended
 
@@ -91,6 +94,79 @@ def test_an_interrupted_search_ends_with_the_result_of_an_uninterrupted_one(
     assert n_trials(out / "study.db") < len(unbroken), "it was stopped before its end"
     assert (out / "best.toml").exists() == (how == signal.SIGINT)
     assert tried(begin("tune", clicks, *SEARCH, out).ended()) == unbroken
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["journal", "sqlite"])
+def test_if_one_of_two_workers_is_killed_the_other_completes_all_trials(
+    clicks: Path, tmp_path: Path, begin: Begin, kind: str
+) -> None:
+    storage = tmp_path / "journal.log" if kind == "journal" else f"sqlite:///{tmp_path}/trials.db"
+    typed = (
+        "tune", clicks, "--trials", 6, "--set", "epochs=8", "--storage", storage, "--json",
+        "--out", tmp_path / "out",
+    )  # fmt: skip
+    victim, other = (begin(*typed, before=impatient) for _ in range(2))
+    killed = victim.stop(signal.SIGKILL, lambda: running_in(storage, victim.pid))
+    assert killed.returncode == -signal.SIGKILL
+    survivor = other.ended()
+    assert [number for number, *_ in tried(survivor)] == [1, 2, 3, 4, 5, 6]
+    trials = json.loads(survivor.stdout)["trials"]
+    assert {trial["state"] for trial in trials} <= {"complete", "pruned"}
+    (given_up,) = (t for t in stored_in(storage) if t.state == optuna.trial.TrialState.FAIL)
+    (repeated,) = (t for t in trials if t["settings"] == given_up.params)
+    assert repeated["worker"] != given_up.user_attrs["worker"]
+    assert len({json.dumps(trial["settings"]) for trial in trials}) == 6
+
+
+@pytest.mark.slow
+def test_two_workers_run_each_trial_once_and_end_with_the_same_result(
+    clicks: Path, tmp_path: Path, begin: Begin
+) -> None:
+    typed = (
+        "tune", clicks, "--trials", 6, "--set", "epochs=6", "--storage", tmp_path / "journal.log",
+        "--json", "--out", tmp_path / "out",
+    )  # fmt: skip
+    workers = [begin(*typed, before=impatient) for _ in range(2)]
+    one, other = (worker.ended() for worker in workers)
+    assert tried(one) == tried(other)
+    trials = json.loads(one.stdout)["trials"]
+    assert {int(t["worker"].rpartition(":")[2]) for t in trials} == {w.pid for w in workers}
+    assert len(stored_in(tmp_path / "journal.log")) == len(trials) == 6
+    assert len(pl.read_csv(tmp_path / "out" / "trials.csv")) == 6
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "best.toml", "manifest.json", "trials.csv",
+    }  # fmt: skip
+
+
+def impatient() -> None:
+    """Makes workers give signs of life, and look for those of others, more often."""
+    heartbeat.BEAT_EVERY_S, heartbeat.SILENT_AFTER_S, search.POLL_S = 0.5, 6.0, 0.1
+
+
+def stored_in(storage: object) -> list[optuna.trial.FrozenTrial]:
+    """All trials in a storage, those that were given up included."""
+    place = Path(str(storage).removeprefix("sqlite:///"))
+    if not place.exists():
+        return []
+    try:
+        with opened(shared_storage(str(storage))) as inside:
+            return optuna.load_study(study_name="tastemaker", storage=inside).get_trials()
+    except KeyError:
+        return []
+
+
+def running_in(storage: object, pid: int) -> bool:
+    """Whether the worker with this process id trains, and nobody holds the lock of a journal.
+
+    The lock of a process that was killed would be broken only after thirty seconds.
+    """
+    trains = any(
+        trial.intermediate_values and trial.user_attrs["worker"].endswith(f":{pid}")
+        for trial in stored_in(storage)
+        if trial.state == optuna.trial.TrialState.RUNNING
+    )
+    return trains and not Path(f"{storage}.lock").exists()
 
 
 def test_without_optuna_the_error_names_what_to_install(clicks: Path, tmp_path: Path) -> None:

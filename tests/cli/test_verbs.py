@@ -92,8 +92,9 @@ def test_train_evaluate_and_the_same_again(
     assert first["n_users"] == 60
     assert {"hit_rate@10", "ndcg@10"} <= first["metrics"].keys()
     assert first["baseline"]["popularity"].keys() == first["metrics"].keys()
-    again = tastemaker.json(*command)
-    assert again["metrics"] == first["metrics"]
+    code, again, err = tastemaker(*command, "--json")
+    assert (code, json.loads(again)["metrics"]) == (0, first["metrics"])
+    assert f"the previous run was moved to {tmp_path / 'run.previous'}" in err
     evaluated = tastemaker.json("evaluate", tmp_path / "run")
     assert evaluated["metrics"] == first["metrics"]
     full = tastemaker.json("evaluate", tmp_path / "run", "--protocol", "full", "-k", 5, "-k", 20)
@@ -272,10 +273,10 @@ def test_the_help_has_examples_and_imports_no_heavy_package() -> None:
     script = (
         "import sys; from tastemaker.cli.main import main\n"
         "try: main()\nexcept SystemExit: pass\n"
-        "heavy = {'torch', 'polars', 'lightning', 'numpy'} & set(sys.modules)\n"
+        "heavy = {'torch', 'polars', 'lightning', 'numpy', 'ray'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
-    for verb in ([], ["train"], ["recommend"]):
+    for verb in ([], ["train"], ["recommend"], ["tune"], ["compare"]):
         done = subprocess.run(
             [sys.executable, "-c", script, *verb, "--help"], capture_output=True, text=True
         )

@@ -3,6 +3,7 @@
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -193,3 +194,43 @@ def test_the_fingerprint_covers_the_features() -> None:
     fingerprints = {data.fingerprint for data in (one, *changed)}
     assert len(fingerprints) == 6
     assert tm.read(LOG, items=ITEMS.reverse(), users=users).fingerprint == one.fingerprint
+
+
+def test_vectors_of_a_file_belong_to_the_rows_of_the_table_in_order(tmp_path: Path) -> None:
+    matrix = np.arange(8).reshape(4, 2)
+    np.save(tmp_path / "pictures.npy", matrix)
+    ITEMS[["item", "title"]].write_csv(tmp_path / "items.csv")
+    for vectors in (tmp_path / "pictures.npy", str(tmp_path / "pictures.npy"), matrix):
+        catalog = tm.read(LOG, items=tmp_path / "items.csv", vectors=vectors).catalog
+        assert catalog.features == {"vectors": "vector"}
+        assert catalog.frame["vectors"].to_list() == [[0, 1], [2, 3], [4, 5]]
+        assert any("vectors: vector (2 numbers)" in note for note in catalog.notes)
+
+
+@pytest.mark.parametrize(
+    ("vectors", "message"),
+    [
+        (np.zeros((3, 2)), "there are 3 vectors, but catalog has 4 rows; give one vector"),
+        (np.zeros(4), r"the shape \(4,\) and the type float64 has no vectors"),
+        ([[1.0, 2.0], [3.0]], "give a NumPy array or file, not a list"),
+        (np.array([["a"]] * 4), "the type <U1 has no vectors"),
+        (np.array([[1.0], [np.nan], [0.0], [2.0]]), 'column "vectors", row 2: .*list of 1 numbers'),
+        ("none.npy", "none.npy: cannot be read: No such file"),
+        (__file__, "is not a NumPy file of numbers .* write one with numpy.save"),
+    ],
+)
+def test_wrong_vectors_are_refused(vectors: object, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        tm.read(LOG, items=ITEMS, vectors=vectors)
+
+
+def test_vectors_are_never_unpickled_and_need_a_table_without_them(tmp_path: Path) -> None:
+    np.save(tmp_path / "objects.npy", np.array([[{}]] * 4), allow_pickle=True)
+    with pytest.raises(DataError, match="is not a NumPy file of numbers"):
+        tm.read(LOG, items=ITEMS, vectors=tmp_path / "objects.npy")
+    with pytest.raises(ConfigError, match="vectors=… is about the table of items"):
+        tm.read(LOG, vectors=np.zeros((4, 2)))
+    with pytest.raises(DataError, match='there is a column "vectors" already'):
+        tm.read(LOG, items=ITEMS.with_columns(vectors=1), vectors=np.zeros((4, 2)))
+    with pytest.raises(ConfigError, match="add the vectors to the Catalog"):
+        tm.read(LOG, items=described().catalog, vectors=np.zeros((3, 2)))

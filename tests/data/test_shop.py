@@ -246,6 +246,13 @@ def test_the_shop_is_loaded_by_name_with_kinds_and_titles(made: Shop) -> None:
     assert kinds is not None
     assert (kinds.targets, kinds.negative) == (("purchase",), ("return",))
     assert "title" in data.catalog.columns
+    assert data.user_table is not None
+    assert data.user_table.features == {"country": "category", "birth_year": "number"}
+    visitors = data.user_table.frame.rename({"user_id": "visitor"}).drop_nulls()
+    known = made.visitors.drop_nulls().join(visitors, on="visitor", how="semi")
+    assert visitors.sort("visitor").equals(
+        known.with_columns(pl.col("birth_year").cast(pl.Float64))
+    )
     split = tm.temporal(tm.load("shop", repeats="keep"))
     assert split.train.rules.repeat_targets
 

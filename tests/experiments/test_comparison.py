@@ -3,13 +3,14 @@
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 import tastemaker as tm
 from tastemaker.data.split import Split
 from tastemaker.errors import ConfigError
-from tastemaker.experiments.comparison import ComparisonListener
 from tastemaker.experiments.comparison_files import run_folder
+from tastemaker.experiments.comparison_listener import ComparisonListener
 from tastemaker.testing.worlds import two_tastes
 
 
@@ -99,3 +100,14 @@ def test_invalid_arguments_are_refused_and_leave_no_files(
             **{"models": [tm.EASE()], "split": split, "folder": tmp_path / "out"} | arguments
         )
     assert not (tmp_path / "out").exists()
+
+
+def test_strict_refuses_weights_before_any_model_is_trained(tmp_path: Path) -> None:
+    log = pl.DataFrame({"user": [1, 1, 1, 2, 2, 2], "item": [1, 2, 3, 1, 2, 3]})
+    log = log.with_columns(plays=pl.col("item") * 2)
+    weighted = tm.leave_one_out(tm.read(log, weight="plays"), by="input")
+    models = [tm.EASE(), tm.Random()]
+    with pytest.raises(ConfigError, match=r"random does not learn from weights.*strict=True"):
+        tm.compare(models, weighted, tmp_path / "out", strict=True)
+    assert not (tmp_path / "out").exists()
+    assert len(tm.compare(models, weighted, tmp_path / "out").models) == 2

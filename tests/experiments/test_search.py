@@ -1,7 +1,9 @@
 """A search: what it may see, what it remembers, when it gives up."""
 
 import signal
+import sys
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import ClassVar
 
@@ -228,3 +230,12 @@ def test_the_search_prints_no_output(
 ) -> None:
     search(Search("ncf", split, fixed={"epochs": 1}), tmp_path, 2)
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_mistake_in_an_own_module_is_not_reported_as_a_missing_package(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(sys.modules, "tastemaker.experiments.search")
+    monkeypatch.setitem(sys.modules, "tastemaker.experiments.study", None)
+    with pytest.raises(ImportError, match=r"tastemaker\.experiments\.study"):
+        import_module("tastemaker.experiments.search")

@@ -57,3 +57,36 @@ def test_invalid_arguments_are_refused_before_any_file_is_written(
     with pytest.raises(ConfigError, match="at least 1 trial is needed"):
         tm.tune("ease", split, tmp_path / "out", n_trials=0)
     assert not (tmp_path / "out").exists()
+
+
+WITHOUT_WEIGHTS = """
+import tastemaker as tm
+
+
+class Unweighted(tm.EASE):
+    name = "unweighted"
+    uses_weights = False
+"""
+
+
+def test_strict_refuses_weights_before_the_first_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # All built-in models with settings to tune learn from weights; this one is of a plug-in.
+    (tmp_path / "unweighted.py").write_text(WITHOUT_WEIGHTS)
+    package = tmp_path / "tastemaker_unweighted-1.0.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: unweighted\nVersion: 1.0\n")
+    (package / "entry_points.txt").write_text(
+        "[tastemaker.models]\nunweighted = unweighted:Unweighted\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    log = pl.DataFrame({"user": [1, 1, 1, 2, 2, 2], "item": [1, 2, 3, 1, 2, 3]})
+    weighted = tm.leave_one_out(
+        tm.read(log.with_columns(plays=pl.col("item") * 2), weight="plays"), by="input"
+    )
+    with pytest.raises(ConfigError, match=r"unweighted does not learn from weights.*strict=True"):
+        tm.tune("unweighted", weighted, tmp_path / "out", n_trials=1, strict=True)
+    assert not (tmp_path / "out").exists()
+    tuned = tm.tune("ease", weighted, tmp_path / "out", n_trials=1, strict=True)
+    assert tuned.best

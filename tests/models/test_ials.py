@@ -15,6 +15,10 @@ from tastemaker.testing.inductive import assert_same_scores
 from tastemaker.testing.worlds import two_tastes
 from tastemaker.training.run import TrainingRun
 
+if implicit_library.INSTALLED:
+    from implicit.cpu.als import AlternatingLeastSquares
+    from threadpoolctl import threadpool_limits
+
 needs_implicit = pytest.mark.skipif(not implicit_library.INSTALLED, reason="needs implicit")
 
 
@@ -86,11 +90,17 @@ def test_a_known_user_is_scored_by_the_history_of_the_moment() -> None:
 def test_users_get_the_vectors_that_the_package_gives_them() -> None:
     split = tm.no_holdout(two_tastes())
     model = IALS(embedding_size=6, alpha=3.0, regularization=0.5, epochs=4, seed=1).fit(split)
-    package = implicit_library.als(
-        "ials", factors=6, alpha=4.0, regularization=0.5, iterations=4, random_state=1
-    )
-    matrix = ials.interaction_matrix(split.train)
-    implicit_library.fit(package, matrix, 4, lambda loss: 0.0, TrainingRun())
+    with threadpool_limits(1, "blas"):
+        package = AlternatingLeastSquares(
+            factors=6, alpha=4.0, regularization=0.5, iterations=4, random_state=1,
+            calculate_training_loss=True,
+        )  # fmt: skip
+        matrix, losses = ials.interaction_matrix(split.train), []
+        package.fit(
+            matrix, show_progress=False, callback=lambda epoch, seconds, loss: losses.append(loss)
+        )
+    # The package takes the penalty of its loss in single precision.
+    assert [record["loss"] for record in model.log.records] == pytest.approx(losses, rel=1e-5)
     # The package keeps its vectors in memory of another alignment, so products may round otherwise;
     # the systems that each of the four epochs solves are well conditioned by the regularization.
     np.testing.assert_allclose(package.item_factors, model.state()["items"], rtol=1e-4, atol=1e-5)
@@ -114,16 +124,13 @@ def test_each_epoch_is_reported_and_the_loss_falls(capfd) -> None:
 
 
 @needs_implicit
-def test_the_number_of_cores_does_not_change_the_model(monkeypatch) -> None:
+def test_the_number_of_cores_does_not_change_the_model() -> None:
     split = tm.no_holdout(two_tastes())
-    alone = implicit_library.AlternatingLeastSquares
-    many = IALS(embedding_size=8).fit(split).state()["items"]
-    monkeypatch.setattr(
-        implicit_library,
-        "AlternatingLeastSquares",
-        lambda **settings: alone(num_threads=1, **settings),
-    )
-    assert torch.equal(IALS(embedding_size=8).fit(split).state()["items"], many)
+    states = []
+    for cores in (1, 2):
+        with threadpool_limits(cores, "openmp"):
+            states.append(IALS(embedding_size=8).fit(split).state()["items"])
+    assert torch.equal(*states)
 
 
 def test_without_the_package_only_fitting_fails(monkeypatch) -> None:

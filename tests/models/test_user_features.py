@@ -1,5 +1,6 @@
 """Features of users and of new items in the models that read them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,21 @@ def test_a_known_user_has_the_features_of_the_table(fitted: Recommender) -> None
         features=[{"plan": "free", "age": 31.0}],
     )  # fmt: skip
     np.testing.assert_allclose(fitted.score(known), fitted.score(twin), rtol=1e-4, atol=1e-5)
+
+
+def test_changed_features_of_a_trained_user_count_in_a_factorization() -> None:
+    model = tm.MF(**SMALL, features=True).fit(tm.no_holdout(world()))
+    known = model.users([4])
+    without_history = UserBatch(known.codes, known.items[:0], np.zeros(2, dtype=np.int64))
+    of_table, changed = {"plan": "free", "age": 31.0}, {"plan": "paid", "age": 31.0}
+    unseen = model.score(model.unseen_users([[], []], [of_table, changed]))
+    difference = unseen[1] - unseen[0]
+    assert difference.std() > 0.1
+    for users in (known, without_history):
+        score = model.score(users)
+        same, other = (model.score(replace(users, features=[row])) for row in (of_table, changed))
+        np.testing.assert_allclose(same, score, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(other, score + difference, rtol=1e-3, atol=1e-3)
 
 
 def test_a_new_item_with_the_right_features_beats_one_with_the_wrong_ones(

@@ -139,3 +139,33 @@ def test_rows_without_an_id_are_left_out_on_request(store: EventStore, tmp_path:
     assert done == (1, 0, 2)
     values = Values(missing=[], drop_missing=True)
     assert import_events(store, tmp_path / "log.csv", NOTHING, values=values) == (1, 1, 1)
+
+
+def test_a_published_log_is_read_by_its_layout(store: EventStore, tmp_path: Path) -> None:
+    (tmp_path / "UserBehavior.csv").write_text(
+        "1,2268318,2520377,pv,1511544070\n1,2333346,2520771,buy,1511561733\n"
+    )
+    log = tmp_path / "UserBehavior.csv"
+    assert import_events(store, log, NOTHING, layout="taobao") == (2, 0, 0)
+    events = pl.concat(store.rows()).select("user_id", "item_id", "timestamp", "type")
+    assert events.rows() == [
+        ("1", "2268318", 1511544070, "pv"),
+        ("1", "2333346", 1511561733, "buy"),
+    ]
+    (tmp_path / "behaviors.tsv").write_text(
+        "1\tU7\t11/11/2019 9:05:58 AM\tN1 N2\tN31-0 N18-1 N9-1\n"
+    )
+    assert import_events(store, tmp_path / "behaviors.tsv", NOTHING, layout="mind") == (2, 0, 0)
+    with pytest.raises(ConfigError, match='no layout "taobo"; did you mean "taobao"'):
+        import_events(store, tmp_path / "behaviors.tsv", NOTHING, layout="taobo")
+
+
+def test_values_may_have_a_decimal_comma(new_database: Databases, tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user;item;time;value\na;b;3;1,5\na;c;4;\n")
+    options = ("--database", new_database("sqlite"))
+    refused = tastemaker("events", "import", tmp_path / "log.csv", *options)
+    assert "if the comma is a decimal point, give --decimal" in refused.stderr
+    done = tastemaker("events", "import", tmp_path / "log.csv", *options, "--decimal", ",")
+    assert "2 events imported" in done.stderr
+    tastemaker("events", "export", tmp_path / "out.jsonl", *options)
+    assert pl.read_ndjson(tmp_path / "out.jsonl")["value"].to_list() == [1.5, None]

@@ -138,6 +138,14 @@ def test_an_unknown_type_is_refused_with_the_known_ones(service: Server, unseen_
         record(service, (unseen_user, 3, "view", -1.0))
 
 
+def test_an_event_without_a_type_is_refused_with_the_known_ones(
+    service: Server, unseen_user: int
+) -> None:
+    event = wire.Event(user_id=unseen_user, item_id=3)
+    with pytest.raises(ServiceError, match="give the type of the event: .*view.*buy"):
+        service.client.record([event])
+
+
 def test_value_and_context_are_stored_and_exported(
     service: Server, unseen_user: int, run: Path, tmp_path: Path
 ) -> None:
@@ -166,6 +174,14 @@ def test_contexts_are_limited(context: dict) -> None:
 
 
 WEIGHTS = EventWeights({"view": 1.0, "buy": 10.0, "return": 0.0}, others=0.5, transform="log1p")
+
+
+def test_the_weight_of_an_event_is_that_of_its_type_times_its_transformed_value() -> None:
+    types, values = ["view", "buy", "return", "glance", "buy"], [None, 0.5, 3.0, 1.0, None]
+    expected = [1.0, 10 * np.log1p(0.5), 0.0, 0.5 * np.log1p(1.0), 10.0]
+    for given in (values, pl.Series(values)):
+        np.testing.assert_allclose(WEIGHTS.weights_of(pl.Series(types), given), expected, rtol=1e-6)
+    assert WEIGHTS.weights_of([], []).shape == (0,)
 
 
 @pytest.mark.parametrize("transform", [None, "none", "log1p", "sqrt", "threshold:5"])

@@ -7,8 +7,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+import tastemaker as tm
 from tastemaker import wire
+from tastemaker.data.dataset import Dataset
 from tastemaker.data.missing import Values
+from tastemaker.data.text_format import TextFormat
 from tastemaker.errors import ConfigError, DataError
 from tastemaker.serving.store.database import Database
 from tastemaker.serving.store.item_files import export_items, import_items
@@ -76,7 +79,7 @@ def test_exported_items_can_be_imported(
     store.put([*ITEMS, ItemRecord("gone", "Gone")])
     store.delete("gone")
     assert export_items(store, tmp_path / name) == 4
-    assert import_items(second, tmp_path / name).items == 4
+    assert import_items(second, tmp_path / name).n == 4
     assert kept(second) == kept(store)
 
 
@@ -88,7 +91,7 @@ def test_a_catalog_without_changes_is_a_file_without_rows(
     assert (tmp_path / name).exists()
 
 
-def test_columns_are_found_by_usual_names_and_unused_ones_are_reported(
+def test_columns_are_found_by_usual_names_and_the_others_are_features(
     store: ItemStore, tmp_path: Path
 ) -> None:
     (tmp_path / "movies.csv").write_text(
@@ -98,15 +101,85 @@ def test_columns_are_found_by_usual_names_and_unused_ones_are_reported(
         "1,Twice,,,,\n"
     )
     done = import_items(store, tmp_path / "movies.csv")
-    assert done.items == 2
+    assert done.n == 2
     assert kept(store) == [
-        ("1", "1984", ("Drama", "Sci-Fi"), "https://img.example/1", False, False, None),
-        ("2", "Heat", (), None, False, True, None),
+        ("1", "1984", ("Drama", "Sci-Fi"), "https://img.example/1", False, False, {"stock": 3}),
+        ("2", "Heat", (), None, False, True, {"stock": 1}),
     ]
     message = "\n".join(done.notes)
     assert "item_id = movieId, title = Name, categories = Genres, image_url = poster" in message
-    assert "unused columns: stock" in message
+    assert "movies.csv: stock: number" in message
     assert "1 rows that repeat an item are left out" in message
+
+
+PRODUCTS = pl.DataFrame(
+    {
+        "item_id": [1, 2, 3],
+        "price": [1.5, 2.5, None],
+        "brand": ["x", "y", "x"],
+        "labels": [["new"], ["new", "warm"], []],
+        "launched": ["2024-05-01", "2024-05-02", "2024-05-03"],
+        "picture": [[0.5, 1.0], [0.25, 0.0], None],
+        "ean": ["a1", "a2", "a3"],
+    }
+)
+
+
+def products() -> Dataset:
+    """Data of a run whose items have all of these features."""
+    log = pl.DataFrame({"user": [1, 1, 2], "item": [1, 2, 3]})
+    return tm.read(log, items=PRODUCTS, features={"ean": "category"})
+
+
+def test_other_columns_are_features_of_the_kinds_that_training_would_guess(
+    store: ItemStore, tmp_path: Path
+) -> None:
+    objects = PRODUCTS.with_columns(features=pl.lit('{"price": 9}'))
+    objects.write_parquet(tmp_path / "items.parquet")
+    notes = "\n".join(import_items(store, tmp_path / "items.parquet").notes)
+    assert "price: number" in notes
+    assert "picture: vector (2 numbers)" in notes
+    assert "ean: not used (unique to each row)" in notes
+    assert [record.features for record in store.changed()] == [
+        {"price": 9, "brand": "x", "labels": ["new"], "launched": 1714521600, "picture": [0.5, 1]},
+        {"price": 9, "brand": "y", "labels": ["new", "warm"], "launched": 1714608000,
+         "picture": [0.25, 0]},
+        {"price": 9, "brand": "x", "labels": [], "launched": 1714694400},
+    ]  # fmt: skip
+
+
+def test_with_a_run_columns_are_its_features_and_of_its_kinds(
+    store: ItemStore, tmp_path: Path
+) -> None:
+    (tmp_path / "items.csv").write_text("item_id;price;ean;stock\n7;3,5;c9;1\n8;NA;c8;2\n")
+    how = TextFormat(decimal=",")
+    done = import_items(store, tmp_path / "items.csv", data=products(), how=how)
+    assert [record.features for record in store.changed()] == [
+        {"price": 3.5, "ean": "c9"},
+        {"ean": "c8"},
+    ]
+    assert any("not features of the run: stock" in note for note in done.notes)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ({"price": ["3", "much"]}, 'column "price", row 2: "much" is not a number'),
+        ({"brand": ["x", "y" * 2_001]}, 'column "brand", row 2: .*at most 2000 characters'),
+        ({"picture": [[1.0], [2.0]]}, 'column "picture" has vectors of 1 numbers.* run have 2'),
+        (
+            {"features": ['{"price": 3}', '{"colour": "red"}']},
+            'column "features", row 2: the items have no feature "colour"',
+        ),
+    ],
+)
+def test_features_that_the_service_refuses_are_refused_with_their_place(
+    store: ItemStore, tmp_path: Path, rows: dict[str, list[object]], message: str
+) -> None:
+    pl.DataFrame({"item_id": [7, 8], **rows}).write_parquet(tmp_path / "items.parquet")
+    with pytest.raises(DataError, match=message):
+        import_items(store, tmp_path / "items.parquet", data=products())
+    assert store.changed() == []
 
 
 WRONG = [
@@ -135,20 +208,20 @@ def test_a_file_at_fault_is_refused_whole(
 
 
 def test_ids_are_held_against_those_of_the_run(store: ItemStore, tmp_path: Path) -> None:
-    numbers, texts = two_tastes().item_vocabulary, checkerboard(text_ids=True).item_vocabulary
+    numbers, texts = two_tastes(), checkerboard(text_ids=True)
     (tmp_path / "items.csv").write_text("sku,title\n1,One\nmatrix,Two\n")
     with pytest.raises(DataError, match='column "sku", line 3: item matrix is unknown'):
-        import_items(store, tmp_path / "items.csv", vocabulary=numbers)
+        import_items(store, tmp_path / "items.csv", data=numbers)
     assert store.changed() == []
     (tmp_path / "items.csv").write_text("sku,title\n1.0,One\n2.0,Two\n")
-    import_items(store, tmp_path / "items.csv", vocabulary=texts)
+    import_items(store, tmp_path / "items.csv", data=texts)
     assert [item.item_id for item in store.changed()] == ["1.0", "2.0"]
 
 
 def test_rows_without_an_id_are_left_out_on_request(store: ItemStore, tmp_path: Path) -> None:
     (tmp_path / "items.csv").write_text("sku,title\na,x\nNA,y\n")
     done = import_items(store, tmp_path / "items.csv", values=Values(drop_missing=True))
-    assert done.items == 1
+    assert done.n == 1
     assert any("1 of 2 rows are left out" in note for note in done.notes)
 
 

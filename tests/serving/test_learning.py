@@ -46,7 +46,7 @@ def test_events_come_after_the_training_data(opened: Database) -> None:
     store = EventStore(opened)
     record_events(store, 1, [7, 3])
     record_events(store, 5, [3])
-    joined = with_events(dataset_of({1: [3, 4], 2: [4]}), store, ItemStore(opened))
+    joined = with_events(dataset_of({1: [3, 4], 2: [4]}), opened)
     rows = joined.folded().to_frame().select("user_id", "item_id").rows()
     assert rows == [(1, 4), (1, 7), (1, 3), (2, 4), (5, 3)]  # 3 was touched again, and later
 
@@ -55,7 +55,7 @@ def test_events_have_the_weight_1_beside_interactions_with_weights(opened: Datab
     record_events(EventStore(opened), 1, [7])
     base = dataset_of({1: [3, 4]})
     weighted = replace(base, weights=np.array([5, 10], dtype=np.float32))
-    joined = with_events(weighted, EventStore(opened), ItemStore(opened))
+    joined = with_events(weighted, opened)
     assert joined.to_frame()["weight"].to_list() == [5, 10, 1]
 
 
@@ -83,7 +83,7 @@ def test_events_have_the_kinds_and_values_of_the_rules(opened: Database) -> None
             NewEvent("e", "2", "4", 22, "glance"),
         ]
     )
-    joined = with_events(everything, store, ItemStore(opened)).folded()
+    joined = with_events(everything, opened).folded()
     columns = ["user_id", "item_id", "timestamp", "weight", "event"]
     assert joined.to_frame().select(columns).rows() == [
         (1, 4, 11, 10.0, "buy"), (1, 3, 20, 12.0, "buy"), (2, 4, 20, 3.0, "view")
@@ -92,14 +92,14 @@ def test_events_have_the_kinds_and_values_of_the_rules(opened: Database) -> None
            for u, i in zip(joined.rejected.users, joined.rejected.items, strict=True)]  # fmt: skip
     assert ids == [(1, 5), (2, 3)]
     assert any("1 events of unknown kinds are left out: glance" in note for note in joined.notes)
-    again = with_events(joined, store, ItemStore(opened)).folded()
+    again = with_events(joined, opened).folded()
     assert again.fingerprint == joined.fingerprint, "events do not count twice"
 
 
 def test_ids_become_text_once_an_event_has_a_text_id(opened: Database) -> None:
     store = EventStore(opened)
     record_events(store, "visitor", [3])
-    joined = with_events(dataset_of({1: [3, 4]}), store, ItemStore(opened))
+    joined = with_events(dataset_of({1: [3, 4]}), opened)
     assert joined.user_vocabulary.ids.to_list() == ["1", "visitor"]
     assert joined.item_vocabulary.ids.to_list() == [3, 4]
 
@@ -114,7 +114,7 @@ def test_retracted_events_and_forgotten_users_are_not_learned(opened: Database) 
         ]
     )
     store.forget("2")
-    joined = with_events(dataset_of({1: [3, 4], 2: [4, 3]}), store, ItemStore(opened))
+    joined = with_events(dataset_of({1: [3, 4], 2: [4, 3]}), opened)
     assert joined.to_frame().select("user_id", "item_id").rows() == [(1, 4)]
 
 
@@ -123,7 +123,7 @@ def test_training_uses_the_current_catalog(opened: Database) -> None:
     record_events(store, 1, [9])
     items.put([ItemRecord("9", "Nine", ("new",))])
     items.put([ItemRecord("3", "Three, corrected", ("old",))])
-    joined = with_events(dataset_of({1: [3, 4]}), store, items)
+    joined = with_events(dataset_of({1: [3, 4]}), opened)
     assert joined.catalog.frame["title"].to_list() == ["Three, corrected", "Item 4", "Nine"]
 
 
@@ -139,7 +139,7 @@ def test_training_uses_the_features_that_were_sent_and_those_of_the_run(opened: 
     record_events(EventStore(opened), 2, [9])
     store.put([ItemRecord("9", "Nine", features={"price": 5, "look": [1, 1], "labels": ["c"]})])
     store.put([ItemRecord("3", "Three", features={"price": 7, "brand": 3.5, "labels": 4})])
-    joined = with_events(base, EventStore(opened), store)
+    joined = with_events(base, opened)
     assert joined.catalog.features == {"categories": "categories"} | base.catalog.features
     frame = joined.catalog.frame.select("item_id", "price", "labels", "brand", "look")
     assert frame.rows() == [
@@ -156,7 +156,7 @@ def test_an_id_that_looks_like_a_missing_value_is_one_that_the_service_took(
     store, items = EventStore(opened), ItemStore(opened)
     record_events(store, "nan", [9, 8])
     items.put([ItemRecord("brand new", "Untouched")])
-    joined = with_events(None, store, items)
+    joined = with_events(None, opened)
     assert joined.user_vocabulary.ids.to_list() == ["nan"]
     assert joined.item_vocabulary.ids.to_list() == [8, 9]
 
@@ -164,9 +164,9 @@ def test_an_id_that_looks_like_a_missing_value_is_one_that_the_service_took(
 def test_without_training_data_the_events_alone_are_used(opened: Database) -> None:
     store = EventStore(opened)
     with pytest.raises(DataError, match="no events yet"):
-        with_events(None, store, ItemStore(opened))
+        with_events(None, opened)
     record_events(store, 1, [9, 8])
-    assert with_events(None, store, ItemStore(opened)).n_items == 2
+    assert with_events(None, opened).n_items == 2
 
 
 def old_taste(user: int) -> list[int]:

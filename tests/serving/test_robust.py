@@ -432,3 +432,17 @@ def test_a_reload_reaches_every_worker(
         until(lambda: versions() == {version}, 10)
         assert service.stop() in (0, -signal.SIGTERM)
         assert not service.workers()
+
+
+def test_variables_of_the_environment_that_are_no_settings_are_named_at_the_start(
+    tmp_path: Path,
+) -> None:
+    names = {"TASTEMAKER_RATES": "5", "TASTEMAKER_BURST": "9", "TASTEMAKER_DATA": "data"}
+    typed = [sys.executable, "-m", "tastemaker.cli.main", "serve", tmp_path / "nowhere"]
+    ended = subprocess.run(typed, capture_output=True, text=True, env=environment_with(names))
+    noted, failed = ended.stderr.splitlines()
+    assert noted == (
+        "TASTEMAKER_RATES has no effect, since the service has no such setting; "
+        'did you mean "rate"?'
+    )
+    assert failed.startswith("error: ")

@@ -94,6 +94,20 @@ def test_a_restart_logs_that_a_learned_model_replaced_the_run(
         assert "is no longer in this folder" in " ".join(service.output().split())
 
 
+def test_a_replica_follows_the_deployments_of_the_other(
+    ease_run: Path, tmp_path: Path, database: str, serving: Serving
+) -> None:
+    run = shutil.copytree(ease_run, tmp_path / "run")
+    with serving(run, database) as service, serving(run, database) as replica:
+        first = service.client.ready().version
+        tm.save_run(run, tm.EASE(regularization=9.0).fit(tm.no_holdout(two_tastes())))
+        second = service.client.reload().version
+        assert second != first
+        until(lambda: replica.client.recommend(3).version == second, 30, replica.output)
+        assert replica.client.rollback().version == first
+        until(lambda: service.client.recommend(3).version == first, 30, service.output)
+
+
 def test_a_replica_that_cannot_open_the_deployed_run_is_degraded_until_it_can(
     ease_run: Path, tmp_path: Path, new_database: Databases, serving: Serving
 ) -> None:

@@ -74,7 +74,7 @@ def test_requests_during_a_read_share_the_next_one(
         snapshots = await asyncio.gather(first, *others)
         assert live.requested == [["0"], ["1", "2", "0"]]
         assert [snapshot.key for snapshot in snapshots] == ["0", "1", "2", "1", "0"]
-        assert [len(snapshot.touched) for snapshot in snapshots] == [0, 1, 0, 1, 0]
+        assert [len(snapshot.stored.touched) for snapshot in snapshots] == [0, 1, 0, 1, 0]
         shared_reads.close()
 
     run(main)

@@ -145,7 +145,7 @@ def test_a_row_not_needed_for_long_ends_where_plain_steps_have_it(
     # The first steps touch many, those behind them one user and two items alone. A tower's ReLUs
     # would make something else of rounding errors over so many steps.
     data = two_tastes()
-    users, items, _ = chunk_of(data, negatives=1)
+    users, items = chunk_of(data, negatives=1)[:2]
     rows = torch.cat([torch.arange(50), torch.zeros(250, dtype=torch.int64)])
     chunk = Batch(users[rows], items[rows], None)
     model = tm.GMF(weight_decay=weight_decay)
@@ -156,7 +156,7 @@ def test_a_row_not_needed_for_long_ends_where_plain_steps_have_it(
 @pytest.mark.parametrize("name", MODELS)
 def test_fused_is_plain_where_tables_are_large(name: str) -> None:
     data = two_tastes()
-    users, items, _ = chunk_of(data, negatives=1)
+    users, items = chunk_of(data, negatives=1)[:2]
     assert_same(MODELS[name], data, Batch(users[:40], items[:40], None), batch_size=SMALLEST)
 
 

@@ -118,7 +118,8 @@ def test_a_targets_negatives_are_not_in_its_users_history(name: NextItemLossName
 
 def test_shared_negatives_are_drawn_by_a_power_of_popularity() -> None:
     loss = next_item_loss("sampled_softmax", DATA, 200_000, EXPONENT, 0.0, CPU)
-    drawn = loss.draw(torch.zeros(1, dtype=torch.int64), torch.Generator().manual_seed(0))
+    nothing = torch.zeros(0, dtype=torch.int64)
+    drawn = loss.draw(nothing, nothing, torch.Generator().manual_seed(0))
     chances = np.maximum(DATA.item_counts, 1) ** EXPONENT
     fractions = np.bincount(drawn.numpy(), minlength=DATA.n_items) / len(drawn)
     np.testing.assert_allclose(fractions, chances / chances.sum(), rtol=0.05)

@@ -26,7 +26,7 @@ HISTORIES = st.lists(
 )
 
 
-def no_negatives(users: torch.Tensor, generator: torch.Generator) -> None:
+def no_negatives(users: torch.Tensor, targets: torch.Tensor, generator: torch.Generator) -> None:
     """Draws no negatives."""
 
 
@@ -122,7 +122,9 @@ def test_an_epoch_reads_every_history_once_in_an_order_of_its_own() -> None:
 
 def test_negatives_depend_on_seed_and_epoch_alone() -> None:
     def drawn(seed: int, number: int) -> list[int]:
-        def draw(users: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        def draw(
+            users: torch.Tensor, targets: torch.Tensor, generator: torch.Generator
+        ) -> torch.Tensor:
             return torch.randint(10**6, (3,), generator=generator)
 
         source = SequenceBatches(two_tastes(), draw, length=5, batch_size=16, seed=seed, device=CPU)

@@ -11,12 +11,13 @@ from tastemaker import artifact
 from tastemaker.bundle.encoder_files import read_encoders, write_encoders
 from tastemaker.bundle.evaluation_files import METRICS_FILE, write_evaluation
 from tastemaker.bundle.index_files import item_keys, read_index, write_index
-from tastemaker.bundle.split_files import read_split, write_split
+from tastemaker.bundle.split_files import TRAIN_FILES, read_split, write_split
 from tastemaker.data.recommendations import Recommendations
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.errors import ArtifactError, ConfigError, SplitError
 from tastemaker.evaluation.results import Evaluation
+from tastemaker.folders import previous_of
 from tastemaker.models.recommender import Id, Ids, Recommender
 from tastemaker.models.registry import model_class
 from tastemaker.progress import OnProgress
@@ -109,7 +110,7 @@ def save_run(
     model: Recommender,
     evaluation: Evaluation | None = None,
     logs: Path | None = None,
-) -> None:
+) -> Path | None:
     """Writes a run folder: the model, its split, its metrics and the log of its training.
 
     Args:
@@ -119,12 +120,16 @@ def save_run(
         evaluation: the model's metrics, if it was evaluated.
         logs: a folder whose files (except checkpoints) are copied into the run folder.
 
+    Returns:
+        The folder of the previous run, or None if there was none or it was not kept.
+
     Raises:
         ArtifactError: something other than a run exists at the path.
     """  # fmt: skip
     path = Path(path)
     # A run of an interrupted training is not worth keeping once that training was resumed.
     keep = not _was_interrupted(path)
+    previous = previous_of(path) if keep and _exists(path) else None
     with artifact.writing(path, RUN, keep_previous=keep) as out:
         if logs is not None:
             ignored = shutil.ignore_patterns("checkpoints", "identity.json")
@@ -147,6 +152,11 @@ def save_run(
                 "fit_s": log.fit_s,
             },
         )
+    return previous
+
+
+def _exists(path: Path) -> bool:
+    return path.is_dir() and any(path.iterdir())
 
 
 def _was_interrupted(path: Path) -> bool:
@@ -171,17 +181,22 @@ def open_split(path: str | Path) -> Split:
         ) from None
 
 
-def open_run(path: str | Path, device: DeviceName = "cpu") -> Bundle:
+def open_run(path: str | Path, device: DeviceName = "cpu", *, memory_map: bool = False) -> Bundle:
     """Opens a run folder; nothing in it is unpickled.
 
     Args:
         path: the folder.
         device: the device for the model.
+        memory_map: whether the training data stay on disk and only the parts in use are in memory,
+            which all processes of a machine share. The folder must then stay as it is while the run
+            is open. Runs of earlier versions are read into memory in any case.
 
     Raises:
         ArtifactError: the folder is not a run, is damaged, or is from a newer version.
     """
-    source = artifact.reading(Path(path), RUN)
+    # `read_split` reads the training data anyway, to compare them with their fingerprint.
+    unchecked = TRAIN_FILES.values() if memory_map else ()
+    source = artifact.reading(Path(path), RUN, memory_map=memory_map, unchecked=unchecked)
     try:
         description = source.json("model.json")
         split = read_split(source)

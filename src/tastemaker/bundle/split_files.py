@@ -16,6 +16,16 @@ from tastemaker.data.user_table import UserTable
 from tastemaker.data.vocabulary import Vocabulary
 from tastemaker.errors import ArtifactError
 
+COLUMNS = ("user", "item", "timestamp", "rating", "weight", "kind")
+"""Columns of interactions; those besides the codes are optional."""
+
+TRAIN_FILES = {name: f"train-{name}.npy" for name in COLUMNS}
+"""The file of each column of the training data.
+
+Each column is an array of its own, which a process that needs only some of the users can open by
+memory map.
+"""
+
 NOT_EVALUATED = "unasked"
 """Name of the table with `Split.not_evaluated` in a run folder; saved runs depend on it."""
 
@@ -42,7 +52,8 @@ def write_split(out: ArtifactWriter, split: Split) -> None:
     out.json("data.json", description)
     out.table("users.parquet", known_users)
     out.table("items.parquet", train.catalog.frame)
-    out.table("train.parquet", _rows(train))
+    for name, column in _row_columns(train).items():
+        out.array(TRAIN_FILES[name], column)
     others = {"before_test": split.before_test, "after_test": split.after_test}
     for part, rows in others.items():
         if rows is not None:
@@ -72,17 +83,16 @@ def read_split(source: ArtifactReader) -> Split:
     """
     description: dict[str, Any] = source.json("data.json")
     users, items = source.table("users.parquet"), source.table("items.parquet")
-    rows = source.table("train.parquet")
+    rows: dict[str, Any] = _train_columns(source)
     train = Dataset(
         description["name"],
-        rows["user"].to_numpy(),
-        rows["item"].to_numpy(),
+        rows.pop("user"),
+        rows.pop("item"),
         Vocabulary(users["user_id"], "user"),
         Vocabulary(items["item_id"], "item"),
         # Runs of earlier versions have no kinds of features.
         Catalog(items, kinds=description.get("item_features")),
-        **_columns(rows),
-        ratings=_column(rows, "rating"),
+        **{f"{name}s": column for name, column in rows.items()},
         time_unit=description["time_unit"],
         n_duplicates=description["n_duplicates"],
         # Runs of earlier versions do not have the next two.
@@ -111,13 +121,23 @@ def read_split(source: ArtifactReader) -> Split:
     )
 
 
+def _train_columns(source: ArtifactReader) -> dict[str, np.ndarray]:
+    """Returns the columns of the training data by name, those that exist."""
+    if "train.parquet" in source:  # a run of format 1
+        rows = source.table("train.parquet")
+        return {name: rows[name].to_numpy(writable=True) for name in rows.columns}
+    return {name: source.array(file) for name, file in TRAIN_FILES.items() if file in source}
+
+
+def _row_columns(part: Dataset | Targets) -> dict[str, np.ndarray]:
+    """Returns interactions as columns of codes by name, those that exist."""
+    columns = {name: getattr(part, f"{name}s", None) for name in COLUMNS}
+    return {name: column for name, column in columns.items() if column is not None}
+
+
 def _rows(part: Dataset | Targets) -> pl.DataFrame:
     """Returns interactions as a table of codes."""
-    return _frame(
-        user=part.users, item=part.items, timestamp=part.timestamps,
-        rating=part.ratings if isinstance(part, Dataset) else None,
-        weight=part.weights, kind=part.kinds,
-    )  # fmt: skip
+    return pl.DataFrame(_row_columns(part))
 
 
 def _frame(**columns: np.ndarray | None) -> pl.DataFrame:

@@ -1,18 +1,15 @@
 """The folder of an unfinished run, `<run>.partial`: logs and checkpoints until training is done."""
 
-import hashlib
 import json
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from tastemaker.data.split import Split
 from tastemaker.errors import ArtifactError
+from tastemaker.folders import exclusive_lock
 from tastemaker.models.recommender import Recommender
 from tastemaker.training.checkpoint_epochs import epochs_done
 
@@ -48,7 +45,7 @@ def training_folder(
 def _locked_folder(
     path: Path, identity: dict[str, Any], *, resume: bool, restart: bool
 ) -> Iterator[Path]:
-    folder = _partial(path)
+    folder = unfinished_folder(path)
     if resume:
         _refuse_other_identity(folder, identity)
     elif folder.exists():
@@ -73,29 +70,6 @@ def _locked_folder(
     shutil.rmtree(folder)
 
 
-@contextmanager
-def exclusive_lock(path: Path) -> Iterator[None]:
-    """Holds a lock on the folder that is written.
-
-    The lock's file is in the folder for temporary files; the lock ends with the process.
-
-    Raises:
-        ArtifactError: another process holds the lock.
-    """
-    name = hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:16]
-    lock = FileLock(Path(tempfile.gettempdir()) / f"tastemaker-{name}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise ArtifactError(
-            f"{path}: another process is writing to this folder; choose another path=…"
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
 def identity_of(model: Recommender, split: Split) -> dict[str, Any]:
     """Returns everything that the result of a training depends on."""
     return {
@@ -108,7 +82,7 @@ def identity_of(model: Recommender, split: Split) -> dict[str, Any]:
 
 def can_resume(path: Path, identity: dict[str, Any]) -> bool:
     """Returns whether the path has an unfinished run with this identity and a checkpoint."""
-    folder = _partial(path)
+    folder = unfinished_folder(path)
     try:
         _refuse_other_identity(folder, identity)
     except ArtifactError:
@@ -118,7 +92,7 @@ def can_resume(path: Path, identity: dict[str, Any]) -> bool:
 
 def has_unfinished(path: Path) -> bool:
     """Returns whether there is an unfinished run at the path, with or without a checkpoint."""
-    return (_partial(path) / IDENTITY).is_file()
+    return (unfinished_folder(path) / IDENTITY).is_file()
 
 
 def has_checkpoint(folder: Path) -> bool:
@@ -136,7 +110,8 @@ def epochs_reached(folder: Path) -> dict[str, int]:
     }
 
 
-def _partial(path: Path) -> Path:
+def unfinished_folder(path: Path) -> Path:
+    """Returns the folder of the unfinished run whose finished run will be at the path."""
     path = path.absolute()
     return path.with_name(f"{path.name}.partial")
 
@@ -148,8 +123,8 @@ def _refuse_other_identity(folder: Path, identity: dict[str, Any]) -> None:
         stored = json.loads((folder / IDENTITY).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{folder} is damaged: {error}; discard it with restart=True") from None
-    for key, value in _flat(identity).items():
-        stored_value = _flat(stored).get(key)
+    for key, value in flattened(identity).items():
+        stored_value = flattened(stored).get(key)
         if stored_value != value:
             raise ArtifactError(
                 f"{folder} was started with {key} = {stored_value}, but {key} is now {value}; "
@@ -157,12 +132,12 @@ def _refuse_other_identity(folder: Path, identity: dict[str, Any]) -> None:
             )
 
 
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flattened(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Flattens nested dictionaries to dotted keys, and converts tuples to lists as JSON does."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
+            flat |= flattened(value, f"{prefix}{key}.")
         else:
             flat[prefix + key] = list(value) if isinstance(value, tuple) else value
     return flat

@@ -49,7 +49,18 @@ def until_ctrl_c() -> Iterator[None]:
 
 def print_json(value: Any) -> None:
     """Prints one JSON object, and nothing else, to standard output."""
-    typer.echo(json.dumps(value, ensure_ascii=False, default=str))
+    if not out.quiet:
+        typer.echo(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def be_quiet() -> None:
+    """Prints nothing from now on, in a process that only works for another one."""
+    out.quiet = err.quiet = True
+
+
+def environment() -> dict[str, str]:
+    """The environment of this process, for a command that it starts."""
+    return dict(os.environ)
 
 
 def note(text: str) -> None:

@@ -1,5 +1,6 @@
 """tastemaker compare: which of these models is best on these data?"""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -7,6 +8,7 @@ import typer
 
 from tastemaker.cli import options
 from tastemaker.cli.groups import grouped
+from tastemaker.errors import ConfigError
 
 
 @grouped
@@ -43,6 +45,14 @@ def compare(
             "several times.",
         ),
     ] = None,
+    share: Annotated[
+        bool,
+        typer.Option(
+            "--share",
+            help="Train the models together with every process that runs the same command with "
+            "the same --out, on this machine or on others with a shared disk.",
+        ),
+    ] = False,
     seed: options.Seed = None,
     device: options.Device = "auto",
     strict: options.Strict = False,
@@ -81,6 +91,7 @@ def compare(
             rich_help_panel=options.PROTOCOL_PANEL,
         ),
     ] = False,
+    on_ray: options.OnRay,
     json: options.Json = False,
 ) -> None:
     """Train several models on one split, and show which is best and whether that is significant.
@@ -92,30 +103,41 @@ def compare(
     some failed, 2 if all did. Ctrl-C ends the comparison and shows the results so far.
     """  # fmt: skip
     from tastemaker.cli.compared_models import compared_models
-    from tastemaker.cli.comparing import run_comparison
+    from tastemaker.cli.comparing import plan_of, run_comparison
     from tastemaker.cli.evaluating import make_protocol
+    from tastemaker.cli.on_ray import joined_ray, model_workers, own_device, refuse_stdin
     from tastemaker.cli.sources import split_of
     from tastemaker.cli.train import label_of
     from tastemaker.experiments.comparison import deciding_metric, refuse_early
 
+    if share and on_ray.ray is not None:
+        raise ConfigError("--ray divides the models itself; leave out --share")
+    refuse_stdin(data, on_ray)
     unfitted = compared_models(models, set_ or [], config or [], seed)
     folder = out or Path("runs") / f"{label_of(data, holding_out.train)}-comparison"
     cutoffs = tuple(dict.fromkeys(k or (10, 20)))
     deciding_metric(metric, cutoffs)
-    refuse_early(folder, unfitted, device)
-    the_split = split_of(data, reading, holding_out, seed)
-    run_comparison(
-        unfitted,
-        the_split,
-        folder,
-        protocol=make_protocol(
+    own = own_device(on_ray, device)
+    refuse_early(folder, unfitted, own)
+    with joined_ray(on_ray, device) as cluster:
+        read = partial(split_of, data, reading, holding_out, seed)
+        the_split = read()
+        ranking = make_protocol(
             protocol, negatives, candidate_seed, draw, the_split, default="full"
-        ),
-        k=cutoffs,
-        metric=metric,
-        correction=correction,
-        cold_start=cold_start,
-        device=device,
-        strict=strict,
-        as_json=json,
-    )
+        )
+        read_plan = partial(plan_of, read, ranking, cutoffs, cold_start)
+        run_comparison(
+            unfitted,
+            the_split,
+            folder,
+            protocol=ranking,
+            k=cutoffs,
+            metric=metric,
+            correction=correction,
+            cold_start=cold_start,
+            share=share,
+            workers=model_workers(cluster, read_plan, unfitted, folder, device),
+            device=own,
+            strict=strict,
+            as_json=json,
+        )

@@ -1,6 +1,6 @@
 """The steps that compare and demo share: compare the models, write the report, show results."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import typer
@@ -11,10 +11,17 @@ from tastemaker.cli.comparison_progress import ComparisonTable
 from tastemaker.cli.leaderboard import print_leaderboard
 from tastemaker.cli.unused import note_unused
 from tastemaker.data.split import Split
+from tastemaker.evaluation.cold_start import hold_out_users
 from tastemaker.evaluation.leaderboard import Correction
 from tastemaker.evaluation.protocols import RankingProtocol
-from tastemaker.experiments.comparison import ComparisonResult, compare, deciding_metric
+from tastemaker.experiments.comparison import (
+    ComparisonResult,
+    ModelWorkers,
+    compare,
+    deciding_metric,
+)
 from tastemaker.experiments.comparison_files import LEADERBOARD, REPORT
+from tastemaker.experiments.model_runs import EvaluationPlan
 from tastemaker.models.recommender import Recommender
 from tastemaker.reports.examples import examples
 from tastemaker.reports.report import write_report
@@ -34,6 +41,8 @@ def run_comparison(
     metric: str | None = None,
     correction: Correction = "holm",
     cold_start: bool = False,
+    share: bool = False,
+    workers: ModelWorkers | None = None,
     device: DeviceName = "auto",
     strict: bool = False,
     as_json: bool = False,
@@ -44,11 +53,13 @@ def run_comparison(
         ConfigError: `strict` is set, and a model does not learn from everything in the data.
         typer.Exit: with 1 if some models failed, with 130 after a Ctrl-C; results so far are shown.
     """
-    note_unused(models.values(), split, strict=strict)
+    if not strict:  # otherwise `compare` refuses what would be noted
+        note_unused(models.values(), split)
     with ComparisonTable(deciding_metric(metric, k)) as table:
         result = compare(
             models, split, folder, protocol=protocol, k=k, metric=metric, correction=correction,
-            cold_start=cold_start, device=device, listener=table.listener(),
+            cold_start=cold_start, share=share, workers=workers, device=device, strict=strict,
+            listener=table.listener(),
         )  # fmt: skip
     logs = {label: model.log for label, model in result.models.items()}
     shown_examples = examples(result.models, split)
@@ -65,6 +76,14 @@ def run_comparison(
         raise typer.Exit(INTERRUPTED)
     if result.some_failed:
         raise typer.Exit(SOME_FAILED)
+
+
+def plan_of(
+    read: Callable[[], Split], protocol: RankingProtocol, k: Sequence[int], cold_start: bool
+) -> EvaluationPlan:
+    """Reads the data of a comparison in another process; see `compare` for the other arguments."""
+    split = read()
+    return EvaluationPlan(split, protocol, tuple(k), hold_out_users(split) if cold_start else None)
 
 
 def _json_object(result: ComparisonResult) -> dict[str, object]:

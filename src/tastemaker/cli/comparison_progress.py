@@ -14,8 +14,10 @@ from tastemaker.cli.flags import in_flags
 from tastemaker.cli.progress import progress_text
 from tastemaker.evaluation.cold_start import ColdStart
 from tastemaker.experiments.cold_start_runs import ColdStartModelResult
-from tastemaker.experiments.comparison import ComparisonListener, reason_of
+from tastemaker.experiments.comparison import reason_of
+from tastemaker.experiments.comparison_listener import ComparisonListener
 from tastemaker.experiments.model_runs import ModelResult
+from tastemaker.experiments.sharing import WAITING
 from tastemaker.progress import REPORT_EVERY_S, Progress
 
 
@@ -63,6 +65,8 @@ class ComparisonTable:
         self._draw()
 
     def _stage(self, label: str, stage: str) -> None:
+        if stage == WAITING and self._live is None:
+            note(f"{label}: {stage}")
         self._set(label, stage, "cyan")
 
     def _progress(self, label: str, progress: Progress) -> None:

@@ -39,7 +39,7 @@ def demo(
     from tastemaker.data.splitting import leave_one_out
     from tastemaker.experiments.comparison import refuse_early
 
-    job = TrainingJob("ncf", SETTINGS, out_folder, device=device, restart=True)
+    job = TrainingJob("ncf", SETTINGS, out_folder, device=device, restart=True, has_resume=False)
     job.checked_model()
     refuse_early(_comparison_folder(out_folder), COMPARED.split(","), device)
     split = leave_one_out(_load(data))
@@ -78,11 +78,11 @@ def _compare(split: "Split", run: Path, device: options.Device) -> None:
     """Runs the comparison with a copy of the demo's own run, so that NCF is not trained again."""
     import shutil
 
-    from tastemaker.artifact import claim
     from tastemaker.cli.compared_models import compared_models
     from tastemaker.cli.comparing import run_comparison
     from tastemaker.evaluation.protocols import FullRanking
     from tastemaker.experiments.comparison_files import COMPARISON, run_folder
+    from tastemaker.folders import claim
 
     assignments = [f"ncf.{name}={value}" for name, value in SETTINGS.items()]
     models = compared_models(COMPARED, assignments, [], None)

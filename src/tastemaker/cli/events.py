@@ -7,8 +7,10 @@ import typer
 
 from tastemaker.cli import options
 from tastemaker.cli.common import note, print_json
+from tastemaker.cli.groups import grouped
 
 
+@grouped
 def events(
     action: Annotated[
         Literal["import", "export"], typer.Argument(help="What to do.", show_default=False)
@@ -22,13 +24,9 @@ def events(
     item: options.Item = None,
     time: options.Time = None,
     time_format: options.TimeFormat = None,
-    no_header: options.NoHeader = False,
-    separator: options.Separator = None,
-    quoting: options.Quoting = None,
-    encoding: options.Encoding = None,
-    comment: options.Comment = None,
-    missing: options.Missing = None,
-    drop_missing: options.DropMissing = False,
+    layout: options.Layout = None,
+    *,
+    reading: options.TableReading,
     json: options.Json = False,
 ) -> None:
     """Export the events of a service to a file, or import events from a file.
@@ -45,8 +43,7 @@ def events(
     tastemaker events import clicks.csv --run runs/demo --user visitor --item sku
     """
     from tastemaker.bundle.bundle import open_split
-    from tastemaker.data.missing import MISSING, Values
-    from tastemaker.data.text_format import TextFormat
+    from tastemaker.cli.sources import text_options, values_of_table
     from tastemaker.serving.settings import database_url_of
     from tastemaker.serving.store.database import Database
     from tastemaker.serving.store.event_files import export_events, import_events
@@ -60,11 +57,15 @@ def events(
             summary, message = {"out": str(file), "events": n}, f"{n:,} events exported to {file}"
         else:
             columns = {"user": user, "item": item, "time": time}
-            text_format = TextFormat(not no_header, separator, quoting, encoding, comment)
-            value_rules = Values(MISSING if missing is None else missing, drop_missing)
-            data = None if run is None else open_split(run).train
             imported = import_events(
-                store, file, columns, time_format, text_format, value_rules, data
+                store,
+                file,
+                columns,
+                time_format=time_format,
+                layout=layout,
+                values=values_of_table(reading),
+                data=None if run is None else open_split(run).train,
+                **text_options(reading),
             )
             summary = imported._asdict()
             message = (

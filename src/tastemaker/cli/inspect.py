@@ -1,5 +1,6 @@
 """tastemaker inspect: describes a data set."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tastemaker.cli import options
@@ -27,10 +28,14 @@ def inspect(
     """
     from tastemaker.cli.sources import DataOptions
     from tastemaker.data.card import describe
+    from tastemaker.data.prepared.folder import is_prepared, verify
 
     source = DataOptions(**vars(reading), seed=seed)
     with interrupt_message("nothing was written"):
-        card = describe(source.dataset(data))
+        dataset = source.dataset(data)
+        if is_prepared(data):
+            verify(Path(data))
+        card = describe(dataset)
     if json:
         print_json(card.to_dict())
     else:

@@ -55,6 +55,15 @@ def learn(
 
 
 def _show(result: "LearningRun") -> None:
+    if result.evaluable is not None:
+        from tastemaker.serving.learning.learner import MIN_USERS
+
+        note(
+            f"{result.fresh:,} new events; among the newest fifth, only {result.evaluable:,} users "
+            f"have one that can be predicted, and the evaluation needs {MIN_USERS}: an event of a "
+            "target kind, of a user and an item that were known before"
+        )
+        return
     if result.figures is None:
         note(f"{result.fresh:,} new events, which are too few to train on and to evaluate with")
         return

@@ -25,12 +25,15 @@ from tastemaker.cli import (
     mcp,
     models,
     openapi,
+    prepare,
     recommend,
     serve,
+    shards,
     shop,
     similar,
     train,
     tune,
+    users,
 )
 from tastemaker.cli.common import INTERRUPTED, USER_ERROR, err, wants_debugging
 from tastemaker.cli.flags import Verb, VerbInterruptedError, in_flags
@@ -43,17 +46,20 @@ tenth of the time until a model trains is spent on objects made by importing PyT
 
 VERBS: dict[str, Callable[..., None]] = {
     "inspect": inspect.inspect,
+    "prepare": prepare.prepare,
     "train": train.train,
     "evaluate": evaluate.evaluate,
     "compare": compare.compare,
     "tune": tune.tune,
     "recommend": recommend.recommend,
+    "shards": shards.shards,
     "similar": similar.similar,
     "index": index.index,
     "serve": serve.serve,
     "learn": learn.learn,
     "events": events.events,
     "items": items.items,
+    "users": users.users,
     "keys": keys.keys,
     "openapi": openapi.openapi,
     "mcp": mcp.mcp,

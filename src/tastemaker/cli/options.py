@@ -6,11 +6,13 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from tastemaker.errors import ConfigError
+
 DATA_HELP = (
     "Name of a data set (ml-100k, ml-1m, ml-10m, ml-20m, ml-25m, ml-32m, ml-latest-small, "
     "synthetic, shop), a file (.csv .tsv .parquet .arrow .jsonl .xlsx …; - is standard input), a "
-    'folder or a pattern in quotes ("logs/2026-*.csv") of several, a MovieLens .zip or folder, or '
-    "a database (.db, .duckdb or a URL)."
+    'folder or a pattern in quotes ("logs/2026-*.csv") of several, a folder that prepare created, '
+    "a MovieLens .zip or folder, or a database (.db, .duckdb or a URL)."
 )
 
 DATA_PANEL, SPLIT_PANEL = "Reading the data", "Holding out"
@@ -123,6 +125,9 @@ ItemId = Annotated[
 CatalogItemId = Annotated[
     str | None, _data("--item-id", help="Column with the item's id; guessed if not given.")
 ]
+UserTableId = Annotated[
+    str | None, _data("--user-id", help="Column with the user's id; guessed if not given.")
+]
 Missing = Annotated[
     list[str] | None,
     _data(
@@ -179,6 +184,14 @@ Feature = Annotated[
         "text, date or vector, or none to leave it out; may be given several times. Other kinds "
         "are guessed.",
         metavar="COLUMN:KIND",
+    ),
+]
+Vectors = Annotated[
+    Path | None,
+    _data(
+        "--vectors",
+        help="NumPy file (.npy) with a vector for each row of --items, in the same order, such as "
+        'embeddings of pictures. They are the feature "vectors" of the items.',
     ),
 ]
 Users = Annotated[str | None, _data("--users", help="Table of the users: their ids and features.")]
@@ -309,6 +322,7 @@ class Reading:
     items_query: ItemsQuery = None
     item_id: ItemId = None
     feature: Feature = None
+    vectors: Vectors = None
     users: Users = None
     user_id: UserId = None
     user_feature: UserFeature = None
@@ -318,6 +332,20 @@ class Reading:
     repeat_targets: RepeatTargets = None
     sample_users: SampleUsers = None
     k_core: KCore = None
+
+
+@dataclass(frozen=True)
+class TableReading:
+    """Those of the options under "Reading the data" that say how a single table is read."""
+
+    no_header: NoHeader = False
+    separator: Separator = None
+    quoting: Quoting = None
+    encoding: Encoding = None
+    comment: Comment = None
+    decimal: Decimal = None
+    missing: Missing = None
+    drop_missing: DropMissing = False
 
 
 @dataclass(frozen=True)
@@ -375,6 +403,17 @@ ServedDatabase = Annotated[
     ),
 ]
 
+
+@dataclass(frozen=True)
+class EntityFile(TableReading):
+    """The options of verbs that import items or users from a file into a service's database."""
+
+    ids: Ids = None
+    run: ServedRun = None
+    database: ServedDatabase = None
+    json: Json = False
+
+
 PROTOCOL_PANEL = "Evaluation"
 Protocol = Annotated[
     Literal["auto", "sampled", "full", "candidates"],
@@ -430,3 +469,34 @@ CandidateSeed = Annotated[
         rich_help_panel=PROTOCOL_PANEL,
     ),
 ]  # fmt: skip
+
+RAY_PANEL = "Ray"
+
+
+@dataclass(frozen=True)
+class OnRay:
+    """The options under "Ray"."""
+
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray",
+            help="Compute on a Ray cluster: host:port of its head node, or auto for the cluster of "
+            "this machine, or else a new one on this machine alone.",
+            rich_help_panel=RAY_PANEL,
+        ),
+    ] = None
+    ray_cpus: Annotated[
+        int,
+        typer.Option(
+            "--ray-cpus",
+            help="CPUs for each task or process on the cluster. With --device cuda, each also has "
+            "a GPU.",
+            min=1,
+            rich_help_panel=RAY_PANEL,
+        ),
+    ] = 1
+
+    def __post_init__(self) -> None:
+        if self.ray is None and self.ray_cpus != 1:
+            raise ConfigError("--ray-cpus needs --ray")

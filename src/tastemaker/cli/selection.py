@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from tastemaker.errors import ConfigError
 
 if TYPE_CHECKING:
+    from tastemaker.cluster.shard import Shard
     from tastemaker.data.dataset import Dataset
+    from tastemaker.data.user_range import UserRange
     from tastemaker.data.users import UserBatch
     from tastemaker.models.recommender import Recommender
     from tastemaker.ranking.filters import Eligible
@@ -15,28 +17,52 @@ if TYPE_CHECKING:
 
 def selected_users(
     model: "Recommender", user: list[str], users: Path | None, everyone: bool, history: str | None
-) -> "UserBatch":
+) -> "UserBatch | UserRange":
     """The users that exactly one of the options gives.
 
     Raises:
         ConfigError: none or several of the options are given, or a file cannot be read.
         UnknownIdError: a user or an item is not in the data.
     """
-    import numpy as np
-
-    from tastemaker.data.users import UserBatch
+    from tastemaker.data.user_range import UserRange
 
     is_given = [bool(user), users is not None, everyone, history is not None]
     if sum(is_given) != 1:
         raise ConfigError("give exactly one of --user, --users FILE, --all and --history")
     vocabulary = model.dataset.user_vocabulary
     if everyone:
-        return UserBatch.known(model.split.everything, np.arange(len(vocabulary)))
+        return UserRange.whole(model.split)
     if history is not None:
         return model.unseen_users([model.dataset.item_vocabulary.parse(_split_at_commas(history))])
     if users is not None:
         user = _lines_of(users, "user id")
     return model.users(vocabulary.parse(user))
+
+
+def selected_shard(shard: str | None, out_file: Path | None, *, everyone: bool) -> "Shard | None":
+    """The shard that --shard gives; None if it is not given.
+
+    Raises:
+        ConfigError: the text is not a shard; or --all is not given, or --out is not a folder.
+    """
+    from tastemaker.cluster.shard import Shard
+
+    if shard is None:
+        return None
+    selected = Shard.parse(shard)
+    if not everyone or out_file is None:
+        raise ConfigError("--shard writes lists for all users: give --all, and a folder with --out")
+    if out_file.suffix in (".parquet", ".csv", ".jsonl"):
+        raise ConfigError(f"{out_file}: with --shard, give a folder, such as {out_file.stem}/")
+    return selected
+
+
+def refuse_on_ray(out_file: Path | None, shard: str | None, *, everyone: bool) -> None:
+    """Raises ConfigError if these options cannot be combined with --ray."""
+    if shard is not None:
+        raise ConfigError("--ray computes all shards; leave out --shard")
+    if not everyone or out_file is None:
+        raise ConfigError("--ray writes lists for all users: give --all and --out")
 
 
 def eligible_items(

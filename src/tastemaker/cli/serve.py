@@ -178,6 +178,8 @@ def serve(
     from tastemaker.serving.start import check
 
     settings = ServiceSettings.gathered(vars(options) | {"run": run})
+    for message in settings.unknown_variables():
+        note(message)
     start = check(settings)
     for message in start.notes:
         note(message)

@@ -14,8 +14,10 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.data.event_kinds import EventKinds
 from tastemaker.data.file_kinds import is_database_url, options_for
 from tastemaker.data.filtering import k_core, sample_users
+from tastemaker.data.ids import IdKind
 from tastemaker.data.interactions import Interactions
-from tastemaker.data.log_rules import LogRules, default_repeats
+from tastemaker.data.log_rules import LogRules
+from tastemaker.data.missing import MISSING, Values
 from tastemaker.data.movielens import ARCHIVES, is_movielens
 from tastemaker.data.predefined import predefined_split
 from tastemaker.data.sources import NAMES, load, read, read_interactions
@@ -37,10 +39,8 @@ class DataOptions(options.Reading):
 
     @property
     def text(self) -> dict[str, Any]:
-        """The format of text files: the options that differ from `TextFormat`'s defaults."""
-        names = ("separator", "quoting", "encoding", "comment", "decimal")
-        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        return given | ({"has_header": False} if self.no_header else {})
+        """The format of text files; see `text_options`."""
+        return text_options(self)
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -101,7 +101,7 @@ class DataOptions(options.Reading):
     @property
     def tables(self) -> dict[str, Any]:
         """The tables of the items and users, their id columns, and the kinds of their features."""
-        names = ("items", "item_id", "items_query", "users", "user_id")
+        names = ("items", "item_id", "items_query", "vectors", "users", "user_id")
         given = {name: getattr(self, name) for name in names}
         given["features"] = _kinds("--feature", self.feature)
         return given | {"user_features": _kinds("--user-feature", self.user_feature)}
@@ -113,28 +113,51 @@ class DataOptions(options.Reading):
                  if name in named}  # fmt: skip
         transform = None if self.weight_transform in (None, "auto") else self.weight_transform
         weighting = Weighting(transform or "none", EventKinds.of(**kinds) if kinds else None)
-        repeats = self.repeats or default_repeats(weighting.kinds, weighted=transform is not None)
-        repeat_targets = self.repeat_targets
-        if repeat_targets is None:
-            repeat_targets = repeats == "keep"
-        return LogRules(repeats, repeat_targets, None, weighting.kinds, transform)
+        return LogRules.of(
+            self.repeats, self.repeat_targets, kinds=weighting.kinds, weight_transform=transform,
+            weighted=transform is not None,
+        )  # fmt: skip
+
+    @property
+    def rules(self) -> dict[str, Any]:
+        """The arguments on what is kept and how rows are merged."""
+        names = ("min_rating", "repeats", "repeat_targets", "untouched_items")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of `read`, except those on what is kept."""
+        source = {"query": self.query, "layout": self.layout}
+        return source | self.tables | self.columns | self.values | self.text
+
+    def to_prepare(self, data: str) -> dict[str, Any]:
+        """Returns the arguments of `prepare`.
+
+        Raises:
+            ConfigError: DATA is a named data set, or an option selects a part of the data.
+        """
+        if data in NAMES or (not is_database_url(data) and is_movielens(data)):
+            raise ConfigError(f"{data} needs no preparation: give it to the other verbs as it is")
+        for name in ("sample_users", "k_core"):
+            if getattr(self, name) is not None:
+                raise ConfigError(
+                    f"--{name.replace('_', '-')} selects a part of the data when they are used; "
+                    "leave it out here, and give it then"
+                )
+        return self.arguments | self.rules
 
     def _read(self, data: str) -> Dataset:
-        names = ("min_rating", "repeats", "repeat_targets", "untouched_items")
-        rules: dict[str, Any] = {name: getattr(self, name) for name in names}
         if not is_database_url(data) and (data in NAMES or is_movielens(data)):
-            return self._named(data, rules)
+            return self._named(data, self.rules)
         if _is_misspelt_name(data):
             return load(data)  # raises, naming the nearest data set
-        source = {"query": self.query, "layout": self.layout}
-        arguments = source | self.tables | self.columns | self.values
-        return read(data, **arguments, **rules, **self.text)
+        return read(data, **self.arguments, **self.rules)
 
     def _named(self, data: str, rules: dict[str, Any]) -> Dataset:
         refused = self.columns | self.text
         names = (
-            "items", "item_id", "items_query", "feature", "users", "user_id", "user_feature",
-            "query", "layout", "missing", "drop_missing", "ids",
+            "items", "item_id", "items_query", "feature", "vectors", "users", "user_id",
+            "user_feature", "query", "layout", "missing", "drop_missing", "ids",
         )  # fmt: skip
         refused |= {name: getattr(self, name) for name in names if getattr(self, name)}
         if refused:
@@ -153,6 +176,19 @@ class DataOptions(options.Reading):
                 progress.update(task, completed=done, total=total)
 
             return load(data, on_bytes=on_bytes, **rules)
+
+
+def text_options(reading: options.Reading | options.TableReading) -> dict[str, Any]:
+    """Returns the options on text files that differ from the defaults of `TextFormat`."""
+    names = ("separator", "quoting", "encoding", "comment", "decimal")
+    given = {name: getattr(reading, name) for name in names if getattr(reading, name) is not None}
+    return given | ({"has_header": False} if reading.no_header else {})
+
+
+def values_of_table(reading: options.TableReading, ids: IdKind | None = None) -> Values:
+    """Returns the rules on missing values and on the type of ids for a table."""
+    missing = MISSING if reading.missing is None else reading.missing
+    return Values(missing, reading.drop_missing, ids)
 
 
 def _is_misspelt_name(data: str) -> bool:
@@ -208,16 +244,14 @@ def _flag(options: dict[str, Any]) -> str:
 
 
 def _with_events(base: Dataset | None, url: str, rules: LogRules | None) -> Dataset:
-    """The data, if given, with the events and items that a service has stored."""
+    """The data, if given, with the events, items and users that a service has stored."""
     # Imported here, since training without events needs no database.
     from tastemaker.serving.learning.event_data import with_events
     from tastemaker.serving.store.database import Database
-    from tastemaker.serving.store.events import EventStore
-    from tastemaker.serving.store.items import ItemStore
 
     with Database(url) as database:
         database.migrate()
-        return with_events(base, EventStore(database), ItemStore(database), rules)
+        return with_events(base, database, rules)
 
 
 @dataclass(frozen=True)
@@ -261,7 +295,10 @@ class SplitOptions(options.HoldingOutForTest):
             )
         train = source.interactions(self.train)
         text = {name: value for name, value in source.text.items() if name in SHARED_WITH_ITEMS}
-        catalog, user_table = read_tables(train, **source.tables, **source.values, **text)
+        catalog, user_table = read_tables(
+            user_column=train.user_column, item_column=train.item_column,
+            **source.tables, **source.values, **text,
+        )  # fmt: skip
         return predefined_split(
             train,
             source.interactions(self.test),

@@ -1,5 +1,7 @@
 """tastemaker train: trains a model and saves it as a run folder."""
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -8,6 +10,7 @@ import typer
 
 from tastemaker.cli import options
 from tastemaker.cli.groups import grouped
+from tastemaker.errors import ConfigError
 from tastemaker.models.registry import BUILT_IN
 
 
@@ -40,6 +43,15 @@ def train(
     ] = None,
     seed: options.Seed = None,
     device: options.Device = "auto",
+    devices: Annotated[
+        int,
+        typer.Option(
+            "--devices",
+            min=1,
+            help="Number of processes that train together on this machine, each with an equal "
+            "part of the cores, or a GPU of its own; with --ray, on the cluster.",
+        ),
+    ] = 1,
     strict: options.Strict = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the unfinished run at --out.")
@@ -64,6 +76,7 @@ def train(
     k: options.Cutoffs = None,
     candidate_seed: options.CandidateSeed = 0,
     draw: options.Draw = "uniform",
+    on_ray: options.OnRay,
     json: options.Json = False,
 ) -> None:
     """Train a model, compare it with popularity, and save the model and the results in a folder.
@@ -74,12 +87,22 @@ def train(
 
     The events of a service: tastemaker train clicks.csv --from-events sqlite:///runs/clicks.events.db
 
+    Several machines train together if torchrun starts the command on each; see docs/scale.md.
+
     Ctrl-C ends the training and keeps the best epoch so far, if the model has epochs. --resume
     continues after a Ctrl-C or a crash, except with ials and bpr, which write no checkpoints.
     """  # fmt: skip
+    from tastemaker.cli.on_ray import joined_ray, own_device, train_on_ray
+    from tastemaker.cli.processes import launch_copies, own_place
     from tastemaker.cli.sources import split_of
-    from tastemaker.cli.training import TrainingJob, read_settings
+    from tastemaker.cli.training import TrainingJob, read_settings, run_as_started
 
+    place = own_place()
+    if data == "-" and (place or devices > 1 or on_ray.ray):
+        raise ConfigError(
+            "several processes cannot read standard input; write the data to a file that all of "
+            "them can read"
+        )
     job = TrainingJob(
         model=model,
         settings=read_settings(config, set_ or []),
@@ -96,9 +119,16 @@ def train(
         restart=restart,
         strict=strict,
     )
-    job.checked_model()  # before the data are read, which may take long
-    the_split = split_of(data, reading, holding_out, seed, from_events)
-    job.run(the_split, json=json)
+    read = partial(split_of, data, reading, holding_out, seed, from_events)
+    with joined_ray(on_ray, device) as cluster:
+        if cluster is not None:
+            replace(job, device=own_device(on_ray, device)).checked_model()
+            train_on_ray(cluster, job, read, devices, json=json)
+        elif place is None and devices > 1:
+            job.checked_model()
+            raise typer.Exit(launch_copies(devices, device, job.run_folder))
+        else:
+            run_as_started(job, read, place, devices, json=json)
 
 
 def label_of(data: str | None, train: Path | None) -> str:

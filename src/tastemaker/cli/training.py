@@ -1,31 +1,38 @@
 """The steps that train and demo share: fit with progress, evaluate, save, show."""
 
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 import typer
 
-from tastemaker import artifact
 from tastemaker.bundle.bundle import RUN, save_run
-from tastemaker.bundle.unfinished import has_checkpoint, identity_of, training_folder
+from tastemaker.bundle.unfinished import flattened, has_checkpoint, has_unfinished, identity_of
 from tastemaker.cli.common import INTERRUPTED, note, out, print_json
 from tastemaker.cli.evaluating import make_protocol, print_evaluation
+from tastemaker.cli.processes import joined_as_started, own_errors_shown, own_place
 from tastemaker.cli.progress import progress_bar, progress_text
 from tastemaker.cli.resuming import finished_run, resume_hint, resume_message
-from tastemaker.cli.unused import note_unused
+from tastemaker.cluster.folder import shared_training_folder
+from tastemaker.cluster.group import Place, in_agreement, leave, require_same, wait_for_all
 from tastemaker.data.split import Split
 from tastemaker.errors import ConfigError
 from tastemaker.evaluation.evaluate import evaluate
 from tastemaker.evaluation.results import Evaluation
+from tastemaker.folders import refuse_other_kind
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.registry import model_class
+from tastemaker.process_group import process_rank
 from tastemaker.progress import Progress
 from tastemaker.ranking.candidates import Draw
 from tastemaker.reports.figures import learning_curve
 from tastemaker.training.run import DeviceName, TrainingRun, resolve_device
 from tastemaker.training.validation import epoch_line
+
+STARTS_AGAIN = "the same command starts from the beginning"
 
 
 @dataclass(frozen=True)
@@ -47,15 +54,20 @@ class TrainingJob:
     resume: bool = False
     restart: bool = False
     strict: bool = False
+    has_resume: bool = True
+    """Whether the command has the option --resume."""
+    local_processes: int = 1
+    """Number of processes on this machine that run this job together."""
 
     def checked_model(self) -> Recommender:
         """Checks the options and returns the unfitted model.
 
         Raises:
             ConfigError: an option or a setting of the model is invalid.
+            UnsupportedError: several processes run this job, which the model does not support.
             ArtifactError: the run folder exists and holds something other than a run.
         """
-        artifact.refuse_other_kind(self.run_folder, RUN)
+        refuse_other_kind(self.run_folder, RUN)
         parent = self.run_folder.parent
         if parent.exists() and not parent.is_dir():
             raise ConfigError(f"--out: {parent} is a file, not a folder")
@@ -66,7 +78,9 @@ class TrainingJob:
                 "--resume continues a run and --restart discards it; give only one of them"
             )
         resolve_device(self.device)
-        return build_model(self.model, self.settings, self.seed)
+        model = build_model(self.model, self.settings, self.seed)
+        model.refuse_processes()
+        return model
 
     def run(self, split: Split, *, json: bool = False) -> Recommender:
         """Fits the model, evaluates it, saves the run and prints the result.
@@ -74,6 +88,9 @@ class TrainingJob:
         The first Ctrl-C after a finished epoch ends the training: the best epoch so far is
         evaluated and saved as the run. Any other Ctrl-C ends the command without a run. In both
         cases checkpoints are kept, if the model writes any, and --resume continues from them.
+
+        If several processes run the job, all of them fit the model. Then process 0 alone evaluates
+        and saves it, and the others return.
 
         Raises:
             ConfigError: `strict` is set, and the model does not learn from everything in the data.
@@ -83,41 +100,60 @@ class TrainingJob:
             SystemExit: SIGTERM was received (exit code 143); no run was saved.
         """
         model = self.checked_model()
-        note_unused([model], split, strict=self.strict)
+        for line in model.notes_on(split.train, strict=self.strict):
+            note(line)
         finished = finished_run(self.run_folder, model, split) if self.resume else None
         if finished is not None:
             note(f"{self.run_folder}: the run is finished, so there is nothing to resume")
             self._print_result(finished.model, finished.evaluation, json)
             return finished.model
         # A run can be resumed only with the same model, settings and data.
-        identity = identity_of(model, split)
-        with training_folder(
+        identity, rank = identity_of(model, split), process_rank()
+        require_same(flattened(identity))
+        with shared_training_folder(
             self.run_folder, identity, resume=self.resume, restart=self.restart
         ) as folder:
             if self.resume:
                 note(resume_message(folder))
             try:
-                self._fit(model, split, folder)
+                with own_errors_shown(rank):
+                    self._fit(model, split, folder)
+                wait_for_all()  # process 0 removes the folder, from which the others may still read
+                leave()
+                if rank > 0:
+                    return model
+                if self.local_processes > 1:
+                    torch.set_num_threads(torch.get_num_threads() * self.local_processes)
                 evaluation = self._evaluate(model, split)
             except SystemExit:
-                note(f"terminated; {resume_hint(folder)}")
+                note(f"terminated; {self._hint(folder)}")
                 raise
             except KeyboardInterrupt:
-                raise KeyboardInterrupt(resume_hint(folder)) from None
-            replaced = self.run_folder.exists()
-            save_run(self.run_folder, model, evaluation, logs=folder)
-            if model.log.interrupted:
-                note(self._interrupt_note(model, folder))
-            if replaced:
-                note(f"the previous run was moved to {self.run_folder}.previous")
-            self._print_result(model, None if evaluation is None else evaluation.to_dict(), json)
-            if model.log.interrupted:
-                raise typer.Exit(INTERRUPTED)
+                raise KeyboardInterrupt(self._hint(folder)) from None
+            self._save(model, evaluation, folder, json)
         return model
+
+    def _save(
+        self, model: Recommender, evaluation: Evaluation | None, folder: Path, json: bool
+    ) -> None:
+        """Saves the run, and prints the result."""
+        previous = save_run(self.run_folder, model, evaluation, logs=folder)
+        if model.log.interrupted:
+            note(self._interrupt_note(model, folder))
+        if previous is not None:
+            note(f"the previous run was moved to {previous}")
+        self._print_result(model, None if evaluation is None else evaluation.to_dict(), json)
+        if model.log.interrupted:
+            raise typer.Exit(INTERRUPTED)
+
+    def _hint(self, folder: Path) -> str:
+        return resume_hint(folder) if self.has_resume else STARTS_AGAIN
 
     def _interrupt_note(self, model: Recommender, folder: Path) -> str:
         n_finished = len(model.log.records)
         kept = f"epoch {model.log.best_epoch} of the {n_finished} finished was kept and saved"
+        if not self.has_resume:
+            return f"interrupted: {kept}; {STARTS_AGAIN}"
         if has_checkpoint(folder):
             return f"interrupted: {kept}; run the same command with --resume to continue"
         return f"interrupted: {kept}; {model.name} writes no checkpoints and cannot be resumed"
@@ -136,7 +172,7 @@ class TrainingJob:
                     note(f"{progress_text(progress)}  {epoch_line(progress.metrics)}")
 
             model.fit(split, TrainingRun(self.device, folder, self.resume, on_progress))
-        if model.log.records:
+        if model.log.records and process_rank() == 0:
             learning_curve(
                 model.log, f"{self.model} on {train.name}", folder / "learning_curve.png"
             )
@@ -170,6 +206,42 @@ class TrainingJob:
         else:
             print_evaluation(evaluation)
         out.print(f"saved to {self.run_folder}", markup=False, soft_wrap=True)
+
+
+def run_as_started(
+    job: TrainingJob,
+    read: Callable[[], Split],
+    place: Place | None,
+    devices: int,
+    *,
+    json: bool,
+    again: bool = False,
+) -> None:
+    """Runs a job in this process, together with those of the group that it was started in, if any.
+
+    Args:
+        job: the job.
+        read: reads the data.
+        place: the place of this process in the group.
+        devices: the option of that name.
+        json: whether the result is printed as JSON.
+        again: whether the group was started before and lost a process, so that what it has kept is
+            continued.
+    """
+    with joined_as_started(place, job.device, devices, job.run_folder):
+        with in_agreement():
+            if again:
+                job = replace(job, resume=has_unfinished(job.run_folder), restart=False)
+            if place is not None:
+                job = replace(job, local_processes=place.local_n)
+            job.checked_model()  # before the data are read, which may take long
+            split = read()
+        job.run(split, json=json)
+
+
+def run_on_ray(job: TrainingJob, read: Callable[[], Split], json: bool, again: bool) -> None:
+    """Runs a job in a process that Ray Train has started; see `run_as_started`."""
+    run_as_started(job, read, own_place(), 1, json=json, again=again)
 
 
 def build_model(name: str, settings: dict[str, Any], seed: int | None) -> Recommender:

@@ -1,5 +1,6 @@
 """tastemaker tune: which settings of this model are best on these data?"""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -29,6 +30,15 @@ def tune(
             "--out",
             help="Folder to create or to continue. (default: runs/DATA-MODEL-tuning)",
             show_default=False,
+        ),
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            "--storage",
+            help="Run the trials together with every process that runs the same command with this "
+            "storage: postgresql://USER@HOST/DATABASE, a journal file on a disk that the machines "
+            "share, or sqlite:///FILE on one machine.",
         ),
     ] = None,
     restart: Annotated[
@@ -69,6 +79,7 @@ def tune(
             rich_help_panel=options.PROTOCOL_PANEL,
         ),
     ] = "ndcg@10",
+    on_ray: options.OnRay,
     json: options.Json = False,
 ) -> None:
     """Search for good settings of a model, using only the validation part of the split.
@@ -82,6 +93,7 @@ def tune(
     longer improve.
     """  # fmt: skip
     from tastemaker.cli.evaluating import make_protocol
+    from tastemaker.cli.on_ray import joined_ray, own_device, refuse_stdin, trial_workers
     from tastemaker.cli.sources import split_of
     from tastemaker.cli.train import label_of
     from tastemaker.cli.training import build_model, read_settings
@@ -92,22 +104,30 @@ def tune(
 
     folder = out or Path("runs") / f"{label_of(data, holding_out.train)}-{model}-tuning"
     settings = read_settings(config, set_ or [])
-    refuse_early(model, folder, settings, trials, timeout, metric, device)
-    the_split = split_of(data, reading, holding_out, seed)
-    note_unused([build_model(model, settings, seed)], the_split, strict=strict)
-    with TuningStatus(metric, trials) as status:
-        result = tune_model(
-            model,
-            the_split,
-            folder,
-            n_trials=trials,
-            timeout_s=timeout,
-            settings=settings,
-            protocol=make_protocol(protocol, negatives, candidate_seed, draw, the_split),
-            metric=metric,
-            seed=seed,
-            device=device,
-            restart=restart,
-            listener=status.listener(),
-        )
+    refuse_stdin(data, on_ray)
+    own = own_device(on_ray, device)
+    refuse_early(model, folder, settings, trials, timeout, metric, own, storage, restart)
+    read = partial(split_of, data, reading, holding_out, seed)
+    with joined_ray(on_ray, device) as cluster:
+        the_split = read()
+        if not strict:  # otherwise `tune` refuses what would be noted
+            note_unused([build_model(model, settings, seed)], the_split)
+        with TuningStatus(metric, trials) as status:
+            result = tune_model(
+                model,
+                the_split,
+                folder,
+                n_trials=trials,
+                timeout_s=timeout,
+                settings=settings,
+                protocol=make_protocol(protocol, negatives, candidate_seed, draw, the_split),
+                metric=metric,
+                seed=seed,
+                device=own,
+                storage=storage,
+                workers=trial_workers(cluster, read, folder, device, storage),
+                restart=restart,
+                strict=strict,
+                listener=status.listener(),
+            )
     show(result, as_json=json)

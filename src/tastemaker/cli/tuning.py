@@ -24,6 +24,7 @@ class TuningStatus:
         self._done: list[Trial] = []
         self._status = Status("", console=err)
         self._shown_at = 0.0
+        self._n_awaited = 0
 
     def __enter__(self) -> Self:
         if err.is_terminal:
@@ -35,7 +36,7 @@ class TuningStatus:
 
     def listener(self) -> TuningListener:
         """The listener that shows a search on this status."""
-        return TuningListener(self._begin, self._trial, self._progress)
+        return TuningListener(self._begin, self._trial, self._progress, self._wait)
 
     def _begin(self, trials: list[Trial]) -> None:
         self._done.extend(trials)
@@ -53,6 +54,11 @@ class TuningStatus:
             self._shown_at = time.monotonic()
             fraction = progress.done / max(1, progress.total)
             self._status.update(self._line(f", {progress_text(progress)}, {fraction:.0%}"))
+
+    def _wait(self, n_running: int) -> None:
+        if n_running and n_running != self._n_awaited:
+            note(f"waiting for trials of other workers: {n_running} still running")
+        self._n_awaited = n_running
 
     def _line(self, stage: str = "") -> str:
         best = best_first(self._done)

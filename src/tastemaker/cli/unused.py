@@ -1,4 +1,4 @@
-"""Notes on what the data have that models do not learn from; an error with --strict."""
+"""Notes on what the data have that compared or tuned models do not learn from."""
 
 from collections.abc import Iterable
 
@@ -7,12 +7,8 @@ from tastemaker.data.split import Split
 from tastemaker.models.recommender import Recommender
 
 
-def note_unused(models: Iterable[Recommender], split: Split, *, strict: bool) -> None:
-    """Prints the notes of some unfitted models on the training data, before any is trained.
-
-    Raises:
-        ConfigError: `strict` is set, and there is something to note.
-    """
+def note_unused(models: Iterable[Recommender], split: Split) -> None:
+    """Prints the notes of some unfitted models on the training data, before any is trained."""
     for model in models:
-        for line in model.notes_on(split.train, strict=strict):
+        for line in model.notes_on(split.train):
             note(line)

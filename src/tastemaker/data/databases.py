@@ -7,15 +7,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
-import lazy_loader
 import polars as pl
 
+from tastemaker.deferred import DeferredModule
 from tastemaker.errors import DataError
 from tastemaker.forking import refuse_forked
 
 # Imported when a database is first read, since the imports are slow and most programs read none.
-sqlalchemy = lazy_loader.load("sqlalchemy")
-duckdb = lazy_loader.load("duckdb")
+sqlalchemy = DeferredModule("sqlalchemy")
+duckdb = DeferredModule("duckdb")
 
 READING_KEYWORDS = ("select", "with", "values", "table", "(select")
 """First words of queries that only read."""

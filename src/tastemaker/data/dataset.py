@@ -1,15 +1,16 @@
 """Dataset: interactions as integer codes, sorted by user and time. Immutable."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from tastemaker.data.blocks import in_threads
+from tastemaker.data.blocks import ROWS_PER_BLOCK, in_threads
 from tastemaker.data.catalog import Catalog
+from tastemaker.data.fingerprint import Buffers, buffers_of, fingerprint
 from tastemaker.data.folding import (
     cancelled_rows,
     first_rows,
@@ -19,11 +20,12 @@ from tastemaker.data.folding import (
     pair_keys,
 )
 from tastemaker.data.interactions import Interactions
-from tastemaker.data.log_rules import DEFAULT_RULES, LogRules, Repeats, default_repeats
+from tastemaker.data.log_rules import DEFAULT_RULES, LogRules, Repeats
 from tastemaker.data.ordering import sort_by_user_and_time
-from tastemaker.data.pairs import Pairs
+from tastemaker.data.pairs import Pairs, run_of
 from tastemaker.data.user_table import UserTable
 from tastemaker.data.vocabulary import Vocabulary
+from tastemaker.data.weights import all_weightless, counting_rows, note_on_weightless
 from tastemaker.errors import DataError
 from tastemaker.forking import refuse_forked
 
@@ -132,11 +134,6 @@ class Dataset:
             DataError: min_rating is given for data without ratings, or leaves no rows; all weights
                 are 0; or untouched_items is set without a catalog.
         """
-        if untouched_items and catalog is None:
-            raise DataError(
-                f"{interactions.name}: untouched_items=True includes items without interactions, "
-                "but there is no catalog that lists them; give one with catalog=…"
-            )
         frame, left_out = _of_some_weight(interactions)
         users = user_vocabulary or Vocabulary.of(frame["user_id"], kind="user")
         items = item_vocabulary or Vocabulary.of(frame["item_id"], kind="item")
@@ -152,24 +149,13 @@ class Dataset:
             notes=(*interactions.notes, *left_out),
             **columns,
         )
-        rules = LogRules(
-            repeats or default_repeats(interactions.kinds, weighted=dataset.weights is not None),
-            repeats == "keep" if repeat_targets is None else repeat_targets,
-            min_rating,
-            interactions.kinds,
-            interactions.weight_transform,
+        rules = LogRules.of(
+            repeats, repeat_targets, min_rating, kinds=interactions.kinds,
+            weight_transform=interactions.weight_transform, weighted=dataset.weights is not None,
+        )  # fmt: skip
+        return dataset.with_rules(rules).with_tables(
+            catalog, user_table, untouched_items=untouched_items
         )
-        dataset = dataset._with_rules(rules)
-        if user_table is not None:
-            coverage = user_table.coverage(dataset.user_vocabulary)
-            dataset = dataset.with_user_table(user_table)
-            notes = (*dataset.notes, *user_table.notes, coverage)
-            dataset = replace(dataset, notes=notes)
-        if catalog is None:
-            return dataset
-        coverage = catalog.coverage(dataset.item_vocabulary)
-        dataset = dataset.with_catalog(catalog, untouched_items=untouched_items)
-        return replace(dataset, notes=(*dataset.notes, *catalog.notes, coverage))
 
     def __len__(self) -> int:
         return len(self.users)
@@ -203,7 +189,12 @@ class Dataset:
     @cached_property
     def item_counts(self) -> np.ndarray:
         """(n_items,) int64 number of interactions of each item."""
-        return np.bincount(self.items, minlength=self.n_items)
+        counts = np.zeros(self.n_items, dtype=np.int64)
+        step = max(self.n_items, ROWS_PER_BLOCK)
+        # In blocks, since bincount converts its argument to int64.
+        for start in range(0, len(self), step):
+            counts += np.bincount(self.items[start : start + step], minlength=self.n_items)
+        return counts
 
     @cached_property
     def mean_weight(self) -> float:
@@ -220,26 +211,27 @@ class Dataset:
         features. Categories alone are left out, as in runs that were saved before there were other
         features.
         """
-        digest = blake2b(digest_size=16)
-        for vocabulary in (self.user_vocabulary, self.item_vocabulary):
-            ids = vocabulary.ids
-            digest.update(
-                "\0".join(ids).encode() if vocabulary.is_text else ids.to_numpy().tobytes()
-            )
-            digest.update(f"|{len(ids)}|".encode())
-        for array in (self.users, self.items, self.timestamps, self.ratings, self.weights):
-            digest.update(b"none" if array is None else np.ascontiguousarray(array).data)
-        if self.kinds is not None:
-            digest.update(np.ascontiguousarray(self.kinds).data)
+        return self.hashed(lambda name: buffers_of(getattr(self, name)))
+
+    def hashed(self, buffers: Callable[[str], Buffers]) -> str:
+        """Returns the fingerprint of these data, whose columns are hashed piece by piece.
+
+        Args:
+            buffers: returns the bytes of a column by its name in COLUMNS.
+        """
+        names = [name for name in COLUMNS if name != "kinds" or self.kinds is not None]
+        vocabularies = (self.user_vocabulary, self.item_vocabulary)
+        return fingerprint(vocabularies, map(buffers, names), self._other_bytes())
+
+    def _other_bytes(self) -> Iterator[bytes]:
+        """Yields the bytes of what else a model can learn from, and of the rules of a log."""
         if self.rejected is not None:
-            digest.update(self.rejected.users.tobytes() + self.rejected.items.tobytes())
+            yield self.rejected.users.tobytes() + self.rejected.items.tobytes()
         tables = [self.catalog] if set(self.catalog.features) - {"categories"} else []
         for table in (*tables, *([] if self.user_table is None else [self.user_table])):
-            for part in table.feature_bytes():
-                digest.update(part)
+            yield from table.feature_bytes()
         if self.is_log:
-            digest.update(repr(self.rules).encode())
-        return digest.hexdigest()
+            yield repr(self.rules).encode()
 
     def history(self, user: int) -> np.ndarray:
         """Returns the item codes of one user, oldest first: (n,) int32."""
@@ -257,11 +249,16 @@ class Dataset:
         rows, indptr = take_runs(self.indptr, users)
         return self.items[rows].astype(np.int64), indptr
 
-    def rows(self, keep: np.ndarray) -> "Dataset":
-        """Returns the rows in `keep` (a boolean mask or ascending positions), codes unchanged."""
+    def rows(self, keep: np.ndarray | slice) -> "Dataset":
+        """Returns the rows in `keep` (a mask, ascending positions or a slice), codes unchanged."""
         names = [name for name in COLUMNS if getattr(self, name) is not None]
         kept = in_threads(lambda name: getattr(self, name)[keep], names, len(self))
         return replace(self, **dict(zip(names, kept, strict=True)))
+
+    def of_users(self, users: range) -> "Dataset":
+        """Returns the interactions of a range of users, without a copy; codes are unchanged."""
+        rejected = None if self.rejected is None else self.rejected.in_range(users)
+        return replace(self.rows(run_of(self.users, users)), rejected=rejected)
 
     def folded(self) -> "Dataset":
         """Turns the rows of a log into training data by `rules`, codes unchanged.
@@ -297,13 +294,18 @@ class Dataset:
             merged, weights=weights, kinds=kinds, n_duplicates=len(self) - int(kept.sum())
         )
 
-    @cached_property
+    @property
     def pairs(self) -> "Dataset":
         """The same interactions with one row for each pair, which has the sum of its weights.
 
         This differs from the data themselves only with repeats="keep".
         """
-        return self.merged("sum") if self.rules.repeats == "keep" else self
+        # Data that cached themselves would stay in memory until the next garbage collection.
+        return self._merged_pairs if self.rules.repeats == "keep" else self
+
+    @cached_property
+    def _merged_pairs(self) -> "Dataset":
+        return self.merged("sum")
 
     def positive_rows(self) -> np.ndarray:
         """Returns (n,) bool: marks the rows that no later row cancels."""
@@ -328,14 +330,20 @@ class Dataset:
         may[may] = first_rows(rows.users, rows.items, rows.ratings, self.rules)
         return may
 
-    @cached_property
+    @property
     def of_targets(self) -> "Dataset":
         """The pairs of target kinds: the interactions that a list does not repeat."""
         pairs = self.pairs
-        if pairs.kinds is None or pairs.rules.kinds is None:
-            return pairs
-        is_target = pairs.rules.kinds.is_target[pairs.kinds]
-        return pairs if is_target.all() else pairs.rows(is_target)
+        of_target_kinds = pairs._of_target_kinds
+        return pairs if of_target_kinds is None else of_target_kinds
+
+    @cached_property
+    def _of_target_kinds(self) -> "Dataset | None":
+        """The rows of target kinds; None if these are all rows."""
+        if self.kinds is None or self.rules.kinds is None:
+            return None
+        is_target = self.rules.kinds.is_target[self.kinds]
+        return None if is_target.all() else self.rows(is_target)
 
     def compact(self) -> "Dataset":
         """Drops users and items that have no interaction left, and assigns new dense codes."""
@@ -362,6 +370,34 @@ class Dataset:
             user_table=user_table,
         )
 
+    def with_rules(self, rules: LogRules, n_repeats: int | None = None) -> "Dataset":
+        """Adds the rules; a log in which nothing has to be merged or rejected is folded already.
+
+        Args:
+            rules: how the rows become training data.
+            n_repeats: number of rows that repeat a (user, item) pair; counted if it is None.
+
+        Raises:
+            DataError: the rules have a minimum rating for data without ratings, or no rating is so
+                high.
+        """
+        kept = np.ones(0, dtype=bool)
+        if n_repeats is None or rules.min_rating is not None:
+            kept = merged_rows(self.users, self.items, rules.repeats)
+            n_repeats = int((~kept).sum())
+        data = replace(self, rules=rules)
+        if n_repeats or rules.has_negative_kinds:
+            data = replace(data, is_log=True)
+        if rules.repeats == "keep" and data.weights is None:
+            # The pairs of a model that reads no order have the number of their rows as weights.
+            data = replace(data, weights=np.ones(len(data), dtype=np.float32))
+        if rules.min_rating is not None:
+            data = data._rated_at_least(rules.min_rating, kept)
+        if not n_repeats:
+            return data
+        how = rules.describe(weighted=self.weights is not None)
+        return data.with_note(f"{n_repeats:,} rows repeat a (user, item) pair; {how}")
+
     def with_catalog(self, catalog: Catalog, *, untouched_items: bool = False) -> "Dataset":
         """Returns the same interactions with a catalog of the items.
 
@@ -384,6 +420,40 @@ class Dataset:
                 rejected = Pairs(rejected.users, new_codes[rejected.items])
         aligned = catalog.aligned_to(known)
         return replace(self, items=items, item_vocabulary=known, catalog=aligned, rejected=rejected)
+
+    def with_tables(
+        self,
+        catalog: Catalog | None,
+        user_table: UserTable | None,
+        *,
+        untouched_items: bool = False,
+    ) -> "Dataset":
+        """Returns the same interactions with what is known of the items and users, and with notes.
+
+        Args:
+            catalog: titles, categories, images and features of the items.
+            user_table: features of the users.
+            untouched_items: as for `with_catalog`.
+
+        Raises:
+            DataError: untouched_items is set without a catalog, or as for `with_catalog` and
+                `with_user_table`.
+        """
+        if untouched_items and catalog is None:
+            raise DataError(
+                f"{self.name}: untouched_items=True includes items without interactions, "
+                "but there is no catalog that lists them; give one with catalog=…"
+            )
+        data = self
+        if user_table is not None:
+            coverage = user_table.coverage(data.user_vocabulary)
+            data = data.with_user_table(user_table)
+            data = replace(data, notes=(*data.notes, *user_table.notes, coverage))
+        if catalog is None:
+            return data
+        coverage = catalog.coverage(data.item_vocabulary)
+        data = data.with_catalog(catalog, untouched_items=untouched_items)
+        return replace(data, notes=(*data.notes, *catalog.notes, coverage))
 
     def with_user_table(self, user_table: UserTable) -> "Dataset":
         """Returns the same interactions with the features of the users.
@@ -410,23 +480,6 @@ class Dataset:
         if self.kinds is not None and self.rules.kinds is not None:
             columns["event"] = pl.Series(self.rules.kinds.names)[self.kinds]
         return pl.DataFrame({name: c for name, c in columns.items() if c is not None})
-
-    def _with_rules(self, rules: LogRules) -> "Dataset":
-        """Adds the rules; a log in which nothing has to be merged or rejected is folded already."""
-        kept = merged_rows(self.users, self.items, rules.repeats)
-        data = replace(self, rules=rules)
-        n_repeats = int((~kept).sum())
-        if n_repeats or rules.has_negative_kinds:
-            data = replace(data, is_log=True)
-        if rules.repeats == "keep" and data.weights is None:
-            # The pairs of a model that reads no order have the number of their rows as weights.
-            data = replace(data, weights=np.ones(len(data), dtype=np.float32))
-        if rules.min_rating is not None:
-            data = data._rated_at_least(rules.min_rating, kept)
-        if not n_repeats:
-            return data
-        how = rules.describe(weighted=self.weights is not None)
-        return data.with_note(f"{n_repeats:,} rows repeat a (user, item) pair; {how}")
 
     def _cancelled_rows(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns the result of `cancelled_rows` for the rows of a log."""
@@ -481,21 +534,13 @@ def runs(starts: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 def _of_some_weight(interactions: Interactions) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """Returns the rows that have a weight or say no, and a note on the others, if there are any."""
-    frame, kinds = interactions.frame, interactions.kinds
-    if "weight" not in frame.columns:
-        return frame, ()
-    counts = frame["weight"] > 0
-    if kinds is not None and kinds.negative:
-        counts |= pl.Series(kinds.is_negative[frame["kind"].to_numpy()])
-    if counts.all():
+    frame = interactions.frame
+    counts = counting_rows(frame, interactions.kinds)
+    if counts is None:
         return frame, ()
     if not counts.any():
-        raise DataError(
-            f"{interactions.name}: all weights are 0, so no interaction is left; weights above 0 "
-            "are needed"
-        )
-    note = f"{int((~counts).sum()):,} rows of weight 0 are left out"
-    return frame.filter(counts), (note,)
+        raise all_weightless(interactions.name)
+    return frame.filter(counts), (note_on_weightless(int((~counts).sum())),)
 
 
 def _columns(frame: pl.DataFrame, users: Vocabulary, items: Vocabulary) -> dict[str, Any]:

@@ -9,15 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import lazy_loader
-
+from tastemaker.deferred import DeferredModule
 from tastemaker.errors import DownloadError
 
 if TYPE_CHECKING:
     import httpx
 else:
     # Every program that reads data imports this module, but few of them download anything.
-    httpx = lazy_loader.load("httpx")
+    httpx = DeferredModule("httpx")
 
 CHUNK_BYTES = 1 << 18
 

@@ -117,7 +117,26 @@ class EventKinds:
             DataError: there are kinds without a weight, no event is a target, or there are too many
                 kinds.
         """
-        counts = dict(column.value_counts(sort=True).iter_rows())
+        kinds = self.completed(dict(column.value_counts(sort=True).iter_rows()), source)
+        return kinds.codes(column), kinds
+
+    def codes(self, column: pl.Series) -> np.ndarray:
+        """Returns (n,) int8: the code of each row's kind, which must be one of `names`."""
+        codes = column.replace_strict(
+            list(self.names), list(range(len(self.names))), return_dtype=pl.Int8
+        )
+        return codes.to_numpy()
+
+    def completed(self, counts: Mapping[str, int], source: str) -> "EventKinds":
+        """Returns the kinds with those that "*" stands for.
+
+        Args:
+            counts: the number of events of each kind, the most frequent first.
+            source: name of the column in error messages, as for `encode`.
+
+        Raises:
+            DataError: as for `encode`.
+        """
         if len(counts) > MOST_KINDS:
             raise DataError(
                 f"{source}: there are {len(counts):,} different values, so they do not look like "
@@ -135,10 +154,7 @@ class EventKinds:
             self, weights=(*self.weights, *((kind, others) for kind in sorted(unnamed)))
         )
         kinds._require_targets(counts, source)
-        codes = column.replace_strict(
-            list(kinds.names), list(range(len(kinds.names))), return_dtype=pl.Int8
-        )
-        return codes.to_numpy(), kinds
+        return kinds
 
     def describe(self) -> str:
         """Describes the kinds in a line: `view = 1, buy = 10 (target); negative: return`."""

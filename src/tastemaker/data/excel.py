@@ -3,14 +3,14 @@
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 
-import lazy_loader
 import polars as pl
 
 from tastemaker.data.contents import Content, read_all
 from tastemaker.data.table import ReadTable
+from tastemaker.deferred import DeferredModule
 from tastemaker.errors import DataError
 
-fastexcel = lazy_loader.load("fastexcel")
+fastexcel = DeferredModule("fastexcel")
 
 SEARCHED_ROWS = 1_000
 """Number of rows at the top of a sheet among which the first row with values is searched for."""

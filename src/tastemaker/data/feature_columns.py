@@ -5,11 +5,15 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from tastemaker.data.decimals import as_numbers
 from tastemaker.data.feature_kinds import FeatureKind, describe_kind, guess_kind, stated_kinds
 from tastemaker.data.missing import Values, absent_in
 from tastemaker.data.rows import Rows
 from tastemaker.data.times import read_times
 from tastemaker.errors import DataError
+
+MAX_SHOWN = 60
+"""Number of characters of a wrong value that a message shows."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ def read_features(
     kinds: dict[str, FeatureKind] = {}
     notes = []
     for name in names:
-        column = _without_missing(rows.frame[name], values)
+        column = _without_missing(rows, name, values)
         kind, reason = guess_kind(column, is_typed=rows.is_typed)
         if name in taken:
             kind, reason = None, "the name has another meaning here"
@@ -65,12 +69,19 @@ def read_features(
     return FeatureColumns(columns, kinds, tuple(notes))
 
 
-def _without_missing(column: pl.Series, values: Values) -> pl.Series:
-    """Returns the column with nulls for missing values."""
+def _without_missing(rows: Rows, name: str, values: Values) -> pl.Series:
+    """Returns a column with nulls for missing values.
+
+    In a text file, the other values are numbers if all of them can be.
+    """
+    column = rows.frame[name]
     absent = absent_in(column, values.missing)
     if absent is None:
         return column
-    return pl.select(pl.when(~absent).then(column)).to_series().alias(column.name)
+    present = pl.select(pl.when(~absent).then(column)).to_series().alias(name)
+    if rows.is_typed or present.dtype != pl.String:
+        return present
+    return as_numbers(present, rows.decimal)
 
 
 def _texts(rows: Rows, column: pl.Series) -> pl.Series:
@@ -136,9 +147,13 @@ def _refuse(rows: Rows, column: pl.Series, bad: pl.Series, expected: str) -> Non
     """Raises DataError if the mask marks a value."""
     if bad.any():
         row = int(bad.arg_max() or 0)
+        is_list = isinstance(column.dtype, pl.List | pl.Array)
+        value = column[row].to_list() if is_list else column[row]
+        text = str(value)
+        shown = text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
         raise DataError(
-            f'{rows.at(column.name, row)}: "{column[row]}" is not {expected}; correct it, or give '
-            'the column another kind ("none" leaves it out)'
+            f'{rows.at(column.name, row)}: "{shown}" is not {expected}; correct it, or leave '
+            'the column out (when training, with the kind "none")'
         )
 
 

@@ -72,6 +72,12 @@ def usable_features(table: IdTable, row: Mapping[str, Any]) -> dict[str, Any]:
     return usable
 
 
+def known_features(table: IdTable, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the usable features that have a value."""
+    present = {name: value for name, value in row.items() if value is not None}
+    return usable_features(table, present)
+
+
 def vector_size(table: IdTable, name: str) -> int:
     """Returns the number of entries of a vector; 0 for a feature of another kind."""
     dtype = table.frame.schema[name]

@@ -4,8 +4,9 @@ import glob
 import os
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -127,9 +128,10 @@ def read_file_set(
     tables: list[ReadTable] = []
     names_of_first: list[str] = []
     for path in files.paths:
-        table, names = _read_part(path, files.partition(path), columns, ids, how)
+        read = partial(read_table, path, how=how)
+        table, names = read_part(read, files.partition(path), columns, ids)
         names_of_first = names_of_first or names
-        _refuse_other_columns(files.paths[0], names_of_first, path, names)
+        refuse_other_columns(files.paths[0], names_of_first, path, names)
         tables.append(table)
     frame = _combined(tables, files)
     starts = [0, *accumulate(table.frame.height for table in tables)]
@@ -138,23 +140,26 @@ def read_file_set(
         return bisect_right(starts, row) - 1
 
     return ReadTable(
-        _with_typed_partitions(frame, files),
+        with_typed_partitions(frame, files),
         place_of=lambda row: tables[part_of(row)].place_of(row - starts[part_of(row)]),
         file_of=lambda row: str(files.paths[part_of(row)]),
         is_typed=all(table.is_typed for table in tables),
-        notes=(*files.notes, *_notes(tables, files)),
+        notes=tuple(_notes(tables, files)),
         decimal=tables[0].decimal,
     )
 
 
-def _read_part(
-    path: Path,
-    partition: dict[str, str | None],
-    columns: Choose,
-    ids: Choose,
-    how: TextFormat | None,
+def read_part(
+    read: Callable[..., ReadTable], partition: dict[str, str | None], columns: Choose, ids: Choose
 ) -> tuple[ReadTable, list[str]]:
-    """Reads one file; returns its table with the columns of its folders, and all column names."""
+    """Reads one file; returns its table with the columns of its folders, and all column names.
+
+    Args:
+        read: reads the file, given functions that choose the `columns` and the `ids`.
+        partition: the columns that its folders name, as text.
+        columns: returns the columns to read, given all column names.
+        ids: returns the columns that hold ids, given all column names.
+    """
     own_names: list[str] = []
     added: dict[str, str | None] = {}
 
@@ -166,15 +171,16 @@ def _read_part(
     def choose_ids(names: list[str]) -> Sequence[str]:
         return [name for name in ids([*names, *added]) if name in names]
 
-    table = read_table(path, columns=choose, ids=choose_ids, how=how)
+    table = read(columns=choose, ids=choose_ids)
     wanted = columns([*own_names, *added])
     values = [pl.lit(added[name], pl.String).alias(name) for name in added if name in wanted]
     return replace(table, frame=table.frame.with_columns(values)), [*own_names, *added]
 
 
-def _refuse_other_columns(
-    first: Path, names_of_first: Sequence[str], path: Path, names: Sequence[str]
+def refuse_other_columns(
+    first: Path | str, names_of_first: Sequence[str], path: Path | str, names: Sequence[str]
 ) -> None:
+    """Raises DataError if a file does not have the columns of the first file of its table."""
     missing = [name for name in names_of_first if name not in names]
     surplus = [name for name in names if name not in names_of_first]
     if missing or surplus:
@@ -200,8 +206,8 @@ def _combined(tables: Sequence[ReadTable], files: FileSet) -> pl.DataFrame:
     frames = [tables[n].frame for n in filled]
     names = frames[0].columns
     for name in names:
-        families = [_family(frame[name].dtype) for frame in frames]
-        first = next((family for family in families if family is not None), None)
+        families = [family(frame[name].dtype) for frame in frames]
+        first = next((known for known in families if known is not None), None)
         other = next((n for n, f in enumerate(families) if f not in (None, first)), None)
         if other is None:
             continue
@@ -215,7 +221,7 @@ def _combined(tables: Sequence[ReadTable], files: FileSet) -> pl.DataFrame:
     return pl.concat([frame.select(names) for frame in frames], how="vertical_relaxed")
 
 
-def _family(dtype: pl.DataType) -> str | None:
+def family(dtype: pl.DataType) -> str | None:
     """Returns the kind of values of a column in words; None if it has no values at all."""
     if dtype == pl.Null:
         return None
@@ -226,7 +232,7 @@ def _family(dtype: pl.DataType) -> str | None:
     return "times" if dtype.is_temporal() else str(dtype)
 
 
-def _with_typed_partitions(frame: pl.DataFrame, files: FileSet) -> pl.DataFrame:
+def with_typed_partitions(frame: pl.DataFrame, files: FileSet) -> pl.DataFrame:
     """Converts columns that the folders name to whole numbers, if all of their values are."""
     names = {name for path in files.paths for name in files.partition(path)}
     for name in names.intersection(frame.columns):
@@ -238,12 +244,22 @@ def _with_typed_partitions(frame: pl.DataFrame, files: FileSet) -> pl.DataFrame:
 
 def _notes(tables: Sequence[ReadTable], files: FileSet) -> list[str]:
     """Returns the notes of the files, each with the first file that it is about."""
-    found: dict[str, list[Path]] = {}
+    found: dict[str, list[str]] = {}
     for table, path in zip(tables, files.paths, strict=True):
         for note in table.notes:
-            found.setdefault(note, []).append(path)
+            found.setdefault(note, []).append(str(path))
+    return notes_of_files(found, files)
+
+
+def notes_of_files(found: Mapping[str, Sequence[str]], files: FileSet) -> list[str]:
+    """Returns the notes on files.
+
+    Args:
+        found: each note, with the files that it is about.
+        files: all files.
+    """
     lines = [f"{len(files.paths):,} files are read as one table"] if len(files.paths) > 1 else []
-    for note, paths in found.items():
-        more = f" and {len(paths) - 1:,} more files" if len(paths) > 1 else ""
-        lines.append(f"{paths[0]}{more}: {note}")
-    return lines
+    for note, about in found.items():
+        more = f" and {len(about) - 1:,} more files" if len(about) > 1 else ""
+        lines.append(f"{about[0]}{more}: {note}")
+    return [*files.notes, *lines]

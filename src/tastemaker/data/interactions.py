@@ -1,6 +1,6 @@
 """Interactions: a validated table of which user touched which item, and when."""
 
-from collections.abc import Collection
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -91,13 +91,9 @@ class Interactions:
         if rows.frame.height == 0:
             raise DataError(f"{rows.source}: there are no rows; at least one interaction is needed")
         roles = columns.by_role()
-        required = {roles[role]: value for role, value in REQUIRED.items() if role in roles}
-        if "event" in roles and "weight" in roles:
-            del required[roles["weight"]]
         n_rows = rows.frame.height
-        rows, left_out = complete_rows(rows, required, values)
-        notes = [f"columns: {columns.describe()}{_unused(rows, roles.values())}"]
-        notes += [*rows.notes, *left_out]
+        rows, left_out = complete_rows(rows, required_columns(columns), values)
+        unused = [*rows.unused, *(n for n in rows.frame.columns if n not in roles.values())]
         out = {
             "user_id": read_ids(rows, roles["user"], "user", values.ids),
             "item_id": read_ids(rows, roles["item"], "item", values.ids),
@@ -106,11 +102,10 @@ class Interactions:
         if "time" in roles:
             times = read_times(rows, roles["time"], time_format)
             out["timestamp"], exact, unit = times.seconds, times.exact, times.unit
-            notes.append(f"time: {_describe_unit(unit)}")
         if "rating" in roles:
-            out["rating"] = _ratings(rows, roles["rating"], values)
+            out["rating"] = read_ratings(rows, roles["rating"], values)
         weighed = read_weights(rows, roles.get("event"), roles.get("weight"), values, weighting)
-        notes += weighed.notes
+        notes = notes_of_reading(columns, unused, rows.notes, left_out, unit, weighed.notes)
         out |= weighed.columns
         frame = pl.DataFrame({column: series.alias(column) for column, series in out.items()})
         if exact is not None and (exact.dtype.is_float() or unit not in ("order", "seconds")):
@@ -125,13 +120,45 @@ class Interactions:
         return self.frame.height
 
 
+def required_columns(columns: Columns) -> dict[str, str]:
+    """Returns the columns that must have a value in each row, and names of their values."""
+    roles = columns.by_role()
+    required = {roles[role]: value for role, value in REQUIRED.items() if role in roles}
+    if "event" in roles and "weight" in roles:
+        del required[roles["weight"]]
+    return required
+
+
+def notes_of_reading(
+    columns: Columns,
+    unused: Sequence[str],
+    of_reader: Iterable[str],
+    left_out: Iterable[str],
+    unit: str | None,
+    of_weights: Iterable[str],
+) -> list[str]:
+    """Returns the notes on how a table was read, in the usual order.
+
+    Args:
+        columns: the columns by role.
+        unused: the columns without a role.
+        of_reader: the notes of the reader.
+        left_out: notes on rows that lack a value.
+        unit: the unit of time, if there are times.
+        of_weights: notes on weights and kinds of events.
+    """
+    notes = [f"columns: {columns.describe()}{_unused(unused)}", *of_reader, *left_out]
+    if unit is not None:
+        notes.append(f"time: {_describe_unit(unit)}")
+    return [*notes, *of_weights]
+
+
 def _describe_unit(unit: str) -> str:
     return "an order (small whole numbers), not clock time" if unit == "order" else unit
 
 
-def _unused(rows: Rows, used: Collection[str]) -> str:
+def _unused(unused: Sequence[str]) -> str:
     """Returns a clause on the columns that are not used; "" if all are used."""
-    unused = [*rows.unused, *(name for name in rows.frame.columns if name not in used)]
     if not unused:
         return ""
     clause = f"; not used: {', '.join(name or '(no name)' for name in unused)}"
@@ -143,7 +170,7 @@ def _unused(rows: Rows, used: Collection[str]) -> str:
     )
 
 
-def _ratings(rows: Rows, name: str, values: Values) -> pl.Series:
+def read_ratings(rows: Rows, name: str, values: Values) -> pl.Series:
     """Returns the ratings, which may be missing, since only a minimum rating needs them."""
     column = rows.frame[name]
     absent = absent_in(column, values.missing)

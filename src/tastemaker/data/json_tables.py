@@ -15,6 +15,7 @@ def read_json(
     source_name: str,
     choose: Callable[[list[str]], Sequence[str]],
     encoding: str | None = None,
+    first_line: int = 1,
 ) -> ReadTable:
     """Reads JSON Lines, or a JSON array of objects.
 
@@ -23,6 +24,7 @@ def read_json(
         source_name: name of the file in error messages.
         choose: returns the names to read, given all names.
         encoding: as in `TextFormat`.
+        first_line: number of the first line, which is above 1 for a part of a larger file.
 
     Raises:
         DataError: the file is not JSON (the message gives the line), has no rows, or has values of
@@ -36,21 +38,22 @@ def read_json(
         else:
             frame = pl.read_ndjson(data, infer_schema_length=None)
     except pl.exceptions.PolarsError:
-        reason = _bad_array(data) if is_array else _bad_line(data)
+        reason = _bad_array(data) if is_array else _bad_line(data, first_line)
         raise DataError(f"{source_name}: {reason}") from None
     if frame.is_empty():
         raise DataError(f"{source_name}: there are no rows")
     frame = frame.select(choose(frame.columns))
-    return ReadTable(frame, row_number if is_array else lambda row: _line_of(data, row))
+    return ReadTable(frame, row_number if is_array else lambda row: _line_of(data, row, first_line))
 
 
-def _line_of(data: bytes, row: int) -> str:
-    numbers = [number for number, line in enumerate(data.split(b"\n"), 1) if line.strip()]
+def _line_of(data: bytes, row: int, first_line: int) -> str:
+    lines = enumerate(data.split(b"\n"), first_line)
+    numbers = [number for number, line in lines if line.strip()]
     return f"line {numbers[row]}"
 
 
-def _bad_line(data: bytes) -> str:
-    for number, line in enumerate(data.decode(errors="replace").split("\n"), 1):
+def _bad_line(data: bytes, first_line: int) -> str:
+    for number, line in enumerate(data.decode(errors="replace").split("\n"), first_line):
         try:
             entry = json.loads(line) if line.strip() else {}
         except json.JSONDecodeError as error:

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from tastemaker.data.rows import Rows
+from tastemaker.data.text_format import TextFormat
 from tastemaker.errors import ConfigError, DataError, did_you_mean
 
 
@@ -27,11 +28,24 @@ class Layout:
     """Options of `TextFormat` that cannot be detected."""
     time_format: str | None = None
     prepare: Callable[[Rows], Rows] | None = None
-    """Converts the rows as they were read to one row per event."""
+    """Converts the rows as they were read to one row per event; None where they are so already."""
 
-    def options(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns options of `TextFormat`; those that are given take precedence."""
-        return {"has_header": False, "names": self.names, **self.text, **given}
+    def events(self, rows: Rows) -> Rows:
+        """Returns one row per event, given the rows as they were read."""
+        return rows if self.prepare is None else self.prepare(rows)
+
+    def text_format(self, given: Mapping[str, Any]) -> TextFormat:
+        """Returns the format of the files; options of `TextFormat` that are given take precedence.
+
+        Raises:
+            ConfigError: an option has an invalid value.
+        """
+        without_header = {"has_header": False, "names": self.names} if self.names else {}
+        return TextFormat(**{**without_header, **self.text, **given})
+
+    def columns(self, given: Mapping[str, str | None]) -> dict[str, str | None]:
+        """Returns role to column, given the columns that are named; None where there is neither."""
+        return {role: name or self.roles.get(role) for role, name in given.items()}
 
 
 def _clicked(rows: Rows) -> Rows:
@@ -149,12 +163,17 @@ LAYOUTS = {
 """The layouts by name."""
 
 
-def layout_named(name: str) -> Layout:
-    """Returns a layout.
+NO_LAYOUT = Layout("Files that name their columns", (), {}, "")
+
+
+def layout_named(name: str | None) -> Layout:
+    """Returns a layout, or `NO_LAYOUT` for None.
 
     Raises:
         ConfigError: there is no layout of that name.
     """
+    if name is None:
+        return NO_LAYOUT
     if name not in LAYOUTS:
         raise ConfigError(f'there is no layout "{name}"; {did_you_mean(name, LAYOUTS)}')
     return LAYOUTS[name]

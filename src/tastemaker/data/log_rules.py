@@ -29,6 +29,36 @@ class LogRules:
     """How the values in the weight column become weights, as for `transform_weights`; None if there
     is no such column."""
 
+    @classmethod
+    def of(
+        cls,
+        repeats: Repeats | None = None,
+        repeat_targets: bool | None = None,
+        min_rating: float | None = None,
+        *,
+        kinds: EventKinds | None,
+        weight_transform: str | None,
+        weighted: bool,
+    ) -> "LogRules":
+        """Returns the rules with the defaults for what is not given.
+
+        Args:
+            repeats: how repeated rows are merged. With kinds of events, a pair counts by default as
+                its heaviest event: the sum would let many views, or purchases of daily needs,
+                outweigh everything else where new items are predicted. Without kinds, the default
+                is "sum" for rows with weights, and otherwise "latest".
+            repeat_targets: whether repeats may be held out; by default only with repeats="keep".
+            min_rating: as in `LogRules`.
+            kinds: as in `LogRules`.
+            weight_transform: as in `LogRules`.
+            weighted: whether the rows have weights.
+        """
+        if repeats is None:
+            repeats = "max" if kinds is not None else "sum" if weighted else "latest"
+        if repeat_targets is None:
+            repeat_targets = repeats == "keep"
+        return cls(repeats, repeat_targets, min_rating, kinds, weight_transform)
+
     @property
     def has_negative_kinds(self) -> bool:
         """Whether events of some kind say no."""
@@ -70,14 +100,3 @@ class LogRules:
 
 DEFAULT_RULES = LogRules()
 """The rules of a log without kinds of events: each part keeps the latest row of a pair."""
-
-
-def default_repeats(kinds: EventKinds | None, *, weighted: bool) -> Repeats:
-    """Returns how repeated rows are merged unless it is given.
-
-    With kinds of events, a pair counts as its heaviest event: the sum would let many views, or
-    purchases of daily needs, outweigh everything else where new items are predicted.
-    """
-    if kinds is not None:
-        return "max"
-    return "sum" if weighted else "latest"

@@ -22,7 +22,9 @@ def read_numbers(rows: Rows, column: pl.Series, role: str) -> pl.Series:
     """
     is_text = column.dtype == pl.String
     points = with_points(column, rows.decimal) if is_text else column
-    numbers = points.cast(pl.Float32, strict=False)
+    # Text is read as the same number whether or not the reader has converted it before.
+    exact = points.cast(pl.Float64, strict=False) if is_text else points
+    numbers = exact.cast(pl.Float32, strict=False)
     bad = numbers.is_null() & column.is_not_null()
     if bad.any():
         row = int(bad.arg_max() or 0)

@@ -14,6 +14,13 @@ from polars.io.plugins import register_io_source
 from tastemaker.data.dataset import Dataset
 from tastemaker.errors import ConfigError
 
+SINKS: dict[str, Callable[[pl.LazyFrame, Path], object]] = {
+    ".parquet": pl.LazyFrame.sink_parquet,
+    ".csv": pl.LazyFrame.sink_csv,
+    ".jsonl": pl.LazyFrame.sink_ndjson,
+}
+"""How a table is written, by the ending of the file."""
+
 
 @dataclass(frozen=True, eq=False)
 class Recommendations:
@@ -85,22 +92,9 @@ def write_recommendations(blocks: Iterable[Recommendations], path: Path) -> int:
         The number of rows written.
 
     Raises:
-        ConfigError: the path has another ending, is a folder, or is in a folder that does not
-            exist.
+        ConfigError: see `write_table`.
     """
-    sinks: dict[str, Callable[[pl.LazyFrame, Path], object]] = {
-        ".parquet": pl.LazyFrame.sink_parquet,
-        ".csv": pl.LazyFrame.sink_csv,
-        ".jsonl": pl.LazyFrame.sink_ndjson,
-    }
-    if path.suffix not in sinks:
-        raise ConfigError(
-            f'{path}: the format "{path.suffix}" is not supported; use {", ".join(sinks)}'
-        )
-    if not path.parent.is_dir():
-        raise ConfigError(f"{path}: the folder {path.parent} does not exist")
-    if path.is_dir():
-        raise ConfigError(f"{path} is a folder; give the path of a file")
+    refuse_output(path)
     frames = (block.frame for block in blocks)
     first = next(frames)
     n_rows = 0
@@ -111,12 +105,48 @@ def write_recommendations(blocks: Iterable[Recommendations], path: Path) -> int:
             n_rows += frame.height
             yield frame
 
+    write_table(register_io_source(stream, schema=first.schema), path)
+    return n_rows
+
+
+def write_table(table: pl.LazyFrame, path: Path) -> None:
+    """Writes lists while they are read, in bounded memory.
+
+    Args:
+        table: a table of lists, in the order of its rows.
+        path: a file ending in .parquet, .csv or .jsonl; it appears only once it is complete.
+
+    Raises:
+        ConfigError: the path has another ending, is a folder, or is in a folder that does not
+            exist; or it is a CSV file, which cannot hold reasons (`because`).
+    """
+    refuse_output(path, because="because" in table.collect_schema())
     # Written in a temporary folder: after Ctrl-C the threads of Polars run on for a moment and
     # would create a removed file again, which they cannot do in a folder that no longer exists.
     with TemporaryDirectory(
         prefix=f".{path.name}.", dir=path.parent, ignore_cleanup_errors=True
     ) as folder:
         temporary = Path(folder) / path.name
-        sinks[path.suffix](register_io_source(stream, schema=first.schema), temporary)
+        SINKS[path.suffix](table, temporary)
         temporary.replace(path)
-    return n_rows
+
+
+def refuse_output(path: Path, *, because: bool = False) -> None:
+    """Raises the errors of `write_table` about the path, before there is a table.
+
+    Args:
+        path: where the table will be written.
+        because: whether the lists have reasons.
+    """
+    if path.suffix not in SINKS:
+        raise ConfigError(
+            f'{path}: the format "{path.suffix}" is not supported; use {", ".join(SINKS)}'
+        )
+    if not path.parent.is_dir():
+        raise ConfigError(f"{path}: the folder {path.parent} does not exist")
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder; give the path of a file")
+    if path.suffix == ".csv" and because:
+        raise ConfigError(
+            f"{path}: a CSV file cannot hold the reasons of because=…; write .parquet or .jsonl"
+        )

@@ -1,7 +1,7 @@
 """The rows of a source as they were read, before their values are validated."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from glob import has_magic
 from pathlib import Path
@@ -61,13 +61,11 @@ class Rows:
         positions = rows if self.positions is None else self.positions.gather(rows)
         return replace(self, frame=frame, positions=positions)
 
-    def places(self, *rows: int) -> str:
-        """Returns the places of rows in words: `line 3`, `lines 3, 7` or `line 3 of may.csv`."""
-        places: dict[str, list[str]] = {}
-        for row in map(self._as_read, rows):
-            file = "" if self.file_of is None else f" of {self.file_of(row)}"
-            places.setdefault(file, []).append(self.place_of(row))
-        return ", ".join(_in_words(names) + file for file, names in places.items())
+    def place(self, row: int) -> tuple[str, str]:
+        """Returns the place of a row (`line 3`), and ` of ` its file if there are several."""
+        as_read = self._as_read(row)
+        file = "" if self.file_of is None else f" of {self.file_of(as_read)}"
+        return self.place_of(as_read), file
 
     def at(self, column: str, row: int) -> str:
         """Returns the place of a value in words: `clicks.csv: column "user", line 3`."""
@@ -77,6 +75,14 @@ class Rows:
 
     def _as_read(self, row: int) -> int:
         return row if self.positions is None else int(self.positions[row])
+
+
+def places_in_words(places: Iterable[tuple[str, str]]) -> str:
+    """Returns places of `Rows.place` in words: `line 3`, `lines 3, 7` or `line 3 of may.csv`."""
+    by_file: dict[str, list[str]] = {}
+    for place, file in places:
+        by_file.setdefault(file, []).append(place)
+    return ", ".join(_in_words(names) + file for file, names in by_file.items())
 
 
 def _in_words(places: Sequence[str]) -> str:

@@ -40,6 +40,7 @@ from tastemaker.data.rows import Rows
 from tastemaker.data.shop_events import KINDS, N_STEPS, VIEW, EventLog
 from tastemaker.data.shop_products import Products, product_ids
 from tastemaker.data.shop_visitors import Visitors
+from tastemaker.data.user_table import UserTable
 from tastemaker.data.weights import Weighting
 from tastemaker.errors import ConfigError
 from tastemaker.representation import short_repr
@@ -74,7 +75,11 @@ class Shop:
 
     def catalog(self) -> Catalog:
         """Returns the products as a catalog."""
-        return Catalog.from_frame(self.products, "the products", item="item")
+        return Catalog.from_frame(self.products, "the table of products", item="item")
+
+    def user_table(self) -> UserTable:
+        """Returns the visitors as a table of users."""
+        return UserTable.from_rows(Rows(self.visitors, "the table of visitors"), user_id="visitor")
 
     def write(self, folder: str | Path) -> list[Path]:
         """Writes shop.csv, products.parquet and visitors.csv; files of these names are replaced.

@@ -5,16 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tastemaker.data.columns import Columns, resolve_columns
+import numpy as np
+
+from tastemaker.data.columns import Columns
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.download import OnBytes
-from tastemaker.data.event_kinds import EventKinds
 from tastemaker.data.file_kinds import is_file, options_for
 from tastemaker.data.ids import IdKind
 from tastemaker.data.interactions import Interactions
-from tastemaker.data.layouts import layout_named
+from tastemaker.data.log_format import LogFormat
 from tastemaker.data.log_rules import Repeats
-from tastemaker.data.missing import MISSING, Values
+from tastemaker.data.missing import MISSING
 from tastemaker.data.movielens import (
     ARCHIVES,
     fetch_archive,
@@ -23,18 +24,25 @@ from tastemaker.data.movielens import (
     read_movielens,
 )
 from tastemaker.data.notes import reports_notes
+from tastemaker.data.prepared.folder import (
+    id_columns,
+    is_prepared,
+    open_prepared,
+    refuse_options,
+)
 from tastemaker.data.rows import names_of, read_rows
 from tastemaker.data.shop import shop
 from tastemaker.data.synthetic import synthetic
 from tastemaker.data.tables import read_tables
-from tastemaker.data.text_format import SHARED_WITH_ITEMS, TextFormat
-from tastemaker.data.weights import Weighting
+from tastemaker.data.text_format import SHARED_WITH_ITEMS
 from tastemaker.errors import ConfigError, DataError, did_you_mean
 
 NAMES = (*ARCHIVES, "synthetic", "shop")
 """Data sets that can be loaded by name."""
 
 _encode = reports_notes(Dataset.from_interactions)
+_opened = reports_notes(open_prepared)
+_described = reports_notes(Dataset.with_tables)
 
 
 def load(
@@ -46,10 +54,11 @@ def load(
     untouched_items: bool = False,
     on_bytes: OnBytes | None = None,
 ) -> Dataset:
-    """Loads a data set by name, or a MovieLens archive or folder by its path.
+    """Loads a data set by name, or by the path of a MovieLens archive or a prepared data set.
 
     Args:
-        name: one of NAMES, or the path of a MovieLens .zip or folder. A named archive is searched
+        name: one of NAMES, or the path of a MovieLens .zip or folder, or of the folder of a
+            prepared data set (see `prepare`). A named archive is searched
             for in $TASTEMAKER_DATA, then in the cache, and otherwise downloaded from GroupLens.
         min_rating: keep only interactions with at least this rating; by default all are kept.
         repeats: how the rows of a (user, item) pair are merged, as for `read`.
@@ -58,18 +67,30 @@ def load(
         on_bytes: called with the progress of a download.
 
     Raises:
-        DataError: there is no such name or path.
+        DataError: there is no such name or path, or the data cannot be used.
+        ConfigError: an option cannot be applied to prepared data.
+        ArtifactError: a prepared data set is damaged.
         DownloadError: the archive could not be downloaded; the message gives the file to obtain and
             its place.
     """
+    user_table = None
     if name == "synthetic":
         interactions, catalog = synthetic()
     elif name == "shop":
         tables = shop()
         interactions, catalog = tables.interactions(), tables.catalog()
+        user_table = tables.user_table()
     elif name in ARCHIVES:
         source = find_archive(str(name)) or fetch_archive(str(name), on_bytes)
         interactions, catalog = read_movielens(source, str(name))
+    elif is_prepared(name):
+        refuse_options(Path(name), repeats=repeats, repeat_targets=repeat_targets)
+        if untouched_items:
+            raise ConfigError(
+                f"{name}: prepared data have no table of items, which untouched_items=True needs; "
+                "read them with tastemaker.read and items=…"
+            )
+        return _opened(Path(name), min_rating)
     elif is_movielens_path(name):
         interactions, catalog = read_movielens(Path(name))
     else:
@@ -78,7 +99,7 @@ def load(
             + did_you_mean(str(name), NAMES)
         )
     return _encode(
-        interactions, catalog, min_rating=min_rating, repeats=repeats,
+        interactions, catalog, user_table=user_table, min_rating=min_rating, repeats=repeats,
         repeat_targets=repeat_targets, untouched_items=untouched_items,
     )  # fmt: skip
 
@@ -99,6 +120,7 @@ def read(
     item_id: str | None = None,
     items_query: str | None = None,
     features: Mapping[str, str] | None = None,
+    vectors: str | Path | np.ndarray | None = None,
     untouched_items: bool = False,
     users: Any = None,
     user_id: str | None = None,
@@ -113,8 +135,9 @@ def read(
     Args:
         source: a path (text with separators, Parquet, Arrow, JSON, Excel, SQLite, DuckDB; "-" for
             standard input); a list of paths, a folder or a pattern such as "logs/2026-*.csv", whose
-            files are one table, with the columns that folders such as day=2026-01-01 name; the URL
-            of a database; or any dataframe with the Arrow interface.
+            files are one table, with the columns that folders such as day=2026-01-01 name; the
+            folder of a prepared data set (see `prepare`); the URL of a database; or any dataframe
+            with the Arrow interface.
         min_rating: keep only interactions with at least this rating.
         repeats: how the rows of a (user, item) pair are merged, always after the split: "first" or
             "latest", into that row; "sum", "max" or "count", into the latest row with the sum or
@@ -131,6 +154,8 @@ def read(
         features: the kind of a feature by its column in `items`: "category", "categories",
             "number", "text", "date" or "vector", or "none" for a column that is not used. The kinds
             of all other columns are guessed.
+        vectors: a NumPy file (.npy) or array of the shape (rows of `items`, numbers in a vector),
+            in the order of the rows. It becomes the feature "vectors".
         untouched_items: include the items of that table that no user touched, so that a model that
             represents items by their features can recommend them.
         users: a table of the users (a path, a dataframe or a `UserTable`): their ids and features.
@@ -159,13 +184,25 @@ def read(
     of_tables = {name for table in tables for name in options_for(table)}
     only_of_tables = of_tables.intersection(shared).difference(options_for(source))
     how = {name: value for name, value in how.items() if name not in only_of_tables}
-    interactions = read_interactions(source, **values, **how)
+    if is_prepared(source):
+        refuse_options(
+            Path(source), repeats=repeats, repeat_targets=repeat_targets,
+            **(values if not tables else {}), **how,
+        )  # fmt: skip
+        log: Interactions | Dataset = _opened(Path(source), min_rating)
+        columns = id_columns(Path(source))
+    else:
+        log = read_interactions(source, **values, **how)
+        columns = {"user_column": log.user_column, "item_column": log.item_column}
     catalog, user_table = read_tables(
-        interactions, items=items, item_id=item_id, items_query=items_query, features=features,
-        users=users, user_id=user_id, user_features=user_features, **values, **shared,
+        **columns, items=items, item_id=item_id, items_query=items_query, features=features,
+        vectors=vectors, users=users, user_id=user_id, user_features=user_features, **values,
+        **shared,
     )  # fmt: skip
+    if isinstance(log, Dataset):
+        return _described(log, catalog, user_table, untouched_items=untouched_items)
     return _encode(
-        interactions, catalog, user_table=user_table, min_rating=min_rating, repeats=repeats,
+        log, catalog, user_table=user_table, min_rating=min_rating, repeats=repeats,
         repeat_targets=repeat_targets, untouched_items=untouched_items,
     )  # fmt: skip
 
@@ -232,63 +269,39 @@ def read_interactions(
         DataError: the data cannot be used; the message gives file, column, line and value.
         ConfigError: an option is invalid, or does not apply to this kind of source.
     """
-    known = None if layout is None else layout_named(layout)
-    columns_of_roles = {} if known is None else dict(known.roles)
-    given = {
-        "user": user, "item": item, "time": time, "rating": rating, "event": event,
-        "weight": weight,
-    }  # fmt: skip
-    given = {role: name or columns_of_roles.get(role) for role, name in given.items()}
-    weighting = _weighting(
-        given["event"], event_weights, targets, negative, weight, weight_transform
-    )
-    how = TextFormat(**(text if known is None else known.options(text)))
+    log = LogFormat.of(
+        user=user, item=item, time=time, rating=rating, event=event, event_weights=event_weights,
+        targets=targets, negative=negative, weight=weight, weight_transform=weight_transform,
+        time_format=time_format, missing=missing, drop_missing=drop_missing, ids=ids,
+        layout=layout, **text,
+    )  # fmt: skip
     source_name, label = names_of(source, name)
-    if is_file(source) and is_movielens(source):
-        raise DataError(f"{source} holds a MovieLens data set; load it with tastemaker.load")
+    _refuse_data_sets(source)
 
     def columns_of(available: list[str]) -> Columns:
-        return resolve_columns(available, source_name, **given)
+        return log.columns(available, source_name)
 
     rows = read_rows(
         source,
         source_name,
         wanted=lambda names: list(dict.fromkeys(columns_of(names).by_role().values())),
         ids=lambda names: columns_of(names).id_columns,
-        how=how,
+        how=log.text,
         query=query,
     )
     columns = columns_of(rows.frame.columns)
-    if known is not None:
-        rows = known.prepare(rows) if known.prepare is not None else rows
-        time_format = time_format or known.time_format
-    values = Values(missing, drop_missing, ids)
     interactions = Interactions.from_rows(
-        rows, columns, time_format=time_format, values=values, weighting=weighting
-    )
+        log.layout.events(rows), columns, time_format=log.time_format, values=log.values,
+        weighting=log.weighting,
+    )  # fmt: skip
     return replace(interactions, name=label)  # results show the data's name, errors the file's
 
 
-def _weighting(
-    event: str | None,
-    event_weights: Mapping[str, float] | None,
-    targets: Sequence[str],
-    negative: Sequence[str],
-    weight: str | None,
-    transform: str,
-) -> Weighting:
-    """Checks the arguments on weights.
-
-    Raises:
-        ConfigError: one of them is invalid, or needs a column that is not named.
-    """
-    if event is None and (event_weights is not None or targets or negative):
-        name = (
-            "event_weights" if event_weights is not None else "targets" if targets else "negative"
-        )
-        raise ConfigError(f"{name}=… is about kinds of events; name their column with event=…")
-    if weight is None and transform != "auto":
-        raise ConfigError(
-            f'weight_transform="{transform}" needs a column of values; name it with weight=…'
-        )
-    return Weighting(transform, EventKinds.of(event_weights, targets, negative))
+def _refuse_data_sets(source: Any) -> None:
+    """Raises DataError for a folder or an archive that is a whole data set, not a table."""
+    if not is_file(source):
+        return
+    if is_prepared(source):
+        raise DataError(f"{source} holds prepared data; read it with tastemaker.read")
+    if is_movielens(source):
+        raise DataError(f"{source} holds a MovieLens data set; load it with tastemaker.load")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import polars as pl
@@ -11,11 +11,14 @@ import polars as pl
 from tastemaker.data.blocks import blocks, in_threads
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.extending import extended
+from tastemaker.data.pairs import run_of
 from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.errors import SplitError
 from tastemaker.representation import short_repr
 
 Part = Literal["validation", "test"]
+
+Held = TypeVar("Held", Dataset, "Targets")
 
 MAX_TABLE_LOOKUPS = 3
 """Number of targets per user up to which table look-ups are faster than one search for all."""
@@ -47,14 +50,18 @@ class Targets:
     def __len__(self) -> int:
         return len(self.users)
 
-    def at(self, rows: np.ndarray) -> "Targets":
-        """Returns the targets selected by a boolean mask or ascending positions."""
+    def at(self, rows: np.ndarray | slice) -> "Targets":
+        """Returns the targets selected by a boolean mask, ascending positions or a slice."""
         others = (self.timestamps, self.weights, self.kinds)
         return Targets(
             self.users[rows],
             self.items[rows],
             *(None if column is None else column[rows] for column in others),
         )
+
+    def of_users(self, users: range) -> "Targets":
+        """Returns the targets of a range of users, without a copy."""
+        return self.at(run_of(self.users, users))
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,6 +165,22 @@ class Split:
         """All interactions of the users, including the held-out ones."""
         return _extended(
             self.known_before("test"), [self.test, self.not_evaluated], [self.after_test]
+        )
+
+    def everything_of(self, users: range) -> Dataset:
+        """Returns the rows of a range of users in `everything`, without computing all of it.
+
+        Codes are unchanged.
+        """
+
+        def part(rows: Held | None) -> Held | None:
+            return None if rows is None else rows.of_users(users)
+
+        known = _extended(
+            self.train.of_users(users), [part(self.validation)], [part(self.before_test)]
+        )
+        return _extended(
+            known, [part(self.test), part(self.not_evaluated)], [part(self.after_test)]
         )
 
 

@@ -1,27 +1,32 @@
 """Reads the tables that describe the items and the users of a log."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from tastemaker.data.catalog import Catalog, item_id_column
 from tastemaker.data.file_kinds import is_file, options_for
 from tastemaker.data.ids import IdKind
-from tastemaker.data.interactions import Interactions
 from tastemaker.data.missing import MISSING, Values
 from tastemaker.data.notes import reports_notes
 from tastemaker.data.rows import Rows, names_of, read_rows
 from tastemaker.data.text_format import SHARED_WITH_ITEMS, TextFormat
 from tastemaker.data.user_table import UserTable, user_id_column
+from tastemaker.data.vectors import with_vectors
 from tastemaker.errors import ConfigError
 
 
 def read_tables(
-    interactions: Interactions,
     *,
+    user_column: str,
+    item_column: str,
     items: Any = None,
     item_id: str | None = None,
     items_query: str | None = None,
     features: Mapping[str, str] | None = None,
+    vectors: str | Path | np.ndarray | None = None,
     users: Any = None,
     user_id: str | None = None,
     user_features: Mapping[str, str] | None = None,
@@ -30,11 +35,13 @@ def read_tables(
     """Reads the tables of the items and of the users of a log, as far as they are given.
 
     Args:
-        interactions: the log; a column of ids may have the same name in a table as in the log.
+        user_column: the column of the log with the user ids; it may have the same name in a table.
+        item_column: likewise for the items.
         items: a source of any kind, as for `read`, or a `Catalog`.
         item_id: the column with the item ids.
         items_query: SQL that selects the items, if `items` is a database with several tables.
         features: the kinds of the items' features by column, as for `read`.
+        vectors: a vector for each row of `items`, as for `read`.
         users: a source of any kind, or a `UserTable`.
         user_id: the column with the user ids.
         user_features: the kinds of the users' features by column.
@@ -46,21 +53,26 @@ def read_tables(
         DataError: as for `read_catalog`.
     """
     _refuse_without_table(
-        "items", items, item_id=item_id, items_query=items_query, features=features
-    )
+        "items", items, item_id=item_id, items_query=items_query, features=features,
+        vectors=vectors is not None,
+    )  # fmt: skip
     _refuse_without_table("users", users, user_id=user_id, user_features=user_features)
+    if isinstance(items, Catalog) and vectors is not None:
+        raise ConfigError(
+            "vectors=… belongs to a table of items; add the vectors to the Catalog as a column"
+        )
     catalog, user_table = items, users
     if not isinstance(items, Catalog | None):
-        like = interactions.item_column
         catalog = read_catalog(
-            items, item_id=item_id, like=like, features=features, query=items_query,
+            items, item_id=item_id, like=item_column, features=features, vectors=vectors,
+            query=items_query,
             **_applying_to(items, how),
         )  # fmt: skip
     if not isinstance(users, UserTable | None):
-        like = interactions.user_column
         user_table = read_user_table(
-            users, user_id=user_id, like=like, features=user_features, **_applying_to(users, how)
-        )
+            users, user_id=user_id, like=user_column, features=user_features,
+            **_applying_to(users, how),
+        )  # fmt: skip
     return catalog, user_table
 
 
@@ -71,6 +83,7 @@ def read_catalog(
     item_id: str | None = None,
     like: str | None = None,
     features: Mapping[str, str] | None = None,
+    vectors: str | Path | np.ndarray | None = None,
     missing: Sequence[str] = MISSING,
     drop_missing: bool = False,
     ids: IdKind | None = None,
@@ -85,6 +98,7 @@ def read_catalog(
             one, else one with a usual name.
         like: name of the item column of the interactions (`Interactions.item_column`).
         features: the kinds of features by column, as for `read`.
+        vectors: a vector for each row of the table, as for `read`.
         missing: texts that stand for a missing id or the missing value of a feature.
         drop_missing: whether to leave out rows without an id.
         ids: type to convert the ids to, "text" or "integer"; by default they keep their type, and
@@ -93,8 +107,8 @@ def read_catalog(
         **text: as for `read_interactions`.
 
     Raises:
-        DataError: there is no column with the ids, an id is missing, or a value is not of the kind
-            of its feature.
+        DataError: there is no column with the ids, an id is missing, a value is not of the kind of
+            its feature, or there are not as many vectors as rows.
     """
     rows = _read_rows(
         source,
@@ -103,6 +117,8 @@ def read_catalog(
         text,
         query,
     )
+    if vectors is not None:
+        rows = with_vectors(rows, vectors)
     values = Values(missing, drop_missing, ids)
     return Catalog.from_rows(
         rows, item_id=item_id, like=like, values=values, features=features or {}

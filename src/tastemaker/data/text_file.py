@@ -42,9 +42,15 @@ class TextFile:
 
     @classmethod
     def of(
-        cls, content: Content, source_name: str, how: TextFormat, *, tab_first: bool
+        cls,
+        content: Content,
+        source_name: str,
+        how: TextFormat,
+        *,
+        tab_first: bool,
+        first_line: int = 1,
     ) -> "TextFile":
-        """Detects what `how` leaves open.
+        """Detects what `how` leaves open; `first_line` is the number of the content's first line.
 
         Raises:
             DataError: the bytes are not text.
@@ -58,16 +64,13 @@ class TextFile:
         body = _body(content, how.comment)
         counts = count(body, separator)
         if counts.nul_bytes:
-            line = read_all(content).partition(b"\0")[0].count(b"\n") + 1
+            line = read_all(content).partition(b"\0")[0].count(b"\n") + first_line
             raise DataError(
                 f"{source_name}: line {line} contains a NUL byte, so the file is not text or is "
                 'damaged; if it is UTF-16, read it with encoding="utf-16"'
             )
-        quoting = how.quoting or ("none" if found in UNQUOTED else "csv")
-        if how.quoting is None and header_is_quoted(_first_line(body), separator):
-            quoting = "csv"
-        quoted = quoting == "csv" and counts.quotes > 0
-        lines = TextLines(content, separator, quoted, how.comment, how.has_header)
+        quoted = counts.quotes > 0 and is_quoted(how, found, _first_line(body), separator)
+        lines = TextLines(content, separator, quoted, how.comment, how.has_header, first_line)
         return cls(source_name, lines, body, counts, how)
 
     @property
@@ -129,18 +132,22 @@ class TextFile:
         second = next((line for line in following_lines if line.strip()), None)
         return second is not None and second.count(self.lines.separator) + 1 != n_names
 
-    def parse(self, columns: dict[str, int], exact: Sequence[str]) -> pl.DataFrame | None:
+    def parse(
+        self, columns: dict[str, int], exact: Sequence[str], *, as_text: bool = False
+    ) -> pl.DataFrame | None:
         """Parses columns, given by name and position; returns None if the file cannot be read.
 
-        Columns in `exact` are returned as 64-bit integers or text.
+        Columns in `exact` are returned as 64-bit integers or text, and with `as_text` all as text.
         """
+        if as_text:
+            return self._parsed(columns, list(columns))
         # Polars would take 1.234 for a number, which it is not if the decimal separator is a comma.
-        as_text = [name for name in columns if name not in exact] if self.how.decimal == "," else ()
-        frame = self._parsed(columns, as_text)
+        commas = [name for name in columns if name not in exact] if self.how.decimal == "," else ()
+        frame = self._parsed(columns, commas)
         if frame is None:
             return None
         inexact = [name for name in exact if frame[name].dtype not in (pl.Int64, pl.String)]
-        return self._parsed(columns, [*as_text, *inexact]) if inexact else frame
+        return self._parsed(columns, [*commas, *inexact]) if inexact else frame
 
     def _parsed(self, columns: dict[str, int], as_text: Sequence[str]) -> pl.DataFrame | None:
         positions = list(columns.values())
@@ -175,6 +182,8 @@ class TextFile:
         """
         table = pl.scan_csv(self.body, infer_schema=False, **self.options)
         names = table.collect_schema().names()
+        if len(as_text) == len(positions):
+            return dict.fromkeys((names[position] for position in as_text), pl.String)
         values = pl.col([names[position] for position in positions])
         padded = values.filter(values.str.starts_with("0")).str.contains(r"^0\d").any()
         found = table.select(padded).collect(engine="streaming")
@@ -190,10 +199,7 @@ class TextFile:
     def without_quoting(self) -> "TextFile":
         """Returns the same file with quotes as text; surplus values of a line may be cut off."""
         lines = self.lines
-        unquoted_lines = TextLines(
-            lines.content, lines.separator, False, lines.comment, lines.has_header
-        )
-        return replace(self, lines=unquoted_lines, ragged=True)
+        return replace(self, lines=replace(lines, quoted=False), ragged=True)
 
     def uneven_lines(self, frame: pl.DataFrame, columns: dict[str, int], width: int) -> list[str]:
         """Returns a note if lines have more or fewer values than the first; Polars may accept them.
@@ -229,7 +235,8 @@ class TextFile:
         try:
             read_all(self.lines.content).decode()
         except UnicodeDecodeError as error:
-            line = read_all(self.lines.content)[: error.start].count(b"\n") + 1
+            before = read_all(self.lines.content)[: error.start]
+            line = before.count(b"\n") + self.lines.first_line
             return DataError(
                 f"{self.source_name}: line {line} is not UTF-8 text; save the file as UTF-8, or "
                 'name its encoding, for example encoding="latin-1"'
@@ -243,6 +250,20 @@ class TextFile:
             reason = str(error).splitlines()[0]
         remedy = '; if its quotes are text, read it with quoting="none"' * self.lines.quoted
         return DataError(f"{self.source_name} cannot be read as a table: {reason}{remedy}")
+
+
+def is_quoted(how: TextFormat, found: str, first_line: str, separator: str) -> bool:
+    """Returns whether quotes around a value belong to the format of a file.
+
+    Args:
+        how: the options that were given.
+        found: the separator as it is in the file.
+        first_line: the header.
+        separator: the separator in the header, of one character.
+    """
+    if how.quoting is not None:
+        return how.quoting == "csv"
+    return found not in UNQUOTED or header_is_quoted(first_line, separator)
 
 
 def _body(content: Content, comment: str | None) -> Content:

@@ -56,6 +56,8 @@ class TextLines:
     """Whether a line break within quotes belongs to a value."""
     comment: str | None
     has_header: bool
+    first_line: int = 1
+    """Number of the first line, which is above 1 for a part of a larger file."""
 
     @cached_property
     def _data(self) -> bytes:
@@ -63,7 +65,7 @@ class TextLines:
 
     @cached_property
     def frame(self) -> pl.DataFrame:
-        """One row per line, without comments: number (from 1), start, end, quotes and row.
+        """One row per line, without comments: number, start, end, quotes and row.
 
         start and end are byte positions in the content, quotes is the number of quotes in the line,
         and row is the number of the row that the line belongs to.
@@ -81,7 +83,12 @@ class TextLines:
             quotes_before = np.searchsorted(np.flatnonzero(codes == ord('"')), ends)
             quotes = np.diff(quotes_before, prepend=0)
         frame = pl.DataFrame(
-            {"number": np.arange(1, len(ends) + 1), "start": starts, "end": ends, "quotes": quotes}
+            {
+                "number": self.first_line + np.arange(len(ends)),
+                "start": starts,
+                "end": ends,
+                "quotes": quotes,
+            }
         )
         if self.comment is not None:
             prefix = self.comment.encode()

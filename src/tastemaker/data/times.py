@@ -34,13 +34,56 @@ class Times:
     __repr__ = short_repr
 
 
-def read_times(rows: Rows, name: str, time_format: str | None = None) -> Times:
+@dataclass(frozen=True)
+class TimesSeen:
+    """What determines how a column of times is read. Those of its parts can be added."""
+
+    n: int = 0
+    """Number of times."""
+    n_whole: int = 0
+    """Number of times that are whole numbers, or text of one."""
+    n_numbers: int = 0
+    """Number of times that are numbers, or text of one."""
+    largest: int = 0
+    """Largest absolute value of the numbers, rounded down."""
+
+    @classmethod
+    def of(cls, column: pl.Series) -> "TimesSeen":
+        """Returns what is seen in a column without missing times."""
+        if not (column.dtype.is_numeric() or column.dtype == pl.String):
+            return cls(len(column))
+        whole = pl.Series([], dtype=pl.Int64)
+        if not column.dtype.is_float():
+            whole = column.cast(pl.Int64, strict=False).drop_nulls()
+        if len(whole) == len(column):
+            extremes = (int(whole.min() or 0), int(whole.max() or 0))  # type: ignore[arg-type]
+            largest = max(-extremes[0], extremes[1])
+            return cls(len(column), len(column), len(column), largest)
+        numbers = column.cast(pl.Float64, strict=False).drop_nulls()
+        finite = numbers.filter(numbers.is_finite()).abs()
+        largest = int(finite.max() or 0)  # type: ignore[arg-type]
+        return cls(len(column), len(whole), len(numbers), largest)
+
+    def __add__(self, other: "TimesSeen") -> "TimesSeen":
+        return TimesSeen(
+            self.n + other.n,
+            self.n_whole + other.n_whole,
+            self.n_numbers + other.n_numbers,
+            max(self.largest, other.largest),
+        )
+
+
+def read_times(
+    rows: Rows, name: str, time_format: str | None = None, seen: TimesSeen | None = None
+) -> Times:
     """Reads a column of seconds, milliseconds, ISO 8601 text, dates or datetimes.
 
     Args:
         rows: a table without missing times.
         name: the column with the times.
         time_format: a strftime pattern for text that is not ISO 8601.
+        seen: what determines how the times are read, if the rows are a part of a larger table; by
+            default it is found in these rows.
 
     Raises:
         DataError: a value is not a time or differs in unit from the rest (the message gives row and
@@ -49,15 +92,16 @@ def read_times(rows: Rows, name: str, time_format: str | None = None) -> Times:
     column = rows.frame[name]
     if time_format is not None and column.dtype.is_integer():
         column = column.cast(pl.String)  # days like 20200131 look like numbers
+    seen = seen or TimesSeen.of(column)
     if column.dtype == pl.String:
-        return _from_text(column, rows, time_format)
+        return _from_text(column, rows, time_format, seen)
     if column.dtype.is_integer():
         whole = column.cast(pl.Int64, strict=False)
         if whole.null_count():
             raise _not_a_time(column, whole.is_null(), rows)
-        return _from_numbers(whole, rows)
+        return _from_numbers(whole, rows, seen)
     if column.dtype.is_float():
-        return _from_floats(column, rows)
+        return _from_floats(column, rows, seen)
     if isinstance(column.dtype, pl.Date | pl.Datetime):
         return _from_datetimes(column.cast(pl.Datetime("us")), "datetime")
     raise DataError(
@@ -66,21 +110,20 @@ def read_times(rows: Rows, name: str, time_format: str | None = None) -> Times:
     )
 
 
-def _from_text(column: pl.Series, rows: Rows, time_format: str | None) -> Times:
+def _from_text(column: pl.Series, rows: Rows, time_format: str | None, seen: TimesSeen) -> Times:
     if time_format is None:
-        numbers = column.cast(pl.Int64, strict=False)
-        if not numbers.null_count():
-            return _from_numbers(numbers, rows)
-        floats = column.cast(pl.Float64, strict=False)
-        if not floats.null_count():
-            return _from_floats(floats, rows)
-        if numbers.null_count() <= len(numbers) / 2:
-            raise _not_a_time(column, numbers.is_null(), rows)
+        if seen.n_numbers == seen.n > seen.n_whole:
+            return _from_floats(column.cast(pl.Float64), rows, seen)
+        if seen.n - seen.n_whole <= seen.n / 2:
+            numbers = column.cast(pl.Int64, strict=False)
+            if numbers.null_count():
+                raise _not_a_time(column, numbers.is_null(), rows)
+            return _from_numbers(numbers, rows, seen)
     return _from_datetimes(_parse_text(column, rows, time_format), time_format or "ISO 8601")
 
 
-def _from_numbers(numbers: pl.Series, rows: Rows) -> Times:
-    unit = _unit_of(max(-int(numbers.min()), int(numbers.max())))  # type: ignore[arg-type]
+def _from_numbers(numbers: pl.Series, rows: Rows, seen: TimesSeen) -> Times:
+    unit = _unit_of(seen.largest)
     per_second = UNITS_PER_SECOND.get(unit, 1)
     if per_second == 1:
         return Times(numbers.cast(pl.Int64), numbers, unit)
@@ -94,11 +137,11 @@ def _from_numbers(numbers: pl.Series, rows: Rows) -> Times:
     return Times((numbers // per_second).cast(pl.Int64), numbers, unit)
 
 
-def _from_floats(column: pl.Series, rows: Rows) -> Times:
+def _from_floats(column: pl.Series, rows: Rows, seen: TimesSeen) -> Times:
     bad = ~(column.abs() < 2.0**62)  # not a number, infinite, or beyond 64 bits
     if bad.any():
         raise _not_a_time(column, bad, rows)
-    unit = _unit_of(int(column.abs().to_numpy().max()))
+    unit = _unit_of(seen.largest)
     seconds = (column / UNITS_PER_SECOND.get(unit, 1)).floor().cast(pl.Int64)
     return Times(seconds, column, unit)
 

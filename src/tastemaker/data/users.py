@@ -1,12 +1,13 @@
 """UserBatch: the users of one request to a model, with their histories."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from tastemaker.data.dataset import Dataset, take_runs
+from tastemaker.data.pairs import Pairs
 from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.representation import short_repr
 
@@ -60,6 +61,30 @@ class UserBatch:
         )
 
     @classmethod
+    def known_range(cls, dataset: Dataset, users: range) -> "UserBatch":
+        """Returns a range of users, as `known`, given a data set with rows of these users alone.
+
+        The time that this takes does not depend on the number of users in the vocabulary.
+        """
+        codes = np.arange(users.start, users.stop)
+
+        def items_of(rows: Dataset | Pairs) -> tuple[np.ndarray, np.ndarray]:
+            # In the type of the array, since NumPy would otherwise convert the whole array.
+            bounds = np.arange(users.start, users.stop + 1, dtype=rows.users.dtype)
+            return rows.items.astype(np.int64), np.searchsorted(rows.users, bounds)
+
+        seen, rejected = dataset.of_targets, dataset.rejected
+        return cls(
+            codes,
+            *items_of(dataset),
+            _copied(dataset.timestamps),
+            _copied(dataset.weights),
+            _copied(dataset.kinds),
+            None if seen is dataset else cls(codes, *items_of(seen)),
+            None if rejected is None else cls(codes, *items_of(rejected)),
+        )
+
+    @classmethod
     def unseen_users(
         cls,
         histories: Sequence[Sequence[int] | np.ndarray],
@@ -83,6 +108,10 @@ class UserBatch:
 
     def __len__(self) -> int:
         return len(self.codes)
+
+    def batches(self) -> "Iterator[UserBatch]":
+        """Yields the batch itself; a `UserRange` yields several."""
+        yield self
 
     @property
     def lengths(self) -> np.ndarray:
@@ -169,6 +198,10 @@ class UserBatch:
 
 def _at(column: np.ndarray | None, rows: slice | np.ndarray) -> np.ndarray | None:
     return None if column is None else column[rows]
+
+
+def _copied(column: np.ndarray | None) -> np.ndarray | None:
+    return None if column is None else column.copy()
 
 
 def _united(first: UserBatch, second: UserBatch) -> UserBatch:

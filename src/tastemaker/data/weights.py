@@ -1,6 +1,7 @@
 """Weights of events: that of the kind of an event times a value such as a number of plays."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -69,41 +70,138 @@ def read_weights(
     Raises:
         DataError: a value is negative, infinite or not a number, or a kind has no weight.
     """
-    notes, columns, weights, kinds, transform = [], {}, None, None, None
-    if weight is not None:
-        amounts = _amounts(rows, weight, values)
-        transform = weighting.transform
-        if transform == "auto":
-            transform = chosen_transform(amounts)
-        weights = transform_weights(amounts, transform)
-        notes.append(_described(weight, amounts, transform, asked=weighting.transform))
-    if event is not None:
-        kinds = EventKinds.of() if weighting.kinds is None else weighting.kinds
-        names = rows.frame[event].cast(pl.String)
-        codes, kinds = kinds.encode(names, f'{rows.source}, column "{event}"')
-        notes.append(kinds.describe())
-        columns["kind"] = pl.Series(codes)
-        of_kinds = kinds.weight_of_code[codes]
+    amounts = None if weight is None else read_amounts(rows, weight, values)
+    names = None if event is None else rows.frame[event].cast(pl.String)
+    rules = WeightRules.of(
+        weighting,
+        kinds=None if names is None else dict(names.value_counts(sort=True).iter_rows()),
+        amounts=None if amounts is None else AmountsSeen.of(amounts),
+        event_column=f'{rows.source}, column "{event}"',
+        weight_column=str(weight),
+    )
+    return Weighed(rules.columns(names, amounts), rules.kinds, rules.transform, [*rules.notes])
+
+
+@dataclass(frozen=True)
+class AmountsSeen:
+    """Order statistics of the values of a weight column."""
+
+    median_of_positive: float
+    high_of_positive: float
+    """99th percentile of the values above 0."""
+    median: float
+    largest: float
+
+    @classmethod
+    def of(cls, amounts: np.ndarray) -> "AmountsSeen":
+        """Returns the statistics of (n,) float32 values, 0 or above, NaN where one is missing."""
+        present = amounts[~np.isnan(amounts)]
+        positive = present[present > 0]
+        if len(positive) == 0:
+            return cls(0.0, 0.0, 0.0, 0.0)
+        median, high = np.quantile(positive, (0.5, 0.99))
+        return cls(float(median), float(high), float(np.median(present)), float(present.max()))
+
+
+@dataclass(frozen=True)
+class WeightRules:
+    """How the kinds and the values of a table become weights. Immutable."""
+
+    kinds: EventKinds | None = None
+    transform: str | None = None
+    """How the values become weights; None if there is no column of values."""
+    is_weighted: bool = False
+    """Whether the rows have weights other than 1."""
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        weighting: Weighting,
+        *,
+        kinds: Mapping[str, int] | None,
+        amounts: AmountsSeen | None,
+        event_column: str,
+        weight_column: str,
+    ) -> "WeightRules":
+        """Decides what is to be decided from the whole table.
+
+        Args:
+            weighting: what is given.
+            kinds: number of events of each kind, the most frequent first; None without kinds.
+            amounts: what is seen in the column of values; None if there is none.
+            event_column: name of the column of kinds in errors.
+            weight_column: name of the column of values in notes.
+
+        Raises:
+            DataError: as for `EventKinds.encode`.
+        """
+        notes, transform, meaning, is_weighted = [], None, None, amounts is not None
+        if amounts is not None:
+            transform = weighting.transform
+            if transform == "auto":
+                transform = chosen_transform(amounts)
+            notes.append(_described(weight_column, amounts, transform, asked=weighting.transform))
+        if kinds is not None:
+            given = EventKinds.of() if weighting.kinds is None else weighting.kinds
+            meaning = given.completed(kinds, event_column)
+            notes.append(meaning.describe())
+            positive = (meaning.weight_of(kind) for kind in kinds if kind not in meaning.negative)
+            is_weighted |= any(weight != 1 for weight in positive)
+        return cls(meaning, transform, is_weighted, tuple(notes))
+
+    def columns(self, names: pl.Series | None, amounts: np.ndarray | None) -> dict[str, pl.Series]:
+        """Returns the columns kind (Int8) and weight (Float32) of rows, as far as they have them.
+
+        Args:
+            names: (n,) the kinds of the rows, if there are kinds.
+            amounts: (n,) float32 values, NaN where one is missing, if there are values.
+        """
+        columns, weights = {}, None
+        if amounts is not None and self.transform is not None:
+            weights = transform_weights(amounts, self.transform)
+        if names is not None and self.kinds is not None:
+            codes = self.kinds.codes(names)
+            columns["kind"] = pl.Series(codes)
+            if self.is_weighted:
+                values = 1 if weights is None else np.nan_to_num(weights, nan=1.0)
+                weights = self.kinds.weight_of_code[codes] * values
         if weights is not None:
-            weights = of_kinds * np.nan_to_num(weights, nan=1.0)
-        elif (of_kinds[~kinds.is_negative[codes]] != 1).any():
-            weights = of_kinds
-    if weights is not None:
-        columns["weight"] = pl.Series(weights, dtype=pl.Float32)
-    return Weighed(columns, kinds, transform, notes)
+            columns["weight"] = pl.Series(weights, dtype=pl.Float32)
+        return columns
 
 
-def chosen_transform(amounts: np.ndarray) -> str:
-    """Returns the transformation that "auto" stands for.
+def counting_rows(frame: pl.DataFrame, kinds: EventKinds | None) -> pl.Series | None:
+    """Returns a Boolean column: the rows that have a weight or say no; None if all of them do.
 
     Args:
-        amounts: (n,) float32, 0 or above, NaN where a value is missing.
+        frame: rows, with the columns weight and kind as far as there are any.
+        kinds: what the kinds mean.
     """
-    positive = amounts[amounts > 0]
-    if len(positive) == 0:
-        return "none"
-    median, high = np.quantile(positive, (0.5, 0.99))
-    return "log1p" if high > HEAVY_TAIL * median else "none"
+    if "weight" not in frame.columns:
+        return None
+    counts = frame["weight"] > 0
+    if kinds is not None and kinds.negative:
+        counts |= pl.Series(kinds.is_negative[frame["kind"].to_numpy()])
+    return None if counts.all() else counts
+
+
+def all_weightless(source: str) -> DataError:
+    """Returns the error for data of which `counting_rows` marks no row."""
+    return DataError(
+        f"{source}: all weights are 0, so no interaction is left; weights above 0 are needed"
+    )
+
+
+def note_on_weightless(n: int) -> str:
+    """Returns a note on rows that `counting_rows` does not mark."""
+    return f"{n:,} rows of weight 0 are left out"
+
+
+def chosen_transform(amounts: AmountsSeen) -> str:
+    """Returns the transformation that "auto" stands for."""
+    heavy = amounts.high_of_positive > HEAVY_TAIL * amounts.median_of_positive
+    return "log1p" if heavy else "none"
 
 
 def transform_weights(amounts: np.ndarray, transform: str) -> np.ndarray:
@@ -128,8 +226,12 @@ def threshold_of(transform: str) -> float | None:
     return None if match is None else float(match[1])
 
 
-def _amounts(rows: Rows, name: str, values: Values) -> np.ndarray:
-    """Returns (n,) float32, NaN where a value is missing."""
+def read_amounts(rows: Rows, name: str, values: Values) -> np.ndarray:
+    """Returns the values of a weight column, (n,) float32, NaN where a value is missing.
+
+    Raises:
+        DataError: a value is negative, infinite or not a number.
+    """
     column = rows.frame[name]
     absent = absent_in(column, values.missing)
     amounts = read_numbers(rows, column if absent is None else column.set(absent, None), "weight")
@@ -143,7 +245,7 @@ def _amounts(rows: Rows, name: str, values: Values) -> np.ndarray:
     return amounts.fill_null(float("nan")).to_numpy()
 
 
-def _described(name: str, amounts: np.ndarray, transform: str, *, asked: str) -> str:
+def _described(name: str, amounts: AmountsSeen, transform: str, *, asked: str) -> str:
     """Describes the transformation in a line for a log."""
     line = (
         f"weights: {name}, transformed by {transform}"
@@ -151,9 +253,8 @@ def _described(name: str, amounts: np.ndarray, transform: str, *, asked: str) ->
         else f"weights: {name}"
     )
     if transform != "none" and asked == "auto":
-        median, high = np.nanmedian(amounts), np.nanmax(amounts)
         line += (
-            f" because of a heavy tail (median {median:g}, maximum {high:g}); "
+            f" because of a heavy tail (median {amounts.median:g}, maximum {amounts.largest:g}); "
             'weight_transform="none" uses the values as they are'
         )
     return line

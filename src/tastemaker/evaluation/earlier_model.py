@@ -1,9 +1,12 @@
 """Evaluation of an earlier model on later data, beside a model that was trained on them."""
 
+from typing import Any
+
 import numpy as np
 import torch
 
 from tastemaker.data.dataset import Dataset
+from tastemaker.data.feature_values import known_features
 from tastemaker.data.fresh import earlier_codes
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
@@ -18,8 +21,8 @@ from tastemaker.models.recommender import Recommender
 def evaluate_earlier(model: Recommender, split: Split, k: int = 10) -> Evaluation:
     """Full ranking of a later split's test part by a model that was trained before.
 
-    The model gets the same histories as a model of the split would, those after its own training
-    included. Items that came later rank last.
+    The model gets the same histories and features of users as a model of the split would, those
+    after its own training included. Items that came later rank last.
 
     Args:
         model: fitted on earlier data of the same log.
@@ -40,6 +43,7 @@ class _WithLaterCodes:
     def __init__(self, model: Recommender, later: Dataset) -> None:
         self.name, self.dataset = model.name, later
         self._model, earlier = model, model.dataset
+        self._earlier_table = earlier.user_table
         self._user_codes = earlier_codes(earlier.user_vocabulary, later.user_vocabulary)
         self._item_codes = earlier_codes(earlier.item_vocabulary, later.item_vocabulary)
 
@@ -74,4 +78,14 @@ class _WithLaterCodes:
             items[known],
             np.concatenate([[0], np.cumsum(lengths)]),
             None if users.timestamps is None else users.timestamps[known],
+            features=self._features(users),
         )
+
+    def _features(self, users: UserBatch) -> list[dict[str, Any]] | None:
+        """The features of each user that the earlier data have too, with their later values."""
+        earlier, later = self._earlier_table, self.dataset.user_table
+        if earlier is None or later is None:
+            return None
+        rows = later.frame[users.codes.clip(min=0)].iter_rows(named=True)
+        pairs = zip(rows, users.codes, strict=True)
+        return [{} if code == UNKNOWN else known_features(earlier, row) for row, code in pairs]

@@ -1,14 +1,14 @@
 """Comparison: several models on one split; models that are in the folder are not trained again."""
 
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from tastemaker import artifact
 from tastemaker.bundle.bundle import RUN
-from tastemaker.bundle.unfinished import exclusive_lock, identity_of
+from tastemaker.bundle.unfinished import identity_of
 from tastemaker.data.split import Split
 from tastemaker.errors import ConfigError, TastemakerError, did_you_mean
 from tastemaker.evaluation.cold_start import ColdStart, hold_out_users
@@ -20,45 +20,30 @@ from tastemaker.experiments.cold_start_runs import (
     train_and_evaluate_cold_start,
 )
 from tastemaker.experiments.comparison_files import COMPARISON, run_folder, write_results
+from tastemaker.experiments.comparison_listener import ComparisonListener
 from tastemaker.experiments.model_runs import (
     EvaluationPlan,
     Listener,
     ModelResult,
     train_and_evaluate,
 )
+from tastemaker.experiments.sharing import in_turn, refuse_workers
+from tastemaker.folders import claim, exclusive_lock, refuse_other_kind
 from tastemaker.metrics.accuracy import ACCURACY
 from tastemaker.models.recommender import Recommender
-from tastemaker.progress import Progress
 from tastemaker.representation import short_repr
 from tastemaker.training.run import DeviceName, resolve_device
 
+CLAIM_TIMEOUT_S = 5.0
+"""Seconds for which a process that shares a comparison waits until others have claimed it."""
+
+ModelWorkers = Callable[[list[str], bool], Iterator[tuple[str, str | Exception]]]
+"""Trains models in other processes: receives their labels, and whether it is the second training
+of each, without some users. Yields each label, when its run folder is finished, with how the model
+was trained, or its error if it failed."""
+
 T = TypeVar("T", ModelResult, ColdStartModelResult)
 Q = TypeVar("Q", EvaluationPlan, ColdStart)
-
-
-@dataclass(frozen=True)
-class ComparisonListener:
-    """Functions that `compare` calls while it runs; by default they do nothing."""
-
-    on_begin: Callable[[list[str], ColdStart | None], None] = lambda labels, cold: None
-    """Receives the labels of the models before the first of them is trained: once with None, and
-    again with the users held out for cold start before the models are trained without them."""
-    on_stage: Callable[[str, str], None] = lambda label, stage: None
-    """Receives the label and "training" or "evaluating" when either begins."""
-    on_progress: Callable[[str, Progress], None] = lambda label, progress: None
-    """Receives the label and the progress of training."""
-    on_done: Callable[[str, ModelResult | ColdStartModelResult], None] = lambda label, result: None
-    """Receives the label and the result of a model."""
-    on_failed: Callable[[str, Exception], None] = lambda label, error: None
-    """Receives the label and the error of a model that failed. What it raises ends the
-    comparison."""
-
-    def of(self, label: str) -> Listener:
-        """The listener for one model."""
-        return Listener(
-            lambda stage: self.on_stage(label, stage),
-            lambda progress: self.on_progress(label, progress),
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +85,11 @@ def compare(
     metric: str | None = None,
     correction: Correction = "holm",
     cold_start: bool = False,
+    share: bool = False,
+    workers: ModelWorkers | None = None,
     device: DeviceName = "auto",
-    listener: ComparisonListener = ComparisonListener(),  # frozen
+    strict: bool = False,
+    listener: ComparisonListener = ComparisonListener(),  # noqa: B008 (it is frozen)
 ) -> ComparisonResult:
     """Trains and evaluates models on one split, and orders them.
 
@@ -118,20 +106,31 @@ def compare(
         correction: correction of the p-values for the number of pairs of models.
         cold_start: whether to train every model a second time without a tenth of the users, and
             to evaluate it on them.
+        share: whether other processes, which make the same call, train models of the comparison at
+            the same time. Each takes a model that no other one is training, waits until all are
+            there, and returns the whole result. A model that fails is tried by each of them. The
+            folder is on a disk that they share.
+        workers: trains the models on other machines, which share the disk of the folder; see
+            `cluster.ray_models.train_models`. This process only opens them.
         device: where to compute.
+        strict: as for `Recommender.fit`, for all models before the first of them is trained.
         listener: functions that are called while the comparison runs.
 
     Raises:
-        ConfigError: an argument is wrong, or every model failed.
+        ConfigError: an argument is wrong, or every model failed; or see `strict`.
         SplitError: the split has no test part, or no users can be held out.
         ArtifactError: the folder holds something else, or another process writes to it.
         KeyboardInterrupt: Ctrl-C came before the first model was finished.
     """
     comparison = _ComparisonRun(
-        by_label(models), Path(folder), deciding_metric(metric, k), correction, device, listener
-    )
+        by_label(models), Path(folder), deciding_metric(metric, k), correction, share, workers,
+        device, listener,
+    )  # fmt: skip
     refuse_early(comparison.folder, comparison.models, device)
     split.targets("test")
+    if strict:
+        for model in comparison.models.values():
+            model.notes_on(split.train, strict=True)
     cold = hold_out_users(split) if cold_start else None
     return comparison.run(EvaluationPlan(split, protocol or FullRanking(), tuple(k), cold))
 
@@ -169,9 +168,9 @@ def deciding_metric(metric: str | None, k: Sequence[int]) -> str:
 
 def refuse_early(folder: Path, labels: Iterable[str], device: DeviceName) -> None:
     """Raises the errors of `compare` for these arguments, before any data are read."""
-    artifact.refuse_other_kind(folder, COMPARISON)
+    refuse_other_kind(folder, COMPARISON)
     for label in labels:
-        artifact.refuse_other_kind(run_folder(folder, label), RUN)
+        refuse_other_kind(run_folder(folder, label), RUN)
     resolve_device(device)
 
 
@@ -193,16 +192,24 @@ class _ComparisonRun:
     folder: Path
     metric: str
     correction: Correction
+    share: bool
+    workers: ModelWorkers | None
     device: DeviceName
     listener: ComparisonListener
 
     def run(self, plan: EvaluationPlan) -> ComparisonResult:
         is_new = not self.folder.exists()
-        with exclusive_lock(self.folder):
-            artifact.claim(self.folder, COMPARISON, self._manifest_entries(plan))
+        with ExitStack() as lock:
+            # Other workers hold the lock only while they claim the folder, unlike other processes.
+            lock.enter_context(exclusive_lock(self.folder, CLAIM_TIMEOUT_S if self.share else 0))
+            if not self.share:
+                refuse_workers(self.folder)
+            claim(self.folder, COMPARISON, self._manifest_entries(plan))
+            if self.share:
+                lock.close()
             fitted = self._fitted(plan)
             if not fitted.done:
-                if is_new and not any((self.folder / "models").glob("*")):
+                if is_new and not self.share and not any((self.folder / "models").glob("*")):
                     shutil.rmtree(self.folder)
                 if fitted.interrupted:
                     raise KeyboardInterrupt("the first model was not finished")
@@ -245,19 +252,41 @@ class _ComparisonRun:
         """Applies `run_model` to each model, and reports the results to the listener."""
         done: dict[str, T] = {}
         failed: dict[str, str] = {}
+        interrupted = False
         self.listener.on_begin(labels, cold)
-        for label in labels:
-            try:
-                path, listener = run_folder(self.folder, label), self.listener.of(label)
-                done[label] = run_model(path, self.models[label], plan, self.device, listener)
-            except KeyboardInterrupt:
-                return _Results(done, failed, interrupted=True)
-            except Exception as error:
-                failed[label] = reason_of(error)
-                self.listener.on_failed(label, error)
-            else:
-                self.listener.on_done(label, done[label])
-        return _Results(done, failed)
+        try:
+            for label, outcome in self._turns(labels, is_second=cold is not None):
+                try:
+                    if isinstance(outcome, Exception):
+                        raise outcome
+                    path, listener = run_folder(self.folder, label), self.listener.of(label)
+                    result = run_model(path, self.models[label], plan, self.device, listener)
+                    done[label] = replace(result, how=outcome or result.how)
+                except Exception as error:
+                    failed[label] = reason_of(error)
+                    self.listener.on_failed(label, error)
+                else:
+                    self.listener.on_done(label, done[label])
+        except KeyboardInterrupt:
+            interrupted = True
+        in_order = {label: done[label] for label in labels if label in done}
+        return _Results(in_order, failed, interrupted)
+
+    def _turns(
+        self, labels: list[str], *, is_second: bool
+    ) -> Iterator[tuple[str, str | Exception | None]]:
+        """Yields each label when this process can run or open its model.
+
+        If a worker has trained the model, the label comes with how it did so, or with its error.
+        """
+        if self.workers is not None:
+            yield from self.workers(labels, is_second)
+        elif self.share:
+            yield from (
+                (label, None) for label in in_turn(self.folder, labels, self.listener.on_stage)
+            )
+        else:
+            yield from ((label, None) for label in labels)
 
     def _leaderboard(self, fitted: _Results[ModelResult]) -> Leaderboard:
         entries = [

@@ -7,9 +7,9 @@ from typing import Any
 import orjson
 import polars as pl
 
-from tastemaker import artifact
 from tastemaker.errors import ArtifactError
 from tastemaker.evaluation.leaderboard import Leaderboard
+from tastemaker.folders import replacing
 
 COMPARISON = "comparison"
 """The kind of folder that a comparison is written to."""
@@ -34,9 +34,9 @@ def write_results(folder: Path, board: Leaderboard, results: dict[str, Any]) -> 
         results: for the JSON file.
     """
     text = json.dumps(results, indent=2, ensure_ascii=False)
-    with artifact.replacing(folder / LEADERBOARD) as temporary:
+    with replacing(folder / LEADERBOARD) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
-    with artifact.replacing(folder / TABLE) as temporary:
+    with replacing(folder / TABLE) as temporary:
         pl.DataFrame(board.rows(), infer_schema_length=None).write_csv(temporary)
 
 

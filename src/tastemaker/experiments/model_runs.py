@@ -17,6 +17,7 @@ from tastemaker.evaluation.cold_start import ColdStart
 from tastemaker.evaluation.evaluate import evaluate
 from tastemaker.evaluation.protocols import RankingProtocol
 from tastemaker.evaluation.results import Evaluation
+from tastemaker.folders import refuse_other_kind
 from tastemaker.models.recommender import Recommender
 from tastemaker.progress import OnProgress
 from tastemaker.representation import short_repr
@@ -94,7 +95,7 @@ def train_and_evaluate(
         KeyboardInterrupt: Ctrl-C; what was trained can be resumed by the same call.
         TastemakerError: the model cannot be trained on these data or with these settings.
     """
-    artifact.refuse_other_kind(path, RUN)
+    refuse_other_kind(path, RUN)
     difference = None
     if path.exists():
         source, difference = find_finished(path, model, plan.split)

@@ -2,8 +2,11 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.util import find_spec
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,6 @@ from tastemaker.data.split import Split
 from tastemaker.errors import ConfigError, UnsupportedError
 from tastemaker.evaluation.evaluate import evaluate
 from tastemaker.evaluation.protocols import FullRanking, RankingProtocol
-from tastemaker.experiments.study import Report, open_study
 from tastemaker.experiments.trials import Trial
 from tastemaker.metrics.names import MAIN_METRIC
 from tastemaker.models.recommender import Recommender
@@ -24,11 +26,23 @@ from tastemaker.representation import short_repr
 from tastemaker.training.run import DeviceName, TrainingRun
 from tastemaker.training.validation import name_of_metric
 
+if find_spec("optuna") is None:
+    raise UnsupportedError("tuning needs optuna; install it with: pip install 'tastemaker[tune]'")
+
+from tastemaker.experiments.storages import Location, shared_storage, study_file
+from tastemaker.experiments.study import BegunTrial, Report, Study, open_study
+
 STUDY = "study.db"
 """File in the folder of a search to which every trial is written as soon as it ends."""
 
+JOURNAL = "journal.log"
+"""The same if workers on several machines run the trials."""
+
 MAX_IDENTICAL_FAILURES = 3
-"""If this many first trials all end with the same error, the search ends with it."""
+"""If this many or more first trials all end with the same error, the search ends with it."""
+
+POLL_S = 2.0
+"""Seconds between two looks at the trials of other workers while this one waits for them."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +80,16 @@ class Search:
         self.split.targets("validation")
         return space
 
+    @cached_property
+    def shown_split(self) -> Split:
+        """What the models of all trials are fitted on and evaluated with: no test part."""
+        return without_test(self.split)
+
+    @property
+    def model_seed(self) -> int:
+        """Seed of the model of every trial."""
+        return int(self.fixed.get("seed", self.seed))
+
     def identity(self) -> dict[str, Any]:
         """Returns everything, besides its settings, on which the value of a trial depends."""
         targets = self.split.targets("validation")
@@ -80,6 +104,12 @@ class Search:
             "fixed settings": dict(sorted(self.fixed.items())),
             "seed": self.seed,
         }
+
+
+Workers = Callable[[Search, int, int, float], Iterator[Exception | None]]
+"""Runs trials in other processes: receives the search, the number of trials to run, the total
+number of trials, and the time (seconds since 1970) after which none begins. Yields the error of
+each trial, if it has one, when it ends."""
 
 
 def space_of(model: str, fixed: Collection[str] = ()) -> Space:
@@ -112,51 +142,121 @@ def search(
     timeout_s: float | None = None,
     device: DeviceName = "auto",
     *,
+    storage: str | Path | None = None,
+    workers: Workers | None = None,
     on_begin: Callable[[list[Trial]], None] = lambda trials: None,
     on_trial: Callable[[Trial], None] = lambda trial: None,
     on_progress: OnProgress = lambda progress: None,
+    on_wait: Callable[[int], None] = lambda n_running: None,
 ) -> list[Trial]:
-    """Runs trials until there are `n_trials`, those in the folder included.
+    """Runs trials until there are `n_trials`, those in the folder or the storage included.
 
-    One seed gives the same trials, whether or not the search was stopped in between.
+    Without a storage, one seed gives the same trials, whether or not the search was stopped in
+    between. With one, the workers that share it run the trials together, and each returns when
+    all of them have ended.
 
     Args:
         spec: the settings to search for, and how they are evaluated.
         folder: an existing folder, in which study.db is created or continued.
-        n_trials: total number of trials, the earlier ones included.
-        timeout_s: seconds after which no further trial begins.
+        n_trials: total number of trials, the earlier ones and those of other workers included.
+        timeout_s: seconds after which no further trial begins, and others are not waited for.
         device: where to train.
+        storage: instead of study.db, a storage that several workers share, as in `tune`.
+        workers: runs the trials in other processes, which need a storage or a journal in the
+            folder.
         on_begin: receives the earlier trials once.
-        on_trial: receives each trial when it ends.
+        on_trial: receives each trial when it ends, or was found to have ended elsewhere.
         on_progress: as TrainingRun.on_progress.
+        on_wait: receives the number of running trials while only those of other workers are left.
 
     Returns:
-        All trials, in order.
+        All trials, by number.
 
     Raises:
-        ConfigError: n_trials or timeout_s is not positive.
-        ArtifactError: the study in the folder is of another search (the message names the first
-            difference), or is damaged.
-        KeyboardInterrupt: Ctrl-C; the current trial is dropped, all others are kept.
+        ConfigError: n_trials or timeout_s is not positive, or the storage is not valid.
+        ArtifactError: the study is of another search (the message names the first difference), or
+            cannot be read.
+        KeyboardInterrupt: Ctrl-C; the current trial is given up, all others are kept.
         Exception: the error with which the first three trials all failed.
     """
     check_extent(n_trials, timeout_s)
-    space, split = spec.check(), without_test(spec.split)
-    ends_at = None if timeout_s is None else time.monotonic() + timeout_s
-
-    def run(settings: dict[str, Any], report: Report) -> tuple[float, int | None]:
-        return _value(spec, settings, split, device, on_progress, report)
-
-    with open_study(folder / STUDY, spec.identity()) as study:
+    space = spec.check()
+    location = location_of(folder, storage)
+    ends_at = inf if timeout_s is None else time.time() + timeout_s
+    with open_study(location, spec.identity(), space) as study:
         trials = study.trials()
         on_begin(trials)
-        while len(trials) < n_trials and (ends_at is None or time.monotonic() < ends_at):
-            error = study.run_trial(space, _seed(spec.seed, len(trials)), run)
-            trials = study.trials()
-            on_trial(trials[-1])
+        if workers is None:
+            errors = _own_trials(spec, study, n_trials, ends_at, device, on_progress, on_wait)
+        else:
+            errors = workers(spec, n_trials - len(trials), n_trials, ends_at)
+        for error in errors:
+            earlier, trials = trials, study.trials()
+            for trial in _added(trials, earlier):
+                on_trial(trial)
             if error is not None and _all_failed_alike(trials):
                 raise error
     return trials
+
+
+def _own_trials(
+    spec: Search,
+    study: Study,
+    n_trials: int,
+    ends_at: float,
+    device: DeviceName,
+    on_progress: OnProgress,
+    on_wait: Callable[[int], None],
+) -> Iterator[Exception | None]:
+    """Runs trials until there are `n_trials`; yields the error of each, if it has one.
+
+    Yields None as well after each time that it has waited for other workers.
+    """
+    while len(study.trials()) < n_trials and time.time() < ends_at:
+        begun = study.begin(n_trials)
+        if begun is None:
+            on_wait(study.n_running())
+            time.sleep(POLL_S)
+            yield None
+        else:
+            yield run_trial(spec, study, begun, device, on_progress)
+
+
+def location_of(folder: Path, storage: str | Path | None) -> Location:
+    """Returns where the trials of a search are stored: the storage, or a file in the folder.
+
+    Raises:
+        ConfigError: the storage is not valid.
+    """
+    if storage is not None:
+        return shared_storage(storage)
+    journal = folder / JOURNAL
+    return shared_storage(journal) if journal.exists() else study_file(folder / STUDY)
+
+
+def run_trial(
+    spec: Search, study: Study, begun: BegunTrial, device: DeviceName, on_progress: OnProgress
+) -> Exception | None:
+    """Runs a trial that was begun in the study of a search, and records its result there.
+
+    Args:
+        spec: the search, of whose split the test part is not used.
+        study: the study of the search.
+        begun: the trial.
+        device: where to train.
+        on_progress: as TrainingRun.on_progress.
+
+    Returns:
+        The error, if the trial failed with one.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C; the trial is given up when the study is closed.
+    """
+
+    def run(settings: dict[str, Any], report: Report) -> tuple[float, int | None]:
+        return _value(spec, settings, device, on_progress, report)
+
+    return study.run_trial(begun, _seed(spec.seed, begun.slot), spec.model_seed, run)
 
 
 def check_extent(n_trials: int, timeout_s: float | None) -> None:
@@ -170,7 +270,6 @@ def check_extent(n_trials: int, timeout_s: float | None) -> None:
 def _value(
     spec: Search,
     settings: dict[str, Any],
-    split: Split,
     device: DeviceName,
     on_progress: OnProgress,
     report: Report,
@@ -186,6 +285,7 @@ def _value(
         if value is not None:
             report(progress.epoch, value, progress.epoch < progress.epochs)
 
+    split = spec.shown_split
     model = spec.configured(settings).fit(split, TrainingRun(device, on_progress=forward_progress))
     if model.log.interrupted:
         raise KeyboardInterrupt
@@ -196,10 +296,15 @@ def _value(
     return result.metrics[spec.metric], model.log.best_epoch or None
 
 
+def _added(trials: Iterable[Trial], earlier: Iterable[Trial]) -> list[Trial]:
+    numbers = {trial.number for trial in earlier}
+    return [trial for trial in trials if trial.number not in numbers]
+
+
 def _all_failed_alike(trials: Sequence[Trial]) -> bool:
-    return len(trials) == MAX_IDENTICAL_FAILURES and len({(t.state, t.error) for t in trials}) == 1
+    return len(trials) >= MAX_IDENTICAL_FAILURES and len({(t.state, t.error) for t in trials}) == 1
 
 
-def _seed(seed: int, n_trials: int) -> int:
+def _seed(seed: int, slot: int) -> int:
     """Returns the seed for the choice of one trial, whether or not the search was resumed."""
-    return int(np.random.SeedSequence([seed, n_trials]).generate_state(1)[0])
+    return int(np.random.SeedSequence([seed, slot]).generate_state(1)[0])

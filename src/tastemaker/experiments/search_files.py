@@ -7,9 +7,9 @@ from typing import Any
 
 import polars as pl
 
-from tastemaker.artifact import replacing
 from tastemaker.experiments.search import Search
 from tastemaker.experiments.trials import Trial
+from tastemaker.folders import replacing
 
 BEST, TRIALS = "best.toml", "trials.csv"
 

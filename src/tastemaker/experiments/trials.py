@@ -26,6 +26,10 @@ class Trial:
     best_epoch: int | None = None
     """The epoch whose weights were evaluated; training may have continued after it."""
     error: str | None = None
+    seed: int | None = None
+    """Seed of the model: with these settings and this seed it has this value again."""
+    worker: str | None = None
+    """Host name and process id of the worker that ran it, as host:pid."""
 
     __repr__ = short_repr
 
@@ -39,6 +43,8 @@ class Trial:
             "epochs": self.epochs,
             "best_epoch": self.best_epoch,
             "elapsed_s": round(self.elapsed_s, 3),
+            "seed": self.seed,
+            "worker": self.worker,
         }
         return row | {"error": self.error}
 

@@ -78,19 +78,23 @@ class FeatureVectors(nn.Module):
         """Returns the vectors (n, size) of users; 0 for those without features."""
         codes = torch.from_numpy(users.codes).to(self.table.weight.device)
         vectors = self(codes.clamp(min=0)) * (codes >= 0)[:, None]
-        given = [row for row, features in enumerate(users.features or ()) if features is not None]
-        if given and users.features is not None:
-            rows = [users.features[row] or {} for row in given]
-            vectors[given] = self.of(self.encoder.encode_rows(rows))
+        given, encoded = self._given(users)
+        if given:
+            vectors[given] = self.of(encoded)
         return vectors
 
     def are_known(self, users: UserBatch) -> np.ndarray:
         """Returns (n,) bool: whether any feature of each user is known."""
         known = self.is_known.cpu().numpy()[users.codes.clip(min=0)] & (users.codes >= 0)
-        for row, features in enumerate(users.features or ()):
-            if features is not None:
-                known[row] = self.encoder.encode_rows([features]).is_known[0]
+        given, encoded = self._given(users)
+        known[given] = encoded.is_known
         return known
+
+    def _given(self, users: UserBatch) -> tuple[list[int], Encoded]:
+        """Returns the positions of the users whose features the batch has, and these features."""
+        features = dict(enumerate(users.features or ()))
+        given = {position: row for position, row in features.items() if row is not None}
+        return list(given), self.encoder.encode_rows(list(given.values()))
 
     def _vectors(
         self, codes: torch.Tensor, starts: torch.Tensor, weights: torch.Tensor, dense: torch.Tensor

@@ -40,6 +40,7 @@ class Popularity(Recommender):
     config_class = PopularityConfig
     config: PopularityConfig
     uses_weights = True
+    trains_in_processes = True
     space: ClassVar[dict[str, Range]] = {"half_life_days": Float(1.0, 3650.0, log=True)}
 
     def _fit(self, split: Split, run: TrainingRun) -> None:

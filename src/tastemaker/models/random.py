@@ -30,6 +30,7 @@ class Random(Recommender):
     name = "random"
     config_class = RandomConfig
     config: RandomConfig
+    trains_in_processes = True
 
     def _fit(self, split: Split, run: TrainingRun) -> None:
         """Does nothing, since there is nothing to learn."""

@@ -17,6 +17,7 @@ from tastemaker.data.features import Encoders
 from tastemaker.data.notes import log_notes
 from tastemaker.data.recommendations import Recommendations
 from tastemaker.data.split import Split
+from tastemaker.data.user_range import UserRange
 from tastemaker.data.users import UserBatch
 from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.errors import ConfigError, UnsupportedError, did_you_mean
@@ -24,9 +25,11 @@ from tastemaker.forking import refuse_forked
 from tastemaker.models.explanations import explain, with_reasons
 from tastemaker.models.fit_errors import failures_as_config_errors
 from tastemaker.models.networks import Network, warm_started
+from tastemaker.models.registry import BUILT_IN, model_class
 from tastemaker.models.retrieval import SCORES_AT_ONCE, ListRules, Lists, top_items
 from tastemaker.models.similar import similar_items
 from tastemaker.models.space import Range
+from tastemaker.process_group import n_processes
 from tastemaker.progress import OnProgress
 from tastemaker.ranking.filters import Id, Ids, ItemFilter, as_list
 from tastemaker.ranking.index import Index
@@ -64,6 +67,9 @@ class Recommender(ABC):
     reads_order: ClassVar[bool] = False
     """Whether the model reads histories in order, with every repeated event. To any other model,
     data with repeats="keep" show each pair once, with the sum of its weights."""
+    trains_in_processes: ClassVar[bool] = False
+    """Whether several processes can train the model together (see `process_group`): all of them
+    read the same data, divide the work, and end with the same model. Any other model refuses."""
     space: ClassVar[dict[str, Range]] = {}
     """The settings worth tuning and their ranges; empty if there are none."""
 
@@ -209,6 +215,7 @@ class Recommender(ABC):
             ConfigError: `split` or `start_from` is of a wrong type; or with these settings the
                 parameters are not finite or do not fit into memory (names the settings to change);
                 or see `strict`.
+            UnsupportedError: several processes train together, which this model does not support.
         """
         refuse_forked()
         if not isinstance(split, Split):
@@ -218,6 +225,7 @@ class Recommender(ABC):
             )
         if start_from is not None and type(start_from) is not type(self):
             raise ConfigError(f"{self.name} cannot start from a {start_from.name}")
+        self.refuse_processes()
         log_notes(self.notes_on(split.train, strict=strict))
         started_at = time.monotonic()
         self._start_from, self._encoders = start_from, None
@@ -234,6 +242,19 @@ class Recommender(ABC):
         # The epochs before a resume count as well.
         self.log.fit_s = max(time.monotonic() - started_at, self.log.elapsed_s)
         return self
+
+    def refuse_processes(self) -> None:
+        """Checks that the processes that train together, if any, can train this model.
+
+        Raises:
+            UnsupportedError: they cannot; the error names the models that they can train.
+        """
+        if n_processes() > 1 and not self.trains_in_processes:
+            able = [name for name in BUILT_IN if model_class(name).trains_in_processes]
+            raise UnsupportedError(
+                f"{self.name} cannot be trained by several processes; train it with one process, "
+                f"or choose one of {', '.join(able)}"
+            )
 
     def notes_on(self, data: Dataset, *, strict: bool = False) -> tuple[str, ...]:
         """Returns notes on what these data have that the model does not learn from.
@@ -440,13 +461,17 @@ class Recommender(ABC):
 
     def recommend_in_blocks(
         self,
-        users: UserBatch | Ids | Id | None = None,
+        users: UserBatch | UserRange | Ids | Id | None = None,
         k: int = 10,
         rules: ListRules = ListRules(),  # noqa: B008, frozen
         on_progress: OnProgress | None = None,
     ) -> Iterator[Recommendations]:
         """Yields the result of `recommend` for some users at a time, in bounded memory."""
-        for block in self.top_items(self._as_batch(users), k, rules, on_progress):
+        if users is None:
+            users = UserRange.whole(self.split)
+        elif not isinstance(users, UserRange):
+            users = self._as_batch(users)
+        for block in self.top_items(users, k, rules, on_progress):
             recommendations = Recommendations.from_codes(
                 self.dataset, block.users.codes, block.items, block.scores, block.lengths
             )
@@ -458,7 +483,7 @@ class Recommender(ABC):
 
     def top_items(
         self,
-        users: UserBatch,
+        users: UserBatch | UserRange,
         k: int,
         rules: ListRules = ListRules(),  # noqa: B008, frozen
         on_progress: OnProgress | None = None,
@@ -559,12 +584,8 @@ class Recommender(ABC):
         is_in_pairs = self.reads_order or self.split.train.rules.repeats != "keep"
         return users if is_in_pairs else users.merged()
 
-    def _as_batch(self, users: UserBatch | Ids | Id | None) -> UserBatch:
-        if isinstance(users, UserBatch):
-            return users
-        if users is None:
-            return UserBatch.known(self.split.everything, np.arange(self.dataset.n_users))
-        return self.users(as_list(users))
+    def _as_batch(self, users: UserBatch | Ids | Id) -> UserBatch:
+        return users if isinstance(users, UserBatch) else self.users(as_list(users))
 
     def _informative_items(self) -> np.ndarray:
         """(n_items,) bool: the items from which a user's taste can be inferred.

@@ -43,6 +43,7 @@ class Repeat(Recommender):
     config_class = RepeatConfig
     config: RepeatConfig
     uses_weights = True
+    trains_in_processes = True
     reads_order = True
     space: ClassVar[dict[str, Range]] = {"half_life_days": Float(0.1, 1000.0, log=True)}
 

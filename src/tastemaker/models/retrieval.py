@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from tastemaker.data.dataset import Dataset
+from tastemaker.data.user_range import UserRange
 from tastemaker.data.users import UserBatch
 from tastemaker.errors import ConfigError
 from tastemaker.models.scorer import ComparingScorer
@@ -40,6 +42,11 @@ class ListRules:
         if self.because < 0:
             raise ConfigError(f"because is {self.because}; give a number of reasons, or 0 for none")
 
+    def excludes_seen(self, dataset: Dataset) -> bool:
+        """Returns whether items that the user has touched are left out, with these data."""
+        default = not dataset.rules.repeat_targets
+        return default if self.exclude_seen is None else self.exclude_seen
+
 
 class Lists(NamedTuple):
     """The lists of a block of users."""
@@ -55,7 +62,7 @@ class Lists(NamedTuple):
 
 def top_items(
     model: ComparingScorer,
-    users: UserBatch,
+    users: UserBatch | UserRange,
     k: int,
     rules: ListRules,
     on_progress: OnProgress | None = None,
@@ -74,19 +81,23 @@ def top_items(
     mask = None if rules.eligible is None else rules.eligible.mask(model.dataset)
     eligible = None if mask is None else torch.from_numpy(mask)
     n_best = k * CANDIDATES_PER_PLACE if rules.diversity else k
-    seen = rules.exclude_seen
-    if seen is None:
-        seen = not model.dataset.rules.repeat_targets
+    seen = rules.excludes_seen(model.dataset)
     step = max(1, SCORES_AT_ONCE // model.dataset.n_items)
     meter = Meter(on_progress, f"recommending with {model.name}", len(users))
-    for start in range(0, max(len(users), 1), step):
-        part = users.part(start, min(start + step, len(users)))
+    for part in _parts(users, step):
         exclusion = Exclusion(part.excluded(seen=seen), eligible)
         top = _best(model, part, n_best, index, exclusion)
         if rules.diversity:
             top = diversify(top, model.item_similarity.within, k, rules.diversity)
         yield Lists(part, *(column.cpu().numpy() for column in top))
         meter.advance(len(part))
+
+
+def _parts(users: UserBatch | UserRange, n: int) -> Iterator[UserBatch]:
+    """Yields at most n users at a time; at least one part, which may be empty."""
+    for batch in users.batches():
+        for start in range(0, max(len(batch), 1), n):
+            yield batch.part(start, min(start + n, len(batch)))
 
 
 def _best(

@@ -1,4 +1,8 @@
-"""Measures a network on the validation part, cheaply enough to do so after every epoch."""
+"""Measures a network on the validation part, cheaply enough to do so after every epoch.
+
+If several processes train together, each ranks its own part of the held-out items, and all of them
+compute the metrics from the ranks of all.
+"""
 
 from collections.abc import Callable
 
@@ -8,6 +12,7 @@ import torch
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.metrics.accuracy import hit_rate, ndcg
+from tastemaker.process_group import gathered, own_part
 from tastemaker.ranking.candidates import draw_candidates
 from tastemaker.ranking.parallel import on_all_cores
 from tastemaker.ranking.ranks import rank_among, rank_by_keys, rank_in_catalog
@@ -19,6 +24,9 @@ SEED = 0
 model's own seed."""
 
 ROWS_AT_ONCE = 4096
+
+NO_RANKS = torch.zeros(0, dtype=torch.int64)
+"""Put before all ranks, since a process may have none of its own."""
 
 ScoreCodes = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """Maps (n,) user codes and (n, c) item codes to (n, c) scores."""
@@ -33,17 +41,18 @@ def sampled_validation(split: Split, score: ScoreCodes, device: torch.device) ->
     if split.validation is None:
         return None
     rows = draw_candidates(split, "validation", N_NEGATIVES, SEED)
-    users = torch.from_numpy(rows.users).to(device)
-    items = torch.from_numpy(rows.items).to(device)
-    counts = torch.from_numpy(rows.counts).to(device)
+    own = own_part(len(rows.users))
+    users = torch.from_numpy(rows.users[own]).to(device)
+    items = torch.from_numpy(rows.items[own]).to(device)
+    counts = torch.from_numpy(rows.counts[own]).to(device)
 
     def validate() -> dict[str, float]:
-        ranks = []
+        ranks = [NO_RANKS]
         for start in range(0, len(users), ROWS_AT_ONCE):
             part = slice(start, start + ROWS_AT_ONCE)
             scores = score(users[part], items[part])
-            ranks.append(rank_among(scores[:, 0], scores[:, 1:], counts[part]).cpu().numpy())
-        return _metrics(np.concatenate(ranks))
+            ranks.append(rank_among(scores[:, 0], scores[:, 1:], counts[part]).cpu())
+        return _metrics(torch.cat(ranks))
 
     return Validation(sampled(N_NEGATIVES), validate)
 
@@ -78,6 +87,7 @@ def full_validation(
     rows = np.flatnonzero(all_users.lengths > 0)
     if len(rows) > MOST_USERS:
         rows = np.sort(np.random.default_rng(SEED).choice(rows, MOST_USERS, replace=False))
+    rows = rows[own_part(len(rows))]
     users, target_items = all_users.at(rows), targets.items[rows]
     step = max(1, SCORES_AT_ONCE // split.train.n_items)
 
@@ -98,13 +108,18 @@ def full_validation(
             ).cpu()
 
         on_cpu = items.device.type == "cpu"
-        return _metrics(torch.cat(on_all_cores(block, starts, items.device)).numpy())
+        return _metrics(torch.cat([NO_RANKS, *on_all_cores(block, starts, items.device)]))
 
     return Validation(FULL, validate)
 
 
-def _metrics(ranks: np.ndarray) -> dict[str, float]:
-    """Returns the metrics of (n,) ranks, each treated as the only held-out item of a user."""
+def _metrics(own_ranks: torch.Tensor) -> dict[str, float]:
+    """Returns the metrics of the ranks of all processes, each as the only held-out item of a user.
+
+    Args:
+        own_ranks: (n,) int64 ranks that this process has computed.
+    """
+    ranks = gathered(own_ranks).numpy()
     indptr = np.arange(len(ranks) + 1)
     return {
         "hit_rate@10": float(hit_rate(ranks, indptr, 10).mean()),

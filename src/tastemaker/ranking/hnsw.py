@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-import lazy_loader
 import numpy as np
 
+from tastemaker.deferred import DeferredModule
 from tastemaker.errors import ArtifactError, UnsupportedError
 from tastemaker.progress import Meter, OnProgress
 from tastemaker.representation import short_repr
 
 # Imported when a graph is first made, since the import is slow and most programs make none.
-faiss = lazy_loader.load("faiss")
+faiss = DeferredModule("faiss")
 
 LINKS = 32
 """Number of links of a node to others (M of HNSW); twice as many on the lowest layer."""

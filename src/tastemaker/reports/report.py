@@ -5,10 +5,10 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from tastemaker.artifact import replacing
 from tastemaker.errors import ConfigError
 from tastemaker.evaluation.cold_start_results import ColdStartResults
 from tastemaker.evaluation.leaderboard import Leaderboard
+from tastemaker.folders import replacing
 from tastemaker.reports.examples import Example
 from tastemaker.reports.page import page
 from tastemaker.training.run import TrainingLog

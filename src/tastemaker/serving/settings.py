@@ -8,12 +8,15 @@ from pydantic import AfterValidator, Field, SecretStr
 from sqlalchemy import make_url
 
 from tastemaker.config import Config
-from tastemaker.errors import ConfigError
+from tastemaker.errors import ConfigError, did_you_mean
 from tastemaker.serving.http.proxies import is_prefix
 from tastemaker.wire import LOOPBACK
 
 PREFIX = "TASTEMAKER_"
 """Prefix of the environment variables: TASTEMAKER_DATABASE, TASTEMAKER_RATE, …"""
+
+OTHER_VARIABLES = ("DATA", "DEBUG", "KEY", "WRITE_KEY")
+"""Variables with the prefix that are no settings of the service."""
 
 LISTS = ("cors", "trusted_hosts", "trusted_proxies")
 """Settings with several values, which are separated by commas in the environment."""
@@ -122,6 +125,19 @@ class ServiceSettings(Config):
             if text is not None and name not in settings:
                 settings[name] = tuple(filter(None, text.split(","))) if name in LISTS else text
         return cls.of(settings, "the service")
+
+    @classmethod
+    def unknown_variables(cls) -> list[str]:
+        """Describes the TASTEMAKER_ variables of the environment that have no effect, one each."""
+        known = {name.upper() for name in cls.model_fields}.union(OTHER_VARIABLES)
+        given = sorted(name for name in os.environ if name.startswith(PREFIX))
+        unknown = [name.removeprefix(PREFIX) for name in given]
+        return [
+            f"{PREFIX}{name} has no effect, since the service has no such setting; "
+            + did_you_mean(name.lower(), cls.model_fields)
+            for name in unknown
+            if name not in known
+        ]
 
     def export(self) -> None:
         """Puts the settings into the environment, from which the worker processes read them."""

@@ -9,7 +9,9 @@ import torch
 from tastemaker.data.dataset import Dataset
 from tastemaker.errors import DataError
 from tastemaker.sampling import UnseenItems
+from tastemaker.training.batch_part import own_batch_part
 from tastemaker.training.epochs import RepeatableEpoch, epoch_generator
+from tastemaker.training.rejections import RejectedItems
 from tastemaker.training.relative_weights import relative_weights
 
 SAMPLES_AT_ONCE = {"cpu": 1 << 19, "mps": 1 << 20, "cuda": 1 << 24}
@@ -26,20 +28,33 @@ class Batch(NamedTuple):
     """(b, 1 + negatives) int64 codes; column 0 is the positive."""
     weights: torch.Tensor | None
     """(b,) float32 relative weights (see `relative_weights`), or None for 1 each."""
+    loss_fraction: float = 1.0
+    """Fraction of the loss of the whole batch, if these positives are the part of one process."""
 
     def split(self, size: int) -> "Iterator[Batch]":
         """Yields parts of `size` positives; the last part may be smaller."""
         for first in range(0, len(self.users), size):
-            part = slice(first, first + size)
-            weights = None if self.weights is None else self.weights[part]
-            yield Batch(self.users[part], self.items[part], weights)
+            yield self._at(slice(first, first + size))
+
+    def own_part(self) -> "Batch":
+        """Returns the positives that this process trains on (see `own_batch_part`)."""
+        part, loss_fraction = own_batch_part(np.ones(len(self.users)))
+        return self._at(part)._replace(loss_fraction=loss_fraction)
+
+    def _at(self, rows: slice) -> "Batch":
+        weights = None if self.weights is None else self.weights[rows]
+        return Batch(self.users[rows], self.items[rows], weights)
 
 
 class PairBatches:
     """All positives, once per epoch, in random order, with newly drawn negatives.
 
+    Negatives are items that the user has not touched, and more often those that the user has
+    rejected (see `RejectedItems`).
+
     The content of an epoch depends only on the seed and the epoch's number, so that a resumed run
-    sees the same batches as an uninterrupted one.
+    sees the same batches as an uninterrupted one. If several processes train together, each draws
+    all negatives and trains on its own part of every batch.
     """
 
     def __init__(
@@ -59,6 +74,7 @@ class PairBatches:
         weights = relative_weights(dataset)
         if weights is not None:
             self.weights = torch.from_numpy(np.array(weights)).to(device)[rows]
+        self._rejected = RejectedItems(dataset, device) if dataset.rejected else None
         self.batch_size, self.negatives, self.seed = batch_size, negatives, seed
 
     def epoch(self, number: int) -> RepeatableEpoch[Batch]:
@@ -66,7 +82,7 @@ class PairBatches:
 
         def batches() -> Iterator[Batch]:
             for chunk in self._draw_chunks(number):
-                yield from chunk.split(self.batch_size)
+                yield from (batch.own_part() for batch in chunk.split(self.batch_size))
 
         return RepeatableEpoch(len(self.users), self.batch_size, batches)
 
@@ -87,6 +103,8 @@ class PairBatches:
         for rows in order.split(self.chunk_size):
             users = _rows_of(self.users, rows)
             negatives = self.unseen.sample(users, self.negatives, generator)
+            if self._rejected is not None:
+                self._rejected.replace_some(users, negatives, generator)
             positives = _rows_of(self.items, rows)[:, None]
             if device.type == "cpu":
                 pair = np.concatenate([positives.numpy(), negatives.numpy()], axis=1)

@@ -9,6 +9,7 @@ import polars as pl
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from tastemaker.process_group import process_rank
 from tastemaker.progress import REPORT_EVERY_S, OnProgress, Progress
 from tastemaker.training.interrupt import Interrupt
 from tastemaker.training.module import RankingModule
@@ -39,7 +40,8 @@ class EpochLog(Checkpoint):
         elapsed_s = self._elapsed_before_s + time.monotonic() - self._started_at
         epoch = trainer.current_epoch + 1
         self.training_log.records.append({"epoch": epoch, **metrics, "elapsed_s": elapsed_s})
-        pl.DataFrame(self.training_log.records).write_csv(self._csv)
+        if process_rank() == 0:
+            pl.DataFrame(self.training_log.records).write_csv(self._csv)
         if self._on_progress is not None:
             n_steps = cast("RankingModule", module).n_steps
             self._on_progress(Progress("training", n_steps, n_steps, epoch, self._epochs, metrics))
@@ -106,7 +108,7 @@ class BatchProgress(Callback):
 
 
 class StopOnInterrupt(Callback):
-    """Stops between two batches after a Ctrl-C."""
+    """Stops between two batches after a Ctrl-C, in all processes that train together."""
 
     def __init__(self, interrupt: Interrupt) -> None:
         self._interrupt = interrupt
@@ -114,5 +116,5 @@ class StopOnInterrupt(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Stops if Ctrl-C was pressed."""
+        """Stops if Ctrl-C was pressed, in this process or another."""
         self._interrupt.raise_if_requested()

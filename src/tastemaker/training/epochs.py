@@ -60,6 +60,15 @@ def epoch_seed(seed: int, number: int) -> int:
     return seed * 1_000_003 + number
 
 
+def noise_seed(seed: int, number: int, rank: int) -> int:
+    """Returns the seed of the dropout of an epoch in one of the processes that train together.
+
+    It is negative, since the batches use the seeds from 0 on. PyTorch uses only the lowest 32 bits
+    of a seed; the multiplier, the golden ratio of 2^32, keeps those of many ranks far apart.
+    """
+    return -1 - epoch_seed(seed, number) - rank * 2_654_435_769
+
+
 def epoch_generator(seed: int, number: int, device: torch.device) -> torch.Generator:
     """Returns the random generator of one epoch, counted from 0."""
     return torch.Generator(device).manual_seed(epoch_seed(seed, number))

@@ -16,6 +16,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from tastemaker.errors import ConfigError
+from tastemaker.process_group import n_processes
 from tastemaker.training.callbacks import (
     BatchProgress,
     EpochLog,
@@ -27,10 +28,11 @@ from tastemaker.training.config import TrainingConfig
 from tastemaker.training.epochs import Batches
 from tastemaker.training.interrupt import Interrupt, TrainingInterruptedError
 from tastemaker.training.kernels.kernel import Kernel
-from tastemaker.training.module import FusedModule, RankingModule, SteppedModule
+from tastemaker.training.module import FusedModule, RankingModule, SharedModule, SteppedModule
 from tastemaker.training.network import TrainableNetwork
 from tastemaker.training.noise import one_training_at_a_time
 from tastemaker.training.run import TrainingLog, TrainingRun
+from tastemaker.training.strategy import EndOnSigterm, group_strategy
 from tastemaker.training.validation import Validation
 
 LOG_NAME = "epochs.csv"
@@ -48,7 +50,8 @@ def fit(
     """Trains the network in place and leaves it with the weights of its best epoch.
 
     Threads that train at the same time take turns, since they share PyTorch's number of threads and
-    its random generators.
+    its random generators. If several processes train together, each of them calls this function
+    with the same network and batches, and ends with the same network.
 
     Args:
         network: on the device of the batches.
@@ -65,9 +68,10 @@ def fit(
 
     Raises:
         ConfigError: the patience is set to a value other than the default, but there is no
-            validation part.
+            validation part; or several processes train together without a folder.
         FloatingPointError: training diverged: the loss is no longer finite.
-        SystemExit: SIGTERM was received (exit code 143); the run can be resumed.
+        SystemExit: SIGTERM was received (exit code 143); the run can be resumed. If several
+            processes train together, the signal ends the process without this exception.
         KeyboardInterrupt: Ctrl-C was pressed before the end of the first epoch, so that there is
             nothing to keep, or pressed twice.
     """
@@ -90,7 +94,7 @@ def fit(
         random_state_lock = ExitStack()
         callbacks: list[Callback] = [
             RandomStateLock(random_state_lock), *optional, StopOnInterrupt(interrupt), epoch_log,
-            checkpointing,
+            checkpointing, *([EndOnSigterm()] if n_processes() > 1 else []),
         ]  # fmt: skip
         last = checkpoints / f"{LAST}{SUFFIX}"
         resume_from = last if run.resume and last.exists() else None
@@ -98,7 +102,8 @@ def fit(
         if kernel is not None:
             module: RankingModule = FusedModule(network, batches, kernel, config, validate)
         else:
-            module = SteppedModule(network, batches, config, validate)
+            module_type = SharedModule if n_processes() > 1 else SteppedModule
+            module = module_type(network, batches, config, validate)
         with one_training_at_a_time(), _quiet_lightning(), random_state_lock:
             trainer = _trainer(device, config, callbacks, folder, log_folder=run.folder)
             if resume_from is None or not _had_stopped_early(resume_from, early_stopping):
@@ -145,7 +150,9 @@ def _trainer(
     logger = TensorBoardLogger(folder, name="tensorboard", version="") if log_folder else False
     return Trainer(
         accelerator="gpu" if device.type == "cuda" else device.type,
-        devices=1,
+        devices=1 if device.index is None else [device.index],
+        num_nodes=n_processes(),
+        strategy=group_strategy() if n_processes() > 1 else "auto",
         max_epochs=config.epochs,
         callbacks=callbacks,
         logger=logger,
@@ -213,6 +220,11 @@ class MovableCheckpoint(ModelCheckpoint):
 
 @contextmanager
 def _folder(run: TrainingRun) -> Iterator[Path]:
+    if run.folder is None and n_processes() > 1:
+        raise ConfigError(
+            "several processes that train together need a folder for checkpoints that all of them "
+            "can read; give one, as in TrainingRun(folder=…)"
+        )
     if run.folder is not None:
         run.folder.mkdir(parents=True, exist_ok=True)
         if not run.resume:

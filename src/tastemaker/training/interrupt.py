@@ -6,6 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
+
+from tastemaker.process_group import summed
+
 
 class TrainingInterruptedError(Exception):
     """Training was interrupted by Ctrl-C; raised between two steps."""
@@ -18,8 +22,13 @@ class Interrupt:
         self.requested = False
 
     def raise_if_requested(self) -> None:
-        """Raises TrainingInterruptedError after a Ctrl-C."""
-        if self.requested:
+        """Raises TrainingInterruptedError after a Ctrl-C, in this process or another.
+
+        All processes that train together call this the same number of times, and raise together.
+        """
+        # Only the sum counts: a Ctrl-C during the sum has not reached the other processes, and
+        # stops all of them at the next call.
+        if summed(torch.tensor(int(self.requested))):
             raise TrainingInterruptedError
 
     @contextmanager

@@ -8,8 +8,9 @@ import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
 
+from tastemaker.process_group import n_processes, process_rank, summed
 from tastemaker.training.config import TrainingConfig
-from tastemaker.training.epochs import Batches, Epoch, epoch_seed
+from tastemaker.training.epochs import Batches, Epoch, noise_seed
 from tastemaker.training.kernels.kernel import Kernel
 from tastemaker.training.network import TrainableNetwork
 from tastemaker.training.noise import Noise
@@ -68,9 +69,10 @@ class RankingModule(LightningModule):
         """Resets the epoch's mean loss, and seeds the noise of dropout and similar operations.
 
         The noise depends on the epoch's number, so that a resumed run has the same result as an
-        uninterrupted one. Its seed is negative, since the batches use the seeds from 0 on.
+        uninterrupted one.
         """
-        self.noise = Noise(-1 - epoch_seed(self._config.seed, self.current_epoch), self.device)
+        seed = noise_seed(self._config.seed, self.current_epoch, process_rank())
+        self.noise = Noise(seed, self.device)
         self._loss_sum, self.n_steps_done = torch.zeros((), device=self.device), 0
 
     def on_train_epoch_end(self) -> None:
@@ -104,9 +106,29 @@ class SteppedModule(RankingModule):
         for group in cast("LightningOptimizer", self.optimizers()).param_groups:
             group["lr"] = self.next_learning_rate()
         with self.noise.as_global_state():
-            loss: torch.Tensor = self.network.loss(batch)
+            loss = self._loss(batch)
         self.count(loss.detach(), 1)
         return loss
+
+    def _loss(self, batch: Any) -> torch.Tensor:
+        return self.network.loss(batch)
+
+
+class SharedModule(SteppedModule):
+    """Trains a network together with other processes, each on its own part of every batch."""
+
+    def _loss(self, batch: Any) -> torch.Tensor:
+        """Returns this process's part of the whole batch's loss, times the number of processes.
+
+        The mean of the gradients of all processes, which DistributedDataParallel computes, is then
+        the gradient of the whole batch's loss.
+        """
+        return self.network.loss(batch) * (batch.loss_fraction * n_processes())
+
+    def on_train_epoch_end(self) -> None:
+        """Averages the loss over the processes first."""
+        self._loss_sum = summed(self._loss_sum) / n_processes()
+        super().on_train_epoch_end()
 
 
 class FusedModule(RankingModule):

@@ -25,8 +25,13 @@ but is too slow for more items."""
 class NextItemLoss(Protocol):
     """Draws the negatives of a batch, and computes the loss of the queries with them."""
 
-    def draw(self, users: torch.Tensor, generator: torch.Generator) -> torch.Tensor | None:
-        """Draws negatives for the targets of users (m,): (m, k), or (k,) for all, or None."""
+    def draw(
+        self, users: torch.Tensor, targets: torch.Tensor, generator: torch.Generator
+    ) -> torch.Tensor | None:
+        """Returns negatives for the targets (m,) of users (m,): (m, k), or (k,) for all, or None.
+
+        If several processes train together, each draws for the targets of all of them.
+        """
 
     def __call__(
         self, queries: torch.Tensor, vectors: Vectors, batch: SequenceBatch
@@ -70,7 +75,7 @@ def next_item_loss(
 class Softmax(NextItemLoss):
     """Uses every other item of the catalog as a negative."""
 
-    def draw(self, users: torch.Tensor, generator: torch.Generator) -> None:
+    def draw(self, users: torch.Tensor, targets: torch.Tensor, generator: torch.Generator) -> None:
         """Draws nothing."""
 
     @override
@@ -80,15 +85,39 @@ class Softmax(NextItemLoss):
         return fused_softmax(queries, vectors(None), batch.targets, batch.weights)
 
 
-class SampledSoftmax(NextItemLoss):
+class CorrectedSoftmax(NextItemLoss):
+    """Softmax over a target and the negatives of its batch, corrected by log Q.
+
+    Q is the probability with which an item is a negative. The correction makes the loss an estimate
+    of the softmax over the catalog: Yoshua Bengio and Jean-Sébastien Senécal, 2008: Adaptive
+    Importance Sampling to Accelerate Training of a Neural Probabilistic Language Model (IEEE
+    Transactions on Neural Networks).
+    """
+
+    log_q: torch.Tensor
+    """(n_items,) float32."""
+
+    @override
+    def __call__(
+        self, queries: torch.Tensor, vectors: Vectors, batch: SequenceBatch
+    ) -> torch.Tensor:
+        """Uses the negatives (k,) that all targets share, for each without its own code."""
+        targets, negatives = batch.targets, batch.negatives
+        assert negatives is not None
+        negative_scores = queries @ vectors(negatives).T - self.log_q[negatives]
+        negative_scores = negative_scores.masked_fill(targets[:, None] == negatives, IMPOSSIBLE)
+        target_scores = (queries * vectors(targets)).sum(dim=1) - self.log_q[targets]
+        return sampled_softmax(
+            torch.cat([target_scores[:, None], negative_scores], dim=1), batch.weights
+        )
+
+
+class SampledSoftmax(CorrectedSoftmax):
     """Draws negatives once for the whole batch and uses them for all of its targets.
 
-    Shared negatives need only one matrix product. The probability Q of drawing an item is
-    proportional to the number of its interactions to the power `exponent`. The item's score is
-    corrected by log Q, so that the loss is an estimate of the softmax over the catalog: Yoshua
-    Bengio and Jean-Sébastien Senécal, 2008: Adaptive Importance Sampling to Accelerate Training of
-    a Neural Probabilistic Language Model (IEEE Transactions on Neural Networks). With an exponent
-    of 0, the draw is uniform and the correction is a constant, which has no effect.
+    Shared negatives need only one matrix product. The probability of drawing an item is
+    proportional to the number of its interactions to the power `exponent`. With an exponent of 0,
+    the draw is uniform and the correction is a constant, which has no effect.
     """
 
     def __init__(
@@ -97,24 +126,19 @@ class SampledSoftmax(NextItemLoss):
         counts = torch.from_numpy(train.item_counts).to(device, torch.float32)
         weights = counts.clamp(min=1) ** exponent
         self._probabilities, self._negatives = weights / weights.sum(), negatives
-        self._log_q = self._probabilities.log()
+        self.log_q = self._probabilities.log()
 
-    def draw(self, users: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def draw(
+        self, users: torch.Tensor, targets: torch.Tensor, generator: torch.Generator
+    ) -> torch.Tensor:
         """Draws (negatives,) int64 codes."""
         return self._probabilities.multinomial(
             self._negatives, replacement=True, generator=generator
         )
 
-    @override
-    def __call__(
-        self, queries: torch.Tensor, vectors: Vectors, batch: SequenceBatch
-    ) -> torch.Tensor:
-        assert batch.negatives is not None
-        return _corrected_softmax(queries, vectors, batch, batch.negatives, self._log_q)
 
-
-class InBatchSoftmax(NextItemLoss):
-    """Uses the other targets of the batch as negatives, corrected by log Q of their frequency Q.
+class InBatchSoftmax(CorrectedSoftmax):
+    """Uses the other targets of the batch as negatives, corrected by their frequency.
 
     Xinyang Yi et al., 2019: Sampling-Bias-Corrected Neural Modeling for Large Corpus Item
     Recommendations (RecSys), with the frequencies of the training data instead of estimated ones.
@@ -122,16 +146,13 @@ class InBatchSoftmax(NextItemLoss):
 
     def __init__(self, train: Dataset, device: torch.device) -> None:
         counts = torch.from_numpy(train.item_counts).to(device, torch.float32)
-        self._log_q = (counts.clamp(min=1) / counts.sum()).log()
+        self.log_q = (counts.clamp(min=1) / counts.sum()).log()
 
-    def draw(self, users: torch.Tensor, generator: torch.Generator) -> None:
-        """Draws nothing, since the batch itself is the sample."""
-
-    @override
-    def __call__(
-        self, queries: torch.Tensor, vectors: Vectors, batch: SequenceBatch
+    def draw(
+        self, users: torch.Tensor, targets: torch.Tensor, generator: torch.Generator
     ) -> torch.Tensor:
-        return _corrected_softmax(queries, vectors, batch, batch.targets, self._log_q)
+        """Returns the targets (m,), since the batch itself is the sample."""
+        return targets
 
 
 class GBCE(NextItemLoss):
@@ -151,7 +172,9 @@ class GBCE(NextItemLoss):
         rate = min(1.0, negatives / max(1, train.n_items - 1))
         self.power = rate * (calibration * (1 - 1 / rate) + 1 / rate)
 
-    def draw(self, users: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def draw(
+        self, users: torch.Tensor, targets: torch.Tensor, generator: torch.Generator
+    ) -> torch.Tensor:
         """Draws (m, negatives) int64 codes."""
         return self._unseen.sample(users, self._negatives, generator)
 
@@ -163,29 +186,3 @@ class GBCE(NextItemLoss):
         items = torch.cat([batch.targets[:, None], batch.negatives], dim=1)
         scores = (vectors(items) @ queries[:, :, None]).squeeze(2)
         return gbce(scores, batch.weights, power=self.power)
-
-
-def _corrected_softmax(
-    queries: torch.Tensor,
-    vectors: Vectors,
-    batch: SequenceBatch,
-    negatives: torch.Tensor,
-    log_q: torch.Tensor,
-) -> torch.Tensor:
-    """Returns the mean of -log softmax of each target among itself and the other negatives.
-
-    Args:
-        queries: (m, d).
-        vectors: maps items to their vectors.
-        batch: holds the targets of the queries.
-        negatives: (k,) int64 codes, shared by all targets; a target's own code is left out.
-        log_q: (n_items,) logarithm of the probability of drawing an item, by which its score is
-            corrected.
-    """
-    targets = batch.targets
-    negative_scores = queries @ vectors(negatives).T - log_q[negatives]
-    negative_scores = negative_scores.masked_fill(targets[:, None] == negatives, IMPOSSIBLE)
-    target_scores = (queries * vectors(targets)).sum(dim=1) - log_q[targets]
-    return sampled_softmax(
-        torch.cat([target_scores[:, None], negative_scores], dim=1), batch.weights
-    )

@@ -9,6 +9,7 @@ import torch
 from tastemaker.data.dataset import Dataset, runs
 from tastemaker.data.users import UserBatch
 from tastemaker.errors import DataError
+from tastemaker.training.batch_part import own_batch_part
 from tastemaker.training.epochs import RepeatableEpoch, epoch_generator
 from tastemaker.training.relative_weights import relative_weights
 
@@ -45,13 +46,15 @@ class SequenceBatch(NamedTuple):
     targets: torch.Tensor
     """(m,) int64 codes of the items that came next."""
     negatives: torch.Tensor | None
-    """(m, k) int64 codes for each target, or (k,) shared by all targets; None if none are drawn."""
+    """(m, k) int64 codes for each target, or (k,) shared by all targets; None if there are none."""
     weights: torch.Tensor | None
     """(m,) float32 relative weights of the targets (see `relative_weights`), or None for 1 each."""
+    loss_fraction: float = 1.0
+    """Fraction of the loss of the whole batch, if these histories are the part of one process."""
 
 
-Draw = Callable[[torch.Tensor, torch.Generator], torch.Tensor | None]
-"""Draws negatives for the targets of users (m,)."""
+Draw = Callable[[torch.Tensor, torch.Tensor, torch.Generator], torch.Tensor | None]
+"""Returns the negatives of a batch of users (m,) with targets (m,): (m, k), (k,) or None."""
 
 
 class SequenceBatches:
@@ -59,7 +62,8 @@ class SequenceBatches:
 
     Of a longer history, the latest `length` + 1 events are used, the last of them only as a target.
     The content of an epoch depends only on the seed and the epoch's number, so that a resumed run
-    sees the same batches as an uninterrupted one.
+    sees the same batches as an uninterrupted one. If several processes train together, each draws
+    the negatives of the whole batch and trains on its own part of the histories.
     """
 
     def __init__(
@@ -89,24 +93,32 @@ class SequenceBatches:
             yield self.batch(order[start : start + self.batch_size], generator)
 
     def batch(self, users: np.ndarray, generator: torch.Generator) -> SequenceBatch:
-        """Returns the batch of the users with the given codes, each with at least two events."""
+        """Returns this process's part of a batch of users, each with at least two events."""
         data = self.dataset
         ends = data.indptr[users + 1] - 1
         counts = np.minimum(data.user_counts[users] - 1, self.length)
         rows, indptr = runs(ends - counts, counts)
+        owners = torch.from_numpy(np.repeat(users, counts)).to(self.device)
+        targets = torch.from_numpy(data.items[rows + 1].astype(np.int64)).to(self.device)
+        negatives = self.draw(owners, targets, generator)
+        own, loss_fraction = own_batch_part(counts)
+        own_targets = slice(int(indptr[own.start]), int(indptr[own.stop]))
+        if negatives is not None and negatives.ndim == 2:
+            negatives = negatives[own_targets]
+        rows, indptr = rows[own_targets], indptr[own.start : own.stop + 1] - indptr[own.start]
         times, kinds = (
             None if column is None else column[rows] for column in (data.timestamps, data.kinds)
         )
         inputs, places = pack(data.items[rows], indptr, self.length, times, self.device, kinds)
         weights = None if self.weights is None else torch.from_numpy(self.weights[rows + 1])
-        owners = torch.from_numpy(np.repeat(users, counts)).to(self.device)
         return SequenceBatch(
             inputs,
             places,
-            owners,
-            torch.from_numpy(data.items[rows + 1].astype(np.int64)).to(self.device),
-            self.draw(owners, generator),
+            owners[own_targets],
+            targets[own_targets],
+            negatives,
             None if weights is None else weights.to(self.device),
+            loss_fraction,
         )
 
 

@@ -8,6 +8,7 @@ import torch
 from scipy.sparse import csr_array
 
 from tastemaker.data.dataset import Dataset
+from tastemaker.training.batch_part import own_batch_part
 from tastemaker.training.epochs import RepeatableEpoch
 from tastemaker.training.relative_weights import relative_weights
 
@@ -22,13 +23,16 @@ class HistoryBatch(NamedTuple):
     is 1 without weights; 0 where there is none."""
     progress: float
     """Fraction of the whole training that is done before this batch, from 0 to below 1."""
+    loss_fraction: float = 1.0
+    """Fraction of the loss of the whole batch, if these users are the part of one process."""
 
 
 class UserBatches:
     """All users with a history, once per epoch, in random order.
 
     The content of an epoch depends only on the seed and the epoch's number, so that a resumed run
-    sees the same batches as an uninterrupted one.
+    sees the same batches as an uninterrupted one. If several processes train together, each trains
+    on its own part of every batch.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class UserBatches:
             shape=(dataset.n_users, dataset.n_items),
         )
         self.users = np.flatnonzero(dataset.user_counts)
+        self._sizes = np.asarray(self.histories.sum(axis=1))
         self.batch_size, self.epochs, self.seed, self.device = batch_size, epochs, seed, device
 
     def epoch(self, number: int) -> RepeatableEpoch[HistoryBatch]:
@@ -54,6 +59,7 @@ class UserBatches:
         first, n_steps = number * n_batches, self.epochs * n_batches
         for batch in range(n_batches):
             codes = order[batch * self.batch_size : (batch + 1) * self.batch_size]
-            users = torch.from_numpy(codes).to(self.device)
-            histories = torch.from_numpy(self.histories[codes].toarray()).to(self.device)
-            yield HistoryBatch(users, histories, (first + batch) / n_steps)
+            own, loss_fraction = own_batch_part(self._sizes[codes])
+            users = torch.from_numpy(codes[own]).to(self.device)
+            histories = torch.from_numpy(self.histories[codes[own]].toarray()).to(self.device)
+            yield HistoryBatch(users, histories, (first + batch) / n_steps, loss_fraction)

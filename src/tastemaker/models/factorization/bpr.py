@@ -20,7 +20,7 @@ from tastemaker.data.users import UserBatch
 from tastemaker.models.factorization import implicit_library
 from tastemaker.models.factorization.fold_in import FoldIn
 from tastemaker.models.factorization.user_loss import SampledLoss
-from tastemaker.models.factorization.user_vectors import user_vectors
+from tastemaker.models.factorization.user_vectors import rows_of, user_vectors
 from tastemaker.models.matrices import interaction_matrix
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.space import Choice, Float, Int, Range
@@ -83,13 +83,16 @@ class BPR(Recommender):
             random_state=config.seed,
             num_threads=1,
         )
-
         matrix = _copied(train, config.seed)
 
-        def fraction_in_wrong_order(correct: float, skipped: float) -> float:
-            return 1 - correct / max(1, matrix.nnz - skipped)
+        def train_in_place(on_epoch: implicit_library.OnEpoch) -> None:
+            def report(epoch: int, seconds: float, correct: float, skipped: float) -> None:
+                fraction_in_wrong_order = 1 - correct / max(1, matrix.nnz - skipped)
+                on_epoch(seconds, fraction_in_wrong_order)
 
-        self.log = implicit_library.fit(bpr, matrix, config.epochs, fraction_in_wrong_order, run)
+            bpr.fit(matrix, show_progress=False, callback=report)
+
+        self.log = implicit_library.fit(train_in_place, config.epochs, run)
         # The package stores the bias as one more dimension, in which every user's vector is 1.
         self._users = torch.tensor(bpr.user_factors[:, :-1])
         self._items = torch.tensor(bpr.item_factors[:, :-1])
@@ -128,7 +131,9 @@ class BPR(Recommender):
 
     def _queries(self, users: UserBatch) -> torch.Tensor:
         """Returns (n, embedding_size + 1): the trained or folded-in vector, and 1 for the bias."""
-        vectors = user_vectors(users, self._users, self.dataset, self._fold_in)
+        vectors = user_vectors(
+            users, rows_of(self._users, users.codes), self.dataset, self._fold_in
+        )
         return pad(vectors, (0, 1), value=1)
 
 

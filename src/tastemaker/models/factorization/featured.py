@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn.functional import embedding
 from typing_extensions import override
 
+from tastemaker.data.users import UserBatch
 from tastemaker.models.feature_vectors import FeatureVectors
 
 
@@ -44,6 +45,16 @@ class FeaturedEmbedding(nn.Module):
         if not self.training:
             return embedding(rows, self.weight)
         return self.own(rows) * self._has_own[rows] + self.features(rows)
+
+    def of_batch(self, users: UserBatch) -> torch.Tensor:
+        """Returns the vectors (n, embedding_dim) of users, from the features of the batch if given.
+
+        The own vector of an unseen user is 0.
+        """
+        codes = torch.from_numpy(users.codes).to(self.own.weight.device)
+        rows = codes.clamp(min=0)
+        own = self.own(rows) * self._has_own[rows] * (codes >= 0)[:, None]
+        return own + self.features.of_batch(users)
 
     @override
     def train(self, mode: bool = True) -> "FeaturedEmbedding":

@@ -6,7 +6,8 @@ of the trained users' vectors, in each dimension somewhat wider than their stand
 a short history, the vector thus stays near that of the average user. In a model that reads the
 users' features, the vector of the features is added to that mean.
 
-The vector of a known user is computed in the same way, with the prior around the trained vector.
+The vector of a known user is computed in the same way, with the prior around the trained vector
+(with features, around the own vector plus that of the current features).
 The trained vector is taken to be optimal for the history that it was trained on: with L₀ the loss
 of that history and s₀ the scores of the trained vector, the loss L of the whole history becomes
 
@@ -49,14 +50,14 @@ class FoldIn:
     loss: UserLoss
     """The loss that the model was trained with, as a function of the users' vectors."""
     table: torch.Tensor
-    """(n_users, d) trained vectors by code."""
+    """(n_users, d) trained vectors by code; with features, without the vectors of these."""
     mean: torch.Tensor
     """(d,) mean of the trained users' vectors."""
     deviation: torch.Tensor
     """(d,) standard deviations of the trained users' vectors."""
     features: Callable[[UserBatch], torch.Tensor] | None = None
-    """Returns the vectors (n, d) of users' features, to which the prior of an unseen user is moved.
-    The mean and the deviations are then those of the vectors without features."""
+    """Returns the vectors (n, d) of users' features, by which the prior is moved. The mean and the
+    deviations are then those of the vectors without features."""
 
     __repr__ = short_repr
 
@@ -74,8 +75,9 @@ class FoldIn:
             users: the users with their histories.
             known: the same users with the histories known in training; empty for unseen users.
         """
-        mean = self.mean if self.features is None else self.mean + self.features(users)
-        vectors = trained_or_default(mean, self.table, known)
+        vectors = trained_or_default(self.mean, self.table, known)
+        if self.features is not None:
+            vectors = vectors + self.features(users)
         at_once = max(1, min(USERS_AT_ONCE, NUMBERS_AT_ONCE // vectors.shape[1] ** 2))
         # Histories of similar length are processed together, so that they need little padding.
         by_length = users.lengths.argsort(kind="stable")

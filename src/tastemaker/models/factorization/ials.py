@@ -6,6 +6,7 @@ Zhang and Yehuda Koren, 2022: Revisiting the Performance of iALS on Item Recomme
 (RecSys). It is trained by the package `implicit`; recommending needs only the item vectors.
 """
 
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -18,6 +19,7 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.models.factorization import implicit_library
+from tastemaker.models.factorization.als import ALS
 from tastemaker.models.matrices import history_matrix, interaction_matrix
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.space import Choice, Float, Int, Range
@@ -61,6 +63,7 @@ class IALS(Recommender):
     config_class = IALSConfig
     config: IALSConfig
     uses_weights = True
+    trains_in_processes = True
     space: ClassVar[dict[str, Range]] = {
         "embedding_size": Choice((16, 32, 64, 128, 256)),
         "epochs": Int(5, 30),
@@ -70,19 +73,12 @@ class IALS(Recommender):
 
     def _fit(self, split: Split, run: TrainingRun) -> None:
         config = self.config
-        als = implicit_library.als(
-            self.name,
-            factors=config.embedding_size,
-            iterations=config.epochs,
-            alpha=1,  # the matrix holds the confidences
-            regularization=config.regularization,
-            random_state=config.seed,
-            calculate_training_loss=True,
-        )
+        implicit_library.require(self.name)
         matrix = interaction_matrix(split.train)
         matrix.data = (1 + config.alpha * matrix.data.astype(np.float64)).astype(np.float32)
-        self.log = implicit_library.fit(als, matrix, config.epochs, lambda loss: loss, run)
-        self._set_items(torch.tensor(als.item_factors), split.train)
+        als = ALS(matrix, config.embedding_size, config.regularization, config.seed)
+        self.log = implicit_library.fit(partial(als.train, config.epochs), config.epochs, run)
+        self._set_items(torch.tensor(als.items), split.train)
 
     @property
     def item_vectors(self) -> torch.Tensor:

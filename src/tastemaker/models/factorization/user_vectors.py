@@ -14,9 +14,9 @@ FromHistories = Callable[[UserBatch, UserBatch], torch.Tensor]
 
 
 def user_vectors(
-    users: UserBatch, table: torch.Tensor, train: Dataset, from_histories: FromHistories
+    users: UserBatch, vectors: torch.Tensor, train: Dataset, from_histories: FromHistories
 ) -> torch.Tensor:
-    """Returns the trained vectors of users with an unchanged history, and computes all others.
+    """Keeps the vectors of trained users with an unchanged history, and computes all others.
 
     The others are those of unseen users and of users whose history has changed since training: its
     items, their order or, if the batch has weights, their weights. Items without interactions in
@@ -24,7 +24,8 @@ def user_vectors(
 
     Args:
         users: n users; one given by code, without a history, counts as unchanged.
-        table: (n_users, d) trained vectors by code.
+        vectors: (n, d) vectors of the users for the histories known in training; those of unseen
+            users are replaced.
         train: the data that they were trained on.
         from_histories: computes the others' vectors.
 
@@ -35,10 +36,11 @@ def user_vectors(
     in_training = histories_in(train, users.codes, weighted=users.weights is not None)
     is_known = in_training.lengths > 0
     is_changed = ~is_known | (_is_changed(current, in_training) & (current.lengths > 0))
-    vectors = _rows(table, users.codes)
-    if is_changed.any():
-        computed = from_histories(current.at(is_changed), in_training.at(is_changed))
-        vectors[torch.from_numpy(is_changed).to(table.device)] = computed
+    if not is_changed.any():
+        return vectors
+    computed = from_histories(current.at(is_changed), in_training.at(is_changed))
+    vectors = vectors.clone()
+    vectors[torch.from_numpy(is_changed).to(vectors.device)] = computed
     return vectors
 
 
@@ -77,10 +79,10 @@ def trained_or_default(
         (n, d).
     """
     is_trained = torch.from_numpy(in_training.lengths > 0).to(table.device)[:, None]
-    return torch.where(is_trained, _rows(table, in_training.codes), default)
+    return torch.where(is_trained, rows_of(table, in_training.codes), default)
 
 
-def _rows(table: torch.Tensor, codes: np.ndarray) -> torch.Tensor:
+def rows_of(table: torch.Tensor, codes: np.ndarray) -> torch.Tensor:
     """Returns the rows (n, d) of a table by code; an arbitrary one for UNKNOWN."""
     return table[torch.from_numpy(codes.clip(min=0)).to(table.device)]
 

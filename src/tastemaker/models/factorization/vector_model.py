@@ -18,7 +18,7 @@ from tastemaker.data.users import UserBatch
 from tastemaker.models.factorization.featured import FeaturedEmbedding
 from tastemaker.models.factorization.fold_in import FoldIn
 from tastemaker.models.factorization.user_loss import CatalogLoss, SampledLoss, UserLoss
-from tastemaker.models.factorization.user_vectors import user_vectors
+from tastemaker.models.factorization.user_vectors import rows_of, user_vectors
 from tastemaker.models.feature_vectors import FeatureVectors
 from tastemaker.models.network_model import NetworkModel
 from tastemaker.models.validation import sampled_validation
@@ -176,6 +176,7 @@ class VectorModel(NetworkModel[VectorNetwork]):
 
     config: VectorModelConfig
     uses_weights = True
+    trains_in_processes = True
 
     @override
     def _initialised(self, network: VectorNetwork, split: Split, run: TrainingRun) -> VectorNetwork:
@@ -256,13 +257,12 @@ class VectorModel(NetworkModel[VectorNetwork]):
     def _finish(self, network: VectorNetwork, train: Dataset) -> None:
         super()._finish(network, train)
         self._keys = network.keys()
-        self._user_table = network.users.weight
-        is_trained = torch.from_numpy(train.user_counts > 0).to(self._user_table.device)
-        loss, table = self._user_loss(train), network.users
-        self._fold_in = FoldIn.of(loss, self._user_table, is_trained)
+        table = network.users
+        own = table.own.weight if isinstance(table, FeaturedEmbedding) else table.weight
+        is_trained = torch.from_numpy(train.user_counts > 0).to(own.device)
+        self._fold_in = FoldIn.of(self._user_loss(train), own, is_trained)
         if isinstance(table, FeaturedEmbedding):
-            prior = FoldIn.of(loss, table.own.weight, is_trained)
-            self._fold_in = replace(prior, table=self._user_table, features=table.features.of_batch)
+            self._fold_in = replace(self._fold_in, features=table.features.of_batch)
 
     def _known_by_features(self, users: UserBatch) -> np.ndarray:
         table = self._network.users
@@ -284,4 +284,9 @@ class VectorModel(NetworkModel[VectorNetwork]):
 
     def _vectors(self, users: UserBatch) -> torch.Tensor:
         """Returns (n, d): trained vectors for unchanged histories, folded-in ones for others."""
-        return user_vectors(users, self._user_table, self.dataset, self._fold_in)
+        table = self._network.users
+        if isinstance(table, FeaturedEmbedding):
+            vectors = table.of_batch(users)
+        else:
+            vectors = rows_of(table.weight, users.codes)
+        return user_vectors(users, vectors, self.dataset, self._fold_in)

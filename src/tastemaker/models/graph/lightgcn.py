@@ -19,7 +19,7 @@ from tastemaker import training
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
-from tastemaker.models.factorization.user_vectors import trained_or_default, user_vectors
+from tastemaker.models.factorization.user_vectors import rows_of, trained_or_default, user_vectors
 from tastemaker.models.matrices import history_matrix, interaction_matrix
 from tastemaker.models.network_model import NetworkModel
 from tastemaker.models.space import Choice, Float, Int, Range
@@ -240,7 +240,8 @@ class LightGCN(NetworkModel[LightGCNNetwork]):
 
     def _queries(self, users: UserBatch) -> torch.Tensor:
         """Returns (n, d): trained vectors for unchanged histories, sums over N_u for the others."""
-        return user_vectors(users, self._users, self.dataset, self._vectors_of_histories)
+        vectors = rows_of(self._users, users.codes)
+        return user_vectors(users, vectors, self.dataset, self._vectors_of_histories)
 
     def _vectors_of_histories(self, users: UserBatch, in_training: UserBatch) -> torch.Tensor:
         """Computes vectors (n, d) by the formula above; `in_training`: the trained histories."""

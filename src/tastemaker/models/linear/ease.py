@@ -21,6 +21,7 @@ from tastemaker.models.matrices import history_matrix, interaction_matrix
 from tastemaker.models.memory import refuse_beyond_memory
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.space import Float, Range
+from tastemaker.process_group import own_part, summed
 from tastemaker.progress import Meter, OnProgress
 from tastemaker.ranking.parallel import on_all_cores
 from tastemaker.training.run import TrainingRun
@@ -47,12 +48,16 @@ class EASE(Recommender):
     is none) and P = (XᵀX + λI)⁻¹, the item-to-item weights are B = I - P diag(P)⁻¹ (equation 8). A
     user's scores are the sum of the rows of B over the user's history, each times the weight of the
     item in it. Since only the history counts, unseen users are scored like known ones.
+
+    Several processes divide the users, or the items if there are fewer users, to compute the matrix
+    that is inverted. Each process inverts the whole matrix.
     """
 
     name = "ease"
     config_class = EASEConfig
     config: EASEConfig
     uses_weights = True
+    trains_in_processes = True
     space: ClassVar[dict[str, Range]] = {"regularization": Float(10.0, 5000.0, log=True)}
 
     def _fit(self, split: Split, run: TrainingRun) -> None:
@@ -137,8 +142,11 @@ def _inverse(
 
 
 def _gram(matrix: csr_matrix, on_progress: OnProgress | None) -> list[torch.Tensor]:
-    """Returns XᵀX in the panels of `invert`; without weights, the users that two items share."""
-    by_item = matrix.T.tocsr()
+    """Returns XᵀX in the panels of `invert`; without weights, the users that two items share.
+
+    It is the sum of the same product of each process's rows of X.
+    """
+    by_item = matrix[own_part(matrix.shape[0])].T.tocsr()
     edges = panel_edges(matrix.shape[1])
     meter = Meter(on_progress, "counting co-occurrences of items", len(edges))
 
@@ -147,7 +155,11 @@ def _gram(matrix: csr_matrix, on_progress: OnProgress | None) -> list[torch.Tens
         counts = by_item[start:] @ by_item[start:end].T.tocsr()
         return torch.from_numpy(counts.toarray()).double()
 
-    return on_all_cores(panel, edges, torch.device("cpu"), lambda _: meter.advance())
+    def add_up(panel: torch.Tensor) -> None:
+        summed(panel)
+        meter.advance()
+
+    return on_all_cores(panel, edges, torch.device("cpu"), add_up)
 
 
 def _inverse_by_users(

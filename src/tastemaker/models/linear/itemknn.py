@@ -19,6 +19,7 @@ from tastemaker.models.matrices import history_matrix, interaction_matrix
 from tastemaker.models.memory import refuse_beyond_memory
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.space import Choice, Float, Int, Range
+from tastemaker.process_group import gathered, own_part
 from tastemaker.progress import Meter, OnProgress
 from tastemaker.ranking.similarity import SparseSimilarity
 from tastemaker.ranking.topk import top_k
@@ -55,12 +56,15 @@ class ItemKNN(Recommender):
 
     The weight of an interaction is the term frequency of TF-IDF and BM25, with items as documents
     and users as terms. It is 1 if the data have no weights.
+
+    Several processes divide the items; each finds the neighbours of its own.
     """
 
     name = "itemknn"
     config_class = ItemKNNConfig
     config: ItemKNNConfig
     uses_weights = True
+    trains_in_processes = True
     space: ClassVar[dict[str, Range]] = {
         "similarity": Choice(("cosine", "tfidf", "bm25")),
         "neighbours": Int(10, 1000, log=True),
@@ -70,8 +74,8 @@ class ItemKNN(Recommender):
 
     def _fit(self, split: Split, run: TrainingRun) -> None:
         vectors = _item_vectors(interaction_matrix(split.train), self.config)
-        neighbours, similarities = _nearest(vectors, self.config.neighbours, run.on_progress)
-        self._set_neighbours(neighbours, similarities)
+        nearest = _nearest_of_own_items(vectors, self.config.neighbours, run.on_progress)
+        self._set_neighbours(*map(gathered, nearest))
 
     def _score(self, users: UserBatch) -> torch.Tensor:
         scores = history_matrix(users, self._similarity.shape[0]) @ self._similarity
@@ -159,17 +163,23 @@ def _saturate(by_item: csr_matrix, config: ItemKNNConfig) -> None:
     by_item.data *= (config.k1 + 1) / (by_item.data + saturation)
 
 
-def _nearest(
+def _nearest_of_own_items(
     vectors: csr_matrix, k: int, on_progress: OnProgress | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Returns each item's k nearest others and their similarities, (n_items, k) each, in order."""
+    """Returns the k nearest items of each of this process's items, and their similarities.
+
+    Both are (n, k), in order, with n the number of this process's items.
+    """
     n_items = vectors.shape[0]
+    own = own_part(n_items)
     by_user = vectors.T.tocsr()
     step = max(1, SIMILARITIES_AT_ONCE // n_items)
     neighbours, similarities = [], []
-    meter = Meter(on_progress, "comparing items", n_items)
-    for start in range(0, n_items, step):
-        block = torch.from_numpy((vectors[start : start + step] @ by_user).toarray())
+    meter = Meter(on_progress, "comparing items", own.stop - own.start)
+    # A process without items compares an empty block, whose results have the right shape and type.
+    for start in range(own.start, max(own.stop, own.start + 1), step):
+        end = min(start + step, own.stop)
+        block = torch.from_numpy((vectors[start:end] @ by_user).toarray())
         rows = torch.arange(len(block))
         block[rows, start + rows] = 0.0
         # Items without a common user are no neighbours; masked, their many ties need no breaking.

@@ -167,6 +167,7 @@ class SequenceModel(NetworkModel[SequenceNetwork]):
 
     config: SequenceModelConfig
     uses_weights = True
+    trains_in_processes = True
     reads_order = True
 
     @override

@@ -17,6 +17,7 @@ from tastemaker.serving.store.events import StoredEvent, hashed
 from tastemaker.serving.store.ids import code_of
 from tastemaker.serving.store.touches import Touched, Touches
 from tastemaker.serving.store.trending import RETRACT
+from tastemaker.serving.store.users import StoredUser, UserStore
 from tastemaker.wire import LONGEST_HISTORY, Listing
 
 K = 10
@@ -103,7 +104,7 @@ def _cases(live: Live, snapshot: Snapshot, n: int) -> list[DriftCase]:
             break
         rows = list(live.events.newest_events(LONGEST_HISTORY, [user_id]))
         events_of[user_id], n_left = rows[::-1], n_left - len(rows)
-    past_histories = _PastHistories(snapshot)
+    past_histories = _PastHistories(snapshot, live.users)
     first_touches = [
         event.seq
         for user_id, user_events in events_of.items()
@@ -119,13 +120,14 @@ def _cases(live: Live, snapshot: Snapshot, n: int) -> list[DriftCase]:
 
 
 class _PastHistories:
-    """Reconstructs the histories of users just before their events."""
+    """Reconstructs the histories of users just before their events; the features are today's."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, users: UserStore) -> None:
         self._everything = snapshot.deployed.everything
         self._forgotten = snapshot.forgotten
         # Users have many items in common, and finding a code takes far longer than caching it.
         self._code = cache(partial(code_of, self._everything.item_vocabulary))
+        self._features = cache(users.features)
 
     def first_touches(
         self, user_events: Sequence[StoredEvent], seqs: Collection[int]
@@ -168,7 +170,8 @@ class _PastHistories:
 
     def _user(self, user_id: str, touched: Sequence[Touched]) -> UserWithHistory:
         forgotten = hashed(user_id) in self._forgotten
-        return user_with_history(self._everything, user_id, touched, forgotten, self._code)
+        stored = StoredUser(touched, self._features(user_id))
+        return user_with_history(self._everything, user_id, stored, forgotten, self._code)
 
 
 def _outcomes(live: Live, snapshot: Snapshot, cases: list[DriftCase]) -> list[DriftOutcome]:

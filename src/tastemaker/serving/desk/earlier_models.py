@@ -83,8 +83,8 @@ class EarlierModels:
         live, snapshot = self._live, self._live.snapshot()
         everything = bundle.split.everything
         key = key_of(everything.user_vocabulary, user_id)
-        touched = live.events.touched(key)
-        user = user_with_history(everything, key, touched, hashed(key) in snapshot.forgotten)
+        ((_, stored),) = live.users.read_each([key])
+        user = user_with_history(everything, key, stored, hashed(key) in snapshot.forgotten)
         catalog = snapshot.catalog
         if bundle.model is not catalog.run_items.model:
             catalog = LiveCatalog.of(RunItems(bundle.model), catalog.changed)

@@ -155,7 +155,7 @@ class RequestTelemetry:
                 "request",
                 method=scope["method"],
                 path=scope["path"],
-                status=status,
+                status=int(status),  # an HTTPStatus would be shown with its name
                 ms=round(elapsed_s * 1000, 2),
                 request_id=scope["request_id"],
             )

@@ -1,23 +1,30 @@
 """Events as data: the data of a run and the events since, as one data set."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import polars as pl
 
 from tastemaker.data.catalog import Catalog
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.feature_values import column_of, usable_features, vector_size
+from tastemaker.data.id_table import IdTable
 from tastemaker.data.interactions import Interactions
 from tastemaker.data.log_rules import DEFAULT_RULES, LogRules
 from tastemaker.data.user_table import UserTable
 from tastemaker.errors import DataError
+from tastemaker.serving.store.database import Database
 from tastemaker.serving.store.event_weights import EventWeights
 from tastemaker.serving.store.events import SCHEMA, EventStore, hashed
 from tastemaker.serving.store.items import ItemRecord, ItemStore
 from tastemaker.serving.store.trending import RETRACT
+from tastemaker.serving.store.users import UserStore
 
 PAIR = ["user_id", "item_id"]
+
+FIELDS_OF_ITEMS = ("title", "categories")
+"""Features that are fields of an item itself, all of which are sent with it."""
 
 COLUMNS = pl.Schema(
     {
@@ -28,12 +35,7 @@ COLUMNS = pl.Schema(
 """The columns of interactions; `event` is null if there are no kinds."""
 
 
-def with_events(
-    base: Dataset | None,
-    store: EventStore,
-    items: ItemStore,
-    rules: LogRules | None = None,
-) -> Dataset:
+def with_events(base: Dataset | None, database: Database, rules: LogRules | None = None) -> Dataset:
     """The data of a run and all events, without retracted events and forgotten users.
 
     Ids stay integers if all of them are integers; otherwise all become text. Events have the kinds
@@ -43,8 +45,8 @@ def with_events(
 
     Args:
         base: the data of a run; None for the events alone.
-        store: the events.
-        items: the changes to the catalog; a new item is included if a user has touched it.
+        database: the events, the changes to the catalog and the features of users; those of an item
+            that no user has touched, and of a user without interactions, are left out.
         rules: what the events mean; by default those of the run.
 
     Raises:
@@ -52,8 +54,10 @@ def with_events(
         DatabaseUnavailableError: the database does not answer.
     """
     rules = rules or (DEFAULT_RULES if base is None else base.rules)
+    store = EventStore(database)
     events = pl.concat([pl.DataFrame(schema=SCHEMA), *store.rows()])
-    known = _without_forgotten(base, store.forgotten())
+    forgotten = _forgotten_in(base, store.forgotten())
+    known = _without(forgotten, base)
     events = events.with_row_index("arrival")
     # A retraction removes what arrived before it, interactions of the run included.
     retractions = (
@@ -72,9 +76,10 @@ def with_events(
     if rows.is_empty():
         raise DataError("there are no events yet, so there is nothing to learn from")
     typed = rows.with_columns(_as_numbers(rows[name]) for name in PAIR)
-    catalog = _catalog(base, items.changed(), typed["item_id"])
+    catalog = _catalog(base, ItemStore(database).changed(), typed["item_id"])
+    users = _users(base, UserStore(database), typed["user_id"], forgotten)
     name = "events" if base is None else base.name
-    return _encoded(typed, rules, catalog, _users(base, typed["user_id"]), name, notes)
+    return _encoded(typed, rules, catalog, users, name, notes)
 
 
 def _newer(events: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
@@ -130,8 +135,15 @@ def _encoded(
     return replace(data, rules=replace(data.rules, repeats=rules.repeats))
 
 
-def _without_forgotten(base: Dataset | None, forgotten: frozenset[str]) -> pl.DataFrame:
-    """Returns the interactions of a run with the columns of COLUMNS."""
+def _forgotten_in(base: Dataset | None, hashes: frozenset[str]) -> list[str]:
+    """Returns the users of a run, as text, whose data may not be used."""
+    if base is None or not hashes:
+        return []
+    return [user for user in map(str, base.user_vocabulary.ids) if hashed(user) in hashes]
+
+
+def _without(forgotten: Sequence[str], base: Dataset | None) -> pl.DataFrame:
+    """Returns the interactions of a run, without some users, with the columns of COLUMNS."""
     if base is None:
         return pl.DataFrame(schema=COLUMNS)
     rows = base.to_frame()
@@ -143,11 +155,7 @@ def _without_forgotten(base: Dataset | None, forgotten: frozenset[str]) -> pl.Da
     if "event" not in rows.columns:
         rows = rows.with_columns(event=pl.lit(None, pl.String))
     rows = pl.concat([rows.select(list(COLUMNS)).cast(COLUMNS), _rejections(base, rows)])
-    if not forgotten:
-        return rows
-    users = rows["user_id"].unique()
-    forgotten_users = [user for user in users if hashed(user) in forgotten]
-    return rows.filter(~pl.col("user_id").is_in(forgotten_users))
+    return rows.filter(~pl.col("user_id").is_in(forgotten))
 
 
 def _rejections(base: Dataset, rows: pl.DataFrame) -> pl.DataFrame:
@@ -178,50 +186,73 @@ def _catalog(
     base: Dataset | None, changed: Sequence[ItemRecord], touched: pl.Series
 ) -> Catalog | None:
     """The current data of the touched items that are not deleted."""
-    rows = pl.DataFrame(
+    kept = [record for record in changed if not record.deleted]
+    sent = pl.DataFrame(
         {
-            "item_id": [record.item_id for record in changed if not record.deleted],
-            "title": [record.title for record in changed if not record.deleted],
-            "categories": [
-                list(record.categories or ()) for record in changed if not record.deleted
-            ],
+            "item_id": [record.item_id for record in kept],
+            "title": [record.title for record in kept],
+            "categories": [list(record.categories or ()) for record in kept],
         },
         schema={"item_id": pl.String, "title": pl.String, "categories": pl.List(pl.String)},
     )
-    if base is not None:
-        rows = rows.with_columns(_sent_features(base.catalog, changed))
-    if base is not None and base.catalog.columns:
-        trained = base.catalog.frame.cast({"item_id": pl.String})
-        rows = pl.concat([rows, trained], how="diagonal")
-    rows = rows.filter(pl.col("item_id").is_in(touched.cast(pl.String).implode()))
-    if rows.is_empty():
-        return None
-    # A feature that was not sent keeps its value in the data of the run.
-    kept = [] if base is None else [name for name in base.catalog.features if name in rows.columns]
-    kept = [name for name in kept if name not in ("title", "categories")]
-    rows = rows.with_columns(pl.col(kept).drop_nulls().first().over("item_id"))
-    catalog = rows.unique("item_id", keep="first", maintain_order=True)
-    kinds = None if base is None else {"categories": "categories", **base.catalog.features}
-    return Catalog(catalog.cast({"item_id": touched.dtype}), kinds=kinds)
+    table = None if base is None else base.catalog
+    if table is not None:
+        rows = [record.features or {} for record in kept]
+        sent = sent.with_columns(_sent_features(table, rows, FIELDS_OF_ITEMS))
+    merged = _merged(sent, table, touched, FIELDS_OF_ITEMS)
+    kinds = None if table is None else {"categories": "categories", **table.features}
+    return None if merged.is_empty() else Catalog(merged, kinds=kinds)
 
 
-def _sent_features(catalog: Catalog, changed: Sequence[ItemRecord]) -> list[pl.Series]:
-    """The features, besides title and categories, of the items that are not deleted."""
-    rows = [
-        usable_features(catalog, record.features or {}) for record in changed if not record.deleted
-    ]
-    return [
-        column_of(name, kind, [row.get(name) for row in rows], vector_size(catalog, name))
-        for name, kind in catalog.features.items()
-        if name not in ("title", "categories")
-    ]
+def _users(
+    base: Dataset | None, store: UserStore, touched: pl.Series, forgotten: Sequence[str]
+) -> UserTable | None:
+    """The current features of the users who have interactions.
 
-
-def _users(base: Dataset | None, touched: pl.Series) -> UserTable | None:
-    """The features of the users who have interactions, as in the data of the run."""
+    Of users who were forgotten, only those that were sent afterwards are used.
+    """
     if base is None or base.user_table is None:
         return None
-    frame = base.user_table.frame.cast({"user_id": pl.String})
-    frame = frame.filter(pl.col("user_id").is_in(touched.cast(pl.String).implode()))
-    known = base.user_table.with_frame(frame.cast({"user_id": touched.dtype}))
-    return None if frame.is_empty() else known
+    frame, keys = base.user_table.frame, set(touched.unique().cast(pl.String))
+    kept = base.user_table.with_frame(
+        frame.filter(~pl.col("user_id").cast(pl.String).is_in(forgotten))
+    )
+    records = [record for page in store.pages() for record in page if record.user_id in keys]
+    sent = pl.DataFrame({"user_id": [record.user_id for record in records]}, {"user_id": pl.String})
+    sent = sent.with_columns(_sent_features(kept, [record.features for record in records]))
+    merged = _merged(sent, kept, touched)
+    return None if merged.is_empty() else kept.with_frame(merged)
+
+
+def _sent_features(
+    table: IdTable, rows: Sequence[Mapping[str, Any]], besides: Collection[str] = ()
+) -> list[pl.Series]:
+    """The features that were sent, as columns of the table; null where a value cannot be used."""
+    usable = [usable_features(table, row) for row in rows]
+    return [
+        column_of(name, kind, [row.get(name) for row in usable], vector_size(table, name))
+        for name, kind in table.features.items()
+        if name not in besides
+    ]
+
+
+def _merged(
+    sent: pl.DataFrame, table: IdTable | None, touched: pl.Series, besides: Collection[str] = ()
+) -> pl.DataFrame:
+    """Returns one row for each touched id: that which was sent, over that of the run.
+
+    A feature that was not sent keeps its value in the data of the run.
+
+    Args:
+        sent: rows with ids as text in the first column.
+        table: the items or users of the run, if there is one.
+        touched: the ids that have interactions, in the type of the result.
+        besides: features that are replaced in any case.
+    """
+    key, rows, kept = sent.columns[0], sent, list[str]()
+    if table is not None and table.columns:
+        rows = pl.concat([sent, table.frame.cast({key: pl.String})], how="diagonal")
+        kept = [name for name in table.features if name not in besides]
+    rows = rows.filter(pl.col(key).is_in(touched.cast(pl.String).implode()))
+    rows = rows.with_columns(pl.col(kept).drop_nulls().first().over(key))
+    return rows.unique(key, keep="first", maintain_order=True).cast({key: touched.dtype})

@@ -26,7 +26,6 @@ from tastemaker.serving.learning.event_data import with_events
 from tastemaker.serving.store.database import Database
 from tastemaker.serving.store.deployments import DEFAULT_SERVICE, DeploymentLog
 from tastemaker.serving.store.events import EventStore
-from tastemaker.serving.store.items import ItemStore
 from tastemaker.training.run import TrainingRun
 
 HELD_OUT = 0.2
@@ -53,6 +52,8 @@ class LearningRun:
     """Number of the last event in the database at that time."""
     fresh: int
     """Number of events since the previous run."""
+    evaluable: int | None = None
+    """Number of users whose held-out events can be predicted, if they are too few."""
     figures: dict[str, Any] | None = None
     """Metrics of the new and the previous model on the same held-out events."""
     version: str | None = None
@@ -64,7 +65,7 @@ class Learner:
 
     def __init__(self, run: Path, database: Database, service: str = DEFAULT_SERVICE) -> None:
         self.store, self._run, self._database = Store(run), run, database
-        self._events, self._items = EventStore(database), ItemStore(database)
+        self._events = EventStore(database)
         self._deployments = DeploymentLog(database, service)
 
     def past_runs(self) -> list[LearningRun]:
@@ -119,10 +120,11 @@ class Learner:
         now = int(time.time())
         if fresh < least:
             return LearningRun("too few events", now, newest, fresh)
-        data = with_events(current.split.everything, self._events, self._items)
+        data = with_events(current.split.everything, self._database)
         split = newest_held_out(data, current.split.everything, HELD_OUT, MAX_HELD_OUT)
-        if split.test is None or len(np.unique(split.test.users)) < MIN_USERS:
-            return LearningRun("too few events", now, newest, fresh)
+        n_users = 0 if split.test is None else len(np.unique(split.test.users))
+        if n_users < MIN_USERS:
+            return LearningRun("too few events", now, newest, fresh, n_users)
         model = _unfitted(current)
         run = TrainingRun(current.model.device.type, on_progress=on_progress)  # type: ignore[arg-type]
         model.fit(split, run, start_from=current.model)
@@ -131,13 +133,15 @@ class Learner:
         difference = paired_difference(evaluation, previous)
         figures = _figures(evaluation, previous) | {"difference": difference}
         if not difference["interval"][0] > 0:
-            return self._logged(LearningRun("not better", now, newest, fresh, figures))
+            return self._logged(LearningRun("not better", now, newest, fresh, figures=figures))
         folder = self.store.next_folder()
         save_run(folder, model, evaluation)
         bundle = open_run(folder)
         self._deployments.record(bundle, "learned", figures)
         self._prune()
-        return self._logged(LearningRun("deployed", now, newest, fresh, figures, bundle.version))
+        return self._logged(
+            LearningRun("deployed", now, newest, fresh, figures=figures, version=bundle.version)
+        )
 
     def _current(self) -> Bundle:
         """The model that serves.

@@ -102,10 +102,11 @@ def _as_log(training_rows: Dataset, rows: Sequence[tuple[int, Touched]]) -> Data
         rows: item code and event, by time.
     """
     rules = training_rows.rules
-    weights_of = EventWeights.of(rules)
-    weights = np.array(
-        [weights_of.weight_of(event.type, event.value) for _, event in rows], dtype=np.float32
+    touched = [event for _, event in rows]
+    weights = EventWeights.of(rules).weights_of(
+        [event.type for event in touched], [event.value for event in touched]
     )
+    weights = weights.astype(np.float32)
     kinds = None
     is_counted = weights > 0
     if rules.kinds is not None:

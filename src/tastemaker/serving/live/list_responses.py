@@ -29,8 +29,8 @@ class _CachedResponse:
     body: bytes
     token: ChangeToken | None
     """State of the database when the response was last known to be valid."""
-    touched: int
-    """Digest of what the user had touched in events."""
+    digest: int
+    """Digest of what was stored about the user."""
 
 
 class ListResponses:
@@ -117,14 +117,14 @@ class ListResponses:
         if user_snapshot.snapshot.degraded:
             return None
         cached = self._cache.get((user_id, query), *_basis(user_snapshot.snapshot))
-        if cached is None or digest(user_snapshot.touched) != cached.touched:
+        if cached is None or digest(user_snapshot.stored) != cached.digest:
             return None
         cached.token = user_snapshot.snapshot.token
         return cached.body
 
 
 def _basis(snapshot: Snapshot) -> tuple[object, ...]:
-    """Returns what all responses depend on, besides what their users touched."""
+    """Returns what all responses depend on, besides what is stored about their users."""
     return snapshot.deployed, snapshot.catalog, snapshot.forgotten
 
 

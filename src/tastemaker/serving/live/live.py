@@ -30,12 +30,12 @@ from tastemaker.serving.store.deployments import (
     open_deployment,
 )
 from tastemaker.serving.store.event_weights import EventWeights
-from tastemaker.serving.store.events import EventsRead, EventStore, hashed
+from tastemaker.serving.store.events import EventStore, hashed
 from tastemaker.serving.store.items import ItemChanges, ItemStore
 from tastemaker.serving.store.keys import NO_KEYS, Keys, KeyStore
 from tastemaker.serving.store.outages import DatabaseRefusedError, DatabaseUnavailableError
-from tastemaker.serving.store.touches import Touched
 from tastemaker.serving.store.trending import TrendingStore
+from tastemaker.serving.store.users import StoredUser, UsersRead, UserStore
 from tastemaker.wire import AskedUser, Listing
 
 JOIN_EVERY_S = 10.0
@@ -74,18 +74,18 @@ class Snapshot:
 
 @dataclass(frozen=True, eq=False)
 class UserSnapshot:
-    """A snapshot, and what a user touched in events (empty while the database is unavailable)."""
+    """A snapshot, and what is stored about a user (nothing while the database is unavailable)."""
 
     key: str
     snapshot: Snapshot
-    touched: list[Touched]
+    stored: StoredUser
 
     @property
     def user(self) -> UserWithHistory:
         """The user with the joined history of training data and events."""
         forgotten = hashed(self.key) in self.snapshot.forgotten
         return user_with_history(
-            self.snapshot.deployed.everything, self.key, self.touched, forgotten
+            self.snapshot.deployed.everything, self.key, self.stored, forgotten
         )
 
 
@@ -96,7 +96,7 @@ class LiveLists:
     snapshot: Snapshot
     lists: list[RankedList]
     digests: dict[str, int]
-    """For the key of each user, a digest of what the user touched in events."""
+    """For the key of each user, a digest of what is stored about the user."""
 
 
 class Live:
@@ -112,6 +112,7 @@ class Live:
         self.database = Database(settings.database_url)
         self.events = EventStore(self.database)
         self.items = ItemStore(self.database)
+        self.users = UserStore(self.database)
         self.deployments = DeploymentLog(self.database, settings.service)
         self.keys = KeyStore(self.database)
         self.half_life_s = settings.trending_half_life_h * 3600
@@ -155,33 +156,31 @@ class Live:
 
     def snapshot(self) -> Snapshot:
         """Returns the snapshot in memory, which is updated first if the database has changed."""
-        return self._read_with(lambda: EventsRead(self.database.change_token(), {}))[0]
+        return self._read_with(lambda: UsersRead(self.database.change_token(), {}))[0]
 
     def user_snapshot(self, key: str) -> UserSnapshot:
-        """Returns the updated snapshot, and what a user touched in events."""
+        """Returns the updated snapshot, and what is stored about a user."""
         return self.user_snapshots([key])[key]
 
     def user_snapshots(self, keys: Sequence[str]) -> dict[str, UserSnapshot]:
-        """Returns the same updated snapshot for each of several users, with what they touched."""
-        snapshot, touched = self._read_with(lambda: self.events.read_users(keys))
-        return {key: UserSnapshot(key, snapshot, touched.get(key, [])) for key in keys}
+        """Returns the same updated snapshot for each of several users."""
+        snapshot, users = self._read_with(lambda: self.users.read(keys))
+        return {key: UserSnapshot(key, snapshot, users.get(key, StoredUser())) for key in keys}
 
-    def _read_with(
-        self, read: Callable[[], EventsRead]
-    ) -> tuple[Snapshot, dict[str, list[Touched]]]:
+    def _read_with(self, read: Callable[[], UsersRead]) -> tuple[Snapshot, dict[str, StoredUser]]:
         last_snapshot = self.last_snapshot
         try:
             if not self._joined:
                 self._join()
-            token, touched = read()
+            token, users = read()
             last_snapshot = self.last_snapshot
             if last_snapshot.deployed.missing and time.monotonic() > self._open_again_at:
                 self._start_opening_latest()
             if last_snapshot.token == token and not last_snapshot.degraded:
-                return last_snapshot, touched
+                return last_snapshot, users
             with self._refreshing:
                 # Read again, since another thread may have read a newer state meanwhile.
-                return self._refreshed(self.database.change_token()), touched
+                return self._refreshed(self.database.change_token()), users
         except DatabaseUnavailableError:
             if not last_snapshot.degraded:
                 self._snapshot = last_snapshot = replace(last_snapshot, degraded=True)
@@ -209,8 +208,8 @@ class Live:
         """
         snapshot = self.snapshot()
         request = ListRequest.of(listing, snapshot.catalog)
-        events = None if snapshot.degraded else self.events
-        requested = read_users(users, snapshot.deployed.everything, snapshot.forgotten, events)
+        store = None if snapshot.degraded else self.users
+        requested = read_users(users, snapshot.deployed.everything, snapshot.forgotten, store)
         lists = self._lists(snapshot, request, requested.users)
         if not requested.complete:
             snapshot = replace(snapshot, degraded=True)
@@ -226,7 +225,7 @@ class Live:
         snapshot = user_snapshot.snapshot
         request = ListRequest.of(listing, snapshot.catalog)
         lists = self._lists(snapshot, request, [user_snapshot.user])
-        return LiveLists(snapshot, lists, {user_snapshot.key: digest(user_snapshot.touched)})
+        return LiveLists(snapshot, lists, {user_snapshot.key: digest(user_snapshot.stored)})
 
     def _lists(
         self, snapshot: Snapshot, request: ListRequest, users: Sequence[UserWithHistory]

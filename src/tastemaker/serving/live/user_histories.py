@@ -1,19 +1,23 @@
 """Users with the joined history of training data and events."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from typing import Any
 
 import numpy as np
+import orjson
 
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.users import UserBatch
 from tastemaker.data.vocabulary import UNKNOWN, Vocabulary
 from tastemaker.serving.live.event_rows import joined_rows, only_latest_event_counts
-from tastemaker.serving.store.events import EventStore, hashed
+from tastemaker.serving.live.user_features import current_features
+from tastemaker.serving.store.events import hashed
 from tastemaker.serving.store.ids import code_of, key_of
 from tastemaker.serving.store.outages import DatabaseUnavailableError
 from tastemaker.serving.store.touches import Touched
+from tastemaker.serving.store.users import StoredUser, UserStore
 from tastemaker.wire import AskedUser
 
 
@@ -36,12 +40,14 @@ class UserWithHistory:
     each item counts the same."""
     unwanted: frozenset[str] = frozenset()
     """Keys of items that are not in the model's data and that the user has rejected."""
+    features: Mapping[str, Any] | None = None
+    """Features by name; None if they are those of the training data."""
 
 
 def user_with_history(
     everything: Dataset,
     key: str,
-    touched: Sequence[Touched],
+    stored: StoredUser,
     forgotten: bool,
     item_code: Callable[[str], int] | None = None,
 ) -> UserWithHistory:
@@ -50,14 +56,22 @@ def user_with_history(
     Args:
         everything: all data of the run, hold-outs included.
         key: key of the user.
-        touched: the events of the user that stand, by time.
+        stored: what is stored about the user.
         forgotten: whether the run's data of the user may not be used.
         item_code: returns the code of an item by key, if the caller caches codes for many users.
     """
     item_code = item_code or partial(code_of, everything.item_vocabulary)
     code = UNKNOWN if forgotten else code_of(everything.user_vocabulary, key)
-    if not only_latest_event_counts(everything.rules):
-        return _by_rules(everything, code, touched, item_code)
+    joined = _latest_events if only_latest_event_counts(everything.rules) else _by_rules
+    user = joined(everything, code, stored.touched, item_code)
+    features = current_features(everything, code, stored.features)
+    return user if features is None else replace(user, features=features)
+
+
+def _latest_events(
+    everything: Dataset, code: int, touched: Sequence[Touched], item_code: Callable[[str], int]
+) -> UserWithHistory:
+    """Returns a user of whose events with an item the latest one alone counts."""
     rows = slice(0, 0) if code == UNKNOWN else slice(*everything.indptr[code : code + 2])
     items = everything.items[rows].astype(np.int64)
     times = None if everything.timestamps is None else everything.timestamps[rows]
@@ -140,16 +154,16 @@ class RequestedUsers:
     users: list[UserWithHistory]
     """In the order of the request; a user who occurs twice is the same object."""
     digests: dict[str, int]
-    """By key, digests of what was touched in events; equal digests stand for equal events."""
+    """By key, digests of what is stored about the users."""
     complete: bool
-    """Whether the events of all users could be read."""
+    """Whether what is stored about all users could be read."""
 
 
 def read_users(
     users: Sequence[AskedUser],
     everything: Dataset,
     forgotten: frozenset[str],
-    events: EventStore | None,
+    store: UserStore | None,
 ) -> RequestedUsers:
     """Returns the users of a request, with their histories.
 
@@ -157,7 +171,7 @@ def read_users(
         users: the users by id, by a history, or by both.
         everything: all data of the run, hold-outs included.
         forgotten: hashes of the users whose training history may not be used.
-        events: the store of the events; None while the database is unavailable.
+        store: the store of the users; None while the database is unavailable.
 
     Raises:
         UnknownIdError: an item's id in a history is text where ids are whole numbers.
@@ -168,30 +182,30 @@ def read_users(
     digests: dict[str, int] = {}
     complete = True
 
-    def add(key: str, touched: Sequence[Touched]) -> None:
-        by_name[key] = user_with_history(everything, key, touched, hashed(key) in forgotten)
-        digests[key] = digest(touched)
+    def add(key: str, stored: StoredUser) -> None:
+        by_name[key] = user_with_history(everything, key, stored, hashed(key) in forgotten)
+        digests[key] = digest(stored)
 
     for name in names:
         if isinstance(name, tuple) and name not in by_name:
             keys = [key_of(everything.item_vocabulary, item) for item in name]
             by_name[name] = unseen_user(everything, keys)
     keys_to_read = sorted({name for name in names if isinstance(name, str)})
-    if events is not None:
+    if store is not None:
         try:
-            for key, touched in events.touched_of_each(keys_to_read):
-                add(key, touched)
+            for key, stored in store.read_each(keys_to_read):
+                add(key, stored)
         except DatabaseUnavailableError:
             complete = False
     for key in keys_to_read:
         if key not in by_name:
-            add(key, [])
+            add(key, StoredUser())
     return RequestedUsers([by_name[name] for name in names], digests, complete)
 
 
-def digest(touched: Sequence[Touched]) -> int:
-    """Returns a hash of what a user touched, which takes less memory than the items themselves."""
-    return hash(tuple(touched))
+def digest(stored: StoredUser) -> int:
+    """Returns a hash of what is stored about a user, on which the lists of the user depend."""
+    return hash((tuple(stored.touched), orjson.dumps(stored.features, option=orjson.OPT_SORT_KEYS)))
 
 
 _Name = str | tuple[int | str, ...]
@@ -216,6 +230,9 @@ def batch_of(users: Sequence[UserWithHistory]) -> UserBatch:
         np.concatenate([nothing, *(user.items for user in users)]),
         np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         np.concatenate([nothing, *timed]) if len(timed) == len(users) else None,
+        features=[user.features for user in users]
+        if any(user.features is not None for user in users)
+        else None,
     )
     return _with_rows(batch, users) if any(user.rows is not None for user in users) else batch
 

@@ -3,17 +3,17 @@
 import hashlib
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 
-from tastemaker.data.columns import resolve_columns
+from tastemaker.data.columns import Columns, resolve_columns
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.ids import IdKind, read_ids
+from tastemaker.data.layouts import layout_named
 from tastemaker.data.missing import USUAL_VALUES, Values, complete_rows
 from tastemaker.data.numbers import read_numbers
 from tastemaker.data.rows import Rows, read_rows
-from tastemaker.data.text_format import TextFormat
 from tastemaker.data.times import read_times
 from tastemaker.errors import DataError
 from tastemaker.serving.store.event_rules import refusal_of
@@ -59,10 +59,12 @@ def import_events(
     store: EventStore,
     path: Path,
     columns: dict[str, str | None],
+    *,
     time_format: str | None = None,
-    how: TextFormat | None = None,
+    layout: str | None = None,
     values: Values = USUAL_VALUES,
     data: Dataset | None = None,
+    **text: Any,
 ) -> Imported:
     """Imports the events of a file; none of them if the file has an error.
 
@@ -75,76 +77,82 @@ def import_events(
             optional.
         columns: names of the columns for user, item and time; None to guess one.
         time_format: a strftime pattern, for times as text that are not ISO 8601.
-        how: the format of a text file, as far as it is known.
+        layout: a name in `data.layouts.LAYOUTS`, for a published file that does not name its
+            columns. Its kinds of events become the types.
         values: which texts stand for a missing value, and what to do with its row.
         data: the data that the model was trained with, if there is a model.
+        **text: how to read a text file, by the fields of `TextFormat`.
 
     Returns:
         How many events were new, how many were stored already, and how many were left out.
 
     Raises:
         DataError: the file has an error; names file, column, row and value.
+        ConfigError: an option is invalid, or does not apply to this kind of file.
         DatabaseUnavailableError: the database does not answer; what was stored before is kept.
     """
-    frame, left_out = _events_in(path, columns, time_format, how, values, data)
+    known = layout_named(layout)
+    named = known.columns(columns | {"event": None})
+    rows = read_rows(
+        path,
+        str(path),
+        ids=lambda names: _roles_in(names, str(path), named).id_columns,
+        how=known.text_format(text),
+    )
+    if rows.frame.is_empty():
+        raise DataError(f"{path}: there are no rows; at least one event is needed")
+    roles = _roles_in(rows.frame.columns, rows.source, named)
+    rows = known.events(rows)
+    frame, left_out = _events_in(rows, roles, time_format or known.time_format, values, data)
     accepted = 0
     for part in frame.iter_slices(ROWS_AT_ONCE):
         accepted += store.append([NewEvent(*row) for row in part.iter_rows()])
     return Imported(accepted, frame.height - accepted, left_out)
 
 
+def _roles_in(names: list[str], source: str, named: dict[str, str | None]) -> Columns:
+    return resolve_columns(names, source, rating=None, weight=None, **named)
+
+
 def _events_in(
-    path: Path,
-    columns: dict[str, str | None],
-    time_format: str | None,
-    how: TextFormat | None,
-    values: Values,
-    data: Dataset | None,
+    rows: Rows, roles: Columns, time_format: str | None, values: Values, data: Dataset | None
 ) -> tuple[pl.DataFrame, int]:
-    name = str(path)
-
-    def roles_in(names: list[str]) -> dict[str, str]:
-        return resolve_columns(names, name, rating=None, weight=None, **columns).by_role()
-
-    def ids(names: list[str]) -> list[str]:
-        return [roles_in(names)[role] for role in ("user", "item")]
-
-    rows = read_rows(path, name, ids=ids, how=how)
-    if rows.frame.is_empty():
-        raise DataError(f"{path}: there are no rows; at least one event is needed")
-    roles = roles_in(rows.frame.columns)
-    if "time" not in roles:
-        raise DataError(f"{path}: events need a time; name its column with time=…")
-    required = {roles["user"]: "user id", roles["item"]: "item id", roles["time"]: "time"}
+    """Returns the events, with the columns of SCHEMA, and the number of rows left out."""
+    if roles.time is None:
+        raise DataError(f"{rows.source}: events need a time; name its column with time=…")
+    required = {roles.user: "user id", roles.item: "item id", roles.time: "time"}
     if "event_id" in rows.frame.columns:
         required["event_id"] = "event id"
     n_rows = rows.frame.height
     rows, _ = complete_rows(rows, required, values)
     table = rows.frame
+    column_of = {name: name for name in SCHEMA}
+    column_of |= {"user_id": roles.user, "item_id": roles.item, "timestamp": roles.time}
+    if roles.event is not None:
+        column_of["type"] = roles.event
     is_text = data is not None and data.item_vocabulary.is_text
     item_kind: IdKind | None = "text" if is_text else None
     frame = table.select(
-        user_id=read_ids(rows, roles["user"], "user").cast(pl.String),
-        item_id=read_ids(rows, roles["item"], "item", item_kind).cast(pl.String),
-        timestamp=read_times(rows, roles["time"], time_format).seconds,
-        **{name: _optional(name, rows) for name in OPTIONAL},
+        user_id=read_ids(rows, roles.user, "user").cast(pl.String),
+        item_id=read_ids(rows, roles.item, "item", item_kind).cast(pl.String),
+        timestamp=read_times(rows, roles.time, time_format).seconds,
+        **{name: _optional(name, rows, column_of[name]) for name in OPTIONAL},
     )
     if "event_id" in table.columns:
         event_ids = table["event_id"].cast(pl.String)
     else:
         event_ids = pl.Series([_content_id(row) for row in frame.iter_rows()], dtype=pl.String)
     frame = frame.with_columns(event_id=event_ids).select(list(SCHEMA))
-    column_of = {"user_id": roles["user"], "item_id": roles["item"], "timestamp": roles["time"]}
-    _refuse_invalid(frame, rows, {name: name for name in SCHEMA} | column_of, data)
+    _refuse_invalid(frame, rows, column_of, data)
     return frame, n_rows - table.height
 
 
-def _optional(name: str, rows: Rows) -> pl.Expr | pl.Series:
+def _optional(name: str, rows: Rows, column_name: str) -> pl.Expr | pl.Series:
     """Returns a column that a file need not have; missing values become the default of requests."""
     default = pl.lit(Event.model_fields[name].default, SCHEMA[name])
-    if name not in rows.frame.columns:
+    if column_name not in rows.frame.columns:
         return default
-    column = rows.frame[name]
+    column = rows.frame[column_name]
     if SCHEMA[name] == pl.Float64:
         return read_numbers(rows, column, name).cast(pl.Float64)
     return pl.lit(column.cast(SCHEMA[name])).fill_null(default)

@@ -43,6 +43,8 @@ def refusal_of(event: Event, data: Dataset | None, now: int) -> Refusal | None:
     kinds = data.rules.kinds
     if kinds is not None and event.type != RETRACT and kinds.weight_of(event.type) is None:
         known = ", ".join(kinds.names)
+        if "type" not in event.model_fields_set:
+            return Refusal("type", f"give the type of the event: {known} or {RETRACT}")
         reason = f'the model knows no kind of event "{event.type}"; it knows {known} and {RETRACT}'
         return Refusal("type", reason)
     return None

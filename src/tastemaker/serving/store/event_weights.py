@@ -1,6 +1,7 @@
 """Event weights: how much an event counts, by its type and value, in Python and in SQL."""
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -36,32 +37,23 @@ class EventWeights:
         others = rules.kinds.others
         return cls(types, 0.0 if others is None else others, rules.weight_transform)
 
-    def weight_of(self, event_type: str, value: float | None) -> float:
-        """Returns the weight of an event, 0 if it does not count."""
-        weight = self.types.get(event_type, self.others)
-        if value is None or self.transform is None:
-            return weight
-        amount = np.array([value], dtype=np.float32)
-        return weight * float(transform_weights(amount, self.transform)[0])
-
-    def weights_of(self, types: pl.Series, values: pl.Series) -> np.ndarray:
-        """Returns `weight_of` of many events, (n,) float32.
+    def weights_of(
+        self, types: Iterable[str], values: Sequence[float | None] | pl.Series
+    ) -> np.ndarray:
+        """Returns the weights of n events, (n,) float64; 0 for an event that does not count.
 
         Args:
-            types: (n,) types.
-            values: (n,) values, null for an event without one.
+            types: n types.
+            values: n values, None or null for an event without one.
         """
-        weights = types.replace_strict(
-            list(self.types), list(self.types.values()), default=self.others,
-            return_dtype=pl.Float32,
-        ).to_numpy()  # fmt: skip
+        weights = np.array([self.types.get(each, self.others) for each in types], dtype=np.float64)
         if self.transform is None:
             return weights
-        amounts = values.cast(pl.Float32).fill_null(float("nan")).to_numpy()
+        amounts = np.asarray(values, dtype=np.float32)
         return weights * np.nan_to_num(transform_weights(amounts, self.transform), nan=1.0)
 
     def in_sql(self) -> sql.ColumnElement[float]:
-        """Returns `weight_of` as an expression on the table of the events."""
+        """Returns the weight as an expression on the table of the events."""
         others = sql.literal(self.others, sql.Double)
         weight: sql.ColumnElement[float] = others
         if self.types:

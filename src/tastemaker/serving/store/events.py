@@ -12,13 +12,10 @@ import polars as pl
 import sqlalchemy as sql
 from sqlalchemy.dialects import postgresql, sqlite
 
-from tastemaker.serving.store.database import ChangeToken, Database, bump_counter
-from tastemaker.serving.store.tables import SENT, NewEvent, counters, events, forgotten
-from tastemaker.serving.store.touches import Touched, standing_events
+from tastemaker.serving.store.database import Database, bump_counter
+from tastemaker.serving.store.tables import SENT, NewEvent, events, forgotten, users
+from tastemaker.serving.store.touches import OF_HISTORY
 from tastemaker.serving.store.trending import RETRACT, CountChange, TrendingStore
-
-MAX_EVENTS_OF_USER = 10_000
-"""Maximum number of events read of one user: those that arrived last."""
 
 ROWS_AT_ONCE = 50_000
 
@@ -35,14 +32,6 @@ class StoredEvent(NamedTuple):
     timestamp: int
     type: str
     value: float | None
-
-
-class EventsRead(NamedTuple):
-    """The data of one moment on which the lists of some users depend."""
-
-    token: ChangeToken
-    touched: dict[str, list[Touched]]
-    """The events of each user that stand: by time, and for equal times by arrival."""
 
 
 class EventStore:
@@ -102,53 +91,8 @@ class EventStore:
             rows = [row | {"seq": seq} for row, seq in zip(rows, sorted(numbers), strict=True)]
         return sorted(rows, key=lambda row: str(row["event_id"]))
 
-    def touched(self, user_id: str) -> list[Touched]:
-        """Returns the events of a user that stand, by time and then by arrival.
-
-        Raises:
-            DatabaseUnavailableError: the database does not answer.
-        """
-        ((_, touched),) = self.touched_of_each([user_id])
-        return touched
-
-    def read_users(self, user_ids: Sequence[str]) -> EventsRead:
-        """Reads the database's change token and what users touched, in one query on PostgreSQL.
-
-        Raises:
-            DatabaseUnavailableError: the database does not answer.
-        """
-        if self._database.is_sqlite:
-            return EventsRead(self._database.change_token(), dict(self.touched_of_each(user_ids)))
-        with self._database.reading() as connection:
-            rows = connection.execute(_USERS_AND_COUNTERS, {"users": list(user_ids)}).all()
-        values = {row.item_id: row.timestamp for row in rows if row.user_id is None}
-        arrived: dict[str, list[tuple[Any, ...]]] = {user_id: [] for user_id in user_ids}
-        for user_id, *event in rows:
-            if user_id is not None:
-                arrived[user_id].append(tuple(event))
-        return EventsRead(
-            ChangeToken.of(values),
-            {
-                user_id: standing_events(
-                    event[1:] for event in sorted(user_rows, key=itemgetter(0))
-                )
-                for user_id, user_rows in arrived.items()
-            },
-        )
-
-    def touched_of_each(self, user_ids: Iterable[str]) -> Iterator[tuple[str, list[Touched]]]:
-        """Yields each user with what `touched` returns, one after the other to limit memory.
-
-        Raises:
-            DatabaseUnavailableError: the database does not answer.
-        """
-        with self._database.reading() as connection:
-            for user_id in user_ids:
-                newest_first = connection.execute(_EVENTS_OF_USER, {"user": user_id}).all()
-                yield user_id, standing_events(reversed(newest_first))
-
     def forget(self, user_id: str) -> int:
-        """Deletes a user's events, and marks the training data of the user as not to be used.
+        """Deletes a user's events and features, and marks the training data as not to be used.
 
         Returns:
             The number of deleted events.
@@ -161,6 +105,7 @@ class EventStore:
         with self._database.writing() as connection:
             deleted = connection.execute(_FORGET, {"user": user_id}).all()
             self._trending.update(connection, _still_counted(sorted(deleted, key=itemgetter(0))))
+            connection.execute(_FORGET_FEATURES, {"user": user_id})
             connection.execute(dialect.insert(forgotten).values(row).on_conflict_do_nothing())
             bump_counter(connection, "forgotten")
             return len(deleted)
@@ -314,37 +259,10 @@ def _removal(row: Any) -> CountChange:
     return CountChange(row.item_id, happened_at, -1, row.type, row.value)
 
 
-_OF_HISTORY = (events.c.item_id, events.c.timestamp, events.c.type, events.c.value)
-"""The columns on which a user's history depends, as `Touches.add` takes them."""
-_COUNTED = (*_OF_HISTORY, events.c.received_at)
+_COUNTED = (*OF_HISTORY, events.c.received_at)
 """The columns on which the counts of trending items depend."""
 
 
-_EVENTS_OF_USER = (
-    sql.select(*_OF_HISTORY)
-    .where(events.c.user_id == sql.bindparam("user"))
-    .order_by(events.c.seq.desc())
-    .limit(MAX_EVENTS_OF_USER)
-)
-_REQUESTED = (
-    sql.func.unnest(sql.bindparam("users", type_=postgresql.ARRAY(sql.String)))
-    .table_valued("user_id")
-    .render_derived(name="requested")
-)
-_LATEST = (
-    sql.select(events.c.seq, *_OF_HISTORY)
-    .where(events.c.user_id == _REQUESTED.c.user_id)
-    .order_by(events.c.seq.desc())
-    .limit(MAX_EVENTS_OF_USER)
-    .lateral()
-)
-_USERS_AND_COUNTERS = sql.union_all(
-    sql.select(_REQUESTED.c.user_id, *_LATEST.c).select_from(_REQUESTED.join(_LATEST, sql.true())),
-    sql.select(
-        sql.null(), sql.literal(0), counters.c.name, counters.c.value, sql.literal(""), sql.null()
-    ),
-)
-"""Events of the requested users, and the counters as rows without a user. For PostgreSQL."""
 _NEWEST = (
     sql.select(*(events.c[name] for name in StoredEvent._fields))
     .order_by(events.c.seq.desc())
@@ -374,6 +292,7 @@ _FORGET = (
     .where(events.c.user_id == sql.bindparam("user"))
     .returning(events.c.seq, *_COUNTED)
 )
+_FORGET_FEATURES = sql.delete(users).where(users.c.user_id == sql.bindparam("user"))
 _PAGE = (
     sql.select(events.c.seq, *SENT)
     .where(events.c.seq > sql.bindparam("last"))

@@ -23,7 +23,8 @@ def validated(
         kind: the type of a row.
         frame: the fields as columns; null values are left out.
         rows: the rows as they were read, to locate errors.
-        columns: name of the file's column for each field.
+        columns: name of the file's column for each field or, if columns are entries of a field, for
+            each entry, as in `features.price`.
 
     Raises:
         DataError: names the first row that is refused, its column and value.
@@ -34,5 +35,7 @@ def validated(
             yield kind.model_validate(present)
         except ValidationError as error:
             first = error.errors()[0]
-            column = columns[str(first["loc"][0])]
+            field = str(first["loc"][0])
+            entry = ".".join(map(str, first["loc"][:2]))
+            column = columns.get(entry) or columns[field]
             raise DataError(f"{rows.at(column, row)}: {describe_error(first)}") from None

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import polars as pl
 
-from tastemaker.artifact import replacing
 from tastemaker.errors import ConfigError
+from tastemaker.folders import replacing
 
 _WRITERS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
     ".parquet": pl.DataFrame.write_parquet,

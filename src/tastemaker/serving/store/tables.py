@@ -84,6 +84,14 @@ items = sql.Table(
 """Items that differ from the catalog of the run. A row's `changed` is the number of its last
 change, taken from the counter `items`: the higher of two was committed later."""
 
+users = sql.Table(
+    "users",
+    metadata,
+    sql.Column("user_id", sql.String(256), primary_key=True),
+    sql.Column("features", sql.JSON(none_as_null=True), nullable=False),
+)
+"""Users whose features were sent since the training."""
+
 forgotten = sql.Table(
     "forgotten",
     metadata,

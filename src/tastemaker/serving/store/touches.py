@@ -3,7 +3,11 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from tastemaker.serving.store.tables import events
 from tastemaker.serving.store.trending import RETRACT
+
+OF_HISTORY = (events.c.item_id, events.c.timestamp, events.c.type, events.c.value)
+"""The columns on which a user's history depends, as `Touches.add` takes them."""
 
 
 class Touched(NamedTuple):

@@ -99,23 +99,25 @@ class TrendingStore:
         if row is None:
             return
         half_life_s, weights = row[0], _weights_from(row[1])
-        changes_of: dict[str, list[CountChange]] = defaultdict(list)
-        for change in changes:
-            changes_of[change.item_id].append(change)
+        changes = list(changes)
+        counted = weights.weights_of(
+            [change.type for change in changes], [change.value for change in changes]
+        )
+        changes_of: dict[str, list[tuple[CountChange, float]]] = defaultdict(list)
+        for change, weight in zip(changes, counted.tolist(), strict=True):
+            changes_of[change.item_id].append((change, weight))
         rows = []
         # All writers use the same order, so that two batches about the same items cannot deadlock.
         for item_id in sorted(changes_of):
-            at = max(change.happened_at for change in changes_of[item_id])
-            weight = sum(
-                change.n
-                * weights.weight_of(change.type, change.value)
-                * decayed_weight(at - change.happened_at, half_life_s)
-                for change in changes_of[item_id]
+            at = max(change.happened_at for change, _ in changes_of[item_id])
+            gain = sum(
+                change.n * weight * decayed_weight(at - change.happened_at, half_life_s)
+                for change, weight in changes_of[item_id]
             )
-            if weight:
+            if gain:
                 rows.append(
-                    {"item": item_id, "gain": weight, "at": at, "half_life_s": half_life_s}
-                    | {"first": max(0.0, weight)}
+                    {"item": item_id, "gain": gain, "at": at, "half_life_s": half_life_s}
+                    | {"first": max(0.0, gain)}
                 )
         if rows:
             connection.execute(self._upsert, rows)

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from tastemaker.native.library import is_compiled
+from tastemaker.process_group import n_processes
 from tastemaker.training.kernels import tiled_pairs
 from tastemaker.training.kernels.graphed import GraphedSteps
 from tastemaker.training.kernels.kernel import Kernel
@@ -35,8 +36,11 @@ def kernel_for_pairs(
         step: the loss of the network on a batch, for a kernel that records it.
 
     Returns:
-        None if the device has no such kernel.
+        None if the device has no such kernel, or if several processes train together: a kernel
+        takes its steps without the gradients of the others.
     """
+    if n_processes() > 1:
+        return None
     if parts is not None and device.type == "cpu" and is_compiled():
         return FusedPairs(parts, loss, penalty, batch_size, lazy=lazy)
     if device.type != "cuda":

@@ -43,9 +43,9 @@ class GraphedSteps:
             self._loss_sum, self._learning_rate = (
                 torch.zeros((), device=chunk.users.device) for _ in range(2)
             )
-            users, items, weights = next(chunk.split(self._batch_size))
-            weights = None if weights is None else weights.clone()
-            self._batch = Batch(users.clone(), items.clone(), weights)
+            first = next(chunk.split(self._batch_size))
+            weights = None if first.weights is None else first.weights.clone()
+            self._batch = Batch(first.users.clone(), first.items.clone(), weights)
         caller_stream = torch.cuda.current_stream()
         self._stream.wait_stream(caller_stream)
         with torch.cuda.stream(self._stream):
@@ -76,9 +76,10 @@ class GraphedSteps:
             self._graph = recorded(lambda: self._step(self._batch, adam), self._stream)
             _set(adam, capturable=False, lr=learning_rate)
         self._learning_rate.fill_(learning_rate)
-        for fixed, values in zip(self._batch, batch, strict=True):
-            if fixed is not None and values is not None:
-                fixed.copy_(values)
+        self._batch.users.copy_(batch.users)
+        self._batch.items.copy_(batch.items)
+        if self._batch.weights is not None and batch.weights is not None:
+            self._batch.weights.copy_(batch.weights)
         self._graph.replay()
 
     def _step(self, batch: Batch, adam: torch.optim.Adam) -> None:

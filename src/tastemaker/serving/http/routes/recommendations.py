@@ -28,7 +28,7 @@ may_read = ScopeRequired("read")
 async def recommendations_of_user(request: Request) -> Response:
     """Returns the current list of a user, based on all events up to the latest.
 
-    An unseen user gets the trending items.
+    An unseen user without features that the model reads gets the trending items.
     """
     # The most frequent request. FastAPI would take longer to parse the parameters than a response
     # from the cache takes.

@@ -1,24 +1,64 @@
-"""Users: their histories, and the deletion of their data."""
+"""Users: their features and histories, and the deletion of their data."""
 
 import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
+from tastemaker.data.users import UserBatch
 from tastemaker.data.vocabulary import UNKNOWN
+from tastemaker.errors import ConfigError
 from tastemaker.serving.http.auth import needs
 from tastemaker.serving.http.paths import PathId
 from tastemaker.serving.http.problems import documented
 from tastemaker.serving.http.routes.common import TheService, json
 from tastemaker.serving.live.list_responses import item_fields
+from tastemaker.serving.live.user_features import current_features, refuse_wrong_features
 from tastemaker.serving.service import Service
 from tastemaker.serving.store.events import random_event_id
 from tastemaker.serving.store.ids import code_of, id_of, key_of
 from tastemaker.serving.store.tables import NewEvent
 from tastemaker.serving.store.trending import RETRACT
-from tastemaker.wire import LONGEST_HISTORY, Forgotten, UserHistory
+from tastemaker.serving.store.users import UserRecord
+from tastemaker.wire import LONGEST_HISTORY, Forgotten, User, UserBody, UserHistory
 
 router = APIRouter(tags=["users"])
+
+
+@router.get(
+    "/users/{user_id}",
+    response_model=User,
+    responses=documented(401, 403, 422, 429, 503),
+    dependencies=needs("read"),
+)
+async def get_user(service: TheService, user_id: PathId) -> Response:
+    """Returns the features of a user that were sent since the training; none for an unseen user."""
+    return json(await service.gate.run(lambda: _user(service, user_id)))
+
+
+@router.put(
+    "/users/{user_id}",
+    response_model=User,
+    responses=documented(401, 403, 413, 422, 429, 503),
+    dependencies=needs("write"),
+)
+async def put_user(service: TheService, user_id: PathId, body: UserBody) -> Response:
+    """Stores the features of a user, and replaces those that were sent before.
+
+    A model that reads features of users uses them from the next list on.
+    """
+
+    def put() -> dict[str, Any]:
+        everything = service.live.snapshot().deployed.everything
+        try:
+            refuse_wrong_features(everything, body.features)
+        except ConfigError as error:
+            raise ConfigError(f"body.features: {error}") from None
+        key = key_of(everything.user_vocabulary, user_id)
+        service.live.users.put([UserRecord(key, body.features)])
+        return _user(service, user_id)
+
+    return json(await service.write_gate.run(put))
 
 
 @router.get(
@@ -67,7 +107,7 @@ async def retract(service: TheService, user_id: PathId, item_id: PathId) -> Resp
     dependencies=needs("write"),
 )
 async def forget_user(service: TheService, user_id: PathId) -> Response:
-    """Forgets a user: deletes the events, and no longer uses the user's training data."""
+    """Forgets a user: deletes the events and features, and no longer uses the training data."""
 
     def forget() -> Forgotten:
         vocabulary = service.live.snapshot().deployed.everything.user_vocabulary
@@ -85,6 +125,23 @@ async def forget_user(service: TheService, user_id: PathId) -> Response:
         )
 
     return json(await service.write_gate.run(forget))
+
+
+def _user(service: Service, user_id: str) -> dict[str, Any]:
+    """Returns the content of a `wire.User`."""
+    vocabulary = service.live.last_snapshot.deployed.everything.user_vocabulary
+    user_snapshot = service.live.user_snapshot(key_of(vocabulary, user_id))
+    deployed, sent = user_snapshot.snapshot.deployed, user_snapshot.stored.features
+    # The model knows an unseen user without a history only if it reads one of the features.
+    features = current_features(deployed.everything, UNKNOWN, sent)
+    is_cold = deployed.bundle.model.is_cold(UserBatch.unseen_users([[]], [features]))
+    return {
+        "user_id": id_of(vocabulary, user_snapshot.key),
+        "features": sent or {},
+        "trained": user_snapshot.user.code != UNKNOWN,
+        "features_used": not is_cold[0],
+        "degraded": user_snapshot.snapshot.degraded,
+    }
 
 
 def _history(service: Service, user_id: str, limit: int) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Prepared data sets: encoded once, with bounded memory, and opened by memory map."""

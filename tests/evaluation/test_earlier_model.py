@@ -1,0 +1,28 @@
+"""Evaluation of an earlier model on later data."""
+
+from dataclasses import replace
+
+import polars as pl
+
+import tastemaker as tm
+from tastemaker.data.fresh import newest_held_out
+from tastemaker.evaluation.earlier_model import evaluate_earlier
+from tastemaker.testing.worlds import two_tastes
+
+
+def test_an_earlier_model_gets_the_features_of_users_who_came_later() -> None:
+    log = two_tastes(n_users=80).to_frame()
+    plans = {"user_id": range(80), "plan": ["free", "paid"] * 40}
+    columns = {"user": "user_id", "item": "item_id", "time": "timestamp"}
+    later = tm.read(log, users=pl.DataFrame(plans), **columns)
+    earlier = tm.read(
+        log.filter(pl.col("user_id") < 60), users=pl.DataFrame(plans).head(60), **columns
+    )
+    model = tm.MF(features=True, epochs=10, embedding_size=8, seed=1).fit(tm.no_holdout(earlier))
+    split = newest_held_out(later, earlier, 1.0, 1_000)
+    assert set(later.user_vocabulary.ids[split.test.users]) == set(range(60, 80))
+    without = replace(split, train=replace(split.train, user_table=None))
+    with_features, by_popularity = (
+        evaluate_earlier(model, each).metrics["recall@10"] for each in (split, without)
+    )
+    assert with_features > 1.5 * by_popularity
