@@ -126,6 +126,15 @@ class TestDamage:
         with pytest.raises(ArtifactError, match=r'"rules" is missing in manifest.json'):
             tm.read(folder)
 
+    @pytest.mark.parametrize("content", ["{", None])
+    def test_a_damaged_or_missing_manifest_is_named(
+        self, folder: Path, content: str | None
+    ) -> None:
+        manifest = folder / "manifest.json"
+        manifest.unlink() if content is None else manifest.write_text(content)
+        with pytest.raises(ArtifactError, match=r"no undamaged manifest.json; prepare the data"):
+            tm.read(folder)
+
     def test_a_missing_file_is_named(self, folder: Path) -> None:
         (folder / "users.parquet").unlink()
         with pytest.raises(ArtifactError, match=r"users.parquet is missing"):

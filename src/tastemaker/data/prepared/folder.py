@@ -50,8 +50,22 @@ IDS = {"user": "users.parquet", "item": "items.parquet"}
 
 
 def is_prepared(source: Any) -> bool:
-    """Returns whether a source is the folder of a prepared data set."""
-    return isinstance(source, str | Path) and kind_of(Path(source)) == KIND
+    """Returns whether a source is the folder of a prepared data set.
+
+    Raises:
+        ArtifactError: it has the files of one, but no undamaged manifest.
+    """
+    if not isinstance(source, str | Path):
+        return False
+    path = Path(source)
+    if kind_of(path) == KIND:
+        return True
+    if all((path / name).is_file() for name in ("users.npy", "items.npy", *IDS.values())):
+        raise ArtifactError(
+            f"{path} is damaged: it has the files of prepared data, but no undamaged {MANIFEST}; "
+            "prepare the data again"
+        )
+    return False
 
 
 def open_prepared(path: Path, min_rating: float | None = None) -> Dataset:
