@@ -76,7 +76,7 @@ class TestOpening:
     def test_options_that_cannot_change_it_any_more_are_refused(
         self, folder: Path, how: dict[str, Any]
     ) -> None:
-        with pytest.raises(ConfigError, match=f"was prepared already, so {next(iter(how))}=…"):
+        with pytest.raises(ConfigError, match=f"was prepared already, so {next(iter(how))}="):
             tm.read(folder, **how)
 
     def test_options_that_are_the_defaults_are_accepted(self, folder: Path) -> None:
