@@ -74,6 +74,16 @@ def joined_as_started(
         raise LostProcessError(f"{error}; {hint}") from None
 
 
+def end_helper(place: Place | None) -> None:
+    """Ends this process at once if it is not process 0 of its group; its work is done.
+
+    The threads by which it communicated can abort it while the interpreter ends, which would count
+    as the loss of a process.
+    """
+    if place is not None and place.rank > 0:
+        os._exit(0)
+
+
 @contextmanager
 def own_errors_shown(rank: int) -> Iterator[None]:
     """Lets a process that is quiet otherwise print the error of the block, with its number."""

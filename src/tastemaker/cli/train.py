@@ -93,7 +93,7 @@ def train(
     continues after a Ctrl-C or a crash, except with ials and bpr, which write no checkpoints.
     """  # fmt: skip
     from tastemaker.cli.on_ray import joined_ray, own_device, train_on_ray
-    from tastemaker.cli.processes import launch_copies, own_place
+    from tastemaker.cli.processes import end_helper, launch_copies, own_place
     from tastemaker.cli.sources import split_of
     from tastemaker.cli.training import TrainingJob, read_settings, run_as_started
 
@@ -129,6 +129,7 @@ def train(
             raise typer.Exit(launch_copies(devices, device, job.run_folder))
         else:
             run_as_started(job, read, place, devices, json=json)
+            end_helper(place)
 
 
 def label_of(data: str | None, train: Path | None) -> str:
