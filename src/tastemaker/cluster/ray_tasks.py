@@ -138,7 +138,8 @@ def joined(address: str, cpus_per_task: int = 1, gpus_per_task: int = 0) -> Iter
     try:
         yield RayCluster(ray.get_runtime_context().gcs_address, cpus_per_task, gpus_per_task)
     finally:
-        ray.shutdown()
+        with redirect_stdout(StringIO()):  # It prints what was held back of the loss of nodes.
+            ray.shutdown()
 
 
 class _OwnOutput:
