@@ -7,14 +7,13 @@ once, and keeps it.
 import logging
 import os
 import socket
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from functools import lru_cache
 from io import StringIO
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from tastemaker.errors import ClusterError, LostProcessError, UnsupportedError
@@ -140,19 +139,6 @@ def joined(address: str, cpus_per_task: int = 1, gpus_per_task: int = 0) -> Iter
     finally:
         with redirect_stdout(StringIO()):  # It prints what was held back of the loss of nodes.
             ray.shutdown()
-
-
-class _OwnOutput:
-    """A text file that writes only what the thread that has made it prints."""
-
-    def __init__(self, file: TextIO) -> None:
-        self._file, self._thread = file, threading.current_thread()
-
-    def write(self, text: str) -> int:
-        return self._file.write(text) if threading.current_thread() is self._thread else len(text)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)
 
 
 def _refuse_unreachable(address: str) -> None:
