@@ -98,7 +98,7 @@ class RayCluster:
         running = {task.remote(shared, argument): argument for argument in arguments}
         try:
             while running:
-                with redirect_stdout(StringIO()):  # Ray dumps its state when a node is lost.
+                with dropping_output_of_ray():
                     ended, _ = ray.wait(list(running), num_returns=len(running), timeout=POLL_S)
                 for reference in ended:
                     yield running.pop(reference), _result_of(reference)
@@ -137,8 +137,18 @@ def joined(address: str, cpus_per_task: int = 1, gpus_per_task: int = 0) -> Iter
     try:
         yield RayCluster(ray.get_runtime_context().gcs_address, cpus_per_task, gpus_per_task)
     finally:
-        with redirect_stdout(StringIO()):  # It prints what was held back of the loss of nodes.
+        with dropping_output_of_ray():
             ray.shutdown()
+
+
+@contextmanager
+def dropping_output_of_ray() -> Iterator[None]:
+    """Drops what Ray prints in the block: after the loss of a node, its state and the message.
+
+    It would be mixed with the results of this process, which are on standard output too.
+    """
+    with redirect_stdout(StringIO()):
+        yield
 
 
 def _refuse_unreachable(address: str) -> None:

@@ -15,7 +15,13 @@ import torch
 from typing_extensions import override
 
 from tastemaker.cluster.group import LONGEST_WAIT_S, backend_for
-from tastemaker.cluster.ray_tasks import MAX_RETRIES, RayCluster, change_folder, first_line
+from tastemaker.cluster.ray_tasks import (
+    MAX_RETRIES,
+    RayCluster,
+    change_folder,
+    dropping_output_of_ray,
+    first_line,
+)
 from tastemaker.errors import ClusterError, LostProcessError, UnsupportedError
 
 try:
@@ -169,7 +175,7 @@ def _fit(trainer: TorchTrainer, relay: Any, write: Callable[[str, str], None]) -
     threading.Thread(target=fit, name="tastemaker-trainer", daemon=True).start()
     is_last = False
     while not is_last:
-        with redirect_stdout(StringIO()):  # Ray dumps its state when a node is lost.
+        with dropping_output_of_ray():
             is_last = bool(wait([fitted], OUTPUT_EVERY_S).done)
         for stream, text in ray.get(relay.taken.remote()):
             write(stream, text)
