@@ -41,6 +41,7 @@ from .experiments.comparison import compare as compare
 from .experiments.tuning import TuningResult as TuningResult
 from .experiments.tuning import tune as tune
 from .models.autoencoder.multvae import MultVAE as MultVAE
+from .models.blend.blend import Blend as Blend
 from .models.factorization.bpr import BPR as BPR
 from .models.factorization.gmf import GMF as GMF
 from .models.factorization.ials import IALS as IALS

@@ -61,13 +61,13 @@ class Recommender(ABC):
     name: ClassVar[str]
     """The name in the registry, in results and on the command line."""
     config_class: ClassVar[type[Config]]
-    uses_weights: ClassVar[bool] = False
+    uses_weights: bool = False
     """Whether `fit` learns from the weights of interactions. Any other model says in a note that it
     does not (see `notes_on`), since ignored weights would look like weights that counted."""
-    reads_order: ClassVar[bool] = False
+    reads_order: bool = False
     """Whether the model reads histories in order, with every repeated event. To any other model,
     data with repeats="keep" show each pair once, with the sum of its weights."""
-    trains_in_processes: ClassVar[bool] = False
+    trains_in_processes: bool = False
     """Whether several processes can train the model together (see `process_group`): all of them
     read the same data, divide the work, and end with the same model. Any other model refuses."""
     space: ClassVar[dict[str, Range]] = {}
@@ -227,11 +227,19 @@ class Recommender(ABC):
             raise ConfigError(f"{self.name} cannot start from a {start_from.name}")
         self.refuse_processes()
         log_notes(self.notes_on(split.train, strict=strict))
+        self._trained_on(split, run or TrainingRun(), start_from)
+        log_notes(self.log.notes)
+        return self
+
+    def _trained_on(
+        self, split: Split, run: TrainingRun, start_from: "Recommender | None" = None
+    ) -> None:
+        """Does the work of `fit`, whose arguments are checked by now."""
         started_at = time.monotonic()
         self._start_from, self._encoders = start_from, None
         try:
             with failures_as_config_errors(self.config, self.name):
-                self._fit(split if self.reads_order else split.in_pairs, run or TrainingRun())
+                self._fit(split if self.reads_order else split.in_pairs, run)
                 self._split = split
                 self._require_finite()
         except BaseException:
@@ -241,7 +249,6 @@ class Recommender(ABC):
             self._start_from = None
         # The epochs before a resume count as well.
         self.log.fit_s = max(time.monotonic() - started_at, self.log.elapsed_s)
-        return self
 
     def refuse_processes(self) -> None:
         """Checks that the processes that train together, if any, can train this model.

@@ -31,6 +31,7 @@ BUILT_IN = {
     "esasrec": "tastemaker.models.sequence.sasrec:ESASRec",
     "hstu": "tastemaker.models.sequence.hstu:HSTU",
     "two_tower": "tastemaker.models.sequence.two_tower:TwoTower",
+    "blend": "tastemaker.models.blend.blend:Blend",
 }
 
 

@@ -5,6 +5,7 @@ compute the metrics from the ranks of all.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -64,6 +65,32 @@ SCORES_AT_ONCE = 1 << 22
 """Largest number of scores in memory at a time while whole catalogs are ranked (16 MiB)."""
 
 
+class HeldOut(NamedTuple):
+    """Held-out interactions, each to be ranked on its own."""
+
+    users: UserBatch
+    """The n users of the interactions, with what they touched before."""
+    items: np.ndarray
+    """(n,) int64 codes."""
+
+
+def own_held_out(split: Split) -> HeldOut | None:
+    """Returns this process's part of the validation interactions of users who have a history.
+
+    If there are more than MOST_USERS, the processes share a sample. Returns None if the split has
+    no validation part.
+    """
+    if split.validation is None:
+        return None
+    targets = split.targets("validation")  # one or more per user, each ranked on its own
+    users = UserBatch.known(split.known_before("validation"), targets.users)
+    rows = np.flatnonzero(users.lengths > 0)
+    if len(rows) > MOST_USERS:
+        rows = np.sort(np.random.default_rng(SEED).choice(rows, MOST_USERS, replace=False))
+    rows = rows[own_part(len(rows))]
+    return HeldOut(users.at(rows), targets.items[rows])
+
+
 def full_validation(
     split: Split,
     queries: Callable[[UserBatch], torch.Tensor],
@@ -79,21 +106,16 @@ def full_validation(
         queries: returns the queries (n, d) of n users with a history.
         keys: returns the vectors (n_items, d) of all items when called with None.
     """
-    if split.validation is None:
+    held_out = own_held_out(split)
+    if held_out is None:
         return None
-    targets = split.targets("validation")  # one or more per user, each ranked on its own
-    all_users = UserBatch.known(split.known_before("validation"), targets.users)
+    users, target_items = held_out
     seen = not split.train.rules.repeat_targets
-    rows = np.flatnonzero(all_users.lengths > 0)
-    if len(rows) > MOST_USERS:
-        rows = np.sort(np.random.default_rng(SEED).choice(rows, MOST_USERS, replace=False))
-    rows = rows[own_part(len(rows))]
-    users, target_items = all_users.at(rows), targets.items[rows]
     step = max(1, SCORES_AT_ONCE // split.train.n_items)
 
     def validate() -> dict[str, float]:
         vectors, items = queries(users), keys(None)
-        starts = range(0, len(rows), step)
+        starts = range(0, len(users), step)
 
         def block(start: int) -> torch.Tensor:
             part = slice(start, start + step)

@@ -1,13 +1,13 @@
 """TrainingRun: where and how a model is trained; its settings do not change the result."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
 from tastemaker.errors import ConfigError
-from tastemaker.progress import OnProgress
+from tastemaker.progress import OnProgress, Progress
 from tastemaker.representation import short_repr
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
@@ -30,6 +30,20 @@ class TrainingRun:
 
     __repr__ = short_repr
 
+    def of_part(self, name: str) -> "TrainingRun":
+        """Returns the run of a part of the model, with a folder of its own.
+
+        Args:
+            name: the name of the folder, which the reports of progress add to what they describe.
+        """
+        on_progress = self.on_progress
+
+        def report(progress: Progress) -> None:
+            if on_progress is not None:
+                on_progress(replace(progress, what=f"{progress.what} {name}"))
+
+        return replace(self, folder=self.folder and self.folder / name, on_progress=report)
+
 
 @dataclass
 class TrainingLog:
@@ -43,13 +57,19 @@ class TrainingLog:
     """Whether Ctrl-C ended the training early."""
     fit_s: float | None = None
     """Duration of the whole fit in seconds, including the work before and after the epochs."""
+    parts: dict[str, "TrainingLog"] = field(default_factory=dict)
+    """The logs of the models that the model consists of, by name; empty for all models but
+    blends."""
+    notes: tuple[str, ...] = ()
+    """What the training decided, for the user to read, such as the weights of the parts."""
 
     __repr__ = short_repr
 
     @property
     def elapsed_s(self) -> float:
         """Duration of the training in seconds, including the time before a resume."""
-        return self.records[-1]["elapsed_s"] if self.records else 0.0
+        of_parts = sum(log.elapsed_s for log in self.parts.values())
+        return of_parts + (self.records[-1]["elapsed_s"] if self.records else 0.0)
 
 
 def resolve_device(name: DeviceName) -> torch.device:

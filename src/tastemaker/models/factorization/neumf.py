@@ -4,7 +4,6 @@ Xiangnan He, Lizi Liao, Hanwang Zhang, Liqiang Nie, Xia Hu and Tat-Seng Chua, 20
 Collaborative Filtering (WWW), section 3.4.
 """
 
-from dataclasses import replace
 from typing import ClassVar, cast
 
 import torch
@@ -22,7 +21,6 @@ from tastemaker.models.factorization.vector_model import (
     VectorNetwork,
 )
 from tastemaker.models.space import Choice, Float, Range
-from tastemaker.progress import Progress
 from tastemaker.training.kernels.pairs import PairParts
 from tastemaker.training.run import TrainingRun
 
@@ -146,7 +144,7 @@ class NeuMF(VectorModel):
             GMF(self.config.gmf.model_copy(update=seed)),
             MLP(self.config.mlp.model_copy(update=seed)),
         ):
-            half.fit(split, _run_of_half(run, half.name))
+            half.fit(split, run.of_part(half.name))
             if half.log.interrupted:
                 raise KeyboardInterrupt
             halves.append(half.network)
@@ -154,14 +152,3 @@ class NeuMF(VectorModel):
         cast("NeuMFNetwork", network).initialise_from(
             cast("GMFNetwork", gmf), cast("NCFNetwork", mlp), self.config.alpha
         )
-
-
-def _run_of_half(run: TrainingRun, name: str) -> TrainingRun:
-    """Returns the run for one half, with its own folder and its name in the progress reports."""
-    on_progress = run.on_progress
-
-    def report(progress: Progress) -> None:
-        if on_progress is not None:
-            on_progress(replace(progress, what=f"{progress.what} {name}"))
-
-    return replace(run, folder=run.folder and run.folder / name, on_progress=report)

@@ -1,0 +1,1 @@
+"""A model that adds up the scores of other models."""
