@@ -136,6 +136,25 @@ def test_settings_come_from_a_file_and_are_overridden_by_set(
     assert tm.open_run(out).model.config.hidden == (12, 6)
 
 
+def test_a_blend_is_trained_and_served_from_one_run_with_settings_of_its_parts(
+    tastemaker: Terminal, clicks: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    code, _, err = tastemaker(
+        "train", clicks, "--model", "blend", "--set", "parts=ease,popularity", "--set",
+        "ease.regularization=30", "--set", "weights=3,1", "--out", out,
+    )  # fmt: skip
+    assert code == 0
+    assert "weights of the parts: ease 0.75, popularity 0.25 (as given)" in err
+    blend = tm.open_run(out).model
+    assert isinstance(blend, tm.Blend)
+    assert blend.parts["ease"].config == tm.EASE(regularization=30).config
+    lists = tastemaker.json("recommend", out, "--history", "1,2", "-k", 3)
+    assert len(lists["recommendations"]) == 3
+    code, _, err = tastemaker("train", clicks, "--model", "blend", "--set", "parts=ease")
+    assert (code, "parts is 'ease'" in err) == (2, True)
+
+
 def test_a_predefined_split_is_used_as_it_is(tastemaker: Terminal, tmp_path: Path) -> None:
     pl.DataFrame({"user": [1, 1, 2], "item": [10, 20, 10]}).write_csv(tmp_path / "train.csv")
     pl.DataFrame({"user": [1, 2], "item": [30, 20]}).write_csv(tmp_path / "test.csv")

@@ -7,6 +7,7 @@ import torch
 
 from tastemaker.data.splitting import no_holdout
 from tastemaker.models.autoencoder.multvae import MultVAE
+from tastemaker.models.blend.blend import Blend
 from tastemaker.models.factorization.bpr import BPR
 from tastemaker.models.factorization.gmf import GMF, GMFConfig
 from tastemaker.models.factorization.ials import IALS
@@ -253,6 +254,21 @@ class TestTwoTower(RecommenderContract):
 
     def make(self) -> Recommender:
         return TwoTower(**SMALL, hidden=16)
+
+
+class TestBlend(RecommenderContract):
+    twin_overlap = 1.0
+
+    def make(self) -> Recommender:
+        parts = {"ease": {"regularization": 1.0}, "itemknn": {"similarity": "cosine"}}
+        return Blend(parts=tuple(parts), **parts)
+
+
+class TestBlendWithSequences(RecommenderContract):
+    twin_overlap = 1.0
+
+    def make(self) -> Recommender:
+        return Blend(parts=("ease", "gru4rec"), weights=(2, 1), gru4rec={**SMALL, "hidden": 16})
 
 
 def test_every_model_of_the_registry_is_held_to_the_contract() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 import tastemaker as tm
 from tastemaker.bundle.store import Store
@@ -241,6 +242,26 @@ def test_one_event_is_too_few_to_judge_by(opened: Database, run: Path) -> None:
     assert learner.learn().outcome == "too few events"
     assert DeploymentLog(opened).latest() is None
     assert learner.fresh()[1] == 1, "it waits for more"
+
+
+def test_a_blend_is_trained_again_with_its_weights_and_the_best_epochs_of_its_parts(
+    opened: Database, tmp_path: Path
+) -> None:
+    data = dataset_of({user: old_taste(user) for user in range(20)})
+    parts = {"ease": {"regularization": 1.0}, "mf": {"epochs": 3, "patience": 1}}
+    blend = tm.Blend(parts=tuple(parts), **parts).fit(tm.leave_one_out(data))
+    blend._weights = torch.tensor([0.85, 0.15])
+    tm.save_run(tmp_path / "run", blend)
+    record_new_taste(EventStore(opened), range(110))
+    assert Learner(tmp_path / "run", opened).learn().outcome == "deployed"
+    served = DeploymentLog(opened).latest()
+    assert served is not None
+    again = tm.open_run(served.run).model
+    assert isinstance(again, tm.Blend)
+    assert again.part_weights == blend.part_weights
+    config = again.parts["mf"].config
+    best = blend.log.parts["mf"].best_epoch
+    assert (config.epochs, config.patience) == (best, None)  # type: ignore[attr-defined]
 
 
 def test_a_tie_does_not_deploy(opened: Database, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from tastemaker.bundle.encoder_files import read_encoders, write_encoders
 from tastemaker.bundle.evaluation_files import METRICS_FILE, write_evaluation
 from tastemaker.bundle.index_files import item_keys, read_index, write_index
 from tastemaker.bundle.split_files import TRAIN_FILES, read_split, write_split
+from tastemaker.bundle.training_logs import record_of
 from tastemaker.data.recommendations import Recommendations
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
@@ -141,17 +142,7 @@ def save_run(
         write_split(out, model.split)
         if evaluation is not None:
             write_evaluation(out, evaluation)
-        log = model.log
-        out.json(
-            "training.json",
-            {
-                "epochs": log.records,
-                "best_epoch": log.best_epoch,
-                "elapsed_s": log.elapsed_s,
-                "interrupted": log.interrupted,
-                "fit_s": log.fit_s,
-            },
-        )
+        out.json("training.json", record_of(model.log))
     return previous
 
 

@@ -13,14 +13,6 @@ from tastemaker.bundle.unfinished import identity_of
 from tastemaker.data.split import Split
 from tastemaker.errors import ArtifactError
 from tastemaker.models.recommender import Recommender
-from tastemaker.training.run import TrainingLog
-
-
-def log_of(training: dict[str, Any]) -> TrainingLog:
-    """Returns the log that a run folder stores as `training.json`."""
-    return TrainingLog(
-        training["epochs"], training["best_epoch"], training["interrupted"], training.get("fit_s")
-    )
 
 
 def find_finished(

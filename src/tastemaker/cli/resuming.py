@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from tastemaker.bundle.bundle import Bundle, open_run
-from tastemaker.bundle.finished import find_finished, log_of
+from tastemaker.bundle.finished import find_finished
+from tastemaker.bundle.training_logs import log_of
 from tastemaker.bundle.unfinished import epochs_reached, has_checkpoint, has_unfinished
 from tastemaker.data.split import Split
 from tastemaker.errors import ArtifactError

@@ -172,6 +172,8 @@ class TrainingJob:
                     note(f"{progress_text(progress)}  {epoch_line(progress.metrics)}")
 
             model.fit(split, TrainingRun(self.device, folder, self.resume, on_progress))
+        for line in model.log.notes:
+            note(line)
         if model.log.records and process_rank() == 0:
             learning_curve(
                 model.log, f"{self.model} on {train.name}", folder / "learning_curve.png"
@@ -286,13 +288,14 @@ def read_settings(config: Path | None, assignments: list[str]) -> dict[str, Any]
 def _value(text: str) -> Any:
     """Reads a value: in TOML, such as `20`, `0.1` or `[64, 32]`, or else as text, such as `relu`.
 
-    `none` is None, and a list may lack its brackets, as in `64,32`, or have round ones.
+    `none` is None. A list may lack its brackets, as in `64,32` and `ease,sasrec`, or have round
+    ones.
     """
     if text.lower() == "none":
         return None
-    is_list = "," in text and not text.startswith("[")
-    value = f"[{text.strip('()')}]" if is_list else text
+    if "," in text and not text.startswith("["):
+        return [_value(part.strip()) for part in text.strip("()").split(",") if part.strip()]
     try:
-        return tomllib.loads(f"value = {value}")["value"]
+        return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text

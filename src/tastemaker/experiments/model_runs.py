@@ -10,7 +10,8 @@ from tastemaker import artifact
 from tastemaker.artifact import ArtifactReader, ArtifactWriter
 from tastemaker.bundle.bundle import RUN, save_run
 from tastemaker.bundle.evaluation_files import read_evaluation, write_evaluation
-from tastemaker.bundle.finished import find_finished, log_of
+from tastemaker.bundle.finished import find_finished
+from tastemaker.bundle.training_logs import log_of
 from tastemaker.bundle.unfinished import can_resume, identity_of, training_folder
 from tastemaker.data.split import Part, Split
 from tastemaker.evaluation.cold_start import ColdStart

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.util import find_spec
@@ -112,15 +112,16 @@ number of trials, and the time (seconds since 1970) after which none begins. Yie
 each trial, if it has one, when it ends."""
 
 
-def space_of(model: str, fixed: Collection[str] = ()) -> Space:
-    """Returns the tunable settings of a model, without the fixed ones.
+def space_of(model: str, fixed: Mapping[str, Any] | None = None) -> Space:
+    """Returns the tunable settings of a model, without the fixed ones, if there are any.
 
     Raises:
         UnsupportedError: there are none; names the models that have some, or what is fixed.
     """
-    full_space = model_class(model).space
+    fixed = fixed or {}
+    full_space = model_class(model).space_with(fixed)
     if not full_space:
-        names = ", ".join(name for name in model_names() if model_class(name).space)
+        names = ", ".join(name for name in model_names() if model_class(name).space_with({}))
         raise UnsupportedError(f"{model} has no settings to tune; these models have some: {names}")
     space = {name: span for name, span in full_space.items() if name not in fixed}
     if not space:

@@ -28,7 +28,7 @@ from tastemaker.models.networks import Network, warm_started
 from tastemaker.models.registry import BUILT_IN, model_class
 from tastemaker.models.retrieval import SCORES_AT_ONCE, ListRules, Lists, top_items
 from tastemaker.models.similar import similar_items
-from tastemaker.models.space import Range
+from tastemaker.models.space import Range, Space
 from tastemaker.process_group import n_processes
 from tastemaker.progress import OnProgress
 from tastemaker.ranking.filters import Id, Ids, ItemFilter, as_list
@@ -275,6 +275,11 @@ class Recommender(ABC):
         if strict:
             raise ConfigError(f"{note}; choose another model, or leave out strict=True")
         return (note,)
+
+    @classmethod
+    def space_with(cls, settings: Mapping[str, Any]) -> Space:
+        """The settings worth tuning and their ranges, if the given settings are fixed."""
+        return cls.space
 
     @property
     def split(self) -> Split:

@@ -5,6 +5,7 @@ Christopher C. Vogt and Garrison W. Cottrell, 1999: Fusion Via a Linear Combinat
 Relevance Score Normalization for Metasearch (CIKM).
 """
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -21,6 +22,7 @@ from tastemaker.models.blend.config import NAME, BlendConfig
 from tastemaker.models.blend.weighing import K, best_weights, deviations, standardised
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.registry import model_class
+from tastemaker.models.space import Space
 from tastemaker.models.validation import own_held_out
 from tastemaker.ranking.similarity import ItemSimilarity
 from tastemaker.training.run import TrainingLog, TrainingRun
@@ -53,6 +55,16 @@ class Blend(Recommender):
         self.reads_order = any(part.reads_order for part in self.parts.values())
         self.trains_in_processes = all(part.trains_in_processes for part in self.parts.values())
 
+    @classmethod
+    def space_with(cls, settings: Mapping[str, Any]) -> Space:
+        """The settings worth tuning of all parts, as in `ease.regularization`."""
+        parts = {name: model_class(name) for name in BlendConfig.of(dict(settings), NAME).parts}
+        return {
+            f"{name}.{setting}": span
+            for name, part in parts.items()
+            for setting, span in part.space.items()
+        }
+
     def _fit(self, split: Split, run: TrainingRun) -> None:
         earlier = self._start_from.parts if isinstance(self._start_from, Blend) else {}
         for name, part in self.parts.items():
@@ -62,7 +74,8 @@ class Blend(Recommender):
             self._encoders = self._encoders or part.encoders
         weights, origin = self._weigh(split, run)
         self._weights = weights / weights.sum()
-        shown = ", ".join(f"{name} {weight:.2f}" for name, weight in self.part_weights.items())
+        pairs = zip(self.parts, self._weights.tolist(), strict=True)
+        shown = ", ".join(f"{name} {weight:.2f}" for name, weight in pairs)
         logs = {name: part.log for name, part in self.parts.items()}
         self.log = TrainingLog(parts=logs, notes=(f"weights of the parts: {shown} ({origin})",))
 
@@ -83,7 +96,12 @@ class Blend(Recommender):
 
     @property
     def part_weights(self) -> dict[str, float]:
-        """The weight of each part, by its name; their sum is 1."""
+        """The weight of each part, by its name; their sum is 1.
+
+        Raises:
+            ConfigError: the model is not fitted.
+        """
+        _ = self.split  # raises the error
         return dict(zip(self.parts, self._weights.tolist(), strict=True))
 
     @property

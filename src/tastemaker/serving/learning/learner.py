@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from tastemaker.bundle.bundle import Bundle, open_run, save_run
 from tastemaker.bundle.store import Store
+from tastemaker.config import Config
 from tastemaker.data.fresh import newest_held_out
 from tastemaker.errors import ConfigError
 from tastemaker.evaluation.earlier_model import evaluate_earlier
@@ -167,13 +168,18 @@ class Learner:
 
 def _unfitted(current: Bundle) -> Recommender:
     """An unfitted model with the same settings and the best number of epochs of its training."""
-    config, training = current.model.config, current.training
-    best = training["best_epoch"] if training else 0
-    fields = type(config).model_fields
+    return type(current.model)(_settled(current.model.config, current.training or {}))
+
+
+def _settled(config: Config, training: dict[str, Any]) -> Config:
+    """The config, or that of each part, with the best number of epochs and no early stopping."""
+    best, fields = training.get("best_epoch"), type(config).model_fields
     update: dict[str, Any] = {"epochs": best} if best and "epochs" in fields else {}
     if "patience" in fields:
         update["patience"] = None
-    return type(current.model)(config.model_copy(update=update))
+    for name, part in training.get("parts", {}).items():
+        update[name] = _settled(getattr(config, name), part)
+    return config.model_copy(update=update)
 
 
 def paired_difference(new: Evaluation, previous: Evaluation) -> dict[str, Any]:
