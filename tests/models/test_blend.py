@@ -44,9 +44,9 @@ def z_scores(model: Recommender, users: UserBatch) -> np.ndarray:
 def test_the_score_is_the_weighted_sum_of_the_z_scores_of_models_fitted_alone(
     split: tm.Split,
 ) -> None:
-    blend = tm.Blend(
-        parts=("ease", "itemknn"), weights=(3, 1), ease={"regularization": 5.0}
-    ).fit(split)
+    blend = tm.Blend(parts=("ease", "itemknn"), weights=(3, 1), ease={"regularization": 5.0}).fit(
+        split
+    )
     assert blend.part_weights == {"ease": 0.75, "itemknn": 0.25}
     alone = tm.EASE(regularization=5.0).fit(split), tm.ItemKNN().fit(split)
     for users in (blend.users([3, 8]), blend.unseen_users([HISTORY])):

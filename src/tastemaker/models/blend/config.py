@@ -67,9 +67,7 @@ class BlendConfig(Config):
             if name == NAME:
                 raise ConfigError(f"{NAME}: a blend cannot be a part; name the parts of both in it")
             if self.parts.count(name) > 1:
-                raise ConfigError(
-                    f"{NAME}: {name} is named twice in parts; name each model once"
-                )
+                raise ConfigError(f"{NAME}: {name} is named twice in parts; name each model once")
         return self.parts
 
     def _check_weights(self) -> None:

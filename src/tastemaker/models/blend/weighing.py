@@ -1,7 +1,6 @@
 """Standardises the scores of the parts of a blend, and finds the weights of their sum."""
 
 from collections.abc import Callable, Iterator
-from itertools import combinations
 from math import comb
 
 import numpy as np
@@ -117,5 +116,9 @@ def weightings(n_parts: int) -> torch.Tensor:
 
 def _counts(total: int, n_parts: int) -> Iterator[list[int]]:
     """Yields all lists of n_parts whole numbers from 0 with the given sum."""
-    for ends in combinations(range(total + n_parts - 1), n_parts - 1):
-        yield [end - start - 1 for start, end in zip((-1, *ends), (*ends, total + n_parts - 1))]
+    if n_parts == 1:
+        yield [total]
+        return
+    for first in range(total + 1):
+        for others in _counts(total - first, n_parts - 1):
+            yield [first, *others]
