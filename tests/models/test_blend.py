@@ -126,10 +126,10 @@ def test_a_saved_blend_has_its_parts_settings_weights_and_logs(
     assert opened.recommend(k=3).frame.equals(fitted.recommend(k=3).frame)
 
 
-def test_the_seed_of_a_blend_is_that_of_its_parts_unless_they_have_their_own() -> None:
+def test_the_seed_of_a_blend_is_that_of_all_its_parts() -> None:
     blend = tm.Blend(parts=("mf", "random", "ease"), seed=5, random={"seed": 7})
     seeds = [blend.parts[name].config.seed for name in ("mf", "random")]  # type: ignore[attr-defined]
-    assert seeds == [5, 7]
+    assert seeds == [5, 5]
 
 
 def test_contributions_add_up_to_the_score_but_for_a_constant(split: tm.Split) -> None:

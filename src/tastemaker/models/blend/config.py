@@ -17,8 +17,8 @@ class BlendConfig(Config):
     """Settings of Blend.
 
     The settings of a part are given under its name, as in `ease={"regularization": 300}` or
-    `ease.regularization=300`. All others have their defaults, and the `seed` that of the blend. The
-    config holds them as fields with the names of the parts, one config for each.
+    `ease.regularization=300`; all others have their defaults. The config holds them in further
+    fields, named like the parts, which are the configs of the models.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -30,7 +30,7 @@ class BlendConfig(Config):
     """Weight of each part, of which only the ratios matter; none: the weights that are best on the
     validation part, or equal weights without one."""
     seed: int = Field(0, ge=0, lt=2**32)
-    """Seed of all parts that have one, unless it is set for the part."""
+    """Seed of all parts that have one; it replaces a seed that is given for a part."""
 
     @model_validator(mode="after")
     def _configure_parts(self) -> Self:
@@ -39,16 +39,17 @@ class BlendConfig(Config):
         Raises:
             ConfigError: the parts or their weights cannot be used, or a setting is unknown.
         """
-        kinds = {name: model_class(name).config_class for name in self._checked_parts()}
+        self._check_parts()
         self._check_weights()
+        kinds = {name: model_class(name).config_class for name in self.parts}
         given, configs = self.__pydantic_extra__, {}
         assert given is not None, "the config allows further fields"
         for name, kind in kinds.items():
             settings = _settings_of(name, given.pop(name, {}))
             seed = {"seed": self.seed} if "seed" in kind.model_fields else {}
-            configs[name] = kind.of(seed | settings, name)
-        for unknown in given:
-            known = [*type(self).model_fields]
+            configs[name] = kind.of(settings | seed, name)
+        if given:
+            unknown, known = next(iter(given)), [*type(self).model_fields]
             known += [f"{name}.{each.name}" for name in kinds for each in kinds[name].settings()]
             raise ConfigError(
                 f'{NAME} of {" and ".join(self.parts)} has no setting "{unknown}"; '
@@ -62,13 +63,12 @@ class BlendConfig(Config):
         """The config of each part, by its name."""
         return dict(self.__pydantic_extra__ or {})
 
-    def _checked_parts(self) -> tuple[str, ...]:
+    def _check_parts(self) -> None:
         for name in self.parts:
             if name == NAME:
                 raise ConfigError(f"{NAME}: a blend cannot be a part; name the parts of both in it")
             if self.parts.count(name) > 1:
                 raise ConfigError(f"{NAME}: {name} is named twice in parts; name each model once")
-        return self.parts
 
     def _check_weights(self) -> None:
         weights = self.weights
