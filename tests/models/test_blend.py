@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
@@ -79,6 +80,41 @@ def test_without_a_validation_part_the_weights_are_equal_and_a_note_tells_so(
     earlier = tm.Blend(parts=("ease", "popularity"), weights=(0.9, 0.1)).fit(split)
     trained_again.fit(tm.no_holdout(two_tastes()), start_from=earlier)
     assert trained_again.part_weights == pytest.approx(earlier.part_weights)
+
+
+def test_each_part_reads_repeated_events_in_its_own_way() -> None:
+    random = np.random.default_rng(0)
+    frame = pl.DataFrame(
+        {
+            "user": np.repeat(np.arange(30), 12),
+            "item": random.integers(0, 9, 360),
+            "time": np.arange(360) * 86_400,
+        }
+    )
+    split = tm.no_holdout(tm.read(frame, repeats="keep"))
+    blend = tm.Blend(parts=("repeat", "ease"), weights=(0.5, 0.5)).fit(split)
+    alone = tm.Repeat().fit(split), tm.EASE().fit(split)
+    users = blend.users([0, 7])
+    expected = sum(0.5 * z_scores(model, users) for model in alone)
+    np.testing.assert_allclose(blend.score(users), expected, atol=1e-5)
+    assert blend.users([0]).lengths[0] == 12, "the events are kept"
+
+
+def test_the_parts_are_trained_in_folders_of_their_own_and_can_be_resumed(
+    split: tm.Split, tmp_path: Path
+) -> None:
+    reports: list[tm.Progress] = []
+
+    def fit(epochs: int, resume: bool) -> tm.Blend:
+        settings = SMALL_SASREC | {"epochs": epochs, "dropout": 0.0}
+        run = tm.TrainingRun(folder=tmp_path, resume=resume, on_progress=reports.append)
+        return tm.Blend(parts=("popularity", "sasrec"), sasrec=settings).fit(split, run)
+
+    fit(1, resume=False)
+    assert (tmp_path / "sasrec" / "checkpoints" / "last.safetensors").exists()
+    resumed = fit(2, resume=True)
+    assert [record["epoch"] for record in resumed.log.parts["sasrec"].records] == [1, 2]
+    assert {"training sasrec", "weighing the parts"} <= {report.what for report in reports}
 
 
 @pytest.mark.parametrize("n_parts", [2, 3, 5, 20])
