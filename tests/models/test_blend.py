@@ -215,7 +215,8 @@ def test_the_tunable_settings_are_those_of_the_parts() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"parts": ["ease"]}, "at least 2"),
+        ({"parts": ["ease"]}, "name at least two models"),
+        ({"parts": "ease"}, "parts is 'ease'; name at least two models"),
         ({"parts": ["ease", "ease"]}, "ease is named twice in parts"),
         ({"parts": ["ease", "blend"]}, "a blend cannot be a part"),
         ({"parts": ["ease", "sasrek"]}, 'did you mean "sasrec"?'),

@@ -1,9 +1,9 @@
 """The settings of a blend: its parts, their weights, and the settings of each part."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from tastemaker.config import Config
 from tastemaker.errors import ConfigError, did_you_mean
@@ -23,7 +23,7 @@ class BlendConfig(Config):
 
     model_config = ConfigDict(extra="allow")
 
-    parts: tuple[str, ...] = Field(("ease", "sasrec"), min_length=2)
+    parts: tuple[str, ...] = ("ease", "sasrec")
     """Names of the models that are blended, all different; the settings of each are given after its
     name, as in ease.regularization=300."""
     weights: tuple[float, ...] | None = None
@@ -31,6 +31,15 @@ class BlendConfig(Config):
     validation part, or equal weights without one."""
     seed: int = Field(0, ge=0, lt=2**32)
     """Seed of all parts that have one; it replaces a seed that is given for a part."""
+
+    @field_validator("parts", mode="before")
+    @classmethod
+    def _refuse_a_single_part(cls, parts: Any) -> Any:
+        if isinstance(parts, str) or (isinstance(parts, Sequence) and len(parts) < 2):
+            raise ConfigError(
+                f"{NAME}: parts is {parts!r}; name at least two models, such as ease and sasrec"
+            )
+        return parts
 
     @model_validator(mode="after")
     def _configure_parts(self) -> Self:
