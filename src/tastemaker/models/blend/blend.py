@@ -29,7 +29,7 @@ from tastemaker.training.run import TrainingLog, TrainingRun
 
 
 class Blend(Recommender):
-    """The weighted sum of the scores of several models, which often ranks better than each alone.
+    """The weighted sum of the scores of several models, which can rank better than each alone.
 
     Each part is trained on its own. Its scores of a user have a mean of 0 and a standard deviation
     of 1 over the catalog before they are added up, since the scores of different models have
@@ -58,11 +58,10 @@ class Blend(Recommender):
     @classmethod
     def space_with(cls, settings: Mapping[str, Any]) -> Space:
         """The settings worth tuning of all parts, as in `ease.regularization`."""
-        parts = {name: model_class(name) for name in BlendConfig.of(dict(settings), NAME).parts}
         return {
             f"{name}.{setting}": span
-            for name, part in parts.items()
-            for setting, span in part.space.items()
+            for name in BlendConfig.of(dict(settings), NAME).parts
+            for setting, span in model_class(name).space.items()
         }
 
     def _fit(self, split: Split, run: TrainingRun) -> None:
@@ -73,16 +72,16 @@ class Blend(Recommender):
                 raise KeyboardInterrupt
             self._encoders = self._encoders or part.encoders
         weights, origin = self._weigh(split, run)
-        self._weights = weights / weights.sum()
+        self._weights = (weights / weights.sum()).float()
         pairs = zip(self.parts, self._weights.tolist(), strict=True)
         shown = ", ".join(f"{name} {weight:.2f}" for name, weight in pairs)
         logs = {name: part.log for name, part in self.parts.items()}
         self.log = TrainingLog(parts=logs, notes=(f"weights of the parts: {shown} ({origin})",))
 
     def _weigh(self, split: Split, run: TrainingRun) -> tuple[torch.Tensor, str]:
-        """Returns (n_parts,) float32 weights of the fitted parts, and where they come from."""
+        """Returns (n_parts,) weights of the fitted parts, and where they come from."""
         if self.config.weights is not None:
-            return torch.tensor(self.config.weights), "as given"
+            return torch.tensor(self.config.weights, dtype=torch.float64), "as given"
         held_out = own_held_out(split)
         if held_out is not None:
             weights, value = best_weights(

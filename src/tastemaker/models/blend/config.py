@@ -88,7 +88,7 @@ class BlendConfig(Config):
                 f"{NAME}: there are {len(weights)} weights and {len(self.parts)} parts "
                 f"({', '.join(self.parts)}); give one weight for each part"
             )
-        if not all(0 <= weight < float("inf") for weight in weights) or not any(weights):
+        if not all(weight >= 0 for weight in weights) or not 0 < sum(weights) < float("inf"):
             raise ConfigError(
                 f"{NAME}: weights is {weights}; give numbers of 0 or more, at least one above 0"
             )
@@ -103,6 +103,6 @@ def _settings_of(name: str, given: Any) -> dict[str, Any]:
     if not isinstance(given, Mapping):
         raise ConfigError(
             f"{NAME}: {name} is {given!r}, but the settings of a part are given by name, as in "
-            f'{name}={{"seed": 7}}'
+            'ease={"regularization": 300}'
         )
     return dict(given)
