@@ -99,11 +99,11 @@ def test_lists_are_those_without_ray_also_if_a_node_is_lost(
 def test_a_search_is_that_without_ray_also_after_ctrl_c_and_if_a_node_is_lost(
     clicks: Path, tmp_path: Path, cluster: Cluster, begin: Begin, tastemaker: Terminal
 ) -> None:
-    typed = ("tune", clicks, "--model", "mf", "--set", "epochs=30", "--trials", 6, "--out")
+    typed = ("tune", clicks, "--model", "mf", "--set", "epochs=30", "--trials", 5, "--out")
     plain = tastemaker.json(*typed, tmp_path / "plain")
     on_ray = (*typed, tmp_path / "ray", "--ray", cluster.address)
     stopped = begin(*on_ray)
-    ended = stopped.stop(signal.SIGINT, lambda: "trial 1/6" in stopped.stderr.read_text())
+    ended = stopped.stop(signal.SIGINT, lambda: "trial 1/5" in stopped.stderr.read_text())
     assert ended.returncode == 130
     assert "interrupted; run the same command again" in ended.stderr
     assert "Traceback" not in ended.stderr
