@@ -83,3 +83,14 @@ def test_the_parts_of_a_predefined_split_may_be_of_several_kinds(
     options += ["--items", tmp_path / "items.jsonl", "--comment", "%"]
     code, _, err = tastemaker("train", *options, "--model", "popularity", "--out", tmp_path / "run")
     assert code == 0, err
+
+
+def test_a_folder_with_the_name_of_a_built_in_data_set_is_mentioned(
+    tastemaker: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "built-in" not in tastemaker("inspect", "synthetic")[2]
+    (tmp_path / "synthetic").mkdir()
+    code, _, err = tastemaker("inspect", "synthetic")
+    assert code == 0
+    assert "synthetic is the built-in data set; write ./synthetic for the file or folder" in err

@@ -206,6 +206,7 @@ class TestRefusals:
         [
             ({"memory": "a lot"}, 'memory="a lot" is not an amount of memory'),
             ({"memory": "100MB"}, 'memory="100MB" is too little; give at least "512MiB"'),
+            ({"memory": "900TiB"}, 'memory="900TiB" is more than the '),
             ({"items": ITEMS}, "items=… applies when the prepared data are read"),
             ({"vectors": np.ones((40, 2))}, "vectors=… applies when the prepared data are read"),
             ({"min_rating": 3.0}, "min_rating=… applies when the prepared data are read"),

@@ -27,8 +27,14 @@ def prepare(
         ),
     ],
     memory: Annotated[
-        str, typer.Option("--memory", help="About how much memory to use; at least 512MiB.")
-    ] = "8GiB",
+        str | None,
+        typer.Option(
+            "--memory",
+            help="About how much memory to use; at least 512MiB. By default 8GiB, or half of what "
+            "is available if that is less.",
+            show_default=False,
+        ),
+    ] = None,
     *,
     reading: options.Reading,
     json: options.Json = False,

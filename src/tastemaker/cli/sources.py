@@ -148,6 +148,8 @@ class DataOptions(options.Reading):
 
     def _read(self, data: str) -> Dataset:
         if not is_database_url(data) and (data in NAMES or is_movielens(data)):
+            if data in NAMES and Path(data).exists():
+                note(f"{data} is the built-in data set; write ./{data} for the file or folder here")
             return self._named(data, self.rules)
         if _is_misspelt_name(data):
             return load(data)  # raises, naming the nearest data set

@@ -43,7 +43,7 @@ class RecommenderContract(InductiveContract, EmptyBatchContract, CopiesContract,
         """Returns a new, unfitted model."""
 
     def fitted(self, world: str) -> Recommender:
-        """Returns a model fitted on a whole world, once for all tests of the class."""
+        """Returns a model fitted on a world, once for all tests of the class."""
         return _fitted(type(self), world)  # type: ignore[arg-type]
 
     def test_the_left_out_item_of_a_checkerboard_is_recommended(self) -> None:
@@ -63,8 +63,7 @@ class RecommenderContract(InductiveContract, EmptyBatchContract, CopiesContract,
         assert (_column(model.recommend(high, 5), "item_id") >= 20).mean() >= 0.8
 
     def test_held_out_interactions_are_found_better_than_by_chance(self) -> None:
-        split = leave_one_out(two_tastes(length=12))
-        result = evaluate(self.make().fit(split), split, FullRanking(), k=[10])
+        result = evaluate(self.fitted("held out"), protocol=FullRanking(), k=[10])
         chance = 10 / 30
         assert result.metrics["hit_rate@10"] > (chance if self.personal else 0.1)
 
@@ -85,13 +84,12 @@ class RecommenderContract(InductiveContract, EmptyBatchContract, CopiesContract,
         assert len(model.recommend(3, k=40, exclude_seen=False)) == model.dataset.n_items
 
     def test_held_out_items_are_not_recommended_either(self) -> None:
-        split = leave_one_out(two_tastes())
-        model = self.make().fit(split)
-        assert split.test is not None
+        model = self.fitted("held out")
+        test = model.split.test
+        assert test is not None
         lists = model.recommend(users=list(range(60)), k=40).frame
         pairs = set(zip(lists["user_id"], lists["item_id"], strict=True))
-        held_out = set(zip(split.test.users.tolist(), split.test.items.tolist(), strict=True))
-        assert pairs.isdisjoint(held_out)
+        assert pairs.isdisjoint(zip(test.users.tolist(), test.items.tolist(), strict=True))
 
     def test_ranks_count_from_one_and_scores_descend(self) -> None:
         lists = self.fitted("two tastes").recommend(users=[5, 2], k=7).frame
@@ -169,21 +167,15 @@ class RecommenderContract(InductiveContract, EmptyBatchContract, CopiesContract,
         sides = [_column(found, name) >= 20 for name in ("item_id", "similar_item_id")]
         assert (sides[0] == sides[1]).mean() >= 0.8
 
-    def test_the_same_seed_gives_the_same_model(self) -> None:
-        first, second = self.fitted("two tastes"), self.make().fit(no_holdout(two_tastes()))
-        assert_same_state(first, second)
-
-    def test_models_trained_in_parallel_threads_equal_those_trained_alone(self) -> None:
+    def test_training_depends_on_the_seed_alone_also_in_parallel_threads(self) -> None:
+        """The global random state neither changes the result nor is it changed."""
         alone, split = self.fitted("one item left"), no_holdout(one_item_left())
-        with ThreadPoolExecutor(2) as threads:
-            for model in threads.map(lambda _: self.make().fit(split), range(2)):
-                assert_same_state(alone, model)
-
-    def test_fitting_does_not_change_the_global_random_state(self) -> None:
         torch.manual_seed(5)
         np.random.seed(5)  # noqa: NPY002
         before = torch.get_rng_state(), repr(np.random.get_state())  # noqa: NPY002
-        self.make().fit(no_holdout(one_item_left()))
+        with ThreadPoolExecutor(2) as threads:
+            for model in threads.map(lambda _: self.make().fit(split), range(2)):
+                assert_same_state(alone, model)
         assert torch.equal(torch.get_rng_state(), before[0])
         assert repr(np.random.get_state()) == before[1]  # noqa: NPY002
 
@@ -226,10 +218,13 @@ def _column(recommendations: Recommendations, name: str) -> np.ndarray:
 
 @cache
 def _fitted(contract: type[RecommenderContract], world: str) -> Recommender:
-    return contract().make().fit(_whole(world))
+    return contract().make().fit(_split_of(world))
 
 
-def _whole(world: str) -> Split:
+def _split_of(world: str) -> Split:
+    """Returns a world as training data; in the world "held out", an item of each user is not."""
+    if world == "held out":
+        return leave_one_out(two_tastes(length=12))
     worlds: dict[str, Dataset] = {
         "checkerboard": checkerboard(),
         "checkerboard with text ids": checkerboard(text_ids=True),

@@ -27,7 +27,10 @@ from tastemaker.data.prepared.workplace import Workplace, workplace
 from tastemaker.data.weights import WeightRules, note_on_weightless
 from tastemaker.errors import ConfigError
 from tastemaker.folders import write_manifest
+from tastemaker.memory import available_bytes
 from tastemaker.progress import Meter, OnProgress
+
+GIB = 1 << 30
 
 LEAST_MEMORY = 512 << 20
 """Minimum of `memory`, in bytes."""
@@ -53,7 +56,7 @@ def prepare(
     source: Any,
     out: str | Path,
     *,
-    memory: str = "8GiB",
+    memory: str | None = None,
     repeats: Repeats | None = None,
     repeat_targets: bool | None = None,
     name: str | None = None,
@@ -69,8 +72,9 @@ def prepare(
         source: text with separators, Parquet or JSON Lines, compressed or not: a path, a list of
             paths, a folder or a pattern, or the URL of files at s3://, gs:// or https://.
         out: the folder to create; an earlier prepared data set there is replaced.
-        memory: about how much memory to use, such as "8GiB"; at least 512MiB. The distinct ids of
-            users and items must fit into a quarter of it.
+        memory: about how much memory to use, such as "8GiB"; at least 512MiB, and at most what is
+            available. By default 8GiB, or half of what is available if that is less. The distinct
+            ids of users and items must fit into a quarter of it.
         repeats: how the rows of a (user, item) pair are merged, as for `read`.
         repeat_targets: whether repeats may be held out and recommended, as for `read`.
         name: name of the data in results; by default the file's name without its ending.
@@ -86,7 +90,7 @@ def prepare(
     """
     refuse_without_duckdb()
     log = _log_format(how)
-    n_bytes = bytes_of(memory)
+    n_bytes = default_memory() if memory is None else bytes_of(memory)
     _refuse_mixed_up(source, Path(out))
     with workplace(Path(out)) as work:
         pieced = open_in_pieces(
@@ -114,7 +118,16 @@ def bytes_of(memory: str) -> int:
     n_bytes = int(float(match[1]) * UNITS[match[2].capitalize()])
     if n_bytes < LEAST_MEMORY:
         raise ConfigError(f'memory="{memory}" is too little; give at least "512MiB"')
+    if n_bytes > (available := available_bytes()):
+        raise ConfigError(
+            f'memory="{memory}" is more than the {available / GIB:.1f} GiB that are available here'
+        )
     return n_bytes
+
+
+def default_memory() -> int:
+    """Returns the bytes to use if no amount is given."""
+    return max(LEAST_MEMORY, min(8 * GIB, available_bytes() // 2))
 
 
 def _refuse_mixed_up(source: Any, out: Path) -> None:

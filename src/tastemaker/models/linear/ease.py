@@ -16,9 +16,9 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.errors import DataError
+from tastemaker.memory import refuse_beyond_memory
 from tastemaker.models.linear.inverse import invert, panel_edges
 from tastemaker.models.matrices import history_matrix, interaction_matrix
-from tastemaker.models.memory import refuse_beyond_memory
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.space import Float, Range
 from tastemaker.process_group import own_part, summed

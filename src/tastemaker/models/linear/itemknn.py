@@ -15,8 +15,8 @@ from scipy.sparse import csr_matrix, diags_array
 from tastemaker.config import Config
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
+from tastemaker.memory import refuse_beyond_memory
 from tastemaker.models.matrices import history_matrix, interaction_matrix
-from tastemaker.models.memory import refuse_beyond_memory
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.space import Choice, Float, Int, Range
 from tastemaker.process_group import gathered, own_part
