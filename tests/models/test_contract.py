@@ -62,6 +62,11 @@ class TestEASE(RecommenderContract):
         return EASE(regularization=1.0)
 
 
+class TestEASEThatFades(RecommenderContract):
+    def make(self) -> Recommender:
+        return EASE(regularization=1.0, half_life_events=20)
+
+
 class TestNCF(RecommenderContract):
     def make(self) -> Recommender:
         return NCF(epochs=60, batch_size=64, seed=3)

@@ -239,7 +239,7 @@ class Recommender(ABC):
         self._start_from, self._encoders = start_from, None
         try:
             with failures_as_config_errors(self.config, self.name):
-                self._fit(split if self.reads_order else split.in_pairs, run)
+                self._fit(self._split_as_read(split), run)
                 self._split = split
                 self._require_finite()
         except BaseException:
@@ -296,8 +296,7 @@ class Recommender(ABC):
     @property
     def dataset(self) -> Dataset:
         """The training data as the model reads them (see `reads_order`)."""
-        split = self.split
-        return (split if self.reads_order else split.in_pairs).train
+        return self._split_as_read(self.split).train
 
     def users(self, ids: Ids) -> UserBatch:
         """A batch of users by id, with their histories in all parts of the split.
@@ -590,6 +589,10 @@ class Recommender(ABC):
         for name, tensor in {**self.state(), "a score": scores}.items():
             if not is_finite(tensor):
                 raise FloatingPointError(f"{name} is NaN or infinite")
+
+    def _split_as_read(self, split: Split) -> Split:
+        """The split with its training data as the model reads them (see `reads_order`)."""
+        return split if self.reads_order else split.in_pairs
 
     def _as_read(self, users: UserBatch) -> UserBatch:
         """The users with their histories as the model reads them (see `reads_order`)."""

@@ -11,15 +11,14 @@ from pydantic import Field
 from scipy.sparse import csr_matrix, hstack, vstack
 from torch.nn.functional import embedding_bag
 
-from tastemaker.config import Config
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.errors import DataError
 from tastemaker.memory import refuse_beyond_memory
+from tastemaker.models.fading import FadingConfig, FadingModel
 from tastemaker.models.linear.inverse import invert, panel_edges
 from tastemaker.models.matrices import history_matrix, interaction_matrix
-from tastemaker.models.recommender import Recommender
 from tastemaker.models.space import Float, Range
 from tastemaker.process_group import own_part, summed
 from tastemaker.progress import Meter, OnProgress
@@ -31,7 +30,7 @@ BYTES_PER_ENTRY = 8
 the lower triangle of the inverse as float64."""
 
 
-class EASEConfig(Config):
+class EASEConfig(FadingConfig):
     """Settings of EASE."""
 
     regularization: float = Field(500.0, gt=0)
@@ -41,7 +40,7 @@ class EASEConfig(Config):
     all items that have it; 0 does not read the features."""
 
 
-class EASE(Recommender):
+class EASE(FadingModel):
     """Item-to-item weights by ridge regression in closed form; a strong model without epochs.
 
     With X the users x items matrix of the weights of interactions (1 without weights, 0 where there
@@ -56,7 +55,6 @@ class EASE(Recommender):
     name = "ease"
     config_class = EASEConfig
     config: EASEConfig
-    uses_weights = True
     trains_in_processes = True
     space: ClassVar[dict[str, Range]] = {"regularization": Float(10.0, 5000.0, log=True)}
 

@@ -12,12 +12,11 @@ import torch
 from pydantic import Field
 from scipy.sparse import csr_matrix, diags_array
 
-from tastemaker.config import Config
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.memory import refuse_beyond_memory
+from tastemaker.models.fading import FadingConfig, FadingModel
 from tastemaker.models.matrices import history_matrix, interaction_matrix
-from tastemaker.models.recommender import Recommender
 from tastemaker.models.space import Choice, Float, Int, Range
 from tastemaker.process_group import gathered, own_part
 from tastemaker.progress import Meter, OnProgress
@@ -31,7 +30,7 @@ SIMILARITIES_AT_ONCE = 1 << 22
 """Largest number of similarities in memory at a time while neighbours are chosen (32 MiB)."""
 
 
-class ItemKNNConfig(Config):
+class ItemKNNConfig(FadingConfig):
     """Settings of ItemKNN."""
 
     similarity: Similarity = "tfidf"
@@ -45,7 +44,7 @@ class ItemKNNConfig(Config):
     """bm25 only: how far an item's popularity is corrected for, from 0, not at all, to 1, fully."""
 
 
-class ItemKNN(Recommender):
+class ItemKNN(FadingModel):
     """Scores an item by the sum of its similarities to the items of the history.
 
     An item i is a vector v_i with an entry for each user, computed from the weights of their
@@ -63,7 +62,6 @@ class ItemKNN(Recommender):
     name = "itemknn"
     config_class = ItemKNNConfig
     config: ItemKNNConfig
-    uses_weights = True
     trains_in_processes = True
     space: ClassVar[dict[str, Range]] = {
         "similarity": Choice(("cosine", "tfidf", "bm25")),
