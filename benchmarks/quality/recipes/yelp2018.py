@@ -1,0 +1,22 @@
+"""Yelp2018 in LightGCN's split: one function a model, with the settings found."""
+
+import tastemaker as tm
+from recipes.defaults import popularity
+
+
+def itemknn(seed: int) -> tm.ItemKNN:
+    """Neighbours by TF-IDF."""
+    return tm.ItemKNN(similarity="tfidf", neighbours=100)
+
+
+def graphfilter(seed: int) -> tm.GraphFilter:
+    """A linear filter and an ideal one."""
+    return tm.GraphFilter()
+
+
+RECIPES = {recipe.__name__: recipe for recipe in (popularity, itemknn, graphfilter)}
+
+PUBLISHED = {
+    "graphfilter": ("0.0720 / 0.0593", "BSPM, Choi et al. 2023"),
+}
+"""Recall@20 / NDCG@20 that are to be reached, by recipe, and whose they are."""
