@@ -54,9 +54,7 @@ def attempt(
     fit_s = time.monotonic() - started_at
     protocol = problem.tuned_by or next(iter(problem.protocols.values()))
     k = problem.k
-    metrics = tm.evaluate(
-        fitted, split, protocol, k=k, part="validation", baseline=False
-    ).metrics
+    metrics = tm.evaluate(fitted, split, protocol, k=k, part="validation", baseline=False).metrics
     return {
         "settings": settings,
         **{name: round(metrics[name], 4) for name in (f"recall@{k}", f"ndcg@{k}")},

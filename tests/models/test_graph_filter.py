@@ -120,6 +120,12 @@ def test_dense_vectors_that_do_not_fit_are_refused(monkeypatch: pytest.MonkeyPat
         model.item_vectors  # noqa: B018
 
 
+def test_a_decomposition_that_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "available_bytes", lambda: 100)
+    with pytest.raises(UnsupportedError, match="40 vectors of users and items need"):
+        GraphFilter().fit(tm.no_holdout(two_tastes()))
+
+
 def test_each_round_of_the_decomposition_is_reported() -> None:
     reports: list[Progress] = []
     GraphFilter().fit(tm.no_holdout(two_tastes()), tm.TrainingRun(on_progress=reports.append))

@@ -18,7 +18,7 @@ from tastemaker.config import Config
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
-from tastemaker.models.graph.singular import largest_singular
+from tastemaker.models.graph.singular import EXTRA_VECTORS, largest_singular
 from tastemaker.models.matrices import history_matrix, interaction_matrix
 from tastemaker.models.memory import refuse_beyond_memory
 from tastemaker.models.recommender import Recommender
@@ -37,15 +37,15 @@ class GraphFilterConfig(Config):
     order: Literal[1, 2, 3] = 1
     """Order of the polynomial filter: 1 is P, 2 is 2P - P², and 3 is 0.71P + 0.1P² - 0.01P³."""
     user_exponent: float = Field(0.5, ge=0, le=1)
-    """a: the larger, the less the users with long histories count."""
+    """a, of the users' degrees: the larger, the less the users with long histories count."""
     item_exponent: float = Field(0.5, ge=0, le=1)
-    """b: the larger, the less popular items count."""
+    """b, of the items' degrees: the larger, the less popular items count."""
     popularity_exponent: float = Field(0.0, ge=-1, le=1)
-    """c: scores of popular items are raised, and popular items of a history count less."""
+    """c: the larger, the higher popular items are scored, and the less they count in a history."""
     ideal_dimensions: int = Field(256, ge=0)
     """Number of the lowest frequencies that the ideal filter passes; 0 leaves this filter out."""
     ideal_weight: float = Field(0.3, ge=0)
-    """w: weight of the ideal filter beside the polynomial one."""
+    """w: weight of the ideal filter beside the polynomial one, of a P with eigenvalues up to 1."""
     ideal_exponent: float = Field(0.5, ge=-1, le=1)
     """d: the same as c, for the ideal filter."""
 
@@ -73,18 +73,18 @@ class GraphFilter(Recommender):
     uses_weights = True
     space: ClassVar[dict[str, Range]] = {
         "order": Choice((1, 2, 3)),
-        "user_exponent": Float(0.0, 1.0),
-        "item_exponent": Float(0.0, 1.0),
-        "popularity_exponent": Float(-0.5, 0.5),
+        "user_exponent": Float(0.0, 0.8),
+        "item_exponent": Float(0.2, 0.8),
+        "popularity_exponent": Float(-0.2, 0.5),
         "ideal_dimensions": Int(32, 1024, log=True),
-        "ideal_weight": Float(0.01, 1.0, log=True),
-        "ideal_exponent": Float(-0.5, 0.5),
+        "ideal_weight": Float(0.001, 1.0, log=True),
+        "ideal_exponent": Float(-0.2, 0.5),
     }
 
     def _fit(self, split: Split, run: TrainingRun) -> None:
-        config = self.config
-        matrix = _normalised(interaction_matrix(split.train), config)
-        n = config.ideal_dimensions
+        n = self.config.ideal_dimensions
+        _refuse_too_large(split.train, n)
+        matrix = _normalised(split.train, self.config)
         values, vectors = largest_singular(matrix, max(n, 1), run.on_progress)
         edges = torch.tensor(matrix.data) / values[0]
         self._set(split.train, edges, vectors[:, :n].clone())
@@ -144,7 +144,7 @@ class GraphFilter(Recommender):
             (edges.numpy(), train.items, train.indptr), (train.n_users, train.n_items), copy=True
         )
         self._by_item = self._by_user.T.tocsr()
-        self._item_degrees = _degrees(interaction_matrix(train), axis=0)
+        self._item_degrees = _degrees(train.items, train.weights, train.n_items)
 
     def _scores(self, histories: csr_matrix) -> torch.Tensor:
         """Returns the scores (n, n_items) of histories (n, n_items)."""
@@ -171,9 +171,9 @@ class GraphFilter(Recommender):
         """Returns f(P) S of signals S, both (n_items, n)."""
         filtered = np.zeros(signals.shape, dtype=np.float32)
         for coefficient in COEFFICIENTS[self.config.order]:
-            signals = self._by_item @ (self._by_user @ signals)
-            if issparse(signals):
-                signals = signals.toarray()  # one product leaves few zeros
+            by_user = self._by_user @ signals
+            # Dense from here on, since the second product fills most of the matrix.
+            signals = self._by_item @ (by_user.toarray() if issparse(by_user) else by_user)
             filtered += np.float32(coefficient) * signals
         return filtered
 
@@ -183,15 +183,25 @@ class GraphFilter(Recommender):
         return frequencies @ (signals.T @ frequencies).T
 
 
-def _normalised(matrix: csr_matrix, config: GraphFilterConfig) -> csr_matrix:
-    """Returns D_u^-a R D_i^-b of R (n_users, n_items), with the entries in the same order."""
-    users = _degrees(matrix, axis=1) ** -config.user_exponent
-    items = _degrees(matrix, axis=0) ** -config.item_exponent
-    edges = matrix.data * np.repeat(users, np.diff(matrix.indptr)) * items[matrix.indices]
-    return csr_matrix((edges, matrix.indices, matrix.indptr), matrix.shape)
+def _normalised(train: Dataset, config: GraphFilterConfig) -> csr_matrix:
+    """Returns D_u^-a R D_i^-b, (n_users, n_items), with its entries in the order of the data."""
+    matrix = interaction_matrix(train)
+    users = _degrees(train.users, train.weights, train.n_users) ** -config.user_exponent
+    items = _degrees(train.items, train.weights, train.n_items) ** -config.item_exponent
+    matrix.data *= users[train.users] * items[train.items]
+    return matrix
 
 
-def _degrees(matrix: csr_matrix, axis: int) -> np.ndarray:
-    """Returns the sums of the columns (axis 0) or rows (axis 1); 1 for those without entries."""
-    sums = matrix.sum(axis=axis).A1
+def _degrees(codes: np.ndarray, weights: np.ndarray | None, n: int) -> np.ndarray:
+    """Returns the sum of the weights of each of n users or items, float32; 1 if it has none."""
+    sums = np.bincount(codes, weights, minlength=n)
     return np.where(sums > 0, sums, 1).astype(np.float32)
+
+
+def _refuse_too_large(data: Dataset, n_frequencies: int) -> None:
+    n_vectors = min(n_frequencies + EXTRA_VECTORS, data.n_users, data.n_items)
+    refuse_beyond_memory(
+        4 * (data.n_users + 2 * data.n_items) * n_vectors,
+        f"graphfilter on {data.name}: {n_vectors:,} vectors of users and items",
+        "lower ideal_dimensions=… or keep fewer users and items with k_core()",
+    )
