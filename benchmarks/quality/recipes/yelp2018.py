@@ -5,7 +5,7 @@ from recipes.defaults import popularity
 
 
 def itemknn(seed: int) -> tm.ItemKNN:
-    """Neighbours by TF-IDF."""
+    """Neighbours by TF-IDF; not tuned yet."""
     return tm.ItemKNN(similarity="tfidf", neighbours=100)
 
 
