@@ -13,6 +13,8 @@ _SIMILARITIES: list[Settings] = [
     {"similarity": s, "neighbours": k} for s in ("cosine", "tfidf", "bm25") for k in (20, 100, 300)
 ]
 
+_LINEAR: Settings = {"ideal_dimensions": 0}
+
 _IALS = ((64, 5, 10), (64, 20, 10), (128, 20, 10), (256, 20, 10), (256, 50, 20))
 
 
@@ -91,5 +93,23 @@ GRIDS: dict[str, dict[str, list[Settings]]] = {
             (64, 0.03), (128, 0.01), (128, 0.02), (128, 0.03), (128, 0.05), (128, 0.1), (128, 0.3),
             (256, 0.03), (512, 0.03),
         ),
+    },
+    "gowalla": {
+        "graphfilter": [
+            _LINEAR | {"user_exponent": 0.3, "popularity_exponent": 0.2},
+            _LINEAR | {"user_exponent": 0.2, "popularity_exponent": 0.2},
+            {},
+            _LINEAR | {"popularity_exponent": 0.2},
+        ],
+        "itemknn": [{"similarity": "tfidf", "neighbours": k} for k in (100, 1000)],
+    },
+    "yelp2018": {
+        "graphfilter": [
+            {"ideal_weight": 0.1, "ideal_exponent": 0.1},
+            {"user_exponent": 0.4, "ideal_weight": 0.05, "ideal_exponent": 0.1},
+            {},
+            _LINEAR,
+        ],
+        "itemknn": [{"similarity": "tfidf", "neighbours": k} for k in (100, 1000)],
     },
 }  # fmt: skip

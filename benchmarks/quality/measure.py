@@ -60,8 +60,10 @@ def measure(model: tm.Recommender, split: tm.Split, problem: Problem) -> dict[st
     figures = {
         f"{name} {metric}": value
         for name, protocol in problem.protocols.items()
-        for metric, value in tm.evaluate(model, split, protocol, baseline=False).metrics.items()
-        if metric in ("hit_rate@10", "ndcg@10")
+        for metric, value in tm.evaluate(
+            model, split, protocol, k=problem.k, baseline=False
+        ).metrics.items()
+        if metric in problem.metrics
     }
     return {
         "config": model.config.model_dump(mode="json"),

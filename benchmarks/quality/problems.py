@@ -9,8 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grids import GRIDS, Settings
-from recipes import amazon_beauty, ml_100k, ncf_ml_1m, sasrec_games
-from splits import attributed, by_order, published, published_for_tuning
+from recipes import amazon_beauty, gowalla, ml_100k, ncf_ml_1m, sasrec_games, yelp2018
+from splits import (
+    attributed,
+    by_order,
+    lightgcn,
+    lightgcn_for_tuning,
+    published,
+    published_for_tuning,
+)
 
 import tastemaker as tm
 
@@ -32,9 +39,16 @@ class Problem:
     recipes: dict[str, Recipe]
     grids: dict[str, list[Settings]]
     published: dict[str, tuple[str, str]]
-    """By recipe: HR@10 / NDCG@10 that are to be reached with the first protocol, and whose."""
+    """By recipe: the two metrics that are to be reached with the first protocol, and whose."""
     tuned_by: tm.RankingProtocol | None = None
     """Ranks the validation part where the first protocol cannot."""
+    metrics: tuple[str, str] = ("hit_rate@10", "ndcg@10")
+    """The columns of the table; the rows are in the order of the second."""
+
+    @property
+    def k(self) -> int:
+        """The length of the lists that are judged."""
+        return int(self.metrics[1].partition("@")[2])
 
 
 FULL = tm.FullRanking()
@@ -73,5 +87,23 @@ PROBLEMS = {
         recipes=ml_100k.RECIPES,
         grids=GRIDS["ml-100k"],
         published={},
+    ),
+    "gowalla": Problem(
+        final=lambda data: lightgcn(data, "gowalla"),
+        tuning=lambda data: lightgcn_for_tuning(data, "gowalla"),
+        protocols={"full": FULL},
+        recipes=gowalla.RECIPES,
+        grids=GRIDS["gowalla"],
+        published=gowalla.PUBLISHED,
+        metrics=("recall@20", "ndcg@20"),
+    ),
+    "yelp2018": Problem(
+        final=lambda data: lightgcn(data, "yelp2018"),
+        tuning=lambda data: lightgcn_for_tuning(data, "yelp2018"),
+        protocols={"full": FULL},
+        recipes=yelp2018.RECIPES,
+        grids=GRIDS["yelp2018"],
+        published=yelp2018.PUBLISHED,
+        metrics=("recall@20", "ndcg@20"),
     ),
 }

@@ -40,7 +40,7 @@ def main() -> None:
             # Read again, since another process may have written while this one tried.
             tried = json.loads(path.read_text()) if path.exists() else {}
             trials = [*tried.get(model, []), trial]
-            tried[model] = sorted(trials, key=lambda each: -each["ndcg@10"])
+            tried[model] = sorted(trials, key=lambda each: -each[f"ndcg@{problem.k}"])
             RESULTS.mkdir(exist_ok=True)
             path.write_text(json.dumps(tried, indent=1) + "\n")
 
@@ -53,11 +53,11 @@ def attempt(
     fitted = tm.model_class(model)(**settings).fit(split)
     fit_s = time.monotonic() - started_at
     protocol = problem.tuned_by or next(iter(problem.protocols.values()))
-    metrics = tm.evaluate(fitted, split, protocol, part="validation", baseline=False).metrics
+    k = problem.k
+    metrics = tm.evaluate(fitted, split, protocol, k=k, part="validation", baseline=False).metrics
     return {
         "settings": settings,
-        "recall@10": round(metrics["recall@10"], 4),
-        "ndcg@10": round(metrics["ndcg@10"], 4),
+        **{name: round(metrics[name], 4) for name in (f"recall@{k}", f"ndcg@{k}")},
         "best_epoch": fitted.log.best_epoch or None,
         "fit_s": round(fit_s, 1),
     }

@@ -1,7 +1,8 @@
-"""The data sets as they are read, and the splits of MovieLens 1M that the NCF paper gives."""
+"""The data sets as they are read, and the splits that the papers of NCF and LightGCN give."""
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 import tastemaker as tm
@@ -45,3 +46,29 @@ def attributed(data: Path) -> tm.Dataset:
     items = pl.read_parquet(data / "amazon-beauty" / "items.parquet")
     catalog = tm.Catalog.from_frame(items.rename({"attributes": "categories"}), "items.parquet")
     return by_order(data, "amazon-beauty").with_catalog(catalog)
+
+
+def lightgcn(data: Path, name: str) -> tm.Split:
+    """The training file and the test file that came with LightGCN."""
+    train, test = (data / name / f"{part}.parquet" for part in ("train", "test"))
+    return tm.predefined_split(
+        tm.read_interactions(train, name=name), tm.read_interactions(test, name=name)
+    )
+
+
+def lightgcn_for_tuning(data: Path, name: str, seed: int = 0) -> tm.Split:
+    """The training file alone, without a random tenth of each user's items: the validation part.
+
+    At least one item of each user is held out. Nothing of the test file is read.
+    """
+    log = tm.read(data / name / "train.parquet", name=name)
+    counts = np.diff(log.indptr)
+    in_random_order = np.lexsort((np.random.default_rng(seed).random(len(log)), log.users))
+    places = np.arange(len(log)) - np.repeat(log.indptr[:-1], counts)
+    held = np.zeros(len(log), dtype=bool)
+    held[in_random_order] = places < np.repeat(np.maximum(np.rint(counts / 10), 1), counts)
+    return tm.Split(
+        log.rows(~held),
+        validation=Targets.of(log.rows(held)),
+        method=f"a tenth of each user, seed {seed}",
+    )

@@ -17,11 +17,13 @@ def write_table(name: str, problem: Problem, runs: list[Run]) -> None:
     for run in runs:
         by_recipe.setdefault(run["recipe"], []).append(run)
     first = next(iter(problem.protocols))
-    ordered = sorted(by_recipe.items(), key=lambda item: -_mean(item[1], f"{first} ndcg@10"))
-    metrics = [(p, m) for p in problem.protocols for m in ("hit_rate@10", "ndcg@10")]
+    decisive = f"{first} {problem.metrics[1]}"
+    ordered = sorted(by_recipe.items(), key=lambda item: -_mean(item[1], decisive))
+    metrics = [(p, m) for p in problem.protocols for m in problem.metrics]
     several = len(problem.protocols) > 1
     titles = [f"{SHORT[m]}{', ' + p if several else ''}" for p, m in metrics]
-    heads = ["model", *titles, "runs", "seconds to fit", "published HR@10 / NDCG@10", "reached"]
+    published = f"published {' / '.join(SHORT[m] for m in problem.metrics)}"
+    heads = ["model", *titles, "runs", "seconds to fit", published, "reached"]
     lines = ["| " + " | ".join(heads) + " |", "| --- " * len(heads) + "|"]
     lines += [_row(recipe, own, problem, metrics) for recipe, own in ordered]
     replace_table(name, lines)
@@ -35,7 +37,12 @@ def replace_table(name: str, lines: list[str]) -> None:
     PAGE.write_text(f"{before}{begin}\n" + "\n".join(lines) + f"\n{end}{after}")
 
 
-SHORT = {"hit_rate@10": "HR@10", "ndcg@10": "NDCG@10"}
+SHORT = {
+    "hit_rate@10": "HR@10",
+    "ndcg@10": "NDCG@10",
+    "recall@20": "Recall@20",
+    "ndcg@20": "NDCG@20",
+}
 
 
 def _row(recipe: str, runs: list[Run], problem: Problem, metrics: list[tuple[str, str]]) -> str:

@@ -49,6 +49,7 @@ from .models.factorization.mf import MF as MF
 from .models.factorization.ncf import MLP as MLP
 from .models.factorization.ncf import NCF as NCF
 from .models.factorization.neumf import NeuMF as NeuMF
+from .models.graph.graph_filter import GraphFilter as GraphFilter
 from .models.graph.lightgcn import LightGCN as LightGCN
 from .models.linear.ease import EASE as EASE
 from .models.linear.itemknn import ItemKNN as ItemKNN

@@ -14,6 +14,7 @@ from tastemaker.models.factorization.ials import IALS
 from tastemaker.models.factorization.mf import MF
 from tastemaker.models.factorization.ncf import MLP, NCF, MLPConfig
 from tastemaker.models.factorization.neumf import NeuMF
+from tastemaker.models.graph.graph_filter import GraphFilter
 from tastemaker.models.graph.lightgcn import LightGCN
 from tastemaker.models.linear.ease import EASE
 from tastemaker.models.linear.itemknn import ItemKNN
@@ -86,6 +87,13 @@ class TestLightGCN(RecommenderContract):
 
     def make(self) -> Recommender:
         return LightGCN(epochs=30, batch_size=128, embedding_size=16, learning_rate=3e-2)
+
+
+class TestGraphFilter(RecommenderContract):
+    twin_overlap = 1.0
+
+    def make(self) -> Recommender:
+        return GraphFilter(order=2, ideal_dimensions=4)
 
 
 class TestMLP(RecommenderContract):

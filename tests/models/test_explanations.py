@@ -24,6 +24,7 @@ def ials(split: tm.Split) -> Recommender:
 EXACT = {
     "ease": lambda split: tm.EASE(regularization=5.0).fit(split),
     "itemknn": lambda split: tm.ItemKNN().fit(split),
+    "graphfilter": lambda split: tm.GraphFilter(order=2).fit(split),
     "ials": ials,
 }
 

@@ -17,6 +17,7 @@ BUILT_IN = {
     "repeat": "tastemaker.models.repeat:Repeat",
     "itemknn": "tastemaker.models.linear.itemknn:ItemKNN",
     "ease": "tastemaker.models.linear.ease:EASE",
+    "graphfilter": "tastemaker.models.graph.graph_filter:GraphFilter",
     "ials": "tastemaker.models.factorization.ials:IALS",
     "bpr": "tastemaker.models.factorization.bpr:BPR",
     "mf": "tastemaker.models.factorization.mf:MF",

@@ -1,0 +1,28 @@
+"""Yelp2018 in LightGCN's split: one function a model, with the settings found."""
+
+import tastemaker as tm
+from recipes.defaults import popularity
+
+
+def itemknn(seed: int) -> tm.ItemKNN:
+    """Neighbours by TF-IDF; not tuned yet."""
+    return tm.ItemKNN(similarity="tfidf", neighbours=100)
+
+
+def graphfilter(seed: int) -> tm.GraphFilter:
+    """A linear filter and, with a small weight, an ideal one."""
+    return tm.GraphFilter(ideal_weight=0.1, ideal_exponent=0.1)
+
+
+def gfcf(seed: int) -> tm.GraphFilter:
+    """The settings of GF-CF, which are the defaults."""
+    return tm.GraphFilter()
+
+
+RECIPES = {recipe.__name__: recipe for recipe in (popularity, itemknn, graphfilter, gfcf)}
+
+PUBLISHED = {
+    "gfcf": ("0.0697 / 0.0571", "Shen et al. 2021"),
+    "graphfilter": ("0.0720 / 0.0593", "BSPM, Choi et al. 2023"),
+}
+"""Recall@20 / NDCG@20 that are to be reached, by recipe, and whose they are."""
