@@ -114,8 +114,9 @@ class Solver {
         float *r = &residuals[row * width], *p = &directions[row * width], *image = &images[row * width];
         add_entries(entries, fixed, p, [](float extra, float product) { return extra * product; }, block, image);
         const float curvature = dot(p, image, width);
-        if (!(curvature > 0)) return 0;
-        const float size = squared_length / curvature;
+        if (squared_length == 0 || curvature == 0) return 0; // the system is solved
+        // After an overflow the vector is NaN, so that the caller notices it.
+        const float size = curvature < INFINITY ? squared_length / curvature : NAN;
         for (int64_t i = 0; i < width; i += LANES) {
             store(x + i, load(x + i) + size * load(p + i));
             store(r + i, load(r + i) - size * load(image + i));

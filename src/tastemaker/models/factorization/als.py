@@ -39,16 +39,16 @@ class ALS:
         """Draws the initial vectors.
 
         Args:
-            extra: (n_users, n_items) float32 confidences of the touched pairs above 1; that of all
+            extra: (n_users, n_items) float64 confidences of the touched pairs above 1; that of all
                 others is 1.
-            penalties: of the squared lengths of the vectors of users (n_users,) and items
-                (n_items,).
+            penalties: of the squared lengths of the vectors of users, (n_users,) float64, and of
+                items, (n_items,).
             embedding_size: dimension of the vectors.
             seed: of the initial vectors.
         """
         n_users, n_items = extra.shape
         self._size = embedding_size
-        self._confidence = n_users * n_items + float(extra.data.sum(dtype=np.float64))
+        self._confidence = n_users * n_items + float(extra.data.sum())
         generator = np.random.default_rng(seed)
         of_users, of_items = penalties
         self._users = _Side(extra, of_users, _initial(n_users, embedding_size, generator))
@@ -80,8 +80,9 @@ class _Side:
 
     def __init__(self, extra: csr_matrix, penalties: np.ndarray, vectors: np.ndarray) -> None:
         self._own = own_part(len(vectors))
-        self._extra = extra[self._own]
-        self._penalties = penalties[self._own].astype(np.float32)
+        with np.errstate(over="ignore"):  # infinite numbers lead to NaN, which `fit` reports
+            self._extra = extra[self._own].astype(np.float32)
+            self._penalties = penalties[self._own].astype(np.float32)
         self.vectors = vectors
 
     def improve(self, fixed: np.ndarray) -> float:

@@ -57,6 +57,7 @@ def _gram_matrix(vectors: np.ndarray) -> np.ndarray:
     return total.astype(np.float32)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # the vectors are NaN then, which `fit` reports
 def _improve(
     extra: csr_matrix,
     penalties: np.ndarray,
@@ -122,4 +123,4 @@ def _dots(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def _ratios(numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
     """Returns the quotients, (n, 1); 0 where the denominator is 0, of a system that is solved."""
     zeros = np.zeros_like(numerators)
-    return np.divide(numerators, denominators, out=zeros, where=denominators > 0)
+    return np.divide(numerators, denominators, out=zeros, where=denominators != 0)

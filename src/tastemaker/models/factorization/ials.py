@@ -29,15 +29,17 @@ from tastemaker.training.run import TrainingRun
 class IALSConfig(Config):
     """Settings of iALS."""
 
-    embedding_size: int = Field(64, ge=1)
+    embedding_size: int = Field(256, ge=1)
     """Dimension of the user and item vectors."""
     epochs: int = Field(15, ge=1)
-    """Number of rounds, each of which solves for all users and then for all items."""
-    alpha: float = Field(5.0, gt=0)
+    """Number of rounds, each of which improves all users and then all items."""
+    alpha: float | None = Field(None, gt=0)
     """α: an interaction of weight w counts 1 + α w, with w = 1 in data without weights; the absence
-    of one counts 1."""
-    regularization: float = Field(30.0, gt=0)
-    """λ: the penalty on the squared length of every vector."""
+    of one counts 1. none: 1 / √p, where p is the fraction of all pairs that are interactions,
+    divided by their mean weight."""
+    regularization: float | None = Field(None, gt=0)
+    """λ: the mean penalty on the squared length of a vector. none: 0.06 (1 + α), with α times the
+    mean weight, times the mean number of interactions of a user or an item."""
     regularization_exponent: float = Field(0.0, ge=0, le=1)
     """ν: the penalty on a user's or an item's vector is proportional to T^ν, where T is the sum of
     the confidences of all its pairs, and λ is the mean penalty: with 0, it is the same for all; with
@@ -83,11 +85,11 @@ class IALS(Recommender):
         config, train = self.config, split.train
         weighting = self._weighting_of(train)
         extra = interaction_matrix(train)
-        extra.data = weighting.extra(extra.data).astype(np.float32)
+        extra.data = weighting.extra(extra.data)
         of_users, of_items = map(weighting.penalties, total_confidences(train, weighting.alpha))
         als = ALS(extra, (of_users, of_items), config.embedding_size, config.seed)
         self.log = train_in_epochs(partial(als.train, config.epochs), config.epochs, run)
-        self._set_items(torch.tensor(als.items), train)
+        self._set_items(torch.tensor(als.items), weighting)
 
     @property
     def item_vectors(self) -> torch.Tensor:
@@ -104,11 +106,10 @@ class IALS(Recommender):
         return {"items": self._items}
 
     def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
-        self._set_items(state["items"], self.dataset)
+        self._set_items(state["items"], self._weighting_of(self.dataset))
 
-    def _set_items(self, items: torch.Tensor, train: Dataset) -> None:
-        self._items = items
-        self._weighting = self._weighting_of(train)
+    def _set_items(self, items: torch.Tensor, weighting: Weighting) -> None:
+        self._items, self._weighting = items, weighting
         vectors = items.double().numpy()
         # In the basis of the eigenvectors of YᵀY, its sum with any penalty is diagonal.
         eigenvalues, self._basis = np.linalg.eigh(vectors.T @ vectors)
