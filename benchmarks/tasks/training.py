@@ -166,4 +166,10 @@ def _ials_task(embedding_size: int) -> Task:
     )
 
 
-TASKS = (NCF, _time_to_quality_task(0.64, 100), _time_to_quality_task(0.69, 150), SASREC, *map(_ials_task, (64, 256)))
+TASKS = (
+    NCF,
+    _time_to_quality_task(0.64, 100),
+    _time_to_quality_task(0.69, 150),
+    SASREC,
+    *map(_ials_task, (64, 256)),
+)

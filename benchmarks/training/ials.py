@@ -39,7 +39,7 @@ def ours(split: tm.Split, order: Order) -> Callable[[int], float]:
 
 
 def implicit(split: tm.Split, order: Order) -> Callable[[int], float]:
-    """With its defaults: three steps of conjugate gradients, no loss, no BLAS threads of its own."""
+    """With its defaults: three steps of conjugate gradients, no loss; without BLAS threads."""
     matrix = interaction_matrix(split.train)
 
     def train(epochs: int) -> float:

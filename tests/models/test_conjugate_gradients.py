@@ -52,7 +52,9 @@ def solution(extra: csr_matrix, penalties: np.ndarray, fixed: np.ndarray) -> np.
     wide = fixed.astype(np.float64)
     return np.stack(
         [
-            np.linalg.solve(wide.T @ (c[:, None] * wide) + p * np.eye(wide.shape[1]), wide.T @ (c * t))
+            np.linalg.solve(
+                wide.T @ (c[:, None] * wide) + p * np.eye(wide.shape[1]), wide.T @ (c * t)
+            )
             for c, p, t in zip(confidences, penalties, touched, strict=True)
         ]
     )

@@ -106,8 +106,8 @@ def test_users_get_the_vectors_that_the_package_gives_them() -> None:
         package.fit(
             matrix, show_progress=False, callback=lambda epoch, seconds, loss: losses.append(loss)
         )
-    # Both take the same steps, but round differently, and the steps of the first epochs, in which all
-    # vectors point in similar directions, enlarge that.
+    # Both take the same steps, but round differently, and the steps of the first epochs, in which
+    # all vectors point in similar directions, enlarge that.
     assert [record["loss"] for record in model.log.records] == pytest.approx(losses, rel=1e-4)
     np.testing.assert_allclose(package.item_factors, model.state()["items"], atol=2e-3)
     found = model.queries(model.users([0, 1, 2])).numpy()

@@ -7,6 +7,8 @@ sum of c v. These steps cost far less than an exact solution. From the last valu
 few of them are enough, since the fixed vectors change in the next epoch.
 """
 
+from itertools import pairwise
+
 import numpy as np
 from scipy.sparse import csr_matrix
 
@@ -71,7 +73,7 @@ def _improve(
     entries_at_once = max(1, NUMBERS_AT_ONCE // fixed.shape[1])
     limits = np.arange(entries_at_once, extra.nnz, entries_at_once)
     ends = np.unique([0, *np.searchsorted(extra.indptr, limits), len(vectors)])
-    for start, end in zip(ends[:-1], ends[1:], strict=True):
+    for start, end in pairwise(ends):
         part = slice(start, end)
         vectors[part], losses[part] = _improved(
             extra[part], penalties[part], fixed, gram, vectors[part].astype(np.float64), n_steps

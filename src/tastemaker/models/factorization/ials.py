@@ -26,6 +26,7 @@ from tastemaker.models.recommender import Recommender
 from tastemaker.models.space import Choice, Float, Int, Range
 from tastemaker.training.run import TrainingRun
 
+
 class IALSConfig(Config):
     """Settings of iALS."""
 
@@ -42,8 +43,8 @@ class IALSConfig(Config):
     mean weight, times the mean number of interactions of a user or an item."""
     regularization_exponent: float = Field(0.0, ge=0, le=1)
     """ν: the penalty on a user's or an item's vector is proportional to T^ν, where T is the sum of
-    the confidences of all its pairs, and λ is the mean penalty: with 0, it is the same for all; with
-    1, it is highest for frequent users and items."""
+    the confidences of all its pairs, and λ is the mean penalty: with 0, it is the same for all;
+    with 1, it is highest for frequent users and items."""
     seed: int = Field(0, ge=0, lt=2**32)
     """Seed of the initial vectors; the same seed gives the same result on any number of cores."""
 
@@ -56,9 +57,9 @@ class IALS(Recommender):
     otherwise (Hu et al., equation 3). r_ui is the weight of the interaction: 1 in data without
     weights, and the mean weight of the training data for a history without weights.
 
-    The penalty of a vector is λ T^ν / mean(T^ν), where T is the sum of the confidences of its pairs,
-    Σ_i c_ui or Σ_u c_ui, and the mean is that of all users and items. The mean penalty is therefore
-    λ for every ν, and with ν = 0 all vectors have the penalty λ.
+    The penalty of a vector is λ T^ν / mean(T^ν), where T is the sum of the confidences of all its
+    pairs, Σ_i c_ui or Σ_u c_ui, and the mean is that of all users and items. The mean penalty is
+    therefore λ for every ν, and with ν = 0 all vectors have the penalty λ.
 
     Rendle et al. weight all pairs by α₀, those of interactions by 1 in addition, and penalise a
     vector by λ' (n + α₀ m)^ν, where n counts its interactions and m all its pairs. Without weights,
@@ -79,6 +80,7 @@ class IALS(Recommender):
         "epochs": Int(5, 30),
         "alpha": Float(0.5, 100.0, log=True),
         "regularization": Float(0.1, 200.0, log=True),
+        "regularization_exponent": Float(0.0, 1.0),
     }
 
     def _fit(self, split: Split, run: TrainingRun) -> None:

@@ -6,7 +6,6 @@ import numpy as np
 
 from tastemaker.data.dataset import Dataset
 
-
 PENALTY = 0.06
 """The usual penalty of a vector, for each interaction that it has on average and each unit of the
 confidence of such an interaction."""
@@ -17,9 +16,9 @@ class Weighting:
     """The weights of one training data set.
 
     The confidence of a pair is 1 + α r if the user touched the item, where r is the weight of the
-    interaction, and 1 otherwise. The penalty on the squared length of a vector is λ T^ν / mean(T^ν),
-    where T is the sum of the confidences of all its pairs, and the mean is that of all users and
-    items of the training data.
+    interaction, and 1 otherwise. The penalty on the squared length of a vector is
+    λ T^ν / mean(T^ν), where T is the sum of the confidences of all its pairs, and the mean is that
+    of all users and items of the training data.
     """
 
     alpha: float
