@@ -34,20 +34,9 @@ def improve(
     vectors: np.ndarray,
     n_steps: int,
 ) -> np.ndarray:
-    """Takes some steps of conjugate gradients for each of n vectors.
+    """Takes steps as `conjugate_gradients.improve` describes them.
 
     The result does not depend on the number of threads.
-
-    Args:
-        extra: (n, m) float32 confidences of the entries above 1, with int32 indices.
-        penalties: (n,) float32 penalties on the squared lengths of the vectors.
-        fixed: (m, d) float32 vectors of the columns.
-        gram: (d, d) float32 Gram matrix of `fixed`.
-        vectors: (n, d) float32, changed in place.
-        n_steps: number of steps.
-
-    Returns:
-        (n,) float64 parts of the rows in the objective.
     """
     n, d = vectors.shape
     _check_width(d)

@@ -49,8 +49,10 @@ class ALS:
         n_users, n_items = extra.shape
         self._size = embedding_size
         self._confidence = n_users * n_items + float(extra.data.sum())
+        with np.errstate(over="ignore"):  # infinite numbers lead to NaN, which `fit` reports
+            of_users, of_items = (each.astype(np.float32) for each in penalties)
+            extra = extra.astype(np.float32)
         generator = np.random.default_rng(seed)
-        of_users, of_items = penalties
         self._users = _Side(extra, of_users, _initial(n_users, embedding_size, generator))
         self._items = _Side(extra.T.tocsr(), of_items, _initial(n_items, embedding_size, generator))
 
@@ -80,9 +82,7 @@ class _Side:
 
     def __init__(self, extra: csr_matrix, penalties: np.ndarray, vectors: np.ndarray) -> None:
         self._own = own_part(len(vectors))
-        with np.errstate(over="ignore"):  # infinite numbers lead to NaN, which `fit` reports
-            self._extra = extra[self._own].astype(np.float32)
-            self._penalties = penalties[self._own].astype(np.float32)
+        self._extra, self._penalties = extra[self._own], penalties[self._own]
         self.vectors = vectors
 
     def improve(self, fixed: np.ndarray) -> float:
