@@ -26,6 +26,13 @@ def _ials(*settings: tuple[int, float, float]) -> list[Settings]:
     return [{"embedding_size": d, "alpha": α, "regularization": λ} for d, α, λ in settings]
 
 
+def _ials_by_frequency(*settings: tuple[int, float, float, float]) -> list[Settings]:
+    return [
+        {"embedding_size": d, "alpha": α, "regularization": λ, "regularization_exponent": ν}
+        for d, α, λ, ν in settings
+    ]
+
+
 def _mf(*settings: tuple[int, float], epochs: int = 60) -> list[Settings]:
     return [
         {
@@ -42,10 +49,16 @@ def _mf(*settings: tuple[int, float], epochs: int = 60) -> list[Settings]:
 GRIDS: dict[str, dict[str, list[Settings]]] = {
     "ncf-ml-1m": {
         "ease": _ease(300, 500, 700, 1000, 1500),
-        "ials": _ials(
-            (64, 5, 30), (64, 10, 50), (128, 5, 50), (128, 10, 70),
-            (256, 3, 50), (256, 5, 70), (256, 5, 100), (256, 8, 100),
-        ),
+        "ials": [
+            {},
+            *_ials(
+                (64, 5, 30), (64, 10, 50), (128, 5, 50), (128, 10, 70),
+                (256, 3, 50), (256, 5, 70), (256, 5, 100), (256, 8, 100),
+            ),
+            *_ials_by_frequency(
+                (192, 5, 66, 0.5), (384, 5, 66, 0.5), (192, 2.5, 42, 0.5), (192, 2.5, 35, 1.0),
+            ),
+        ],
         "mf": [
             _MF | {"regularization": λ, "regularization_exponent": ν}
             for λ, ν in ((0.03, 1.0), (0.025, 0.75), (0.025, 0.5), (0.03, 0.5), (0.03, 0.25))
@@ -56,7 +69,7 @@ GRIDS: dict[str, dict[str, list[Settings]]] = {
     "amazon-beauty": {
         "itemknn": _SIMILARITIES,
         "ease": _ease(20, 50, 100, 200, 400),
-        "ials": _ials(*_IALS, (384, 50, 20), (512, 50, 20)),
+        "ials": [{}, *_ials(*_IALS, (384, 50, 20), (512, 50, 20))],
         "mf": _mf((64, 0.03), (128, 0.1), (128, 0.2), (128, 0.3)),
         "multvae": [
             {
@@ -84,11 +97,14 @@ GRIDS: dict[str, dict[str, list[Settings]]] = {
     "ml-100k": {
         "itemknn": _SIMILARITIES,
         "ease": _ease(50, 100, 200, 300, 400, 500, 800),
-        "ials": _ials(
-            *_IALS,
-            (32, 5, 10), (64, 2, 10), (64, 2, 30), (64, 5, 20), (64, 5, 40), (64, 10, 40),
-            (128, 2, 30), (128, 5, 40), (128, 5, 60),
-        ),
+        "ials": [
+            {},
+            *_ials(
+                *_IALS,
+                (32, 5, 10), (64, 2, 10), (64, 2, 30), (64, 5, 20), (64, 5, 40), (64, 10, 40),
+                (128, 2, 30), (128, 5, 40), (128, 5, 60),
+            ),
+        ],
         "mf": _mf(
             (64, 0.03), (128, 0.01), (128, 0.02), (128, 0.03), (128, 0.05), (128, 0.1), (128, 0.3),
             (256, 0.03), (512, 0.03),

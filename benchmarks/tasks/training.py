@@ -1,4 +1,4 @@
-"""Training: NCF and SASRec."""
+"""Training: NCF, SASRec and iALS."""
 
 from harness.task import Aim, Contender, Task
 
@@ -141,4 +141,35 @@ SASREC = Task(
     ),
 )
 
-TASKS = (NCF, _time_to_quality_task(0.64, 100), _time_to_quality_task(0.69, 150), SASREC)
+
+def _ials_task(embedding_size: int) -> Task:
+    return Task(
+        name=f"train-ials-{embedding_size}",
+        title=f"Training iALS of {embedding_size} dimensions",
+        measure="training",
+        unit="epochs",
+        contenders=(
+            Contender(
+                "Tastemaker",
+                "training/ials.py",
+                options={"way": "ours", "embedding_size": embedding_size},
+                note="With the loss of each epoch.",
+            ),
+            Contender(
+                "implicit",
+                "training/ials.py",
+                package="implicit",
+                options={"way": "implicit", "embedding_size": embedding_size},
+                aims=(Aim("times", 1),),
+            ),
+        ),
+    )
+
+
+TASKS = (
+    NCF,
+    _time_to_quality_task(0.64, 100),
+    _time_to_quality_task(0.69, 150),
+    SASREC,
+    *map(_ials_task, (64, 256)),
+)

@@ -13,6 +13,10 @@ from tastemaker.models.factorization import implicit_library
 from tests.cli import interrupting
 from tests.cli.conftest import Begin, Terminal
 
+needs_implicit = pytest.mark.skipif(
+    not implicit_library.INSTALLED, reason="needs the package implicit"
+)
+
 
 @pytest.fixture(scope="module")
 def run(clicks: Path, tmp_path_factory, begin: Begin) -> Path:
@@ -75,9 +79,8 @@ def test_an_interrupted_demo_names_no_option_that_it_lacks(tmp_path: Path, begin
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not implicit_library.INSTALLED, reason="needs the package implicit")
-@pytest.mark.parametrize("model", ["ials", "bpr"])
-def test_ctrl_c_keeps_the_epochs_that_a_model_of_the_implicit_package_reached(
+@pytest.mark.parametrize("model", ["ials", pytest.param("bpr", marks=needs_implicit)])
+def test_ctrl_c_keeps_the_epochs_that_a_model_without_checkpoints_reached(
     model: str, clicks: Path, tmp_path: Path, begin: Begin, tastemaker: Terminal
 ) -> None:
     out = tmp_path / "run"

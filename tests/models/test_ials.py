@@ -8,7 +8,6 @@ import pytest
 import torch
 
 import tastemaker as tm
-from tastemaker.errors import UnsupportedError
 from tastemaker.models.factorization import ials, implicit_library
 from tastemaker.models.factorization.ials import IALS
 from tastemaker.testing.inductive import assert_same_scores
@@ -23,7 +22,7 @@ needs_implicit = pytest.mark.skipif(not implicit_library.INSTALLED, reason="need
 
 
 def of_vectors(items: torch.Tensor, **settings) -> IALS:
-    """A fitted model with these item vectors, which needs nothing of the package implicit."""
+    """A fitted model with these item vectors."""
     config = ials.IALSConfig(embedding_size=items.shape[1], **settings)
     return IALS.from_state(config, tm.no_holdout(two_tastes()), {"items": items})
 
@@ -38,46 +37,54 @@ def gradient(objective, vector: np.ndarray) -> np.ndarray:
     return variable.grad.numpy()
 
 
-def test_a_users_vector_is_where_the_objective_is_least() -> None:
-    items = random_vectors()
-    model = of_vectors(items, alpha=4.0, regularization=2.0)
-    vector = model.queries(model.unseen_users([[1, 5, 9]]))[0].numpy()
+HISTORIES = pytest.mark.parametrize("history", [[1, 5, 9], list(range(3, 20))])
+"""Fewer items than the vectors have dimensions, and more."""
+
+
+@HISTORIES
+@pytest.mark.parametrize("exponent", [0.0, 1.0])
+def test_a_users_vector_is_where_the_objective_is_least(
+    history: list[int], exponent: float
+) -> None:
+    items, data = random_vectors(), two_tastes()
+    model = of_vectors(items, alpha=4.0, regularization=2.0, regularization_exponent=exponent)
+    vector = model.queries(model.unseen_users([history]))[0].numpy()
+    confidences = [40 + 4.0 * data.user_counts, data.n_users + 4.0 * data.item_counts]
+    mean = (np.concatenate(confidences) ** exponent).mean()
+    penalty = 2.0 * (40 + 4.0 * len(history)) ** exponent / mean
 
     def objective(x: torch.Tensor) -> torch.Tensor:
-        touched = torch.isin(torch.arange(40), torch.tensor([1, 5, 9])).double()
+        touched = torch.isin(torch.arange(40), torch.tensor(history)).double()
         errors = (1 + 4.0 * touched) * (touched - items.double() @ x).square()
-        return errors.sum() + 2.0 * x.square().sum()
+        return errors.sum() + penalty * x.square().sum()
 
     np.testing.assert_allclose(gradient(objective, vector), 0, atol=1e-4)
     assert np.abs(gradient(objective, vector + 0.1)).max() > 1
 
 
-def test_the_mapping_to_rendles_weights_holds() -> None:
+@pytest.mark.parametrize("exponent", [0.0, 0.5, 1.0])
+def test_the_mapping_to_rendles_weights_holds(exponent: float) -> None:
     # With the items scaled by s and the user by s too, his target of 1 / (1 + α₀) becomes 1.
-    unobserved, penalty = 0.25, 3.0
+    unobserved, penalty, data = 0.25, 3.0, two_tastes()
     scale = (1 + unobserved) ** 0.5
     items = random_vectors()
+    counts = [data.user_counts + unobserved * 40, data.item_counts + unobserved * data.n_users]
+    mean = (np.concatenate(counts) ** exponent).mean()
     model = of_vectors(
         items * scale,
         alpha=1 / unobserved,
-        regularization=penalty * (1 + unobserved) / unobserved,
+        regularization=penalty * (1 + unobserved) / unobserved * mean,
+        regularization_exponent=exponent,
     )
     vector = model.queries(model.unseen_users([[1, 5, 9]]))[0].numpy() / scale
 
     def objective(x: torch.Tensor) -> torch.Tensor:
         scores = items.double() @ x
         observed = (1 - scores[[1, 5, 9]]).square().sum()
-        return observed + unobserved * scores.square().sum() + penalty * x.square().sum()
+        of_user = penalty * (3 + unobserved * 40) ** exponent
+        return observed + unobserved * scores.square().sum() + of_user * x.square().sum()
 
     np.testing.assert_allclose(gradient(objective, vector), 0, atol=1e-4)
-
-
-def test_blocks_of_users_get_what_all_at_once_get(monkeypatch) -> None:
-    model = of_vectors(random_vectors())
-    users = model.users(list(range(60)))
-    whole = model.score(users)
-    monkeypatch.setattr(ials, "SYSTEMS_AT_ONCE", 7 * 25)
-    torch.testing.assert_close(model.score(users), whole)
 
 
 def test_a_known_user_is_scored_by_the_history_of_the_moment() -> None:
@@ -99,17 +106,15 @@ def test_users_get_the_vectors_that_the_package_gives_them() -> None:
         package.fit(
             matrix, show_progress=False, callback=lambda epoch, seconds, loss: losses.append(loss)
         )
-    # The package takes the penalty of its loss in single precision.
-    assert [record["loss"] for record in model.log.records] == pytest.approx(losses, rel=1e-5)
-    # The package keeps its vectors in memory of another alignment, so products may round otherwise;
-    # the systems that each of the four epochs solves are well conditioned by the regularization.
-    np.testing.assert_allclose(package.item_factors, model.state()["items"], rtol=1e-4, atol=1e-5)
+    # Both take the same steps, but round differently, and the steps of the first epochs, in which
+    # all vectors point in similar directions, enlarge that.
+    assert [record["loss"] for record in model.log.records] == pytest.approx(losses, rel=1e-4)
+    np.testing.assert_allclose(package.item_factors, model.state()["items"], atol=2e-3)
     found = model.queries(model.users([0, 1, 2])).numpy()
     expected = package.recalculate_user(np.arange(3), matrix[:3])
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(found, expected, atol=2e-3)
 
 
-@needs_implicit
 def test_each_epoch_is_reported_and_the_loss_falls(capfd) -> None:
     reports = []
     model = IALS(embedding_size=4, epochs=5)
@@ -123,24 +128,17 @@ def test_each_epoch_is_reported_and_the_loss_falls(capfd) -> None:
     assert capfd.readouterr() == ("", "")
 
 
-@needs_implicit
 def test_the_number_of_cores_does_not_change_the_model() -> None:
-    split = tm.no_holdout(two_tastes())
-    states = []
-    for cores in (1, 2):
-        with threadpool_limits(cores, "openmp"):
+    split, states, before = tm.no_holdout(two_tastes()), [], torch.get_num_threads()
+    try:
+        for cores in (1, 2):
+            torch.set_num_threads(cores)
             states.append(IALS(embedding_size=8).fit(split).state()["items"])
+    finally:
+        torch.set_num_threads(before)
     assert torch.equal(*states)
 
 
-def test_without_the_package_only_fitting_fails(monkeypatch) -> None:
-    monkeypatch.setattr(implicit_library, "INSTALLED", False)
-    with pytest.raises(UnsupportedError, match=r"pip install 'tastemaker\[implicit\]'"):
-        IALS().fit(tm.no_holdout(two_tastes()))
-    assert of_vectors(random_vectors()).recommend([0], k=3).frame.height == 3
-
-
-@needs_implicit
 @pytest.mark.slow
 def test_the_known_answer_on_the_published_split(data_folder: Path) -> None:
     # Rendle et al. 2022 report 0.711 and 0.438 for iALS on this split and protocol.
@@ -155,25 +153,38 @@ def test_the_known_answer_on_the_published_split(data_folder: Path) -> None:
     assert result.metrics["ndcg@10"] > 0.438
 
 
-@needs_implicit
-def test_the_confidence_of_an_interaction_is_one_plus_alpha_times_its_weight() -> None:
+@pytest.mark.parametrize("exponent", [0.0, 1.0])
+def test_training_converges_to_the_least_objective_with_weights_and_penalties(
+    exponent: float,
+) -> None:
     data = two_tastes(n_users=30, n_items=12, length=4)
     values = np.random.default_rng(0).uniform(0.1, 9, len(data)).astype(np.float32)
     split = tm.no_holdout(replace(data, weights=values))
-    model = IALS(embedding_size=4, alpha=2.0, regularization=3.0, epochs=60).fit(split)
+    model = IALS(
+        embedding_size=4,
+        alpha=2.0,
+        regularization=3.0,
+        regularization_exponent=exponent,
+        epochs=60,
+    ).fit(split)
     touched, confidences = np.zeros((30, 12)), np.ones((30, 12))
     touched[data.users, data.items] = 1
     confidences[data.users, data.items] += 2.0 * values
+    totals = np.concatenate([confidences.sum(1), confidences.sum(0)]) ** exponent
+    of_users, of_items = np.split(3.0 * totals / totals.mean(), [30])
 
-    def solved(fixed: np.ndarray, c: np.ndarray, p: np.ndarray) -> np.ndarray:
-        return np.linalg.solve(fixed.T @ (c[:, None] * fixed) + 3.0 * np.eye(4), fixed.T @ (c * p))
+    def solved(fixed: np.ndarray, c: np.ndarray, p: np.ndarray, penalty: float) -> np.ndarray:
+        system = fixed.T @ (c[:, None] * fixed) + penalty * np.eye(4)
+        return np.linalg.solve(system, fixed.T @ (c * p))
 
     items = model.state()["items"].double().numpy()
-    users = np.stack([solved(items, c, p) for c, p in zip(confidences, touched, strict=True)])
+    rows = zip(confidences, touched, of_users, strict=True)
+    users = np.stack([solved(items, *row) for row in rows])
     found = model.queries(model.users(list(range(30)))).numpy()
     np.testing.assert_allclose(found, users, rtol=1e-3, atol=1e-4)
     # The fit has converged: with the users fixed, these are the best item vectors.
-    best = np.stack([solved(users, c, p) for c, p in zip(confidences.T, touched.T, strict=True)])
+    columns = zip(confidences.T, touched.T, of_items, strict=True)
+    best = np.stack([solved(users, *column) for column in columns])
     np.testing.assert_allclose(items, best, rtol=0.01, atol=0.01)
 
 
@@ -186,3 +197,23 @@ def test_a_history_without_weights_has_the_mean_weight_of_the_training_data() ->
     users = model.unseen_users([[1, 5, 9]])
     mean = replace(users, weights=np.full(3, 3, dtype=np.float32))
     assert_same_scores(model.score(users), model.score(mean))
+
+
+def test_the_usual_settings_follow_the_density_of_the_data() -> None:
+    items, data = random_vectors(), two_tastes()
+    assert (data.n_users, data.n_items, len(data)) == (60, 40, 600)  # a quarter of all pairs
+    chosen = of_vectors(items)
+    stated = of_vectors(items, alpha=2.0, regularization=0.06 * (1 + 2.0) * 12)
+    users = chosen.users([0, 1])
+    assert_same_scores(chosen.score(users), stated.score(users))
+
+
+def test_the_usual_settings_do_not_depend_on_the_unit_of_the_weights() -> None:
+    data = two_tastes()
+    weights = np.where(np.arange(len(data)) % 2, 2, 4).astype(np.float32)
+    config, state = ials.IALSConfig(embedding_size=5), {"items": random_vectors()}
+    scores = []
+    for values in (weights, 100 * weights):
+        model = IALS.from_state(config, tm.no_holdout(replace(data, weights=values)), state)
+        scores.append(model.score(model.users([0, 1])))
+    assert_same_scores(*scores)

@@ -13,7 +13,6 @@ import pytest
 import torch
 
 import tastemaker as tm
-from tastemaker.models.factorization import implicit_library
 from tastemaker.models.recommender import Recommender
 from tastemaker.process_group import process_rank
 from tastemaker.progress import Progress
@@ -47,9 +46,8 @@ MODELS: dict[str, Callable[[], Recommender]] = {
     "itemknn": partial(tm.ItemKNN, neighbours=5),
     "itemknn bm25": partial(tm.ItemKNN, neighbours=50, similarity="bm25"),
     "ease": partial(tm.EASE, regularization=5.0),
+    "ials": partial(tm.IALS, embedding_size=8, epochs=4, regularization_exponent=0.5),
 }
-if implicit_library.INSTALLED:
-    MODELS["ials"] = partial(tm.IALS, embedding_size=8, epochs=4)
 
 
 def fitted() -> dict[str, Any]:
@@ -105,6 +103,5 @@ def interrupted() -> tuple[bool, int]:
     return model.log.interrupted, len(model.log.records)
 
 
-@pytest.mark.skipif(not implicit_library.INSTALLED, reason="needs implicit")
 def test_ctrl_c_in_one_process_ends_all_with_the_same_epoch(tmp_path: Path) -> None:
     assert in_group(2, tmp_path, interrupted) == [(True, 2), (True, 2)]

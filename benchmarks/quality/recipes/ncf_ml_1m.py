@@ -111,7 +111,7 @@ RECIPES = {
 
 PUBLISHED = {
     "ease": ("0.7177 / 0.448", "λ = 1000, computed on this split"),
-    "ials": ("0.711 / 0.438", "Rendle et al. 2020"),
+    "ials": ("0.7310 / 0.4521", "a notebook of irspack, tuned, 192 dimensions"),
     "mf": ("0.7294 / 0.4523", "Rendle et al. 2020: a dot product, tuned SGD"),
     "neumf": ("0.730 / 0.447", "He et al. 2017, with pre-training"),
 }

@@ -73,17 +73,24 @@ def _advice_on_settings(
         fallback: the advice where the model has no such setting.
     """
     numbers = {
-        setting.name: (attrgetter(setting.name)(config), setting.default)
+        setting.name: (value, setting.default)
         for setting in config.settings()
-        if type(setting.default) is kind and setting.name not in UNRELATED_SETTINGS
+        if type(value := attrgetter(setting.name)(config)) is kind
+        and setting.name not in UNRELATED_SETTINGS
     }
     changed = {name: pair for name, pair in numbers.items() if pair[0] != pair[1]}
     suspects = changed or {name: numbers[name] for name in usual_settings if name in numbers}
     changes = [
-        f"a {'higher' if value < default else 'lower'} {name}=… (now {_short(value)})"
+        f"{_direction(value, default)} {name}=… (now {_short(value)})"
         for name, (value, default) in suspects.items()
     ]
     return f"train again with {', or '.join(changes)}" if changes else fallback
+
+
+def _direction(value: float, default: float | None) -> str:
+    if default is None:  # which is chosen by the data
+        return "another"
+    return "a higher" if value < default else "a lower"
 
 
 def _short(value: float) -> str:

@@ -1,8 +1,7 @@
 """Alternating least squares over all pairs of users and items, by one process or several.
 
 In each epoch, the vectors of the users are improved with those of the items fixed, and then the
-other way round. The package `implicit` takes three steps of conjugate gradients for each vector,
-from its last value.
+other way round.
 """
 
 import time
@@ -11,11 +10,16 @@ import numpy as np
 import torch
 from scipy.sparse import csr_matrix
 
-from tastemaker.models.factorization import implicit_library
+from tastemaker.models.factorization.conjugate_gradients import gram_matrix, improve
+from tastemaker.models.factorization.epochs import OnEpoch
+from tastemaker.native.als import WIDTH
 from tastemaker.process_group import gathered, own_part, summed
 
 INITIAL_SCALE = 0.01
 """Upper limit of the initial values, which are drawn uniformly from 0."""
+
+STEPS = 3
+"""Steps of conjugate gradients that a vector takes in an epoch, from its last value."""
 
 
 class ALS:
@@ -26,60 +30,79 @@ class ALS:
     """
 
     def __init__(
-        self, confidences: csr_matrix, embedding_size: int, regularization: float, seed: int
+        self,
+        extra: csr_matrix,
+        penalties: tuple[np.ndarray, np.ndarray],
+        embedding_size: int,
+        seed: int,
     ) -> None:
         """Draws the initial vectors.
 
         Args:
-            confidences: (n_users, n_items) float32 confidences above 1 of the touched pairs; that
-                of all others is 1.
+            extra: (n_users, n_items) float64 confidences of the touched pairs above 1; that of all
+                others is 1.
+            penalties: of the squared lengths of the vectors of users, (n_users,) float64, and of
+                items, (n_items,).
             embedding_size: dimension of the vectors.
-            regularization: the penalty on the squared length of every vector.
             seed: of the initial vectors.
         """
-        n_users, n_items = confidences.shape
-        self._own_users = confidences[own_part(n_users)]
-        self._own_items = confidences.T.tocsr()[own_part(n_items)]
-        self._regularization = regularization
+        n_users, n_items = extra.shape
+        self._size = embedding_size
+        self._confidence = n_users * n_items + float(extra.data.sum())
+        with np.errstate(over="ignore"):  # infinite numbers lead to NaN, which `fit` reports
+            of_users, of_items = (each.astype(np.float32) for each in penalties)
+            extra = extra.astype(np.float32)
         generator = np.random.default_rng(seed)
-        self._users, self.items = (
-            generator.random((n, embedding_size), dtype=np.float32) * INITIAL_SCALE
-            for n in (n_users, n_items)
-        )
+        self._users = _Side(extra, of_users, _initial(n_users, embedding_size, generator))
+        self._items = _Side(extra.T.tocsr(), of_items, _initial(n_items, embedding_size, generator))
 
-    def train(self, epochs: int, on_epoch: implicit_library.OnEpoch) -> None:
-        """Improves all vectors in some epochs; `on_epoch` may raise to end the training."""
+    @property
+    def items(self) -> np.ndarray:
+        """(n_items, embedding_size) float32 vectors of the items."""
+        return self._items.vectors[:, : self._size]
+
+    def train(self, epochs: int, on_epoch: OnEpoch) -> None:
+        """Improves all vectors in some epochs.
+
+        Args:
+            epochs: number of epochs.
+            on_epoch: receives the loss of each epoch, which is the objective divided by the sum of
+                the confidences of all pairs. It may raise to end the training.
+        """
         for _ in range(epochs):
             started_at = time.monotonic()
-            self._users = self._improved(self._own_users, self._users, self.items)
-            self.items = self._improved(self._own_items, self.items, self._users)
-            loss = self._loss()
-            on_epoch(time.monotonic() - started_at, loss)
-
-    def _improved(
-        self, confidences: csr_matrix, vectors: np.ndarray, fixed: np.ndarray
-    ) -> np.ndarray:
-        """Returns all vectors of one side after a step; `confidences` are this process's rows."""
-        own = vectors[own_part(len(vectors))]  # a view, which the package changes in place
-        implicit_library.least_squares_cg(confidences, own, fixed, self._regularization)
-        return gathered(torch.from_numpy(own)).numpy()
-
-    def _loss(self) -> float:
-        """Returns the objective of iALS divided by the sum of the confidences of all pairs."""
-        own, own_users = self._own_users, self._users[own_part(len(self._users))]
-        untouched = len(own_users) * len(self.items) - own.nnz
-        # Not own.sum(), which sorts the matrix and thereby changes how the next step rounds.
-        confidence = float(own.data.sum(dtype=np.float64)) + untouched
-        error = 0.0
-        if len(own_users):  # the package divides by the confidence, which is 0 without users
-            loss = implicit_library.calculate_loss(own, own_users, self.items, 0.0)
-            error = loss * confidence
-        error, confidence = summed(torch.tensor([error, confidence], dtype=torch.float64)).tolist()
-        penalty = self._regularization * (
-            _squared_length(self._users) + _squared_length(self.items)
-        )
-        return (error + penalty) / confidence
+            self._users.improve(self._items.vectors)
+            loss = self._items.improve(self._users.vectors) + self._users.penalty()
+            loss = float(summed(torch.tensor(loss, dtype=torch.float64)))
+            on_epoch(time.monotonic() - started_at, loss / self._confidence)
 
 
-def _squared_length(vectors: np.ndarray) -> float:
-    return float(np.einsum("nd,nd->", vectors, vectors, dtype=np.float64))
+class _Side:
+    """The users or the items: all vectors, and the rows that this process improves."""
+
+    def __init__(self, extra: csr_matrix, penalties: np.ndarray, vectors: np.ndarray) -> None:
+        self._own = own_part(len(vectors))
+        self._extra, self._penalties = extra[self._own], penalties[self._own]
+        self.vectors = vectors
+
+    def improve(self, fixed: np.ndarray) -> float:
+        """Improves all vectors with those of the other side fixed.
+
+        Returns:
+            What the own rows add to the objective, without the penalty of the other side.
+        """
+        own = self.vectors[self._own]
+        losses = improve(self._extra, self._penalties, fixed, gram_matrix(fixed), own, STEPS)
+        self.vectors = gathered(torch.from_numpy(own)).numpy()
+        return float(losses.sum())
+
+    def penalty(self) -> float:
+        """Returns the penalty of the own vectors."""
+        own = self.vectors[self._own].astype(np.float64)
+        return float(np.einsum("n,nd,nd->", self._penalties, own, own))
+
+
+def _initial(n: int, embedding_size: int, generator: np.random.Generator) -> np.ndarray:
+    """Returns (n, d) float32, filled up with zeros to the width of compiled code."""
+    vectors = generator.random((n, embedding_size), dtype=np.float32) * INITIAL_SCALE
+    return np.pad(vectors, ((0, 0), (0, -embedding_size % WIDTH)))

@@ -18,6 +18,7 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.models.factorization import implicit_library
+from tastemaker.models.factorization.epochs import OnEpoch
 from tastemaker.models.factorization.fold_in import FoldIn
 from tastemaker.models.factorization.user_loss import SampledLoss
 from tastemaker.models.factorization.user_vectors import rows_of, user_vectors
@@ -85,7 +86,7 @@ class BPR(Recommender):
         )
         matrix = _copied(train, config.seed)
 
-        def train_in_place(on_epoch: implicit_library.OnEpoch) -> None:
+        def train_in_place(on_epoch: OnEpoch) -> None:
             def report(epoch: int, seconds: float, correct: float, skipped: float) -> None:
                 fraction_in_wrong_order = 1 - correct / max(1, matrix.nnz - skipped)
                 on_epoch(seconds, fraction_in_wrong_order)
