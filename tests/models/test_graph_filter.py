@@ -10,7 +10,7 @@ import torch
 import tastemaker as tm
 from tastemaker.data.dataset import Dataset
 from tastemaker.errors import ConfigError, UnsupportedError
-from tastemaker.models import memory
+from tastemaker import memory
 from tastemaker.models.graph import graph_filter
 from tastemaker.models.graph.graph_filter import GraphFilter
 from tastemaker.progress import Progress

@@ -14,20 +14,19 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from tastemaker.config import Config
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.models.factorization.als import ALS
 from tastemaker.models.factorization.epochs import train_in_epochs
 from tastemaker.models.factorization.weighting import Weighting, total_confidences
+from tastemaker.models.fading import FadingConfig, FadingModel
 from tastemaker.models.matrices import history_matrix, interaction_matrix
-from tastemaker.models.recommender import Recommender
 from tastemaker.models.space import Choice, Float, Int, Range
 from tastemaker.training.run import TrainingRun
 
 
-class IALSConfig(Config):
+class IALSConfig(FadingConfig):
     """Settings of iALS."""
 
     embedding_size: int = Field(256, ge=1)
@@ -49,7 +48,7 @@ class IALSConfig(Config):
     """Seed of the initial vectors; the same seed gives the same result on any number of cores."""
 
 
-class IALS(Recommender):
+class IALS(FadingModel):
     """Matrix factorization of all pairs of users and items by alternating least squares.
 
     Minimises Σ_ui c_ui (p_ui - x_u · y_i)² + Σ_u λ_u |x_u|² + Σ_i λ_i |y_i|² over all pairs, where
@@ -73,7 +72,6 @@ class IALS(Recommender):
     name = "ials"
     config_class = IALSConfig
     config: IALSConfig
-    uses_weights = True
     trains_in_processes = True
     space: ClassVar[dict[str, Range]] = {
         "embedding_size": Choice((16, 32, 64, 128, 256)),

@@ -14,14 +14,13 @@ import torch
 from pydantic import Field
 from scipy.sparse import csr_matrix, diags_array, issparse
 
-from tastemaker.config import Config
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.memory import refuse_beyond_memory
+from tastemaker.models.fading import FadingConfig, FadingModel
 from tastemaker.models.graph.singular import EXTRA_VECTORS, largest_singular
 from tastemaker.models.matrices import history_matrix, interaction_matrix
-from tastemaker.models.recommender import Recommender
 from tastemaker.models.retrieval import SCORES_AT_ONCE
 from tastemaker.models.space import Choice, Float, Int, Range
 from tastemaker.ranking.similarity import SparseSimilarity
@@ -31,7 +30,7 @@ COEFFICIENTS = {1: (1.0,), 2: (2.0, -1.0), 3: (0.71, 0.1, -0.01)}
 """The coefficients of P, P² and P³ in Turbo-CF's filters of each order."""
 
 
-class GraphFilterConfig(Config):
+class GraphFilterConfig(FadingConfig):
     """Settings of GraphFilter; the defaults are those of GF-CF."""
 
     order: Literal[1, 2, 3] = 1
@@ -50,7 +49,7 @@ class GraphFilterConfig(Config):
     """d: the same as c, for the ideal filter."""
 
 
-class GraphFilter(Recommender):
+class GraphFilter(FadingModel):
     """Scores items by the history after two low-pass filters of the graph of items.
 
     Two items are connected by the users who touched both: with R the users x items matrix of the
@@ -70,7 +69,6 @@ class GraphFilter(Recommender):
     name = "graphfilter"
     config_class = GraphFilterConfig
     config: GraphFilterConfig
-    uses_weights = True
     space: ClassVar[dict[str, Range]] = {
         "order": Choice((1, 2, 3)),
         "user_exponent": Float(0.0, 0.8),
