@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import tastemaker as tm
+from tastemaker import memory
 from tastemaker.data.dataset import Dataset
 from tastemaker.errors import ConfigError, UnsupportedError
-from tastemaker import memory
 from tastemaker.models.graph import graph_filter
 from tastemaker.models.graph.graph_filter import GraphFilter
 from tastemaker.progress import Progress

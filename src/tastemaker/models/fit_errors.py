@@ -72,7 +72,7 @@ def _advice_on_settings(
         usual_settings: the names of the likely causes if all settings have their defaults.
         fallback: the advice where the model has no such setting.
     """
-    numbers = {
+    numbers: dict[str, tuple[float, float | None]] = {
         setting.name: (value, setting.default)
         for setting in config.settings()
         if type(value := attrgetter(setting.name)(config)) is kind
