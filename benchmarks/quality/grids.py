@@ -46,6 +46,23 @@ def _mf(*settings: tuple[int, float], epochs: int = 60) -> list[Settings]:
     ]
 
 
+def _fading(
+    half_lives: tuple[float, ...], key: str, values: tuple[Any, ...], **fixed: Any
+) -> list[Settings]:
+    return [{"half_life_events": h, key: value, **fixed} for h in half_lives for value in values]
+
+
+_IN_ORDER: dict[str, list[Settings]] = {
+    "itemknn": _fading((3, 5, 10, 20), "neighbours", (100, 300, 1000), similarity="tfidf"),
+    "ease": _fading((3, 5, 10, 15, 25), "regularization", (30, 100, 300, 1000)),
+    "ials": _fading((3, 5, 10, 20), "embedding_size", (64, 256)),
+    "graphfilter": [
+        *_fading((3, 5, 10, 20), "user_exponent", (0.2, 0.5), ideal_dimensions=0),
+        *_fading((3, 5, 10, 20), "ideal_weight", (0.1, 0.3)),
+    ],
+}
+
+
 GRIDS: dict[str, dict[str, list[Settings]]] = {
     "ncf-ml-1m": {
         "ease": _ease(300, 500, 700, 1000, 1500),
@@ -66,6 +83,8 @@ GRIDS: dict[str, dict[str, list[Settings]]] = {
         "gmf": [_GMF | {"regularization": 0.03, "regularization_exponent": 0.5}],
         "itemknn": _SIMILARITIES,
     },
+    "ncf-ml-1m-order": _IN_ORDER,
+    "ml-1m-sequence": _IN_ORDER,
     "amazon-beauty": {
         "itemknn": _SIMILARITIES,
         "ease": _ease(20, 50, 100, 200, 400),

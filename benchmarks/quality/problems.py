@@ -9,14 +9,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grids import GRIDS, Settings
-from recipes import amazon_beauty, gowalla, ml_100k, ncf_ml_1m, sasrec_games, yelp2018
+from recipes import (
+    amazon_beauty,
+    gowalla,
+    ml_1m_sequence,
+    ml_100k,
+    ncf_ml_1m,
+    ncf_ml_1m_order,
+    sasrec_games,
+    yelp2018,
+)
 from splits import (
     attributed,
     by_order,
+    in_order_for_tuning,
     lightgcn,
     lightgcn_for_tuning,
     published,
     published_for_tuning,
+    published_in_order,
 )
 
 import tastemaker as tm
@@ -63,6 +74,24 @@ PROBLEMS = {
         grids=GRIDS["ncf-ml-1m"],
         published=ncf_ml_1m.PUBLISHED,
         tuned_by=tm.SampledRanking(99),
+    ),
+    "ncf-ml-1m-order": Problem(
+        final=published_in_order,
+        tuning=in_order_for_tuning,
+        protocols={"candidates": tm.CandidateLists()},
+        recipes=ncf_ml_1m_order.RECIPES,
+        grids=GRIDS["ncf-ml-1m-order"],
+        published={},
+        tuned_by=tm.SampledRanking(99),
+    ),
+    # The literature does not train on the validation event, so neither does the final fit.
+    "ml-1m-sequence": Problem(
+        final=lambda data: tm.leave_one_out(by_order(data, "ml-1m-sequence")),
+        tuning=lambda data: tm.leave_one_out(by_order(data, "ml-1m-sequence")),
+        protocols={"full": FULL},
+        recipes=ml_1m_sequence.RECIPES,
+        grids=GRIDS["ml-1m-sequence"],
+        published=ml_1m_sequence.PUBLISHED,
     ),
     "amazon-beauty": Problem(
         final=lambda data: tm.leave_one_out(attributed(data), validation=False),

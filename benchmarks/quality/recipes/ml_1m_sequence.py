@@ -1,0 +1,2 @@
+RECIPES = {}
+PUBLISHED = {}
