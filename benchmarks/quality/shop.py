@@ -77,15 +77,13 @@ MERGED: Settings = ONCE | {"repeat_targets": True}
 KEPT: Settings = {"repeats": "keep"}
 
 EASE: list[Settings] = [{"regularization": λ} for λ in (100, 300, 1000, 3000)]
-SASREC: list[Settings] = [
-    {"epochs": n, "embedding_size": 32, "batch_size": 32, "patience": None} for n in (15, 30)
-]
-WITH_FEATURES = _also(SASREC, features=True)
+EASE_WITH_AGES = [s | {"half_life_events": h} for s in EASE for h in (10, 30, 100, 300)]
 EASE_WITH_FEATURES = [s | {"feature_weight": c} for s in EASE for c in (1.0, 3.0, 10.0)]
 TWO_TOWER: list[Settings] = [{"epochs": n, "patience": None} for n in (8, 16)]
 REPEAT: list[Settings] = [{"half_life_days": days} for days in (10, 30, 90)]
 
-# Networks are slow, so only the weights that were the best for EASE are tried.
+# Where there are many settings or slow networks, only the weights that were best for EASE are
+# tried.
 NEW = _also([_weights(0.1, 4, 10)], **VALUES, **ONCE)
 NEXT = _also([_weights(1, 4, 10)], **VALUES, **KEPT)
 
@@ -101,14 +99,13 @@ ROWS = [
         _also(WEIGHED, **VALUES, **ONCE),
         EASE_WITH_FEATURES,
     ),
-    Row("new: with order", "sasrec", NEW, SASREC),
-    Row("new: with order and features of items", "sasrec", NEW, WITH_FEATURES),
+    Row("new: with the age of events", "ease", NEW, EASE_WITH_AGES),
     Row("new: popularity", "popularity", _also(WEIGHED, **ONCE), [{}]),
     Row("next: kinds, values and repeats", "ease", _also(WEIGHED, **VALUES, **KEPT), EASE),
     Row("next: repeats not counted", "ease", _also(WEIGHED, **VALUES, **MERGED), EASE),
     Row("next: kinds alike", "ease", _also(ALIKE, **VALUES, **KEPT), EASE),
     Row("next: without values", "ease", _also(WEIGHED, **KEPT), EASE),
-    Row("next: with order", "sasrec", NEXT, SASREC),
+    Row("next: with the age of events", "ease", NEXT, EASE_WITH_AGES),
     Row("next: what was bought before", "repeat", _also(WEIGHED, **VALUES, **KEPT), REPEAT),
     Row(
         "next: what was bought before, without times",
@@ -121,6 +118,7 @@ ROWS = [
     Row("cold: without features of visitors", "two_tower", NEW, TWO_TOWER),
     Row("cold: kinds alike", "two_tower", _also(ALIKE, **VALUES, **ONCE), TWO_TOWER, True),
     Row("cold: without features", "ease", NEW, EASE),
+    Row("cold: with features of items", "ease", NEW, EASE_WITH_FEATURES),
     Row("cold: popularity", "popularity", NEW, [{}]),
 ]
 
