@@ -6,6 +6,7 @@ Whatever exception such a fit raises, the user sees one line that names the sett
 from collections.abc import Iterator
 from contextlib import contextmanager
 from operator import attrgetter
+from typing import Any
 
 import numpy as np
 import torch
@@ -72,7 +73,7 @@ def _advice_on_settings(
         usual_settings: the names of the likely causes if all settings have their defaults.
         fallback: the advice where the model has no such setting.
     """
-    numbers = {
+    numbers: dict[str, tuple[Any, Any]] = {
         setting.name: (value, setting.default)
         for setting in config.settings()
         if type(value := attrgetter(setting.name)(config)) is kind
