@@ -4,11 +4,6 @@ import tastemaker as tm
 from recipes.defaults import popularity
 
 
-def itemknn(seed: int) -> tm.ItemKNN:
-    """Neighbours by TF-IDF; not tuned yet."""
-    return tm.ItemKNN(similarity="tfidf", neighbours=100)
-
-
 def graphfilter(seed: int) -> tm.GraphFilter:
     """A linear filter that raises popular items, without an ideal one."""
     return tm.GraphFilter(user_exponent=0.2, popularity_exponent=0.2, ideal_dimensions=0)
@@ -19,7 +14,7 @@ def gfcf(seed: int) -> tm.GraphFilter:
     return tm.GraphFilter()
 
 
-RECIPES = {recipe.__name__: recipe for recipe in (popularity, itemknn, graphfilter, gfcf)}
+RECIPES = {recipe.__name__: recipe for recipe in (popularity, graphfilter, gfcf)}
 
 PUBLISHED = {
     "gfcf": ("0.1849 / 0.1518", "Shen et al. 2021"),
