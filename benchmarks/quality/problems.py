@@ -101,6 +101,15 @@ PROBLEMS = {
         grids=GRIDS["amazon-beauty"],
         published=amazon_beauty.PUBLISHED,
     ),
+    # As in the literature: the validation event chooses the epoch, and nothing is fitted on it.
+    "amazon-beauty-held-out": Problem(
+        final=lambda data: tm.leave_one_out(attributed(data)),
+        tuning=lambda data: tm.leave_one_out(attributed(data)),
+        protocols={"full": FULL},
+        recipes=amazon_beauty.HELD_OUT,
+        grids={},
+        published=amazon_beauty.PUBLISHED_HELD_OUT,
+    ),
     "sasrec-games": Problem(
         final=lambda data: tm.leave_one_out(by_order(data, "sasrec-games"), validation=False),
         tuning=lambda data: tm.leave_one_out(by_order(data, "sasrec-games")),
