@@ -25,6 +25,3 @@ def sasrec(seed: int) -> tm.SASRec:
 
 
 RECIPES = {recipe.__name__: recipe for recipe in (popularity, itemknn, ease, mf, sasrec)}
-
-PUBLISHED = {"sasrec": ("0.7410 / 0.5360", "Kang and McAuley 2018")}
-"""HR@10 / NDCG@10 among 100 random negatives that are to be reached, and whose they are."""
