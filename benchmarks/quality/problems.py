@@ -65,6 +65,22 @@ class Problem:
 FULL = tm.FullRanking()
 SAMPLED = tm.SampledRanking(100)
 
+
+def _in_lightgcns_split(
+    name: str, recipes: dict[str, Recipe], published: dict[str, tuple[str, str]]
+) -> Problem:
+    """A data set in the files that came with LightGCN, judged as in its paper."""
+    return Problem(
+        final=lambda data: lightgcn(data, name),
+        tuning=lambda data: lightgcn_for_tuning(data, name),
+        protocols={"full": FULL},
+        recipes=recipes,
+        grids=GRIDS[name],
+        published=published,
+        metrics=("recall@20", "ndcg@20"),
+    )
+
+
 PROBLEMS = {
     "ncf-ml-1m": Problem(
         final=published,
@@ -126,22 +142,6 @@ PROBLEMS = {
         grids=GRIDS["ml-100k"],
         published={},
     ),
-    "gowalla": Problem(
-        final=lambda data: lightgcn(data, "gowalla"),
-        tuning=lambda data: lightgcn_for_tuning(data, "gowalla"),
-        protocols={"full": FULL},
-        recipes=gowalla.RECIPES,
-        grids=GRIDS["gowalla"],
-        published=gowalla.PUBLISHED,
-        metrics=("recall@20", "ndcg@20"),
-    ),
-    "yelp2018": Problem(
-        final=lambda data: lightgcn(data, "yelp2018"),
-        tuning=lambda data: lightgcn_for_tuning(data, "yelp2018"),
-        protocols={"full": FULL},
-        recipes=yelp2018.RECIPES,
-        grids=GRIDS["yelp2018"],
-        published=yelp2018.PUBLISHED,
-        metrics=("recall@20", "ndcg@20"),
-    ),
+    "gowalla": _in_lightgcns_split("gowalla", gowalla.RECIPES, gowalla.PUBLISHED),
+    "yelp2018": _in_lightgcns_split("yelp2018", yelp2018.RECIPES, yelp2018.PUBLISHED),
 }

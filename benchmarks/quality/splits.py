@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 import tastemaker as tm
+from tastemaker.data.interactions import Interactions
 from tastemaker.data.split import Targets
 
 HELD_OUT = 3
@@ -15,13 +16,8 @@ is a random draw; three rather than one make differences between settings easier
 
 def published(data: Path) -> tm.Split:
     """All of the training file, each user's latest rating for the test, the paper's candidates."""
-    folder = data / "ncf-ml-1m"
-    return tm.predefined_split(
-        tm.read_interactions(folder / "train.parquet", name="ncf-ml-1m"),
-        tm.read_interactions(folder / "test.parquet"),
-        candidates=tm.read_candidate_lists(folder / "negatives.parquet"),
-        catalog=tm.read_catalog(folder / "items.parquet"),
-    )
+    train = data / "ncf-ml-1m" / "train.parquet"
+    return _with_published_test(data, tm.read_interactions(train, name="ncf-ml-1m"))
 
 
 def published_for_tuning(data: Path, seed: int = 0) -> tm.Split:
@@ -31,20 +27,12 @@ def published_for_tuning(data: Path, seed: int = 0) -> tm.Split:
     """
     interactions = tm.read(data / "ncf-ml-1m" / "train.parquet", name="ncf-ml-1m")
     held = tm.leave_k_out(interactions, HELD_OUT, validation=False, by="random", seed=seed)
-    assert held.test is not None
-    validation = Targets(held.test.users, held.test.items)
-    return tm.Split(held.train, validation=validation, method=held.method)
+    return _to_tune_on(held)
 
 
 def published_in_order(data: Path) -> tm.Split:
     """As `published`, with the place of each training row in its user's history as its time."""
-    folder = data / "ncf-ml-1m"
-    return tm.predefined_split(
-        tm.read_interactions(_ordered(data), name="ncf-ml-1m-order"),
-        tm.read_interactions(folder / "test.parquet"),
-        candidates=tm.read_candidate_lists(folder / "negatives.parquet"),
-        catalog=tm.read_catalog(folder / "items.parquet"),
-    )
+    return _with_published_test(data, tm.read_interactions(_ordered(data), name="ncf-ml-1m-order"))
 
 
 def in_order_for_tuning(data: Path) -> tm.Split:
@@ -54,6 +42,22 @@ def in_order_for_tuning(data: Path) -> tm.Split:
     """
     interactions = tm.read(_ordered(data), name="ncf-ml-1m-order")
     held = tm.leave_one_out(interactions, validation=False)
+    return _to_tune_on(held)
+
+
+def _with_published_test(data: Path, train: Interactions) -> tm.Split:
+    """Training rows, and the test and the candidates of the paper."""
+    folder = data / "ncf-ml-1m"
+    return tm.predefined_split(
+        train,
+        tm.read_interactions(folder / "test.parquet"),
+        candidates=tm.read_candidate_lists(folder / "negatives.parquet"),
+        catalog=tm.read_catalog(folder / "items.parquet"),
+    )
+
+
+def _to_tune_on(held: tm.Split) -> tm.Split:
+    """A split whose test becomes the validation part."""
     assert held.test is not None
     validation = Targets(held.test.users, held.test.items)
     return tm.Split(held.train, validation=validation, method=held.method)

@@ -15,8 +15,8 @@ from tastemaker.data.users import UserBatch
 from tastemaker.errors import DataError
 from tastemaker.models.recommender import Recommender
 
-SMALLEST = 1e-30
-"""Lower limit of what an interaction counts, so that an old one is not taken for none."""
+SMALLEST_DECAY = 1e-30
+"""Lower limit of the decay of an event, so that an old event is not taken for none."""
 
 
 class FadingConfig(Config):
@@ -64,7 +64,12 @@ def recency(indptr: np.ndarray, half_life: float) -> np.ndarray:
         (m,) float32, 1 for the latest interaction of each history.
     """
     ages = np.repeat(indptr[1:], np.diff(indptr)) - np.arange(1, indptr[-1] + 1)
-    return np.maximum(0.5 ** (ages / half_life), SMALLEST).astype(np.float32)
+    return decay(ages, half_life).astype(np.float32)
+
+
+def decay(ages: np.ndarray, half_life: float) -> np.ndarray:
+    """Returns 2^(-a / h) of ages a, at least SMALLEST_DECAY; any shape, float64."""
+    return np.maximum(0.5 ** (ages / half_life), SMALLEST_DECAY)
 
 
 def _faded(split: Split, half_life: float) -> Split:

@@ -10,14 +10,12 @@ from scipy.sparse import csr_matrix
 from tastemaker.config import Config
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
+from tastemaker.models.fading import decay
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.space import Float, Range
 from tastemaker.training.run import TrainingRun
 
 SECONDS_PER_DAY = 86_400
-
-SMALLEST_DECAY = 1e-30
-"""Lower limit of the decay of an event, so that an old event is not taken for none."""
 
 
 class RepeatConfig(Config):
@@ -71,8 +69,7 @@ class Repeat(Recommender):
             latest = np.full(len(users), np.iinfo(np.int64).min)
             np.maximum.at(latest, users.rows, users.timestamps)
             age_s = latest[users.rows] - users.timestamps
-            decay = 0.5 ** (age_s / (SECONDS_PER_DAY * half_life_days))
-            scores = scores * np.maximum(decay, SMALLEST_DECAY)
+            scores = scores * decay(age_s, SECONDS_PER_DAY * half_life_days)
         return scores.astype(np.float32)
 
     def _popularity(self) -> torch.Tensor:
