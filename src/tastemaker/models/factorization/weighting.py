@@ -46,8 +46,10 @@ class Weighting:
             alpha = usual_alpha(train)
         if regularization is None:
             regularization = usual_regularization(train, alpha)
-        totals = np.concatenate(total_confidences(train, alpha))
-        mean = float((totals**exponent).mean())
+        mean = 1.0
+        if exponent > 0:  # otherwise a run is opened without reading all interactions for it
+            totals = np.concatenate(total_confidences(train, alpha))
+            mean = float((totals**exponent).mean())
         return cls(alpha, regularization / mean, exponent, train.mean_weight)
 
     def extra(self, weights: np.ndarray) -> np.ndarray:
