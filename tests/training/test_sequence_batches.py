@@ -71,22 +71,38 @@ def test_every_second_row_is_more_than_half_full(histories: list[list[int]]) -> 
     assert ((filled[:-1] + filled[1:]) > packed.items.shape[1]).all()
 
 
-@given(HISTORIES.filter(lambda histories: any(len(history) > 1 for history in histories)))
-def test_targets_are_the_next_events_of_the_latest_ones(histories: list[list[int]]) -> None:
+@given(
+    HISTORIES.filter(lambda histories: any(len(history) > 1 for history in histories)),
+    st.integers(0, 20),
+)
+def test_every_event_but_the_first_is_a_target_once_in_an_epoch(
+    histories: list[list[int]], number: int
+) -> None:
     data = dataset_of(dict(enumerate(histories)) | {99: list(range(10)), 98: [11]})
     source = batches_of(data)
-    generator = torch.Generator()
-    batch = source.batch(source.users, generator)
-    items = batch.inputs.items.flatten()[batch.places].tolist()
     learned: dict[int, list[tuple[int, int]]] = {}
-    for user, item, target in zip(batch.users.tolist(), items, batch.targets.tolist(), strict=True):
-        learned.setdefault(user, []).append((item, target))
-    expected = {}
-    for user in range(data.n_users):
-        codes = data.history(user).tolist()
-        if len(codes) > 1:
-            expected[user] = list(pairwise(codes))[-5:]
-    assert learned == expected
+    for batch in source.epoch(number):
+        assert (batch.inputs.positions < 5).all()
+        items = batch.inputs.items.flatten()[batch.places].tolist()
+        users, targets = batch.users.tolist(), batch.targets.tolist()
+        for user, item, target in zip(users, items, targets, strict=True):
+            learned.setdefault(user, []).append((item, target))
+    expected = {
+        user: sorted(pairwise(data.history(user).tolist()))
+        for user in range(data.n_users)
+        if len(data.history(user)) > 1
+    }
+    assert {user: sorted(pairs) for user, pairs in learned.items()} == expected
+
+
+def test_a_long_history_is_divided_at_other_places_in_each_epoch() -> None:
+    data = dataset_of({0: list(range(13)), 1: [13, 14]})
+    source = batches_of(data, batch_size=1)
+    assert len(source.epoch(0)) == 4  # 12 targets in 3 windows, and 1 target
+    divisions = {
+        tuple(sorted(len(batch.targets) for batch in source.epoch(number))) for number in range(20)
+    }
+    assert divisions == {(1, 2, 5, 5), (1, 3, 4, 5)}
 
 
 def test_gaps_are_the_seconds_since_the_event_before() -> None:
@@ -110,14 +126,16 @@ def flat(batch: SequenceBatch) -> tuple[list[int], list[int]]:
 
 
 def test_an_epoch_reads_every_history_once_in_an_order_of_its_own() -> None:
-    batches = batches_of(two_tastes(), batch_size=16)
+    batches = batches_of(two_tastes(), length=20, batch_size=16)
     epoch = [flat(batch) for batch in batches.epoch(0)]
     assert len(batches.epoch(0)) == len(epoch) == 4
     users = [user for users, _ in epoch for user in dict.fromkeys(users)]
     assert sorted(users) == list(range(60)) != users
     assert [flat(batch) for batch in batches.epoch(0)] == epoch
     assert [flat(batch) for batch in batches.epoch(1)] != epoch
-    assert [flat(b) for b in batches_of(two_tastes(), batch_size=16, seed=1).epoch(0)] != epoch
+    assert [
+        flat(b) for b in batches_of(two_tastes(), length=20, batch_size=16, seed=1).epoch(0)
+    ] != epoch
 
 
 def test_negatives_depend_on_seed_and_epoch_alone() -> None:

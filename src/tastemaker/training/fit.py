@@ -46,6 +46,7 @@ def fit(
     validate: Validation | None = None,
     run: TrainingRun | None = None,
     kernel: Kernel | None = None,
+    averaging: bool = False,
 ) -> TrainingLog:
     """Trains the network in place and leaves it with the weights of its best epoch.
 
@@ -62,6 +63,8 @@ def fit(
         run: the folder for checkpoints and logs, whether to resume, and the progress callback.
         kernel: replaces loss, gradients and optimizer, if there is a kernel for the network; the
             batches are then chunks of batches.
+        averaging: whether the weights that are validated and kept are an average over the last
+            steps (see `WeightAverage`); not with a kernel.
 
     Returns:
         The log. After a Ctrl-C, it ends with the last complete epoch and is marked interrupted.
@@ -103,7 +106,7 @@ def fit(
             module: RankingModule = FusedModule(network, batches, kernel, config, validate)
         else:
             module_type = SharedModule if n_processes() > 1 else SteppedModule
-            module = module_type(network, batches, config, validate)
+            module = module_type(network, batches, config, validate, averaging)
         with one_training_at_a_time(), _quiet_lightning(), random_state_lock:
             trainer = _trainer(device, config, callbacks, folder, log_folder=run.folder)
             if resume_from is None or not _had_stopped_early(resume_from, early_stopping):
@@ -124,16 +127,14 @@ def fit(
                     raise
         if not last.exists():
             raise KeyboardInterrupt
-        return _keep_best(network, epoch_log.training_log, checkpoints)
+        return _keep_best(module, epoch_log.training_log, checkpoints)
 
 
-def _keep_best(network: torch.nn.Module, log: TrainingLog, checkpoints: Path) -> TrainingLog:
+def _keep_best(module: RankingModule, log: TrainingLog, checkpoints: Path) -> TrainingLog:
     io = SafetensorsIO()
     best = io.load_checkpoint(checkpoints / f"{BEST}{SUFFIX}")
-    prefix = "network."
-    weights = {name.removeprefix(prefix): tensor for name, tensor in best["state_dict"].items()}
-    network.load_state_dict(weights)
-    network.eval()
+    module.load_best(best["state_dict"])
+    module.network.eval()
     last = io.load_checkpoint(checkpoints / f"{LAST}{SUFFIX}")
     # If the run to resume had already stopped early, the records are only in the checkpoint.
     log.records = log.records or next(

@@ -7,8 +7,10 @@ from typing import Any, cast
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
+from typing_extensions import override
 
 from tastemaker.process_group import n_processes, process_rank, summed
+from tastemaker.training.averaging import WeightAverage
 from tastemaker.training.config import TrainingConfig
 from tastemaker.training.epochs import Batches, Epoch, noise_seed
 from tastemaker.training.kernels.kernel import Kernel
@@ -88,10 +90,17 @@ class RankingModule(LightningModule):
             )
         if self._validate is not None:
             self.network.eval()
-            with torch.no_grad():
-                metrics |= self._validate()
+            metrics |= self._validated(self._validate)
             self.network.train()
         self.log_dict(metrics)
+
+    @torch.no_grad()
+    def _validated(self, validate: Validation) -> dict[str, float]:
+        return validate()
+
+    def load_best(self, state: dict[str, torch.Tensor]) -> None:
+        """Gives the network the weights that were validated, from the module's state then."""
+        self.load_state_dict(state)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Returns Adam for the network's parameters."""
@@ -101,6 +110,17 @@ class RankingModule(LightningModule):
 class SteppedModule(RankingModule):
     """Trains a network with the gradients of the loss of each batch."""
 
+    def __init__(
+        self,
+        network: TrainableNetwork,
+        batches: Batches,
+        config: TrainingConfig,
+        validate: Validation | None,
+        averaging: bool,
+    ) -> None:
+        super().__init__(network, batches, config, validate)
+        self.average = WeightAverage(network.parameters()) if averaging else None
+
     def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
         """Returns the loss, whose gradients Lightning computes."""
         for group in cast("LightningOptimizer", self.optimizers()).param_groups:
@@ -109,6 +129,25 @@ class SteppedModule(RankingModule):
             loss = self._loss(batch)
         self.count(loss.detach(), 1)
         return loss
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Takes the weights after the step into their average."""
+        if self.average is not None:
+            self.average.update(self.network.parameters(), self.trainer.global_step)
+
+    @override
+    @torch.no_grad()
+    def _validated(self, validate: Validation) -> dict[str, float]:
+        if self.average is None:
+            return validate()
+        with self.average.in_place_of(self.network.parameters()):
+            return validate()
+
+    @override
+    def load_best(self, state: dict[str, torch.Tensor]) -> None:
+        super().load_best(state)
+        if self.average is not None:
+            self.average.copy_to(self.network.parameters())
 
     def _loss(self, batch: Any) -> torch.Tensor:
         return self.network.loss(batch)

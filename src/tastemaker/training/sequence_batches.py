@@ -60,10 +60,11 @@ Draw = Callable[[torch.Tensor, torch.Tensor, torch.Generator], torch.Tensor | No
 class SequenceBatches:
     """All histories of at least two events, once per epoch, in random order.
 
-    Of a longer history, the latest `length` + 1 events are used, the last of them only as a target.
-    The content of an epoch depends only on the seed and the epoch's number, so that a resumed run
-    sees the same batches as an uninterrupted one. If several processes train together, each draws
-    the negatives of the whole batch and trains on its own part of the histories.
+    A history of more than `length` + 1 events is divided into as few windows as possible, at places
+    that are drawn again in each epoch, so that all its events are learned from. The content of an
+    epoch depends only on the seed and the epoch's number, so that a resumed run sees the same
+    batches as an uninterrupted one. If several processes train together, each draws the negatives
+    of the whole batch and trains on its own part of the windows.
     """
 
     def __init__(
@@ -75,29 +76,61 @@ class SequenceBatches:
         self.weights = relative_weights(dataset)
         # For a user who touched every item, no negatives can be drawn.
         is_left = dataset.pairs.user_counts < dataset.n_items
-        self.users = np.flatnonzero((dataset.user_counts > 1) & is_left)
-        if len(self.users) == 0:
+        users = np.flatnonzero((dataset.user_counts > 1) & is_left)
+        if len(users) == 0:
             raise DataError(
                 f"{dataset.name}: no user has two interactions and an item left to recommend, so "
                 "there is no sequence to learn from"
             )
+        self._users, self._n_windows = users, -(-(dataset.user_counts[users] - 1) // length)
+        self._window_users = np.repeat(users, self._n_windows)
 
     def epoch(self, number: int) -> RepeatableEpoch[SequenceBatch]:
         """Returns the batches of one epoch, counted from 0."""
-        return RepeatableEpoch(len(self.users), self.batch_size, lambda: self._draw_batches(number))
+        size = len(self._window_users)
+        return RepeatableEpoch(size, self.batch_size, lambda: self._draw_batches(number))
 
     def _draw_batches(self, number: int) -> Iterator[SequenceBatch]:
-        order = np.random.default_rng([self.seed, number]).permutation(self.users)
+        draws = np.random.default_rng([self.seed, number])
+        order = draws.permutation(len(self._window_users))
+        starts, counts = self._windows(draws)
         generator = epoch_generator(self.seed, number, self.device)
-        for start in range(0, len(order), self.batch_size):
-            yield self.batch(order[start : start + self.batch_size], generator)
+        for first in range(0, len(order), self.batch_size):
+            rows = order[first : first + self.batch_size]
+            yield self.batch(self._window_users[rows], starts[rows], counts[rows], generator)
 
-    def batch(self, users: np.ndarray, generator: torch.Generator) -> SequenceBatch:
-        """Returns this process's part of a batch of users, each with at least two events."""
+    def _windows(self, draws: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Divides the histories at random places.
+
+        Returns:
+            For each window, (n_windows,) int64: the row of its first event, and the number of its
+            events that are followed by another one.
+        """
+        counts, n_windows = self.dataset.user_counts[self._users] - 1, self._n_windows
+        # The windows after the first one begin at regular distances: its end decides about all.
+        unfilled = n_windows * self.length - counts
+        first_ends = np.where(
+            n_windows == 1, counts, self.length - draws.integers(0, unfilled, endpoint=True)
+        )
+        number = runs(np.zeros_like(n_windows), n_windows)[0]  # 0 is the first window of its user
+        ends = np.repeat(first_ends, n_windows) + number * self.length
+        starts = np.where(number == 0, 0, ends - self.length)
+        ends = np.minimum(ends, np.repeat(counts, n_windows))
+        return self.dataset.indptr[self._window_users] + starts, ends - starts
+
+    def batch(
+        self, users: np.ndarray, starts: np.ndarray, counts: np.ndarray, generator: torch.Generator
+    ) -> SequenceBatch:
+        """Returns this process's part of a batch of windows.
+
+        Args:
+            users: (n,) the user of each window.
+            starts: (n,) the row of each window's first event.
+            counts: (n,) its number of events, each followed by another one of the same user.
+            generator: draws the negatives.
+        """
         data = self.dataset
-        ends = data.indptr[users + 1] - 1
-        counts = np.minimum(data.user_counts[users] - 1, self.length)
-        rows, indptr = runs(ends - counts, counts)
+        rows, indptr = runs(starts, counts)
         owners = torch.from_numpy(np.repeat(users, counts)).to(self.device)
         targets = torch.from_numpy(data.items[rows + 1].astype(np.int64)).to(self.device)
         negatives = self.draw(owners, targets, generator)

@@ -49,7 +49,7 @@ class SequenceModelConfig(TrainingConfig):
     epochs: int = Field(100, ge=1)
     """Passes over all histories."""
     batch_size: int = Field(128, ge=1)
-    """Histories in a batch."""
+    """Histories in a batch, or windows of histories that are longer than `length`."""
     negatives: int = Field(1024, ge=1)
     """Negatives sampled for a whole batch (sampled_softmax) or for each target (gbce, bce)."""
     negative_exponent: float = Field(0.0, ge=0, le=1)
@@ -66,9 +66,13 @@ class SequenceModelConfig(TrainingConfig):
     embedding_size: int = Field(64, ge=1)
     """Dimension of the vectors of items and of encoded histories."""
     length: int = Field(50, ge=1)
-    """Number of latest events of a history that are read."""
+    """Number of latest events of a history that are read; training divides longer histories into
+    windows of this length."""
     dropout: float = Field(0.5, ge=0, lt=1)
     """Fraction of the network's activations that are dropped, drawn again at each training step."""
+    averaging: bool = True
+    """Whether the weights that are validated and kept are an average over about the last ninth of
+    the training steps, which ranks better than the weights after the last step."""
     features: bool = False
     """Whether the vector of an item's features in the catalog is added to its own vector."""
     user_features: bool = False
@@ -190,7 +194,7 @@ class SequenceModel(NetworkModel[SequenceNetwork]):
             seed=config.seed, device=device,
         )  # fmt: skip
         validate = full_validation(split, self._queries, network.vectors)
-        self.log = training.fit(network, batches, config, validate, run)
+        self.log = training.fit(network, batches, config, validate, run, averaging=config.averaging)
 
     @property
     def item_keys(self) -> torch.Tensor:
