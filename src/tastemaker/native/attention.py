@@ -4,22 +4,14 @@
 """
 
 import ctypes
-from ctypes import POINTER, byref, c_float, c_int32, c_int64, c_uint32, c_uint64, c_void_p
+from ctypes import POINTER, byref, c_int32, c_int64, c_void_p
 from functools import cache
 from typing import NamedTuple
 
 import torch
 
+from tastemaker.native.dropout import DropoutRule
 from tastemaker.native.library import compiled
-
-
-class Dropout(ctypes.Structure):
-    """Which attention is dropped: each with a probability of n_dropped / 256, decided by the key.
-
-    All other attention is multiplied by `scale`.
-    """
-
-    _fields_ = (("key", c_uint64), ("n_dropped", c_uint32), ("scale", c_float))
 
 
 class Inputs(NamedTuple):
@@ -45,27 +37,33 @@ class Outputs(NamedTuple):
     """(rows, width, heads) float32: the logarithm of the sum of the exponentials of the scores."""
 
 
-def attend(inputs: Inputs, heads: int, dropout: Dropout) -> Outputs:
-    """Attends from each event to itself and to earlier events of its history."""
+def attend(inputs: Inputs, heads: int, rule: DropoutRule) -> Outputs:
+    """Attends from each event to itself and to earlier events of its history.
+
+    Args:
+        inputs: the vectors of the events.
+        heads: number of equal parts of the dimensions, each of which attends by itself.
+        rule: the dropout of the attention to events.
+    """
     attended = torch.zeros_like(inputs.queries)
     outputs = Outputs(attended, attended.new_empty(*inputs.owners.shape, heads))
     _compiled().attention_attend(
-        byref(_shape(inputs, heads)), byref(_Addresses.of(*inputs)), byref(dropout),
+        byref(_shape(inputs, heads)), byref(_Addresses.of(*inputs)), byref(rule),
         torch.get_num_threads(), byref(_Addresses.of(*outputs)),
     )  # fmt: skip
     return outputs
 
 
 def gradients(
-    inputs: Inputs, heads: int, dropout: Dropout, outputs: Outputs, gradient: torch.Tensor
+    inputs: Inputs, heads: int, rule: DropoutRule, outputs: Outputs, gradient: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Returns the gradients of queries, keys and values from the one of `attended`.
 
-    Heads and dropout must be those of the computation of the outputs.
+    Heads and rule must be those of the computation of the outputs.
     """
     results = torch.zeros(3, *inputs.queries.shape).unbind()
     _compiled().attention_differentiate(
-        byref(_shape(inputs, heads)), byref(_Addresses.of(*inputs)), byref(dropout),
+        byref(_shape(inputs, heads)), byref(_Addresses.of(*inputs)), byref(rule),
         torch.get_num_threads(), byref(_Addresses.of(*outputs)),
         byref(_Addresses.of(gradient, *results)),
     )  # fmt: skip
@@ -96,7 +94,7 @@ def _compiled() -> ctypes.CDLL:
     loaded = compiled()
     loaded.attention_attend.restype = loaded.attention_differentiate.restype = None
     common_types = (
-        POINTER(_Shape), POINTER(_Addresses), POINTER(Dropout), c_int32, POINTER(_Addresses),
+        POINTER(_Shape), POINTER(_Addresses), POINTER(DropoutRule), c_int32, POINTER(_Addresses),
     )  # fmt: skip
     loaded.attention_attend.argtypes = common_types
     loaded.attention_differentiate.argtypes = [*common_types, POINTER(_Addresses)]

@@ -1,6 +1,6 @@
-// The softmax over a whole catalog with products in bfloat16: the logarithms of the sums of the
-// exponentials, and then the gradients. Neither the scores nor the exponentials are ever in memory as
-// a whole. The scores are computed twice, which is faster than to write and read them.
+// The loss of a softmax over a whole catalog and its gradients, with products in bfloat16. Neither the
+// scores nor their exponentials are ever in memory as a whole. The scores are computed twice, for the
+// sums of the exponentials and for the gradients, which is faster than to write and read them.
 // tastemaker.training.kernels.softmax has the plain form.
 
 #include <algorithm>
@@ -255,12 +255,30 @@ class Worker {
     }
 };
 
-// Calls work(thread, from, to) on threads, with the keys of whole chunks for each.
-template <typename Work> void on_chunks(int64_t n_keys, int n_threads, const Work &work) {
+// Calls work(part, from, to) on threads: each has one of n_parts equal parts of whole chunks of keys.
+template <typename Work> void on_chunks(int64_t n_keys, int n_parts, const Work &work) {
     const int64_t n_chunks = (n_keys + KEYS - 1) / KEYS;
-    on_threads(n_threads, [&](int thread) {
-        work(thread, n_chunks * thread / n_threads * KEYS, n_chunks * (thread + 1) / n_threads * KEYS);
+    on_threads(n_parts, [&](int part) {
+        work(part, n_chunks * part / n_parts * KEYS, n_chunks * (part + 1) / n_parts * KEYS);
     });
+}
+
+// Adds up the sums over n_parts parts of the keys, of whose logarithms each part has m.
+void add_sums(std::vector<float> &log_sums, int64_t m, int n_parts) {
+    for (int64_t i = 0; i < m; ++i) {
+        float highest = log_sums[i], total = 0;
+        for (int part = 1; part < n_parts; ++part) highest = std::max(highest, log_sums[part * m + i]);
+        for (int part = 0; part < n_parts; ++part) total += std::exp(log_sums[part * m + i] - highest);
+        log_sums[i] = highest + std::log(total);
+    }
+}
+
+// The score of a row of one table and a row of the other.
+float score(const Table &one, int64_t i, const Table &other, int64_t j) {
+    __m512 sums{};
+    for (int64_t column = 0; column < one.d; column += DEEP)
+        sums = _mm512_dpbf16_ps(sums, (__m512bh)one.rounded(i, column), (__m512bh)other.rounded(j, column));
+    return _mm512_reduce_add_ps(sums);
 }
 
 } // namespace
@@ -274,22 +292,32 @@ extern "C" int softmax_is_supported() {
     return syscall(SYS_arch_prctl, REQUEST, TILE_DATA) == 0;
 }
 
-// log_sums is (n_threads, m): for each query, the logarithms of the sums over parts of the keys.
-extern "C" void softmax_log_sums(const float *queries, int64_t m, const float *keys, int64_t n_keys, int64_t d,
-                                 int32_t n_threads, float *log_sums) {
-    on_chunks(n_keys, n_threads, [=](int thread, int64_t from, int64_t to) {
-        Worker({queries, m, d}, {keys, n_keys, d}).log_sums(from, to, log_sums + thread * m);
+// Returns the sum of the losses times their weights (m,); writes the gradients of the queries (m, d), and
+// adds those of the keys (n_keys, d).
+extern "C" double softmax_loss(const float *queries, int64_t m, const float *keys, int64_t n_keys, int64_t d,
+                               const int64_t *targets, const float *weights, int32_t n_threads,
+                               float *query_gradients, float *key_gradients) {
+    const Table of_queries{queries, m, d}, of_keys{keys, n_keys, d};
+    std::vector<float> log_sums(n_threads * m), parts((n_threads - 1) * m * d);
+    on_chunks(n_keys, n_threads, [&](int part, int64_t from, int64_t to) {
+        Worker(of_queries, of_keys).log_sums(from, to, &log_sums[part * m]);
     });
-}
-
-// With the exponentials p (m, n_keys) of the scores, divided by their sum, query_parts (n_threads,
-// m, d) are parts of p keys. Adds pᵀ (weights queries) to key_gradients (n_keys, d).
-extern "C" void softmax_gradients(const float *queries, int64_t m, const float *keys, int64_t n_keys, int64_t d,
-                                  int32_t n_threads, const float *weights, const float *log_sums,
-                                  float *query_parts, float *key_gradients) {
-    on_chunks(n_keys, n_threads, [=](int thread, int64_t from, int64_t to) {
-        Worker({queries, m, d}, {keys, n_keys, d})
-            .gradients(from, to, weights, log_sums, query_parts + thread * m * d, key_gradients);
+    add_sums(log_sums, m, n_threads);
+    on_chunks(n_keys, n_threads, [&](int part, int64_t from, int64_t to) {
+        float *gradients = part == 0 ? query_gradients : &parts[(part - 1) * m * d];
+        Worker(of_queries, of_keys).gradients(from, to, weights, log_sums.data(), gradients, key_gradients);
+        for (int64_t i = 0; i < m; ++i)
+            if (from <= targets[i] && targets[i] < to)
+                for (int64_t j = 0; j < d; ++j) key_gradients[targets[i] * d + j] -= weights[i] * queries[i * d + j];
     });
+    double loss = 0;
+    for (int64_t i = 0; i < m; ++i) {
+        loss += double(weights[i]) * (log_sums[i] - score(of_queries, i, of_keys, targets[i]));
+        for (int64_t j = i * d; j < (i + 1) * d; ++j) {
+            for (int part = 1; part < n_threads; ++part) query_gradients[j] += parts[(part - 1) * m * d + j];
+            query_gradients[j] = weights[i] * (query_gradients[j] - keys[targets[i] * d + j - i * d]);
+        }
+    }
+    return loss;
 }
 #endif

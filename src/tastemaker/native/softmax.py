@@ -4,7 +4,7 @@
 """
 
 import ctypes
-from ctypes import c_int32, c_int64, c_void_p
+from ctypes import c_double, c_int32, c_int64, c_void_p
 from functools import cache
 
 import torch
@@ -18,49 +18,33 @@ def is_supported() -> bool:
     return is_compiled() and bool(compiled().softmax_is_supported())
 
 
-def log_sums(queries: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
-    """Returns (m,) float32: the logarithm of the sum of the exponentials of each query's scores.
+def loss_and_gradients(
+    queries: torch.Tensor, keys: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Returns the sum of the weighted losses, and the gradients of the queries and the keys.
 
     Args:
-        queries: (m, d) float32, contiguous.
-        keys: (n_items, d) float32, contiguous.
+        queries: (m, d).
+        keys: (n_items, d).
+        targets: (m,) int64 rows of `keys`.
+        weights: (m,) weights of the losses.
     """
-    parts = torch.empty(torch.get_num_threads(), len(queries))
-    _compiled().softmax_log_sums(*_common(queries, keys, len(parts)), parts.data_ptr())
-    return parts.logsumexp(dim=0)
-
-
-def gradients(
-    queries: torch.Tensor, keys: torch.Tensor, weights: torch.Tensor, log_sums: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Returns P keys, (m, d), and Pᵀ (weights queries), (n_items, d), both float32.
-
-    P, (m, n_items), are the exponentials of the scores, divided by their sum.
-
-    Args:
-        queries: (m, d) float32, contiguous.
-        keys: (n_items, d) float32, contiguous.
-        weights: (m,) float32, contiguous.
-        log_sums: (m,) float32, contiguous: the result of the function `log_sums`.
-    """
-    parts = torch.empty(torch.get_num_threads(), *queries.shape)
-    key_gradients = torch.zeros_like(keys)
-    _compiled().softmax_gradients(
-        *_common(queries, keys, len(parts)), weights.data_ptr(), log_sums.data_ptr(),
-        parts.data_ptr(), key_gradients.data_ptr(),
+    queries, keys, weights = (x.float().contiguous() for x in (queries, keys, weights))
+    query_gradients, key_gradients = torch.empty_like(queries), torch.zeros_like(keys)
+    loss = _compiled().softmax_loss(
+        queries.data_ptr(), len(queries), keys.data_ptr(), *keys.shape,
+        targets.contiguous().data_ptr(), weights.data_ptr(), torch.get_num_threads(),
+        query_gradients.data_ptr(), key_gradients.data_ptr(),
     )  # fmt: skip
-    return parts[0] if len(parts) == 1 else parts.sum(dim=0), key_gradients
-
-
-def _common(queries: torch.Tensor, keys: torch.Tensor, n_threads: int) -> tuple[int, ...]:
-    return (queries.data_ptr(), len(queries), keys.data_ptr(), *keys.shape, n_threads)
+    return torch.tensor(loss), query_gradients, key_gradients
 
 
 @cache
 def _compiled() -> ctypes.CDLL:
     loaded = compiled()
-    common_types = c_void_p, c_int64, c_void_p, c_int64, c_int64, c_int32
-    loaded.softmax_log_sums.restype = loaded.softmax_gradients.restype = None
-    loaded.softmax_log_sums.argtypes = [*common_types, c_void_p]
-    loaded.softmax_gradients.argtypes = [*common_types, *[c_void_p] * 4]
+    loaded.softmax_loss.restype = c_double
+    loaded.softmax_loss.argtypes = [
+        c_void_p, c_int64, c_void_p, c_int64, c_int64, c_void_p, c_void_p, c_int32, c_void_p,
+        c_void_p,
+    ]  # fmt: skip
     return loaded

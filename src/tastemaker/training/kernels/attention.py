@@ -5,7 +5,8 @@ from typing import Any, cast
 import torch
 
 from tastemaker.native import attention
-from tastemaker.training.kernels.dropout import LEVELS, LOWEST
+from tastemaker.native.dropout import DropoutRule
+from tastemaker.training.kernels.dropout import drawn_rule
 
 
 def packed_attention(
@@ -33,11 +34,8 @@ def packed_attention(
     Returns:
         (rows, width, d) float32; 0 at padding.
     """
-    n_dropped = min(round(dropout * LEVELS), LEVELS - 1)
-    key = torch.empty((), dtype=torch.int64).random_(LOWEST, None).item() if n_dropped else 0
-    scale = LEVELS / (LEVELS - n_dropped)
-    dropped = attention.Dropout(key, n_dropped, scale)
-    attended = _PackedAttention.apply(queries, keys, values, owners, heads, dropped)
+    rule = drawn_rule(dropout)
+    attended = _PackedAttention.apply(queries, keys, values, owners, heads, rule)
     return cast("torch.Tensor", attended)
 
 
@@ -50,12 +48,12 @@ class _PackedAttention(torch.autograd.Function):
         values: torch.Tensor,
         owners: torch.Tensor,
         heads: int,
-        dropout: attention.Dropout,
+        rule: DropoutRule,
     ) -> torch.Tensor:
         inputs = attention.Inputs(*(x.contiguous() for x in (queries, keys, values, owners)))
-        outputs = attention.attend(inputs, heads, dropout)
+        outputs = attention.attend(inputs, heads, rule)
         context.save_for_backward(*inputs, *outputs)
-        context.heads, context.dropout = heads, dropout
+        context.heads, context.rule = heads, rule
         return outputs.attended
 
     @staticmethod
@@ -64,6 +62,6 @@ class _PackedAttention(torch.autograd.Function):
         outputs = attention.Outputs(*context.saved_tensors[4:])
         (gradient,) = gradients
         found = attention.gradients(
-            inputs, context.heads, context.dropout, outputs, gradient.contiguous()
+            inputs, context.heads, context.rule, outputs, gradient.contiguous()
         )
         return *found, None, None, None

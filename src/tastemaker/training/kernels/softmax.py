@@ -65,7 +65,7 @@ class _FusedSoftmax(torch.autograd.Function):
         compute = _plain
         if is_rounded:
             has_unit = queries.device.type == "cpu" and softmax.is_supported()
-            compute = _by_matrix_unit if has_unit else _plain_of_rounded
+            compute = softmax.loss_and_gradients if has_unit else _plain_of_rounded
         loss, *gradients = compute(queries, keys, targets, weights / len(queries))
         context.save_for_backward(*gradients)
         return loss
@@ -108,19 +108,6 @@ def _plain_of_rounded(
     queries: torch.Tensor, keys: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor
 ) -> Results:
     return _plain(_rounded(queries), _rounded(keys), targets, weights)
-
-
-def _by_matrix_unit(
-    queries: torch.Tensor, keys: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor
-) -> Results:
-    queries, keys, weights = (x.float().contiguous() for x in (queries, keys, weights))
-    log_sums = softmax.log_sums(queries, keys)
-    query_gradients, key_gradients = softmax.gradients(queries, keys, weights, log_sums)
-    target_keys, row_weights = keys[targets], weights[:, None]
-    query_gradients.sub_(target_keys).mul_(row_weights)
-    key_gradients.index_add_(0, targets, queries * row_weights, alpha=-1)
-    target_scores = (_rounded(queries) * _rounded(target_keys)).sum(dim=1)
-    return ((log_sums - target_scores) * weights).sum(), query_gradients, key_gradients
 
 
 def _rounded(x: torch.Tensor) -> torch.Tensor:
