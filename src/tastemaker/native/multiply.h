@@ -25,13 +25,13 @@ template <typename Finish> auto write_to(float *c, int n, Finish finish) {
 }
 
 template <int rows, int vectors, typename Start, typename Emit>
-inline void multiply_block(LeftMatrix a, int row, int k, const float *b, int n, int column,
+inline void multiply_block(LeftMatrix a, int row, int k, const float *b, int b_stride, int column,
                            const Start &start, const Emit &emit) {
     Vector sums[rows][vectors];
     for (int r = 0; r < rows; ++r)
         for (int v = 0; v < vectors; ++v) sums[r][v] = start(row + r, column + v * LANES);
     const float *left = a.start + row * a.row_stride, *b_row = b + column;
-    for (int j = 0; j < k; ++j, left += a.column_stride, b_row += n) {
+    for (int j = 0; j < k; ++j, left += a.column_stride, b_row += b_stride) {
         Vector right[vectors];
         for (int v = 0; v < vectors; ++v) right[v] = load(b_row + v * LANES);
         for (int r = 0; r < rows; ++r)
@@ -41,21 +41,29 @@ inline void multiply_block(LeftMatrix a, int row, int k, const float *b, int n, 
         for (int v = 0; v < vectors; ++v) emit(row + r, column + v * LANES, sums[r][v]);
 }
 
-// Computes start + a (m, k) b (k, n), with n padded. For each vector of sums, start(row, column)
-// returns the initial value, and emit(row, column, sums) receives the result.
+// Computes start + a (m, k) b (k, n), with n padded, of which b_stride numbers separate two rows. For
+// each vector of sums, start(row, column) returns the initial value, and emit(row, column, sums)
+// receives the result.
 template <typename Start, typename Emit>
-inline void multiply(LeftMatrix a, int m, int k, const float *b, int n, const Start &start,
+inline void multiply(LeftMatrix a, int m, int k, const float *b, int b_stride, int n, const Start &start,
                      const Emit &emit) {
     int column = 0;
     for (; column + 2 * LANES <= n; column += 2 * LANES) {
         int row = 0;
         for (; row + ROWS <= m; row += ROWS)
-            multiply_block<ROWS, 2>(a, row, k, b, n, column, start, emit);
-        for (; row < m; ++row) multiply_block<1, 2>(a, row, k, b, n, column, start, emit);
+            multiply_block<ROWS, 2>(a, row, k, b, b_stride, column, start, emit);
+        for (; row < m; ++row) multiply_block<1, 2>(a, row, k, b, b_stride, column, start, emit);
     }
     if (column == n) return;
     int row = 0;
     for (; row + 2 * ROWS <= m; row += 2 * ROWS)
-        multiply_block<2 * ROWS, 1>(a, row, k, b, n, column, start, emit);
-    for (; row < m; ++row) multiply_block<1, 1>(a, row, k, b, n, column, start, emit);
+        multiply_block<2 * ROWS, 1>(a, row, k, b, b_stride, column, start, emit);
+    for (; row < m; ++row) multiply_block<1, 1>(a, row, k, b, b_stride, column, start, emit);
+}
+
+// The same with the rows of b one after another.
+template <typename Start, typename Emit>
+inline void multiply(LeftMatrix a, int m, int k, const float *b, int n, const Start &start,
+                     const Emit &emit) {
+    multiply(a, m, k, b, n, n, start, emit);
 }

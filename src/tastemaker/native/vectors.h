@@ -82,6 +82,32 @@ template <typename Numbers> inline float sum(const Numbers &numbers) {
     }
 }
 
+// The highest of a vector's numbers.
+inline float highest(const Vector &numbers) {
+    float result = numbers[0];
+    for (int i = 1; i < LANES; ++i) result = numbers[i] > result ? numbers[i] : result;
+    return result;
+}
+
+// The exponentials of numbers up to 88, with a relative error below 1e-6, and 0 below -88: a power of
+// 2 by the exponent of a float, times a polynomial for the remaining fraction in [-1/2, 1/2].
+inline Vector exponential(const Vector &numbers) {
+    typedef int32_t Integers __attribute__((vector_size(sizeof(Vector))));
+    const Vector lowest = Vector{} - 127;
+    Vector x = numbers * 1.44269504f;
+    x = x < lowest ? lowest : x;
+    const Vector halves = x < Vector{} ? Vector{} - 0.5f : Vector{} + 0.5f;
+    const Integers whole = __builtin_convertvector(x + halves, Integers);
+    const Vector fraction = x - __builtin_convertvector(whole, Vector);
+    Vector power = Vector{} + 0.0013276469f;
+    for (float factor : {0.0096755414f, 0.0555071329f, 0.2402211973f, 0.6931469670f, 1.0000000717f})
+        power = power * fraction + factor;
+    const Integers bits = (whole + 127) << 23;
+    Vector scale;
+    std::memcpy(&scale, &bits, sizeof scale);
+    return power * scale;
+}
+
 template <typename Numbers> inline Numbers square_root(const Numbers &numbers) {
     Numbers roots;
     for (size_t i = 0; i < sizeof(Numbers) / sizeof(float); ++i) roots[i] = std::sqrt(numbers[i]);

@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from tastemaker.data.dataset import Dataset
 from tastemaker.sampling import UnseenItems
-from tastemaker.training.kernels.softmax import fused_softmax
+from tastemaker.training.kernels.softmax import Precision, fused_softmax
 from tastemaker.training.losses import IMPOSSIBLE, gbce, sampled_softmax
 from tastemaker.training.sequence_batches import SequenceBatch
 
@@ -46,6 +46,7 @@ def next_item_loss(
     exponent: float,
     calibration: float,
     device: torch.device,
+    precision: Precision = "float32",
 ) -> NextItemLoss:
     """Returns the loss with the given name.
 
@@ -56,12 +57,13 @@ def next_item_loss(
         exponent: 0 draws the negatives of sampled_softmax uniformly, 1 in proportion to popularity.
         calibration: t of gbce.
         device: the network's device.
+        precision: of the products of the softmax over the whole catalog.
     """
     if name == "auto":
         name = "softmax" if train.n_items <= LARGEST_SOFTMAX else "sampled_softmax"
     match name:
         case "softmax":
-            return Softmax()
+            return Softmax(precision)
         case "sampled_softmax":
             return SampledSoftmax(train, negatives, exponent, device)
         case "in_batch":
@@ -75,6 +77,9 @@ def next_item_loss(
 class Softmax(NextItemLoss):
     """Uses every other item of the catalog as a negative."""
 
+    def __init__(self, precision: Precision) -> None:
+        self._precision = precision
+
     def draw(self, users: torch.Tensor, targets: torch.Tensor, generator: torch.Generator) -> None:
         """Draws nothing."""
 
@@ -82,7 +87,7 @@ class Softmax(NextItemLoss):
     def __call__(
         self, queries: torch.Tensor, vectors: Vectors, batch: SequenceBatch
     ) -> torch.Tensor:
-        return fused_softmax(queries, vectors(None), batch.targets, batch.weights)
+        return fused_softmax(queries, vectors(None), batch.targets, batch.weights, self._precision)
 
 
 class CorrectedSoftmax(NextItemLoss):

@@ -1,5 +1,7 @@
 """Common code of models in which an event of a history attends to earlier events."""
 
+from typing import Protocol
+
 import torch
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -7,6 +9,8 @@ from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from tastemaker.models.sequence.sequence_model import SequenceModelConfig
+from tastemaker.native.library import is_compiled
+from tastemaker.training.kernels.attention import packed_attention
 from tastemaker.training.sequence_batches import Histories
 
 
@@ -27,6 +31,20 @@ class AttentionConfig(SequenceModelConfig):
         return heads
 
 
+class Attend(Protocol):
+    """A way to attend from events to those that are visible to them."""
+
+    def __call__(
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        heads: int,
+        dropout: float,
+    ) -> torch.Tensor:
+        """Returns (rows, q, d) for queries (rows, q, d), and keys and values (rows, width, d)."""
+
+
 class SelfAttention(nn.Module):
     """Multi-head attention in which each query attends to the events visible to it."""
 
@@ -35,27 +53,37 @@ class SelfAttention(nn.Module):
         self.query, self.key, self.value, self.output = (nn.Linear(size, size) for _ in range(4))
         self._heads, self._dropout = heads, dropout
 
-    def forward(
-        self, queries: torch.Tensor, events: torch.Tensor, visible: torch.Tensor
-    ) -> torch.Tensor:
-        """Attends from queries to events.
-
-        Args:
-            queries: (rows, q, d).
-            events: (rows, width, d).
-            visible: (rows, 1, q, width) bool.
-
-        Returns:
-            (rows, q, d).
-        """
-        query = self._split(self.query(queries))  # (rows, heads, q, d / heads)
-        key, value = self._split(self.key(events)), self._split(self.value(events))
+    def forward(self, queries: torch.Tensor, events: torch.Tensor, attend: Attend) -> torch.Tensor:
+        """Maps queries (rows, q, d) that attend to events (rows, width, d) to (rows, q, d)."""
         dropout = self._dropout if self.training else 0.0
-        attended = scaled_dot_product_attention(query, key, value, visible, dropout)
-        return self.output(attended.transpose(1, 2).flatten(2))
+        query, key, value = self.query(queries), self.key(events), self.value(events)
+        return self.output(attend(query, key, value, self._heads, dropout))
 
-    def _split(self, x: torch.Tensor) -> torch.Tensor:
-        return x.unflatten(2, (self._heads, -1)).transpose(1, 2)
+
+def attention_within(owners: torch.Tensor) -> Attend:
+    """Returns the attention from each event to itself and to earlier events of its history."""
+
+    def attend(
+        query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, heads: int, dropout: float
+    ) -> torch.Tensor:
+        if query.device.type == "cpu" and query.dtype == torch.float32 and is_compiled():
+            return packed_attention(query, key, value, owners, heads, dropout)
+        return attention_to(causal(owners))(query, key, value, heads, dropout)
+
+    return attend
+
+
+def attention_to(visible: torch.Tensor) -> Attend:
+    """Returns the attention to the events that are visible, (rows, 1, q, width) bool."""
+
+    def attend(
+        query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, heads: int, dropout: float
+    ) -> torch.Tensor:
+        split = (x.unflatten(2, (heads, -1)).transpose(1, 2) for x in (query, key, value))
+        attended = scaled_dot_product_attention(*split, visible, dropout)
+        return attended.transpose(1, 2).flatten(2)
+
+    return attend
 
 
 def causal(owners: torch.Tensor) -> torch.Tensor:

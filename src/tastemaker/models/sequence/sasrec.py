@@ -17,8 +17,11 @@ from typing_extensions import override
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.features import Encoders
 from tastemaker.models.sequence.attention import (
+    Attend,
     AttentionConfig,
     SelfAttention,
+    attention_to,
+    attention_within,
     causal,
     ends_by_row,
     gather_places,
@@ -58,11 +61,11 @@ class SASRecBlock(nn.Module):
         )
 
     def forward(
-        self, x: torch.Tensor, visible: torch.Tensor, places: torch.Tensor | None = None
+        self, x: torch.Tensor, attend: Attend, places: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Maps x (rows, width, d) to the same shape, or to (rows, q, d) for some places only."""
         queries = self.attention_norm(gather_places(places, x))
-        x = self.forward_norm(queries + self.attention(queries, x, visible))
+        x = self.forward_norm(queries + self.attention(queries, x, attend))
         return x + self.forward_layers(x)
 
 
@@ -81,10 +84,10 @@ class LiGRBlock(nn.Module):
 
     @override
     def forward(
-        self, x: torch.Tensor, visible: torch.Tensor, places: torch.Tensor | None = None
+        self, x: torch.Tensor, attend: Attend, places: torch.Tensor | None = None
     ) -> torch.Tensor:
         normed, x = self.attention_norm(x), gather_places(places, x)
-        attended = self.dropout(self.attention(gather_places(places, normed), normed, visible))
+        attended = self.dropout(self.attention(gather_places(places, normed), normed, attend))
         x = x + torch.sigmoid(self.attention_gate(x)) * attended
         normed = self.forward_norm(x)
         transformed = self.dropout(
@@ -108,19 +111,20 @@ class SASRecNetwork(SequenceNetwork):
 
     @override
     def encode(self, histories: Histories) -> torch.Tensor:
-        x, visible = self._embedded(histories), causal(histories.owners)
+        x, attend = self._embedded(histories), attention_within(histories.owners)
         for block in self.blocks:
-            x = block(x, visible)
+            x = block(x, attend)
         return self.norm(x)
 
     def encode_last(self, histories: Histories) -> torch.Tensor:
         """Computes the last block only for the last events, which saves much of the work."""
-        x, visible = self._embedded(histories), causal(histories.owners)
+        x, attend = self._embedded(histories), attention_within(histories.owners)
         *blocks, last_block = self.blocks
         for block in blocks:
-            x = block(x, visible)
+            x = block(x, attend)
         places, slots = ends_by_row(histories)
-        x = last_block(x, gather_places(places, visible[:, 0])[:, None], places)  # (rows, q, d)
+        visible = gather_places(places, causal(histories.owners)[:, 0])[:, None]
+        x = last_block(x, attention_to(visible), places)  # (rows, q, d)
         return self.norm(x.flatten(0, 1)[slots])
 
     def _embedded(self, histories: Histories) -> torch.Tensor:
