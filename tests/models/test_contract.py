@@ -23,6 +23,7 @@ from tastemaker.models.random import Random
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.registry import BUILT_IN
 from tastemaker.models.repeat import Repeat
+from tastemaker.models.sequence.bsarec import BSARec
 from tastemaker.models.sequence.gru4rec import GRU4Rec
 from tastemaker.models.sequence.hstu import HSTU
 from tastemaker.models.sequence.sasrec import ESASRec, SASRec
@@ -235,6 +236,14 @@ class TestSASRec(RecommenderContract):
 
     def make(self) -> Recommender:
         return SASRec(**SMALL, layers=1)
+
+
+class TestBSARec(RecommenderContract):
+    twin_overlap = 1.0
+    histories_have_weights = False
+
+    def make(self) -> Recommender:
+        return BSARec(**SMALL)
 
 
 class TestESASRec(RecommenderContract):

@@ -1,4 +1,4 @@
-"""SASRec and eSASRec against their equations, one history and head at a time, in NumPy."""
+"""SASRec, eSASRec and BSARec against their equations, one history and head at a time, in NumPy."""
 
 import math
 
@@ -7,12 +7,10 @@ import pytest
 import torch
 
 from tastemaker.data.users import UserBatch
-from tastemaker.models.sequence.sasrec import (
-    ESASRecConfig,
-    SASRecConfig,
-    SASRecNetwork,
-    causal,
-)
+from tastemaker.models.sequence.attention import causal
+from tastemaker.models.sequence.bsarec import BSARecConfig, BSARecNetwork
+from tastemaker.models.sequence.sasrec import ESASRecConfig, SASRecConfig, SASRecNetwork
+from tastemaker.models.sequence.stack import StackNetwork
 from tastemaker.testing.worlds import two_tastes
 from tastemaker.training.sequence_batches import histories_of
 
@@ -23,9 +21,10 @@ HISTORIES = [[3, 1], [4, 15, 9, 26, 5], [35, 8, 9]]
 State = dict[str, np.ndarray]
 
 
-def network(config: SASRecConfig) -> SASRecNetwork:
+def network(config: SASRecConfig | BSARecConfig) -> StackNetwork:
     torch.manual_seed(0)
-    made = SASRecNetwork(two_tastes(), config).eval().requires_grad_(False)
+    network_class = BSARecNetwork if isinstance(config, BSARecConfig) else SASRecNetwork
+    made = network_class(two_tastes(), config).eval().requires_grad_(False)
     for parameter in made.parameters():
         parameter.copy_(torch.randn_like(parameter))
     return made
@@ -78,11 +77,29 @@ def ligr_block(x: np.ndarray, state: State, name: str, heads: int) -> np.ndarray
     return x + sigmoid(linear(x, state, f"{name}.forward_gate")) * fed
 
 
+def bsarec_block(x: np.ndarray, state: State, name: str, heads: int) -> np.ndarray:
+    low = np.cumsum(x, axis=0) / np.arange(1, len(x) + 1)[:, None]
+    filtered = low + state[f"{name}.filter.root_beta"] ** 2 * (x - low)
+    filtered = norm(x + filtered, state, f"{name}.filter_norm")
+    seen = attention(x, x, state, f"{name}.attention", heads)
+    mixed = 0.7 * filtered + 0.3 * norm(x + seen, state, f"{name}.attention_norm")
+    inside = linear(mixed, state, f"{name}.forward_layers.0")
+    hidden = inside * np.vectorize(lambda z: (1 + math.erf(z / math.sqrt(2))) / 2)(inside)
+    fed = linear(hidden, state, f"{name}.forward_layers.3")
+    return norm(mixed + fed, state, f"{name}.forward_norm")
+
+
+KINDS = {
+    "sasrec": (SASRecConfig, sasrec_block),
+    "esasrec": (ESASRecConfig, ligr_block),
+    "bsarec": (BSARecConfig, bsarec_block),
+}
+
+
 @pytest.mark.parametrize("heads", [1, 2])
-@pytest.mark.parametrize("kind", ["sasrec", "esasrec"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_queries_are_those_of_the_equations(kind: str, heads: int) -> None:
-    config_class = SASRecConfig if kind == "sasrec" else ESASRecConfig
-    block = sasrec_block if kind == "sasrec" else ligr_block
+    config_class, block = KINDS[kind]
     made = network(config_class(embedding_size=SIZE, length=LENGTH, heads=heads, layers=2))
     state = {name: tensor.double().numpy() for name, tensor in made.state_dict().items()}
     batch = histories_of(UserBatch.unseen_users(HISTORIES), LENGTH, CPU)
@@ -90,6 +107,8 @@ def test_queries_are_those_of_the_equations(kind: str, heads: int) -> None:
     for history, last in zip(HISTORIES, batch.last.tolist(), strict=True):
         x = state["items.weight"][history] * math.sqrt(SIZE)
         x = x + state["positions.weight"][: len(history)]
+        if kind == "bsarec":
+            x = norm(x, state, "input_norm")
         for layer in range(2):
             x = block(x, state, f"blocks.{layer}", heads)
         found = queries[last + 1 - len(history) : last + 1]

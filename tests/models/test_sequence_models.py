@@ -20,6 +20,7 @@ LENGTH = 8
 MODELS = {
     "sasrec": tm.SASRec(embedding_size=8, length=LENGTH, heads=2),
     "sasrec with time": tm.SASRec(embedding_size=8, length=LENGTH, time_gaps=True),
+    "bsarec": tm.BSARec(embedding_size=8, length=LENGTH, features=True),
     "esasrec": tm.ESASRec(embedding_size=8, length=LENGTH, features=True),
     "gru4rec": tm.GRU4Rec(embedding_size=8, length=LENGTH, hidden=6, layers=2),
     "hstu": tm.HSTU(embedding_size=8, length=LENGTH, heads=2),
@@ -146,7 +147,7 @@ def test_a_reopened_model_can_be_trained_again_without_a_held_out_part(tmp_path:
         tm.SASRec(**settings, patience=3).fit(tm.no_holdout(data))
 
 
-NAMES = ("sasrec", "esasrec", "gru4rec", "hstu")
+NAMES = ("sasrec", "esasrec", "bsarec", "gru4rec", "hstu")
 
 
 def log_of_kinds(n_users: int = 120) -> tm.Dataset:

@@ -27,6 +27,21 @@ def graphfilter(seed: int) -> tm.GraphFilter:
     return tm.GraphFilter(ideal_weight=0.1, half_life_events=5)
 
 
+def sasrec(seed: int) -> tm.SASRec:
+    """A transformer over the latest 200 events, with the softmax over the catalog."""
+    return tm.SASRec(
+        length=200,
+        embedding_size=128,
+        heads=2,
+        dropout=0.3,
+        batch_size=32,
+        epochs=30,
+        patience=3,
+        precision="bfloat16",
+        seed=seed,
+    )
+
+
 def blend(seed: int) -> tm.Blend:
     """EASE and graph filters, with the weights that were best on the validation part."""
     return tm.Blend(
@@ -39,7 +54,7 @@ def blend(seed: int) -> tm.Blend:
 
 
 RECIPES = {
-    recipe.__name__: recipe for recipe in (popularity, itemknn, ease, ials, graphfilter, blend)
+    recipe.__name__: recipe for recipe in (popularity, itemknn, ease, ials, graphfilter, sasrec, blend)
 }
 
 PUBLISHED = {"blend": ("0.3164 / 0.1813", "FuXi-α, Ye et al. 2025, the best that was found")}

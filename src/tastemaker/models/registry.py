@@ -29,6 +29,7 @@ BUILT_IN = {
     "lightgcn": "tastemaker.models.graph.lightgcn:LightGCN",
     "gru4rec": "tastemaker.models.sequence.gru4rec:GRU4Rec",
     "sasrec": "tastemaker.models.sequence.sasrec:SASRec",
+    "bsarec": "tastemaker.models.sequence.bsarec:BSARec",
     "esasrec": "tastemaker.models.sequence.sasrec:ESASRec",
     "hstu": "tastemaker.models.sequence.hstu:HSTU",
     "two_tower": "tastemaker.models.sequence.two_tower:TwoTower",

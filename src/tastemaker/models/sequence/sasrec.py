@@ -16,32 +16,19 @@ from typing_extensions import override
 
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.features import Encoders
-from tastemaker.models.sequence.attention import (
-    Attend,
-    AttentionConfig,
-    SelfAttention,
-    attention_to,
-    attention_within,
-    causal,
-    ends_by_row,
-    gather_places,
-)
-from tastemaker.models.sequence.sequence_model import SequenceModel, SequenceNetwork
+from tastemaker.models.sequence.attention import Attend, SelfAttention, gather_places
+from tastemaker.models.sequence.sequence_model import SequenceModel
+from tastemaker.models.sequence.stack import StackConfig, StackNetwork
 from tastemaker.models.space import Choice, Float, Int, Range
 from tastemaker.training.kernels.dropout import Dropout
-from tastemaker.training.sequence_batches import Histories
 
 
-class SASRecConfig(AttentionConfig):
+class SASRecConfig(StackConfig):
     """Settings of SASRec."""
 
-    layers: int = Field(2, ge=1)
-    """Number of stacked blocks of attention and feed-forward."""
     layer: Literal["sasrec", "ligr"] = "sasrec"
     """Type of block. sasrec: the paper's. ligr: gated residuals, pre-normalisation and SwiGLU, as
     in eSASRec."""
-    feed_forward: int = Field(1, ge=1)
-    """Width of the feed-forward's hidden layer, as a multiple of embedding_size."""
 
 
 class SASRecBlock(nn.Module):
@@ -96,39 +83,14 @@ class LiGRBlock(nn.Module):
         return x + torch.sigmoid(self.forward_gate(x)) * transformed
 
 
-class SASRecNetwork(SequenceNetwork):
-    """Feeds items and positions through the blocks; an event's output predicts the next item."""
+class SASRecNetwork(StackNetwork):
+    """Stacked blocks of the type that the settings name."""
 
     def __init__(
         self, train: Dataset, config: SASRecConfig, encoders: Encoders | None = None
     ) -> None:
-        super().__init__(train, config, encoders)
-        self.positions = nn.Embedding(config.length, config.embedding_size)
         block = LiGRBlock if config.layer == "ligr" else SASRecBlock
-        self.blocks = nn.ModuleList(block(config) for _ in range(config.layers))
-        self.norm = nn.LayerNorm(config.embedding_size)
-        nn.init.normal_(self.positions.weight, std=0.02)
-
-    @override
-    def encode(self, histories: Histories) -> torch.Tensor:
-        x, attend = self._embedded(histories), attention_within(histories.owners)
-        for block in self.blocks:
-            x = block(x, attend)
-        return self.norm(x)
-
-    def encode_last(self, histories: Histories) -> torch.Tensor:
-        """Computes the last block only for the last events, which saves much of the work."""
-        x, attend = self._embedded(histories), attention_within(histories.owners)
-        *blocks, last_block = self.blocks
-        for block in blocks:
-            x = block(x, attend)
-        places, slots = ends_by_row(histories)
-        visible = gather_places(places, causal(histories.owners)[:, 0])[:, None]
-        x = last_block(x, attention_to(visible), places)  # (rows, q, d)
-        return self.norm(x.flatten(0, 1)[slots])
-
-    def _embedded(self, histories: Histories) -> torch.Tensor:
-        return self.dropout(self.embed(histories) + self.positions(histories.positions))
+        super().__init__(train, config, lambda: block(config), encoders)
 
 
 class SASRec(SequenceModel):

@@ -49,7 +49,7 @@ class SequenceModelConfig(TrainingConfig):
 
     epochs: int = Field(100, ge=1)
     """Passes over all histories."""
-    batch_size: int = Field(128, ge=1)
+    batch_size: int = Field(64, ge=1)
     """Histories in a batch, or windows of histories that are longer than `length`."""
     negatives: int = Field(1024, ge=1)
     """Negatives sampled for a whole batch (sampled_softmax) or for each target (gbce, bce)."""
@@ -70,7 +70,7 @@ class SequenceModelConfig(TrainingConfig):
     """t of gbce: how far the overconfidence caused by few negatives is corrected; 1 is fully."""
     embedding_size: int = Field(64, ge=1)
     """Dimension of the vectors of items and of encoded histories."""
-    length: int = Field(50, ge=1)
+    length: int = Field(200, ge=1)
     """Number of latest events of a history that are read; training divides longer histories into
     windows of this length."""
     dropout: float = Field(0.5, ge=0, lt=1)
