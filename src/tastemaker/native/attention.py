@@ -61,13 +61,13 @@ def gradients(
 
     Heads and rule must be those of the computation of the outputs.
     """
-    results = torch.zeros(3, *inputs.queries.shape).unbind()
+    of_queries, of_keys, of_values = (torch.zeros_like(x) for x in inputs[:3])
     _compiled().attention_differentiate(
         byref(_shape(inputs, heads)), byref(_Addresses.of(*inputs)), byref(rule),
         torch.get_num_threads(), byref(_Addresses.of(*outputs)),
-        byref(_Addresses.of(gradient, *results)),
+        byref(_Addresses.of(gradient, of_queries, of_keys, of_values)),
     )  # fmt: skip
-    return results
+    return of_queries, of_keys, of_values
 
 
 class _Shape(ctypes.Structure):

@@ -79,8 +79,10 @@ def attention_to(visible: torch.Tensor) -> Attend:
     def attend(
         query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, heads: int, dropout: float
     ) -> torch.Tensor:
-        split = (x.unflatten(2, (heads, -1)).transpose(1, 2) for x in (query, key, value))
-        attended = scaled_dot_product_attention(*split, visible, dropout)
+        query, key, value = (
+            x.unflatten(2, (heads, -1)).transpose(1, 2) for x in (query, key, value)
+        )  # (rows, heads, q or width, d / heads)
+        attended = scaled_dot_product_attention(query, key, value, visible, dropout)
         return attended.transpose(1, 2).flatten(2)
 
     return attend
