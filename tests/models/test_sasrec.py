@@ -53,6 +53,7 @@ def attention(
     for head in np.split(np.arange(SIZE), heads):
         for i in range(len(events)):
             scores = key[: i + 1, head] @ query[i, head] / math.sqrt(len(head))
+            scores = scores + state[f"{name}.distances"][head[0] // len(head), i::-1]
             fractions = np.exp(scores - scores.max())
             out[i, head] = fractions / fractions.sum() @ value[: i + 1, head]
     return linear(out, state, f"{name}.output")

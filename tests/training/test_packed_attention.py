@@ -42,12 +42,16 @@ def with_gradients(
     ([[33, 64], [100], [31, 1, 32]], 40, 1),
     ([[7, 7, 7, 7], [16, 17]], 64, 4),
 ])  # fmt: skip
-def test_packed_is_plain(lengths: list[list[int]], d: int, heads: int) -> None:
+@pytest.mark.parametrize("biased", [False, True])
+def test_packed_is_plain(lengths: list[list[int]], d: int, heads: int, biased: bool) -> None:
     owners = packed_owners(lengths)
     inputs, weights = vectors(owners, d), torch.randn(*owners.shape, d)
-    plain = attention_to(causal(owners))(*inputs, heads, 0.0)
+    columns = torch.arange(owners.shape[1])[None]
+    distances = torch.randn(heads, owners.shape[1] + 3).requires_grad_() if biased else None
+    plain = attention_to(causal(owners), columns)(*inputs, heads, 0.0, distances)
+    packed = packed_attention(*inputs, owners, heads, 0.0, distances)
+    inputs += [] if distances is None else [distances]
     expected = with_gradients(plain, inputs, owners, weights)
-    packed = packed_attention(*inputs, owners, heads, 0.0)
     for one, other in zip(with_gradients(packed, inputs, owners, weights), expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 

@@ -55,6 +55,28 @@ def sasrec_with_attributes(seed: int) -> tm.SASRec:
     )
 
 
+def bsarec(seed: int) -> tm.BSARec:
+    """Attention beside a filter: the defaults, with the batches that they were chosen with."""
+    return tm.BSARec(
+        length=50, batch_size=128, distances=False, epochs=80, patience=8,
+        precision="bfloat16", seed=seed
+    )
+
+
+def bsarec_with_features(seed: int) -> tm.BSARec:
+    """The same, whose items bring their categories, brand and words along."""
+    return tm.BSARec(
+        length=50,
+        batch_size=128,
+        distances=False,
+        features=True,
+        epochs=80,
+        patience=8,
+        precision="bfloat16",
+        seed=seed,
+    )
+
+
 def esasrec(seed: int) -> tm.ESASRec:
     """Gated residuals and SwiGLU: the defaults."""
     return tm.ESASRec(epochs=13, seed=seed)
@@ -70,7 +92,10 @@ RECIPES = {
 
 HELD_OUT = {
     recipe.__name__: recipe
-    for recipe in (popularity, itemknn, ease, ials, sasrec, sasrec_with_attributes)
+    for recipe in (
+        popularity, itemknn, ease, ials, sasrec, sasrec_with_attributes, bsarec,
+        bsarec_with_features,
+    )
 }
 """The recipes that are also fitted without the validation event."""
 

@@ -25,10 +25,12 @@ struct Shape {
     int64_t stride() const { return heads * size; } // of an event's vector
 };
 
-// Queries, keys and values, (rows, width, heads * size), and the owners of the events, (rows, width).
+// Queries, keys and values, (rows, width, heads * size); the owners of the events, (rows, width); and what
+// is added to the score of an event by its distance from the query, (heads, width), or null for 0.
 struct Inputs {
     const float *queries, *keys, *values;
     const int64_t *owners;
+    const float *distances;
 };
 
 // For (rows, width, heads * size): the result; for (rows, width, heads): the logarithm of the sum of
@@ -37,9 +39,10 @@ struct Outputs {
     float *attended, *log_sums;
 };
 
+// As in Inputs, but (threads, heads, width) for the distances, which are added to.
 struct Gradients {
     const float *attended;
-    float *queries, *keys, *values;
+    float *queries, *keys, *values, *distances;
 };
 
 // The events of one history: n, from the flattened position `first` on.
@@ -66,6 +69,9 @@ class Worker {
     int64_t length = 0; // of the history, padded
     std::vector<float> key_columns, value_columns, key_rows, value_rows, query_rows, gradient_rows;
     std::vector<float> fractions, score_gradients, key_gradients, value_gradients;
+    // What is added by distance, (heads, by_distance), from the largest distance to 0, and its gradients.
+    const int64_t by_distance;
+    std::vector<float> added, added_gradients;
 
     // Copies n vectors, each padded with zeros.
     void pack_rows(const float *from, int64_t n, std::vector<float> &to) const {
@@ -99,14 +105,22 @@ class Worker {
         return [this, &rows](int row, int column) { return load(&rows[row * width + column]); };
     }
 
+    // Where the number for the first event of a history lies, for a query and head; the next ones follow.
+    int64_t of_first(int64_t head, int64_t query) const { return head * by_distance + shape.width - 1 - query; }
+
     // Writes the scores of n queries for the first events, with IMPOSSIBLE for those that come later.
-    void compute_scores(const float *queries, int64_t start, int64_t n, int64_t n_columns) {
+    void compute_scores(const float *queries, int64_t head, int64_t start, int64_t n, int64_t n_columns) {
         const auto scaled = [this](int, int, const Vector &sums) { return sums * scale; };
         multiply({queries, int(stride), 1}, n, size, key_columns.data(), length, n_columns, from_zero,
                  write_to(fractions.data(), n_columns, scaled));
-        for (int64_t i = 0; i < n; ++i)
-            std::fill(fractions.data() + i * n_columns + start + i + 1, fractions.data() + (i + 1) * n_columns,
-                      IMPOSSIBLE);
+        for (int64_t i = 0; i < n; ++i) {
+            float *scores = &fractions[i * n_columns];
+            if (in.distances) {
+                const float *numbers = &added[of_first(head, start + i)];
+                for (int64_t j = 0; j < n_columns; j += LANES) store(scores + j, load(scores + j) + load(numbers + j));
+            }
+            std::fill(scores + start + i + 1, scores + n_columns, IMPOSSIBLE);
+        }
     }
 
     // Turns scores into exponentials, and returns the logarithm of their sum and its reciprocal.
@@ -132,7 +146,13 @@ class Worker {
   public:
     Worker(const Shape &shape, const Inputs &in, const Dropout &dropout)
         : shape(shape), in(in), dropout(dropout), size(shape.size), stride(shape.stride()), width(padded(size)),
-          scale(1 / std::sqrt(float(size))) {
+          scale(1 / std::sqrt(float(size))), by_distance(shape.width + padded(shape.width)) {
+        if (in.distances) {
+            for (auto *numbers : {&added, &added_gradients}) numbers->resize(shape.heads * by_distance);
+            for (int64_t head = 0; head < shape.heads; ++head)
+                std::reverse_copy(in.distances + head * shape.width, in.distances + (head + 1) * shape.width,
+                                  added.data() + head * by_distance);
+        }
         const int64_t longest = padded(shape.width);
         for (auto *columns : {&key_columns, &value_columns}) columns->resize(size * longest);
         for (auto *rows : {&key_rows, &value_rows, &key_gradients, &value_gradients}) rows->resize(longest * width);
@@ -147,7 +167,7 @@ class Worker {
         pack_rows(in.values + offset, history.n, value_rows);
         for (int64_t start = 0; start < history.n; start += QUERIES) {
             const int64_t n = std::min(QUERIES, history.n - start), n_columns = padded(start + n);
-            compute_scores(in.queries + offset + start * stride, start, n, n_columns);
+            compute_scores(in.queries + offset + start * stride, head, start, n, n_columns);
             for (int64_t i = 0; i < n; ++i) {
                 const uint32_t row = number(history.first + start + i, head);
                 float *fraction = &fractions[i * n_columns], reciprocal;
@@ -175,7 +195,7 @@ class Worker {
             const float *gradient = gradients.attended + from;
             pack_rows(in.queries + from, n, query_rows);
             pack_rows(gradient, n, gradient_rows);
-            compute_scores(in.queries + from, start, n, n_columns);
+            compute_scores(in.queries + from, head, start, n, n_columns);
             multiply({gradient, int(stride), 1}, n, size, value_columns.data(), length, n_columns, from_zero,
                      write_to(score_gradients.data(), n_columns, unchanged));
             for (int64_t i = 0; i < n; ++i) {
@@ -183,10 +203,13 @@ class Worker {
                 const uint32_t row = number(history.first + start + i, head);
                 const float log_sum = out.log_sums[row];
                 float *fraction = &fractions[i * n_columns], *score_gradient = &score_gradients[i * n_columns];
+                float *added_gradient = in.distances ? &added_gradients[of_first(head, start + i)] : nullptr;
                 dropout.for_row(row, n_columns, [&](int64_t j, const Vector &factors) {
                     const Vector share = exponential(load(fraction + j) - log_sum);
+                    const Vector of_score = share * (load(score_gradient + j) * factors - mean);
                     store(fraction + j, share * factors);
-                    store(score_gradient + j, share * (load(score_gradient + j) * factors - mean) * scale);
+                    store(score_gradient + j, of_score * scale);
+                    if (added_gradient) store(added_gradient + j, load(added_gradient + j) + of_score);
                 });
             }
             multiply({score_gradients.data(), int(n_columns), 1}, n, end, key_rows.data(), width, width, from_zero,
@@ -199,17 +222,28 @@ class Worker {
         unpack_rows(key_gradients, history.n, gradients.keys + offset);
         unpack_rows(value_gradients, history.n, gradients.values + offset);
     }
+
+    // Writes what has been added up for the distances, (heads, width).
+    void write_distance_gradients(float *to) const {
+        for (int64_t head = 0; head < shape.heads; ++head) {
+            const float *from = added_gradients.data() + head * by_distance;
+            std::reverse_copy(from, from + shape.width, to + head * shape.width);
+        }
+    }
 };
 
-// Calls work(worker, history, head) for all histories and heads, the rows divided among threads.
-template <typename Work>
-void on_histories(const Shape &shape, const Inputs &in, const Dropout &dropout, int n_threads, const Work &work) {
+// Calls work(worker, history, head) for all histories and heads, the rows divided among threads, and
+// finish(worker, thread) at the end of each thread.
+template <typename Work, typename Finish>
+void on_histories(const Shape &shape, const Inputs &in, const Dropout &dropout, int n_threads, const Work &work,
+                  const Finish &finish) {
     on_threads(n_threads, [&](int thread) {
         Worker worker(shape, in, dropout);
         for (int64_t row = shape.rows * thread / n_threads; row < shape.rows * (thread + 1) / n_threads; ++row)
             for_histories(in.owners, row, shape.width, [&](const History &history) {
                 for (int64_t head = 0; head < shape.heads; ++head) work(worker, history, head);
             });
+        finish(worker, thread);
     });
 }
 
@@ -219,12 +253,14 @@ extern "C" void attention_attend(const Shape *shape, const Inputs *in, const Dro
                                  const Outputs *out) {
     on_histories(*shape, *in, *dropout, n_threads, [=](Worker &worker, const History &history, int64_t head) {
         worker.attend(history, head, *out);
-    });
+    }, [](Worker &, int) {});
 }
 
 extern "C" void attention_differentiate(const Shape *shape, const Inputs *in, const Dropout *dropout,
                                         int32_t n_threads, const Outputs *out, const Gradients *gradients) {
     on_histories(*shape, *in, *dropout, n_threads, [=](Worker &worker, const History &history, int64_t head) {
         worker.differentiate(history, head, *out, *gradients);
+    }, [=](Worker &worker, int thread) {
+        if (in->distances) worker.write_distance_gradients(gradients->distances + thread * shape->heads * shape->width);
     });
 }

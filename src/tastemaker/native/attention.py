@@ -26,6 +26,9 @@ class Inputs(NamedTuple):
     owners: torch.Tensor
     """(rows, width) int64, contiguous: the same number for the events of one history, which lie
     side by side; -1 for padding."""
+    distances: torch.Tensor | None
+    """(heads, width) float32, contiguous: what is added to the score of an event by the number of
+    events from it to the query; None for 0."""
 
 
 class Outputs(NamedTuple):
@@ -56,18 +59,23 @@ def attend(inputs: Inputs, heads: int, rule: DropoutRule) -> Outputs:
 
 def gradients(
     inputs: Inputs, heads: int, rule: DropoutRule, outputs: Outputs, gradient: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Returns the gradients of queries, keys and values from the one of `attended`.
+) -> tuple[torch.Tensor | None, ...]:
+    """Returns the gradients of queries, keys, values and distances from the one of `attended`.
 
     Heads and rule must be those of the computation of the outputs.
     """
-    of_queries, of_keys, of_values = (torch.zeros_like(x) for x in inputs[:3])
+    of_queries, of_keys, of_values = (
+        torch.zeros_like(x) for x in (inputs.queries, inputs.keys, inputs.values)
+    )
+    n_threads, of_distances = torch.get_num_threads(), None
+    if inputs.distances is not None:
+        of_distances = torch.empty(n_threads, *inputs.distances.shape)
     _compiled().attention_differentiate(
         byref(_shape(inputs, heads)), byref(_Addresses.of(*inputs)), byref(rule),
-        torch.get_num_threads(), byref(_Addresses.of(*outputs)),
-        byref(_Addresses.of(gradient, of_queries, of_keys, of_values)),
+        n_threads, byref(_Addresses.of(*outputs)),
+        byref(_Addresses.of(gradient, of_queries, of_keys, of_values, of_distances)),
     )  # fmt: skip
-    return of_queries, of_keys, of_values
+    return of_queries, of_keys, of_values, None if of_distances is None else of_distances.sum(0)
 
 
 class _Shape(ctypes.Structure):
@@ -75,13 +83,13 @@ class _Shape(ctypes.Structure):
 
 
 class _Addresses(ctypes.Structure):
-    """The addresses of up to four tensors, laid out as the structures of attention.cpp."""
+    """The addresses of up to five tensors, laid out as the structures of attention.cpp."""
 
-    _fields_ = (("addresses", c_void_p * 4),)
+    _fields_ = (("addresses", c_void_p * 5),)
 
     @classmethod
-    def of(cls, *tensors: torch.Tensor) -> "_Addresses":
-        return cls((c_void_p * 4)(*(tensor.data_ptr() for tensor in tensors)))
+    def of(cls, *tensors: torch.Tensor | None) -> "_Addresses":
+        return cls((c_void_p * 5)(*(None if x is None else x.data_ptr() for x in tensors)))
 
 
 def _shape(inputs: Inputs, heads: int) -> _Shape:

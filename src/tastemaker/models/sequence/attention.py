@@ -41,48 +41,72 @@ class Attend(Protocol):
         value: torch.Tensor,
         heads: int,
         dropout: float,
+        distances: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Returns (rows, q, d) for queries (rows, q, d), and keys and values (rows, width, d)."""
+        """Returns (rows, q, d) for queries (rows, q, d), and keys and values (rows, width, d).
+
+        `distances`, (heads, width or more), is added to the score of an event by the number of
+        events from it to the query; None is 0.
+        """
 
 
 class SelfAttention(nn.Module):
-    """Multi-head attention in which each query attends to the events visible to it."""
+    """Multi-head attention in which each query attends to the events visible to it.
 
-    def __init__(self, size: int, heads: int, dropout: float) -> None:
+    With a length, the score of an event also depends on its distance from the query, up to that
+    length: Colin Raffel et al., 2020: Exploring the Limits of Transfer Learning with a Unified
+    Text-to-Text Transformer (JMLR), section 2.1, with a number for each distance.
+    """
+
+    def __init__(self, size: int, heads: int, dropout: float, length: int | None = None) -> None:
         super().__init__()
         self.query, self.key, self.value, self.output = (nn.Linear(size, size) for _ in range(4))
+        self.distances = None if length is None else nn.Parameter(torch.zeros(heads, length))
         self._heads, self._dropout = heads, dropout
 
     def forward(self, queries: torch.Tensor, events: torch.Tensor, attend: Attend) -> torch.Tensor:
         """Maps queries (rows, q, d) that attend to events (rows, width, d) to (rows, q, d)."""
         dropout = self._dropout if self.training else 0.0
         query, key, value = self.query(queries), self.key(events), self.value(events)
-        return self.output(attend(query, key, value, self._heads, dropout))
+        return self.output(attend(query, key, value, self._heads, dropout, self.distances))
 
 
 def attention_within(owners: torch.Tensor) -> Attend:
     """Returns the attention from each event to itself and to earlier events of its history."""
 
     def attend(
-        query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, heads: int, dropout: float
-    ) -> torch.Tensor:
+        query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, heads: int, dropout: float,
+        distances: torch.Tensor | None = None,
+    ) -> torch.Tensor:  # fmt: skip
         if query.device.type == "cpu" and query.dtype == torch.float32 and is_compiled():
-            return packed_attention(query, key, value, owners, heads, dropout)
-        return attention_to(causal(owners))(query, key, value, heads, dropout)
+            return packed_attention(query, key, value, owners, heads, dropout, distances)
+        columns = torch.arange(owners.shape[1], device=owners.device)[None]
+        plain = attention_to(causal(owners), columns)
+        return plain(query, key, value, heads, dropout, distances)
 
     return attend
 
 
-def attention_to(visible: torch.Tensor) -> Attend:
-    """Returns the attention to the events that are visible, (rows, 1, q, width) bool."""
+def attention_to(visible: torch.Tensor, columns: torch.Tensor) -> Attend:
+    """Returns the attention to the events that are visible to the queries.
+
+    Args:
+        visible: (rows, 1, q, width) bool.
+        columns: (rows or 1, q) int64: the column of each query in its row.
+    """
 
     def attend(
-        query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, heads: int, dropout: float
-    ) -> torch.Tensor:
-        query, key, value = (
-            x.unflatten(2, (heads, -1)).transpose(1, 2) for x in (query, key, value)
-        )  # (rows, heads, q or width, d / heads)
-        attended = scaled_dot_product_attention(query, key, value, visible, dropout)
+        query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, heads: int, dropout: float,
+        distances: torch.Tensor | None = None,
+    ) -> torch.Tensor:  # fmt: skip
+        split = (x.unflatten(2, (heads, -1)).transpose(1, 2) for x in (query, key, value))
+        mask = visible
+        if distances is not None:
+            events = torch.arange(key.shape[1], device=key.device)
+            between = (columns[:, :, None] - events).clamp(0, distances.shape[1] - 1)
+            added = distances[:, between].transpose(0, 1)  # (rows or 1, heads, q, width)
+            mask = added.masked_fill(~visible, -torch.inf)
+        attended = scaled_dot_product_attention(*split, mask, dropout)
         return attended.transpose(1, 2).flatten(2)
 
     return attend

@@ -56,7 +56,7 @@ class BSARecBlock(nn.Module):
         super().__init__()
         size, hidden = config.embedding_size, config.embedding_size * config.feed_forward
         self.filter, self.filter_norm = CausalFilter(size), nn.LayerNorm(size)
-        self.attention = SelfAttention(size, config.heads, config.dropout)
+        self.attention = SelfAttention(size, config.heads, config.dropout, config.attention_length)
         self.attention_norm, self.forward_norm = nn.LayerNorm(size), nn.LayerNorm(size)
         self.forward_layers = nn.Sequential(
             nn.Linear(size, hidden),

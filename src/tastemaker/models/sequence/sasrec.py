@@ -38,7 +38,7 @@ class SASRecBlock(nn.Module):
         super().__init__()
         size, hidden = config.embedding_size, config.embedding_size * config.feed_forward
         self.attention_norm, self.forward_norm = nn.LayerNorm(size), nn.LayerNorm(size)
-        self.attention = SelfAttention(size, config.heads, config.dropout)
+        self.attention = SelfAttention(size, config.heads, config.dropout, config.attention_length)
         self.forward_layers = nn.Sequential(
             nn.Linear(size, hidden),
             nn.ReLU(),
@@ -64,7 +64,7 @@ class LiGRBlock(nn.Module):
         size, hidden = config.embedding_size, config.embedding_size * config.feed_forward
         self.attention_norm, self.forward_norm = nn.LayerNorm(size), nn.LayerNorm(size)
         self.attention_gate, self.forward_gate = nn.Linear(size, size), nn.Linear(size, size)
-        self.attention = SelfAttention(size, config.heads, config.dropout)
+        self.attention = SelfAttention(size, config.heads, config.dropout, config.attention_length)
         self.up, self.gate = nn.Linear(size, hidden), nn.Linear(size, hidden)
         self.down = nn.Linear(hidden, size)
         self.dropout = Dropout(config.dropout)

@@ -28,6 +28,14 @@ class StackConfig(AttentionConfig):
     """Number of stacked blocks of attention and feed-forward."""
     feed_forward: int = Field(1, ge=1)
     """Width of the feed-forward's hidden layer, as a multiple of embedding_size."""
+    distances: bool = True
+    """Whether attention to an event also depends on the number of events since then, which helps
+    where histories are long."""
+
+    @property
+    def attention_length(self) -> int | None:
+        """The length for `SelfAttention`."""
+        return self.length if self.distances else None
 
 
 class StackNetwork(SequenceNetwork):
@@ -61,7 +69,8 @@ class StackNetwork(SequenceNetwork):
             x = block(x, attend)
         places, slots = ends_by_row(histories)
         visible = gather_places(places, causal(histories.owners)[:, 0])[:, None]
-        x = last_block(x, attention_to(visible), places)  # (rows, q, d)
+        attend = attention_to(visible, places % histories.items.shape[1])
+        x = last_block(x, attend, places)  # (rows, q, d)
         return self.norm(x.flatten(0, 1)[slots])
 
     def _embedded(self, histories: Histories) -> torch.Tensor:

@@ -16,6 +16,7 @@ def packed_attention(
     owners: torch.Tensor,
     heads: int,
     dropout: float,
+    distances: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Attends from each event to itself and to earlier events of its history, on a CPU.
 
@@ -30,12 +31,16 @@ def packed_attention(
         heads: number of equal parts of the dimensions, each of which attends by itself.
         dropout: probability of dropping the attention to an event, rounded to 1/256. What is
             dropped depends on the state of PyTorch's random generator.
+        distances: (heads, width or more) float32: what is added to the score of an event by the
+            number of events from it to the query; None for 0.
 
     Returns:
         (rows, width, d) float32; 0 at padding.
     """
     rule = drawn_rule(dropout)
-    attended = _PackedAttention.apply(queries, keys, values, owners, heads, rule)
+    if distances is not None:
+        distances = distances[:, : queries.shape[1]]
+    attended = _PackedAttention.apply(queries, keys, values, owners, distances, heads, rule)
     return cast("torch.Tensor", attended)
 
 
@@ -47,10 +52,14 @@ class _PackedAttention(torch.autograd.Function):
         keys: torch.Tensor,
         values: torch.Tensor,
         owners: torch.Tensor,
+        distances: torch.Tensor | None,
         heads: int,
         rule: DropoutRule,
     ) -> torch.Tensor:
-        inputs = attention.Inputs(*(x.contiguous() for x in (queries, keys, values, owners)))
+        inputs = attention.Inputs(
+            *(x.contiguous() for x in (queries, keys, values, owners)),
+            None if distances is None else distances.contiguous(),
+        )
         outputs = attention.attend(inputs, heads, rule)
         context.save_for_backward(*inputs, *outputs)
         context.heads, context.rule = heads, rule
@@ -58,10 +67,10 @@ class _PackedAttention(torch.autograd.Function):
 
     @staticmethod
     def backward(context: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        inputs = attention.Inputs(*context.saved_tensors[:4])
-        outputs = attention.Outputs(*context.saved_tensors[4:])
+        inputs = attention.Inputs(*context.saved_tensors[:5])
+        outputs = attention.Outputs(*context.saved_tensors[5:])
         (gradient,) = gradients
-        found = attention.gradients(
+        *of_vectors, of_distances = attention.gradients(
             inputs, context.heads, context.rule, outputs, gradient.contiguous()
         )
-        return *found, None, None, None
+        return *of_vectors, None, of_distances, None, None
