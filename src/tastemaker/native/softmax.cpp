@@ -188,8 +188,12 @@ class Worker {
 
     void write_key_gradients(int64_t chunk, float *gradients) {
         for (int64_t i = 0; i < std::min(KEYS, keys.n - chunk); ++i)
-            for (int64_t j = 0; j < keys.d; ++j)
-                gradients[(chunk + i) * keys.d + j] += key_gradients.row(i / TILE, j / TILE, i % TILE)[j % TILE];
+            for (int64_t j = 0; j < keys.d; j += TILE) {
+                const float *from = key_gradients.row(i / TILE, j / TILE, i % TILE);
+                float *to = gradients + (chunk + i) * keys.d + j;
+                for (int64_t column = 0; column < std::min<int64_t>(TILE, keys.d - j); ++column)
+                    to[column] += from[column];
+            }
     }
 
     void write_query_gradients(int64_t block, float *gradients) {
