@@ -52,8 +52,8 @@ class EASEConfig(FadingConfig):
     """c: weight of the items' features. Each value of a feature counts like c² users who touched
     all items that have it; 0 does not read the features."""
     neighbours: int | None = Field(None, ge=1)
-    """Number of nearest items that predict each item; none: all items. With it, memory no longer
-    grows with the square of the number of items; 100 are about as good as all."""
+    """Number of nearest items that predict each item; none: all items. For large catalogs: memory
+    then does not grow with the square of the number of items, and 100 lose little quality."""
 
 
 class EASE(FadingModel):
