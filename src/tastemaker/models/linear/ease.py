@@ -273,7 +273,7 @@ def _refuse_too_large(data: Dataset, neighbours: int | None) -> None:
         # Two items share a user only if both are in one history.
         shared = min(data.n_items**2, int((data.user_counts.astype(np.int64) ** 2).sum()))
         refuse_beyond_memory(
-            BYTES_PER_PRODUCT * (shared + data.n_items * neighbours),
+            BYTES_PER_PRODUCT * (shared + data.n_items * min(neighbours, data.n_items)),
             f"{what} with {neighbours:,} neighbours each",
             "keep fewer items with k_core() or choose another model",
         )
