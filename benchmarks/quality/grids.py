@@ -15,6 +15,15 @@ _SIMILARITIES: list[Settings] = [
 
 _LINEAR: Settings = {"ideal_dimensions": 0}
 
+_LARGE: dict[str, list[Settings]] = {
+    "itemknn": [
+        {"similarity": s, "neighbours": k} for s in ("cosine", "tfidf") for k in (100, 1000)
+    ],
+    "ease": [{"regularization": λ, "neighbours": 100} for λ in (50, 100, 200, 500)],
+    "ials": [{}, {"regularization_exponent": 0.5}, {"regularization_exponent": 1.0}],
+}
+"""What is tried on the catalogs of some 40,000 items beside graph filters."""
+
 _IALS = ((64, 5, 10), (64, 20, 10), (128, 20, 10), (256, 20, 10), (256, 50, 20))
 
 
@@ -136,7 +145,7 @@ GRIDS: dict[str, dict[str, list[Settings]]] = {
             {},
             _LINEAR | {"popularity_exponent": 0.2},
         ],
-        "itemknn": [{"similarity": "tfidf", "neighbours": k} for k in (100, 1000)],
+        **_LARGE,
     },
     "yelp2018": {
         "graphfilter": [
@@ -145,6 +154,6 @@ GRIDS: dict[str, dict[str, list[Settings]]] = {
             {},
             _LINEAR,
         ],
-        "itemknn": [{"similarity": "tfidf", "neighbours": k} for k in (100, 1000)],
+        **_LARGE,
     },
 }  # fmt: skip

@@ -69,6 +69,13 @@ class TestEASEThatFades(RecommenderContract):
         return EASE(regularization=1.0, half_life_events=20)
 
 
+class TestEASEOfNearestItems(RecommenderContract):
+    twin_overlap = 1.0
+
+    def make(self) -> Recommender:
+        return EASE(regularization=1.0, neighbours=6)
+
+
 class TestNCF(RecommenderContract):
     def make(self) -> Recommender:
         return NCF(epochs=60, batch_size=64, seed=3)

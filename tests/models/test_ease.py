@@ -46,6 +46,17 @@ def test_a_catalog_that_does_not_fit_is_refused_with_the_memory_it_needs(monkeyp
         tm.EASE().fit(tm.no_holdout(two_tastes()))
 
 
+def test_a_catalog_that_does_not_fit_is_accepted_with_neighbours(monkeypatch) -> None:
+    monkeypatch.setattr(ease, "BYTES_PER_ENTRY", 10**13)
+    split = tm.no_holdout(two_tastes())
+    with pytest.raises(UnsupportedError, match=r"train with neighbours=100"):
+        tm.EASE().fit(split)
+    assert len(tm.EASE(neighbours=5).fit(split).recommend([1], k=3)) == 3
+    monkeypatch.setattr(ease, "BYTES_PER_PRODUCT", 10**13)
+    with pytest.raises(UnsupportedError, match=r"40 items with 5 neighbours each need [\d.]+ GiB"):
+        tm.EASE(neighbours=5).fit(split)
+
+
 def test_a_known_user_is_scored_by_the_history_of_the_moment() -> None:
     model = tm.EASE(regularization=1.0).fit(tm.no_holdout(two_tastes()))
     grown = tm.UserBatch(np.array([0]), np.array([0, 1, 2]), np.array([0, 3]))

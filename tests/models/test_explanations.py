@@ -23,6 +23,7 @@ def ials(split: tm.Split) -> Recommender:
 
 EXACT = {
     "ease": lambda split: tm.EASE(regularization=5.0).fit(split),
+    "ease of nearest items": lambda split: tm.EASE(regularization=5.0, neighbours=9).fit(split),
     "itemknn": lambda split: tm.ItemKNN().fit(split),
     "graphfilter": lambda split: tm.GraphFilter(order=2).fit(split),
     "ials": ials,

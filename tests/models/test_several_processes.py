@@ -46,6 +46,7 @@ MODELS: dict[str, Callable[[], Recommender]] = {
     "itemknn": partial(tm.ItemKNN, neighbours=5),
     "itemknn bm25": partial(tm.ItemKNN, neighbours=50, similarity="bm25"),
     "ease": partial(tm.EASE, regularization=5.0),
+    "ease of nearest items": partial(tm.EASE, regularization=5.0, neighbours=5),
     "ials": partial(tm.IALS, embedding_size=8, epochs=4, regularization_exponent=0.5),
 }
 

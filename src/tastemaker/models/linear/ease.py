@@ -1,6 +1,8 @@
 """EASE: a linear model in closed form that predicts a history from itself, with zero self-weights.
 
-Harald Steck, 2019: Embarrassingly Shallow Autoencoders for Sparse Data (WWW).
+Harald Steck, 2019: Embarrassingly Shallow Autoencoders for Sparse Data (WWW). For catalogs whose
+weights do not fit into memory, each item is predicted by its nearest items alone; see
+regressions.py.
 """
 
 from typing import ClassVar
@@ -9,7 +11,6 @@ import numpy as np
 import torch
 from pydantic import Field
 from scipy.sparse import csr_matrix, hstack, vstack
-from torch.nn.functional import embedding_bag
 
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.split import Split
@@ -18,11 +19,23 @@ from tastemaker.errors import DataError
 from tastemaker.memory import refuse_beyond_memory
 from tastemaker.models.fading import FadingConfig, FadingModel
 from tastemaker.models.linear.inverse import invert, panel_edges
+from tastemaker.models.linear.item_weights import (
+    DenseWeights,
+    ItemWeights,
+    SparseWeights,
+    rows_of_neighbours,
+)
+from tastemaker.models.linear.regressions import (
+    BYTES_PER_PRODUCT,
+    GramMatrix,
+    nearest_weights,
+)
 from tastemaker.models.matrices import history_matrix, interaction_matrix
-from tastemaker.models.space import Float, Range
+from tastemaker.models.space import Choice, Float, Range
 from tastemaker.process_group import own_part, summed
 from tastemaker.progress import Meter, OnProgress
 from tastemaker.ranking.parallel import on_all_cores
+from tastemaker.ranking.similarity import ItemSimilarity
 from tastemaker.training.run import TrainingRun
 
 BYTES_PER_ENTRY = 8
@@ -38,6 +51,9 @@ class EASEConfig(FadingConfig):
     feature_weight: float = Field(0.0, ge=0)
     """c: weight of the items' features. Each value of a feature counts like c² users who touched
     all items that have it; 0 does not read the features."""
+    neighbours: int | None = Field(None, ge=1)
+    """Number of nearest items that predict each item; none: all items. For large catalogs: memory
+    then does not grow with the square of the number of items, and 100 lose little quality."""
 
 
 class EASE(FadingModel):
@@ -48,28 +64,60 @@ class EASE(FadingModel):
     user's scores are the sum of the rows of B over the user's history, each times the weight of the
     item in it. Since only the history counts, unseen users are scored like known ones.
 
+    With `neighbours`, the weights that predict an item are computed in the same way from its
+    nearest items alone, and all other weights are 0.
+
     Several processes divide the users, or the items if there are fewer users, to compute the matrix
-    that is inverted. Each process inverts the whole matrix.
+    that is inverted. Each process inverts the whole matrix. With `neighbours`, they divide the
+    items that are predicted.
     """
 
     name = "ease"
     config_class = EASEConfig
     config: EASEConfig
     trains_in_processes = True
-    space: ClassVar[dict[str, Range]] = {"regularization": Float(10.0, 5000.0, log=True)}
+    space: ClassVar[dict[str, Range]] = {
+        "regularization": Float(10.0, 5000.0, log=True),
+        "neighbours": Choice((None, 50, 100, 200)),
+    }
 
     def _fit(self, split: Split, run: TrainingRun) -> None:
-        _refuse_too_large(split.train)
+        _refuse_too_large(split.train, self.config.neighbours)
         matrix = interaction_matrix(split.train)
         if split.train.weights is not None:
             matrix = matrix.astype(np.float64)  # float32 counts exactly, but sums inexactly
         self._has_features = self._known_items(split.train)
+        features = csr_matrix((0, split.train.n_items), dtype=np.float32)
         if self.config.feature_weight > 0:
-            matrix = vstack([matrix, self.config.feature_weight * self._features(split.train)])
-            matrix = matrix.tocsr()
-        inverse = _inverse_by_users if matrix.shape[0] < matrix.shape[1] else _inverse
-        panels = inverse(matrix, self.config.regularization, run.on_progress)
-        self._weights = _weights(panels, run.on_progress)
+            features = self.config.feature_weight * self._features(split.train)
+        fit = self._fit_all if self.config.neighbours is None else self._fit_nearest
+        fit(matrix, features, run.on_progress)
+
+    def _fit_all(
+        self, matrix: csr_matrix, features: csr_matrix, on_progress: OnProgress | None
+    ) -> None:
+        rows = vstack([matrix, features], format="csr")
+        inverse = _inverse_by_users if rows.shape[0] < rows.shape[1] else _inverse
+        panels = inverse(rows, self.config.regularization, on_progress)
+        self._set(_weights(panels, on_progress), None)
+
+    def _fit_nearest(
+        self, matrix: csr_matrix, features: csr_matrix, on_progress: OnProgress | None
+    ) -> None:
+        assert self.config.neighbours is not None
+        gram = GramMatrix(matrix, features, self.config.regularization, on_progress)
+        neighbours, weights = nearest_weights(gram, self.config.neighbours, on_progress)
+        self._set(weights, neighbours)
+
+    def _set(self, weights: torch.Tensor, neighbours: torch.Tensor | None) -> None:
+        self._state = {"weights": weights}
+        if neighbours is None:
+            self._weights: ItemWeights = DenseWeights(weights)
+        else:
+            self._state["neighbours"] = neighbours
+            matrix = rows_of_neighbours(neighbours, weights).T.tocsr()
+            matrix.eliminate_zeros()
+            self._weights = SparseWeights(matrix)
 
     def _features(self, train: Dataset) -> csr_matrix:
         """Returns F: the codes of all features as rows of 0 and 1, then their dense values.
@@ -99,32 +147,41 @@ class EASE(FadingModel):
         return super()._informative_items() | self._has_features
 
     def _score(self, users: UserBatch) -> torch.Tensor:
-        history = history_matrix(users, len(self._weights))
-        items, offsets = torch.from_numpy(history.indices), torch.from_numpy(history.indptr)
-        weights = None if users.weights is None else torch.from_numpy(history.data)
-        return embedding_bag(
-            items, self._weights, offsets, mode="sum", per_sample_weights=weights,
-            include_last_offset=True,
-        )  # fmt: skip
+        return self._weights.scores(history_matrix(users, self.dataset.n_items))
 
     def contributions(
         self, history: torch.Tensor, items: torch.Tensor, weights: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Implements `Recommender.contributions`: w_h B_hi; the score is their sum over h."""
-        terms = self._weights[history][:, items].T
+        terms = self._weights.between(history, items)
         return terms if weights is None else terms * weights
 
     @property
+    def item_similarity(self) -> ItemSimilarity:
+        """Compares the items' weights for the other items, as `item_vectors` are."""
+        return self._weights.similarity
+
+    @property
     def item_vectors(self) -> torch.Tensor:
-        """(n_items, n_items) float32: an item's vector is its weights for the other items."""
-        return self._weights
+        """(n_items, n_items) float32: an item's vector is its weights for the other items.
+
+        Raises:
+            UnsupportedError: the weights of the nearest items do not fit into memory as a dense
+                matrix.
+        """
+        return self._weights.dense
 
     def state(self) -> dict[str, torch.Tensor]:
-        """Returns `weights`, (n_items, n_items) float32."""
-        return {"weights": self._weights}
+        """Returns `weights`, (n_items, n_items) float32.
+
+        With `neighbours`, these are the codes of the nearest items of each item, (n_items, k)
+        int32, nearest first, and `weights` has the same shape: the weights of these items in the
+        item's score. Where there are fewer, the item's own code with the weight 0 fills the row.
+        """
+        return dict(self._state)
 
     def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
-        self._weights = state["weights"]
+        self._set(state["weights"], state.get("neighbours"))
         self._has_features = self._known_items(self.dataset)
 
 
@@ -205,9 +262,18 @@ def _weights(panels: list[torch.Tensor], on_progress: OnProgress | None) -> torc
     return weights.fill_diagonal_(0.0)
 
 
-def _refuse_too_large(data: Dataset) -> None:
-    refuse_beyond_memory(
-        BYTES_PER_ENTRY * data.n_items**2,
-        f"ease on {data.name}: {data.n_items:,} items",
-        "keep fewer items with k_core() or choose another model",
-    )
+def _refuse_too_large(data: Dataset, neighbours: int | None) -> None:
+    what = f"ease on {data.name}: {data.n_items:,} items"
+    if neighbours is None:
+        needed = BYTES_PER_ENTRY * data.n_items**2
+        refuse_beyond_memory(
+            needed, what, "train with neighbours=100, or keep fewer items with k_core()"
+        )
+    else:
+        # Two items share a user only if both are in one history.
+        shared = min(data.n_items**2, int((data.user_counts.astype(np.int64) ** 2).sum()))
+        refuse_beyond_memory(
+            BYTES_PER_PRODUCT * (shared + data.n_items * min(neighbours, data.n_items)),
+            f"{what} with {neighbours:,} neighbours each",
+            "keep fewer items with k_core() or choose another model",
+        )

@@ -14,13 +14,13 @@ from scipy.sparse import csr_matrix, diags_array
 
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
-from tastemaker.memory import refuse_beyond_memory
 from tastemaker.models.fading import FadingConfig, FadingModel
+from tastemaker.models.linear.item_weights import SparseWeights, rows_of_neighbours
 from tastemaker.models.matrices import history_matrix, interaction_matrix
 from tastemaker.models.space import Choice, Float, Int, Range
 from tastemaker.process_group import gathered, own_part
 from tastemaker.progress import Meter, OnProgress
-from tastemaker.ranking.similarity import SparseSimilarity
+from tastemaker.ranking.similarity import ItemSimilarity
 from tastemaker.ranking.topk import top_k
 from tastemaker.training.run import TrainingRun
 
@@ -76,20 +76,19 @@ class ItemKNN(FadingModel):
         self._set_neighbours(*map(gathered, nearest))
 
     def _score(self, users: UserBatch) -> torch.Tensor:
-        scores = history_matrix(users, self._similarity.shape[0]) @ self._similarity
-        return torch.from_numpy(scores.toarray())
+        return self._weights.scores(history_matrix(users, self.dataset.n_items))
 
     def contributions(
         self, history: torch.Tensor, items: torch.Tensor, weights: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Implements `Recommender.contributions`: r_h v_h · v_i; the score is their sum over h."""
-        terms = torch.from_numpy(self._similarity[history.numpy()][:, items.numpy()].toarray().T)
+        terms = self._weights.between(history, items)
         return terms if weights is None else terms * weights
 
     @property
-    def item_similarity(self) -> SparseSimilarity:
+    def item_similarity(self) -> ItemSimilarity:
         """Uses the sparse similarity matrix, whose rows would be nearly all zeros if dense."""
-        return SparseSimilarity(self._similarity)
+        return self._weights.similarity
 
     @property
     def item_vectors(self) -> torch.Tensor:
@@ -98,13 +97,7 @@ class ItemKNN(FadingModel):
         Raises:
             UnsupportedError: the dense matrix does not fit into memory.
         """
-        n_items = self._similarity.shape[0]
-        refuse_beyond_memory(
-            3 * 4 * n_items**2,
-            f"{self.name}: the similarities of {n_items:,} items",
-            "keep fewer items with k_core()",
-        )
-        return torch.from_numpy(self._similarity.toarray())
+        return self._weights.dense
 
     def state(self) -> dict[str, torch.Tensor]:
         """Returns `neighbours`, (n_items, k) int32, nearest first, and `similarities`, float32.
@@ -119,13 +112,7 @@ class ItemKNN(FadingModel):
 
     def _set_neighbours(self, neighbours: torch.Tensor, similarities: torch.Tensor) -> None:
         self._neighbours, self._similarities = neighbours, similarities
-        n_items, k = neighbours.shape
-        ends = np.arange(0, n_items * k + 1, k)
-        # A copy, since SciPy sorts the rows of a matrix in place when columns are selected.
-        self._similarity = csr_matrix(
-            (similarities.flatten().numpy(), neighbours.flatten().numpy(), ends),
-            shape=(n_items, n_items), copy=True,
-        )  # fmt: skip
+        self._weights = SparseWeights(rows_of_neighbours(neighbours, similarities))
 
 
 def _item_vectors(matrix: csr_matrix, config: ItemKNNConfig) -> csr_matrix:
