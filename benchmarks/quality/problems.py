@@ -22,6 +22,7 @@ from recipes import (
 from splits import (
     attributed,
     by_order,
+    described,
     in_order_for_tuning,
     lightgcn,
     lightgcn_for_tuning,
@@ -119,8 +120,8 @@ PROBLEMS = {
     ),
     # As in the literature: the validation event chooses the epoch, and nothing is fitted on it.
     "amazon-beauty-held-out": Problem(
-        final=lambda data: tm.leave_one_out(attributed(data)),
-        tuning=lambda data: tm.leave_one_out(attributed(data)),
+        final=lambda data: tm.leave_one_out(described(data)),
+        tuning=lambda data: tm.leave_one_out(described(data)),
         protocols={"full": FULL},
         recipes=amazon_beauty.HELD_OUT,
         grids={},

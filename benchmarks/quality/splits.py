@@ -81,6 +81,15 @@ def attributed(data: Path) -> tm.Dataset:
     return by_order(data, "amazon-beauty").with_catalog(catalog)
 
 
+def described(data: Path) -> tm.Dataset:
+    """Amazon Beauty, with the items' attributes as categories and their words as a feature."""
+    folder = data / "amazon-beauty"
+    items = pl.read_parquet(folder / "items.parquet").rename({"attributes": "categories"})
+    words = pl.read_parquet(folder / "words.parquet").select("item_id", "words")
+    catalog = tm.Catalog.from_frame(items.join(words, on="item_id", how="left"), "items.parquet")
+    return by_order(data, "amazon-beauty").with_catalog(catalog)
+
+
 def lightgcn(data: Path, name: str) -> tm.Split:
     """The training file and the test file that came with LightGCN."""
     train, test = (data / name / f"{part}.parquet" for part in ("train", "test"))

@@ -1,7 +1,7 @@
 """Amazon Beauty, all but each user's last event: one function a model, with the settings found."""
 
 import tastemaker as tm
-from recipes.defaults import popularity
+from recipes.defaults import EARLIER_DEFAULTS, popularity
 
 
 def itemknn(seed: int) -> tm.ItemKNN:
@@ -44,22 +44,33 @@ def lightgcn(seed: int) -> tm.LightGCN:
 
 
 def sasrec(seed: int) -> tm.SASRec:
-    """A transformer with the softmax over the catalog: the defaults."""
-    return tm.SASRec(epochs=14, seed=seed)
+    """A transformer with the softmax over the catalog."""
+    return tm.SASRec(epochs=14, **EARLIER_DEFAULTS, seed=seed)
 
 
 def sasrec_with_attributes(seed: int) -> tm.SASRec:
     """A transformer whose items bring their categories and brand along."""
     return tm.SASRec(
-        loss="softmax", embedding_size=128, dropout=0.5, features=True, epochs=14, seed=seed
+        loss="softmax",
+        embedding_size=128,
+        dropout=0.5,
+        features=True,
+        epochs=14,
+        **EARLIER_DEFAULTS,
+        seed=seed,
     )
 
 
 def bsarec(seed: int) -> tm.BSARec:
     """Attention beside a filter: the defaults, with the batches that they were chosen with."""
     return tm.BSARec(
-        length=50, batch_size=128, distances=False, epochs=80, patience=8,
-        precision="bfloat16", seed=seed
+        length=50,
+        batch_size=128,
+        distances=False,
+        epochs=80,
+        patience=8,
+        precision="bfloat16",
+        seed=seed,
     )
 
 
@@ -78,8 +89,8 @@ def bsarec_with_features(seed: int) -> tm.BSARec:
 
 
 def esasrec(seed: int) -> tm.ESASRec:
-    """Gated residuals and SwiGLU: the defaults."""
-    return tm.ESASRec(epochs=13, seed=seed)
+    """Gated residuals and SwiGLU."""
+    return tm.ESASRec(epochs=13, **EARLIER_DEFAULTS, seed=seed)
 
 
 RECIPES = {
@@ -92,10 +103,7 @@ RECIPES = {
 
 HELD_OUT = {
     recipe.__name__: recipe
-    for recipe in (
-        popularity, itemknn, ease, ials, sasrec, sasrec_with_attributes, bsarec,
-        bsarec_with_features,
-    )
+    for recipe in (popularity, itemknn, ease, ials, sasrec, bsarec, bsarec_with_features)
 }
 """The recipes that are also fitted without the validation event."""
 

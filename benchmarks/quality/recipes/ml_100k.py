@@ -1,7 +1,7 @@
 """MovieLens 100K, all but each last rating: one function a model, with the settings found."""
 
 import tastemaker as tm
-from recipes.defaults import popularity
+from recipes.defaults import EARLIER_DEFAULTS, popularity
 
 
 def itemknn(seed: int) -> tm.ItemKNN:
@@ -25,13 +25,13 @@ def mf(seed: int) -> tm.MF:
 
 
 def sasrec(seed: int) -> tm.SASRec:
-    """A transformer with the softmax over the catalog: the defaults."""
-    return tm.SASRec(epochs=60, seed=seed)
+    """A transformer with the softmax over the catalog."""
+    return tm.SASRec(epochs=60, **EARLIER_DEFAULTS, seed=seed)
 
 
 def esasrec(seed: int) -> tm.ESASRec:
-    """Gated residuals and SwiGLU: the defaults."""
-    return tm.ESASRec(epochs=34, seed=seed)
+    """Gated residuals and SwiGLU."""
+    return tm.ESASRec(epochs=34, **EARLIER_DEFAULTS, seed=seed)
 
 
 RECIPES = {

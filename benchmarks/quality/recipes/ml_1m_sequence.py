@@ -54,7 +54,8 @@ def blend(seed: int) -> tm.Blend:
 
 
 RECIPES = {
-    recipe.__name__: recipe for recipe in (popularity, itemknn, ease, ials, graphfilter, sasrec, blend)
+    recipe.__name__: recipe
+    for recipe in (popularity, itemknn, ease, ials, graphfilter, sasrec, blend)
 }
 
 PUBLISHED = {"blend": ("0.3164 / 0.1813", "FuXi-α, Ye et al. 2025, the best that was found")}

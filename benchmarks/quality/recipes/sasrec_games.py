@@ -1,7 +1,7 @@
 """Video games of the SASRec paper, all but each last event: one function a model, as found."""
 
 import tastemaker as tm
-from recipes.defaults import popularity
+from recipes.defaults import EARLIER_DEFAULTS, popularity
 
 
 def itemknn(seed: int) -> tm.ItemKNN:
@@ -21,7 +21,9 @@ def mf(seed: int) -> tm.MF:
 
 def sasrec(seed: int) -> tm.SASRec:
     """A transformer with a softmax over 4,096 items that are drawn for each batch."""
-    return tm.SASRec(loss="sampled_softmax", negatives=4096, epochs=14, seed=seed)
+    return tm.SASRec(
+        loss="sampled_softmax", negatives=4096, epochs=14, **EARLIER_DEFAULTS, seed=seed
+    )
 
 
 RECIPES = {recipe.__name__: recipe for recipe in (popularity, itemknn, ease, mf, sasrec)}
