@@ -99,14 +99,14 @@ def attention_to(visible: torch.Tensor, columns: torch.Tensor) -> Attend:
         query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, heads: int, dropout: float,
         distances: torch.Tensor | None = None,
     ) -> torch.Tensor:  # fmt: skip
-        split = (x.unflatten(2, (heads, -1)).transpose(1, 2) for x in (query, key, value))
+        q, k, v = (x.unflatten(2, (heads, -1)).transpose(1, 2) for x in (query, key, value))
         mask = visible
         if distances is not None:
             events = torch.arange(key.shape[1], device=key.device)
             between = (columns[:, :, None] - events).clamp(0, distances.shape[1] - 1)
             added = distances[:, between].transpose(0, 1)  # (rows or 1, heads, q, width)
             mask = added.masked_fill(~visible, -torch.inf)
-        attended = scaled_dot_product_attention(*split, mask, dropout)
+        attended = scaled_dot_product_attention(q, k, v, mask, dropout)
         return attended.transpose(1, 2).flatten(2)
 
     return attend

@@ -57,9 +57,9 @@ class _PackedAttention(torch.autograd.Function):
         rule: DropoutRule,
     ) -> torch.Tensor:
         inputs = attention.Inputs(
-            *(x.contiguous() for x in (queries, keys, values, owners)),
+            queries.contiguous(), keys.contiguous(), values.contiguous(), owners.contiguous(),
             None if distances is None else distances.contiguous(),
-        )
+        )  # fmt: skip
         outputs = attention.attend(inputs, heads, rule)
         context.save_for_backward(*inputs, *outputs)
         context.heads, context.rule = heads, rule
