@@ -105,6 +105,10 @@ GRIDS: dict[str, dict[str, list[Settings]]] = {
             )
         ],
     },
+    "diginetica": {
+        "itemknn": _fading((1, 2), "neighbours", (200, 1000), similarity="cosine"),
+        "graphfilter": _fading((1, 2), "user_exponent", (0.2, 0.5), ideal_dimensions=0),
+    },
     "sasrec-games": {
         "itemknn": [
             *_SIMILARITIES,

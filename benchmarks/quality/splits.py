@@ -60,9 +60,7 @@ def _to_tune_on(held: tm.Split) -> tm.Split:
     """A split whose test becomes the validation part."""
     assert held.test is not None
     validation = Targets(held.test.users, held.test.items)
-    return tm.Split(
-        held.train, validation=validation, histories=held.histories, method=held.method
-    )
+    return tm.Split(held.train, validation=validation, histories=held.histories, method=held.method)
 
 
 def _ordered(data: Path) -> pl.DataFrame:
@@ -113,7 +111,7 @@ HELD_OUT_SESSIONS = 18_667
 """The latest tenth of Diginetica's training sessions, whose order is that of their dates."""
 
 
-def diginetica(data: Path) -> tm.Split:
+def diginetica_sessions(data: Path) -> tm.Split:
     """All training sessions, and the published prefixes of test sessions with what came next."""
     return _next_of_prefixes(_sessions(data), pl.read_parquet(data / "diginetica" / "test.parquet"))
 

@@ -67,9 +67,7 @@ def test_an_item_of_the_history_is_a_target_only_where_repeats_are() -> None:
 
 def test_repeats_of_a_history_stay_in_order() -> None:
     session = part(("new", "tea", 0), ("new", "cup", 1), ("new", "tea", 2))
-    split = tm.predefined_split(
-        TRAIN, part(("new", "cup", 3)), histories=session, repeats="keep"
-    )
+    split = tm.predefined_split(TRAIN, part(("new", "cup", 3)), histories=session, repeats="keep")
     items = split.train.item_vocabulary.encode(["tea", "cup", "tea"])
     user = int(split.train.user_vocabulary.encode(["new"])[0])
     assert split.known_before("test").history(user).tolist() == items.tolist()
