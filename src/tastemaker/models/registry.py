@@ -30,6 +30,7 @@ BUILT_IN = {
     "gru4rec": "tastemaker.models.sequence.gru4rec:GRU4Rec",
     "sasrec": "tastemaker.models.sequence.sasrec:SASRec",
     "esasrec": "tastemaker.models.sequence.sasrec:ESASRec",
+    "core": "tastemaker.models.sequence.core:CORE",
     "hstu": "tastemaker.models.sequence.hstu:HSTU",
     "two_tower": "tastemaker.models.sequence.two_tower:TwoTower",
     "blend": "tastemaker.models.blend.blend:Blend",
