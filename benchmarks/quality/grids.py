@@ -13,6 +13,11 @@ _SIMILARITIES: list[Settings] = [
     {"similarity": s, "neighbours": k} for s in ("cosine", "tfidf", "bm25") for k in (20, 100, 300)
 ]
 
+_SESSIONS: Settings = {
+    "loss": "sampled_softmax", "negatives": 1024, "batch_size": 256, "learning_rate": 4e-3,
+    "schedule": "linear", "epochs": 5,
+}  # fmt: skip
+
 _LINEAR: Settings = {"ideal_dimensions": 0}
 
 _IALS = ((64, 5, 10), (64, 20, 10), (128, 20, 10), (256, 20, 10), (256, 50, 20))
@@ -106,8 +111,15 @@ GRIDS: dict[str, dict[str, list[Settings]]] = {
         ],
     },
     "diginetica": {
-        "itemknn": _fading((1, 2), "neighbours", (200, 1000), similarity="cosine"),
-        "graphfilter": _fading((1, 2), "user_exponent", (0.2, 0.5), ideal_dimensions=0),
+        "repeat": [{"half_life_days": 1 / 86_400}],
+        "itemknn": _fading((2,), "neighbours", (200,), similarity="cosine"),
+        "graphfilter": _fading((1,), "user_exponent", (0.2, 0.5), ideal_dimensions=0),
+        "core": [
+            _SESSIONS | {"embedding_size": 64},
+            _SESSIONS | {"embedding_size": 128, "vector_dropout": 0.3},
+            _SESSIONS | {"embedding_size": 128, "vector_dropout": 0.3, "loss": "softmax"},
+        ],
+        "sasrec": [_SESSIONS | {"length": 20, "dropout": p} for p in (0.3, 0.5)],
     },
     "sasrec-games": {
         "itemknn": [
