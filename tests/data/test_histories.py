@@ -78,6 +78,12 @@ def test_a_held_out_user_without_any_history_is_refused() -> None:
         tm.predefined_split(TRAIN, part(("other", "cup", 1)), histories=HISTORIES)
 
 
+def test_histories_have_times_if_and_only_if_training_has() -> None:
+    untimed = tm.read_interactions(pl.DataFrame({"user": ["new"], "item": ["tea"]}))
+    with pytest.raises(SplitError, match="alone have times; give both of them, or neither"):
+        tm.predefined_split(TRAIN, part(("new", "cup", 1)), histories=untimed)
+
+
 def test_histories_are_kept_in_a_run(tmp_path: Path) -> None:
     split = split_of_new_users()
     tm.save_run(tmp_path / "run", tm.Popularity().fit(split))

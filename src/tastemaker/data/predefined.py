@@ -58,7 +58,8 @@ def predefined_split(
 
     Raises:
         SplitError: all interactions of a held-out part are also in an earlier part, a user of a
-            held-out part has no history, or a test user has no candidates.
+            held-out part has no history, a test user has no candidates, or only one of the
+            training data and the histories has times or kinds of events.
         DataError: the ids of the parts or of the catalog are of different types, or no id of the
             catalog is an item.
     """
@@ -150,10 +151,20 @@ def _held_out(part: Interactions, train: Dataset) -> Targets:
 
 
 def _further_rows(part: Interactions, train: Dataset) -> Dataset:
-    """Returns the rows of a part, to be merged by the rules of the training data."""
+    """Returns the rows of a part, to be merged by the rules of the training data.
+
+    Raises:
+        SplitError: times or kinds of events are in one of the two alone.
+    """
     rows = Dataset.from_interactions(
         part, user_vocabulary=train.user_vocabulary, item_vocabulary=train.item_vocabulary
     )
+    for name, column in (("times", "timestamps"), ("kinds of events", "kinds")):
+        if (getattr(rows, column) is None) != (getattr(train, column) is None):
+            raise SplitError(
+                f"{part.name}: either the histories or the training data alone have {name}; "
+                "give both of them, or neither, this column"
+            )
     return replace(rows, rules=train.rules, is_log=True)
 
 
