@@ -13,6 +13,11 @@ _SIMILARITIES: list[Settings] = [
     {"similarity": s, "neighbours": k} for s in ("cosine", "tfidf", "bm25") for k in (20, 100, 300)
 ]
 
+_SESSIONS: Settings = {
+    "loss": "sampled_softmax", "negatives": 1024, "batch_size": 256, "learning_rate": 4e-3,
+    "schedule": "linear", "epochs": 5,
+}  # fmt: skip
+
 _LINEAR: Settings = {"ideal_dimensions": 0}
 
 _LARGE: dict[str, list[Settings]] = {
@@ -113,6 +118,17 @@ GRIDS: dict[str, dict[str, list[Settings]]] = {
                 (3, {"learning_rate": 1e-2}),
             )
         ],
+    },
+    "diginetica": {
+        "repeat": [{"half_life_days": 1 / 86_400}],
+        "itemknn": _fading((2,), "neighbours", (200,), similarity="cosine"),
+        "graphfilter": _fading((1,), "user_exponent", (0.2, 0.5), ideal_dimensions=0),
+        "core": [
+            _SESSIONS | {"embedding_size": 64},
+            _SESSIONS | {"embedding_size": 128, "vector_dropout": 0.3},
+            _SESSIONS | {"embedding_size": 128, "vector_dropout": 0.3, "loss": "softmax"},
+        ],
+        "sasrec": [_SESSIONS | {"length": 20, "dropout": p} for p in (0.3, 0.5)],
     },
     "sasrec-games": {
         "itemknn": [

@@ -11,6 +11,7 @@ from pathlib import Path
 from grids import GRIDS, Settings
 from recipes import (
     amazon_beauty,
+    diginetica,
     gowalla,
     ml_1m_sequence,
     ml_100k,
@@ -23,6 +24,8 @@ from splits import (
     attributed,
     by_order,
     described,
+    diginetica_for_tuning,
+    diginetica_sessions,
     in_order_for_tuning,
     lightgcn,
     lightgcn_for_tuning,
@@ -126,6 +129,16 @@ PROBLEMS = {
         recipes=amazon_beauty.HELD_OUT,
         grids={},
         published=amazon_beauty.PUBLISHED_HELD_OUT,
+    ),
+    # As in the literature: every prefix of a test session is a query, and nothing is excluded.
+    "diginetica": Problem(
+        final=diginetica_sessions,
+        tuning=diginetica_for_tuning,
+        protocols={"full": FULL},
+        recipes=diginetica.RECIPES,
+        grids=GRIDS["diginetica"],
+        published=diginetica.PUBLISHED,
+        metrics=("hit_rate@20", "mrr@20"),
     ),
     "sasrec-games": Problem(
         final=lambda data: tm.leave_one_out(by_order(data, "sasrec-games"), validation=False),

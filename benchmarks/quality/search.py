@@ -40,7 +40,7 @@ def main() -> None:
             # Read again, since another process may have written while this one tried.
             tried = json.loads(path.read_text()) if path.exists() else {}
             trials = [*tried.get(model, []), trial]
-            tried[model] = sorted(trials, key=lambda each: -each[f"ndcg@{problem.k}"])
+            tried[model] = sorted(trials, key=lambda each: -each[problem.metrics[1]])
             RESULTS.mkdir(exist_ok=True)
             path.write_text(json.dumps(tried, indent=1) + "\n")
 
@@ -57,7 +57,7 @@ def attempt(
     metrics = tm.evaluate(fitted, split, protocol, k=k, part="validation", baseline=False).metrics
     return {
         "settings": settings,
-        **{name: round(metrics[name], 4) for name in (f"recall@{k}", f"ndcg@{k}")},
+        **{name: round(metrics[name], 4) for name in (f"recall@{k}", problem.metrics[1])},
         "best_epoch": fitted.log.best_epoch or None,
         "fit_s": round(fit_s, 1),
     }

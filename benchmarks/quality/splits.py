@@ -60,7 +60,7 @@ def _to_tune_on(held: tm.Split) -> tm.Split:
     """A split whose test becomes the validation part."""
     assert held.test is not None
     validation = Targets(held.test.users, held.test.items)
-    return tm.Split(held.train, validation=validation, method=held.method)
+    return tm.Split(held.train, validation=validation, histories=held.histories, method=held.method)
 
 
 def _ordered(data: Path) -> pl.DataFrame:
@@ -114,3 +114,59 @@ def lightgcn_for_tuning(data: Path, name: str, seed: int = 0) -> tm.Split:
         validation=Targets.of(log.rows(held)),
         method=f"a tenth of each user, seed {seed}",
     )
+
+
+HELD_OUT_SESSIONS = 18_667
+"""The latest tenth of Diginetica's training sessions, whose order is that of their dates."""
+
+
+def diginetica_sessions(data: Path) -> tm.Split:
+    """All training sessions, and the published prefixes of test sessions with what came next."""
+    return _next_of_prefixes(_sessions(data), pl.read_parquet(data / "diginetica" / "test.parquet"))
+
+
+def diginetica_for_tuning(data: Path) -> tm.Split:
+    """The training sessions without the latest tenth, whose prefixes are the validation part.
+
+    As in the published test, items that occur in no earlier session are left out of the prefixes.
+    Nothing of the test file is read.
+    """
+    sessions = _sessions(data)
+    train, latest = sessions[:-HELD_OUT_SESSIONS], sessions[-HELD_OUT_SESSIONS:]
+    known = train.select(pl.col("items").explode().unique())
+    rows = latest.explode("items").join(known, on="items", how="semi", maintain_order="left")
+    place = pl.int_range(pl.len()).over("session_id")
+    rest = rows.group_by("session_id", maintain_order=True).agg(history="items")
+    prefixes = (
+        rows.with_columns(place=place)
+        .join(rest, on="session_id", maintain_order="left")
+        .filter(pl.col("place") > 0)
+        .select(prefix=pl.col("history").list.head("place"), target="items")
+    )
+    return _to_tune_on(_next_of_prefixes(train, prefixes))
+
+
+def _sessions(data: Path) -> pl.DataFrame:
+    """The training sessions of Diginetica in order: session_id, and items as a list in order."""
+    return pl.read_parquet(data / "diginetica" / "train.parquet")
+
+
+def _next_of_prefixes(sessions: pl.DataFrame, prefixes: pl.DataFrame) -> tm.Split:
+    """Sessions to train on, and each prefix as the history of a user of its own with one target.
+
+    Items occur repeatedly, and a target may be an item of its prefix.
+    """
+    users = prefixes.with_row_index("user_id", offset=len(sessions))
+    return tm.predefined_split(
+        _in_order(sessions.select(user_id="session_id", item_id="items"), "diginetica"),
+        _in_order(users.select("user_id", item_id=pl.concat_list("target")), "targets"),
+        histories=_in_order(users.select("user_id", item_id="prefix"), "prefixes"),
+        repeats="keep",
+    )
+
+
+def _in_order(lists: pl.DataFrame, name: str) -> Interactions:
+    """The items of lists as interactions whose time is their place in their list."""
+    rows = lists.with_columns(pl.col("user_id").cast(pl.Int64)).explode("item_id")
+    place = pl.int_range(pl.len()).over("user_id")
+    return tm.read_interactions(rows.with_columns(timestamp=place), name=name)

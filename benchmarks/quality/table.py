@@ -12,7 +12,7 @@ Run = dict[str, Any]
 
 
 def write_table(name: str, problem: Problem, runs: list[Run]) -> None:
-    """Puts the runs on a problem into the page, best mean NDCG first."""
+    """Puts the runs on a problem into the page, the best by its second metric first."""
     by_recipe: dict[str, list[Run]] = {}
     for run in runs:
         by_recipe.setdefault(run["recipe"], []).append(run)
@@ -40,6 +40,8 @@ def replace_table(name: str, lines: list[str]) -> None:
 SHORT = {
     "hit_rate@10": "HR@10",
     "ndcg@10": "NDCG@10",
+    "hit_rate@20": "P@20",
+    "mrr@20": "MRR@20",
     "recall@20": "Recall@20",
     "ndcg@20": "NDCG@20",
 }

@@ -60,6 +60,7 @@ from .models.registry import model_class as model_class
 from .models.registry import model_names as model_names
 from .models.repeat import Repeat as Repeat
 from .models.sequence.bsarec import BSARec as BSARec
+from .models.sequence.core import CORE as CORE
 from .models.sequence.gru4rec import GRU4Rec as GRU4Rec
 from .models.sequence.hstu import HSTU as HSTU
 from .models.sequence.sasrec import ESASRec as ESASRec

@@ -168,6 +168,29 @@ def test_a_predefined_split_is_used_as_it_is(tastemaker: Terminal, tmp_path: Pat
     assert result["split"] == "given files"
 
 
+def test_users_outside_training_have_their_histories_in_a_file(
+    tastemaker: Terminal, tmp_path: Path
+) -> None:
+    parts = {
+        "--train": {"user": [1, 1, 2, 2, 3, 3], "item": [10, 20, 10, 20, 30, 40]},
+        "--test": {"user": [4], "item": [20]},
+        "--histories": {"user": [4], "item": [10]},
+    }
+    options = []
+    for option, rows in parts.items():
+        pl.DataFrame(rows).write_csv(tmp_path / f"{option}.csv")
+        options += [option, tmp_path / f"{option}.csv"]
+    result = tastemaker.json(
+        "train", *options, "--model", "itemknn", "--out", tmp_path / "run", "--protocol", "full",
+        "-k", 1,
+    )  # fmt: skip
+    assert result["metrics"]["hit_rate@1"] == 1
+    code, _, error = tastemaker(
+        "train", *options[:4], "--model", "itemknn", "--out", tmp_path / "other"
+    )
+    assert (code, "give what they did before with --histories" in error) == (2, True)
+
+
 @pytest.mark.parametrize(
     "how",
     [

@@ -24,6 +24,7 @@ from tastemaker.models.recommender import Recommender
 from tastemaker.models.registry import BUILT_IN
 from tastemaker.models.repeat import Repeat
 from tastemaker.models.sequence.bsarec import BSARec
+from tastemaker.models.sequence.core import CORE
 from tastemaker.models.sequence.gru4rec import GRU4Rec
 from tastemaker.models.sequence.hstu import HSTU
 from tastemaker.models.sequence.sasrec import ESASRec, SASRec
@@ -267,6 +268,14 @@ class TestGRU4Rec(RecommenderContract):
 
     def make(self) -> Recommender:
         return GRU4Rec(**SMALL, hidden=16)
+
+
+class TestCORE(RecommenderContract):
+    twin_overlap = 1.0
+    histories_have_weights = False
+
+    def make(self) -> Recommender:
+        return CORE(**SMALL)
 
 
 class TestHSTU(RecommenderContract):

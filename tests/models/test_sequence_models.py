@@ -23,6 +23,7 @@ MODELS = {
     "bsarec": tm.BSARec(embedding_size=8, length=LENGTH, features=True),
     "esasrec": tm.ESASRec(embedding_size=8, length=LENGTH, features=True),
     "gru4rec": tm.GRU4Rec(embedding_size=8, length=LENGTH, hidden=6, layers=2),
+    "core": tm.CORE(embedding_size=8, length=LENGTH, heads=2),
     "hstu": tm.HSTU(embedding_size=8, length=LENGTH, heads=2),
     "hstu with time": tm.HSTU(embedding_size=8, length=LENGTH, time_gaps=True),
     "two_tower": tm.TwoTower(embedding_size=8, length=LENGTH, hidden=6),

@@ -26,6 +26,9 @@ Each column is an array of its own, which a process that needs only some of the 
 memory map.
 """
 
+OTHER_ROWS = ("histories", "before_test", "after_test")
+"""Fields of a split with rows that are neither trained on nor held out, and their tables' names."""
+
 NOT_EVALUATED = "unasked"
 """Name of the table with `Split.not_evaluated` in a run folder; saved runs depend on it."""
 
@@ -54,8 +57,8 @@ def write_split(out: ArtifactWriter, split: Split) -> None:
     out.table("items.parquet", train.catalog.frame)
     for name, column in _row_columns(train).items():
         out.array(TRAIN_FILES[name], column)
-    others = {"before_test": split.before_test, "after_test": split.after_test}
-    for part, rows in others.items():
+    for part in OTHER_ROWS:
+        rows = getattr(split, part)
         if rows is not None:
             out.table(f"{part}.parquet", _rows(rows))
     if train.rejected is not None:
@@ -114,8 +117,7 @@ def read_split(source: ArtifactReader) -> Split:
         _targets(source, "validation"),
         _candidates(source, train.n_users),
         _targets(source, NOT_EVALUATED),
-        _log(source, "before_test", train),
-        _log(source, "after_test", train),
+        **{part: _log(source, part, train) for part in OTHER_ROWS},
         notes=tuple(description["split_notes"]),
         method=description["method"],
     )

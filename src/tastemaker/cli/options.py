@@ -283,6 +283,14 @@ Test = Annotated[Path | None, _split("--test", help="Test interactions of a read
 Valid = Annotated[
     Path | None, _split("--valid", help="Validation interactions of a ready-made split, if any.")
 ]
+Histories = Annotated[
+    Path | None,
+    _split(
+        "--histories",
+        help="Interactions of a ready-made split that are known before the held-out ones but not "
+        "trained on, such as the histories of users who are not in training.",
+    ),
+]
 Candidates = Annotated[
     Path | None,
     _split(
@@ -360,6 +368,7 @@ class HoldingOut:
     train: Train = None
     test: Test = None
     valid: Valid = None
+    histories: Histories = None
 
 
 @dataclass(frozen=True)

@@ -272,7 +272,7 @@ class SplitOptions(options.HoldingOutForTest):
     def _split_of(self, data: str | None, source: DataOptions) -> Split:
         if self.train is not None:
             return self._predefined(data, source)
-        parts = ("test", "valid", "candidates")
+        parts = ("test", "valid", "histories", "candidates")
         misplaced = next((name for name in parts if getattr(self, name)), None)
         if misplaced is not None:
             raise ConfigError(f"--{misplaced} belongs to a ready-made split; give --train as well")
@@ -305,6 +305,7 @@ class SplitOptions(options.HoldingOutForTest):
             train,
             source.interactions(self.test),
             validation=None if self.valid is None else source.interactions(self.valid),
+            histories=None if self.histories is None else source.interactions(self.histories),
             candidates=None if self.candidates is None else source.candidates(self.candidates),
             catalog=catalog,
             untouched_items=source.untouched_items,

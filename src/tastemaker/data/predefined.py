@@ -1,12 +1,14 @@
 """A ready-made split, such as a published one, used exactly as it is."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 
 from tastemaker.data.catalog import Catalog
 from tastemaker.data.dataset import Dataset, pointers
+from tastemaker.data.extending import extended
 from tastemaker.data.folding import pair_keys
 from tastemaker.data.interactions import Interactions
 from tastemaker.data.log_rules import Repeats
@@ -23,6 +25,7 @@ def predefined_split(
     test: Interactions,
     *,
     validation: Interactions | None = None,
+    histories: Interactions | None = None,
     candidates: Interactions | pl.DataFrame | None = None,
     catalog: Catalog | None = None,
     untouched_items: bool = False,
@@ -39,6 +42,9 @@ def predefined_split(
         train: interactions for training.
         test: interactions for evaluation.
         validation: interactions for tuning.
+        histories: interactions that are not trained on, but known before all held-out ones, such
+            as the histories of users who are not in training: their held-out interactions are
+            predicted from these alone.
         candidates: items against which each user's held-out item is ranked, from
             `read_candidate_lists` or as a table with user_id and a list column item_id. The
             held-out item itself need not be listed.
@@ -52,13 +58,14 @@ def predefined_split(
 
     Raises:
         SplitError: all interactions of a held-out part are also in an earlier part, a user of a
-            held-out part has no training history, or a test user has no candidates.
+            held-out part has no history, a test user has no candidates, or only one of the
+            training data and the histories has times or kinds of events.
         DataError: the ids of the parts or of the catalog are of different types, or no id of the
             catalog is an item.
     """
     parts = [train, test, *([validation] if validation is not None else [])]
     pairs = candidates.frame if isinstance(candidates, Interactions) else _pairs(candidates)
-    users, items = _vocabularies(parts, pairs)
+    users, items = _vocabularies([*parts, *([histories] if histories is not None else [])], pairs)
     dataset = Dataset.from_interactions(
         train, catalog, user_vocabulary=users, item_vocabulary=items,
         untouched_items=untouched_items, user_table=user_table, repeats=repeats,
@@ -66,24 +73,27 @@ def predefined_split(
     )  # fmt: skip
     items = dataset.item_vocabulary
     held_out = [_held_out(part, dataset) for part in parts[1:]]
+    further = None if histories is None else _further_rows(histories, dataset)
+    known = dataset.folded() if further is None else extended(dataset.folded(), [further])
     notes: list[str] = []
     if not dataset.rules.repeat_targets:
-        held_out, notes = _without_repeats(dataset.folded().of_targets, held_out)
+        held_out, notes = _without_repeats(known.of_targets, held_out)
     for targets in held_out:
-        _refuse_unseen_users(dataset, targets)
+        _refuse_unseen_users(known, targets)
     lists = None if pairs is None else _candidates(pairs, users, items)
     if lists is not None:
         _refuse_missing_lists(dataset, held_out[0], lists)
+    named = {
+        "test": test, "validation": validation, "histories": histories, "candidates": candidates,
+    }  # fmt: skip
     return Split(
         dataset,
         held_out[0],
         held_out[1] if validation is not None else None,
         lists,
+        histories=further,
         method="given files",
-        notes=(
-            *_notes(train, {"test": test, "validation": validation, "candidates": candidates}),
-            *notes,
-        ),
+        notes=(*_notes(train, named), *notes),
     )
 
 
@@ -140,6 +150,24 @@ def _held_out(part: Interactions, train: Dataset) -> Targets:
     return Targets.of(asked)
 
 
+def _further_rows(part: Interactions, train: Dataset) -> Dataset:
+    """Returns the rows of a part, to be merged by the rules of the training data.
+
+    Raises:
+        SplitError: times or kinds of events are in one of the two alone.
+    """
+    rows = Dataset.from_interactions(
+        part, user_vocabulary=train.user_vocabulary, item_vocabulary=train.item_vocabulary
+    )
+    for name, column in (("times", "timestamps"), ("kinds of events", "kinds")):
+        if (getattr(rows, column) is None) != (getattr(train, column) is None):
+            raise SplitError(
+                f"{part.name}: either the histories or the training data alone have {name}; "
+                "give both of them, or neither, this column"
+            )
+    return replace(rows, rules=train.rules, is_log=True)
+
+
 def _without_repeats(
     train: Dataset, held_out: Sequence[Targets]
 ) -> tuple[list[Targets], list[str]]:
@@ -179,14 +207,14 @@ def _candidates(pairs: pl.DataFrame, users: Vocabulary, items: Vocabulary) -> Ca
     return Candidates(item_codes[known][order], pointers(ordered, len(users)))
 
 
-def _refuse_unseen_users(train: Dataset, test: Targets) -> None:
-    unseen_users = train.user_counts[test.users] == 0
+def _refuse_unseen_users(known: Dataset, test: Targets) -> None:
+    unseen_users = known.user_counts[test.users] == 0
     if unseen_users.any():
-        first = train.user_vocabulary.ids[int(test.users[unseen_users.argmax()])]
+        first = known.user_vocabulary.ids[int(test.users[unseen_users.argmax()])]
         raise SplitError(
             f"{int(unseen_users.sum()):,} held-out interactions are of users without training "
             f"interactions (first: user {first}), so a model knows nothing about these users; "
-            "remove them"
+            "remove them, or give what they did before with histories=…"
         )
 
 

@@ -95,6 +95,9 @@ class Split:
     not_evaluated: Targets | None = None
     """Held-out interactions that cannot be evaluated, because their user or item does not occur in
     training; `everything` includes them."""
+    histories: Dataset | None = None
+    """Interactions that are not trained on, but known before all held-out ones: the histories of
+    users who are not in training and whose held-out interactions are predicted from them."""
     before_test: Dataset | None = None
     """Further rows of the log that belong to the histories when the test begins: those from the
     first held-out interaction on that are not held out themselves, such as views."""
@@ -108,12 +111,12 @@ class Split:
         object.__setattr__(self, "train", self.train.folded())
         if self.train.rules.repeat_targets:
             return
-        known = self.train.of_targets
-        train = (known.users, known.items)
+        pairs = self._known_before_validation.of_targets
+        known = (pairs.users, pairs.items)
         if self.validation is not None:
-            _refuse_leak(self.train, train, self.validation, "validation")
+            _refuse_leak(self.train, known, self.validation, "validation")
         if self.test is not None:
-            _refuse_leak(self.train, train, self.test, "test")
+            _refuse_leak(self.train, known, self.test, "test")
             if self.validation is not None:
                 validation = (self.validation.users, self.validation.items)
                 _refuse_leak(self.train, validation, self.test, "test")
@@ -151,14 +154,19 @@ class Split:
     def known_before(self, part: Part) -> Dataset:
         """Returns the interactions that are known when a model is evaluated on the part.
 
-        These are the training data and, for the test, also the validation targets and other events
-        up to the test: the users had touched those items by then, so they belong to the histories.
+        These are the training data, the histories that are not trained on and, for the test, also
+        the validation targets and other events up to the test: the users had touched those items by
+        then, so they belong to the histories.
         """
-        return self._known_before_test if part == "test" else self.train
+        return self._known_before_test if part == "test" else self._known_before_validation
+
+    @cached_property
+    def _known_before_validation(self) -> Dataset:
+        return _extended(self.train, [], [self.histories])
 
     @cached_property
     def _known_before_test(self) -> Dataset:
-        return _extended(self.train, [self.validation], [self.before_test])
+        return _extended(self._known_before_validation, [self.validation], [self.before_test])
 
     @cached_property
     def everything(self) -> Dataset:
@@ -176,9 +184,8 @@ class Split:
         def part(rows: Held | None) -> Held | None:
             return None if rows is None else rows.of_users(users)
 
-        known = _extended(
-            self.train.of_users(users), [part(self.validation)], [part(self.before_test)]
-        )
+        known = _extended(self.train.of_users(users), [], [part(self.histories)])
+        known = _extended(known, [part(self.validation)], [part(self.before_test)])
         return _extended(
             known, [part(self.test), part(self.not_evaluated)], [part(self.after_test)]
         )

@@ -81,9 +81,11 @@ def hold_out_users(split: Split, *, fraction: float = 0.1, seed: int = 0) -> Col
     if n == 0 or len(train) == 0:
         reason = "no user would be left to train on" if n else "no user has two interactions"
         raise SplitError(f"{split.train.name}: no users can be held out: {reason}")
+    histories = split.histories
     remaining = Split(
         train,
         validation=_without_users(split.validation, held_out),
+        histories=None if histories is None else histories.rows(~held_out[histories.users]),
         method=f"{split.method}, {n} users held out with seed {seed}",
     )
     return ColdStart(remaining, everything.rows(held_out[everything.users]), fraction, seed)

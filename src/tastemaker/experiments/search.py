@@ -133,7 +133,9 @@ def space_of(model: str, fixed: Mapping[str, Any] | None = None) -> Space:
 
 def without_test(split: Split) -> Split:
     """Returns the training and validation part alone, so that the test part cannot leak."""
-    return Split(split.train, validation=split.validation, method=split.method)
+    return Split(
+        split.train, validation=split.validation, histories=split.histories, method=split.method
+    )
 
 
 def search(

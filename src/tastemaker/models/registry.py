@@ -31,6 +31,7 @@ BUILT_IN = {
     "sasrec": "tastemaker.models.sequence.sasrec:SASRec",
     "bsarec": "tastemaker.models.sequence.bsarec:BSARec",
     "esasrec": "tastemaker.models.sequence.sasrec:ESASRec",
+    "core": "tastemaker.models.sequence.core:CORE",
     "hstu": "tastemaker.models.sequence.hstu:HSTU",
     "two_tower": "tastemaker.models.sequence.two_tower:TwoTower",
     "blend": "tastemaker.models.blend.blend:Blend",
