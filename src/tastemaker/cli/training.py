@@ -25,6 +25,7 @@ from tastemaker.evaluation.results import Evaluation
 from tastemaker.folders import refuse_other_kind
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.registry import model_class
+from tastemaker.native.library import why_not_compiled
 from tastemaker.process_group import process_rank
 from tastemaker.progress import Progress
 from tastemaker.ranking.candidates import Draw
@@ -164,6 +165,8 @@ class TrainingJob:
             f"training {self.model} on {train.name}: {len(train):,} interactions, "
             f"{train.n_users:,} users, {train.n_items:,} items; held out: {split.method}"
         )
+        if missing := why_not_compiled():
+            note(missing)
         with progress_bar() as update_bar:
 
             def on_progress(progress: Progress) -> None:
