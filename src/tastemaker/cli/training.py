@@ -29,7 +29,6 @@ from tastemaker.native.library import why_not_compiled
 from tastemaker.process_group import process_rank
 from tastemaker.progress import Progress
 from tastemaker.ranking.candidates import Draw
-from tastemaker.reports.figures import learning_curve
 from tastemaker.training.run import DeviceName, TrainingRun, resolve_device
 from tastemaker.training.validation import epoch_line
 
@@ -178,6 +177,9 @@ class TrainingJob:
         for line in model.log.notes:
             note(line)
         if model.log.records and process_rank() == 0:
+            # Imported here, since a model without epochs needs no Matplotlib.
+            from tastemaker.reports.figures import learning_curve
+
             learning_curve(
                 model.log, f"{self.model} on {train.name}", folder / "learning_curve.png"
             )

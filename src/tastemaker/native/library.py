@@ -12,6 +12,10 @@ FOLDER = Path(__file__).parent
 SUFFIX = ".dll" if sys.platform == "win32" else ".so"
 
 
+LEVELS = ("avx512", "avx2", "default")
+"""Vector instructions for which there can be a library; a processor also runs the later ones."""
+
+
 def compiled() -> ctypes.CDLL:
     """Returns the library for this processor; may be called only where `is_compiled()` is true."""
     found = _library()
@@ -52,7 +56,8 @@ def _library() -> ctypes.CDLL | None:
 @cache
 def _load() -> tuple[ctypes.CDLL | None, str]:
     """Returns the library, or None and the reason."""
-    paths = [FOLDER / f"tastemaker-{name}{SUFFIX}" for name in (level(), "default")]
+    names = LEVELS[LEVELS.index(level()) :] if level() in LEVELS else ("default",)
+    paths = [FOLDER / f"tastemaker-{name}{SUFFIX}" for name in names]
     path = next((path for path in paths if path.exists()), None)
     if path is None:
         others = sorted(each.name for each in FOLDER.glob(f"*{SUFFIX}"))
