@@ -64,7 +64,9 @@ class CompileKernels(BuildHookInterface):
             self.app.display_warning(f"{problem}: the plain forms will do the work")
         if all(problems):
             return
-        build_data["artifacts"] += [f"/{SOURCES.as_posix()}/{library.name}" for library in libraries]
+        build_data["artifacts"] += [
+            f"/{SOURCES.as_posix()}/{library.name}" for library in libraries
+        ]
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{target}"
 

@@ -18,12 +18,12 @@ def main(target: str, *arguments: str) -> int:
     options = [_translated(each) for each in options if each not in (*sources, "-shared")]
     zig = [sys.executable, "-m", "ziglang", "c++", "-target", target]
     with tempfile.TemporaryDirectory() as folder:
-        objects = [str(Path(folder, Path(source).stem + ".o")) for source in sources]
+        objects = {each: str(Path(folder, Path(each).stem + ".o")) for each in sources}
         # In two steps, since Zig compiles its C++ library, which takes minutes, for each processor
         # that it links for.
         commands = [
-            *([*zig, *options, "-c", source, "-o", to] for source, to in zip(sources, objects)),
-            [*zig, "-shared", "-s", *objects, "-o", library],
+            *([*zig, *options, "-c", source, "-o", to] for source, to in objects.items()),
+            [*zig, "-shared", "-s", *objects.values(), "-o", library],
         ]
         for command in commands:
             if code := subprocess.run(command, check=False).returncode:
