@@ -43,11 +43,15 @@ def installed_version(package: str) -> str | None:
 
 def unmet_requirements() -> list[str]:
     """Returns a line for each package that the base install needs and that is not as needed."""
+    if installed_version(PACKAGE) is None:
+        return [f"{PACKAGE} itself is not installed: only its sources are on the path"]
     return [line for needed in _requirements(PACKAGE) for line in _unmet(needed)]
 
 
 def extras() -> list[Extra]:
     """Returns all extras in alphabetical order, with what is missing of each."""
+    if installed_version(PACKAGE) is None:
+        return []
     names = metadata(PACKAGE).get_all("Provides-Extra") or []
     return [
         Extra(name, tuple(line for each in _requirements(PACKAGE, name) for line in _unmet(each)))

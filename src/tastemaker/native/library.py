@@ -11,7 +11,6 @@ FOLDER = Path(__file__).parent
 
 SUFFIX = ".dll" if sys.platform == "win32" else ".so"
 
-
 LEVELS = ("avx512", "avx2", "default")
 """Vector instructions for which there can be a library; a processor also runs the later ones."""
 
@@ -62,8 +61,8 @@ def _load() -> tuple[ctypes.CDLL | None, str]:
     if path is None:
         others = sorted(each.name for each in FOLDER.glob(f"*{SUFFIX}"))
         return None, (
-            f"there is compiled code for other processors ({', '.join(others)}) but none for "
-            f"{level()}"
+            f"there is compiled code for other processors ({', '.join(others)}) but none for this "
+            f"one ({level()})"
             if others
             else "this installation has no compiled code"
         )
