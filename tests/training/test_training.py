@@ -1,7 +1,7 @@
 """Training: loss, batches, checkpoints, resume, early stopping, interruption."""
 
 import signal
-import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -237,7 +237,8 @@ def test_logs_are_left_as_csv_and_for_tensorboard(tmp_path: Path) -> None:
 
 
 def test_training_needs_no_tensorboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules["tastemaker.training.fit"], "find_spec", lambda name: None)
+    module = import_module("tastemaker.training.fit")
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
     ncf(epochs=1).fit(tm.leave_one_out(two_tastes()), TrainingRun(folder=tmp_path))
     assert {path.name for path in tmp_path.iterdir()} == {"epochs.csv", "checkpoints"}
 
