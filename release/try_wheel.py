@@ -22,7 +22,7 @@ CONSTRAINTS = Path(__file__).parents[1].resolve() / "constraints.txt"
 
 TOOLS = ("hypothesis", "mypy", "playwright", "pytest", "ruff", "schemathesis", "tensorboard")
 
-MAX_START_S = 120
+MAX_START_S = 600
 
 
 class Environment:
