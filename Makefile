@@ -3,8 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# What builds the wheels, and the Pythons that they are tried with.
+RELEASE := build/release
+PYTHONS ?= $(PYTHON)
 
-.PHONY: help setup test test-hard demo lint format docs screenshots bench bench-quick clean
+.PHONY: help setup test test-hard demo lint format docs screenshots bench bench-quick wheels wheel-test clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -52,5 +55,16 @@ bench: $(READY) ## measure speed beside other libraries; TASTEMAKER_DATA names t
 bench-quick: $(READY) ## the same with less work, without what is not installed
 	$(BIN)/python benchmarks/bench.py --quick
 
+$(RELEASE)/.ready: release/requirements.txt
+	$(PYTHON) -m venv $(RELEASE)
+	$(RELEASE)/bin/pip install --quiet --requirement release/requirements.txt
+	@touch $@
+
+wheels: $(RELEASE)/.ready ## build dist/: the source archive and a wheel for each platform
+	$(RELEASE)/bin/python release/wheels.py
+
+wheel-test: ## install the wheel of this platform in fresh environments of PYTHONS, and use it
+	$(PYTHON) release/try_wheel.py dist/*manylinux*_$$(uname -m).whl --python $(PYTHONS)
+
 clean: ## remove the environment and caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

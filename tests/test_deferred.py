@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 from tastemaker.deferred import DeferredModule
 
@@ -15,6 +16,24 @@ try:
 except sqlalchemy.exc.OperationalError:
     print("caught")
 """
+
+WITHOUT_FIGURES = """
+import sys
+import tastemaker as tm
+from tastemaker.cli.main import app
+
+app(["train", "synthetic", "--model", "ease", "--out", sys.argv[1]], standalone_mode=False)
+import tastemaker.asgi
+print("loaded:", [name for name in ("matplotlib", "tensorboard", "ray") if name in sys.modules])
+"""
+
+
+def test_neither_a_service_nor_a_model_without_epochs_loads_what_draws_or_logs(
+    tmp_path: Path,
+) -> None:
+    command = [sys.executable, "-c", WITHOUT_FIGURES, tmp_path / "run"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert "loaded: []" in done.stdout, done.stderr
 
 
 def test_a_submodule_that_a_program_imports_first_is_the_one_of_the_package() -> None:

@@ -1,19 +1,13 @@
 """Checks whether a large computation fits into this machine's memory."""
 
-import os
-from pathlib import Path
+import psutil
 
 from tastemaker.errors import UnsupportedError
 
-MEMINFO = Path("/proc/meminfo")
-
 
 def available_bytes() -> int:
-    """Returns the bytes available without swapping, or the total memory if that is not reported."""
-    if MEMINFO.exists():
-        lines = dict(line.split(":", 1) for line in MEMINFO.read_text().splitlines())
-        return int(lines["MemAvailable"].split()[0]) * 1024
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    """Returns the bytes that are available without swapping."""
+    return int(psutil.virtual_memory().available)
 
 
 def refuse_beyond_memory(needed: int, what: str, remedy: str) -> None:

@@ -1,6 +1,7 @@
 """Training: loss, batches, checkpoints, resume, early stopping, interruption."""
 
 import signal
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -233,6 +234,13 @@ def test_logs_are_left_as_csv_and_for_tensorboard(tmp_path: Path) -> None:
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     logged = [event.value for event in events.Scalars("validation_sampled_99_ndcg@10")]
     assert logged == pytest.approx(table["validation_sampled_99_ndcg@10"].to_list())
+
+
+def test_training_needs_no_tensorboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = import_module("tastemaker.training.fit")
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    ncf(epochs=1).fit(tm.leave_one_out(two_tastes()), TrainingRun(folder=tmp_path))
+    assert {path.name for path in tmp_path.iterdir()} == {"epochs.csv", "checkpoints"}
 
 
 def test_training_that_diverges_or_lacks_a_validation_part_is_refused() -> None:

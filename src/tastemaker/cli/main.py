@@ -15,6 +15,7 @@ from typer.exceptions import Abort, TyperException
 from tastemaker.cli import (
     compare,
     demo,
+    doctor,
     evaluate,
     events,
     index,
@@ -64,6 +65,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "openapi": openapi.openapi,
     "mcp": mcp.mcp,
     "models": models.models,
+    "doctor": doctor.doctor,
     "demo": demo.demo,
     "shop": shop.shop,
 }

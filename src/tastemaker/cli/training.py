@@ -25,10 +25,10 @@ from tastemaker.evaluation.results import Evaluation
 from tastemaker.folders import refuse_other_kind
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.registry import model_class
+from tastemaker.native.library import why_not_compiled
 from tastemaker.process_group import process_rank
 from tastemaker.progress import Progress
 from tastemaker.ranking.candidates import Draw
-from tastemaker.reports.figures import learning_curve
 from tastemaker.training.run import DeviceName, TrainingRun, resolve_device
 from tastemaker.training.validation import epoch_line
 
@@ -164,6 +164,8 @@ class TrainingJob:
             f"training {self.model} on {train.name}: {len(train):,} interactions, "
             f"{train.n_users:,} users, {train.n_items:,} items; held out: {split.method}"
         )
+        if missing := why_not_compiled():
+            note(missing)
         with progress_bar() as update_bar:
 
             def on_progress(progress: Progress) -> None:
@@ -175,6 +177,9 @@ class TrainingJob:
         for line in model.log.notes:
             note(line)
         if model.log.records and process_rank() == 0:
+            # Imported here, since a model without epochs needs no Matplotlib.
+            from tastemaker.reports.figures import learning_curve
+
             learning_curve(
                 model.log, f"{self.model} on {train.name}", folder / "learning_curve.png"
             )

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from platformdirs import user_cache_path
+
 from tastemaker.deferred import DeferredModule
 from tastemaker.errors import DownloadError
 
@@ -34,9 +36,12 @@ def data_folders() -> list[Path]:
 
 
 def cache_folder() -> Path:
-    """Returns the folder for downloads: $XDG_CACHE_HOME/tastemaker or ~/.cache/tastemaker."""
+    """Returns the folder for downloads: $XDG_CACHE_HOME/tastemaker, or that of the platform.
+
+    The platform's is `~/.cache/tastemaker` on Linux.
+    """
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "tastemaker"
+    return Path(base) / "tastemaker" if base else user_cache_path("tastemaker", appauthor=False)
 
 
 def download(

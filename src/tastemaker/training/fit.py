@@ -6,6 +6,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +149,8 @@ def _trainer(
     device: torch.device, config: TrainingConfig, callbacks: list[Callback], folder: Path,
     log_folder: Path | None,
 ) -> Trainer:  # fmt: skip
-    logger = TensorBoardLogger(folder, name="tensorboard", version="") if log_folder else False
+    has_logger = log_folder is not None and find_spec("tensorboard") is not None
+    logger = TensorBoardLogger(folder, name="tensorboard", version="") if has_logger else False
     return Trainer(
         accelerator="gpu" if device.type == "cuda" else device.type,
         devices=1 if device.index is None else [device.index],
