@@ -174,7 +174,8 @@ CASES = {
         "tune good.csv --model ease --no-validation --out OUT", "has no validation interactions",
     ),
     "nothing left to tune": (
-        "tune good.csv --model ease --set regularization=3 --out OUT", "no settings are left to tune",
+        "tune good.csv --model ease --set regularization=3 --set neighbours=2 --out OUT",
+        "no settings are left to tune",
     ),
     "a search in a folder of other files": (
         "tune good.csv --model ease --out thesis", "is a folder, but not a search",
