@@ -144,9 +144,9 @@ def test_a_trial_with_a_poor_metric_is_pruned_and_leaves_no_files(
 def test_fixed_settings_are_not_searched_for(split: Split, tmp_path: Path) -> None:
     assert "embedding_size" not in space_of("ncf", {"embedding_size": 4})
     with pytest.raises(
-        UnsupportedError, match="no settings are left to tune: regularization of ease"
+        UnsupportedError, match="no settings are left to tune: half_life_days of popularity"
     ):
-        space_of("ease", {"regularization": 3.0})
+        space_of("popularity", {"half_life_days": 3.0})
     with pytest.raises(UnsupportedError, match="random has no settings to tune.*ease"):
         space_of("random")
     with pytest.raises(ConfigError, match='did you mean "epochs"'):
