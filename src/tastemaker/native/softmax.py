@@ -30,10 +30,11 @@ def loss_and_gradients(
         weights: (m,) weights of the losses.
     """
     queries, keys, weights = (x.float().contiguous() for x in (queries, keys, weights))
+    targets = targets.contiguous()
     query_gradients, key_gradients = torch.empty_like(queries), torch.zeros_like(keys)
     loss = _compiled().softmax_loss(
         queries.data_ptr(), len(queries), keys.data_ptr(), *keys.shape,
-        targets.contiguous().data_ptr(), weights.data_ptr(), torch.get_num_threads(),
+        targets.data_ptr(), weights.data_ptr(), torch.get_num_threads(),
         query_gradients.data_ptr(), key_gradients.data_ptr(),
     )  # fmt: skip
     return torch.tensor(loss), query_gradients, key_gradients
