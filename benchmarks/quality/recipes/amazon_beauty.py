@@ -1,7 +1,14 @@
 """Amazon Beauty, all but each user's last event: one function a model, with the settings found."""
 
+from typing import Any
+
 import tastemaker as tm
 from recipes.defaults import EARLIER_DEFAULTS, popularity
+
+_BSAREC: dict[str, Any] = {
+    "length": 50, "batch_size": 128, "distances": False, "epochs": 80, "patience": 8,
+    "precision": "bfloat16",
+}  # fmt: skip
 
 
 def itemknn(seed: int) -> tm.ItemKNN:
@@ -62,30 +69,13 @@ def sasrec_with_attributes(seed: int) -> tm.SASRec:
 
 
 def bsarec(seed: int) -> tm.BSARec:
-    """Attention beside a filter: the defaults, with the batches that they were chosen with."""
-    return tm.BSARec(
-        length=50,
-        batch_size=128,
-        distances=False,
-        epochs=80,
-        patience=8,
-        precision="bfloat16",
-        seed=seed,
-    )
+    """Attention beside a filter, with the batches and the length that it was compared with."""
+    return tm.BSARec(**_BSAREC, seed=seed)
 
 
 def bsarec_with_features(seed: int) -> tm.BSARec:
     """The same, whose items bring their categories, brand and words along."""
-    return tm.BSARec(
-        length=50,
-        batch_size=128,
-        distances=False,
-        features=True,
-        epochs=80,
-        patience=8,
-        precision="bfloat16",
-        seed=seed,
-    )
+    return tm.BSARec(**_BSAREC, features=True, seed=seed)
 
 
 def esasrec(seed: int) -> tm.ESASRec:

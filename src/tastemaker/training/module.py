@@ -7,7 +7,6 @@ from typing import Any, cast
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
-from typing_extensions import override
 
 from tastemaker.process_group import n_processes, process_rank, summed
 from tastemaker.training.averaging import WeightAverage
@@ -30,10 +29,12 @@ class RankingModule(LightningModule):
         batches: Batches,
         config: TrainingConfig,
         validate: Validation | None,
+        averaging: bool = False,
     ) -> None:
         super().__init__()
         self.network = network
         self._batches, self._config, self._validate = batches, config, validate
+        self.average = WeightAverage(network.parameters()) if averaging else None
         self._loss_sum, self.n_steps_done = torch.zeros(()), 0
 
     @property
@@ -96,11 +97,16 @@ class RankingModule(LightningModule):
 
     @torch.no_grad()
     def _validated(self, validate: Validation) -> dict[str, float]:
-        return validate()
+        if self.average is None:
+            return validate()
+        with self.average.in_place_of(self.network.parameters()):
+            return validate()
 
     def load_best(self, state: dict[str, torch.Tensor]) -> None:
         """Gives the network the weights that were validated, from the module's state then."""
         self.load_state_dict(state)
+        if self.average is not None:
+            self.average.copy_to(self.network.parameters())
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Returns Adam for the network's parameters."""
@@ -109,17 +115,6 @@ class RankingModule(LightningModule):
 
 class SteppedModule(RankingModule):
     """Trains a network with the gradients of the loss of each batch."""
-
-    def __init__(
-        self,
-        network: TrainableNetwork,
-        batches: Batches,
-        config: TrainingConfig,
-        validate: Validation | None,
-        averaging: bool,
-    ) -> None:
-        super().__init__(network, batches, config, validate)
-        self.average = WeightAverage(network.parameters()) if averaging else None
 
     def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
         """Returns the loss, whose gradients Lightning computes."""
@@ -134,20 +129,6 @@ class SteppedModule(RankingModule):
         """Takes the weights after the step into their average."""
         if self.average is not None:
             self.average.update(self.network.parameters(), self.trainer.global_step)
-
-    @override
-    @torch.no_grad()
-    def _validated(self, validate: Validation) -> dict[str, float]:
-        if self.average is None:
-            return validate()
-        with self.average.in_place_of(self.network.parameters()):
-            return validate()
-
-    @override
-    def load_best(self, state: dict[str, torch.Tensor]) -> None:
-        super().load_best(state)
-        if self.average is not None:
-            self.average.copy_to(self.network.parameters())
 
     def _loss(self, batch: Any) -> torch.Tensor:
         return self.network.loss(batch)
