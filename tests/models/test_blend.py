@@ -11,7 +11,7 @@ import tastemaker as tm
 from tastemaker.data.users import UserBatch
 from tastemaker.errors import ConfigError, UnsupportedError
 from tastemaker.experiments.search import space_of
-from tastemaker.models.blend.weighing import standardised, weightings
+from tastemaker.models.blend.weighing import moves, standardised, weightings
 from tastemaker.models.recommender import Recommender
 from tastemaker.testing.inductive import assert_same_scores
 from tastemaker.testing.worlds import dataset_of, two_tastes
@@ -126,6 +126,36 @@ def test_the_weightings_that_are_compared_lie_on_the_simplex(n_parts: int) -> No
     corners = {tuple(row) for row in torch.eye(n_parts).tolist()}
     assert corners <= {tuple(row) for row in found.tolist()}
     assert len(found) <= 101
+
+
+def test_a_move_takes_no_more_than_a_part_has() -> None:
+    found = moves(torch.tensor([0.75, 0.25, 0.0]), 0.5)
+    assert found.tolist() == [
+        [0.75, 0.25, 0.0],
+        [0.25, 0.75, 0.0], [0.25, 0.25, 0.5],
+        [1.0, 0.0, 0.0], [0.75, 0.0, 0.25],
+        [0.75, 0.25, 0.0], [0.75, 0.25, 0.0],
+    ]  # fmt: skip
+
+
+def test_the_weights_of_three_parts_are_as_good_as_those_of_two(split: tm.Split) -> None:
+    def value(*parts: str) -> float:
+        blend = tm.Blend(parts=parts).fit(split)
+        result = tm.evaluate(blend, part="validation", protocol=tm.FullRanking(), baseline=False)
+        return result.metrics["ndcg@10"]
+
+    assert value("ease", "popularity", "random") >= value("ease", "popularity") - 0.005
+
+
+def test_a_part_trained_by_a_softmax_is_blended_by_its_probabilities(split: tm.Split) -> None:
+    settings = {"ease": {"regularization": 5.0}, "sasrec": SMALL_SASREC}
+    blend = tm.Blend(parts=("ease", "sasrec"), weights=(0.3, 0.7), **settings).fit(split)
+    users = blend.users([3, 8])
+    probabilities = blend.parts["sasrec"].score(users).double().softmax(1).numpy()
+    deviations = probabilities - probabilities.mean(1, keepdims=True)
+    of_sasrec = deviations / probabilities.std(1, keepdims=True)
+    expected = 0.3 * z_scores(blend.parts["ease"], users) + 0.7 * of_sasrec
+    np.testing.assert_allclose(blend.score(users), expected, atol=1e-4)
 
 
 def test_equal_scores_of_a_part_count_as_zero() -> None:

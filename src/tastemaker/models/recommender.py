@@ -185,6 +185,11 @@ class Recommender(ABC):
         return self.item_similarity.within(codes)[0, : len(items), len(items) :]
 
     @property
+    def scores_are_logits(self) -> bool:
+        """Whether the softmax of a user's scores is the model's probability of each item."""
+        return False
+
+    @property
     def device(self) -> torch.device:
         """The device on which scores are computed."""
         return torch.device("cpu")

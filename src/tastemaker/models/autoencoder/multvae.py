@@ -148,6 +148,11 @@ class MultVAE(NetworkModel[MultVAENetwork]):
         self.log = training.fit(network, batches, config, validate, run)
 
     @property
+    def scores_are_logits(self) -> bool:
+        """True."""
+        return True
+
+    @property
     def item_vectors(self) -> torch.Tensor:
         """(n_items, hidden) float32: the weights of the decoder's last layer."""
         return self._network.items.weight

@@ -33,7 +33,9 @@ class Blend(Recommender):
 
     Each part is trained on its own. Its scores of a user have a mean of 0 and a standard deviation
     of 1 over the catalog before they are added up, since the scores of different models have
-    different units. By default, the weights are those with the highest NDCG@10 on the validation
+    different units. Of a part that was trained by a softmax, these are the scores of probabilities
+    and not of their logarithms, by which the most likely items would hardly stand out beside those
+    of a linear model. By default, the weights are those with the highest NDCG@10 on the validation
     part.
 
     Each part scores unseen users and changed histories in its own way; to a user about whom it has
@@ -112,12 +114,12 @@ class Blend(Recommender):
     def _scores_of_parts(self, users: UserBatch) -> torch.Tensor:
         """Returns (n_parts, n, n_items) float32 standardised scores on `device`."""
         parts = self.parts.values()
-        return torch.stack([standardised(part.score(users)).to(self.device) for part in parts])
+        return torch.stack([standardised(_scores(part, users)).to(self.device) for part in parts])
 
     def _score(self, users: UserBatch) -> torch.Tensor:
         scores = torch.zeros(len(users), self.dataset.n_items, device=self.device)
         for part, weight in self._weighted_parts:
-            scores.add_(standardised(part.score(users)).to(self.device), alpha=weight)
+            scores.add_(standardised(_scores(part, users)).to(self.device), alpha=weight)
         return scores
 
     def is_cold(self, users: UserBatch) -> np.ndarray:
@@ -209,3 +211,13 @@ class Blend(Recommender):
             self.parts[name] = type(part).from_state(
                 part.config, self.split, own, device, self._encoders
             )
+
+
+def _scores(part: Recommender, users: UserBatch) -> torch.Tensor:
+    """Returns (n, n_items) scores, which are probabilities where the part's scores are logits."""
+    scores = part.score(users)
+    if not part.scores_are_logits:
+        return scores
+    # The scores of a cold user are the popularity of the items.
+    is_cold = torch.from_numpy(part.is_cold(users)).to(scores.device)
+    return scores.softmax(dim=1).where(~is_cold[:, None], scores)

@@ -1,6 +1,8 @@
 """Standardises the scores of the parts of a blend, and finds the weights of their sum."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import permutations
 from math import comb
 
 import numpy as np
@@ -65,7 +67,8 @@ def best_weights(
     """Finds the weights of the parts with the highest NDCG@10 on held-out interactions.
 
     Each interaction is ranked on its own, among all items that are new to its user. All weightings
-    of `weightings` are compared; the first of several that are equally good is returned.
+    of `weightings` are compared, and then, if their steps are large, those of `moves` with half the
+    step, until it is small. The first of several that are equally good is returned.
 
     Args:
         score: computes the standardised scores of the fitted parts.
@@ -77,10 +80,26 @@ def best_weights(
     Returns:
         (n_parts,) float32 weights with the sum 1, and their NDCG@10.
     """
-    candidates = weightings(n_parts)
+    best_of = partial(_best_of, score, split, held_out, on_progress)
+    weights, value = best_of(weightings(n_parts))
+    step = 1 / _n_steps(n_parts)
+    while step > 1 / MOST_STEPS:
+        step /= 2
+        weights, value = best_of(moves(weights, step))
+    return weights, value
+
+
+def _best_of(
+    score: PartScores,
+    split: Split,
+    held_out: HeldOut,
+    on_progress: OnProgress | None,
+    candidates: torch.Tensor,
+) -> tuple[torch.Tensor, float]:
+    """Returns the best of (n, n_parts) weightings and its NDCG@10; see `best_weights`."""
     gains = torch.zeros(len(candidates) + 1, dtype=torch.float64)
     gains[-1] = len(held_out.items)
-    step = max(1, SCORES_AT_ONCE // (n_parts * split.train.n_items))
+    step = max(1, SCORES_AT_ONCE // (candidates.shape[1] * split.train.n_items))
     meter = Meter(on_progress, "weighing the parts", len(held_out.items))
     for start in range(0, len(held_out.items), step):
         users = held_out.users.part(start, start + step)
@@ -106,12 +125,37 @@ def weightings(n_parts: int) -> torch.Tensor:
     Returns:
         (n, n_parts) float32; the more equal the weights, the earlier.
     """
-    steps = MOST_STEPS
-    while steps > 1 and comb(steps + n_parts - 1, steps) > MOST_WEIGHTINGS:
-        steps -= 1
+    steps = _n_steps(n_parts)
     grid = torch.tensor(list(_counts(steps, n_parts)), dtype=torch.float32) / steps
     grid = torch.cat([torch.full((1, n_parts), 1 / n_parts), grid])
     return grid[grid.square().sum(dim=1).argsort(stable=True)]
+
+
+def moves(weights: torch.Tensor, step: float) -> torch.Tensor:
+    """Returns weights, and all that result when a step of one part is given to another part.
+
+    Args:
+        weights: (n_parts,) float32 with the sum 1.
+        step: what is moved; of a part with less, all it has.
+
+    Returns:
+        (1 + n_parts (n_parts - 1), n_parts) float32; `weights` first.
+    """
+    found = [weights]
+    for giver, taker in permutations(range(len(weights)), 2):
+        moved = weights.clone()
+        moved[giver] -= weights[giver].clamp(max=step)
+        moved[taker] += weights[giver].clamp(max=step)
+        found.append(moved)
+    return torch.stack(found)
+
+
+def _n_steps(n_parts: int) -> int:
+    """Returns the number of steps of `weightings` between the weights 0 and 1."""
+    steps = MOST_STEPS
+    while steps > 1 and comb(steps + n_parts - 1, steps) > MOST_WEIGHTINGS:
+        steps -= 1
+    return steps
 
 
 def _counts(total: int, n_parts: int) -> Iterator[list[int]]:

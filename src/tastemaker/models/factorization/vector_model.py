@@ -218,6 +218,11 @@ class VectorModel(NetworkModel[VectorNetwork]):
         )  # fmt: skip
 
     @property
+    def scores_are_logits(self) -> bool:
+        """True if the loss compares an item with others."""
+        return self.config.loss in ("softmax", "sampled_softmax")
+
+    @property
     def item_vectors(self) -> torch.Tensor:
         """(n_items, d) float32: the items' vectors."""
         return self._network.items.weight

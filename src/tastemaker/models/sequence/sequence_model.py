@@ -202,6 +202,11 @@ class SequenceModel(NetworkModel[SequenceNetwork]):
         self.log = training.fit(network, batches, config, validate, run, averaging=config.averaging)
 
     @property
+    def scores_are_logits(self) -> bool:
+        """True unless the loss judges each item alone."""
+        return self.config.loss not in ("gbce", "bce")
+
+    @property
     def item_keys(self) -> torch.Tensor:
         """(n_items, embedding_size) float32: the items' vectors."""
         return self._keys
