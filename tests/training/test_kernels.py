@@ -89,13 +89,15 @@ def test_inputs_are_not_modified() -> None:
 bfloat16_softmax = partial(fused_softmax, precision="bfloat16")
 
 
-@pytest.fixture(params=["by the matrix unit", "plain"])
+@pytest.fixture(params=["matrix", "vector", "plain"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each form of the softmax in bfloat16 that this machine has."""
-    by_unit = request.param == "by the matrix unit"
-    if by_unit and not native.is_supported():
-        pytest.skip("this processor has no matrix unit, or there is no compiled code")
-    monkeypatch.setattr(native, "is_supported", lambda: by_unit)
+    if request.param == "plain":
+        monkeypatch.setattr(native, "units", tuple)
+    elif request.param in native.units():
+        monkeypatch.setattr(native, "units", lambda: (request.param,))
+    else:
+        pytest.skip(f"here is no compiled code for a {request.param} unit of bfloat16")
 
 
 def relative_errors(found: list[torch.Tensor], expected: list[torch.Tensor]) -> list[float]:

@@ -1,44 +1,51 @@
-// Products of matrices in bfloat16 with sums in float32, by a processor's matrix unit (AMX).
-//
-// A matrix is stored as tiles of 1 KiB, each of 16 rows. The unit computes c += a b. A row of a tile
-// of a holds 32 numbers in bfloat16, and a row of a tile of c 16 numbers in float32. Row i of a tile
-// of b holds the rows 2 i and 2 i + 1 of b, in pairs: b[2i][0], b[2i + 1][0], b[2i][1], and so on.
+// Products of matrices in bfloat16 by a processor's matrix unit (AMX).
 #pragma once
 
 #include <atomic>
-#include <cstdint>
-#include <vector>
 
-#include <immintrin.h>
+#include "half_tiles.h"
 
-constexpr int TILE = 16;      // rows of a tile, and columns of a tile of float32 or of pairs
-constexpr int DEEP = 2 * TILE; // columns of a tile of bfloat16
-
-template <typename Number> struct alignas(64) Tile { Number numbers[1024 / sizeof(Number)]; };
-
-using Half = uint16_t;
-
-// A matrix of tiles, row by row.
-template <typename Number> struct TileMatrix {
-    const int64_t columns;
-    std::vector<Tile<Number>> tiles;
-
-    TileMatrix(int64_t rows, int64_t columns) : columns(columns), tiles(rows * columns) {}
-
-    Tile<Number> *at(int64_t row, int64_t column) { return &tiles[row * columns + column]; }
-    // The address of one row of a tile.
-    Number *row(int64_t tile_row, int64_t tile_column, int row) {
-        return at(tile_row, tile_column)->numbers + row * (sizeof(Tile<Number>::numbers) / sizeof(Number) / TILE);
-    }
-};
-
-// Prepares the matrix unit for the calling thread, as long as it exists.
+// The matrix unit, which is prepared for the calling thread as long as this object exists. Registers
+// 0 to 3 hold a block of 2 x 2 tiles of sums.
 class MatrixUnit {
     struct alignas(64) Shapes {
         uint8_t palette = 1, start_row = 0, unused[14] = {};
         uint16_t row_bytes[16] = {};
         uint8_t rows[16] = {};
     };
+
+    Tile<float> sums[4];
+
+    static void load(const Tile<float> *c, int64_t columns) {
+        _tile_loadd(0, c, 64);
+        _tile_loadd(1, c + 1, 64);
+        _tile_loadd(2, c + columns, 64);
+        _tile_loadd(3, c + columns + 1, 64);
+    }
+
+    static void store(Tile<float> *c, int64_t columns) {
+        _tile_stored(0, c, 64);
+        _tile_stored(1, c + 1, 64);
+        _tile_stored(2, c + columns, 64);
+        _tile_stored(3, c + columns + 1, 64);
+    }
+
+    static void add(const Product &product) {
+        const Tile<Half> *a = product.a, *b = product.b;
+        for (int64_t i = 0; i < product.depth; ++i, ++a, b += product.b_columns) {
+            _tile_loadd(4, a, 64);
+            _tile_loadd(5, a + product.a_columns, 64);
+            _tile_loadd(6, b, 64);
+            _tile_loadd(7, b + 1, 64);
+            _tile_dpbf16ps(0, 4, 6);
+            _tile_dpbf16ps(1, 4, 7);
+            _tile_dpbf16ps(2, 5, 6);
+            _tile_dpbf16ps(3, 5, 7);
+        }
+    }
+
+    // Makes the compiler write to memory, before the unit reads it, what it has written.
+    static void fence() { std::atomic_signal_fence(std::memory_order_seq_cst); }
 
   public:
     MatrixUnit() {
@@ -47,71 +54,28 @@ class MatrixUnit {
         _tile_loadconfig(&shapes);
     }
     ~MatrixUnit() { _tile_release(); }
-};
 
-// Adds to the sums in the registers, a block of 2 x 2 tiles, the product of the matrices with 2 rows
-// of tiles that begin at a, and 2 columns of tiles that begin at b; they have `depth` tiles.
-inline void add_product(const Tile<Half> *a, int64_t a_columns, const Tile<Half> *b, int64_t b_columns,
-                        int64_t depth) {
-    std::atomic_signal_fence(std::memory_order_seq_cst); // the compiler must have written the tiles
-    for (int64_t i = 0; i < depth; ++i, ++a, b += b_columns) {
-        _tile_loadd(4, a, 64);
-        _tile_loadd(5, a + a_columns, 64);
-        _tile_loadd(6, b, 64);
-        _tile_loadd(7, b + 1, 64);
-        _tile_dpbf16ps(0, 4, 6);
-        _tile_dpbf16ps(1, 4, 7);
-        _tile_dpbf16ps(2, 5, 6);
-        _tile_dpbf16ps(3, 5, 7);
+    // Begins to compute a product. The unit works on it while the processor does other things.
+    void start(const Product &product) {
+        fence();
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_zero(2);
+        _tile_zero(3);
+        add(product);
     }
-}
 
-inline void clear_sums() {
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
-}
+    // Returns the 2 x 2 tiles of the product that was begun last, which are valid until the next call.
+    Tile<float> *finish() {
+        store(sums, 2);
+        return sums;
+    }
 
-inline void store_sums(Tile<float> *c, int64_t columns) {
-    _tile_stored(0, c, 64);
-    _tile_stored(1, c + 1, 64);
-    _tile_stored(2, c + columns, 64);
-    _tile_stored(3, c + columns + 1, 64);
-}
-
-inline void load_sums(const Tile<float> *c, int64_t columns) {
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-    _tile_loadd(0, c, 64);
-    _tile_loadd(1, c + 1, 64);
-    _tile_loadd(2, c + columns, 64);
-    _tile_loadd(3, c + columns + 1, 64);
-}
-
-// A vector of 32 numbers in bfloat16.
-inline __m512i rounded(__m512 low, __m512 high) { return (__m512i)_mm512_cvtne2ps_pbh(high, low); }
-
-// Returns the first n of 32 numbers times a factor, rounded; the others are 0 and are not read.
-inline __m512i rounded(const float *numbers, int64_t n, float factor) {
-    const uint32_t is_used = n >= DEEP ? ~0u : (1u << (n < 0 ? 0 : n)) - 1;
-    const __m512 low = _mm512_maskz_loadu_ps(is_used, numbers);
-    const __m512 high = _mm512_maskz_loadu_ps(is_used >> TILE, numbers + TILE);
-    return rounded(low * factor, high * factor);
-}
-
-// Turns two rows of 32 numbers into pairs: of the first 16 columns in low, of the others in high.
-inline void pair(__m512i &low, __m512i &high) {
-    const __m512i step = _mm512_set1_epi32(0x00200000); // 32 in the upper half: the second row
-    const __m512i column = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-    const __m512i columns = _mm512_or_si512(_mm512_or_si512(column, _mm512_slli_epi32(column, 16)), step);
-    const __m512i later = _mm512_add_epi16(columns, _mm512_set1_epi16(TILE));
-    const __m512i first = low, second = high;
-    low = _mm512_permutex2var_epi16(first, columns, second);
-    high = _mm512_permutex2var_epi16(first, later, second);
-}
-
-// Writes 16 pairs to a column of a tile.
-inline void store_column(Tile<Half> *tile, int column, __m512i pairs) {
-    const __m512i rows = _mm512_set_epi32(240, 224, 208, 192, 176, 160, 144, 128, 112, 96, 80, 64, 48, 32, 16, 0);
-    _mm512_i32scatter_epi32(reinterpret_cast<int *>(tile->numbers) + column, rows, pairs, 4);
-}
+    // Adds a product to the 2 x 2 tiles at c, whose rows are `columns` tiles apart.
+    void add_to(Tile<float> *c, int64_t columns, const Product &product) {
+        fence();
+        load(c, columns);
+        add(product);
+        store(c, columns);
+    }
+};

@@ -1,4 +1,4 @@
-"""The softmax over a catalog with products in bfloat16, by a processor's matrix unit (AMX).
+"""The softmax over a catalog with products in bfloat16, where the processor computes them.
 
 `tastemaker.training.kernels.softmax` has the plain form.
 """
@@ -6,22 +6,33 @@
 import ctypes
 from ctypes import c_double, c_int32, c_int64, c_void_p
 from functools import cache
+from typing import Literal
 
 import torch
 
 from tastemaker.native.library import compiled, is_compiled
 
+Unit = Literal["matrix", "vector"]
+
+UNITS: tuple[Unit, ...] = ("matrix", "vector")
+"""The parts of a processor that multiply bfloat16, the fastest first: AMX, and AVX512_BF16. The
+compiled code numbers them in this order."""
+
 
 @cache
-def is_supported() -> bool:
-    """Returns whether there is compiled code and this processor has a matrix unit."""
-    return is_compiled() and bool(compiled().softmax_is_supported())
+def units() -> tuple[Unit, ...]:
+    """Returns those of UNITS for which there is compiled code and which this processor has."""
+    if not is_compiled():
+        return ()
+    return tuple(unit for i, unit in enumerate(UNITS) if compiled().softmax_has_unit(i))
 
 
 def loss_and_gradients(
     queries: torch.Tensor, keys: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Returns the sum of the weighted losses, and the gradients of the queries and the keys.
+
+    The products are computed by the first of `units()`; may be called only where there is one.
 
     Args:
         queries: (m, d).
@@ -33,6 +44,7 @@ def loss_and_gradients(
     targets = targets.contiguous()
     query_gradients, key_gradients = torch.empty_like(queries), torch.zeros_like(keys)
     loss = _compiled().softmax_loss(
+        UNITS.index(units()[0]),
         queries.data_ptr(), len(queries), keys.data_ptr(), *keys.shape,
         targets.data_ptr(), weights.data_ptr(), torch.get_num_threads(),
         query_gradients.data_ptr(), key_gradients.data_ptr(),
@@ -45,7 +57,7 @@ def _compiled() -> ctypes.CDLL:
     loaded = compiled()
     loaded.softmax_loss.restype = c_double
     loaded.softmax_loss.argtypes = [
-        c_void_p, c_int64, c_void_p, c_int64, c_int64, c_void_p, c_void_p, c_int32, c_void_p,
-        c_void_p,
+        c_int32, c_void_p, c_int64, c_void_p, c_int64, c_int64, c_void_p, c_void_p, c_int32,
+        c_void_p, c_void_p,
     ]  # fmt: skip
     return loaded

@@ -64,8 +64,9 @@ class SequenceModelConfig(TrainingConfig):
     uses the other targets of the batch; gbce and bce sample negatives for each target."""
     precision: Precision = "float32"
     """Precision of the products in the softmax over the whole catalog. bfloat16 rounds the factors
-    and adds up in float32, which makes this loss several times as fast on a processor with a matrix
-    unit (AMX, in Intel's servers since 2023), and no faster elsewhere. Weights stay in float32."""
+    and adds up in float32, which makes this loss several times as fast on a processor with AMX
+    (Intel's servers since 2023) or AVX512_BF16 (AMD since Zen 4), and no faster elsewhere. Weights
+    stay in float32."""
     calibration: float = Field(0.75, ge=0, le=1)
     """t of gbce: how far the overconfidence caused by few negatives is corrected; 1 is fully."""
     embedding_size: int = Field(64, ge=1)

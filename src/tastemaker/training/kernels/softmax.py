@@ -43,8 +43,8 @@ def fused_softmax(
         targets: (m,) int64 rows of `keys`.
         weights: (m,) weight of each row's loss, or None for 1 each.
         precision: float32 computes in the dtype of the queries. bfloat16 rounds the factors of the
-            products to bfloat16 and adds up in float32, which is much faster on a processor with a
-            matrix unit (AMX), and no faster elsewhere.
+            products to bfloat16 and adds up in float32, which is several times as fast on a
+            processor with AMX or AVX512_BF16, and no faster elsewhere.
     """
     if weights is None:
         weights = queries.new_ones(len(queries))
@@ -64,8 +64,8 @@ class _FusedSoftmax(torch.autograd.Function):
     ) -> torch.Tensor:
         compute = _plain
         if is_rounded:
-            has_unit = queries.device.type == "cpu" and softmax.is_supported()
-            compute = softmax.loss_and_gradients if has_unit else _plain_of_rounded
+            is_compiled = queries.device.type == "cpu" and softmax.units()
+            compute = softmax.loss_and_gradients if is_compiled else _plain_of_rounded
         loss, *gradients = compute(queries, keys, targets, weights / len(queries))
         context.save_for_backward(*gradients)
         return loss
