@@ -4,17 +4,18 @@ python benchmarks/quality/measure.py FOLDER amazon-beauty [--models sasrec,ease]
 
 FOLDER holds the data sets. Fits on everything but the test, ranks the test, and writes
 results/DATA.json and the table of README.md. What is there is not measured again; a model whose
-recipe has changed is dropped by removing its lines from the file.
+recipe has changed is dropped by removing its lines from the file. A fitted blend also gives the
+results of its parts, if they are recipes.
 """
 
 import argparse
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from problems import PROBLEMS, Problem
-from table import write_table
+from table import Run, write_table
 
 import tastemaker as tm
 
@@ -33,17 +34,14 @@ def main() -> None:
     path = RESULTS / f"{arguments.data}.json"
     split = problem.final(arguments.folder)
     for name in (arguments.models or ",".join(problem.recipes)).split(","):
-        recipe = problem.recipes[name]
-        for seed in range(arguments.seeds if has_seed(recipe(0)) else 1):
-            known = json.loads(path.read_text()) if path.exists() else []
-            if any((run["recipe"], run["seed"]) == (name, seed) for run in known):
+        for seed in range(arguments.seeds if has_seed(problem.recipes[name](0)) else 1):
+            if _is_known(path, name, seed):
                 continue
-            run = {"recipe": name, "seed": seed} | measure(recipe(seed), split, problem)
-            print(json.dumps(run), flush=True)
-            RESULTS.mkdir(exist_ok=True)
-            # Read again, since another process may have written while this one measured.
-            known = json.loads(path.read_text()) if path.exists() else []
-            path.write_text(json.dumps([*known, run], indent=1) + "\n")
+            for run in measure(name, seed, split, problem):
+                print(json.dumps(run), flush=True)
+                # Read again, since another process may have written while this one measured.
+                if not _is_known(path, run["recipe"], seed):
+                    _add(path, run)
     write_table(arguments.data, problem, json.loads(path.read_text()))
 
 
@@ -52,24 +50,51 @@ def has_seed(model: tm.Recommender) -> bool:
     return "seed" in type(model.config).model_fields
 
 
-def measure(model: tm.Recommender, split: tm.Split, problem: Problem) -> dict[str, Any]:
-    """One fit on everything but the test, and its figures on the test."""
+def measure(name: str, seed: int, split: tm.Split, problem: Problem) -> Iterator[Run]:
+    """One fit on everything but the test: its result, and those of the parts of a blend."""
+    model = problem.recipes[name](seed)
     started_at = time.monotonic()
     model.fit(split)
-    fit_s = time.monotonic() - started_at
+    yield _run(name, seed, model, split, problem, time.monotonic() - started_at)
+    for part_name, part in model.parts.items() if isinstance(model, tm.Blend) else ():
+        recipe = problem.recipes.get(part_name)
+        if part.log.records and recipe is not None and recipe(seed).config == part.config:
+            seconds = float(part.log.records[-1]["elapsed_s"])
+            yield _run(part_name, seed, part, split, problem, seconds)
+
+
+def _run(
+    name: str, seed: int, model: tm.Recommender, split: tm.Split, problem: Problem, fit_s: float
+) -> Run:
+    """The figures of a fitted model on the test."""
     figures = {
-        f"{name} {metric}": value
-        for name, protocol in problem.protocols.items()
+        f"{protocol_name} {metric}": value
+        for protocol_name, protocol in problem.protocols.items()
         for metric, value in tm.evaluate(
             model, split, protocol, k=problem.k, baseline=False
         ).metrics.items()
         if metric in problem.metrics
     }
     return {
+        "recipe": name,
+        "seed": seed,
         "config": model.config.model_dump(mode="json"),
         **figures,
         "fit_s": round(fit_s, 1),
     }
+
+
+def _known(path: Path) -> list[Run]:
+    return json.loads(path.read_text()) if path.exists() else []
+
+
+def _is_known(path: Path, name: str, seed: int) -> bool:
+    return any((run["recipe"], run["seed"]) == (name, seed) for run in _known(path))
+
+
+def _add(path: Path, run: Run) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    path.write_text(json.dumps([*_known(path), run], indent=1) + "\n")
 
 
 if __name__ == "__main__":
