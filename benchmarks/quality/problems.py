@@ -11,6 +11,7 @@ from pathlib import Path
 from grids import GRIDS, Settings
 from recipes import (
     amazon_beauty,
+    amazon_beauty_held_out,
     diginetica,
     gowalla,
     ml_1m_sequence,
@@ -126,9 +127,9 @@ PROBLEMS = {
         final=lambda data: tm.leave_one_out(described(data)),
         tuning=lambda data: tm.leave_one_out(described(data)),
         protocols={"full": FULL},
-        recipes=amazon_beauty.HELD_OUT,
+        recipes=amazon_beauty_held_out.RECIPES,
         grids={},
-        published=amazon_beauty.PUBLISHED_HELD_OUT,
+        published=amazon_beauty_held_out.PUBLISHED,
     ),
     # As in the literature: every prefix of a test session is a query, and nothing is excluded.
     "diginetica": Problem(

@@ -1,14 +1,7 @@
 """Amazon Beauty, all but each user's last event: one function a model, with the settings found."""
 
-from typing import Any
-
 import tastemaker as tm
 from recipes.defaults import EARLIER_DEFAULTS, popularity
-
-_BSAREC: dict[str, Any] = {
-    "length": 50, "batch_size": 128, "distances": False, "epochs": 80, "patience": 8,
-    "precision": "bfloat16",
-}  # fmt: skip
 
 
 def itemknn(seed: int) -> tm.ItemKNN:
@@ -68,16 +61,6 @@ def sasrec_with_attributes(seed: int) -> tm.SASRec:
     )
 
 
-def bsarec(seed: int) -> tm.BSARec:
-    """Attention beside a filter, with the batches and the length that it was compared with."""
-    return tm.BSARec(**_BSAREC, seed=seed)
-
-
-def bsarec_with_features(seed: int) -> tm.BSARec:
-    """The same, whose items bring their categories, brand and words along."""
-    return tm.BSARec(**_BSAREC, features=True, seed=seed)
-
-
 def esasrec(seed: int) -> tm.ESASRec:
     """Gated residuals and SwiGLU."""
     return tm.ESASRec(epochs=13, **EARLIER_DEFAULTS, seed=seed)
@@ -91,16 +74,5 @@ RECIPES = {
     )
 }  # fmt: skip
 
-HELD_OUT = {
-    recipe.__name__: recipe
-    for recipe in (popularity, itemknn, ease, ials, sasrec, bsarec, bsarec_with_features)
-}
-"""The recipes that are also fitted without the validation event."""
-
 PUBLISHED = {"ease": ("0.0781 / 0.0434", "λ = 100, computed on this split")}
 """HR@10 / NDCG@10 that are to be reached, by recipe, and whose they are."""
-
-PUBLISHED_HELD_OUT = {
-    "bsarec": ("0.1002 / 0.0610", "BSARec with cross-entropy, RecBoard, mean of five seeds"),
-}
-"""The same for models that are fitted without the validation event, as all published ones are."""
