@@ -1,4 +1,4 @@
-"""Amazon Beauty, all but each user's last two events: one function a model, with the settings found.
+"""Amazon Beauty, all but each user's last two events: one function a model, with settings found.
 
 The networks keep the epoch that is best on the validation event, and blends the weights.
 """
