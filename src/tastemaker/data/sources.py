@@ -57,9 +57,10 @@ def load(
     """Loads a data set by name, or by the path of a MovieLens archive or a prepared data set.
 
     Args:
-        name: one of NAMES, or the path of a MovieLens .zip or folder, or of the folder of a
-            prepared data set (see `prepare`). A named archive is searched
-            for in $TASTEMAKER_DATA, then in the cache, and otherwise downloaded from GroupLens.
+        name: "synthetic", "shop" or the name of a MovieLens archive, such as "ml-1m" or
+            "ml-latest-small"; or the path of a MovieLens .zip or folder, or of the folder of a
+            prepared data set (see `prepare`). A named archive is searched for in $TASTEMAKER_DATA,
+            then in the cache, and otherwise downloaded from GroupLens.
         min_rating: keep only interactions with at least this rating; by default all are kept.
         repeats: how the rows of a (user, item) pair are merged, as for `read`.
         repeat_targets: whether repeats may be held out and recommended, as for `read`.
@@ -132,9 +133,12 @@ def read(
 ) -> Dataset:
     """Reads interactions from files, a dataframe or a database.
 
+    Guesses and left-out rows are reported by the logger `tastemaker`, and kept in the `notes` of
+    the result.
+
     Args:
         source: a path (text with separators, Parquet, Arrow, JSON, Excel, SQLite, DuckDB; "-" for
-            standard input); a list of paths, a folder or a pattern such as "logs/2026-*.csv", whose
+            standard input); a list of paths, a folder or a pattern such as `logs/2026-*.csv`, whose
             files are one table, with the columns that folders such as day=2026-01-01 name; the
             folder of a prepared data set (see `prepare`); the URL of a database; or any dataframe
             with the Arrow interface.
@@ -171,9 +175,6 @@ def read(
             negative, weight, weight_transform, time_format, name, query, layout, and for text files
             has_header, separator, quoting, encoding, comment, decimal. The last four apply to the
             tables of the items and users as well.
-
-    Guesses and left-out rows are reported by the logger `tastemaker`, and kept in the `notes` of
-    the result.
 
     Raises:
         DataError: the data cannot be used; the message gives file, column, row and value.

@@ -514,8 +514,9 @@ class Recommender(ABC):
         ials); for other models they are the similarity of the two items.
 
         Returns:
-            A table: user_id, item_id (the recommended one), rank, because_item_id, contribution,
-            and because_title if the catalog has titles. Negative contributions are left out.
+            A table with user_id, item_id (the recommended one), rank, because_item_id,
+            contribution, and because_title if the catalog has titles. Negative contributions are
+            left out.
 
         Raises:
             UnknownIdError: a user or an item is not in the data.
@@ -535,7 +536,7 @@ class Recommender(ABC):
             on_progress: receives the number of items whose lists are ready.
 
         Returns:
-            A table: item_id (the given one), rank, similar_item_id, score, and title.
+            A table with item_id (the given one), rank, similar_item_id, score, and title.
 
         Raises:
             UnknownIdError: an item is not in the data.

@@ -40,7 +40,7 @@ class EligibleCodes(ItemFilter):
 class Eligible(ItemFilter):
     """The items that satisfy all of the given conditions; an empty field sets no condition.
 
-    tm.Eligible(categories=["Comedy", "Drama"], never=[296])
+    For example: `tm.Eligible(categories=["Comedy", "Drama"], never=[296])`.
     """
 
     categories: Sequence[str] | str = ()

@@ -51,7 +51,7 @@ class IALSConfig(FadingConfig):
 class IALS(FadingModel):
     """Matrix factorization of all pairs of users and items by alternating least squares.
 
-    Minimises Σ_ui c_ui (p_ui - x_u · y_i)² + Σ_u λ_u |x_u|² + Σ_i λ_i |y_i|² over all pairs, where
+    Minimises Σ_ui c_ui (p_ui - x_u · y_i)² + Σ_u λ_u ‖x_u‖² + Σ_i λ_i ‖y_i‖² over all pairs, where
     p_ui is 1 and the confidence c_ui is 1 + alpha r_ui if user u touched item i, and 0 and 1
     otherwise (Hu et al., equation 3). r_ui is the weight of the interaction: 1 in data without
     weights, and the mean weight of the training data for a history without weights.
