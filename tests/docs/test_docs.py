@@ -4,8 +4,10 @@ import importlib.util
 import re
 from pathlib import Path
 
+import polars as pl
 import pytest
 import typer
+from typer.testing import CliRunner
 
 import tastemaker as tm
 from tastemaker.cli.main import app
@@ -18,8 +20,9 @@ EVERY_PAGE = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
-    *DOCS.glob("*.md"),
+    *DOCS.rglob("*.md"),
 ]
+GUIDES = DOCS / "guides"
 
 
 def code_blocks(page: Path, language: str) -> list[str]:
@@ -87,7 +90,30 @@ def test_the_python_that_is_shown_runs(
     exec(compile(code, page, "exec"), {})
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/serving.md"])
+@pytest.mark.slow
+@pytest.mark.parametrize("guide", ["new-items-and-users", "paper", "your-csv"])
+def test_the_python_of_a_guide_runs(
+    guide: str, data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_files_of_guides()
+    code = "\n".join(code_blocks(GUIDES / f"{guide}.md", "python"))
+    exec(compile(re.sub(r"(epochs|n_trials)=\d+", r"\1=1", code), guide, "exec"), {})
+
+
+def write_files_of_guides() -> None:
+    """The invented shop, and a published split with candidates, in the current folder."""
+    assert CliRunner().invoke(app, ["shop", "shop"]).exit_code == 0
+    films = tm.leave_one_out(tm.load("synthetic"), validation=False)
+    users, items = films.train.user_vocabulary.ids, films.train.item_vocabulary.ids
+    for name, part in {"train": films.train, "test": films.test}.items():
+        columns = {"user_id": users[part.users], "item_id": items[part.items]}
+        pl.DataFrame(columns).write_parquet(f"{name}.parquet")
+    candidates = {"user_id": users, "item_id": [items[:9].to_list()] * len(users)}
+    pl.DataFrame(candidates).write_parquet("negatives.parquet")
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/serving.md", "docs/guides/behind-an-api.md"])
 def test_ids_in_examples_of_requests_are_in_the_data_of_the_demo(page: str) -> None:
     text = (ROOT / page).read_text()
     data = tm.load("synthetic")
