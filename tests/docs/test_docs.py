@@ -21,6 +21,7 @@ EVERY_PAGE = [
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
     *DOCS.rglob("*.md"),
+    ROOT / "deploy" / "README.md",
 ]
 GUIDES = DOCS / "guides"
 
