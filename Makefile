@@ -3,11 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# What builds the wheels, and the Pythons that they are tried with.
+# What builds the wheels and the list of versions, and the Pythons that the wheels are tried with.
 RELEASE := build/release
 PYTHONS ?= $(PYTHON)
 
-.PHONY: help setup test test-hard demo lint format docs site screenshots bench bench-quick wheels wheel-test clean
+.PHONY: help setup test test-hard demo lint format docs site screenshots bench bench-quick lock wheels wheel-test clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -63,6 +63,11 @@ $(RELEASE)/.ready: release/requirements.txt
 	$(PYTHON) -m venv $(RELEASE)
 	$(RELEASE)/bin/pip install --quiet --requirement release/requirements.txt
 	@touch $@
+
+lock: $(RELEASE)/.ready ## write constraints.txt anew; RAISE=--upgrade raises the versions
+	$(RELEASE)/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+		--no-annotate --no-emit-index-url --custom-compile-command "make lock" $(RAISE) \
+		--output-file constraints.txt
 
 wheels: $(RELEASE)/.ready ## build dist/: the source archive and a wheel for each platform
 	$(RELEASE)/bin/python release/wheels.py
