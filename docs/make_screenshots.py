@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
-import httpx
+import httpx2
 import numpy as np
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -57,9 +57,9 @@ def served(run: Path, database: Path) -> Iterator[str]:
         url = process.stdout.readline().rpartition(" at ")[2].strip()
         for _ in range(600):
             try:
-                if httpx.get(f"{url}/readyz", trust_env=False).is_success:
+                if httpx2.get(f"{url}/readyz", trust_env=False).is_success:
                     break
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 time.sleep(0.1)
         yield url
     finally:
@@ -84,7 +84,7 @@ def replay(run: Path, url: str) -> None:
                 {"user_id": f"visitor-{user}", "item_id": items[item], "timestamp": min(at, now)}
             )
     events.sort(key=lambda event: event["timestamp"])
-    with httpx.Client(base_url=url, trust_env=False, timeout=60) as http:
+    with httpx2.Client(base_url=url, trust_env=False, timeout=60) as http:
         for start in range(0, len(events), 500):
             http.post("/v1/events", json={"events": events[start : start + 500]}).raise_for_status()
         for user in range(REPLAYED):

@@ -23,7 +23,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import matplotlib.pyplot as plt
 import numpy as np
 from load import Load, as_fast_as_possible, request, steadily
@@ -188,9 +188,9 @@ def wait_for(url: str) -> None:
     """Waits until a URL responds with 200."""
     while True:
         try:
-            if httpx.get(url).status_code == 200:
+            if httpx2.get(url).status_code == 200:
                 return
-        except httpx.TransportError:
+        except httpx2.TransportError:
             time.sleep(0.02)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
-import httpx
+import httpx2
 from pydantic import BaseModel, ValidationError
 
 from tastemaker import wire
@@ -31,7 +31,7 @@ class Call(Generic[A]):
     """Sent as JSON, a pydantic model without its unset fields; a string is sent as JSON Lines."""
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments for httpx's `request`, after method and path."""
+        """The arguments for httpx2's `request`, after method and path."""
         query = {name: value for name, value in self.query.items() if value is not None}
         if self.body is None:
             return {"params": query}
@@ -44,7 +44,7 @@ class Call(Generic[A]):
             media_type, content = "application/json", self.body.model_dump_json(exclude_unset=True)
         return {"params": query, "content": content, "headers": {"Content-Type": media_type}}
 
-    def read(self, response: httpx.Response) -> A:
+    def read(self, response: httpx2.Response) -> A:
         """Returns what a successful response contains.
 
         Raises:
@@ -61,7 +61,7 @@ class Call(Generic[A]):
             ) from None
 
 
-def error_of(response: httpx.Response) -> ServiceError:
+def error_of(response: httpx2.Response) -> ServiceError:
     """Returns the error for an unsuccessful response, with the service's message."""
     try:
         message = wire.Problem.model_validate_json(response.content).detail

@@ -10,7 +10,7 @@ A request that the service rejects raises `ServiceError` with the service's mess
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
-import httpx
+import httpx2
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from tastemaker import calls, wire
@@ -34,7 +34,7 @@ class Client:
         key: API key, if the service requires one.
         timeout_s: how long to wait for a response, in seconds; `reload` and `rollback`, which open
             a model, have a limit of their own.
-        transport: httpx transport for the requests, for example with a proxy or with retries.
+        transport: httpx2 transport for the requests, for example with a proxy or with retries.
 
     Raises:
         ConfigError: the URL is not an HTTP URL, the key has characters that a header cannot carry,
@@ -51,11 +51,11 @@ class Client:
         *,
         key: str | None = None,
         timeout_s: float = 15.0,
-        transport: httpx.BaseTransport | None = None,
+        transport: httpx2.BaseTransport | None = None,
     ) -> None:
         self._url = _checked_url(base_url)
         self._timeout_s = timeout_s
-        self._http = httpx.Client(
+        self._http = httpx2.Client(
             base_url=self._url,
             headers={"Authorization": f"Bearer {_checked_key(key)}"} if key else None,
             transport=transport,
@@ -213,19 +213,19 @@ class Client:
     def _fetch(self, call: Call[A], timeout_s: float | None = None) -> A:
         return call.read(self._send(call, timeout_s))
 
-    def _send(self, call: Call[Any], timeout_s: float | None = None) -> httpx.Response:
+    def _send(self, call: Call[Any], timeout_s: float | None = None) -> httpx2.Response:
         """Sends a request; without a timeout of its own it has that of the client."""
         timeout_s = self._timeout_s if timeout_s is None else timeout_s
         try:
             response = self._http.request(
                 call.method, call.path, **call.arguments(), timeout=timeout_s
             )
-        except httpx.TimeoutException:
+        except httpx2.TimeoutException:
             raise ServiceError(
                 f"{self._url} did not respond within {timeout_s:g} s; "
                 "try again later, or increase timeout_s"
             ) from None
-        except httpx.RequestError as error:
+        except httpx2.RequestError as error:
             raise ServiceError(
                 f"{self._url} could not be reached ({error}); "
                 "check that the service is running and that the URL is correct"
@@ -237,9 +237,9 @@ class Client:
 
 def _checked_url(text: str) -> str:
     try:
-        url = httpx.URL(text)
-    except httpx.InvalidURL:
-        url = httpx.URL()
+        url = httpx2.URL(text)
+    except httpx2.InvalidURL:
+        url = httpx2.URL()
     if url.scheme not in ("http", "https") or not url.host:
         raise ConfigError(
             f'"{text}" is not the URL of a service; write it as in http://127.0.0.1:8000'

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from mcp import Client, StdioServerParameters
 
@@ -219,7 +219,7 @@ def test_an_agent_calls_the_server_over_http(over_http: str, mode: str) -> None:
 def test_a_page_of_another_site_cannot_call_the_server(over_http: str) -> None:
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
     for headers in ({"Host": "evil.example"}, {"Origin": "https://evil.example"}):
-        answer = httpx.post(over_http, json=body, headers=headers)
+        answer = httpx2.post(over_http, json=body, headers=headers)
         assert answer.status_code in (403, 421)
 
 

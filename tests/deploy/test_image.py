@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tastemaker.client import Client
@@ -135,9 +135,9 @@ def test_the_image_trains_and_serves_on_a_read_only_file_system(
             before = client.recommend(1, k=5).items
             client.record(Event(user_id=1, item_id=before[0].item_id))
             assert before[0].item_id not in {item.item_id for item in client.recommend(1).items}
-        page = httpx.get(f"http://127.0.0.1:{port}/", follow_redirects=True)
+        page = httpx2.get(f"http://127.0.0.1:{port}/", follow_redirects=True)
         assert page.status_code == 200
-        assert httpx.get(f"http://127.0.0.1:{port}/v1/trending").status_code == 401
+        assert httpx2.get(f"http://127.0.0.1:{port}/v1/trending").status_code == 401
         in_tmp = subprocess.check_output(inside(process, ["ls", "-A", "/tmp"]), text=True)
         assert in_tmp == ""
         assert stop(process) == 0

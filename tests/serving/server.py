@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 from unittest import mock
 
-import httpx
+import httpx2
 
 from tastemaker.cli.main import main
 from tastemaker.client import Client
@@ -93,7 +93,7 @@ class Server:
         self.client = self._open.enter_context(Client(self.url, key=self._key, timeout_s=30))
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else None
         self.http = self._open.enter_context(
-            httpx.Client(base_url=self.url, headers=headers, timeout=30)
+            httpx2.Client(base_url=self.url, headers=headers, timeout=30)
         )
         if ready:
             until(self._is_ready, LONGEST_START_S, self.output)
@@ -150,7 +150,7 @@ class Server:
         assert self.process.poll() is None, f"it ended:\n{self.output()}"
         try:
             return self.http.get("/readyz").status_code == 200
-        except httpx.TransportError:
+        except httpx2.TransportError:
             return False
 
 

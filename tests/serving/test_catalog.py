@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
-import httpx
+import httpx2
 import polars as pl
 import pytest
 
@@ -362,6 +362,6 @@ def test_diversity_changes_the_list_and_zero_does_not(service: Server, unseen_us
 
 
 def test_an_unknown_parameter_is_refused(on_sqlite: Server) -> None:
-    answer: httpx.Response = on_sqlite.http.get("/v1/users/3/recommendations?kk=3")
+    answer: httpx2.Response = on_sqlite.http.get("/v1/users/3/recommendations?kk=3")
     assert answer.status_code == 422
     assert "kk" in answer.json()["detail"]

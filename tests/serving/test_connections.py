@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-import httpx
+import httpx2
 import pytest
 
 from .conftest import Databases, Serving
@@ -58,7 +58,7 @@ def flood(connection: socket.socket, piece: bytes, n_bytes: int) -> None:
 
 def assert_serves_others(service: Server) -> None:
     """A caller of good faith is served, with an event and with a list."""
-    with httpx.Client(base_url=service.url, timeout=30) as http:
+    with httpx2.Client(base_url=service.url, timeout=30) as http:
         kept = http.post("/v1/events", json={"user_id": 7, "item_id": 3})
         assert kept.status_code == 200
         assert http.get("/v1/users/7/recommendations").status_code == 200
@@ -69,7 +69,7 @@ def refused_with(answer: bytes, status: int, words: str) -> None:
     assert head.startswith(b"HTTP/1.1 %d " % status), answer[:300]
     assert b"content-type: application/problem+json" in head
     assert b"connection: close" in head
-    problem = httpx.Response(status, content=body).json()
+    problem = httpx2.Response(status, content=body).json()
     assert (problem["status"], words in problem["detail"]) == (status, True), problem
 
 
@@ -136,7 +136,7 @@ def test_unfinished_bodies_share_one_memory_limit(limited: Server) -> None:
 
 def metric(service: Server, reason: str) -> float:
     name = f'tastemaker_connections_refused_total{{reason="{reason}"}}'
-    lines = httpx.get(f"{service.url}/metrics").text.splitlines()
+    lines = httpx2.get(f"{service.url}/metrics").text.splitlines()
     return float(next((each for each in lines if each.startswith(name)), "x 0").split()[-1])
 
 
@@ -153,8 +153,8 @@ def test_a_body_is_not_read_before_its_sender_is_known(
                 assert answer.startswith(b"HTTP/1.1 401 "), "it waits for the body first"
         event = {"user_id": 7, "item_id": 3}
         headers = {"Authorization": f"Bearer {key}"}
-        assert httpx.post(f"{service.url}/v1/events", json=event, headers=headers).is_success
-        listed = httpx.post(
+        assert httpx2.post(f"{service.url}/v1/events", json=event, headers=headers).is_success
+        listed = httpx2.post(
             f"{service.url}/v1/recommendations", json={"history": [3]}, headers=headers
         )
         assert listed.status_code == 403

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from threading import Barrier
 
-import httpx
+import httpx2
 import pytest
 
 from tastemaker import wire
@@ -29,12 +29,12 @@ def items(request: pytest.FixtureRequest, service: Server) -> list[wire.Id]:
     return ids
 
 
-def both(url: str, *writes: Callable[[httpx.Client], httpx.Response]) -> list[int]:
+def both(url: str, *writes: Callable[[httpx2.Client], httpx2.Response]) -> list[int]:
     """Sends requests at the same moment; their statuses."""
     together = Barrier(len(writes))
 
-    def send(write: Callable[[httpx.Client], httpx.Response]) -> int:
-        with httpx.Client(base_url=url, timeout=30) as client:
+    def send(write: Callable[[httpx2.Client], httpx2.Response]) -> int:
+        with httpx2.Client(base_url=url, timeout=30) as client:
             client.get("/healthz")
             together.wait()
             return write(client).status_code

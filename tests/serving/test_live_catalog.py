@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
+import httpx2
 import numpy as np
 import pytest
 import sqlalchemy as sql
@@ -218,11 +218,11 @@ def test_every_worker_has_the_items_written_to_another(
     with serving(ease_run, database, "--workers", 2) as service:
         until(lambda: len(service.workers()) == 2, 20)
         for number in range(20):
-            with httpx.Client(base_url=service.url) as fresh:
+            with httpx2.Client(base_url=service.url) as fresh:
                 body = {"title": f"Title {number}", "categories": [f"c{number}"]}
                 assert fresh.put("/v1/items/7000", json=body).status_code == 200
             for _ in range(3):
-                with httpx.Client(base_url=service.url) as fresh:
+                with httpx2.Client(base_url=service.url) as fresh:
                     assert fresh.get("/v1/items/7000").json()["title"] == f"Title {number}"
                     found = fresh.get("/v1/items", params={"q": f"title {number}"}).json()
                     assert [item["item_id"] for item in found["items"]] == [7000]

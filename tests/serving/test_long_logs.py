@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 import sqlalchemy as sql
 
@@ -65,7 +65,7 @@ def test_deployments_come_in_pages_and_one_of_them_serves(service: Server, ease_
         assert service.http.get(f"/v1/admin/deployments?{wrong}").status_code == 422
     desk = service.http.get("/desk", headers={"Accept": "text/html"}).text
     assert f"/desk?before={newest - 19}#log" in desk
-    older = httpx.get(f"{service.url}/desk?before=3", headers={"Accept": "text/html"}).text
+    older = httpx2.get(f"{service.url}/desk?before=3", headers={"Accept": "text/html"}).text
     assert "Older deployments" not in older
 
 

@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Event
 
-import httpx
+import httpx2
 import pytest
 
 import tastemaker as tm
@@ -42,11 +42,11 @@ def writing_to(database: str) -> Iterator[None]:
         connection.execute("ROLLBACK")
 
 
-def write(service: Server, user: wire.Id, item: int = 3) -> httpx.Response:
+def write(service: Server, user: wire.Id, item: int = 3) -> httpx2.Response:
     return service.http.post("/v1/events", json={"user_id": user, "item_id": item})
 
 
-def read(service: Server, user: wire.Id) -> httpx.Response:
+def read(service: Server, user: wire.Id) -> httpx2.Response:
     return service.http.get(f"/v1/users/{user}/recommendations")
 
 
@@ -54,7 +54,7 @@ def history(service: Server, user: wire.Id) -> list[wire.Id]:
     return [item.item_id for item in service.client.history(user).items]
 
 
-def refused_for_now(answer: httpx.Response, status: int = 503) -> None:
+def refused_for_now(answer: httpx2.Response, status: int = 503) -> None:
     assert answer.status_code == status
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert int(answer.headers["Retry-After"]) >= 1
@@ -72,7 +72,7 @@ def test_the_serve_command_runs_until_sigterm(ease_run: Path, new_database: Data
         stdout=subprocess.PIPE, text=True, env=environment_with({}),
     ) as process:  # fmt: skip
         url = process.stdout.readline().split()[-1]
-        with httpx.Client(base_url=url, timeout=30) as client:
+        with httpx2.Client(base_url=url, timeout=30) as client:
             assert len(client.get("/v1/users/3/recommendations").json()["items"]) == 10
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) in (0, -signal.SIGTERM)
@@ -89,8 +89,8 @@ def test_sigterm_lets_a_request_in_progress_finish(
             time.sleep(0.5)
             assert service.process.poll() is None, "it did not wait for the request"
             assert not slow.done()
-            with pytest.raises(httpx.TransportError):
-                httpx.get(f"{service.url}/healthz")
+            with pytest.raises(httpx2.TransportError):
+                httpx2.get(f"{service.url}/healthz")
         answer = slow.result()
         assert answer.status_code == 200
         assert service.process.wait(10) in (0, -signal.SIGTERM)
@@ -101,7 +101,7 @@ def test_an_endless_request_does_not_prevent_the_shutdown(
     ease_run: Path, new_database: Databases, serving: Serving
 ) -> None:
     with serving(ease_run, new_database("sqlite"), shutdown_grace_s=1) as service:
-        with httpx.Client(base_url=service.url) as client, ThreadPoolExecutor(1) as pool:
+        with httpx2.Client(base_url=service.url) as client, ThreadPoolExecutor(1) as pool:
             enough = Event()
 
             def slow_body() -> Iterator[bytes]:
@@ -223,7 +223,7 @@ def test_keys_are_still_checked_while_the_database_is_unavailable(
     with serving(ease_run, database, key=key) as service:
         own_cluster.stop()
         assert service.client.recommend(3).degraded
-        assert httpx.get(f"{service.url}/v1/users/3/recommendations").status_code == 401
+        assert httpx2.get(f"{service.url}/v1/users/3/recommendations").status_code == 401
 
 
 def test_a_locked_database_refuses_writes_and_allows_reads(
@@ -384,10 +384,10 @@ def test_every_worker_sees_events_sent_to_another(
     with serving(ease_run, new_database("sqlite"), "--workers", 2) as service:
         until(lambda: len(service.workers()) == 2, 20)
         for item in range(20):
-            with httpx.Client(base_url=service.url) as fresh:
+            with httpx2.Client(base_url=service.url) as fresh:
                 body = {"user_id": unseen_user, "item_id": item}
                 assert fresh.post("/v1/events", json=body).status_code == 200
-            with httpx.Client(base_url=service.url) as fresh:
+            with httpx2.Client(base_url=service.url) as fresh:
                 path = f"/v1/users/{unseen_user}/recommendations?k=40"
                 answer = wire.RecommendationList.model_validate(fresh.get(path).json())
                 assert item not in [place.item_id for place in answer.items]
@@ -406,13 +406,13 @@ def test_every_worker_sees_events_sent_to_another(
 
 
 def _all_answer(service: Server) -> bool:
-    with contextlib.suppress(httpx.TransportError):
-        return all(httpx.get(f"{service.url}/readyz").status_code == 200 for _ in range(10))
+    with contextlib.suppress(httpx2.TransportError):
+        return all(httpx2.get(f"{service.url}/readyz").status_code == 200 for _ in range(10))
     return False
 
 
 def metric(service: Server, name: str) -> float:
-    lines = httpx.get(f"{service.url}/metrics").text.splitlines()
+    lines = httpx2.get(f"{service.url}/metrics").text.splitlines()
     return float(next(line for line in lines if line.startswith(name + " ")).rpartition(" ")[2])
 
 
@@ -425,7 +425,7 @@ def test_a_reload_reaches_every_worker(
 
         def versions() -> set[str]:
             return {
-                httpx.get(f"{service.url}/v1/users/{user}/recommendations").json()["version"]
+                httpx2.get(f"{service.url}/v1/users/{user}/recommendations").json()["version"]
                 for user in range(20)
             }
 

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from pydantic import SecretStr
 
@@ -34,7 +34,7 @@ def test_no_failure_of_a_page_puts_its_key_into_the_log(
     secret = key.partition(".")[2]
     with serving(ease_run, database, "--logs", style, page_key=key) as service:
         for path in ("/search?category=x", "/items/x", "/desk", "/desk/models?user=%00"):
-            page = httpx.get(service.url + path, headers={"Accept": "text/html"})
+            page = httpx2.get(service.url + path, headers={"Accept": "text/html"})
             assert page.status_code in (403, 404, 422), path
             assert "text/html" in page.headers["Content-Type"]
             assert secret not in page.text

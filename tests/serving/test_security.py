@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-import httpx
+import httpx2
 import pytest
 import sqlalchemy as sql
 
@@ -121,12 +121,12 @@ def test_a_public_service_requires_a_key(
         port = service.url.rpartition(":")[2]
         for path in ("/v1/users/3/recommendations", "/v1/items", "/v1/trending"):
             url = f"http://127.0.0.1:{port}{path}"
-            assert httpx.get(url).status_code == 401
-            assert httpx.get(url, headers=bearer(key)).status_code == 200
+            assert httpx2.get(url).status_code == 401
+            assert httpx2.get(url, headers=bearer(key)).status_code == 200
         # After the last key is revoked, no request is allowed.
         tastemaker("keys", "revoke", key.partition(".")[0], "--database", database)
-        assert httpx.get(url, headers=bearer(key)).status_code == 401
-        assert httpx.get(url).status_code == 401
+        assert httpx2.get(url, headers=bearer(key)).status_code == 401
+        assert httpx2.get(url).status_code == 401
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -167,11 +167,11 @@ def test_every_route_checks_its_scope_before_it_reads_the_request(
 ) -> None:
     service, keys = guarded
     for method, path, scope in NEEDS:
-        without = httpx.request(method, service.url + path)
+        without = httpx2.request(method, service.url + path)
         assert (method, path, without.status_code) == (method, path, 401)
         assert without.headers["WWW-Authenticate"] == "Bearer"
         for other in keys.keys() - {scope}:
-            refused = httpx.request(method, service.url + path, headers=bearer(keys[other]))
+            refused = httpx2.request(method, service.url + path, headers=bearer(keys[other]))
             assert (method, path, refused.status_code) == (method, path, 403)
             assert f"the scope {scope}" in refused.json()["detail"]
     for method, path, scope in NEEDS:
@@ -189,13 +189,13 @@ def test_every_route_of_the_api_is_in_that_list(guarded: tuple[Server, dict[str,
     }
     listed = {(method, path) for method, path, _ in NEEDS}
     for method, path in written - listed:
-        status = httpx.request(method, guarded[0].url + path).status_code
+        status = httpx2.request(method, guarded[0].url + path).status_code
         assert status == 401, f"{method} {path} needs no key"
 
 
 def test_health_checks_need_no_key(guarded: tuple[Server, dict[str, str]]) -> None:
     for path in ("/healthz", "/readyz"):
-        assert httpx.get(guarded[0].url + path).status_code == 200
+        assert httpx2.get(guarded[0].url + path).status_code == 200
 
 
 def test_every_wrong_key_gets_the_same_message(guarded: tuple[Server, dict[str, str]]) -> None:
@@ -208,18 +208,18 @@ def test_every_wrong_key_gets_the_same_message(guarded: tuple[Server, dict[str, 
     ]  # fmt: skip
     details = set()
     for header in wrong:
-        answer = httpx.get(f"{service.url}/v1/items", headers={"Authorization": header})
+        answer = httpx2.get(f"{service.url}/v1/items", headers={"Authorization": header})
         assert answer.status_code == 401, header
         details.add(answer.json()["detail"])
     assert details == {"this request needs a valid key: send it as Authorization: Bearer KEY"}
-    assert httpx.get(
+    assert httpx2.get(
         f"{service.url}/v1/items", headers={"Authorization": f"bearer {keys['read']}"}
     ).is_success
 
 
 def test_a_key_header_that_is_no_text_is_refused(guarded: tuple[Server, dict[str, str]]) -> None:
     key_id = guarded[1]["read"].partition(".")[0].encode()
-    answer = httpx.get(
+    answer = httpx2.get(
         f"{guarded[0].url}/v1/items",
         headers={b"Authorization": b"Bearer " + key_id + b".\xff\xfe\xc3\xa4"},
     )
@@ -233,7 +233,7 @@ def test_a_key_works_as_soon_as_it_is_made_and_no_longer_than_until_it_is_revoke
     key = key_made(service.database, "read")
 
     def status() -> int:
-        return httpx.get(f"{service.url}/v1/items", headers=bearer(key)).status_code
+        return httpx2.get(f"{service.url}/v1/items", headers=bearer(key)).status_code
 
     until(lambda: status() == 200, AT_ONCE_S)
     tastemaker("keys", "revoke", key.partition(".")[0], "--database", service.database)
@@ -258,9 +258,9 @@ def test_a_read_key_reads_and_a_write_key_writes(guarded: tuple[Server, dict[str
     service, keys = guarded
     event = {"user_id": 77_777, "item_id": 1}
     url = f"{service.url}/v1/events"
-    assert httpx.post(url, json=event, headers=bearer(keys["write"])).status_code == 200
+    assert httpx2.post(url, json=event, headers=bearer(keys["write"])).status_code == 200
     assert service.client.history(77_777).items[0].item_id == 1
-    assert httpx.get(
+    assert httpx2.get(
         f"{service.url}/v1/admin/deployments", headers=bearer(keys["admin"])
     ).is_success
 
@@ -268,7 +268,7 @@ def test_a_read_key_reads_and_a_write_key_writes(guarded: tuple[Server, dict[str
 def test_a_key_is_neither_logged_nor_repeated(guarded: tuple[Server, dict[str, str]]) -> None:
     service, keys = guarded
     for key in keys.values():
-        answer = httpx.get(f"{service.url}/v1/admin/deployments", headers=bearer(key))
+        answer = httpx2.get(f"{service.url}/v1/admin/deployments", headers=bearer(key))
         assert key.partition(".")[2] not in answer.text
         assert key.partition(".")[2] not in service.output()
 
@@ -303,7 +303,7 @@ def test_requests_over_the_rate_limit_get_a_retry_time(
         refused = next(answer for answer in answers if answer.status_code == 429)
         assert int(refused.headers["Retry-After"]) >= 1
         assert "5 requests per second" in refused.json()["detail"]
-        others = httpx.get(f"{service.url}/v1/items", headers=bearer(other_key))
+        others = httpx2.get(f"{service.url}/v1/items", headers=bearer(other_key))
         assert others.status_code == 200, "another key has its own allowance"
         assert service.http.get("/readyz").status_code == 200
         until(lambda: service.http.get("/v1/items").status_code == 200, 3)
@@ -430,7 +430,7 @@ def test_an_invalid_id_is_refused_in_a_path(service: Server, path: str, bad: str
      "/v1/items/%C3", "/items/%ff", "/v1/items?q=%ff", "/v1/users/3/recommendations?exclude=%ff"],
 )  # fmt: skip
 def test_bytes_that_are_no_utf_8_are_no_id(on_sqlite: Server, path: str) -> None:
-    answer = on_sqlite.http.get(httpx.URL(on_sqlite.url, raw_path=path.encode()))
+    answer = on_sqlite.http.get(httpx2.URL(on_sqlite.url, raw_path=path.encode()))
     assert answer.status_code == 422
     assert "not UTF-8" in answer.json()["detail"]
 

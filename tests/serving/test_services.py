@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 import tastemaker as tm
@@ -122,8 +122,8 @@ def test_a_replica_that_cannot_open_the_deployed_run_is_degraded_until_it_can(
 
         def numbers() -> str:
             try:
-                return httpx.get(f"{service.url}/metrics").text
-            except httpx.TransportError:
+                return httpx2.get(f"{service.url}/metrics").text
+            except httpx2.TransportError:
                 return ""  # no worker answers yet
 
         until(lambda: service.client.ready().missing == bundle.version, 30, service.output)

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
-import httpx
+import httpx2
 import pytest
 
 import tastemaker as tm
@@ -43,18 +43,18 @@ class Visitors:
 
     def visit(self, seed: int) -> None:
         chance = random.Random(seed)
-        client = httpx.Client(base_url=self._service.url, timeout=30)
+        client = httpx2.Client(base_url=self._service.url, timeout=30)
         while time.monotonic() < self._until:
             try:
                 self._ask(client, chance)
-            except httpx.TransportError as error:
+            except httpx2.TransportError as error:
                 # The worker at the other end was killed; the next connection reaches another.
                 self.answers[type(error).__name__] += 1
                 client.close()
-                client = httpx.Client(base_url=self._service.url, timeout=30)
+                client = httpx2.Client(base_url=self._service.url, timeout=30)
         client.close()
 
-    def _ask(self, client: httpx.Client, chance: random.Random) -> None:
+    def _ask(self, client: httpx2.Client, chance: random.Random) -> None:
         user = chance.randrange(200)
         kind = chance.random()
         if kind < 0.35:
@@ -69,11 +69,11 @@ class Visitors:
             body = {"history": [chance.randrange(40) for _ in range(5)], "explain": True}
             self._read(client.post("/v1/recommendations", json=body))
 
-    def _read(self, answer: httpx.Response) -> None:
+    def _read(self, answer: httpx2.Response) -> None:
         self.answers[answer.status_code] += 1
         assert answer.status_code in EXPECTED, answer.text
 
-    def _write(self, client: httpx.Client, user: int, chance: random.Random) -> None:
+    def _write(self, client: httpx2.Client, user: int, chance: random.Random) -> None:
         try:
             batch = self.unanswered.pop()
         except IndexError:
@@ -85,7 +85,7 @@ class Visitors:
         body = wire.Events(events=batch).model_dump(exclude_unset=True)
         try:
             answer = client.post("/v1/events", json=body)
-        except httpx.TransportError:
+        except httpx2.TransportError:
             self.unanswered.append(batch)
             raise
         self._read(answer)
@@ -161,8 +161,8 @@ def _faults(service: Server, run: Path, cluster: Cluster | None) -> list[float]:
 
 def _reload(service: Server, run: Path, regularization: float) -> None:
     tm.save_run(run, tm.EASE(regularization=regularization).fit(tm.no_holdout(two_tastes())))
-    with httpx.Client(base_url=service.url, timeout=30) as client:
+    with httpx2.Client(base_url=service.url, timeout=30) as client:
         try:
             assert client.post("/v1/admin/reload").status_code in EXPECTED
-        except httpx.TransportError:
+        except httpx2.TransportError:
             return  # the worker that was asked has been killed

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import psycopg
 import sqlalchemy as sql
 
@@ -22,7 +22,7 @@ AT_ONCE_S = 2.0
 """An answer that waited for nothing, on a machine that has much else to do."""
 
 
-def write(service: Server, user: wire.Id, item: int = 3) -> httpx.Response:
+def write(service: Server, user: wire.Id, item: int = 3) -> httpx2.Response:
     return service.http.post("/v1/events", json={"user_id": user, "item_id": item})
 
 
@@ -200,7 +200,7 @@ def replace_workers(service: Server) -> None:
             return False
         try:
             return all(service.http.get("/healthz").is_success for _ in range(3))
-        except httpx.TransportError:
+        except httpx2.TransportError:
             return False
 
     until(replaced, 60, service.output)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import numpy as np
 import pytest
 import torch
@@ -312,5 +312,5 @@ def test_an_admin_key_opens_the_desk_where_keys_are_needed(
 
 def test_a_form_of_another_site_is_refused_at_the_desk(desk: Server):
     for path in ("/desk/do", "/desk/key"):
-        answer = httpx.post(f"{desk.url}{path}", data={"action": "rollback", "key": "x"})
+        answer = httpx2.post(f"{desk.url}{path}", data={"action": "rollback", "key": "x"})
         assert answer.status_code == 403

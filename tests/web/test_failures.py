@@ -4,7 +4,7 @@ import asyncio
 import re
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx
+import httpx2
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -35,13 +35,13 @@ def refusing(status: int) -> Starlette:
     return Starlette(routes=pages(api))
 
 
-def answers(app: Starlette, **headers: str) -> dict[tuple[str, str], httpx.Response]:
+def answers(app: Starlette, **headers: str) -> dict[tuple[str, str], httpx2.Response]:
     """The response of each page to a known visitor."""
 
-    async def ask() -> dict[tuple[str, str], httpx.Response]:
+    async def ask() -> dict[tuple[str, str], httpx2.Response]:
         cookies = {"visitor": "7", "form_token": TOKEN}
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(
+        transport = httpx2.ASGITransport(app)
+        async with httpx2.AsyncClient(
             transport=transport, base_url="http://shop", cookies=cookies, headers=headers
         ) as http:
             return {

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from ..serving.server import Server, tastemaker
@@ -14,23 +14,23 @@ WRITING = ("/like", "/unlike", "/welcome", "/visitor", "/forget")
 @pytest.fixture
 def http(site: Server):
     """A visitor without a browser."""
-    with httpx.Client(base_url=site.url, cookies={"visitor": "visitor-form"}) as client:
+    with httpx2.Client(base_url=site.url, cookies={"visitor": "visitor-form"}) as client:
         yield client
 
 
-def token_of(page: httpx.Response) -> str:
+def token_of(page: httpx2.Response) -> str:
     return re.search(r'name="token" value="(\w+)"', page.text)[1]
 
 
 @pytest.mark.parametrize("path", WRITING)
-def test_a_form_without_the_token_is_refused(http: httpx.Client, path: str):
+def test_a_form_without_the_token_is_refused(http: httpx2.Client, path: str):
     http.get("/")
     for form in ({"item": "5"}, {"item": "5", "token": "0" * 32}, {"item": "5", "token": ""}):
         assert http.post(path, data=form).status_code == 403
 
 
 @pytest.mark.parametrize("path", WRITING)
-def test_a_form_of_another_site_is_refused_even_with_the_token(http: httpx.Client, path: str):
+def test_a_form_of_another_site_is_refused_even_with_the_token(http: httpx2.Client, path: str):
     form = {"item": "5", "token": token_of(http.get("/welcome"))}
     answer = http.post(path, data=form, headers={"Sec-Fetch-Site": "cross-site"})
     assert answer.status_code == 403
@@ -38,10 +38,10 @@ def test_a_form_of_another_site_is_refused_even_with_the_token(http: httpx.Clien
 
 
 def test_an_empty_token_and_no_cookie_do_not_match(site: Server):
-    assert httpx.post(f"{site.url}/like", data={"item": "5", "token": ""}).status_code == 403
+    assert httpx2.post(f"{site.url}/like", data={"item": "5", "token": ""}).status_code == 403
 
 
-def test_a_form_returns_to_our_own_pages_alone(http: httpx.Client):
+def test_a_form_returns_to_our_own_pages_alone(http: httpx2.Client):
     token = token_of(http.get("/welcome"))
     for back in ("https://evil.example/", "//evil.example", "/\\evil.example", "javascript:x"):
         answer = http.post("/like", data={"item": "5", "token": token, "back": back})
@@ -49,7 +49,7 @@ def test_a_form_returns_to_our_own_pages_alone(http: httpx.Client):
 
 
 def test_cookies_are_out_of_reach_of_scripts_and_other_sites(site: Server):
-    with httpx.Client(base_url=site.url) as new:
+    with httpx2.Client(base_url=site.url) as new:
         page = new.get("/welcome")
         assert "HttpOnly" in page.headers["set-cookie"]
         assert "SameSite=strict" in page.headers["set-cookie"]
@@ -58,7 +58,7 @@ def test_cookies_are_out_of_reach_of_scripts_and_other_sites(site: Server):
         assert "HttpOnly" in answer.headers["set-cookie"]
 
 
-def test_the_policy_is_strict_and_static_files_are_kept(http: httpx.Client):
+def test_the_policy_is_strict_and_static_files_are_kept(http: httpx2.Client):
     page = http.get("/welcome")
     policy = page.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
@@ -71,7 +71,7 @@ def test_the_policy_is_strict_and_static_files_are_kept(http: httpx.Client):
 
 def test_the_first_page_is_small(site: Server):
     total = 0
-    with httpx.Client(base_url=site.url, cookies={"visitor": "2"}) as http:
+    with httpx2.Client(base_url=site.url, cookies={"visitor": "2"}) as http:
         page = http.get("/")
         total += len(page.content)
         for url in re.findall(r'(?:href|src)="(/static/[^"]+)"', page.text):
@@ -79,7 +79,7 @@ def test_the_first_page_is_small(site: Server):
     assert total < 100_000
 
 
-def test_a_missing_page_is_a_404_in_the_requested_format(http: httpx.Client):
+def test_a_missing_page_is_a_404_in_the_requested_format(http: httpx2.Client):
     page = http.get("/no/such/page", headers={"Accept": "text/html"})
     assert page.status_code == 404
     assert "Not found" in page.text
@@ -97,6 +97,6 @@ def test_where_keys_are_needed_the_pages_need_one(page_run: Path, tmp_path: Path
     made = tastemaker("keys", "add", "--database", database, "--scope", "read", "--scope", "write")
     assert made.returncode == 0, made.stderr
     with Server(page_run, database, tmp_path) as closed:
-        page = httpx.get(f"{closed.url}/welcome")
+        page = httpx2.get(f"{closed.url}/welcome")
         assert page.status_code == 403
         assert "--page-key" in page.text

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from urllib.parse import quote_from_bytes, urlencode
 
-import httpx
+import httpx2
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -43,8 +43,8 @@ few = settings(
 
 
 @pytest.fixture(scope="module")
-def http(site: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=site.url, headers={"Accept": "text/html"}) as client:
+def http(site: Server) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=site.url, headers={"Accept": "text/html"}) as client:
         yield client
 
 
@@ -62,7 +62,7 @@ def cookies_of(pairs: dict[str, bytes]) -> bytes:
 @pytest.mark.parametrize("path", ["/like", "/unlike", "/welcome", "/visitor"])
 @pytest.mark.parametrize("bad", BAD_IDS)
 def test_a_form_with_an_invalid_id_is_an_error_page(
-    http: httpx.Client, path: str, bad: str
+    http: httpx2.Client, path: str, bad: str
 ) -> None:
     name = {"/welcome": "pick", "/visitor": "user"}.get(path, "item")
     form = {"token": TOKEN, name: bad, "back": "/"}
@@ -80,7 +80,7 @@ def cookies_header(cookies: dict[str, str]) -> str:
     return "; ".join(f"{name}={value}" for name, value in cookies.items())
 
 
-def test_the_desk_refuses_an_invalid_user_id(http: httpx.Client) -> None:
+def test_the_desk_refuses_an_invalid_user_id(http: httpx2.Client) -> None:
     for bad in ("%00", "a" * 300, "%1B"):
         page = http.get(f"/desk/models?user={bad}")
         assert (page.status_code, "text/html" in page.headers["Content-Type"]) == (422, True)
@@ -96,7 +96,7 @@ def test_the_desk_refuses_an_invalid_user_id(http: httpx.Client) -> None:
 @example(path="/like", fields=[("item", b"5"), ("back", b"/[")], cookies={"visitor": b"9"})
 @example(path="/like", fields=[("item", b"5"), ("back", b"//[")], cookies={"visitor": b"9"})
 def test_no_form_causes_a_server_error(
-    http: httpx.Client, path: str, fields: list[tuple[str, bytes]], cookies: dict[str, bytes]
+    http: httpx2.Client, path: str, fields: list[tuple[str, bytes]], cookies: dict[str, bytes]
 ) -> None:
     body = encoded([*fields, ("token", TOKEN.encode())])
     answer = http.post(
@@ -121,19 +121,19 @@ def test_no_form_causes_a_server_error(
 @example(path="/desk", item=b"5", parameters=[], cookies={"desk_key": "é".encode()})
 @example(path="/welcome", item=b"5", parameters=[("pick", b"a" * 60_000)], cookies={})
 def test_no_url_causes_a_server_error(
-    http: httpx.Client,
+    http: httpx2.Client,
     path: str,
     item: bytes,
     parameters: list[tuple[str, bytes]],
     cookies: dict[str, bytes],
 ) -> None:
     path = path.replace("{item_id:path}", quote_from_bytes(item))
-    url = httpx.URL(http.base_url, raw_path=f"{path}?{encoded(parameters)}".encode())
+    url = httpx2.URL(http.base_url, raw_path=f"{path}?{encoded(parameters)}".encode())
     answer = http.get(url, headers={"Cookie": cookies_of(cookies)})
     assert answer.status_code < 500, answer.text
 
 
-def test_an_invalid_cookie_causes_no_error(http: httpx.Client) -> None:
+def test_an_invalid_cookie_causes_no_error(http: httpx2.Client) -> None:
     for raw in (b"visitor=\xff\xfe", b"visitor=%FF", b"desk_key=\xe9", b"form_token=\xe9"):
         for path in ("/", "/desk", "/welcome"):
             assert http.get(path, headers={"Cookie": raw}).status_code in (200, 303, 403)
@@ -143,12 +143,12 @@ def test_an_invalid_cookie_causes_no_error(http: httpx.Client) -> None:
 def test_an_item_whose_picture_is_no_url_is_shown_without_it(site: Server) -> None:
     put = site.http.put("/v1/items/7001", json={"title": "Crooked", "image_url": "http://["})
     assert put.status_code == 200
-    page = httpx.get(f"{site.url}/items/7001", headers={"Accept": "text/html"})
+    page = httpx2.get(f"{site.url}/items/7001", headers={"Accept": "text/html"})
     assert (page.status_code, "Crooked" in page.text) == (200, True)
     assert site.http.delete("/v1/items/7001").status_code == 204
 
 
-def test_a_form_of_very_many_fields_is_refused(http: httpx.Client) -> None:
+def test_a_form_of_very_many_fields_is_refused(http: httpx2.Client) -> None:
     body = "&".join([urlencode({"token": TOKEN}), *["pick=5"] * 2_000])
     answer = http.post(
         "/welcome",

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import httpx
+import httpx2
 import pytest
 from playwright.sync_api import expect
 
@@ -36,11 +36,11 @@ class Shop(NamedTuple):
     service: Server
     nginx: Nginx
 
-    def http(self, source: str = "127.0.0.1", **more: object) -> httpx.Client:
+    def http(self, source: str = "127.0.0.1", **more: object) -> httpx2.Client:
         """A client at an address of this machine."""
         trusted = ssl.create_default_context(cafile=str(self.nginx.certificate))
-        transport = httpx.HTTPTransport(verify=trusted, local_address=source)
-        return httpx.Client(transport=transport, **more)
+        transport = httpx2.HTTPTransport(verify=trusted, local_address=source)
+        return httpx2.Client(transport=transport, **more)
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def test_every_address_in_a_page_is_below_the_prefix(shop: Shop):
 
 
 def test_the_api_and_its_schema_are_below_the_prefix(shop: Shop):
-    transport = httpx.HTTPTransport(
+    transport = httpx2.HTTPTransport(
         verify=ssl.create_default_context(cafile=str(shop.nginx.certificate))
     )
     with Client(shop.url, key=shop.key, transport=transport) as client:
@@ -136,7 +136,7 @@ def test_the_api_and_its_schema_are_below_the_prefix(shop: Shop):
 
 
 def test_a_proxy_may_also_cut_the_prefix_or_name_another(shop: Shop):
-    def seen(source: str, path: str, **headers: str) -> httpx.Response:
+    def seen(source: str, path: str, **headers: str) -> httpx2.Response:
         with shop.http(source, base_url=shop.service.url, headers=headers) as http:
             return http.get(path)
 
@@ -166,7 +166,7 @@ def test_connections_to_the_service_are_kept_for_less_time_than_it_keeps_them(sh
 
 
 def test_requests_without_tls_are_redirected(shop: Shop):
-    answer = httpx.get(f"http://127.0.0.1:{shop.nginx.plain_port}/shop/desk?x=1")
+    answer = httpx2.get(f"http://127.0.0.1:{shop.nginx.plain_port}/shop/desk?x=1")
     assert answer.status_code == 308
     assert answer.headers["location"] == "https://127.0.0.1/shop/desk?x=1"
 

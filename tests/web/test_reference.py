@@ -2,7 +2,7 @@
 
 import re
 
-import httpx
+import httpx2
 from playwright.sync_api import expect
 
 from ..serving.server import Server
@@ -29,7 +29,7 @@ def test_every_route_has_a_description_and_an_example_in_the_reference(site: Ser
 def test_examples_of_the_reference_work(site: Server):
     page = site.http.get("/docs").text
     body = re.search(r"/v1/events&#39;.*?-d &#39;(.*?)&#39;", page, re.DOTALL)[1]
-    sent = httpx.post(f"{site.url}/v1/events", content=body.replace("&#34;", '"'), headers={
+    sent = httpx2.post(f"{site.url}/v1/events", content=body.replace("&#34;", '"'), headers={
         "Content-Type": "application/json"})  # fmt: skip
     assert sent.status_code == 200, sent.text
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from ..serving.server import Server, tastemaker
@@ -27,12 +27,12 @@ def key_for(database: str) -> str:
     return found[0]
 
 
-def browser_at(server: Server, cookie: str | None = None) -> httpx.Client:
+def browser_at(server: Server, cookie: str | None = None) -> httpx2.Client:
     cookies = {} if cookie is None else {"visitor": cookie}
-    return httpx.Client(base_url=server.url, cookies=cookies, headers={"Accept": "text/html"})
+    return httpx2.Client(base_url=server.url, cookies=cookies, headers={"Accept": "text/html"})
 
 
-def form(page: httpx.Response, **fields: str) -> dict[str, str]:
+def form(page: httpx2.Response, **fields: str) -> dict[str, str]:
     token = re.search(r'name="token" value="(\w+)"', page.text)
     assert token
     return {"token": token[1], **fields}
@@ -47,8 +47,8 @@ def new_visitor_cookie(server: Server) -> str:
 
 
 def test_pages_can_have_a_key_where_the_api_needs_one(keyed: Server):
-    assert httpx.get(f"{keyed.url}/welcome").status_code == 200
-    assert httpx.get(f"{keyed.url}/v1/trending").status_code == 401
+    assert httpx2.get(f"{keyed.url}/welcome").status_code == 200
+    assert httpx2.get(f"{keyed.url}/v1/trending").status_code == 401
 
 
 def test_a_forged_cookie_cannot_read_or_erase_another_visitor(keyed: Server):

@@ -196,13 +196,13 @@ def serve(
 
 def _open_when_ready(url: str) -> None:
     """Opens the page in a browser as soon as the service responds."""
-    import httpx
+    import httpx2
 
     deadline = time.monotonic() + MAX_START_S
     while time.monotonic() < deadline:
         try:
-            httpx.get(f"{url}/healthz", timeout=1, trust_env=False).raise_for_status()
-        except httpx.HTTPError:
+            httpx2.get(f"{url}/healthz", timeout=1, trust_env=False).raise_for_status()
+        except httpx2.HTTPError:
             time.sleep(0.2)
             continue
         webbrowser.open(url)

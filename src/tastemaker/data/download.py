@@ -15,10 +15,10 @@ from tastemaker.deferred import DeferredModule
 from tastemaker.errors import DownloadError
 
 if TYPE_CHECKING:
-    import httpx
+    import httpx2
 else:
     # Every program that reads data imports this module, but few of them download anything.
-    httpx = DeferredModule("httpx")
+    httpx2 = DeferredModule("httpx2")
 
 CHUNK_BYTES = 1 << 18
 
@@ -60,27 +60,27 @@ def download(
     part = target.with_name(target.name + ".part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with httpx.Client(follow_redirects=True, timeout=timeout_s) as client:
+        with httpx2.Client(follow_redirects=True, timeout=timeout_s) as client:
             published_md5 = _published_md5(client, url)
             _fetch(client, url, part, on_bytes)
-    except httpx.HTTPStatusError as error:
+    except httpx2.HTTPStatusError as error:
         code = error.response.status_code
         raise DownloadError(f"{url}: the server responded with status {code}") from None
-    except (httpx.HTTPError, OSError) as error:
+    except (httpx2.HTTPError, OSError) as error:
         raise DownloadError(f"{url} could not be downloaded ({_reason(error)})") from None
     _verify_checksum(part, url, published_md5)
     part.replace(target)
     return target
 
 
-def _fetch(client: "httpx.Client", url: str, part: Path, on_bytes: OnBytes | None) -> None:
+def _fetch(client: "httpx2.Client", url: str, part: Path, on_bytes: OnBytes | None) -> None:
     n_downloaded = part.stat().st_size if part.exists() else 0
     headers = {"Range": f"bytes={n_downloaded}-"} if n_downloaded else {}
     with client.stream("GET", url, headers=headers) as response:
-        if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
+        if response.status_code == httpx2.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
             return  # all bytes are downloaded already; the checksum decides if they are right
         response.raise_for_status()
-        if response.status_code != httpx.codes.PARTIAL_CONTENT:
+        if response.status_code != httpx2.codes.PARTIAL_CONTENT:
             n_downloaded = 0
         length = response.headers.get("Content-Length")
         total = n_downloaded + int(length) if length else None
@@ -92,9 +92,9 @@ def _fetch(client: "httpx.Client", url: str, part: Path, on_bytes: OnBytes | Non
                     on_bytes(n_downloaded, total)
 
 
-def _published_md5(client: "httpx.Client", url: str) -> str | None:
+def _published_md5(client: "httpx2.Client", url: str) -> str | None:
     response = client.get(url + ".md5")
-    if response.status_code == httpx.codes.NOT_FOUND:
+    if response.status_code == httpx2.codes.NOT_FOUND:
         return None
     response.raise_for_status()
     found = re.search(r"\b[0-9a-fA-F]{32}\b", response.text)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-import httpx
+import httpx2
 from pydantic import BaseModel, SecretStr
 from starlette.types import ASGIApp
 
@@ -27,9 +27,9 @@ class Api:
 
     def __init__(self, app: ASGIApp, key: SecretStr | None = None) -> None:
         self._key = key
-        self._http = httpx.AsyncClient(
+        self._http = httpx2.AsyncClient(
             # An exception in the service becomes its 500 response, not an exception in the page.
-            transport=httpx.ASGITransport(app, raise_app_exceptions=False),
+            transport=httpx2.ASGITransport(app, raise_app_exceptions=False),
             base_url="http://localhost",
             timeout=TIMEOUT_S,
             trust_env=False,
@@ -105,7 +105,7 @@ class Api:
         """
         return call.read(await self._send(call, key))
 
-    async def _send(self, call: Call[Any], key: SecretStr | None = None) -> httpx.Response:
+    async def _send(self, call: Call[Any], key: SecretStr | None = None) -> httpx2.Response:
         key, arguments = key or self._key, call.arguments()
         if key:
             authorization = {"Authorization": f"Bearer {key.get_secret_value()}"}
