@@ -56,6 +56,7 @@ def compare(
     seed: options.Seed = None,
     device: options.Device = "auto",
     strict: options.Strict = False,
+    track: options.Track = None,
     *,
     reading: options.Reading,
     holding_out: options.HoldingOutForTest,
@@ -107,12 +108,14 @@ def compare(
     from tastemaker.cli.evaluating import make_protocol
     from tastemaker.cli.on_ray import joined_ray, model_workers, own_device, refuse_stdin
     from tastemaker.cli.sources import split_of
+    from tastemaker.cli.tracking import refuse_missing
     from tastemaker.cli.train import label_of
     from tastemaker.experiments.comparison import deciding_metric, refuse_early
 
     if share and on_ray.ray is not None:
         raise ConfigError("--ray divides the models itself; leave out --share")
     refuse_stdin(data, on_ray)
+    refuse_missing(track)
     unfitted = compared_models(models, set_ or [], config or [], seed)
     folder = out or Path("runs") / f"{label_of(data, holding_out.train)}-comparison"
     cutoffs = tuple(dict.fromkeys(k or (10, 20)))
@@ -139,5 +142,6 @@ def compare(
             workers=model_workers(cluster, read_plan, unfitted, folder, device),
             device=own,
             strict=strict,
+            track=track,
             as_json=json,
         )

@@ -9,6 +9,7 @@ from tastemaker.cli.cold_start import print_cold_start
 from tastemaker.cli.common import INTERRUPTED, note, out, print_json
 from tastemaker.cli.comparison_progress import ComparisonTable
 from tastemaker.cli.leaderboard import print_leaderboard
+from tastemaker.cli.tracking import recording
 from tastemaker.cli.unused import note_unused
 from tastemaker.data.split import Split
 from tastemaker.evaluation.cold_start import hold_out_users
@@ -22,6 +23,7 @@ from tastemaker.experiments.comparison import (
 )
 from tastemaker.experiments.comparison_files import LEADERBOARD, REPORT
 from tastemaker.experiments.model_runs import EvaluationPlan
+from tastemaker.experiments.tracking import TrackerName
 from tastemaker.models.recommender import Recommender
 from tastemaker.reports.examples import examples
 from tastemaker.reports.report import write_report
@@ -45,6 +47,7 @@ def run_comparison(
     workers: ModelWorkers | None = None,
     device: DeviceName = "auto",
     strict: bool = False,
+    track: TrackerName | None = None,
     as_json: bool = False,
 ) -> None:
     """Runs `experiments.comparison.compare`, writes the report and shows the results.
@@ -55,11 +58,14 @@ def run_comparison(
     """
     if not strict:  # otherwise `compare` refuses what would be noted
         note_unused(models.values(), split)
-    with ComparisonTable(deciding_metric(metric, k)) as table:
+    with (
+        ComparisonTable(deciding_metric(metric, k)) as table,
+        recording(track, models, split, folder, table.listener()) as listener,
+    ):
         result = compare(
             models, split, folder, protocol=protocol, k=k, metric=metric, correction=correction,
             cold_start=cold_start, share=share, workers=workers, device=device, strict=strict,
-            listener=table.listener(),
+            listener=listener,
         )  # fmt: skip
     logs = {label: model.log for label, model in result.models.items()}
     shown_examples = examples(result.models, split)

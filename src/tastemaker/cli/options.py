@@ -389,6 +389,15 @@ Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"],
     typer.Option("--device", help="Device on which to compute."),
 ]
+Track = Annotated[
+    Literal["mlflow"] | None,
+    typer.Option(
+        "--track",
+        help="Also record settings, metrics by epoch and results with MLflow; its variable "
+        "MLFLOW_TRACKING_URI says where.",
+        show_default=False,
+    ),
+]
 Strict = Annotated[
     bool,
     typer.Option(

@@ -53,6 +53,7 @@ def train(
         ),
     ] = 1,
     strict: options.Strict = False,
+    track: options.Track = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the unfinished run at --out.")
     ] = False,
@@ -118,6 +119,7 @@ def train(
         resume=resume,
         restart=restart,
         strict=strict,
+        track=track,
     )
     read = partial(split_of, data, reading, holding_out, seed, from_events)
     with joined_ray(on_ray, device) as cluster:

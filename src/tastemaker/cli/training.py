@@ -16,12 +16,14 @@ from tastemaker.cli.evaluating import make_protocol, print_evaluation
 from tastemaker.cli.processes import joined_as_started, own_errors_shown, own_place
 from tastemaker.cli.progress import progress_bar, progress_text
 from tastemaker.cli.resuming import finished_run, resume_hint, resume_message
+from tastemaker.cli.tracking import recorded, refuse_missing
 from tastemaker.cluster.folder import shared_training_folder
 from tastemaker.cluster.group import Place, in_agreement, leave, require_same, wait_for_all
 from tastemaker.data.split import Split
 from tastemaker.errors import ConfigError
 from tastemaker.evaluation.evaluate import evaluate
 from tastemaker.evaluation.results import Evaluation
+from tastemaker.experiments.tracking import TrackerName, TrainingRecord
 from tastemaker.folders import refuse_other_kind
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.registry import model_class
@@ -54,6 +56,7 @@ class TrainingJob:
     resume: bool = False
     restart: bool = False
     strict: bool = False
+    track: TrackerName | None = None
     has_resume: bool = True
     """Whether the command has the option --resume."""
     local_processes: int = 1
@@ -64,7 +67,8 @@ class TrainingJob:
 
         Raises:
             ConfigError: an option or a setting of the model is invalid.
-            UnsupportedError: several processes run this job, which the model does not support.
+            UnsupportedError: several processes run this job, which the model does not support; or
+                the package of the tracker is not installed.
             ArtifactError: the run folder exists and holds something other than a run.
         """
         refuse_other_kind(self.run_folder, RUN)
@@ -78,6 +82,7 @@ class TrainingJob:
                 "--resume continues a run and --restart discards it; give only one of them"
             )
         resolve_device(self.device)
+        refuse_missing(self.track)
         model = build_model(self.model, self.settings, self.seed)
         model.refuse_processes()
         return model
@@ -110,14 +115,19 @@ class TrainingJob:
         # A run can be resumed only with the same model, settings and data.
         identity, rank = identity_of(model, split), process_rank()
         require_same(flattened(identity))
-        with shared_training_folder(
-            self.run_folder, identity, resume=self.resume, restart=self.restart
-        ) as folder:
+        with (
+            recorded(
+                self.track if rank == 0 else None, self.run_folder.name, model, split
+            ) as record,
+            shared_training_folder(
+                self.run_folder, identity, resume=self.resume, restart=self.restart
+            ) as folder,
+        ):
             if self.resume:
                 note(resume_message(folder))
             try:
                 with own_errors_shown(rank):
-                    self._fit(model, split, folder)
+                    self._fit(model, split, folder, record)
                 wait_for_all()  # process 0 removes the folder, from which the others may still read
                 leave()
                 if rank > 0:
@@ -130,14 +140,20 @@ class TrainingJob:
                 raise
             except KeyboardInterrupt:
                 raise KeyboardInterrupt(self._hint(folder)) from None
-            self._save(model, evaluation, folder, json)
+            self._save(model, evaluation, folder, record, json)
         return model
 
     def _save(
-        self, model: Recommender, evaluation: Evaluation | None, folder: Path, json: bool
+        self,
+        model: Recommender,
+        evaluation: Evaluation | None,
+        folder: Path,
+        record: TrainingRecord,
+        json: bool,
     ) -> None:
         """Saves the run, and prints the result."""
         previous = save_run(self.run_folder, model, evaluation, logs=folder)
+        record.finish(model.log, evaluation, self.run_folder)
         if model.log.interrupted:
             note(self._interrupt_note(model, folder))
         if previous is not None:
@@ -158,7 +174,7 @@ class TrainingJob:
             return f"interrupted: {kept}; run the same command with --resume to continue"
         return f"interrupted: {kept}; {model.name} writes no checkpoints and cannot be resumed"
 
-    def _fit(self, model: Recommender, split: Split, folder: Path) -> None:
+    def _fit(self, model: Recommender, split: Split, folder: Path, record: TrainingRecord) -> None:
         train = split.train
         note(
             f"training {self.model} on {train.name}: {len(train):,} interactions, "
@@ -170,6 +186,7 @@ class TrainingJob:
 
             def on_progress(progress: Progress) -> None:
                 update_bar(progress)
+                record.on_progress(progress)
                 if progress.metrics is not None:
                     note(f"{progress_text(progress)}  {epoch_line(progress.metrics)}")
 
