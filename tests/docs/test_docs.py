@@ -61,6 +61,15 @@ def test_the_package_map_lists_exactly_the_existing_packages() -> None:
     assert there <= mapped, f"CONTRIBUTING.md does not map {sorted(there - mapped)}"
 
 
+def test_the_page_on_releases_says_how_stable_each_module_is() -> None:
+    table = (DOCS / "releasing.md").read_text().partition("| part |")[2].partition("\n\n")[0]
+    named = {word.removeprefix("tastemaker.") for word in re.findall(r"`([a-z_.]+)`", table)}
+    package = ROOT / "src" / "tastemaker"
+    there = {path.stem for path in package.glob("[a-z]*.py")}
+    there |= {path.parent.name for path in package.glob("*/__init__.py")}
+    assert there <= named, f"docs/releasing.md does not say: {sorted(there - named)}"
+
+
 @pytest.mark.parametrize("page", EVERY_PAGE, ids=lambda page: page.name)
 def test_commands_that_are_shown_exist_with_their_options(page: Path) -> None:
     verbs = typer.main.get_command(app).commands
