@@ -24,6 +24,11 @@ class Progress:
     metrics: dict[str, float] | None = None
     """At the end of an epoch, its loss and validation metrics; otherwise None."""
 
+    @property
+    def title(self) -> str:
+        """The current work, and its epoch if it has any."""
+        return f"{self.what}, epoch {self.epoch}/{self.epochs}" if self.epochs else self.what
+
 
 OnProgress = Callable[[Progress], None]
 """Receives progress, always in the thread that started the work. It may raise to stop the work."""

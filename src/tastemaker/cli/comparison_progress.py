@@ -11,7 +11,6 @@ from rich.text import Text
 from tastemaker.cli.cold_start import short_summary
 from tastemaker.cli.common import err, note, wants_debugging
 from tastemaker.cli.flags import in_flags
-from tastemaker.cli.progress import progress_text
 from tastemaker.evaluation.cold_start import ColdStart
 from tastemaker.experiments.cold_start_runs import ColdStartModelResult
 from tastemaker.experiments.comparison import reason_of
@@ -70,7 +69,7 @@ class ComparisonTable:
         self._set(label, stage, "cyan")
 
     def _progress(self, label: str, progress: Progress) -> None:
-        text = progress_text(progress)
+        text = progress.title
         if text == self._shown and time.monotonic() - self._shown_at < REPORT_EVERY_S:
             return
         self._shown, self._shown_at = text, time.monotonic()

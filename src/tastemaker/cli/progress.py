@@ -31,7 +31,7 @@ def progress_bar() -> Iterator[OnProgress]:
 
         def on_progress(progress: Progress) -> None:
             nonlocal shown
-            text = progress_text(progress)
+            text = progress.title
             if text != shown:
                 # The time remaining is estimated from the current piece of work alone.
                 bars.reset(task, description=text)
@@ -39,13 +39,6 @@ def progress_bar() -> Iterator[OnProgress]:
             bars.update(task, completed=progress.done, total=progress.total)
 
         yield on_progress
-
-
-def progress_text(progress: Progress) -> str:
-    """The current work, and its epoch if it has any."""
-    if not progress.epochs:
-        return progress.what
-    return f"{progress.what}, epoch {progress.epoch}/{progress.epochs}"
 
 
 class _LateBars(ProgressBars):

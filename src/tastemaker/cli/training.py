@@ -14,7 +14,7 @@ from tastemaker.bundle.unfinished import flattened, has_checkpoint, has_unfinish
 from tastemaker.cli.common import INTERRUPTED, note, out, print_json
 from tastemaker.cli.evaluating import make_protocol, print_evaluation
 from tastemaker.cli.processes import joined_as_started, own_errors_shown, own_place
-from tastemaker.cli.progress import progress_bar, progress_text
+from tastemaker.cli.progress import progress_bar
 from tastemaker.cli.resuming import finished_run, resume_hint, resume_message
 from tastemaker.cli.tracking import recorded, refuse_missing
 from tastemaker.cluster.folder import shared_training_folder
@@ -188,7 +188,7 @@ class TrainingJob:
                 update_bar(progress)
                 record.on_progress(progress)
                 if progress.metrics is not None:
-                    note(f"{progress_text(progress)}  {epoch_line(progress.metrics)}")
+                    note(f"{progress.title}  {epoch_line(progress.metrics)}")
 
             model.fit(split, TrainingRun(self.device, folder, self.resume, on_progress))
         for line in model.log.notes:

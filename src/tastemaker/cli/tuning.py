@@ -7,7 +7,6 @@ import typer
 from rich.status import Status
 
 from tastemaker.cli.common import INTERRUPTED, err, note, out, print_json, table_of
-from tastemaker.cli.progress import progress_text
 from tastemaker.experiments.trials import Trial, best_first
 from tastemaker.experiments.tuning import TuningListener, TuningResult
 from tastemaker.progress import REPORT_EVERY_S, Progress
@@ -53,7 +52,7 @@ class TuningStatus:
         if time.monotonic() - self._shown_at >= REPORT_EVERY_S:
             self._shown_at = time.monotonic()
             fraction = progress.done / max(1, progress.total)
-            self._status.update(self._line(f", {progress_text(progress)}, {fraction:.0%}"))
+            self._status.update(self._line(f", {progress.title}, {fraction:.0%}"))
 
     def _wait(self, n_running: int) -> None:
         if n_running and n_running != self._n_awaited:

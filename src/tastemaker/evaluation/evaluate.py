@@ -14,6 +14,7 @@ from tastemaker.evaluation.results import Evaluation
 from tastemaker.evaluation.segments import accuracy, segments
 from tastemaker.models.popularity import Popularity
 from tastemaker.models.recommender import Recommender
+from tastemaker.notebook import shown_progress
 from tastemaker.progress import OnProgress
 
 
@@ -41,7 +42,7 @@ def evaluate(
         lists: also evaluate the lists themselves: coverage, novelty, diversity, the long tail.
             This scores the whole catalog for every user.
         on_progress: receives the number of held-out items that are ranked, and with `lists` the
-            number of users whose lists are done.
+            number of users whose lists are done. By default a notebook shows a bar.
 
     Raises:
         SplitError: nothing was held out, or the model was fitted on data other than this split's
@@ -58,13 +59,14 @@ def evaluate(
             "data of this split, which may include the held-out data; fit it on this split first"
         )
     protocol = protocol or (SampledRanking() if split.candidates is None else CandidateLists())
-    result = _evaluate(model, split, protocol, k, part, lists, on_progress)
-    if not baseline:
-        return result
-    baseline_result = result  # popularity is its own baseline
-    if not isinstance(model, Popularity):
-        popularity = Popularity().fit(split)
-        baseline_result = _evaluate(popularity, split, protocol, k, part, lists, on_progress)
+    with shown_progress(on_progress, f"evaluating {model.name}") as shown:
+        result = _evaluate(model, split, protocol, k, part, lists, shown)
+        if not baseline:
+            return result
+        baseline_result = result  # popularity is its own baseline
+        if not isinstance(model, Popularity):
+            popularity = Popularity().fit(split)
+            baseline_result = _evaluate(popularity, split, protocol, k, part, lists, shown)
     return replace(result, baselines={baseline_result.model: baseline_result})
 
 

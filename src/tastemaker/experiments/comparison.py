@@ -20,7 +20,7 @@ from tastemaker.experiments.cold_start_runs import (
     train_and_evaluate_cold_start,
 )
 from tastemaker.experiments.comparison_files import COMPARISON, run_folder, write_results
-from tastemaker.experiments.comparison_listener import ComparisonListener
+from tastemaker.experiments.comparison_listener import ComparisonListener, listening
 from tastemaker.experiments.model_runs import (
     EvaluationPlan,
     Listener,
@@ -64,6 +64,9 @@ class ComparisonResult:
 
     __repr__ = short_repr
 
+    def _repr_html_(self) -> str:
+        return self.leaderboard._repr_html_()
+
     @property
     def some_failed(self) -> bool:
         """Whether at least one model failed."""
@@ -89,7 +92,7 @@ def compare(
     workers: ModelWorkers | None = None,
     device: DeviceName = "auto",
     strict: bool = False,
-    listener: ComparisonListener = ComparisonListener(),  # noqa: B008 (it is frozen)
+    listener: ComparisonListener | None = None,
 ) -> ComparisonResult:
     """Trains and evaluates models on one split, and orders them.
 
@@ -114,7 +117,8 @@ def compare(
             `cluster.ray_models.train_models`. This process only opens them.
         device: where to compute.
         strict: as for `Recommender.fit`, for all models before the first of them is trained.
-        listener: functions that are called while the comparison runs.
+        listener: functions that are called while the comparison runs; by default a notebook shows
+            a bar.
 
     Raises:
         ConfigError: an argument is wrong, or every model failed; or see `strict`.
@@ -122,17 +126,18 @@ def compare(
         ArtifactError: the folder holds something else, or another process writes to it.
         KeyboardInterrupt: Ctrl-C came before the first model was finished.
     """
-    comparison = _ComparisonRun(
-        by_label(models), Path(folder), deciding_metric(metric, k), correction, share, workers,
-        device, listener,
-    )  # fmt: skip
-    refuse_early(comparison.folder, comparison.models, device)
-    split.targets("test")
-    if strict:
-        for model in comparison.models.values():
-            model.notes_on(split.train, strict=True)
-    cold = hold_out_users(split) if cold_start else None
-    return comparison.run(EvaluationPlan(split, protocol or FullRanking(), tuple(k), cold))
+    with listening(listener) as heard:
+        comparison = _ComparisonRun(
+            by_label(models), Path(folder), deciding_metric(metric, k), correction, share, workers,
+            device, heard,
+        )  # fmt: skip
+        refuse_early(comparison.folder, comparison.models, device)
+        split.targets("test")
+        if strict:
+            for model in comparison.models.values():
+                model.notes_on(split.train, strict=True)
+        cold = hold_out_users(split) if cold_start else None
+        return comparison.run(EvaluationPlan(split, protocol or FullRanking(), tuple(k), cold))
 
 
 def by_label(models: Mapping[str, Recommender] | Sequence[Recommender]) -> dict[str, Recommender]:

@@ -1,11 +1,13 @@
 """The functions that receive the progress of a comparison."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 from tastemaker.evaluation.cold_start import ColdStart
 from tastemaker.experiments.cold_start_runs import ColdStartModelResult
 from tastemaker.experiments.model_runs import Listener, ModelResult
+from tastemaker.notebook import shown_progress
 from tastemaker.progress import Progress
 
 
@@ -32,4 +34,22 @@ class ComparisonListener:
         return Listener(
             lambda stage: self.on_stage(label, stage),
             lambda progress: self.on_progress(label, progress),
+        )
+
+
+@contextmanager
+def listening(listener: ComparisonListener | None) -> Iterator[ComparisonListener]:
+    """Yields the given listener or, if there is none, one that shows a bar in a notebook."""
+    if listener is not None:
+        yield listener
+        return
+    with shown_progress(None, "compare") as on_progress:
+        if on_progress is None:
+            yield ComparisonListener()
+            return
+        yield ComparisonListener(
+            # The metrics of a model would be mistaken for the result of the comparison.
+            on_progress=lambda label, progress: on_progress(
+                replace(progress, what=f"{label}, {progress.what}", metrics=None)
+            )
         )

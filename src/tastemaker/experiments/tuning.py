@@ -1,8 +1,8 @@
 """Tuning: a search for settings that is written to a folder and can be continued."""
 
-from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from tastemaker.experiments.trials import Trial, best_first
 from tastemaker.folders import claim, exclusive_lock, refuse_other_kind
 from tastemaker.metrics.accuracy import ACCURACY
 from tastemaker.metrics.names import MAIN_METRIC
+from tastemaker.notebook import shown_progress
 from tastemaker.progress import Progress
 from tastemaker.representation import short_repr
 from tastemaker.training.run import DeviceName, resolve_device
@@ -101,7 +102,7 @@ def tune(
     workers: Workers | None = None,
     restart: bool = False,
     strict: bool = False,
-    listener: TuningListener = TuningListener(),  # frozen, and so safe to share
+    listener: TuningListener | None = None,
 ) -> TuningResult:
     """Searches for good settings of a model on the validation part; the test part is never used.
 
@@ -134,7 +135,8 @@ def tune(
             folder, unless there is a storage; see `cluster.ray_trials.run_trials`.
         restart: whether to discard the trials in the folder.
         strict: as for `Recommender.fit`, before the first trial.
-        listener: functions that are called while the search runs.
+        listener: functions that are called while the search runs; by default a notebook shows a
+            bar.
 
     Raises:
         ConfigError: an argument is out of its range, or no trial was completed; or see `strict`.
@@ -159,9 +161,10 @@ def tune(
                 (folder / name).unlink(missing_ok=True)
             if workers is not None:
                 _make_journal(folder)
-        trials, interrupted = _run_search(
-            spec, folder, n_trials, timeout_s, device, storage, workers, listener
-        )
+        with _listening(listener, model) as heard:
+            trials, interrupted = _run_search(
+                spec, folder, n_trials, timeout_s, device, storage, workers, heard
+            )
         if trials and storage is not None:
             # Not earlier, so that no folder is left if the storage cannot be used.
             claim(folder, SEARCH, {})
@@ -175,6 +178,20 @@ def tune(
             raise ConfigError(f"none of the {len(trials)} trials was completed{reason}")
         write_best(result.config_file, spec, result.best[0], len(trials))
     return result
+
+
+@contextmanager
+def _listening(listener: TuningListener | None, model: str) -> Iterator[TuningListener]:
+    """Yields the given listener or, if there is none, one that shows a bar in a notebook."""
+    if listener is not None:
+        yield listener
+        return
+    with shown_progress(None, f"tune {model}") as on_progress:
+        if on_progress is None:
+            yield TuningListener()
+            return
+        # The metrics of one trial would be mistaken for the result of the search.
+        yield TuningListener(on_progress=lambda one: on_progress(replace(one, metrics=None)))
 
 
 def refuse_early(

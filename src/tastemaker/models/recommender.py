@@ -3,6 +3,7 @@
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from operator import attrgetter
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -29,6 +30,7 @@ from tastemaker.models.registry import BUILT_IN, model_class
 from tastemaker.models.retrieval import SCORES_AT_ONCE, ListRules, Lists, top_items
 from tastemaker.models.similar import similar_items
 from tastemaker.models.space import Range, Space
+from tastemaker.notebook import shown_progress
 from tastemaker.process_group import n_processes
 from tastemaker.progress import OnProgress
 from tastemaker.ranking.filters import Id, Ids, ItemFilter, as_list
@@ -232,7 +234,9 @@ class Recommender(ABC):
             raise ConfigError(f"{self.name} cannot start from a {start_from.name}")
         self.refuse_processes()
         log_notes(self.notes_on(split.train, strict=strict))
-        self._trained_on(split, run or TrainingRun(), start_from)
+        run = run or TrainingRun()
+        with shown_progress(run.on_progress, self.name) as on_progress:
+            self._trained_on(split, replace(run, on_progress=on_progress), start_from)
         log_notes(self.log.notes)
         return self
 

@@ -24,7 +24,8 @@ class TrainingRun:
     resume: bool = False
     """Whether to resume from the folder's last checkpoint."""
     on_progress: OnProgress | None = None
-    """Called when work begins, at most ten times a second while it lasts, and after each epoch."""
+    """Called when work begins, at most ten times a second while it lasts, and after each epoch. By
+    default a notebook shows a bar, and nothing is shown elsewhere."""
     fused: bool = True
     """Whether to train with a kernel if there is one; False always uses the plain form."""
 
