@@ -92,6 +92,16 @@ def test_every_public_object_shows_itself_in_a_few_lines(objects: list[object]) 
             assert len(text) < LONGEST, f"{name}: {len(text)} characters"
 
 
+def test_the_html_of_every_public_object_is_short(objects: list[object]) -> None:
+    shown = [thing for thing in objects if hasattr(thing, "_repr_html_")]
+    assert {type(thing) for thing in shown} >= {
+        tm.Dataset, tm.Split, tm.Evaluation, tm.Leaderboard, tm.ComparisonResult,
+        tm.Recommendations,
+    }  # fmt: skip
+    for thing in shown:
+        assert thing._repr_html_().count("<tr>") <= LONGEST_TABLE
+
+
 def test_every_public_class_is_tested(objects: list[object]) -> None:
     kinds = {getattr(tm, name) for name in tm.__all__}
     missing = [

@@ -15,8 +15,9 @@ from tastemaker.errors import ConfigError
 from tastemaker.evaluation.cold_start_results import ColdStartResult, ColdStartResults, LengthResult
 from tastemaker.evaluation.leaderboard import Comparison, Entry, Leaderboard
 from tastemaker.evaluation.results import Evaluation
+from tastemaker.figures.labels import shortened
 from tastemaker.reports.examples import Example, examples
-from tastemaker.reports.formats import percent, seconds, shortened
+from tastemaker.reports.formats import percent, seconds
 from tastemaker.reports.groups import groups
 from tastemaker.reports.placement import Box, place_labels, stack_labels
 from tastemaker.reports.report import write_report

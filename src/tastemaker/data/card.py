@@ -1,12 +1,12 @@
 """Data card: summary statistics of a data set."""
 
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
 from tastemaker.data.dataset import Dataset
+from tastemaker.data.times import iso_time
 from tastemaker.representation import short_repr
 
 QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
@@ -119,14 +119,7 @@ def _time_range(dataset: Dataset) -> tuple[str, str] | None:
     first, last = int(dataset.timestamps.min()), int(dataset.timestamps.max())
     if dataset.time_unit == "order":
         return str(first), str(last)
-    return _iso(first), _iso(last)
-
-
-def _iso(seconds: int) -> str:
-    try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except (ValueError, OverflowError, OSError):
-        return str(seconds)
+    return iso_time(first), iso_time(last)
 
 
 def _quantiles(counts: np.ndarray) -> dict[str, float]:

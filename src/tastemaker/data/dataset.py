@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 
 from tastemaker.data.blocks import ROWS_PER_BLOCK, in_threads
 from tastemaker.data.catalog import Catalog
@@ -23,14 +24,19 @@ from tastemaker.data.interactions import Interactions
 from tastemaker.data.log_rules import DEFAULT_RULES, LogRules, Repeats
 from tastemaker.data.ordering import sort_by_user_and_time
 from tastemaker.data.pairs import Pairs, run_of
+from tastemaker.data.times import iso_time
 from tastemaker.data.user_table import UserTable
 from tastemaker.data.vocabulary import Vocabulary
 from tastemaker.data.weights import all_weightless, counting_rows, note_on_weightless
 from tastemaker.errors import DataError
 from tastemaker.forking import refuse_forked
+from tastemaker.html_tables import html_table
 
 COLUMNS = ("users", "items", "timestamps", "ratings", "weights", "kinds")
 """The fields that hold one value per row."""
+
+N_SHOWN_ROWS = 5
+"""Number of interactions that a data set shows in a notebook."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,6 +170,22 @@ class Dataset:
         return (
             f"Dataset({self.name}: {len(self):,} interactions, {self.n_users:,} users, "
             f"{self.n_items:,} items)"
+        )
+
+    def _repr_html_(self) -> str:
+        first = self.rows(slice(0, N_SHOWN_ROWS))
+        frame = first.to_frame().with_columns(cs.float().cast(pl.String))
+        if "title" in self.catalog.columns:
+            frame.insert_column(2, self.catalog.frame["title"].gather(first.items))
+        if first.timestamps is not None and self.time_unit != "order":
+            times = pl.Series("time", [iso_time(seconds) for seconds in first.timestamps.tolist()])
+            frame.replace_column(frame.columns.index("timestamp"), times)
+        caption = (
+            f"{self.name}: {len(self):,} interactions, {self.n_users:,} users, "
+            f"{self.n_items:,} items"
+        )
+        return html_table(
+            caption, frame.columns, frame.iter_rows(), n_rows=len(self), notes=self.notes
         )
 
     @property

@@ -13,6 +13,7 @@ from polars.io.plugins import register_io_source
 
 from tastemaker.data.dataset import Dataset
 from tastemaker.errors import ConfigError
+from tastemaker.html_tables import MAX_SHOWN_ROWS, html_table
 
 SINKS: dict[str, Callable[[pl.LazyFrame, Path], object]] = {
     ".parquet": pl.LazyFrame.sink_parquet,
@@ -70,11 +71,14 @@ class Recommendations:
         return self.frame.iter_rows(named=True)
 
     def __repr__(self) -> str:
-        with pl.Config(tbl_rows=20, tbl_hide_column_data_types=True, tbl_hide_dataframe_shape=True):
+        with pl.Config(
+            tbl_rows=MAX_SHOWN_ROWS, tbl_hide_column_data_types=True, tbl_hide_dataframe_shape=True
+        ):
             return repr(self.frame)
 
     def _repr_html_(self) -> str:
-        return self.frame._repr_html_()
+        first = self.frame.head(MAX_SHOWN_ROWS)
+        return html_table("", first.columns, first.iter_rows(), n_rows=len(self))
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """Lets any dataframe library read the table without a copy."""

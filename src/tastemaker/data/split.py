@@ -14,6 +14,7 @@ from tastemaker.data.extending import extended
 from tastemaker.data.pairs import run_of
 from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.errors import SplitError
+from tastemaker.html_tables import html_table
 from tastemaker.representation import short_repr
 
 Part = Literal["validation", "test"]
@@ -126,6 +127,19 @@ class Split:
         sizes = "".join(f", {len(t):,} {part}" for part, t in held.items() if t is not None)
         return f"Split({self.method}: {self.train!r} to train on{sizes})"
 
+    def _repr_html_(self) -> str:
+        parts = {
+            "train": self.train, "validation": self.validation, "test": self.test,
+            "not evaluated": self.not_evaluated,
+        }  # fmt: skip
+        sizes = [
+            (name, *(f"{n:,}" for n in (len(part), _n_unique(part.users), _n_unique(part.items))))
+            for name, part in parts.items()
+            if part is not None
+        ]
+        headers = ("part", "interactions", "users", "items")
+        return html_table(f"{self.train.name}, {self.method}", headers, sizes, notes=self.notes)
+
     def targets(self, part: Part) -> Targets:
         """Returns the held-out interactions of a part.
 
@@ -189,6 +203,10 @@ class Split:
         return _extended(
             known, [part(self.test), part(self.not_evaluated)], [part(self.after_test)]
         )
+
+
+def _n_unique(codes: np.ndarray) -> int:
+    return pl.Series(codes).n_unique()
 
 
 def _extended(

@@ -1,6 +1,7 @@
 """Reads times in any usual format as whole seconds since 1970 (UTC)."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import polars as pl
 
@@ -213,3 +214,11 @@ def _not_a_time(
         f"{where} is not a time; use seconds, milliseconds or ISO 8601, or give the format with "
         "time_format=…"
     )
+
+
+def iso_time(seconds: int) -> str:
+    """Formats seconds since 1970 UTC as ISO 8601, or as a number outside the years 1 to 9999."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return str(seconds)

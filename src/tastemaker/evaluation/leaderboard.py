@@ -3,22 +3,30 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import polars as pl
 
 from tastemaker.errors import ConfigError, did_you_mean
 from tastemaker.evaluation.results import Evaluation, mean
-from tastemaker.metrics.names import MAIN_METRIC
+from tastemaker.figures.rows import Row, rows_figure
+from tastemaker.html_tables import html_table
+from tastemaker.metrics.names import MAIN_METRIC, title
 from tastemaker.metrics.statistics import benjamini_hochberg, holm, paired_permutation_test
 from tastemaker.representation import short_repr
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Correction = Literal["holm", "benjamini-hochberg"]
 
 CORRECTIONS = {"holm": holm, "benjamini-hochberg": benjamini_hochberg}
 
 SIGNIFICANCE_LEVEL = 0.05
+
+SECOND_METRICS = ("hit_rate", "ndcg")
+"""Metrics shown beside the deciding one: the first of them that differs from it is used."""
 
 MAX_SHOWN_MODELS = 5
 """Maximum number of models in the `repr` of a leaderboard."""
@@ -92,6 +100,82 @@ class Leaderboard:
         n_failed = len(self.entries) - len(self.ranked)
         failed = f"; {n_failed} failed" if n_failed else ""
         return f"Leaderboard({self.metric}: {', '.join(models)}{failed})"
+
+    def _repr_html_(self) -> str:
+        rows = self.summary()
+        notes = [self.verdict()] if len(self.ranked) > 1 else []
+        notes += [f"{entry.name} failed: {entry.error}" for entry in self.entries if entry.error]
+        caption = self.ranked[0][1].conditions if rows else "no model has a result"
+        headers = list(rows[0]) if rows else []
+        return html_table(caption, headers, [list(row.values()) for row in rows], notes=notes)
+
+    def summary(self) -> list[dict[str, Any]]:
+        """Returns the rows of a short table, best model first, without the models that failed.
+
+        Each has rank, model, the deciding metric and its 95% interval, whether the model is
+        significantly worse than the best, another metric, coverage if it was measured, and the
+        training time, partly as text.
+        """
+        metric, _, cutoff = self.metric.partition("@")
+        second = next(name for name in SECOND_METRICS if name != metric)
+        further = [f"{second}@{cutoff}", f"coverage@{cutoff}"]
+        return [
+            {
+                "rank": rank,
+                "model": entry.name,
+                self.metric: evaluation.metrics[self.metric],
+                "95% interval": "{:.4f}-{:.4f}".format(*evaluation.intervals[self.metric]),
+                "worse": "-" if rank == 1 else "yes" if self.is_worse(entry.name) else "no",
+                **{
+                    name: evaluation.metrics[name] for name in further if name in evaluation.metrics
+                },
+                "fit": "-" if entry.fit_s is None else f"{entry.fit_s:.1f} s",
+            }
+            for rank, (entry, evaluation) in enumerate(self.ranked, 1)
+        ]
+
+    def verdict(self) -> str:
+        """States whether the best model's lead over the second is significant; needs two models."""
+        best, second = (entry.name for entry, _ in self.ranked[:2])
+        lead = self.comparison(best, second)
+        p = f"p {'< 0.001' if lead.p_value < 0.001 else f'= {lead.p_value:.3f}'}"
+        meaning = "significant" if lead.significant else "not significant and may be due to chance"
+        return (
+            f"{best} leads {second} by {lead.difference:.4f} {self.metric}, which is {meaning} "
+            f"({p}, paired permutation test, {self.correction} correction)"
+        )
+
+    def is_worse(self, name: str) -> bool:
+        """Returns whether a model is significantly worse than the best."""
+        best = self.ranked[0][0].name
+        return name != best and self.comparison(best, name).significant
+
+    def plot(self) -> "Figure":
+        """Draws the mean of the deciding metric and its 95% interval for each model, best first.
+
+        The dots of the best model and of those that are not significantly worse are filled. Models
+        that failed are left out.
+
+        Returns:
+            A Matplotlib figure, which a notebook shows; `savefig` writes it to a file.
+
+        Raises:
+            ConfigError: no model has a result.
+            UnsupportedError: Matplotlib is not installed.
+        """
+        if not self.ranked:
+            raise ConfigError("no model of the leaderboard has a result, so there is no plot")
+        rows = []
+        for entry, evaluation in self.ranked:
+            value, (low, high) = evaluation.metrics[self.metric], evaluation.intervals[self.metric]
+            rows.append(
+                Row(entry.name, low, value, high, f"{value:.4f}", not self.is_worse(entry.name))
+            )
+        return rows_figure(
+            {"": rows},
+            title=self.ranked[0][1].conditions,
+            x_title=f"{title(self.metric)}, mean and 95% interval; hollow: significantly worse",
+        )
 
     def comparison(self, one: str, other: str) -> Comparison:
         """Returns the comparison of two models, whichever of them is better."""

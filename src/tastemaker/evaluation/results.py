@@ -2,13 +2,21 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
+from tastemaker.errors import ConfigError, did_you_mean
 from tastemaker.evaluation.segments import Segment
+from tastemaker.figures.rows import Row, rows_figure
+from tastemaker.html_tables import html_table
+from tastemaker.metrics.accuracy import ACCURACY
+from tastemaker.metrics.names import title
 from tastemaker.metrics.statistics import bootstrap_intervals
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 INTERVAL_SEED = 0
 """Seed of the bootstrap: the same users are resampled for every model."""
@@ -50,6 +58,11 @@ class Evaluation:
     def n_users(self) -> int:
         """Number of evaluated users."""
         return len(self.users)
+
+    @property
+    def conditions(self) -> str:
+        """What was evaluated and how: data, split, part, protocol and number of users."""
+        return f"{self.dataset}, {self.split}, {self.part}: {self.protocol}; {self.n_users:,} users"
 
     @cached_property
     def metrics(self) -> dict[str, float]:
@@ -121,22 +134,80 @@ class Evaluation:
         )
 
     def __str__(self) -> str:
-        columns = {self.model: self.metrics}
-        columns |= {name: baseline.metrics for name, baseline in self.baselines.items()}
+        columns = self._columns()
         width = max(12, *(len(name) + 2 for name in columns))
         label_width = max(14, *(len(name) + 2 for name in self.metrics))
         lines = [
-            f"{self.dataset}, {self.split}, {self.part}: {self.protocol}; {self.n_users:,} users",
+            self.conditions,
             " " * label_width
             + "".join(f"{name:>{width}}" for name in columns)
             + f"  {self.model}, 95% interval",
         ]
         for metric in self.metrics:
             values = "".join(f"{means[metric]:>{width}.4f}" for means in columns.values())
-            ends = self.intervals.get(metric)
-            interval = "" if ends is None else f"  {ends[0]:.4f} to {ends[1]:.4f}"
-            lines.append(f"{metric:<{label_width}}{values}{interval}")
+            interval = self._interval(metric)
+            lines.append(f"{metric:<{label_width}}{values}{interval and f'  {interval}'}")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        columns = self._columns()
+        rows = [
+            (metric, *(means.get(metric) for means in columns.values()), self._interval(metric))
+            for metric in self.metrics
+        ]
+        headers = ("metric", *columns, f"{self.model}, 95% interval")
+        return html_table(self.conditions, headers, rows)
+
+    def plot(self, metric: str | None = None) -> "Figure":
+        """Draws a metric of the model and its baselines, for all users and for each segment.
+
+        Args:
+            metric: an accuracy metric, such as `ndcg@10`; by default NDCG at the first k.
+
+        Returns:
+            A Matplotlib figure, which a notebook shows; `savefig` writes it to a file.
+
+        Raises:
+            ConfigError: the metric was not measured, or has no values for segments.
+            UnsupportedError: Matplotlib is not installed.
+        """
+        measured = [name for name in self.per_user if name.partition("@")[0] in ACCURACY]
+        if metric is None:
+            metric = next(name for name in measured if name.startswith("ndcg@"))
+        if metric not in measured:
+            raise ConfigError(
+                f'metric="{metric}" cannot be plotted; {did_you_mean(metric, measured)}'
+            )
+        series = {self.model: self._rows(metric, highlighted=True)}
+        for name, baseline in self.baselines.items():
+            if name != self.model:  # popularity is its own baseline
+                series[name] = baseline._rows(metric, highlighted=False)
+        return rows_figure(
+            series,
+            title=self.conditions,
+            x_title=f"{title(metric)}, mean and 95% interval",
+        )
+
+    def _rows(self, metric: str, *, highlighted: bool) -> list[Row]:
+        """Returns a row for all users, and one for each segment."""
+        values = {f"all {self.n_users:,} users": self.per_user[metric]}
+        for segment in self.segments:
+            whose = "history" if segment.by == "history" else "items"
+            values[f"{whose}, {segment.name} ({segment.n_users:,})"] = segment.per_user[metric]
+        rows = []
+        for label, of_users in values.items():
+            low, high = intervals({metric: of_users})[metric]
+            rows.append(Row(label, low, mean(of_users), high, highlighted=highlighted))
+        return rows
+
+    def _columns(self) -> dict[str, dict[str, float]]:
+        """Returns the means by metric of the model and its baselines, by name."""
+        return {e.model: e.metrics for e in (self, *self.baselines.values())}
+
+    def _interval(self, metric: str) -> str:
+        """Returns the 95% interval as text; "" for a metric without one."""
+        ends = self.intervals.get(metric)
+        return "" if ends is None else f"{ends[0]:.4f} to {ends[1]:.4f}"
 
 
 def mean(values: np.ndarray) -> float:

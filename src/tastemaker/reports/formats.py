@@ -63,11 +63,3 @@ def counted(n: int, noun: str) -> str:
 def listed(names: list[str]) -> str:
     """Joins names: `a`, `a and b`, `a, b and c`."""
     return " and ".join([*([", ".join(names[:-1])] if names[:-1] else []), *names[-1:]])
-
-
-def shortened(label: str, length: int = 24) -> str:
-    """Shortens a label for a figure by cutting its middle, since variants differ at their ends."""
-    if len(label) <= length:
-        return label
-    tail = length * 2 // 5
-    return f"{label[: length - tail - 1]}…{label[-tail:]}"

@@ -8,9 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from tastemaker.reports.formats import shortened
+from tastemaker.figures.labels import shortened
+from tastemaker.figures.theme import FONT_SIZE
 from tastemaker.reports.placement import stack_labels
-from tastemaker.reports.svg import ACCENT, FONT_SIZE, INK, MUTED, PAPER, inline_svg
+from tastemaker.reports.svg import ACCENT, INK, MUTED, PAPER, inline_svg
 
 WIDTH, MIN_HEIGHT = 420, 310
 LEFT, RIGHT, TOP, BOTTOM = 54, 4, 34, 48

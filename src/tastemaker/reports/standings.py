@@ -94,8 +94,7 @@ def against_best(leaderboard: Leaderboard, name: str) -> Comparison | None:
 
 def near_best(leaderboard: Leaderboard, name: str) -> bool:
     """Returns whether a model is the best, or not significantly different from it."""
-    comparison = against_best(leaderboard, name)
-    return comparison is None or not comparison.significant
+    return not leaderboard.is_worse(name)
 
 
 def _standing(

@@ -4,6 +4,7 @@ import io
 import re
 import warnings
 from collections.abc import Callable
+from dataclasses import asdict
 from xml.etree import ElementTree
 
 from markupsafe import Markup
@@ -11,35 +12,20 @@ from matplotlib import style
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-INK, MUTED, GRID, ACCENT, PAPER = "#000001", "#000002", "#000003", "#000004", "#000005"
-"""Placeholder colours of a figure, which are replaced by colours of the page's theme."""
+from tastemaker.figures.theme import Palette, settings_of
 
-THEME = {INK: "ink", MUTED: "muted", GRID: "grid", ACCENT: "accent", PAPER: "paper"}
+PLACEHOLDERS = Palette("#000001", "#000002", "#000003", "#000004", "#000005")
+"""Colours of a figure that are replaced by colours of the page's theme."""
 
-FONT_SIZE = 12
+INK, MUTED, ACCENT, PAPER = (
+    PLACEHOLDERS.ink, PLACEHOLDERS.muted, PLACEHOLDERS.accent, PLACEHOLDERS.paper,
+)  # fmt: skip
 
-SETTINGS = {
+SETTINGS = settings_of(PLACEHOLDERS) | {
     "svg.fonttype": "none",
     "svg.hashsalt": "tastemaker",
-    "text.parse_math": False,  # a "$" in a model's label is a dollar sign
-    "font.size": FONT_SIZE,
-    "text.color": INK,
     "figure.facecolor": "none",
     "axes.facecolor": "none",
-    "axes.edgecolor": GRID,
-    "axes.labelcolor": MUTED,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": GRID,
-    "grid.linewidth": 1,
-    "xtick.labelcolor": MUTED,
-    "ytick.labelcolor": MUTED,
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
-    "xtick.major.pad": 6,
-    "ytick.major.pad": 6,
 }
 
 
@@ -99,7 +85,7 @@ def _themed(attribute: str, value: str, name: str) -> str:
     if attribute == "id":
         return f"{name}-{value}"
     if attribute == "style":
-        for colour, variable in THEME.items():
+        for variable, colour in asdict(PLACEHOLDERS).items():
             value = value.replace(colour, f"var(--{variable})")
         value = re.sub(r"font: [^;]*?(\d+(?:\.\d+)?px) [^;]*", r"font-size: \1", value)
     return re.sub(r"^#|(?<=url\()#", f"#{name}-", value)

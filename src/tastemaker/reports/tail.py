@@ -8,8 +8,10 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from tastemaker.evaluation.leaderboard import Leaderboard
 from tastemaker.evaluation.results import Evaluation
-from tastemaker.reports.formats import missing, percent, shortened
-from tastemaker.reports.svg import ACCENT, FONT_SIZE, INK, MUTED, inline_svg
+from tastemaker.figures.labels import shortened, width_of_labels
+from tastemaker.figures.rows import Row, draw_rows
+from tastemaker.reports.formats import missing, percent
+from tastemaker.reports.svg import INK, PLACEHOLDERS, inline_svg
 
 WIDTH, ROW_HEIGHT = 420, 26
 RIGHT, TOP, BOTTOM = 52, 30, 30
@@ -44,8 +46,8 @@ def chosen_fraction(evaluations: Sequence[Evaluation], k: str) -> float | None:
 
 def tail_figure(fractions: Sequence[tuple[str, float]], chosen: float | None) -> Markup:
     """Draws a dot per model, and a line at the fraction of users' own choices."""
-    labels = [shortened(name, 22) for name, _ in fractions]
-    left = 16 + max(len(label) for label in labels) * 0.55 * FONT_SIZE
+    rows = [Row(shortened(name, 22), 0, value, value, percent(value)) for name, value in fractions]
+    left = width_of_labels([row.label for row in rows])
     height = TOP + ROW_HEIGHT * len(fractions) + BOTTOM
 
     def paint(figure: Figure) -> None:
@@ -59,7 +61,6 @@ def tail_figure(fractions: Sequence[tuple[str, float]], chosen: float | None) ->
         )
         max_fraction = max([fraction for _, fraction in fractions] + [chosen or 0.0]) or 0.01
         axes.set_xlim(-0.02 * max_fraction, max_fraction * 1.05)
-        axes.set_ylim(len(fractions) - 0.5, -0.5)
         if chosen is not None:
             axes.axvline(chosen, color=INK, linewidth=1.4, linestyle=(0, (4, 3)))
             axes.text(
@@ -70,21 +71,9 @@ def tail_figure(fractions: Sequence[tuple[str, float]], chosen: float | None) ->
                 ha="left" if chosen < max_fraction / 2 else "right",
                 color=INK,
             )
-        for row, (_, fraction) in enumerate(fractions):
-            axes.plot([0, fraction], [row] * 2, color=MUTED, linewidth=1, alpha=0.6)
-            axes.plot(fraction, row, "o", color=ACCENT, markersize=8, clip_on=False)
-            axes.annotate(
-                percent(fraction),
-                (fraction, row),
-                (9, 0),
-                textcoords="offset points",
-                va="center",
-            )
-        axes.set_yticks(range(len(fractions)), labels, color=INK)
+        draw_rows(axes, rows, PLACEHOLDERS)
         axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda fraction, _: f"{fraction * 100:.3g}%"))
-        axes.grid(axis="y", visible=False)
-        axes.spines["left"].set_visible(False)
 
     values = "; ".join(f"{name} {percent(fraction)}" for name, fraction in fractions)
     users_sentence = "" if chosen is None else f" Of the users' interactions: {percent(chosen)}."

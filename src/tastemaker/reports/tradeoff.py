@@ -8,9 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
-from tastemaker.reports.formats import missing, shortened
+from tastemaker.figures.labels import shortened
+from tastemaker.figures.theme import FONT_SIZE
+from tastemaker.reports.formats import missing
 from tastemaker.reports.placement import Box, place_labels
-from tastemaker.reports.svg import ACCENT, FONT_SIZE, INK, MUTED, PAPER, inline_svg
+from tastemaker.reports.svg import ACCENT, INK, MUTED, PAPER, inline_svg
 
 WIDTH, HEIGHT = 420, 330
 LEFT, RIGHT, TOP, BOTTOM = 54, 14, 34, 48
