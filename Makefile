@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 RELEASE := build/release
 PYTHONS ?= $(PYTHON)
 
-.PHONY: help setup test test-hard demo lint format docs site screenshots bench bench-quick lock wheels wheel-test clean
+.PHONY: help setup test test-hard demo lint format docs notebooks site screenshots bench bench-quick lock wheels wheel-test clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -49,6 +49,9 @@ docs: $(READY) ## rewrite the generated pages of docs/
 site: $(READY) ## build the documentation as a site in build/site/
 	$(BIN)/sphinx-build -W --keep-going -q -c docs -d build/doctrees . build/site
 	@echo "build/site/index.html"
+
+notebooks: $(READY) ## execute docs/notebooks, to build/notebooks
+	$(BIN)/python docs/make_notebooks.py
 
 screenshots: $(READY) ## take the pictures of docs/images again, of runs/demo
 	$(BIN)/python docs/make_screenshots.py
