@@ -23,6 +23,7 @@ CELLS = {
     "evaluate": "result = tm.evaluate(model, protocol=tm.FullRanking())",
     "compare": "result = tm.compare([tm.EASE(), tm.MF(epochs=2)], split, 'comparison')",
     "tune": "result = tm.tune('itemknn', split, 'search', n_trials=2)",
+    "notes": "data = tm.load('synthetic')",
     "own callback": "tm.NCF(epochs=3).fit(split, tm.TrainingRun(on_progress=lambda one: None));",
     "failing": """
 try:
@@ -48,7 +49,7 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list]:
         resources={"metadata": {"path": folder}},
     ).execute()
     return {
-        name: [one for one in cell.outputs if one.output_type == "display_data"]
+        name: [one for one in cell.outputs if one.output_type != "execute_result"]
         for name, cell in zip(CELLS, notebook.cells[1:], strict=True)
     }
 
@@ -75,6 +76,15 @@ def test_finished_work_leaves_one_line(work: str, line: str, outputs: dict[str, 
 def test_failed_work_says_so_and_markup_stays_text(outputs: dict[str, list]) -> None:
     (display,) = outputs["failing"]
     assert "&lt;b&gt;counting&lt;/b&gt;: stopped after" in display.data["text/html"]
+
+
+@pytest.mark.slow
+def test_notes_do_not_look_like_errors(outputs: dict[str, list]) -> None:
+    (stream,) = outputs["notes"]
+    assert (stream.name, stream.text) == (
+        "stdout",
+        "tastemaker: the catalog describes 800 of 800 items\n",
+    )
 
 
 @pytest.mark.slow

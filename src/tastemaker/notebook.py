@@ -50,14 +50,18 @@ def shown_progress(on_progress: OnProgress | None, subject: str) -> Iterator[OnP
     bar.end("finished")
 
 
-def _display_of_notebook() -> Callable[[object], Handle] | None:
-    """Returns the function that displays an object; None outside the kernel of a notebook."""
+def is_notebook() -> bool:
+    """Returns whether this code runs in the kernel of a notebook."""
     # A notebook has imported IPython; nothing else should have to.
     ipython = sys.modules.get("IPython")
-    shell = None if ipython is None else ipython.get_ipython()
-    if ipython is None or getattr(shell, "kernel", None) is None:
+    return ipython is not None and getattr(ipython.get_ipython(), "kernel", None) is not None
+
+
+def _display_of_notebook() -> Callable[[object], Handle] | None:
+    """Returns the function that displays an object; None outside the kernel of a notebook."""
+    if not is_notebook():
         return None
-    display = ipython.display.display
+    display = sys.modules["IPython"].display.display
     return lambda thing: display(thing, display_id=True)
 
 

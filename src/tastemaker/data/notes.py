@@ -1,7 +1,8 @@
 """Reports the automatic decisions of reading and splitting, through the logger `tastemaker`.
 
-In a script or a notebook that does not configure logging, the notes go to standard error. In one
-that does, they go where its handlers send messages of level INFO. In both cases,
+In a script that does not configure logging, the notes go to standard error, and in a notebook to
+standard output, since a notebook shows standard error like a failure. Where logging is configured,
+they go where its handlers send messages of level INFO. In all cases,
 `logging.getLogger("tastemaker").setLevel("WARNING")` silences them.
 """
 
@@ -11,6 +12,8 @@ from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
+from tastemaker.notebook import is_notebook
+
 logger = logging.getLogger("tastemaker")
 
 P = ParamSpec("P")
@@ -18,13 +21,14 @@ R = TypeVar("R")
 
 
 def log_notes(notes: Iterable[str]) -> None:
-    """Logs the notes as INFO, or writes them to standard error where logging is not configured."""
+    """Logs the notes as INFO, or writes them out where logging is not configured."""
     for note in notes:
         if logger.hasHandlers():
             logger.info("%s", note)
         # Without a handler, `logging` itself would drop every message below WARNING.
         elif logger.level <= logging.INFO and logging.root.manager.disable < logging.INFO:
-            sys.stderr.write(f"tastemaker: {note}\n")
+            stream = sys.stdout if is_notebook() else sys.stderr
+            stream.write(f"tastemaker: {note}\n")
 
 
 def reports_notes(function: Callable[P, R]) -> Callable[P, R]:
