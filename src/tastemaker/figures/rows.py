@@ -50,7 +50,7 @@ def draw_rows(axes: "Axes", rows: Sequence[Row], palette: Palette) -> None:
             row.value,
             y,
             "o",
-            markersize=8,
+            markersize=8 if row.highlighted else 11,  # so that it shows around a filled one
             markeredgecolor=colour,
             markeredgewidth=1.6,
             markerfacecolor=colour if row.highlighted else palette.paper,
