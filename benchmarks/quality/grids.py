@@ -4,6 +4,11 @@ from typing import Any
 
 Settings = dict[str, Any]
 
+EARLIER_DEFAULTS: dict[str, Settings] = {
+    model: {"half_life_events": None} for model in ("ease", "itemknn", "ials", "graphfilter")
+}
+"""Settings, by model, that were the defaults when the grids were tried; a grid may name others."""
+
 _MF: Settings = {
     "embedding_size": 512, "epochs": 100, "patience": 4, "batch_size": 256, "learning_rate": 2e-3,
 }  # fmt: skip

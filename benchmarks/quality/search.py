@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from grids import EARLIER_DEFAULTS
 from problems import PROBLEMS, Problem
 
 import tastemaker as tm
@@ -50,7 +51,8 @@ def attempt(
 ) -> dict[str, Any]:
     """One fit on the split to tune on: its metrics, its best epoch, its seconds."""
     started_at = time.monotonic()
-    fitted = tm.model_class(model)(**settings).fit(split)
+    given = EARLIER_DEFAULTS.get(model, {}) | settings
+    fitted = tm.model_class(model)(**given).fit(split)
     fit_s = time.monotonic() - started_at
     protocol = problem.tuned_by or next(iter(problem.protocols.values()))
     k = problem.k

@@ -76,7 +76,9 @@ ONCE: Settings = {"repeats": "max"}
 MERGED: Settings = ONCE | {"repeat_targets": True}
 KEPT: Settings = {"repeats": "keep"}
 
-EASE: list[Settings] = [{"regularization": λ} for λ in (100, 300, 1000, 3000)]
+EASE: list[Settings] = [
+    {"regularization": λ, "half_life_events": None} for λ in (100, 300, 1000, 3000)
+]
 EASE_WITH_AGES = [s | {"half_life_events": h} for s in EASE for h in (10, 30, 100, 300)]
 EASE_WITH_FEATURES = [s | {"feature_weight": c} for s in EASE for c in (1.0, 3.0, 10.0)]
 TWO_TOWER: list[Settings] = [{"epochs": n, "patience": None} for n in (8, 16)]

@@ -76,7 +76,8 @@ def main() -> None:
         folder = Path(name)
         data = two_tastes(options.users, n_items=200)
         data.to_frame().write_csv(folder / "clicks.csv")
-        tm.save_run(folder / "run", tm.EASE().fit(tm.leave_one_out(data)))
+        model = tm.EASE(regularization=500, half_life_events=None)
+        tm.save_run(folder / "run", model.fit(tm.leave_one_out(data)))
         node = {"num_cpus": os.cpu_count(), "include_dashboard": False}
         cluster = Cluster(initialize_head=True, head_node_args=node)
         try:

@@ -32,5 +32,6 @@ def make_run(folder: Path, model: str, n_items: int, n_users: int = 5_000) -> No
     )
     data = tm.read(frame, items=catalog)
     kind = tm.model_class(model)
-    settings: dict[str, Any] = {"epochs": 1} if "epochs" in kind.config_class.model_fields else {}
+    short: dict[str, Any] = {"epochs": 1, "half_life_events": None}
+    settings = {name: short[name] for name in short.keys() & kind.config_class.model_fields.keys()}
     tm.save_run(folder, kind(**settings).fit(tm.no_holdout(data)))

@@ -32,6 +32,7 @@ def ours(split: tm.Split, order: Order) -> Callable[[int], float]:
             alpha=ALPHA,
             regularization=REGULARIZATION,
             epochs=epochs,
+            half_life_events=None,
         )
         return model.fit(split).log.elapsed_s
 

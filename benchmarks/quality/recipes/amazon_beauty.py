@@ -1,22 +1,22 @@
 """Amazon Beauty, all but each user's last event: one function a model, with the settings found."""
 
 import tastemaker as tm
-from recipes.defaults import EARLIER_DEFAULTS, popularity
+from recipes.defaults import EARLIER_DEFAULTS, UNFADED, popularity
 
 
 def itemknn(seed: int) -> tm.ItemKNN:
     """Neighbours by TF-IDF."""
-    return tm.ItemKNN(similarity="tfidf", neighbours=300)
+    return tm.ItemKNN(similarity="tfidf", neighbours=300, **UNFADED)
 
 
 def ease(seed: int) -> tm.EASE:
     """A linear model in closed form."""
-    return tm.EASE(regularization=50)
+    return tm.EASE(regularization=50, **UNFADED)
 
 
 def ials(seed: int) -> tm.IALS:
     """Alternating least squares on all pairs."""
-    return tm.IALS(embedding_size=384, alpha=50, regularization=20, seed=seed)
+    return tm.IALS(embedding_size=384, alpha=50, regularization=20, **UNFADED, seed=seed)
 
 
 def mf(seed: int) -> tm.MF:

@@ -11,6 +11,10 @@ EARLIER_DEFAULTS: dict[str, Any] = {
 of more than 51 events, only the latest were learned from then."""
 
 
+UNFADED: dict[str, Any] = {"half_life_events": None}
+"""The same for models whose interactions can fade, which they did not by default."""
+
+
 def popularity(seed: int) -> tm.Popularity:
     """What most people touched: the floor."""
     return tm.Popularity()

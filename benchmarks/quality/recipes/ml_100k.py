@@ -1,22 +1,22 @@
 """MovieLens 100K, all but each last rating: one function a model, with the settings found."""
 
 import tastemaker as tm
-from recipes.defaults import EARLIER_DEFAULTS, popularity
+from recipes.defaults import EARLIER_DEFAULTS, UNFADED, popularity
 
 
 def itemknn(seed: int) -> tm.ItemKNN:
     """Neighbours by TF-IDF."""
-    return tm.ItemKNN(similarity="tfidf", neighbours=100)
+    return tm.ItemKNN(similarity="tfidf", neighbours=100, **UNFADED)
 
 
 def ease(seed: int) -> tm.EASE:
     """A linear model in closed form."""
-    return tm.EASE(regularization=400)
+    return tm.EASE(regularization=400, **UNFADED)
 
 
 def ials(seed: int) -> tm.IALS:
     """Alternating least squares on all pairs."""
-    return tm.IALS(embedding_size=128, alpha=5, regularization=40, seed=seed)
+    return tm.IALS(embedding_size=128, alpha=5, regularization=40, **UNFADED, seed=seed)
 
 
 def mf(seed: int) -> tm.MF:

@@ -1,17 +1,17 @@
 """Video games of the SASRec paper, all but each last event: one function a model, as found."""
 
 import tastemaker as tm
-from recipes.defaults import EARLIER_DEFAULTS, popularity
+from recipes.defaults import EARLIER_DEFAULTS, UNFADED, popularity
 
 
 def itemknn(seed: int) -> tm.ItemKNN:
     """Neighbours by TF-IDF."""
-    return tm.ItemKNN(similarity="tfidf", neighbours=3000)
+    return tm.ItemKNN(similarity="tfidf", neighbours=3000, **UNFADED)
 
 
 def ease(seed: int) -> tm.EASE:
     """A linear model in closed form."""
-    return tm.EASE(regularization=1000)
+    return tm.EASE(regularization=1000, **UNFADED)
 
 
 def mf(seed: int) -> tm.MF:
