@@ -174,7 +174,7 @@ CASES = {
         "tune good.csv --model ease --no-validation --out OUT", "has no validation interactions",
     ),
     "nothing left to tune": (
-        "tune good.csv --model ease --set regularization=3 --set neighbours=2 --out OUT",
+        "tune good.csv --model ease --set regularization=3 --set neighbours=2 --set half_life_events=none --out OUT",
         "no settings are left to tune",
     ),
     "a search in a folder of other files": (

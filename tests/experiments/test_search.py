@@ -141,6 +141,20 @@ def test_a_trial_with_a_poor_metric_is_pruned_and_leaves_no_files(
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.parametrize("model", ["ease", "blend"])
+def test_half_lives_are_searched_for_only_in_data_with_times(model: str, split: Split) -> None:
+    def searched(split: Split) -> set[str]:
+        space = Search(model, split, fixed={"parts": ["ease", "ials"]} if model == "blend" else {})
+        return {name.rpartition(".")[2] for name in space.check()}
+
+    untimed = replace(split, train=replace(split.train, timestamps=None))
+    assert searched(split) - searched(untimed) == {"half_life_events"}
+    fixed = {"regularization": 3.0, "neighbours": 5}
+    assert set(Search("ease", split, fixed=fixed).check()) == {"half_life_events"}
+    with pytest.raises(UnsupportedError, match="no settings are left.* needs times, which .* lack"):
+        Search("ease", untimed, fixed=fixed).check()
+
+
 def test_fixed_settings_are_not_searched_for(split: Split, tmp_path: Path) -> None:
     assert "embedding_size" not in space_of("ncf", {"embedding_size": 4})
     with pytest.raises(

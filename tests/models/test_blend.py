@@ -238,8 +238,8 @@ def test_a_blend_reads_what_its_parts_read() -> None:
 def test_the_tunable_settings_are_those_of_the_parts() -> None:
     space = space_of("blend", {"parts": ["ease", "itemknn"], "itemknn.b": 0.5})
     assert set(space) == {
-        "ease.regularization", "ease.neighbours",
-        "itemknn.similarity", "itemknn.neighbours", "itemknn.k1",
+        "ease.half_life_events", "ease.regularization", "ease.neighbours",
+        "itemknn.half_life_events", "itemknn.similarity", "itemknn.neighbours", "itemknn.k1",
     }  # fmt: skip
 
 

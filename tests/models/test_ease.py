@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 import tastemaker as tm
@@ -26,6 +27,29 @@ def test_each_item_is_predicted_by_ridge_regression_on_all_the_others() -> None:
         expected[others, j] = np.linalg.solve(gram, x[:, others].T @ x[:, j])
     weights = tm.EASE(regularization=3.0).fit(tm.no_holdout(data)).state()["weights"]
     np.testing.assert_allclose(weights.numpy(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("neighbours", [None, 5])
+def test_the_default_penalty_follows_the_weights(neighbours: int | None) -> None:
+    data = two_tastes()
+    values = np.random.default_rng(0).uniform(0.1, 9, len(data)).astype(np.float32)
+    split = tm.no_holdout(replace(data, weights=values))
+    mean_diagonal = (values.astype(np.float64) ** 2).sum() / 40
+    by_default = tm.EASE(neighbours=neighbours).fit(split).state()["weights"]
+    given = tm.EASE(neighbours=neighbours, regularization=5 * mean_diagonal).fit(split)
+    np.testing.assert_allclose(by_default, given.state()["weights"], rtol=1e-6, atol=1e-8)
+
+
+def test_the_default_penalty_ignores_items_without_interactions() -> None:
+    frame = two_tastes().to_frame()
+    items = pl.DataFrame({"item_id": [*range(40), *range(1000, 1100)]})
+    columns = {"user": "user_id", "item": "item_id", "time": "timestamp"}
+    wide = tm.read(frame, items=items, untouched_items=True, **columns)
+    scores = [
+        model.score(model.users([3]))[:, :40]
+        for model in (tm.EASE().fit(tm.no_holdout(data)) for data in (two_tastes(), wide))
+    ]
+    np.testing.assert_allclose(*scores, rtol=1e-5, atol=1e-6)
 
 
 def test_the_known_answer_on_the_published_split(data_folder: Path) -> None:

@@ -16,7 +16,7 @@ import tastemaker as tm
 from tastemaker.models.recommender import Recommender
 from tastemaker.process_group import process_rank
 from tastemaker.progress import Progress
-from tastemaker.testing.worlds import dataset_of, two_tastes
+from tastemaker.testing.worlds import dataset_of, drifting, two_tastes
 from tests.processes import in_group
 
 
@@ -37,6 +37,7 @@ WORLDS: dict[str, Callable[[], tm.Dataset]] = {
     "fewer users than items": partial(two_tastes, n_users=7),
     "weights": weighted,
     "a single pair": partial(dataset_of, {0: [5]}),
+    "fading interactions": drifting,
 }
 
 MODELS: dict[str, Callable[[], Recommender]] = {

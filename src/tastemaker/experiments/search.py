@@ -76,6 +76,8 @@ class Search:
             ConfigError: a fixed setting is unknown or out of its range.
         """
         space = space_of(self.model, self.fixed)
+        if self.split.train.timestamps is None:
+            space = _without_half_lives(space, self.split.train.name)
         self.configured({})
         self.split.targets("validation")
         return space
@@ -129,6 +131,21 @@ def space_of(model: str, fixed: Mapping[str, Any] | None = None) -> Space:
             f"no settings are left to tune: {', '.join(full_space)} of {model} are fixed"
         )
     return space
+
+
+def _without_half_lives(space: Space, data: str) -> Space:
+    """Returns the settings, which may be those of parts, that data without times leave to tune.
+
+    Raises:
+        UnsupportedError: there are none.
+    """
+    left = {name: span for name, span in space.items() if not name.endswith("half_life_events")}
+    if not left:
+        raise UnsupportedError(
+            f"no settings are left to tune: {', '.join(space)} needs times, which {data} lacks; "
+            "name the time column with time=…, or fix fewer settings"
+        )
+    return left
 
 
 def without_test(split: Split) -> Split:

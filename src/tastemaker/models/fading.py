@@ -4,28 +4,56 @@ The age of an interaction is the number of later ones in the history of its user
 Xue Li, 2005: Time Weight Collaborative Filtering (CIKM), who measure it in time.
 """
 
+import time
 from dataclasses import replace
+from typing import Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+import torch
+from pydantic import field_validator
+from pydantic_core import PydanticCustomError
 
 from tastemaker.config import Config
+from tastemaker.data.dataset import Dataset
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.errors import DataError
+from tastemaker.models.half_life import best_half_life
+from tastemaker.models.recency import recency
 from tastemaker.models.recommender import Recommender
+from tastemaker.models.space import Choice
+from tastemaker.process_group import process_rank, summed
+from tastemaker.progress import OnProgress
+from tastemaker.training.run import TrainingLog, TrainingRun
 
-SMALLEST_DECAY = 1e-30
-"""Lower limit of the decay of an event, so that an old event is not taken for none."""
+AUTO: Literal["auto"] = "auto"
+
+STORED = "half_life_events"
+"""Name of the tensor of a state that holds the half-life that was found."""
+
+HALF_LIVES_TO_TRY = Choice((None, 1, 2, 3, 5, 10, 20, 50, 100))
+"""The range of `half_life_events` in a search."""
 
 
 class FadingConfig(Config):
     """Settings of all models whose interactions can count less the older they are."""
 
-    half_life_events: float | None = Field(None, gt=0)
+    half_life_events: float | Literal["auto"] | None = AUTO
     """Number of later interactions of the same user after which an interaction counts half, both in
-    training and in a history that is scored; none: old ones count like new ones. It needs times.
-    Where the next item depends on the latest ones, 5 to 20 can double the hit rate."""
+    training and in a history that is scored; none: old ones count like new ones; auto: the one of
+    3, 5, 10, 30, 100 and none with which items rank the latest training interactions best (a
+    quarter of it in ials), and none for data without times or with too few users to tell."""
+
+    @field_validator("half_life_events", mode="before")
+    @classmethod
+    def _refuse_other_values(cls, value: Any) -> Any:
+        try:
+            accepted = value is None or value == AUTO or float(value) > 0
+        except (TypeError, ValueError):
+            accepted = False
+        if not accepted:
+            raise PydanticCustomError("half_life", "Input should be a number above 0, auto or none")
+        return value
 
 
 class FadingModel(Recommender):
@@ -33,43 +61,81 @@ class FadingModel(Recommender):
 
     config: FadingConfig
     uses_weights = True
+    part_of_best: ClassVar[float] = 1.0
+    """The model's best half-life, relative to that of plain similarities of items."""
+    _half_life: float | None = None
+    """The half-life with which the model was trained."""
     _faded: tuple[Split, Split] | None = None
     """The split that was faded last, and the result."""
 
+    @property
+    def half_life_events(self) -> float | None:
+        """The half-life with which the model was trained: what `auto` found, or what was set.
+
+        Raises:
+            ConfigError: the model is not fitted.
+        """
+        _ = self.split  # raises the error
+        return self._half_life
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Returns `half_life_events`, a float32 scalar, 0 for none, if the setting is auto."""
+        if self.config.half_life_events != AUTO:
+            return {}
+        return {STORED: torch.tensor(self._half_life or 0.0)}
+
+    def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
+        given = self.config.half_life_events
+        stored = float(state[STORED]) if STORED in state else 0.0
+        self._half_life = (stored or None) if given == AUTO else given
+
+    def _trained_on(
+        self, split: Split, run: TrainingRun, start_from: Recommender | None = None
+    ) -> None:
+        started_at = time.monotonic()
+        given = self.config.half_life_events
+        notes: tuple[str, ...] = ()
+        self.log = TrainingLog()
+        if given == AUTO:
+            train = super()._split_as_read(split).train
+            self._half_life, notes = self._found(train, run.on_progress)
+        else:
+            self._half_life = given
+        found_s = time.monotonic() - started_at
+        super()._trained_on(split, run, start_from)
+        self.log.notes = (*notes, *self.log.notes)
+        self.log.fit_s = found_s + (self.log.fit_s or 0.0)
+
+    def _found(
+        self, train: Dataset, on_progress: OnProgress | None
+    ) -> tuple[float | None, tuple[str, ...]]:
+        """Returns the half-life that suits the data, the same in all processes, and notes on it."""
+        if train.timestamps is None:
+            return None, ()
+        best = torch.zeros(())
+        if process_rank() == 0:
+            best += best_half_life(train, on_progress) or 0.0
+        half_life = self.part_of_best * float(summed(best))
+        if half_life == 0:
+            return None, ()
+        effect = f"an interaction counts half after {half_life:g} later ones of its user"
+        return half_life, (f"{self.name}: {effect} (half_life_events, found from the data)",)
+
     def _split_as_read(self, split: Split) -> Split:
-        split, half_life = super()._split_as_read(split), self.config.half_life_events
-        if half_life is None:
+        split = super()._split_as_read(split)
+        if self._half_life is None:
             return split
         if self._faded is None or self._faded[0] is not split:
-            self._faded = split, _faded(split, half_life)
+            self._faded = split, _faded(split, self._half_life)
         return self._faded[1]
 
     def _as_read(self, users: UserBatch) -> UserBatch:
-        users, half_life = super()._as_read(users), self.config.half_life_events
-        if half_life is None:
+        users = super()._as_read(users)
+        if self._half_life is None:
             return users
         mean_weight = super()._split_as_read(self.split).train.mean_weight
         weights = np.float32(mean_weight) if users.weights is None else users.weights
-        return replace(users, weights=weights * recency(users.indptr, half_life))
-
-
-def recency(indptr: np.ndarray, half_life: float) -> np.ndarray:
-    """Returns 2^(-a / h) of each interaction, where a later ones of its history follow it.
-
-    Args:
-        indptr: (n + 1,) ends of the histories, each of which is oldest first.
-        half_life: h.
-
-    Returns:
-        (m,) float32, 1 for the latest interaction of each history.
-    """
-    ages = np.repeat(indptr[1:], np.diff(indptr)) - np.arange(1, indptr[-1] + 1)
-    return decay(ages, half_life).astype(np.float32)
-
-
-def decay(ages: np.ndarray, half_life: float) -> np.ndarray:
-    """Returns 2^(-a / h) of ages a, at least SMALLEST_DECAY; any shape, float64."""
-    return np.maximum(0.5 ** (ages / half_life), SMALLEST_DECAY)
+        return replace(users, weights=weights * recency(users.indptr, self._half_life))
 
 
 def _faded(split: Split, half_life: float) -> Split:

@@ -82,15 +82,15 @@ def _advice_on_settings(
     changed = {name: pair for name, pair in numbers.items() if pair[0] != pair[1]}
     suspects = changed or {name: numbers[name] for name in usual_settings if name in numbers}
     changes = [
-        f"{_direction(value, default)} {name}=… (now {_short(value)})"
+        f"{_direction(name, value, default)} {name}=… (now {_short(value)})"
         for name, (value, default) in suspects.items()
     ]
     return f"train again with {', or '.join(changes)}" if changes else fallback
 
 
-def _direction(value: float, default: float | None) -> str:
-    if default is None:  # which is chosen by the data
-        return "another"
+def _direction(name: str, value: float, default: float | None) -> str:
+    if default is None:  # which is chosen by the data, and is seldom as low as 1 for penalties
+        return "a higher" if name == "regularization" and value < 1 else "another"
     return "a higher" if value < default else "a lower"
 
 

@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 from tastemaker.config import Config
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
-from tastemaker.models.fading import decay
+from tastemaker.models.recency import decay
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.space import Float, Range
 from tastemaker.training.run import TrainingRun

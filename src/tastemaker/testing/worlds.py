@@ -78,6 +78,21 @@ def two_tastes(n_users: int = 60, n_items: int = 40, length: int = 10, seed: int
     )
 
 
+def drifting(n_users: int = 300, n_groups: int = 30, seed: int = 0) -> Dataset:
+    """Users go from one group of six items to another, after four items each time.
+
+    Correct recommendation: the other items of the group of the user's last item, which older
+    interactions do not tell.
+    """
+    random = np.random.default_rng(seed)
+    histories = {}
+    for user in range(n_users):
+        groups = random.choice(n_groups, 6, replace=False)
+        walk = [6 * int(g) + int(i) for g in groups for i in random.choice(6, 4, replace=False)]
+        histories[user] = walk[: random.integers(12, 24)]
+    return dataset_of(histories, "drifting")
+
+
 def one_item_left(n_users: int = 8, n_items: int = 6) -> Dataset:
     """All users but the last have touched all items but one; the last user has touched one item.
 

@@ -78,7 +78,9 @@ class Blend(Recommender):
         pairs = zip(self.parts, self._weights.tolist(), strict=True)
         shown = ", ".join(f"{name} {weight:.2f}" for name, weight in pairs)
         logs = {name: part.log for name, part in self.parts.items()}
-        self.log = TrainingLog(parts=logs, notes=(f"weights of the parts: {shown} ({origin})",))
+        of_parts = (note for log in logs.values() for note in log.notes)
+        own = f"weights of the parts: {shown} ({origin})"
+        self.log = TrainingLog(parts=logs, notes=(*of_parts, own))
 
     def _weigh(self, split: Split, run: TrainingRun) -> tuple[torch.Tensor, str]:
         """Returns (n_parts,) weights of the fitted parts, and where they come from."""

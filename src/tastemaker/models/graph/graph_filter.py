@@ -18,7 +18,7 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.memory import refuse_beyond_memory
-from tastemaker.models.fading import FadingConfig, FadingModel
+from tastemaker.models.fading import HALF_LIVES_TO_TRY, FadingConfig, FadingModel
 from tastemaker.models.graph.singular import EXTRA_VECTORS, largest_singular
 from tastemaker.models.matrices import history_matrix, interaction_matrix
 from tastemaker.models.retrieval import SCORES_AT_ONCE
@@ -70,6 +70,7 @@ class GraphFilter(FadingModel):
     config_class = GraphFilterConfig
     config: GraphFilterConfig
     space: ClassVar[dict[str, Range]] = {
+        "half_life_events": HALF_LIVES_TO_TRY,
         "order": Choice((1, 2, 3)),
         "user_exponent": Float(0.0, 0.8),
         "item_exponent": Float(0.2, 0.8),
@@ -130,9 +131,11 @@ class GraphFilter(FadingModel):
         `edges`, (n_interactions,), are the entries of R̃ in the order of the training data, and
         `frequencies`, (n_items, ideal_dimensions), is V.
         """
-        return {"edges": self._edges, "frequencies": self._frequencies}
+        own = {"edges": self._edges, "frequencies": self._frequencies}
+        return super().state() | own
 
     def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
+        super()._restore(state, device)
         self._set(self.dataset, state["edges"], state["frequencies"])
 
     def _set(self, train: Dataset, edges: torch.Tensor, frequencies: torch.Tensor) -> None:

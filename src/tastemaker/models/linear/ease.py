@@ -17,7 +17,7 @@ from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.errors import DataError
 from tastemaker.memory import refuse_beyond_memory
-from tastemaker.models.fading import FadingConfig, FadingModel
+from tastemaker.models.fading import HALF_LIVES_TO_TRY, FadingConfig, FadingModel
 from tastemaker.models.linear.inverse import invert, panel_edges
 from tastemaker.models.linear.item_weights import (
     DenseWeights,
@@ -38,6 +38,9 @@ from tastemaker.ranking.parallel import on_all_cores
 from tastemaker.ranking.similarity import ItemSimilarity
 from tastemaker.training.run import TrainingRun
 
+PENALTY_PER_DIAGONAL = 5.0
+"""The default of λ, divided by the mean of the Gram matrix' diagonal."""
+
 BYTES_PER_ENTRY = 8
 """Peak memory, in bytes per entry of the (n_items, n_items) weights: the weights as float32, and
 the lower triangle of the inverse as float64."""
@@ -46,8 +49,10 @@ the lower triangle of the inverse as float64."""
 class EASEConfig(FadingConfig):
     """Settings of EASE."""
 
-    regularization: float = Field(500.0, gt=0)
-    """λ: added to the diagonal of the Gram matrix; the larger, the smoother the weights."""
+    regularization: float | None = Field(None, gt=0)
+    """λ: added to the diagonal of the Gram matrix; the larger, the smoother the weights. none: 5
+    times the mean of this diagonal, which holds the sum of the squared weights of each item's
+    interactions."""
     feature_weight: float = Field(0.0, ge=0)
     """c: weight of the items' features. Each value of a feature counts like c² users who touched
     all items that have it; 0 does not read the features."""
@@ -77,6 +82,7 @@ class EASE(FadingModel):
     config: EASEConfig
     trains_in_processes = True
     space: ClassVar[dict[str, Range]] = {
+        "half_life_events": HALF_LIVES_TO_TRY,
         "regularization": Float(10.0, 5000.0, log=True),
         "neighbours": Choice((None, 50, 100, 200)),
     }
@@ -98,16 +104,24 @@ class EASE(FadingModel):
     ) -> None:
         rows = vstack([matrix, features], format="csr")
         inverse = _inverse_by_users if rows.shape[0] < rows.shape[1] else _inverse
-        panels = inverse(rows, self.config.regularization, on_progress)
+        panels = inverse(rows, self._penalty(matrix), on_progress)
         self._set(_weights(panels, on_progress), None)
 
     def _fit_nearest(
         self, matrix: csr_matrix, features: csr_matrix, on_progress: OnProgress | None
     ) -> None:
         assert self.config.neighbours is not None
-        gram = GramMatrix(matrix, features, self.config.regularization, on_progress)
+        gram = GramMatrix(matrix, features, self._penalty(matrix), on_progress)
         neighbours, weights = nearest_weights(gram, self.config.neighbours, on_progress)
         self._set(weights, neighbours)
+
+    def _penalty(self, matrix: csr_matrix) -> float:
+        """Returns λ for the weights (n_users, n_items); items without interactions do not count."""
+        if self.config.regularization is not None:
+            return self.config.regularization
+        n_touched = len(np.unique(matrix.indices))
+        squares = float((matrix.data.astype(np.float64) ** 2).sum())
+        return PENALTY_PER_DIAGONAL * squares / n_touched
 
     def _set(self, weights: torch.Tensor, neighbours: torch.Tensor | None) -> None:
         self._state = {"weights": weights}
@@ -178,9 +192,10 @@ class EASE(FadingModel):
         int32, nearest first, and `weights` has the same shape: the weights of these items in the
         item's score. Where there are fewer, the item's own code with the weight 0 fills the row.
         """
-        return dict(self._state)
+        return super().state() | self._state
 
     def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
+        super()._restore(state, device)
         self._set(state["weights"], state.get("neighbours"))
         self._has_features = self._known_items(self.dataset)
 

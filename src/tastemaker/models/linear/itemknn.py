@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix, diags_array
 
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
-from tastemaker.models.fading import FadingConfig, FadingModel
+from tastemaker.models.fading import HALF_LIVES_TO_TRY, FadingConfig, FadingModel
 from tastemaker.models.linear.item_weights import SparseWeights, rows_of_neighbours
 from tastemaker.models.matrices import history_matrix, interaction_matrix
 from tastemaker.models.space import Choice, Float, Int, Range
@@ -36,7 +36,7 @@ class ItemKNNConfig(FadingConfig):
     similarity: Similarity = "tfidf"
     """Similarity of two items: cosine of the users who touched them; tfidf, the same with less
     weight for users who touched many items; bm25, where in addition popular items count more."""
-    neighbours: int = Field(20, ge=1)
+    neighbours: int = Field(300, ge=1)
     """Number of nearest items kept for each item; its similarity to all others counts as 0."""
     k1: float = Field(1.2, gt=0)
     """bm25 only: the larger, the less each further user of an item adds."""
@@ -64,6 +64,7 @@ class ItemKNN(FadingModel):
     config: ItemKNNConfig
     trains_in_processes = True
     space: ClassVar[dict[str, Range]] = {
+        "half_life_events": HALF_LIVES_TO_TRY,
         "similarity": Choice(("cosine", "tfidf", "bm25")),
         "neighbours": Int(10, 1000, log=True),
         "k1": Float(0.5, 200.0, log=True),
@@ -105,9 +106,11 @@ class ItemKNN(FadingModel):
         Both have the same shape. An item with fewer than k neighbours has a similarity of 0 to the
         rest of them.
         """
-        return {"neighbours": self._neighbours, "similarities": self._similarities}
+        own = {"neighbours": self._neighbours, "similarities": self._similarities}
+        return super().state() | own
 
     def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
+        super()._restore(state, device)
         self._set_neighbours(state["neighbours"], state["similarities"])
 
     def _set_neighbours(self, neighbours: torch.Tensor, similarities: torch.Tensor) -> None:
