@@ -91,7 +91,7 @@ TOP = Task(
             package="implicit",
             options={"way": "implicit"},
             quick={"users": 8000},
-            aims=(Aim("times", 2),),
+            aims=(Aim("times", 3),),
         ),
         Contender(
             "plain PyTorch",

@@ -21,7 +21,7 @@ from tastemaker.ranking.topk import (
 )
 
 # Few different values, so that ties are common.
-VALUES = st.sampled_from([-math.inf, -1.0, 0.0, 0.5, 2.0])
+VALUES = st.sampled_from([-math.inf, -2.0, -1.0, -0.0, 0.0, 0.5, 2.0])
 ROWS = st.lists(VALUES, min_size=1, max_size=12)
 MATRICES = st.tuples(st.integers(1, 4), st.integers(4 * GROUP, 9 * GROUP)).flatmap(
     lambda shape: arrays(np.float32, shape, elements=VALUES.map(np.float32))

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
+#include <functional>
 #include <limits>
 #include <vector>
 
@@ -17,15 +19,31 @@ constexpr int64_t ITEMS_AT_ONCE = 512;
 // Up to this number of users, most of a tile would be empty.
 constexpr int64_t FEW = LANES / 4;
 
-struct Entry {
-    float score;
-    int64_t item;
-};
+// A score and an item as one number, so that one comparison without branches orders two of them. The
+// better entry is the greater number; of equal scores, that of the item with the lower code.
+using Entry = uint64_t;
 
-// The order of a list: by score, and equal scores by item code.
-inline bool before(const Entry &one, const Entry &other) {
-    return one.score > other.score || (one.score == other.score && one.item < other.item);
+inline Entry entry_of(float score, uint32_t item) {
+    uint32_t bits;
+    std::memcpy(&bits, &score, sizeof bits);
+    const uint32_t sign = 1u << 31;
+    if (bits == sign) bits = 0; // -0 equals 0
+    // A negative float with greater bits is lower.
+    const uint32_t ordered = bits & sign ? ~bits : bits | sign;
+    return uint64_t(ordered) << 32 | uint32_t(~item);
 }
+
+inline float score_of(Entry entry) {
+    const uint32_t ordered = entry >> 32, sign = 1u << 31;
+    const uint32_t bits = ordered & sign ? ordered ^ sign : ~ordered;
+    float score;
+    std::memcpy(&score, &bits, sizeof score);
+    return score;
+}
+
+inline uint32_t item_of(Entry entry) { return ~uint32_t(entry); }
+
+constexpr float NO_SCORE = -std::numeric_limits<float>::infinity();
 
 // The items that users may not get: those that are not eligible, and those that a user has seen;
 // user u's are seen[ends[u]] to seen[ends[u + 1] - 1].
@@ -37,50 +55,67 @@ struct Exclusion {
 // Collects the k best of the items that one user may get. Items must come in the order of their
 // codes.
 class Best {
-    const size_t k;
     const uint8_t *eligible;
-    std::vector<int64_t> seen;
-    size_t next_seen = 0;
-    std::vector<Entry> heap; // the worst entry is at the front
+    const int64_t *seen, *seen_end;
+    std::vector<int64_t> sorted; // the items that the user has seen, where they are given unsorted
+    std::vector<Entry> heap;     // k entries, the worst one at the front
 
     bool allowed(int64_t item) {
         if (eligible && !eligible[item]) return false;
-        while (next_seen < seen.size() && seen[next_seen] < item) ++next_seen;
-        return next_seen == seen.size() || seen[next_seen] != item;
+        while (seen != seen_end && *seen < item) ++seen;
+        return seen == seen_end || *seen != item;
     }
 
   public:
     Best(int64_t k, const Exclusion &exclusion, int64_t user)
-        : k(k), eligible(exclusion.eligible),
-          seen(exclusion.seen + exclusion.ends[user], exclusion.seen + exclusion.ends[user + 1]) {
-        std::sort(seen.begin(), seen.end());
-        heap.reserve(k);
+        : eligible(exclusion.eligible), seen(exclusion.seen + exclusion.ends[user]),
+          seen_end(exclusion.seen + exclusion.ends[user + 1]), heap(k, entry_of(NO_SCORE, 0)) {
+        if (std::is_sorted(seen, seen_end)) return;
+        sorted.assign(seen, seen_end);
+        std::sort(sorted.begin(), sorted.end());
+        seen = sorted.data(), seen_end = seen + sorted.size();
     }
+    // A copy would point to the sorted items of the original.
+    Best(const Best &) = delete;
+    Best(Best &&) = default;
 
     // The score that the next item must exceed; in a tie, the earlier item is kept.
-    float limit() const {
-        return heap.size() < k ? -std::numeric_limits<float>::infinity() : heap.front().score;
-    }
+    float limit() const { return score_of(heap.front()); }
 
-    // Adds an item whose score exceeds the limit, if the user may get it.
+    // Replaces the worst entry by an item whose score exceeds the limit, if the user may get it.
     void take(int64_t item, float score) {
         if (!allowed(item)) return;
-        if (heap.size() == k) {
-            std::pop_heap(heap.begin(), heap.end(), before);
-            heap.pop_back();
+        const Entry entry = entry_of(score, item);
+        size_t place = 0;
+        for (size_t child; (child = 2 * place + 1) < heap.size(); place = child) {
+            if (child + 1 < heap.size()) child += heap[child + 1] < heap[child];
+            if (entry < heap[child]) break;
+            heap[place] = heap[child];
         }
-        heap.push_back({score, item});
-        std::push_heap(heap.begin(), heap.end(), before);
+        heap[place] = entry;
     }
 
     // Writes the items, best first, and returns how many there are; leaves the rest of the row
     // unchanged.
     int64_t write(int64_t *items, float *scores) {
-        std::sort_heap(heap.begin(), heap.end(), before);
-        for (size_t i = 0; i < heap.size(); ++i) items[i] = heap[i].item, scores[i] = heap[i].score;
-        return heap.size();
+        std::sort(heap.begin(), heap.end(), std::greater<>());
+        size_t n = 0;
+        for (; n < heap.size() && score_of(heap[n]) > NO_SCORE; ++n)
+            items[n] = item_of(heap[n]), scores[n] = score_of(heap[n]);
+        return n;
     }
 };
+
+// Takes the items of some lanes of a vector of users, whose scores exceeded their limits. It is not
+// inlined, since the product would otherwise leave the registers before every comparison.
+__attribute__((noinline)) void take_lanes(uint32_t lanes, int64_t item, const Vector scores, Best *best,
+                                          float *limits) {
+    for (; lanes; lanes &= lanes - 1) {
+        const int lane = __builtin_ctz(lanes);
+        best[lane].take(item, scores[lane]);
+        limits[lane] = best[lane].limit();
+    }
+}
 
 // Scores every item for every user with one dot product each.
 void one_by_one(const float *keys, int64_t n_items, int64_t size, const float *queries,
@@ -103,12 +138,9 @@ void tile_by_tile(const float *keys, int64_t n_items, int64_t size, const float 
         for (int64_t d = 0; d < size; ++d) columns[d * width + u] = queries[u * size + d];
     }
     for (int64_t first = 0; first < n_items; first += ITEMS_AT_ONCE) {
-        const auto take = [&](int row, int column, const Vector &user_scores) {
-            for (uint32_t left = above(user_scores, load(&limits[column])); left; left &= left - 1) {
-                const int lane = __builtin_ctz(left), u = column + lane;
-                best[u].take(first + row, user_scores[lane]);
-                limits[u] = best[u].limit();
-            }
+        const auto take = [&](int row, int column, const Vector &scores) {
+            if (const uint32_t lanes = above(scores, load(&limits[column])))
+                take_lanes(lanes, first + row, scores, &best[column], &limits[column]);
         };
         multiply({keys + first * size, int(size), 1}, std::min(ITEMS_AT_ONCE, n_items - first), size,
                  columns.data(), width, from_zero, take);

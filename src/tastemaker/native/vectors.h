@@ -89,6 +89,13 @@ inline float highest(const Vector &numbers) {
     return result;
 }
 
+#if defined(__AVX512F__)
+// The same in registers: GCC keeps a vector of this width in memory if its halves are read there.
+inline float sum(const Pack<16>::Numbers &numbers) {
+    return sum<Pack<8>::Numbers>(_mm512_castps512_ps256(numbers) + _mm512_extractf32x8_ps(numbers, 1));
+}
+#endif
+
 // The exponentials of numbers up to 88, with a relative error below 1e-6, and 0 below -88: a power of
 // 2 by the exponent of a float, times a polynomial for the remaining fraction in [-1/2, 1/2].
 inline Vector exponential(const Vector &numbers) {
