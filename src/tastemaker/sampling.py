@@ -5,7 +5,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from tastemaker.data.blocks import blocks
+from tastemaker.data.blocks import blocks, in_threads, user_blocks
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.users import UserBatch
 from tastemaker.errors import ConfigError
@@ -46,19 +46,23 @@ class UnseenItems:
         dataset = dataset.pairs
         self.n_users, self.n_items = dataset.n_users, dataset.n_items
         self.device = torch.device(device)
-        # In place and in blocks, since allocating memory takes longer than the computation.
-        keys = dataset.users.astype(np.int64)
-        keys *= self.n_items
-        keys += dataset.items
-        keys.sort()
+        keys = np.empty(len(dataset.users), dtype=np.int64)
+
+        def fill(block: slice) -> None:
+            # In place, since allocating memory takes longer than the computation.
+            block_keys, users = keys[block], dataset.users[block]
+            np.multiply(users, self.n_items, out=block_keys, dtype=np.int64)
+            block_keys += dataset.items[block]
+            block_keys.sort()
+            # Changes the stride from n_items to n_items + 1, and a_j to a_j - j.
+            block_keys += users
+            block_keys += dataset.indptr[users]
+            block_keys -= np.arange(block.start, block.stop)
+
+        in_threads(fill, user_blocks(dataset.users), len(keys))
         self._dataset, self._budget_bytes = dataset, budget_bytes
         # Stored here, because a caller of `sample` may have lowered PyTorch's number of threads.
         self._n_threads = torch.get_num_threads()
-        for block in blocks(len(keys)):
-            owners = dataset.users[block]
-            nth = np.arange(block.start, block.start + len(owners)) - dataset.indptr[owners]
-            # Changes the stride from n_items to n_items + 1, the one that `by_rank` uses.
-            keys[block] += owners - nth
         self._below_keys = torch.from_numpy(keys).to(self.device)
         self._indptr = torch.from_numpy(dataset.indptr.copy()).to(self.device)
         self.counts = torch.from_numpy(self.n_items - dataset.user_counts).to(self.device)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <vector>
 
 #include "threads.h"
 
@@ -22,11 +23,24 @@ struct Unseen {
 
     int64_t by_rank(int64_t user, int64_t rank) const {
         const int64_t key = user * (n_items + 1) + rank, *const first = below + indptr[user];
-        // Not std::upper_bound, whose branches are unpredictable for the processor.
+        // A multiplication, since the branches of std::upper_bound, and those that compilers make of
+        // a condition here, are unpredictable for the processor.
         const int64_t *passed = first;
         for (int64_t n = indptr[user + 1] - indptr[user]; n > 0; n /= 2)
-            passed += passed[(n - 1) / 2] <= key ? (n + 1) / 2 : 0;
+            passed += (n + 1) / 2 * (passed[(n - 1) / 2] <= key);
         return rank + (passed - first);
+    }
+
+    // Replaces n ranks by the items. The searches take each step together, since a single one would
+    // wait for the memory at every step. passed has space for n numbers.
+    void by_ranks(int64_t user, int64_t *ranks, int64_t n, int64_t *passed) const {
+        const int64_t key = user * (n_items + 1), *const first = below + indptr[user];
+        std::fill_n(passed, n, 0);
+        for (int64_t left = indptr[user + 1] - indptr[user]; left > 0; left /= 2) {
+            const int64_t middle = (left - 1) / 2, step = (left + 1) / 2;
+            for (int64_t i = 0; i < n; ++i) passed[i] += step * (first[passed[i] + middle] <= key + ranks[i]);
+        }
+        for (int64_t i = 0; i < n; ++i) ranks[i] += passed[i];
     }
 };
 
@@ -55,9 +69,9 @@ int64_t draw_one(const Unseen &unseen, int64_t user, uint64_t key, int64_t place
 
 // Draws n distinct items, or all untouched items where there are fewer, by Floyd's algorithm
 // (Bentley and Floyd 1987), and returns how many. numbers holds one random number for each step,
-// at every `stride`-th position.
+// at every `stride`-th position. scratch has space for n numbers.
 int64_t draw_distinct(const Unseen &unseen, int64_t user, const int64_t *numbers, int64_t stride,
-                      int64_t n, int64_t *items) {
+                      int64_t n, int64_t *items, int64_t *scratch) {
     const int64_t available = unseen.n_untouched(user), length = std::min(available, n);
     for (int64_t step = 0; step < length; ++step) {
         const int64_t highest = available - length + step;
@@ -67,7 +81,7 @@ int64_t draw_distinct(const Unseen &unseen, int64_t user, const int64_t *numbers
         for (int64_t i = 0; i < step; ++i) is_taken |= int64_t(items[i] == drawn);
         items[step] = is_taken ? highest : drawn;
     }
-    for (int64_t i = 0; i < length; ++i) items[i] = unseen.by_rank(user, items[i]);
+    unseen.by_ranks(user, items, length, scratch);
     std::fill(items + length, items + n, 0);
     return length;
 }
@@ -93,7 +107,8 @@ extern "C" void negatives_draw_distinct(const Unseen *unseen, const int64_t *use
                          int64_t *lengths) {
     on_threads(n_threads, [=](int thread) {
         const int64_t from = n_users * thread / n_threads, to = n_users * (thread + 1) / n_threads;
+        std::vector<int64_t> scratch(n);
         for (int64_t u = from; u < to; ++u)
-            lengths[u] = draw_distinct(*unseen, users[u], numbers + u, n_users, n, items + u * n);
+            lengths[u] = draw_distinct(*unseen, users[u], numbers + u, n_users, n, items + u * n, scratch.data());
     });
 }
