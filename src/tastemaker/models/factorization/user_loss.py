@@ -66,7 +66,11 @@ class CatalogLoss:
             with torch.enable_grad():
                 scores = self.score_all(vectors)
             score_gradients = scores.detach().softmax(dim=1).mul_(n_interactions).sub_(subtracted)
-            return torch.autograd.grad(scores, vectors, score_gradients)[0]
+            # The gradient of a single number, since PyTorch imports SymPy where gradients of the
+            # scores are given: a third of a second, in which a service would not be ready.
+            with torch.enable_grad():
+                product = torch.dot(scores.flatten(), score_gradients.flatten())
+            return torch.autograd.grad(product, vectors)[0]
 
         return gradient
 
