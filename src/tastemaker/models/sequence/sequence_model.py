@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from pydantic import Field
 from torch import nn
-from torch.nn.functional import embedding
 from typing_extensions import override
 
 from tastemaker import training
@@ -33,6 +32,7 @@ from tastemaker.training.sequence_batches import (
     SequenceBatches,
     histories_of,
 )
+from tastemaker.training.tables import rows_of
 
 USERS_AT_ONCE = 1024
 """Largest number of histories encoded together, which limits the memory needed."""
@@ -131,7 +131,7 @@ class SequenceNetwork(TrainableNetwork, ABC):
 
     def vectors(self, items: torch.Tensor | None) -> torch.Tensor:
         """Returns the vectors (…, d) of items (…,); with None, of the catalog, (n_items, d)."""
-        id_vectors = self.items.weight if items is None else embedding(items, self.items.weight)
+        id_vectors = self.items.weight if items is None else rows_of(self.items.weight, items)
         return id_vectors if self.features is None else id_vectors + self.features(items)
 
     def new_vectors(self, encoded: Encoded) -> torch.Tensor | None:

@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 import torch
 from pydantic import Field
 from torch import nn
-from torch.nn.functional import embedding, normalize, softplus
+from torch.nn.functional import normalize, softplus
 from typing_extensions import override
 
 from tastemaker.data.dataset import Dataset
@@ -30,6 +30,7 @@ from tastemaker.models.space import Choice, Float, Range
 from tastemaker.training.kernels.dropout import Dropout
 from tastemaker.training.next_item import NextItemLossName
 from tastemaker.training.sequence_batches import Histories
+from tastemaker.training.tables import rows_of
 
 
 class TwoTowerConfig(SequenceModelConfig):
@@ -83,7 +84,7 @@ class TwoTowerNetwork(SequenceNetwork):
 
     def vectors(self, items: torch.Tensor | None) -> torch.Tensor:
         """Normalises the vectors to length 1, so that new items can score as high as known ones."""
-        id_vectors = self.items.weight if items is None else embedding(items, self.items.weight)
+        id_vectors = self.items.weight if items is None else rows_of(self.items.weight, items)
         is_used = self._has_own if items is None else self._has_own[items]
         if self.training:
             is_used = is_used * (torch.rand_like(is_used) >= self._id_dropout)
