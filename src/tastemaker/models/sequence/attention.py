@@ -11,6 +11,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from tastemaker.models.sequence.sequence_model import SequenceModelConfig
 from tastemaker.native.library import is_compiled
 from tastemaker.training.kernels.attention import packed_attention
+from tastemaker.training.kernels.linear import Linear
 from tastemaker.training.sequence_batches import Histories
 
 
@@ -60,7 +61,7 @@ class SelfAttention(nn.Module):
 
     def __init__(self, size: int, heads: int, dropout: float, length: int | None = None) -> None:
         super().__init__()
-        self.query, self.key, self.value, self.output = (nn.Linear(size, size) for _ in range(4))
+        self.query, self.key, self.value, self.output = (Linear(size, size) for _ in range(4))
         self.distances = None if length is None else nn.Parameter(torch.zeros(heads, length))
         self._heads, self._dropout = heads, dropout
 

@@ -21,6 +21,7 @@ from tastemaker.models.sequence.sequence_model import SequenceModel
 from tastemaker.models.sequence.stack import StackConfig, StackNetwork
 from tastemaker.models.space import Choice, Float, Int, Range
 from tastemaker.training.kernels.dropout import Dropout
+from tastemaker.training.kernels.linear import Linear
 from tastemaker.training.sequence_batches import Histories
 
 
@@ -59,10 +60,10 @@ class BSARecBlock(nn.Module):
         self.attention = SelfAttention(size, config.heads, config.dropout, config.attention_length)
         self.attention_norm, self.forward_norm = nn.LayerNorm(size), nn.LayerNorm(size)
         self.forward_layers = nn.Sequential(
-            nn.Linear(size, hidden),
+            Linear(size, hidden),
             nn.GELU(),
             Dropout(config.dropout),
-            nn.Linear(hidden, size),
+            Linear(hidden, size),
             Dropout(config.dropout),
         )
         self.dropout = Dropout(config.dropout)

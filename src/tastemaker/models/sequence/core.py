@@ -10,7 +10,6 @@ from typing import ClassVar
 
 import torch
 from pydantic import Field
-from torch import nn
 from torch.nn.functional import normalize
 from typing_extensions import override
 
@@ -21,6 +20,7 @@ from tastemaker.models.sequence.sasrec import SASRecConfig, SASRecNetwork
 from tastemaker.models.sequence.sequence_model import SequenceModel, SequenceNetwork
 from tastemaker.models.space import Choice, Float, Int, Range
 from tastemaker.training.kernels.dropout import Dropout
+from tastemaker.training.kernels.linear import Linear
 from tastemaker.training.sequence_batches import Histories
 
 
@@ -49,7 +49,7 @@ class CORENetwork(SASRecNetwork):
     ) -> None:
         super().__init__(train, config, encoders)
         size = config.embedding_size
-        self.query, self.key = nn.Linear(size, size), nn.Linear(size, size)
+        self.query, self.key = Linear(size, size), Linear(size, size)
         self.vector_dropout = Dropout(config.vector_dropout)
         self._temperature = config.temperature
 

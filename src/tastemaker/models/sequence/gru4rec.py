@@ -22,6 +22,7 @@ from tastemaker.models.sequence.sequence_model import (
     SequenceNetwork,
 )
 from tastemaker.models.space import Choice, Float, Int, Range
+from tastemaker.training.kernels.linear import Linear
 from tastemaker.training.sequence_batches import Histories
 
 
@@ -43,7 +44,7 @@ class GRU4RecNetwork(SequenceNetwork):
         super().__init__(train, config, encoders)
         size, layer_dropout = config.embedding_size, config.dropout if config.layers > 1 else 0.0
         self.gru = nn.GRU(size, config.hidden, config.layers, dropout=layer_dropout)
-        self.output = nn.Linear(config.hidden, size)
+        self.output = Linear(config.hidden, size)
 
     @override
     def encode(self, histories: Histories) -> torch.Tensor:

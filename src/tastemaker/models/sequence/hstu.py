@@ -22,6 +22,7 @@ from tastemaker.models.sequence.sequence_model import (
 )
 from tastemaker.models.space import Choice, Float, Int, Range
 from tastemaker.training.kernels.dropout import Dropout
+from tastemaker.training.kernels.linear import Linear
 from tastemaker.training.sequence_batches import Histories
 
 TIME_BUCKETS = 64
@@ -70,7 +71,7 @@ class Unit(nn.Module):
         super().__init__()
         size = config.embedding_size
         self.norm, self.seen_norm = nn.LayerNorm(size), nn.LayerNorm(size)
-        self.up, self.output = nn.Linear(size, 4 * size), nn.Linear(size, size)
+        self.up, self.output = Linear(size, 4 * size), Linear(size, size)
         self.bias = RelativeBias(config)
         self.dropout = Dropout(config.dropout)
         self._heads = config.heads

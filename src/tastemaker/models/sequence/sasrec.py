@@ -21,6 +21,7 @@ from tastemaker.models.sequence.sequence_model import SequenceModel
 from tastemaker.models.sequence.stack import StackConfig, StackNetwork
 from tastemaker.models.space import Choice, Float, Int, Range
 from tastemaker.training.kernels.dropout import Dropout
+from tastemaker.training.kernels.linear import Linear
 
 
 class SASRecConfig(StackConfig):
@@ -40,10 +41,10 @@ class SASRecBlock(nn.Module):
         self.attention_norm, self.forward_norm = nn.LayerNorm(size), nn.LayerNorm(size)
         self.attention = SelfAttention(size, config.heads, config.dropout, config.attention_length)
         self.forward_layers = nn.Sequential(
-            nn.Linear(size, hidden),
+            Linear(size, hidden),
             nn.ReLU(),
             Dropout(config.dropout),
-            nn.Linear(hidden, size),
+            Linear(hidden, size),
             Dropout(config.dropout),
         )
 
@@ -63,10 +64,10 @@ class LiGRBlock(nn.Module):
         super().__init__()
         size, hidden = config.embedding_size, config.embedding_size * config.feed_forward
         self.attention_norm, self.forward_norm = nn.LayerNorm(size), nn.LayerNorm(size)
-        self.attention_gate, self.forward_gate = nn.Linear(size, size), nn.Linear(size, size)
+        self.attention_gate, self.forward_gate = Linear(size, size), Linear(size, size)
         self.attention = SelfAttention(size, config.heads, config.dropout, config.attention_length)
-        self.up, self.gate = nn.Linear(size, hidden), nn.Linear(size, hidden)
-        self.down = nn.Linear(hidden, size)
+        self.up, self.gate = Linear(size, hidden), Linear(size, hidden)
+        self.down = Linear(hidden, size)
         self.dropout = Dropout(config.dropout)
 
     @override

@@ -28,6 +28,7 @@ from tastemaker.models.sequence.sequence_model import (
 )
 from tastemaker.models.space import Choice, Float, Range
 from tastemaker.training.kernels.dropout import Dropout
+from tastemaker.training.kernels.linear import Linear
 from tastemaker.training.next_item import NextItemLossName
 from tastemaker.training.sequence_batches import Histories
 from tastemaker.training.tables import rows_of
@@ -66,15 +67,15 @@ class TwoTowerNetwork(SequenceNetwork):
         size = config.embedding_size
         self.decay = nn.Parameter(torch.zeros(()))
         self.tower = nn.Sequential(
-            nn.Linear(size, config.hidden),
+            Linear(size, config.hidden),
             nn.ReLU(),
             Dropout(config.dropout),
-            nn.Linear(config.hidden, size),
+            Linear(config.hidden, size),
         )
         self.user_tower = None
         if self.user_features is not None:
             self.user_tower = nn.Sequential(
-                nn.Linear(size, config.hidden), nn.ReLU(), nn.Linear(config.hidden, size)
+                Linear(size, config.hidden), nn.ReLU(), Linear(config.hidden, size)
             )
         self._id_dropout, self._temperature = config.id_dropout, config.temperature
         # The own vector of an item without interactions is untrained, so it is left out.
