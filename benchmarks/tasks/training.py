@@ -107,7 +107,7 @@ def _time_to_quality_task(hit_rate: float, limit_s: float) -> Task:
 
 SASREC = Task(
     name="train-sasrec",
-    title="Training SASRec",
+    title="Training SASRec with a cross-entropy on one negative",
     measure="training",
     unit="an epoch",
     show="seconds",
@@ -118,7 +118,7 @@ SASREC = Task(
             "training/sequence/rectools_sasrec.py",
             "rectools",
             quick=None,
-            aims=(Aim("times", 5),),
+            aims=(Aim("times", 8),),
         ),
         Contender(
             "RecBole",
@@ -126,7 +126,7 @@ SASREC = Task(
             "recbole",
             options={"batches": 60},
             quick={"batches": 15},
-            aims=(Aim("times", 30),),
+            aims=(Aim("times", 50),),
             note=f"Each prefix of a history is a sequence. {FIRST_BATCHES}",
         ),
         Contender(
@@ -135,8 +135,39 @@ SASREC = Task(
             "warprec",
             options={"batches": 80},
             quick=None,
-            aims=(Aim("times", 20),),
+            aims=(Aim("times", 50),),
             note=f"Each prefix of a history is a sequence. {FIRST_BATCHES}",
+        ),
+    ),
+)
+
+
+SASREC_SOFTMAX = Task(
+    name="train-sasrec-softmax",
+    title="Training SASRec with a softmax over the catalog",
+    measure="training",
+    unit="an epoch",
+    show="seconds",
+    contenders=(
+        Contender(
+            "Tastemaker",
+            "training/sequence/ours.py",
+            options={"settings": {"loss": "softmax"}},
+            quick=None,
+        ),
+        Contender(
+            "Tastemaker, products in bfloat16",
+            "training/sequence/ours.py",
+            options={"settings": {"loss": "softmax", "precision": "bfloat16"}},
+        ),
+        Contender(
+            "RecTools",
+            "training/sequence/rectools_sasrec.py",
+            "rectools",
+            options={"loss": "softmax", "batches": 8},
+            quick=None,
+            aims=(Aim("times", 8),),
+            note=FIRST_BATCHES,
         ),
     ),
 )
@@ -171,5 +202,6 @@ TASKS = (
     _time_to_quality_task(0.64, 100),
     _time_to_quality_task(0.69, 150),
     SASREC,
+    SASREC_SOFTMAX,
     *map(_ials_task, (64, 256)),
 )

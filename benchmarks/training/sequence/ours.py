@@ -40,18 +40,19 @@ def _split(order: Order) -> tm.Split:
 
 
 def _fit(order: Order, split: tm.Split) -> tm.SASRec:
+    settings = {"loss": "bce"} | order.options.get("settings", {})
     model = tm.SASRec(
         embedding_size=sizes.EMBEDDING_SIZE,
         layers=sizes.LAYERS,
         heads=sizes.HEADS,
         length=sizes.LENGTH,
         dropout=sizes.DROPOUT,
-        loss="bce",
         negatives=sizes.NEGATIVES,
         batch_size=sizes.BATCH_SIZE,
         learning_rate=sizes.LEARNING_RATE,
         epochs=1,
         seed=sizes.SEED,
+        **settings,
     )
     # Without the validation part, as it would be evaluated within the epoch.
     return model.fit(replace(split, validation=None), tm.TrainingRun(device="cpu"))

@@ -26,13 +26,17 @@ class Clock(EpochClock, Callback):
 
 
 def training(order: Order) -> Repetition:
-    """Whole epochs."""
+    """Whole epochs, or the first batches of an epoch."""
     train, _, _ = _parts(order)
-    data = Dataset.construct(train)
-    _fit(data, batches=2)
+    data, loss = Dataset.construct(train), order.options.get("loss", "BCE")
+    n_batches = order.options.get("batches", 1.0)
+    _fit(data, batches=2, loss=loss)
 
     def once() -> Answer:
-        return {"seconds": _epoch_s(_fit(data, batches=1.0)), "work": 1}
+        model = _fit(data, n_batches, loss)
+        trainer = model.fit_trainer
+        done = trainer.num_training_batches / len(trainer.train_dataloader)
+        return {"seconds": _epoch_s(model), "work": done}
 
     return once
 
@@ -67,7 +71,7 @@ def _parts(order: Order) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     return _named(parts.train), _named(parts.known), _named(parts.test)
 
 
-def _fit(data: Dataset, batches: float) -> SASRecModel:
+def _fit(data: Dataset, batches: float, loss: str = "BCE") -> SASRecModel:
     """Trains for so many batches, or with 1.0 for a whole epoch."""
     model = SASRecModel(
         n_factors=sizes.EMBEDDING_SIZE,
@@ -75,7 +79,7 @@ def _fit(data: Dataset, batches: float) -> SASRecModel:
         n_heads=sizes.HEADS,
         session_max_len=sizes.LENGTH,
         dropout_rate=sizes.DROPOUT,
-        loss="BCE",
+        loss=loss,
         n_negatives=sizes.NEGATIVES,
         lr=sizes.LEARNING_RATE,
         batch_size=sizes.BATCH_SIZE,
