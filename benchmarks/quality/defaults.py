@@ -46,7 +46,8 @@ def main() -> None:
     for data in (arguments.data or ",".join(TUNED)).split(","):
         split = PROBLEMS[data].tuning(arguments.folder)
         for model in (arguments.models or ",".join(TUNED[data])).split(","):
-            for settings in ({}, TUNED[data][model]):
+            choices: tuple[Settings, ...] = ({}, TUNED[data][model])
+            for settings in choices:
                 known = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
                 what = {"data": data, "model": model, "settings": settings}
                 if any(what.items() <= run.items() for run in known):
