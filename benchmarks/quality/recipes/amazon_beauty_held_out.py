@@ -59,10 +59,23 @@ def bsarec_with_features(seed: int) -> tm.BSARec:
     return tm.BSARec(**_BSAREC, features=True, seed=seed)
 
 
+def blend_with_features(seed: int) -> tm.Blend:
+    """Two sequence models whose items bring their features along."""
+    return tm.Blend(
+        parts=("bsarec", "sasrec"),
+        bsarec=_BSAREC | {"features": True},
+        sasrec=_SASREC | {"features": True},
+        seed=seed,
+    )
+
+
 RECIPES = {
     recipe.__name__: recipe
-    for recipe in (popularity, itemknn, ease, ials, sasrec, bsarec, blend, bsarec_with_features)
-}
+    for recipe in (
+        popularity, itemknn, ease, ials, sasrec, bsarec, blend, bsarec_with_features,
+        blend_with_features,
+    )
+}  # fmt: skip
 
 PUBLISHED = {
     "bsarec": ("0.1002 / 0.0610", "BSARec with cross-entropy, RecBoard, mean of five seeds"),
