@@ -35,6 +35,7 @@ include_patterns = [
     "benchmarks/*/README.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
+    "deploy/README.md",
 ]
 exclude_patterns = [".*", "build", "dist", "runs", "src", "tests"]
 
@@ -58,7 +59,8 @@ default_role = "py:obj"  # `name` in a docstring is a link where it names someth
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:obj", ".*"),
-    ("py:.*", r"(collections|concurrent|datetime|httpx|numpy|pathlib|polars|torch|typing)\..*"),
+    ("py:.*", r"(collections|concurrent|datetime|httpx2|numpy|pathlib|polars|torch|typing)\..*"),
+    ("py:class", "Figure"),  # of Matplotlib, which is imported late
     ("py:.*", r"tastemaker\.\w+\..*"),  # types that are not public, in annotations
 ]
 

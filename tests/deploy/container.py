@@ -163,13 +163,14 @@ class Image:
             is_read_only: whether the root is mounted read-only, with a new /tmp.
         """
         lines = ["mount --make-rprivate /", f"mount --bind {self.root} {self.root}"]
+        if is_read_only:  # first, since a folder of this machine may lie in /tmp
+            lines += [f"mount -t tmpfs -o mode=1777 tmpfs {self.root}/tmp"]
         for inside, (folder, how) in {**self._mounts, **(mounts or {})}.items():
             target = self.root / inside[1:]
             lines += [f"mkdir -p {target}", f"mount --rbind {folder} {target}"]
             lines += [f"mount -o remount,bind,{how} {target}"] if how == "ro" else []
         lines += [f"mkdir -p {self.root}/proc", f"mount -t proc proc {self.root}/proc"]
         if is_read_only:
-            lines += [f"mount -t tmpfs -o mode=1777 tmpfs {self.root}/tmp"]
             lines += [f"mount -o remount,bind,ro {self.root}"]
         variables = {**self.environment, **(environment or {})}
         folder = last(self.found, "WORKDIR").value if user else "/"

@@ -77,7 +77,7 @@ def _fetch(client: "httpx2.Client", url: str, part: Path, on_bytes: OnBytes | No
     n_downloaded = part.stat().st_size if part.exists() else 0
     headers = {"Range": f"bytes={n_downloaded}-"} if n_downloaded else {}
     with client.stream("GET", url, headers=headers) as response:
-        if response.status_code == httpx2.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
+        if response.status_code == httpx2.codes.RANGE_NOT_SATISFIABLE:
             return  # all bytes are downloaded already; the checksum decides if they are right
         response.raise_for_status()
         if response.status_code != httpx2.codes.PARTIAL_CONTENT:
