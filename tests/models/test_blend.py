@@ -134,7 +134,6 @@ def test_a_move_takes_no_more_than_a_part_has() -> None:
         [0.75, 0.25, 0.0],
         [0.25, 0.75, 0.0], [0.25, 0.25, 0.5],
         [1.0, 0.0, 0.0], [0.75, 0.0, 0.25],
-        [0.75, 0.25, 0.0], [0.75, 0.25, 0.0],
     ]  # fmt: skip
 
 
@@ -202,6 +201,14 @@ def test_contributions_add_up_to_the_score_but_for_a_constant(split: tm.Split) -
     blend = tm.Blend(parts=("ease", "itemknn"), weights=(0.6, 0.4)).fit(split)
     terms = blend.contributions(torch.tensor(HISTORY), torch.arange(40))
     assert terms.shape == (40, 4)
+    rest = blend.score(blend.unseen_users([HISTORY]))[0] - terms.sum(dim=1)
+    assert_same_scores(rest, rest.mean().expand(40))
+
+
+def test_contributions_of_fading_parts_add_up_too(split: tm.Split) -> None:
+    settings = {name: {"half_life_events": 2} for name in ("ease", "itemknn")}
+    blend = tm.Blend(parts=("ease", "itemknn"), weights=(0.6, 0.4), **settings).fit(split)
+    terms = blend.contributions(torch.tensor(HISTORY), torch.arange(40))
     rest = blend.score(blend.unseen_users([HISTORY]))[0] - terms.sum(dim=1)
     assert_same_scores(rest, rest.mean().expand(40))
 

@@ -3,10 +3,11 @@
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 import tastemaker as tm
 from tastemaker.errors import DataError
-from tastemaker.testing.worlds import two_tastes
+from tastemaker.testing.worlds import drifting, two_tastes
 
 MODELS = [
     tm.EASE(half_life_events=2.0),
@@ -51,6 +52,23 @@ def test_reasons_are_those_of_the_faded_history() -> None:
     oldest = reasons.filter(pl.col("because_item_id") == 3)["contribution"].item()
     alone = model.explain(model.unseen_users([[3]]), [6], n=1).frame["contribution"].item()
     assert oldest == pytest.approx(alone / 4)
+
+
+def test_reasons_in_lists_are_those_of_explain() -> None:
+    model = tm.EASE().fit(tm.no_holdout(drifting()))
+    assert model.half_life_events is not None, "else this test shows nothing"
+    (listed,) = model.recommend([5], k=1, because=3).frame.iter_rows(named=True)
+    explained = model.explain([5], [listed["item_id"]], n=3).frame
+    found = {each["item_id"]: each["contribution"] for each in listed["because"]}
+    expected = dict(explained.select("because_item_id", "contribution").iter_rows())
+    assert found == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
+def test_an_item_that_an_unseen_user_repeats_counts_once(model: tm.Recommender) -> None:
+    model.fit(tm.no_holdout(two_tastes()))
+    repeated, once = model.score(model.unseen_users([[1, 20, 20, 20], [1, 20]]))
+    torch.testing.assert_close(repeated, once)
 
 
 def test_weights_of_the_data_are_kept_beside_the_age() -> None:

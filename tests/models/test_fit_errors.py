@@ -20,6 +20,11 @@ INSEPARABLE = tm.no_holdout(dataset_of({user: [0, 1, 2 + user % 2] for user in r
     ("model", "split", "named"),
     [
         (tm.EASE(regularization=1e-30), INSEPARABLE, r"a higher regularization=… \(now 1e-30\)"),
+        (
+            tm.EASE(regularization=1e-30, half_life_events=3),
+            INSEPARABLE,
+            r"a higher regularization=… \(now 1e-30\)",
+        ),
         (tm.IALS(alpha=1e39), SPLIT, r"another alpha=… \(now 1e\+39\)"),
         (tm.BPR(learning_rate=1e6), SPLIT, r"a lower learning_rate=… \(now 1e\+06\)"),
         (tm.BPR(regularization=1e6), SPLIT, r"a lower regularization=… \(now 1e\+06\)"),

@@ -6,7 +6,6 @@ import torch
 
 from tastemaker.data.recommendations import Recommendations
 from tastemaker.data.users import UserBatch
-from tastemaker.models.matrices import history_matrix
 from tastemaker.models.retrieval import Lists
 from tastemaker.models.scorer import ComparingScorer
 
@@ -66,12 +65,14 @@ def reasons_of(
         UnsupportedError: the model has neither contributions nor item similarity.
     """
     starts = np.cumsum(lengths) - lengths
-    histories = history_matrix(users, model.dataset.n_items)
+    users = model._as_read(users)
+    histories = users.merged()
+    summed = None if users.weights is None else histories.weights
     pairs, codes, contributions = [], [], []
     for row, (start, length) in enumerate(zip(starts, lengths, strict=True)):
         entries = slice(*histories.indptr[row : row + 2])
-        history = torch.from_numpy(histories.indices[entries].astype(np.int64))
-        weights = None if users.weights is None else torch.from_numpy(histories.data[entries])
+        history = torch.from_numpy(histories.items[entries])
+        weights = None if summed is None else torch.from_numpy(summed[entries])
         listed = torch.from_numpy(items[row, :length])
         parts = model.contributions(history, listed, weights).cpu()
         # An item of the history is no reason for recommending the same item.

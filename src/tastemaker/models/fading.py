@@ -4,7 +4,6 @@ The age of an interaction is the number of later ones in the history of its user
 Xue Li, 2005: Time Weight Collaborative Filtering (CIKM), who measure it in time.
 """
 
-import time
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
@@ -17,6 +16,7 @@ from tastemaker.config import Config
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
+from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.errors import DataError
 from tastemaker.models.half_life import best_half_life
 from tastemaker.models.recency import recency
@@ -92,34 +92,26 @@ class FadingModel(Recommender):
     def _trained_on(
         self, split: Split, run: TrainingRun, start_from: Recommender | None = None
     ) -> None:
-        started_at = time.monotonic()
-        given = self.config.half_life_events
-        notes: tuple[str, ...] = ()
-        self.log = TrainingLog()
-        if given == AUTO:
-            train = super()._split_as_read(split).train
-            self._half_life, notes = self._found(train, run.on_progress)
-        else:
-            self._half_life = given
-        found_s = time.monotonic() - started_at
         super()._trained_on(split, run, start_from)
-        self.log.notes = (*notes, *self.log.notes)
-        self.log.fit_s = found_s + (self.log.fit_s or 0.0)
+        if self._half_life is not None and self.config.half_life_events == AUTO:
+            effect = f"an interaction counts half after {self._half_life:g} later ones of its user"
+            note = f"{self.name}: {effect} (half_life_events, found from the data)"
+            self.log.notes = (note, *self.log.notes)
 
-    def _found(
-        self, train: Dataset, on_progress: OnProgress | None
-    ) -> tuple[float | None, tuple[str, ...]]:
-        """Returns the half-life that suits the data, the same in all processes, and notes on it."""
+    def _prepare(self, split: Split, run: TrainingRun) -> None:
+        given = self.config.half_life_events
+        if given == AUTO:
+            given = self._found(super()._split_as_read(split).train, run.on_progress)
+        self._half_life, self.log = given, TrainingLog()
+
+    def _found(self, train: Dataset, on_progress: OnProgress | None) -> float | None:
+        """Returns the half-life that suits the data, the same in all processes."""
         if train.timestamps is None:
-            return None, ()
+            return None
         best = torch.zeros(())
         if process_rank() == 0:
             best += best_half_life(train, on_progress) or 0.0
-        half_life = self.part_of_best * float(summed(best))
-        if half_life == 0:
-            return None, ()
-        effect = f"an interaction counts half after {half_life:g} later ones of its user"
-        return half_life, (f"{self.name}: {effect} (half_life_events, found from the data)",)
+        return self.part_of_best * float(summed(best)) or None
 
     def _split_as_read(self, split: Split) -> Split:
         split = super()._split_as_read(split)
@@ -133,8 +125,13 @@ class FadingModel(Recommender):
         users = super()._as_read(users)
         if self._half_life is None:
             return users
-        mean_weight = super()._split_as_read(self.split).train.mean_weight
-        weights = np.float32(mean_weight) if users.weights is None else users.weights
+        if users.weights is None:
+            # Without weights, a repeated item counts once, and only an unseen user's can repeat.
+            users = users.merged() if (users.codes == UNKNOWN).any() else users
+            mean_weight = super()._split_as_read(self.split).train.mean_weight
+            weights = np.full(len(users.items), mean_weight, dtype=np.float32)
+        else:
+            weights = users.weights
         return replace(users, weights=weights * recency(users.indptr, self._half_life))
 
 

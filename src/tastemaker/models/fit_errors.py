@@ -88,8 +88,10 @@ def _advice_on_settings(
     return f"train again with {', or '.join(changes)}" if changes else fallback
 
 
-def _direction(name: str, value: float, default: float | None) -> str:
-    if default is None:  # which is chosen by the data, and is seldom as low as 1 for penalties
+def _direction(name: str, value: float, default: float | str | None) -> str:
+    if not isinstance(
+        default, int | float
+    ):  # which is chosen by the data, and is seldom as low as 1 for penalties
         return "a higher" if name == "regularization" and value < 1 else "another"
     return "a higher" if value < default else "a lower"
 

@@ -6,6 +6,8 @@ follows from the latest ones, a short one can double the hit rate; where it depe
 it can halve it.
 """
 
+from weakref import WeakKeyDictionary
+
 import numpy as np
 import torch
 from scipy.sparse import csr_matrix, diags_array
@@ -50,6 +52,16 @@ def best_half_life(train: Dataset, on_progress: OnProgress | None = None) -> flo
         train: interactions with times, one for each pair of user and item.
         on_progress: receives the number of half-lives tried.
     """
+    if train not in _found:
+        _found[train] = _search(train, on_progress)
+    return _found[train]
+
+
+_found: WeakKeyDictionary[Dataset, float | None] = WeakKeyDictionary()
+"""The half-lives of the data that were searched, since several models read the same data."""
+
+
+def _search(train: Dataset, on_progress: OnProgress | None) -> float | None:
     random = np.random.default_rng(0)
     sample = _of_some_users(train, random)
     held_out = _held_out(sample, random)
@@ -80,10 +92,11 @@ def _standard_errors(differences: np.ndarray) -> np.ndarray:
 
 
 def _of_some_users(train: Dataset, random: np.random.Generator) -> Dataset:
-    """Returns all interactions of as many users as have MAX_INTERACTIONS together."""
+    """Returns all interactions of so many users that they have about MAX_INTERACTIONS together."""
     order = random.permutation(train.n_users)
     chosen = np.zeros(train.n_users, dtype=bool)
-    chosen[order] = train.user_counts[order].cumsum() <= MAX_INTERACTIONS
+    counts = train.user_counts[order]
+    chosen[order] = counts.cumsum() - counts < MAX_INTERACTIONS
     return train if chosen.all() else train.rows(chosen[train.users])
 
 

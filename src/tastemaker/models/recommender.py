@@ -248,6 +248,7 @@ class Recommender(ABC):
         self._start_from, self._encoders = start_from, None
         try:
             with failures_as_config_errors(self.config, self.name):
+                self._prepare(split, run)
                 self._fit(self._split_as_read(split), run)
                 self._split = split
                 self._require_finite()
@@ -258,6 +259,9 @@ class Recommender(ABC):
             self._start_from = None
         # The epochs before a resume count as well.
         self.log.fit_s = max(time.monotonic() - started_at, self.log.elapsed_s)
+
+    def _prepare(self, split: Split, run: TrainingRun) -> None:  # noqa: B027, may be overridden
+        """Finds what decides how the split is read; does nothing unless overridden."""
 
     def refuse_processes(self) -> None:
         """Checks that the processes that train together, if any, can train this model.
@@ -527,7 +531,7 @@ class Recommender(ABC):
             UnsupportedError: the model has neither contributions nor item similarity.
         """
         codes = self.dataset.item_vocabulary.encode(as_list(items))
-        return explain(self, self._as_read(self._as_batch(users)), codes, n)
+        return explain(self, self._as_batch(users), codes, n)
 
     def similar_items(
         self, items: Ids | Id, k: int = 10, *, on_progress: OnProgress | None = None

@@ -49,6 +49,9 @@ class ComparingScorer(Scorer, Protocol):
     def item_similarity(self) -> ItemSimilarity:
         """The similarity of items."""
 
+    def _as_read(self, users: UserBatch) -> UserBatch:
+        """The users with their histories as the model reads them."""
+
     def contributions(
         self, history: torch.Tensor, items: torch.Tensor, weights: torch.Tensor | None = None
     ) -> torch.Tensor:

@@ -45,10 +45,12 @@ class Adam(torch.optim.Adam):
             if table not in self._zeros:
                 self._zeros[table] = torch.zeros_like(table)
             table.grad = self._zeros[table].index_copy_(0, rows.indices()[0], rows.values())
-        yield
-        for table, rows in sparse:
-            self._zeros[table].index_fill_(0, rows.indices()[0], 0)
-            table.grad = rows
+        try:
+            yield
+        finally:
+            for table, rows in sparse:
+                self._zeros[table].index_fill_(0, rows.indices()[0], 0)
+                table.grad = rows
 
 
 class LazyAdam(Adam):

@@ -178,7 +178,9 @@ class Blend(Recommender):
         )  # fmt: skip
         total = torch.zeros(len(items), len(history))
         for part, weight in sums:
-            terms = part.contributions(history, items, weights).cpu()
+            read = part._as_read(user).weights
+            own = None if read is None else torch.from_numpy(read)
+            terms = part.contributions(history, items, own).cpu()
             total += weight * terms / deviations(part.score(user)).cpu()
         return total
 

@@ -139,10 +139,12 @@ def moves(weights: torch.Tensor, step: float) -> torch.Tensor:
         step: what is moved; of a part with less, all it has.
 
     Returns:
-        (1 + n_parts (n_parts - 1), n_parts) float32; `weights` first.
+        (n, n_parts) float32; `weights` first, then n_parts - 1 for each part with a weight.
     """
     found = [weights]
     for giver, taker in permutations(range(len(weights)), 2):
+        if weights[giver] == 0:
+            continue
         moved = weights.clone()
         moved[giver] -= weights[giver].clamp(max=step)
         moved[taker] += weights[giver].clamp(max=step)

@@ -119,9 +119,9 @@ class EASE(FadingModel):
         """Returns λ for the weights (n_users, n_items); items without interactions do not count."""
         if self.config.regularization is not None:
             return self.config.regularization
-        n_touched = len(np.unique(matrix.indices))
+        n_touched = np.count_nonzero(np.bincount(matrix.indices))
         squares = float((matrix.data.astype(np.float64) ** 2).sum())
-        return PENALTY_PER_DIAGONAL * squares / n_touched
+        return PENALTY_PER_DIAGONAL * (squares / n_touched if squares > 0 else 1.0)
 
     def _set(self, weights: torch.Tensor, neighbours: torch.Tensor | None) -> None:
         self._state = {"weights": weights}
