@@ -58,9 +58,9 @@ data
 # ## What is held out
 #
 # A model must be judged on something that it has not seen. The tutorial holds out the *latest* film
-# of each user (leave one out by time). A random film would be easier to guess, since the model
-# would know what came after it, which it never does in a product. A second film, the one before, is
-# the *validation* part, on which settings are chosen.
+# of each user (leave one out by time). A random film would be easier to guess, since training would
+# contain later films, which do not exist yet in a product. A second film, the one before, is the
+# *validation* part, on which settings are chosen.
 
 # %%
 split = tm.leave_one_out(data)
@@ -131,8 +131,8 @@ full.plot("ndcg@10")
 # ## 4. A tuned linear model
 #
 # EASE (Steck 2019) has no layers and no epochs. It predicts each film by a weighted sum of the
-# films in the history, and the weights have a closed form. It has one setting, which is chosen on
-# the validation part, never on the test.
+# films in the history, and the weights have a closed form. Its most important setting, the penalty
+# `regularization`, is chosen here on the validation part, never on the test.
 
 # %%
 choices = {}
@@ -157,10 +157,9 @@ board.plot()
 
 # %% [markdown]
 # The linear model leads, and it was trained in seconds. The sentence below the table says whether
-# the lead could be due to chance: with the few users that are left of 30%, even a large lead may
-# be. Users who are left out save time and cost certainty. That a simple model with a well-chosen
-# setting beats a network is not a strange case: many published networks do not beat one (Ferrari
-# Dacrema et al. 2019).
+# the lead could be due to chance. With only 30% of the users, even a large lead may be due to
+# chance: fewer users save time but widen the intervals. It is common that a simple model with a
+# well-chosen setting beats a network (Ferrari Dacrema et al. 2019).
 #
 # ## Lists
 #

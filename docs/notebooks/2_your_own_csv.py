@@ -11,7 +11,7 @@
 #
 # A log of interactions has one row for each event: a user, an item and, if possible, a time. Real
 # files have more than that, and errors. This notebook writes such a file and reads it, one problem
-# after the other. The rule behind all of it: nothing is guessed or dropped without a word.
+# after the other. The rule behind all of it: every guess and every dropped row is reported.
 
 # %%
 import random

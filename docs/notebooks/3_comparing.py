@@ -32,9 +32,9 @@ split
 #
 # ## Baselines first
 #
-# A baseline is a model that is hard to get wrong. `random` shows what no knowledge at all reaches,
-# `popularity` what one list for everybody reaches. Every film is ranked against the whole catalog
-# (*full ranking*), as a product would do.
+# A baseline is a model that is hard to get wrong. `random` shows the result of guessing, and
+# `popularity` that of one list for everybody. Every film is ranked against the whole catalog (*full
+# ranking*), as a product would do.
 
 # %%
 full = tm.FullRanking()
@@ -49,8 +49,8 @@ for model in (tm.Random(), tm.Popularity()):
 #
 # ## Settings are chosen on the validation part
 #
-# The same care for every model, baselines included: a model that was tuned would beat one that was
-# not for that reason alone. Two small searches:
+# Every model, the baselines included, is tuned with the same care. Otherwise a tuned model could
+# win for that reason alone. Two small searches:
 
 
 # %%
@@ -115,7 +115,7 @@ for pair in board.comparisons:
 # %% [markdown]
 # ## Another seed
 #
-# The test knows about other users, but not about other random numbers. A network begins with random
+# The test covers the choice of users, but not that of random numbers. A network begins with random
 # weights, so another seed gives another model. How much does that change?
 
 # %%

@@ -9,10 +9,10 @@
 # %% [markdown]
 # # Sequences and attributes
 #
-# The order of events holds information that a set of items lacks: who just looked at tents wants
-# something else than a year ago. A *sequence model* reads a history like a sentence and predicts
-# the next item, as a language model predicts the next word. Attributes of products and visitors
-# add what no history tells. This notebook uses both.
+# The order of events holds information that a set of items lacks: somebody who has just looked at
+# tents wants something different from what they wanted a year ago. A *sequence model* reads a
+# history like a sentence and predicts the next item, as a language model predicts the next word.
+# Attributes of products and visitors add what no history tells. This notebook uses both.
 
 # %%
 import torch
@@ -57,9 +57,10 @@ too_good = tm.Repeat().fit(tm.leave_one_out(everything))
 tm.evaluate(too_good, protocol=tm.FullRanking())
 
 # %% [markdown]
-# Almost every purchase is found, and nothing was learned: whoever buys a product has put it into
-# the cart just before, so the answer is the last event of the history. Any model that sees it looks
-# good, and none is of use. When a result is too good, look for the answer in the input.
+# Every purchase is among the first ten, nearly always first, and nothing was learned: whoever buys
+# a product has put it into the cart just before, so the answer is the last event of the history.
+# Any model that sees it looks good, and none is of use. When a result is too good, look for the
+# answer in the input.
 #
 # ## A useful question
 #
@@ -74,8 +75,8 @@ split = tm.leave_one_out(data)
 split
 
 # %% [markdown]
-# There are fewer than six buyers for each product. From so little, what is known of a product
-# besides its id should matter.
+# On average, a product has fewer than six buyers in the training part. From so little, what is
+# known of a product besides its id should matter.
 #
 # - `EASE` sees the *set* of items in a history. With `feature_weight`, it also sees which products
 #   share attributes.

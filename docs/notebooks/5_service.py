@@ -60,8 +60,8 @@ address = service.stdout.readline().rpartition(" at ")[2].strip()
 address
 
 # %% [markdown]
-# `Client` speaks to it in Python. Any other language can do the same: the requests are JSON, and
-# the service describes them at `/docs`.
+# `Client` sends requests to it from Python. Any other language can do the same: the requests are
+# JSON, and the service describes them at `/docs`.
 
 # %%
 client = Client(address)
@@ -105,8 +105,8 @@ print("new in the list:", [title for title in titles_after if title not in title
 # %% [markdown]
 # ## Somebody new
 #
-# A visitor whom nobody has seen gets what is popular at the moment. After two clicks the model
-# answers.
+# A visitor whom nobody has seen gets what is popular at the moment. From the first click on, the
+# list comes from the model; here are two clicks.
 
 # %%
 show(client.recommend("somebody-new", k=3))
