@@ -115,6 +115,19 @@ def test_the_best_comes_first_and_the_failed_last(split: tm.Split) -> None:
     assert rows[-1]["error"] == "ran out of luck"
 
 
+def test_a_metric_that_only_some_models_have_is_shown_for_them(split: tm.Split) -> None:
+    evaluations = {
+        name: evaluated(split, scores_with_hits(split, hits), lists=lists, baseline=False)
+        for name, hits, lists in (("poor", 0.1, True), ("good", 0.9, False))
+    }
+    board = tm.Leaderboard([tm.Entry(*one) for one in evaluations.items()])
+    good, poor = board.summary()
+    assert list(good) == list(poor)
+    assert good["coverage@10"] is None
+    assert poor["coverage@10"] == evaluations["poor"].metrics["coverage@10"]
+    assert "coverage@10" in board._repr_html_()
+
+
 def test_a_large_difference_is_significant_and_none_is_not(split: tm.Split) -> None:
     board = board_of(split, good=0.9, fair=0.5)
     assert board.comparison("fair", "good").better == "good"

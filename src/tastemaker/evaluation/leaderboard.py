@@ -113,12 +113,16 @@ class Leaderboard:
         """Returns the rows of a short table, best model first, without the models that failed.
 
         Each has rank, model, the deciding metric and its 95% interval, whether the model is
-        significantly worse than the best, another metric, coverage if it was measured, and the
-        training time, partly as text.
+        significantly worse than the best, another metric and coverage if they were measured for
+        any model (None for a model without them), and the training time, partly as text.
         """
         metric, _, cutoff = self.metric.partition("@")
         second = next(name for name in SECOND_METRICS if name != metric)
-        further = [f"{second}@{cutoff}", f"coverage@{cutoff}"]
+        further = [
+            name
+            for name in (f"{second}@{cutoff}", f"coverage@{cutoff}")
+            if any(name in evaluation.metrics for _, evaluation in self.ranked)
+        ]
         return [
             {
                 "rank": rank,
@@ -126,9 +130,7 @@ class Leaderboard:
                 self.metric: evaluation.metrics[self.metric],
                 "95% interval": "{:.4f}-{:.4f}".format(*evaluation.intervals[self.metric]),
                 "worse": "-" if rank == 1 else "yes" if self.is_worse(entry.name) else "no",
-                **{
-                    name: evaluation.metrics[name] for name in further if name in evaluation.metrics
-                },
+                **{name: evaluation.metrics.get(name) for name in further},
                 "fit": "-" if entry.fit_s is None else f"{entry.fit_s:.1f} s",
             }
             for rank, (entry, evaluation) in enumerate(self.ranked, 1)
