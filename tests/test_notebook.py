@@ -11,18 +11,41 @@ from tastemaker.notebook import shown_progress
 from tastemaker.progress import Progress
 
 SET_UP = """
+from contextlib import contextmanager
 import tastemaker as tm
 from tastemaker import notebook
 from tastemaker.notebook import shown_progress
 from tastemaker.testing.worlds import two_tastes
 notebook.SHOWN_AFTER_S = notebook.REDRAWN_EVERY_S = 0
 split = tm.leave_one_out(two_tastes())
+
+@contextmanager
+def interrupted_in_the_second_training():
+    '''Ctrl-C comes in the second training of an item-KNN model.'''
+    fit, models = tm.ItemKNN._fit, []
+    def interrupted(model, *arguments):
+        models.append(model)
+        if len(models) == 2:
+            raise KeyboardInterrupt
+        fit(model, *arguments)
+    tm.ItemKNN._fit = interrupted
+    yield
+    tm.ItemKNN._fit = fit
 """
 CELLS = {
     "fit": "model = tm.NCF(epochs=3).fit(split)",
     "evaluate": "result = tm.evaluate(model, protocol=tm.FullRanking())",
     "compare": "result = tm.compare([tm.EASE(), tm.MF(epochs=2)], split, 'comparison')",
     "tune": "result = tm.tune('itemknn', split, 'search', n_trials=2)",
+    "interrupted compare": """
+with interrupted_in_the_second_training():
+    models = {"first": tm.ItemKNN(), "second": tm.ItemKNN()}
+    result = tm.compare(models, split, "interrupted comparison")
+""",
+    "interrupted tune": """
+with interrupted_in_the_second_training():
+    result = tm.tune("itemknn", split, "interrupted search", n_trials=2)
+""",
     "notes": "data = tm.load('synthetic')",
     "own callback": "tm.NCF(epochs=3).fit(split, tm.TrainingRun(on_progress=lambda one: None));",
     "failing": """
@@ -76,6 +99,15 @@ def test_finished_work_leaves_one_line(work: str, line: str, outputs: dict[str, 
 def test_failed_work_says_so_and_markup_stays_text(outputs: dict[str, list]) -> None:
     (display,) = outputs["failing"]
     assert "&lt;b&gt;counting&lt;/b&gt;: stopped after" in display.data["text/html"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("work", "subject"), [("compare", "compare"), ("tune", "tune itemknn")])
+def test_work_that_ctrl_c_has_ended_is_not_called_finished(
+    work: str, subject: str, outputs: dict[str, list]
+) -> None:
+    (display,) = (o for o in outputs[f"interrupted {work}"] if o.output_type == "display_data")
+    assert re.fullmatch(rf"{subject}: stopped after \d+\.\d s", display.data["text/plain"])
 
 
 @pytest.mark.slow

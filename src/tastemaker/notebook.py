@@ -28,7 +28,11 @@ class Handle(Protocol):
 
 
 @contextmanager
-def shown_progress(on_progress: OnProgress | None, subject: str) -> Iterator[OnProgress | None]:
+def shown_progress(
+    on_progress: OnProgress | None,
+    subject: str,
+    was_stopped: Callable[[], bool] = lambda: False,
+) -> Iterator[OnProgress | None]:
     """Yields the given callback or, if there is none, one that shows a bar in a notebook.
 
     Outside notebooks it yields None if there is no callback: a library does not print.
@@ -36,6 +40,8 @@ def shown_progress(on_progress: OnProgress | None, subject: str) -> Iterator[OnP
     Args:
         on_progress: what the caller of a public function gave as its callback.
         subject: what is worked on, such as the name of a model.
+        was_stopped: returns, once the block has ended without an exception, whether Ctrl-C ended
+            the work early; by default it has not.
     """
     display = None if on_progress is not None else _display_of_notebook()
     if display is None:
@@ -47,7 +53,7 @@ def shown_progress(on_progress: OnProgress | None, subject: str) -> Iterator[OnP
     except BaseException:
         bar.end("stopped")
         raise
-    bar.end("finished")
+    bar.end("stopped" if was_stopped() else "finished")
 
 
 def is_notebook() -> bool:

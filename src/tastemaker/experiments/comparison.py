@@ -126,7 +126,7 @@ def compare(
         ArtifactError: the folder holds something else, or another process writes to it.
         KeyboardInterrupt: Ctrl-C came before the first model was finished.
     """
-    with listening(listener) as heard:
+    with listening(listener, lambda: result.interrupted) as heard:
         comparison = _ComparisonRun(
             by_label(models), Path(folder), deciding_metric(metric, k), correction, share, workers,
             device, heard,
@@ -137,7 +137,8 @@ def compare(
             for model in comparison.models.values():
                 model.notes_on(split.train, strict=True)
         cold = hold_out_users(split) if cold_start else None
-        return comparison.run(EvaluationPlan(split, protocol or FullRanking(), tuple(k), cold))
+        result = comparison.run(EvaluationPlan(split, protocol or FullRanking(), tuple(k), cold))
+    return result
 
 
 def by_label(models: Mapping[str, Recommender] | Sequence[Recommender]) -> dict[str, Recommender]:

@@ -38,12 +38,17 @@ class ComparisonListener:
 
 
 @contextmanager
-def listening(listener: ComparisonListener | None) -> Iterator[ComparisonListener]:
-    """Yields the given listener or, if there is none, one that shows a bar in a notebook."""
+def listening(
+    listener: ComparisonListener | None, was_stopped: Callable[[], bool]
+) -> Iterator[ComparisonListener]:
+    """Yields the given listener or, if there is none, one that shows a bar in a notebook.
+
+    `was_stopped` is as for `shown_progress`.
+    """
     if listener is not None:
         yield listener
         return
-    with shown_progress(None, "compare") as on_progress:
+    with shown_progress(None, "compare", was_stopped) as on_progress:
         if on_progress is None:
             yield ComparisonListener()
             return

@@ -161,7 +161,7 @@ def tune(
                 (folder / name).unlink(missing_ok=True)
             if workers is not None:
                 _make_journal(folder)
-        with _listening(listener, model) as heard:
+        with _listening(listener, model, lambda: interrupted) as heard:
             trials, interrupted = _run_search(
                 spec, folder, n_trials, timeout_s, device, storage, workers, heard
             )
@@ -181,12 +181,17 @@ def tune(
 
 
 @contextmanager
-def _listening(listener: TuningListener | None, model: str) -> Iterator[TuningListener]:
-    """Yields the given listener or, if there is none, one that shows a bar in a notebook."""
+def _listening(
+    listener: TuningListener | None, model: str, was_stopped: Callable[[], bool]
+) -> Iterator[TuningListener]:
+    """Yields the given listener or, if there is none, one that shows a bar in a notebook.
+
+    `was_stopped` is as for `shown_progress`.
+    """
     if listener is not None:
         yield listener
         return
-    with shown_progress(None, f"tune {model}") as on_progress:
+    with shown_progress(None, f"tune {model}", was_stopped) as on_progress:
         if on_progress is None:
             yield TuningListener()
             return
