@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,18 @@ SPLIT = tm.leave_one_out(two_tastes())
 
 
 class Notebook:
-    """A tracker that writes down what it is given, until it cannot be reached."""
+    """A tracker that writes down what it is given, until it cannot be reached.
+
+    As in MLflow, a record begins only after the one before it has ended.
+    """
 
     def __init__(self, *, lost_after_epoch: int = 100) -> None:
         self.lines: list[tuple[str, Any]] = []
         self._lost_after_epoch = lost_after_epoch
 
     def start(self, name: str) -> None:
+        if len(self.of("start")) > len(self.of("end")):
+            raise RuntimeError("the record before has not ended")
         self.lines.append(("start", name))
 
     def parameters(self, values: Mapping[str, Any]) -> None:
@@ -113,16 +118,28 @@ def test_a_tracker_that_is_lost_does_not_end_the_training(tmp_path: Path) -> Non
     assert len(model.log.records) == 3
     assert lines == ["the rest of this training is not recorded: no route to host"]
     assert [number for number, _ in notebook.of("epoch")] == [1]
+    assert notebook.of("end") == ["failed"]
 
 
-def compare(folder: Path, notebook: Notebook, models: dict[str, tm.Recommender]) -> list[str]:
+def test_without_a_tracker_the_data_are_not_hashed() -> None:
+    split = tm.leave_one_out(two_tastes())
+    TrainingRecord(None, refuse).begin("nowhere", mf(), split)
+    assert "fingerprint" not in vars(split.train)
+
+
+def compare(
+    folder: Path,
+    notebook: Notebook,
+    models: dict[str, tm.Recommender],
+    on_lost: Callable[[str], None] = refuse,
+) -> list[str]:
     """Compares with a recorder, and returns the labels that the other listener was told of."""
     told: list[str] = []
     shown = ComparisonListener(
         on_done=lambda label, result: told.append(label),
         on_failed=lambda label, error: told.append(label),
     )
-    recorder = ComparisonRecorder(notebook, models, SPLIT, folder, refuse, shown)
+    recorder = ComparisonRecorder(notebook, models, SPLIT, folder, on_lost, shown)
     tm.compare(models, SPLIT, folder, k=(5,), cold_start=True, listener=recorder.listener())
     recorder.end()
     return told
@@ -146,6 +163,15 @@ def test_a_model_that_fails_ends_its_record(tmp_path: Path) -> None:
     models = {"ease": tm.EASE(), "wild": mf(learning_rate=1e30)}
     assert "wild" in compare(tmp_path / "which", notebook, models)
     assert notebook.of("end") == ["finished", "failed"]
+
+
+def test_the_models_after_one_that_lost_its_tracker_are_recorded(tmp_path: Path) -> None:
+    notebook, lines = Notebook(lost_after_epoch=1), []
+    models = {"long": mf(), "short": mf(epochs=1)}
+    compare(tmp_path / "which", notebook, models, lines.append)
+    assert notebook.of("start") == ["which/long", "which/short"]
+    assert notebook.of("end") == ["failed", "finished"]
+    assert len(lines) == 1
 
 
 def test_without_mlflow_one_line_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Trackers: places outside the run folders in which trainings are recorded, such as MLflow."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -56,6 +57,8 @@ class TrainingRecord:
 
     def begin(self, name: str, model: Recommender, split: Split) -> None:
         """Begins the record with the parameters of the training."""
+        if self._tracker is None:
+            return
         train = split.train
         sizes = {"data": train.name, "interactions": len(train), "users": train.n_users}
         parameters = flattened(identity_of(model, split)) | sizes | {"items": train.n_items}
@@ -101,6 +104,9 @@ class TrainingRecord:
         try:
             call(self._tracker)
         except Exception as error:  # a tracker's own errors, or those of its network
+            # A record that has not ended would keep the tracker from starting the next one.
+            with suppress(Exception):
+                self._tracker.end("failed")
             self._tracker = None
             reason = " ".join(str(error).split())
             self._on_lost(f"the rest of this training is not recorded: {reason}")
