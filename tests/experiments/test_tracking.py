@@ -225,3 +225,15 @@ def test_an_unusable_address_is_refused_before_the_training(tmp_path: Path) -> N
     assert "MLFLOW_TRACKING_URI names the server" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_a_refused_folder_leaves_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mlflow = pytest.importorskip("mlflow", reason="mlflow-skinny is not installed")
+    uri = (tmp_path / "mlruns").as_uri()
+    (tmp_path / "run.partial").mkdir()
+    done = tracked(tmp_path, uri, "--model", "ease")
+    assert done.returncode != 0
+    assert "is not an unfinished run" in done.stderr
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    assert mlflow.MlflowClient(uri).search_runs(["0"]) == []

@@ -24,23 +24,36 @@ def refuse_missing(name: TrackerName | None) -> None:
         raise UnsupportedError('--track mlflow needs MLflow: pip install "tastemaker[mlflow]"')
 
 
-@contextmanager
-def recorded(
-    name: TrackerName | None, label: str, model: Recommender, split: Split
-) -> Iterator[TrainingRecord]:
-    """Begins the record of a training, and ends it if the block is left by an exception.
-
-    Args:
-        name: of the tracker; None to record nothing.
-        label: name of the record.
-        model: unfitted.
-        split: what the model is trained on.
+def opened(name: TrackerName | None) -> Tracker | None:
+    """Returns a tracker that can be reached and has recorded nothing yet; None without a name.
 
     Raises:
         UnsupportedError: the package of the tracker is not installed.
         ConfigError: the tracker cannot be reached.
     """
-    record = TrainingRecord(None if name is None else _opened(name), note)
+    if name is None:
+        return None
+    refuse_missing(name)
+    from tastemaker.experiments.mlflow_tracker import MlflowTracker
+
+    tracker = MlflowTracker()
+    note(f"recording with {name} at {tracker.address}")
+    return tracker
+
+
+@contextmanager
+def recorded(
+    tracker: Tracker | None, label: str, model: Recommender, split: Split
+) -> Iterator[TrainingRecord]:
+    """Begins the record of a training, and ends it if the block is left by an exception.
+
+    Args:
+        tracker: None to record nothing.
+        label: name of the record.
+        model: unfitted.
+        split: what the model is trained on.
+    """
+    record = TrainingRecord(tracker, note)
     record.begin(label, model, split)
     try:
         yield record
@@ -60,21 +73,13 @@ def recording(
     folder: Path,
     listener: ComparisonListener,
 ) -> Iterator[ComparisonListener]:
-    """Adds a tracker to the listener of a comparison; see `recorded` for the errors."""
-    if name is None:
+    """Adds a tracker to the listener of a comparison; see `opened` for the errors."""
+    tracker = opened(name)
+    if tracker is None:
         yield listener
         return
-    recorder = ComparisonRecorder(_opened(name), models, split, folder, note, listener)
+    recorder = ComparisonRecorder(tracker, models, split, folder, note, listener)
     try:
         yield recorder.listener()
     finally:
         recorder.end()
-
-
-def _opened(name: TrackerName) -> Tracker:
-    refuse_missing(name)
-    from tastemaker.experiments.mlflow_tracker import MlflowTracker
-
-    tracker = MlflowTracker()
-    note(f"recording with {name} at {tracker.address}")
-    return tracker

@@ -16,7 +16,7 @@ from tastemaker.cli.evaluating import make_protocol, print_evaluation
 from tastemaker.cli.processes import joined_as_started, own_errors_shown, own_place
 from tastemaker.cli.progress import progress_bar
 from tastemaker.cli.resuming import finished_run, resume_hint, resume_message
-from tastemaker.cli.tracking import recorded, refuse_missing
+from tastemaker.cli.tracking import opened, recorded, refuse_missing
 from tastemaker.cluster.folder import shared_training_folder
 from tastemaker.cluster.group import Place, in_agreement, leave, require_same, wait_for_all
 from tastemaker.data.split import Split
@@ -115,13 +115,13 @@ class TrainingJob:
         # A run can be resumed only with the same model, settings and data.
         identity, rank = identity_of(model, split), process_rank()
         require_same(flattened(identity))
+        tracker = opened(self.track if rank == 0 else None)
         with (
-            recorded(
-                self.track if rank == 0 else None, self.run_folder.name, model, split
-            ) as record,
             shared_training_folder(
                 self.run_folder, identity, resume=self.resume, restart=self.restart
             ) as folder,
+            # Inside, so that no record is begun if the folder is refused.
+            recorded(tracker, self.run_folder.name, model, split) as record,
         ):
             if self.resume:
                 note(resume_message(folder))
