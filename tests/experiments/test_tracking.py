@@ -237,3 +237,30 @@ def test_a_refused_folder_leaves_no_record(tmp_path: Path, monkeypatch: pytest.M
     assert "is not an unfinished run" in done.stderr
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     assert mlflow.MlflowClient(uri).search_runs(["0"]) == []
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_lost_server_does_not_stall_the_training_for_minutes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("mlflow", reason="mlflow-skinny is not installed")
+    from mlflow.environment_variables import (
+        MLFLOW_HTTP_REQUEST_MAX_RETRIES,
+        MLFLOW_HTTP_REQUEST_TIMEOUT,
+    )
+
+    from tastemaker.experiments.mlflow_tracker import MlflowTracker
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "mlruns").as_uri())
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "7")
+    # Set before it is deleted, so that what the tracker sets is gone after the test.
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "")
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT")
+    MlflowTracker()
+    assert MLFLOW_HTTP_REQUEST_TIMEOUT.get() == 10
+    assert MLFLOW_HTTP_REQUEST_MAX_RETRIES.get() == 7  # the user's own value
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES")
+    MlflowTracker()
+    assert MLFLOW_HTTP_REQUEST_MAX_RETRIES.get() == 2

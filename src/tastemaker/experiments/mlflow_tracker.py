@@ -1,5 +1,6 @@
 """MlflowTracker: records trainings as runs of MLflow."""
 
+import os
 import sys
 from collections.abc import Mapping
 from contextlib import redirect_stdout
@@ -10,6 +11,9 @@ import mlflow
 
 from tastemaker.errors import ConfigError
 from tastemaker.experiments.tracking import Status
+
+PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+"""Variables of MLflow that are set unless they have a value; the timeout is in seconds."""
 
 STATUS = {"finished": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}
 """MLflow's names."""
@@ -26,6 +30,10 @@ class MlflowTracker:
     """
 
     def __init__(self) -> None:
+        # By default MLflow tries a request eight times for two minutes each. Training waits for
+        # it, and would stand still for many minutes if the server cannot be reached.
+        for name, value in PATIENCE.items():
+            os.environ.setdefault(name, value)
         self.address = mlflow.get_tracking_uri()
         """URI of the server, database or folder."""
         try:
