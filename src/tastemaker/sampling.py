@@ -47,6 +47,8 @@ class UnseenItems:
         self.n_users, self.n_items = dataset.n_users, dataset.n_items
         self.device = torch.device(device)
         keys = np.empty(len(dataset.users), dtype=np.int64)
+        # Read before the threads start, each of which would compute the cached property.
+        indptr = dataset.indptr
 
         def fill(block: slice) -> None:
             # In place, since allocating memory takes longer than the computation.
@@ -56,7 +58,7 @@ class UnseenItems:
             block_keys.sort()
             # Changes the stride from n_items to n_items + 1, and a_j to a_j - j.
             block_keys += users
-            block_keys += dataset.indptr[users]
+            block_keys += indptr[users]
             block_keys -= np.arange(block.start, block.stop)
 
         in_threads(fill, user_blocks(dataset.users), len(keys))
@@ -64,7 +66,7 @@ class UnseenItems:
         # Stored here, because a caller of `sample` may have lowered PyTorch's number of threads.
         self._n_threads = torch.get_num_threads()
         self._below_keys = torch.from_numpy(keys).to(self.device)
-        self._indptr = torch.from_numpy(dataset.indptr.copy()).to(self.device)
+        self._indptr = torch.from_numpy(indptr.copy()).to(self.device)
         self.counts = torch.from_numpy(self.n_items - dataset.user_counts).to(self.device)
         """(n_users,) int64 number of items that each user has not touched."""
 
