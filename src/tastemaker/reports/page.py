@@ -13,7 +13,7 @@ from tastemaker.reports.cold_start import ColdStartSection, cold_start
 from tastemaker.reports.curves import Curve, curve_figures, curves
 from tastemaker.reports.examples import Example
 from tastemaker.reports.formats import counted, decimals, metric_title, missing, percent, seconds
-from tastemaker.reports.standings import Standings, near_best, standings
+from tastemaker.reports.standings import Standings, standings
 from tastemaker.reports.tables import (
     ReportTable,
     by_segment,
@@ -174,7 +174,7 @@ def _points(leaderboard: Leaderboard, x: dict[str, float]) -> list[Point]:
             x[entry.name],
             evaluation.metrics[leaderboard.metric],
             *evaluation.intervals[leaderboard.metric],
-            near_best=near_best(leaderboard, entry.name),
+            near_best=not leaderboard.is_worse(entry.name),
         )
         for entry, evaluation in leaderboard.ranked
     ]

@@ -92,11 +92,6 @@ def against_best(leaderboard: Leaderboard, name: str) -> Comparison | None:
     return None if name == best else leaderboard.comparison(best, name)
 
 
-def near_best(leaderboard: Leaderboard, name: str) -> bool:
-    """Returns whether a model is the best, or not significantly different from it."""
-    return not leaderboard.is_worse(name)
-
-
 def _standing(
     leaderboard: Leaderboard,
     place: int,
@@ -114,7 +109,7 @@ def _standing(
         whisker=_whisker(low, value, high, ends),
         cells=(*(_formatted(evaluation, name) for name in columns), seconds(entry.fit_s)),
         verdict=_verdict(leaderboard, entry.name),
-        near_best=near_best(leaderboard, entry.name),
+        near_best=not leaderboard.is_worse(entry.name),
         letters=" ".join(letter for letter, names in letter_groups if entry.name in names),
     )
 

@@ -64,8 +64,8 @@ class _FusedSoftmax(torch.autograd.Function):
     ) -> torch.Tensor:
         compute = _plain
         if is_rounded:
-            is_compiled = queries.device.type == "cpu" and softmax.units()
-            compute = softmax.loss_and_gradients if is_compiled else _plain_of_rounded
+            has_unit = queries.device.type == "cpu" and bool(softmax.units())
+            compute = softmax.loss_and_gradients if has_unit else _plain_of_rounded
         loss, *gradients = compute(queries, keys, targets, weights / len(queries))
         context.save_for_backward(*gradients)
         return loss
