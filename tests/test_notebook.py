@@ -37,6 +37,13 @@ CELLS = {
     "evaluate": "result = tm.evaluate(model, protocol=tm.FullRanking())",
     "compare": "result = tm.compare([tm.EASE(), tm.MF(epochs=2)], split, 'comparison')",
     "tune": "result = tm.tune('itemknn', split, 'search', n_trials=2)",
+    "interrupted fit": """
+class Interrupted(tm.ItemKNN):
+    def _fit(self, split, run):
+        super()._fit(split, run)
+        self.log.interrupted = True
+model = Interrupted().fit(split)
+""",
     "interrupted compare": """
 with interrupted_in_the_second_training():
     models = {"first": tm.ItemKNN(), "second": tm.ItemKNN()}
@@ -102,7 +109,10 @@ def test_failed_work_says_so_and_markup_stays_text(outputs: dict[str, list]) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("work", "subject"), [("compare", "compare"), ("tune", "tune itemknn")])
+@pytest.mark.parametrize(
+    ("work", "subject"),
+    [("fit", "itemknn"), ("compare", "compare"), ("tune", "tune itemknn")],
+)
 def test_work_that_ctrl_c_has_ended_is_not_called_finished(
     work: str, subject: str, outputs: dict[str, list]
 ) -> None:

@@ -235,7 +235,9 @@ class Recommender(ABC):
         self.refuse_processes()
         log_notes(self.notes_on(split.train, strict=strict))
         run = run or TrainingRun()
-        with shown_progress(run.on_progress, self.name) as on_progress:
+        with shown_progress(
+            run.on_progress, self.name, lambda: self.log.interrupted
+        ) as on_progress:
             self._trained_on(split, replace(run, on_progress=on_progress), start_from)
         log_notes(self.log.notes)
         return self
