@@ -25,13 +25,17 @@ TUNED: dict[str, dict[str, Settings]] = {
         "ease": {"half_life_events": 5, "regularization": 60},
         "ials": {"half_life_events": 1},
         "itemknn": {"half_life_events": 10, "similarity": "cosine", "neighbours": 300},
+        "sasrec": {
+            "length": 50, "batch_size": 128, "weight_decay": 5e-4, "precision": "bfloat16",
+            "epochs": 80, "patience": 8,
+        },
     },
     "ml-1m-sequence": {
         "ease": {"half_life_events": 5, "regularization": 60},
         "ials": {"half_life_events": 1},
         "itemknn": {"half_life_events": 5, "similarity": "cosine", "neighbours": 300},
     },
-}
+}  # fmt: skip
 """The best settings of each model on the validation part, of all that were tried."""
 
 
