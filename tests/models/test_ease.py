@@ -36,7 +36,7 @@ def test_the_default_penalty_follows_the_weights(neighbours: int | None) -> None
     split = tm.no_holdout(replace(data, weights=values))
     mean_diagonal = (values.astype(np.float64) ** 2).sum() / 40
     by_default = tm.EASE(neighbours=neighbours).fit(split).state()["weights"]
-    given = tm.EASE(neighbours=neighbours, regularization=5 * mean_diagonal).fit(split)
+    given = tm.EASE(neighbours=neighbours, regularization=20 + 5 * mean_diagonal).fit(split)
     np.testing.assert_allclose(by_default, given.state()["weights"], rtol=1e-6, atol=1e-8)
 
 

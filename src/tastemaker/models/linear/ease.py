@@ -38,8 +38,9 @@ from tastemaker.ranking.parallel import on_all_cores
 from tastemaker.ranking.similarity import ItemSimilarity
 from tastemaker.training.run import TrainingRun
 
-PENALTY_PER_DIAGONAL = 5.0
-"""The default of λ, divided by the mean of the Gram matrix' diagonal."""
+LEAST_PENALTY, PENALTY_PER_DIAGONAL = 20.0, 5.0
+"""By default λ is the first number plus the second times the mean diagonal of the Gram matrix. On
+small data sets, the second part alone is too low."""
 
 BYTES_PER_ENTRY = 8
 """Peak memory, in bytes per entry of the (n_items, n_items) weights: the weights as float32, and
@@ -50,9 +51,9 @@ class EASEConfig(FadingConfig):
     """Settings of EASE."""
 
     regularization: float | None = Field(None, gt=0)
-    """λ: added to the diagonal of the Gram matrix; the larger, the smoother the weights. none: 5
-    times the mean of this diagonal, which holds the sum of the squared weights of each item's
-    interactions."""
+    """λ: added to the diagonal of the Gram matrix; the larger, the smoother the weights. none: 20
+    plus 5 times the mean of this diagonal, which holds the sum of the squared weights of each
+    item's interactions."""
     feature_weight: float = Field(0.0, ge=0)
     """c: weight of the items' features. Each value of a feature counts like c² users who touched
     all items that have it; 0 does not read the features."""
@@ -121,7 +122,8 @@ class EASE(FadingModel):
             return self.config.regularization
         n_touched = np.count_nonzero(np.bincount(matrix.indices))
         squares = float((matrix.data.astype(np.float64) ** 2).sum())
-        return PENALTY_PER_DIAGONAL * (squares / n_touched if squares > 0 else 1.0)
+        mean_diagonal = squares / max(n_touched, 1)
+        return LEAST_PENALTY + PENALTY_PER_DIAGONAL * mean_diagonal
 
     def _set(self, weights: torch.Tensor, neighbours: torch.Tensor | None) -> None:
         self._state = {"weights": weights}
