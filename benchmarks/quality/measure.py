@@ -42,7 +42,7 @@ def main() -> None:
                 # Read again, since another process may have written while this one measured.
                 if not _is_known(path, run["recipe"], seed):
                     _add(path, run)
-    write_table(arguments.data, problem, json.loads(path.read_text()))
+    write_table(arguments.data, problem, _known(path))
 
 
 def has_seed(model: tm.Recommender) -> bool:

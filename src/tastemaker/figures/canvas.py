@@ -2,7 +2,8 @@
 
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from matplotlib import style
@@ -19,8 +20,7 @@ class ShownFigure(Figure):
 
     def _repr_png_(self) -> tuple[bytes, dict[str, Any]]:
         file = io.BytesIO()
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        with _any_text():
             self.savefig(file, format="png", dpi=DPI)
         width, height = (round(inches * POINTS_PER_INCH) for inches in self.get_size_inches())
         return file.getvalue(), {"width": width, "height": height}
@@ -37,8 +37,15 @@ def painted(size: tuple[float, float], paint: Callable[[Figure], None]) -> Figur
     with style.context(["default", settings_of(ON_WHITE)], after_reset=True):
         figure = ShownFigure(figsize=(width / POINTS_PER_INCH, height / POINTS_PER_INCH), dpi=DPI)
         paint(figure)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        with _any_text():
             # Matplotlib creates some texts when it draws, and they must get these settings.
             figure.draw_without_rendering()
     return figure
+
+
+@contextmanager
+def _any_text() -> Iterator[None]:
+    """Silences the warning about letters that the font does not have, which are drawn as boxes."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield

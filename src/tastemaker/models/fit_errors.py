@@ -89,9 +89,8 @@ def _advice_on_settings(
 
 
 def _direction(name: str, value: float, default: float | str | None) -> str:
-    if not isinstance(
-        default, int | float
-    ):  # which is chosen by the data, and is seldom as low as 1 for penalties
+    # A default that is no number is found from the data, and is seldom as low as 1 for penalties.
+    if not isinstance(default, int | float):
         return "a higher" if name == "regularization" and value < 1 else "another"
     return "a higher" if value < default else "a lower"
 

@@ -120,7 +120,7 @@ class EASE(FadingModel):
         """Returns λ for the weights (n_users, n_items); items without interactions do not count."""
         if self.config.regularization is not None:
             return self.config.regularization
-        n_touched = np.count_nonzero(np.bincount(matrix.indices))
+        n_touched = int(np.count_nonzero(np.bincount(matrix.indices)))
         squares = float((matrix.data.astype(np.float64) ** 2).sum())
         mean_diagonal = squares / max(n_touched, 1)
         return LEAST_PENALTY + PENALTY_PER_DIAGONAL * mean_diagonal
