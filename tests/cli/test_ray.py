@@ -141,6 +141,7 @@ def test_processes_on_ray_train_the_model_of_one_process_also_if_one_is_killed(
         "train", clicks, "--model", "sasrec", "--set", "epochs=8", "--set", "dropout=0", "--set",
         "layers=1", "--set", "embedding_size=8", "--set", "batch_size=8", "--out",
     )  # fmt: skip
+    cluster.wait_for_nodes()  # until Ray knows of the nodes that other tests have removed
     on_ray = begin(*typed, tmp_path / "ray", "--devices", 2, "--ray", cluster.address, "--json")
     while "epoch 3/8" not in on_ray.stderr.read_text():
         assert on_ray.poll() is None, on_ray.stderr.read_text()

@@ -28,6 +28,7 @@ try:
     import ray
     import ray.train
     from ray.train.torch import TorchConfig, TorchTrainer
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 except ImportError:
     raise UnsupportedError(
         "training with ray=… needs Ray Train; install it with: pip install 'tastemaker[ray]'"
@@ -64,7 +65,9 @@ def train_together(
         Exception: raised by `work`, which is not called again.
         LostProcessError: processes were lost too often.
     """
-    relay: Any = ray.remote(_Relay).options(num_cpus=0).remote()
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    # Beside this process, so that the loss of another node does not take the output along.
+    relay: Any = ray.remote(_Relay).options(num_cpus=0, scheduling_strategy=here).remote()
     device = torch.device("cuda" if cluster.gpus_per_task else "cpu")
     resources = {"CPU": cluster.cpus_per_task, "GPU": cluster.gpus_per_task}
     own_files = run_folder.absolute().with_name(f".{run_folder.name}.ray")
