@@ -72,8 +72,8 @@ lock: $(RELEASE)/.ready ## write constraints.txt anew; RAISE=--upgrade raises th
 		--no-annotate --no-emit-index-url --custom-compile-command "make lock" $(RAISE) \
 		--output-file constraints.txt
 
-wheels: $(RELEASE)/.ready ## build dist/: the source archive and a wheel for each platform
-	$(RELEASE)/bin/python release/wheels.py
+wheels: $(RELEASE)/.ready ## build dist/: the source archive and a wheel for each platform, or for PLATFORM
+	$(RELEASE)/bin/python release/wheels.py $(if $(PLATFORM),--only $(PLATFORM))
 
 wheel-test: ## install the wheel of this platform in fresh environments of PYTHONS, and use it
 	$(PYTHON) release/try_wheel.py dist/*manylinux*_$$(uname -m).whl --python $(PYTHONS)

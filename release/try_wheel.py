@@ -2,8 +2,8 @@
 
     python release/try_wheel.py dist/tastemaker-…x86_64.whl [--python python3.12 …]
 
-It installs the wheel with the versions of constraints.txt, checks that no tool for tests came with
-it, asks the doctor, trains a model in compiled code and starts the service.
+It installs the wheel with the versions of constraints.txt where no compiler can be found, checks
+that no tool for tests came with it, asks the doctor, runs the demo and serves its run.
 """
 
 import argparse
@@ -31,6 +31,7 @@ class Environment:
     def __init__(self, python: str, folder: Path, wheel: Path) -> None:
         self.folder, self.wheel = folder, wheel
         self.bin = folder / "env" / ("Scripts" if os.name == "nt" else "bin")
+        self.variables = os.environ | {"PATH": str(self.bin)}
         subprocess.run([python, "-m", "venv", folder / "env"], check=True)
         self.install()
 
@@ -48,7 +49,7 @@ class Environment:
         command = self.command(program, *arguments)
         print("+", *command[1:], flush=True)
         done = subprocess.run(
-            command, cwd=self.folder, check=True, stdout=subprocess.PIPE, text=True
+            command, cwd=self.folder, env=self.variables, check=True, stdout=subprocess.PIPE, text=True
         )
         return done.stdout
 
@@ -66,9 +67,8 @@ def check(environment: Environment) -> None:
     found = environment.json("doctor")
     assert found["problems"] == []
     assert found["machine"]["library"], found["machine"]["why_not_compiled"]
-    settings = ("--set", "epochs=1", "--out", "run")
-    trained = environment.json("train", "synthetic", "--model", "ncf", *settings)
-    assert trained["metrics"]["ndcg@10"] > 0
+    environment.output("tastemaker", "demo", "--data", "synthetic")
+    assert environment.json("evaluate", "runs/demo")["metrics"]["ndcg@10"] > 0
     environment.install("[serve]")
     check_service(environment)
 
@@ -77,8 +77,8 @@ def check_service(environment: Environment) -> None:
     """Starts the service, and asks for a list."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = environment.command("tastemaker", "serve", "run", "--port", port)
-    service = subprocess.Popen(command, cwd=environment.folder)
+    command = environment.command("tastemaker", "serve", "runs/demo", "--port", port)
+    service = subprocess.Popen(command, cwd=environment.folder, env=environment.variables)
     try:
         url = f"http://127.0.0.1:{port}/v1/users/1/recommendations?k=3"
         for _ in range(MAX_START_S):

@@ -7,7 +7,9 @@ The compiled code is loaded by ctypes, so one wheel of a platform serves every v
 
 import argparse
 import os
+import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -24,6 +26,9 @@ TARGETS = {
     "win_amd64": "x86_64-windows-gnu",
 }
 """The compiler's name of each platform: with the lowest glibc, or the lowest macOS."""
+
+NEWEST_LINUX = "manylinux_2_28"
+"""How Linux wheels are named: they must need no newer glibc."""
 
 LARGEST_WHEEL_BYTES = 20 << 20
 
@@ -47,19 +52,31 @@ def unpacked(archive: Path, folder: Path) -> Path:
 def build_wheel(source: Path, platform: str, out: Path) -> Path:
     """Compiles for the platform, and returns the wheel."""
     compiler = [sys.executable, str(HERE / "zig_cxx.py"), TARGETS[platform]]
-    # auditwheel gives a Linux wheel the name that says which systems it suits.
-    built_as = platform.replace("manylinux_2_28", "linux")
+    # A Linux wheel gets its name below, when it is known which systems it suits.
+    built_as = platform.replace(NEWEST_LINUX, "linux")
     arguments = ("build", "--wheel", "--no-isolation", "--outdir", out, source)
     run(*arguments, CXX=shlex.join(compiler), WHEEL_PLATFORM=built_as)
     (wheel,) = out.glob(f"*-{built_as}.whl")
     if built_as == platform:
         return wheel
-    # Which instructions the processor has is checked when a library is loaded.
-    named = ("--only-plat", "--plat", platform, "--disable-isa-ext-check")
-    run("auditwheel", "repair", *named, "--wheel-dir", out, wheel)
-    wheel.unlink()
-    (wheel,) = out.glob(f"*-{platform}.whl")
-    return wheel
+    with tempfile.TemporaryDirectory() as folder:
+        # Which instructions the processor has is checked when a library is loaded. auditwheel
+        # takes the names of this machine's platforms alone, but finds those of others itself.
+        finding = ("--only-plat", "--plat", "auto", "--disable-isa-ext-check")
+        run("auditwheel", "repair", *finding, "--wheel-dir", folder, wheel)
+        (checked,) = Path(folder).glob("*-manylinux_2_*.whl")
+        assert glibc(checked.name) <= glibc(NEWEST_LINUX), f"{checked.name} needs a newer glibc"
+        wheel.unlink()
+        run("wheel", "tags", "--remove", "--platform-tag", platform, checked)
+        (named,) = Path(folder).glob("*.whl")
+        return Path(shutil.copy(named, out))
+
+
+def glibc(name: str) -> int:
+    """The minor version of glibc that a manylinux wheel needs."""
+    found = re.search(r"manylinux_2_(\d+)", name)
+    assert found, name
+    return int(found[1])
 
 
 def main() -> None:
