@@ -64,7 +64,7 @@ def build_wheel(source: Path, platform: str, out: Path) -> Path:
         # takes the names of this machine's platforms alone, but finds those of others itself.
         finding = ("--only-plat", "--plat", "auto", "--disable-isa-ext-check")
         run("auditwheel", "repair", *finding, "--wheel-dir", folder, wheel)
-        (checked,) = Path(folder).glob("*-manylinux_2_*.whl")
+        (checked,) = Path(folder).glob("*manylinux_2_*.whl")
         assert glibc(checked.name) <= glibc(NEWEST_LINUX), f"{checked.name} needs a newer glibc"
         wheel.unlink()
         run("wheel", "tags", "--remove", "--platform-tag", platform, checked)
