@@ -9,17 +9,17 @@ import os
 import sys
 import time
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 from rich.markdown import Markdown
 
 from harness.agreement import disagreements
-from harness.machine import commit, conditions
+from harness.claims import RATIOS, claims, overview, read_all
+from harness.machine import commit, conditions, machine_name
 from harness.page import page, section
 from harness.results import RESULTS, Result, Run
-from harness.rounds import DEVICE, Settings, measure
+from harness.rounds import Settings, measure
 from tasks import TASKS
 
 ROOT = Path.home() / ".cache" / "tastemaker-benchmarks"
@@ -30,9 +30,10 @@ result is the ratio of the medians to ours. One that fails is a row with its rea
 of other libraries (about 2 GB each) and generated data (up to 3 GB) are made on the first run and
 kept.
 
-A full run writes results/DATE-COMMIT-cpu.json with every time measured, and from it the page
-results/README.md and its pictures. It ends with an error if another library computes another
-metric than ours from the same lists and no definition explains it.
+A full run writes results/MACHINE.json with every time measured, its page results/MACHINE.md, and
+results/README.md, which compares all machines; a task replaces its earlier times on the same
+machine. It ends with an error if another library computes another metric than ours from the same
+lists and no definition explains it.
 
 tasks:
 {chr(10).join(f"  {task.name:20} {task.title}" for task in TASKS.values())}
@@ -41,8 +42,8 @@ examples:
   python benchmarks/bench.py                              everything; under 45 minutes on two cores
   python benchmarks/bench.py --quick                      a few minutes; writes nothing
   python benchmarks/bench.py --only train-ncf --only top-k    two tasks; writes nothing
-  python benchmarks/bench.py --only top-k --into FILE     measures again what a file of results has
-  python benchmarks/bench.py --page FILE                  the page and pictures of such a file again
+  python benchmarks/bench.py --only top-k --keep          one task again; writes it
+  python benchmarks/bench.py --pages                      the pages and pictures again
 """
 progress = Console(stderr=True)
 
@@ -50,29 +51,29 @@ progress = Console(stderr=True)
 def main() -> None:
     """Measures, writes what is to be kept, and shows the tables."""
     options = _options()
-    if options.page:
-        _write_page(Run.read(options.page), options.page)
+    if options.pages:
+        _write_pages()
         return
     settings = Settings(
         options.data, options.root, options.threads, options.repeats, options.quick
     )  # fmt: skip
-    path = options.into
-    if path is None and not (options.only or options.quick):
-        path = RESULTS / f"{datetime.now(UTC):%Y-%m-%d}-{commit()}-{DEVICE}.json"
-    run = Run.read(path) if path and path.exists() else Run({})
+    path = RESULTS / f"{machine_name()}.json"
+    is_kept = options.keep or not (options.only or options.quick)
+    run = Run.read(path) if is_kept and path.exists() else Run({})
+    run.judge_by(TASKS)
     names = options.only or TASKS
     for name in [n for n in names if TASKS[n].contenders_of(quick=settings.quick)]:
         result = _measure(name, settings)
         run.add(result)
         run.conditions = conditions(settings)
-        if path:
+        if is_kept:
             run.write(path)
         if not options.json:
             _show(section(result))
     if options.json:
         print(json.dumps(asdict(run), indent=1))
-    if path:
-        _write_page(run, path)
+    if is_kept:
+        _write_pages()
     _fail_on_disagreement(run)
 
 
@@ -126,18 +127,17 @@ def _options() -> argparse.Namespace:
         default=ROOT,
         help="where environments, generated data and logs are kept (default: %(default)s)",
     )
-    parser.add_argument("--into", type=Path, metavar="FILE", help="the file of results to write to")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="only write the page of a file")
+    parser.add_argument(
+        "--keep", action="store_true", help="write the results, though not all tasks are measured"
+    )
+    parser.add_argument("--pages", action="store_true", help="only write the pages and pictures")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     options = parser.parse_args()
-    if not options.page and (options.data is None or not options.data.is_dir()):
+    if options.keep and options.quick:
+        parser.error("a quick run is not kept; leave out --keep or --quick")
+    if not options.pages and (options.data is None or not options.data.is_dir()):
         parser.error("there is no folder of data sets; set TASTEMAKER_DATA, or say --data FOLDER")
     options.data = options.data and options.data.resolve()
-    if options.into and not options.into.resolve().parent.is_dir():
-        parser.error(f"there is no folder {options.into.parent} for the results")
-    for path in filter(None, (options.page, options.into)):
-        if path == options.page or path.exists():
-            _check_results(parser, path)
     return options
 
 
@@ -145,13 +145,6 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
     return int(text)
-
-
-def _check_results(parser: argparse.ArgumentParser, path: Path) -> None:
-    try:
-        Run.read(path)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        parser.error(f"{path} is no file of results of a run: {error}")
 
 
 def _show(markdown: str) -> None:
@@ -162,14 +155,19 @@ def _show(markdown: str) -> None:
         print(markdown, flush=True)
 
 
-def _write_page(run: Run, source: Path) -> None:
-    """The page and the pictures, beside the file that they are made from."""
+def _write_pages() -> None:
+    """The pages and pictures of all machines, from their files."""
     # Imported late: Matplotlib is memory that each contender's process would begin with.
-    from harness.pictures import draw
+    from harness.pictures import draw_growth, draw_ratios
 
-    draw(run, source.parent)
-    (source.parent / "README.md").write_text(page(run, source.name))
-    progress.print(f"written: {source.parent / 'README.md'}", highlight=False, soft_wrap=True)
+    runs = read_all(RESULTS, TASKS)
+    for name, run in runs.items():
+        picture = f"{name}-growth.png"
+        draw_growth(run, RESULTS / picture)
+        (RESULTS / f"{name}.md").write_text(page(run, f"{name}.json", picture))
+    draw_ratios(claims(runs), RESULTS / RATIOS)
+    (RESULTS / "README.md").write_text(overview(runs))
+    progress.print(f"written: {RESULTS / 'README.md'}", highlight=False, soft_wrap=True)
 
 
 def _fail_on_disagreement(run: Run) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +30,13 @@ def conditions(settings: Settings) -> dict[str, Any]:
         "python": platform.python_version(),
         "libraries": {name: versions(prepare(name, settings.root)) for name in names},
     }
+
+
+def machine_name() -> str:
+    """The name of this machine's files of results, such as "intel-xeon-2-cores"."""
+    marks = r"\((r|tm)\)|processor|cpu|@.*|\b\d+-core\b"
+    cpu = re.sub(marks, " ", _cpu().lower())
+    return "-".join([*re.findall(r"[a-z0-9]+", cpu), str(os.cpu_count()), "cores"])
 
 
 def commit() -> str:

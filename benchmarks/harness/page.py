@@ -1,58 +1,43 @@
-"""The measurements as Markdown."""
+"""The measurements of one machine as Markdown."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from harness import growth
 from harness.agreement import TOLERANCE, differences, explained
 from harness.results import Result, Row, Run
 from harness.task import Aim
 
-HEAD = """\
-# Measured
 
-Written by `make bench`; [how it is measured](../README.md), and what is not alike, stand there.
-
-"""
-RATIOS, GROWTH = "ratios.png", "growth.png"
-
-
-def page(run: Run, source: str) -> str:
+def page(run: Run, source: str, growth_picture: str) -> str:
     """The whole page.
 
     Args:
         run: what was measured.
         source: the name of the file that has every time measured.
+        growth_picture: the name of the picture of how the cost grows.
     """
-    parts = [HEAD, _conditions(run.conditions, source), "\n"]
-    if any(result.times_ours(row) for result in run.results for row in result.rows[1:]):
-        parts.append(f"![How many times as long the others take]({RATIOS})\n\n")
-    parts.append(_summary(run))
+    known = run.conditions
+    parts = [
+        f"# Measured on {machine(run)}\n\n"
+        f"{known['measured_at'][:10]}, {known['memory_gib']} GiB, Python {known['python']}, "
+        f"{known['threads']} threads, on the {known['device']}. [All machines](README.md); "
+        f"every time measured, and every version: [{source}]({source}).\n\n"
+    ]
     parts += [section(result) for result in run.results]
     if any(result.growth for result in run.results):
-        parts.append(f"![How the cost grows with the data]({GROWTH})\n")
+        parts.append(f"![How the cost grows with the data]({growth_picture})\n")
     return "".join(parts).rstrip() + "\n"
 
 
-def _summary(run: Run) -> str:
-    """How many aims are reached, and which are not."""
-    judged = [
-        (aim.reached(value), f"- {result.title}, {row.name}: {_verdict(aim, value, result.unit)}")
-        for result in run.results
-        for row in result.rows
-        for aim, value in result.verdicts(row)
-    ]
-    if not judged:
-        return ""
-    missed = [line for reached, line in judged if not reached]
-    first = f"{len(judged) - len(missed)} of {len(judged)} aims are reached."
-    return "\n".join([first, "", *missed]).rstrip() + "\n\n"
+def machine(run: Run) -> str:
+    """The processor and its number of cores, in words."""
+    return f"{run.conditions['cpu']}, {run.conditions['cores']} cores"
 
 
 def section(result: Result) -> str:
     """A task's heading, table and notes."""
     heads, rows = TABLES[_kind(result)](result)
-    lines = [f"## {result.title}", "", *_table(heads, rows), ""]
+    lines = [f"## {result.title}", "", *table(heads, rows), ""]
     lines += [f"- {row.name}: {row.note}" for row in result.rows if row.note]
     lines += [f"- {row.name}: {remark}." for row in result.rows for remark in row.remarks]
     lines += [f"- {row.name} {row.failed}" for row in result.rows if row.failed]
@@ -62,15 +47,6 @@ def section(result: Result) -> str:
         of_memory = growth.slope(growth.sizes(result), growth.peaks_gib(result))
         lines.append(f"- slope on logarithms: seconds {of_seconds:.2f}, memory {of_memory:.2f}")
     return "\n".join(lines).rstrip() + "\n\n"
-
-
-def _conditions(known: dict[str, Any], source: str) -> str:
-    return (
-        f"{known['measured_at'][:10]}, commit {known['commit']}: {known['cpu']}, "
-        f"{known['cores']} cores, {known['memory_gib']} GiB, Python {known['python']}, "
-        f"{known['threads']} threads, on the {known['device']}. "
-        f"Every time measured, and every version: [{source}]({source}).\n"
-    )
 
 
 def _kind(result: Result) -> str:
@@ -101,7 +77,7 @@ def _ratio_row(result: Result, row: Row) -> list[str]:
         "" if times is None else f"{at_least}{times:.3g}",
         f"{row.peak_gib:.2f}",
         str(len(row.answers)),
-        "; ".join(_verdict(aim, value, result.unit) for aim, value in result.verdicts(row)),
+        "; ".join(verdict(aim, value, result.unit) for aim, value in result.verdicts(row)),
     ]
 
 
@@ -112,7 +88,7 @@ def _growth_table(result: Result) -> Table:
             number(row.cost) if row.measured else "failed",
             f"{row.peak_gib:.2f}" if row.measured else "",
             f"{row.answers[0].get('share', 1):.0%}" if row.measured else "",
-            "; ".join(_verdict(aim, value, result.unit) for aim, value in result.verdicts(row)),
+            "; ".join(verdict(aim, value, result.unit) for aim, value in result.verdicts(row)),
         ]
         for row in result.rows
     ]
@@ -139,7 +115,8 @@ def _agreement_table(result: Result) -> Table:
 TABLES = {"ratio": _ratio_table, "growth": _growth_table, "agreement": _agreement_table}
 
 
-def _verdict(aim: Aim, value: float, unit: str) -> str:
+def verdict(aim: Aim, value: float, unit: str) -> str:
+    """The aim in words, and whether it is reached."""
     wanted = {
         "rate": f"at least {number(aim.bound)} {unit} a second",
         "times": f"at least {number(aim.bound)} times as long as ours",
@@ -158,6 +135,7 @@ def number(value: float) -> str:
     return f"{value:.3g}"
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a table."""
     lines = [heads, ["---"] * len(heads), *rows]
     return ["| " + " | ".join(cells) + " |" for cells in lines]

@@ -11,53 +11,47 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from harness import growth
-from harness.page import GROWTH, RATIOS
+from harness.claims import Claim
 from harness.results import Result, Run
 
 SLOWER, FASTER, AIM, INK, FAINT = "#3d6b8f", "#c25b3f", "#e0a030", "#2b2b2b", "#d9d9d9"
 ROW_INCHES = 0.27
 
 
-def draw(run: Run, folder: Path) -> None:
-    """Writes the pictures for which there is something to show."""
-    compared = [result for result in run.results if _ratios(result)]
-    if compared:
-        _draw_ratios(compared, folder / RATIOS)
+def draw_ratios(claims: list[Claim], path: Path) -> None:
+    """Draws the worst ratio of all machines for each contender."""
+    by_title: dict[str, list[Claim]] = {}
+    for claim in claims:
+        if claim.measure == "times":
+            by_title.setdefault(claim.title, []).append(claim)
+    if by_title:
+        _draw_ratios(by_title, path)
+
+
+def draw_growth(run: Run, path: Path) -> None:
+    """Draws how the cost grows with the data, where several sizes were measured."""
     growing = [result for result in run.results if result.growth and len(growth.sizes(result)) > 1]
     if growing:
-        _draw_growth(growing, folder / GROWTH)
+        _draw_growth(growing, path)
 
 
-Ratio = tuple[str, float, bool, float | None]
-"""Who, how many times ours, whether at least that, and the aim."""
-
-
-def _ratios(result: Result) -> list[Ratio]:
-    rows = []
-    for row in result.rows[1:]:
-        times = result.times_ours(row)
-        if times is not None:
-            bounds = [aim.bound for aim, _ in result.verdicts(row) if aim.measure == "times"]
-            rows.append((row.name, times, row.gave_up, bounds[0] if bounds else None))
-    return rows
-
-
-def _draw_ratios(results: list[Result], path: Path) -> None:
-    n_rows = sum(1.6 + len(_ratios(result)) for result in results)
+def _draw_ratios(by_title: dict[str, list[Claim]], path: Path) -> None:
+    n_rows = sum(1.6 + len(claims) for claims in by_title.values())
     figure, axes = plt.subplots(figsize=(9, ROW_INCHES * n_rows + 1.2), layout="constrained")
     y, ticks, labels = 0.0, [], []
-    for result in results:
+    for title, claims in by_title.items():
         axes.text(
-            0.005, y, result.title, transform=axes.get_yaxis_transform(), ha="left", va="center",
+            0.005, y, title, transform=axes.get_yaxis_transform(), ha="left", va="center",
             fontweight="bold", color=INK, fontsize=9, backgroundcolor="white",
         )  # fmt: skip
-        for name, times, at_least, aim in _ratios(result):
+        for claim in claims:
             y -= 1
-            axes.barh(y, times - 1, left=1, height=0.62, color=SLOWER if times >= 1 else FASTER)
-            if aim is not None:
-                axes.vlines(aim, y - 0.42, y + 0.42, color=AIM, linewidth=3)
+            color = SLOWER if claim.worst >= 1 else FASTER
+            axes.barh(y, claim.worst - 1, left=1, height=0.62, color=color)
+            if claim.aim:
+                axes.vlines(claim.aim.bound, y - 0.42, y + 0.42, color=AIM, linewidth=3)
             ticks.append(y)
-            labels.append(f"{name}   {'≥ ' if at_least else ''}{times:.3g}×")
+            labels.append(f"{claim.contender}   {claim.shown(claim.worst)}")
         y -= 1.6
     axes.axvline(1, color=INK, linewidth=1, zorder=0)
     axes.set_yticks(ticks, labels, fontsize=8, color=INK)

@@ -1,7 +1,7 @@
 """What was measured: rows, tasks and whole runs, as they are kept in JSON."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -123,6 +123,16 @@ class Run:
             self.results[names.index(result.name)] = result
         else:
             self.results.append(result)
+
+    def judge_by(self, tasks: Mapping[str, Task]) -> None:
+        """Leaves out what is no task any more, and takes today's titles and aims."""
+        self.results = [result for result in self.results if result.name in tasks]
+        for result in self.results:
+            task = tasks[result.name]
+            aims = {each.name: [asdict(aim) for aim in each.aims] for each in task.contenders}
+            result.title = task.title
+            for row in result.rows:
+                row.aims = aims.get(row.name, [])
 
     def write(self, path: Path) -> None:
         """Writes it as JSON."""
