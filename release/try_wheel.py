@@ -49,7 +49,12 @@ class Environment:
         command = self.command(program, *arguments)
         print("+", *command[1:], flush=True)
         done = subprocess.run(
-            command, cwd=self.folder, env=self.variables, check=True, stdout=subprocess.PIPE, text=True
+            command,
+            cwd=self.folder,
+            env=self.variables,
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         return done.stdout
 
