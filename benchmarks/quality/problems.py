@@ -22,7 +22,6 @@ from recipes import (
     yelp2018,
 )
 from splits import (
-    attributed,
     by_order,
     described,
     diginetica_for_tuning,
@@ -115,8 +114,8 @@ PROBLEMS = {
         published=ml_1m_sequence.PUBLISHED,
     ),
     "amazon-beauty": Problem(
-        final=lambda data: tm.leave_one_out(attributed(data), validation=False),
-        tuning=lambda data: tm.leave_one_out(attributed(data)),
+        final=lambda data: tm.leave_one_out(described(data), validation=False),
+        tuning=lambda data: tm.leave_one_out(described(data)),
         protocols={"full": FULL},
         recipes=amazon_beauty.RECIPES,
         grids=GRIDS["amazon-beauty"],

@@ -74,13 +74,6 @@ def by_order(data: Path, name: str) -> tm.Dataset:
     return tm.read(data / name / "interactions.parquet", name=name)
 
 
-def attributed(data: Path) -> tm.Dataset:
-    """Amazon Beauty, with the items' attributes (codes of categories and brand) as categories."""
-    items = pl.read_parquet(data / "amazon-beauty" / "items.parquet")
-    catalog = tm.Catalog.from_frame(items.rename({"attributes": "categories"}), "items.parquet")
-    return by_order(data, "amazon-beauty").with_catalog(catalog)
-
-
 def described(data: Path) -> tm.Dataset:
     """Amazon Beauty, with the items' attributes as categories and their words as a feature."""
     folder = data / "amazon-beauty"

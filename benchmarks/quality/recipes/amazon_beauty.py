@@ -1,7 +1,18 @@
-"""Amazon Beauty, all but each user's last event: one function a model, with the settings found."""
+"""Amazon Beauty, all but each user's last event: one function a model, with the settings found.
+
+BSARec and the blends are those of `amazon_beauty_held_out`, with the epochs and the weights that
+were best there.
+"""
+
+from typing import Any
 
 import tastemaker as tm
+from recipes.amazon_beauty_held_out import BSAREC, EASE, IALS, SASREC
 from recipes.defaults import EARLIER_DEFAULTS, UNFADED, popularity
+
+BSAREC_EPOCHS, SASREC_EPOCHS = 58, 51
+BSAREC_FEATURED: dict[str, Any] = BSAREC | {"features": True, "epochs": 29}
+SASREC_FEATURED: dict[str, Any] = SASREC | {"features": True, "epochs": 29}
 
 
 def itemknn(seed: int) -> tm.ItemKNN:
@@ -48,29 +59,50 @@ def sasrec(seed: int) -> tm.SASRec:
     return tm.SASRec(epochs=14, **EARLIER_DEFAULTS, seed=seed)
 
 
-def sasrec_with_attributes(seed: int) -> tm.SASRec:
-    """A transformer whose items bring their categories and brand along."""
-    return tm.SASRec(
-        loss="softmax",
-        embedding_size=128,
-        dropout=0.5,
-        features=True,
-        epochs=14,
-        **EARLIER_DEFAULTS,
-        seed=seed,
-    )
-
-
 def esasrec(seed: int) -> tm.ESASRec:
     """Gated residuals and SwiGLU."""
     return tm.ESASRec(epochs=13, **EARLIER_DEFAULTS, seed=seed)
 
 
+def bsarec(seed: int) -> tm.BSARec:
+    """Attention beside a filter."""
+    return tm.BSARec(**BSAREC | {"epochs": BSAREC_EPOCHS}, seed=seed)
+
+
+def blend(seed: int) -> tm.Blend:
+    """Two sequence models and two linear ones."""
+    return tm.Blend(
+        parts=("bsarec", "sasrec", "ease", "ials"),
+        weights=(0.33, 0.5, 0.08, 0.08),
+        bsarec=BSAREC | {"epochs": BSAREC_EPOCHS},
+        sasrec=SASREC | {"epochs": SASREC_EPOCHS},
+        ease=EASE | {"neighbours": 100},
+        ials=IALS,
+        seed=seed,
+    )
+
+
+def bsarec_with_features(seed: int) -> tm.BSARec:
+    """BSARec whose items bring their categories, brand and words along."""
+    return tm.BSARec(**BSAREC_FEATURED, seed=seed)
+
+
+def blend_with_features(seed: int) -> tm.Blend:
+    """Two sequence models whose items bring their features along."""
+    return tm.Blend(
+        parts=("bsarec", "sasrec"),
+        weights=(0.5, 0.5),
+        bsarec=BSAREC_FEATURED,
+        sasrec=SASREC_FEATURED,
+        seed=seed,
+    )
+
+
 RECIPES = {
     recipe.__name__: recipe
     for recipe in (
-        popularity, itemknn, ease, ials, mf, multvae, lightgcn, sasrec, sasrec_with_attributes,
-        esasrec,
+        popularity, itemknn, ease, ials, mf, multvae, lightgcn, sasrec, esasrec, bsarec, blend,
+        bsarec_with_features, blend_with_features,
     )
 }  # fmt: skip
 

@@ -8,13 +8,13 @@ from typing import Any
 import tastemaker as tm
 from recipes.defaults import popularity
 
-_NETWORK: dict[str, Any] = {
+NETWORK: dict[str, Any] = {
     "length": 50, "batch_size": 128, "epochs": 80, "patience": 8, "precision": "bfloat16",
 }  # fmt: skip
-_BSAREC: dict[str, Any] = {**_NETWORK, "distances": False}
-_SASREC: dict[str, Any] = {**_NETWORK, "weight_decay": 5e-4}
-_EASE: dict[str, Any] = {"regularization": 30, "half_life_events": 5}
-_IALS: dict[str, Any] = {"half_life_events": 3}
+BSAREC: dict[str, Any] = {**NETWORK, "distances": False}
+SASREC: dict[str, Any] = {**NETWORK, "weight_decay": 5e-4}
+EASE: dict[str, Any] = {"regularization": 30, "half_life_events": 5}
+IALS: dict[str, Any] = {"half_life_events": 3}
 
 
 def itemknn(seed: int) -> tm.ItemKNN:
@@ -24,47 +24,47 @@ def itemknn(seed: int) -> tm.ItemKNN:
 
 def ease(seed: int) -> tm.EASE:
     """A linear model in closed form."""
-    return tm.EASE(**_EASE)
+    return tm.EASE(**EASE)
 
 
 def ials(seed: int) -> tm.IALS:
     """Alternating least squares on all pairs."""
-    return tm.IALS(**_IALS, seed=seed)
+    return tm.IALS(**IALS, seed=seed)
 
 
 def sasrec(seed: int) -> tm.SASRec:
     """A transformer with attention by distance and an L2 penalty."""
-    return tm.SASRec(**_SASREC, seed=seed)
+    return tm.SASRec(**SASREC, seed=seed)
 
 
 def bsarec(seed: int) -> tm.BSARec:
     """Attention beside a filter, with the batches and the length that it was compared with."""
-    return tm.BSARec(**_BSAREC, seed=seed)
+    return tm.BSARec(**BSAREC, seed=seed)
 
 
 def blend(seed: int) -> tm.Blend:
     """Two sequence models and two linear ones, each of its items predicted by its nearest."""
     return tm.Blend(
         parts=("bsarec", "sasrec", "ease", "ials"),
-        bsarec=_BSAREC,
-        sasrec=_SASREC,
-        ease=_EASE | {"neighbours": 100},
-        ials=_IALS,
+        bsarec=BSAREC,
+        sasrec=SASREC,
+        ease=EASE | {"neighbours": 100},
+        ials=IALS,
         seed=seed,
     )
 
 
 def bsarec_with_features(seed: int) -> tm.BSARec:
     """BSARec whose items bring their categories, brand and words along."""
-    return tm.BSARec(**_BSAREC, features=True, seed=seed)
+    return tm.BSARec(**BSAREC, features=True, seed=seed)
 
 
 def blend_with_features(seed: int) -> tm.Blend:
     """Two sequence models whose items bring their features along."""
     return tm.Blend(
         parts=("bsarec", "sasrec"),
-        bsarec=_BSAREC | {"features": True},
-        sasrec=_SASREC | {"features": True},
+        bsarec=BSAREC | {"features": True},
+        sasrec=SASREC | {"features": True},
         seed=seed,
     )
 
