@@ -1,6 +1,7 @@
 """GraphFilter against dense matrices by NumPy."""
 
 from dataclasses import replace
+from math import factorial
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,10 @@ def dense_scores(data: Dataset, polynomial: list[float], **settings: Any) -> np.
     raised = item_degrees[None, :] / item_degrees[:, None]
     vectors = np.linalg.eigh(p).eigenvectors[:, ::-1][:, : config.ideal_dimensions]
     ideal = config.ideal_weight * vectors @ vectors.T * raised**config.ideal_exponent
-    return r @ (passed * raised**config.popularity_exponent + ideal)
+    blurred = passed * raised**config.popularity_exponent + ideal
+    t, powers = config.sharpening, [np.linalg.matrix_power(p, i) for i in range(5)]
+    sharpening = sum((-t) ** i / factorial(i) * power for i, power in enumerate(powers))
+    return r @ blurred @ (sharpening * raised**config.popularity_exponent)
 
 
 @pytest.mark.parametrize("data", [two_tastes(), weighted()], ids=["plain", "weighted"])
@@ -59,7 +63,7 @@ def test_scores_are_those_of_dense_filters(
         {"ideal_dimensions": 2},
         {
             "user_exponent": 0.3, "item_exponent": 0.6, "popularity_exponent": 0.2,
-            "ideal_dimensions": 4, "ideal_weight": 0.7, "ideal_exponent": -0.1,
+            "ideal_dimensions": 4, "ideal_weight": 0.7, "ideal_exponent": -0.1, "sharpening": 1.5,
         },
     ):  # fmt: skip
         model = GraphFilter(order=order, **settings).fit(tm.no_holdout(data))

@@ -5,8 +5,8 @@ from recipes.defaults import popularity
 
 
 def graphfilter(seed: int) -> tm.GraphFilter:
-    """A linear filter and, with a small weight, an ideal one."""
-    return tm.GraphFilter(ideal_weight=0.1, ideal_exponent=0.1)
+    """A linear filter and an ideal one, sharpened."""
+    return tm.GraphFilter(ideal_exponent=0.3, sharpening=1)
 
 
 def gfcf(seed: int) -> tm.GraphFilter:

@@ -3,7 +3,8 @@
 Yifei Shen, Yongji Wu, Yao Zhang, Caihua Shan, Jun Zhang, Khaled B. Letaief and Dongsheng Li, 2021:
 How Powerful is Graph Convolution for Recommendation? (CIKM), GF-CF; Jin-Duk Park, Yong-Min Shin
 and Won-Yong Shin, 2024: Turbo-CF: Matrix Decomposition-Free Graph Filtering for Fast
-Recommendation (SIGIR).
+Recommendation (SIGIR); Jeongwhan Choi, Seoyoung Hong, Noseong Park and Sung-Bae Cho, 2023:
+Blurring-Sharpening Process Models for Collaborative Filtering (SIGIR), BSPM.
 """
 
 from collections.abc import Callable
@@ -29,6 +30,10 @@ from tastemaker.training.run import TrainingRun
 COEFFICIENTS = {1: (1.0,), 2: (2.0, -1.0), 3: (0.71, 0.1, -0.01)}
 """The coefficients of P, P² and P³ in Turbo-CF's filters of each order."""
 
+SHARPENING_ORDER = 4
+"""BSPM sharpens by one step of the Runge-Kutta method of this order: for its linear equation, the
+Taylor polynomial."""
+
 
 class GraphFilterConfig(FadingConfig):
     """Settings of GraphFilter; the defaults are those of GF-CF."""
@@ -47,6 +52,8 @@ class GraphFilterConfig(FadingConfig):
     """w: weight of the ideal filter beside the polynomial one, of a P with eigenvalues up to 1."""
     ideal_exponent: float = Field(0.5, ge=-1, le=1)
     """d: the same as c, for the ideal filter."""
+    sharpening: float = Field(0.0, ge=0, le=5)
+    """t, the time of BSPM's sharpening: the larger, the less the middle frequencies count."""
 
 
 class GraphFilter(FadingModel):
@@ -60,10 +67,12 @@ class GraphFilter(FadingModel):
 
         h D_i^-c f(P) D_i^c + w h D_i^-d V Vᵀ D_i^d
 
-    with the polynomial f and V the eigenvectors of the lowest frequencies. The largest singular
-    value is 1 for a = b = 1/2. P is never computed: f(P) is applied to the histories by products
-    with R̃, so that memory grows with the interactions, not with the square of the items. Since only
-    the history counts, unseen users are scored like known ones.
+    with the polynomial f and V the eigenvectors of the lowest frequencies. For a sharpening time t
+    they are then multiplied by D_i^-c g(P) D_i^c, with g the Taylor polynomial of exp(-tP) of the
+    order 4. The largest singular value is 1 for a = b = 1/2. P is never computed: it is applied to
+    the histories by products with R̃, so that memory grows with the interactions, not with the
+    square of the items, and time with the number of its powers. Since only the history counts,
+    unseen users are scored like known ones.
     """
 
     name = "graphfilter"
@@ -78,6 +87,7 @@ class GraphFilter(FadingModel):
         "ideal_dimensions": Int(32, 1024, log=True),
         "ideal_weight": Float(0.001, 1.0, log=True),
         "ideal_exponent": Float(-0.2, 0.5),
+        "sharpening": Float(0.0, 3.0),
     }
 
     def _fit(self, split: Split, run: TrainingRun) -> None:
@@ -154,31 +164,49 @@ class GraphFilter(FadingModel):
         blocks = []
         for start in range(0, max(histories.shape[0], 1), step):
             block = histories[start : start + step]
-            scores = self._rescaled(self._polynomial, block, config.popularity_exponent)
+            signals = block.T.tocsr()
+            scores = self._rescaled(self._polynomial, signals, config.popularity_exponent)
             if config.ideal_dimensions > 0:
-                ideal = self._rescaled(self._ideal, block, config.ideal_exponent)
+                ideal = self._rescaled(self._ideal, signals, config.ideal_exponent)
                 scores += np.float32(config.ideal_weight) * ideal
+            if config.sharpening > 0:
+                scores = self._rescaled(self._sharpened, scores, config.popularity_exponent)
             blocks.append(scores.T)
         return torch.from_numpy(np.concatenate(blocks))
 
     def _rescaled(
-        self, apply: Callable[[csr_matrix], np.ndarray], histories: csr_matrix, exponent: float
+        self,
+        apply: Callable[[csr_matrix | np.ndarray], np.ndarray],
+        signals: csr_matrix | np.ndarray,
+        exponent: float,
     ) -> np.ndarray:
-        """Returns (h D_i^-e F D_i^e)ᵀ, (n_items, n), of histories h (n, n_items) and a filter F."""
+        """Returns D_i^e F D_i^-e S of signals S and a filter F, both (n_items, n)."""
         scale = self._item_degrees**exponent
-        return scale[:, None] * apply((histories @ diags_array(1 / scale)).T.tocsr())
+        return scale[:, None] * apply(diags_array(1 / scale) @ signals)
 
-    def _polynomial(self, signals: csr_matrix) -> np.ndarray:
+    def _polynomial(self, signals: csr_matrix | np.ndarray) -> np.ndarray:
         """Returns f(P) S of signals S, both (n_items, n)."""
         filtered = np.zeros(signals.shape, dtype=np.float32)
         for coefficient in COEFFICIENTS[self.config.order]:
-            by_user = self._by_user @ signals
-            # Dense from here on, since the second product fills most of the matrix.
-            signals = self._by_item @ (by_user.toarray() if issparse(by_user) else by_user)
+            signals = self._passed(signals)
             filtered += np.float32(coefficient) * signals
         return filtered
 
-    def _ideal(self, signals: csr_matrix) -> np.ndarray:
+    def _sharpened(self, signals: csr_matrix | np.ndarray) -> np.ndarray:
+        """Returns g(P) S of signals S, both (n_items, n)."""
+        sharpened = np.array(signals, dtype=np.float32)
+        for power in range(1, SHARPENING_ORDER + 1):
+            signals = np.float32(-self.config.sharpening / power) * self._passed(signals)
+            sharpened += signals
+        return sharpened
+
+    def _passed(self, signals: csr_matrix | np.ndarray) -> np.ndarray:
+        """Returns P S of signals S, both (n_items, n)."""
+        by_user = self._by_user @ signals
+        # Dense from here on, since the second product fills most of the matrix.
+        return self._by_item @ (by_user.toarray() if issparse(by_user) else by_user)
+
+    def _ideal(self, signals: csr_matrix | np.ndarray) -> np.ndarray:
         """Returns V Vᵀ S of signals S, both (n_items, n)."""
         frequencies = self._frequencies.numpy()
         return frequencies @ (signals.T @ frequencies).T
