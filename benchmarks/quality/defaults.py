@@ -34,6 +34,10 @@ TUNED: dict[str, dict[str, Settings]] = {
         "ease": {"half_life_events": 5, "regularization": 60},
         "ials": {"half_life_events": 1},
         "itemknn": {"half_life_events": 5, "similarity": "cosine", "neighbours": 300},
+        "sasrec": {
+            "length": 200, "embedding_size": 128, "heads": 2, "dropout": 0.3, "batch_size": 32,
+            "epochs": 30, "patience": 3, "precision": "bfloat16",
+        },
     },
 }  # fmt: skip
 """The best settings of each model on the validation part, of all that were tried."""

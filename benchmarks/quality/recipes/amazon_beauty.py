@@ -10,9 +10,9 @@ import tastemaker as tm
 from recipes.amazon_beauty_held_out import BSAREC, EASE, IALS, SASREC
 from recipes.defaults import EARLIER_DEFAULTS, UNFADED, popularity
 
-BSAREC_EPOCHS, SASREC_EPOCHS = 58, 51
-BSAREC_FEATURED: dict[str, Any] = BSAREC | {"features": True, "epochs": 29}
-SASREC_FEATURED: dict[str, Any] = SASREC | {"features": True, "epochs": 29}
+DEPLOYED_BSAREC: dict[str, Any] = BSAREC | {"epochs": 58, "patience": None}
+DEPLOYED_SASREC: dict[str, Any] = SASREC | {"epochs": 51, "patience": None}
+WITH_FEATURES: dict[str, Any] = {"features": True, "epochs": 29}
 
 
 def itemknn(seed: int) -> tm.ItemKNN:
@@ -66,7 +66,7 @@ def esasrec(seed: int) -> tm.ESASRec:
 
 def bsarec(seed: int) -> tm.BSARec:
     """Attention beside a filter."""
-    return tm.BSARec(**BSAREC | {"epochs": BSAREC_EPOCHS}, seed=seed)
+    return tm.BSARec(**DEPLOYED_BSAREC, seed=seed)
 
 
 def blend(seed: int) -> tm.Blend:
@@ -74,8 +74,8 @@ def blend(seed: int) -> tm.Blend:
     return tm.Blend(
         parts=("bsarec", "sasrec", "ease", "ials"),
         weights=(0.33, 0.5, 0.08, 0.08),
-        bsarec=BSAREC | {"epochs": BSAREC_EPOCHS},
-        sasrec=SASREC | {"epochs": SASREC_EPOCHS},
+        bsarec=DEPLOYED_BSAREC,
+        sasrec=DEPLOYED_SASREC,
         ease=EASE | {"neighbours": 100},
         ials=IALS,
         seed=seed,
@@ -84,7 +84,7 @@ def blend(seed: int) -> tm.Blend:
 
 def bsarec_with_features(seed: int) -> tm.BSARec:
     """BSARec whose items bring their categories, brand and words along."""
-    return tm.BSARec(**BSAREC_FEATURED, seed=seed)
+    return tm.BSARec(**DEPLOYED_BSAREC | WITH_FEATURES, seed=seed)
 
 
 def blend_with_features(seed: int) -> tm.Blend:
@@ -92,8 +92,8 @@ def blend_with_features(seed: int) -> tm.Blend:
     return tm.Blend(
         parts=("bsarec", "sasrec"),
         weights=(0.5, 0.5),
-        bsarec=BSAREC_FEATURED,
-        sasrec=SASREC_FEATURED,
+        bsarec=DEPLOYED_BSAREC | WITH_FEATURES,
+        sasrec=DEPLOYED_SASREC | WITH_FEATURES,
         seed=seed,
     )
 
