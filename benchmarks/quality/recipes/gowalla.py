@@ -10,7 +10,6 @@ GRAPH_FILTER: dict[str, Any] = {
     "user_exponent": 0.3, "item_exponent": 0.4, "popularity_exponent": 0.2, "ideal_dimensions": 0,
     "sharpening": 1.5,
 }  # fmt: skip
-BSPM: dict[str, Any] = {"ideal_dimensions": 448, "ideal_weight": 0.2, "sharpening": 2.5}
 
 
 def ease(seed: int) -> tm.EASE:
@@ -25,7 +24,7 @@ def graphfilter(seed: int) -> tm.GraphFilter:
 
 def bspm(seed: int) -> tm.GraphFilter:
     """The settings that BSPM's authors publish for Gowalla."""
-    return tm.GraphFilter(**BSPM)
+    return tm.GraphFilter(ideal_dimensions=448, ideal_weight=0.2, sharpening=2.5)
 
 
 def blend(seed: int) -> tm.Blend:
@@ -35,20 +34,12 @@ def blend(seed: int) -> tm.Blend:
     )
 
 
-def blend_with_bspm(seed: int) -> tm.Blend:
-    """EASE and BSPM, with the same weight."""
-    return tm.Blend(parts=("graphfilter", "ease"), weights=(0.5, 0.5), graphfilter=BSPM, ease=EASE)
-
-
 def gfcf(seed: int) -> tm.GraphFilter:
     """The settings of GF-CF, which are the defaults."""
     return tm.GraphFilter()
 
 
-RECIPES = {
-    recipe.__name__: recipe
-    for recipe in (popularity, ease, graphfilter, bspm, gfcf, blend, blend_with_bspm)
-}
+RECIPES = {recipe.__name__: recipe for recipe in (popularity, ease, graphfilter, bspm, gfcf, blend)}
 
 PUBLISHED = {
     "ease": ("0.1765 / 0.1467", "BARS, with all weights"),
