@@ -16,7 +16,7 @@ from rich.markdown import Markdown
 
 from harness.agreement import disagreements
 from harness.claims import RATIOS, claims, overview, read_all
-from harness.machine import commit, conditions, machine_name
+from harness.machine import commit, conditions, machine_name, now
 from harness.page import page, section
 from harness.results import RESULTS, Result, Run
 from harness.rounds import Settings, measure
@@ -27,7 +27,7 @@ EPILOG = f"""\
 Each contender runs in its own process and environment with the same data, sizes and threads. Once
 all of a task are ready they take turns, so that other work of the machine affects all equally; the
 result is the ratio of the medians to ours. One that fails is a row with its reason. Environments
-of other libraries (about 2 GB each) and generated data (up to 3 GB) are made on the first run and
+of other libraries (about 2 GB each) and generated data (up to 4 GB) are made on the first run and
 kept.
 
 A full run writes results/MACHINE.json with every time measured, its page results/MACHINE.md, and
@@ -60,6 +60,8 @@ def main() -> None:
     path = RESULTS / f"{machine_name()}.json"
     is_kept = options.keep or not (options.only or options.quick)
     run = Run.read(path) if is_kept and path.exists() else Run({})
+    if run.conditions.get("threads", settings.threads) != settings.threads:
+        sys.exit(f"{path} was measured with {run.conditions['threads']} threads; give --threads")
     run.judge_by(TASKS)
     names = options.only or TASKS
     for name in [n for n in names if TASKS[n].contenders_of(quick=settings.quick)]:
@@ -82,7 +84,7 @@ def _measure(name: str, settings: Settings) -> Result:
     started_at = time.monotonic()
     with progress.status(name) as status:
         result = measure(TASKS[name], settings, lambda text: status.update(f"{name}: {text}"))
-        result.commit = commit()
+        result.commit, result.measured_at = commit(), now()
     elapsed_s = time.monotonic() - started_at
     progress.print(f"{name}: {elapsed_s:.0f} s", highlight=False)
     return result
@@ -165,8 +167,8 @@ def _write_pages() -> None:
         picture = f"{name}-growth.png"
         draw_growth(run, RESULTS / picture)
         (RESULTS / f"{name}.md").write_text(page(run, f"{name}.json", picture))
-    draw_ratios(claims(runs), RESULTS / RATIOS)
-    (RESULTS / "README.md").write_text(overview(runs))
+    draw_ratios(claims(runs, TASKS), RESULTS / RATIOS)
+    (RESULTS / "README.md").write_text(overview(runs, TASKS))
     progress.print(f"written: {RESULTS / 'README.md'}", highlight=False, soft_wrap=True)
 
 

@@ -60,11 +60,11 @@ def build_wheel(source: Path, platform: str, out: Path) -> Path:
     if built_as == platform:
         return wheel
     with tempfile.TemporaryDirectory() as folder:
-        # Which instructions the processor has is checked when a library is loaded. auditwheel
-        # takes the names of this machine's platforms alone, but finds those of others itself.
+        # Which instructions the processor has is checked when a library is loaded. For --plat,
+        # auditwheel accepts only this machine's architecture; with auto it detects another one.
         finding = ("--only-plat", "--plat", "auto", "--disable-isa-ext-check")
         run("auditwheel", "repair", *finding, "--wheel-dir", folder, wheel)
-        (checked,) = Path(folder).glob("*manylinux_2_*.whl")
+        (checked,) = Path(folder).glob("*.whl")
         assert glibc(checked.name) <= glibc(NEWEST_LINUX), f"{checked.name} needs a newer glibc"
         wheel.unlink()
         run("wheel", "tags", "--remove", "--platform-tag", platform, checked)
@@ -75,7 +75,7 @@ def build_wheel(source: Path, platform: str, out: Path) -> Path:
 def glibc(name: str) -> int:
     """The minor version of glibc that a manylinux wheel needs."""
     found = re.search(r"manylinux_2_(\d+)", name)
-    assert found, name
+    assert found, f"{name} is not named after a version of glibc"
     return int(found[1])
 
 

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.page import machine, number, table
-from harness.results import Run
-from harness.task import Aim, Measure, Task
+from harness.results import Result, Row, Run
+from harness.task import Aim, Contender, Measure, Task
 
 RATIOS = "ratios.png"
 
 HEAD = (
     "# Measured\n\n"
-    "Written by `make bench`, which measures the machine that it runs on; "
-    "[how it is measured](../README.md), and what is not alike, stand there. "
-    "Of each value the worst of all machines counts.\n"
+    "`make bench` writes this page and measures the machine that it runs on. "
+    "[How it is measured](../README.md) also lists the differences between the contenders. "
+    "For each value, the worst of all machines counts.\n"
 )
 
 SHOWN: dict[Measure, str] = {
@@ -23,94 +23,112 @@ SHOWN: dict[Measure, str] = {
 
 
 @dataclass(frozen=True)
+class Value:
+    """What one machine has measured."""
+
+    number: float
+    is_bound: bool = False
+    """The contender gave up, so that it would have taken at least so many times as long."""
+
+
+@dataclass(frozen=True)
 class Claim:
-    """One value of one contender, as each machine has measured it."""
+    """One value of one contender on all machines."""
 
     title: str
     """Of the task."""
     contender: str
     measure: Measure
     aim: Aim | None
-    values: Mapping[str, float]
-    """By name of the machine; a machine without the contender is left out."""
-    is_bound: bool
-    """The contender gave up somewhere, so that it takes at least so many times as long."""
+    values: Mapping[str, Value | None]
+    """By the name of the machine; None where it failed or was not measured."""
 
     @property
-    def worst(self) -> float:
-        """The value that is claimed."""
+    def worst(self) -> Value | None:
+        """The value that is claimed, or None if no machine has one."""
+        known = [value for value in self.values.values() if value]
         worst = min if self.measure in ("times", "rate") else max
-        return worst(self.values.values())
+        return worst(known, key=lambda value: value.number, default=None)
 
     @property
-    def is_reached(self) -> bool:
-        """Whether the worst value reaches the aim, if there is one."""
-        return self.aim is None or self.aim.reached(self.worst)
+    def verdict(self) -> str:
+        """Whether the aim is reached on every machine; empty without an aim."""
+        if self.aim is None:
+            return ""
+        known = [value for value in self.values.values() if value]
+        missed = [value for value in known if not self.aim.reached(value.number)]
+        if any(not value.is_bound for value in missed):
+            return "missed"
+        return "reached" if len(known) == len(self.values) and not missed else "not measured"
 
-    def shown(self, value: float) -> str:
+    def shown(self, value: Value | None) -> str:
         """A value with its unit."""
-        text = SHOWN[self.measure].format(number(value))
-        return f"≥ {text}" if self.is_bound else text
+        if value is None:
+            return "–"
+        return f"{'≥ ' if value.is_bound else ''}{self.with_unit(value.number)}"
+
+    def with_unit(self, value: float) -> str:
+        """A number with the unit of the measure."""
+        return SHOWN[self.measure].format(number(value))
 
 
-def claims(runs: Mapping[str, Run]) -> list[Claim]:
-    """Every ratio and every value with an aim, in the order of the tasks."""
-    found: dict[tuple[str, str, Measure], dict[str, tuple[float, bool]]] = {}
-    aims: dict[tuple[str, str, Measure], Aim] = {}
-    for name, run in runs.items():
-        for title, contender, measure, aim, value, is_bound in _values(run):
-            key = (title, contender, measure)
-            found.setdefault(key, {})[name] = (value, is_bound)
-            if aim is not None:
-                aims[key] = aim
+def claims(runs: Mapping[str, Run], tasks: Mapping[str, Task]) -> list[Claim]:
+    """Every ratio, and every value with an aim, in the order of the tasks.
+
+    Args:
+        runs: by the name of the machine.
+        tasks: by their names.
+    """
     return [
-        Claim(
-            *key,
-            aims.get(key),
-            {name: value for name, (value, _) in by_machine.items()},
-            any(is_bound for _, is_bound in by_machine.values()),
-        )
-        for key, by_machine in found.items()
+        Claim(task.title, contender.name, measure, aim, values)
+        for task in tasks.values()
+        for contender in task.contenders
+        for measure, aim in _measures(contender)
+        for values in [{name: _value(run, task, contender, measure) for name, run in runs.items()}]
+        if aim or any(values.values())
     ]
 
 
-def _values(run: Run) -> Iterator[tuple[str, str, Measure, Aim | None, float, bool]]:
-    """Task, contender, measure, aim, value, and whether it is a bound only."""
+def _measures(contender: Contender) -> Iterator[tuple[Measure, Aim | None]]:
+    """What is claimed of a contender: its ratio to ours, and what an aim bounds."""
+    aims = {aim.measure: aim for aim in contender.aims}
+    yield "times", aims.pop("times", None)
+    yield from aims.items()
+
+
+def _value(run: Run, task: Task, contender: Contender, measure: Measure) -> Value | None:
+    found = _row(run, task.name, contender.name)
+    if found is None:
+        return None
+    result, row = found
+    if measure == "times":
+        times = None if row is result.ours else result.times_ours(row)
+        return None if times is None else Value(times, row.gave_up)
+    return Value(row.value(measure, result.ours)) if row.measured else None
+
+
+def _row(run: Run, task: str, contender: str) -> tuple[Result, Row] | None:
     for result in run.results:
         for row in result.rows:
-            verdicts = list(result.verdicts(row))
-            times = result.times_ours(row)
-            if row is not result.ours and times is not None:
-                aim = next((aim for aim, _ in verdicts if aim.measure == "times"), None)
-                yield result.title, row.name, "times", aim, times, row.gave_up
-            for aim, value in verdicts:
-                if aim.measure != "times":
-                    yield result.title, row.name, aim.measure, aim, value, False
+            if (result.name, row.name) == (task, contender):
+                return result, row
+    return None
 
 
-def overview(runs: Mapping[str, Run]) -> str:
+def overview(runs: Mapping[str, Run], tasks: Mapping[str, Task]) -> str:
     """The page that compares the machines.
 
     Args:
-        runs: by name of the machine, which is also that of its page.
+        runs: by the name of the machine, which is also that of its page.
+        tasks: by their names.
     """
-    made = claims(runs)
+    made = claims(runs, tasks)
     links = [f"[{machine(run)}]({name}.md)" for name, run in runs.items()]
-    when = [
-        f"- {link}, {run.conditions['measured_at'][:10]}"
-        for link, run in zip(links, runs.values(), strict=True)
-    ]
-    lines = [
-        HEAD,
-        *when,
-        "",
-        *_aims(made),
-        "",
-        f"![How many times as long the others take]({RATIOS})",
-    ]
+    picture = f"![How many times as long the others take]({RATIOS})"
+    lines = [HEAD, *_aims(made), "", picture]
     for title in dict.fromkeys(claim.title for claim in made):
         heads = ["contender", *links, "aim"]
-        rows = [_row(claim, runs) for claim in made if claim.title == title]
+        rows = [_cells(claim) for claim in made if claim.title == title]
         lines += ["", f"## {title}", "", *table(heads, rows)]
     return "\n".join(lines) + "\n"
 
@@ -118,26 +136,21 @@ def overview(runs: Mapping[str, Run]) -> str:
 def _aims(made: list[Claim]) -> list[str]:
     """How many aims are reached on all machines, and which are not."""
     judged = [claim for claim in made if claim.aim]
-    missed = [claim for claim in judged if not claim.is_reached]
-    lines = [f"{len(judged) - len(missed)} of {len(judged)} aims are reached on every machine."]
-    if missed:
-        lines += ["", "Missed:", ""]
-    for claim in missed:
+    others = [claim for claim in judged if claim.verdict != "reached"]
+    lines = [f"{len(judged) - len(others)} of {len(judged)} aims are reached on every machine."]
+    if others:
+        lines += ["", "The others:", ""]
+    for claim in others:
         assert claim.aim
-        lines.append(
-            f"- {claim.title}, {claim.contender}: {claim.shown(claim.worst)} "
-            f"instead of {SHOWN[claim.measure].format(number(claim.aim.bound))}"
-        )
+        aim = claim.with_unit(claim.aim.bound)
+        values = f"{claim.shown(claim.worst)}, aim {aim}" if claim.worst else f"aim {aim}"
+        lines.append(f"- {claim.title}, {claim.contender}: {claim.verdict} ({values})")
     return lines
 
 
-def _row(claim: Claim, runs: Mapping[str, Run]) -> list[str]:
-    values = [claim.shown(claim.values[name]) if name in claim.values else "" for name in runs]
-    aim = ""
-    if claim.aim:
-        bound = SHOWN[claim.measure].format(number(claim.aim.bound))
-        aim = f"{bound}: {'reached' if claim.is_reached else 'missed'}"
-    return [claim.contender, *values, aim]
+def _cells(claim: Claim) -> list[str]:
+    aim = f"{claim.with_unit(claim.aim.bound)}: {claim.verdict}" if claim.aim else ""
+    return [claim.contender, *map(claim.shown, claim.values.values()), aim]
 
 
 def read_all(folder: Path, tasks: Mapping[str, Task]) -> dict[str, Run]:

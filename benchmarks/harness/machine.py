@@ -18,7 +18,7 @@ def conditions(settings: Settings) -> dict[str, Any]:
     """Date, commit, machine, and every version of every library in every environment."""
     names = [name for name in (OURS, *PEERS) if is_ready(name, settings.root)]
     return {
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "measured_at": now(),
         "commit": commit(),
         "device": DEVICE,
         "threads": settings.threads,
@@ -32,11 +32,24 @@ def conditions(settings: Settings) -> dict[str, Any]:
     }
 
 
+def now() -> str:
+    """The date and time, in the form of ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
 def machine_name() -> str:
-    """The name of this machine's files of results, such as "intel-xeon-2-cores"."""
-    marks = r"\((r|tm)\)|processor|cpu|@.*|\b\d+-core\b"
-    cpu = re.sub(marks, " ", _cpu().lower())
-    return "-".join([*re.findall(r"[a-z0-9]+", cpu), str(os.cpu_count()), "cores"])
+    """The name of this machine's files of results, such as "amd-epyc-26-2-with-2-cores".
+
+    The numbers are family and model of the processor, since several have the same name.
+    """
+    return name_of(_cpu(), _of_cpu("cpu family"), _of_cpu("model"), os.cpu_count() or 1)
+
+
+def name_of(cpu: str, family: str, model: str, cores: int) -> str:
+    """The name of a machine's files."""
+    marks = r"\((r|tm)\)|processor|cpu|@.*"
+    words = re.findall(r"[a-z0-9]+", re.sub(marks, " ", cpu.lower()))
+    return "-".join([*words, *filter(None, (family, model)), "with", str(cores), "cores"])
 
 
 def commit() -> str:
@@ -57,7 +70,12 @@ def _git(*arguments: str) -> str:
 
 def _cpu() -> str:
     """The model that Linux names, else what Python knows."""
+    return _of_cpu("model name") or platform.processor() or platform.machine()
+
+
+def _of_cpu(key: str) -> str:
+    """What Linux says of the first processor; empty elsewhere."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    found = [line.partition(":")[2].strip() for line in lines if line.split(":")[0].strip() == key]
+    return found[0] if found else ""

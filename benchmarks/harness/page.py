@@ -19,12 +19,12 @@ def page(run: Run, source: str, growth_picture: str) -> str:
     known = run.conditions
     parts = [
         f"# Measured on {machine(run)}\n\n"
-        f"{known['measured_at'][:10]}, {known['memory_gib']} GiB, Python {known['python']}, "
+        f"{known['memory_gib']} GiB, Python {known['python']}, "
         f"{known['threads']} threads, on the {known['device']}. [All machines](README.md); "
         f"every time measured, and every version: [{source}]({source}).\n\n"
     ]
     parts += [section(result) for result in run.results]
-    if any(result.growth for result in run.results):
+    if any(result.growth and len(growth.sizes(result)) > 1 for result in run.results):
         parts.append(f"![How the cost grows with the data]({growth_picture})\n")
     return "".join(parts).rstrip() + "\n"
 
@@ -41,7 +41,7 @@ def section(result: Result) -> str:
     lines += [f"- {row.name}: {row.note}" for row in result.rows if row.note]
     lines += [f"- {row.name}: {remark}." for row in result.rows for remark in row.remarks]
     lines += [f"- {row.name} {row.failed}" for row in result.rows if row.failed]
-    lines.append(f"- Measured at commit {result.commit}.")
+    lines.append(f"- Measured {result.measured_at[:10]} at commit {result.commit}.")
     if result.growth and len(growth.sizes(result)) > 1:
         of_seconds = growth.slope(growth.sizes(result), growth.seconds(result))
         of_memory = growth.slope(growth.sizes(result), growth.peaks_gib(result))
@@ -77,7 +77,7 @@ def _ratio_row(result: Result, row: Row) -> list[str]:
         "" if times is None else f"{at_least}{times:.3g}",
         f"{row.peak_gib:.2f}",
         str(len(row.answers)),
-        "; ".join(verdict(aim, value, result.unit) for aim, value in result.verdicts(row)),
+        "; ".join(_verdict(aim, value, result.unit) for aim, value in result.verdicts(row)),
     ]
 
 
@@ -88,7 +88,7 @@ def _growth_table(result: Result) -> Table:
             number(row.cost) if row.measured else "failed",
             f"{row.peak_gib:.2f}" if row.measured else "",
             f"{row.answers[0].get('share', 1):.0%}" if row.measured else "",
-            "; ".join(verdict(aim, value, result.unit) for aim, value in result.verdicts(row)),
+            "; ".join(_verdict(aim, value, result.unit) for aim, value in result.verdicts(row)),
         ]
         for row in result.rows
     ]
@@ -115,8 +115,7 @@ def _agreement_table(result: Result) -> Table:
 TABLES = {"ratio": _ratio_table, "growth": _growth_table, "agreement": _agreement_table}
 
 
-def verdict(aim: Aim, value: float, unit: str) -> str:
-    """The aim in words, and whether it is reached."""
+def _verdict(aim: Aim, value: float, unit: str) -> str:
     wanted = {
         "rate": f"at least {number(aim.bound)} {unit} a second",
         "times": f"at least {number(aim.bound)} times as long as ours",

@@ -22,7 +22,7 @@ def draw_ratios(claims: list[Claim], path: Path) -> None:
     """Draws the worst ratio of all machines for each contender."""
     by_title: dict[str, list[Claim]] = {}
     for claim in claims:
-        if claim.measure == "times":
+        if claim.measure == "times" and claim.worst:
             by_title.setdefault(claim.title, []).append(claim)
     if by_title:
         _draw_ratios(by_title, path)
@@ -45,13 +45,15 @@ def _draw_ratios(by_title: dict[str, list[Claim]], path: Path) -> None:
             fontweight="bold", color=INK, fontsize=9, backgroundcolor="white",
         )  # fmt: skip
         for claim in claims:
+            worst = claim.worst
+            assert worst
             y -= 1
-            color = SLOWER if claim.worst >= 1 else FASTER
-            axes.barh(y, claim.worst - 1, left=1, height=0.62, color=color)
+            color = SLOWER if worst.number >= 1 else FASTER
+            axes.barh(y, worst.number - 1, left=1, height=0.62, color=color)
             if claim.aim:
                 axes.vlines(claim.aim.bound, y - 0.42, y + 0.42, color=AIM, linewidth=3)
             ticks.append(y)
-            labels.append(f"{claim.contender}   {claim.shown(claim.worst)}")
+            labels.append(f"{claim.contender}   {claim.shown(worst)}")
         y -= 1.6
     axes.axvline(1, color=INK, linewidth=1, zorder=0)
     axes.set_yticks(ticks, labels, fontsize=8, color=INK)

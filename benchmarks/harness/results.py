@@ -82,6 +82,8 @@ class Result:
     rows: list[Row]
     commit: str = ""
     """Ours; a file of results may hold tasks that were measured at several."""
+    measured_at: str = ""
+    """Date and time, in the form of ISO 8601."""
 
     @classmethod
     def of(cls, task: Task, rows: list[Row]) -> "Result":

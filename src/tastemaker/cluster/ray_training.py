@@ -65,8 +65,8 @@ def train_together(
         Exception: raised by `work`, which is not called again.
         LostProcessError: processes were lost too often.
     """
+    # On the node of this process, so that the output is not lost with another node.
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    # Beside this process, so that the loss of another node does not take the output along.
     relay: Any = ray.remote(_Relay).options(num_cpus=0, scheduling_strategy=here).remote()
     device = torch.device("cuda" if cluster.gpus_per_task else "cpu")
     resources = {"CPU": cluster.cpus_per_task, "GPU": cluster.gpus_per_task}

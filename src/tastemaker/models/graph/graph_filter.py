@@ -31,8 +31,8 @@ COEFFICIENTS = {1: (1.0,), 2: (2.0, -1.0), 3: (0.71, 0.1, -0.01)}
 """The coefficients of P, P² and P³ in Turbo-CF's filters of each order."""
 
 SHARPENING_ORDER = 4
-"""BSPM sharpens by one step of the Runge-Kutta method of this order: for its linear equation, the
-Taylor polynomial."""
+"""BSPM sharpens by one step of the Runge-Kutta method of this order. As its equation is linear, the
+result is the Taylor polynomial of exp(-tP) of this order, which is stable for t up to 2.78."""
 
 
 class GraphFilterConfig(FadingConfig):
@@ -52,8 +52,9 @@ class GraphFilterConfig(FadingConfig):
     """w: weight of the ideal filter beside the polynomial one, of a P with eigenvalues up to 1."""
     ideal_exponent: float = Field(0.5, ge=-1, le=1)
     """d: the same as c, for the ideal filter."""
-    sharpening: float = Field(0.0, ge=0, le=5)
-    """t, the time of BSPM's sharpening: the larger, the less the middle frequencies count."""
+    sharpening: float = Field(0.0, ge=0, le=2.7)
+    """t, the time of BSPM's sharpening; 0 leaves it out. Up to about 1.6 the lowest frequencies
+    lose the most weight, beyond that the middle ones."""
 
 
 class GraphFilter(FadingModel):
@@ -67,12 +68,13 @@ class GraphFilter(FadingModel):
 
         h D_i^-c f(P) D_i^c + w h D_i^-d V Vᵀ D_i^d
 
-    with the polynomial f and V the eigenvectors of the lowest frequencies. For a sharpening time t
-    they are then multiplied by D_i^-c g(P) D_i^c, with g the Taylor polynomial of exp(-tP) of the
-    order 4. The largest singular value is 1 for a = b = 1/2. P is never computed: it is applied to
-    the histories by products with R̃, so that memory grows with the interactions, not with the
-    square of the items, and time with the number of its powers. Since only the history counts,
-    unseen users are scored like known ones.
+    with the polynomial f and V the eigenvectors of the lowest frequencies. The largest singular
+    value is 1 for a = b = 1/2. If the sharpening time t is above 0, these scores are multiplied by
+    D_i^-c g(P) D_i^c, where g is the Taylor polynomial of order 4 of exp(-tP).
+
+    P is never computed: it is applied to the histories by products with R̃, so that memory grows
+    with the interactions, not with the square of the items. The time of scoring grows with the
+    number of powers of P. Since only the history counts, unseen users are scored like known ones.
     """
 
     name = "graphfilter"
@@ -87,7 +89,7 @@ class GraphFilter(FadingModel):
         "ideal_dimensions": Int(32, 1024, log=True),
         "ideal_weight": Float(0.001, 1.0, log=True),
         "ideal_exponent": Float(-0.2, 0.5),
-        "sharpening": Float(0.0, 3.0),
+        "sharpening": Float(0.0, 2.5),
     }
 
     def _fit(self, split: Split, run: TrainingRun) -> None:
