@@ -24,7 +24,7 @@ def harness(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def overview(harness: Any, **seconds: tuple[float | None, float | None]) -> str:
-    """The page of machines that took so many seconds, ours and a peer's; -2 gave up, None failed."""
+    """The page of machines that took so many seconds, ours and a peer's; -2 gave up."""
     results, task, claims = harness("results"), harness("task"), harness("claims")
     peer = task.Contender("peer", "peer.py", aims=(task.Aim("times", 3),))
     work = task.Task("work", "Work", "work", "units", (task.Contender("ours", "ours.py"), peer))
