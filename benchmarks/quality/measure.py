@@ -56,11 +56,12 @@ def measure(name: str, seed: int, split: tm.Split, problem: Problem) -> Iterator
     started_at = time.monotonic()
     model.fit(split)
     yield _run(name, seed, model, split, problem, time.monotonic() - started_at)
-    for part_name, part in model.parts.items() if isinstance(model, tm.Blend) else ():
-        recipe = problem.recipes.get(part_name)
-        if part.log.records and recipe is not None and recipe(seed).config == part.config:
-            seconds = float(part.log.records[-1]["elapsed_s"])
-            yield _run(part_name, seed, part, split, problem, seconds)
+    for part in model.parts.values() if isinstance(model, tm.Blend) else ():
+        for part_name in problem.recipes if part.log.records else ():
+            recipe = problem.recipes[part_name](seed)
+            if (recipe.name, recipe.config) == (part.name, part.config):
+                seconds = float(part.log.records[-1]["elapsed_s"])
+                yield _run(part_name, seed, part, split, problem, seconds)
 
 
 def _run(
