@@ -78,7 +78,7 @@ CASES = {
     "a column with two roles": ("train good.csv --item item --event item --out OUT", "each needs its own column"),
     "a transformation of nothing": ("train good.csv --weight-transform sqrt --out OUT", "name it with --weight"),
     "an unknown transformation": ("train good.csv --weight rating --weight-transform log --out OUT", '"threshold:30"'),
-    "an unknown way to merge repeats": ("train good.csv --repeats drop --out OUT", "'drop' is not one of"),
+    "an unknown way to merge repeats": ("train good.csv --repeats drop --out OUT", "Invalid value for '--repeats': 'drop' is not one of"),
     "nothing to train on": ("train --out OUT", "DATA is missing"),
     "half a ready-made split": ("train --train good.csv --out OUT", "needs both --train and --test"),
     "a leaking split": ("train --train good.csv --test good.csv --out OUT", "nothing is left to evaluate"),

@@ -111,7 +111,7 @@ def main() -> None:
     except (TastemakerError, TyperException) as error:
         if wants_debugging():
             raise
-        fail(error.format_message() if isinstance(error, TyperException) else in_flags(str(error)))
+        fail(_reason(error) if isinstance(error, TyperException) else in_flags(str(error)))
         code = USER_ERROR
     except (VerbInterruptedError, KeyboardInterrupt, Abort) as interrupt:
         fail("; ".join(["interrupted", *map(str, interrupt.args)]))
@@ -127,6 +127,11 @@ def main() -> None:
         fail(f"{error.filename or 'output'}: {error.strerror or error}")
         code = USER_ERROR
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _reason(error: TyperException) -> str:
+    """What is wrong with the options, without the kind of the error that Typer names."""
+    return error.format_message().replace(": Value error, ", ": ")
 
 
 def fail(message: str) -> None:
