@@ -33,6 +33,7 @@ include_patterns = [
     "docs/**",
     "benchmarks/README.md",
     "benchmarks/*/README.md",
+    "benchmarks/results/*.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "deploy/README.md",
