@@ -107,6 +107,8 @@ def main() -> None:
     parser.add_argument("wheel", type=Path)
     parser.add_argument("--python", nargs="+", default=[sys.executable])
     options = parser.parse_args()
+    if not options.wheel.is_file():
+        parser.error(f"there is no {options.wheel}; say make wheels first")
     for python in options.python:
         with tempfile.TemporaryDirectory() as folder:
             check(Environment(python, Path(folder), options.wheel))
