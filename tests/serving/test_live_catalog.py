@@ -168,6 +168,13 @@ def test_only_what_has_changed_is_read(opened: Database) -> None:
     assert numbers[-1] == opened.change_token()["items"]
 
 
+def test_threads_ask_for_changes_at_once(opened: Database) -> None:
+    ItemStore(opened).put([ItemRecord("7")])
+    expected = opened.change_token()
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda _: opened.change_token(), range(4000))) == [expected] * 4000
+
+
 def test_of_an_item_that_is_put_twice_at_once_the_last_counts(opened: Database) -> None:
     store = ItemStore(opened)
     store.put([ItemRecord("7", "First"), ItemRecord("8"), ItemRecord("7", "Last")])

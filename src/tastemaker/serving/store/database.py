@@ -246,13 +246,17 @@ class _ChangeDetector:
     def __init__(self, engine: sql.Engine) -> None:
         self._engine = engine
         self._connection: sql.PoolProxiedConnection | None = None
+        # Threads share the connection, and with it the statement, which another one would reset
+        # before its row is read.
+        self._lock = threading.Lock()
 
     def data_version(self) -> int:
         """Returns a number that changes whenever another connection, of any process, commits."""
-        if self._connection is None:
-            self._connection = self._engine.raw_connection()
-        driver: Any = self._connection.driver_connection
-        row: tuple[int] = driver.execute("PRAGMA data_version").fetchone()
+        with self._lock:
+            if self._connection is None:
+                self._connection = self._engine.raw_connection()
+            driver: Any = self._connection.driver_connection
+            row: tuple[int] = driver.execute("PRAGMA data_version").fetchone()
         return row[0]
 
     def close(self) -> None:
