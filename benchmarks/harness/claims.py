@@ -79,14 +79,16 @@ def claims(runs: Mapping[str, Run], tasks: Mapping[str, Task]) -> list[Claim]:
         runs: by the name of the machine.
         tasks: by their names.
     """
-    return [
-        Claim(task.title, contender.name, measure, aim, values)
+    made = [
+        Claim(
+            task.title, contender.name, measure, aim,
+            {name: _value(run, task, contender, measure) for name, run in runs.items()},
+        )
         for task in tasks.values()
         for contender in task.contenders
         for measure, aim in _measures(contender)
-        for values in [{name: _value(run, task, contender, measure) for name, run in runs.items()}]
-        if aim or any(values.values())
-    ]
+    ]  # fmt: skip
+    return [claim for claim in made if claim.aim or claim.worst]
 
 
 def _measures(contender: Contender) -> Iterator[tuple[Measure, Aim | None]]:

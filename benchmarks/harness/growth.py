@@ -7,6 +7,11 @@ from statistics import linear_regression
 from harness.results import Result
 
 
+def has_slope(result: Result) -> bool:
+    """Whether several sizes of one thing were measured."""
+    return result.growth and len(sizes(result)) > 1
+
+
 def sizes(result: Result) -> list[int]:
     """Rows of each contender that was measured."""
     return [row.answers[0]["rows"] for row in result.rows if row.measured]

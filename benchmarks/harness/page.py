@@ -24,7 +24,7 @@ def page(run: Run, source: str, growth_picture: str) -> str:
         f"every time measured, and every version: [{source}]({source}).\n\n"
     ]
     parts += [section(result) for result in run.results]
-    if any(result.growth and len(growth.sizes(result)) > 1 for result in run.results):
+    if any(growth.has_slope(result) for result in run.results):
         parts.append(f"![How the cost grows with the data]({growth_picture})\n")
     return "".join(parts).rstrip() + "\n"
 
@@ -42,7 +42,7 @@ def section(result: Result) -> str:
     lines += [f"- {row.name}: {remark}." for row in result.rows for remark in row.remarks]
     lines += [f"- {row.name} {row.failed}" for row in result.rows if row.failed]
     lines.append(f"- Measured {result.measured_at[:10]} at commit {result.commit}.")
-    if result.growth and len(growth.sizes(result)) > 1:
+    if growth.has_slope(result):
         of_seconds = growth.slope(growth.sizes(result), growth.seconds(result))
         of_memory = growth.slope(growth.sizes(result), growth.peaks_gib(result))
         lines.append(f"- slope on logarithms: seconds {of_seconds:.2f}, memory {of_memory:.2f}")

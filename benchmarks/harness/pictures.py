@@ -30,7 +30,7 @@ def draw_ratios(claims: list[Claim], path: Path) -> None:
 
 def draw_growth(run: Run, path: Path) -> None:
     """Draws how the cost grows with the data, where several sizes were measured."""
-    growing = [result for result in run.results if result.growth and len(growth.sizes(result)) > 1]
+    growing = [result for result in run.results if growth.has_slope(result)]
     if growing:
         _draw_growth(growing, path)
 
