@@ -1,11 +1,21 @@
 """Config: the base class of all settings."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic_core import PydanticCustomError
 
 from tastemaker.errors import ConfigError, did_you_mean
+
+AUTO: Literal["auto"] = "auto"
+"""The value of a setting that is found from the training data."""
 
 
 class Config(BaseModel):
@@ -58,6 +68,22 @@ class Setting(NamedTuple):
     name: str
     default: Any
     description: str
+
+
+def described(expected: str) -> WrapValidator:
+    """Gives a setting that takes values of several types one error message in place of one a type.
+
+    Args:
+        expected: completes "Input should be …".
+    """
+
+    def validate(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return handler(value)
+        except ValidationError:
+            raise PydanticCustomError("described", f"Input should be {expected}") from None
+
+    return WrapValidator(validate)
 
 
 def _nested(settings: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from tastemaker.data.users import UserBatch
-from tastemaker.models.sequence.core import CORE, CORENetwork
+from tastemaker.models.sequence.core import COREConfig, CORENetwork
 from tastemaker.models.sequence.sasrec import SASRecNetwork
 from tastemaker.testing.worlds import two_tastes
 from tastemaker.training.sequence_batches import Histories, histories_of
@@ -15,8 +15,8 @@ HISTORIES = [[3, 1, 3], [4, 15, 9, 26, 5], [35]]
 
 def network() -> CORENetwork:
     torch.manual_seed(0)
-    model = CORE(embedding_size=SIZE, length=LENGTH, temperature=TEMPERATURE)
-    made = model._new_network(two_tastes()).eval().requires_grad_(False)
+    config = COREConfig(embedding_size=SIZE, length=LENGTH, temperature=TEMPERATURE)
+    made = CORENetwork(two_tastes(), config).eval().requires_grad_(False)
     for parameter in made.parameters():
         parameter.copy_(torch.randn_like(parameter))
     return made

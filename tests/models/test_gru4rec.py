@@ -17,7 +17,7 @@ HISTORIES = [[3], [1, 4, 15, 9], [26, 5], [35, 8, 9, 7]]
 def network(**changes: int) -> GRU4RecNetwork:
     torch.manual_seed(0)
     config = GRU4RecConfig(embedding_size=5, hidden=7, length=4, **changes)
-    return GRU4RecNetwork(two_tastes(), config).eval().requires_grad_(False)
+    return GRU4RecNetwork(two_tastes(), config.for_data(two_tastes())).eval().requires_grad_(False)
 
 
 def test_a_query_is_the_projected_state_after_the_event() -> None:

@@ -21,7 +21,7 @@ TIMES = [[0, 5], [10, 11, 3000, 3000, 10**9], [7, 8, 7_000_000]]
 def network(**changes: object) -> HSTUNetwork:
     torch.manual_seed(0)
     config = HSTUConfig(embedding_size=SIZE, length=LENGTH, **changes)
-    made = HSTUNetwork(two_tastes(), config).eval().requires_grad_(False)
+    made = HSTUNetwork(two_tastes(), config.for_data(two_tastes())).eval().requires_grad_(False)
     for parameter in made.parameters():
         parameter.copy_(torch.randn_like(parameter))
     return made

@@ -24,7 +24,7 @@ State = dict[str, np.ndarray]
 def network(config: SASRecConfig | BSARecConfig) -> StackNetwork:
     torch.manual_seed(0)
     network_class = BSARecNetwork if isinstance(config, BSARecConfig) else SASRecNetwork
-    made = network_class(two_tastes(), config).eval().requires_grad_(False)
+    made = network_class(two_tastes(), config.for_data(two_tastes())).eval().requires_grad_(False)
     for parameter in made.parameters():
         parameter.copy_(torch.randn_like(parameter))
     return made

@@ -35,10 +35,15 @@ def model(request: pytest.FixtureRequest) -> SequenceModel:
     return request.param
 
 
+def untrained_network_of(model: SequenceModel) -> SequenceNetwork:
+    data = two_tastes()
+    return model.network_class(data, model.config.for_data(data))
+
+
 def network_of(model: SequenceModel) -> SequenceNetwork:
     """With random parameters far from what they begin with, where little differs from nothing."""
     torch.manual_seed(0)
-    network = model._new_network(two_tastes()).eval().requires_grad_(False)
+    network = untrained_network_of(model).eval().requires_grad_(False)
     for parameter in network.parameters():
         parameter.copy_(torch.randn_like(parameter))
     return network
@@ -117,7 +122,7 @@ def test_one_step_of_learning_reaches_every_parameter(model: SequenceModel) -> N
     fitted.fit(tm.no_holdout(two_tastes()))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(model.config.seed)
-        before = model._new_network(two_tastes()).state_dict()
+        before = untrained_network_of(model).state_dict()
     # Keys add the same to all scores of an event, which the softmax of SASRec does not see.
     unchanged = [
         name

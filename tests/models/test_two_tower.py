@@ -36,7 +36,7 @@ def fitted() -> TwoTower:
 def network(**changes: object) -> TwoTowerNetwork:
     torch.manual_seed(0)
     config = TwoTowerConfig(embedding_size=4, hidden=5, length=6, **changes)
-    made = TwoTowerNetwork(world(), config).eval().requires_grad_(False)
+    made = TwoTowerNetwork(world(), config.for_data(world())).eval().requires_grad_(False)
     for parameter in made.parameters():
         parameter.copy_(torch.randn_like(parameter))
     return made

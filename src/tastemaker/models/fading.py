@@ -5,14 +5,13 @@ Xue Li, 2005: Time Weight Collaborative Filtering (CIKM), who measure it in time
 """
 
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import torch
-from pydantic import field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
-from tastemaker.config import Config
+from tastemaker.config import AUTO, Config, described
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
@@ -26,8 +25,6 @@ from tastemaker.process_group import process_rank, summed
 from tastemaker.progress import OnProgress
 from tastemaker.training.run import TrainingLog, TrainingRun
 
-AUTO: Literal["auto"] = "auto"
-
 STORED = "half_life_events"
 """Name of the tensor of a state that holds the half-life that was found."""
 
@@ -38,22 +35,14 @@ HALF_LIVES_TO_TRY = Choice((None, 1, 2, 3, 5, 10, 20, 50, 100))
 class FadingConfig(Config):
     """Settings of all models whose interactions can count less the older they are."""
 
-    half_life_events: float | Literal["auto"] | None = AUTO
+    half_life_events: Annotated[
+        Annotated[float, Field(gt=0)] | Literal["auto"] | None,
+        described("a number above 0, auto or none"),
+    ] = AUTO
     """Number of later interactions of the same user after which an interaction counts half, both in
     training and in a history that is scored; none: old ones count like new ones; auto: the one of
     3, 5, 10, 30, 100 and none with which items rank the latest training interactions best (a
     quarter of it in ials), and none for data without times or with too few users to tell."""
-
-    @field_validator("half_life_events", mode="before")
-    @classmethod
-    def _refuse_other_values(cls, value: Any) -> Any:
-        try:
-            accepted = value is None or value == AUTO or float(value) > 0
-        except (TypeError, ValueError):
-            accepted = False
-        if not accepted:
-            raise PydanticCustomError("half_life", "Input should be a number above 0, auto or none")
-        return value
 
 
 class FadingModel(Recommender):

@@ -89,10 +89,13 @@ def _advice_on_settings(
 
 
 def _direction(name: str, value: float, default: float | str | None) -> str:
-    # A default that is no number is found from the data, and is seldom as low as 1 for penalties.
-    if not isinstance(default, int | float):
-        return "a higher" if name == "regularization" and value < 1 else "another"
-    return "a higher" if value < default else "a lower"
+    if isinstance(default, int | float):
+        return "a higher" if value < default else "a lower"
+    # A default that is no number is found from the data. Whole numbers are named for their memory.
+    if isinstance(value, int):
+        return "a lower"
+    # What is found for a penalty is seldom as low as 1.
+    return "a higher" if name == "regularization" and value < 1 else "another"
 
 
 def _short(value: float) -> str:

@@ -8,7 +8,8 @@ from pydantic_core import PydanticCustomError
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from tastemaker.models.sequence.sequence_model import SequenceModelConfig
+from tastemaker.config import AUTO
+from tastemaker.models.sequence.config import LARGE, SMALL, SequenceModelConfig
 from tastemaker.native.library import is_compiled
 from tastemaker.training.kernels.attention import packed_attention
 from tastemaker.training.kernels.linear import Linear
@@ -26,8 +27,10 @@ class AttentionConfig(SequenceModelConfig):
     @classmethod
     def _must_divide_embedding_size(cls, heads: int, info: ValidationInfo) -> int:
         size = info.data.get("embedding_size", heads)
-        if size % heads:
+        sizes = [SMALL["embedding_size"], LARGE["embedding_size"]] if size == AUTO else [size]
+        if any(each % heads for each in sizes):
             reason = "it must divide embedding_size, which is {size}"
+            size = f"{sizes[0]} or {sizes[1]} (auto)" if size == AUTO else size
             raise PydanticCustomError("heads", reason, {"size": size})
         return heads
 

@@ -55,18 +55,20 @@ class BSARecBlock(nn.Module):
 
     def __init__(self, config: BSARecConfig) -> None:
         super().__init__()
-        size, hidden = config.embedding_size, config.embedding_size * config.feed_forward
+        size, hidden = config.size, config.size * config.feed_forward
         self.filter, self.filter_norm = CausalFilter(size), nn.LayerNorm(size)
-        self.attention = SelfAttention(size, config.heads, config.dropout, config.attention_length)
+        self.attention = SelfAttention(
+            size, config.heads, config.dropout_rate, config.attention_length
+        )
         self.attention_norm, self.forward_norm = nn.LayerNorm(size), nn.LayerNorm(size)
         self.forward_layers = nn.Sequential(
             Linear(size, hidden),
             nn.GELU(),
-            Dropout(config.dropout),
+            Dropout(config.dropout_rate),
             Linear(hidden, size),
-            Dropout(config.dropout),
+            Dropout(config.dropout_rate),
         )
-        self.dropout = Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout_rate)
         self._filter_weight = config.filter_weight
 
     @override
@@ -88,7 +90,7 @@ class BSARecNetwork(StackNetwork):
         self, train: Dataset, config: BSARecConfig, encoders: Encoders | None = None
     ) -> None:
         super().__init__(train, config, lambda: BSARecBlock(config), encoders)
-        self.input_norm = nn.LayerNorm(config.embedding_size)
+        self.input_norm = nn.LayerNorm(config.size)
 
     @override
     def _embedded(self, histories: Histories) -> torch.Tensor:
@@ -102,6 +104,7 @@ class BSARec(SequenceModel):
 
     name = "bsarec"
     config_class = BSARecConfig
+    network_class = BSARecNetwork
     config: BSARecConfig
     space: ClassVar[dict[str, Range]] = {
         "embedding_size": Choice((32, 64, 128)),
@@ -110,6 +113,3 @@ class BSARec(SequenceModel):
         "filter_weight": Float(0.1, 0.9),
         "weight_decay": Float(1e-5, 1e-3, log=True),
     }
-
-    def _new_network(self, train: Dataset) -> BSARecNetwork:
-        return BSARecNetwork(train, self.config, self._encoders_for(train))

@@ -48,7 +48,7 @@ class CORENetwork(SASRecNetwork):
         self, train: Dataset, config: COREConfig, encoders: Encoders | None = None
     ) -> None:
         super().__init__(train, config, encoders)
-        size = config.embedding_size
+        size = config.size
         self.query, self.key = Linear(size, size), Linear(size, size)
         self.vector_dropout = Dropout(config.vector_dropout)
         self._temperature = config.temperature
@@ -83,6 +83,7 @@ class CORE(SequenceModel):
 
     name = "core"
     config_class = COREConfig
+    network_class = CORENetwork
     config: COREConfig
     space: ClassVar[dict[str, Range]] = {
         "embedding_size": Choice((64, 128)),
@@ -92,6 +93,3 @@ class CORE(SequenceModel):
         "temperature": Float(0.03, 0.15, log=True),
         "learning_rate": Float(3e-4, 5e-3, log=True),
     }
-
-    def _new_network(self, train: Dataset) -> CORENetwork:
-        return CORENetwork(train, self.config, self._encoders_for(train))

@@ -16,11 +16,8 @@ from typing_extensions import override
 
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.features import Encoders
-from tastemaker.models.sequence.sequence_model import (
-    SequenceModel,
-    SequenceModelConfig,
-    SequenceNetwork,
-)
+from tastemaker.models.sequence.config import SequenceModelConfig
+from tastemaker.models.sequence.sequence_model import SequenceModel, SequenceNetwork
 from tastemaker.models.space import Choice, Float, Int, Range
 from tastemaker.training.kernels.linear import Linear
 from tastemaker.training.sequence_batches import Histories
@@ -42,7 +39,7 @@ class GRU4RecNetwork(SequenceNetwork):
         self, train: Dataset, config: GRU4RecConfig, encoders: Encoders | None = None
     ) -> None:
         super().__init__(train, config, encoders)
-        size, layer_dropout = config.embedding_size, config.dropout if config.layers > 1 else 0.0
+        size, layer_dropout = config.size, config.dropout_rate if config.layers > 1 else 0.0
         self.gru = nn.GRU(size, config.hidden, config.layers, dropout=layer_dropout)
         self.output = Linear(config.hidden, size)
 
@@ -77,6 +74,7 @@ class GRU4Rec(SequenceModel):
 
     name = "gru4rec"
     config_class = GRU4RecConfig
+    network_class = GRU4RecNetwork
     config: GRU4RecConfig
     space: ClassVar[dict[str, Range]] = {
         "embedding_size": Choice((32, 64, 128)),
@@ -85,6 +83,3 @@ class GRU4Rec(SequenceModel):
         "dropout": Float(0.1, 0.6),
         "learning_rate": Float(3e-4, 3e-3, log=True),
     }
-
-    def _new_network(self, train: Dataset) -> GRU4RecNetwork:
-        return GRU4RecNetwork(train, self.config, self._encoders_for(train))

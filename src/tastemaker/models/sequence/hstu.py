@@ -69,11 +69,11 @@ class Unit(nn.Module):
 
     def __init__(self, config: HSTUConfig) -> None:
         super().__init__()
-        size = config.embedding_size
+        size = config.size
         self.norm, self.seen_norm = nn.LayerNorm(size), nn.LayerNorm(size)
         self.up, self.output = Linear(size, 4 * size), Linear(size, size)
         self.bias = RelativeBias(config)
-        self.dropout = Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout_rate)
         self._heads = config.heads
 
     def forward(self, x: torch.Tensor, histories: Histories, visible: torch.Tensor) -> torch.Tensor:
@@ -96,7 +96,7 @@ class HSTUNetwork(SequenceNetwork):
     ) -> None:
         super().__init__(train, config, encoders)
         self.units = nn.ModuleList(Unit(config) for _ in range(config.layers))
-        self.norm = nn.LayerNorm(config.embedding_size)
+        self.norm = nn.LayerNorm(config.size)
 
     @override
     def encode(self, histories: Histories) -> torch.Tensor:
@@ -119,6 +119,7 @@ class HSTU(SequenceModel):
 
     name = "hstu"
     config_class = HSTUConfig
+    network_class = HSTUNetwork
     config: HSTUConfig
     space: ClassVar[dict[str, Range]] = {
         "embedding_size": Choice((32, 64, 128)),
@@ -126,6 +127,3 @@ class HSTU(SequenceModel):
         "dropout": Float(0.1, 0.6),
         "learning_rate": Float(3e-4, 3e-3, log=True),
     }
-
-    def _new_network(self, train: Dataset) -> HSTUNetwork:
-        return HSTUNetwork(train, self.config, self._encoders_for(train))

@@ -37,15 +37,17 @@ class SASRecBlock(nn.Module):
 
     def __init__(self, config: SASRecConfig) -> None:
         super().__init__()
-        size, hidden = config.embedding_size, config.embedding_size * config.feed_forward
+        size, hidden = config.size, config.size * config.feed_forward
         self.attention_norm, self.forward_norm = nn.LayerNorm(size), nn.LayerNorm(size)
-        self.attention = SelfAttention(size, config.heads, config.dropout, config.attention_length)
+        self.attention = SelfAttention(
+            size, config.heads, config.dropout_rate, config.attention_length
+        )
         self.forward_layers = nn.Sequential(
             Linear(size, hidden),
             nn.ReLU(),
-            Dropout(config.dropout),
+            Dropout(config.dropout_rate),
             Linear(hidden, size),
-            Dropout(config.dropout),
+            Dropout(config.dropout_rate),
         )
 
     def forward(
@@ -62,13 +64,15 @@ class LiGRBlock(nn.Module):
 
     def __init__(self, config: SASRecConfig) -> None:
         super().__init__()
-        size, hidden = config.embedding_size, config.embedding_size * config.feed_forward
+        size, hidden = config.size, config.size * config.feed_forward
         self.attention_norm, self.forward_norm = nn.LayerNorm(size), nn.LayerNorm(size)
         self.attention_gate, self.forward_gate = Linear(size, size), Linear(size, size)
-        self.attention = SelfAttention(size, config.heads, config.dropout, config.attention_length)
+        self.attention = SelfAttention(
+            size, config.heads, config.dropout_rate, config.attention_length
+        )
         self.up, self.gate = Linear(size, hidden), Linear(size, hidden)
         self.down = Linear(hidden, size)
-        self.dropout = Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout_rate)
 
     @override
     def forward(
@@ -99,6 +103,7 @@ class SASRec(SequenceModel):
 
     name = "sasrec"
     config_class = SASRecConfig
+    network_class = SASRecNetwork
     config: SASRecConfig
     space: ClassVar[dict[str, Range]] = {
         "embedding_size": Choice((32, 64, 128)),
@@ -106,9 +111,6 @@ class SASRec(SequenceModel):
         "dropout": Float(0.1, 0.6),
         "learning_rate": Float(3e-4, 3e-3, log=True),
     }
-
-    def _new_network(self, train: Dataset) -> SASRecNetwork:
-        return SASRecNetwork(train, self.config, self._encoders_for(train))
 
 
 class ESASRecConfig(SASRecConfig):

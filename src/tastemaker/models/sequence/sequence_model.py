@@ -1,12 +1,11 @@
 """Base of the models that read a history in order and predict the next item."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import nn
 from typing_extensions import override
 
@@ -19,12 +18,11 @@ from tastemaker.errors import ConfigError, DataError
 from tastemaker.models.feature_vectors import FeatureVectors
 from tastemaker.models.network_model import NetworkModel
 from tastemaker.models.recommender import NewItemKeys
+from tastemaker.models.sequence.config import SequenceModelConfig
 from tastemaker.models.validation import full_validation
-from tastemaker.training.config import TrainingConfig
 from tastemaker.training.kernels.dropout import Dropout
-from tastemaker.training.kernels.softmax import Precision
 from tastemaker.training.network import TrainableNetwork
-from tastemaker.training.next_item import NextItemLoss, NextItemLossName, next_item_loss
+from tastemaker.training.next_item import NextItemLoss, next_item_loss
 from tastemaker.training.run import TrainingRun
 from tastemaker.training.sequence_batches import (
     Histories,
@@ -44,53 +42,6 @@ LONGEST_GAP = 32
 """Gaps between events are grouped by powers of 2, up to 2^32 seconds."""
 
 
-class SequenceModelConfig(TrainingConfig):
-    """Settings of all models that read a history in order."""
-
-    epochs: int = Field(100, ge=1)
-    """Passes over all histories."""
-    batch_size: int = Field(64, ge=1)
-    """Histories in a batch, or windows of histories that are longer than `length`."""
-    negatives: int = Field(1024, ge=1)
-    """Negatives sampled for a whole batch (sampled_softmax) or for each target (gbce, bce)."""
-    negative_exponent: float = Field(0.0, ge=0, le=1)
-    """sampled_softmax only: 0 samples uniformly, 1 in proportion to popularity."""
-    patience: int | None = Field(10, ge=1)
-    """Stop when the validation metric has not improved for this many epochs; none: never. Without a
-    validation part, all epochs are run."""
-    loss: NextItemLossName = "auto"
-    """softmax uses the whole catalog as negatives and ranks best; sampled_softmax uses a sample of
-    it, for large catalogs; auto is softmax up to 50,000 items and sampled_softmax beyond; in_batch
-    uses the other targets of the batch; gbce and bce sample negatives for each target."""
-    precision: Precision = "float32"
-    """Precision of the products in the softmax over the whole catalog. bfloat16 rounds the factors
-    and adds up in float32, which makes this loss several times as fast on a processor with AMX
-    (Intel's servers since 2023) or AVX512_BF16 (AMD since Zen 4), and no faster elsewhere. Weights
-    stay in float32."""
-    calibration: float = Field(0.75, ge=0, le=1)
-    """t of gbce: how far the overconfidence caused by few negatives is corrected; 1 is fully."""
-    embedding_size: int = Field(64, ge=1)
-    """Dimension of the vectors of items and of encoded histories."""
-    length: int = Field(200, ge=1)
-    """Number of latest events of a history that are read; training divides longer histories into
-    windows of this length."""
-    dropout: float = Field(0.5, ge=0, lt=1)
-    """Fraction of the network's activations that are dropped, drawn again at each training step."""
-    averaging: bool = True
-    """Whether the weights that are validated and kept are an average over about the last ninth of
-    the training steps, which ranks better than the weights after the last step."""
-    features: bool = False
-    """Whether the vector of an item's features in the catalog is added to its own vector."""
-    user_features: bool = False
-    """Whether the vector of a user's features is added to the encoded history; it needs a table of
-    users. In training, some histories are left out, so that features suffice without a history."""
-    time_gaps: bool = False
-    """Whether the time since the previous event is read as well, where times are known."""
-    event_input: bool = False
-    """Whether the kind of each event is read as well, such as a view or a purchase; the data need a
-    column with the kinds (event=…)."""
-
-
 class SequenceNetwork(TrainableNetwork, ABC):
     """Encodes a history, event by event, into queries that score the next item."""
 
@@ -105,7 +56,7 @@ class SequenceNetwork(TrainableNetwork, ABC):
         self, train: Dataset, config: SequenceModelConfig, encoders: Encoders | None = None
     ) -> None:
         super().__init__()
-        size = config.embedding_size
+        size = config.size
         if encoders is None and (config.features or config.user_features):
             encoders = Encoders.fit(train)
         of_items, of_users = encoders or Encoders()
@@ -119,7 +70,7 @@ class SequenceNetwork(TrainableNetwork, ABC):
             self.user_features = FeatureVectors.of_users(encoder, train, size)
         self.gaps = nn.Embedding(LONGEST_GAP + 1, size, padding_idx=0) if config.time_gaps else None
         self.event_kinds = _kind_embedding(train, size) if config.event_input else None
-        self.dropout = Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout_rate)
 
     @abstractmethod
     def encode(self, histories: Histories) -> torch.Tensor:
@@ -176,9 +127,26 @@ class SequenceModel(NetworkModel[SequenceNetwork]):
     """A model that reads a history in order; unseen users are scored like known ones."""
 
     config: SequenceModelConfig
+    network_class: ClassVar[type[SequenceNetwork]]
     uses_weights = True
     trains_in_processes = True
     reads_order = True
+    _settings: SequenceModelConfig
+    """The settings of the network, with numbers in place of auto."""
+
+    @override
+    def _prepare(self, split: Split, run: TrainingRun) -> None:
+        earlier = None if self._start_from is None else _size(self._start_from.state())
+        self._settings = self.config.for_data(split.train, earlier)
+
+    @override
+    def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
+        self._settings = self.config.for_data(self.dataset, _size(state))
+        super()._restore(state, device)
+
+    @override
+    def _new_network(self, train: Dataset) -> SequenceNetwork:
+        return self.network_class(train, self._settings, self._encoders_for(train))
 
     @override
     def _initialised(
@@ -201,6 +169,14 @@ class SequenceModel(NetworkModel[SequenceNetwork]):
         )  # fmt: skip
         validate = full_validation(split, self._queries, network.vectors)
         self.log = training.fit(network, batches, config, validate, run, averaging=config.averaging)
+        self.log.notes = (*self._notes_on_settings(), *self.log.notes)
+
+    def _notes_on_settings(self) -> Iterator[str]:
+        """Yields what auto stood for."""
+        found = self._settings.model_dump().items() - self.config.model_dump().items()
+        if found:
+            values = ", ".join(f"{name} {value:g}" for name, value in sorted(found, reverse=True))
+            yield f"{self.name}: {values} (auto, by the number of interactions for each item)"
 
     @property
     def scores_are_logits(self) -> bool:
@@ -259,6 +235,11 @@ class SequenceModel(NetworkModel[SequenceNetwork]):
     def _finish(self, network: SequenceNetwork, train: Dataset) -> None:
         super()._finish(network, train)
         self._keys = network.vectors(None)
+
+
+def _size(state: dict[str, torch.Tensor]) -> int:
+    """Returns the dimension of the vectors in the state of a sequence model."""
+    return state["items.weight"].shape[1]
 
 
 def _required(encoder: FeatureEncoder | None, train: Dataset, kind: str) -> FeatureEncoder:

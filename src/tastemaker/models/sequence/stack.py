@@ -49,9 +49,9 @@ class StackNetwork(SequenceNetwork):
         encoders: Encoders | None = None,
     ) -> None:
         super().__init__(train, config, encoders)
-        self.positions = nn.Embedding(config.length, config.embedding_size)
+        self.positions = nn.Embedding(config.length, config.size)
         self.blocks = nn.ModuleList(new_block() for _ in range(config.layers))
-        self.norm = nn.LayerNorm(config.embedding_size)
+        self.norm = nn.LayerNorm(config.size)
         nn.init.normal_(self.positions.weight, std=0.02)
 
     @override

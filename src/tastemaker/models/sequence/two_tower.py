@@ -21,11 +21,8 @@ from tastemaker.data.features import Encoded, Encoders
 from tastemaker.errors import DataError
 from tastemaker.models.feature_vectors import FeatureVectors
 from tastemaker.models.sequence.attention import causal
-from tastemaker.models.sequence.sequence_model import (
-    SequenceModel,
-    SequenceModelConfig,
-    SequenceNetwork,
-)
+from tastemaker.models.sequence.config import SequenceModelConfig
+from tastemaker.models.sequence.sequence_model import SequenceModel, SequenceNetwork
 from tastemaker.models.space import Choice, Float, Range
 from tastemaker.training.kernels.dropout import Dropout
 from tastemaker.training.kernels.linear import Linear
@@ -64,12 +61,12 @@ class TwoTowerNetwork(SequenceNetwork):
         self, train: Dataset, config: TwoTowerConfig, encoders: Encoders | None = None
     ) -> None:
         super().__init__(train, config, encoders)
-        size = config.embedding_size
+        size = config.size
         self.decay = nn.Parameter(torch.zeros(()))
         self.tower = nn.Sequential(
             Linear(size, config.hidden),
             nn.ReLU(),
-            Dropout(config.dropout),
+            Dropout(config.dropout_rate),
             Linear(config.hidden, size),
         )
         self.user_tower = None
@@ -124,6 +121,7 @@ class TwoTower(SequenceModel):
 
     name = "two_tower"
     config_class = TwoTowerConfig
+    network_class = TwoTowerNetwork
     config: TwoTowerConfig
     space: ClassVar[dict[str, Range]] = {
         "embedding_size": Choice((32, 64, 128)),
@@ -132,11 +130,12 @@ class TwoTower(SequenceModel):
         "learning_rate": Float(3e-4, 3e-3, log=True),
     }
 
-    def _new_network(self, train: Dataset) -> TwoTowerNetwork:
+    @override
+    def _new_network(self, train: Dataset) -> SequenceNetwork:
         if not train.catalog.features:
             raise DataError(
                 f"{train.name}: two_tower computes the vector of an item from its features, but "
                 "the catalog has none; give a table of items with further columns, such as "
                 "categories (catalog=…)"
             )
-        return TwoTowerNetwork(train, self.config, self._encoders_for(train))
+        return super()._new_network(train)

@@ -1,0 +1,64 @@
+"""The settings of sequence models that are found from the density of the data."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import tastemaker as tm
+from tastemaker.errors import ConfigError
+from tastemaker.testing.worlds import two_tastes
+
+SPARSE = tm.no_holdout(two_tastes(n_users=60, n_items=40))  # 15 interactions for each item
+DENSE = tm.no_holdout(two_tastes(n_users=400, n_items=40))  # 100
+
+
+def sasrec(**settings: object) -> tm.SASRec:
+    return tm.SASRec(epochs=1, layers=1, length=8, **settings)
+
+
+@pytest.mark.parametrize(("split", "size", "dropout"), [(SPARSE, 64, 0.5), (DENSE, 128, 0.3)])
+def test_dense_data_train_a_larger_network_with_less_dropout(
+    split: tm.Split, size: int, dropout: float
+) -> None:
+    model = sasrec().fit(split)
+    same = sasrec(embedding_size=size, dropout=dropout).fit(split)
+    torch.testing.assert_close(model.item_keys, same.item_keys, rtol=0, atol=0)
+    (note,) = model.log.notes
+    assert f"embedding_size {size}, dropout {dropout}" in note
+    assert same.log.notes == ()
+
+
+def test_numbers_that_are_set_stay() -> None:
+    model = sasrec(embedding_size=16).fit(DENSE)
+    assert model.item_keys.shape == (40, 16)
+    (note,) = model.log.notes
+    assert "embedding_size" not in note
+    assert "dropout 0.3" in note
+
+
+def test_a_run_opens_with_the_size_it_was_trained_with(tmp_path: Path) -> None:
+    model = sasrec().fit(DENSE)
+    tm.save_run(tmp_path / "run", model)
+    opened = tm.open_run(tmp_path / "run").model
+    users = DENSE.train.user_vocabulary.ids[:5].to_list()
+    torch.testing.assert_close(opened.score(opened.users(users)), model.score(model.users(users)))
+    assert opened.config == model.config
+
+
+def test_a_warm_start_keeps_the_size_though_the_data_have_grown_dense() -> None:
+    earlier = sasrec().fit(SPARSE)
+    model = sasrec().fit(DENSE, start_from=earlier)
+    assert model.item_keys.shape[1] == earlier.item_keys.shape[1] == 64
+
+
+@pytest.mark.parametrize("setting", [{"embedding_size": 0}, {"dropout": 1}, {"dropout": "some"}])
+def test_other_values_are_refused_with_what_is_expected(setting: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="input should be a .*number from .*, or auto"):
+        tm.SASRec(**setting)
+
+
+def test_heads_must_divide_both_sizes_that_auto_can_stand_for() -> None:
+    with pytest.raises(ConfigError, match=r"must divide embedding_size, which is 64 or 128 \(auto"):
+        tm.SASRec(heads=3)
+    tm.SASRec(heads=3, embedding_size=48)
