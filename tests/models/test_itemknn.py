@@ -9,7 +9,6 @@ import torch
 from scipy.sparse import csr_matrix
 
 import tastemaker as tm
-from tastemaker.models.linear import itemknn
 from tastemaker.models.linear.itemknn import ItemKNN
 from tastemaker.ranking.similarity import VectorSimilarity
 from tastemaker.testing.worlds import dataset_of, two_tastes
@@ -69,14 +68,6 @@ def test_the_similarities_are_those_of_the_package_implicit(similarity) -> None:
     np.fill_diagonal(expected, 0)
     model = ItemKNN(similarity=similarity, neighbours=40, k1=2.0, b=0.3).fit(tm.no_holdout(data))
     np.testing.assert_allclose(similarities(model), expected, rtol=1e-5, atol=1e-6)
-
-
-def test_blocks_of_items_give_what_all_at_once_give(monkeypatch) -> None:
-    split = tm.no_holdout(two_tastes())
-    whole = ItemKNN(neighbours=7).fit(split).state()
-    monkeypatch.setattr(itemknn, "SIMILARITIES_AT_ONCE", 3 * 40)
-    blocks = ItemKNN(neighbours=7).fit(split).state()
-    assert all(torch.equal(whole[name], blocks[name]) for name in whole)
 
 
 def test_an_untouched_item_is_similar_to_no_item() -> None:

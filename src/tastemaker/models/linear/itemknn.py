@@ -16,18 +16,14 @@ from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.models.fading import HALF_LIVES_TO_TRY, FadingConfig, FadingModel
 from tastemaker.models.linear.item_weights import SparseWeights, rows_of_neighbours
+from tastemaker.models.linear.nearest import nearest_items
 from tastemaker.models.matrices import history_matrix, interaction_matrix
 from tastemaker.models.space import Choice, Float, Int, Range
 from tastemaker.process_group import gathered, own_part
-from tastemaker.progress import Meter, OnProgress
 from tastemaker.ranking.similarity import ItemSimilarity
-from tastemaker.ranking.topk import top_k
 from tastemaker.training.run import TrainingRun
 
 Similarity = Literal["cosine", "tfidf", "bm25"]
-
-SIMILARITIES_AT_ONCE = 1 << 22
-"""Largest number of similarities in memory at a time while neighbours are chosen (32 MiB)."""
 
 
 class ItemKNNConfig(FadingConfig):
@@ -73,7 +69,8 @@ class ItemKNN(FadingModel):
 
     def _fit(self, split: Split, run: TrainingRun) -> None:
         vectors = _item_vectors(interaction_matrix(split.train), self.config)
-        nearest = _nearest_of_own_items(vectors, self.config.neighbours, run.on_progress)
+        own = own_part(split.train.n_items)
+        nearest = nearest_items(vectors, own, self.config.neighbours, run.on_progress)
         self._set_neighbours(*map(gathered, nearest))
 
     def _score(self, users: UserBatch) -> torch.Tensor:
@@ -149,30 +146,3 @@ def _saturate(by_item: csr_matrix, config: ItemKNNConfig) -> None:
     lengths = 1 - config.b + config.b * sums / sums.mean()
     saturation = config.k1 * np.repeat(lengths, np.diff(by_item.indptr))
     by_item.data *= (config.k1 + 1) / (by_item.data + saturation)
-
-
-def _nearest_of_own_items(
-    vectors: csr_matrix, k: int, on_progress: OnProgress | None
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Returns the k nearest items of each of this process's items, and their similarities.
-
-    Both are (n, k), in order, with n the number of this process's items.
-    """
-    n_items = vectors.shape[0]
-    own = own_part(n_items)
-    by_user = vectors.T.tocsr()
-    step = max(1, SIMILARITIES_AT_ONCE // n_items)
-    neighbours, similarities = [], []
-    meter = Meter(on_progress, "comparing items", own.stop - own.start)
-    # A process without items compares an empty block, whose results have the right shape and type.
-    for start in range(own.start, max(own.stop, own.start + 1), step):
-        end = min(start + step, own.stop)
-        block = torch.from_numpy((vectors[start:end] @ by_user).toarray())
-        rows = torch.arange(len(block))
-        block[rows, start + rows] = 0.0
-        # Items without a common user are no neighbours; masked, their many ties need no breaking.
-        codes, values, _ = top_k(block.masked_fill_(block == 0, -torch.inf), k)
-        neighbours.append(codes.int())
-        similarities.append(values.clamp(min=0).float())
-        meter.advance(len(block))
-    return torch.cat(neighbours), torch.cat(similarities)
