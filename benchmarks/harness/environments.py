@@ -22,7 +22,7 @@ class ContenderError(Exception):
 
 @dataclass(frozen=True)
 class Repair:
-    """One piece of text in an installed file that keeps it from being imported."""
+    """One piece of text in an installed file that keeps it from running here."""
 
     file: str
     """Within site-packages."""
@@ -71,6 +71,14 @@ PEERS = {
             "pandas==2.3.3",
             "scipy==1.17.1",
             "ray==2.6.3",
+        ),
+        # It uses a method that SciPy has not had since 1.14.
+        repairs=(
+            Repair(
+                "recbole/model/general_recommender/lightgcn.py",
+                "A._update(data_dict)",
+                "A._dict.update(data_dict)",
+            ),
         ),
     ),
     "warprec": Peer(

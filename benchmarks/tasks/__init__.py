@@ -1,7 +1,6 @@
 """All that is measured, in the order in which it is shown."""
 
-from tasks import data, ranking, starting, training
+from tasks import data, models, ranking, starting, training
 
-TASKS = {
-    task.name: task for task in (*training.TASKS, *ranking.TASKS, *data.TASKS, *starting.TASKS)
-}
+GROUPS = training.TASKS, models.TASKS, ranking.TASKS, data.TASKS, starting.TASKS
+TASKS = {task.name: task for group in GROUPS for task in group}

@@ -1,0 +1,116 @@
+"""Training of the other models: those in closed form whole, the others for an epoch."""
+
+from typing import Any
+
+from harness.task import Aim, Contender, Task
+
+NO_SLOWER = (Aim("times", 1),)
+FIRST_BATCHES = "The first batches of an epoch stand for all."
+
+
+def _ours(model: str, data: str, **options: Any) -> Contender:
+    options = {"model": model, "data": data} | options
+    return Contender("Tastemaker", "training/models/ours.py", options=options)
+
+
+def _rectools(model: str, data: str, note: str = "", **options: Any) -> Contender:
+    return Contender(
+        "RecTools",
+        "training/models/rectools_models.py",
+        "rectools",
+        options={"model": model, "data": data} | options,
+        quick=None,
+        aims=NO_SLOWER,
+        note=note,
+    )
+
+
+def _recbole(model: str, data: str, note: str = "", **options: Any) -> Contender:
+    return Contender(
+        "RecBole",
+        "training/models/recbole_models.py",
+        "recbole",
+        options={"model": model, "data": data} | options,
+        quick=None,
+        aims=NO_SLOWER,
+        note=note,
+    )
+
+
+def _task(name: str, title: str, unit: str, *contenders: Contender, **rules: int) -> Task:
+    return Task(
+        name=name,
+        title=title,
+        measure="fitting",
+        unit=unit,
+        show="seconds",
+        contenders=contenders,
+        **rules,
+    )
+
+
+TASKS = (
+    _task(
+        "fit-ease-beauty",
+        "Fitting EASE to 12,101 items",
+        "a fit",
+        _ours("ease", "beauty"),
+        _rectools("ease", "beauty"),
+        repeats=3,
+    ),
+    _task(
+        "fit-ease-games",
+        "Fitting EASE to 23,715 items",
+        "a fit",
+        _ours("ease", "games", warm_up=False),
+        _rectools("ease", "games"),
+        repeats=1,
+        least=1,
+    ),
+    _task(
+        "fit-itemknn",
+        "Fitting 100 neighbours of 3,704 items to 994,169 interactions",
+        "a fit",
+        _ours("itemknn", "ml-1m"),
+        Contender(
+            "implicit",
+            "training/models/implicit_itemknn.py",
+            package="implicit",
+            options={"data": "ml-1m"},
+            aims=NO_SLOWER,
+        ),
+    ),
+    _task(
+        "fit-multvae",
+        "Training MultVAE",
+        "an epoch",
+        _ours("multvae", "ml-1m"),
+        _recbole("MultiVAE", "ml-1m"),
+    ),
+    _task(
+        "fit-lightgcn",
+        "Training LightGCN",
+        "an epoch",
+        _ours("lightgcn", "ml-1m"),
+        _recbole("LightGCN", "ml-1m", FIRST_BATCHES, batches=30),
+    ),
+    _task(
+        "fit-gru4rec",
+        "Training GRU4Rec with a softmax over the catalog",
+        "an epoch",
+        _ours("gru4rec", "games"),
+        _recbole(
+            "GRU4Rec",
+            "games",
+            f"Each prefix of a history is a sequence. {FIRST_BATCHES}",
+            batches=20,
+        ),
+    ),
+    _task(
+        "fit-hstu",
+        "Training HSTU with a softmax over the catalog",
+        "an epoch",
+        _ours("hstu", "games"),
+        _rectools("hstu", "games", FIRST_BATCHES, batches=8),
+    ),
+)

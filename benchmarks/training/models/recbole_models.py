@@ -1,0 +1,67 @@
+"""MultVAE, LightGCN and GRU4Rec of RecBole, as its run_recbole makes and trains them."""
+
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import sizes
+from recbole.trainer import Trainer
+from recbole.utils import get_model
+
+from harness.contender import Order, Repetition, prepare_quietly, serve, timed
+from training.recbole_session import LEAVE_ONE_OUT, prepared, write_atomic_file
+
+NOTHING_HELD_OUT = {
+    "split": {"RS": [0.99998, 0.00001, 0.00001]}, "group_by": "none", "order": "RO",
+    "mode": "full",
+}  # fmt: skip
+"""It cannot train without a test, so that it has a handful of pairs."""
+
+MODELS: dict[str, dict[str, Any]] = {
+    "MultiVAE": {
+        "mlp_hidden_size": [sizes.MULTVAE_HIDDEN],
+        "latent_dimension": 2 * sizes.MULTVAE_CODE,  # mean and variance
+        "train_batch_size": sizes.MULTVAE_USERS,
+        "train_neg_sample_args": None,
+        "eval_args": NOTHING_HELD_OUT,
+    },
+    "LightGCN": {
+        "embedding_size": sizes.LIGHTGCN_SIZE,
+        "n_layers": sizes.LIGHTGCN_LAYERS,
+        "train_batch_size": sizes.LIGHTGCN_BATCH,
+        "eval_args": NOTHING_HELD_OUT,
+    },
+    "GRU4Rec": {
+        "embedding_size": sizes.GRU_SIZE,
+        "hidden_size": sizes.GRU_HIDDEN,
+        "dropout_prob": sizes.DROPOUT,
+        "MAX_ITEM_LIST_LENGTH": sizes.LENGTH,
+        "train_batch_size": sizes.SEQUENCES,
+        "train_neg_sample_args": None,
+        "eval_args": LEAVE_ONE_OUT,
+    },
+}
+
+
+def fitting(order: Order) -> Repetition:
+    """An epoch, or the first batches of one."""
+    prepare_quietly(order)
+    name = order.options["model"]
+    frame = pd.read_parquet(sizes.interactions(order.folder, order.options["data"]))
+    write_atomic_file(frame, Path("data") / "data.inter")
+    columns = {"load_col": {"inter": list(frame.columns)}}
+    common = {"learning_rate": sizes.LEARNING_RATE, "seed": sizes.SEED}
+    config, batches, _ = prepared(name, "data", columns | common | MODELS[name])
+    trainer = Trainer(config, get_model(name)(config, batches.dataset))
+    n_batches = min(order.options.get("batches", len(batches)), len(batches))
+
+    def train(n_batches: int) -> float:
+        return timed(lambda: trainer._train_epoch(islice(batches, n_batches), 0))[0]
+
+    train(2)
+    return lambda: {"seconds": train(n_batches), "work": n_batches / len(batches)}
+
+
+if __name__ == "__main__":
+    serve(fitting=fitting)
