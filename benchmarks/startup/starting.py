@@ -1,19 +1,24 @@
-"""How long one waits for what comes first: help, the import, the first batch."""
+"""How long one waits for what comes first: help, the import, the first batch, the service."""
 
 import resource
+import socket
 import subprocess
 import sys
 import time
+from http.client import HTTPConnection
 from pathlib import Path
 
 from harness.contender import Answer, Order, Repetition, peak_mib, serve
+from serving.world import make_run
 
 HERE = Path(__file__).parent
+COMMAND = str(Path(sys.executable).with_name("tastemaker"))
+N_ITEMS = 27_000
 
 
 def showing_help(order: Order) -> Repetition:
     """The whole command, from its start to its end."""
-    return _command(str(Path(sys.executable).with_name("tastemaker")), "--help")
+    return _command(COMMAND, "--help")
 
 
 def importing(order: Order) -> Repetition:
@@ -31,6 +36,45 @@ def first_batch(order: Order) -> Repetition:
     return _command(
         sys.executable, str(HERE / "first_batch.py"), str(order.folder / "ml-100k.zip")
     )  # fmt: skip
+
+
+def service(order: Order) -> Repetition:
+    """`tastemaker serve` on a run with 27,000 items, from its start until it is ready."""
+    make_run(Path("run"), "mf", N_ITEMS)
+
+    def once() -> Answer:
+        port = _free_port()
+        started_at = time.perf_counter()
+        with subprocess.Popen(
+            [COMMAND, "serve", "run", "--port", str(port)], stdout=subprocess.DEVNULL
+        ) as process:
+            while not _is_ready(port):
+                assert process.poll() is None, "the service ended"
+                time.sleep(0.01)
+            seconds = time.perf_counter() - started_at
+            process.terminate()
+        return {"seconds": seconds, "work": 1} | _peak()
+
+    once()
+    return once
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _is_ready(port: int) -> bool:
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except ConnectionError:
+        return False
+    finally:
+        connection.close()
 
 
 TIMED_IMPORT = """
@@ -60,4 +104,6 @@ def _peak() -> Answer:
 
 
 if __name__ == "__main__":
-    serve(showing_help=showing_help, importing=importing, first_batch=first_batch)
+    serve(
+        showing_help=showing_help, importing=importing, first_batch=first_batch, service=service
+    )  # fmt: skip

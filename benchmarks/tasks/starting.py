@@ -22,6 +22,12 @@ TASKS = (
         "start-training",
         "`tastemaker train` on MovieLens 100K until the first batch was trained",
         "first_batch",
-        5,
+        2.5,
+    ),
+    _startup_task(
+        "start-service",
+        "`tastemaker serve` on a run with 27,000 items until it is ready",
+        "service",
+        2,
     ),
 )
