@@ -49,6 +49,17 @@ def _task(name: str, title: str, unit: str, *contenders: Contender, **rules: int
     )
 
 
+def _from_csv(model: str, title: str, *contenders: Contender) -> Task:
+    return Task(
+        name=f"from-csv-{model}",
+        title=f"From a CSV file of MovieLens 1M to {title}",
+        measure="from_csv",
+        unit="file and fit",
+        show="seconds",
+        contenders=contenders,
+    )
+
+
 TASKS = (
     _task(
         "fit-ease-beauty",
@@ -112,5 +123,18 @@ TASKS = (
         "an epoch",
         _ours("hstu", "games"),
         _rectools("hstu", "games", FIRST_BATCHES, batches=8),
+    ),
+    _from_csv(
+        "ease",
+        "EASE",
+        _ours("ease", "ml-1m-in-order"),
+        _rectools("ease", "ml-1m-in-order"),
+        _recbole("EASE", "ml-1m-in-order", "From a file of its own format."),
+    ),
+    _from_csv(
+        "ials",
+        "iALS of 64 dimensions and 15 epochs",
+        _ours("ials", "ml-1m-in-order"),
+        _rectools("ials", "ml-1m-in-order", "With the package implicit."),
     ),
 )

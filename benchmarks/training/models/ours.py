@@ -1,7 +1,9 @@
 """Tastemaker's models, through the public API, in the sizes that the others have."""
 
+from pathlib import Path
 from typing import Any
 
+import polars as pl
 import sizes
 
 import tastemaker as tm
@@ -9,6 +11,10 @@ from harness.contender import Order, Repetition, prepare_quietly, serve, timed
 
 MODELS: dict[str, dict[str, Any]] = {
     "ease": {"regularization": sizes.EASE_REGULARIZATION, "half_life_events": None},
+    "ials": {
+        "embedding_size": sizes.IALS_SIZE, "epochs": sizes.IALS_EPOCHS, "alpha": sizes.IALS_ALPHA,
+        "regularization": sizes.IALS_REGULARIZATION, "half_life_events": None,
+    },
     "itemknn": {
         "similarity": "cosine", "neighbours": sizes.K_NEIGHBOURS, "half_life_events": None,
     },
@@ -36,17 +42,33 @@ MODELS: dict[str, dict[str, Any]] = {
 def fitting(order: Order) -> Repetition:
     """The whole `fit` of a model in closed form, or of one epoch."""
     prepare_quietly(order)
-    data = tm.read(sizes.interactions(order.folder, order.options["data"]), name="data")
-    split, name = tm.no_holdout(data), order.options["model"]
-
-    def fit() -> tm.Recommender:
-        model = tm.model_class(name)(**MODELS[name])
-        return model.fit(split, tm.TrainingRun(device="cpu"))
-
+    data, name = tm.read(_file(order), name="data"), order.options["model"]
     if order.options.get("warm_up", True):
-        fit()
-    return lambda: {"seconds": timed(fit)[0], "work": 1}
+        _fit(name, data)
+    return lambda: {"seconds": timed(lambda: _fit(name, data))[0], "work": 1}
+
+
+def from_csv(order: Order) -> Repetition:
+    """Reading a CSV file and the whole `fit`."""
+    prepare_quietly(order)
+    path, name = Path("data.csv"), order.options["model"]
+    pl.read_parquet(_file(order)).write_csv(path)
+
+    def read_and_fit() -> tm.Recommender:
+        return _fit(name, tm.read(path, user="user_id", item="item_id", time="timestamp"))
+
+    read_and_fit()
+    return lambda: {"seconds": timed(read_and_fit)[0], "work": 1}
+
+
+def _file(order: Order) -> Path:
+    return sizes.interactions(order.folder, order.options["data"])
+
+
+def _fit(name: str, data: tm.Dataset) -> tm.Recommender:
+    model = tm.model_class(name)(**MODELS[name])
+    return model.fit(tm.no_holdout(data), tm.TrainingRun(device="cpu"))
 
 
 if __name__ == "__main__":
-    serve(fitting=fitting)
+    serve(fitting=fitting, from_csv=from_csv)

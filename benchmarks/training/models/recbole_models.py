@@ -1,4 +1,4 @@
-"""MultVAE, LightGCN and GRU4Rec of RecBole, as its run_recbole makes and trains them."""
+"""MultVAE, LightGCN, GRU4Rec and EASE of RecBole, as its run_recbole makes and trains them."""
 
 from itertools import islice
 from pathlib import Path
@@ -32,6 +32,7 @@ MODELS: dict[str, dict[str, Any]] = {
         "train_batch_size": sizes.LIGHTGCN_BATCH,
         "eval_args": NOTHING_HELD_OUT,
     },
+    "EASE": {"reg_weight": sizes.EASE_REGULARIZATION, "eval_args": NOTHING_HELD_OUT},
     "GRU4Rec": {
         "embedding_size": sizes.GRU_SIZE,
         "hidden_size": sizes.GRU_HIDDEN,
@@ -47,13 +48,9 @@ MODELS: dict[str, dict[str, Any]] = {
 def fitting(order: Order) -> Repetition:
     """An epoch, or the first batches of one."""
     prepare_quietly(order)
-    name = order.options["model"]
-    frame = pd.read_parquet(sizes.interactions(order.folder, order.options["data"]))
-    write_atomic_file(frame, Path("data") / "data.inter")
-    columns = {"load_col": {"inter": list(frame.columns)}}
-    common = {"learning_rate": sizes.LEARNING_RATE, "seed": sizes.SEED}
-    config, batches, _ = prepared(name, "data", columns | common | MODELS[name])
-    trainer = Trainer(config, get_model(name)(config, batches.dataset))
+    _write(order)
+    network, config, batches = _network(order)
+    trainer = Trainer(config, network)
     n_batches = min(order.options.get("batches", len(batches)), len(batches))
 
     def train(n_batches: int) -> float:
@@ -63,5 +60,29 @@ def fitting(order: Order) -> Repetition:
     return lambda: {"seconds": train(n_batches), "work": n_batches / len(batches)}
 
 
+def from_csv(order: Order) -> Repetition:
+    """Reading a CSV file of its format; a model in closed form is fitted when it is made."""
+    prepare_quietly(order)
+    _write(order)
+    _network(order)
+    return lambda: {"seconds": timed(lambda: _network(order))[0], "work": 1}
+
+
+def _write(order: Order) -> None:
+    frame = pd.read_parquet(sizes.interactions(order.folder, order.options["data"]))
+    write_atomic_file(frame, Path("data") / "data.inter")
+
+
+def _network(order: Order) -> tuple[Any, Any, Any]:
+    """The new network, its configuration and its batches."""
+    name = order.options["model"]
+    head = pd.read_csv(Path("data", "data.inter"), sep="\t", nrows=0)
+    columns = [column.split(":")[0] for column in head.columns]
+    common = {"learning_rate": sizes.LEARNING_RATE, "seed": sizes.SEED}
+    settings = common | {"load_col": {"inter": columns}} | MODELS[name]
+    config, batches, _ = prepared(name, "data", settings)
+    return get_model(name)(config, batches.dataset), config, batches
+
+
 if __name__ == "__main__":
-    serve(fitting=fitting)
+    serve(fitting=fitting, from_csv=from_csv)

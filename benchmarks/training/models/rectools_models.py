@@ -1,11 +1,17 @@
-"""EASE and HSTU of RecTools; what the sizes do not say is as it sets it by default."""
+"""EASE, iALS and HSTU of RecTools; what the sizes do not say is as it sets it by default."""
+
+from pathlib import Path
 
 import pandas as pd
 import sizes
+import torch
+from implicit.als import AlternatingLeastSquares
 from pytorch_lightning import Callback, Trainer
 from rectools import Columns
 from rectools.dataset import Dataset
-from rectools.models import EASEModel, HSTUModel
+from rectools.models import EASEModel, HSTUModel, ImplicitALSWrapperModel
+from rectools.models.base import ModelBase
+from threadpoolctl import threadpool_limits
 
 from harness.contender import (
     QUIET_TRAINER,
@@ -26,18 +32,49 @@ class Clock(EpochClock, Callback):
 def fitting(order: Order) -> Repetition:
     """EASE in closed form, or an epoch of HSTU or the first batches of one."""
     prepare_quietly(order)
-    frame = pd.read_parquet(sizes.interactions(order.folder, order.options["data"]))
+    data = _data(pd.read_parquet(_file(order)))
+    if order.options["model"] == "hstu":
+        return _hstu(data, order)
+    return lambda: {"seconds": timed(lambda: _fit_linear("ease", data))[0], "work": 1}
+
+
+def from_csv(order: Order) -> Repetition:
+    """Reading a CSV file and the whole `fit`."""
+    prepare_quietly(order)
+    path, name = Path("data.csv"), order.options["model"]
+    pd.read_parquet(_file(order)).to_csv(path, index=False)
+
+    def once() -> Answer:
+        seconds, _ = timed(lambda: _fit_linear(name, _data(pd.read_csv(path))))
+        return {"seconds": seconds, "work": 1}
+
+    once()
+    return once
+
+
+def _file(order: Order) -> Path:
+    return sizes.interactions(order.folder, order.options["data"])
+
+
+def _data(frame: pd.DataFrame) -> Dataset:
     times = pd.to_datetime(frame["timestamp"], unit="s")
     named = frame.assign(**{Columns.Weight: 1, Columns.Datetime: times}).drop(columns="timestamp")
-    return MODELS[order.options["model"]](Dataset.construct(named), order)
+    return Dataset.construct(named)
 
 
-def _ease(data: Dataset, order: Order) -> Repetition:
-    def once() -> Answer:
-        model = EASEModel(regularization=sizes.EASE_REGULARIZATION)
-        return {"seconds": timed(lambda: model.fit(data))[0], "work": 1}
-
-    return once
+def _fit_linear(name: str, data: Dataset) -> ModelBase:
+    if name == "ease":
+        return EASEModel(regularization=sizes.EASE_REGULARIZATION).fit(data)
+    inner = AlternatingLeastSquares(
+        factors=sizes.IALS_SIZE,
+        alpha=1 + sizes.IALS_ALPHA,
+        regularization=sizes.IALS_REGULARIZATION,
+        iterations=sizes.IALS_EPOCHS,
+        num_threads=torch.get_num_threads(),
+        random_state=0,
+    )
+    with threadpool_limits(1, "blas"):
+        return ImplicitALSWrapperModel(inner).fit(data)
 
 
 def _hstu(data: Dataset, order: Order) -> Repetition:
@@ -64,7 +101,5 @@ def _hstu(data: Dataset, order: Order) -> Repetition:
     return lambda: fit(order.options.get("batches", 1.0))
 
 
-MODELS = {"ease": _ease, "hstu": _hstu}
-
 if __name__ == "__main__":
-    serve(fitting=fitting)
+    serve(fitting=fitting, from_csv=from_csv)

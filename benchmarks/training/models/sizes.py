@@ -4,6 +4,10 @@ from pathlib import Path
 
 K_NEIGHBOURS = 100
 EASE_REGULARIZATION = 100.0
+IALS_SIZE = 64
+IALS_EPOCHS = 15
+IALS_ALPHA = 5.0
+IALS_REGULARIZATION = 50.0
 MULTVAE_HIDDEN = 600
 MULTVAE_CODE = 64
 MULTVAE_USERS = 512
@@ -27,6 +31,7 @@ FILES = {
     "beauty": "amazon-beauty/interactions.parquet",
     "games": "sasrec-games/interactions.parquet",
     "ml-1m": "ncf-ml-1m/train.parquet",
+    "ml-1m-in-order": "ml-1m-sequence/interactions.parquet",
 }
 """Parquet files with user_id and item_id, and all but ml-1m with timestamp."""
 
