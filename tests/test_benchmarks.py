@@ -19,7 +19,7 @@ def harness(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Returns the modules of benchmarks/harness by their names."""
     monkeypatch.syspath_prepend(REPOSITORY / "benchmarks")
     yield lambda name: import_module(f"harness.{name}")
-    for name in [name for name in sys.modules if name.partition(".")[0] == "harness"]:
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("harness", "tasks")]:
         del sys.modules[name]
 
 
@@ -41,6 +41,16 @@ def overview(harness: Any, **seconds: tuple[float | None, float | None]) -> str:
         run.judge_by({"work": work})
         runs[machine] = run
     return claims.overview(runs, {"work": work})
+
+
+def test_the_committed_comparison_is_that_of_the_tasks_and_their_aims(harness: Any) -> None:
+    tasks, folder, claims = (
+        import_module("tasks").TASKS,
+        harness("results").RESULTS,
+        harness("claims"),
+    )
+    page = claims.overview(claims.read_all(folder, tasks), tasks)
+    assert page == (folder / "README.md").read_text(), "run: python benchmarks/bench.py --pages"
 
 
 def test_the_worst_machine_decides_whether_an_aim_is_reached(harness: Any) -> None:

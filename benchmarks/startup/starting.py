@@ -14,6 +14,7 @@ from serving.world import make_run
 HERE = Path(__file__).parent
 COMMAND = str(Path(sys.executable).with_name("tastemaker"))
 N_ITEMS = 27_000
+LIMIT_S = 60
 
 
 def showing_help(order: Order) -> Repetition:
@@ -45,14 +46,16 @@ def service(order: Order) -> Repetition:
     def once() -> Answer:
         port = _free_port()
         started_at = time.perf_counter()
-        with subprocess.Popen(
-            [COMMAND, "serve", "run", "--port", str(port)], stdout=subprocess.DEVNULL
-        ) as process:
-            while not _is_ready(port):
-                assert process.poll() is None, "the service ended"
-                time.sleep(0.01)
-            seconds = time.perf_counter() - started_at
-            process.terminate()
+        command = [COMMAND, "serve", "run", "--port", str(port)]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+            try:
+                while not _is_ready(port):
+                    assert process.poll() is None, "the service ended"
+                    assert time.perf_counter() - started_at < LIMIT_S, "the service is not ready"
+                    time.sleep(0.01)
+                seconds = time.perf_counter() - started_at
+            finally:
+                process.terminate()
         return {"seconds": seconds, "work": 1} | _peak()
 
     once()
@@ -71,7 +74,7 @@ def _is_ready(port: int) -> bool:
     try:
         connection.request("GET", "/readyz")
         return connection.getresponse().status == 200
-    except ConnectionError:
+    except (ConnectionError, TimeoutError):
         return False
     finally:
         connection.close()

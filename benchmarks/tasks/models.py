@@ -74,7 +74,7 @@ TASKS = (
         "Fitting EASE to 23,715 items",
         "a fit",
         _ours("ease", "games", warm_up=False),
-        _rectools("ease", "games"),
+        _rectools("ease", "games", warm_up=False),
         repeats=1,
         least=1,
     ),

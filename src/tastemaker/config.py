@@ -71,7 +71,7 @@ class Setting(NamedTuple):
 
 
 def described(expected: str) -> WrapValidator:
-    """Gives a setting that takes values of several types one error message in place of one a type.
+    """Gives a setting that takes values of several types one error message for all of them.
 
     Args:
         expected: completes "Input should be …".

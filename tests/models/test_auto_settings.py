@@ -25,7 +25,7 @@ def test_dense_data_train_a_larger_network_with_less_dropout(
     same = sasrec(embedding_size=size, dropout=dropout).fit(split)
     torch.testing.assert_close(model.item_keys, same.item_keys, rtol=0, atol=0)
     (note,) = model.log.notes
-    assert f"embedding_size {size}, dropout {dropout}" in note
+    assert f"embedding_size {size}, dropout {dropout} (auto, by the density of the data)" in note
     assert same.log.notes == ()
 
 
@@ -44,12 +44,31 @@ def test_a_run_opens_with_the_size_it_was_trained_with(tmp_path: Path) -> None:
     users = DENSE.train.user_vocabulary.ids[:5].to_list()
     torch.testing.assert_close(opened.score(opened.users(users)), model.score(model.users(users)))
     assert opened.config == model.config
+    assert opened.trained_config == model.trained_config
+    assert opened.trained_config.embedding_size == 128
 
 
 def test_a_warm_start_keeps_the_size_though_the_data_have_grown_dense() -> None:
     earlier = sasrec().fit(SPARSE)
     model = sasrec().fit(DENSE, start_from=earlier)
     assert model.item_keys.shape[1] == earlier.item_keys.shape[1] == 64
+    (note,) = model.log.notes
+    assert "embedding_size 64, dropout 0.3 (auto, by the earlier model" in note
+
+
+def test_a_warm_start_from_a_size_that_heads_do_not_divide_is_refused() -> None:
+    earlier = sasrec(embedding_size=50).fit(SPARSE)
+    with pytest.raises(ConfigError, match="heads is 4, but it must divide .*, which is 50"):
+        sasrec(heads=4).fit(SPARSE, start_from=earlier)
+
+
+def test_a_part_of_a_blend_finds_its_own_numbers() -> None:
+    own = {"epochs": 1, "layers": 1, "length": 8}
+    model = tm.Blend(parts=("sasrec", "popularity"), sasrec=own).fit(DENSE)
+    part = model.parts["sasrec"]
+    assert isinstance(part, tm.SASRec)
+    assert (part.trained_config.embedding_size, part.trained_config.dropout) == (128, 0.3)
+    assert any("embedding_size 128, dropout 0.3" in note for note in model.log.notes)
 
 
 @pytest.mark.parametrize("setting", [{"embedding_size": 0}, {"dropout": 1}, {"dropout": "some"}])

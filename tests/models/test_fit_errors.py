@@ -67,6 +67,16 @@ def test_settings_beyond_all_memory_are_named(model: tm.Recommender) -> None:
         model.fit(SPLIT)
 
 
+def test_a_size_that_is_found_from_the_data_is_named_as_well() -> None:
+    class TooLarge(tm.SASRec):
+        def _train(self, *_: object) -> None:
+            raise MemoryError
+
+    named = r"a lower embedding_size=… \(now auto\), or a lower batch_size=… \(now 64\)"
+    with pytest.raises(ConfigError, match=named):
+        TooLarge().fit(SPLIT)
+
+
 def test_other_failures_keep_their_traceback() -> None:
     class Broken(tm.EASE):
         def _fit(self, *_: object) -> None:

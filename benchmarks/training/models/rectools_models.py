@@ -35,6 +35,8 @@ def fitting(order: Order) -> Repetition:
     data = _data(pd.read_parquet(_file(order)))
     if order.options["model"] == "hstu":
         return _hstu(data, order)
+    if order.options.get("warm_up", True):
+        _fit_linear("ease", data)
     return lambda: {"seconds": timed(lambda: _fit_linear("ease", data))[0], "work": 1}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tastemaker.config import Config
+from tastemaker.config import AUTO, Config
 from tastemaker.errors import ConfigError
 
 LINALG_ERRORS = (np.linalg.LinAlgError, torch.linalg.LinAlgError)
@@ -76,7 +76,10 @@ def _advice_on_settings(
     numbers: dict[str, tuple[Any, Any]] = {
         setting.name: (value, setting.default)
         for setting in config.settings()
-        if type(value := attrgetter(setting.name)(config)) is kind
+        if (
+            type(value := attrgetter(setting.name)(config)) is kind
+            or (value == AUTO and setting.name in usual_settings)
+        )
         and setting.name not in UNRELATED_SETTINGS
     }
     changed = {name: pair for name, pair in numbers.items() if pair[0] != pair[1]}
@@ -88,15 +91,14 @@ def _advice_on_settings(
     return f"train again with {', or '.join(changes)}" if changes else fallback
 
 
-def _direction(name: str, value: float, default: float | str | None) -> str:
-    if isinstance(default, int | float):
-        return "a higher" if value < default else "a lower"
-    # A default that is no number is found from the data. Whole numbers are named for their memory.
-    if isinstance(value, int):
-        return "a lower"
-    # What is found for a penalty is seldom as low as 1.
-    return "a higher" if name == "regularization" and value < 1 else "another"
+def _direction(name: str, value: float | str, default: float | str | None) -> str:
+    if isinstance(value, float) and not isinstance(default, int | float):
+        # What is found from the data in place of a penalty is seldom as low as 1.
+        return "a higher" if name == "regularization" and value < 1 else "another"
+    # Whole numbers, and those that are found, are named for the memory that they need.
+    is_low = isinstance(value, int | float) and isinstance(default, int | float) and value < default
+    return "a higher" if is_low else "a lower"
 
 
-def _short(value: float) -> str:
-    return str(value) if isinstance(value, int) else f"{value:g}"
+def _short(value: float | str) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

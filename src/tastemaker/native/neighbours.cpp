@@ -38,7 +38,8 @@ class Similarities {
     Similarities(Rows by_item, Rows by_user, int64_t n_items)
         : by_item(by_item), by_user(by_user), sums(n_items) {}
 
-    // Returns k other items, the best first; those whose similarity is 0 are any of them, or the item itself.
+    // Returns the k best of the other items whose similarity is not 0, in descending order; if there are fewer,
+    // any further items, maybe the item itself, follow with 0. A thread needs 28 bytes for each item of the catalog.
     const std::vector<Candidate> &nearest(int32_t item, int64_t k) {
         for (int64_t e = by_item.ends[item]; e < by_item.ends[item + 1]; ++e) add(by_item.columns[e], by_item.values[e]);
         sums[item] = 0, candidates.clear();

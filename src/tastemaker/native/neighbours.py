@@ -23,9 +23,9 @@ def nearest(
         k: at most n_items.
 
     Returns:
-        (n, k) int32 codes, different ones, best first and equal ones by code, and (n, k) float32
-        inner products. Inner products of 0 are never chosen: where there are no others, they come
-        last, with any codes.
+        (n, k) int32 codes, all different, and (n, k) float32 inner products: first those other than
+        0 in descending order, equal ones by code; then, if there are fewer than k, any further
+        codes with 0.
     """
     matrices = by_item, by_user
     # Kept in variables, since the compiled code reads their memory.

@@ -3,7 +3,7 @@
 Data with many interactions for each item can train a larger network, and need less dropout.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
@@ -14,10 +14,10 @@ from tastemaker.training.kernels.softmax import Precision
 from tastemaker.training.next_item import NextItemLossName
 
 DENSE = 100
-"""Number of training interactions for each item from which on auto stands for the large network."""
+"""Mean number of training interactions of an item from which on auto stands for LARGE."""
 
-SMALL = {"embedding_size": 64, "dropout": 0.5}
-LARGE = {"embedding_size": 128, "dropout": 0.3}
+SMALL: dict[str, Any] = {"embedding_size": 64, "dropout": 0.5}
+LARGE: dict[str, Any] = {"embedding_size": 128, "dropout": 0.3}
 
 
 class SequenceModelConfig(TrainingConfig):
@@ -49,8 +49,8 @@ class SequenceModelConfig(TrainingConfig):
         Annotated[int, Field(ge=1)] | Literal["auto"], described("a whole number from 1, or auto")
     ] = AUTO
     """Dimension of the vectors of items and of encoded histories; auto: 128 for data with at least
-    100 training interactions for each item, otherwise 64; a warm start keeps that of the earlier
-    model."""
+    100 training interactions an item on average, otherwise 64; a warm start keeps that of the
+    earlier model."""
     length: int = Field(200, ge=1)
     """Number of latest events of a history that are read; training divides longer histories into
     windows of this length."""
@@ -59,7 +59,7 @@ class SequenceModelConfig(TrainingConfig):
         described("a number from 0 to below 1, or auto"),
     ] = AUTO
     """Fraction of the network's activations that are dropped, drawn again at each training step;
-    auto: 0.3 for data with at least 100 training interactions for each item, otherwise 0.5."""
+    auto: 0.3 for data with at least 100 training interactions an item on average, otherwise 0.5."""
     averaging: bool = True
     """Whether the weights that are validated and kept are an average over about the last ninth of
     the training steps, which ranks better than the weights after the last step."""
@@ -74,20 +74,31 @@ class SequenceModelConfig(TrainingConfig):
     """Whether the kind of each event is read as well, such as a view or a purchase; the data need a
     column with the kinds (event=…)."""
 
-    def for_data(self, train: Dataset, earlier_size: int | None = None) -> Self:
+    def for_data(
+        self, train: Dataset, earlier_size: int | None = None, owner: str = "settings"
+    ) -> Self:
         """Returns these settings with the numbers that auto stands for.
 
         Args:
             train: the training data.
             earlier_size: the embedding_size of weights that the network shall take, if there are
                 any; auto then stands for it.
+            owner: what the settings belong to, for error messages.
+
+        Raises:
+            ConfigError: heads does not divide earlier_size.
         """
         is_dense = len(train) >= DENSE * train.n_items
         found = LARGE if is_dense else SMALL
         if earlier_size is not None:
             found = found | {"embedding_size": earlier_size}
-        return self.model_copy(
-            update={name: value for name, value in found.items() if getattr(self, name) == AUTO}
+        given = self.model_dump()
+        return self.of(
+            {
+                name: found[name] if value == AUTO and name in found else value
+                for name, value in given.items()
+            },
+            owner,
         )
 
     @property

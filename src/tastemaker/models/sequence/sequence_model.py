@@ -10,6 +10,7 @@ from torch import nn
 from typing_extensions import override
 
 from tastemaker import training
+from tastemaker.config import AUTO
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.features import Encoded, Encoders, FeatureEncoder
 from tastemaker.data.split import Split
@@ -131,22 +132,31 @@ class SequenceModel(NetworkModel[SequenceNetwork]):
     uses_weights = True
     trains_in_processes = True
     reads_order = True
-    _settings: SequenceModelConfig
-    """The settings of the network, with numbers in place of auto."""
+    _trained_config: SequenceModelConfig
+
+    @property
+    def trained_config(self) -> SequenceModelConfig:
+        """The settings that the network has, with numbers in place of auto.
+
+        Raises:
+            ConfigError: the model is not fitted.
+        """
+        _ = self.split  # raises the error
+        return self._trained_config
 
     @override
     def _prepare(self, split: Split, run: TrainingRun) -> None:
         earlier = None if self._start_from is None else _size(self._start_from.state())
-        self._settings = self.config.for_data(split.train, earlier)
+        self._trained_config = self.config.for_data(split.train, earlier, self.name)
 
     @override
     def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
-        self._settings = self.config.for_data(self.dataset, _size(state))
+        self._trained_config = self.config.for_data(self.dataset, _size(state), self.name)
         super()._restore(state, device)
 
     @override
     def _new_network(self, train: Dataset) -> SequenceNetwork:
-        return self.network_class(train, self._settings, self._encoders_for(train))
+        return self.network_class(train, self._trained_config, self._encoders_for(train))
 
     @override
     def _initialised(
@@ -173,10 +183,14 @@ class SequenceModel(NetworkModel[SequenceNetwork]):
 
     def _notes_on_settings(self) -> Iterator[str]:
         """Yields what auto stood for."""
-        found = self._settings.model_dump().items() - self.config.model_dump().items()
+        found = [
+            f"{name} {getattr(self._trained_config, name):g}"
+            for name in ("embedding_size", "dropout")
+            if getattr(self.config, name) == AUTO
+        ]
         if found:
-            values = ", ".join(f"{name} {value:g}" for name, value in sorted(found, reverse=True))
-            yield f"{self.name}: {values} (auto, by the number of interactions for each item)"
+            origin = "the density of the data" if self._start_from is None else "the earlier model"
+            yield f"{self.name}: {', '.join(found)} (auto, by {origin})"
 
     @property
     def scores_are_logits(self) -> bool:
