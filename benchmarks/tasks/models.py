@@ -13,11 +13,11 @@ def _ours(model: str, data: str, **options: Any) -> Contender:
     return Contender("Tastemaker", "training/models/ours.py", options=options)
 
 
-def _rectools(model: str, data: str, note: str = "", **options: Any) -> Contender:
+def _peer(library: str, model: str, data: str, note: str = "", **options: Any) -> Contender:
     return Contender(
-        "RecTools",
-        "training/models/rectools_models.py",
-        "rectools",
+        library,
+        f"training/models/{library.lower()}_models.py",
+        library.lower(),
         options={"model": model, "data": data} | options,
         quick=None,
         aims=NO_SLOWER,
@@ -25,38 +25,17 @@ def _rectools(model: str, data: str, note: str = "", **options: Any) -> Contende
     )
 
 
-def _recbole(model: str, data: str, note: str = "", **options: Any) -> Contender:
-    return Contender(
-        "RecBole",
-        "training/models/recbole_models.py",
-        "recbole",
-        options={"model": model, "data": data} | options,
-        quick=None,
-        aims=NO_SLOWER,
-        note=note,
-    )
-
-
-def _task(name: str, title: str, unit: str, *contenders: Contender, **rules: int) -> Task:
+def _task(
+    name: str, title: str, unit: str, *contenders: Contender, measure: str = "fitting", **rules: int
+) -> Task:
     return Task(
         name=name,
         title=title,
-        measure="fitting",
+        measure=measure,
         unit=unit,
         show="seconds",
         contenders=contenders,
         **rules,
-    )
-
-
-def _from_csv(model: str, title: str, *contenders: Contender) -> Task:
-    return Task(
-        name=f"from-csv-{model}",
-        title=f"From a CSV file of MovieLens 1M to {title}",
-        measure="from_csv",
-        unit="file and fit",
-        show="seconds",
-        contenders=contenders,
     )
 
 
@@ -66,7 +45,7 @@ TASKS = (
         "Fitting EASE to 12,101 items",
         "a fit",
         _ours("ease", "beauty"),
-        _rectools("ease", "beauty"),
+        _peer("RecTools", "ease", "beauty"),
         repeats=3,
     ),
     _task(
@@ -74,7 +53,7 @@ TASKS = (
         "Fitting EASE to 23,715 items",
         "a fit",
         _ours("ease", "games", warm_up=False),
-        _rectools("ease", "games", warm_up=False),
+        _peer("RecTools", "ease", "games", warm_up=False),
         repeats=1,
         least=1,
     ),
@@ -96,21 +75,22 @@ TASKS = (
         "Training MultVAE",
         "an epoch",
         _ours("multvae", "ml-1m"),
-        _recbole("MultiVAE", "ml-1m"),
+        _peer("RecBole", "MultiVAE", "ml-1m"),
     ),
     _task(
         "fit-lightgcn",
         "Training LightGCN",
         "an epoch",
         _ours("lightgcn", "ml-1m"),
-        _recbole("LightGCN", "ml-1m", FIRST_BATCHES, batches=30),
+        _peer("RecBole", "LightGCN", "ml-1m", FIRST_BATCHES, batches=30),
     ),
     _task(
         "fit-gru4rec",
         "Training GRU4Rec with a softmax over the catalog",
         "an epoch",
         _ours("gru4rec", "games"),
-        _recbole(
+        _peer(
+            "RecBole",
             "GRU4Rec",
             "games",
             f"Each prefix of a history is a sequence. {FIRST_BATCHES}",
@@ -122,19 +102,23 @@ TASKS = (
         "Training HSTU with a softmax over the catalog",
         "an epoch",
         _ours("hstu", "games"),
-        _rectools("hstu", "games", FIRST_BATCHES, batches=8),
+        _peer("RecTools", "hstu", "games", FIRST_BATCHES, batches=8),
     ),
-    _from_csv(
-        "ease",
-        "EASE",
+    _task(
+        "from-csv-ease",
+        "From a CSV file of MovieLens 1M to EASE",
+        "file and fit",
         _ours("ease", "ml-1m-in-order"),
-        _rectools("ease", "ml-1m-in-order"),
-        _recbole("EASE", "ml-1m-in-order", "From a file of its own format."),
+        _peer("RecTools", "ease", "ml-1m-in-order"),
+        _peer("RecBole", "EASE", "ml-1m-in-order", "From a file of its own format."),
+        measure="from_csv",
     ),
-    _from_csv(
-        "ials",
-        "iALS of 64 dimensions and 15 epochs",
+    _task(
+        "from-csv-ials",
+        "From a CSV file of MovieLens 1M to iALS of 64 dimensions and 15 epochs",
+        "file and fit",
         _ours("ials", "ml-1m-in-order"),
-        _rectools("ials", "ml-1m-in-order", "With the package implicit."),
+        _peer("RecTools", "ials", "ml-1m-in-order", "With the package implicit."),
+        measure="from_csv",
     ),
 )

@@ -6,33 +6,19 @@ import pandas as pd
 import sizes
 import torch
 from implicit.als import AlternatingLeastSquares
-from pytorch_lightning import Callback, Trainer
-from rectools import Columns
 from rectools.dataset import Dataset
 from rectools.models import EASEModel, HSTUModel, ImplicitALSWrapperModel
 from rectools.models.base import ModelBase
 from threadpoolctl import threadpool_limits
 
-from harness.contender import (
-    QUIET_TRAINER,
-    Answer,
-    EpochClock,
-    Order,
-    Repetition,
-    prepare_quietly,
-    serve,
-    timed,
-)
-
-
-class Clock(EpochClock, Callback):
-    """Times the epochs."""
+from harness.contender import Answer, Order, Repetition, prepare_quietly, serve, timed
+from training.rectools_session import named, timing_trainer, trained
 
 
 def fitting(order: Order) -> Repetition:
     """EASE in closed form, or an epoch of HSTU or the first batches of one."""
     prepare_quietly(order)
-    data = _data(pd.read_parquet(_file(order)))
+    data = Dataset.construct(named(pd.read_parquet(_file(order))))
     if order.options["model"] == "hstu":
         return _hstu(data, order)
     if order.options.get("warm_up", True):
@@ -47,7 +33,7 @@ def from_csv(order: Order) -> Repetition:
     pd.read_parquet(_file(order)).to_csv(path, index=False)
 
     def once() -> Answer:
-        seconds, _ = timed(lambda: _fit_linear(name, _data(pd.read_csv(path))))
+        seconds, _ = timed(lambda: _fit_linear(name, Dataset.construct(named(pd.read_csv(path)))))
         return {"seconds": seconds, "work": 1}
 
     once()
@@ -56,12 +42,6 @@ def from_csv(order: Order) -> Repetition:
 
 def _file(order: Order) -> Path:
     return sizes.interactions(order.folder, order.options["data"])
-
-
-def _data(frame: pd.DataFrame) -> Dataset:
-    times = pd.to_datetime(frame["timestamp"], unit="s")
-    named = frame.assign(**{Columns.Weight: 1, Columns.Datetime: times}).drop(columns="timestamp")
-    return Dataset.construct(named)
 
 
 def _fit_linear(name: str, data: Dataset) -> ModelBase:
@@ -89,15 +69,9 @@ def _hstu(data: Dataset, order: Order) -> Repetition:
             dropout_rate=sizes.DROPOUT,
             lr=sizes.LEARNING_RATE,
             batch_size=sizes.SEQUENCES,
-            get_trainer_func=lambda: Trainer(
-                min_epochs=1, limit_train_batches=batches, callbacks=[Clock()], **QUIET_TRAINER
-            ),
-        ).fit(data)
-        trainer = model.fit_trainer
-        # It trains with a copy of the trainer, and so of the clock.
-        clock = next(each for each in trainer.callbacks if isinstance(each, Clock))
-        done = trainer.num_training_batches / len(trainer.train_dataloader)
-        return {"seconds": clock.epoch_s[0], "work": done}
+            get_trainer_func=lambda: timing_trainer(batches),
+        )
+        return trained(model.fit(data))
 
     fit(2)
     return lambda: fit(order.options.get("batches", 1.0))

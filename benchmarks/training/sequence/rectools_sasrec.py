@@ -3,26 +3,13 @@
 import pandas as pd
 import sizes
 from leave_one_out import leave_one_out
-from pytorch_lightning import Callback, Trainer
 from rectools import Columns
 from rectools.dataset import Dataset
 from rectools.metrics import NDCG, HitRate, calc_metrics
 from rectools.models import SASRecModel
 
-from harness.contender import (
-    QUIET_TRAINER,
-    Answer,
-    EpochClock,
-    Order,
-    Repetition,
-    prepare_quietly,
-    serve,
-    timed_for_a_turn,
-)
-
-
-class Clock(EpochClock, Callback):
-    """Times the epochs."""
+from harness.contender import Answer, Order, Repetition, prepare_quietly, serve, timed_for_a_turn
+from training.rectools_session import named, timing_trainer, trained
 
 
 def training(order: Order) -> Repetition:
@@ -32,13 +19,7 @@ def training(order: Order) -> Repetition:
     n_batches = order.options.get("batches", 1.0)
     _fit(data, batches=2, loss=loss)
 
-    def once() -> Answer:
-        model = _fit(data, n_batches, loss)
-        trainer = model.fit_trainer
-        done = trainer.num_training_batches / len(trainer.train_dataloader)
-        return {"seconds": _epoch_s(model), "work": done}
-
-    return once
+    return lambda: trained(_fit(data, n_batches, loss))
 
 
 def evaluation(order: Order) -> Repetition:
@@ -68,7 +49,7 @@ def _parts(order: Order) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """The training part, the history known before the test, and the test."""
     prepare_quietly(order)
     parts = leave_one_out(sizes.interactions(order.folder))
-    return _named(parts.train), _named(parts.known), _named(parts.test)
+    return named(parts.train), named(parts.known), named(parts.test)
 
 
 def _fit(data: Dataset, batches: float, loss: str = "BCE") -> SASRecModel:
@@ -83,26 +64,9 @@ def _fit(data: Dataset, batches: float, loss: str = "BCE") -> SASRecModel:
         n_negatives=sizes.NEGATIVES,
         lr=sizes.LEARNING_RATE,
         batch_size=sizes.BATCH_SIZE,
-        get_trainer_func=lambda: Trainer(
-            min_epochs=1, limit_train_batches=batches, callbacks=[Clock()], **QUIET_TRAINER
-        ),
+        get_trainer_func=lambda: timing_trainer(batches),
     )
     return model.fit(data)
-
-
-def _epoch_s(model: SASRecModel) -> float:
-    # It trains with a copy of the trainer, and so of the clock.
-    return next(c.epoch_s[0] for c in model.fit_trainer.callbacks if isinstance(c, Clock))
-
-
-def _named(frame: pd.DataFrame) -> pd.DataFrame:
-    """The columns that RecTools wants: a datetime and a weight."""
-    return frame.rename(columns={"timestamp": Columns.Datetime}).assign(
-        **{
-            Columns.Weight: 1,
-            Columns.Datetime: lambda rows: pd.to_datetime(rows.datetime, unit="s"),
-        }
-    )
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from tastemaker.errors import ConfigError, DataError
 from tastemaker.models.feature_vectors import FeatureVectors
 from tastemaker.models.network_model import NetworkModel
 from tastemaker.models.recommender import NewItemKeys
-from tastemaker.models.sequence.config import SequenceModelConfig
+from tastemaker.models.sequence.config import SMALL, SequenceModelConfig
 from tastemaker.models.validation import full_validation
 from tastemaker.training.kernels.dropout import Dropout
 from tastemaker.training.network import TrainableNetwork
@@ -185,7 +185,7 @@ class SequenceModel(NetworkModel[SequenceNetwork]):
         """Yields what auto stood for."""
         found = [
             f"{name} {getattr(self._trained_config, name):g}"
-            for name in ("embedding_size", "dropout")
+            for name in SMALL
             if getattr(self.config, name) == AUTO
         ]
         if found:
