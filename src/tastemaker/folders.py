@@ -25,6 +25,8 @@ FORMAT = 2
 RECORDED_VERSIONS = ("tastemaker", "torch", "lightning", "polars", "numpy")
 
 MANIFEST = "manifest.json"
+TEMPORARY = ".tmp-"
+"""Start of the names of files that are being written."""
 LARGEST_JSON_BYTES = 64 << 20
 
 
@@ -48,7 +50,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Several processes may replace the same path at once; the last one to end wins.
     """
-    temporary = path.with_name(f".tmp-{uuid4().hex}-{path.name}")
+    temporary = path.with_name(f"{TEMPORARY}{uuid4().hex}-{path.name}")
     try:
         yield temporary
         temporary.replace(path)
@@ -100,9 +102,12 @@ def remove_existing(path: Path, previous: Path | None) -> None:
 
 
 def refuse_other_kind(path: Path, kind: str) -> None:
-    """Raises ArtifactError if writing to the path would overwrite anything of another kind."""
+    """Raises ArtifactError if writing to the path would overwrite anything of another kind.
+
+    A folder whose manifest is being written by another process counts as empty.
+    """
     if path.is_dir():
-        empty = not any(path.iterdir())
+        empty = all(file.name.startswith(TEMPORARY) for file in path.iterdir())
         if empty or kind_of(path) == kind:
             return
         raise ArtifactError(f"{path} is a folder, but not a {kind}; choose another path")
