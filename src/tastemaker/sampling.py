@@ -15,6 +15,10 @@ from tastemaker.native.library import is_compiled
 BITMAP_BUDGET_BYTES = 256 << 20
 """Maximum size of the bitmap of users x items; beyond it, only the sorted keys are used."""
 
+LONG_HISTORIES, CACHE_BYTES = 32, 1 << 20
+"""Mean number of items of a user below which a bitmap must fit a core's cache, of about this size:
+a binary search in so few keys takes less time than a look-up in memory, and needs no bitmap."""
+
 ATTEMPTS = 5
 """Maximum number of draws by rejection; after them, the remaining few (mostly of users who touched
 almost every item) are drawn by rank."""
@@ -29,7 +33,7 @@ NO_WEIGHT = 2.0**-64
 class UnseenItems:
     """Draws items that a user has not touched, exactly uniformly.
 
-    There are two methods, which give the same distribution. If a bitmap fits the memory budget, one
+    There are two methods, which give the same distribution. If a bitmap fits the budget, one
     look-up in it shows whether an item was touched, and touched items are drawn again. Without the
     bitmap, or after too many attempts, the r-th untouched item is found by its rank: if a user's
     touched items are a_0 < a_1 < …, then a_j - j untouched items lie below a_j, so the r-th
@@ -41,9 +45,20 @@ class UnseenItems:
         self,
         dataset: Dataset,
         device: torch.device | str = "cpu",
-        budget_bytes: int = BITMAP_BUDGET_BYTES,
+        budget_bytes: int | None = None,
     ) -> None:
+        """Sorts what was touched.
+
+        Args:
+            dataset: what the users touched.
+            device: the device of the codes.
+            budget_bytes: maximum size of the bitmap; BITMAP_BUDGET_BYTES by default if the users
+                have touched LONG_HISTORIES items on average, else CACHE_BYTES.
+        """
         dataset = dataset.pairs
+        if budget_bytes is None:
+            is_long = len(dataset.users) >= LONG_HISTORIES * dataset.n_users
+            budget_bytes = BITMAP_BUDGET_BYTES if is_long else CACHE_BYTES
         self.n_users, self.n_items = dataset.n_users, dataset.n_items
         self.device = torch.device(device)
         keys = np.empty(len(dataset.users), dtype=np.int64)

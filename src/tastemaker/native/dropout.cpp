@@ -9,7 +9,7 @@ namespace {
 constexpr int64_t ROW = 4096;
 
 // Rows for which it is worth to start a thread.
-constexpr int64_t ROWS_PER_THREAD = 64;
+constexpr int64_t ROWS_PER_THREAD = 8;
 
 } // namespace
 

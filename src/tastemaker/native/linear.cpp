@@ -14,7 +14,7 @@ namespace {
 constexpr int64_t ROWS_AT_ONCE = 64;
 
 // Multiplications for which it is worth to start a thread.
-constexpr int64_t LEAST_WORK = 1 << 22;
+constexpr int64_t LEAST_WORK = 1 << 20;
 
 // Copies n rows of `width` numbers to or from rows that are `stride` numbers apart.
 void pad(const float *from, int64_t n, int64_t width, float *to, int64_t stride) {

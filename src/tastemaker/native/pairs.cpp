@@ -44,7 +44,7 @@ class Training {
         const int64_t first_step = steps.size();
         for (int64_t b = 0; b < n_batches; ++b) steps.add(learning_rates[b]);
         losses.assign(n_threads, 0);
-        on_threads(n_threads, [&](int thread) { work(chunk, first_step, thread); });
+        at_once(n_threads, [&](int thread) { work(chunk, first_step, thread); });
         double loss = 0;
         for (double thread_loss : losses) loss += thread_loss;
         return loss;

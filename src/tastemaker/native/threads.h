@@ -4,10 +4,43 @@
 #include <thread>
 #include <vector>
 
-// Calls work(0), …, work(n - 1) on n threads, one of which is the calling thread.
-template <typename Work> void on_threads(int n, Work work) {
+// Calls work(0), …, work(n - 1) at the same time, each on a thread of its own, so that they can wait for each other.
+// One of them is the calling thread.
+template <typename Work> void at_once(int n, const Work &work) {
     std::vector<std::thread> threads;
-    for (int t = 1; t < n; ++t) threads.emplace_back(work, t);
+    for (int t = 1; t < n; ++t) threads.emplace_back([&work, t] { work(t); });
     work(0);
     for (std::thread &thread : threads) thread.join();
+}
+
+#ifdef __linux__
+// The OpenMP runtime that PyTorch has loaded; null if its build has none with GCC's interface.
+extern "C" {
+__attribute__((weak)) void GOMP_parallel(void (*work)(void *), void *argument, unsigned n_threads, unsigned flags);
+__attribute__((weak)) int omp_get_thread_num();
+__attribute__((weak)) int omp_get_num_threads();
+}
+#endif
+
+// Calls work(0), …, work(n - 1) on up to n threads.
+//
+// They are the threads on which PyTorch computes, where that is possible: threads that are started
+// for each call take longer to start than many calls take, and share the cores with those of
+// PyTorch, which wait actively for a while after each operation.
+template <typename Work> void on_threads(int n, const Work &work) {
+#ifdef __linux__
+    if (n > 1 && GOMP_parallel) {
+        struct Parts {
+            int n;
+            const Work &work;
+        } parts{n, work};
+        GOMP_parallel([](void *argument) {
+            const Parts &all = *static_cast<Parts *>(argument);
+            const int n_threads = omp_get_num_threads();
+            for (int part = omp_get_thread_num(); part < all.n; part += n_threads) all.work(part);
+        }, &parts, n, 0);
+        return;
+    }
+#endif
+    at_once(n, work);
 }
