@@ -37,7 +37,7 @@ def network(**changes: object) -> MultVAENetwork:
 def plain_encode(state: dict[str, torch.Tensor], histories: torch.Tensor) -> torch.Tensor:
     """(n, 2 d) in double precision, without torch.nn."""
     length = (histories.double() ** 2).sum(1, keepdim=True).sqrt()
-    hidden = torch.tanh((histories / length) @ state["encoder.weight"].T + state["encoder.bias"])
+    hidden = torch.tanh((histories / length) @ state["encoder.weight"] + state["encoder_bias"])
     return hidden @ state["code.weight"].T + state["code.bias"]
 
 
@@ -95,13 +95,13 @@ def test_the_loss_is_the_lower_bound_of_the_paper() -> None:
 def test_part_of_the_history_is_hidden_while_training() -> None:
     made = network(dropout=0.5)
     histories = torch.ones(400, 7)
-    entered = []
-    made.encoder.register_forward_hook(lambda layer, inputs, output: entered.append(inputs[0]))
+    entered: list[torch.Tensor] = []
+    made.encoder.register_forward_hook(lambda layer, inputs, output: entered.append(inputs[2]))
     made.encode(histories)
     made.eval().encode(histories)
     training, scoring = entered
     assert (training == 0).float().mean() == pytest.approx(0.5, abs=0.05)
-    torch.testing.assert_close(scoring, histories / np.sqrt(7))
+    torch.testing.assert_close(scoring, torch.full((400 * 7,), 1 / 7**0.5))
 
 
 def test_scores_are_decoded_from_the_mean_of_the_code() -> None:

@@ -21,6 +21,7 @@ from tastemaker.models.network_model import NetworkModel
 from tastemaker.models.space import Choice, Float, Range
 from tastemaker.models.validation import ScoreCodes, sampled_validation
 from tastemaker.training.config import TrainingConfig
+from tastemaker.training.kernels.dropout import Dropout
 from tastemaker.training.losses import multinomial
 from tastemaker.training.network import TrainableNetwork
 from tastemaker.training.run import TrainingRun
@@ -56,13 +57,16 @@ class MultVAENetwork(TrainableNetwork):
 
     def __init__(self, n_items: int, config: MultVAEConfig) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(config.dropout)
-        self.encoder = nn.Linear(n_items, config.hidden)
+        self.dropout = Dropout(config.dropout)
+        # A fully connected layer, of which only the rows of the touched items are read.
+        self.encoder = nn.EmbeddingBag(n_items, config.hidden, mode="sum")
+        self.encoder_bias = nn.Parameter(torch.zeros(config.hidden))
         self.code = nn.Linear(config.hidden, 2 * config.embedding_size)
         self.decoder = nn.Linear(config.embedding_size, config.hidden)
         self.items = nn.Linear(config.hidden, n_items)
         self._kl_weight, self._anneal_fraction = config.kl_weight, config.anneal_fraction
-        for layer in (self.encoder, self.code, self.decoder, self.items):
+        nn.init.xavier_uniform_(self.encoder.weight)
+        for layer in (self.code, self.decoder, self.items):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
 
@@ -79,7 +83,10 @@ class MultVAENetwork(TrainableNetwork):
         Args:
             histories: (n, n_items) relative weights, 0 where an item was not touched.
         """
-        hidden = torch.tanh(self.encoder(self.dropout(normalize(log2(1 + histories), dim=1))))
+        users, items = histories.nonzero(as_tuple=True)
+        inputs = self.dropout(normalize(log2(1 + histories), dim=1)[users, items])
+        starts = torch.searchsorted(users, torch.arange(len(histories), device=users.device))
+        hidden = torch.tanh(self.encoder(items, starts, inputs) + self.encoder_bias)
         mean, log_variance = self.code(hidden).chunk(2, dim=1)
         return mean, log_variance
 
