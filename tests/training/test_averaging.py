@@ -17,7 +17,7 @@ def test_later_steps_count_more_by_the_weights_of_the_paper() -> None:
     average, steps = WeightAverage([parameter]), torch.randn(20, 3).double()
     for step, values in enumerate(steps, start=1):
         parameter.data.copy_(values)
-        average.update([parameter], step)
+        average.update(step)
     weights = torch.tensor(
         [math.prod(step + i for i in range(EMPHASIS)) for step in range(1, 21)]
     ).double()

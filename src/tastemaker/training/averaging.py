@@ -19,32 +19,35 @@ class WeightAverage(nn.Module):
     """
 
     def __init__(self, parameters: Iterable[torch.Tensor]) -> None:
+        """Begins with the values that the parameters have now."""
         super().__init__()
-        self.values = nn.ParameterList(
+        # Lists, since it takes longer to collect the tensors of a module than to average them.
+        self._parameters_now = list(parameters)
+        self._averages = [
             nn.Parameter(parameter.detach().clone(), requires_grad=False)
-            for parameter in parameters
-        )
+            for parameter in self._parameters_now
+        ]
+        self.values = nn.ParameterList(self._averages)
 
     @torch.no_grad()
-    def update(self, parameters: Iterable[torch.Tensor], step: int) -> None:
+    def update(self, step: int) -> None:
         """Takes the parameters after a step, counted from 1, into the average."""
         torch._foreach_lerp_(
-            list(self.values), list(parameters), (EMPHASIS + 1) / (step + EMPHASIS)
+            self._averages, self._parameters_now, (EMPHASIS + 1) / (step + EMPHASIS)
         )
 
     @torch.no_grad()
-    def copy_to(self, parameters: Iterable[torch.Tensor]) -> None:
+    def copy_to_parameters(self) -> None:
         """Gives the parameters the values of the average."""
-        for parameter, value in zip(parameters, self.values, strict=True):
-            parameter.copy_(value)
+        for parameter, average in zip(self._parameters_now, self._averages, strict=True):
+            parameter.copy_(average)
 
     @contextmanager
-    def in_place_of(self, parameters: Iterable[torch.Tensor]) -> Iterator[None]:
+    def in_place_of_parameters(self) -> Iterator[None]:
         """Gives the parameters the values of the average, and afterwards their own again."""
-        parameters = list(parameters)
-        own = WeightAverage(parameters)
-        self.copy_to(parameters)
+        own = WeightAverage(self._parameters_now)
+        self.copy_to_parameters()
         try:
             yield
         finally:
-            own.copy_to(parameters)
+            own.copy_to_parameters()

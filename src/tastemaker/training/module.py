@@ -99,14 +99,14 @@ class RankingModule(LightningModule):
     def _validated(self, validate: Validation) -> dict[str, float]:
         if self.average is None:
             return validate()
-        with self.average.in_place_of(self.network.parameters()):
+        with self.average.in_place_of_parameters():
             return validate()
 
     def load_best(self, state: dict[str, torch.Tensor]) -> None:
         """Gives the network the weights that were validated, from the module's state then."""
         self.load_state_dict(state)
         if self.average is not None:
-            self.average.copy_to(self.network.parameters())
+            self.average.copy_to_parameters()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Returns Adam for the network's parameters."""
@@ -128,7 +128,7 @@ class SteppedModule(RankingModule):
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Takes the weights after the step into their average."""
         if self.average is not None:
-            self.average.update(self.network.parameters(), self.trainer.global_step)
+            self.average.update(self.trainer.global_step)
 
     def _loss(self, batch: Any) -> torch.Tensor:
         return self.network.loss(batch)

@@ -189,5 +189,6 @@ class GBCE(NextItemLoss):
     ) -> torch.Tensor:
         assert batch.negatives is not None
         items = torch.cat([batch.targets[:, None], batch.negatives], dim=1)
-        scores = (vectors(items) @ queries[:, :, None]).squeeze(2)
+        # The vectors of the items times a query would take up to three times as long.
+        scores = (queries[:, None] @ vectors(items).mT).squeeze(1)
         return gbce(scores, batch.weights, power=self.power)

@@ -37,19 +37,20 @@ class Adam(torch.optim.Adam):
         """Gives the parameters dense gradients instead of sparse ones inside the block."""
         parameters = [each for group in self.param_groups for each in group["params"]]
         sparse = [
-            (table, table.grad.coalesce())
+            (table, table.grad)
             for table in parameters
             if table.grad is not None and table.grad.is_sparse
         ]
         for table, rows in sparse:
             if table not in self._zeros:
                 self._zeros[table] = torch.zeros_like(table)
-            table.grad = self._zeros[table].index_copy_(0, rows.indices()[0], rows.values())
+            # Adds up the gradients of a row that comes more than once, without sorting them first.
+            table.grad = self._zeros[table].index_add_(0, rows._indices()[0], rows._values())
         try:
             yield
         finally:
             for table, rows in sparse:
-                self._zeros[table].index_fill_(0, rows.indices()[0], 0)
+                self._zeros[table].index_fill_(0, rows._indices()[0], 0)
                 table.grad = rows
 
 

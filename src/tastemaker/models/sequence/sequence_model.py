@@ -107,7 +107,8 @@ class SequenceNetwork(TrainableNetwork, ABC):
 
     def loss(self, batch: SequenceBatch) -> torch.Tensor:
         """Returns the loss of the queries at all events of the batch on the items that follow."""
-        queries = self.encode(batch.inputs).flatten(0, 1)[batch.places]
+        # Differentiating an index in brackets takes four times as long.
+        queries = self.encode(batch.inputs).flatten(0, 1).index_select(0, batch.places)
         if self.user_features is not None:
             is_used = torch.rand_like(queries[:, :1]) >= HISTORY_DROPOUT
             queries = self.with_users(queries * is_used, self.user_features(batch.users))
