@@ -1,7 +1,7 @@
 """What the contenders of RecBole have in common: its file format, configuration and data set."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 from recbole.config import Config
@@ -20,8 +20,18 @@ def write_atomic_file(frame: pd.DataFrame, path: Path) -> None:
     frame.rename(columns=lambda name: f"{name}:{types[name]}").to_csv(path, sep="\t", index=False)
 
 
-def prepared(model: str, dataset: str, settings: dict[str, Any]) -> tuple[Config, Any, Any]:
-    """The configuration, the training batches and the test batches, as `run_recbole` makes them.
+class Prepared(NamedTuple):
+    """What `run_recbole` makes before it trains."""
+
+    config: Config
+    train: Any
+    """Batches, as are the others."""
+    validation: Any
+    test: Any
+
+
+def prepared(model: str, dataset: str, settings: dict[str, Any]) -> Prepared:
+    """The configuration and the batches of each part, as `run_recbole` makes them.
 
     Args:
         model: name of the model.
@@ -38,5 +48,4 @@ def prepared(model: str, dataset: str, settings: dict[str, Any]) -> tuple[Config
     }
     config = Config(model=model, dataset=dataset, config_dict=common | settings)
     init_seed(config["seed"], config["reproducibility"])
-    train, _, test = data_preparation(config, create_dataset(config))
-    return config, train, test
+    return Prepared(config, *data_preparation(config, create_dataset(config)))

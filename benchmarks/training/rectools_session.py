@@ -31,7 +31,10 @@ def timing_trainer(batches: float) -> Trainer:
 def trained(model: Any) -> Answer:
     """Seconds of a model's training by `timing_trainer`, and the part of an epoch that it was."""
     trainer = model.fit_trainer
-    # It trains with a copy of the trainer, and so of the clock.
-    clock = next(each for each in trainer.callbacks if isinstance(each, Clock))
     done = trainer.num_training_batches / len(trainer.train_dataloader)
-    return {"seconds": clock.epoch_s[0], "work": done}
+    return {"seconds": clock_of(model).epoch_s[0], "work": done}
+
+
+def clock_of(model: Any) -> Clock:
+    """The clock of a model's training, which uses a copy of the trainer that it was given."""
+    return next(each for each in model.fit_trainer.callbacks if isinstance(each, Clock))

@@ -80,7 +80,7 @@ def _network(order: Order) -> tuple[Any, Any, Any]:
     columns = [column.split(":")[0] for column in head.columns]
     common = {"learning_rate": sizes.LEARNING_RATE, "seed": sizes.SEED}
     settings = common | {"load_col": {"inter": columns}} | MODELS[name]
-    config, batches, _ = prepared(name, "data", settings)
+    config, batches, *_ = prepared(name, "data", settings)
     return get_model(name)(config, batches.dataset), config, batches
 
 

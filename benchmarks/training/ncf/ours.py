@@ -3,12 +3,15 @@
 from dataclasses import replace
 from itertools import count
 
-from reaching import MAX_EPOCHS, answer, is_reached
 from sizes import CANDIDATES, EMBEDDING_SIZE, HIDDEN, NEGATIVES
 
 import tastemaker as tm
 from harness.contender import Answer, Order, Repetition, serve, timed, timed_for_a_turn
 from quality.splits import published
+from training.reaching import answer, is_reached
+
+MAX_EPOCHS = 30
+"""Epochs after which a quality is given up."""
 
 
 def training(order: Order) -> Repetition:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from published import CandidateLists, test_pairs, train_pairs
-from reaching import until_reached
 from recbole.model.general_recommender import NeuMF
 from recbole.trainer import Trainer
 from sizes import CANDIDATES, EMBEDDING_SIZE, HIDDEN, LEARNING_RATE, NEGATIVES, SEED
@@ -22,6 +21,7 @@ from harness.contender import (
     timed,
     timed_for_a_turn,
 )
+from training.reaching import until_reached
 from training.recbole_session import prepared, write_atomic_file
 
 PARTS = ("train", "valid", "test")
@@ -57,7 +57,7 @@ class Session:
         for part, frame in zip(PARTS, (train_pairs(order.folder), test, test), strict=True):
             write_atomic_file(frame, Path("ml-1m") / f"ml-1m.{part}.inter")
         settings = SETTINGS | order.options.get("settings", {})
-        config, self.batches, self.test = prepared("NeuMF", "ml-1m", settings)
+        config, self.batches, _, self.test = prepared("NeuMF", "ml-1m", settings)
         self.network = NeuMF(config, self.batches.dataset)
         self.trainer = Trainer(config, self.network)
         self.data = self.batches.dataset

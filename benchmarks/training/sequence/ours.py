@@ -1,11 +1,18 @@
 """SASRec of Tastemaker, through the public API."""
 
+import signal
 from dataclasses import replace
+from itertools import count
+from pathlib import Path
 
+import polars as pl
 import sizes
 
 import tastemaker as tm
-from harness.contender import Answer, Order, Repetition, serve, timed_for_a_turn
+from harness.contender import Answer, Order, Repetition, serve, timed, timed_for_a_turn
+from training.reaching import answer, is_reached
+
+MEASURED = "validation_ndcg@10"
 
 
 def training(order: Order) -> Repetition:
@@ -15,6 +22,28 @@ def training(order: Order) -> Repetition:
 
     def once() -> Answer:
         return {"seconds": _fit(order, split).log.elapsed_s, "work": 1}
+
+    return once
+
+
+def time_to_quality(order: Order) -> Repetition:
+    """Reading a CSV file, splitting, and a fit with the defaults until the quality is reached."""
+    path, seeds = Path("data.csv"), count()
+    pl.read_parquet(sizes.interactions(order.folder, "amazon-beauty")).write_csv(path)
+
+    def stop_when_reached(progress: tm.Progress) -> None:
+        if progress.metrics is not None and is_reached(order, progress.metrics[MEASURED]):
+            signal.raise_signal(signal.SIGINT)
+
+    def read_and_fit() -> tm.SASRec:
+        data = tm.read(path, user="user_id", item="item_id", time="timestamp")
+        run = tm.TrainingRun(device="cpu", on_progress=stop_when_reached)
+        return tm.SASRec(seed=next(seeds)).fit(tm.leave_one_out(data), run)
+
+    def once() -> Answer:
+        seconds, model = timed(read_and_fit)
+        records = model.log.records
+        return answer(order, seconds, len(records), max(each[MEASURED] for each in records))
 
     return once
 
@@ -59,4 +88,4 @@ def _fit(order: Order, split: tm.Split) -> tm.SASRec:
 
 
 if __name__ == "__main__":
-    serve(training=training, evaluation=evaluation)
+    serve(training=training, time_to_quality=time_to_quality, evaluation=evaluation)

@@ -13,7 +13,10 @@ LEARNING_RATE = 1e-3
 K = 10
 SEED = 0
 
+QUALITY_SIZE, QUALITY_DROPOUT = 64, 0.5
+"""For the time to a quality on Amazon Beauty, with a softmax: what suits these data."""
 
-def interactions(data: Path) -> Path:
+
+def interactions(data: Path, name: str = "sasrec-games") -> Path:
     """Parquet: user_id, item_id, timestamp."""
-    return data / "sasrec-games" / "interactions.parquet"
+    return data / name / "interactions.parquet"
