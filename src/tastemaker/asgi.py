@@ -21,5 +21,5 @@ def application() -> FastAPI:
 
 def with_pages(service: FastAPI, settings: ServiceSettings) -> FastAPI:
     """Adds the pages to the service, after its own routes, and returns it."""
-    service.router.routes.extend(pages(service, settings.page_key))
+    service.router.routes.extend(pages(service, settings.page_key, settings.like_type))
     return service

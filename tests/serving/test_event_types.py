@@ -1,9 +1,11 @@
 """Types and values of events count as the kinds of events in the training data did."""
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import numpy as np
 import polars as pl
 import pytest
@@ -242,3 +244,33 @@ def test_other_weights_let_trending_items_be_counted_again(database: str) -> Non
         assert decayed(trending)["y"] == pytest.approx(10 * decayed(trending)["x"])
         with opened.reading() as connection:
             assert connection.scalar(sql.text("SELECT count(*) FROM trending_decay")) == 1
+
+
+def liked_on_the_pages(server: Server) -> httpx2.Response:
+    """The response to a click on the heart of item 5, without a browser."""
+    with httpx2.Client(base_url=server.url, cookies={"visitor": "visitor-1"}) as visitor:
+        token = re.search(r'name="token" value="(\w+)"', visitor.get("/welcome").text)[1]
+        return visitor.post("/like", data={"item": "5", "token": token})
+
+
+def test_likes_of_the_pages_have_the_type_that_the_operator_names(
+    run: Path, tmp_path: Path
+) -> None:
+    database = f"sqlite:///{tmp_path / 'events.db'}"
+    with Server(run, database, tmp_path, "--like-type", "buy") as server:
+        assert "--like-type" not in server.output()
+        assert liked_on_the_pages(server).status_code == 303
+    exported = tmp_path / "events.parquet"
+    tastemaker("events", "export", exported, "--database", database)
+    assert pl.read_parquet(exported)["type"].to_list() == ["buy"]
+
+
+def test_the_start_says_that_the_model_does_not_know_the_type_of_likes(
+    run: Path, tmp_path: Path
+) -> None:
+    with Server(run, f"sqlite:///{tmp_path / 'events.db'}", tmp_path) as server:
+        said = " ".join(server.output().split())
+        assert 'no kind of event "like"; name one that it knows with --like-type: view, buy' in said
+        response = liked_on_the_pages(server)
+        assert response.status_code == 422
+        assert "it knows view, buy, return and retract" in response.text

@@ -32,7 +32,7 @@ def refusing(status: int) -> Starlette:
         return Response(problem.model_dump_json(), status, media_type="application/problem+json")
 
     api = Starlette(routes=[Route("/{path:path}", refuse, methods=["GET", "POST", "DELETE"])])
-    return Starlette(routes=pages(api))
+    return Starlette(routes=pages(api, key=None, like_type="like"))
 
 
 def answers(app: Starlette, **headers: str) -> dict[tuple[str, str], httpx2.Response]:

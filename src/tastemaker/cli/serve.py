@@ -98,6 +98,14 @@ class ServiceOptions:
             "scopes read and write.",
         ),
     ] = None
+    like_type: Annotated[
+        str | None,
+        _running_option(
+            "--like-type",
+            help="Type of the events that the pages record when a visitor likes an item; one of "
+            "the run's kinds of events, if it has kinds. (default: like)",
+        ),
+    ] = None
     cors: Annotated[
         list[str] | None,
         _safety_option(

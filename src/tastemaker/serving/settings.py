@@ -10,7 +10,7 @@ from sqlalchemy import make_url
 from tastemaker.config import Config
 from tastemaker.errors import ConfigError, did_you_mean
 from tastemaker.serving.http.proxies import is_prefix
-from tastemaker.wire import LOOPBACK
+from tastemaker.wire import LOOPBACK, EventType
 
 PREFIX = "TASTEMAKER_"
 """Prefix of the environment variables: TASTEMAKER_DATABASE, TASTEMAKER_RATE, …"""
@@ -61,6 +61,9 @@ class ServiceSettings(Config):
     page_key: SecretStr | None = None
     """The key that the web pages use for their requests, where keys are required; it needs the
     scopes read and write. The cookies of visitors are signed with it."""
+    like_type: EventType = "like"
+    """The type of the events that the web pages record when a visitor likes an item. If the run was
+    trained with kinds of events, it must be one of them."""
     cors: tuple[str, ...] = ()
     """Origins whose pages may call the API, such as https://shop.example; none by default."""
     trusted_hosts: tuple[str, ...] = ()

@@ -54,7 +54,20 @@ def check(settings: ServiceSettings) -> Start:
                 ),
             )
     start = _start_of(settings, bundle, record)
-    return replace(start, notes=(*start.notes, newer)) if newer else start
+    more = [note for note in (newer, _refusal_of_likes(settings, bundle)) if note]
+    return replace(start, notes=(*start.notes, *more))
+
+
+def _refusal_of_likes(settings: ServiceSettings, bundle: Bundle) -> str | None:
+    """Returns why the likes of the pages' visitors would be refused; None if they would not be."""
+    kinds = bundle.split.train.rules.kinds
+    if kinds is None or kinds.weight_of(settings.like_type) is not None:
+        return None
+    positive = ", ".join(kind for kind, _ in kinds.weights)
+    return (
+        "the pages cannot record likes, since the model knows no kind of event "
+        f'"{settings.like_type}"; name one that it knows with --like-type: {positive}'
+    )
 
 
 def _start_of(settings: ServiceSettings, bundle: Bundle, record: DeploymentRecord) -> Start:

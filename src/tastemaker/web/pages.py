@@ -36,14 +36,15 @@ PAGES: tuple[tuple[str, str, Handler], ...] = (
 )
 
 
-def pages(app: ASGIApp, key: SecretStr | None = None) -> list[Route]:
+def pages(app: ASGIApp, key: SecretStr | None, like_type: str) -> list[Route]:
     """The routes of all pages, to be added to those of the service.
 
     Args:
         app: the service whose API the pages call.
         key: API key of the pages, if the service requires keys.
+        like_type: type of the events that record likes.
     """
-    site = Site(Api(app, key), Visitors(key))
+    site = Site(Api(app, key), Visitors(key), like_type)
     return [
         *(
             PageRoute(path, with_error_pages(site, page), methods=[method])

@@ -33,10 +33,11 @@ class Site:
     Args:
         api: client of the service's API.
         visitors: identifies the visitors of the pages.
+        like_type: type of the events that record likes.
     """
 
-    def __init__(self, api: Api, visitors: visitor.Visitors) -> None:
-        self.api, self.visitors = api, visitors
+    def __init__(self, api: Api, visitors: visitor.Visitors, like_type: str) -> None:
+        self.api, self.visitors, self.like_type = api, visitors, like_type
 
     @cached_property
     def _templates(self) -> Environment:

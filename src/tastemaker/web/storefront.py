@@ -15,9 +15,6 @@ from tastemaker.web.shelves import shelves_of
 from tastemaker.web.site import Site, is_fragment, redirect
 from tastemaker.web.visitor import form_of
 
-LIKE = "like"
-"""The type of the events that the pages record."""
-
 
 async def home(site: Site, request: Request) -> Response:
     """Shows the rows for the visitor; redirects a new visitor to the welcome page."""
@@ -34,7 +31,8 @@ async def like(site: Site, request: Request) -> Response:
     if user is None:
         return redirect(request, "/welcome")
     event_id = event_id_in(f"page-{form['event'] or secrets.token_hex(16)}")
-    await site.api.record([wire.Event(user_id=user, item_id=item, type=LIKE, event_id=event_id)])
+    event = wire.Event(user_id=user, item_id=item, type=site.like_type, event_id=event_id)
+    await site.api.record([event])
     return await _updated_page(site, request, form["back"], user, "liked", item)
 
 

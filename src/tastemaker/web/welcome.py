@@ -12,7 +12,6 @@ from tastemaker.web.cards import Card, card_of
 from tastemaker.web.inputs import id_in, search_text_in
 from tastemaker.web.rows import varied
 from tastemaker.web.site import Site, redirect
-from tastemaker.web.storefront import LIKE
 from tastemaker.web.visitor import form_of, new_visitor
 
 ENOUGH_PICKS = 5
@@ -53,7 +52,7 @@ async def create_visitor(site: Site, request: Request) -> Response:
     picked = _picked(form.all("pick"))
     user = new_visitor()
     if picked:
-        events = [wire.Event(user_id=user, item_id=item, type=LIKE) for item in picked]
+        events = [wire.Event(user_id=user, item_id=item, type=site.like_type) for item in picked]
         await site.api.record(events)
     response = redirect(request, "/")
     site.visitors.set_user_id(response, request, user)
