@@ -15,9 +15,12 @@ from tastemaker.native.library import is_compiled
 BITMAP_BUDGET_BYTES = 256 << 20
 """Maximum size of the bitmap of users x items; beyond it, only the sorted keys are used."""
 
-LONG_HISTORIES, CACHE_BYTES = 32, 1 << 20
-"""Mean number of items of a user below which a bitmap must fit a core's cache, of about this size:
-a binary search in so few keys takes less time than a look-up in memory, and needs no bitmap."""
+LONG_HISTORIES = 32
+"""Mean number of items of a user from which the bitmap may be of BITMAP_BUDGET_BYTES."""
+
+CACHE_BYTES = 1 << 20
+"""Maximum size of the bitmap for shorter histories, about that of a core's cache: a binary search
+in few keys takes less time than a look-up in memory."""
 
 ATTEMPTS = 5
 """Maximum number of draws by rejection; after them, the remaining few (mostly of users who touched
@@ -78,8 +81,6 @@ class UnseenItems:
 
         in_threads(fill, user_blocks(dataset.users), len(keys))
         self._dataset, self._budget_bytes = dataset, budget_bytes
-        # Stored here, because a caller of `sample` may have lowered PyTorch's number of threads.
-        self._n_threads = torch.get_num_threads()
         self._below_keys = torch.from_numpy(keys).to(self.device)
         self._indptr = torch.from_numpy(indptr.copy()).to(self.device)
         self.counts = torch.from_numpy(self.n_items - dataset.user_counts).to(self.device)
@@ -101,8 +102,9 @@ class UnseenItems:
         """
         key = torch.randint(2**62, (), generator=generator, device=self.device)
         if self.device.type == "cpu" and is_compiled():
-            threads = {"n_attempts": ATTEMPTS, "n_threads": self._n_threads}
-            return negatives.draw(self._addresses(self._bits), users, n, int(key), **threads)
+            return negatives.draw(
+                self._addresses(self._bits), users, n, int(key), n_attempts=ATTEMPTS
+            )
         return self._sample(users[:, None].expand(-1, n), key)
 
     def _sample(self, users: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
@@ -141,7 +143,7 @@ class UnseenItems:
         shape = (n, len(users))
         numbers = torch.randint(2**62, shape, generator=generator, device=self.device)
         if self.device.type == "cpu" and is_compiled():
-            return negatives.distinct(self._addresses(None), users, numbers, self._n_threads)
+            return negatives.distinct(self._addresses(None), users, numbers)
         return self._sample_distinct(users, numbers)
 
     def _sample_distinct(

@@ -1,5 +1,5 @@
 // Improves the vectors of the rows of a matrix for alternating least squares, by conjugate
-// gradients. tastemaker.models.factorization.als has the plain form.
+// gradients. tastemaker.models.factorization.conjugate_gradients has the plain form.
 
 #include <algorithm>
 #include <atomic>

@@ -16,7 +16,7 @@ namespace {
 // Queries that are processed together.
 constexpr int64_t QUERIES = 32;
 
-// The score of an event that must not count.
+// The score of an event that the query must not see; its exponential is 0.
 constexpr float IMPOSSIBLE = -1e30f;
 
 struct Shape {
@@ -71,7 +71,7 @@ class Worker {
     std::vector<float> fractions, score_gradients, key_gradients, value_gradients;
     // What is added by distance, (heads, by_distance), from the largest distance to 0, and its gradients.
     const int64_t by_distance;
-    std::vector<float> added, added_gradients;
+    std::vector<float> distance_scores, distance_gradients;
 
     // Copies n vectors, each padded with zeros.
     void pack_rows(const float *from, int64_t n, std::vector<float> &to) const {
@@ -105,8 +105,8 @@ class Worker {
         return [this, &rows](int row, int column) { return load(&rows[row * width + column]); };
     }
 
-    // Where the number for the first event of a history lies, for a query and head; the next ones follow.
-    int64_t of_first(int64_t head, int64_t query) const { return head * by_distance + shape.width - 1 - query; }
+    // Where the number for a history's first event lies in distance_scores; those for later events follow.
+    int64_t distance_offset(int64_t head, int64_t query) const { return head * by_distance + shape.width - 1 - query; }
 
     // Writes the scores of n queries for the first events, with IMPOSSIBLE for those that come later.
     void compute_scores(const float *queries, int64_t head, int64_t start, int64_t n, int64_t n_columns) {
@@ -116,7 +116,7 @@ class Worker {
         for (int64_t i = 0; i < n; ++i) {
             float *scores = &fractions[i * n_columns];
             if (in.distances) {
-                const float *numbers = &added[of_first(head, start + i)];
+                const float *numbers = &distance_scores[distance_offset(head, start + i)];
                 for (int64_t j = 0; j < n_columns; j += LANES) store(scores + j, load(scores + j) + load(numbers + j));
             }
             std::fill(scores + start + i + 1, scores + n_columns, IMPOSSIBLE);
@@ -136,8 +136,8 @@ class Worker {
             store(scores + j, power);
             total += power;
         }
-        const float of_all = sum(total);
-        log_sum = maximum + std::log(of_all), reciprocal = 1 / of_all;
+        const float all = sum(total);
+        log_sum = maximum + std::log(all), reciprocal = 1 / all;
     }
 
     // The number of an event and head, by which random numbers differ.
@@ -148,10 +148,10 @@ class Worker {
         : shape(shape), in(in), dropout(dropout), size(shape.size), stride(shape.stride()), width(padded(size)),
           scale(1 / std::sqrt(float(size))), by_distance(shape.width + padded(shape.width)) {
         if (in.distances) {
-            for (auto *numbers : {&added, &added_gradients}) numbers->resize(shape.heads * by_distance);
+            for (auto *numbers : {&distance_scores, &distance_gradients}) numbers->resize(shape.heads * by_distance);
             for (int64_t head = 0; head < shape.heads; ++head)
                 std::reverse_copy(in.distances + head * shape.width, in.distances + (head + 1) * shape.width,
-                                  added.data() + head * by_distance);
+                                  distance_scores.data() + head * by_distance);
         }
         const int64_t longest = padded(shape.width);
         for (auto *columns : {&key_columns, &value_columns}) columns->resize(size * longest);
@@ -199,17 +199,18 @@ class Worker {
             multiply({gradient, int(stride), 1}, n, size, value_columns.data(), length, n_columns, from_zero,
                      write_to(score_gradients.data(), n_columns, unchanged));
             for (int64_t i = 0; i < n; ++i) {
+                // The softmax's gradient is p (g - Σ p g), and Σ p g is the product of the result and its gradient.
                 const float mean = dot(gradient + i * stride, out.attended + from + i * stride, size);
                 const uint32_t row = number(history.first + start + i, head);
                 const float log_sum = out.log_sums[row];
                 float *fraction = &fractions[i * n_columns], *score_gradient = &score_gradients[i * n_columns];
-                float *added_gradient = in.distances ? &added_gradients[of_first(head, start + i)] : nullptr;
+                float *distance_gradient = in.distances ? &distance_gradients[distance_offset(head, start + i)] : nullptr;
                 dropout.for_row(row, n_columns, [&](int64_t j, const Vector &factors) {
                     const Vector share = exponential(load(fraction + j) - log_sum);
                     const Vector of_score = share * (load(score_gradient + j) * factors - mean);
                     store(fraction + j, share * factors);
                     store(score_gradient + j, of_score * scale);
-                    if (added_gradient) store(added_gradient + j, load(added_gradient + j) + of_score);
+                    if (distance_gradient) store(distance_gradient + j, load(distance_gradient + j) + of_score);
                 });
             }
             multiply({score_gradients.data(), int(n_columns), 1}, n, end, key_rows.data(), width, width, from_zero,
@@ -226,7 +227,7 @@ class Worker {
     // Writes what has been added up for the distances, (heads, width).
     void write_distance_gradients(float *to) const {
         for (int64_t head = 0; head < shape.heads; ++head) {
-            const float *from = added_gradients.data() + head * by_distance;
+            const float *from = distance_gradients.data() + head * by_distance;
             std::reverse_copy(from, from + shape.width, to + head * shape.width);
         }
     }

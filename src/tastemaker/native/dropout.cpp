@@ -8,8 +8,8 @@ namespace {
 // Numbers in a row, whose position decides what is dropped.
 constexpr int64_t ROW = 4096;
 
-// Rows for which it is worth to start a thread.
-constexpr int64_t ROWS_PER_THREAD = 8;
+// Rows for which one more thread is worth it.
+constexpr int64_t ROWS_PER_THREAD = 16;
 
 } // namespace
 

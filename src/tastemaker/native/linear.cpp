@@ -13,7 +13,7 @@ namespace {
 // Rows that are computed together, so that they are in a core's cache.
 constexpr int64_t ROWS_AT_ONCE = 64;
 
-// Multiplications for which it is worth to start a thread.
+// Multiplications for which one more thread is worth it.
 constexpr int64_t LEAST_WORK = 1 << 20;
 
 // Copies n rows of `width` numbers to or from rows that are `stride` numbers apart.
@@ -64,8 +64,8 @@ extern "C" void linear_differentiate(const float *x, int64_t m, int64_t in, int6
                                      const float *gradients, int32_t n_threads, float *x_gradients,
                                      float *of_parameters) {
     const int n_used = n_threads_for(m, in, out, n_threads), width = padded(out), in_width = padded(in);
-    const Floats no_bias(out);
-    const Parameter weights = parameter(weight, out, in), biases = parameter(no_bias.data(), out, 1);
+    const Floats zero_bias(out); // its values do not affect gradients
+    const Parameter weights = parameter(weight, out, in), biases = parameter(zero_bias.data(), out, 1);
     std::vector<Layer> layers(n_used, Layer(&weights, &biases));
     on_threads(n_used, [&](int thread) {
         Layer &layer = layers[thread];

@@ -86,14 +86,24 @@ int64_t draw_distinct(const Unseen &unseen, int64_t user, const int64_t *numbers
     return length;
 }
 
+// Draws for which one more thread is worth it.
+constexpr int64_t DRAWS_PER_THREAD = 4096;
+
+// Many draws come before a training on pairs, whose threads PyTorch's would disturb by waiting
+// actively; so they have threads of their own.
+int n_threads_for(int64_t n_draws, int n_threads) {
+    return std::min<int64_t>(n_threads, 1 + n_draws / DRAWS_PER_THREAD);
+}
+
 } // namespace
 
 // Draws n items for each user and writes them to items (n_users, n).
 extern "C" void negatives_draw(const Unseen *unseen, const int64_t *users, int64_t n_users, int64_t n,
                      uint64_t key, int32_t n_attempts, int32_t n_threads, int64_t *items) {
     const int64_t n_places = n_users * n;
-    on_threads(n_threads, [=](int thread) {
-        const int64_t from = n_users * thread / n_threads, to = n_users * (thread + 1) / n_threads;
+    const int n_used = n_threads_for(n_users * n, n_threads);
+    at_once(n_used, [=](int thread) {
+        const int64_t from = n_users * thread / n_used, to = n_users * (thread + 1) / n_used;
         for (int64_t u = from; u < to; ++u)
             for (int64_t place = u * n; place < (u + 1) * n; ++place)
                 items[place] = draw_one(*unseen, users[u], key, place, n_places, n_attempts);
@@ -105,8 +115,9 @@ extern "C" void negatives_draw(const Unseen *unseen, const int64_t *users, int64
 extern "C" void negatives_draw_distinct(const Unseen *unseen, const int64_t *users, int64_t n_users, int64_t n,
                          const int64_t *numbers, int32_t n_threads, int64_t *items,
                          int64_t *lengths) {
-    on_threads(n_threads, [=](int thread) {
-        const int64_t from = n_users * thread / n_threads, to = n_users * (thread + 1) / n_threads;
+    const int n_used = n_threads_for(n_users * n, n_threads);
+    at_once(n_used, [=](int thread) {
+        const int64_t from = n_users * thread / n_used, to = n_users * (thread + 1) / n_used;
         std::vector<int64_t> scratch(n);
         for (int64_t u = from; u < to; ++u)
             lengths[u] = draw_distinct(*unseen, users[u], numbers + u, n_users, n, items + u * n, scratch.data());

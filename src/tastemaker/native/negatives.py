@@ -23,9 +23,7 @@ class Unseen(ctypes.Structure):
     )
 
 
-def draw(
-    unseen: Unseen, users: torch.Tensor, n: int, key: int, *, n_attempts: int, n_threads: int
-) -> torch.Tensor:
+def draw(unseen: Unseen, users: torch.Tensor, n: int, key: int, *, n_attempts: int) -> torch.Tensor:
     """Draws n items for each user; the result does not depend on the number of threads.
 
     Args:
@@ -34,20 +32,21 @@ def draw(
         n: number of items for each user.
         key: the start of the sequence of random numbers.
         n_attempts: number of draws, checked in the bitmap if there is one, before a draw by rank.
-        n_threads: number of threads to use.
 
     Returns:
         (b, n) int64 item codes.
     """
     users = users.contiguous()
     items = torch.empty((len(users), n), dtype=torch.int64)
-    arguments = users.data_ptr(), len(users), n, key, n_attempts, n_threads, items.data_ptr()
-    _compiled().negatives_draw(byref(unseen), *arguments)
+    _compiled().negatives_draw(
+        byref(unseen), users.data_ptr(), len(users), n, key, n_attempts, torch.get_num_threads(),
+        items.data_ptr(),
+    )  # fmt: skip
     return items
 
 
 def distinct(
-    unseen: Unseen, users: torch.Tensor, numbers: torch.Tensor, n_threads: int
+    unseen: Unseen, users: torch.Tensor, numbers: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Draws n distinct items for each user, or all untouched items where there are fewer.
 
@@ -55,7 +54,6 @@ def distinct(
         unseen: the untouched items of all users.
         users: (b,) int64 codes.
         numbers: (n, b) int64, drawn uniformly from 0 to below 2^62.
-        n_threads: number of threads to use.
 
     Returns:
         (b, n) int64 item codes and (b,) int64 number of valid entries per row; the rest are 0.
@@ -64,7 +62,7 @@ def distinct(
     items = torch.empty((len(users), len(numbers)), dtype=torch.int64)
     lengths = torch.empty(len(users), dtype=torch.int64)
     sizes, results = (len(users), len(numbers)), (items.data_ptr(), lengths.data_ptr())
-    arguments = users.data_ptr(), *sizes, numbers.data_ptr(), n_threads, *results
+    arguments = users.data_ptr(), *sizes, numbers.data_ptr(), torch.get_num_threads(), *results
     _compiled().negatives_draw_distinct(byref(unseen), *arguments)
     return items, lengths
 

@@ -14,7 +14,8 @@ class WeightAverage(nn.Module):
     """The polynomial-decay average of some parameters over the steps of their training.
 
     After step t, the average moves by a fraction (η + 1) / (t + η) towards the parameters. So it
-    covers about the last ninth of all steps, however long the training takes. Ohad Shamir and Tong
+    covers about the last ninth of all steps, however long the training takes. The parameters must
+    keep being the same tensors. Ohad Shamir and Tong
     Zhang, 2013: Stochastic Gradient Descent for Non-smooth Optimization (ICML), section 3.
     """
 
@@ -22,32 +23,30 @@ class WeightAverage(nn.Module):
         """Begins with the values that the parameters have now."""
         super().__init__()
         # Lists, since it takes longer to collect the tensors of a module than to average them.
-        self._parameters_now = list(parameters)
-        self._averages = [
+        self._averaged = list(parameters)
+        self._averages: list[torch.Tensor] = [
             nn.Parameter(parameter.detach().clone(), requires_grad=False)
-            for parameter in self._parameters_now
+            for parameter in self._averaged
         ]
         self.values = nn.ParameterList(self._averages)
 
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Takes the parameters after a step, counted from 1, into the average."""
-        torch._foreach_lerp_(
-            self._averages, self._parameters_now, (EMPHASIS + 1) / (step + EMPHASIS)
-        )
+        torch._foreach_lerp_(self._averages, self._averaged, (EMPHASIS + 1) / (step + EMPHASIS))
 
     @torch.no_grad()
     def copy_to_parameters(self) -> None:
         """Gives the parameters the values of the average."""
-        for parameter, average in zip(self._parameters_now, self._averages, strict=True):
-            parameter.copy_(average)
+        torch._foreach_copy_(self._averaged, self._averages)
 
     @contextmanager
     def in_place_of_parameters(self) -> Iterator[None]:
         """Gives the parameters the values of the average, and afterwards their own again."""
-        own = WeightAverage(self._parameters_now)
+        own = [parameter.detach().clone() for parameter in self._averaged]
         self.copy_to_parameters()
         try:
             yield
         finally:
-            own.copy_to_parameters()
+            with torch.no_grad():
+                torch._foreach_copy_(self._averaged, own)

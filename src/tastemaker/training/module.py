@@ -21,7 +21,7 @@ from tastemaker.training.validation import Validation
 
 
 class RankingModule(LightningModule):
-    """The common part of all training: the epochs, their loss and validation, and the optimizer."""
+    """Base of the training modules: epochs, mean loss, validation and optimizer."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class RankingModule(LightningModule):
         self.n_steps_done += n_batches
 
     def next_learning_rate(self, steps_ahead: int = 0) -> float:
-        """Returns the learning rate of the next step, or of that `steps_ahead` steps later."""
+        """Returns the learning rate of the next step, or of the step `steps_ahead` later."""
         done = self.current_epoch * self.n_steps + self.n_steps_done
         return learning_rate_at(self._config, done + steps_ahead, self.n_steps)
 
@@ -103,7 +103,10 @@ class RankingModule(LightningModule):
             return validate()
 
     def load_best(self, state: dict[str, torch.Tensor]) -> None:
-        """Gives the network the weights that were validated, from the module's state then."""
+        """Loads the module's state of the best epoch.
+
+        The network gets the weights that were validated then: the average, if there is one.
+        """
         self.load_state_dict(state)
         if self.average is not None:
             self.average.copy_to_parameters()

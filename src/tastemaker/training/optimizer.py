@@ -13,7 +13,7 @@ from tastemaker.training.config import TrainingConfig
 class Adam(torch.optim.Adam):
     """Adam that also takes the gradients of `rows_of`, sparse tensors with some rows of a table.
 
-    Every row moves, as without them. The gradients are written to a table that stays in memory:
+    Every row moves, as without them. The gradients are added up in a table that stays in memory:
     on a CPU, a new one for each batch takes longer than the step itself, because the operating
     system clears its memory first.
     """
@@ -44,7 +44,7 @@ class Adam(torch.optim.Adam):
         for table, rows in sparse:
             if table not in self._zeros:
                 self._zeros[table] = torch.zeros_like(table)
-            # Adds up the gradients of a row that comes more than once, without sorting them first.
+            # indices() would need the rows to be sorted and added up first, which takes longer.
             table.grad = self._zeros[table].index_add_(0, rows._indices()[0], rows._values())
         try:
             yield

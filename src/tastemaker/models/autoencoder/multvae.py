@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from pydantic import Field
 from torch import log2, nn
-from torch.nn.functional import normalize, pad
+from torch.nn.functional import pad
 from typing_extensions import override
 
 from tastemaker import training
@@ -84,9 +84,11 @@ class MultVAENetwork(TrainableNetwork):
             histories: (n, n_items) relative weights, 0 where an item was not touched.
         """
         users, items = histories.nonzero(as_tuple=True)
-        inputs = self.dropout(normalize(log2(1 + histories), dim=1)[users, items])
+        inputs = log2(1 + histories[users, items])
+        lengths = inputs.new_zeros(len(histories)).index_add_(0, users, inputs.square()).sqrt()
         starts = torch.searchsorted(users, torch.arange(len(histories), device=users.device))
-        hidden = torch.tanh(self.encoder(items, starts, inputs) + self.encoder_bias)
+        summed = self.encoder(items, starts, self.dropout(inputs / lengths[users]))
+        hidden = torch.tanh(summed + self.encoder_bias)
         mean, log_variance = self.code(hidden).chunk(2, dim=1)
         return mean, log_variance
 
