@@ -43,7 +43,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "recommend to a file": ("recommend RUN --all --out lists.parquet", "was not written"),
     "recommend a shard": ("recommend RUN --all --shard 1/2 --out new", "was not written"),
     "train": ("train CLICKS --model ease --out new", "nothing was kept"),
-    "compare": ("compare CLICKS --models itemknn,ease --out new", "first model was not finished"),
+    "compare": ("compare CLICKS --models itemknn,ease --out new", "no model was finished"),
     "tune": ("tune CLICKS --model itemknn --out new", "no trial was completed"),
 }
 

@@ -25,7 +25,8 @@ def test_dense_data_train_a_larger_network_with_less_dropout(
     same = sasrec(embedding_size=size, dropout=dropout).fit(split)
     torch.testing.assert_close(model.item_keys, same.item_keys, rtol=0, atol=0)
     (note,) = model.log.notes
-    assert f"embedding_size {size}, dropout {dropout} (auto, by the density of the data)" in note
+    by_density = "(auto, by the density of the data)"
+    assert note == f"sasrec: embedding_size {size} {by_density}, dropout {dropout} {by_density}"
     assert same.log.notes == ()
 
 
@@ -53,7 +54,7 @@ def test_a_warm_start_keeps_the_size_though_the_data_have_grown_dense() -> None:
     model = sasrec().fit(DENSE, start_from=earlier)
     assert model.item_keys.shape[1] == earlier.item_keys.shape[1] == 64
     (note,) = model.log.notes
-    assert "embedding_size 64, dropout 0.3 (auto, by the earlier model" in note
+    assert "embedding_size 64 (auto, as in the earlier model), dropout 0.3 (auto, by the d" in note
 
 
 def test_a_warm_start_from_a_size_that_heads_do_not_divide_is_refused() -> None:
@@ -68,7 +69,7 @@ def test_a_part_of_a_blend_finds_its_own_numbers() -> None:
     part = model.parts["sasrec"]
     assert isinstance(part, tm.SASRec)
     assert (part.trained_config.embedding_size, part.trained_config.dropout) == (128, 0.3)
-    assert any("embedding_size 128, dropout 0.3" in note for note in model.log.notes)
+    assert any("embedding_size 128" in note and "dropout 0.3" in note for note in model.log.notes)
 
 
 @pytest.mark.parametrize("setting", [{"embedding_size": 0}, {"dropout": 1}, {"dropout": "some"}])

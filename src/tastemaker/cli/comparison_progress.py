@@ -78,6 +78,9 @@ class ComparisonTable:
 
     def _done(self, label: str, answer: ModelResult | ColdStartModelResult) -> None:
         self._finish(label, answer.how, "green", self._result(answer))
+        if isinstance(answer, ModelResult):
+            for line in answer.model.log.notes:
+                note(f"{label}: {line.removeprefix(f'{label}: ')}")
 
     def _failed(self, label: str, error: Exception) -> None:
         if wants_debugging():

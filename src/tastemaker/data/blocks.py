@@ -21,12 +21,12 @@ Result = TypeVar("Result")
 
 
 def blocks(n_rows: int) -> list[slice]:
-    """Splits all rows into blocks of ROWS_A_BLOCK rows; the last may be shorter."""
+    """Splits all rows into blocks of ROWS_PER_BLOCK rows; the last may be shorter."""
     return [slice(start, start + ROWS_PER_BLOCK) for start in range(0, n_rows, ROWS_PER_BLOCK)]
 
 
 def user_blocks(users: np.ndarray) -> list[slice]:
-    """Splits all rows into blocks of about ROWS_A_BLOCK rows, each user's rows in one block.
+    """Splits all rows into blocks of about ROWS_PER_BLOCK rows, each user's rows in one block.
 
     Args:
         users: (n,) codes, ascending.
@@ -36,7 +36,7 @@ def user_blocks(users: np.ndarray) -> list[slice]:
 
 
 def in_threads(work: Callable[[Part], Result], parts: Iterable[Part], n_rows: int) -> list[Result]:
-    """Applies `work` to every part, in threads if there are more than FEW_ROWS rows in all.
+    """Applies `work` to every part, in threads from MAX_ROWS_IN_ONE_THREAD rows in all.
 
     Args:
         work: a function that spends most of its time in NumPy, which does not block other threads.

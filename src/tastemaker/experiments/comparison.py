@@ -38,8 +38,8 @@ CLAIM_TIMEOUT_S = 5.0
 """Seconds for which a process that shares a comparison waits until others have claimed it."""
 
 ModelWorkers = Callable[[list[str], bool], Iterator[tuple[str, str | Exception]]]
-"""Trains models in other processes: receives their labels, and whether it is the second training
-of each, without some users. Yields each label, when its run folder is finished, with how the model
+"""Trains models in other processes: receives their labels, and whether users are held out for cold
+start. Yields each label, when its run folder is finished, with how the model
 was trained, or its error if it failed."""
 
 T = TypeVar("T", ModelResult, ColdStartModelResult)
@@ -206,7 +206,8 @@ class _ComparisonRun:
     def run(self, plan: EvaluationPlan) -> ComparisonResult:
         is_new = not self.folder.exists()
         with ExitStack() as lock:
-            # Other workers hold the lock only while they claim the folder, unlike other processes.
+            # With `share`, each holds the lock only while it writes the manifest; without it, a
+            # process holds it during the whole comparison.
             lock.enter_context(exclusive_lock(self.folder, CLAIM_TIMEOUT_S if self.share else 0))
             if not self.share:
                 refuse_workers(self.folder)
@@ -217,9 +218,10 @@ class _ComparisonRun:
             if not fitted.done:
                 if is_new and not self.share and not any((self.folder / "models").glob("*")):
                     shutil.rmtree(self.folder)
-                if fitted.interrupted:
-                    raise KeyboardInterrupt("the first model was not finished")
                 reasons = "; ".join(f"{label}: {reason}" for label, reason in fitted.failed.items())
+                if fitted.interrupted:
+                    failed = f"; failed: {reasons}" if reasons else ""
+                    raise KeyboardInterrupt(f"no model was finished{failed}")
                 raise ConfigError(f"every model failed: {reasons}")
             cold_start_runs = self._fitted_without_users(fitted, plan)
             board = self._leaderboard(fitted)
@@ -241,7 +243,7 @@ class _ComparisonRun:
     def _fitted_without_users(
         self, fitted: _Results[ModelResult], plan: EvaluationPlan
     ) -> _Results[ColdStartModelResult]:
-        """Trains every model that did not fail again, without the users held out for cold start."""
+        """Trains again, without the users held out for cold start, each model that did not fail."""
         cold = plan.cold_start
         if cold is None or fitted.interrupted:
             return _Results()

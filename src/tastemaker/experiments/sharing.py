@@ -9,7 +9,8 @@ from filelock import FileLock, Timeout
 from tastemaker.errors import ArtifactError
 
 LOCKS = "locks"
-"""Folder in that of the comparison with a file for each model, which its worker holds a lock on."""
+"""Folder within the folder of the comparison, with a lock file for each model, which is held by the
+worker that trains the model."""
 
 WAITING = "waiting for another worker"
 """The stage of a model that another worker is training."""
@@ -21,10 +22,10 @@ POLL_S = 1.0
 def in_turn(
     folder: Path, labels: Sequence[str], on_stage: Callable[[str, str], None]
 ) -> Iterator[str]:
-    """Yields the label of each model while no other worker holds it: first those that are free.
+    """Yields the label of each model while this worker holds its lock: first those that are free.
 
-    A worker holds a model from when it is yielded until the next one is asked for. If the worker
-    is killed, the operating system releases the model.
+    The lock is held until the next label is asked for. Models that other workers hold are tried
+    again every POLL_S seconds. If a worker is killed, the operating system releases its lock.
 
     Args:
         folder: of the comparison, on a disk that all workers share.
@@ -54,7 +55,8 @@ def refuse_workers(folder: Path) -> None:
     """Raises ArtifactError if processes share the comparison in the folder at this moment."""
     for path in (folder / LOCKS).glob("*.lock"):
         try:
-            FileLock(path).acquire(timeout=0).lock.release()
+            with FileLock(path).acquire(timeout=0):
+                pass
         except Timeout:
             raise ArtifactError(
                 f"{folder}: other processes are training models of this comparison; set "

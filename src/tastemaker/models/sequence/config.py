@@ -1,6 +1,6 @@
 """Settings of all models that read a history in order.
 
-Data with many interactions for each item can train a larger network, and need less dropout.
+A network for data with many interactions for each item can be larger, and needs less dropout.
 """
 
 from typing import Annotated, Any, Literal, Self
@@ -14,7 +14,8 @@ from tastemaker.training.kernels.softmax import Precision
 from tastemaker.training.next_item import NextItemLossName
 
 DENSE = 100
-"""Mean number of training interactions of an item from which on auto stands for LARGE."""
+"""From this mean number of training interactions for each item, auto stands for LARGE, else for
+SMALL."""
 
 SMALL: dict[str, Any] = {"embedding_size": 64, "dropout": 0.5}
 LARGE: dict[str, Any] = {"embedding_size": 128, "dropout": 0.3}
@@ -81,8 +82,8 @@ class SequenceModelConfig(TrainingConfig):
 
         Args:
             train: the training data.
-            earlier_size: the embedding_size of weights that the network shall take, if there are
-                any; auto then stands for it.
+            earlier_size: embedding_size of the earlier model, for which auto stands; None without
+                one.
             owner: what the settings belong to, for error messages.
 
         Raises:

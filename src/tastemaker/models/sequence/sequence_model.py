@@ -39,7 +39,7 @@ USERS_AT_ONCE = 1024
 HISTORY_DROPOUT = 0.1
 """Probability with which an encoded history is left out in training if users have features."""
 
-LONGEST_GAP = 32
+LONGEST_GAP_LOG2 = 32
 """Gaps between events are grouped by powers of 2, up to 2^32 seconds."""
 
 
@@ -69,7 +69,9 @@ class SequenceNetwork(TrainableNetwork, ABC):
         if config.user_features and (of_users or self.requires_user_features):
             encoder = _required(of_users, train, "user")
             self.user_features = FeatureVectors.of_users(encoder, train, size)
-        self.gaps = nn.Embedding(LONGEST_GAP + 1, size, padding_idx=0) if config.time_gaps else None
+        self.gaps = (
+            nn.Embedding(LONGEST_GAP_LOG2 + 1, size, padding_idx=0) if config.time_gaps else None
+        )
         self.event_kinds = _kind_embedding(train, size) if config.event_input else None
         self.dropout = Dropout(config.dropout_rate)
 
@@ -99,7 +101,7 @@ class SequenceNetwork(TrainableNetwork, ABC):
         x = self.vectors(histories.items) * self.items.embedding_dim**0.5
         if self.gaps is not None and histories.gaps is not None:
             # 0 is an unknown gap, whose vector is 0.
-            magnitudes = (histories.gaps + 2).clamp(min=1, max=2**LONGEST_GAP).log2()
+            magnitudes = (histories.gaps + 2).clamp(min=1, max=2**LONGEST_GAP_LOG2).log2()
             x = x + self.gaps(magnitudes.ceil().long())
         if self.event_kinds is not None and histories.kinds is not None:
             x = x + self.event_kinds(histories.kinds + 1)
@@ -110,8 +112,8 @@ class SequenceNetwork(TrainableNetwork, ABC):
         # Differentiating an index in brackets takes four times as long.
         queries = self.encode(batch.inputs).flatten(0, 1).index_select(0, batch.places)
         if self.user_features is not None:
-            is_used = torch.rand_like(queries[:, :1]) >= HISTORY_DROPOUT
-            queries = self.with_users(queries * is_used, self.user_features(batch.users))
+            keeps_history = torch.rand_like(queries[:, :1]) >= HISTORY_DROPOUT
+            queries = self.with_users(queries * keeps_history, self.user_features(batch.users))
         return self.criterion(queries, self.vectors, batch)
 
 
@@ -183,15 +185,17 @@ class SequenceModel(NetworkModel[SequenceNetwork]):
         self.log.notes = (*self._notes_on_settings(), *self.log.notes)
 
     def _notes_on_settings(self) -> Iterator[str]:
-        """Yields what auto stood for."""
+        """Yields a note with the values in place of auto, and where they come from."""
+        origins = dict.fromkeys(SMALL, "by the density of the data")
+        if self._start_from is not None:
+            origins["embedding_size"] = "as in the earlier model"
         found = [
-            f"{name} {getattr(self._trained_config, name):g}"
-            for name in SMALL
+            f"{name} {getattr(self._trained_config, name):g} (auto, {origin})"
+            for name, origin in origins.items()
             if getattr(self.config, name) == AUTO
         ]
         if found:
-            origin = "the density of the data" if self._start_from is None else "the earlier model"
-            yield f"{self.name}: {', '.join(found)} (auto, by {origin})"
+            yield f"{self.name}: {', '.join(found)}"
 
     @property
     def scores_are_logits(self) -> bool:

@@ -69,8 +69,8 @@ class StackNetwork(SequenceNetwork):
             x = block(x, attend)
         places, slots = ends_by_row(histories)
         visible = gather_places(places, causal(histories.owners)[:, 0])[:, None]
-        attend = attention_to(visible, places % histories.items.shape[1])
-        x = last_block(x, attend, places)  # (rows, q, d)
+        attend_from_ends = attention_to(visible, places % histories.items.shape[1])
+        x = last_block(x, attend_from_ends, places)  # (rows, q, d)
         return self.norm(x.flatten(0, 1)[slots])
 
     def _embedded(self, histories: Histories) -> torch.Tensor:
