@@ -62,13 +62,14 @@ def test_the_worst_machine_decides_whether_an_aim_is_reached(harness: Any) -> No
     assert "| peer | 4× | 2× | 3×: missed |" in missed
 
 
-def test_an_aim_is_not_reached_by_a_machine_without_a_value(harness: Any) -> None:
+def test_a_machine_without_a_value_does_not_reach_an_aim(harness: Any) -> None:
     for page in (
         overview(harness, a=(1, 4), b=(None, 4)),
         overview(harness, a=(1, 4), b=(1, None)),
     ):
-        assert "0 of 1 aims are reached" in page
-        assert "| peer | 4× | – | 3×: not measured |" in page
+        assert "0 of 1 aims are reached on every machine, and 1 more on the only machine" in page
+        assert "| peer | 4× | – | 3×: reached where it was measured |" in page
+    assert "3×: not measured" in overview(harness, a=(None, 4), b=(1, None))
 
 
 def test_a_contender_that_gave_up_takes_at_least_so_long(harness: Any) -> None:

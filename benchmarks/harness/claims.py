@@ -21,6 +21,8 @@ SHOWN: dict[Measure, str] = {
     "times": "{}×", "rate": "{} a second", "seconds": "{} s", "peak_gib": "{} GiB",
 }  # fmt: skip
 
+REACHED_SOMEWHERE = "reached where it was measured"
+
 
 @dataclass(frozen=True)
 class Value:
@@ -52,14 +54,16 @@ class Claim:
 
     @property
     def verdict(self) -> str:
-        """Whether the aim is reached on every machine; empty without an aim."""
+        """Whether the aim is reached, on every machine or on some alone; empty without an aim."""
         if self.aim is None:
             return ""
         known = [value for value in self.values.values() if value]
         missed = [value for value in known if not self.aim.reached(value.number)]
         if any(not value.is_bound for value in missed):
             return "missed"
-        return "reached" if len(known) == len(self.values) and not missed else "not measured"
+        if missed or not known:
+            return "not measured"
+        return "reached" if len(known) == len(self.values) else REACHED_SOMEWHERE
 
     def shown(self, value: Value | None) -> str:
         """A value with its unit."""
@@ -136,10 +140,15 @@ def overview(runs: Mapping[str, Run], tasks: Mapping[str, Task]) -> str:
 
 
 def _aims(made: list[Claim]) -> list[str]:
-    """How many aims are reached on all machines, and which are not."""
+    """How many aims are reached on all machines, how many on some alone, and which are not."""
     judged = [claim for claim in made if claim.aim]
-    others = [claim for claim in judged if claim.verdict != "reached"]
-    lines = [f"{len(judged) - len(others)} of {len(judged)} aims are reached on every machine."]
+    verdicts = [claim.verdict for claim in judged]
+    others = [claim for claim in judged if "reached" not in claim.verdict]
+    more = verdicts.count(REACHED_SOMEWHERE)
+    lines = [
+        f"{verdicts.count('reached')} of {len(judged)} aims are reached on every machine"
+        + (f", and {more} more on the only machine that measured them." if more else ".")
+    ]
     if others:
         lines += ["", "The others:", ""]
     for claim in others:

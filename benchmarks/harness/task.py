@@ -65,7 +65,7 @@ class Task:
     show: Literal["rate", "seconds"] = "rate"
     fresh: bool = False
     """Each repetition in a process of its own, where starting up is part of the question."""
-    repeats: int = 5
+    repeats: int = 3
     least: int = 2
     """Repetitions that even a slow contender does."""
     allowance_s: float = 40.0

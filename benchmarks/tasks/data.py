@@ -47,7 +47,6 @@ def _preparation_task(
         unit="the data set",
         show="seconds",
         fresh=True,
-        repeats=3,
         allowance_s=20,
         contenders=tuple(contenders),
     )
@@ -74,7 +73,6 @@ def _growth_task(
         fresh=True,
         growth=True,
         least=1,
-        repeats=3,
         allowance_s=8,
         contenders=tuple(
             Contender(

@@ -79,7 +79,6 @@ def _time_to_quality_task(hit_rate: float, limit_s: float) -> Task:
         unit="until it is reached",
         show="seconds",
         least=1,
-        repeats=3,
         allowance_s=20,
         contenders=(
             Contender(
@@ -153,7 +152,6 @@ def _sasrec_to_quality_task(ndcg: float, limit_s: float) -> Task:
         unit="until it is reached",
         show="seconds",
         least=1,
-        repeats=3,
         allowance_s=60,
         contenders=(
             Contender(
@@ -242,7 +240,7 @@ def _ials_task(embedding_size: int) -> Task:
 TASKS = (
     NCF,
     _time_to_quality_task(0.64, 100),
-    _sasrec_to_quality_task(0.068, 200),
+    _sasrec_to_quality_task(0.068, 100),
     SASREC,
     SASREC_SOFTMAX,
     *map(_ials_task, (64, 256)),
