@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tastemaker.native.library import is_compiled
+
 WORK = """
 import json, multiprocessing, os, sys
 import numpy as np
@@ -62,6 +64,17 @@ pl.DataFrame({"a": np.arange(100_000) % 7}).group_by("a").len().sort("a")
 print(json.dumps(in_child("fork", ["read"])))
 """
 
+FORKED_AFTER_A_COMPILED_LAYER = """
+import torch
+from tastemaker.training.kernels.dropout import Dropout
+
+torch.set_num_threads(2)
+LAYER, NUMBERS = Dropout(0.5), torch.ones(1 << 20)
+WAYS["compiled layer"] = lambda: LAYER(NUMBERS)
+assert outcome("compiled layer") == "works"
+print(json.dumps(in_child("fork", ["compiled layer"])))
+"""
+
 STARTED = """
 if __name__ == "__main__":
     tm.read(LOG)
@@ -102,6 +115,12 @@ def test_a_child_forked_before_any_work_works(outcomes) -> None:
 
 def test_a_process_that_used_polars_alone_counts_as_working(outcomes) -> None:
     assert outcomes(FORKED_AFTER_POLARS_ALONE)["read"].startswith("UnsupportedError")
+
+
+def test_a_forked_child_does_not_wait_for_the_threads_of_its_parent(outcomes) -> None:
+    if not is_compiled():
+        pytest.skip("compiled on installing, where there is a compiler")
+    assert outcomes(FORKED_AFTER_A_COMPILED_LAYER) == {"compiled layer": "works"}
 
 
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tastemaker.data.dataset import Dataset
+from tastemaker.errors import ConfigError
 from tastemaker.native.library import is_compiled
 from tastemaker.sampling import UnseenItems
 from tastemaker.testing.worlds import dataset_of
@@ -40,6 +41,23 @@ def test_what_was_touched_is_never_drawn(histories: dict, budget: int, seed: int
     for user, items in zip(users.tolist(), drawn.tolist(), strict=True):
         assert touched(data, user).isdisjoint(items)
         assert all(0 <= item < data.n_items for item in items)
+
+
+@pytest.mark.parametrize(("n_touched", "has_bitmap"), [(31, False), (32, True)])
+def test_a_bitmap_that_no_cache_holds_is_for_long_histories(
+    n_touched: int, has_bitmap: bool
+) -> None:
+    n_items = 9_000  # 1.07 MiB for a thousand users
+    data = dataset_of(
+        {u: [(u * n_touched + i) % n_items for i in range(n_touched)] for u in range(1_000)}
+    )
+    unseen = UnseenItems(data)
+    first = torch.tensor([[0]])
+    if has_bitmap:
+        assert unseen.touched(first, torch.tensor([[0, n_items - 1]])).tolist() == [[True, False]]
+    else:
+        with pytest.raises(ConfigError, match="more than its budget"):
+            unseen.touched(first, first)
 
 
 @given(HISTORIES)

@@ -5,9 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 import tastemaker as tm
-from tastemaker.ranking.parallel import on_all_cores
+from tastemaker.ranking.parallel import even_step, on_all_cores
 from tastemaker.sampling import UnseenItems
 from tastemaker.testing.worlds import two_tastes
 
@@ -44,3 +46,13 @@ def test_a_thread_that_is_new_during_an_evaluation_has_as_many_threads_as_any() 
 
     assert set(on_all_cores(look, range(20), torch.device("cpu"))) == {(1, 3)}
     assert torch.get_num_threads() == 3
+
+
+@given(st.integers(1, 50_000), st.integers(1, 5_000))
+def test_blocks_are_small_and_every_core_has_nearly_as_many_rows(n: int, most: int) -> None:
+    step = even_step(n, most)
+    assert 1 <= step <= most
+    n_blocks = -(-n // step)
+    busiest = -(-n_blocks // torch.get_num_threads()) * step
+    n_rounds = -(-n // (most * torch.get_num_threads()))
+    assert busiest <= n / torch.get_num_threads() + n_rounds

@@ -104,6 +104,17 @@ def test_part_of_the_history_is_hidden_while_training() -> None:
     torch.testing.assert_close(scoring, torch.full((400 * 7,), 1 / 7**0.5))
 
 
+def test_a_history_without_items_enters_as_nothing() -> None:
+    made = network().eval()
+    with torch.no_grad():
+        made.encoder_bias.normal_()
+        mean, _ = made.encode(torch.tensor([[0.0] * 7, [0, 0, 1, 0, 0, 0, 2], [0.0] * 7]))
+        empty, _ = made.code(torch.tanh(made.encoder_bias)).chunk(2)
+        alone, _ = made.encode(torch.tensor([[0.0, 0, 1, 0, 0, 0, 2]]))
+    torch.testing.assert_close(mean[[0, 2]], empty.expand(2, -1))
+    torch.testing.assert_close(mean[1:2], alone)
+
+
 def test_scores_are_decoded_from_the_mean_of_the_code() -> None:
     model = multvae().fit(tm.no_holdout(two_tastes()))
     histories = torch.zeros(2, 40)

@@ -23,7 +23,7 @@ from tastemaker.ranking.candidates import (
     candidate_blocks,
 )
 from tastemaker.ranking.index import SCORES_AT_ONCE
-from tastemaker.ranking.parallel import in_turn, on_all_cores
+from tastemaker.ranking.parallel import even_step, in_turn, on_all_cores
 from tastemaker.ranking.ranks import rank_among, rank_by_keys, rank_in_catalog
 
 USERS_AT_ONCE = 1024
@@ -131,7 +131,9 @@ class FullRanking(RankingProtocol):
         users, starts = np.unique(targets.users, return_index=True)
         indptr = np.append(starts, len(targets))
         by_keys = model.item_keys is not None and model.device.type == "cpu"
-        step = USERS_AT_ONCE if by_keys else max(1, SCORES_AT_ONCE // split.train.n_items)
+        step = max(1, SCORES_AT_ONCE // split.train.n_items)
+        if by_keys:
+            step = even_step(len(users), USERS_AT_ONCE)
 
         def block(first: int) -> np.ndarray:
             return _full_ranks(

@@ -62,7 +62,8 @@ def average_precision(ranks: np.ndarray, indptr: np.ndarray, k: int) -> np.ndarr
     """
     n_relevant = np.diff(indptr)
     owner = np.repeat(np.arange(len(n_relevant)), n_relevant)
-    ascending = ranks[np.lexsort((ranks, owner))]
+    has_several = len(ranks) > len(n_relevant)
+    ascending = ranks[np.lexsort((ranks, owner))] if has_several else ranks
     found = np.arange(1, len(ranks) + 1) - indptr[owner]
     precisions = np.where(ascending <= k, found / ascending, 0.0)
     return _sum_by_user(precisions, indptr) / np.minimum(n_relevant, k)

@@ -54,6 +54,18 @@ def on_all_cores(
             raise
 
 
+def even_step(n: int, most: int) -> int:
+    """Returns how many of n rows go into a block, `most` or fewer, so that all cores have as much.
+
+    Args:
+        n: number of rows.
+        most: maximum number of rows in a block.
+    """
+    cores = torch.get_num_threads()
+    n_blocks = -(-n // (most * cores)) * cores
+    return max(1, -(-n // max(1, n_blocks)))
+
+
 def _use_one_thread() -> None:
     """Makes PyTorch use a single thread for operations of the calling thread."""
     torch.get_num_threads()  # without this call, the first operation would reset the number

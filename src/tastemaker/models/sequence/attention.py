@@ -116,6 +116,20 @@ def attention_to(visible: torch.Tensor, columns: torch.Tensor) -> Attend:
     return attend
 
 
+def attention_from(places: torch.Tensor, owners: torch.Tensor) -> Attend:
+    """Returns the attention from some events to themselves and earlier events of their histories.
+
+    Args:
+        places: (rows, q) int64 places of the events in the flattened rows.
+        owners: (rows, width) int64, as in `Histories`.
+    """
+    width = owners.shape[1]
+    columns = places % width
+    is_past = torch.arange(width, device=owners.device) <= columns[:, :, None]
+    visible = is_past & (owners[:, None] == owners.flatten()[places][:, :, None])
+    return attention_to(visible[:, None], columns)
+
+
 def causal(owners: torch.Tensor) -> torch.Tensor:
     """Returns (rows, 1, width, width) bool: whether the second event is visible to the first.
 
@@ -142,5 +156,7 @@ def ends_by_row(histories: Histories) -> tuple[torch.Tensor, torch.Tensor]:
     index_in_row = torch.arange(len(row), device=row.device) - torch.searchsorted(row, row)
     max_per_row = int(index_in_row.max()) + 1
     slots = row * max_per_row + index_in_row
-    places = slots.new_zeros(n_rows * max_per_row).index_copy(0, slots, histories.last)
+    # Padding is the first event of the row, so that each place has something to attend to.
+    first_events = torch.arange(0, n_rows * width, width, device=row.device)
+    places = first_events.repeat_interleave(max_per_row).index_copy(0, slots, histories.last)
     return places.unflatten(0, (n_rows, max_per_row)), slots

@@ -11,11 +11,9 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.data.features import Encoders
 from tastemaker.models.sequence.attention import (
     AttentionConfig,
-    attention_to,
+    attention_from,
     attention_within,
-    causal,
     ends_by_row,
-    gather_places,
 )
 from tastemaker.models.sequence.sequence_model import SequenceNetwork
 from tastemaker.training.sequence_batches import Histories
@@ -68,8 +66,7 @@ class StackNetwork(SequenceNetwork):
         for block in blocks:
             x = block(x, attend)
         places, slots = ends_by_row(histories)
-        visible = gather_places(places, causal(histories.owners)[:, 0])[:, None]
-        attend_from_ends = attention_to(visible, places % histories.items.shape[1])
+        attend_from_ends = attention_from(places, histories.owners)
         x = last_block(x, attend_from_ends, places)  # (rows, q, d)
         return self.norm(x.flatten(0, 1)[slots])
 
