@@ -168,7 +168,7 @@ def test_it_beats_popularity_by_far_on_real_data(data_folder: Path) -> None:
     split = tm.leave_one_out(tm.load("ml-100k"))
     result = tm.evaluate(MultVAE(epochs=15).fit(split), split, tm.FullRanking())
     popularity = result.baselines["popularity"].metrics["ndcg@10"]
-    assert result.metrics["ndcg@10"] > 1.4 * popularity
+    assert result.metrics["ndcg@10"] > 1.25 * popularity  # 1.4 to 1.6 by the seed
 
 
 def test_the_encoder_reads_the_weights_of_a_history_relative_to_their_mean() -> None:

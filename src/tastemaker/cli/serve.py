@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from tastemaker.cli.common import note, out, until_ctrl_c
+from tastemaker.cli.flags import in_flags
 from tastemaker.cli.groups import grouped
 
 RUNNING, SAFETY, LEARNING = "Running", "Safety", "Learning"
@@ -190,7 +191,7 @@ def serve(
         note(message)
     start = check(settings)
     for message in start.notes:
-        note(message)
+        note(in_flags(message))
 
     def announce(url: str) -> None:
         out.print(f"serving {start.run} at {url}", markup=False, soft_wrap=True)

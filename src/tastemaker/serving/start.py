@@ -66,7 +66,7 @@ def _refusal_of_likes(settings: ServiceSettings, bundle: Bundle) -> str | None:
     positive = ", ".join(kind for kind, _ in kinds.weights)
     return (
         "the pages cannot record likes, since the model knows no kind of event "
-        f'"{settings.like_type}"; name one that it knows with --like-type: {positive}'
+        f'"{settings.like_type}"; name one that it knows with like_type=…: {positive}'
     )
 
 
