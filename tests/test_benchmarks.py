@@ -67,7 +67,10 @@ def test_a_machine_without_a_value_does_not_reach_an_aim(harness: Any) -> None:
         overview(harness, a=(1, 4), b=(None, 4)),
         overview(harness, a=(1, 4), b=(1, None)),
     ):
-        assert "0 of 1 aims are reached on every machine, and 1 more on the only machine" in page
+        assert (
+            "0 of 1 aims are reached on every machine, and 1 more on those that measured them."
+            in page
+        )
         assert "| peer | 4× | – | 3×: reached where it was measured |" in page
     assert "3×: not measured" in overview(harness, a=(None, 4), b=(1, None))
 

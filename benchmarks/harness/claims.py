@@ -147,7 +147,7 @@ def _aims(made: list[Claim]) -> list[str]:
     more = verdicts.count(REACHED_SOMEWHERE)
     lines = [
         f"{verdicts.count('reached')} of {len(judged)} aims are reached on every machine"
-        + (f", and {more} more on the only machine that measured them." if more else ".")
+        + (f", and {more} more on those that measured them." if more else ".")
     ]
     if others:
         lines += ["", "The others:", ""]

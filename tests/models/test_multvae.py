@@ -166,9 +166,12 @@ def test_each_epoch_and_seed_has_noise_of_its_own() -> None:
 
 def test_it_beats_popularity_by_far_on_real_data(data_folder: Path) -> None:
     split = tm.leave_one_out(tm.load("ml-100k"))
-    result = tm.evaluate(MultVAE(epochs=15).fit(split), split, tm.FullRanking())
-    popularity = result.baselines["popularity"].metrics["ndcg@10"]
-    assert result.metrics["ndcg@10"] > 1.25 * popularity  # 1.4 to 1.6 by the seed
+    results = [
+        tm.evaluate(MultVAE(epochs=15, seed=seed).fit(split), split, tm.FullRanking())
+        for seed in range(3)
+    ]
+    popularity = results[0].baselines["popularity"].metrics["ndcg@10"]
+    assert np.mean([result.metrics["ndcg@10"] for result in results]) > 1.4 * popularity
 
 
 def test_the_encoder_reads_the_weights_of_a_history_relative_to_their_mean() -> None:

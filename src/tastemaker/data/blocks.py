@@ -36,7 +36,7 @@ def user_blocks(users: np.ndarray) -> list[slice]:
 
 
 def in_threads(work: Callable[[Part], Result], parts: Iterable[Part], n_rows: int) -> list[Result]:
-    """Applies `work` to every part, in threads from MAX_ROWS_IN_ONE_THREAD rows in all.
+    """Applies `work` to every part, in threads beyond MAX_ROWS_IN_ONE_THREAD rows in all.
 
     Args:
         work: a function that spends most of its time in NumPy, which does not block other threads.

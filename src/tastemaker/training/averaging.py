@@ -15,8 +15,8 @@ class WeightAverage(nn.Module):
 
     After step t, the average moves by a fraction (η + 1) / (t + η) towards the parameters. So it
     covers about the last ninth of all steps, however long the training takes. The parameters must
-    keep being the same tensors. Ohad Shamir and Tong
-    Zhang, 2013: Stochastic Gradient Descent for Non-smooth Optimization (ICML), section 3.
+    stay the same tensors. Ohad Shamir and Tong Zhang, 2013: Stochastic Gradient Descent for
+    Non-smooth Optimization (ICML), section 3.
     """
 
     def __init__(self, parameters: Iterable[torch.Tensor]) -> None:
