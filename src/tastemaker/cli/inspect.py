@@ -50,6 +50,9 @@ def _print(card: "DataCard") -> None:
         "items": f"{card.n_items:,}",
         "density": f"{card.density:.3%}",
         "time": f"{first} to {last}" if card.time_range else last,
+        "same second": f"{card.ties.fraction:.1%} of events as the user's event before"
+        if card.ties
+        else "-",
         "repeated rows": f"{card.n_duplicates:,}",
         "dropped rows": f"{card.n_missing:,} with missing values",
         "long tail": f"{card.long_tail_fraction:.1%} of interactions outside the top fifth of "

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tastemaker.data.dataset import Dataset
+from tastemaker.data.ties import Ties, count_ties, notes_of_ties
 from tastemaker.data.times import iso_time
 from tastemaker.representation import short_repr
 
@@ -35,7 +36,8 @@ class DataCard:
 
     name: str
     n_interactions: int
-    """Number of distinct (user, item) pairs; all figures below count each pair once."""
+    """Number of distinct (user, item) pairs; figures below count each pair once unless they say
+    otherwise."""
     n_users: int
     n_items: int
     density: float
@@ -46,6 +48,8 @@ class DataCard:
     """Number of rows left out because an id, a time or a weight is missing."""
     time_range: tuple[str, str] | None
     """First and last time as ISO 8601 (or as ranks if times are only an order)."""
+    ties: Ties | None
+    """Consecutive events of a user in the same second, of all rows; None without clock times."""
     user_activity: dict[str, float]
     """Quantiles of the number of interactions per user."""
     item_popularity: dict[str, float]
@@ -72,6 +76,7 @@ def describe(dataset: Dataset) -> DataCard:
     """Computes the data card of a data set; repeated pairs are folded first."""
     pairs = dataset.folded().pairs
     users, items = pairs.user_counts, pairs.item_counts
+    ties = count_ties(dataset)
     return DataCard(
         name=dataset.name,
         n_interactions=len(pairs),
@@ -81,6 +86,7 @@ def describe(dataset: Dataset) -> DataCard:
         n_duplicates=pairs.n_duplicates,
         n_missing=dataset.n_missing,
         time_range=_time_range(dataset),
+        ties=ties,
         user_activity=_quantiles(users),
         item_popularity=_quantiles(items),
         long_tail_fraction=_long_tail_fraction(items),
@@ -89,7 +95,7 @@ def describe(dataset: Dataset) -> DataCard:
         has_titles="title" in dataset.catalog.columns,
         has_ratings=dataset.ratings is not None,
         fingerprint=pairs.fingerprint,
-        notes=dataset.notes,
+        notes=(*dataset.notes, *notes_of_ties(ties)),
     )
 
 

@@ -10,6 +10,7 @@ from tastemaker.data.folding import pair_keys
 from tastemaker.data.notes import reports_notes
 from tastemaker.data.ordering import first_or_latest
 from tastemaker.data.split import Split, Targets
+from tastemaker.data.ties import count_ties, notes_of_ties
 from tastemaker.errors import ConfigError, SplitError
 
 Order = Literal["time", "input", "random"]
@@ -91,7 +92,10 @@ def leave_k_out(
         before_test=before_test,
         after_test=after_test,
         method=method,
-        notes=_notes_of_held(log, test | held, n_others),
+        notes=(
+            *_notes_of_held(log, test | held, n_others),
+            *(notes_of_ties(count_ties(log)) if by == "time" else ()),
+        ),
     )
 
 
