@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import torch
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
@@ -28,6 +27,7 @@ from tastemaker.training.checkpoint import SafetensorsIO
 from tastemaker.training.config import TrainingConfig
 from tastemaker.training.epochs import Batches
 from tastemaker.training.interrupt import Interrupt, TrainingInterruptedError
+from tastemaker.training.kept_epochs import KeptEpochs
 from tastemaker.training.kernels.kernel import Kernel
 from tastemaker.training.module import FusedModule, RankingModule, SharedModule, SteppedModule
 from tastemaker.training.network import TrainableNetwork
@@ -37,7 +37,6 @@ from tastemaker.training.strategy import EndOnSigterm, group_strategy
 from tastemaker.training.validation import Validation
 
 LOG_NAME = "epochs.csv"
-LAST, BEST, SUFFIX = "last", "best", ".safetensors"
 
 
 def fit(
@@ -80,6 +79,40 @@ def fit(
             nothing to keep, or pressed twice.
     """
     run = run or TrainingRun()
+    _check_patience(config, validate)
+    with _folder(run) as folder:
+        kept = KeptEpochs(folder)
+        if not run.resume:
+            kept.remove()
+        epoch_log, interrupt = EpochLog(folder / LOG_NAME, run, config.epochs), Interrupt()
+        early_stopping = _early_stopping(config, validate)
+        progress = BatchProgress(run.on_progress, config.epochs) if run.on_progress else None
+        optional = [callback for callback in (progress, early_stopping) if callback is not None]
+        random_state_lock = ExitStack()
+        callbacks: list[Callback] = [
+            RandomStateLock(random_state_lock), *optional, StopOnInterrupt(interrupt), epoch_log,
+            kept.callback(None if validate is None else validate.monitored),
+            *([EndOnSigterm()] if n_processes() > 1 else []),
+        ]  # fmt: skip
+        device = next(network.parameters()).device
+        if kernel is not None:
+            module: RankingModule = FusedModule(network, batches, kernel, config, validate)
+        else:
+            module_type = SharedModule if n_processes() > 1 else SteppedModule
+            module = module_type(network, batches, config, validate, averaging)
+        resume_from = kept.last if kept.last.exists() else None
+        with one_training_at_a_time(), _quiet_lightning(), random_state_lock:
+            trainer = _trainer(device, config, callbacks, folder, log_folder=run.folder)
+            if not kept.used_up_patience(early_stopping):
+                with interrupt.handling_sigint():
+                    epoch_log.training_log.interrupted = _train(trainer, module, resume_from)
+        if not kept.last.exists():
+            raise KeyboardInterrupt
+        kept.load_best(module, epoch_log.training_log)
+        return epoch_log.training_log
+
+
+def _check_patience(config: TrainingConfig, validate: Validation | None) -> None:
     # The default value does not count as set, since a config read from a file sets all fields.
     default_patience = type(config).model_fields["patience"].default
     if config.patience not in (None, default_patience) and validate is None:
@@ -87,62 +120,23 @@ def fit(
             f"patience is {config.patience}, but the split has no validation part, which early "
             "stopping needs; hold one out, or leave patience unset"
         )
-    with _folder(run) as folder:
-        checkpoints = folder / "checkpoints"
-        epoch_log, interrupt = EpochLog(folder / LOG_NAME, run, config.epochs), Interrupt()
-        monitored = None if validate is None else validate.monitored
-        checkpointing = _checkpointing(checkpoints, monitored)
-        early_stopping = _early_stopping(config, validate)
-        progress = BatchProgress(run.on_progress, config.epochs) if run.on_progress else None
-        optional = [callback for callback in (progress, early_stopping) if callback is not None]
-        random_state_lock = ExitStack()
-        callbacks: list[Callback] = [
-            RandomStateLock(random_state_lock), *optional, StopOnInterrupt(interrupt), epoch_log,
-            checkpointing, *([EndOnSigterm()] if n_processes() > 1 else []),
-        ]  # fmt: skip
-        last = checkpoints / f"{LAST}{SUFFIX}"
-        resume_from = last if run.resume and last.exists() else None
-        device = next(network.parameters()).device
-        if kernel is not None:
-            module: RankingModule = FusedModule(network, batches, kernel, config, validate)
-        else:
-            module_type = SharedModule if n_processes() > 1 else SteppedModule
-            module = module_type(network, batches, config, validate, averaging)
-        with one_training_at_a_time(), _quiet_lightning(), random_state_lock:
-            trainer = _trainer(device, config, callbacks, folder, log_folder=run.folder)
-            if resume_from is None or not _had_stopped_early(resume_from, early_stopping):
-                try:
-                    with interrupt.handling_sigint():
-                        trainer.fit(module, ckpt_path=resume_from)
-                except TrainingInterruptedError:
-                    epoch_log.training_log.interrupted = True
-                except SIGTERMException:
-                    # Lightning's exception would give exit code 0, which a scheduler takes for
-                    # success.
-                    raise SystemExit(128 + signal.SIGTERM) from None
-                except SystemExit as exit_error:
-                    # Lightning turns a second Ctrl-C into a SystemExit, which would also end a
-                    # notebook.
-                    if isinstance(exit_error.__context__, KeyboardInterrupt):
-                        raise KeyboardInterrupt from None
-                    raise
-        if not last.exists():
-            raise KeyboardInterrupt
-        return _keep_best(module, epoch_log.training_log, checkpoints)
 
 
-def _keep_best(module: RankingModule, log: TrainingLog, checkpoints: Path) -> TrainingLog:
-    io = SafetensorsIO()
-    best = io.load_checkpoint(checkpoints / f"{BEST}{SUFFIX}")
-    module.load_best(best["state_dict"])
-    module.network.eval()
-    last = io.load_checkpoint(checkpoints / f"{LAST}{SUFFIX}")
-    # If the run to resume had already stopped early, the records are only in the checkpoint.
-    log.records = log.records or next(
-        state["records"] for state in last["callbacks"].values() if "records" in state
-    )
-    log.best_epoch = int(best["epoch"]) + 1
-    return log
+def _train(trainer: Trainer, module: RankingModule, resume_from: Path | None) -> bool:
+    """Trains; returns whether a Ctrl-C ended it. Other early ends raise what Python would."""
+    try:
+        trainer.fit(module, ckpt_path=resume_from)
+    except TrainingInterruptedError:
+        return True
+    except SIGTERMException:
+        # Lightning's exception would give exit code 0, which a scheduler takes for success.
+        raise SystemExit(128 + signal.SIGTERM) from None
+    except SystemExit as exit_error:
+        # Lightning turns a second Ctrl-C into a SystemExit, which would also end a notebook.
+        if isinstance(exit_error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
+    return False
 
 
 def _trainer(
@@ -168,57 +162,12 @@ def _trainer(
     )
 
 
-def _checkpointing(folder: Path, monitored: str | None) -> ModelCheckpoint:
-    checkpointing = MovableCheckpoint(
-        dirpath=folder,
-        filename=BEST,
-        monitor=monitored,
-        mode="max",
-        save_top_k=1,
-        save_last=True,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
-    checkpointing.FILE_EXTENSION = SUFFIX
-    return checkpointing
-
-
 def _early_stopping(config: TrainingConfig, validate: Validation | None) -> EarlyStopping | None:
     if config.patience is None or validate is None:
         return None
     return EarlyStopping(
         validate.monitored, mode="max", patience=config.patience, check_on_train_epoch_end=True
     )
-
-
-def _had_stopped_early(checkpoint: Path, early_stopping: EarlyStopping | None) -> bool:
-    """Returns whether the run to resume had used up its patience and must not train any further."""
-    if early_stopping is None:
-        return False
-    state = (
-        SafetensorsIO().load_checkpoint(checkpoint)["callbacks"].get(early_stopping.state_key, {})
-    )
-    return state.get("wait_count", 0) >= early_stopping.patience
-
-
-class MovableCheckpoint(ModelCheckpoint):
-    """Keeps track of the best epoch even if the folder was moved or renamed before a resume."""
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Loads the state with its paths in the current folder; ModelCheckpoint would drop it."""
-        folder = Path(str(self.dirpath))
-        moved = {
-            key: str(folder / Path(path).name) if path else path
-            for key, path in state_dict.items()
-            if key in ("best_model_path", "kth_best_model_path", "last_model_path")
-        }
-        best = {
-            str(folder / Path(path).name): score
-            for path, score in state_dict["best_k_models"].items()
-        }
-        super().load_state_dict(
-            state_dict | moved | {"dirpath": self.dirpath, "best_k_models": best}
-        )
 
 
 @contextmanager
@@ -230,9 +179,6 @@ def _folder(run: TrainingRun) -> Iterator[Path]:
         )
     if run.folder is not None:
         run.folder.mkdir(parents=True, exist_ok=True)
-        if not run.resume:
-            for name in (LAST, BEST):
-                (run.folder / "checkpoints" / f"{name}{SUFFIX}").unlink(missing_ok=True)
         yield run.folder
         return
     with tempfile.TemporaryDirectory(prefix="tastemaker-") as temporary:
