@@ -36,8 +36,8 @@ from .evaluation.protocols import FullRanking as FullRanking
 from .evaluation.protocols import RankingProtocol as RankingProtocol
 from .evaluation.protocols import SampledRanking as SampledRanking
 from .evaluation.results import Evaluation as Evaluation
-from .experiments.comparison import ComparisonResult as ComparisonResult
 from .experiments.comparison import compare as compare
+from .experiments.comparison_result import ComparisonResult as ComparisonResult
 from .experiments.tuning import TuningResult as TuningResult
 from .experiments.tuning import tune as tune
 from .models.autoencoder.multvae import MultVAE as MultVAE

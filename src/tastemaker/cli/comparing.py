@@ -15,13 +15,10 @@ from tastemaker.data.split import Split
 from tastemaker.evaluation.cold_start import hold_out_users
 from tastemaker.evaluation.leaderboard import Correction
 from tastemaker.evaluation.protocols import RankingProtocol
-from tastemaker.experiments.comparison import (
-    ComparisonResult,
-    ModelWorkers,
-    compare,
-    deciding_metric,
-)
+from tastemaker.experiments.comparison import compare, deciding_metric
 from tastemaker.experiments.comparison_files import LEADERBOARD, REPORT
+from tastemaker.experiments.comparison_result import ComparisonResult
+from tastemaker.experiments.comparison_run import ModelWorkers
 from tastemaker.experiments.model_runs import EvaluationPlan
 from tastemaker.experiments.tracking import TrackerName
 from tastemaker.models.recommender import Recommender

@@ -13,8 +13,8 @@ from tastemaker.cli.common import err, note, wants_debugging
 from tastemaker.cli.flags import in_flags
 from tastemaker.evaluation.cold_start import ColdStart
 from tastemaker.experiments.cold_start_runs import ColdStartModelResult
-from tastemaker.experiments.comparison import reason_of
 from tastemaker.experiments.comparison_listener import ComparisonListener
+from tastemaker.experiments.comparison_run import reason_of
 from tastemaker.experiments.model_runs import ModelResult
 from tastemaker.experiments.sharing import WAITING
 from tastemaker.progress import REPORT_EVERY_S, Progress

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tastemaker.cli.training import TrainingJob
     from tastemaker.cluster.ray_tasks import RayCluster
     from tastemaker.data.split import Split
-    from tastemaker.experiments.comparison import ModelWorkers
+    from tastemaker.experiments.comparison_run import ModelWorkers
     from tastemaker.experiments.model_runs import EvaluationPlan
     from tastemaker.experiments.search import Workers
     from tastemaker.models.recommender import Recommender
