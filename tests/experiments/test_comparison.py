@@ -5,12 +5,16 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import torch
 
 import tastemaker as tm
+from tastemaker import artifact
+from tastemaker.bundle.bundle import RUN
 from tastemaker.data.split import Split
 from tastemaker.errors import ConfigError
 from tastemaker.experiments.comparison_files import run_folder
 from tastemaker.experiments.comparison_listener import ComparisonListener
+from tastemaker.experiments.model_runs import adding_files
 from tastemaker.testing.worlds import two_tastes
 
 
@@ -57,6 +61,27 @@ def test_the_same_call_trains_no_model_again(split: Split, tmp_path: Path) -> No
     assert stages == []
     assert set(second.how.values()) == {"reused"}
     assert second.leaderboard.to_frame().equals(first.leaderboard.to_frame())
+
+
+def test_a_run_with_weights_of_another_version_is_trained_again(
+    split: Split, tmp_path: Path
+) -> None:
+    def compared() -> tm.ComparisonResult:
+        return tm.compare([tm.EASE()], split, tmp_path / "out")
+
+    first = compared()
+    path = run_folder(first.folder, "ease")
+    with adding_files(artifact.reading(path, RUN)) as out:
+        out.tensors("weights.safetensors", {"of_earlier_times": torch.ones(3)})
+    second = compared()
+    assert second.how == {
+        "ease": "trained again: its weights were written by another version of tastemaker"
+    }
+    (entry,), (first_entry,) = second.leaderboard.entries, first.leaderboard.entries
+    assert entry.evaluation is not None
+    assert first_entry.evaluation is not None
+    assert entry.evaluation.metrics == first_entry.evaluation.metrics
+    assert compared().how == {"ease": "reused"}
 
 
 def test_cold_start_is_evaluated_on_request(split: Split, tmp_path: Path) -> None:

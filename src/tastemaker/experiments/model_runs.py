@@ -101,7 +101,12 @@ def train_and_evaluate(
     if path.exists():
         source, difference = find_finished(path, model, plan.split)
         if source is not None:
-            return _reused(source, model, plan, device, listener)
+            try:
+                fitted = _restored(source, model, plan.split, device)
+            except (KeyError, TypeError, ValueError, RuntimeError):
+                difference = "its weights were written by another version of tastemaker"
+            else:
+                return _reused(source, fitted, plan, listener)
     how = "trained" if difference is None else f"trained again: {difference}"
     return _trained(path, model, plan, device, listener, how)
 
@@ -144,21 +149,20 @@ def trained_in(
         yield folder, resume
 
 
-def _reused(
-    source: ArtifactReader,
-    model: Recommender,
-    plan: EvaluationPlan,
-    device: DeviceName,
-    listener: Listener,
-) -> ModelResult:
-    # All models share one split in memory, rather than each its own copy of the data.
-    model = type(model).from_state(
-        model.config,
-        plan.split,
-        source.tensors("weights.safetensors"),
-        resolve_device(device),
+def _restored(
+    source: ArtifactReader, model: Recommender, split: Split, device: DeviceName
+) -> Recommender:
+    """Returns the fitted model of a finished run, with the split that the models share."""
+    fitted = type(model).from_state(
+        model.config, split, source.tensors("weights.safetensors"), resolve_device(device)
     )
-    model.log = log_of(source.json("training.json"))
+    fitted.log = log_of(source.json("training.json"))
+    return fitted
+
+
+def _reused(
+    source: ArtifactReader, model: Recommender, plan: EvaluationPlan, listener: Listener
+) -> ModelResult:
     stored = read_evaluation(source, plan.split)
     if stored is not None and plan.matches(stored):
         return ModelResult(model, stored, "reused")
