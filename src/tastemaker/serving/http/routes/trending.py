@@ -21,7 +21,7 @@ async def trending(
     k: K = 10,
     categories: Annotated[list[Category], Query(max_length=100)] = [],  # noqa: B006
 ) -> Response:
-    """Returns the items touched most often recently; before any events, the most popular ones."""
+    """Returns the items with the most events lately; before any events, the most popular ones."""
 
     def content() -> dict[str, Any]:
         live = service.live

@@ -83,7 +83,7 @@ async def history_of_user(
     dependencies=needs("write"),
 )
 async def retract(service: TheService, user_id: PathId, item_id: PathId) -> Response:
-    """Removes an item from a user's history, as if it had not been touched."""
+    """Removes an item from a user's history, as if the user had not interacted with it."""
 
     def append_retraction() -> None:
         deployed = service.live.snapshot().deployed.everything
