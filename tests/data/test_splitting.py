@@ -1,5 +1,7 @@
 """Holding out: what goes where, and what is refused."""
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pytest
@@ -193,3 +195,70 @@ def test_mismatched_parts_are_refused() -> None:
     lists = pl.DataFrame({"user_id": [1], "item_id": [[10]]})
     with pytest.raises(SplitError, match=r"have no list of candidates \(first: user 2\)"):
         tm.predefined_split(train, part((1, 20), (2, 10)), candidates=lists)
+
+
+LOG = [(user, item, 100 * user + item) for user in range(6) for item in range(5)]
+
+
+def _read(rows: list[tuple], **options: object) -> tm.Dataset:
+    table = pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp"], orient="row")
+    return tm.read(table, **options)  # type: ignore[arg-type]
+
+
+def test_more_than_half_can_be_the_test_of_a_temporal_split_without_validation() -> None:
+    split = tm.temporal(_read(LOG), test_fraction=0.6, validation=False)
+    assert split.test is not None
+    assert split.validation is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"k": 0}, "k is 0"),
+        ({"k": 1.5}, "k is 1.5"),
+        ({"k": 1, "by": "Time"}, 'by="Time" is no order'),
+        ({"k": 1, "by": "random", "seed": -1}, "seed is -1"),
+    ],
+)
+def test_wrong_arguments_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        tm.leave_k_out(_read(LOG), **options)
+
+
+def test_a_random_draw_of_events_needs_repeats_as_targets() -> None:
+    rows = [(user, item % 2, 10 * user + item) for user in range(4) for item in range(6)]
+    kept = _read(rows, repeats="keep", repeat_targets=False)
+    with pytest.raises(ConfigError, match="repeat_targets=True"):
+        tm.leave_one_out(kept, by="random")
+    split = tm.leave_one_out(_read(rows, repeats="keep", repeat_targets=True), by="random")
+    assert split.test is not None
+
+
+def test_a_missing_validation_part_is_said() -> None:
+    split = tm.leave_one_out(_read([(user, item, item) for user in range(4) for item in range(2)]))
+    assert split.validation is None
+    assert any("no user has enough interactions for a validation part" in n for n in split.notes)
+    whole = tm.leave_one_out(_read(LOG))
+    assert not any("validation part" in note for note in whole.notes)
+
+
+def test_with_repeats_kept_the_first_liked_event_introduces_a_pair() -> None:
+    rows = [(user, 9, 10 + user, 5.0) for user in range(3)]
+    rows += [(0, 7, 20, 5.0), (0, 7, 21, 2.0), (0, 7, 22, 5.0)]
+    table = pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp", "rating"], orient="row")
+    data = tm.read(table, repeats="keep", repeat_targets=False, min_rating=4)
+    split = tm.leave_one_out(data, validation=False)
+    assert split.test is not None
+    assert split.test.timestamps is not None
+    assert split.test.timestamps.tolist() == [20]
+
+
+def test_weights_of_targets_that_are_not_evaluated_are_kept() -> None:
+    rows = [(user, item, (3 * user + 5 * item) % 8) for user in range(8) for item in range(8)]
+    new_users = [(8, 3, 6), (9, 3, 7), (9, 3, 7)]
+    split = tm.temporal(_read(rows + new_users, repeats="count"), test_fraction=0.2)
+    cold = split.not_evaluated
+    assert cold is not None
+    assert cold.weights is not None
+    users = split.train.user_vocabulary.ids.gather(cold.users).to_list()
+    assert dict(zip(users, cold.weights.tolist(), strict=True)) == {8: 1.0, 9: 2.0}

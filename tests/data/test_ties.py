@@ -44,7 +44,7 @@ def test_a_log_sorted_by_item_within_a_day_gives_a_warning() -> None:
     assert card.ties is not None
     assert card.ties.fraction == pytest.approx(12 / 17)  # two of three clicks of each day
     (warning,) = _warnings(card.notes)
-    assert "71% of the events" in warning
+    assert "600 of 850 pairs" in warning
     assert "item ids ascend" in warning
     assert _warnings(tm.leave_one_out(data).notes) == [warning]
 

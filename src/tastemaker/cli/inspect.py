@@ -50,7 +50,7 @@ def _print(card: "DataCard") -> None:
         "items": f"{card.n_items:,}",
         "density": f"{card.density:.3%}",
         "time": f"{first} to {last}" if card.time_range else last,
-        "same second": f"{card.ties.fraction:.1%} of events as the user's event before"
+        "same second": f"{card.ties.fraction:.1%} of consecutive events of a user"
         if card.ties
         else "-",
         "repeated rows": f"{card.n_duplicates:,}",

@@ -124,6 +124,11 @@ def first_rows(
     liked = ratings >= rules.min_rating
     if rules.repeats == "first":
         return first & liked
+    if rules.repeats == "keep":
+        rows_kept = np.flatnonzero(liked)
+        is_first = np.zeros(len(users), dtype=bool)
+        is_first[rows_kept[first_or_latest(users[rows_kept], items[rows_kept], "first")]] = True
+        return is_first
     rows = pl.DataFrame(
         {"pair": pair_keys(users, items, int(items.max(initial=0)) + 1), "liked": liked}
     ).with_row_index("row")

@@ -1,7 +1,7 @@
 """Splitting: the methods that hold out interactions of a data set."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from tastemaker.data.notes import reports_notes
 from tastemaker.data.ordering import first_or_latest
 from tastemaker.data.split import Split, Targets
 from tastemaker.data.ties import count_ties, notes_of_ties
-from tastemaker.errors import ConfigError, SplitError
+from tastemaker.errors import ConfigError, SplitError, did_you_mean
 
 Order = Literal["time", "input", "random"]
 
@@ -48,7 +48,7 @@ def leave_k_out(
     the user's first such event with it; if the rules of the data allow repeats as targets, the last
     k events are held out whether their items are new or not. Training ends before the user's first
     held-out event; other events after that are neither trained on nor evaluated. By a random draw,
-    a pair is held out with all of its interactions.
+    a pair is held out with all of its interactions, or a single event if repeats are targets.
 
     Args:
         data: the data set to split; not changed.
@@ -58,19 +58,21 @@ def leave_k_out(
         seed: seed of the random draw.
 
     Raises:
-        ConfigError: k is below 1.
+        ConfigError: k is no whole number of 1 or more, the seed none of 0 or more, or `by` no
+            order; or single events are to be drawn from data that keep repeats but do not predict
+            them.
         SplitError: `by` is "time" and the data have no times, or "input" and they have times; or no
             user has more than k items.
     """
-    if k < 1:
-        raise ConfigError(f"leave_k_out: k is {k}; at least 1 interaction must be held out")
+    _refuse_wrong_arguments(data, k, by, seed)
     log = data.folded() if by == "random" else data
     may = log.target_rows()
     order = _order(log if may.all() else log.rows(may), by, seed)
     test = _held_from_end(log, may, order, 0, k)
     if not test.any():
         raise SplitError(
-            f"{data.name}: no user has more than {k} interaction(s), so nothing can be held out"
+            f"{data.name}: no user has more than {k} different item(s) to predict, so nothing can "
+            "be held out; use a smaller k, or no_holdout() for a production model"
         )
     held = np.zeros_like(test)
     if validation:
@@ -94,6 +96,7 @@ def leave_k_out(
         method=method,
         notes=(
             *_notes_of_held(log, test | held, n_others),
+            *(_NO_VALIDATION if validation and not held.any() else ()),
             *(notes_of_ties(count_ties(log)) if by == "time" else ()),
         ),
     )
@@ -125,9 +128,10 @@ def temporal(data: Dataset, *, test_fraction: float = 0.1, validation: bool = Tr
         )
     times = _times(data)
     test_from = np.quantile(times, 1 - test_fraction, method="higher")
-    validate_from = np.quantile(times, 1 - 2 * test_fraction, method="higher")
     test = times >= test_from
-    held = (times >= validate_from) & ~test if validation else np.zeros_like(test)
+    held = np.zeros_like(test)
+    if validation:
+        held = (times >= np.quantile(times, 1 - 2 * test_fraction, method="higher")) & ~test
     before, between, after = (data.rows(rows) for rows in (~test & ~held, held, test))
     train = before.folded()
     validation_part = _target_pairs(between, [train])
@@ -148,12 +152,25 @@ def temporal(data: Dataset, *, test_fraction: float = 0.1, validation: bool = Tr
         after_test=_without_pairs(after, test_part),
         method=f"temporal, latest {test_fraction:g}",
         notes=(
-            f"{n_cold:,} held-out interactions are of users or items that are new after the cut, "
-            "and are not evaluated",
+            *([_note_of_cold(n_cold)] if n_cold else []),
+            *(_NO_VALIDATION if validation and not warm[0].any() else ()),
             *_notes_of_others(
                 data, int(held.sum() + test.sum()) - len(validation_part) - len(test_part)
             ),
         ),
+    )
+
+
+_NO_VALIDATION = (
+    "no user has enough interactions for a validation part as well, so there is none: the number "
+    "of epochs is not chosen by one",
+)
+
+
+def _note_of_cold(n: int) -> str:
+    return (
+        f"{n:,} held-out interactions are of users or items that are new after the cut, and are "
+        "not evaluated"
     )
 
 
@@ -162,12 +179,27 @@ def no_holdout(data: Dataset) -> Split:
     return Split(data)
 
 
+def _refuse_wrong_arguments(data: Dataset, k: int, by: Order, seed: int) -> None:
+    if int(k) != k or k < 1:
+        raise ConfigError(f"leave_k_out: k is {k}; it is a whole number of 1 or more")
+    if by not in get_args(Order):
+        raise ConfigError(f'by="{by}" is no order; {did_you_mean(by, get_args(Order))}')
+    if int(seed) != seed or seed < 0:
+        raise ConfigError(f"seed is {seed}; it is a whole number of 0 or more")
+    if by == "random" and data.rules.repeats == "keep" and not data.rules.repeat_targets:
+        raise ConfigError(
+            'by="random" draws single events, since repeats="keep" keeps them apart, but others of '
+            "the same user and item could stay in training; use repeat_targets=True, another "
+            'repeats, or by="time"'
+        )
+
+
 def _times(data: Dataset) -> np.ndarray:
     if data.timestamps is None:
         raise SplitError(
             f"{data.name}: there is no time column, so nothing can be held out by time; "
-            'name it with time=…, hold out with by="input" or by="random", or hold out nothing '
-            "with no_holdout()"
+            'name it with time=…, use leave_one_out with by="input" or by="random", or hold out '
+            "nothing with no_holdout()"
         )
     return data.timestamps
 
@@ -253,7 +285,7 @@ def _notes_of_others(log: Dataset, n_others: int) -> tuple[str, ...]:
         return ()
     reason = "repeat an item that the user already had"
     if log.kinds is not None:
-        reason += " or are of a kind that is no target"
+        reason += ", are of a kind that is no target, or are cancelled by a later event"
     return (
         f"{n_others:,} interactions after the cut {reason}; they are neither trained on nor "
         "evaluated",
@@ -304,10 +336,16 @@ def _merged(first: Targets, second: Targets) -> Targets | None:
     order = np.argsort(users, kind="stable")
 
     def joined(name: str) -> np.ndarray | None:
-        columns = getattr(first, name), getattr(second, name)
-        if any(column is None for column in columns):
+        columns = [getattr(part, name) for part in (first, second)]
+        if all(column is None for column in columns):
             return None
-        return np.concatenate(columns)[order]
+        # Only weights can be there for one part alone: no weights stand for 1 each.
+        return np.concatenate(
+            [
+                np.ones(len(part.users), np.float32) if column is None else column
+                for part, column in zip((first, second), columns, strict=True)
+            ]
+        )[order]
 
     names = ("items", "timestamps", "weights", "kinds")
     columns: dict[str, Any] = {name: joined(name) for name in names}

@@ -9,9 +9,13 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.representation import short_repr
 
 TELLING_TIES = 100
-"""From this number of ties on, the direction of their item ids is no chance."""
+"""From this number of ties on, a common direction of their item ids is not due to chance."""
 
 NEARLY_ALWAYS = 0.95
+"""The fraction of ties from which on their item ids count as being in order."""
+
+NOTABLE = 0.005
+"""The fraction of pairs from which on their ties are worth a warning."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Ties:
     def direction(self) -> str | None:
         """What the item ids of ties nearly always do: "ascend", "descend", or neither (None)."""
         n_different = self.n_ascending + self.n_descending
-        if n_different >= TELLING_TIES:
+        if n_different >= TELLING_TIES and self.fraction >= NOTABLE:
             for verb, n in (("ascend", self.n_ascending), ("descend", self.n_descending)):
                 if n >= NEARLY_ALWAYS * n_different:
                     return verb
@@ -64,7 +68,7 @@ def notes_of_ties(ties: Ties | None) -> tuple[str, ...]:
     if ties is None or ties.direction is None:
         return ()
     return (
-        f"{ties.fraction:.0%} of the events are in the same second as the user's event before, and "
-        f"there the item ids {ties.direction}: models of sequences can learn this order of the "
-        "file, which inflates their results; shuffle the rows of the file before it is read",
+        f"{ties.n_tied:,} of {ties.n_pairs:,} pairs of consecutive events of a user are in the "
+        f"same second, and their item ids {ties.direction}: sequence models can learn this order "
+        "of the file, which can inflate their results; shuffle the rows before they are read",
     )
