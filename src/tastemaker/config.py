@@ -1,6 +1,6 @@
 """Config: the base class of all settings."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import (
@@ -84,6 +84,17 @@ def described(expected: str) -> WrapValidator:
             raise PydanticCustomError("described", f"Input should be {expected}") from None
 
     return WrapValidator(validate)
+
+
+def dotted(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns settings with the names of nested ones as in `gmf.epochs`; undone by `Config.of`."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}.{inner}": each for inner, each in dotted(value).items()}
+        else:
+            flat[name] = value
+    return flat
 
 
 def _nested(settings: dict[str, Any]) -> dict[str, Any]:

@@ -77,3 +77,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     n_more = len(known) - MAX_LISTED_NAMES
     more = f" and {n_more:,} more" if n_more > 0 else ""
     return f"known: {', '.join(known[:MAX_LISTED_NAMES])}{more}"
+
+
+def reason_of(error: Exception) -> str:
+    """Returns an error in one line, with its type unless it is a TastemakerError."""
+    text = " ".join(str(error).split())
+    if isinstance(error, TastemakerError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

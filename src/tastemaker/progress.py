@@ -23,6 +23,8 @@ class Progress:
     """Number of planned epochs; 0 for work that has none."""
     metrics: dict[str, float] | None = None
     """At the end of an epoch, its loss and validation metrics; otherwise None."""
+    part: str = ""
+    """The part of the model that is trained, as in a blend; empty for the model itself."""
 
     @property
     def title(self) -> str:

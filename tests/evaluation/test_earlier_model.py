@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
+import numpy as np
 import polars as pl
+import pytest
 
 import tastemaker as tm
 from tastemaker.data.fresh import newest_held_out
@@ -26,3 +28,27 @@ def test_an_earlier_model_gets_the_features_of_users_who_came_later() -> None:
         evaluate_earlier(model, each).metrics["recall@10"] for each in (split, without)
     )
     assert with_features > 1.5 * by_popularity
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        tm.EASE(regularization=2.0),
+        tm.SASRec(epochs=1, embedding_size=8, layers=1, batch_size=16, event_input=True),
+    ],
+    ids=lambda model: model.name,
+)
+def test_the_weights_and_kinds_of_the_histories_count(model: tm.Recommender) -> None:
+    random = np.random.default_rng(0)
+    log = two_tastes(n_users=40).to_frame()
+    kinds = pl.Series("event", random.choice(["view", "cart", "buy"], log.height))
+    data = tm.read(
+        log.with_columns(kinds), user="user_id", item="item_id", time="timestamp", event="event",
+        event_weights={"view": 1, "cart": 3, "buy": 9},
+    )  # fmt: skip
+    split = tm.leave_one_out(data, validation=False)
+    model.fit(split)
+    same = tm.evaluate(model, split, tm.FullRanking(), baseline=False)
+    assert evaluate_earlier(model, split).per_user["ndcg@10"] == pytest.approx(
+        same.per_user["ndcg@10"]
+    )

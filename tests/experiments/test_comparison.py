@@ -1,7 +1,9 @@
 """tm.compare: from Python what `tastemaker compare` does, with objects in place of tables."""
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -136,3 +138,27 @@ def test_strict_refuses_weights_before_any_model_is_trained(tmp_path: Path) -> N
         tm.compare(models, weighted, tmp_path / "out", strict=True)
     assert not (tmp_path / "out").exists()
     assert len(tm.compare(models, weighted, tmp_path / "out").models) == 2
+
+
+def test_one_length_of_list_is_enough(split: Split, tmp_path: Path) -> None:
+    result = tm.compare([tm.Popularity()], split, tmp_path / "out", k=5)
+    assert result.leaderboard.metric == "ndcg@5"
+
+
+@pytest.mark.parametrize(
+    ("models", "options", "message"),
+    [
+        ([tm.Popularity()], {"k": 10.5}, "k=10.5: list lengths must be 1 or more"),
+        ([tm.Popularity()], {"k": ()}, "list lengths must be 1 or more"),
+        (["ease"], {}, "'ease' is no model"),
+        ([tm.EASE], {}, "is no model; give objects such as tm.EASE()"),
+        (tm.EASE(), {}, "give models as a list"),
+        ({"../outside": tm.Popularity()}, {}, '"../outside" is no label'),
+    ],
+)
+def test_wrong_models_and_lengths_are_refused_before_anything_is_written(
+    models: Any, options: dict[str, Any], message: str, split: Split, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        tm.compare(models, split, tmp_path / "out", **options)
+    assert not list(tmp_path.iterdir())

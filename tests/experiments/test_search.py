@@ -151,7 +151,7 @@ def test_half_lives_are_searched_for_only_in_data_with_times(model: str, split: 
     assert searched(split) - searched(untimed) == {"half_life_events"}
     fixed = {"regularization": 3.0, "neighbours": 5}
     assert set(Search("ease", split, fixed=fixed).check()) == {"half_life_events"}
-    with pytest.raises(UnsupportedError, match="no settings are left.* needs times, which .* lack"):
+    with pytest.raises(UnsupportedError, match="no settings are left to tune: without times"):
         Search("ease", untimed, fixed=fixed).check()
 
 
@@ -253,3 +253,20 @@ def test_a_mistake_in_an_own_module_is_not_reported_as_a_missing_package(
     monkeypatch.setitem(sys.modules, "tastemaker.experiments.study", None)
     with pytest.raises(ImportError, match=r"tastemaker\.experiments\.study"):
         import_module("tastemaker.experiments.search")
+
+
+def test_fixed_settings_of_parts_may_be_nested(split: Split) -> None:
+    parts = {"parts": ["ease", "itemknn"]}
+    nested = Search("blend", split, fixed=parts | {"ease": {"regularization": 300.0}})
+    dotted = Search("blend", split, fixed=parts | {"ease.regularization": 300.0})
+    assert nested.fixed == dotted.fixed
+    assert "ease.regularization" not in nested.check()
+    blend = nested.configured({"itemknn.neighbours": 7})
+    assert isinstance(blend, tm.Blend)
+    assert blend.config.of_parts["ease"].model_dump()["regularization"] == 300.0
+
+
+def test_the_metrics_of_a_part_prune_no_blend(split: Split, tmp_path: Path) -> None:
+    fixed = {"parts": ["ease", "ncf"], "ncf": {"epochs": 8, "batch_size": 16}}
+    trials = search(Search("blend", split, fixed=fixed), tmp_path, 10)
+    assert {trial.state for trial in trials} == {"complete"}

@@ -1,6 +1,8 @@
 """Learning from events: what is learned from, how it is judged, and what serves afterwards."""
 
+import asyncio
 import json
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +15,11 @@ import torch
 import tastemaker as tm
 from tastemaker.bundle.store import Store
 from tastemaker.errors import ConfigError, DataError
+from tastemaker.progress import Progress
+from tastemaker.serving.learning.background import Learning
 from tastemaker.serving.learning.event_data import with_events
 from tastemaker.serving.learning.learner import LOG, Learner
+from tastemaker.serving.settings import ServiceSettings
 from tastemaker.serving.store.database import Database
 from tastemaker.serving.store.deployments import DeploymentLog
 from tastemaker.serving.store.events import EventStore
@@ -372,3 +377,38 @@ def test_only_one_process_trains_at_a_time(opened: Database, run: Path) -> None:
     with FileLock(learner.store.folder / "learning.lock"):
         with pytest.raises(ConfigError, match="another process is already training"):
             learner.learn()
+
+
+def test_an_interrupted_training_deploys_nothing(opened: Database, tmp_path: Path) -> None:
+    data = dataset_of({user: old_taste(user) for user in range(20)})
+    tm.save_run(tmp_path / "run", tm.MF(epochs=5).fit(tm.no_holdout(data)))
+    record_new_taste(EventStore(opened), range(110))
+    learner = Learner(tmp_path / "run", opened)
+
+    def press_ctrl_c(progress: Progress) -> None:
+        if progress.epoch == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        learner.learn(on_progress=press_ctrl_c)
+    assert DeploymentLog(opened).latest() is None
+    assert learner.past_runs() == []
+    assert learner.fresh()[1] == 330, "the events wait for the next training"
+
+
+def test_of_two_requests_to_train_one_is_told_that_a_training_runs(tmp_path: Path) -> None:
+    async def both() -> list[bool]:
+        learning = Learning(ServiceSettings(run=tmp_path / "run"))
+        started = await asyncio.gather(learning.start(1), learning.start(1))
+        await learning.end()
+        return started
+
+    assert sorted(asyncio.run(both())) == [False, True]
+
+
+def test_a_training_of_another_program_is_noticed(tmp_path: Path) -> None:
+    settings = ServiceSettings(run=tmp_path / "run")
+    store = Store(settings.run)
+    store.folder.mkdir(parents=True)
+    with store.training_lock():
+        assert not asyncio.run(Learning(settings).start(1))

@@ -167,3 +167,12 @@ def test_a_relative_weight_goes_with_the_event_that_came_next() -> None:
 def test_histories_of_one_item_are_refused() -> None:
     with pytest.raises(DataError, match="no sequence to learn from"):
         batches_of(dataset_of({0: [1], 1: [2]}))
+
+
+def test_who_has_every_item_is_left_out_only_if_unseen_items_are_drawn() -> None:
+    split = tm.no_holdout(dataset_of({0: [0, 1, 2, 3], 1: [2, 0], 2: [1, 3]}))
+    settings = {"epochs": 1, "embedding_size": 4, "layers": 1}
+    with_all = tm.SASRec(loss="softmax", **settings).fit(split)
+    assert not any("every item" in note for note in with_all.log.notes)
+    without = tm.SASRec(loss="bce", **settings).fit(split)
+    assert any("1 users have interacted with every item" in note for note in without.log.notes)

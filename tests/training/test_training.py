@@ -294,3 +294,12 @@ def test_a_recommendation_from_a_history_is_close_to_that_of_the_trained_user(
     folded = model.recommend(unseen_user, k=50).frame["item_id"].to_numpy().reshape(200, 50)
     overlap = [len(set(a) & set(b)) / 50 for a, b in zip(trained, folded, strict=True)]
     assert np.mean(overlap) > 0.6, f"the lists share {np.mean(overlap):.0%}"
+
+
+def test_a_folder_may_be_given_as_text(tmp_path: Path) -> None:
+    assert TrainingRun(folder=str(tmp_path)).folder == tmp_path  # type: ignore[arg-type]
+
+
+def test_a_resume_needs_a_folder() -> None:
+    with pytest.raises(ConfigError, match="resume=True needs the folder"):
+        TrainingRun(resume=True)

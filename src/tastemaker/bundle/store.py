@@ -4,6 +4,8 @@ import re
 import shutil
 from pathlib import Path
 
+from filelock import FileLock
+
 MAX_VERSIONS = 5
 """Number of versions that are kept, the newest ones."""
 
@@ -13,6 +15,10 @@ class Store:
 
     def __init__(self, run: Path) -> None:
         self.folder = run.with_name(f"{run.name}.versions")
+
+    def training_lock(self) -> FileLock:
+        """The lock of the one process that trains for this run; not waited for."""
+        return FileLock(self.folder / "learning.lock", timeout=0)
 
     def versions(self) -> list[Path]:
         """Returns the folders, the oldest first."""

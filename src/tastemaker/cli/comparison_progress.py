@@ -11,10 +11,10 @@ from rich.text import Text
 from tastemaker.cli.cold_start import short_summary
 from tastemaker.cli.common import err, note, wants_debugging
 from tastemaker.cli.flags import in_flags
+from tastemaker.errors import reason_of
 from tastemaker.evaluation.cold_start import ColdStart
 from tastemaker.experiments.cold_start_runs import ColdStartModelResult
 from tastemaker.experiments.comparison_listener import ComparisonListener
-from tastemaker.experiments.comparison_run import reason_of
 from tastemaker.experiments.model_runs import ModelResult
 from tastemaker.experiments.sharing import WAITING
 from tastemaker.progress import REPORT_EVERY_S, Progress

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tastemaker.cli import options
-from tastemaker.cli.common import note, out, print_json, table_of
+from tastemaker.cli.common import interrupt_message, note, out, print_json, table_of
 
 if TYPE_CHECKING:
     from tastemaker.serving.learning.learner import LearningRun
@@ -32,8 +32,9 @@ def learn(
 ) -> None:
     """Train on the events of a service, and deploy the new model if it is better.
 
-    The newest fifth of the new events is held out, and the current model and the new one are
-    evaluated on it. A better model is saved beside the run, and running services switch to it.
+    The newest fifth of the new events, at most 5,000, is held out, and the current model and the
+    new one are evaluated on it. A better model is saved beside the run, and running services switch
+    to it.
 
     Example: tastemaker learn runs/demo
     """
@@ -43,6 +44,7 @@ def learn(
     from tastemaker.serving.store.database import Database
 
     with (
+        interrupt_message("nothing was deployed; the events wait for the next training"),
         Database(database_url_of(run, database)) as opened_database,
         progress_bar() as update_bar,
     ):
@@ -51,21 +53,21 @@ def learn(
     if json:
         print_json(vars(result))
     else:
-        _show(result)
+        _show(result, least)
 
 
-def _show(result: "LearningRun") -> None:
+def _show(result: "LearningRun", least: int) -> None:
     if result.evaluable is not None:
         from tastemaker.serving.learning.learner import MIN_USERS
 
         note(
             f"{result.fresh:,} new events; among the newest fifth, only {result.evaluable:,} users "
             f"have one that can be predicted, and the evaluation needs {MIN_USERS}: an event of a "
-            "target kind, of a user and an item that were known before"
+            "target kind with an item that other events contain as well"
         )
         return
     if result.figures is None:
-        note(f"{result.fresh:,} new events, which are too few to train on and to evaluate with")
+        note(f"{result.fresh:,} new events; training needs at least {least:,} (--least)")
         return
     figures = result.figures
     rows: list[dict[str, Any]] = [

@@ -1,6 +1,6 @@
 """Folding: turns the rows of a log into training data.
 
-Rows that say no are taken out with the rows that they cancel, and the repeated rows of a (user,
+Negative events are taken out with the rows that they cancel, and the repeated rows of a (user,
 item) pair are merged into one. The whole log is split first, and each part is then folded on its
 own. Folding before the split would drop the earlier row of a pair because of a row after the cut,
 and the gaps in the training data would reveal the held-out pairs.
@@ -22,7 +22,7 @@ def pair_keys(users: np.ndarray, items: np.ndarray, n_items: int) -> np.ndarray:
 def cancelled_rows(
     users: np.ndarray, items: np.ndarray, kinds: np.ndarray, meaning: EventKinds
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Marks the rows that a no cancels: the no itself, and the earlier rows of its pair.
+    """Marks the rows that a negative event cancels: itself, and the earlier rows of its pair.
 
     Args:
         users: (n,) int32 codes, ascending, each user's rows in the order of time.
@@ -106,7 +106,7 @@ def first_rows(
     """Marks the row that introduced each pair of the folded log.
 
     With a minimum rating, this is the row from which on the rating that folding keeps is high
-    enough; a pair whose last such rating is too low has no such row. Folding all rows before the
+    enough; a pair whose final rating is too low has no such row. Folding all rows before the
     marked row leaves the pair out; folding the rows up to it, or to any later row, includes it.
 
     Args:

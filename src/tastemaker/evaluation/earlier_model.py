@@ -21,8 +21,9 @@ from tastemaker.models.recommender import Recommender
 def evaluate_earlier(model: Recommender, split: Split, k: int = 10) -> Evaluation:
     """Full ranking of a later split's test part by a model that was trained before.
 
-    The model gets the same histories and features of users as a model of the split would, those
-    after its own training included. Items that came later rank last.
+    The model gets the same histories (with the weights and kinds of their events) and features of
+    users as a model of the split would, those after its own training included. Items that came
+    later rank last.
 
     Args:
         model: fitted on earlier data of the same log.
@@ -46,6 +47,7 @@ class _WithLaterCodes:
         self._earlier_table = earlier.user_table
         self._user_codes = earlier_codes(earlier.user_vocabulary, later.user_vocabulary)
         self._item_codes = earlier_codes(earlier.item_vocabulary, later.item_vocabulary)
+        self._kind_codes = _earlier_kinds(earlier, later)
 
     def is_cold(self, users: UserBatch) -> np.ndarray:
         """Implements `Scorer.is_cold`."""
@@ -78,6 +80,8 @@ class _WithLaterCodes:
             items[known],
             np.concatenate([[0], np.cumsum(lengths)]),
             None if users.timestamps is None else users.timestamps[known],
+            None if users.weights is None else users.weights[known],
+            None if users.kinds is None else self._kind_codes[users.kinds[known]],
             features=self._features(users),
         )
 
@@ -89,3 +93,11 @@ class _WithLaterCodes:
         rows = later.frame[users.codes.clip(min=0)].iter_rows(named=True)
         pairs = zip(rows, users.codes, strict=True)
         return [{} if code == UNKNOWN else known_features(earlier, row) for row, code in pairs]
+
+
+def _earlier_kinds(earlier: Dataset, later: Dataset) -> np.ndarray:
+    """Returns (n_kinds,) int8: the earlier code of each kind of the later data; UNKNOWN if new."""
+    earlier_kinds, later_kinds = earlier.rules.kinds, later.rules.kinds
+    codes = {} if earlier_kinds is None else {n: i for i, n in enumerate(earlier_kinds.names)}
+    names = () if later_kinds is None else later_kinds.names
+    return np.array([codes.get(name, UNKNOWN) for name in names], dtype=np.int8)

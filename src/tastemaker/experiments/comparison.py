@@ -9,7 +9,7 @@ from tastemaker.errors import ConfigError, did_you_mean
 from tastemaker.evaluation.cold_start import hold_out_users
 from tastemaker.evaluation.leaderboard import Correction
 from tastemaker.evaluation.protocols import FullRanking, RankingProtocol
-from tastemaker.experiments.comparison_files import COMPARISON, run_folder
+from tastemaker.experiments.comparison_files import COMPARISON, LABEL, run_folder
 from tastemaker.experiments.comparison_listener import ComparisonListener, listening
 from tastemaker.experiments.comparison_result import ComparisonResult
 from tastemaker.experiments.comparison_run import ComparisonRun, ModelWorkers
@@ -26,7 +26,7 @@ def compare(
     folder: str | Path,
     *,
     protocol: RankingProtocol | None = None,
-    k: Sequence[int] = (10, 20),
+    k: int | Sequence[int] = (10, 20),
     metric: str | None = None,
     correction: Correction = "holm",
     cold_start: bool = False,
@@ -46,7 +46,7 @@ def compare(
         split: with a test part.
         folder: folder to make, or one of an earlier comparison.
         protocol: how held-out items are ranked; full ranking by default.
-        k: lengths of list that are evaluated.
+        k: length of list that is evaluated, or several.
         metric: metric that decides the order; ndcg at the first k by default.
         correction: correction of the p-values for the number of pairs of models.
         cold_start: whether to train every model a second time without a tenth of the users, and
@@ -68,10 +68,11 @@ def compare(
         ArtifactError: the folder holds something else, or another process writes to it.
         KeyboardInterrupt: Ctrl-C came before the first model was finished.
     """
+    lengths = [k] if isinstance(k, int | float) else list(k)
     with listening(listener, lambda: result.interrupted) as heard:
         comparison = ComparisonRun(
-            by_label(models), Path(folder), deciding_metric(metric, k), correction, share, workers,
-            device, heard,
+            by_label(models), Path(folder), deciding_metric(metric, lengths), correction, share,
+            workers, device, heard,
         )  # fmt: skip
         refuse_early(comparison.folder, comparison.models, device)
         split.targets("test")
@@ -79,7 +80,9 @@ def compare(
             for model in comparison.models.values():
                 model.notes_on(split.train, strict=True)
         cold = hold_out_users(split) if cold_start else None
-        result = comparison.run(EvaluationPlan(split, protocol or FullRanking(), tuple(k), cold))
+        result = comparison.run(
+            EvaluationPlan(split, protocol or FullRanking(), tuple(lengths), cold)
+        )
     return result
 
 
@@ -87,17 +90,29 @@ def by_label(models: Mapping[str, Recommender] | Sequence[Recommender]) -> dict[
     """The models by label; in a sequence their names are their labels.
 
     Raises:
-        ConfigError: there are no models, or two of the same name.
+        ConfigError: there are no models, or two of the same name; or one is no model, or a label
+            cannot be the name of a folder.
     """
-    if isinstance(models, Mapping):
-        labelled = dict(models)
-    else:
-        labelled = {model.name: model for model in models}
-        if len(labelled) < len(models):
-            raise ConfigError("two models have the same name; give them labels: {label: model, …}")
+    if not isinstance(models, Mapping | Sequence) or isinstance(models, str):
+        raise ConfigError(f"{models!r}: give models as a list, or by label: {{label: model, …}}")
+    given = list(models.values()) if isinstance(models, Mapping) else list(models)
+    for model in given:
+        if not isinstance(model, Recommender):
+            raise ConfigError(f"{model!r} is no model; give objects such as tm.EASE()")
+    labelled = dict(models) if isinstance(models, Mapping) else {m.name: m for m in given}
+    if len(labelled) < len(given):
+        raise ConfigError("two models have the same name; give them labels: {label: model, …}")
     if not labelled:
         raise ConfigError("there is no model to compare")
+    for label in labelled:
+        refuse_label(label)
     return labelled
+
+
+def refuse_label(label: str) -> None:
+    """Raises ConfigError if the label could not be the name of a model's folder."""
+    if not LABEL.fullmatch(label):
+        raise ConfigError(f'"{label}" is no label; it has letters, digits, "_" and "-" alone')
 
 
 def deciding_metric(metric: str | None, k: Sequence[int]) -> str:
@@ -106,8 +121,10 @@ def deciding_metric(metric: str | None, k: Sequence[int]) -> str:
     Raises:
         ConfigError: it is not measured at these lengths of list.
     """
-    if not k or min(k) < 1:
-        raise ConfigError(f"k={min(k, default=0)}: list lengths must be 1 or more")
+    wrong = [length for length in k if length != int(length) or length < 1]
+    if not k or wrong:
+        shown = wrong[0] if wrong else "()"
+        raise ConfigError(f"k={shown}: list lengths must be 1 or more, in whole numbers")
     measured = [f"{name}@{cutoff}" for cutoff in k for name in ACCURACY]
     if metric is not None and metric not in measured:
         raise ConfigError(f'metric="{metric}" is not measured; {did_you_mean(metric, measured)}')

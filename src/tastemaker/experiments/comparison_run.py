@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from tastemaker.bundle.unfinished import identity_of
-from tastemaker.errors import ConfigError, TastemakerError
+from tastemaker.data.notes import logger
+from tastemaker.errors import ConfigError, TastemakerError, reason_of
 from tastemaker.evaluation.cold_start import ColdStart
 from tastemaker.evaluation.cold_start_results import ColdStartResults
 from tastemaker.evaluation.leaderboard import Correction, Entry, Leaderboard
@@ -35,8 +36,8 @@ CLAIM_TIMEOUT_S = 5.0
 
 ModelWorkers = Callable[[list[str], bool], Iterator[tuple[str, str | Exception]]]
 """Trains models in other processes: receives their labels, and whether users are held out for cold
-start. Yields each label, when its run folder is finished, with how the model
-was trained, or its error if it failed."""
+start. Yields each label, when its run folder is finished, with how the model was trained, or its
+error if it failed."""
 
 T = TypeVar("T", ModelResult, ColdStartModelResult)
 Q = TypeVar("Q", EvaluationPlan, ColdStart)
@@ -81,11 +82,7 @@ class ComparisonRun:
             if not fitted.done:
                 if is_new and not self.share and not any((self.folder / "models").glob("*")):
                     shutil.rmtree(self.folder)
-                reasons = "; ".join(f"{label}: {reason}" for label, reason in fitted.failed.items())
-                if fitted.interrupted:
-                    failed = f"; failed: {reasons}" if reasons else ""
-                    raise KeyboardInterrupt(f"no model was finished{failed}")
-                raise ConfigError(f"every model failed: {reasons}")
+                raise _no_model(fitted)
             cold_start_runs = self._fitted_without_users(fitted, plan)
             board = self._leaderboard(fitted)
             cold_starts = _cold_starts(cold_start_runs, board)
@@ -134,6 +131,8 @@ class ComparisonRun:
                     result = run_model(path, self.models[label], plan, self.device, listener)
                     done[label] = replace(result, how=outcome or result.how)
                 except Exception as error:
+                    if not isinstance(error, TastemakerError):
+                        logger.debug("%s failed", label, exc_info=error)
                     failed[label] = reason_of(error)
                     self.listener.on_failed(label, error)
                 else:
@@ -176,12 +175,13 @@ class ComparisonRun:
         }
 
 
-def reason_of(error: Exception) -> str:
-    """Returns an error in one line, with its type unless it is a TastemakerError."""
-    text = " ".join(str(error).split())
-    if isinstance(error, TastemakerError):
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+def _no_model(fitted: _Results[ModelResult]) -> BaseException:
+    """Returns the error of a comparison in which no model was finished."""
+    reasons = "; ".join(f"{label}: {reason}" for label, reason in fitted.failed.items())
+    if fitted.interrupted:
+        failed = f"; failed: {reasons}" if reasons else ""
+        return KeyboardInterrupt(f"no model was finished{failed}")
+    return ConfigError(f"every model failed: {reasons}")
 
 
 def _cold_starts(

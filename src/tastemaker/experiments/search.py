@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tastemaker.config import dotted
 from tastemaker.data.split import Split
 from tastemaker.errors import ConfigError, UnsupportedError
 from tastemaker.evaluation.evaluate import evaluate
@@ -55,11 +56,14 @@ class Search:
     protocol: RankingProtocol = field(default_factory=FullRanking)
     metric: str = MAIN_METRIC
     fixed: dict[str, Any] = field(default_factory=dict)
-    """Settings with fixed values."""
+    """Settings with fixed values, those of parts as in `gmf.epochs` or in a nested dictionary."""
     seed: int = 0
     """Seed of the sampler, and of the models unless `fixed` has another."""
 
     __repr__ = short_repr
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fixed", dotted(self.fixed))
 
     def configured(self, settings: dict[str, Any]) -> Recommender:
         """Returns the unfitted model with these settings and the fixed ones."""
@@ -120,7 +124,7 @@ def space_of(model: str, fixed: Mapping[str, Any] | None = None) -> Space:
     Raises:
         UnsupportedError: there are none; names the models that have some, or what is fixed.
     """
-    fixed = fixed or {}
+    fixed = dotted(fixed or {})
     full_space = model_class(model).space_with(fixed)
     if not full_space:
         names = ", ".join(name for name in model_names() if model_class(name).space_with({}))
@@ -142,7 +146,7 @@ def _without_half_lives(space: Space, data: str) -> Space:
     left = {name: span for name, span in space.items() if not name.endswith("half_life_events")}
     if not left:
         raise UnsupportedError(
-            f"no settings are left to tune: {', '.join(space)} needs times, which {data} lacks; "
+            f"no settings are left to tune: without times in {data}, {', '.join(space)} cannot be; "
             "name the time column with time=…, or fix fewer settings"
         )
     return left
@@ -298,7 +302,8 @@ def _value(
 
     def forward_progress(progress: Progress) -> None:
         on_progress(progress)
-        metrics = progress.metrics or {}
+        # The metrics of a part say nothing of the model whose trial it is.
+        metrics = {} if progress.part else progress.metrics or {}
         names = list(metrics)
         name = name_of_metric(spec.metric, names) or name_of_metric(MAIN_METRIC, names)
         value = None if name is None else metrics[name]

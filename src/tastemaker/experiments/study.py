@@ -16,7 +16,7 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from tastemaker.errors import ArtifactError
+from tastemaker.errors import ArtifactError, reason_of
 from tastemaker.experiments.heartbeat import Watch, beating
 from tastemaker.experiments.records import (
     ATTEMPT,
@@ -93,9 +93,9 @@ class Study:
         A task of a cluster has one worker at a time. If `task` names one, the trial of an earlier
         worker of the task, which was killed, is given up at once.
 
-        Of the workers that begin a trial at the same time, each counts the trials with lower
-        numbers, of which the storage gives every number once; so they begin no more than
-        `n_trials` together.
+        The storage gives each trial a number of its own. A worker that has just begun a trial gives
+        it up if `n_trials` trials with lower numbers count already, so that workers that begin
+        trials at the same time never exceed `n_trials`.
         """
         with deferring_interrupt():
             self._give_up_silent()
@@ -163,8 +163,7 @@ class Study:
         except STORAGE_ERRORS:
             raise
         except Exception as error:
-            text = " ".join(str(error).split()) or type(error).__name__
-            self._end(trial, TrialState.FAIL, attributes={ERROR: text})
+            self._end(trial, TrialState.FAIL, attributes={ERROR: reason_of(error)})
             return error
         else:
             self._end(trial, None, value, {BEST_EPOCH: best_epoch})

@@ -25,6 +25,9 @@ but is too slow for more items."""
 class NextItemLoss(Protocol):
     """Draws the negatives of a batch, and computes the loss of the queries with them."""
 
+    draws_unseen_items: bool = False
+    """Whether a user's negatives are items that the user has not interacted with."""
+
     def draw(
         self, users: torch.Tensor, targets: torch.Tensor, generator: torch.Generator
     ) -> torch.Tensor | None:
@@ -57,7 +60,7 @@ def next_item_loss(
         exponent: 0 draws the negatives of sampled_softmax uniformly, 1 in proportion to popularity.
         calibration: t of gbce.
         device: the network's device.
-        precision: of the products of the softmax over the whole catalog.
+        precision: of the matrix products in the softmax over the whole catalog.
     """
     if name == "auto":
         name = "softmax" if train.n_items <= LARGEST_SOFTMAX else "sampled_softmax"
@@ -106,7 +109,7 @@ class CorrectedSoftmax(NextItemLoss):
     def __call__(
         self, queries: torch.Tensor, vectors: Vectors, batch: SequenceBatch
     ) -> torch.Tensor:
-        """Uses the negatives (k,) that all targets share, for each without its own code."""
+        """All targets share the negatives (k,); one that is the target itself is masked."""
         targets, negatives = batch.targets, batch.negatives
         assert negatives is not None
         negative_scores = queries @ vectors(negatives).T - self.log_q[negatives]
@@ -169,6 +172,8 @@ class GBCE(NextItemLoss):
     binary cross-entropy of the SASRec paper; with t = 1 it fully removes the overconfidence that
     few negatives cause.
     """
+
+    draws_unseen_items = True
 
     def __init__(
         self, train: Dataset, negatives: int, calibration: float, device: torch.device

@@ -11,11 +11,11 @@ from tastemaker.training.config import TrainingConfig
 
 
 class Adam(torch.optim.Adam):
-    """Adam that also takes the gradients of `rows_of`, sparse tensors with some rows of a table.
+    """Adam that also accepts the sparse gradients of `rows_of`, with some rows of a table.
 
-    Every row moves, as without them. The gradients are added up in a table that stays in memory:
-    on a CPU, a new one for each batch takes longer than the step itself, because the operating
-    system clears its memory first.
+    The step is that of dense gradients: every row is updated. The gradients are added up in a table
+    that stays in memory: on a CPU, a new one for each batch takes longer than the step itself,
+    because the operating system clears its memory first.
     """
 
     def __init__(self, parameters: Any, **settings: Any) -> None:

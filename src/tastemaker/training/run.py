@@ -20,7 +20,7 @@ class TrainingRun:
     device: DeviceName = "auto"
     """auto selects the first of cuda, mps and cpu that is available."""
     folder: Path | None = None
-    """The folder for checkpoints and logs; None for a temporary folder."""
+    """The folder for checkpoints and logs, a path or its text; None for a temporary folder."""
     resume: bool = False
     """Whether to resume from the folder's last checkpoint."""
     on_progress: OnProgress | None = None
@@ -28,6 +28,17 @@ class TrainingRun:
     default a notebook shows a bar, and nothing is shown elsewhere."""
     fused: bool = True
     """Whether to train with a kernel if there is one; False always uses the plain form."""
+
+    def __post_init__(self) -> None:
+        """Checks the folder.
+
+        Raises:
+            ConfigError: a training is to be resumed without one.
+        """
+        if self.folder is not None:
+            object.__setattr__(self, "folder", Path(self.folder))
+        elif self.resume:
+            raise ConfigError("resume=True needs the folder of the training to continue (folder=…)")
 
     __repr__ = short_repr
 
@@ -41,7 +52,7 @@ class TrainingRun:
 
         def report(progress: Progress) -> None:
             if on_progress is not None:
-                on_progress(replace(progress, what=f"{progress.what} {name}"))
+                on_progress(replace(progress, what=f"{progress.what} {name}", part=name))
 
         return replace(self, folder=self.folder and self.folder / name, on_progress=report)
 

@@ -60,6 +60,9 @@ Draw = Callable[[torch.Tensor, torch.Tensor, torch.Generator], torch.Tensor | No
 class SequenceBatches:
     """All histories of at least two events, once per epoch, in random order.
 
+    If negatives are drawn from a user's unseen items, users who have interacted with every item are
+    left out, since they have none.
+
     A history of more than `length` + 1 events is divided into as few windows as possible, at places
     that are drawn again in each epoch, so that all its events are learned from. The content of an
     epoch depends only on the seed and the epoch's number, so that a resumed run sees the same
@@ -69,18 +72,23 @@ class SequenceBatches:
 
     def __init__(
         self, dataset: Dataset, draw: Draw, *, length: int, batch_size: int, seed: int,
-        device: torch.device,
+        device: torch.device, draws_unseen_items: bool = False,
     ) -> None:  # fmt: skip
         self.dataset, self.draw, self.length = dataset, draw, length
         self.batch_size, self.seed, self.device = batch_size, seed, device
         self.weights = relative_weights(dataset)
-        # For a user who touched every item, no negatives can be drawn.
-        is_left = dataset.pairs.user_counts < dataset.n_items
-        users = np.flatnonzero((dataset.user_counts > 1) & is_left)
+        is_long = dataset.user_counts > 1
+        has_all = is_long & (dataset.pairs.user_counts == dataset.n_items)
+        users = np.flatnonzero(is_long & ~has_all if draws_unseen_items else is_long)
+        self.n_left_out = int(has_all.sum()) if draws_unseen_items else 0
+        """Number of users with a sequence, but without an item that could be a negative."""
         if len(users) == 0:
+            lacking = ""
+            if draws_unseen_items:
+                lacking = " and an item left that could be a negative"
             raise DataError(
-                f"{dataset.name}: no user has two interactions and an item left to recommend, so "
-                "there is no sequence to learn from"
+                f"{dataset.name}: no user has two interactions{lacking}, so there is no sequence "
+                "to learn from"
             )
         self._users, self._n_windows = users, -(-(dataset.user_counts[users] - 1) // length)
         self._window_users = np.repeat(users, self._n_windows)
@@ -107,7 +115,8 @@ class SequenceBatches:
             events that are followed by another one.
         """
         counts, n_windows = self.dataset.user_counts[self._users] - 1, self._n_windows
-        # The windows after the first one begin at regular distances: its end decides about all.
+        # All windows but the first and the last have `length` events, so that the end of the first
+        # one determines the others.
         unfilled = n_windows * self.length - counts
         first_ends = np.where(
             n_windows == 1, counts, self.length - draws.integers(0, unfilled, endpoint=True)

@@ -33,9 +33,9 @@ class Blend(Recommender):
 
     Each part is trained on its own. Its scores of a user have a mean of 0 and a standard deviation
     of 1 over the catalog before they are added up, since the scores of different models have
-    different units. Of a part that was trained by a softmax, these are the scores of probabilities
-    and not of their logarithms, by which the most likely items would hardly stand out beside those
-    of a linear model. By default, the weights are those with the highest NDCG@10 on the validation
+    different units. If a part was trained with a softmax loss, its probabilities are standardised
+    instead of its logits, in which the most likely items would hardly stand out beside those of a
+    linear model. By default, the weights are those with the highest NDCG@10 on the validation
     part.
 
     Each part scores unseen users and changed histories in its own way; to a user about whom it has

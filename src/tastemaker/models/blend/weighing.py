@@ -66,9 +66,9 @@ def best_weights(
 ) -> tuple[torch.Tensor, float]:
     """Finds the weights of the parts with the highest NDCG@10 on held-out interactions.
 
-    Each interaction is ranked on its own, among all items that are new to its user. All weightings
-    of `weightings` are compared, and then, if their steps are large, those of `moves` with half the
-    step, until it is small. The first of several that are equally good is returned.
+    Each interaction is ranked on its own, among the items that may be recommended to its user. All
+    weightings of `weightings` are compared, and then, if their steps are large, those of `moves`
+    with half the step, until it is small. The first of several that are equally good is returned.
 
     Args:
         score: computes the standardised scores of the fitted parts.
@@ -119,7 +119,7 @@ def _best_of(
 def weightings(n_parts: int) -> torch.Tensor:
     """Returns equal weights, and all weights from 0 to 1 in equal steps with the sum 1.
 
-    There are 20 steps for two parts, and for more parts so few that at most MOST_WEIGHTINGS
+    There are MOST_STEPS steps for two parts, and for more parts so few that at most MOST_WEIGHTINGS
     weightings result, but at least one step.
 
     Returns:
@@ -127,7 +127,8 @@ def weightings(n_parts: int) -> torch.Tensor:
     """
     steps = _n_steps(n_parts)
     grid = torch.tensor(list(_counts(steps, n_parts)), dtype=torch.float32) / steps
-    grid = torch.cat([torch.full((1, n_parts), 1 / n_parts), grid])
+    if steps % n_parts:
+        grid = torch.cat([torch.full((1, n_parts), 1 / n_parts), grid])
     return grid[grid.square().sum(dim=1).argsort(stable=True)]
 
 

@@ -117,6 +117,15 @@ class SequenceNetwork(TrainableNetwork, ABC):
         return self.criterion(queries, self.vectors, batch)
 
 
+def _notes_on_users(n_left_out: int) -> Iterator[str]:
+    """Yields a note on users from whom nothing is learned, if there are any."""
+    if n_left_out:
+        yield (
+            f"{n_left_out:,} users have interacted with every item and are left out of training, "
+            "since the loss draws negatives from a user's other items"
+        )
+
+
 def _kind_embedding(train: Dataset, size: int) -> nn.Embedding:
     """Returns a vector for each kind of event, after one of zeros for an unknown kind."""
     if train.kinds is None or train.rules.kinds is None:
@@ -179,10 +188,13 @@ class SequenceModel(NetworkModel[SequenceNetwork]):
         batches = SequenceBatches(
             train, network.criterion.draw, length=config.length, batch_size=config.batch_size,
             seed=config.seed, device=device,
+            draws_unseen_items=network.criterion.draws_unseen_items,
         )  # fmt: skip
         validate = full_validation(split, self._queries, network.vectors)
         self.log = training.fit(network, batches, config, validate, run, averaging=config.averaging)
-        self.log.notes = (*self._notes_on_settings(), *self.log.notes)
+        self.log.notes = (
+            *self._notes_on_settings(), *_notes_on_users(batches.n_left_out), *self.log.notes,
+        )  # fmt: skip
 
     def _notes_on_settings(self) -> Iterator[str]:
         """Yields a note with the values in place of auto, and where they come from."""

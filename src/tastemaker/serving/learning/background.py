@@ -22,7 +22,9 @@ class Learning:
 
     def __init__(self, settings: ServiceSettings) -> None:
         self._settings = settings
-        self._leadership = FileLock(Store(settings.run).folder / "leader.lock")
+        self._store = Store(settings.run)
+        self._leadership = FileLock(self._store.folder / "leader.lock")
+        self._starting = asyncio.Lock()
         self._periodic_task: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._result_tasks: set[asyncio.Task[None]] = set()
@@ -47,25 +49,38 @@ class Learning:
             await self._process.wait()
 
     async def start(self, least: int) -> bool:
-        """Starts a training; returns False if one is running already.
+        """Starts a training; returns False if one is running already, of another worker or program.
 
         Args:
             least: smallest number of fresh events; with fewer nothing is trained.
         """
-        if self.running:
+        async with self._starting:
+            if self.running or self._is_training_elsewhere():
+                return False
+            self._process = await self._started(least)
+        task = asyncio.create_task(self._log_result(self._process))
+        self._result_tasks.add(task)
+        task.add_done_callback(self._result_tasks.discard)
+        return True
+
+    def _is_training_elsewhere(self) -> bool:
+        if not self._store.folder.is_dir():
             return False
+        try:
+            with self._store.training_lock():
+                return False
+        except Timeout:
+            return True
+
+    async def _started(self, least: int) -> asyncio.subprocess.Process:
         settings = self._settings
-        self._process = await asyncio.create_subprocess_exec(
+        return await asyncio.create_subprocess_exec(
             *COMMAND, str(settings.run),
             "--service", settings.service, "--least", str(least), "--json",
             # Every user of the machine can read a command line; the URL may hold a password.
             env=os.environ | {"TASTEMAKER_DATABASE": settings.database_url},
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
-        task = asyncio.create_task(self._log_result(self._process))
-        self._result_tasks.add(task)
-        task.add_done_callback(self._result_tasks.discard)
-        return True
 
     async def _start_periodically(self) -> None:
         while True:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from tastemaker.bundle.bundle import Bundle, open_run, save_run
 from tastemaker.bundle.store import Store
@@ -105,10 +105,11 @@ class Learner:
             ConfigError: another process is training for this run.
             DataError: no interactions are left after retractions.
             DatabaseUnavailableError: the database does not answer; nothing has changed.
+            KeyboardInterrupt: Ctrl-C; nothing has changed.
         """
         self.store.folder.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(self.store.folder / "learning.lock", timeout=0):
+            with self.store.training_lock():
                 return self._learn(least, on_progress)
         except Timeout:
             raise ConfigError(
@@ -129,6 +130,8 @@ class Learner:
         model = _unfitted(current)
         run = TrainingRun(current.model.device.type, on_progress=on_progress)  # type: ignore[arg-type]
         model.fit(split, run, start_from=current.model)
+        if model.log.interrupted:
+            raise KeyboardInterrupt
         evaluation = evaluate(model, split, FullRanking(), on_progress=on_progress)
         previous = evaluate_earlier(current.model, split)
         difference = paired_difference(evaluation, previous)
@@ -162,7 +165,7 @@ class Learner:
         path = self.store.folder / LOG
         is_cut = path.exists() and not path.read_bytes().endswith(b"\n")
         with path.open("a") as log:
-            log.write("\n" * is_cut + json.dumps(asdict(run)) + "\n")
+            log.write(("\n" if is_cut else "") + json.dumps(asdict(run)) + "\n")
         return run
 
 
