@@ -98,6 +98,16 @@ class TestLightGCN(RecommenderContract):
         return LightGCN(epochs=30, batch_size=128, embedding_size=16, learning_rate=3e-2)
 
 
+class TestLightGCNWithContrast(RecommenderContract):
+    twin_overlap = 1.0
+    heavy_items_rise_for = "their users"
+
+    def make(self) -> Recommender:
+        return LightGCN(
+            epochs=30, batch_size=128, embedding_size=16, learning_rate=3e-2, contrast=0.1
+        )
+
+
 class TestGraphFilter(RecommenderContract):
     twin_overlap = 1.0
 

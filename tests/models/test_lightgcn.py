@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import tastemaker as tm
+from tastemaker.models.graph.contrast import with_noise
 from tastemaker.models.graph.lightgcn import (
     LightGCN,
     LightGCNConfig,
@@ -17,6 +18,7 @@ from tastemaker.models.graph.lightgcn import (
 )
 from tastemaker.testing.inductive import assert_same_scores
 from tastemaker.testing.worlds import dataset_of, two_tastes
+from tastemaker.training.batches import Batch
 
 
 def lightgcn(**changes: object) -> LightGCN:
@@ -185,3 +187,51 @@ def test_an_unseen_user_is_placed_by_the_weights_of_the_history() -> None:
     expected = (own + sum(near)) / 3
     found = model.queries(users)[0].double()
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
+
+
+def info_nce(nodes: np.ndarray, views: np.ndarray, temperature: float) -> float:
+    """-log of the share of each node's own view, as in equation 2 of the XSimGCL paper."""
+    unit = [each / np.linalg.norm(each, axis=1, keepdims=True) for each in (nodes, views)]
+    powers = np.exp(unit[0] @ unit[1].T / temperature)
+    return float(-np.log(np.diag(powers) / powers.sum(axis=1)).mean())
+
+
+def test_the_contrast_is_the_papers_formula() -> None:
+    data = two_tastes(n_users=9, n_items=8, length=3)
+    settings = {"embedding_size": 4, "layers": 2, "noise": 0.0, "temperature": 0.3}
+    torch.manual_seed(0)
+    network = LightGCNNetwork(data, LightGCNConfig(contrast=0.7, **settings))
+    layers = dense_layers(data, network.nodes.weight.detach().double().numpy(), 2)
+    final = np.mean(layers[1:], axis=0)  # without the vectors that are not smoothed
+    np.testing.assert_allclose(network.propagate().detach().numpy(), final, atol=1e-6)
+    users, items = torch.tensor([0, 5, 5]), torch.tensor([[1, 7], [6, 2], [3, 0]])
+    products = np.einsum("nd,ncd->nc", final[users], final[items + 9])
+    bpr = np.log1p(np.exp(products[:, 1] - products[:, 0])).mean()
+    told_apart = sum(
+        info_nce(final[some], layers[1][some], 0.3) for some in ([0, 5], [9 + 1, 9 + 6, 9 + 3])
+    )
+    loss = network.loss(Batch(users, items, None))
+    np.testing.assert_allclose(loss.item(), bpr + 0.7 * told_apart, rtol=1e-5)
+
+
+def test_noise_has_its_length_and_stays_in_the_orthant() -> None:
+    vectors = torch.randn(50, 6, generator=torch.Generator().manual_seed(0))
+    noise = with_noise(vectors, 0.2) - vectors
+    torch.testing.assert_close(noise.norm(dim=1), torch.full((50,), 0.2))
+    assert (noise * vectors >= 0).all()
+
+
+def test_with_contrast_an_unseen_user_gets_a_known_users_vector() -> None:
+    # No vector of the user's own is added, and layers 1 to K come from the history.
+    data = two_tastes()
+    model = lightgcn(contrast=0.2).fit(tm.no_holdout(data))
+    unseen = model.unseen_users([data.history(user).tolist() for user in (4, 17)])
+    torch.testing.assert_close(model.queries(unseen), model.queries(model.users([4, 17])))
+
+
+def test_contrast_ranks_well_on_real_data(data_folder: Path) -> None:
+    split = tm.leave_one_out(tm.load("ml-100k"))
+    model = LightGCN(epochs=8, contrast=0.1, learning_rate=1e-2).fit(split)
+    result = tm.evaluate(model, split, tm.FullRanking())
+    popularity = result.baselines["popularity"].metrics["ndcg@10"]
+    assert result.metrics["ndcg@10"] > 1.4 * popularity

@@ -2,6 +2,8 @@
 
 Xiangnan He, Kuan Deng, Xiang Wang, Yan Li, Yongdong Zhang and Meng Wang, 2020: LightGCN:
 Simplifying and Powering Graph Convolution Network for Recommendation (SIGIR).
+
+With `contrast`, it is the model of Yu et al. 2023 (XSimGCL; see `contrast.py`).
 """
 
 import warnings
@@ -20,6 +22,7 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.models.factorization.user_vectors import rows_of, trained_or_default, user_vectors
+from tastemaker.models.graph.contrast import MOST_CONTRASTED, contrast, with_noise
 from tastemaker.models.matrices import history_matrix, interaction_matrix
 from tastemaker.models.network_model import NetworkModel
 from tastemaker.models.space import Choice, Float, Int, Range
@@ -52,10 +55,17 @@ class LightGCNConfig(TrainingConfig):
     """Dimension of the user and item vectors."""
     layers: int = Field(3, ge=1)
     """K: number of propagation layers, each over one edge of the graph."""
+    contrast: float = Field(0.0, ge=0)
+    """λ of XSimGCL: weight of a loss by which each user and item is told apart from the others
+    under noise; its paper: 0.2. It needs a smaller learning rate. 0 for LightGCN."""
+    noise: float = Field(0.2, ge=0)
+    """ε: length of the noise that is added to each vector after each layer, with `contrast`."""
+    temperature: float = Field(0.15, gt=0)
+    """τ: cosines are divided by this in the contrast."""
 
 
 class LightGCNNetwork(TrainableNetwork):
-    """Computes E = (E⁰ + ÃE⁰ + … + Ã^K E⁰) / (K + 1) (equation 8).
+    """Computes E = (E⁰ + ÃE⁰ + … + Ã^K E⁰) / (K + 1) (equation 8), with `contrast` without E⁰.
 
     A score is the inner product of two rows of E. Ã = D^(-1/2) A D^(-1/2), where A is the adjacency
     matrix of the graph whose nodes are the users, then the items. An edge has the weight of its
@@ -66,31 +76,57 @@ class LightGCNNetwork(TrainableNetwork):
         super().__init__()
         self.nodes = nn.Embedding(train.n_users + train.n_items, config.embedding_size)
         nn.init.normal_(self.nodes.weight, std=0.1)
-        self._n_users, self._n_layers = train.n_users, config.layers
+        self._n_users, self._config = train.n_users, config
         self.adjacency: torch.Tensor
         self.register_buffer("adjacency", normalised_adjacency(train), persistent=False)
 
     def forward(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
         """Returns the scores of items (n, c) for users (n,): (n, c)."""
-        nodes = self.propagate()
-        # Unlike nodes[users], embedding has a fast gradient.
-        return inner_products(embedding(users, nodes), embedding(items + self._n_users, nodes))
+        return self._scores(self.propagate(), users, items)
 
     def loss(self, batch: Batch) -> torch.Tensor:
-        """Returns the BPR loss of the batch."""
-        return bpr(self(batch.users, batch.items), batch.weights)
+        """Returns the BPR loss of the batch, plus that of the contrast if there is one.
+
+        The contrast is between the mean of the layers and the first one, both with noise.
+        """
+        config = self._config
+        if config.contrast == 0:
+            return bpr(self(batch.users, batch.items), batch.weights)
+        layers = self.layers(noise=config.noise)
+        nodes, views = self.mean(layers), layers[1]
+        data_loss = bpr(self._scores(nodes, batch.users, batch.items), batch.weights)
+        some = slice(MOST_CONTRASTED)
+        contrasted = batch.users[some], batch.items[some, 0] + self._n_users
+        told_apart = sum(contrast(nodes, views, each, config.temperature) for each in contrasted)
+        return data_loss + config.contrast * told_apart
 
     def propagate(self) -> torch.Tensor:
-        """Returns E, (n_users + n_items, d), the mean of the layers."""
-        layers = self.layers()
-        return sum(layers[1:], layers[0]) / len(layers)
+        """Returns E, (n_users + n_items, d)."""
+        return self.mean(self.layers())
 
-    def layers(self) -> list[torch.Tensor]:
-        """Returns E⁰, …, E^K, (n_users + n_items, d) each."""
+    def mean(self, layers: list[torch.Tensor]) -> torch.Tensor:
+        """Returns the mean of the layers that belong to E."""
+        averaged = layers if self.averages_first else layers[1:]
+        return sum(averaged[1:], averaged[0]) / len(averaged)
+
+    @property
+    def averages_first(self) -> bool:
+        """Whether E⁰, which is not smoothed, belongs to the mean."""
+        return self._config.contrast == 0
+
+    def layers(self, noise: float = 0.0) -> list[torch.Tensor]:
+        """Returns E⁰, …, E^K, (n_users + n_items, d) each, with noise after each product."""
         layers = [self.nodes.weight]
-        for _ in range(self._n_layers):
-            layers.append(SymmetricProduct.apply(self.adjacency, layers[-1]))
+        for _ in range(self._config.layers):
+            product = SymmetricProduct.apply(self.adjacency, layers[-1])
+            layers.append(with_noise(product, noise) if noise else product)
         return layers
+
+    def _scores(
+        self, nodes: torch.Tensor, users: torch.Tensor, items: torch.Tensor
+    ) -> torch.Tensor:
+        # Unlike nodes[users], embedding has a fast gradient.
+        return inner_products(embedding(users, nodes), embedding(items + self._n_users, nodes))
 
 
 class SymmetricProduct(torch.autograd.Function):
@@ -171,6 +207,8 @@ class LightGCN(NetworkModel[LightGCNNetwork]):
         e_u = Σ_i w_ui m_i / √d_u + e_u^0 / (K + 1)
         m_i = (e_i^0 + … + e_i^(K-1)) / ((K + 1) √d_i)
 
+    With `contrast`, K takes the place of K + 1, and nothing is added for e_u^0.
+
     Weights count twice: as those of the edges, by which they count in the histories of unseen users
     as well, and as those of the positives in the loss.
     """
@@ -185,6 +223,7 @@ class LightGCN(NetworkModel[LightGCNNetwork]):
         "embedding_size": Choice((32, 64, 128)),
         "layers": Int(1, 4),
         "negatives": Int(1, 32, log=True),
+        "contrast": Float(0.01, 1.0, log=True),
     }
 
     @override
@@ -233,10 +272,16 @@ class LightGCN(NetworkModel[LightGCNNetwork]):
         degrees = np.bincount(train.items, relative_weights(train), minlength=train.n_items)
         degrees[train.item_counts == 0] = 1
         inverse_roots = torch.from_numpy(degrees).to(self.device).rsqrt().float()
-        messages = sum(layers[1:-1], layers[0])[train.n_users :] / len(layers)
+        n_averaged = len(layers) if network.averages_first else len(layers) - 1
+        messages = sum(layers[1:-1], layers[0])[train.n_users :] / n_averaged
         self._messages = messages * inverse_roots[:, None]
-        users, items = (layers[0] / len(layers)).split([train.n_users, train.n_items])
-        self._initial_users, self._regression_terms = users, regression_terms(users, items, train)
+        users, items = (layers[0] / n_averaged).split([train.n_users, train.n_items])
+        if network.averages_first:
+            self._initial_users = users
+            self._regression_terms = regression_terms(users, items, train)
+        else:
+            self._initial_users = torch.zeros_like(users)
+            self._regression_terms = torch.zeros_like(items)
 
     def _queries(self, users: UserBatch) -> torch.Tensor:
         """Returns (n, d): trained vectors for unchanged histories, sums over N_u for the others."""
