@@ -180,7 +180,7 @@ def serve(
     Examples: tastemaker serve runs/demo, then curl localhost:8000/v1/users/42/recommendations;
     tastemaker serve runs/demo --workers 4 --database postgresql://app@db/events
 
-    All settings can also be environment variables, such as TASTEMAKER_PORT: see docs/serving.md.
+    All settings can also be environment variables, such as TASTEMAKER_PORT: see docs/service.md.
     """
     from tastemaker.serving.run import run as run_service
     from tastemaker.serving.settings import ServiceSettings
