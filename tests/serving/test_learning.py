@@ -412,3 +412,14 @@ def test_a_training_of_another_program_is_noticed(tmp_path: Path) -> None:
     store.folder.mkdir(parents=True)
     with store.training_lock():
         assert not asyncio.run(Learning(settings).start(1))
+
+
+def test_after_a_move_to_another_database_its_events_are_fresh(opened: Database, run: Path) -> None:
+    record_new_taste(EventStore(opened), range(110))
+    learner = Learner(run, opened)
+    learner.learn()
+    assert learner.fresh()[1] == 0
+    log = learner.store.folder / LOG
+    of_the_other = json.loads(log.read_text()) | {"events_until": 90_000}
+    log.write_text(json.dumps(of_the_other) + "\n")
+    assert learner.fresh()[1] == 330

@@ -87,8 +87,10 @@ class Learner:
         Raises:
             DatabaseUnavailableError: the database does not answer.
         """
-        seen = max((run.events_until for run in self.past_runs()), default=0)
         newest = self._events.newest()
+        # A higher number is of another database, which this service used before.
+        past = [run.events_until for run in self.past_runs() if run.events_until <= newest]
+        seen = max(past, default=0)
         return newest, self._events.n_since(seen)
 
     def learn(self, least: int = 1, on_progress: OnProgress | None = None) -> LearningRun:
