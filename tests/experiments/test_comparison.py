@@ -153,7 +153,7 @@ def test_one_length_of_list_is_enough(split: Split, tmp_path: Path) -> None:
         (["ease"], {}, "'ease' is no model"),
         ([tm.EASE], {}, "is no model; give objects such as tm.EASE()"),
         (tm.EASE(), {}, "give models as a list"),
-        ({"../outside": tm.Popularity()}, {}, '"../outside" is no label'),
+        ({"../outside": tm.Popularity()}, {}, '"../outside" cannot be a label'),
     ],
 )
 def test_wrong_models_and_lengths_are_refused_before_anything_is_written(

@@ -1,12 +1,15 @@
 """Makes the models to compare from the options of compare."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from tastemaker.cli.training import build_model, read_settings
 from tastemaker.errors import ConfigError, did_you_mean
-from tastemaker.experiments.comparison_files import LABEL
 from tastemaker.models.recommender import Recommender
+
+LABEL = re.compile(r"[\w-]+")
+"""Characters of a label, which names a folder and stands before the dot in --set."""
 
 
 def compared_models(

@@ -126,7 +126,7 @@ def temporal(data: Dataset, *, test_fraction: float = 0.1, validation: bool = Tr
             f"temporal: test_fraction is {test_fraction}; it must be above 0 and leave data for "
             "training"
         )
-    times = _times(data)
+    times = _times(data, "split in another way")
     test_from = np.quantile(times, 1 - test_fraction, method="higher")
     test = times >= test_from
     held = np.zeros_like(test)
@@ -194,12 +194,11 @@ def _refuse_wrong_arguments(data: Dataset, k: int, by: Order, seed: int) -> None
         )
 
 
-def _times(data: Dataset) -> np.ndarray:
+def _times(data: Dataset, other_ways: str) -> np.ndarray:
     if data.timestamps is None:
         raise SplitError(
             f"{data.name}: there is no time column, so nothing can be held out by time; "
-            'name it with time=…, use leave_one_out with by="input" or by="random", or hold out '
-            "nothing with no_holdout()"
+            f"name it with time=…, {other_ways}, or hold out nothing with no_holdout()"
         )
     return data.timestamps
 
@@ -209,7 +208,7 @@ def _order(data: Dataset, by: Order, seed: int) -> np.ndarray | None:
     if by == "random":
         return np.lexsort((np.random.default_rng(seed).random(len(data)), data.users))
     if by == "time":
-        _times(data)
+        _times(data, 'hold out with by="input" or by="random"')
     elif data.timestamps is not None:
         raise SplitError(
             f"{data.name}: the interactions have times and are sorted by them; "

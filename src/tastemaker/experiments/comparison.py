@@ -9,7 +9,7 @@ from tastemaker.errors import ConfigError, did_you_mean
 from tastemaker.evaluation.cold_start import hold_out_users
 from tastemaker.evaluation.leaderboard import Correction
 from tastemaker.evaluation.protocols import FullRanking, RankingProtocol
-from tastemaker.experiments.comparison_files import COMPARISON, LABEL, run_folder
+from tastemaker.experiments.comparison_files import COMPARISON, run_folder
 from tastemaker.experiments.comparison_listener import ComparisonListener, listening
 from tastemaker.experiments.comparison_result import ComparisonResult
 from tastemaker.experiments.comparison_run import ComparisonRun, ModelWorkers
@@ -111,8 +111,8 @@ def by_label(models: Mapping[str, Recommender] | Sequence[Recommender]) -> dict[
 
 def refuse_label(label: str) -> None:
     """Raises ConfigError if the label could not be the name of a model's folder."""
-    if not LABEL.fullmatch(label):
-        raise ConfigError(f'"{label}" is no label; it has letters, digits, "_" and "-" alone')
+    if label in ("", ".", "..") or any(character in label for character in "/\\\0"):
+        raise ConfigError(f'"{label}" cannot be a label, since it is no name of a folder')
 
 
 def deciding_metric(metric: str | None, k: Sequence[int]) -> str:

@@ -1,7 +1,6 @@
 """The files of a comparison beside its run folders."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,6 @@ from tastemaker.folders import replacing
 
 COMPARISON = "comparison"
 """The kind of folder that a comparison is written to."""
-
-LABEL = re.compile(r"[\w-]+")
-"""Characters of a model's label, which names a folder, and stands before the dot in --set."""
 
 LEADERBOARD, TABLE, REPORT = "leaderboard.json", "leaderboard.csv", "report.html"
 

@@ -57,7 +57,7 @@ class LightGCNConfig(TrainingConfig):
     """K: number of propagation layers, each over one edge of the graph."""
     contrast: float = Field(0.0, ge=0)
     """λ of XSimGCL: weight of a loss by which each user and item is told apart from the others
-    under noise; its paper: 0.2. It needs a smaller learning rate. 0 for LightGCN."""
+    under noise; its paper: 0.2. 0 for LightGCN."""
     noise: float = Field(0.2, ge=0)
     """ε: length of the noise that is added to each vector after each layer, with `contrast`."""
     temperature: float = Field(0.15, gt=0)
