@@ -162,8 +162,8 @@ def temporal(data: Dataset, *, test_fraction: float = 0.1, validation: bool = Tr
 
 
 _NO_VALIDATION = (
-    "no user has enough interactions for a validation part as well, so there is none: the number "
-    "of epochs is not chosen by one",
+    "nothing is left for a validation part, so there is none by which a number of epochs could be "
+    "chosen",
 )
 
 
