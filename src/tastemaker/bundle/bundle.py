@@ -158,6 +158,10 @@ def _was_interrupted(path: Path) -> bool:
     return bool(training["interrupted"])
 
 
+OTHER_FORM = (KeyError, TypeError, ValueError, RuntimeError)
+"""The errors of restoring a model from weights that another version has written."""
+
+
 def open_split(path: str | Path) -> Split:
     """Returns the split that a run folder's model was trained on, without reading the model.
 
@@ -196,7 +200,7 @@ def open_run(path: str | Path, device: DeviceName = "cpu", *, memory_map: bool =
         state = source.tensors("weights.safetensors")
         encoders = read_encoders(source)
         model = kind.from_state(config, split, state, resolve_device(device), encoders)
-    except (ConfigError, SplitError, KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (ConfigError, SplitError, *OTHER_FORM) as error:
         raise ArtifactError(
             f"{path} cannot be opened: {error}; another version of tastemaker may have written it"
         ) from None

@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.folding import pair_keys
 from tastemaker.data.pairs import Pairs
+
+if TYPE_CHECKING:
+    from tastemaker.data.split import Targets
 
 
 def extended(data: Dataset, parts: Sequence[Dataset]) -> Dataset:
@@ -52,22 +55,29 @@ def _in_one(parts: Sequence[Dataset]) -> Dataset:
 
 def _appended(first: Dataset, second: Dataset) -> Dataset:
     """Returns the rows of two data sets, those of the first before those of the second per user."""
-    order = np.argsort(np.concatenate([first.users, second.users]), kind="stable")
+    return replace(first, **joined_columns(first, second), ratings=None)
+
+
+def joined_columns(first: "Dataset | Targets", second: "Dataset | Targets") -> dict[str, Any]:
+    """Returns the columns of two tables by name, by user, those of the first before the second's.
+
+    Weights that only one of them has are 1 in the other; another column that only one has is None.
+    """
+    parts = (first, second)
+    order = np.argsort(np.concatenate([part.users for part in parts]), kind="stable")
 
     def joined(name: str) -> np.ndarray | None:
-        columns = [getattr(first, name), getattr(second, name)]
+        columns = [getattr(part, name) for part in parts]
         if name == "weights" and any(column is not None for column in columns):
             columns = [
-                np.ones(len(data), dtype=np.float32) if column is None else column
-                for data, column in zip((first, second), columns, strict=True)
+                np.ones(len(part.users), dtype=np.float32) if column is None else column
+                for part, column in zip(parts, columns, strict=True)
             ]
         if any(column is None for column in columns):
             return None
         return np.concatenate(columns)[order]
 
-    names = ("users", "items", "timestamps", "weights", "kinds")
-    columns: dict[str, Any] = {name: joined(name) for name in names}
-    return replace(first, **columns, ratings=None)
+    return {name: joined(name) for name in ("users", "items", "timestamps", "weights", "kinds")}
 
 
 def _are_among(rows: Dataset | Pairs, others: Dataset | Pairs) -> np.ndarray:

@@ -124,16 +124,14 @@ def first_rows(
     liked = ratings >= rules.min_rating
     if rules.repeats == "first":
         return first & liked
-    if rules.repeats == "keep":
-        rows_kept = np.flatnonzero(liked)
-        is_first = np.zeros(len(users), dtype=bool)
-        is_first[rows_kept[first_or_latest(users[rows_kept], items[rows_kept], "first")]] = True
-        return is_first
     rows = pl.DataFrame(
         {"pair": pair_keys(users, items, int(items.max(initial=0)) + 1), "liked": liked}
     ).with_row_index("row")
-    disliked_last = pl.col("row").filter(~pl.col("liked")).max().over("pair")
-    after_dislike = rows.filter(disliked_last.is_null() | (pl.col("row") > disliked_last))
+    if rules.repeats == "keep":
+        counted = rows.filter("liked")
+    else:
+        disliked_last = pl.col("row").filter(~pl.col("liked")).max().over("pair")
+        counted = rows.filter(disliked_last.is_null() | (pl.col("row") > disliked_last))
     is_first = np.zeros(len(users), dtype=bool)
-    is_first[after_dislike.filter(pl.col("pair").is_first_distinct())["row"].to_numpy()] = True
+    is_first[counted.filter(pl.col("pair").is_first_distinct())["row"].to_numpy()] = True
     return is_first

@@ -1,11 +1,13 @@
 """Splitting: the methods that hold out interactions of a data set."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from numbers import Integral
+from typing import Literal, get_args
 
 import numpy as np
 
 from tastemaker.data.dataset import Dataset
+from tastemaker.data.extending import joined_columns
 from tastemaker.data.folding import pair_keys
 from tastemaker.data.notes import reports_notes
 from tastemaker.data.ordering import first_or_latest
@@ -152,7 +154,7 @@ def temporal(data: Dataset, *, test_fraction: float = 0.1, validation: bool = Tr
         after_test=_without_pairs(after, test_part),
         method=f"temporal, latest {test_fraction:g}",
         notes=(
-            *([_note_of_cold(n_cold)] if n_cold else []),
+            *_notes_of_cold(n_cold),
             *(_NO_VALIDATION if validation and not warm[0].any() else ()),
             *_notes_of_others(
                 data, int(held.sum() + test.sum()) - len(validation_part) - len(test_part)
@@ -167,24 +169,17 @@ _NO_VALIDATION = (
 )
 
 
-def _note_of_cold(n: int) -> str:
-    return (
-        f"{n:,} held-out interactions are of users or items that are new after the cut, and are "
-        "not evaluated"
-    )
-
-
 def no_holdout(data: Dataset) -> Split:
     """Uses all data for training: for a production model, or for data that cannot be split."""
     return Split(data)
 
 
 def _refuse_wrong_arguments(data: Dataset, k: int, by: Order, seed: int) -> None:
-    if int(k) != k or k < 1:
+    if not isinstance(k, Integral) or k < 1:
         raise ConfigError(f"leave_k_out: k is {k}; it is a whole number of 1 or more")
     if by not in get_args(Order):
         raise ConfigError(f'by="{by}" is no order; {did_you_mean(by, get_args(Order))}')
-    if int(seed) != seed or seed < 0:
+    if not isinstance(seed, Integral) or seed < 0:
         raise ConfigError(f"seed is {seed}; it is a whole number of 0 or more")
     if by == "random" and data.rules.repeats == "keep" and not data.rules.repeat_targets:
         raise ConfigError(
@@ -278,6 +273,16 @@ def _notes_of_held(log: Dataset, held: np.ndarray, n_others: int) -> tuple[str, 
     return (*notes, *_notes_of_others(log, n_others))
 
 
+def _notes_of_cold(n_cold: int) -> tuple[str, ...]:
+    """Returns a note on held-out interactions that are not evaluated, if there are any."""
+    if n_cold == 0:
+        return ()
+    return (
+        f"{n_cold:,} held-out interactions are of users or items that are new after the cut, and "
+        "are not evaluated",
+    )
+
+
 def _notes_of_others(log: Dataset, n_others: int) -> tuple[str, ...]:
     """Returns a note on interactions after the cut that are not held out, if there are any."""
     if n_others == 0:
@@ -329,26 +334,8 @@ def _seen_in_training(train: Dataset, part: Dataset) -> np.ndarray:
 
 def _merged(first: Targets, second: Targets) -> Targets | None:
     """Merges targets by user, those of the first before those of the second; None if none."""
-    users = np.concatenate([first.users, second.users])
-    if len(users) == 0:
-        return None
-    order = np.argsort(users, kind="stable")
-
-    def joined(name: str) -> np.ndarray | None:
-        columns = [getattr(part, name) for part in (first, second)]
-        if all(column is None for column in columns):
-            return None
-        # Only weights can be there for one part alone: no weights stand for 1 each.
-        return np.concatenate(
-            [
-                np.ones(len(part.users), np.float32) if column is None else column
-                for part, column in zip((first, second), columns, strict=True)
-            ]
-        )[order]
-
-    names = ("items", "timestamps", "weights", "kinds")
-    columns: dict[str, Any] = {name: joined(name) for name in names}
-    return Targets(users[order], **columns)
+    columns = joined_columns(first, second)
+    return Targets(**columns) if len(columns["users"]) else None
 
 
 def _targets(data: Dataset, held: np.ndarray) -> Targets:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from numbers import Integral
 
 import numpy as np
 
@@ -50,9 +51,7 @@ def evaluate(
         ConfigError: k is empty or below 1.
     """
     split = split or model.split
-    k = sorted({k} if isinstance(k, int) else set(k))
-    if not k or min(k) < 1:
-        raise ConfigError(f"k is {k}; list lengths must be 1 or more")
+    k = sorted(set(list_lengths(k)))
     if model.split.train.fingerprint != split.train.fingerprint:
         raise SplitError(
             f"this {model.name} was fitted on other data ({model.dataset.name}) than the training "
@@ -85,6 +84,20 @@ def _evaluate(
         return result
     per_user, overall = list_metrics(model, split, part, k, result.users, on_progress)
     return replace(result, per_user=result.per_user | per_user, overall=overall)
+
+
+def list_lengths(k: int | Sequence[int]) -> list[int]:
+    """Returns the lengths of list of an argument k, in its order.
+
+    Raises:
+        ConfigError: there are none, or one is no whole number of 1 or more.
+    """
+    lengths = [k] if isinstance(k, int | float) else list(k)
+    wrong = [length for length in lengths if not isinstance(length, Integral) or length < 1]
+    if wrong or not lengths:
+        shown = wrong[0] if wrong else "()"
+        raise ConfigError(f"k={shown}: list lengths must be 1 or more, in whole numbers")
+    return lengths
 
 
 def from_ranks(

@@ -7,6 +7,7 @@ from tastemaker.bundle.bundle import RUN
 from tastemaker.data.split import Split
 from tastemaker.errors import ConfigError, did_you_mean
 from tastemaker.evaluation.cold_start import hold_out_users
+from tastemaker.evaluation.evaluate import list_lengths
 from tastemaker.evaluation.leaderboard import Correction
 from tastemaker.evaluation.protocols import FullRanking, RankingProtocol
 from tastemaker.experiments.comparison_files import COMPARISON, run_folder
@@ -68,7 +69,7 @@ def compare(
         ArtifactError: the folder holds something else, or another process writes to it.
         KeyboardInterrupt: Ctrl-C came before the first model was finished.
     """
-    lengths = [k] if isinstance(k, int | float) else list(k)
+    lengths = list_lengths(k)
     with listening(listener, lambda: result.interrupted) as heard:
         comparison = ComparisonRun(
             by_label(models), Path(folder), deciding_metric(metric, lengths), correction, share,
@@ -105,14 +106,9 @@ def by_label(models: Mapping[str, Recommender] | Sequence[Recommender]) -> dict[
     if not labelled:
         raise ConfigError("there is no model to compare")
     for label in labelled:
-        refuse_label(label)
+        if label in ("", ".", "..") or any(character in label for character in "/\\\0"):
+            raise ConfigError(f'"{label}" cannot be a label, since it is no name of a folder')
     return labelled
-
-
-def refuse_label(label: str) -> None:
-    """Raises ConfigError if the label could not be the name of a model's folder."""
-    if label in ("", ".", "..") or any(character in label for character in "/\\\0"):
-        raise ConfigError(f'"{label}" cannot be a label, since it is no name of a folder')
 
 
 def deciding_metric(metric: str | None, k: Sequence[int]) -> str:
@@ -121,14 +117,11 @@ def deciding_metric(metric: str | None, k: Sequence[int]) -> str:
     Raises:
         ConfigError: it is not measured at these lengths of list.
     """
-    wrong = [length for length in k if length != int(length) or length < 1]
-    if not k or wrong:
-        shown = wrong[0] if wrong else "()"
-        raise ConfigError(f"k={shown}: list lengths must be 1 or more, in whole numbers")
-    measured = [f"{name}@{cutoff}" for cutoff in k for name in ACCURACY]
+    lengths = list_lengths(k)
+    measured = [f"{name}@{cutoff}" for cutoff in lengths for name in ACCURACY]
     if metric is not None and metric not in measured:
         raise ConfigError(f'metric="{metric}" is not measured; {did_you_mean(metric, measured)}')
-    return metric or f"ndcg@{k[0]}"
+    return metric or f"ndcg@{lengths[0]}"
 
 
 def refuse_early(folder: Path, labels: Iterable[str], device: DeviceName) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tastemaker import artifact
 from tastemaker.artifact import ArtifactReader, ArtifactWriter
-from tastemaker.bundle.bundle import RUN, save_run
+from tastemaker.bundle.bundle import OTHER_FORM, RUN, save_run
 from tastemaker.bundle.evaluation_files import read_evaluation, write_evaluation
 from tastemaker.bundle.finished import find_finished
 from tastemaker.bundle.training_logs import log_of
@@ -103,7 +103,7 @@ def train_and_evaluate(
         if source is not None:
             try:
                 fitted = _restored(source, model, plan.split, device)
-            except (KeyError, TypeError, ValueError, RuntimeError):
+            except OTHER_FORM:
                 difference = "its weights were written by another version of tastemaker"
             else:
                 return _reused(source, fitted, plan, listener)

@@ -90,14 +90,16 @@ class LightGCNNetwork(TrainableNetwork):
         The contrast is between the mean of the layers and the first one, both with noise.
         """
         config = self._config
-        if config.contrast == 0:
-            return bpr(self(batch.users, batch.items), batch.weights)
-        layers = self.layers(noise=config.noise)
-        nodes, views = self.mean(layers), layers[1]
+        layers = self.layers(noise=config.noise if config.contrast else 0.0)
+        nodes = self.mean(layers)
         data_loss = bpr(self._scores(nodes, batch.users, batch.items), batch.weights)
+        if config.contrast == 0:
+            return data_loss
         some = slice(MOST_CONTRASTED)
         contrasted = batch.users[some], batch.items[some, 0] + self._n_users
-        told_apart = sum(contrast(nodes, views, each, config.temperature) for each in contrasted)
+        told_apart = sum(
+            contrast(nodes, layers[1], each, config.temperature) for each in contrasted
+        )
         return data_loss + config.contrast * told_apart
 
     def propagate(self) -> torch.Tensor:

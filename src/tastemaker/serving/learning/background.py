@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import sys
-from pathlib import Path
 
 import structlog
 from filelock import FileLock, Timeout
@@ -92,7 +91,7 @@ class Learning:
     def _is_leader(self) -> bool:
         """Whether this worker, of several, does the checks; another takes over if it ends."""
         if not self._leadership.is_locked:
-            Path(self._leadership.lock_file).parent.mkdir(parents=True, exist_ok=True)
+            self._store.folder.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(Timeout):
                 self._leadership.acquire(timeout=0)
         return self._leadership.is_locked
