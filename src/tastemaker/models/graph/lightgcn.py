@@ -225,7 +225,7 @@ class LightGCN(NetworkModel[LightGCNNetwork]):
         "embedding_size": Choice((32, 64, 128)),
         "layers": Int(1, 4),
         "negatives": Int(1, 32, log=True),
-        "contrast": Float(0.01, 1.0, log=True),
+        "contrast": Choice((0.0, 0.05, 0.1, 0.2, 0.5)),
     }
 
     @override
