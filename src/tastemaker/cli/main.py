@@ -40,9 +40,9 @@ from tastemaker.cli.common import INTERRUPTED, USER_ERROR, err, wants_debugging
 from tastemaker.cli.flags import Verb, VerbInterruptedError, in_flags
 from tastemaker.errors import TastemakerError
 
-NEW_OBJECTS = 10_000
-"""Number of new objects after which Python collects garbage. With its default of 700, more than a
-tenth of the time until a model trains is spent on objects made by importing PyTorch and Lightning.
+NEW_OBJECTS = 100_000
+"""Number of new objects after which Python collects garbage. With its default of 700, a fifth of the
+time until a model trains or serves is spent on objects made by imports, nearly all of which stay.
 """
 
 VERBS: dict[str, Callable[..., None]] = {

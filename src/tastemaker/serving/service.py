@@ -14,8 +14,8 @@ from tastemaker.serving.live.similar import SimilarItemsCache
 from tastemaker.serving.settings import ServiceSettings
 from tastemaker.wire import AskedUser, Listing
 
-N_WARM_UP_USERS = 8
-"""Number of users whose lists are computed before the first request."""
+N_WARM_UP_USERS = 2
+"""Number of users whose lists each thread computes before the first request."""
 
 MAX_SNAPSHOT_AGE_S = 1.0
 """Maximum age, in seconds, of the API keys in memory, for a database on the network."""
@@ -75,9 +75,9 @@ class Service:
                 self.live.recommend([AskedUser(history=items)], Listing())
 
         self.gate.in_all_threads(compute_lists)
-        # Objects that exist by this time stay alive. Freezing them keeps the garbage collector from
-        # scanning them repeatedly, which would delay a request by a tenth of a second each time.
-        gc.collect()
+        # Nearly all objects that exist by this time stay alive. Freezing them keeps the garbage
+        # collector from scanning them repeatedly, which would delay a request by a tenth of a
+        # second each time. A collection before it would delay the start as long, and free little.
         gc.freeze()
 
     async def recent_snapshot(self) -> Snapshot:
