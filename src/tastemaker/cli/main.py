@@ -41,8 +41,8 @@ from tastemaker.cli.flags import Verb, VerbInterruptedError, in_flags
 from tastemaker.errors import TastemakerError
 
 NEW_OBJECTS = 100_000
-"""Number of new objects after which Python collects garbage. With its default of 700, a fifth of the
-time until a model trains or serves is spent on objects made by imports, nearly all of which stay.
+"""Number of new objects after which Python collects garbage. With its default of 700, a fifth of
+the time until a model trains or serves is spent on objects of imports, nearly all of which stay.
 """
 
 VERBS: dict[str, Callable[..., None]] = {

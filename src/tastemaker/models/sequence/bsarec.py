@@ -22,6 +22,7 @@ from tastemaker.models.sequence.stack import StackConfig, StackNetwork
 from tastemaker.models.space import Choice, Float, Int, Range
 from tastemaker.training.kernels.dropout import Dropout
 from tastemaker.training.kernels.linear import Linear
+from tastemaker.training.kernels.norm import LayerNorm
 from tastemaker.training.sequence_batches import Histories
 
 
@@ -56,11 +57,11 @@ class BSARecBlock(nn.Module):
     def __init__(self, config: BSARecConfig) -> None:
         super().__init__()
         size, hidden = config.size, config.size * config.feed_forward
-        self.filter, self.filter_norm = CausalFilter(size), nn.LayerNorm(size)
+        self.filter, self.filter_norm = CausalFilter(size), LayerNorm(size)
         self.attention = SelfAttention(
             size, config.heads, config.dropout_rate, config.attention_length
         )
-        self.attention_norm, self.forward_norm = nn.LayerNorm(size), nn.LayerNorm(size)
+        self.attention_norm, self.forward_norm = LayerNorm(size), LayerNorm(size)
         self.forward_layers = nn.Sequential(
             Linear(size, hidden),
             nn.GELU(),
@@ -90,7 +91,7 @@ class BSARecNetwork(StackNetwork):
         self, train: Dataset, config: BSARecConfig, encoders: Encoders | None = None
     ) -> None:
         super().__init__(train, config, lambda: BSARecBlock(config), encoders)
-        self.input_norm = nn.LayerNorm(config.size)
+        self.input_norm = LayerNorm(config.size)
 
     @override
     def _embedded(self, histories: Histories) -> torch.Tensor:

@@ -23,6 +23,7 @@ from tastemaker.models.sequence.sequence_model import (
 from tastemaker.models.space import Choice, Float, Int, Range
 from tastemaker.training.kernels.dropout import Dropout
 from tastemaker.training.kernels.linear import Linear
+from tastemaker.training.kernels.norm import LayerNorm
 from tastemaker.training.sequence_batches import Histories
 
 TIME_BUCKETS = 64
@@ -70,7 +71,7 @@ class Unit(nn.Module):
     def __init__(self, config: HSTUConfig) -> None:
         super().__init__()
         size = config.size
-        self.norm, self.seen_norm = nn.LayerNorm(size), nn.LayerNorm(size)
+        self.norm, self.seen_norm = LayerNorm(size), LayerNorm(size)
         self.up, self.output = Linear(size, 4 * size), Linear(size, size)
         self.bias = RelativeBias(config)
         self.dropout = Dropout(config.dropout_rate)
@@ -96,7 +97,7 @@ class HSTUNetwork(SequenceNetwork):
     ) -> None:
         super().__init__(train, config, encoders)
         self.units = nn.ModuleList(Unit(config) for _ in range(config.layers))
-        self.norm = nn.LayerNorm(config.size)
+        self.norm = LayerNorm(config.size)
 
     @override
     def encode(self, histories: Histories) -> torch.Tensor:

@@ -21,7 +21,9 @@ from tastemaker.models.sequence.sequence_model import SequenceModel
 from tastemaker.models.sequence.stack import StackConfig, StackNetwork
 from tastemaker.models.space import Choice, Float, Int, Range
 from tastemaker.training.kernels.dropout import Dropout
+from tastemaker.training.kernels.feed_forward import FeedForward
 from tastemaker.training.kernels.linear import Linear
+from tastemaker.training.kernels.norm import LayerNorm
 
 
 class SASRecConfig(StackConfig):
@@ -38,17 +40,11 @@ class SASRecBlock(nn.Module):
     def __init__(self, config: SASRecConfig) -> None:
         super().__init__()
         size, hidden = config.size, config.size * config.feed_forward
-        self.attention_norm, self.forward_norm = nn.LayerNorm(size), nn.LayerNorm(size)
+        self.attention_norm, self.forward_norm = LayerNorm(size), LayerNorm(size)
         self.attention = SelfAttention(
             size, config.heads, config.dropout_rate, config.attention_length
         )
-        self.forward_layers = nn.Sequential(
-            Linear(size, hidden),
-            nn.ReLU(),
-            Dropout(config.dropout_rate),
-            Linear(hidden, size),
-            Dropout(config.dropout_rate),
-        )
+        self.forward_layers = FeedForward(size, hidden, config.dropout_rate)
 
     def forward(
         self, x: torch.Tensor, attend: Attend, places: torch.Tensor | None = None
@@ -56,7 +52,8 @@ class SASRecBlock(nn.Module):
         """Maps x (rows, width, d) to the same shape, or to (rows, q, d) for some places only."""
         queries = self.attention_norm(gather_places(places, x))
         x = self.forward_norm(queries + self.attention(queries, x, attend))
-        return x + self.forward_layers(x)
+        transformed: torch.Tensor = self.forward_layers(x)
+        return transformed
 
 
 class LiGRBlock(nn.Module):
@@ -65,7 +62,7 @@ class LiGRBlock(nn.Module):
     def __init__(self, config: SASRecConfig) -> None:
         super().__init__()
         size, hidden = config.size, config.size * config.feed_forward
-        self.attention_norm, self.forward_norm = nn.LayerNorm(size), nn.LayerNorm(size)
+        self.attention_norm, self.forward_norm = LayerNorm(size), LayerNorm(size)
         self.attention_gate, self.forward_gate = Linear(size, size), Linear(size, size)
         self.attention = SelfAttention(
             size, config.heads, config.dropout_rate, config.attention_length

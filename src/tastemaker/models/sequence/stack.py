@@ -16,6 +16,7 @@ from tastemaker.models.sequence.attention import (
     ends_by_row,
 )
 from tastemaker.models.sequence.sequence_model import SequenceNetwork
+from tastemaker.training.kernels.norm import LayerNorm
 from tastemaker.training.sequence_batches import Histories
 
 
@@ -49,7 +50,7 @@ class StackNetwork(SequenceNetwork):
         super().__init__(train, config, encoders)
         self.positions = nn.Embedding(config.length, config.size)
         self.blocks = nn.ModuleList(new_block() for _ in range(config.layers))
-        self.norm = nn.LayerNorm(config.size)
+        self.norm = LayerNorm(config.size)
         nn.init.normal_(self.positions.weight, std=0.02)
 
     @override

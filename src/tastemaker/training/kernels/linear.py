@@ -20,12 +20,13 @@ class Linear(nn.Linear):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Maps x (…, in_features) to (…, out_features)."""
-        if _is_fast(x):
+        if is_fast(x):
             return cast("torch.Tensor", _CompiledLinear.apply(x, self.weight, self.bias))
         return super().forward(x)
 
 
-def _is_fast(x: torch.Tensor) -> bool:
+def is_fast(x: torch.Tensor) -> bool:
+    """Returns whether compiled code is the faster way for the rows x, (…, size)."""
     is_float32 = x.device.type == "cpu" and x.dtype == torch.float32
     has_rows = x.numel() >= FEWEST_ROWS * x.shape[-1] > 0
     # With narrower vectors, PyTorch's own products are as fast or faster.
