@@ -22,7 +22,11 @@ class Config(BaseModel):
     """A frozen set of named settings; the docstring under a field is its help text."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=()
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        protected_namespaces=(),
+        allow_inf_nan=False,
     )
 
     @classmethod
@@ -60,6 +64,15 @@ class Config(BaseModel):
                     yield Setting(f"{name}.{inner.name}", value, inner.description)
             else:
                 yield Setting(name, default, field.description or "")
+
+    @property
+    def changed(self) -> set[str]:
+        """The names of the settings that do not have their default values."""
+        return {
+            name
+            for name, field in type(self).model_fields.items()
+            if getattr(self, name) != field.get_default(call_default_factory=True)
+        }
 
 
 class Setting(NamedTuple):

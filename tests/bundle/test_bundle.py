@@ -1,6 +1,7 @@
 """Run folders: what is in them, what is refused, what survives."""
 
 import json
+from dataclasses import replace
 from hashlib import sha256
 from mmap import mmap
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 import torch
 
 import tastemaker as tm
-from tastemaker.bundle.unfinished import training_folder
-from tastemaker.errors import ArtifactError
+from tastemaker.bundle.unfinished import can_resume, identity_of, training_folder
+from tastemaker.data.catalog import Catalog
+from tastemaker.errors import ArtifactError, ConfigError
 from tastemaker.folders import MANIFEST
 from tastemaker.testing.worlds import two_tastes
 
@@ -255,3 +257,44 @@ def test_an_unfinished_run_is_kept_and_resumed_only_with_the_same_settings(tmp_p
     with pytest.raises(ZeroDivisionError), training_folder(path, identity) as folder:
         raise ZeroDivisionError
     assert not folder.exists(), "without a checkpoint there is nothing worth keeping"
+
+
+def test_a_run_that_is_opened_and_saved_again_keeps_its_log(tmp_path: Path) -> None:
+    split = tm.leave_one_out(two_tastes())
+    model = tm.Blend(parts=("ease", "gmf"), gmf={"epochs": 2}).fit(split)
+    tm.save_run(tmp_path / "one", model)
+    opened = tm.open_run(tmp_path / "one").model
+    tm.save_run(tmp_path / "other", opened)
+    logs = [(tmp_path / name / "training.json").read_text() for name in ("one", "other")]
+    assert logs[0] == logs[1]
+    assert len(opened.log.parts["gmf"].records) == 2
+    assert any("weights of the parts" in note for note in opened.log.notes)
+
+
+def test_a_model_that_is_not_fitted_cannot_be_saved(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="not fitted"):
+        tm.save_run(tmp_path / "run", tm.EASE())
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there_is_not_blamed_on_the_run(run: Path) -> None:
+    with pytest.raises(ConfigError, match='device "cuda" is not available here; available: cpu$'):
+        tm.open_run(run, device="cuda")
+
+
+def test_a_training_on_other_held_out_parts_or_categories_is_not_resumed(tmp_path: Path) -> None:
+    split, model = tm.leave_one_out(two_tastes()), tm.GMF()
+    with (
+        pytest.raises(ZeroDivisionError),
+        training_folder(tmp_path / "run", identity_of(model, split)) as folder,
+    ):
+        (folder / "checkpoints").mkdir()
+        (folder / "checkpoints" / "last.safetensors").touch()
+        raise ZeroDivisionError
+    assert can_resume(tmp_path / "run", identity_of(model, split))
+    exchanged = replace(split, validation=split.test, test=split.validation)
+    frame = split.train.catalog.frame.with_columns(categories=pl.lit(["other"]))
+    recategorised = split.train.with_catalog(Catalog(frame))
+    for changed in (exchanged, replace(split, train=recategorised)):
+        assert not can_resume(tmp_path / "run", identity_of(model, changed))

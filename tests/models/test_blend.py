@@ -264,7 +264,7 @@ def test_the_tunable_settings_are_those_of_the_parts() -> None:
         ({"weights": [1]}, "there are 1 weights and 2 parts"),
         ({"weights": [1, -1]}, "numbers of 0 or more"),
         ({"weights": [0, 0]}, "at least one above 0"),
-        ({"weights": [float("nan"), 1]}, "numbers of 0 or more"),
+        ({"weights": [float("nan"), 1]}, "should be a finite number"),
     ],
 )
 def test_settings_that_cannot_be_used_are_refused(settings: dict, message: str) -> None:

@@ -190,6 +190,13 @@ class TestRandom(RecommenderContract):
     def make(self) -> Recommender:
         return Random(seed=3)
 
+    def test_an_empty_history_gets_the_popularity_ranking(self) -> None:
+        """It gets an order of its own instead."""
+        model = self.fitted("two tastes")
+        best = model.recommend(model.unseen_users([[]]), k=40).frame["item_id"].to_list()
+        assert sorted(best) == list(range(40))
+        assert best != list(np.argsort(-model.dataset.item_counts, kind="stable"))
+
 
 class TestRepeat(RecommenderContract):
     personal = False

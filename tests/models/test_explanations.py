@@ -8,7 +8,7 @@ import torch
 
 import tastemaker as tm
 from tastemaker.data.recommendations import Recommendations
-from tastemaker.errors import UnknownIdError, UnsupportedError
+from tastemaker.errors import ConfigError, UnknownIdError, UnsupportedError
 from tastemaker.models.factorization.ials import IALSConfig
 from tastemaker.models.recommender import Recommender
 from tastemaker.testing.worlds import two_tastes
@@ -91,6 +91,8 @@ def test_a_model_without_item_similarity_is_refused() -> None:
         model.fit(tm.no_holdout(two_tastes()))
         with pytest.raises(UnsupportedError, match="does not provide the similarity of items"):
             model.explain(0, 1)
+    with pytest.raises(ConfigError, match="n is 0; it must be at least 1"):
+        EXACT["ease"](tm.no_holdout(two_tastes())).explain(0, 1, n=0)
     with pytest.raises(UnknownIdError, match="item 99"):
         EXACT["ease"](tm.no_holdout(two_tastes())).explain(0, 99)
 

@@ -67,6 +67,20 @@ def test_settings_beyond_all_memory_are_named(model: tm.Recommender) -> None:
         model.fit(SPLIT)
 
 
+@pytest.mark.parametrize("model", [tm.MF(embedding_size=10**19), tm.IALS(embedding_size=10**30)])
+def test_sizes_beyond_64_bits_are_named(model: tm.Recommender) -> None:
+    with pytest.raises(ConfigError, match=r"more memory .*a lower embedding_size=… \(now 10000"):
+        model.fit(SPLIT)
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("nan")])
+def test_a_setting_that_is_no_finite_number_is_refused(number: float) -> None:
+    with pytest.raises(ConfigError, match="half_life_events is"):
+        tm.EASE(half_life_events=number)
+    with pytest.raises(ConfigError, match="temperature is .* should be a finite number"):
+        tm.CORE(temperature=number)
+
+
 def test_a_size_that_is_found_from_the_data_is_named_as_well() -> None:
     class TooLarge(tm.SASRec):
         def _train(self, *_: object) -> None:

@@ -130,6 +130,19 @@ def test_a_decomposition_that_does_not_fit_is_refused(monkeypatch: pytest.Monkey
         GraphFilter().fit(tm.no_holdout(two_tastes()))
 
 
+def test_frequencies_beyond_the_rank_of_the_data_pass_nothing() -> None:
+    """Two groups of users with one history each have two frequencies, whatever is asked."""
+    histories = {user: list(range(50) if user % 2 else range(50, 100)) for user in range(30)}
+    model = GraphFilter(ideal_dimensions=64, half_life_events=None).fit(
+        tm.no_holdout(dataset_of(histories))
+    )
+    for history in ([0, 1, 2, 3, 4], [40, 41, 42, 43, 44]):
+        scores = model.score(model.unseen_users([history]))[0]
+        own = torch.ones(100, dtype=torch.bool)
+        own[history] = own[50:] = False
+        assert float(scores[own].std()) < 1e-4 * float(scores[own].mean())
+
+
 def test_each_round_of_the_decomposition_is_reported() -> None:
     reports: list[Progress] = []
     GraphFilter().fit(tm.no_holdout(two_tastes()), tm.TrainingRun(on_progress=reports.append))

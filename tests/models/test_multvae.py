@@ -184,3 +184,13 @@ def test_the_encoder_reads_the_weights_of_a_history_relative_to_their_mean() -> 
     assert_same_scores(even[None], model.score(users)[:1])
     assert not torch.allclose(first, even, rtol=1e-3)
     assert not torch.allclose(first, last, rtol=1e-3)
+
+
+@pytest.mark.parametrize("weights", [(1e-9, 1.0), (1.0, 1e12)])
+def test_weights_far_below_the_mean_leave_the_scores_finite(weights: tuple[float, float]) -> None:
+    """Interactions of the first half of the users are lighter than those of the others."""
+    data = two_tastes()
+    light, heavy = weights
+    values = np.where(data.users < data.n_users // 2, light, heavy).astype(np.float32)
+    model = multvae(epochs=1).fit(tm.no_holdout(replace(data, weights=values)))
+    assert model.score(model.users([0, data.n_users - 1])).isfinite().all()

@@ -45,6 +45,13 @@ def test_what_is_popular_now_overtakes_what_was_popular_once() -> None:
     assert recent.recommend(7, k=1, exclude_seen=False).frame["item_id"][0] == "new"
 
 
+def test_a_user_without_a_history_gets_the_same_list_as_all_others() -> None:
+    rows = [(user, "old hit", 400) for user in range(5)] + [(user, "new", 1) for user in (7, 8)]
+    model = popularity(rows, half_life_days=30)
+    cold, known = model.score(model.unseen_users([[], ["new"]]))
+    assert cold.tolist() == known.tolist() == model.state()["counts"].tolist()
+
+
 def test_a_half_life_without_times_is_refused_with_the_remedy() -> None:
     with pytest.raises(ConfigError, match="shop has no times, .* time=…"):
         popularity([(1, "a", 0), (2, "b", 1)], TIMELESS, half_life_days=7)

@@ -36,6 +36,13 @@ def test_an_unseen_user_is_known_by_the_items_whatever_their_order() -> None:
     assert torch.equal(scores[0], scores[1])
 
 
+def test_a_user_without_a_history_has_an_order_too() -> None:
+    lists = [fitted(seed).recommend(fitted(seed).unseen_users([[]]), k=40) for seed in (0, 1)]
+    one, other = (each.frame["item_id"].to_list() for each in lists)
+    assert sorted(one) == sorted(other) == list(range(40))
+    assert one != other
+
+
 def test_a_known_user_keeps_the_order_as_the_history_grows() -> None:
     model = fitted()
     grown = tm.UserBatch(np.array([0]), np.array([0, 1, 2]), np.array([0, 3]))

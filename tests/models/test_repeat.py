@@ -22,10 +22,17 @@ def test_scores_are_the_sums_of_weights_that_halve_with_every_half_life() -> Non
     rows = [("u", "a", 1.0, 40), ("u", "a", 2.0, 20), ("u", "b", 0.5, 10), ("v", "c", 1.0, 0)]
     model = fitted([*rows, ("w", "c", 1.0, 5)], half_life_days=10)
     # The latest event of user u is that with item b; item c is the most popular one.
-    expected = [1 + 1 * 0.5**3 + 2 * 0.5, 1 + 0.5, 1]
+    expected = [1 * 0.5**3 + 2 * 0.5, 0.5, 0]
     np.testing.assert_allclose(model.score(model.users(["u"]))[0], expected, rtol=1e-6)
     alike = fitted(rows, half_life_days=None)
-    np.testing.assert_allclose(alike.score(alike.users(["u"]))[0], [4, 1.5, 1], rtol=1e-6)
+    np.testing.assert_allclose(alike.score(alike.users(["u"]))[0], [3, 0.5, 0], rtol=1e-6)
+
+
+def test_items_of_years_ago_keep_their_order_and_stay_before_what_is_popular() -> None:
+    rows = [(f"x{user}", "hit", 1.0, user) for user in range(5)]
+    rows += [("u", "now", 1.0, 0), ("u", "old", 1.0, 1000), ("u", "older", 1.0, 2500)]
+    best = fitted(rows, half_life_days=30).recommend("u", k=4).frame["item_id"].to_list()
+    assert best == ["now", "old", "older", "hit"]
 
 
 def test_items_of_the_history_come_first_and_the_most_popular_others_follow() -> None:
@@ -62,4 +69,4 @@ def test_where_repeats_are_targets_it_is_better_than_popularity_and_ease() -> No
 @pytest.mark.parametrize("half_life_days", [30.0, None])
 def test_a_history_without_times_counts_by_its_weights(half_life_days: float | None) -> None:
     model = fitted([("u", "a", 1.0, 3), ("v", "b", 1.0, 0)], half_life_days=half_life_days)
-    assert model.score(model.unseen_users([["b", "b", "a"]]))[0].tolist() == [2, 3]
+    assert model.score(model.unseen_users([["b", "b", "a"]]))[0].tolist() == [1, 2]

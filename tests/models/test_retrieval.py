@@ -113,6 +113,14 @@ def test_an_index_gives_the_lists_of_the_model(model) -> None:
     assert (found["item_id"] == expected["item_id"]).mean() > 0.95
 
 
+def test_the_index_of_another_model_is_refused() -> None:
+    split = tm.no_holdout(two_tastes())
+    one, other = (tm.MF(epochs=1, embedding_size=size).fit(split) for size in (4, 8))
+    assert other.item_keys is not None
+    with pytest.raises(ConfigError, match="it is the index of another model"):
+        one.recommend(0, index=tm.ExactIndex(other.item_keys))
+
+
 @needs_faiss
 def test_an_index_is_kept_with_its_run(model, tmp_path) -> None:
     tm.save_run(tmp_path / "run", model)

@@ -10,8 +10,9 @@ import torch
 
 import tastemaker as tm
 from tastemaker.errors import ConfigError
+from tastemaker.models.networks import warm_started
 from tastemaker.models.sequence.sequence_model import SequenceModel, SequenceNetwork
-from tastemaker.testing.worlds import two_tastes
+from tastemaker.testing.worlds import dataset_of, two_tastes
 from tastemaker.training.sequence_batches import Histories, histories_of
 
 CPU = torch.device("cpu")
@@ -197,3 +198,37 @@ def test_a_model_that_reads_the_kinds_of_events_tells_a_purchase_from_a_view(nam
 def test_kinds_that_are_not_in_the_data_cannot_be_read() -> None:
     with pytest.raises(ConfigError, match="but the data have none; name the column with event=…"):
         tm.SASRec(event_input=True).fit(tm.no_holdout(two_tastes()))
+
+
+def test_settings_without_effect_are_named() -> None:
+    data = two_tastes()
+    timeless = tm.no_holdout(replace(data, timestamps=None))
+    model = tm.SASRec(
+        epochs=1, embedding_size=8, loss="bce", calibration=0.5, precision="bfloat16",
+        time_gaps=True,
+    ).fit(timeless)  # fmt: skip
+    assert [note for note in model.log.notes if "no effect" in note] == [
+        "sasrec: time_gaps has no effect, since the data have no times",
+        "sasrec: precision has no effect with loss=bce",
+        "sasrec: calibration has no effect with loss=bce",
+    ]
+
+
+@pytest.mark.parametrize("name", ["sasrec", "gru4rec"])
+def test_a_warm_start_copies_positions_as_they_are_and_items_by_their_ids(name: str) -> None:
+    """As many positions as items: a position is no item, whose row would move with its id."""
+    histories = {user: [(user + step) % 20 for step in range(8)] for user in range(20)}
+    earlier_data = dataset_of(histories)
+    later_data = dataset_of(
+        {user: [item + 5 for item in history] for user, history in histories.items()}
+    )
+    kind, settings = type(MODELS[name]), {"embedding_size": 8, "length": 20, "epochs": 1}
+    earlier = kind(**settings).fit(tm.no_holdout(earlier_data))
+    network = warm_started(
+        kind(**settings).fit(tm.no_holdout(later_data))._network,
+        later_data, earlier.state(), earlier_data,
+    )  # fmt: skip
+    state, earlier_state = network.state_dict(), earlier.state()
+    torch.testing.assert_close(state["items.weight"][:15], earlier_state["items.weight"][5:])
+    for weights in (each for each in state if each.startswith("positions")):
+        assert torch.equal(state[weights], earlier_state[weights])

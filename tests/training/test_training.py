@@ -89,6 +89,8 @@ def test_users_who_touched_everything_are_left_out_and_all_of_them_refused() -> 
     data = dataset_of({0: [0, 1, 2], 1: [0]})
     users = torch.cat([batch.users for batch in batches_of(data).epoch(0)])
     assert users.tolist() == [1]
+    notes = tm.GMF(epochs=1).fit(tm.no_holdout(data)).log.notes
+    assert any("1 users have interacted with every item" in note for note in notes)
     with pytest.raises(DataError, match="every user touched every item"):
         batches_of(dataset_of({0: [0, 1]}))
 
@@ -298,6 +300,13 @@ def test_a_recommendation_from_a_history_is_close_to_that_of_the_trained_user(
 
 def test_a_folder_may_be_given_as_text(tmp_path: Path) -> None:
     assert TrainingRun(folder=str(tmp_path)).folder == tmp_path  # type: ignore[arg-type]
+
+
+def test_a_resume_with_another_network_is_refused(tmp_path: Path) -> None:
+    split = tm.no_holdout(two_tastes())
+    tm.GMF(epochs=1, embedding_size=4).fit(split, TrainingRun(folder=tmp_path))
+    with pytest.raises(ConfigError, match="has the checkpoint of another network; resume with the"):
+        tm.GMF(epochs=2).fit(split, TrainingRun(folder=tmp_path, resume=True))
 
 
 def test_a_resume_needs_a_folder() -> None:

@@ -12,7 +12,7 @@ from tastemaker.bundle.encoder_files import read_encoders, write_encoders
 from tastemaker.bundle.evaluation_files import METRICS_FILE, write_evaluation
 from tastemaker.bundle.index_files import item_keys, read_index, write_index
 from tastemaker.bundle.split_files import TRAIN_FILES, read_split, write_split
-from tastemaker.bundle.training_logs import record_of
+from tastemaker.bundle.training_logs import log_of, record_of
 from tastemaker.data.recommendations import Recommendations
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
@@ -126,8 +126,9 @@ def save_run(
 
     Raises:
         ArtifactError: something other than a run exists at the path.
+        ConfigError: the model is not fitted.
     """  # fmt: skip
-    path = Path(path)
+    path, split = Path(path), model.split
     # A run of an interrupted training is not worth keeping once that training was resumed.
     keep = not _was_interrupted(path)
     previous = previous_of(path) if keep and _exists(path) else None
@@ -139,7 +140,7 @@ def save_run(
         out.json("model.json", description)
         out.tensors("weights.safetensors", model.state())
         write_encoders(out, model.encoders)
-        write_split(out, model.split)
+        write_split(out, split)
         if evaluation is not None:
             write_evaluation(out, evaluation)
         out.json("training.json", record_of(model.log))
@@ -189,6 +190,7 @@ def open_run(path: str | Path, device: DeviceName = "cpu", *, memory_map: bool =
     Raises:
         ArtifactError: the folder is not a run, is damaged, or is from a newer version.
     """
+    on_device = resolve_device(device)
     # `read_split` reads the training data anyway, to compare them with their fingerprint.
     unchecked = TRAIN_FILES.values() if memory_map else ()
     source = artifact.reading(Path(path), RUN, memory_map=memory_map, unchecked=unchecked)
@@ -199,15 +201,13 @@ def open_run(path: str | Path, device: DeviceName = "cpu", *, memory_map: bool =
         config = kind.config_class.of(description["config"], description["model"])
         state = source.tensors("weights.safetensors")
         encoders = read_encoders(source)
-        model = kind.from_state(config, split, state, resolve_device(device), encoders)
+        model = kind.from_state(config, split, state, on_device, encoders)
     except (ConfigError, SplitError, *OTHER_FORM) as error:
         raise ArtifactError(
             f"{path} cannot be opened: {error}; another version of tastemaker may have written it"
         ) from None
-    return Bundle(
-        Path(path),
-        model,
-        source.manifest,
-        source.json(METRICS_FILE) if METRICS_FILE in source else None,
-        source.json("training.json") if "training.json" in source else None,
-    )
+    training = source.json("training.json") if "training.json" in source else None
+    if training is not None:
+        model.log = log_of(training)
+    metrics = source.json(METRICS_FILE) if METRICS_FILE in source else None
+    return Bundle(Path(path), model, source.manifest, metrics, training)

@@ -1,7 +1,6 @@
 """Checks whether a run folder holds a finished training of a model on a split."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -9,7 +8,7 @@ from tastemaker import artifact
 from tastemaker.artifact import ArtifactReader
 from tastemaker.bundle.bundle import RUN
 from tastemaker.bundle.split_files import read_split
-from tastemaker.bundle.unfinished import identity_of
+from tastemaker.bundle.unfinished import held_out_arrays, identity_of
 from tastemaker.data.split import Split
 from tastemaker.errors import ArtifactError
 from tastemaker.models.recommender import Recommender
@@ -49,13 +48,5 @@ def _is_same_split(one: Split, other: Split) -> bool:
     return (
         identity(one) == identity(other)
         and one.train.catalog.frame.equals(other.train.catalog.frame)
-        and all(map(np.array_equal, _held_out(one), _held_out(other)))
+        and all(map(np.array_equal, held_out_arrays(one), held_out_arrays(other)))
     )
-
-
-def _held_out(split: Split) -> list[Any]:
-    """Returns the arrays of all held-out data, with None for each kind that does not exist."""
-    parts = (split.validation, split.test, split.not_evaluated)
-    arrays = [None if t is None else np.stack([t.users, t.items]) for t in parts]
-    lists = split.candidates
-    return [*arrays, *((None, None) if lists is None else (lists.items, lists.indptr))]

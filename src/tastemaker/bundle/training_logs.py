@@ -13,6 +13,7 @@ def record_of(log: TrainingLog) -> dict[str, Any]:
         "elapsed_s": log.elapsed_s,
         "interrupted": log.interrupted,
         "fit_s": log.fit_s,
+        "notes": list(log.notes),
     }
     parts = {name: record_of(part) for name, part in log.parts.items()}
     return record | {"parts": parts} if parts else record
@@ -26,4 +27,5 @@ def log_of(training: dict[str, Any]) -> TrainingLog:
         training["interrupted"],
         training.get("fit_s"),
         {name: log_of(part) for name, part in training.get("parts", {}).items()},
+        tuple(training.get("notes", ())),
     )

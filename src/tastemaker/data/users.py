@@ -153,14 +153,17 @@ class UserBatch:
         latest[pair_index] = np.arange(len(keys))
         kept = latest[pair_index] == np.arange(len(keys))
         weights = np.bincount(pair_index, weights=self.weights)[pair_index[kept]]
-        lengths = np.bincount(self.rows[kept], minlength=len(self))
+        return replace(self.keeping(kept), weights=weights.astype(np.float32))
+
+    def keeping(self, kept: np.ndarray) -> "UserBatch":
+        """Returns the same users with some of the items of their histories, given as (m,) bool."""
         return replace(
             self,
             items=self.items[kept],
-            indptr=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-            timestamps=None if self.timestamps is None else self.timestamps[kept],
-            weights=weights.astype(np.float32),
-            kinds=None if self.kinds is None else self.kinds[kept],
+            indptr=np.concatenate([[0], np.cumsum(kept)])[self.indptr],
+            timestamps=_at(self.timestamps, kept),
+            weights=_at(self.weights, kept),
+            kinds=_at(self.kinds, kept),
         )
 
     def excluded(self, *, seen: bool) -> "UserBatch":

@@ -22,9 +22,10 @@ MEMORY_ERROR_PHRASES = (
     "out of memory",
     "calculation overflowed",
     "Overflow when",
+    "Maximum allowed dimension exceeded",
 )
-"""Phrases that identify PyTorch's errors about a tensor that does not fit into memory; on the CPU
-such an error is a plain RuntimeError."""
+"""Phrases that identify the errors of PyTorch and NumPy about an array that does not fit into
+memory. On the CPU, PyTorch's is a plain RuntimeError, and beyond 64 bits a TypeError."""
 
 UNRELATED_SETTINGS = ("seed", "epochs", "gmf.seed", "gmf.epochs", "mlp.seed", "mlp.epochs")
 
@@ -50,7 +51,7 @@ def failures_as_config_errors(config: Config, name: str) -> Iterator[None]:
         usual_settings = "learning_rate", "regularization"
         remedy = _advice_on_settings(config, float, usual_settings, fallback="train on other data")
         raise ConfigError(f"{name}: training diverged: {reason}; {remedy}") from None
-    except (MemoryError, RuntimeError) as error:
+    except (MemoryError, RuntimeError, TypeError, ValueError) as error:
         if not isinstance(error, MemoryError) and not any(
             phrase in str(error) for phrase in MEMORY_ERROR_PHRASES
         ):

@@ -14,6 +14,9 @@ from tastemaker.training.noise import Noise
 
 Network = TypeVar("Network", bound=torch.nn.Module)
 
+USER_TABLES, ITEM_TABLES = ("users",), ("items", "biases")
+"""Names of the tables of a network that have a row for each user or item."""
+
 
 def seeded(make: Callable[[], Network], seed: int, device: torch.device) -> Network:
     """Creates a network whose initial weights depend only on the seed."""
@@ -41,9 +44,9 @@ def warm_started(
 ) -> Network:
     """Copies into a network the weights of a model of the same kind, trained on earlier data.
 
-    In a table with a row for each user or item, the rows of users and items present in both data
-    sets are copied, even if their codes differ, and likewise the vectors of values of features.
-    Other rows, and weights of another shape, keep their initial values.
+    In a table with a row for each user or item (USER_TABLES, ITEM_TABLES), the rows of users and
+    items present in both data sets are copied, even if their codes differ, and likewise the vectors
+    of values of features. Other rows, and weights of another shape, keep their initial values.
 
     Args:
         network: a new network, which is changed in place.
@@ -67,17 +70,11 @@ def warm_started(
             new_codes, earlier_codes = map(torch.from_numpy, values_in_both[name])
             values[new_codes] = earlier_values[earlier_codes].to(values.device)
             continue
-        rows = users if name.startswith("users") else items
-        new_rows, earlier_rows = (torch.from_numpy(each).to(values.device) for each in rows)
-        sizes = (
-            (train.n_users, earlier_data.n_users)
-            if rows is users
-            else (train.n_items, earlier_data.n_items)
-        )
-        if values.ndim and (len(values), len(earlier_values)) == sizes:
-            values[new_rows] = earlier_values[earlier_rows.to(earlier_values.device)].to(
-                values.device
-            )
+        table = name.removesuffix(".weight").removesuffix(".own")
+        if table in USER_TABLES + ITEM_TABLES:
+            rows = users if table in USER_TABLES else items
+            new_rows, earlier_rows = map(torch.from_numpy, rows)
+            values[new_rows] = earlier_values[earlier_rows].to(values.device)
         elif values.shape == earlier_values.shape:
             values.copy_(earlier_values)
     return network

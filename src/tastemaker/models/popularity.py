@@ -11,11 +11,10 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
 from tastemaker.errors import ConfigError
+from tastemaker.models.recency import SECONDS_PER_DAY, decay
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.space import Float, Range
 from tastemaker.training.run import TrainingRun
-
-SECONDS_PER_DAY = 86_400
 
 
 class PopularityConfig(Config):
@@ -54,6 +53,9 @@ class Popularity(Recommender):
     def _score_candidates(self, users: UserBatch, items: torch.Tensor) -> torch.Tensor:
         return self._counts[items]
 
+    def _popularity(self) -> torch.Tensor:
+        return self._counts
+
     def state(self) -> dict[str, torch.Tensor]:
         """Returns `counts`, (n_items,) float32."""
         return {"counts": self._counts}
@@ -74,5 +76,5 @@ class Popularity(Recommender):
                 "leave half_life_days unset"
             )
         age_s = train.timestamps.max() - train.timestamps
-        recency = 0.5 ** (age_s / (SECONDS_PER_DAY * half_life_days))
+        recency = decay(age_s, SECONDS_PER_DAY * half_life_days)
         return recency if weights is None else recency * weights

@@ -47,6 +47,13 @@ class Random(Recommender):
         # The upper 24 bits are used, since a float32 has 24 bits of precision.
         return torch.from_numpy((hashes >> 40).astype(np.float32) / 2**24)
 
+    def is_cold(self, users: UserBatch) -> np.ndarray:
+        """Returns (n,) bool: no user is, since nothing needs to be known of one."""
+        return np.zeros(len(users), dtype=bool)
+
+    def _informative_items(self) -> np.ndarray:
+        return np.ones(self.dataset.n_items, dtype=bool)
+
     def state(self) -> dict[str, torch.Tensor]:
         """Returns an empty state, since the seed is in the config."""
         return {}

@@ -1,6 +1,8 @@
-"""How much interactions count by their age: 2^(-a / h) after a later ones, with the half-life h."""
+"""How much interactions count by their age: 2^(-a / h) at the age a, with the half-life h."""
 
 import numpy as np
+
+SECONDS_PER_DAY = 86_400
 
 SMALLEST_DECAY = 1e-30
 """Lower limit of the decay of an event, so that an old event is not taken for none."""
@@ -22,4 +24,5 @@ def recency(indptr: np.ndarray, half_life: float) -> np.ndarray:
 
 def decay(ages: np.ndarray, half_life: float) -> np.ndarray:
     """Returns 2^(-a / h) of ages a, at least SMALLEST_DECAY; any shape, float64."""
-    return np.maximum(0.5 ** (ages / half_life), SMALLEST_DECAY)
+    with np.errstate(over="ignore"):  # a quotient that is infinite gives the lower limit
+        return np.maximum(0.5 ** (ages / half_life), SMALLEST_DECAY)

@@ -219,9 +219,9 @@ class Recommender(ABC):
             The model itself.
 
         Raises:
-            ConfigError: `split` or `start_from` is of a wrong type; or with these settings the
-                parameters are not finite or do not fit into memory (names the settings to change);
-                or see `strict`.
+            ConfigError: `split` or `start_from` is of a wrong type, or `start_from` is not fitted;
+                or with these settings the parameters are not finite or do not fit into memory
+                (names the settings to change); or see `strict`.
             UnsupportedError: several processes train together, which this model does not support.
         """
         refuse_forked()
@@ -232,6 +232,8 @@ class Recommender(ABC):
             )
         if start_from is not None and type(start_from) is not type(self):
             raise ConfigError(f"{self.name} cannot start from a {start_from.name}")
+        if start_from is not None:
+            _ = start_from.split  # raises an error if it is not fitted
         self.refuse_processes()
         log_notes(self.notes_on(split.train, strict=strict))
         run = run or TrainingRun()
@@ -521,7 +523,8 @@ class Recommender(ABC):
         """The n items of each user's history that contribute most to the scores of some items.
 
         Contributions are exact for models whose score is a sum over the history (ease, itemknn,
-        ials); for other models they are the similarity of the two items.
+        ials, graphfilter, and blends of these); for other models they are the similarity of the two
+        items.
 
         Returns:
             A table with user_id, item_id (the recommended one), rank, because_item_id,
@@ -529,9 +532,12 @@ class Recommender(ABC):
             left out.
 
         Raises:
+            ConfigError: n is below 1.
             UnknownIdError: a user or an item is not in the data.
             UnsupportedError: the model has neither contributions nor item similarity.
         """
+        if n < 1:
+            raise ConfigError(f"n is {n}; it must be at least 1 item of the history")
         codes = self.dataset.item_vocabulary.encode(as_list(items))
         return explain(self, self._as_batch(users), codes, n)
 
@@ -611,7 +617,14 @@ class Recommender(ABC):
         return split if self.reads_order else split.in_pairs
 
     def _as_read(self, users: UserBatch) -> UserBatch:
-        """The users with their histories as the model reads them (see `reads_order`)."""
+        """The users with their histories as the model reads them (see `reads_order`).
+
+        Items that say nothing about a taste are left out, so that they neither add untrained
+        vectors nor make other events seem older.
+        """
+        is_informative = self._informative_items()[users.items]
+        if not is_informative.all():
+            users = users.keeping(is_informative)
         is_in_pairs = self.reads_order or self.split.train.rules.repeats != "keep"
         return users if is_in_pairs else users.merged()
 

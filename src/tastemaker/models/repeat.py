@@ -10,12 +10,10 @@ from scipy.sparse import csr_matrix
 from tastemaker.config import Config
 from tastemaker.data.split import Split
 from tastemaker.data.users import UserBatch
-from tastemaker.models.recency import decay
+from tastemaker.models.recency import SECONDS_PER_DAY, decay
 from tastemaker.models.recommender import Recommender
 from tastemaker.models.space import Float, Range
 from tastemaker.training.run import TrainingRun
-
-SECONDS_PER_DAY = 86_400
 
 
 class RepeatConfig(Config):
@@ -30,11 +28,11 @@ class RepeatConfig(Config):
 class Repeat(Recommender):
     """Scores the items of a user's history by how much and how recently the user touched them.
 
-    The score of an item of the history is 1 + Σ w 2^(-a / h) over the user's events with it, with w
-    the weight of an event, a its age in days before the user's latest event, and h the half-life.
-    All other items have scores up to 1: the number of users who touched them in training, relative
-    to that of the most popular item. The model is of use where items are bought or played again,
-    as in data that are read with repeats="keep".
+    The score of an item of the history is Σ w 2^(-a / h) over the user's events with it, with w the
+    weight of an event, a its age in days before the user's latest event, and h the half-life. All
+    other items have scores from -1 to 0, in the order of their popularity: 0 for the item that most
+    users touched in training. The model is of use where items are bought or played again, as in
+    data that are read with repeats="keep".
     """
 
     name = "repeat"
@@ -52,7 +50,7 @@ class Repeat(Recommender):
         shape = len(users), len(self._counts)
         events = csr_matrix((self._event_scores(users), users.items, users.indptr), shape)
         own = torch.from_numpy(events.toarray())
-        return torch.where(own > 0, 1 + own, self._counts / self._counts.max())
+        return torch.where(own > 0, own, self._counts / self._counts.max() - 1)
 
     def state(self) -> dict[str, torch.Tensor]:
         """Returns `counts`, (n_items,) float32: the number of users who touched each item."""
@@ -60,6 +58,9 @@ class Repeat(Recommender):
 
     def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
         self._counts = state["counts"]
+
+    def _informative_items(self) -> np.ndarray:
+        return np.ones(len(self._counts), dtype=bool)
 
     def _event_scores(self, users: UserBatch) -> np.ndarray:
         """Returns (m,) float32: w 2^(-a / h) of each event of the histories."""

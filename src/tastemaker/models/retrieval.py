@@ -70,7 +70,8 @@ def top_items(
     """Yields the best k items as codes for some users at a time, in bounded memory.
 
     Raises:
-        ConfigError: k is below 1, or the rules name a category that does not exist.
+        ConfigError: k is below 1, the rules name a category that does not exist, or the index is
+            that of another model.
         UnknownIdError: the rules name an item that is not in the data.
         UnsupportedError: diverse lists are requested from a model without item similarity.
     """
@@ -78,6 +79,11 @@ def top_items(
         raise ConfigError(f"k is {k}; it must be at least 1 recommendation")
     keys = model.item_keys
     index = rules.index or (None if keys is None else ExactIndex(keys))
+    if index is not None and keys is not None and index.keys.shape != keys.shape:
+        raise ConfigError(
+            f"index has keys of shape {tuple(index.keys.shape)}, but those of {model.name} are "
+            f"{tuple(keys.shape)}; it is the index of another model"
+        )
     mask = None if rules.eligible is None else rules.eligible.mask(model.dataset)
     eligible = None if mask is None else torch.from_numpy(mask)
     n_best = k * CANDIDATES_PER_PLACE if rules.diversity else k

@@ -46,6 +46,16 @@ class Batch(NamedTuple):
         return Batch(self.users[rows], self.items[rows], weights)
 
 
+def notes_on_users(n_left_out: int) -> tuple[str, ...]:
+    """Returns a note on users who have no item that could be a negative, if there are any."""
+    if not n_left_out:
+        return ()
+    return (
+        f"{n_left_out:,} users have interacted with every item and are left out of training, since "
+        "the loss draws negatives from a user's other items",
+    )
+
+
 class PairBatches:
     """All positives, once per epoch, in random order, with newly drawn negatives.
 
@@ -63,6 +73,8 @@ class PairBatches:
         self.unseen = UnseenItems(dataset, device)
         users = torch.from_numpy(dataset.users.astype(np.int64)).to(device)
         # For a user who touched every item, no negatives can be drawn.
+        self.n_left_out = int((self.unseen.counts == 0).sum())
+        """Number of users without an item that could be a negative."""
         rows = (self.unseen.counts[users] > 0).nonzero()[:, 0]
         if len(rows) == 0:
             raise DataError(

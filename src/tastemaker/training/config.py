@@ -32,4 +32,5 @@ class TrainingConfig(Config):
     epochs; with none, it never stops early. Sequence models rank in the whole catalog for it, all
     others among 99 sampled items, whatever the protocol of the evaluation."""
     seed: int = Field(0, ge=0, lt=2**32)
-    """On one machine, the same seed gives the same result, whether or not training is resumed."""
+    """On one machine, with the same number of threads, the same seed gives the same result, whether
+    or not training is resumed."""

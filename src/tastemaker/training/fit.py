@@ -71,7 +71,8 @@ def fit(
 
     Raises:
         ConfigError: the patience is set to a value other than the default, but there is no
-            validation part; or several processes train together without a folder.
+            validation part; several processes train together without a folder; or the training
+            that is to be resumed had another network.
         FloatingPointError: training diverged: the loss is no longer finite.
         SystemExit: SIGTERM was received (exit code 143); the run can be resumed. If several
             processes train together, the signal ends the process without this exception.
@@ -100,6 +101,7 @@ def fit(
         else:
             module_type = SharedModule if n_processes() > 1 else SteppedModule
             module = module_type(network, batches, config, validate, averaging)
+        kept.refuse_others(module)
         resume_from = kept.last if kept.last.exists() else None
         with one_training_at_a_time(), _quiet_lightning(), random_state_lock:
             trainer = _trainer(device, config, callbacks, folder, log_folder=run.folder)

@@ -5,6 +5,7 @@ from typing import Any
 
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
+from tastemaker.errors import ConfigError
 from tastemaker.training.checkpoint import SafetensorsIO
 from tastemaker.training.module import RankingModule
 from tastemaker.training.run import TrainingLog
@@ -45,6 +46,21 @@ class KeptEpochs:
         checkpointing.FILE_EXTENSION = SUFFIX
         return checkpointing
 
+    def refuse_others(self, module: RankingModule) -> None:
+        """Checks that the last epoch, if there is one, is of a network like that of the module.
+
+        Raises:
+            ConfigError: the network had other weights or other sizes of them.
+        """
+        if not self.last.exists():
+            return
+        kept = SafetensorsIO().load_checkpoint(self.last)["state_dict"]
+        if _shapes(kept) != _shapes(module.state_dict()):
+            raise ConfigError(
+                f"{self._folder.parent} has the checkpoint of another network; resume with the "
+                "settings and data of that training, or train without resume=True"
+            )
+
     def used_up_patience(self, early_stopping: EarlyStopping | None) -> bool:
         """Returns whether the last epoch had ended the training, so that none may follow."""
         if early_stopping is None or not self.last.exists():
@@ -66,6 +82,10 @@ class KeptEpochs:
             for state in io.load_checkpoint(self.last)["callbacks"].values()
             if "records" in state
         )
+
+
+def _shapes(state: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(values.shape) for name, values in state.items()}
 
 
 class MovableCheckpoint(ModelCheckpoint):

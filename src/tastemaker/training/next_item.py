@@ -12,7 +12,9 @@ from tastemaker.training.kernels.softmax import Precision, fused_softmax
 from tastemaker.training.losses import IMPOSSIBLE, gbce, sampled_softmax
 from tastemaker.training.sequence_batches import SequenceBatch
 
-NextItemLossName = Literal["auto", "softmax", "sampled_softmax", "in_batch", "gbce", "bce"]
+KnownLoss = Literal["softmax", "sampled_softmax", "in_batch", "gbce", "bce"]
+
+NextItemLossName = Literal["auto", KnownLoss]
 
 Vectors = Callable[[torch.Tensor | None], torch.Tensor]
 """Maps item codes (…,) to their vectors (…, d), and None to those of all items, (n_items, d)."""
@@ -20,6 +22,15 @@ Vectors = Callable[[torch.Tensor | None], torch.Tensor]
 LARGEST_SOFTMAX = 50_000
 """Number of items up to which `auto` selects the softmax over the whole catalog, which ranks best
 but is too slow for more items."""
+
+
+LOSSES_WITH: dict[str, tuple[KnownLoss, ...]] = {
+    "precision": ("softmax",),
+    "negatives": ("sampled_softmax", "gbce", "bce"),
+    "negative_exponent": ("sampled_softmax",),
+    "calibration": ("gbce",),
+}
+"""The settings that only some losses use, and these losses."""
 
 
 class NextItemLoss(Protocol):
@@ -42,6 +53,13 @@ class NextItemLoss(Protocol):
         """Returns the scalar loss of queries (m, d), whose targets are in the batch."""
 
 
+def loss_for(name: NextItemLossName, n_items: int) -> KnownLoss:
+    """Returns the loss with the given name; for auto, the one that suits the number of items."""
+    if name != "auto":
+        return name
+    return "softmax" if n_items <= LARGEST_SOFTMAX else "sampled_softmax"
+
+
 def next_item_loss(
     name: NextItemLossName,
     train: Dataset,
@@ -62,9 +80,7 @@ def next_item_loss(
         device: the network's device.
         precision: of the matrix products in the softmax over the whole catalog.
     """
-    if name == "auto":
-        name = "softmax" if train.n_items <= LARGEST_SOFTMAX else "sampled_softmax"
-    match name:
+    match loss_for(name, train.n_items):
         case "softmax":
             return Softmax(precision)
         case "sampled_softmax":

@@ -14,8 +14,9 @@ class RejectedItems:
     """The rejected items of each user, as negatives.
 
     With p positives and r rejected items of a user, a negative is one of the rejected items with
-    the probability r / (p + r), at most MAX_FRACTION. In an epoch, each rejected item is then
-    drawn about as often as one positive has negatives. Users who rejected nothing are unaffected.
+    the probability r / (p + r), at most MAX_FRACTION. With k negatives for each positive, each
+    rejected item is then drawn up to k times in an epoch on average. Users who rejected nothing are
+    unaffected.
     """
 
     def __init__(self, dataset: Dataset, device: torch.device) -> None:

@@ -22,7 +22,8 @@ class TrainingRun:
     folder: Path | None = None
     """The folder for checkpoints and logs, a path or its text; None for a temporary folder."""
     resume: bool = False
-    """Whether to resume from the folder's last checkpoint."""
+    """Whether to resume from the folder's last checkpoint, with the settings and data of that
+    training; if there is none, training begins."""
     on_progress: OnProgress | None = None
     """Called when work begins, at most ten times a second while it lasts, and after each epoch. By
     default a notebook shows a bar, and nothing is shown elsewhere."""

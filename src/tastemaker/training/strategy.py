@@ -45,7 +45,7 @@ class GroupEnvironment(ClusterEnvironment):
 
     @override
     def set_world_size(self, size: int) -> None:
-        """Does nothing, since the group exists already; neither does `set_global_rank`."""
+        """Does nothing, since the group exists already, and so do the other setters."""
 
     @override
     def set_global_rank(self, rank: int) -> None:

@@ -4,11 +4,12 @@ Dawen Liang, Rahul G. Krishnan, Matthew D. Hoffman and Tony Jebara, 2018: Variat
 for Collaborative Filtering (WWW).
 """
 
+import math
 from typing import ClassVar
 
 import torch
 from pydantic import Field
-from torch import log2, nn
+from torch import nn
 from torch.nn.functional import pad
 from typing_extensions import override
 
@@ -26,6 +27,9 @@ from tastemaker.training.losses import multinomial
 from tastemaker.training.network import TrainableNetwork
 from tastemaker.training.run import TrainingRun
 from tastemaker.training.user_batches import HistoryBatch, UserBatches
+
+SMALLEST_INPUT = 1e-9
+"""Lower limit of the encoder's inputs, whose squares float32 can still add up."""
 
 USERS_AT_ONCE = 512
 """Largest number of users whose scores of all items are in memory at a time in validation."""
@@ -84,7 +88,7 @@ class MultVAENetwork(TrainableNetwork):
             histories: (n, n_items) relative weights, 0 where an item was not touched.
         """
         users, items = histories.nonzero(as_tuple=True)
-        inputs = log2(1 + histories[users, items])
+        inputs = (histories[users, items].log1p() / math.log(2)).clamp(min=SMALLEST_INPUT)
         lengths = inputs.new_zeros(len(histories)).index_add_(0, users, inputs.square()).sqrt()
         starts = torch.searchsorted(users, torch.arange(len(histories), device=users.device))
         summed = self.encoder(items, starts, self.dropout(inputs / lengths[users]))

@@ -128,6 +128,9 @@ class Blend(Recommender):
         """Which users are cold for all parts: (n,) bool; see `Recommender.is_cold`."""
         return np.logical_and.reduce([part.is_cold(users) for part in self.parts.values()])
 
+    def _informative_items(self) -> np.ndarray:
+        return np.logical_or.reduce([part._informative_items() for part in self.parts.values()])
+
     @property
     def device(self) -> torch.device:
         """The device of the parts, or the CPU if they are not all on the same one."""
@@ -178,10 +181,10 @@ class Blend(Recommender):
         )  # fmt: skip
         total = torch.zeros(len(items), len(history))
         for part, weight in sums:
-            read = part._as_read(user).weights
-            own = None if read is None else torch.from_numpy(read)
-            terms = part.contributions(history, items, own).cpu()
-            total += weight * terms / deviations(part.score(user)).cpu()
+            read, is_read = part._as_read(user), part._informative_items()[user.items]
+            own = None if read.weights is None else torch.from_numpy(read.weights)
+            terms = part.contributions(torch.from_numpy(read.items), items, own).cpu()
+            total[:, is_read] += weight * terms / deviations(part.score(user)).cpu()
         return total
 
     def refuse_processes(self) -> None:

@@ -7,18 +7,17 @@ a short history, the vector thus stays near that of the average user. In a model
 users' features, the vector of the features is added to that mean.
 
 The vector of a known user is computed in the same way, with the prior around the trained vector
-(with features, around the own vector plus that of the current features).
-The trained vector is taken to be optimal for the history that it was trained on: with L₀ the loss
-of that history and s₀ the scores of the trained vector, the loss L of the whole history becomes
+(with features, around the own vector plus that of the current features). The trained vector is
+assumed to be optimal for the history that it was trained on: with L₀ the loss of that history and
+s₀ the scores of the trained vector, the loss L of the whole history becomes
 
     L(s) - s · ∂L₀(s₀),
 
-so that only new interactions move the vector, while those trained on hold it in place. Interactions
-count with their weights, relative to the mean of the training data; an interaction that became
-heavier since training is new by the difference. In a history without weights, all count the same.
-For softmax
-and binary cross-entropy, the part of the latter is then the Kullback-Leibler divergence from the
-predictions of the trained vector, up to a constant.
+so that only new interactions move the vector, while those trained on hold it in place: with softmax
+or binary cross-entropy, their part of the loss is then the Kullback-Leibler divergence from the
+predictions of the trained vector, up to a constant. Interactions count with their weights, relative
+to the mean of the training data; an interaction that became heavier since training is new by the
+difference. In a history without weights, all count the same.
 """
 
 from collections.abc import Callable

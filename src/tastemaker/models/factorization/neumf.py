@@ -37,9 +37,11 @@ class NeuMFConfig(VectorModelConfig):
     alpha: float = Field(0.5, gt=0, lt=1)
     """α: initial weight of the GMF half; that of the MLP half is 1 - α."""
     gmf: GMFConfig = GMFConfig()
-    """Settings of the GMF half: its size, and how it is trained on its own."""
+    """Settings of the GMF half: its size, and how it is trained on its own; its seed is that of the
+    whole model."""
     mlp: MLPConfig = MLPConfig()
-    """Settings of the MLP half: its sizes, and how it is trained on its own."""
+    """Settings of the MLP half: its sizes, and how it is trained on its own; its seed is that of
+    the whole model."""
 
 
 class NeuMFNetwork(VectorNetwork):

@@ -19,11 +19,11 @@ def user_vectors(
     """Keeps the vectors of trained users with an unchanged history, and computes all others.
 
     The others are those of unseen users and of users whose history has changed since training: its
-    items, their order or, if the batch has weights, their weights. Items without interactions in
-    training are left out of histories, since their vectors are untrained.
+    items, their order or, if the batch has weights, their weights.
 
     Args:
-        users: n users; one given by code, without a history, counts as unchanged.
+        users: n users, whose histories have only items with interactions in training; one given by
+            code, without a history, counts as unchanged.
         vectors: (n, d) vectors of the users for the histories known in training; those of unseen
             users are replaced.
         train: the data that they were trained on.
@@ -32,13 +32,12 @@ def user_vectors(
     Returns:
         (n, d) vectors.
     """
-    current = _without_untrained_items(users, train.item_counts)
     in_training = histories_in(train, users.codes, weighted=users.weights is not None)
     is_known = in_training.lengths > 0
-    is_changed = ~is_known | (_is_changed(current, in_training) & (current.lengths > 0))
+    is_changed = ~is_known | (_is_changed(users, in_training) & (users.lengths > 0))
     if not is_changed.any():
         return vectors
-    computed = from_histories(current.at(is_changed), in_training.at(is_changed))
+    computed = from_histories(users.at(is_changed), in_training.at(is_changed))
     vectors = vectors.clone()
     vectors[torch.from_numpy(is_changed).to(vectors.device)] = computed
     return vectors
@@ -85,18 +84,6 @@ def trained_or_default(
 def rows_of(table: torch.Tensor, codes: np.ndarray) -> torch.Tensor:
     """Returns the rows (n, d) of a table by code; an arbitrary one for UNKNOWN."""
     return table[torch.from_numpy(codes.clip(min=0)).to(table.device)]
-
-
-def _without_untrained_items(users: UserBatch, item_counts: np.ndarray) -> UserBatch:
-    """Returns the users without the items in their histories that have no training interactions."""
-    kept = (item_counts > 0)[users.items]
-    if kept.all():
-        return users
-    indptr = np.concatenate([[0], np.cumsum(kept)])[users.indptr]
-    weights = None if users.weights is None else users.weights[kept]
-    return UserBatch(
-        users.codes, users.items[kept], indptr, weights=weights, features=users.features
-    )
 
 
 def _is_changed(first: UserBatch, second: UserBatch) -> np.ndarray:

@@ -23,7 +23,7 @@ from tastemaker.models.feature_vectors import FeatureVectors
 from tastemaker.models.network_model import NetworkModel
 from tastemaker.models.validation import sampled_validation
 from tastemaker.native.library import is_compiled
-from tastemaker.training.batches import Batch, PairBatches
+from tastemaker.training.batches import Batch, PairBatches, notes_on_users
 from tastemaker.training.config import TrainingConfig
 from tastemaker.training.epochs import Batches
 from tastemaker.training.kernels.choice import kernel_for_pairs
@@ -193,11 +193,13 @@ class VectorModel(NetworkModel[VectorNetwork]):
         config, self._network = self.config, network
         validate = sampled_validation(split, network, device)
         batches: Batches = self._batches(split.train, device)
-        kernel = None
-        if run.fused and isinstance(batches, PairBatches):
-            kernel = self._kernel(device)
+        kernel, notes = None, tuple[str, ...]()
+        if isinstance(batches, PairBatches):
+            notes = notes_on_users(batches.n_left_out)
+            kernel = self._kernel(device) if run.fused else None
             batches = batches.chunks() if kernel else batches
         self.log = training.fit(network, batches, config, validate, run, kernel)
+        self.log.notes = (*notes, *self.log.notes)
 
     def _batches(self, train: Dataset, device: torch.device) -> PairBatches | UserBatches:
         config, size, seed = self.config, self.config.batch_size, self.config.seed

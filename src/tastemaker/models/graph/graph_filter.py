@@ -45,11 +45,13 @@ class GraphFilterConfig(FadingConfig):
     item_exponent: float = Field(0.5, ge=0, le=1)
     """b, of the items' degrees: the larger, the less popular items count."""
     popularity_exponent: float = Field(0.0, ge=-1, le=1)
-    """c: the larger, the higher popular items are scored, and the less they count in a history."""
+    """c: the larger, the higher the scores of popular items, and the less an interaction with them
+    counts in a history."""
     ideal_dimensions: int = Field(256, ge=0)
     """Number of the lowest frequencies that the ideal filter passes; 0 leaves this filter out."""
     ideal_weight: float = Field(0.3, ge=0)
-    """w: weight of the ideal filter beside the polynomial one, of a P with eigenvalues up to 1."""
+    """w: weight of the ideal filter. The polynomial filter has the weight 1, with P scaled so that
+    its largest eigenvalue is 1."""
     ideal_exponent: float = Field(0.5, ge=-1, le=1)
     """d: the same as c, for the ideal filter."""
     sharpening: float = Field(0.0, ge=0, le=2.7)

@@ -27,7 +27,7 @@ from tastemaker.models.matrices import history_matrix, interaction_matrix
 from tastemaker.models.network_model import NetworkModel
 from tastemaker.models.space import Choice, Float, Int, Range
 from tastemaker.models.validation import sampled_validation
-from tastemaker.training.batches import Batch, PairBatches
+from tastemaker.training.batches import Batch, PairBatches, notes_on_users
 from tastemaker.training.config import TrainingConfig
 from tastemaker.training.losses import bpr
 from tastemaker.training.network import TrainableNetwork
@@ -243,6 +243,7 @@ class LightGCN(NetworkModel[LightGCNNetwork]):
         )  # fmt: skip
         validate = sampled_validation(split, network, device)
         self.log = training.fit(network, batches, config, validate, run)
+        self.log.notes = (*notes_on_users(batches.n_left_out), *self.log.notes)
 
     @property
     def device(self) -> torch.device:

@@ -28,7 +28,7 @@ def largest_singular(
 
     Args:
         matrix: (n_rows, n_columns) float32.
-        n: number of values, at least 1; if the matrix is smaller, there are fewer.
+        n: number of values, at least 1; if the rank of the matrix is lower, there are fewer.
         on_progress: receives the number of rounds done.
 
     Returns:
@@ -45,5 +45,7 @@ def largest_singular(
         meter.advance()
     product = torch.from_numpy(matrix @ basis.numpy())
     squares, rotation = torch.linalg.eigh((product.T @ product).double())
-    largest = squares.flip(0)[:n].clamp(min=0).sqrt()
-    return largest.float(), basis @ rotation.flip(1)[:, :n].float()
+    # Below this, a value is 0 but for rounding, and its vector is arbitrary.
+    is_zero = squares <= squares[-1] * width * torch.finfo(torch.float32).eps
+    n = min(n, len(squares) - int(is_zero.sum()))
+    return squares.flip(0)[:n].sqrt().float(), basis @ rotation.flip(1)[:, :n].float()

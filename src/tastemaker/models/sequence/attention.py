@@ -131,9 +131,9 @@ def attention_from(places: torch.Tensor, owners: torch.Tensor) -> Attend:
 
 
 def causal(owners: torch.Tensor) -> torch.Tensor:
-    """Returns (rows, 1, width, width) bool: whether the second event is visible to the first.
+    """Returns (rows, 1, width, width) bool: for each event of a row, which events it attends to.
 
-    An event is visible to itself and to later events of the same history.
+    These are the event itself and the earlier ones of the same history.
     """
     same_history = owners[:, :, None] == owners[:, None, :]
     return same_history.tril()[:, None]

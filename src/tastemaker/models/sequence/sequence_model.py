@@ -21,9 +21,10 @@ from tastemaker.models.network_model import NetworkModel
 from tastemaker.models.recommender import NewItemKeys
 from tastemaker.models.sequence.config import SMALL, SequenceModelConfig
 from tastemaker.models.validation import full_validation
+from tastemaker.training.batches import notes_on_users
 from tastemaker.training.kernels.dropout import Dropout
 from tastemaker.training.network import TrainableNetwork
-from tastemaker.training.next_item import NextItemLoss, next_item_loss
+from tastemaker.training.next_item import LOSSES_WITH, NextItemLoss, loss_for, next_item_loss
 from tastemaker.training.run import TrainingRun
 from tastemaker.training.sequence_batches import (
     Histories,
@@ -117,15 +118,6 @@ class SequenceNetwork(TrainableNetwork, ABC):
         return self.criterion(queries, self.vectors, batch)
 
 
-def _notes_on_users(n_left_out: int) -> Iterator[str]:
-    """Yields a note on users from whom nothing is learned, if there are any."""
-    if n_left_out:
-        yield (
-            f"{n_left_out:,} users have interacted with every item and are left out of training, "
-            "since the loss draws negatives from a user's other items"
-        )
-
-
 def _kind_embedding(train: Dataset, size: int) -> nn.Embedding:
     """Returns a vector for each kind of event, after one of zeros for an unknown kind."""
     if train.kinds is None or train.rules.kinds is None:
@@ -193,11 +185,11 @@ class SequenceModel(NetworkModel[SequenceNetwork]):
         validate = full_validation(split, self._queries, network.vectors)
         self.log = training.fit(network, batches, config, validate, run, averaging=config.averaging)
         self.log.notes = (
-            *self._notes_on_settings(), *_notes_on_users(batches.n_left_out), *self.log.notes,
+            *self._notes_on_settings(train), *notes_on_users(batches.n_left_out), *self.log.notes,
         )  # fmt: skip
 
-    def _notes_on_settings(self) -> Iterator[str]:
-        """Yields a note with the values in place of auto, and where they come from."""
+    def _notes_on_settings(self, train: Dataset) -> Iterator[str]:
+        """Yields what stands for auto, and which settings have no effect on these data."""
         origins = dict.fromkeys(SMALL, "by the density of the data")
         if self._start_from is not None:
             origins["embedding_size"] = "as in the earlier model"
@@ -208,6 +200,12 @@ class SequenceModel(NetworkModel[SequenceNetwork]):
         ]
         if found:
             yield f"{self.name}: {', '.join(found)}"
+        if self.config.time_gaps and train.timestamps is None:
+            yield f"{self.name}: time_gaps has no effect, since the data have no times"
+        loss = loss_for(self.config.loss, train.n_items)
+        for name, losses in LOSSES_WITH.items():
+            if loss not in losses and name in self.config.changed:
+                yield f"{self.name}: {name} has no effect with loss={loss}"
 
     @property
     def scores_are_logits(self) -> bool:
