@@ -22,10 +22,10 @@ struct Adam {
 
 // The quantities of one step that are the same for all parameters.
 struct AdamStep {
-    float beta1, beta2, epsilon, weight_decay, size, correction;
+    float beta2, new1, new2, epsilon, weight_decay, size, correction; // new: 1 - beta, not of the rounded beta
 
     AdamStep(const Adam &adam, double learning_rate, int64_t step)
-        : beta1(adam.beta1), beta2(adam.beta2), epsilon(adam.epsilon),
+        : beta2(adam.beta2), new1(1 - adam.beta1), new2(1 - adam.beta2), epsilon(adam.epsilon),
           weight_decay(adam.weight_decay),
           size(learning_rate / (1 - std::pow(adam.beta1, step))),
           correction(1 / std::sqrt(1 - std::pow(adam.beta2, step))) {}
@@ -33,8 +33,8 @@ struct AdamStep {
     template <typename Numbers>
     void move(Numbers &value, Numbers &mean, Numbers &square, const Numbers &g) const {
         const Numbers gradient = g + weight_decay * value;
-        mean += (1 - beta1) * (gradient - mean);
-        square = beta2 * square + (1 - beta2) * gradient * gradient;
+        mean += new1 * (gradient - mean);
+        square = beta2 * square + new2 * gradient * gradient;
         value -= size * mean / (square_root(square) * correction + epsilon);
     }
 };

@@ -30,10 +30,20 @@ class WeightAverage(nn.Module):
         ]
         self.values = nn.ParameterList(self._averages)
 
+    @staticmethod
+    def fraction(step: int) -> float:
+        """Returns how far the average moves after a step, counted from 1."""
+        return (EMPHASIS + 1) / (step + EMPHASIS)
+
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Takes the parameters after a step, counted from 1, into the average."""
-        torch._foreach_lerp_(self._averages, self._averaged, (EMPHASIS + 1) / (step + EMPHASIS))
+        torch._foreach_lerp_(self._averages, self._averaged, self.fraction(step))
+
+    def of(self, parameters: Iterable[torch.Tensor]) -> list[torch.Tensor]:
+        """Returns the averages of some of the parameters."""
+        averages = dict(zip(map(id, self._averaged), self._averages, strict=True))
+        return [averages[id(parameter)] for parameter in parameters]
 
     @torch.no_grad()
     def copy_to_parameters(self) -> None:

@@ -112,8 +112,8 @@ class RankingModule(LightningModule):
             self.average.copy_to_parameters()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Returns Adam for the network's parameters."""
-        return adam(self.network, self._config)
+        """Returns Adam for the network's parameters, which also averages them."""
+        return adam(self.network, self._config, self.average)
 
 
 class SteppedModule(RankingModule):
@@ -127,11 +127,6 @@ class SteppedModule(RankingModule):
             loss = self._loss(batch)
         self.count(loss.detach(), 1)
         return loss
-
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Takes the weights after the step into their average."""
-        if self.average is not None:
-            self.average.update(self.trainer.global_step)
 
     def _loss(self, batch: Any) -> torch.Tensor:
         return self.network.loss(batch)

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 from typing_extensions import override
 
+from tastemaker.native.adam import AdamRule
 from tastemaker.native.library import compiled
 from tastemaker.training.batches import Batch
 from tastemaker.training.kernels.kernel import Kernel
@@ -58,7 +59,7 @@ class Penalty(NamedTuple):
 def _compiled() -> ctypes.CDLL:
     loaded = compiled()
     loaded.pairs_begin.restype = c_void_p
-    loaded.pairs_begin.argtypes = [POINTER(_Network), POINTER(_Adam), c_int64, c_int64, c_int32]
+    loaded.pairs_begin.argtypes = [POINTER(_Network), POINTER(AdamRule), c_int64, c_int64, c_int32]
     loaded.pairs_train.restype = c_double
     loaded.pairs_train.argtypes = [c_void_p, POINTER(_Batch), POINTER(c_double)]
     for name in ("pairs_finish", "pairs_discard"):
@@ -193,9 +194,11 @@ class FusedPairs(Kernel):
             self._epoch.finish()
             self._epoch = None
 
-    def _adam(self, adam: torch.optim.Adam) -> "_Adam":
+    def _adam(self, adam: torch.optim.Adam) -> AdamRule:
         group, steps = adam.param_groups[0], adam.state[self._parts.users.weight]["step"]
-        return _Adam(*group["betas"], group["eps"], group["weight_decay"], int(steps), self._lazy)
+        return AdamRule(
+            *group["betas"], group["eps"], group["weight_decay"], int(steps), self._lazy
+        )
 
     def _network(self, adam: torch.optim.Adam) -> "_Network":
         regularization, user_penalties, item_penalties = self._penalty
@@ -211,7 +214,7 @@ class FusedPairs(Kernel):
 class _Epoch:
     """The state that the compiled code keeps between chunks, such as the steps each row missed."""
 
-    def __init__(self, network: "_Network", adam: "_Adam", batch_size: int, columns: int) -> None:
+    def __init__(self, network: "_Network", adam: AdamRule, batch_size: int, columns: int) -> None:
         sizes = batch_size, columns, torch.get_num_threads()
         self._handle = _compiled().pairs_begin(byref(network), byref(adam), *sizes)
         weakref.finalize(self, _compiled().pairs_discard, self._handle)
@@ -271,17 +274,6 @@ class _Parameter(ctypes.Structure):
         ("square", c_void_p),
         ("rows", c_int64),
         ("columns", c_int64),
-    )
-
-
-class _Adam(ctypes.Structure):
-    _fields_ = (
-        ("beta1", c_double),
-        ("beta2", c_double),
-        ("epsilon", c_double),
-        ("weight_decay", c_double),
-        ("steps_done", c_int64),
-        ("lazy", c_int32),
     )
 
 
