@@ -156,6 +156,40 @@ class EventKinds:
         kinds._require_targets(counts, source)
         return kinds
 
+    def united(self, other: "EventKinds", where: str, other_where: str) -> "EventKinds":
+        """Returns the kinds of two tables of one log: these, and those that only the other has.
+
+        Args:
+            other: the kinds of the other table.
+            where: name of the first table in the error.
+            other_where: name of the other table.
+
+        Raises:
+            DataError: a kind has different weights in the two, or is a target or negative in one
+                of them alone.
+        """
+        for kind in (name for name in other.names if name in self.names):
+            meanings = self._meaning_of(kind), other._meaning_of(kind)
+            if meanings[0] != meanings[1]:
+                raise DataError(
+                    f'the kind of event "{kind}" is {meanings[0]} in {where}, but {meanings[1]} in '
+                    f"{other_where}; read both with the same event_weights=…, targets=… and "
+                    "negative=…"
+                )
+        return replace(
+            self,
+            weights=tuple((dict(self.weights) | dict(other.weights)).items()),
+            targets=tuple(dict.fromkeys((*self.targets, *other.targets))),
+            negative=tuple(dict.fromkeys((*self.negative, *other.negative))),
+        )
+
+    def _meaning_of(self, kind: str) -> str:
+        """Describes one of `names` in words: `a target of the weight 10`."""
+        if kind in self.negative:
+            return "negative"
+        role = "a target" if kind in self.targets or not self.targets else "no target"
+        return f"{role} of the weight {dict(self.weights)[kind]:g}"
+
     def describe(self) -> str:
         """Describes the kinds in a line: `view = 1, buy = 10 (target); negative: return`."""
         targets = self.targets if self.targets else ()

@@ -1,7 +1,7 @@
 """Interactions: a validated table of which user touched which item, and when."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -118,6 +118,14 @@ class Interactions:
 
     def __len__(self) -> int:
         return self.frame.height
+
+    def with_kinds(self, kinds: EventKinds) -> "Interactions":
+        """Returns the same events with the codes of `kinds`, which must include all of theirs."""
+        if self.kinds is None or self.kinds == kinds:
+            return self
+        names = pl.Series(self.kinds.names).gather(self.frame["kind"])
+        frame = self.frame.with_columns(kind=pl.Series(kinds.codes(names)))
+        return replace(self, frame=frame, kinds=kinds)
 
 
 def required_columns(columns: Columns) -> dict[str, str]:

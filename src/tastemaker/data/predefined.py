@@ -8,6 +8,7 @@ import polars as pl
 
 from tastemaker.data.catalog import Catalog
 from tastemaker.data.dataset import Dataset, pointers
+from tastemaker.data.event_kinds import EventKinds
 from tastemaker.data.extending import extended
 from tastemaker.data.folding import pair_keys
 from tastemaker.data.interactions import Interactions
@@ -60,19 +61,21 @@ def predefined_split(
         SplitError: all interactions of a held-out part are also in an earlier part, a user of a
             held-out part has no history, a test user has no candidates, or only one of the
             training data and the histories has times or kinds of events.
-        DataError: the ids of the parts or of the catalog are of different types, or no id of the
-            catalog is an item.
+        DataError: the ids of the parts or of the catalog are of different types, no id of the
+            catalog is an item, or a kind of event means something else in one part than in another.
     """
-    parts = [train, test, *([validation] if validation is not None else [])]
+    given = {"train": train, "test": test, "validation": validation, "histories": histories}
+    named = _with_common_kinds({name: part for name, part in given.items() if part is not None})
+    train, histories = named["train"], named.get("histories")
     pairs = candidates.frame if isinstance(candidates, Interactions) else _pairs(candidates)
-    users, items = _vocabularies([*parts, *([histories] if histories is not None else [])], pairs)
+    users, items = _vocabularies(list(named.values()), pairs)
     dataset = Dataset.from_interactions(
         train, catalog, user_vocabulary=users, item_vocabulary=items,
         untouched_items=untouched_items, user_table=user_table, repeats=repeats,
         repeat_targets=repeat_targets,
     )  # fmt: skip
     items = dataset.item_vocabulary
-    held_out = [_held_out(part, dataset) for part in parts[1:]]
+    held_out = [_held_out(named[name], dataset) for name in ("test", "validation") if name in named]
     further = None if histories is None else _further_rows(histories, dataset)
     known = dataset.folded() if further is None else extended(dataset.folded(), [further])
     notes: list[str] = []
@@ -83,9 +86,6 @@ def predefined_split(
     lists = None if pairs is None else _candidates(pairs, users, items)
     if lists is not None:
         _refuse_missing_lists(dataset, held_out[0], lists)
-    named = {
-        "test": test, "validation": validation, "histories": histories, "candidates": candidates,
-    }  # fmt: skip
     return Split(
         dataset,
         held_out[0],
@@ -93,7 +93,7 @@ def predefined_split(
         lists,
         histories=further,
         method="given files",
-        notes=(*_notes(train, named), *notes),
+        notes=(*_notes(train, {**given, "candidates": candidates}), *notes),
     )
 
 
@@ -106,6 +106,25 @@ def _notes(train: Interactions, others: Mapping[str, object]) -> tuple[str, ...]
         for note in interactions.notes
         if note not in train.notes
     )
+
+
+def _with_common_kinds(parts: Mapping[str, Interactions]) -> dict[str, Interactions]:
+    """Returns the parts with the same codes of kinds of events.
+
+    Each part was read alone, so its codes count the kinds that occur in it.
+
+    Raises:
+        DataError: a kind has another weight or role in one part than in an earlier one.
+    """
+    kinds: EventKinds | None = None
+    first = ""
+    for name, part in parts.items():
+        if part.kinds is not None:
+            first = first or name
+            kinds = part.kinds if kinds is None else kinds.united(part.kinds, first, name)
+    if kinds is None:
+        return dict(parts)
+    return {name: part.with_kinds(kinds) for name, part in parts.items()}
 
 
 def _pairs(lists: pl.DataFrame | None) -> pl.DataFrame | None:
