@@ -256,3 +256,30 @@ def test_repeats_are_evaluated_and_recommended_where_they_are_kept(model: tm.Rec
     scores = model.score(tm.UserBatch.known(split.known_before("test"), found.users)).numpy()
     own = scores[np.arange(30), split.test.items]
     np.testing.assert_array_equal(found.ranks, (scores >= own[:, None]).sum(axis=1))
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"negative": ["retrun"]}, 'kind "retrun" of negative=…; did you mean "return"\\?'),
+        (
+            {"event_weights": {"veiw": 2, "*": 1}},
+            'kind "veiw" of event_weights=…; did you mean "view"\\? If both exist, give "view"',
+        ),
+        ({"negative": "return"}, 'negative="return" is a single text; .*negative=\\["return"\\]'),
+        ({"targets": "buy"}, 'targets="buy" is a single text; .*targets=\\["buy"\\]'),
+        ({"event_weights": {"view": "2"}}, "weight of \"view\" is '2'; .* given as a number"),
+    ],
+)
+def test_a_misspelt_kind_is_not_taken_for_one_without_events(how: dict, message: str) -> None:
+    log = frame([("a", 0, "view", 0), ("a", 1, "buy", 1), ("a", 2, "return", 2)])
+    with pytest.raises((ConfigError, DataError), match=message):
+        tm.read(log, event="event", **how)
+
+
+def test_a_kind_that_this_part_of_a_log_lacks_is_noted() -> None:
+    log = frame([("a", 0, "follow", 0), ("a", 1, "like", 1)])
+    data = tm.read(log, event="event", negative=["unfollow", "dislike"])
+    assert "no event is of the kind unfollow, dislike" in data.notes
+    both = tm.read(log, event="event", event_weights={"like": 1, "*": 1}, negative=["likes"])
+    assert "no event is of the kind likes" in both.notes, "like is named, so likes is another kind"

@@ -52,7 +52,11 @@ class DataOptions(options.Reading):
         if self.event_weights is not None:
             given["event_weights"] = _weights_of_kinds(self.event_weights)
         lists = {"targets": self.targets, "negative": self.negative}
-        return given | {name: _names(value) for name, value in lists.items() if value is not None}
+        return given | {
+            name: _kinds_named(f"--{name}", value)
+            for name, value in lists.items()
+            if value is not None
+        }
 
     @property
     def values(self) -> dict[str, Any]:
@@ -204,6 +208,18 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
+def _kinds_named(option: str, text: str) -> list[str]:
+    """Splits kinds of events at commas.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    kinds = _names(text)
+    if not kinds:
+        raise ConfigError(f"{option} names no kind of event; name one, or leave out the option")
+    return kinds
+
+
 def _kinds(option: str, given: list[str] | None) -> dict[str, str]:
     """Reads `price:number` as the kind of a feature by column.
 
@@ -223,11 +239,13 @@ def _weights_of_kinds(text: str) -> dict[str, float]:
     """Reads `view=1,cart=4` as weights by kind of event.
 
     Raises:
-        ConfigError: a part is not a kind, "=" and a number.
+        ConfigError: a part is not a kind, "=" and a number, a kind occurs twice, or there is none.
     """
-    weights = {}
-    for part in _names(text):
+    weights: dict[str, float] = {}
+    for part in _kinds_named("--event-weights", text):
         kind, equals, weight = (piece.strip() for piece in part.rpartition("="))
+        if kind in weights:
+            raise ConfigError(f'--event-weights gives "{kind}" two weights; give it one')
         try:
             weights[kind] = float(weight)
         except ValueError:

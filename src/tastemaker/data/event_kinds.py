@@ -1,7 +1,10 @@
 """Kinds of events: the weight of each kind, which kinds are targets, and which say no."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from numbers import Real
 
 import numpy as np
 import polars as pl
@@ -13,6 +16,10 @@ OTHERS = "*"
 
 MOST_KINDS = 100
 """Maximum number of kinds; a column with more values does not hold kinds of events."""
+
+
+SIMILARITY = 0.75
+"""Minimum similarity of the name of a kind to one that is taken for its misspelling."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +56,21 @@ class EventKinds:
             negative: the kinds that say no.
 
         Raises:
-            ConfigError: a weight is negative or not finite; or a kind is negative and has a weight
-                or is a target; or a target has no weight.
+            ConfigError: a weight is not a number, negative or not finite; or kinds are a single
+                text instead of a list; or a kind is negative and has a weight or is a target; or a
+                target has no weight.
         """
         given = {OTHERS: 1.0} if event_weights is None else dict(event_weights)
         for kind, weight in given.items():
-            if not (np.isfinite(weight) and weight >= 0):
+            if not (isinstance(weight, Real) and np.isfinite(weight) and weight >= 0):
                 raise ConfigError(
-                    f'event_weights: the weight of "{kind}" is {weight}; it must be 0 or more'
+                    f'event_weights: the weight of "{kind}" is {weight!r}; it must be 0 or more, '
+                    "given as a number"
+                )
+        for argument, kinds in (("targets", targets), ("negative", negative)):
+            if isinstance(kinds, str):
+                raise ConfigError(
+                    f'{argument}="{kinds}" is a single text; give a list: {argument}=["{kinds}"]'
                 )
         others = given.pop(OTHERS, None)
         for kind in negative:
@@ -155,6 +169,34 @@ class EventKinds:
         )
         kinds._require_targets(counts, source)
         return kinds
+
+    def note_on_absent(self, counts: Mapping[str, int], source: str) -> str | None:
+        """Returns a note on the kinds that are named but do not occur; None if all of them occur.
+
+        A part or a small sample of a log may lack a kind. It is taken for a misspelling if another
+        kind of a similar name occurs that is not named.
+
+        Args:
+            counts: the number of events of each kind.
+            source: name of the column in error messages, as for `encode`.
+
+        Raises:
+            DataError: a name is misspelt.
+        """
+        absent = [kind for kind in self.names if kind not in counts]
+        unnamed = [kind for kind in counts if kind not in self.names]
+        for kind in absent:
+            argument = "negative" if kind in self.negative else "event_weights"
+            for similar in get_close_matches(kind, unnamed, n=1, cutoff=SIMILARITY):
+                # The opposite of a kind ends with its name: dislike, unfollow. Numbers are codes.
+                ends = kind.endswith(similar) or similar.endswith(kind)
+                if not (ends or re.search(r"\d", kind + similar)):
+                    raise DataError(
+                        f'{source}: no event is of the kind "{kind}" of {argument}=…; did you mean '
+                        f'"{similar}"? If both exist, give "{similar}" a weight with '
+                        "event_weights=…"
+                    )
+        return f"no event is of the kind {', '.join(absent)}" if absent else None
 
     def united(self, other: "EventKinds", where: str, other_where: str) -> "EventKinds":
         """Returns the kinds of two tables of one log: these, and those that only the other has.

@@ -134,7 +134,7 @@ class WeightRules:
             weight_column: name of the column of values in notes.
 
         Raises:
-            DataError: as for `EventKinds.encode`.
+            DataError: as for `EventKinds.encode`, or the name of a kind is misspelt.
         """
         notes, transform, meaning, is_weighted = [], None, None, amounts is not None
         if amounts is not None:
@@ -146,6 +146,8 @@ class WeightRules:
             given = EventKinds.of() if weighting.kinds is None else weighting.kinds
             meaning = given.completed(kinds, event_column)
             notes.append(meaning.describe())
+            absent = given.note_on_absent(kinds, event_column)
+            notes.extend([absent] if absent else [])
             positive = (meaning.weight_of(kind) for kind in kinds if kind not in meaning.negative)
             is_weighted |= any(weight != 1 for weight in positive)
         return cls(meaning, transform, is_weighted, tuple(notes))
