@@ -88,3 +88,40 @@ def test_parts_of_a_split_can_all_be_read_as_text(tmp_path: Path) -> None:
         tm.read_interactions(train, ids="text"), tm.read_interactions(test, ids="text")
     )
     assert split.train.item_vocabulary.ids.to_list() == ["100", "B7"]
+
+
+@pytest.mark.parametrize("odd", ["+7", "-07", "7E0", "07", "-0"])
+def test_forms_of_numbers_that_programs_do_not_write_are_text(clicks: Path, odd: str) -> None:
+    usual = ["0", *map(str, range(1, 1200)), "-7"]
+    clicks.write_text("user,item\n" + "".join(f"1,{item}\n" for item in [*usual, odd]))
+    assert items(tm.read(clicks)) == sorted([*usual, odd])
+    prepared = tm.prepare(clicks, clicks.parent / "prepared", memory="512MiB")
+    assert items(prepared) == sorted([*usual, odd])
+
+
+def test_whole_floats_of_any_size_are_exact_in_a_file(clicks: Path) -> None:
+    clicks.write_text("user,item\n1,9007199254740993.0\n2,9007199254740992\n")
+    assert items(tm.read(clicks)) == [9007199254740992, 9007199254740993]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "limit"), [(pl.Float64, 2**53), (pl.Float32, 2**24), (pl.Float16, 2**11)]
+)
+def test_floats_too_large_to_be_exact_are_not_ids(dtype: type[pl.DataType], limit: int) -> None:
+    ids = pl.Series("item", [limit - 1, limit + 1]).cast(dtype)
+    frame = pl.DataFrame({"user": [1, 2]}).with_columns(ids)
+    with pytest.raises(DataError, match=f"row 2: the item id {limit} may have been rounded.*text"):
+        tm.read(frame)
+    assert items(tm.read(frame.head(1))) == [limit - 1]
+
+
+def test_two_spellings_do_not_become_one_whole_number(clicks: Path) -> None:
+    clicks.write_text("user,item\n1,7.0\n2,8.0\n3,7\n")
+    assert items(tm.read(clicks, ids="integer")) == [7, 8], "as without ids="
+    clicks.write_text("user,item\n1,7\n2,8\n3,007\n")
+    with pytest.raises(
+        DataError, match='line 4: the item ids "007" and "7" would become one.*ids="text"'
+    ):
+        tm.read(clicks, ids="integer")
+    with pytest.raises(DataError, match="would become one"):
+        tm.prepare(clicks, clicks.parent / "prepared", ids="integer", memory="512MiB")

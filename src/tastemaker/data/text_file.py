@@ -178,7 +178,7 @@ class TextFile:
     ) -> dict[str, type[pl.String]]:
         """Returns the columns to read as text: those given, and those with values like 007.
 
-        As a number, 007 would lose its zeros and be equal to 7.
+        As a number, 007 would lose its zeros and be equal to 7, and so would +7; -0 would be 0.
         """
         table = pl.scan_csv(self.body, infer_schema=False, **self.options)
         names = table.collect_schema().names()
@@ -186,7 +186,8 @@ class TextFile:
             return dict.fromkeys((names[position] for position in as_text), pl.String)
         values = pl.col([names[position] for position in positions])
         padded = values.filter(values.str.starts_with("0")).str.contains(r"^0\d").any()
-        found = table.select(padded).collect(engine="streaming")
+        signed = (values.str.starts_with("+") | values.str.starts_with("-0")).any()
+        found = table.select(padded | signed).collect(engine="streaming")
         padded_names = [name for name in found.columns if found[name].item()]
         return dict.fromkeys([*padded_names, *(names[position] for position in as_text)], pl.String)
 

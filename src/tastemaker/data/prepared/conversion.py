@@ -98,7 +98,8 @@ def _validated(
 
 
 def _ids(source: PiecedSource, rows: Rows, name: str, role: str) -> pl.Series:
-    """Returns the ids of a piece; text that the whole table may turn into numbers stays text."""
-    if source.is_typed or source.log.values.ids is not None:
-        return read_ids(rows, name, role, source.log.values.ids)
-    return rows.frame[name]
+    """Returns the ids of a piece; text stays text, as the whole table decides what it becomes."""
+    column = rows.frame[name]
+    if column.dtype == pl.String:
+        return column
+    return read_ids(rows, name, role, source.log.values.ids)

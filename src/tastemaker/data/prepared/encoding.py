@@ -72,9 +72,7 @@ def _vocabulary(
 ) -> tuple[Vocabulary, Path]:
     """Returns the vocabulary, and a table of the ids as they are in the tables and their codes."""
     found = database.distinct(tables, kind, folder / f"{kind}-ids.parquet")
-    ids = found
-    if not source.is_typed and source.log.values.ids is None:
-        ids = _typed_ids(source, found, tables, kind, database)
+    ids = _typed_ids(source, found, tables, kind, database)
     vocabulary = Vocabulary.of(ids, kind=kind)
     is_sorted = vocabulary.ids.equals(ids)
     codes = np.arange(len(ids), dtype=np.int32) if is_sorted else vocabulary.find(ids)
@@ -86,10 +84,10 @@ def _vocabulary(
 def _typed_ids(
     source: PiecedSource, found: pl.Series, tables: Path, kind: str, database: Engine
 ) -> pl.Series:
-    """Returns the ids of text files as numbers if all of them are numbers.
+    """Returns the ids of the whole table as numbers or text, as `read_ids` does.
 
     Raises:
-        DataError: they are numbers, but one is not whole or is too large.
+        DataError: as for `read_ids`.
     """
 
     def place(position: int) -> tuple[str, str]:
@@ -99,9 +97,9 @@ def _typed_ids(
     column = source.columns.user if kind == "user" else source.columns.item
     rows = Rows(
         pl.DataFrame({column: found}), source.name, lambda position: place(position)[0],
-        lambda position: place(position)[1], is_typed=False,
+        lambda position: place(position)[1], is_typed=source.is_typed,
     )  # fmt: skip
-    return read_ids(rows, column, kind)
+    return read_ids(rows, column, kind, source.log.values.ids)
 
 
 def write_columns(
