@@ -362,6 +362,21 @@ def test_examples_are_of_the_light_the_regular_and_the_heavy() -> None:
     assert len(examples(models, split, n=50)) == 9
 
 
+def test_lists_of_repeats_are_chosen_from_the_whole_catalog() -> None:
+    items = {user: [0, 1, 0, 1, 2, user % 4] for user in range(9)}
+    log = pl.DataFrame(
+        [(user, item, time) for user in items for time, item in enumerate(items[user])],
+        schema=["user", "item", "time"], orient="row",
+    )  # fmt: skip
+    new = tm.leave_one_out(tm.read(log), validation=False)
+    (light, *_) = examples({"popularity": tm.Popularity().fit(new)}, new)
+    assert light.n_ranked == new.train.n_items - light.n_known
+    kept = tm.leave_one_out(tm.read(log, repeats="keep"), validation=False)
+    (light, *_) = examples({"popularity": tm.Popularity().fit(kept)}, kept)
+    assert light.n_known == 5
+    assert light.n_ranked == kept.train.n_items == 4
+
+
 def test_the_report_marks_hits_in_words(
     tmp_path: Path, split: tm.Split, entries: list[Entry]
 ) -> None:

@@ -54,7 +54,8 @@ class Example:
     held_out: tuple[ShownItem, ...]
     lists: tuple[ExampleList, ...]
     n_ranked: int
-    """Number of items that the lists were chosen from."""
+    """Number of items that the lists were chosen from: those that may be recommended to the user,
+    which with repeats="keep" include those of the history."""
 
 
 def examples(
@@ -133,7 +134,7 @@ def _example(
             )
             for name, codes in ranked.items()
         ),
-        n_ranked=known.n_items - len(history),
+        n_ranked=max(len(codes) for codes in ranked.values()),
     )
 
 
