@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 import tastemaker as tm
-from tastemaker.errors import DataError
+from tastemaker.errors import ConfigError, DataError
 
 ROWS = [("ann", "tea", 100), ("bob", "tea", 300), ("ann", "jam", 200)]
 IN_ORDER = [("ann", "tea", 100), ("ann", "jam", 200), ("bob", "tea", 300)]
@@ -204,6 +204,40 @@ def test_a_format_makes_times_of_whole_numbers(tmp_path: Path) -> None:
     data = tm.read(path, time="day", time_format="%d%m%Y")
     assert data.to_frame()["item_id"].to_list() == [1, 2, 3]
     assert data.time_unit == "%d%m%Y"
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        "2020-01-01 12:00:00+00", "2020-01-01T12:00Z", "2020-01-01T14:00+02:00", "20200101T120000Z",
+        "2020-01-01 12:00:00 UTC", "2020-01-01 12:00:00.5+00", "20200101T1400+0200",
+        "2020-01-01 14:00:00 +0200", "2020-01-01T12:00",
+    ],
+)  # fmt: skip
+def test_times_as_databases_and_other_programs_write_them(time: str) -> None:
+    log = pl.DataFrame({"user": ["a", "b"], "item": [1, 1], "time": [time, "2020-01-01T12:00:01Z"]})
+    assert tm.read(log).to_frame()["timestamp"].to_list() == [1_577_880_000, 1_577_880_001]
+
+
+def test_a_format_applies_to_numbers_with_a_point(tmp_path: Path) -> None:
+    path = tmp_path / "days.csv"
+    path.write_text("user,item,day\na,1,20191231.0\na,2,20200101.0\n")
+    expected = [1_577_750_400, 1_577_836_800]
+    days = {"time": "day", "time_format": "%Y%m%d"}
+    assert tm.read(path, **days).timestamps.tolist() == expected
+    assert tm.prepare(path, tmp_path / "out", **days).timestamps.tolist() == expected
+    assert tm.read(pl.read_csv(path), **days).timestamps.tolist() == expected
+    with pytest.raises(DataError, match='row 1: "20191231.5" is not a time in the format'):
+        tm.read(pl.read_csv(path).with_columns(pl.col("day") + 0.5), **days)
+    path.write_text("user,item,day\na,1,20200101.0900\na,2,20200101.1000\n")
+    hours = tm.read(path, time="day", time_format="%Y%m%d.%H%M")
+    assert hours.timestamps.tolist() == [1_577_869_200, 1_577_872_800]
+
+
+def test_a_format_of_text_is_refused_for_datetimes() -> None:
+    log = pl.DataFrame({"user": ["a"], "item": [1], "time": [datetime(2020, 1, 1)]})
+    with pytest.raises(ConfigError, match='"%Y" is about times as text, but column "time" holds D'):
+        tm.read(log, time_format="%Y")
 
 
 def test_order_within_one_second_survives_whole_seconds() -> None:

@@ -68,6 +68,16 @@ class Columns:
         """The columns that hold ids."""
         return [self.user, self.item]
 
+    def as_written(self, time_format: str | None) -> list[str]:
+        """Returns the columns whose text must not change: ids, and times of a given format.
+
+        Args:
+            time_format: the format of the times, if it is given: as a number, the month 2020.10
+                would be 2020.1.
+        """
+        times = [self.time] if self.time is not None and time_format is not None else []
+        return [*self.id_columns, *times]
+
     def describe(self) -> str:
         """Describes the columns in a line for a log: `user = userId, item = movieId (guessed)`."""
         return ", ".join(

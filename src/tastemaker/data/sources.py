@@ -286,7 +286,7 @@ def read_interactions(
         source,
         source_name,
         wanted=lambda names: list(dict.fromkeys(columns_of(names).by_role().values())),
-        ids=lambda names: columns_of(names).id_columns,
+        ids=lambda names: columns_of(names).as_written(log.time_format),
         how=log.text,
         query=query,
     )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from tastemaker.data.rows import Rows
-from tastemaker.errors import DataError
+from tastemaker.errors import ConfigError, DataError
 from tastemaker.representation import short_repr
 
 LARGEST_RANK = 10**8
@@ -89,10 +89,11 @@ def read_times(
     Raises:
         DataError: a value is not a time or differs in unit from the rest (the message gives row and
             value), or the column has a type that cannot hold times.
+        ConfigError: there is a `time_format`, but the column holds datetimes.
     """
     column = rows.frame[name]
-    if time_format is not None and column.dtype.is_integer():
-        column = column.cast(pl.String)  # days like 20200131 look like numbers
+    if time_format is not None:
+        column = _as_text(column, rows, time_format)
     seen = seen or TimesSeen.of(column)
     if column.dtype == pl.String:
         return _from_text(column, rows, time_format, seen)
@@ -109,6 +110,27 @@ def read_times(
         f'{rows.source}: column "{name}" holds {column.dtype}, which is not a time; '
         "use seconds, milliseconds, ISO 8601 or a datetime column"
     )
+
+
+def _as_text(column: pl.Series, rows: Rows, time_format: str) -> pl.Series:
+    """Returns times as text to be parsed by a format: days like 20200131 look like numbers.
+
+    Raises:
+        DataError: a number is not whole.
+        ConfigError: the column holds datetimes.
+    """
+    if column.dtype.is_temporal():
+        raise ConfigError(
+            f'{rows.source}: time_format="{time_format}" is about times as text, but column '
+            f'"{column.name}" holds {column.dtype}; leave it out'
+        )
+    if column.dtype.is_float():
+        whole = column.cast(pl.Int64, strict=False)
+        differs = (whole != column).fill_null(value=True)
+        if differs.any():
+            raise _not_a_time(column, differs, rows, time_format)
+        column = whole
+    return column.cast(pl.String) if column.dtype.is_integer() else column
 
 
 def _from_text(column: pl.Series, rows: Rows, time_format: str | None, seen: TimesSeen) -> Times:
@@ -159,33 +181,59 @@ def _unit_of(largest: int) -> str:
 
 
 def _parse_text(column: pl.Series, rows: Rows, time_format: str | None) -> pl.Series:
-    if time_format is not None:
-        parsed = column.str.to_datetime(time_format, strict=False, time_unit="us")
-        if parsed.null_count() == len(parsed):
-            # to_datetime refuses a pattern without hours, so parse it as a date.
-            parsed = column.str.to_date(time_format, strict=False).cast(pl.Datetime("us"))
-    else:
-        parsed = _parse_iso(column)
+    parsed = _parse_iso(column) if time_format is None else _parse_format(column, time_format)
     bad = parsed.is_null()
     if bad.any():
         raise _not_a_time(column, bad, rows, time_format)
     return parsed.dt.replace_time_zone(None) if _zone(parsed) is None else _to_utc(parsed)
 
 
+def _parse_format(text: pl.Series, time_format: str) -> pl.Series:
+    parsed = text.str.to_datetime(time_format, strict=False, time_unit="us")
+    if parsed.null_count() == len(parsed):
+        # to_datetime refuses a pattern without hours, so parse it as a date.
+        parsed = text.str.to_date(time_format, strict=False).cast(pl.Datetime("us"))
+    if parsed.null_count() == len(parsed) and text.str.contains(r"^\d+\.0+$").any():
+        # Days like 20200131 that a program stored as floats.
+        return _parse_format(text.str.replace(r"\.0+$", ""), time_format)
+    return parsed
+
+
 def _parse_iso(column: pl.Series) -> pl.Series:
     """Parses ISO 8601 with or without a zone, a fraction or a time of day; rows may differ."""
     text = column.str.strip_chars().str.replace(r"^(\d{4}-\d\d-\d\d) ", "${1}T")
     text = text.str.replace(r"[zZ]$", "+00:00")
-    zoned = text.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%:z", strict=False, time_unit="us")
-    parsed = _to_utc(zoned)
-    for pattern in ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"):
-        if parsed.null_count():
-            plain = text.str.to_datetime(pattern, strict=False, time_unit="us")
-            parsed = parsed.zip_with(parsed.is_not_null(), plain)
+    parsed = _parse_extended_iso(text)
     if parsed.null_count():
         days = text.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us"))
         parsed = parsed.zip_with(parsed.is_not_null(), days)
+    if parsed.null_count():
+        parsed = parsed.zip_with(parsed.is_not_null(), _parse_extended_iso(_extended_iso(text)))
     return parsed
+
+
+def _parse_extended_iso(text: pl.Series) -> pl.Series:
+    """Parses 2020-01-31T12:00:00, with or without a fraction and a zone; else null."""
+    zoned = text.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%:z", strict=False, time_unit="us")
+    parsed = _to_utc(zoned)
+    if parsed.null_count():
+        plain = text.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", strict=False, time_unit="us")
+        parsed = parsed.zip_with(parsed.is_not_null(), plain)
+    return parsed
+
+
+def _extended_iso(text: pl.Series) -> pl.Series:
+    """Returns the other forms of ISO 8601, and those of databases, in the form of most times."""
+    for pattern, usual in (
+        (r"(?i) ?(?:utc|gmt)$", "+00:00"),
+        (r"^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)", "${1}-${2}-${3}T${4}:${5}"),
+        (r"^(\S{10}T\d\d:\d\d)(\d\d)", "${1}:${2}"),
+        (r"^(\S{10}T\d\d:\d\d)(?: ?([+-].*))?$", "${1}:00${2}"),
+        (r"^(\S{10}T\S+?) ?([+-]\d\d)$", "${1}${2}:00"),
+        (r"^(\S{10}T\S+) ([+-]\S+)$", "${1}${2}"),
+    ):
+        text = text.str.replace(pattern, usual)
+    return text
 
 
 def _zone(times: pl.Series) -> str | None:

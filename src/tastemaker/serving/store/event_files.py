@@ -93,17 +93,18 @@ def import_events(
     """
     known = layout_named(layout)
     named = known.columns(columns | {"event": None})
+    time_format = time_format or known.time_format
     rows = read_rows(
         path,
         str(path),
-        ids=lambda names: _roles_in(names, str(path), named).id_columns,
+        ids=lambda names: _roles_in(names, str(path), named).as_written(time_format),
         how=known.text_format(text),
     )
     if rows.frame.is_empty():
         raise DataError(f"{path}: there are no rows; at least one event is needed")
     roles = _roles_in(rows.frame.columns, rows.source, named)
     rows = known.events(rows)
-    frame, left_out = _events_in(rows, roles, time_format or known.time_format, values, data)
+    frame, left_out = _events_in(rows, roles, time_format, values, data)
     accepted = 0
     for part in frame.iter_slices(ROWS_AT_ONCE):
         accepted += store.append([NewEvent(*row) for row in part.iter_rows()])
