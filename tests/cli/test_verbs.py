@@ -155,6 +155,16 @@ def test_a_blend_is_trained_and_served_from_one_run_with_settings_of_its_parts(
     assert (code, "parts is 'ease'" in err) == (2, True)
 
 
+def test_candidates_that_are_missing_are_asked_for_before_the_training(
+    tastemaker: Terminal, clicks: Path, tmp_path: Path
+) -> None:
+    arguments = ("--model", "popularity", "--protocol", "candidates", "--out", tmp_path / "run")
+    code, _, err = tastemaker("train", clicks, *arguments)
+    assert code == 2
+    assert "the split has no candidate lists; give --candidates" in err
+    assert "training popularity" not in err
+
+
 def test_a_predefined_split_is_used_as_it_is(tastemaker: Terminal, tmp_path: Path) -> None:
     pl.DataFrame({"user": [1, 1, 2], "item": [10, 20, 10]}).write_csv(tmp_path / "train.csv")
     pl.DataFrame({"user": [1, 2], "item": [30, 20]}).write_csv(tmp_path / "test.csv")

@@ -61,10 +61,10 @@ def compare(
     reading: options.Reading,
     holding_out: options.HoldingOutForTest,
     protocol: options.FullProtocol = "auto",
-    negatives: options.Negatives = 99,
+    negatives: options.Negatives = None,
     k: options.ComparedCutoffs = None,
-    candidate_seed: options.CandidateSeed = 0,
-    draw: options.Draw = "uniform",
+    candidate_seed: options.CandidateSeed = None,
+    draw: options.Draw = None,
     metric: Annotated[
         str | None,
         typer.Option(

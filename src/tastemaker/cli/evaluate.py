@@ -11,10 +11,10 @@ from tastemaker.cli.common import interrupt_message, print_json
 def evaluate(
     run: options.Run,
     protocol: options.Protocol = "auto",
-    negatives: options.Negatives = 99,
+    negatives: options.Negatives = None,
     k: options.Cutoffs = None,
-    candidate_seed: options.CandidateSeed = 0,
-    draw: options.Draw = "uniform",
+    candidate_seed: options.CandidateSeed = None,
+    draw: options.Draw = None,
     lists: Annotated[
         bool,
         typer.Option(

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from tastemaker.cli.common import err, out, table_of
 from tastemaker.data.split import Split
-from tastemaker.errors import SplitError
+from tastemaker.errors import ConfigError, SplitError
 from tastemaker.evaluation.protocols import (
     CandidateLists,
     FullRanking,
@@ -25,21 +25,31 @@ SHOWN = ("hit_rate", "ndcg", "mrr")
 
 def make_protocol(
     name: Literal["auto", "sampled", "full", "candidates"],
-    negatives: int,
-    seed: int,
-    draw: Draw,
+    negatives: int | None,
+    candidate_seed: int | None,
+    draw: Draw | None,
     split: Split,
     default: Literal["sampled", "full"] = "sampled",
 ) -> RankingProtocol:
     """The protocol that the options give; without candidates, auto means `default`.
 
     Raises:
+        ConfigError: an option on sampled items is given, but none are sampled.
         SplitError: the protocol is candidates, but the split has none.
     """
     if name == "auto":
         name = default if split.candidates is None else "candidates"
+    options: dict[str, Any] = {"negatives": negatives, "seed": candidate_seed, "draw": draw}
+    given = {option: value for option, value in options.items() if value is not None}
     if name == "sampled":
-        return SampledRanking(negatives, seed, draw)
+        return SampledRanking(**given)
+    if given:
+        option = next(iter(given))
+        flag = "--candidate-seed" if option == "seed" else f"--{option}"
+        raise ConfigError(
+            f"{flag} is about sampled items, but the protocol is {name}; leave it out, or give "
+            "--protocol sampled"
+        )
     if name == "full":
         return FullRanking()
     if split.candidates is None:

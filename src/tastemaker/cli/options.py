@@ -251,29 +251,46 @@ KCore = Annotated[
 ]
 
 SplitBy = Annotated[
-    Literal["leave-one-out", "leave-k-out", "temporal", "none"],
-    _split("--split", help="Method by which interactions are held out for the test."),
+    Literal["leave-one-out", "leave-k-out", "temporal", "none"] | None,
+    _split(
+        "--split",
+        help="Method by which interactions are held out for the test. (default: leave-one-out)",
+        show_default=False,
+    ),
 ]
 Order = Annotated[
-    Literal["time", "input", "random"],
-    _split("--by", help="Order that determines the last interactions of each user."),
+    Literal["time", "input", "random"] | None,
+    _split(
+        "--by",
+        help="Order that determines the last interactions of each user, for leave-one-out and "
+        "leave-k-out. (default: time)",
+        show_default=False,
+    ),
 ]
 HoldOut = Annotated[
-    int, _split("--hold-out", help="Interactions held out for each user, for leave-k-out.")
+    int | None,
+    _split(
+        "--hold-out",
+        help="Interactions held out for each user, for leave-k-out. (default: 5)",
+        show_default=False,
+    ),
 ]
 TestFraction = Annotated[
-    float,
+    float | None,
     _split(
         "--test-fraction",
-        help="Fraction of the interactions, the latest ones, that is held out, for temporal.",
+        help="Fraction of the interactions, the latest ones, that is held out, for temporal. "
+        "(default: 0.1)",
+        show_default=False,
     ),
 ]
 Validation = Annotated[
-    bool,
+    bool | None,
     _split(
         "--validation/--no-validation",
         help="Also hold out the interactions before the test interactions, to select the best "
-        "epoch.",
+        "epoch. (default: --validation)",
+        show_default=False,
     ),
 ]
 Train = Annotated[
@@ -360,11 +377,11 @@ class TableReading:
 class HoldingOut:
     """The options under "Holding out"."""
 
-    split: SplitBy = "leave-one-out"
-    by: Order = "time"
-    hold_out: HoldOut = 5
-    test_fraction: TestFraction = 0.1
-    validation: Validation = True
+    split: SplitBy = None
+    by: Order = None
+    hold_out: HoldOut = None
+    test_fraction: TestFraction = None
+    validation: Validation = None
     train: Train = None
     test: Test = None
     valid: Valid = None
@@ -452,10 +469,10 @@ FullProtocol = Annotated[
     ),
 ]
 Negatives = Annotated[
-    int,
+    int | None,
     typer.Option(
-        "--negatives", help="Number of items sampled for each held-out item.", min=1,
-        rich_help_panel=PROTOCOL_PANEL,
+        "--negatives", help="Number of items sampled for each held-out item. (default: 99)", min=1,
+        rich_help_panel=PROTOCOL_PANEL, show_default=False,
     ),
 ]  # fmt: skip
 Cutoffs = Annotated[
@@ -474,17 +491,18 @@ ComparedCutoffs = Annotated[
     ),
 ]  # fmt: skip
 Draw = Annotated[
-    Literal["uniform", "popularity"],
+    Literal["uniform", "popularity"] | None,
     typer.Option(
-        "--draw", help="Sample items uniformly or by their popularity, which is harder.",
-        rich_help_panel=PROTOCOL_PANEL,
+        "--draw", help="Sample items uniformly or by their popularity, which is harder. "
+        "(default: uniform)",
+        rich_help_panel=PROTOCOL_PANEL, show_default=False,
     ),
 ]  # fmt: skip
 CandidateSeed = Annotated[
-    int,
+    int | None,
     typer.Option(
-        "--candidate-seed", help="Seed of the sampled items; independent of --seed.", min=0,
-        rich_help_panel=PROTOCOL_PANEL,
+        "--candidate-seed", help="Seed of the sampled items; independent of --seed. (default: 0)",
+        min=0, rich_help_panel=PROTOCOL_PANEL, show_default=False,
     ),
 ]  # fmt: skip
 

@@ -167,7 +167,9 @@ class DataOptions(options.Reading):
         )  # fmt: skip
         refused |= {name: getattr(self, name) for name in names if getattr(self, name)}
         if refused:
-            raise ConfigError(f"{data}: how to read it is known; leave out {_flag(refused)}")
+            raise ConfigError(
+                f"{data}: how to read it is known; leave out {_flag(next(iter(refused)))}"
+            )
         if data not in ARCHIVES:
             return load(data, **rules)
         with Progress(
@@ -257,10 +259,10 @@ def _weights_of_kinds(text: str) -> dict[str, float]:
     return weights
 
 
-def _flag(options: dict[str, Any]) -> str:
-    """The first of some options, as written on the command line."""
-    name = next(iter(options))
-    return "--no-header" if name == "has_header" else f"--{name.replace('_', '-')}"
+def _flag(name: str) -> str:
+    """An option as written on the command line."""
+    others = {"has_header": "--no-header", "validation": "--[no-]validation"}
+    return others.get(name, f"--{name.replace('_', '-')}")
 
 
 def _with_events(base: Dataset | None, url: str, rules: LogRules | None) -> Dataset:
@@ -272,6 +274,15 @@ def _with_events(base: Dataset | None, url: str, rules: LogRules | None) -> Data
     with Database(url) as database:
         database.migrate()
         return with_events(base, database, rules)
+
+
+USED_BY = {
+    "leave-one-out": ("by", "validation"),
+    "leave-k-out": ("by", "hold_out", "validation"),
+    "temporal": ("test_fraction", "validation"),
+    "none": (),
+}
+"""The options that each method of --split uses."""
 
 
 @dataclass(frozen=True)
@@ -294,13 +305,27 @@ class SplitOptions(options.HoldingOutForTest):
         misplaced = next((name for name in parts if getattr(self, name)), None)
         if misplaced is not None:
             raise ConfigError(f"--{misplaced} belongs to a ready-made split; give --train as well")
+        method = self.split or "leave-one-out"
+        given = self._given()
+        unused = next((name for name in given if name not in USED_BY[method]), None)
+        if unused is not None:
+            methods = [f"--split {name}" for name, names in USED_BY.items() if unused in names]
+            raise ConfigError(
+                f"{_flag(unused)} has no effect with --split {method}; leave it out, or give "
+                f"{' or '.join(methods)}"
+            )
         dataset = source.dataset(data)
-        if self.split == "none":
+        if method == "none":
             return no_holdout(dataset)
-        if self.split == "temporal":
-            return temporal(dataset, test_fraction=self.test_fraction, validation=self.validation)
-        k = 1 if self.split == "leave-one-out" else self.hold_out
-        return leave_k_out(dataset, k, validation=self.validation, by=self.by, seed=self.seed or 0)
+        if method == "temporal":
+            return temporal(dataset, **given)
+        k = 1 if method == "leave-one-out" else given.pop("hold_out", 5)
+        return leave_k_out(dataset, k, seed=self.seed or 0, **given)
+
+    def _given(self) -> dict[str, Any]:
+        """The given options on how a method holds out interactions."""
+        names = ("by", "hold_out", "test_fraction", "validation")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
     def _predefined(self, data: str | None, source: DataOptions) -> Split:
         if data is not None:
@@ -308,10 +333,11 @@ class SplitOptions(options.HoldingOutForTest):
         if self.train is None or self.test is None:
             raise ConfigError("a ready-made split needs both --train and --test")
         unused = ("min_rating", "sample_users", "k_core", "query")
-        changed = next((n for n in unused if getattr(source, n) is not None), None)
-        if changed is not None:
+        given = {name: getattr(source, name) for name in unused} | {"split": self.split}
+        changed = [name for name, value in (given | self._given()).items() if value is not None]
+        if changed:
             raise ConfigError(
-                f"--{changed.replace('_', '-')} does not apply to a ready-made split; leave it out"
+                f"{_flag(changed[0])} does not apply to a ready-made split; leave it out"
             )
         train = source.interactions(self.train)
         text = {name: value for name, value in source.text.items() if name in SHARED_WITH_ITEMS}

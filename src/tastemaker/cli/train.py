@@ -73,10 +73,10 @@ def train(
     reading: options.Reading,
     holding_out: options.HoldingOutForTest,
     protocol: options.Protocol = "auto",
-    negatives: options.Negatives = 99,
+    negatives: options.Negatives = None,
     k: options.Cutoffs = None,
-    candidate_seed: options.CandidateSeed = 0,
-    draw: options.Draw = "uniform",
+    candidate_seed: options.CandidateSeed = None,
+    draw: options.Draw = None,
     on_ray: options.OnRay,
     json: options.Json = False,
 ) -> None:

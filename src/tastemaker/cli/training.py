@@ -22,6 +22,7 @@ from tastemaker.cluster.group import Place, in_agreement, leave, require_same, w
 from tastemaker.data.split import Split
 from tastemaker.errors import ConfigError
 from tastemaker.evaluation.evaluate import evaluate
+from tastemaker.evaluation.protocols import RankingProtocol
 from tastemaker.evaluation.results import Evaluation
 from tastemaker.experiments.tracking import TrackerName, TrainingRecord
 from tastemaker.folders import refuse_other_kind
@@ -47,12 +48,12 @@ class TrainingJob:
     seed: int | None = None
     device: DeviceName = "auto"
     protocol: Literal["auto", "sampled", "full", "candidates"] = "auto"
-    negatives: int = 99
+    negatives: int | None = None
     """Number of items that the evaluation samples for each held-out item. The number of negatives
     for training is a setting of the model."""
     k: tuple[int, ...] = (10,)
-    candidate_seed: int = 0
-    draw: Draw = "uniform"
+    candidate_seed: int | None = None
+    draw: Draw | None = None
     resume: bool = False
     restart: bool = False
     strict: bool = False
@@ -98,13 +99,16 @@ class TrainingJob:
         and saves it, and the others return.
 
         Raises:
-            ConfigError: `strict` is set, and the model does not learn from everything in the data.
+            ConfigError: `strict` is set, and the model does not learn from everything in the data;
+                or an option has no effect on the evaluation.
+            SplitError: the protocol is candidates, but the split has none.
             typer.Exit: Ctrl-C ended the training, and the run was saved (exit code 130).
             KeyboardInterrupt: Ctrl-C was pressed, and no run was saved: before the end of the first
                 epoch, in the pre-training of a part, a second time, or after the training.
             SystemExit: SIGTERM was received (exit code 143); no run was saved.
         """
         model = self.checked_model()
+        protocol = None if split.test is None else self._protocol(split)
         for line in model.notes_on(split.train, strict=self.strict):
             note(line)
         finished = finished_run(self.run_folder, model, split) if self.resume else None
@@ -134,7 +138,7 @@ class TrainingJob:
                     return model
                 if self.local_processes > 1:
                     torch.set_num_threads(torch.get_num_threads() * self.local_processes)
-                evaluation = self._evaluate(model, split)
+                evaluation = self._evaluate(model, split, protocol)
             except SystemExit:
                 note(f"terminated; {self._hint(folder)}")
                 raise
@@ -201,12 +205,14 @@ class TrainingJob:
                 model.log, f"{self.model} on {train.name}", folder / "learning_curve.png"
             )
 
-    def _evaluate(self, model: Recommender, split: Split) -> Evaluation | None:
-        if split.test is None:
+    def _protocol(self, split: Split) -> RankingProtocol:
+        return make_protocol(self.protocol, self.negatives, self.candidate_seed, self.draw, split)
+
+    def _evaluate(
+        self, model: Recommender, split: Split, protocol: RankingProtocol | None
+    ) -> Evaluation | None:
+        if protocol is None:
             return None
-        protocol = make_protocol(
-            self.protocol, self.negatives, self.candidate_seed, self.draw, split
-        )
         with progress_bar() as update_bar:
             return evaluate(model, split, protocol, k=self.k, on_progress=update_bar)
 

@@ -68,9 +68,9 @@ def tune(
             rich_help_panel=options.PROTOCOL_PANEL,
         ),
     ] = "full",
-    negatives: options.Negatives = 99,
-    candidate_seed: options.CandidateSeed = 0,
-    draw: options.Draw = "uniform",
+    negatives: options.Negatives = None,
+    candidate_seed: options.CandidateSeed = None,
+    draw: options.Draw = None,
     metric: Annotated[
         str,
         typer.Option(

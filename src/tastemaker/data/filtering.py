@@ -32,8 +32,11 @@ def k_core(data: Dataset, k: int) -> Dataset:
     """Returns the largest part in which every user has at least k items, and every item k users.
 
     Raises:
+        ConfigError: k is below 1.
         SplitError: nothing is left.
     """
+    if k < 1:
+        raise ConfigError(f"k_core(): k is {k}; it must be 1 or more")
     pairs = core = data.folded().pairs
     while len(core):
         keep = (core.user_counts >= k)[core.users] & (core.item_counts >= k)[core.items]
