@@ -319,3 +319,41 @@ def test_a_catalog_of_items_brings_titles_and_categories(tmp_path: Path) -> None
     assert catalog.rows() == [("jam", None, None), ("tea", "Green Tea", ["Drink", "Hot"])]
     with pytest.raises(DataError, match="a table of items needs a column with the item's id"):
         tm.read(frame(), items=pl.DataFrame({"a": [1]}))
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"seperator": ","}, 'seperator=… is not an argument; did you mean "separator"'),
+        ({"min_ratng": 3}, 'min_ratng=… is not an argument; did you mean "min_rating"'),
+        ({"weigth": "w"}, 'weigth=… is not an argument; did you mean "weight"'),
+        ({"min_rating": "3"}, "min_rating=… is '3'; it must be a number"),
+        ({"min_rating": float("nan")}, "min_rating=… is nan; it must be a number"),
+        ({"encoding": "hex"}, 'encoding="hex" is unknown; common ones are "utf-8"'),
+        ({"encoding": "rot13"}, 'encoding="rot13" is unknown'),
+        ({"encoding": "utf\0008"}, "is unknown; common ones"),
+    ],
+)
+def test_a_mistake_in_an_argument_is_explained(how: dict, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "ratings.csv"
+    path.write_text("user,item,rating\n1,2,3\n")
+    with pytest.raises(ConfigError, match=message):
+        tm.read(path, **how)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("", "the path of the data is empty"),
+        ("x" * 300, "xxx'… cannot be the path of a file: File name too long"),
+        ("clicks\0.csv", "'clicks.x00.csv'… cannot be the path of a file: embedded null"),
+    ],
+)
+def test_a_path_that_no_file_can_have_is_refused(path: str, message: str, tmp_path: Path) -> None:
+    for read in (tm.read, tm.read_interactions, tm.load, tm.read_catalog):
+        with pytest.raises(DataError, match=message):
+            read(path)
+    with pytest.raises(DataError, match=message):
+        tm.prepare(path, tmp_path / "out")
+    with pytest.raises(DataError, match=message):
+        tm.read(pl.DataFrame({"user": [1], "item": [2]}), items=path)

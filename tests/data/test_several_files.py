@@ -219,3 +219,15 @@ def test_a_table_in_parts_is_read_as_the_whole_table(
         table[start:end].write_csv(folder / f"part-{number}.csv")
     whole = tm.read_interactions(folder / "whole.csv").frame
     assert tm.read_interactions(f"{folder}/part-*.csv").frame.equals(whole)
+
+
+def test_lines_of_json_with_other_columns_are_refused_in_pieces_too(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"user": 1, "item": 2}\n{"user": 2, "item": 2, "page": 3}\n')
+    (tmp_path / "b.jsonl").write_text('{"user": 1, "item": 3, "extra": 4, "page": 1}\n')
+    for read in (tm.read, lambda files: tm.prepare(files, tmp_path / "out")):
+        with pytest.raises(
+            DataError, match="b.jsonl does not have the columns of .*a.jsonl: it also has extra"
+        ):
+            read(tmp_path / "*.jsonl")
+    (tmp_path / "b.jsonl").write_text('{"user": 1, "item": 3, "page": 1}\n')
+    assert len(tm.prepare(tmp_path / "*.jsonl", tmp_path / "out")) == 3

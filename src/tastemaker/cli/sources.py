@@ -12,7 +12,7 @@ from tastemaker.cli.common import err, note
 from tastemaker.data.candidate_lists import read_candidate_lists
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.event_kinds import EventKinds
-from tastemaker.data.file_kinds import is_database_url, options_for
+from tastemaker.data.file_kinds import is_database_url, options_for, refuse_impossible_path
 from tastemaker.data.filtering import k_core, sample_users
 from tastemaker.data.ids import IdKind
 from tastemaker.data.interactions import Interactions
@@ -140,6 +140,7 @@ class DataOptions(options.Reading):
         Raises:
             ConfigError: DATA is a named data set, or an option selects a part of the data.
         """
+        refuse_impossible_path(data)
         if data in NAMES or (not is_database_url(data) and is_movielens(data)):
             raise ConfigError(f"{data} needs no preparation: give it to the other verbs as it is")
         for name in ("sample_users", "k_core"):
@@ -151,6 +152,7 @@ class DataOptions(options.Reading):
         return self.arguments | self.rules
 
     def _read(self, data: str) -> Dataset:
+        refuse_impossible_path(data)
         if not is_database_url(data) and (data in NAMES or is_movielens(data)):
             if data in NAMES and Path(data).exists():
                 note(f"{data} is the built-in data set; write ./{data} for the file or folder here")

@@ -11,7 +11,7 @@ from tastemaker.data.ids import IdKind
 from tastemaker.data.interactions import Interactions
 from tastemaker.data.missing import MISSING, Values
 from tastemaker.data.rows import read_rows
-from tastemaker.data.text_format import TextFormat
+from tastemaker.data.text_format import TextFormat, refuse_unknown
 
 
 def read_candidate_lists(
@@ -37,6 +37,7 @@ def read_candidate_lists(
     Raises:
         DataError: there is no user column or no column with the items, or an id is missing.
     """
+    refuse_unknown(text, read_candidate_lists)
     source_name = str(source)
 
     def columns_of(names: list[str], item: str | None = None) -> Columns:

@@ -1,11 +1,12 @@
 """The kinds of files that can be read, how they are recognized, and which options apply to them."""
 
+from errno import ENAMETOOLONG
 from pathlib import Path
 from typing import Any, Literal
 
 from tastemaker.data.contents import COMPRESSION_ENDINGS, Content, read_head
 from tastemaker.data.text_format import TextFormat
-from tastemaker.errors import ConfigError
+from tastemaker.errors import ConfigError, DataError
 
 Kind = Literal["text", "json", "parquet", "arrow", "excel", "sqlite", "duckdb"]
 """The kinds of files."""
@@ -69,6 +70,27 @@ def is_database_url(source: Any) -> bool:
 def is_file(source: Any) -> bool:
     """Returns whether the source is a path, a folder or a pattern rather than a URL or a frame."""
     return isinstance(source, str | Path) and not is_database_url(source)
+
+
+def refuse_impossible_path(source: Any) -> None:
+    """Raises DataError for a path that no file can have: empty, too long, or with a NUL character.
+
+    Args:
+        source: any argument of `read`.
+    """
+    for path in source if isinstance(source, list | tuple) else [source]:
+        if not is_file(path):
+            continue
+        if path == "":
+            raise DataError("the path of the data is empty; give the path of a file")
+        try:
+            Path(path).stat()
+        except (ValueError, OSError) as error:
+            if isinstance(error, OSError) and error.errno != ENAMETOOLONG:
+                continue
+            reason = error.strerror if isinstance(error, OSError) else error
+            shown = ascii(str(path)[:40])
+            raise DataError(f"{shown}… cannot be the path of a file: {reason}") from None
 
 
 def options_for(source: Any) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from tastemaker.data.event_kinds import EventKinds
 from tastemaker.data.ids import IdKind
 from tastemaker.data.layouts import NO_LAYOUT, Layout, layout_named
 from tastemaker.data.missing import MISSING, Values
-from tastemaker.data.text_format import TextFormat
+from tastemaker.data.text_format import TextFormat, refuse_unknown
 from tastemaker.data.weights import Weighting
 from tastemaker.errors import ConfigError
 
@@ -50,8 +50,9 @@ class LogFormat:
         """Checks the arguments, which are those of `read_interactions`.
 
         Raises:
-            ConfigError: one of them is invalid, or needs another that is not given.
+            ConfigError: one of them is unknown or invalid, or needs another that is not given.
         """
+        refuse_unknown(text, cls.of)
         known = layout_named(layout)
         given = known.columns({
             "user": user, "item": item, "time": time, "rating": rating, "event": event,

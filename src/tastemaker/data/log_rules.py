@@ -1,9 +1,12 @@
 """Log rules: how the rows of a log become training data."""
 
 from dataclasses import asdict, dataclass
+from math import isfinite
+from numbers import Real
 from typing import Any, Literal
 
 from tastemaker.data.event_kinds import EventKinds
+from tastemaker.errors import ConfigError
 
 Repeats = Literal["first", "latest", "sum", "max", "count", "keep"]
 """How the rows of a (user, item) pair are merged: into the first or the latest of them; into the
@@ -28,6 +31,12 @@ class LogRules:
     weight_transform: str | None = None
     """How the values in the weight column become weights, as for `transform_weights`; None if there
     is no such column."""
+
+    def __post_init__(self) -> None:
+        if self.min_rating is not None and not (
+            isinstance(self.min_rating, Real) and isfinite(self.min_rating)
+        ):
+            raise ConfigError(f"min_rating=… is {self.min_rating!r}; it must be a number")
 
     @classmethod
     def of(

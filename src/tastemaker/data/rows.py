@@ -10,7 +10,12 @@ from typing import Any
 import polars as pl
 
 from tastemaker.data.databases import read_url, without_password
-from tastemaker.data.file_kinds import is_database_url, refuse_query, refuse_text_options
+from tastemaker.data.file_kinds import (
+    is_database_url,
+    refuse_impossible_path,
+    refuse_query,
+    refuse_text_options,
+)
 from tastemaker.data.file_sets import file_set, read_file_set
 from tastemaker.data.readers import Choose, frame_from_arrow, read_table
 from tastemaker.data.table import row_number
@@ -146,7 +151,11 @@ def names_of(source: Any, name: str | None = None) -> tuple[str, str]:
     Args:
         source: a path, a pattern, a folder, a list of paths, the URL of a database, or a dataframe.
         name: the name of the data, if it is given.
+
+    Raises:
+        DataError: the source is a path that no file can have.
     """
+    refuse_impossible_path(source)
     if is_database_url(source):
         return without_password(source), name or "query"
     if isinstance(source, list | tuple) and source:

@@ -10,7 +10,7 @@ import numpy as np
 from tastemaker.data.columns import Columns
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.download import OnBytes
-from tastemaker.data.file_kinds import is_file, options_for
+from tastemaker.data.file_kinds import is_file, options_for, refuse_impossible_path
 from tastemaker.data.ids import IdKind
 from tastemaker.data.interactions import Interactions
 from tastemaker.data.log_format import LogFormat
@@ -34,7 +34,7 @@ from tastemaker.data.rows import names_of, read_rows
 from tastemaker.data.shop import shop
 from tastemaker.data.synthetic import synthetic
 from tastemaker.data.tables import read_tables
-from tastemaker.data.text_format import SHARED_WITH_ITEMS
+from tastemaker.data.text_format import SHARED_WITH_ITEMS, refuse_unknown
 from tastemaker.errors import ConfigError, DataError, did_you_mean
 
 NAMES = (*ARCHIVES, "synthetic", "shop")
@@ -74,6 +74,7 @@ def load(
         DownloadError: the archive could not be downloaded; the message gives the file to obtain and
             its place.
     """
+    refuse_impossible_path(name)
     user_table = None
     if name == "synthetic":
         interactions, catalog = synthetic()
@@ -178,9 +179,13 @@ def read(
 
     Raises:
         DataError: the data cannot be used; the message gives file, column, row and value.
+        ConfigError: an argument is unknown or invalid, or does not apply to this kind of source.
     """
+    refuse_unknown(how, read, read_interactions)
     values: dict[str, Any] = {"missing": missing, "drop_missing": drop_missing, "ids": ids}
     tables = [table for table in (items, users) if table is not None]
+    for each in (source, *tables):
+        refuse_impossible_path(each)
     shared = {name: how[name] for name in SHARED_WITH_ITEMS if name in how and tables}
     of_tables = {name for table in tables for name in options_for(table)}
     only_of_tables = of_tables.intersection(shared).difference(options_for(source))

@@ -12,7 +12,7 @@ from tastemaker.data.ids import IdKind
 from tastemaker.data.missing import MISSING, Values
 from tastemaker.data.notes import reports_notes
 from tastemaker.data.rows import Rows, names_of, read_rows
-from tastemaker.data.text_format import SHARED_WITH_ITEMS, TextFormat
+from tastemaker.data.text_format import SHARED_WITH_ITEMS, TextFormat, refuse_unknown
 from tastemaker.data.user_table import UserTable, user_id_column
 from tastemaker.data.vectors import with_vectors
 from tastemaker.errors import ConfigError
@@ -174,6 +174,7 @@ def _read_rows(
     query: str | None = None,
 ) -> Rows:
     """Reads the rows of a table; messages call a dataframe `name`."""
+    refuse_unknown(text, read_catalog, read_user_table)
     source_name, _ = names_of(source, None if is_file(source) else name)
     return read_rows(
         source,

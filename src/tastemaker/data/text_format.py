@@ -1,10 +1,11 @@
 """TextFormat: settings for reading a text file whose format should not be detected."""
 
-import codecs
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
-from typing import Literal
+from inspect import Parameter, signature
+from typing import Any, Literal
 
-from tastemaker.errors import ConfigError
+from tastemaker.errors import ConfigError, did_you_mean
 
 Quoting = Literal["csv", "none"]
 Decimal = Literal[".", ","]
@@ -55,8 +56,8 @@ class TextFormat:
                 raise ConfigError(f"{name}={value!r} must be one line of text, and not empty")
         if self.encoding is not None:
             try:
-                codecs.lookup(self.encoding)
-            except LookupError:
+                "a".encode(self.encoding)
+            except (LookupError, ValueError):  # no codec, one that is not of text, or no name
                 raise ConfigError(
                     f'encoding="{self.encoding}" is unknown; common ones are "utf-8", "latin-1", '
                     '"cp1252" and "utf-16"'
@@ -68,3 +69,20 @@ class TextFormat:
             return ["layout"]
         options = [field.name for field in fields(self) if field.name != "names"]
         return [name for name in options if getattr(self, name) != getattr(TextFormat, name)]
+
+
+def refuse_unknown(names: Iterable[str], *functions: Callable[..., Any]) -> None:
+    """Raises ConfigError if a name is neither a field of `TextFormat` nor an argument of functions.
+
+    Args:
+        names: names of keyword arguments.
+        *functions: functions that take such arguments.
+    """
+    known = [field.name for field in fields(TextFormat) if field.name != "names"]
+    for function in functions:
+        arguments = signature(function).parameters.values()
+        known += [each.name for each in arguments if each.kind is Parameter.KEYWORD_ONLY]
+    for name in names:
+        if name not in known:
+            nearest = did_you_mean(name, dict.fromkeys(known))
+            raise ConfigError(f"{name}=… is not an argument; {nearest}")

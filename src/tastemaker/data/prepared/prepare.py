@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tastemaker.data.dataset import Dataset
-from tastemaker.data.file_kinds import is_file
+from tastemaker.data.file_kinds import is_file, refuse_impossible_path
 from tastemaker.data.file_sets import notes_of_files
 from tastemaker.data.interactions import notes_of_reading
 from tastemaker.data.log_format import LogFormat
@@ -91,6 +91,7 @@ def prepare(
     refuse_without_duckdb()
     log = _log_format(how)
     n_bytes = default_memory() if memory is None else bytes_of(memory)
+    refuse_impossible_path(source)
     _refuse_mixed_up(source, Path(out))
     with workplace(Path(out)) as work:
         pieced = open_in_pieces(

@@ -45,6 +45,8 @@ class PiecedSource:
     """The names of all columns, used or not."""
     dtypes: dict[str, pl.DataType] = field(default_factory=dict)
     """The types of the used columns in the whole table, once all pieces have been surveyed."""
+    names_of_file: dict[str, dict[str, None]] = field(default_factory=dict)
+    """The columns of each file, by its name in messages, as far as its pieces have been read."""
 
     def read(self, number: int) -> Rows:
         """Reads one piece; its columns have the types of the whole table, if these are known.
@@ -56,6 +58,7 @@ class PiecedSource:
         table, names = read_part(
             piece.read, self.files.partition(file), self._wanted, lambda _: self.columns.id_columns
         )
+        self.names_of_file.setdefault(piece.source_name, {}).update(dict.fromkeys(names))
         if piece.kind == "json":
             table = self._with_all_columns(table, names, piece)
         else:
@@ -72,6 +75,18 @@ class PiecedSource:
             self.log.text.decimal if piece.kind == "text" else ".", piece.kind != "text",
             tuple(name for name in self.all_names if name not in used), table.notes,
         )  # fmt: skip
+
+    def refuse_other_columns(self) -> None:
+        """Refuses files with other columns than the first, once all pieces have been read.
+
+        An object of JSON Lines may lack a column that others in its file have.
+
+        Raises:
+            DataError: there is such a file.
+        """
+        (first, names_of_first), *others = self.names_of_file.items()
+        for name, names in others:
+            refuse_other_columns(first, list(names_of_first), name, list(names))
 
     def _wanted(self, names: list[str]) -> list[str]:
         used = dict.fromkeys(self.columns.by_role().values())

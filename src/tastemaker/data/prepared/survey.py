@@ -38,8 +38,8 @@ def survey(source: PiecedSource, amounts: Path, meter: Meter) -> Survey:
         meter: counts the pieces.
 
     Raises:
-        DataError: a piece cannot be read, there are no rows, a value is missing where rows are not
-            to be left out, or a weight is not a number.
+        DataError: a piece cannot be read, files have different columns, there are no rows, a value
+            is missing where rows are not to be left out, or a weight is not a number.
     """
     seen, dtypes = Survey(), dict[str, pl.DataType]()
     for number in range(len(source.pieces)):
@@ -54,6 +54,7 @@ def survey(source: PiecedSource, amounts: Path, meter: Meter) -> Survey:
             if source.pieces[number].source_name not in about:
                 about.append(source.pieces[number].source_name)
         meter.advance()
+    source.refuse_other_columns()
     source.dtypes = dtypes
     absences, values = seen.absences, source.log.values
     if absences.n_rows == 0:
