@@ -306,6 +306,19 @@ def test_files_that_are_no_tables_are_refused(tmp_path: Path) -> None:
     assert "which cannot be read as a table" in refusal("clicks.docx", b"PK\x03\x04\x14\0")
     lines = json.dumps({"user": 1, "item": 2}) + '\n{"user": 1,\n'
     assert "line 2 is not JSON" in refusal("cut.jsonl", lines.encode())
+    assert "line 2 is not JSON: Unterminated string starting at character 12" in refusal(
+        "open.jsonl", b'{"user": 1, "item": 2}\n{"user": 1,"it'
+    )
+    rated = '{"user": 1, "item": 2, "rating": 5}', '{"user": 1, "item": 3, "rating": NaN}'
+    assert "line 2 is not JSON: NaN is not a value of JSON; write null" in refusal(
+        "nan.jsonl", "\n".join(rated).encode()
+    )
+    assert "line 2 is not JSON: NaN is not a value of JSON" in refusal(
+        "nan.json", f"[{rated[0]},\n{rated[1]}]".encode()
+    )
+    for name, content in (("no.jsonl", b""), ("blank.jsonl", b"\n\n"), ("no.json", b" ")):
+        assert "the file is empty" in refusal(name, content)
+    assert "the file is empty" in refusal("no.jsonl.gz", gzip.compress(b""))
     with pytest.raises(DataError, match="there is no such file"):
         tm.read(tmp_path / "nowhere.csv")
     with pytest.raises(DataError, match="neither a path nor a dataframe"):
@@ -357,3 +370,14 @@ def test_a_path_that_no_file_can_have_is_refused(path: str, message: str, tmp_pa
         tm.prepare(path, tmp_path / "out")
     with pytest.raises(DataError, match=message):
         tm.read(pl.DataFrame({"user": [1], "item": [2]}), items=path)
+
+
+def test_a_header_is_asked_for_only_where_it_can_be_missing(tmp_path: Path) -> None:
+    for name, content in (("log.csv", "a,b\n1,2\n"), ("log.jsonl", '{"a": 1, "b": 2}\n')):
+        (tmp_path / name).write_text(content)
+        with pytest.raises(DataError, match="the columns are a, b; name them with user=") as error:
+            tm.read(tmp_path / name)
+        assert ("has_header=False" in str(error.value)) == (name == "log.csv")
+    with pytest.raises(DataError, match="the columns are column_1, column_2; name") as error:
+        tm.read(tmp_path / "log.csv", has_header=False)
+    assert "has_header" not in str(error.value)

@@ -86,12 +86,19 @@ class Columns:
         )
 
 
-def resolve_columns(available: Sequence[str], source: str, **given: str | None) -> Columns:
+def resolve_columns(
+    available: Sequence[str],
+    source: str,
+    *,
+    may_lack_header: bool = True,
+    **given: str | None,
+) -> Columns:
     """Finds each role's column among those available.
 
     Args:
         available: the table's column names.
         source: name of the table in error messages.
+        may_lack_header: whether the names may be the first row of a text file without a header.
         **given: role to column name; None means that the column is guessed.
 
     Raises:
@@ -117,7 +124,7 @@ def resolve_columns(available: Sequence[str], source: str, **given: str | None) 
             guessed.append(role)
     for role in ("user", "item"):
         if role not in chosen:
-            raise DataError(_cannot_guess_message(role, available, source, chosen))
+            raise DataError(_cannot_guess_message(role, available, source, chosen, may_lack_header))
     _refuse_shared_columns(chosen, source)
     return Columns(**chosen, guessed=tuple(guessed))
 
@@ -141,8 +148,17 @@ def normalized_name(name: str) -> str:
 
 
 def _cannot_guess_message(
-    role: str, available: Sequence[str], source: str, chosen: Collection[str]
+    role: str,
+    available: Sequence[str],
+    source: str,
+    chosen: Collection[str],
+    may_lack_header: bool,
 ) -> str:
+    if not may_lack_header and not {"user", "item"} & set(chosen):
+        return (
+            f"{source}: no column looks like the user or the item; the columns are "
+            f"{', '.join(available)}; name them with user=… and item=…"
+        )
     # If the first line is data, values may repeat; the CSV reader numbers repeated names.
     names = [re.sub(r"_duplicated_\d+$", "", name) for name in available]
     if not {"user", "item"} & set(chosen):

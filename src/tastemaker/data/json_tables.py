@@ -1,6 +1,7 @@
 """Reads tables from JSON: one object per line, or one array of objects."""
 
 import json
+import re
 from collections.abc import Callable, Sequence
 
 import polars as pl
@@ -31,6 +32,8 @@ def read_json(
             different types under one name.
     """
     data = read_all(as_utf8(content, encoding, source_name))
+    if not data.strip():
+        raise DataError(f"{source_name}: the file is empty")
     is_array = data.lstrip()[:1] == b"["
     try:
         if is_array:
@@ -55,9 +58,11 @@ def _line_of(data: bytes, row: int, first_line: int) -> str:
 def _bad_line(data: bytes, first_line: int) -> str:
     for number, line in enumerate(data.decode(errors="replace").split("\n"), first_line):
         try:
-            entry = json.loads(line) if line.strip() else {}
+            entry = json.loads(line, parse_constant=_refuse_constant) if line.strip() else {}
         except json.JSONDecodeError as error:
-            return f"line {number} is not JSON: {error.msg} at character {error.pos + 1}"
+            return _syntax_error(number, error)
+        except _NotJsonError as error:
+            return f"line {number} is not JSON: {error}"
         if not isinstance(entry, dict):
             return f"line {number} is not a JSON object with the column names as its keys"
     return (
@@ -67,10 +72,15 @@ def _bad_line(data: bytes, first_line: int) -> str:
 
 
 def _bad_array(data: bytes) -> str:
+    text = data.decode(errors="replace")
     try:
-        entries = json.loads(data.decode(errors="replace"))
+        entries = json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
-        return f"line {error.lineno} is not JSON: {error.msg} at character {error.colno}"
+        return _syntax_error(error.lineno, error)
+    except _NotJsonError as error:
+        found = re.search(r"[:\[,]\s*(?:NaN|-?Infinity)\s*[,\]}]", text)
+        line = text.count("\n", 0, found.end() if found else 0) + 1
+        return f"line {line} is not JSON: {error}"
     for number, entry in enumerate(entries, 1):
         if not isinstance(entry, dict):
             return (
@@ -81,3 +91,16 @@ def _bad_array(data: bytes) -> str:
         "the types of the values differ between the entries of the array; give all values of a "
         "column the same type"
     )
+
+
+class _NotJsonError(ValueError):
+    """A value that Python's JSON reads, but that is not one of JSON."""
+
+
+def _refuse_constant(name: str) -> None:
+    raise _NotJsonError(f"{name} is not a value of JSON; write null for a missing number")
+
+
+def _syntax_error(line: int, error: json.JSONDecodeError) -> str:
+    # Some messages of Python end with "starting at".
+    return f"line {line} is not JSON: {error.msg.removesuffix(' at')} at character {error.colno}"

@@ -65,9 +65,20 @@ class LogFormat:
         time_format = time_format or known.time_format
         return cls(given, known.text_format(text), values, weighting, time_format, known)
 
-    def columns(self, available: Sequence[str], source_name: str) -> Columns:
-        """Returns the columns of a table by role; raises DataError as `resolve_columns` does."""
-        return resolve_columns(available, source_name, **self.roles)
+    def columns(
+        self, available: Sequence[str], source_name: str, *, is_text: bool = True
+    ) -> Columns:
+        """Returns the columns of a table by role; raises DataError as `resolve_columns` does.
+
+        Args:
+            available: the table's column names.
+            source_name: name of the table in error messages.
+            is_text: whether the table is a text file.
+        """
+        may_lack_header = is_text and self.text.has_header
+        return resolve_columns(
+            available, source_name, may_lack_header=may_lack_header, **self.roles
+        )
 
 
 def _weighting(

@@ -283,9 +283,10 @@ def read_interactions(
     )  # fmt: skip
     source_name, label = names_of(source, name)
     _refuse_data_sets(source)
+    is_text = "has_header" in options_for(source)
 
     def columns_of(available: list[str]) -> Columns:
-        return log.columns(available, source_name)
+        return log.columns(available, source_name, is_text=is_text)
 
     rows = read_rows(
         source,

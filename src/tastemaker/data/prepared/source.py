@@ -194,7 +194,7 @@ def open_in_pieces(
         file_of_piece += [path] * len(found)
         meter.advance()
     names = _names(pieces[0], files.partition(file_of_piece[0]))
-    columns = log.columns(names, source_name)
+    columns = log.columns(names, source_name, is_text=pieces[0].kind == "text")
     return PiecedSource(source_name, label, files, pieces, file_of_piece, log, columns, names)
 
 

@@ -9,6 +9,7 @@ import polars as pl
 
 from tastemaker.data.columns import Columns, resolve_columns
 from tastemaker.data.dataset import Dataset
+from tastemaker.data.file_kinds import options_for
 from tastemaker.data.ids import IdKind, read_ids
 from tastemaker.data.layouts import layout_named
 from tastemaker.data.missing import USUAL_VALUES, Values, complete_rows
@@ -112,7 +113,10 @@ def import_events(
 
 
 def _roles_in(names: list[str], source: str, named: dict[str, str | None]) -> Columns:
-    return resolve_columns(names, source, rating=None, weight=None, **named)
+    may_lack_header = "has_header" in options_for(source)
+    return resolve_columns(
+        names, source, may_lack_header=may_lack_header, rating=None, weight=None, **named
+    )
 
 
 def _events_in(
