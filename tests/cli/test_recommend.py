@@ -48,6 +48,12 @@ def test_lists_of_items_come_as_ids_or_as_a_file(
     code, _, err = tastemaker(*ask, "--only", "3,99")
     assert code == 2
     assert "item 99 is not in the data" in err
+    stock.write_bytes(b"\xef\xbb\xbf3\n30\n31\n")
+    assert sorted(items(tastemaker.json(*ask, "--only", stock))) == [3, 30, 31]
+    assert items(tastemaker.json(*ask, "--only", ",".join(["3"] * 200))) == [3]
+    code, _, err = tastemaker(*ask, "--never", "stok.txt")
+    assert code == 2
+    assert "stok.txt: there is no such file, and no such item" in err
     stock.write_text("\n")
     code, _, err = tastemaker(*ask, "--only", stock)
     assert code == 2

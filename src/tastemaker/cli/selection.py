@@ -1,5 +1,6 @@
 """Determines from options the users to recommend to and the items that are eligible."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +12,12 @@ if TYPE_CHECKING:
     from tastemaker.data.dataset import Dataset
     from tastemaker.data.user_range import UserRange
     from tastemaker.data.users import UserBatch
+    from tastemaker.data.vocabulary import Vocabulary
     from tastemaker.models.recommender import Recommender
     from tastemaker.ranking.filters import Eligible
+
+FILE_ENDINGS = (".txt", ".csv", ".tsv", ".list", ".ids")
+"""Endings by which a text that is neither an item nor a file is taken for the name of a file."""
 
 
 def selected_users(
@@ -78,17 +83,27 @@ def eligible_items(
 
     if not (category or only is not None or never):
         return None
-    parse = dataset.item_vocabulary.parse
+    vocabulary = dataset.item_vocabulary
+    parse = vocabulary.parse
     return Eligible(
         categories=category,
-        only=None if only is None else parse(_items_in(only)),
-        never=parse(item for text in never for item in _items_in(text)),
+        only=None if only is None else parse(_items_in(only, vocabulary)),
+        never=parse(item for text in never for item in _items_in(text, vocabulary)),
     )
 
 
-def _items_in(text: str) -> Iterable[str]:
-    """Ids separated by commas, or, if the text is the path of a file, those on its lines."""
-    return _lines_of(Path(text), "item id") if Path(text).is_file() else _split_at_commas(text)
+def _items_in(text: str, vocabulary: "Vocabulary") -> Iterable[str]:
+    """Ids separated by commas, or, if the text is the path of a file, those on its lines.
+
+    Raises:
+        ConfigError: the text is a file name, but not that of a file, or the file cannot be read.
+    """
+    # Path.is_file raises an error for a list of ids that is longer than the name of a file may be.
+    if os.path.isfile(text):  # noqa: PTH113
+        return _lines_of(Path(text), "item id")
+    if Path(text).suffix in FILE_ENDINGS and vocabulary.code_of(text) < 0:
+        raise ConfigError(f"{text}: there is no such file, and no such item")
+    return _split_at_commas(text)
 
 
 def _split_at_commas(text: str) -> list[str]:
@@ -98,7 +113,9 @@ def _split_at_commas(text: str) -> list[str]:
 def _lines_of(path: Path, what: str) -> list[str]:
     try:
         lines = [
-            line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()
+            line.strip()
+            for line in path.read_text(encoding="utf-8-sig").splitlines()
+            if line.strip()
         ]
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
