@@ -74,8 +74,9 @@ def test_ids_of_a_text_file_become_what_those_of_the_log_are(tmp_path: Path) -> 
     data = tm.read(log, items=items)
     assert data.catalog.frame["title"].to_list() == [None, "A", "B"]
     assert data.notes[-1] == (
-        f"{items} describes 2 of 3 items, and 2 more without interactions; its ids were read as "
-        "whole numbers, like those of the interactions"
+        f"{items} describes 2 of 3 items; its ids were read as whole numbers, like those of the "
+        "interactions; 2 of its ids, such as 007, are no whole numbers as those of the "
+        "interactions are, and are left out"
     )
     with pytest.raises(DataError, match='the item id "007" is text.*ids="text"'):
         tm.read(log, items=items, untouched_items=True)

@@ -183,6 +183,8 @@ def test_items_may_be_in_several_files(logs: Path, tmp_path: Path) -> None:
 def test_what_is_no_set_of_files_is_refused(logs: Path, tmp_path: Path) -> None:
     assert "no file matches it as a pattern" in refusal(logs / "2027-*.csv")
     assert "listed twice" in refusal([logs / "2026-01.csv", logs / "2026-01.csv"])
+    detour = logs / ".." / logs.name / "2026-01.csv"
+    assert f"{detour} is listed twice" in refusal([logs / "2026-01.csv", detour])
     assert "must hold the paths of files" in refusal([])
     assert "must hold the paths of files" in refusal([pl.DataFrame()])
     assert "there is no such file" in refusal([logs / "2026-01.csv", logs / "nowhere.csv"])

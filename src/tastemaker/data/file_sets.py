@@ -76,9 +76,10 @@ def _of_list(source: Sequence[Any]) -> FileSet:
     if not source or not all(isinstance(path, str | Path) for path in source):
         raise DataError("a list of sources must hold the paths of files, at least one")
     paths = tuple(map(Path, source))
-    if len(set(paths)) < len(paths):
-        repeated = next(path for path in paths if paths.count(path) > 1)
-        raise DataError(f"{repeated} is listed twice, so its rows would count twice")
+    resolved = [path.resolve() for path in paths]
+    for number, path in enumerate(paths):
+        if resolved[number] in resolved[:number]:
+            raise DataError(f"{path} is listed twice, so its rows would count twice")
     return FileSet(paths, Path(os.path.commonpath([path.parent for path in paths])))
 
 

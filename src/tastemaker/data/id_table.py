@@ -118,11 +118,17 @@ class IdTable:
         ids = self.matching(members).ids
         known = ids.is_in(members.ids.implode()).sum()
         line = f"{self.name} describes {known:,} of {len(members):,} {self.kind}s"
-        if known < self.frame.height:
-            line += f", and {self.frame.height - known:,} more without interactions"
+        if known < len(ids):
+            line += f", and {len(ids) - known:,} more without interactions"
         if ids.dtype != self.ids.dtype:
             kind = "text" if members.is_text else "whole numbers"
             line += f"; its ids were read as {kind}, like those of the interactions"
+        if len(ids) < self.frame.height:
+            others = self.ids.filter(as_whole_numbers(self.ids).is_null())
+            line += (
+                f"; {len(others):,} of its ids, such as {others[0]}, are no whole numbers as those "
+                "of the interactions are, and are left out"
+            )
         return line
 
     def _with_id_type_of(self, members: Vocabulary, keep_all: bool) -> Self:
