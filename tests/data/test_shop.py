@@ -1,6 +1,7 @@
 """The invented shop has the structure that its description promises."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 import tastemaker as tm
 from tastemaker.data.shop import Shop, shop
-from tastemaker.errors import ConfigError
+from tastemaker.errors import ArtifactError, ConfigError
 
 KINDS = ("view", "addtocart", "purchase", "return")
 DAY_S = 86_400
@@ -268,6 +269,19 @@ def test_the_files_are_the_tables(tmp_path: Path) -> None:
     assert len(data) == made.events.height
     assert pl.read_csv(paths[2]).equals(made.visitors)
     assert pl.read_parquet(paths[1]).equals(made.products)
+
+
+def test_a_shop_is_not_written_over_a_file_nor_by_half(tmp_path: Path) -> None:
+    made = shop(5, 200)
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(ArtifactError, match="notes.txt is not a folder; give another path"):
+        made.write(tmp_path / "notes.txt")
+    made.write(tmp_path / "shop")
+    before = (tmp_path / "shop" / "shop.csv").read_bytes()
+    unwritable = replace(made, events=made.events.with_columns(pl.lit([1]).alias("lists")))
+    with pytest.raises(pl.exceptions.PolarsError):
+        unwritable.write(tmp_path / "shop")
+    assert (tmp_path / "shop" / "shop.csv").read_bytes() == before
 
 
 @pytest.mark.parametrize("wrong", [{"n_visitors": 0}, {"n_products": 199}, {"mean_views": 1}])

@@ -29,6 +29,10 @@ def test_an_interval_of_95_percent_holds_the_true_mean_in_about_95_of_100_worlds
     assert 0.91 <= np.mean(held) <= 0.98
 
 
+def test_without_users_there_is_no_interval() -> None:
+    assert np.isnan(bootstrap_intervals(np.zeros((2, 0)))).all()
+
+
 def test_the_interval_of_many_users_is_that_of_the_normal_distribution() -> None:
     values = np.random.default_rng(0).normal(3, 2, size=(1, 2000))
     low, high = bootstrap_intervals(values, resamples=4000)

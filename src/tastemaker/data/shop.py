@@ -42,7 +42,8 @@ from tastemaker.data.shop_products import Products, product_ids
 from tastemaker.data.shop_visitors import Visitors
 from tastemaker.data.user_table import UserTable
 from tastemaker.data.weights import Weighting
-from tastemaker.errors import ConfigError
+from tastemaker.errors import ArtifactError, ConfigError
+from tastemaker.folders import replacing
 from tastemaker.representation import short_repr
 
 EVENT_WEIGHTS = {"view": 1.0, "addtocart": 4.0, "purchase": 10.0}
@@ -86,13 +87,24 @@ class Shop:
 
         Args:
             folder: where to write; it is created if it does not exist.
+
+        Raises:
+            ArtifactError: the path is that of a file, or the folder cannot be written.
         """
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         paths = [folder / name for name in ("shop.csv", "products.parquet", "visitors.csv")]
-        self.events.write_csv(paths[0])
-        self.products.write_parquet(paths[1])
-        self.visitors.write_csv(paths[2])
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with replacing(paths[0]) as temporary:
+                self.events.write_csv(temporary)
+            with replacing(paths[1]) as temporary:
+                self.products.write_parquet(temporary)
+            with replacing(paths[2]) as temporary:
+                self.visitors.write_csv(temporary)
+        except (FileExistsError, NotADirectoryError):
+            raise ArtifactError(f"{folder} is not a folder; give another path") from None
+        except OSError as error:
+            raise ArtifactError(f"{folder} cannot be written: {error.strerror}") from None
         return paths
 
 

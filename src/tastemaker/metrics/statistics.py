@@ -27,9 +27,11 @@ def bootstrap_intervals(
     Returns:
         (n_metrics,) lower and (n_metrics,) upper ends; NaN for a metric without any value.
     """
+    ends = np.full((2, len(values)), np.nan)
+    if values.shape[1] == 0:
+        return ends[0], ends[1]
     means = _resampled_means(values, np.random.default_rng(seed), resamples)
     tail = (1.0 - level) / 2
-    ends = np.full((2, len(values)), np.nan)
     known = ~np.isnan(means).all(axis=0)
     if known.any():
         ends[:, known] = np.nanquantile(means[:, known], [tail, 1.0 - tail], axis=0)
