@@ -34,7 +34,9 @@ def _as_text(value: Any) -> Any:
 
 
 def _id_field(what: str) -> Any:
-    return Field(min_length=1, max_length=256, description=f"The {what}'s id in the service.")
+    return Field(
+        min_length=1, max_length=wire.LONGEST_ID, description=f"The {what}'s id in the service."
+    )
 
 
 UserId = Annotated[wire.Text, BeforeValidator(_as_text), _id_field("user")]
@@ -64,7 +66,7 @@ class TakenTitle(wire.Answer):
     """The item that a title was matched to."""
 
     asked: str
-    item_id: wire.Id
+    item_id: wire.TrainedId
     title: str | None
 
 

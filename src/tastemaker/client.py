@@ -267,8 +267,8 @@ def _id(some_id: wire.Id) -> wire.Id:
         return _ID.validate_python(some_id)
     except ValidationError:
         raise UnknownIdError(
-            f"{some_id!r:.300} is not a valid id; an id is a whole number, or a text of 1 to 256 "
-            "printable characters"
+            f"{some_id!r:.300} is not a valid id; an id is a whole number, or a text of 1 to "
+            f"{wire.LONGEST_ID} characters without control characters"
         ) from None
 
 

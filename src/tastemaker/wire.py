@@ -5,6 +5,7 @@ data whose ids are whole numbers, text otherwise.
 """
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -42,9 +43,18 @@ LATEST_TIME = 253_402_300_799
 """The last second of the year 9999."""
 
 
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("contains unprintable characters")
+LONGEST_ID = 256
+"""Maximum number of characters of an id in a request."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, characters that change the direction of the text after them, and surrogates.
+Other invisible characters, such as the joiners of Persian words and of emoji, are ordinary text."""
+
+
+def _without_controls(text: str) -> str:
+    found = _CONTROL.search(text)
+    if found:
+        raise ValueError(f"contains the control character U+{ord(found[0]):04X}")
     return text
 
 
@@ -87,48 +97,56 @@ def _kind_of_feature(value: Any) -> str:
 
 
 NUMBER = BeforeValidator(_number)
-PRINTABLE = AfterValidator(_printable)
+WITHOUT_CONTROLS = AfterValidator(_without_controls)
 
-Text = Annotated[str, PRINTABLE]
+Text = Annotated[str, WITHOUT_CONTROLS]
 _Number = Annotated[StrictInt, Field(ge=-(2**63), lt=2**63)]
-_Name = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=256), PRINTABLE]
+_Name = Annotated[
+    str, StringConstraints(strict=True, min_length=1, max_length=LONGEST_ID), WITHOUT_CONTROLS
+]
 Id = Annotated[
     Annotated[_Number, Tag("number")] | Annotated[_Name, Tag("text")], Discriminator(_kind_of_id)
 ]
-"""A user's or an item's id, of the type that it has in the data. The discriminator selects the type
-first, so that an error is about that type alone."""
+"""A user's or an item's id in a request, of the type that it has in the data. The discriminator
+selects the type first, so that an error is about that type alone."""
+
+TrainedId = int | str
+"""An id in a response. It may come from the training data, which can contain ids that no request
+can: longer ones, and ones with control characters."""
 
 Timestamp = Annotated[int, BeforeValidator(_seconds), NUMBER, Field(ge=0, le=LATEST_TIME)]
 """Seconds since 1970 UTC; ISO 8601 text is accepted too."""
 
-EventType = Annotated[str, StringConstraints(min_length=1, max_length=64), PRINTABLE]
-EventId = Annotated[str, StringConstraints(min_length=1, max_length=128), PRINTABLE]
-Category = Annotated[str, StringConstraints(min_length=1, max_length=256), PRINTABLE]
-Title = Annotated[str, StringConstraints(max_length=1_000), PRINTABLE]
+EventType = Annotated[str, StringConstraints(min_length=1, max_length=64), WITHOUT_CONTROLS]
+EventId = Annotated[str, StringConstraints(min_length=1, max_length=128), WITHOUT_CONTROLS]
+Category = Annotated[str, StringConstraints(min_length=1, max_length=256), WITHOUT_CONTROLS]
+Title = Annotated[str, StringConstraints(max_length=1_000), WITHOUT_CONTROLS]
 ImageUrl = Annotated[
-    str, StringConstraints(max_length=2_000, pattern=r"^(https://|http://|/)"), PRINTABLE
+    str, StringConstraints(max_length=2_000, pattern=r"^(https://|http://|/)"), WITHOUT_CONTROLS
 ]
-ContextKey = Annotated[str, StringConstraints(min_length=1, max_length=64), PRINTABLE]
+ContextKey = Annotated[str, StringConstraints(min_length=1, max_length=64), WITHOUT_CONTROLS]
 ContextValue = (
-    bool | StrictInt | float | Annotated[str, StringConstraints(max_length=256), PRINTABLE]
+    bool | StrictInt | float | Annotated[str, StringConstraints(max_length=256), WITHOUT_CONTROLS]
 )
 Context = Annotated[
     dict[ContextKey, ContextValue], BeforeValidator(_from_json), Field(max_length=20)
 ]
 """Up to 20 pairs of a key and a text, number or truth value; their text in JSON is accepted too, as
 in an exported file."""
-FeatureName = Annotated[str, StringConstraints(min_length=1, max_length=128), PRINTABLE]
+FeatureName = Annotated[str, StringConstraints(min_length=1, max_length=128), WITHOUT_CONTROLS]
 _FeatureNumber = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 _FeatureElement = Annotated[
     Annotated[_FeatureNumber, Tag("number")]
-    | Annotated[str, StringConstraints(strict=True, max_length=256), PRINTABLE, Tag("text")],
+    | Annotated[str, StringConstraints(strict=True, max_length=256), WITHOUT_CONTROLS, Tag("text")],
     Discriminator(_kind_of_id),
 ]
 FeatureValue = Annotated[
     Annotated[bool, Field(strict=True), Tag("flag")]
     | Annotated[_FeatureNumber, Tag("number")]
     | Annotated[list[_FeatureElement], Field(max_length=2_048), Tag("list")]
-    | Annotated[str, StringConstraints(strict=True, max_length=2_000), PRINTABLE, Tag("text")],
+    | Annotated[
+        str, StringConstraints(strict=True, max_length=2_000), WITHOUT_CONTROLS, Tag("text")
+    ],
     Discriminator(_kind_of_feature),
 ]
 """A text, a number, true or false, or a list of texts or numbers."""
@@ -196,7 +214,7 @@ class EventsKept(Answer):
     """Number of events whose id was stored already; nothing was changed for them."""
     event_ids: list[str]
     """Ids of all events, in their order; generated where the client gave none."""
-    unknown_items: list[Id]
+    unknown_items: list[TrainedId]
     """Items that are in neither the model nor the catalog; their events are stored for the next
     training."""
 
@@ -207,7 +225,7 @@ class EventsKept(Answer):
 class Reason(Answer):
     """An item of the history that contributes to a recommendation."""
 
-    item_id: Id
+    item_id: TrainedId
     title: str | None = None
     contribution: float
 
@@ -215,7 +233,7 @@ class Reason(Answer):
 class RecommendedItem(Answer):
     """One item of a list."""
 
-    item_id: Id
+    item_id: TrainedId
     rank: int
     """Place in the list, from 1."""
     score: float
@@ -233,7 +251,7 @@ Source = Literal["model", "trending"]
 class RecommendationList(Answer):
     """Recommendations, best first; fewer than requested if not enough items are left."""
 
-    user_id: Id | None = None
+    user_id: TrainedId | None = None
     """None for an unseen user who is described by a history alone."""
     items: list[RecommendedItem]
     model: str
@@ -313,7 +331,7 @@ class ManyRecommendations(Answer):
 class SimilarItems(Answer):
     """Items similar to an item, the most similar first."""
 
-    item_id: Id
+    item_id: TrainedId
     items: list[RecommendedItem]
     model: str
     version: str
@@ -363,7 +381,7 @@ class ItemsKept(Answer):
 class Item(Answer):
     """An item of the catalog."""
 
-    item_id: Id
+    item_id: TrainedId
     title: str | None = None
     categories: list[str] | None = None
     image_url: str | None = None
@@ -422,7 +440,7 @@ class UserFeatures(UserBody):
 class User(Answer):
     """What is known of a user besides the history."""
 
-    user_id: Id
+    user_id: TrainedId
     features: dict[str, Any] = {}
     """The features that were sent since the training."""
     trained: bool
@@ -437,7 +455,7 @@ class User(Answer):
 class HistoryItem(Answer):
     """An item that a user touched."""
 
-    item_id: Id
+    item_id: TrainedId
     title: str | None = None
     categories: list[str] | None = None
     image_url: str | None = None
@@ -450,7 +468,7 @@ class HistoryItem(Answer):
 class UserHistory(Answer):
     """The history of a user, the latest item first, each item once."""
 
-    user_id: Id
+    user_id: TrainedId
     items: list[HistoryItem]
     degraded: bool = False
 
@@ -458,7 +476,7 @@ class UserHistory(Answer):
 class Forgotten(Answer):
     """The user's events, the state derived from them, and the user's features have been deleted."""
 
-    user_id: Id
+    user_id: TrainedId
     events: int
     """Number of deleted events."""
     until_next_training: str | None = None
@@ -540,7 +558,7 @@ class Problem(Answer):
 class KnownUser(Answer):
     """A user of the training data."""
 
-    user_id: Id
+    user_id: TrainedId
     n_items: int
     """Number of items of their history in the training data."""
 
@@ -596,7 +614,7 @@ class Stats(Answer):
 class MapItem(Answer):
     """An item as a point of the map."""
 
-    item_id: Id
+    item_id: TrainedId
     title: str | None = None
     category: str | None = None
     """The rarest of its categories."""
@@ -687,5 +705,5 @@ class ComparedList(Answer):
 class Compared(Answer):
     """One user's lists by several deployed models, that of the current model first."""
 
-    user_id: Id
+    user_id: TrainedId
     lists: list[ComparedList]

@@ -164,7 +164,7 @@ def test_the_agent_receives_the_error_message_of_the_service(agent: Agent) -> No
     error = agent.error("search_items", query="alien", categories=["Flim"])
     assert 'no item has the category "Flim"; known: Film' in error
     for arguments in ({"query": "\ud800"}, {"query": "alien", "categories": ["\n"]}):
-        assert "contains unprintable characters" in agent.error("search_items", **arguments)
+        assert "contains the control character" in agent.error("search_items", **arguments)
     assert "too many requests (try again in 7 s)" in agent.error(
         "record_event", user_id="42", item_id="busy"
     )

@@ -66,7 +66,7 @@ def test_events_without_ids_are_identified_by_their_content(
         ("user,item,time\na,b,yesterday\n", '"yesterday" is not a time'),
         ("user,item,time\n", "no rows"),
         ("user,item,time\na,b,3\n" + "a" * 300 + ",b,3\n", '"user", line 3: .* at most 256 char'),
-        ("user,item,time\na,x\x07,3\n", 'column "item", line 2: .* unprintable'),
+        ("user,item,time\na,x\x07,3\n", 'column "item", line 2: .* control character U.0007'),
         (
             "user,item,time\na,b,3\na,b,4000000000\n",
             '"time", line 3: 4000000000 is more than a day',

@@ -183,7 +183,7 @@ def test_features_that_the_service_refuses_are_refused_with_their_place(
 
 
 WRONG = [
-    ("sku,title\na\x07b,x\n", 'column "sku", line 2: .*unprintable'),
+    ("sku,title\na\x07b,x\n", 'column "sku", line 2: .*control character'),
     ("sku,title\na,x\n" + "a" * 300 + ",y\n", 'column "sku", line 3: .*at most 256 characters'),
     ("sku,name\na," + "t" * 1001 + "\n", 'column "name", line 2: .*at most 1000 characters'),
     ("sku,genre\na,low|" + "c" * 300 + "\n", 'column "genre", line 2: .*at most 256 characters'),

@@ -73,7 +73,7 @@ def test_of_several_lines_about_an_item_the_last_counts(service: Server, first: 
         (b'{"title": "x"}', "line 2.item_id: field required"),
         (b'{"item_id": 1, "image_url": "x"}', "line 2.image_url: 'x': string should match"),
         (b'{"item_id": 1, "categories": ["a", ""]}', "line 2.categories.1: '': string should have"),
-        (b'{"item_id": "a\\u0000b"}', "contains unprintable characters"),
+        (b'{"item_id": "a\\u0000b"}', "contains the control character U+0000"),
         (b'{"item_id": "matrix"}', "line 2.item_id: item matrix is unknown: the item ids of this"),
         (b'{"item_id": 1', "line 2: invalid JSON: EOF while parsing an object at column 13"),
         (b"\xff", "line 2: invalid JSON"),

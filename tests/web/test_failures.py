@@ -83,3 +83,19 @@ def test_the_script_of_the_page_gets_the_reason_in_one_line() -> None:
 def test_the_search_field_keeps_the_words_of_a_search_that_failed() -> None:
     page = answers(refusing(422))["GET", "/search"]
     assert re.search(r'name="q"[^>]* value="tide"', page.text)
+
+
+def test_a_response_that_is_not_understood_is_an_error_too() -> None:
+    found = answers(succeeding_with_nonsense())
+    assert found["GET", "/"].status_code == found["GET", "/history"].status_code == 502
+    assert "Service error" in found["GET", "/"].text
+
+
+def succeeding_with_nonsense() -> Starlette:
+    """Pages before a service that answers everything with a success without content."""
+
+    async def succeed(_: Request) -> Response:
+        return Response("{}", media_type="application/json")
+
+    api = Starlette(routes=[Route("/v1/{path:path}", succeed, methods=["GET", "POST", "DELETE"])])
+    return Starlette(routes=pages(api, key=None, like_type="like"))

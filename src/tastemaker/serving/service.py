@@ -67,12 +67,14 @@ class Service:
         """Computes some lists, so that the first request need not wait for one-time set-up."""
         everything = self.live.last_snapshot.deployed.everything
         users = everything.user_vocabulary.ids[:N_WARM_UP_USERS]
-        items = everything.item_vocabulary.ids[:N_WARM_UP_USERS]
+        items = everything.item_vocabulary.ids[:N_WARM_UP_USERS].to_list()
+        # Not validated, since the training data may contain ids that no request can.
+        requests = [AskedUser.model_construct(user_id=user) for user in users]
+        requests.append(AskedUser.model_construct(history=items))
 
         def compute_lists() -> None:
-            for user in users:
-                self.live.recommend([AskedUser(user_id=user)], Listing())
-                self.live.recommend([AskedUser(history=items)], Listing())
+            for user in requests:
+                self.live.recommend([user], Listing())
 
         self.gate.in_all_threads(compute_lists)
         # Nearly all objects that exist by this time stay alive. Freezing them keeps the garbage

@@ -4,6 +4,7 @@ Forms, queries, paths and cookies can hold anything. A value that one of these t
 `InputError`, which is shown as a page with status 422.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qs, unquote
 
@@ -20,7 +21,7 @@ LONGEST_SEARCH = 200
 
 T = TypeVar("T")
 
-IdText = Annotated[wire.Text, StringConstraints(min_length=1, max_length=256)]
+IdText = Annotated[wire.Text, StringConstraints(min_length=1, max_length=wire.LONGEST_ID)]
 """An id as text, as in forms, URLs and cookies."""
 
 _ID: TypeAdapter[str] = TypeAdapter(IdText)
@@ -68,7 +69,7 @@ def id_in(text: str, name: str) -> str:
     """Validates the id in a field.
 
     Raises:
-        InputError: it is empty, longer than 256 characters, or has unprintable characters.
+        InputError: it is empty, longer than 256 characters, or has control characters.
     """
     return _checked(_ID, text, name)
 
@@ -77,7 +78,7 @@ def event_id_in(text: str) -> str:
     """Validates the id of an event.
 
     Raises:
-        InputError: it is empty, longer than 128 characters, or has unprintable characters.
+        InputError: it is empty, longer than 128 characters, or has control characters.
     """
     return _checked(_EVENT_ID, text, "event")
 
@@ -86,7 +87,7 @@ def category_in(request: Request) -> str:
     """The category in the query of a URL; an empty string if there is none.
 
     Raises:
-        InputError: it is longer than 256 characters, or has unprintable characters.
+        InputError: it is longer than 256 characters, or has control characters.
     """
     text = request.query_params.get("category", "")
     return _checked(_CATEGORY, text, "category") if text else ""
@@ -96,9 +97,14 @@ def search_text_in(request: Request) -> str:
     """The search text in the query of a URL, without surrounding whitespace.
 
     Raises:
-        InputError: it is longer than LONGEST_SEARCH characters, or has unprintable characters.
+        InputError: it is longer than LONGEST_SEARCH characters, or has control characters.
     """
     return _checked(_SEARCH_TEXT, request.query_params.get("q", "").strip(), "q")
+
+
+def valid_ids(texts: Iterable[str]) -> list[str]:
+    """The texts that are ids in a request; the training data may contain others."""
+    return [text for text in texts if _is_id(text)]
 
 
 def id_in_text(quoted: str) -> str | None:
@@ -107,6 +113,14 @@ def id_in_text(quoted: str) -> str | None:
         return id_in(unquote(quoted, errors="strict"), "id")
     except (InputError, UnicodeDecodeError):
         return None
+
+
+def _is_id(text: str) -> bool:
+    try:
+        _ID.validate_python(text)
+    except ValidationError:
+        return False
+    return True
 
 
 def _checked(kind: TypeAdapter[T], value: Any, name: str) -> T:

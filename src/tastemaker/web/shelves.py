@@ -7,6 +7,7 @@ from typing import Any
 from tastemaker import wire
 from tastemaker.errors import ServiceError
 from tastemaker.web.api import Api
+from tastemaker.web.inputs import valid_ids
 from tastemaker.web.rows import (
     BECAUSE_ROWS,
     CATEGORY_ROWS,
@@ -106,7 +107,7 @@ async def _add_favourite_rows(
 async def _add_different_row(api: Api, user: str, row_builder: RowBuilder) -> None:
     try:
         recommendations = await api.recommend_without(
-            user, sorted(row_builder.used), k=ROW_LENGTH, diversity=DIVERSITY
+            user, valid_ids(sorted(row_builder.used)), k=ROW_LENGTH, diversity=DIVERSITY
         )
     except ServiceError as error:
         if error.status != 422:

@@ -136,8 +136,10 @@ def _status(error: TastemakerError) -> int:
     if not isinstance(error, ServiceError):
         return HTTPStatus.UNPROCESSABLE_ENTITY
     status = error.status
+    if status is None or status < HTTPStatus.BAD_REQUEST:  # a response that cannot be understood
+        return HTTPStatus.BAD_GATEWAY
     # 401 means that the pages' own API key is missing or invalid, which no visitor can fix.
-    return HTTPStatus.FORBIDDEN if status == HTTPStatus.UNAUTHORIZED else status or 502
+    return HTTPStatus.FORBIDDEN if status == HTTPStatus.UNAUTHORIZED else status
 
 
 def _searched(request: Request) -> str:

@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tastemaker.serving.http.problems import problem
-from tastemaker.wire import Text
+from tastemaker.wire import LONGEST_ID, Text
 
 
 class EscapedPathIds:
@@ -63,7 +63,7 @@ def _unescaped(part: str) -> str:
     return part.replace("%2F", "/").replace("%25", "%")
 
 
-PathId = Annotated[Text, BeforeValidator(_unescaped), Field(min_length=1, max_length=256)]
+PathId = Annotated[Text, BeforeValidator(_unescaped), Field(min_length=1, max_length=LONGEST_ID)]
 """An id in the path of a request."""
 
 _checked = TypeAdapter(PathId).validate_python
@@ -73,7 +73,7 @@ def path_id(request: Request, name: str) -> str:
     """Returns an id from the path, for a route whose parameters FastAPI does not parse.
 
     Raises:
-        RequestValidationError: it is too long, or holds characters that cannot be printed.
+        RequestValidationError: it is too long, or contains control characters.
     """
     try:
         return _checked(request.path_params[name])

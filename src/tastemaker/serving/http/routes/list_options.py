@@ -11,13 +11,13 @@ from urllib.parse import parse_qs
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from tastemaker.wire import Listing
+from tastemaker.wire import LONGEST_ID, Listing
 
 ID_PARAMETER = {
     "name": "user_id",
     "in": "path",
     "required": True,
-    "schema": {"type": "string", "minLength": 1, "maxLength": 256},
+    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_ID},
 }
 
 LISTING_PARAMETERS = [
