@@ -216,6 +216,19 @@ def test_a_model_that_fits_the_newest_events_better_is_deployed(
     assert tm.open_run(served.run).split.train.user_vocabulary.code_of("new3") >= 0
 
 
+def test_the_new_version_has_an_index_if_the_current_one_has(
+    opened: Database, tmp_path: Path
+) -> None:
+    data = dataset_of({user: old_taste(user) for user in range(20)})
+    tm.save_run(tmp_path / "run", tm.IALS(embedding_size=8).fit(tm.no_holdout(data)))
+    tm.open_run(tmp_path / "run").make_index()
+    record_new_taste(EventStore(opened), range(110))
+    assert Learner(tmp_path / "run", opened).learn().outcome == "deployed"
+    served = DeploymentLog(opened).latest()
+    assert served is not None
+    assert tm.open_run(served.run).index.keys.shape[1] == 8
+
+
 def test_a_model_that_fits_the_newest_events_worse_is_not_deployed(
     opened: Database, run: Path
 ) -> None:

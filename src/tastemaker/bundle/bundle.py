@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tastemaker import artifact
 from tastemaker.bundle.encoder_files import read_encoders, write_encoders
 from tastemaker.bundle.evaluation_files import METRICS_FILE, write_evaluation
-from tastemaker.bundle.index_files import item_keys, read_index, write_index
+from tastemaker.bundle.index_files import INDEX, item_keys, read_index, write_index
 from tastemaker.bundle.split_files import TRAIN_FILES, read_split, write_split
 from tastemaker.bundle.training_logs import log_of, record_of
 from tastemaker.data.recommendations import Recommendations
@@ -86,6 +86,20 @@ class Bundle:
             ArtifactError: the run has no index, or one that was made for other weights.
         """
         return read_index(self.path, self.manifest, self.model)
+
+    @property
+    def has_index(self) -> bool:
+        """Whether the run has an approximate index."""
+        return (self.path / INDEX).exists()
+
+    def with_index_read(self) -> Self:
+        """Reads the approximate index now rather than at its first use; returns this bundle.
+
+        Raises:
+            ArtifactError: the run has no index, or one that was made for other weights.
+        """
+        _ = self.index
+        return self
 
     def make_index(self, on_progress: OnProgress | None = None) -> ApproximateIndex:
         """Builds the approximate index and stores it in the run's folder.

@@ -34,7 +34,7 @@ def check(settings: ServiceSettings) -> Start:
     """
     bundle = open_run(settings.run, settings.device)
     if settings.approximate:
-        _ = bundle.index
+        bundle.with_index_read()
     with Database(settings.database_url) as database:
         try:
             newer = database.migrate()
@@ -76,7 +76,7 @@ def _start_of(settings: ServiceSettings, bundle: Bundle, record: DeploymentRecor
     reasons = {"learned": "trained on events", "rollback": "restored by a rollback"}
     how_deployed = reasons.get(record.reason, "deployed")
     try:
-        run = open_deployment(record, settings.device).path
+        run = open_deployment(record, settings.device, approximate=settings.approximate).path
     except ArtifactError as error:
         note = f"{error}; this model was {how_deployed} later, but {settings.run} serves instead"
         return Start(settings.run, (note,))

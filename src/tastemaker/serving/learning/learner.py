@@ -107,6 +107,7 @@ class Learner:
             ConfigError: another process is training for this run.
             DataError: no interactions are left after retractions.
             DatabaseUnavailableError: the database does not answer; nothing has changed.
+            UnsupportedError: the run has an approximate index, but Faiss is not installed.
             KeyboardInterrupt: Ctrl-C; nothing has changed.
         """
         self.store.folder.mkdir(parents=True, exist_ok=True)
@@ -143,6 +144,8 @@ class Learner:
         folder = self.store.next_folder()
         save_run(folder, model, evaluation)
         bundle = open_run(folder)
+        if current.has_index:
+            bundle.make_index(on_progress)  # a service with approximate=True cannot do without
         self._deployments.record(bundle, "learned", figures)
         self._prune()
         return self._logged(

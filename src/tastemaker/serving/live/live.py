@@ -133,7 +133,7 @@ class Live:
         Raises:
             ArtifactError: the run cannot be opened.
         """
-        bundle = open_run(self.settings.run, self.settings.device)
+        bundle = self._open_run(self.settings.run)
         deployed = Deployed(bundle, _unrecorded(bundle), bundle.split.everything)
         catalog = LiveCatalog.of(RunItems(bundle.model))
         self._snapshot = Snapshot(deployed, catalog, frozenset(), NO_KEYS, None, degraded=True)
@@ -252,7 +252,7 @@ class Live:
                 model continues to serve.
         """
         with self._swapping:
-            return self._deploy_bundle(open_run(run, self.settings.device), reason, figures)
+            return self._deploy_bundle(self._open_run(run), reason, figures)
 
     def roll_back(self) -> DeploymentRecord:
         """Deploys the model that served before the current one.
@@ -267,19 +267,27 @@ class Live:
         if not previous:
             raise ConfigError("no other model served before this one, so a rollback is impossible")
         with self._swapping:
-            bundle = open_deployment(previous[0], self.settings.device)
+            bundle = self._open_deployment(previous[0])
             return self._deploy_bundle(bundle, "rollback", previous[0].figures)
 
     def _deploy_bundle(
         self, bundle: Bundle, reason: Reason, figures: dict[str, object] | None
     ) -> DeploymentRecord:
-        if self.settings.approximate:
-            _ = bundle.index  # raises here rather than at the first request
         record = self.deployments.record(bundle, reason, figures)
         deployed = Deployed(bundle, record, bundle.split.everything)
         self._count_trending(deployed)
         self._replace_model(deployed)
         return record
+
+    def _open_run(self, run: Path) -> Bundle:
+        """Opens a run with all that serving needs, so that no request fails for lack of it."""
+        bundle = open_run(run, self.settings.device)
+        return bundle.with_index_read() if self.settings.approximate else bundle
+
+    def _open_deployment(self, record: DeploymentRecord) -> Bundle:
+        """Opens the run of a deployment with all that serving needs."""
+        settings = self.settings
+        return open_deployment(record, settings.device, approximate=settings.approximate)
 
     def _join(self) -> None:
         """Joins the database: brings it up to date, and opens the model that is deployed in it."""
@@ -374,7 +382,7 @@ class Live:
         bundle = current.bundle
         if record.version != bundle.version:
             try:
-                bundle = open_deployment(record, self.settings.device)
+                bundle = self._open_deployment(record)
             except ArtifactError as error:
                 if current.missing is None or current.missing.seq != record.seq:
                     serving = current.bundle.version

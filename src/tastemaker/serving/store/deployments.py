@@ -167,18 +167,26 @@ class DeploymentLog:
         return DeploymentRecord(seq=seq or 0, **row)
 
 
-def open_deployment(record: DeploymentRecord, device: DeviceName) -> Bundle:
+def open_deployment(
+    record: DeploymentRecord, device: DeviceName, *, approximate: bool = False
+) -> Bundle:
     """Opens the run of a deployment, in its folder or where a later training has moved it.
 
+    Args:
+        record: the deployment.
+        device: the device on which to compute.
+        approximate: whether the run must have an approximate index.
+
     Raises:
-        ArtifactError: neither holds that version any more.
+        ArtifactError: neither holds that version any more, or the run has no index.
     """
     run = Path(record.run)
     for folder in (run, run.with_name(run.name + ".previous")):
+        bundle = None
         with suppress(ArtifactError):
             bundle = open_run(folder, device)
-            if bundle.version == record.version:
-                return bundle
+        if bundle is not None and bundle.version == record.version:
+            return bundle.with_index_read() if approximate else bundle
     raise ArtifactError(
         f"{run}: version {record.version} is no longer in this folder, nor in {run.name}.previous"
     )
