@@ -94,6 +94,21 @@ def test_a_rejected_item_never_comes_back_until_it_is_wanted_again(
     assert 5 in listed(service, unseen_user)
 
 
+def test_drift_asks_for_events_of_target_kinds_alone(
+    run: Path, new_database: Databases, serving: Serving
+) -> None:
+    with serving(run, new_database("sqlite")) as service:
+        for user in range(1_000, 1_006):
+            record(service, *((user, item, "view") for item in range(4)))
+            first, second, third = (i.item_id for i in service.client.recommend(user, k=3).items)
+            record(service, (user, first, "return"), (user, second, "view"))
+            assert service.http.get("/v1/admin/drift").json()["n"] == user - 1_000
+            # Viewed before, and still in the list just before it is bought.
+            record(service, (user, second, "buy"))
+        drift = service.http.get("/v1/admin/drift").json()
+        assert (drift["n"], drift["overall"]["hit_rate"]) == (6, 1.0)
+
+
 def test_what_was_bought_and_rejected_in_training_counts_in_the_service(
     service: Server, run: Path
 ) -> None:

@@ -117,6 +117,10 @@ class EventKinds:
             return 0.0
         return dict(self.weights).get(kind, self.others)
 
+    def predicts(self, kind: str) -> bool:
+        """Returns whether events of a kind, by name, are held out and predicted."""
+        return bool(self.weight_of(kind)) and (not self.targets or kind in self.targets)
+
     def encode(self, column: pl.Series, source: str) -> tuple[np.ndarray, "EventKinds"]:
         """Returns the code of each row's kind, and the kinds with those that "*" stands for.
 

@@ -13,6 +13,7 @@ from tastemaker.serving.live.catalog import LiveCatalog
 from tastemaker.serving.live.lists import ListRequest, make_lists
 from tastemaker.serving.live.live import Live, Snapshot
 from tastemaker.serving.live.user_histories import UserWithHistory, user_with_history
+from tastemaker.serving.store.event_weights import EventWeights
 from tastemaker.serving.store.events import StoredEvent, hashed
 from tastemaker.serving.store.ids import code_of
 from tastemaker.serving.store.touches import Touched, Touches
@@ -89,6 +90,8 @@ def interval(hits: int, n: int) -> tuple[float, float]:
 def _cases(live: Live, snapshot: Snapshot, n: int) -> list[DriftCase]:
     """Returns the newest events in which a known user touched a new item, oldest first.
 
+    As in the evaluation of a model, only events of a target kind and with a weight count.
+
     However long the log is, this reads the newest SEARCH_FACTOR * n events, and of their users up
     to LONGEST_HISTORY events each and about MAX_ROWS in all. Items touched only in older events
     count as new.
@@ -125,6 +128,8 @@ class _PastHistories:
     def __init__(self, snapshot: Snapshot, users: UserStore) -> None:
         self._everything = snapshot.deployed.everything
         self._forgotten = snapshot.forgotten
+        self._kinds = self._everything.rules.kinds
+        self._weights = EventWeights.of(self._everything.rules)
         # Users have many items in common, and finding a code takes far longer than caching it.
         self._code = cache(partial(code_of, self._everything.item_vocabulary))
         self._features = cache(users.features)
@@ -134,24 +139,34 @@ class _PastHistories:
     ) -> Iterator[StoredEvent]:
         """Yields the events with these numbers in which a known user touched a new item.
 
+        These are events that a list should predict: of a target kind, and with a weight.
+
         Args:
             user_events: events of one user, in order of arrival.
             seqs: numbers of some of them.
         """
         if not user_events:
             return  # the user was forgotten a moment ago
-        known_items = set[int | str](self._user(user_events[0].user_id, []).items.tolist())
-        unknown_items = set[int | str]()
-        for event in user_events:
+        user = self._user(user_events[0].user_id, [])
+        in_history, touched = set(user.items.tolist()), set[int | str](user.seen.tolist())
+        weights = self._weights.weights_of(
+            [event.type for event in user_events], [event.value for event in user_events]
+        )
+        for event, weight in zip(user_events, weights, strict=True):
             code = self._code(event.item_id)
-            touched = unknown_items if code == UNKNOWN else known_items
-            touched_item = event.item_id if code == UNKNOWN else code
+            item = event.item_id if code == UNKNOWN else code
             if event.type == RETRACT:
-                touched.discard(touched_item)
+                in_history.discard(code)
+                touched.discard(item)
                 continue
-            if event.seq in seqs and known_items and touched_item not in touched:
-                yield event
-            touched.add(touched_item)
+            if not weight:
+                continue
+            if self._kinds is None or self._kinds.predicts(event.type):
+                if event.seq in seqs and in_history and item not in touched:
+                    yield event
+                touched.add(item)
+            if code != UNKNOWN:
+                in_history.add(code)
 
     def cases(
         self, user_events: Sequence[StoredEvent], seqs: Collection[int]
@@ -187,7 +202,7 @@ def _outcomes(live: Live, snapshot: Snapshot, cases: list[DriftCase]) -> list[Dr
         for case, ranked_list in zip(batch, lists, strict=True):
             listed = [entry.item.item_id for entry in ranked_list.entries]
             key = case.event.item_id
-            seen = set(case.user.items.tolist())
+            seen = set(case.user.seen.tolist())
             # A history of n items contains at most n of the n + K most popular items.
             unseen = [code for code in popular[: len(seen) + K] if code not in seen][:K]
             most_popular = {catalog.at(int(code)).item_id for code in unseen}

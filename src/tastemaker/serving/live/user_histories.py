@@ -43,6 +43,11 @@ class UserWithHistory:
     features: Mapping[str, Any] | None = None
     """Features by name; None if they are those of the training data."""
 
+    @property
+    def seen(self) -> np.ndarray:
+        """(n,) codes of the items that lists leave out: those of which there is a target event."""
+        return self.items if self.rows is None else self.rows.of_targets.items
+
 
 def user_with_history(
     everything: Dataset,
@@ -120,7 +125,7 @@ def _by_rules(
         if kinds is not None and event.type in kinds.negative:
             new.pop(event.item_id, None)
             unwanted.add(event.item_id)
-        elif kinds is None or not kinds.targets or event.type in kinds.targets:
+        elif kinds is None or kinds.predicts(event.type):
             new[event.item_id] = event.timestamp
     return UserWithHistory(
         code,
@@ -254,7 +259,6 @@ def _with_rows(batch: UserBatch, users: Sequence[UserWithHistory]) -> UserBatch:
         else user.rows.kinds
         for user in users
     ]
-    seen = [user.items if user.rows is None else user.rows.of_targets.items for user in users]
     rejected = [
         np.empty(0, dtype=np.int64)
         if user.rows is None or user.rows.rejected is None
@@ -265,7 +269,7 @@ def _with_rows(batch: UserBatch, users: Sequence[UserWithHistory]) -> UserBatch:
         batch,
         weights=np.concatenate(weights),
         kinds=np.concatenate(kinds),
-        seen=_lists(batch, seen),
+        seen=_lists(batch, [user.seen for user in users]),
         rejected=_lists(batch, rejected),
     )
 
