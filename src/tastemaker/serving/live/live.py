@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -119,7 +120,9 @@ class Live:
         self._trending_store = TrendingStore(self.database)
         self._trending = TrendingCache(self._trending_store)
         self._swapping, self._refreshing = threading.Lock(), threading.Lock()
+        self._setting = threading.Lock()
         self._snapshot: Snapshot | None = None
+        self._deployments_opened: int | None = None
         self._joined = False
         self._refused: DatabaseRefusedError | None = None
         self._join_again_at = self._open_again_at = 0.0
@@ -168,23 +171,25 @@ class Live:
         return {key: UserSnapshot(key, snapshot, users.get(key, StoredUser())) for key in keys}
 
     def _read_with(self, read: Callable[[], UsersRead]) -> tuple[Snapshot, dict[str, StoredUser]]:
-        last_snapshot = self.last_snapshot
         try:
             if not self._joined:
                 self._join()
             token, users = read()
-            last_snapshot = self.last_snapshot
-            if last_snapshot.deployed.missing and time.monotonic() > self._open_again_at:
-                self._start_opening_latest()
-            if last_snapshot.token == token and not last_snapshot.degraded:
-                return last_snapshot, users
-            with self._refreshing:
-                # Read again, since another thread may have read a newer state meanwhile.
-                return self._refreshed(self.database.change_token()), users
+            snapshot = self.last_snapshot
+            if snapshot.token != token or snapshot.degraded:
+                with self._refreshing:
+                    # Read again, since another thread may have read a newer state meanwhile.
+                    snapshot = self._refreshed(self.database.change_token())
+            self._follow_deployments(snapshot)
+            return snapshot, users
         except DatabaseUnavailableError:
-            if not last_snapshot.degraded:
-                self._snapshot = last_snapshot = replace(last_snapshot, degraded=True)
-            return last_snapshot, {}
+            return self._set(degraded=True), {}
+
+    def _set(self, **fields: Any) -> Snapshot:
+        """Replaces fields of the snapshot in memory; other threads may replace others meanwhile."""
+        with self._setting:
+            self._snapshot = replace(self.last_snapshot, **fields)
+            return self._snapshot
 
     def readiness(self) -> Snapshot:
         """Returns the snapshot.
@@ -325,34 +330,28 @@ class Live:
     def _replace_model(self, deployed: Deployed) -> None:
         """Replaces the current model."""
         with self._refreshing:
-            last_snapshot = self.last_snapshot
-            catalog = last_snapshot.catalog
+            catalog = self.last_snapshot.catalog
             if catalog.run_items.model is not deployed.bundle.model:
                 run_items = RunItems(deployed.bundle.model)
                 catalog = LiveCatalog.of(run_items, catalog.changed, catalog.as_of)
-            self._snapshot = replace(last_snapshot, deployed=deployed, catalog=catalog, token=None)
+            self._set(deployed=deployed, catalog=catalog, token=None)
 
     def _refreshed(self, token: ChangeToken) -> Snapshot:
-        """Returns the snapshot, updated to the token; a new model is opened in the background."""
+        """Returns the snapshot, updated to the token."""
         last_snapshot, last_token = self.last_snapshot, self.last_snapshot.token
         if last_token is not None and last_token.counters == token.counters:
-            self._snapshot = replace(last_snapshot, token=token, degraded=False)
-            return self.last_snapshot
+            return self._set(token=token, degraded=False)
 
         def changed(name: str) -> bool:
             return last_token is None or last_token[name] != token[name]
 
-        self._snapshot = replace(
-            last_snapshot,
+        return self._set(
             catalog=self._updated_catalog(last_snapshot.catalog, token),
             forgotten=self.events.forgotten() if changed("forgotten") else last_snapshot.forgotten,
             keys=Keys.of(self.keys.all()) if changed("keys") else last_snapshot.keys,
             token=token,
             degraded=False,
         )
-        if changed("deployments") and not self._swapping.locked():
-            self._start_opening_latest()
-        return self.last_snapshot
 
     def _updated_catalog(self, catalog: LiveCatalog, token: ChangeToken) -> LiveCatalog:
         """Returns the catalog as of the token; reads only the changes if they are all numbered."""
@@ -363,19 +362,34 @@ class Live:
             return catalog.with_changes(self.items.changed(since=known.all), latest)
         return LiveCatalog.of(catalog.run_items, self.items.changed(), latest)
 
-    def _start_opening_latest(self) -> None:
-        self._open_again_at = time.monotonic() + OPEN_EVERY_S
-        threading.Thread(target=self._open_latest, daemon=True, name="open-deployment").start()
+    def _follow_deployments(self, snapshot: Snapshot) -> None:
+        """Opens the latest deployment in the background, unless it serves or is being opened.
+
+        After a failure it is tried again every OPEN_EVERY_S seconds.
+        """
+        if snapshot.token is None or self._swapping.locked():
+            return
+        is_latest = snapshot.token["deployments"] == self._deployments_opened
+        if is_latest and not snapshot.deployed.missing:
+            return
+        if time.monotonic() > self._open_again_at:
+            self._open_again_at = time.monotonic() + OPEN_EVERY_S
+            threading.Thread(target=self._open_latest, daemon=True, name="open-deployment").start()
 
     def _open_latest(self) -> None:
         """Opens the model that another worker has deployed."""
         with self._swapping:
             try:
+                n_deployments = self.database.change_token()["deployments"]
                 latest = self.deployments.latest()
                 if latest is not None and latest.seq != self.last_snapshot.deployed.record.seq:
                     self._replace_model(self._opened(latest, self.last_snapshot.deployed))
             except (ArtifactError, DatabaseUnavailableError) as error:
                 log.warning("newly deployed model cannot be loaded", why=str(error))
+                return
+            self._deployments_opened = n_deployments
+            if not self.last_snapshot.deployed.missing:
+                self._open_again_at = 0.0  # the next deployment is opened at once
 
     def _opened(self, record: DeploymentRecord, current: Deployed) -> Deployed:
         """Opens a deployment; if that fails, returns the current one, with `missing` set."""
