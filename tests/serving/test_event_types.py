@@ -100,7 +100,7 @@ def test_drift_asks_for_events_of_target_kinds_alone(
     with serving(run, new_database("sqlite")) as service:
         for user in range(1_000, 1_006):
             record(service, *((user, item, "view") for item in range(4)))
-            first, second, third = (i.item_id for i in service.client.recommend(user, k=3).items)
+            first, second = (i.item_id for i in service.client.recommend(user, k=2).items)
             record(service, (user, first, "return"), (user, second, "view"))
             assert service.http.get("/v1/admin/drift").json()["n"] == user - 1_000
             # Viewed before, and still in the list just before it is bought.

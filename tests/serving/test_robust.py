@@ -140,16 +140,39 @@ def test_too_many_concurrent_requests_are_refused_rather_than_queued(
         assert write(service, 1).status_code == 200
 
 
-def test_a_request_that_takes_too_long_times_out(
+def test_a_request_that_takes_too_long_says_whether_it_was_begun(
     ease_run: Path, new_database: Databases, serving: Serving
 ) -> None:
     with serving(ease_run, new_database("sqlite"), request_timeout_s=0.5) as service:
-        with writing_to(service.database):
+        with writing_to(service.database), ThreadPoolExecutor(2) as pool:
             asked_at = time.monotonic()
-            answer = write(service, 1)
+            begun = pool.submit(write, service, 1)
+            time.sleep(0.1)
+            waiting = pool.submit(write, service, 2)
+            for answer in (begun.result(), waiting.result()):
+                refused_for_now(answer)
+                assert "0.5 seconds" in answer.json()["detail"]
             assert time.monotonic() - asked_at < 2
-            refused_for_now(answer)
-            assert "0.5 seconds" in answer.json()["detail"]
+            assert "may still complete" in begun.result().json()["detail"]
+            assert "aborted before it began" in waiting.result().json()["detail"]
+        until(lambda: len(event_counts(service.database)) == 1, 5)
+        until(lambda: write(service, 3).status_code == 200, 5)
+        assert len(event_counts(service.database)) == 2, "the aborted one is not stored"
+
+
+def test_a_deployment_is_not_cut_off(
+    own_run: Path, new_database: Databases, serving: Serving
+) -> None:
+    with serving(own_run, new_database("sqlite"), request_timeout_s=0.5) as service:
+        retrain(own_run, 5.0)
+        for deploy in (service.client.reload, service.client.rollback):
+            before = len(service.client.deployments().deployments)
+            with ThreadPoolExecutor(1) as pool:
+                with writing_to(service.database):
+                    deployed = pool.submit(deploy)
+                    time.sleep(1.5)
+                assert deployed.result().current
+            assert len(service.client.deployments().deployments) == before + 1
 
 
 # The database is away

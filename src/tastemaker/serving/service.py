@@ -34,6 +34,9 @@ class Service:
         # whereas threads that contend for the lock sleep and retry, and some wait very long.
         writers = 1 if self.live.database.is_sqlite else settings.threads
         self.write_gate = Gate(writers, settings.max_queued, settings.request_timeout_s)
+        # Opening a large model takes minutes. If such a request were cut off, the client would send
+        # it again, and the model would be deployed several times.
+        self.deploy_gate = Gate(1, settings.max_queued, timeout_s=None)
         self.rates = Rates(settings.rate, settings.burst)
         self.telemetry = Telemetry()
         self.shared_reads = SharedReads(self.live, settings.max_queued, settings.request_timeout_s)
@@ -61,6 +64,7 @@ class Service:
         self.shared_reads.close()
         self.gate.close()
         self.write_gate.close()
+        self.deploy_gate.close()
         self.live.stop()
 
     def _warm_up(self) -> None:

@@ -106,7 +106,8 @@ class ServiceSettings(Config):
     """Threads of a worker that compute lists and read the database. Writes have as many threads of
     their own on PostgreSQL, and one on SQLite."""
     request_timeout_s: float = Field(10, gt=0)
-    """Seconds after which a request is aborted (503)."""
+    """Seconds after which a request gets 503; what it has begun may still complete. Reloads and
+    rollbacks have no limit."""
     shutdown_grace_s: float = Field(10, ge=0)
     """Seconds for which running requests may continue after SIGTERM."""
     logs: Literal["pretty", "json"] = "pretty"

@@ -16,9 +16,14 @@ class Gate:
 
     A longer queue would only delay every request, so a request that arrives when the queue is full
     is rejected.
+
+    Args:
+        threads: number of threads.
+        max_queued: maximum number of calls that wait for a thread.
+        timeout_s: timeout of a call in seconds, including the wait; None for no limit.
     """
 
-    def __init__(self, threads: int, max_queued: int, timeout_s: float) -> None:
+    def __init__(self, threads: int, max_queued: int, timeout_s: float | None) -> None:
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="serve")
         self._max_calls, self._timeout_s = threads + max_queued, timeout_s
@@ -30,7 +35,7 @@ class Gate:
 
         Raises:
             TooBusyError: the queue is full.
-            TooSlowError: it took too long; the work may nevertheless have been done.
+            TooSlowError: it took too long; work that has begun may nevertheless be done.
         """
         if self.n_calls >= self._max_calls:
             raise TooBusyError("too many requests at once; try again in a second")
@@ -41,9 +46,13 @@ class Gate:
             async with asyncio.timeout(self._timeout_s):
                 return await asyncio.wrap_future(future)
         except TimeoutError:
+            outcome = (
+                "and was aborted before it began; try again"
+                if future.cancel()
+                else "and may still complete; check the result before trying again"
+            )
             raise TooSlowError(
-                f"the request took longer than {self._timeout_s:g} seconds and was aborted; "
-                "try again, or request less at once"
+                f"the request took longer than {self._timeout_s:g} seconds {outcome}"
             ) from None
 
     def in_all_threads(self, work: Callable[[], object]) -> None:

@@ -60,7 +60,7 @@ async def reload(service: TheService) -> Response:
         service.telemetry.swaps.labels("reload").inc()
         return deployment_fields(record, record.seq)
 
-    return json(await service.gate.run(deploy))
+    return json(await service.deploy_gate.run(deploy))
 
 
 @router.post("/rollback", response_model=Deployment, responses=PROBLEMS)
@@ -72,7 +72,7 @@ async def rollback(service: TheService) -> Response:
         service.telemetry.swaps.labels("rollback").inc()
         return deployment_fields(record, record.seq)
 
-    return json(await service.gate.run(roll_back))
+    return json(await service.deploy_gate.run(roll_back))
 
 
 @router.post("/learn", status_code=202, response_model=LearningStarted, responses=PROBLEMS)

@@ -33,7 +33,8 @@ async def readyz(service: TheService) -> Response:
 @router.get("/metrics", response_class=Response, dependencies=needs("read"))
 async def metrics(service: TheService) -> Response:
     """Returns metrics for Prometheus."""
-    service.telemetry.inside.set(service.gate.n_calls + service.write_gate.n_calls)
+    gates = service.gate, service.write_gate, service.deploy_gate
+    service.telemetry.inside.set(sum(gate.n_calls for gate in gates))
     service.telemetry.degraded.set(service.live.last_snapshot.degraded)
     service.telemetry.model_missing.set(service.live.last_snapshot.deployed.missing is not None)
     body, media_type = service.telemetry.exposition()
