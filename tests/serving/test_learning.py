@@ -419,6 +419,19 @@ def test_of_two_requests_to_train_one_is_told_that_a_training_runs(tmp_path: Pat
     assert sorted(asyncio.run(both())) == [False, True]
 
 
+def test_of_several_workers_one_trains_at_a_time(tmp_path: Path) -> None:
+    async def started() -> list[bool]:
+        settings = ServiceSettings(run=tmp_path / "run")
+        worker, other = Learning(settings), Learning(settings)
+        found = [await worker.start(1), await other.start(1), await worker.start(1)]
+        await worker.end()
+        found.append(await other.start(1))
+        await other.end()
+        return found
+
+    assert asyncio.run(started()) == [True, False, False, True]
+
+
 def test_a_training_of_another_program_is_noticed(tmp_path: Path) -> None:
     settings = ServiceSettings(run=tmp_path / "run")
     store = Store(settings.run)

@@ -9,6 +9,7 @@ import structlog
 from filelock import FileLock, Timeout
 
 from tastemaker.bundle.store import Store
+from tastemaker.errors import ConfigError
 from tastemaker.serving.settings import ServiceSettings
 
 log = structlog.get_logger("tastemaker.service")
@@ -23,6 +24,9 @@ class Learning:
         self._settings = settings
         self._store = Store(settings.run)
         self._leadership = FileLock(self._store.folder / "leader.lock")
+        # Held from before the process starts until it has ended. The process takes the lock of its
+        # training itself, but only seconds later, when all is imported.
+        self._reservation = FileLock(self._store.folder / "background.lock")
         self._starting = asyncio.Lock()
         self._periodic_task: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
@@ -46,30 +50,48 @@ class Learning:
         if self._process is not None and self.running:
             self._process.terminate()
             await self._process.wait()
+        self._reservation.release()
 
     async def start(self, least: int) -> bool:
         """Starts a training; returns False if one is running already, of another worker or program.
 
         Args:
             least: smallest number of fresh events; with fewer nothing is trained.
+
+        Raises:
+            ConfigError: the folder of the versions cannot be written to.
         """
         async with self._starting:
-            if self.running or self._is_training_elsewhere():
+            if self.running or not self._reserve():
                 return False
-            self._process = await self._started(least)
+            try:
+                self._process = await self._started(least)
+            except BaseException:
+                self._reservation.release()
+                raise
         task = asyncio.create_task(self._log_result(self._process))
         self._result_tasks.add(task)
         task.add_done_callback(self._result_tasks.discard)
         return True
 
-    def _is_training_elsewhere(self) -> bool:
-        if not self._store.folder.is_dir():
-            return False
+    def _reserve(self) -> bool:
+        """Reserves the training for this worker; returns False if another one or a program trains.
+
+        Raises:
+            ConfigError: the folder of the versions cannot be written to.
+        """
         try:
+            self._store.folder.mkdir(parents=True, exist_ok=True)
             with self._store.training_lock():
-                return False
+                self._reservation.acquire(timeout=0)
         except Timeout:
-            return True
+            return False
+        except OSError as error:
+            raise ConfigError(
+                f"{self._store.folder} cannot be written to ({error.strerror}), but a training "
+                "stores its result there"
+            ) from None
+        return True
 
     async def _started(self, least: int) -> asyncio.subprocess.Process:
         settings = self._settings
@@ -84,7 +106,7 @@ class Learning:
     async def _start_periodically(self) -> None:
         while True:
             await asyncio.sleep(self._settings.learn_every_s)
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, ConfigError):
                 if self._is_leader():
                     await self.start(self._settings.learn_from)
 
@@ -98,6 +120,7 @@ class Learning:
 
     async def _log_result(self, process: asyncio.subprocess.Process) -> None:
         out, err = await process.communicate()
+        self._reservation.release()
         if process.returncode == 0:
             log.info("learned", result=out.decode().strip())
         else:
