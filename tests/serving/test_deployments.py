@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sql
 
 import tastemaker as tm
@@ -16,7 +17,7 @@ from tastemaker.serving.store.deployments import DeploymentLog
 from tastemaker.testing.worlds import two_tastes
 
 from .conftest import Databases, Serving
-from .server import until
+from .server import Server, until
 
 FACTORS = {"embedding_size": 4, "epochs": 2}
 
@@ -98,3 +99,21 @@ def locked(database: str, table: str) -> Iterator[None]:
         yield
         connection.rollback()
     engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ({"user_id": "3", "deployment": 2**63 - 1}, 404),
+        ({"user_id": "3", "deployment": 2**63}, 422),
+        ({"user_id": "3", "deployment": 10**30}, 422),
+        ({"user_id": "a\0b"}, 422),
+    ],
+)
+def test_a_comparison_with_an_impossible_deployment_or_user_is_refused(
+    service: Server, query: dict[str, object], status: int
+) -> None:
+    answer = service.http.get("/v1/admin/compare", params=query)
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert service.client.ready().status == "ready"

@@ -20,7 +20,17 @@ from tastemaker.serving.live.cache import BoundedCache
 from tastemaker.serving.live.list_responses import recommended_item
 from tastemaker.serving.service import Service
 from tastemaker.serving.store.events import hashed
-from tastemaker.wire import Compared, Drift, ItemMap, K, KnownUsers, LeaderboardResponse, Stats
+from tastemaker.wire import (
+    LONGEST_ID,
+    Compared,
+    Drift,
+    ItemMap,
+    K,
+    KnownUsers,
+    LeaderboardResponse,
+    Stats,
+    Text,
+)
 
 router = APIRouter(prefix="/admin", tags=["admin"], dependencies=needs("admin"))
 
@@ -172,12 +182,13 @@ async def leaderboard(service: TheService) -> Response:
 async def compare(
     service: TheService,
     desk: TheDesk,
-    user_id: Annotated[str, Query(min_length=1, max_length=256)],
+    user_id: Annotated[Text, Query(min_length=1, max_length=LONGEST_ID)],
     k: K = 10,
     deployment: Annotated[
         int | None,
         Query(
             ge=0,
+            lt=2**63,
             description="Number of an earlier deployment; by default the latest one that can be "
             "opened.",
         ),
