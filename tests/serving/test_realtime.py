@@ -13,7 +13,7 @@ from tastemaker.models.recommender import Recommender
 from tastemaker.models.registry import BUILT_IN, model_class
 from tastemaker.testing.worlds import two_tastes
 
-from .conftest import Databases, Serving
+from .conftest import DATABASES, Databases, Serving
 from .server import Server, until
 
 
@@ -178,6 +178,21 @@ def test_reasons_include_the_latest_event(service: Server, unseen_user: int) -> 
     touch(service, unseen_user, 3)
     first = service.client.recommend(unseen_user, k=1, explain=True).items[0]
     assert [(reason.item_id, reason.title) for reason in first.because or []] == [(3, "Item 3")]
+
+
+@pytest.mark.parametrize("kind", DATABASES)
+def test_trending_decays_while_nothing_happens(
+    kind: str, ease_run: Path, new_database: Databases, serving: Serving
+) -> None:
+    with serving(ease_run, new_database(kind), trending_half_life_h=1 / 3600) as service:
+        service.client.record([wire.Event(user_id=user, item_id=7) for user in range(500)])
+
+        def score() -> float:
+            (first,) = service.client.trending(k=1).items
+            return first.score
+
+        until(lambda: score() > 100, 5, "the events do not count")
+        until(lambda: score() < 80, 15, "they count for ever")
 
 
 def test_trending_changes_with_events(service: Server, unseen_user: int) -> None:

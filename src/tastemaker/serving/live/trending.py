@@ -1,5 +1,6 @@
 """Trending: scores of items by recent events, which count half after each half-life."""
 
+import math
 import threading
 import time
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ from tastemaker.serving.store.trending import MIN_EXPONENT, TrendingStore
 
 PRIOR_EVENTS = 1000
 """Weight of the popularity in training, in events; it gives the order before any events."""
+
+MAX_AGE_HALF_LIVES = 0.01
+"""Age, in half-lives, after which counts are read again even if there are no new events."""
 
 FRACTION_OF_TIME = 0.05
 """Maximum fraction of the time that is spent on reading; it limits how often weights are read."""
@@ -56,6 +60,8 @@ class _Counts:
     token: int | None
     read_again_at: float
     """Earliest time of the next read, by the monotonic clock."""
+    decayed_at: float
+    """Time from which the counts are outdated even if there are no new events, by that clock."""
     run_scores: WeakKeyDictionary[RunItems, _RunScores] = field(default_factory=WeakKeyDictionary)
     scores: WeakKeyDictionary[LiveCatalog, TrendingScores] = field(
         default_factory=WeakKeyDictionary
@@ -90,9 +96,10 @@ class TrendingCache:
     def _latest(self, token: int | None) -> _Counts:
         counts = self._counts
         if counts is not None:
-            unchanged = token is not None and token == counts.token
+            now = time.monotonic()
+            is_current = token is not None and token == counts.token and now < counts.decayed_at
             # While another thread reads, the previous counts are used.
-            if unchanged or time.monotonic() < counts.read_again_at or self._reading.locked():
+            if is_current or now < counts.read_again_at or self._reading.locked():
                 return counts
         with self._reading:
             if self._counts is counts:
@@ -103,26 +110,30 @@ class TrendingCache:
     def _read(self, token: int | None) -> _Counts:
         began_at = time.monotonic()
         try:
-            item_ids, values = self._current_weights()
+            item_ids, values, half_life_s = self._current_weights()
         except DatabaseUnavailableError:
             token = None
             previous = self._counts
             known = NO_WEIGHTS if previous is None else (previous.item_ids, previous.values)
-            item_ids, values = known
+            (item_ids, values), half_life_s = known, math.inf
         now = time.monotonic()
         read_again_at = now + (now - began_at) / FRACTION_OF_TIME
-        return _Counts(item_ids, values, token, read_again_at)
+        decayed_at = began_at + MAX_AGE_HALF_LIVES * half_life_s
+        return _Counts(item_ids, values, token, read_again_at, decayed_at)
 
-    def _current_weights(self) -> tuple[pl.Series, np.ndarray]:
+    def _current_weights(self) -> tuple[pl.Series, np.ndarray, float]:
+        """Returns the ids of items, their counts, and the half-life of the counts in seconds."""
         weights = self._store.weights()
         if weights is None:
-            return NO_WEIGHTS
+            return *NO_WEIGHTS, math.inf
         item_ids = pl.Series([row[0] for row in weights.rows], dtype=pl.String)
         weight = np.array([row[1] for row in weights.rows], dtype=np.float64)
         counted_at = np.array([row[2] for row in weights.rows], dtype=np.float64)
         # If the clock was set back, the time of a count may be in the future.
         age_s = np.maximum(0.0, time.time() - counted_at)
-        return item_ids, weight * np.exp2(np.maximum(MIN_EXPONENT, -age_s / weights.half_life_s))
+        half_life_s = weights.half_life_s
+        values = weight * np.exp2(np.maximum(MIN_EXPONENT, -age_s / half_life_s))
+        return item_ids, values, half_life_s
 
 
 def _scores(catalog: LiveCatalog, counts: _Counts) -> TrendingScores:
