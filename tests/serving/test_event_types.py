@@ -109,6 +109,25 @@ def test_drift_asks_for_events_of_target_kinds_alone(
         assert (drift["n"], drift["overall"]["hit_rate"]) == (6, 1.0)
 
 
+def test_a_history_that_keeps_repeats_names_each_item_once(
+    new_database: Databases, serving: Serving, tmp_path: Path
+) -> None:
+    rows = [
+        (user, item, 100 * turn + item) for user in range(9) for turn in (1, 2) for item in (3, 4)
+    ]
+    log = pl.DataFrame(rows, schema=["user", "item", "time"], orient="row")
+    model = tm.EASE(regularization=1.0).fit(tm.no_holdout(tm.read(log, repeats="keep")))
+    tm.save_run(tmp_path / "run", model)
+    with serving(tmp_path / "run", new_database("sqlite")) as service:
+        service.client.record(
+            [wire.Event(user_id=1, item_id=3, timestamp=time) for time in (900, 901)]
+        )
+        found = [
+            (item.item_id, item.timestamp, item.origin) for item in service.client.history(1).items
+        ]
+        assert found == [(3, 901, "event"), (4, 204, "training")]
+
+
 def test_what_was_bought_and_rejected_in_training_counts_in_the_service(
     service: Server, run: Path
 ) -> None:

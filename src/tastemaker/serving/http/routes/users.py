@@ -154,14 +154,15 @@ def _history(service: Service, user_id: str, limit: int) -> dict[str, Any]:
         (catalog.at(code), time, "event" if code in user.from_events else "training")
         for code, time in zip(user.items.tolist(), times, strict=True)
     ] + [(catalog.record(item), time, "event") for item, time in user.new_items]
-    rows = [
-        item_fields(catalog.vocabulary, record) | {"timestamp": time, "origin": origin}
-        for record, time, origin in touched
-        if record is not None and not record.deleted
-    ]
-    rows.sort(key=lambda row: row["timestamp"] or 0)
+    touched.sort(key=lambda touch: touch[1] or 0)
+    # Of a data set that keeps repeats, a history has several rows of an item.
+    rows: dict[str, dict[str, Any]] = {}
+    for record, touched_at, origin in reversed(touched):
+        if record is not None and not record.deleted and record.item_id not in rows:
+            fields = item_fields(catalog.vocabulary, record)
+            rows[record.item_id] = fields | {"timestamp": touched_at, "origin": origin}
     return {
         "user_id": id_of(users, key),
-        "items": rows[::-1][:limit],
+        "items": list(rows.values())[:limit],
         "degraded": user_snapshot.snapshot.degraded,
     }
