@@ -288,7 +288,8 @@ History = Annotated[list[Id], Field(max_length=LONGEST_HISTORY)]
 class AskedUser(Wire):
     """The user of a list: given by id, by a history (oldest first), or by both.
 
-    A history replaces the one that the service has stored for the user.
+    A history replaces the one that the service has stored for the user. The user's features and
+    rejected items still count.
     """
 
     user_id: Id | None = None

@@ -128,6 +128,18 @@ def test_a_history_that_keeps_repeats_names_each_item_once(
         assert found == [(3, 901, "event"), (4, 204, "training")]
 
 
+def test_a_rejected_item_stays_out_whatever_history_is_given(
+    service: Server, unseen_user: int
+) -> None:
+    record(service, (unseen_user, 5, "return"), (unseen_user, 6, "buy"))
+    rejecting = wire.AskedUser(user_id=unseen_user, history=[3, 4])
+    stranger = wire.AskedUser(history=[3, 4])
+    lists = service.client.recommend_many([rejecting, stranger], k=40)
+    own, other = ({item.item_id for item in answer.items} for answer in lists)
+    assert other - own == {5}
+    assert 6 in own, "the history replaces the purchase"
+
+
 def test_what_was_bought_and_rejected_in_training_counts_in_the_service(
     service: Server, run: Path
 ) -> None:

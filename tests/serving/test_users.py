@@ -90,6 +90,18 @@ def test_a_new_user_gets_the_items_of_the_features_at_once(
     assert all(item.because == [] for item in explained.items)
 
 
+def test_a_history_in_a_request_does_not_replace_the_features(
+    featured: Server, run: Path, unseen_user: int
+) -> None:
+    featured.client.put_user(unseen_user, {"plan": "free"})
+    trained = int(tm.open_run(run).split.everything.user_vocabulary.ids[1])
+    users = [wire.AskedUser(user_id=user, history=[]) for user in (unseen_user, trained)]
+    sent, of_training = featured.client.recommend_many(users)
+    assert (sent.source, of_training.source) == ("model", "model")
+    assert items_of(sent) <= LOW
+    assert featured.client.recommend_many([wire.AskedUser(history=[])])[0].source == "trending"
+
+
 def test_a_changed_feature_changes_the_next_list(featured: Server, unseen_user: int) -> None:
     client = featured.client
     for plan, taste in (("free", LOW), ("paid", HIGH), ("free", LOW)):

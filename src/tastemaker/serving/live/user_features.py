@@ -28,9 +28,15 @@ def current_features(
     if not sent or table is None:
         return None
     changed = known_features(table, sent)
-    if not changed or code == UNKNOWN:
-        return changed or None
-    return known_features(table, table.frame.row(code, named=True)) | changed
+    return (trained_features(everything, code) or {}) | changed if changed else None
+
+
+def trained_features(everything: Dataset, code: int) -> dict[str, Any] | None:
+    """Returns the features that a user has in the training data; None if there are none."""
+    table = everything.user_table
+    if table is None or code == UNKNOWN:
+        return None
+    return known_features(table, table.frame.row(code, named=True)) or None
 
 
 def refuse_wrong_features(everything: Dataset, features: Mapping[str, Any]) -> None:

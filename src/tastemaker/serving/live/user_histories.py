@@ -1,7 +1,7 @@
 """Users with the joined history of training data and events."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import Any
 
@@ -12,13 +12,16 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.data.users import UserBatch
 from tastemaker.data.vocabulary import UNKNOWN, Vocabulary
 from tastemaker.serving.live.event_rows import joined_rows, only_latest_event_counts
-from tastemaker.serving.live.user_features import current_features
+from tastemaker.serving.live.user_features import current_features, trained_features
 from tastemaker.serving.store.events import hashed
 from tastemaker.serving.store.ids import code_of, key_of
 from tastemaker.serving.store.outages import DatabaseUnavailableError
 from tastemaker.serving.store.touches import Touched
 from tastemaker.serving.store.users import StoredUser, UserStore
 from tastemaker.wire import AskedUser
+
+
+NOTHING = np.array([], dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +41,8 @@ class UserWithHistory:
     rows: Dataset | None = None
     """The history as a data set of this one user, if it has weights or kinds of events; None if
     each item counts the same."""
+    rejected: np.ndarray = field(default_factory=lambda: NOTHING)
+    """(m,) int64 codes of the items that the user has rejected."""
     unwanted: frozenset[str] = frozenset()
     """Keys of items that are not in the model's data and that the user has rejected."""
     features: Mapping[str, Any] | None = None
@@ -134,6 +139,7 @@ def _by_rules(
         tuple(new.items()),
         from_events,
         rows,
+        NOTHING if rows.rejected is None else rows.rejected.items.astype(np.int64),
         frozenset(unwanted),
     )
 
@@ -183,19 +189,15 @@ def read_users(
     """
     vocabulary = everything.user_vocabulary
     names = [_name_of(user, vocabulary) for user in users]
-    by_name: dict[_Name, UserWithHistory] = {}
+    by_key: dict[str, UserWithHistory] = {}
     digests: dict[str, int] = {}
     complete = True
 
     def add(key: str, stored: StoredUser) -> None:
-        by_name[key] = user_with_history(everything, key, stored, hashed(key) in forgotten)
+        by_key[key] = user_with_history(everything, key, stored, hashed(key) in forgotten)
         digests[key] = digest(stored)
 
-    for name in names:
-        if isinstance(name, tuple) and name not in by_name:
-            keys = [key_of(everything.item_vocabulary, item) for item in name]
-            by_name[name] = unseen_user(everything, keys)
-    keys_to_read = sorted({name for name in names if isinstance(name, str)})
+    keys_to_read = sorted({key for key, _ in names if key is not None})
     if store is not None:
         try:
             for key, stored in store.read_each(keys_to_read):
@@ -203,8 +205,9 @@ def read_users(
         except DatabaseUnavailableError:
             complete = False
     for key in keys_to_read:
-        if key not in by_name:
+        if key not in by_key:
             add(key, StoredUser())
+    by_name = {name: _requested(everything, name, by_key) for name in dict.fromkeys(names)}
     return RequestedUsers([by_name[name] for name in names], digests, complete)
 
 
@@ -213,15 +216,30 @@ def digest(stored: StoredUser) -> int:
     return hash((tuple(stored.touched), orjson.dumps(stored.features, option=orjson.OPT_SORT_KEYS)))
 
 
-_Name = str | tuple[int | str, ...]
-"""A user of a request: a key, or the items of a history."""
+_Name = tuple[str | None, tuple[int | str, ...] | None]
+"""A user of a request: the key, and the items of the history; one of them may be None."""
 
 
 def _name_of(user: AskedUser, vocabulary: Vocabulary) -> _Name:
-    if user.history is not None:
-        return tuple(user.history)
-    assert user.user_id is not None, "a request has a user_id or a history"
-    return key_of(vocabulary, user.user_id)
+    key = None if user.user_id is None else key_of(vocabulary, user.user_id)
+    return key, None if user.history is None else tuple(user.history)
+
+
+def _requested(
+    everything: Dataset, name: _Name, by_key: Mapping[str, UserWithHistory]
+) -> UserWithHistory:
+    """Returns a user of a request; a history replaces only that which is stored for the user."""
+    key, history = name
+    stored = None if key is None else by_key[key]
+    if history is None:
+        assert stored is not None, "a request has a user_id or a history"
+        return stored
+    given = unseen_user(everything, [key_of(everything.item_vocabulary, item) for item in history])
+    if stored is None:
+        return given
+    features = stored.features or trained_features(everything, stored.code)
+    rejected, unwanted = stored.rejected, stored.unwanted
+    return replace(given, features=features, rejected=rejected, unwanted=unwanted)
 
 
 def batch_of(users: Sequence[UserWithHistory]) -> UserBatch:
@@ -229,17 +247,17 @@ def batch_of(users: Sequence[UserWithHistory]) -> UserBatch:
     lengths = [len(user.items) for user in users]
     # A history in a request has no times; then the whole batch has none.
     timed = [user.timestamps for user in users if user.timestamps is not None]
-    nothing = np.array([], dtype=np.int64)
     batch = UserBatch(
         np.array([user.code for user in users], dtype=np.int64),
-        np.concatenate([nothing, *(user.items for user in users)]),
+        np.concatenate([NOTHING, *(user.items for user in users)]),
         np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        np.concatenate([nothing, *timed]) if len(timed) == len(users) else None,
+        np.concatenate([NOTHING, *timed]) if len(timed) == len(users) else None,
         features=[user.features for user in users]
         if any(user.features is not None for user in users)
         else None,
     )
-    return _with_rows(batch, users) if any(user.rows is not None for user in users) else batch
+    has_rows = any(user.rows is not None or len(user.rejected) for user in users)
+    return _with_rows(batch, users) if has_rows else batch
 
 
 def _with_rows(batch: UserBatch, users: Sequence[UserWithHistory]) -> UserBatch:
@@ -259,18 +277,12 @@ def _with_rows(batch: UserBatch, users: Sequence[UserWithHistory]) -> UserBatch:
         else user.rows.kinds
         for user in users
     ]
-    rejected = [
-        np.empty(0, dtype=np.int64)
-        if user.rows is None or user.rows.rejected is None
-        else user.rows.rejected.items
-        for user in users
-    ]
     return replace(
         batch,
         weights=np.concatenate(weights),
         kinds=np.concatenate(kinds),
         seen=_lists(batch, [user.seen for user in users]),
-        rejected=_lists(batch, rejected),
+        rejected=_lists(batch, [user.rejected for user in users]),
     )
 
 
