@@ -1,9 +1,15 @@
 """What a visitor does, in a real browser in front of a real service."""
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
+
+import tastemaker as tm
+from tastemaker import wire
+from tastemaker.testing.worlds import two_tastes
 
 from ..serving.server import Server
 from .conftest import EVIL, Visit, free_port, titles
@@ -264,3 +270,29 @@ def test_only_pictures_of_the_catalog_may_be_loaded(visit: Visit, site: Server):
         assert "unsafe" not in policy
     finally:
         site.client.patch_item(7, image_url=None)
+
+
+@pytest.mark.parametrize("n_touched", [400, 1100])
+def test_no_item_of_a_long_history_is_on_the_page(long_site: Server, n_touched: int) -> None:
+    user, touched = f"reader{n_touched}", range(n_touched)
+    for start in range(0, n_touched, 500):
+        events = [
+            wire.Event(user_id=user, item_id=item, timestamp=1_000_000 - item)
+            for item in touched[start : start + 500]
+        ]
+        long_site.client.record(events)
+    page = long_site.http.get("/", headers={"Cookie": f"visitor={user}"}).text
+    shown = set(re.findall(r'data-item="(\d+)"', page))
+    assert len(shown) >= 20
+    assert not shown & set(map(str, touched))
+    assert "Something different" in page
+
+
+@pytest.fixture(scope="module")
+def long_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A service with so many items that a history can be long."""
+    folder = tmp_path_factory.mktemp("long")
+    data = two_tastes(n_users=60, n_items=1400, length=60)
+    tm.save_run(folder / "run", tm.EASE(regularization=1.0).fit(tm.no_holdout(data)))
+    with Server(folder / "run", f"sqlite:///{folder / 'events.db'}", folder) as server:
+        yield server

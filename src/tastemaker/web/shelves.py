@@ -22,8 +22,9 @@ from tastemaker.web.rows import (
 LIST_LENGTH = 120
 """Length of the requested lists; long enough to fill the rows that are chosen from them."""
 
-MAX_HISTORY_ITEMS = 300
-"""Maximum number of items of the history that are requested."""
+MAX_HISTORY_ITEMS = wire.LONGEST_HISTORY
+"""Maximum number of items of the history that are requested. Of a longer one the page does not show
+what any user may get, such as trending items, since only the service knows the rest of it."""
 
 DIVERSITY = 0.7
 
@@ -63,13 +64,16 @@ async def shelves_of(api: Api, user: str) -> Shelves:
     because = await _because_rows(api, recommendations, history)
     for name, title, items in because[:2]:
         row_builder.add(name, title, items)
-    row_builder.add("trending", "Trending now", trending.items)
+    if len(history.items) < MAX_HISTORY_ITEMS:
+        row_builder.add("trending", "Trending now", trending.items)
     for name, title, items in because[2:]:
         row_builder.add(name, title, items)
     await _add_favourite_rows(
         api, user, row_builder, favourites(history.items, sizes)[:CATEGORY_ROWS]
     )
-    await _add_different_row(api, user, row_builder)
+    shown = [card.item_id for row in row_builder.rows for card in row.cards]
+    known = [str(item.item_id) for item in history.items]
+    await _add_different_row(api, user, row_builder, [*shown, *known])
     degraded = recommendations.degraded or history.degraded
     return Shelves(row_builder.rows, len(history.items), degraded)
 
@@ -82,6 +86,8 @@ async def _because_rows(
     groups = grouped(recommendations.items[ROW_LENGTH:], latest)[:BECAUSE_ROWS]
     reasons = [(group.reason.item_id, group.reason.title, group.items) for group in groups]
     reason_ids = {item_id for item_id, _, _ in reasons}
+    if len(history.items) == MAX_HISTORY_ITEMS:
+        return [(*_heading(title, item_id), [*items]) for item_id, title, items in reasons]
     others = [item for item in history.items if item.item_id not in reason_ids]
     reasons += [(item.item_id, item.title, ()) for item in others[: BECAUSE_ROWS - len(reasons)]]
     similar = await asyncio.gather(
@@ -89,9 +95,14 @@ async def _because_rows(
     )
     return [
         # Recommendations come first; items that are merely similar fill the row.
-        (f"because-{item_id}", because_title(title, item_id), [*items, *similar_items])
+        (*_heading(title, item_id), [*items, *similar_items])
         for (item_id, title, items), similar_items in zip(reasons, similar, strict=True)
     ]
+
+
+def _heading(title: str | None, item_id: wire.Id) -> tuple[str, str]:
+    """The name and the title of a row based on an item."""
+    return f"because-{item_id}", because_title(title, item_id)
 
 
 async def _add_favourite_rows(
@@ -104,10 +115,11 @@ async def _add_favourite_rows(
         row_builder.add(f"category-{position}", f"{name} for you", recommendations.items)
 
 
-async def _add_different_row(api: Api, user: str, row_builder: RowBuilder) -> None:
+async def _add_different_row(api: Api, user: str, row_builder: RowBuilder, used: list[str]) -> None:
+    exclude = valid_ids(used)[: wire.LONGEST_HISTORY]
     try:
         recommendations = await api.recommend_without(
-            user, valid_ids(sorted(row_builder.used)), k=ROW_LENGTH, diversity=DIVERSITY
+            user, exclude, k=ROW_LENGTH, diversity=DIVERSITY, exclude_seen=True
         )
     except ServiceError as error:
         if error.status != 422:
@@ -117,13 +129,13 @@ async def _add_different_row(api: Api, user: str, row_builder: RowBuilder) -> No
 
 
 async def _with_reasons(api: Api, user: str, **listing: Any) -> wire.RecommendationList:
-    """A list with explanations, or without them if the model cannot give any."""
+    """A list of new items with explanations, or without them if the model cannot give any."""
     try:
-        return await api.recommend(user, explain=True, **listing)
+        return await api.recommend(user, explain=True, exclude_seen=True, **listing)
     except ServiceError as error:
         if error.status != 422:
             raise
-        return await api.recommend(user, **listing)
+        return await api.recommend(user, exclude_seen=True, **listing)
 
 
 async def _similar_if_short(api: Api, item: wire.Id, n: int) -> list[wire.RecommendedItem]:

@@ -20,7 +20,6 @@ from tastemaker.serving.store.touches import Touched
 from tastemaker.serving.store.users import StoredUser, UserStore
 from tastemaker.wire import AskedUser
 
-
 NOTHING = np.array([], dtype=np.int64)
 
 
