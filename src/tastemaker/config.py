@@ -50,7 +50,8 @@ class Config(BaseModel):
             if first["type"] == "extra_forbidden":
                 suggestion = did_you_mean(setting, (each.name for each in cls.settings()))
                 raise ConfigError(f'{owner} has no setting "{setting}"; {suggestion}') from None
-            reason = first["msg"][0].lower() + first["msg"][1:]
+            message = first["msg"].removeprefix("Value error, ")
+            reason = message[0].lower() + message[1:]
             raise ConfigError(f"{owner}: {setting} is {first['input']!r}, but {reason}") from None
 
     @classmethod

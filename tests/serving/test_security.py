@@ -532,6 +532,39 @@ def test_a_page_of_another_site_cannot_drive_a_service_without_keys(
         assert answer.status_code == 200
 
 
+def test_hosts_and_origins_are_those_of_requests_however_they_are_written(
+    ease_run: Path, new_database: Databases, serving: Serving
+) -> None:
+    options = ("--trusted-host", "Shop.Example:8000", "--trusted-host", "fd00::7")
+    cors = ("--cors", "https://Pages.Example:443/")
+    with serving(ease_run, new_database("sqlite"), *options, *cors) as service:
+        for host in ("shop.example", "SHOP.example:9000", "[fd00::7]:80"):
+            assert service.http.get("/v1/items", headers={"Host": host}).status_code == 200
+        answer = service.http.get("/v1/items", headers={"Origin": "https://pages.example"})
+        assert answer.headers["Access-Control-Allow-Origin"] == "https://pages.example"
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "reason"),
+    [
+        ("--trusted-host", "https://shop.example", "a host name alone, such as shop.example"),
+        ("--trusted-host", "shop.example/shop", "a host name alone"),
+        ("--trusted-host", "", "a host name alone"),
+        ("--trusted-proxy", "abc", "an address or a network, such as 10.0.0.5 or 10.0.0.0/8"),
+        ("--trusted-proxy", "10.0.0.5/8", "an address or a network"),
+        ("--trusted-proxy", "10.0.0.0/33", "an address or a network"),
+        ("--cors", "shop.example", "an origin without a path, such as https://shop.example"),
+        ("--cors", "https://shop.example/pages", "an origin without a path"),
+    ],
+)
+def test_what_is_no_host_origin_or_proxy_is_refused_at_the_start(
+    ease_run: Path, option: str, value: str, reason: str
+) -> None:
+    ended = tastemaker("serve", ease_run, "--port", 0, option, value)
+    assert ended.returncode == 2
+    assert f"is '{value}', but it should be {reason}" in " ".join(ended.stderr.split())
+
+
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "[", "evil.example:1"])
 def test_a_rebound_host_name_is_refused(on_sqlite: Server, host: str) -> None:
     for path in ("/v1/users/3/history", "/", "/docs", "/metrics", "/no/such/page"):

@@ -9,6 +9,7 @@ from sqlalchemy import make_url
 
 from tastemaker.config import Config
 from tastemaker.errors import ConfigError, did_you_mean
+from tastemaker.serving.http.hosts import as_host, as_origin, as_proxy
 from tastemaker.serving.http.proxies import is_prefix
 from tastemaker.wire import LOOPBACK, EventType
 
@@ -64,12 +65,12 @@ class ServiceSettings(Config):
     like_type: EventType = "like"
     """The type of the events that the web pages record when a visitor likes an item. If the run was
     trained with kinds of events, it must be one of them."""
-    cors: tuple[str, ...] = ()
+    cors: tuple[Annotated[str, AfterValidator(as_origin)], ...] = ()
     """Origins whose pages may call the API, such as https://shop.example; none by default."""
-    trusted_hosts: tuple[str, ...] = ()
+    trusted_hosts: tuple[Annotated[str, AfterValidator(as_host)], ...] = ()
     """Host names, besides those of the loopback addresses, that a service without keys accepts in
     the Host header of a request."""
-    trusted_proxies: tuple[str, ...] = ()
+    trusted_proxies: tuple[Annotated[str, AfterValidator(as_proxy)], ...] = ()
     """Addresses or networks of proxies whose X-Forwarded-For, X-Forwarded-Proto and
     X-Forwarded-Prefix are trusted."""
     root_path: Annotated[str, AfterValidator(_as_prefix)] = ""

@@ -6,11 +6,10 @@ browser's request reveals the first by its `Origin`, and the second by a `Host` 
 the service's names.
 """
 
-from urllib.parse import urlsplit
-
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tastemaker.errors import TastemakerError
+from tastemaker.serving.http.hosts import host_in
 from tastemaker.serving.http.problems import problem, response_to
 from tastemaker.serving.service import Service
 from tastemaker.wire import LOOPBACK
@@ -48,7 +47,7 @@ class OriginCheck:
             if name in (b"host", b"origin", b"sec-fetch-site")
         }
         host, origin = headers.get(b"host"), headers.get(b"origin")
-        if host is not None and _host_in(f"//{host}") not in self._hosts:
+        if host is not None and host_in(f"//{host}") not in self._hosts:
             return 421, (
                 "the Host header of this request does not name this service, which requires no "
                 'key; allow the name with trusted_hosts=("…",), or require keys'
@@ -63,12 +62,4 @@ class OriginCheck:
             return 403, (
                 'the request was sent by a page of another site; allow its origin with cors=("…",)'
             )
-        return None
-
-
-def _host_in(url: str) -> str | None:
-    """Returns the host name of a URL without its port; None if the URL is invalid."""
-    try:
-        return urlsplit(url).hostname
-    except ValueError:
         return None
