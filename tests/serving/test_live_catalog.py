@@ -30,7 +30,7 @@ from tastemaker.serving.store.database import Database, bump_counter
 from tastemaker.serving.store.items import ItemChanges, ItemRecord, ItemStore
 from tastemaker.wire import Listing
 
-from .conftest import Serving
+from .conftest import Databases, Serving
 from .server import Server, until
 
 CATEGORIES = ("low", "high", "new", "rare")
@@ -281,3 +281,32 @@ def test_changes_by_the_previous_version_are_seen_too(
             service.client.put_item(6_999, wire.ItemBody(title=f"Put again {number}"))
             assert service.client.item(6_998).title == f"Older {number}"
             assert service.client.item(6_999).title == f"Put again {number}"
+
+
+def test_the_process_responds_while_many_items_of_another_one_are_read(
+    ease_run: Path, new_database: Databases, serving: Serving
+) -> None:
+    def seconds_of(path: str) -> float:
+        asked_at = time.monotonic()
+        assert httpx2.get(f"{service.url}{path}", timeout=60).status_code == 200
+        return time.monotonic() - asked_at
+
+    with (
+        serving(ease_run, new_database("sqlite"), request_timeout_s=60) as service,
+        Database(service.database) as opened,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        for start in range(1_000, 51_000, 5_000):
+            ItemStore(opened).put(
+                [
+                    ItemRecord(str(item), f"Title {item}", ("low", f"kind {item % 500}"))
+                    for item in range(start, start + 5_000)
+                ]
+            )
+        listing = pool.submit(seconds_of, "/v1/users/3/recommendations")
+        time.sleep(0.05)
+        healthy = [seconds_of("/healthz")]
+        while not listing.done():
+            healthy.append(seconds_of("/healthz"))
+        assert max(healthy) < listing.result() / 3, listing.result()
+        assert service.client.item(50_999).title == "Title 50999"

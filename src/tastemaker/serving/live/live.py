@@ -161,6 +161,29 @@ class Live:
         """Returns the snapshot in memory, which is updated first if the database has changed."""
         return self._read_with(lambda: UsersRead(self.database.change_token(), {}))[0]
 
+    def current_snapshot(self) -> Snapshot | None:
+        """Returns the snapshot in memory if it is up to date, else None.
+
+        On SQLite this takes microseconds, since it reads nothing that would have to be read again.
+        """
+        try:
+            token = self.database.change_token()
+        except DatabaseUnavailableError:
+            return None
+        if not self._refreshing.acquire(blocking=False):
+            return None
+        try:
+            snapshot = self.last_snapshot
+            last_token = snapshot.token
+            if snapshot.degraded or last_token is None or last_token.counters != token.counters:
+                return None
+            if last_token != token:
+                snapshot = self._set(token=token)
+        finally:
+            self._refreshing.release()
+        self._follow_deployments(snapshot)
+        return snapshot
+
     def user_snapshot(self, key: str) -> UserSnapshot:
         """Returns the updated snapshot, and what is stored about a user."""
         return self.user_snapshots([key])[key]
