@@ -1,6 +1,7 @@
 """A database belongs to one service, or to several that have names."""
 
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +152,32 @@ def test_a_replica_that_cannot_open_the_deployed_run_is_degraded_until_it_can(
         until(lambda: service.client.ready().status == "ready", 30, service.output)
         until(lambda: service.client.ready().version == bundle.version, 30)
         until(lambda: "tastemaker_model_missing 0.0" in numbers(), 30)
+
+
+def test_the_gauges_of_all_workers_are_current_whichever_answers(
+    ease_run: Path, tmp_path: Path, new_database: Databases, serving: Serving
+) -> None:
+    run, learned = shutil.copytree(ease_run, tmp_path / "run"), tmp_path / "learned"
+    tm.save_run(learned, tm.EASE(regularization=9.0).fit(tm.no_holdout(two_tastes())))
+    with (
+        serving(run, new_database("sqlite"), "--workers", 2) as service,
+        Database(service.database) as opened,
+        httpx2.Client(base_url=service.url) as monitoring,
+    ):
+        until(lambda: len(service.workers()) == 2, 20)
+        bundle, hidden = tm.open_run(learned), learned.rename(tmp_path / "hidden")
+        DeploymentLog(opened).record(bundle, "learned")
+
+        def are_missing(expected: str | None) -> bool:
+            answers = [httpx2.get(f"{service.url}/readyz") for _ in range(12)]
+            _ = [httpx2.get(f"{service.url}/metrics") for _ in range(12)]
+            return {answer.json()["missing"] for answer in answers} == {expected}
+
+        until(lambda: are_missing(bundle.version), 30, service.output)
+        hidden.rename(learned)
+        until(lambda: {httpx2.get(f"{service.url}/readyz").json()["missing"]} == {None}, 30)
+        for _ in range(30):
+            httpx2.get(f"{service.url}/readyz")  # so that both workers notice it
+            time.sleep(0.2)
+        # Over one connection, always the same worker answers.
+        until(lambda: "tastemaker_model_missing 0.0" in monitoring.get("/metrics").text, 5)

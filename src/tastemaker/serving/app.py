@@ -1,5 +1,6 @@
 """The app: routes and middleware."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -39,7 +40,9 @@ def make_app(settings: ServiceSettings) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Connections]]:
         service.start()
         service.learning.begin()
+        measuring = asyncio.create_task(service.measure_periodically())
         yield {"connections": Connections(settings, service.telemetry)}
+        measuring.cancel()
         await service.learning.end()
         service.stop()
 

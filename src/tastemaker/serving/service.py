@@ -1,5 +1,6 @@
 """The service object, which all routes share."""
 
+import asyncio
 import gc
 import time
 
@@ -16,6 +17,9 @@ from tastemaker.wire import AskedUser, Listing
 
 N_WARM_UP_USERS = 2
 """Number of users whose lists each thread computes before the first request."""
+
+MEASURE_EVERY_S = 1.0
+"""Seconds between updates of a worker's gauges."""
 
 MAX_SNAPSHOT_AGE_S = 1.0
 """Maximum age, in seconds, of the API keys in memory, for a database on the network."""
@@ -85,6 +89,20 @@ class Service:
         # collector from scanning them repeatedly, which would delay a request by a tenth of a
         # second each time. A collection before it would delay the start as long, and free little.
         gc.freeze()
+
+    def measure(self) -> None:
+        """Sets the gauges of this worker to its current state."""
+        gates = self.gate, self.write_gate, self.deploy_gate
+        snapshot = self.live.last_snapshot
+        self.telemetry.inside.set(sum(gate.n_calls for gate in gates))
+        self.telemetry.degraded.set(snapshot.degraded)
+        self.telemetry.model_missing.set(snapshot.deployed.missing is not None)
+
+    async def measure_periodically(self) -> None:
+        """Keeps the gauges current, since another worker may answer the request for the metrics."""
+        while True:
+            self.measure()
+            await asyncio.sleep(MEASURE_EVERY_S)
 
     async def recent_snapshot(self) -> Snapshot:
         """Returns the snapshot in memory; with a database on the network it may be a second old."""

@@ -33,9 +33,6 @@ async def readyz(service: TheService) -> Response:
 @router.get("/metrics", response_class=Response, dependencies=needs("read"))
 async def metrics(service: TheService) -> Response:
     """Returns metrics for Prometheus."""
-    gates = service.gate, service.write_gate, service.deploy_gate
-    service.telemetry.inside.set(sum(gate.n_calls for gate in gates))
-    service.telemetry.degraded.set(service.live.last_snapshot.degraded)
-    service.telemetry.model_missing.set(service.live.last_snapshot.deployed.missing is not None)
+    service.measure()
     body, media_type = service.telemetry.exposition()
     return Response(body, media_type=media_type)
