@@ -107,7 +107,8 @@ class Service:
     async def recent_snapshot(self) -> Snapshot:
         """Returns the snapshot in memory; with a database on the network it may be a second old."""
         if self.live.database.is_sqlite and self.live.joined:
-            return self.live.current_snapshot() or await self.gate.run(self.live.snapshot)
+            snapshot = self.live.current_snapshot()
+            return await self.gate.run(self.live.snapshot) if snapshot is None else snapshot
         now = time.monotonic()
         if now - self._snapshot_read_at < MAX_SNAPSHOT_AGE_S:
             return self.live.last_snapshot
