@@ -105,3 +105,9 @@ def test_every_line_of_the_log_is_json_and_names_the_request(
     assert line["ms"] > 0
     assert line["timestamp"].endswith("Z")
     assert not any(each.get("path") == "/healthz" for each in observed.log())
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_a_monitor_may_ask_for_the_headers_alone(observed: Server, path: str) -> None:
+    answer = observed.http.head(path)
+    assert (answer.status_code, answer.content) == (200, b"")

@@ -9,12 +9,14 @@ from tastemaker.wire import Health, Readiness
 router = APIRouter(tags=["health"])
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", response_model=Health)
 async def healthz() -> Response:
     """Reports that the process responds."""
     return json(Health())
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", response_model=Readiness)
 async def readyz(service: TheService) -> Response:
     """Reports that a model is loaded; `degraded` without the database or the deployed model."""
