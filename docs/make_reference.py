@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from pydantic import SecretStr
 
 from tastemaker.cli.main import app
 from tastemaker.models.registry import model_class, model_names
@@ -77,7 +76,7 @@ def service() -> str:
         cells = f"`{setting.name}`", variable, default, _cell(setting.description)
         lines.append("| " + " | ".join(cells) + " |")
     lines += ["", "| route | scope of the key | what it does |", "| --- | --- | --- |"]
-    schema = make_app(ServiceSettings(run=Path("run"), database=SecretStr("sqlite://"))).openapi()
+    schema = make_app(ServiceSettings(run=Path("run"))).openapi()
     for path, methods in schema["paths"].items():
         for method, route in methods.items():
             first = _cell((route.get("description") or "").split("\n\n")[0])

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import typer
 import yaml
-from pydantic import SecretStr
 
 from tastemaker.cli.main import app
 from tastemaker.serving.app import make_app
@@ -69,7 +68,7 @@ def test_every_variable_is_a_setting_of_the_service() -> None:
 
 
 def test_probes_ask_routes_that_need_no_key() -> None:
-    app = make_app(ServiceSettings(run=Path("run"), database=SecretStr("sqlite://")))
+    app = make_app(ServiceSettings(run=Path("run")))
     (deployment,) = [each for each in documents() if each["kind"] == "Deployment"]
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     for name in ("startupProbe", "livenessProbe", "readinessProbe"):

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, assume, settings
-from pydantic import SecretStr
 from schemathesis.checks import (
     content_type_conformance,
     not_a_server_error,
@@ -38,9 +37,7 @@ CHECKS = [
     unsupported_method,
 ]
 
-schema = schemathesis.openapi.from_dict(
-    make_app(ServiceSettings(run=Path("run"), database=SecretStr("sqlite://"))).openapi()
-)
+schema = schemathesis.openapi.from_dict(make_app(ServiceSettings(run=Path("run"))).openapi())
 
 
 @pytest.fixture(scope="module", params=DATABASES)

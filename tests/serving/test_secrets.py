@@ -79,3 +79,26 @@ def test_settings_print_no_secret() -> None:
     assert settings.shown_database == "postgresql://app:***@db/events"
     pages = with_pages(make_app(settings), settings)
     assert "secret" not in repr(vars(pages.router.routes[-1]))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://app:p@ss:Secret@host:5432/db",
+        "postgresql://app:p@Secret@host/db",
+        "postgresql://app:Secret@host:port/db",
+        "mysql://app:Secret@host/db",
+    ],
+)
+def test_an_invalid_database_url_shows_no_part_of_its_password(ease_run: Path, url: str) -> None:
+    ended = tastemaker("serve", ease_run, "--port", 0, "--database", url)
+    assert ended.returncode == 2
+    assert "the database URL cannot be used" in ended.stderr
+    assert "Secret" not in ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("url", ["sqlite:///:memory:", "sqlite://"])
+def test_a_database_in_memory_is_refused(ease_run: Path, url: str) -> None:
+    ended = tastemaker("serve", ease_run, "--port", 0, "--database", url)
+    assert ended.returncode == 2
+    assert "a database in memory is lost with its connection; name a file" in ended.stderr

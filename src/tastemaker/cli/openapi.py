@@ -19,13 +19,11 @@ def openapi(
     """
     import json
 
-    from pydantic import SecretStr
-
     from tastemaker.serving.app import make_app
     from tastemaker.serving.settings import ServiceSettings
 
     # The schema does not depend on the run.
-    schema = make_app(ServiceSettings(run=Path("run"), database=SecretStr("sqlite://"))).openapi()
+    schema = make_app(ServiceSettings(run=Path("run"))).openapi()
     text = json.dumps(schema, indent=2, ensure_ascii=False)
     if out_file is None:
         typer.echo(text)

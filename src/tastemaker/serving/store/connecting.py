@@ -33,9 +33,10 @@ def engine_of(url: str) -> tuple[sql.Engine, Deadlines | None]:
     """Returns the engine and, for a database on the network, the object that enforces deadlines.
 
     Raises:
-        ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError: the URL is invalid.
+        ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError: the URL is invalid; the
+            message has no part of the password.
     """
-    parsed = sql.make_url(url)
+    parsed = _parsed(url)
     if parsed.get_backend_name() == "sqlite":
         return _sqlite(parsed), None
     if parsed.drivername == "postgresql":
@@ -48,8 +49,23 @@ def engine_of(url: str) -> tuple[sql.Engine, Deadlines | None]:
     return engine, _with_deadlines(engine)
 
 
+def _parsed(url: str) -> sql.URL:
+    try:
+        parsed = sql.make_url(url)
+    except (sql.exc.ArgumentError, ValueError):
+        parsed = None
+    # A host with @ is the end of a password with an @. The messages of the parser quote such parts.
+    if parsed is None or "@" in (parsed.host or ""):
+        raise ValueError(
+            "it is not a URL; in a name or password, write @ as %40, : as %3A and / as %2F"
+        )
+    return parsed
+
+
 def _sqlite(url: sql.URL) -> sql.Engine:
-    folder = Path(url.database or ".").parent
+    if url.database in (None, "", ":memory:"):
+        raise ValueError("a database in memory is lost with its connection; name a file")
+    folder = Path(url.database).parent
     if not folder.is_dir():
         raise ValueError(f"the folder {folder} does not exist")
     engine = sql.create_engine(
