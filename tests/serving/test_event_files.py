@@ -47,6 +47,16 @@ def test_exported_events_are_imported_exactly_once(
     assert pl.concat(another.rows()).equals(pl.concat(store.rows()))
 
 
+def test_an_event_id_that_looks_like_a_missing_value_is_imported_again(
+    store: EventStore, new_database: Databases, tmp_path: Path
+) -> None:
+    store.append([NewEvent("NA", "ann", "3", 1000, "view")])
+    export_events(store, tmp_path / "log.csv")
+    with Database(new_database("sqlite")) as opened:
+        opened.migrate()
+        assert import_events(EventStore(opened), tmp_path / "log.csv", NOTHING) == (1, 0, 0)
+
+
 def test_events_without_ids_are_identified_by_their_content(
     store: EventStore, tmp_path: Path
 ) -> None:

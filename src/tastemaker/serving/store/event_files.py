@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -126,10 +127,12 @@ def _events_in(
     if roles.time is None:
         raise DataError(f"{rows.source}: events need a time; name its column with time=…")
     required = {roles.user: "user id", roles.item: "item id", roles.time: "time"}
-    if "event_id" in rows.frame.columns:
-        required["event_id"] = "event id"
     n_rows = rows.frame.height
     rows, _ = complete_rows(rows, required, values)
+    if "event_id" in rows.frame.columns:
+        # The ids of events are of clients' own making, so that "NA" is one of them.
+        empty_values = replace(values, missing=("",))
+        rows, _ = complete_rows(rows, {"event_id": "event id"}, empty_values)
     table = rows.frame
     column_of = {name: name for name in SCHEMA}
     column_of |= {"user_id": roles.user, "item_id": roles.item, "timestamp": roles.time}
