@@ -7,6 +7,7 @@ data whose ids are whole numbers, text otherwise.
 import json
 import re
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -65,6 +66,17 @@ def _number(value: Any) -> Any:
     return value
 
 
+def _finite(value: Any) -> Any:
+    """Rejects NaN and infinity, which JSON cannot have; returns any other value unchanged."""
+    if isinstance(value, float) and not isfinite(value):
+        raise ValueError("is not a finite number")
+    return value
+
+
+def _distinct(texts: list[str]) -> list[str]:
+    return list(dict.fromkeys(texts))
+
+
 def _seconds(value: Any) -> Any:
     """Converts ISO 8601 text to seconds since 1970; without a time zone it is UTC."""
     if not isinstance(value, str):
@@ -72,7 +84,7 @@ def _seconds(value: Any) -> Any:
     try:
         time = datetime.fromisoformat(value)
     except ValueError:
-        raise ValueError("is neither seconds since 1970 nor ISO 8601") from None
+        raise ValueError("is text, but not ISO 8601; send seconds since 1970 as a number") from None
     return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp())
 
 
@@ -125,9 +137,10 @@ ImageUrl = Annotated[
     str, StringConstraints(max_length=2_000, pattern=r"^(https://|http://|/)"), WITHOUT_CONTROLS
 ]
 ContextKey = Annotated[str, StringConstraints(min_length=1, max_length=64), WITHOUT_CONTROLS]
-ContextValue = (
-    bool | StrictInt | float | Annotated[str, StringConstraints(max_length=256), WITHOUT_CONTROLS]
-)
+ContextValue = Annotated[
+    bool | StrictInt | float | Annotated[str, StringConstraints(max_length=256), WITHOUT_CONTROLS],
+    BeforeValidator(_finite),
+]
 Context = Annotated[
     dict[ContextKey, ContextValue], BeforeValidator(_from_json), Field(max_length=20)
 ]
@@ -354,7 +367,9 @@ class ItemBody(Wire):
     """The fields of an item; PUT replaces all of them, PATCH those that are given."""
 
     title: Title | None = None
-    categories: Annotated[list[Category], Field(max_length=100)] | None = None
+    categories: (
+        Annotated[list[Category], Field(max_length=100), AfterValidator(_distinct)] | None
+    ) = None
     image_url: ImageUrl | None = None
     features: Features | None = None
     """Further features by the names that they have in the table of the items. A model that reads

@@ -126,6 +126,24 @@ def test_times_may_be_iso_8601_with_and_without_a_zone(service: Server, unseen_u
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("context", '{"speed": NaN}', "finite number"),
+        ("context", '{"speed": -Infinity}', "finite number"),
+        ("timestamp", '"1700000000"', "is text, but not ISO 8601; send seconds since 1970"),
+    ],
+)
+def test_what_is_no_number_is_refused_with_the_reason(
+    service: Server, field: str, value: str, reason: str
+) -> None:
+    body = f'{{"user_id": 1, "item_id": 3, "{field}": {value}}}'
+    json_type = {"Content-Type": "application/json"}
+    answer = service.http.post("/v1/events", content=body, headers=json_type)
+    assert answer.status_code == 422
+    assert reason in answer.json()["detail"]
+
+
 def test_an_event_without_a_time_gets_the_current_time(service: Server, unseen_user: int) -> None:
     before = int(time.time())
     service.client.record(wire.Event(user_id=unseen_user, item_id=1))
