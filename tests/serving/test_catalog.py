@@ -283,7 +283,8 @@ def test_categories_are_counted_as_they_are_now(on_sqlite: Server, new_item: int
         return {each.name: each.n_items for each in on_sqlite.client.categories()}
 
     assert counts() == {"low": 20, "high": 20}
-    on_sqlite.client.put_item(new_item, wire.ItemBody(categories=["high", "new"]))
+    on_sqlite.client.put_item(new_item, wire.ItemBody(categories=["high", "new", "new"]))
+    assert on_sqlite.client.item(new_item).categories == ["high", "new"]
     on_sqlite.client.patch_item(0, hidden=True)
     assert counts() == {"high": 21, "low": 19, "new": 1}
     on_sqlite.client.patch_item(0, hidden=False)

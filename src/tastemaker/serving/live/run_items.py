@@ -74,7 +74,7 @@ class RunItems:
     @cached_property
     def _categories(self) -> list[tuple[str, ...] | None] | None:
         lists = self._column("categories")
-        return lists and [None if names is None else tuple(names) for names in lists]
+        return lists and [None if names is None else tuple(dict.fromkeys(names)) for names in lists]
 
     @cached_property
     def _images(self) -> list[str | None] | None:
