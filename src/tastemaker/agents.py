@@ -34,13 +34,11 @@ def _as_text(value: Any) -> Any:
 
 
 def _id_field(what: str) -> Any:
-    return Field(
-        min_length=1, max_length=wire.LONGEST_ID, description=f"The {what}'s id in the service."
-    )
+    return Field(description=f"The {what}'s id in the service.")
 
 
-UserId = Annotated[wire.Text, BeforeValidator(_as_text), _id_field("user")]
-ItemId = Annotated[wire.Text, BeforeValidator(_as_text), _id_field("item")]
+UserId = Annotated[wire.IdText, BeforeValidator(_as_text), _id_field("user")]
+ItemId = Annotated[wire.IdText, BeforeValidator(_as_text), _id_field("item")]
 Title = Annotated[wire.Text, Field(min_length=1, max_length=200)]
 K = Annotated[int, Field(ge=1, le=100, description="Maximum number of items.")]
 Diversity = Annotated[

@@ -116,6 +116,8 @@ _Number = Annotated[StrictInt, Field(ge=-(2**63), lt=2**63)]
 _Name = Annotated[
     str, StringConstraints(strict=True, min_length=1, max_length=LONGEST_ID), WITHOUT_CONTROLS
 ]
+IdText = Annotated[Text, StringConstraints(min_length=1, max_length=LONGEST_ID)]
+"""An id as text, as in paths, queries, forms and cookies."""
 Id = Annotated[
     Annotated[_Number, Tag("number")] | Annotated[_Name, Tag("text")], Discriminator(_kind_of_id)
 ]

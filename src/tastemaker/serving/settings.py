@@ -97,8 +97,8 @@ class ServiceSettings(Config):
     headers_timeout_s: float = Field(10, gt=0)
     """Seconds within which the headers of a request must arrive (else 408)."""
     body_timeout_s: float = Field(30, gt=0)
-    """Seconds within which the body of a request must arrive (else 408), and within which a client
-    that stops reading a response must continue."""
+    """Seconds within which the body of a request must arrive (else 408), and after which a
+    connection is closed whose client does not read the response."""
     idle_timeout_s: float = Field(75, gt=0)
     """Seconds for which an idle connection is kept open; a proxy's timeout should be shorter."""
     max_queued: int = Field(128, ge=1)

@@ -10,9 +10,6 @@ from starlette.types import ASGIApp
 from tastemaker import calls, wire
 from tastemaker.calls import A, Call
 
-TIMEOUT_S = 30.0
-"""Timeout in seconds; the service's own, `request_timeout_s`, is shorter by default."""
-
 
 class Api:
     """Calls the service on behalf of the visitors of the pages.
@@ -31,7 +28,7 @@ class Api:
             # An exception in the service becomes its 500 response, not an exception in the page.
             transport=httpx2.ASGITransport(app, raise_app_exceptions=False),
             base_url="http://localhost",
-            timeout=TIMEOUT_S,
+            timeout=None,  # the service has timeouts of its own
             trust_env=False,
         )
 

@@ -14,7 +14,6 @@ from tastemaker.web.storefront import notice_for
 
 MAX_RESULTS = 48
 N_SIMILAR = 16
-LONGEST_HISTORY = 1_000
 N_SEARCHED_FOR_REASONS = 120
 
 
@@ -68,7 +67,7 @@ async def _liked_or_reasons(
     """Whether the item is in the visitor's history, and if not, the reasons to recommend it."""
     if user is None:
         return False, None
-    history = await site.api.history(user, LONGEST_HISTORY)
+    history = await site.api.history(user, wire.LONGEST_HISTORY)
     if any(str(liked.item_id) == item_id for liked in history.items):
         return True, None
     try:

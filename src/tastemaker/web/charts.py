@@ -58,8 +58,6 @@ class Lines:
     lines: list[DrawnSeries]
     ticks: list[tuple[float, float]]
     """y and value."""
-    ends: tuple[float, float]
-    """x of the first and the last value."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,7 @@ def lines(series: Sequence[Series]) -> Lines:
             )
         )
     ticks = [(point(0, fraction * top)[1], fraction * top) for fraction in (0.0, 0.5, 1.0)]
-    return Lines(drawn_series, ticks, (point(0, 0)[0], point(max(0, n - 1), 0)[0]))
+    return Lines(drawn_series, ticks)
 
 
 def whisker(

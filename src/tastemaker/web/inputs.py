@@ -21,10 +21,7 @@ LONGEST_SEARCH = 200
 
 T = TypeVar("T")
 
-IdText = Annotated[wire.Text, StringConstraints(min_length=1, max_length=wire.LONGEST_ID)]
-"""An id as text, as in forms, URLs and cookies."""
-
-_ID: TypeAdapter[str] = TypeAdapter(IdText)
+_ID: TypeAdapter[str] = TypeAdapter(wire.IdText)
 _EVENT_ID: TypeAdapter[str] = TypeAdapter(wire.EventId)
 _CATEGORY: TypeAdapter[str] = TypeAdapter(wire.Category)
 _SEARCH_TEXT: TypeAdapter[str] = TypeAdapter(

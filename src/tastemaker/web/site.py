@@ -16,7 +16,7 @@ from tastemaker.web.addresses import address_of, path_of, root_of
 from tastemaker.web.api import Api
 from tastemaker.web.assets import assets
 from tastemaker.web.inputs import LONGEST_SEARCH
-from tastemaker.web.words import ago, day, long_number
+from tastemaker.web.words import ago, long_number
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -48,7 +48,7 @@ class Site:
             lstrip_blocks=True,
             undefined=StrictUndefined,
         )
-        environment.filters |= {"ago": ago, "day": day, "number": long_number}
+        environment.filters |= {"ago": ago, "number": long_number}
         return environment
 
     def page(

@@ -70,12 +70,14 @@ class EarlierModels:
         return None
 
     def _open(self, record: DeploymentRecord) -> Bundle | None:
-        if self._opened is None or self._opened.version != record.version:
+        opened = self._opened
+        if opened is None or opened.version != record.version:
             try:
-                self._opened = open_deployment(record, self._live.settings.device)
+                opened = open_deployment(record, self._live.settings.device)
             except ArtifactError:
                 return None
-        return self._opened
+            self._opened = opened
+        return opened  # not the attribute, which another request may have replaced meanwhile
 
     def _compared(
         self, record: DeploymentRecord, bundle: Bundle, user_id: str, k: int

@@ -11,11 +11,11 @@ from urllib.parse import unquote, unquote_to_bytes
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tastemaker.serving.http.problems import problem
-from tastemaker.wire import LONGEST_ID, Text
+from tastemaker.wire import IdText
 
 
 class EscapedPathIds:
@@ -63,7 +63,7 @@ def _unescaped(part: str) -> str:
     return part.replace("%2F", "/").replace("%25", "%")
 
 
-PathId = Annotated[Text, BeforeValidator(_unescaped), Field(min_length=1, max_length=LONGEST_ID)]
+PathId = Annotated[IdText, BeforeValidator(_unescaped)]
 """An id in the path of a request."""
 
 _checked = TypeAdapter(PathId).validate_python

@@ -176,17 +176,19 @@ class Learner:
 
 def _unfitted(current: Bundle) -> Recommender:
     """An unfitted model with the same settings and the best number of epochs of its training."""
-    return type(current.model)(_settled(current.model.config, current.training or {}))
+    return type(current.model)(
+        _without_early_stopping(current.model.config, current.training or {})
+    )
 
 
-def _settled(config: Config, training: dict[str, Any]) -> Config:
-    """The config, or that of each part, with the best number of epochs and no early stopping."""
+def _without_early_stopping(config: Config, training: dict[str, Any]) -> Config:
+    """Returns the config with the best number of epochs and no early stopping, parts included."""
     best, fields = training.get("best_epoch"), type(config).model_fields
     update: dict[str, Any] = {"epochs": best} if best and "epochs" in fields else {}
     if "patience" in fields:
         update["patience"] = None
     for name, part in training.get("parts", {}).items():
-        update[name] = _settled(getattr(config, name), part)
+        update[name] = _without_early_stopping(getattr(config, name), part)
     return config.model_copy(update=update)
 
 

@@ -1,9 +1,9 @@
 """The schema: brings the tables up to date, or uses those of a newer program if it may.
 
 A release can be rolled back if the previous program can use its tables. A migration for which this
-holds has `additive = True`: it only adds what an older program need neither read nor write. The
-database stores the revision of the last migration that is not additive; a program older than this
-revision refuses to use the tables.
+holds has `additive = True`: it only adds tables and columns, and an older program can ignore them.
+The database stores the revision of the last migration that is not additive; a program older than
+this revision refuses to use the tables.
 """
 
 from pathlib import Path

@@ -21,15 +21,14 @@ from tastemaker.serving.live.list_responses import recommended_item
 from tastemaker.serving.service import Service
 from tastemaker.serving.store.events import hashed
 from tastemaker.wire import (
-    LONGEST_ID,
     Compared,
     Drift,
+    IdText,
     ItemMap,
     K,
     KnownUsers,
     LeaderboardResponse,
     Stats,
-    Text,
 )
 
 router = APIRouter(prefix="/admin", tags=["admin"], dependencies=needs("admin"))
@@ -182,7 +181,7 @@ async def leaderboard(service: TheService) -> Response:
 async def compare(
     service: TheService,
     desk: TheDesk,
-    user_id: Annotated[Text, Query(min_length=1, max_length=LONGEST_ID)],
+    user_id: Annotated[IdText, Query()],
     k: K = 10,
     deployment: Annotated[
         int | None,
