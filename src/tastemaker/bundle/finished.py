@@ -8,7 +8,7 @@ from tastemaker import artifact
 from tastemaker.artifact import ArtifactReader
 from tastemaker.bundle.bundle import RUN
 from tastemaker.bundle.split_files import read_split
-from tastemaker.bundle.unfinished import held_out_arrays, identity_of
+from tastemaker.bundle.unfinished import identity_of
 from tastemaker.data.split import Split
 from tastemaker.errors import ArtifactError
 from tastemaker.models.recommender import Recommender
@@ -48,5 +48,5 @@ def _is_same_split(one: Split, other: Split) -> bool:
     return (
         identity(one) == identity(other)
         and one.train.catalog.frame.equals(other.train.catalog.frame)
-        and all(map(np.array_equal, held_out_arrays(one), held_out_arrays(other)))
+        and all(map(np.array_equal, one.held_out_arrays, other.held_out_arrays))
     )

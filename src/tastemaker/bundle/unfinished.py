@@ -4,11 +4,8 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from tastemaker.data.split import Split
 from tastemaker.errors import ArtifactError
@@ -80,27 +77,8 @@ def identity_of(model: Recommender, split: Split) -> dict[str, Any]:
         "config": model.config.model_dump(mode="json"),
         "fingerprint": split.train.fingerprint,
         "split": split.method,
-        "held_out": _hash_of_held_out(split),
+        "held_out": split.held_out_fingerprint,
     }
-
-
-def held_out_arrays(split: Split) -> list[Any]:
-    """Returns the arrays of all held-out data, with None for each kind that does not exist."""
-    parts = (split.validation, split.test, split.not_evaluated)
-    arrays = [None if t is None else np.stack([t.users, t.items]) for t in parts]
-    lists = split.candidates
-    return [*arrays, *((None, None) if lists is None else (lists.items, lists.indptr))]
-
-
-def _hash_of_held_out(split: Split) -> str:
-    """Returns a BLAKE2b hash, 16 hexadecimal digits, of the held-out data and the catalog."""
-    digest = blake2b(digest_size=8)
-    for array in held_out_arrays(split):
-        digest.update(b"none" if array is None else np.ascontiguousarray(array).data)
-        digest.update(b"|")
-    for features in split.train.catalog.feature_bytes():
-        digest.update(features)
-    return digest.hexdigest()
 
 
 def can_resume(path: Path, identity: dict[str, Any]) -> bool:

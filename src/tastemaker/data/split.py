@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal, TypeVar
+from hashlib import blake2b
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import polars as pl
@@ -11,6 +12,7 @@ import polars as pl
 from tastemaker.data.blocks import blocks, in_threads
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.extending import extended
+from tastemaker.data.fingerprint import buffers_of
 from tastemaker.data.pairs import run_of
 from tastemaker.data.vocabulary import UNKNOWN
 from tastemaker.errors import SplitError
@@ -181,6 +183,29 @@ class Split:
     @cached_property
     def _known_before_test(self) -> Dataset:
         return _extended(self._known_before_validation, [self.validation], [self.before_test])
+
+    @property
+    def held_out_arrays(self) -> list[Any]:
+        """The arrays of all that is held out, with None for each kind that does not exist."""
+        parts = (self.validation, self.test, self.not_evaluated)
+        arrays = [None if t is None else np.stack([t.users, t.items]) for t in parts]
+        lists = self.candidates
+        return [*arrays, *((None, None) if lists is None else (lists.items, lists.indptr))]
+
+    @cached_property
+    def held_out_fingerprint(self) -> str:
+        """BLAKE2b hash, 16 hexadecimal digits, of what is held out and of the catalog.
+
+        Together with the fingerprint of `train`, it says on what a training depends.
+        """
+        digest = blake2b(digest_size=8)
+        for array in self.held_out_arrays:
+            for buffer in buffers_of(array):
+                digest.update(buffer)
+            digest.update(b"|")
+        for features in self.train.catalog.feature_bytes():
+            digest.update(features)
+        return digest.hexdigest()
 
     @cached_property
     def everything(self) -> Dataset:

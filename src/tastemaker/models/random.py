@@ -51,8 +51,8 @@ class Random(Recommender):
         """Returns (n,) bool: no user is, since nothing needs to be known of one."""
         return np.zeros(len(users), dtype=bool)
 
-    def _informative_items(self) -> np.ndarray:
-        return np.ones(self.dataset.n_items, dtype=bool)
+    def _are_informative(self, items: np.ndarray) -> np.ndarray:
+        return np.ones(len(items), dtype=bool)
 
     def state(self) -> dict[str, torch.Tensor]:
         """Returns an empty state, since the seed is in the config."""

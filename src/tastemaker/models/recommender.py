@@ -408,7 +408,7 @@ class Recommender(ABC):
         trained = self.dataset.user_counts[users.codes.clip(min=0)] > 0
         known = trained & (users.codes != UNKNOWN)
         if not known.all():
-            known[users.rows[self._informative_items()[users.items]]] = True
+            known[users.rows[self._are_informative(users.items)]] = True
             known |= self._known_by_features(users)
         return ~known
 
@@ -622,7 +622,7 @@ class Recommender(ABC):
         Items that say nothing about a taste are left out, so that they neither add untrained
         vectors nor make other events seem older.
         """
-        is_informative = self._informative_items()[users.items]
+        is_informative = self._are_informative(users.items)
         if not is_informative.all():
             users = users.keeping(is_informative)
         is_in_pairs = self.reads_order or self.split.train.rules.repeats != "keep"
@@ -631,13 +631,13 @@ class Recommender(ABC):
     def _as_batch(self, users: UserBatch | Ids | Id) -> UserBatch:
         return users if isinstance(users, UserBatch) else self.users(as_list(users))
 
-    def _informative_items(self) -> np.ndarray:
-        """(n_items,) bool: the items from which a user's taste can be inferred.
+    def _are_informative(self, items: np.ndarray) -> np.ndarray:
+        """(m,) bool: whether a user's taste can be inferred from items (m,), given as codes.
 
-        By default those with interactions in training; a model that reads item features adds the
-        items that have some.
+        By default from those with interactions in training; a model that reads item features adds
+        the items that have some.
         """
-        return self.dataset.item_counts > 0
+        return self.dataset.item_counts[items] > 0
 
     def _known_by_features(self, users: UserBatch) -> np.ndarray:
         """(n,) bool: the users of whom the model reads a known feature; by default none."""

@@ -59,8 +59,8 @@ class Repeat(Recommender):
     def _restore(self, state: dict[str, torch.Tensor], device: torch.device) -> None:
         self._counts = state["counts"]
 
-    def _informative_items(self) -> np.ndarray:
-        return np.ones(len(self._counts), dtype=bool)
+    def _are_informative(self, items: np.ndarray) -> np.ndarray:
+        return np.ones(len(items), dtype=bool)
 
     def _event_scores(self, users: UserBatch) -> np.ndarray:
         """Returns (m,) float32: w 2^(-a / h) of each event of the histories."""

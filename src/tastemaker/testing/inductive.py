@@ -115,7 +115,7 @@ class InductiveContract:
 
     def _without_knowledge_of_an_item(self) -> Recommender:
         model = self.fitted("an untouched item")
-        if model._informative_items()[6]:
+        if model._are_informative(np.array([6])).any():
             pytest.skip("this model reads untouched items")
         return model
 

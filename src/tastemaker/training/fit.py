@@ -116,8 +116,8 @@ def fit(
 
 def _check_patience(config: TrainingConfig, validate: Validation | None) -> None:
     # The default value does not count as set, since a config read from a file sets all fields.
-    default_patience = type(config).model_fields["patience"].default
-    if config.patience not in (None, default_patience) and validate is None:
+    is_set = config.patience is not None and "patience" in config.changed
+    if is_set and validate is None:
         raise ConfigError(
             f"patience is {config.patience}, but the split has no validation part, which early "
             "stopping needs; hold one out, or leave patience unset"

@@ -128,8 +128,9 @@ class Blend(Recommender):
         """Which users are cold for all parts: (n,) bool; see `Recommender.is_cold`."""
         return np.logical_and.reduce([part.is_cold(users) for part in self.parts.values()])
 
-    def _informative_items(self) -> np.ndarray:
-        return np.logical_or.reduce([part._informative_items() for part in self.parts.values()])
+    def _are_informative(self, items: np.ndarray) -> np.ndarray:
+        parts = self.parts.values()
+        return np.logical_or.reduce([part._are_informative(items) for part in parts])
 
     @property
     def device(self) -> torch.device:
@@ -181,7 +182,7 @@ class Blend(Recommender):
         )  # fmt: skip
         total = torch.zeros(len(items), len(history))
         for part, weight in sums:
-            read, is_read = part._as_read(user), part._informative_items()[user.items]
+            read, is_read = part._as_read(user), part._are_informative(user.items)
             own = None if read.weights is None else torch.from_numpy(read.weights)
             terms = part.contributions(torch.from_numpy(read.items), items, own).cpu()
             total[:, is_read] += weight * terms / deviations(part.score(user)).cpu()

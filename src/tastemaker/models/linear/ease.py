@@ -159,8 +159,8 @@ class EASE(FadingModel):
             return np.zeros(train.n_items, dtype=bool)
         return np.asarray(np.diff(self._features(train).tocsc().indptr) > 0)
 
-    def _informative_items(self) -> np.ndarray:
-        return super()._informative_items() | self._has_features
+    def _are_informative(self, items: np.ndarray) -> np.ndarray:
+        return super()._are_informative(items) | self._has_features[items]
 
     def _score(self, users: UserBatch) -> torch.Tensor:
         return self._weights.scores(history_matrix(users, self.dataset.n_items))

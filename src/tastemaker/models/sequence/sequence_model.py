@@ -231,10 +231,10 @@ class SequenceModel(NetworkModel[SequenceNetwork]):
         keys = self._network.new_vectors(encoded)
         return None if keys is None else NewItemKeys(keys, encoded.is_known)
 
-    def _informative_items(self) -> np.ndarray:
+    def _are_informative(self, items: np.ndarray) -> np.ndarray:
         """Adds items with known features to those of `Recommender`, if the model reads features."""
-        touched, features = super()._informative_items(), self._network.features
-        return touched if features is None else touched | features.is_known.cpu().numpy()
+        touched, features = super()._are_informative(items), self._network.features
+        return touched if features is None else touched | features.is_known[items].cpu().numpy()
 
     def _known_by_features(self, users: UserBatch) -> np.ndarray:
         features = self._network.user_features
