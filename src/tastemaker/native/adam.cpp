@@ -28,12 +28,13 @@ inline void write(float *to, const Vector &numbers, bool past_caches) {
 
 } // namespace
 
-// One tensor with Adam's moments, the average of its values or null, and its gradient or null.
+// One tensor with Adam's moments, the average of its values or null, its gradient or null, and the number of
+// steps that it has taken, where torch.optim.Adam keeps it.
 struct AdamTensor {
     Parameter parameter;
     float *average;
     const float *gradient;
-    int64_t steps_done;
+    float *steps_done;
 };
 
 namespace {
@@ -88,7 +89,7 @@ void step_for_range(const AdamTensor &tensor, int64_t first, int64_t last, const
 } // namespace
 
 // Takes a step for the tensors that have a gradient, and counts it; moves the averages of all of them.
-extern "C" void adam_step(AdamTensor *tensors, int64_t n_tensors, const Adam *adam, double learning_rate,
+extern "C" void adam_step(const AdamTensor *tensors, int64_t n_tensors, const Adam *adam, double learning_rate,
                           float fraction, int32_t n_threads) {
     bool any_large = false;
     for (int64_t i = 0; i < n_tensors; ++i) any_large |= tensors[i].parameter.size() >= LARGE;
@@ -105,12 +106,13 @@ extern "C" void adam_step(AdamTensor *tensors, int64_t n_tensors, const Adam *ad
                 continue;
             }
             if (tensor.gradient) {
-                step_for_range(tensor, first, last, AdamStep(*adam, learning_rate, tensor.steps_done + 1), fraction);
+                step_for_range(tensor, first, last, AdamStep(*adam, learning_rate, *tensor.steps_done + 1), fraction);
             } else if (tensor.average) {
                 for (; first < last; ++first)
                     tensor.average[first] += fraction * (tensor.parameter.value[first] - tensor.average[first]);
             }
         }
     });
-    for (int64_t i = 0; i < n_tensors; ++i) tensors[i].steps_done += tensors[i].gradient != nullptr;
+    for (int64_t i = 0; i < n_tensors; ++i)
+        if (tensors[i].gradient) ++*tensors[i].steps_done;
 }

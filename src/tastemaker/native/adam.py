@@ -35,7 +35,7 @@ class AdamTensors:
 
         Args:
             parameters: n tensors, float32 and contiguous, on the CPU.
-            states: the state of each in `torch.optim.Adam`.
+            states: the state of each in `torch.optim.Adam`, whose `step` is counted too.
             averages: the average of each, or None.
         """
         self._kept = [*parameters, *(each for state in states for each in state.values())]
@@ -45,7 +45,7 @@ class AdamTensors:
                     parameter.data_ptr(), state["exp_avg"].data_ptr(),
                     state["exp_avg_sq"].data_ptr(), parameter.numel(), 1,
                     None if averages is None else averages[i].data_ptr(), None,
-                    int(state["step"]),
+                    state["step"].data_ptr(),
                 )
                 for i, (parameter, state) in enumerate(zip(parameters, states, strict=True))
             )
@@ -81,7 +81,7 @@ class _AdamTensor(ctypes.Structure):
     _fields_ = (
         ("value", c_void_p), ("mean", c_void_p), ("square", c_void_p), ("rows", c_int64),
         ("columns", c_int64), ("average", c_void_p), ("gradient", c_void_p),
-        ("steps_done", c_int64),
+        ("steps_done", c_void_p),
     )  # fmt: skip
 
 

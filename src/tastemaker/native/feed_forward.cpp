@@ -37,17 +37,29 @@ struct FeedForward {
     Dropout dropout_1, dropout_2;
 };
 
+namespace {
+
+// The same in the form that layers take.
+struct Parameters {
+    Parameter weight_1, bias_1, weight_2, bias_2;
+
+    explicit Parameters(const FeedForward &p)
+        : weight_1(constant(p.weight_1, p.hidden, p.size)), bias_1(constant(p.bias_1, p.hidden, 1)),
+          weight_2(constant(p.weight_2, p.size, p.hidden)), bias_2(constant(p.bias_2, p.size, 1)) {}
+};
+
+} // namespace
+
 // Writes the result (m, size) for x (m, size), and, unless that is null, what enters the second layer, (m, hidden),
 // which the gradients need.
 extern "C" void feed_forward_apply(const float *x, int64_t m, const FeedForward *parameters, int32_t n_threads,
                                    float *entering, float *result) {
     const FeedForward &p = *parameters;
-    const Parameter weights_1 = constant(p.weight_1, p.hidden, p.size), biases_1 = constant(p.bias_1, p.hidden, 1);
-    const Parameter weights_2 = constant(p.weight_2, p.size, p.hidden), biases_2 = constant(p.bias_2, p.size, 1);
-    Layer first_layer(&weights_1, &biases_1), second_layer(&weights_2, &biases_2);
+    const Parameters of(p);
+    Layer first_layer(&of.weight_1, &of.bias_1), second_layer(&of.weight_2, &of.bias_2);
     first_layer.load_weights(), second_layer.load_weights();
     const int width = padded(p.size), hidden_width = padded(p.hidden);
-    const int n_used = threads_for(m * p.size * p.hidden, n_threads);
+    const int n_used = threads_for(m * p.size * p.hidden, LEAST_MULTIPLICATIONS, n_threads);
     on_threads(n_used, [&](int thread) {
         Floats hidden(ROWS_AT_ONCE * hidden_width), rows(ROWS_AT_ONCE * width);
         const auto bias_1_at = [&](int, int column) { return first_layer.bias_at(column); };
@@ -68,12 +80,11 @@ extern "C" void feed_forward_differentiate(const float *x, const float *entering
                                            const FeedForward *parameters, const float *gradients, int32_t n_threads,
                                            float *x_gradients, float *of_parameters) {
     const FeedForward &p = *parameters;
-    const Parameter weights_1 = constant(p.weight_1, p.hidden, p.size), biases_1 = constant(p.bias_1, p.hidden, 1);
-    const Parameter weights_2 = constant(p.weight_2, p.size, p.hidden), biases_2 = constant(p.bias_2, p.size, 1);
+    const Parameters of(p);
     const int width = padded(p.size), hidden_width = padded(p.hidden);
-    const int n_used = threads_for(m * p.size * p.hidden, n_threads);
-    std::vector<Layer> first_layers(n_used, Layer(&weights_1, &biases_1));
-    std::vector<Layer> second_layers(n_used, Layer(&weights_2, &biases_2));
+    const int n_used = threads_for(m * p.size * p.hidden, LEAST_MULTIPLICATIONS, n_threads);
+    std::vector<Layer> first_layers(n_used, Layer(&of.weight_1, &of.bias_1));
+    std::vector<Layer> second_layers(n_used, Layer(&of.weight_2, &of.bias_2));
     on_threads(n_used, [&](int thread) {
         Layer &first_layer = first_layers[thread], &second_layer = second_layers[thread];
         first_layer.load_weights(), second_layer.load_weights();

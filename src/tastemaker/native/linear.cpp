@@ -9,7 +9,7 @@ extern "C" void linear_apply(const float *x, int64_t m, int64_t in, int64_t out,
     const Parameter weights = constant(weight, out, in), biases = constant(bias, out, 1);
     Layer layer(&weights, &biases);
     layer.load_weights();
-    const int n_used = threads_for(m * in * out, n_threads), width = padded(out);
+    const int n_used = threads_for(m * in * out, LEAST_MULTIPLICATIONS, n_threads), width = padded(out);
     on_threads(n_used, [&](int thread) {
         Floats rows(ROWS_AT_ONCE * width);
         const auto bias_at = [&](int, int column) { return layer.bias_at(column); };
@@ -25,7 +25,7 @@ extern "C" void linear_apply(const float *x, int64_t m, int64_t in, int64_t out,
 extern "C" void linear_differentiate(const float *x, int64_t m, int64_t in, int64_t out, const float *weight,
                                      const float *gradients, int32_t n_threads, float *x_gradients,
                                      float *of_parameters) {
-    const int n_used = threads_for(m * in * out, n_threads), width = padded(out), in_width = padded(in);
+    const int n_used = threads_for(m * in * out, LEAST_MULTIPLICATIONS, n_threads), width = padded(out), in_width = padded(in);
     const Floats zero_bias(out); // its values do not affect gradients
     const Parameter weights = constant(weight, out, in), biases = constant(zero_bias.data(), out, 1);
     std::vector<Layer> layers(n_used, Layer(&weights, &biases));

@@ -8,11 +8,7 @@
 namespace {
 
 // Numbers for which one more thread is worth it.
-constexpr int64_t NUMBERS_PER_THREAD = 1 << 14;
-
-int threads_for_numbers(int64_t n_numbers, int n_threads) {
-    return std::clamp<int64_t>(n_numbers / NUMBERS_PER_THREAD, 1, n_threads);
-}
+constexpr int64_t LEAST_NUMBERS = 1 << 14;
 
 // The sum of what `at` returns for each part of a row.
 template <typename At> float sum_of_row(int64_t size, const At &at) {
@@ -47,7 +43,7 @@ struct Moments {
 // moments of the rows, (m,), which the gradients need.
 extern "C" void norm_apply(const float *x, int64_t m, int64_t size, const float *weight, const float *bias,
                            float epsilon, int32_t n_threads, Moments *moments, float *result) {
-    const int n_used = threads_for_numbers(m * size, n_threads);
+    const int n_used = threads_for(m * size, LEAST_NUMBERS, n_threads);
     on_threads(n_used, [=](int thread) {
         for (int64_t i = m * thread / n_used; i < m * (thread + 1) / n_used; ++i) {
             const float *row = x + i * size;
@@ -65,7 +61,7 @@ extern "C" void norm_apply(const float *x, int64_t m, int64_t size, const float 
 extern "C" void norm_differentiate(const float *x, int64_t m, int64_t size, const float *weight,
                                    const Moments *moments, const float *gradients, int32_t n_threads,
                                    float *x_gradients, float *of_parameters) {
-    const int n_used = threads_for_numbers(m * size, n_threads);
+    const int n_used = threads_for(m * size, LEAST_NUMBERS, n_threads);
     std::vector<Floats> of_threads(n_used, Floats(2 * size));
     on_threads(n_used, [&](int thread) {
         float *of_weight = of_threads[thread].data(), *of_bias = of_weight + size;

@@ -24,9 +24,12 @@ inline Parameter constant(const float *value, int64_t rows, int64_t columns) {
     return {const_cast<float *>(value), nullptr, nullptr, rows, columns};
 }
 
-// The number of threads that are worth it, each for at least a million multiplications.
-inline int threads_for(int64_t n_multiplications, int n_threads) {
-    return std::clamp<int64_t>(n_multiplications >> 20, 1, n_threads);
+// Multiplications of a layer for which one more thread is worth it.
+constexpr int64_t LEAST_MULTIPLICATIONS = 1 << 20;
+
+// The number of threads that are worth it, each for at least the given part of the work.
+inline int threads_for(int64_t work, int64_t least, int n_threads) {
+    return std::clamp<int64_t>(work / least, 1, n_threads);
 }
 
 // Calls work(first, n) for the parts of m rows, ROWS_AT_ONCE at most, that belong to a thread.

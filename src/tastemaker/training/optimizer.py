@@ -65,12 +65,9 @@ class Adam(torch.optim.Adam):
             average.update(number)
 
     def _compiled_step(self, tensors: AdamTensors, fraction: float) -> None:
-        group, parameters = self.param_groups[0], self._parameters
-        gradients = [each.grad for each in parameters]
+        group, gradients = self.param_groups[0], [each.grad for each in self._parameters]
         rule = AdamRule(*group["betas"], group["eps"], group["weight_decay"])
         tensors.step(gradients, rule, group["lr"], fraction)
-        stepped = [self.state[each]["step"] for each in parameters if each.grad is not None]
-        torch._foreach_add_(stepped, 1)
 
     def _next_step(self) -> int:
         """Counts the steps that are averaged: returns the number of this one, from 1."""
