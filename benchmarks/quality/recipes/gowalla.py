@@ -4,22 +4,22 @@ from typing import Any
 
 import tastemaker as tm
 from recipes.defaults import popularity
+from recipes.lightgcn_splits import (
+    blend_with_lightgcn,
+    closed_form_blend,
+    ease,
+    gfcf,
+    lightgcn,
+)
 
-EASE: dict[str, Any] = {"regularization": 50, "neighbours": 100}
 GRAPH_FILTER: dict[str, Any] = {
     "user_exponent": 0.3, "item_exponent": 0.4, "popularity_exponent": 0.2, "ideal_dimensions": 0,
     "sharpening": 1.5,
 }  # fmt: skip
 BSPM: dict[str, Any] = {"ideal_dimensions": 448, "ideal_weight": 0.2, "sharpening": 2.5}
-LIGHTGCN: dict[str, Any] = {
-    "contrast": 0.2, "layers": 2, "negatives": 4, "batch_size": 8192, "learning_rate": 1e-2,
-    "epochs": 12,
-}  # fmt: skip
-
-
-def ease(seed: int) -> tm.EASE:
-    """Each item predicted by its 100 nearest."""
-    return tm.EASE(**EASE)
+WEIGHTS = (0.3, 0.2, 0.5)
+"""The weights of graph filter, EASE and LightGCN that were best on the validation part, with either
+filter."""
 
 
 def graphfilter(seed: int) -> tm.GraphFilter:
@@ -32,42 +32,19 @@ def bspm(seed: int) -> tm.GraphFilter:
     return tm.GraphFilter(**BSPM)
 
 
-def lightgcn(seed: int) -> tm.LightGCN:
-    """With the contrast of XSimGCL and the settings of Yelp2018."""
-    return tm.LightGCN(**LIGHTGCN, seed=seed)
-
-
 def blend(seed: int) -> tm.Blend:
-    """Graph filter, EASE and LightGCN, with the weights that were best on the validation part."""
-    return _blend_with_lightgcn(GRAPH_FILTER, seed)
+    """The graph filter, EASE and LightGCN."""
+    return blend_with_lightgcn(GRAPH_FILTER, WEIGHTS, seed)
 
 
 def bspm_blend(seed: int) -> tm.Blend:
-    """The same, with BSPM's filter, for which the same weights were best."""
-    return _blend_with_lightgcn(BSPM, seed)
+    """The same, with BSPM's filter."""
+    return blend_with_lightgcn(BSPM, WEIGHTS, seed)
 
 
 def linear_blend(seed: int) -> tm.Blend:
-    """EASE and the graph filter above, with the same weight."""
-    return tm.Blend(
-        parts=("graphfilter", "ease"), weights=(0.5, 0.5), graphfilter=GRAPH_FILTER, ease=EASE
-    )
-
-
-def gfcf(seed: int) -> tm.GraphFilter:
-    """The settings of GF-CF, which are the defaults."""
-    return tm.GraphFilter()
-
-
-def _blend_with_lightgcn(graph_filter: dict[str, Any], seed: int) -> tm.Blend:
-    return tm.Blend(
-        parts=("graphfilter", "ease", "lightgcn"),
-        weights=(0.3, 0.2, 0.5),
-        graphfilter=graph_filter,
-        ease=EASE,
-        lightgcn=LIGHTGCN,
-        seed=seed,
-    )
+    """The graph filter and EASE, with the same weight."""
+    return closed_form_blend(GRAPH_FILTER, (0.5, 0.5))
 
 
 RECIPES = {

@@ -4,18 +4,15 @@ from typing import Any
 
 import tastemaker as tm
 from recipes.defaults import popularity
+from recipes.lightgcn_splits import (
+    blend_with_lightgcn,
+    closed_form_blend,
+    ease,
+    gfcf,
+    lightgcn,
+)
 
-EASE: dict[str, Any] = {"regularization": 50, "neighbours": 100}
 GRAPH_FILTER: dict[str, Any] = {"ideal_exponent": 0.3, "sharpening": 1}
-LIGHTGCN: dict[str, Any] = {
-    "contrast": 0.2, "layers": 2, "negatives": 4, "batch_size": 8192, "learning_rate": 1e-2,
-    "epochs": 12,
-}  # fmt: skip
-
-
-def ease(seed: int) -> tm.EASE:
-    """Each item predicted by its 100 nearest."""
-    return tm.EASE(**EASE)
 
 
 def graphfilter(seed: int) -> tm.GraphFilter:
@@ -23,33 +20,14 @@ def graphfilter(seed: int) -> tm.GraphFilter:
     return tm.GraphFilter(**GRAPH_FILTER)
 
 
-def lightgcn(seed: int) -> tm.LightGCN:
-    """With the contrast of XSimGCL, in larger batches."""
-    return tm.LightGCN(**LIGHTGCN, seed=seed)
-
-
 def blend(seed: int) -> tm.Blend:
-    """The three above, with the weights that were best on the validation part."""
-    return tm.Blend(
-        parts=("graphfilter", "ease", "lightgcn"),
-        weights=(0.2, 0.15, 0.65),
-        graphfilter=GRAPH_FILTER,
-        ease=EASE,
-        lightgcn=LIGHTGCN,
-        seed=seed,
-    )
+    """The graph filter, EASE and LightGCN, with weights by the validation part."""
+    return blend_with_lightgcn(GRAPH_FILTER, (0.2, 0.15, 0.65), seed)
 
 
 def linear_blend(seed: int) -> tm.Blend:
     """The graph filter and EASE alone."""
-    return tm.Blend(
-        parts=("graphfilter", "ease"), weights=(0.7, 0.3), graphfilter=GRAPH_FILTER, ease=EASE
-    )
-
-
-def gfcf(seed: int) -> tm.GraphFilter:
-    """The settings of GF-CF, which are the defaults."""
-    return tm.GraphFilter()
+    return closed_form_blend(GRAPH_FILTER, (0.7, 0.3))
 
 
 RECIPES = {
