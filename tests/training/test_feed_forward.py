@@ -6,6 +6,7 @@ import torch
 from tastemaker.native.library import is_compiled
 from tastemaker.training.kernels import feed_forward as kernel
 from tastemaker.training.kernels.feed_forward import FeedForward
+from tests.training.gradients import value_and_gradients
 
 
 @pytest.fixture(params=["compiled", "plain"])
@@ -14,12 +15,6 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
         pytest.skip("there is no compiled code")
     monkeypatch.setattr(kernel, "is_fast", lambda x: request.param == "compiled")
     return request.param
-
-
-def value_and_gradients(layer: FeedForward, x: torch.Tensor) -> list[torch.Tensor]:
-    value = layer(x)
-    loss = (value * torch.linspace(-1, 1, value.numel()).view_as(value)).sum()
-    return [value.detach(), *torch.autograd.grad(loss, [x, *layer.parameters()])]
 
 
 @pytest.mark.skipif(not is_compiled(), reason="there is no compiled code")
@@ -34,10 +29,14 @@ def test_compiled_is_plain(
     monkeypatch.setattr(torch, "get_num_threads", lambda: n_threads)
     torch.manual_seed(0)
     x, layer = torch.randn(shape, requires_grad=True), FeedForward(shape[-1], hidden, 0.0)
+
+    def apply(x: torch.Tensor, *parameters: torch.Tensor) -> torch.Tensor:
+        return layer(x)
+
     monkeypatch.setattr(kernel, "is_fast", lambda x: True)
-    found = value_and_gradients(layer, x)
+    found = value_and_gradients(apply, x, *layer.parameters())
     monkeypatch.setattr(kernel, "is_fast", lambda x: False)
-    for one, other in zip(found, value_and_gradients(layer, x), strict=True):
+    for one, other in zip(found, value_and_gradients(apply, x, *layer.parameters()), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
 
 

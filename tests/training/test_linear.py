@@ -8,12 +8,7 @@ from tastemaker.native import linear as native
 from tastemaker.native.library import is_compiled, level
 from tastemaker.training.kernels import linear as kernel
 from tastemaker.training.kernels.linear import FEWEST_ROWS, Linear
-
-
-def value_and_gradients(apply, x: torch.Tensor, layer: Linear) -> list[torch.Tensor]:
-    value = apply(x, layer.weight, layer.bias)
-    loss = (value * torch.linspace(-1, 1, value.numel()).view_as(value)).sum()
-    return [value.detach(), *torch.autograd.grad(loss, [x, layer.weight, layer.bias])]
+from tests.training.gradients import value_and_gradients
 
 
 @pytest.mark.skipif(not is_compiled(), reason="there is no compiled code")
@@ -27,8 +22,9 @@ def test_compiled_is_plain(
     monkeypatch.setattr(torch, "get_num_threads", lambda: n_threads)
     torch.manual_seed(0)
     x, layer = torch.randn(shape, requires_grad=True), Linear(shape[-1], out)
-    found = value_and_gradients(kernel._CompiledLinear.apply, x, layer)
-    for one, other in zip(found, value_and_gradients(linear, x, layer), strict=True):
+    inputs = x, layer.weight, layer.bias
+    found = value_and_gradients(kernel._CompiledLinear.apply, *inputs)
+    for one, other in zip(found, value_and_gradients(linear, *inputs), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
 
 

@@ -7,12 +7,7 @@ from torch.nn.functional import layer_norm
 from tastemaker.native.library import is_compiled
 from tastemaker.training.kernels import norm as kernel
 from tastemaker.training.kernels.norm import LayerNorm
-
-
-def value_and_gradients(apply, x: torch.Tensor, layer: LayerNorm) -> list[torch.Tensor]:
-    value = apply(x, layer.weight, layer.bias)
-    loss = (value * torch.linspace(-1, 1, value.numel()).view_as(value)).sum()
-    return [value.detach(), *torch.autograd.grad(loss, [x, layer.weight, layer.bias])]
+from tests.training.gradients import value_and_gradients
 
 
 @pytest.mark.skipif(not is_compiled(), reason="there is no compiled code")
@@ -36,8 +31,9 @@ def test_compiled_is_plain(
     def plain(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
         return layer_norm(x, shape[-1:], weight, bias, layer.eps)
 
-    found = value_and_gradients(compiled, x, layer)
-    for one, other in zip(found, value_and_gradients(plain, x, layer), strict=True):
+    inputs = x, layer.weight, layer.bias
+    found = value_and_gradients(compiled, *inputs)
+    for one, other in zip(found, value_and_gradients(plain, *inputs), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
 
 
